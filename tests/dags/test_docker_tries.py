@@ -134,15 +134,15 @@ class Relay:
             target.shutdown(socket.SHUT_WR)
 
     def cut(self):
-        for one in self._open:
+        for connection in self._open:
             with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
+                connection.shutdown(socket.SHUT_RDWR)
 
     def close(self):
         self._server.close()
         self.cut()
-        for one in self._open:
-            one.close()
+        for connection in self._open:
+            connection.close()
 
 
 def test_each_line_comes_once_though_the_connection_breaks(bench, execute, log, monkeypatch):

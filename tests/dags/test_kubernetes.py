@@ -203,11 +203,11 @@ def test_a_result_is_found_where_the_options_of_one_network_lead_to(cluster, tas
     cut = SegmentOptions(crf=21)
     form = Form(options=(SegmentOptions,))
     task |= {"params": defaults(form)}
-    one = {"step": "label", "form": form, "options": (SegmentOptions,), "inputs": None, "overlay": '{"crf": 21}'}
+    arguments = {"step": "label", "form": form, "options": (SegmentOptions,), "inputs": None, "overlay": '{"crf": 21}'}
     shelf.write_bytes(Layout("s3://retake").labels(recipe_of(cut)).uri, json.dumps(RESULT).encode())
-    trigger = start(operator(**one), task)
+    trigger = start(operator(**arguments), task)
     cluster.end()
-    assert operator(**one).trigger_reentry(task, event_of(trigger)) == RESULT
+    assert operator(**arguments).trigger_reentry(task, event_of(trigger)) == RESULT
 
 
 @pytest.mark.parametrize(

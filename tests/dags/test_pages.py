@@ -122,20 +122,20 @@ def test_the_pages_import_nothing_that_the_image_of_airflow_lacks():
 
 def with_dependencies(requirements: list[str]) -> set[str]:
     """Name the distributions that these requirements install here."""
-    found, open_ = set[str](), [Requirement(one) for one in requirements]
+    names, open_ = set[str](), [Requirement(text) for text in requirements]
     while open_:
         required = open_.pop()
         key = canonicalize_name(required.name)
         extras = required.extras or {""}
-        if key in found or (required.marker and not required.marker.evaluate({"extra": ""})):
+        if key in names or (required.marker and not required.marker.evaluate({"extra": ""})):
             continue
-        found.add(key)
+        names.add(key)
         try:
-            further = [Requirement(one) for one in requires(required.name) or ()]
+            further = [Requirement(text) for text in requires(required.name) or ()]
         except PackageNotFoundError:
             continue
-        for one in further:
-            if one.marker is None or any(one.marker.evaluate({"extra": extra}) for extra in extras):
-                one.marker = None
-                open_.append(one)
-    return found
+        for requirement in further:
+            if requirement.marker is None or any(requirement.marker.evaluate({"extra": extra}) for extra in extras):
+                requirement.marker = None
+                open_.append(requirement)
+    return names

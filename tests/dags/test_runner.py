@@ -351,7 +351,7 @@ def test_a_step_is_mapped_over_a_list_in_every_runner(runner):
     assert task.inputs == {"batch": "u"}
     assert (task.image_kind, task.gpu, task.queue, task.step) == ("trainer", True, "gpu", "predict_batch")
     shown = DagSerialization.to_dict(dag)["dag"]["tasks"]
-    assert {tuple(one["__var"].get("template_fields", ())) for one in shown} == {("mapped", "overlay", "inputs")}
+    assert {tuple(shown_operator["__var"].get("template_fields", ())) for shown_operator in shown} == {("mapped", "overlay", "inputs")}
 
 
 def test_a_queue_of_ones_own_is_kept():

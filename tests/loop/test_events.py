@@ -97,10 +97,10 @@ def test_a_question_that_waits_for_a_day_is_told_daily_the_oldest_with_the_numbe
 @pytest.mark.parametrize(("days", "is_told"), [(13, False), (14, True), (400, True)])
 def test_a_store_without_new_films_is_told_once(days, is_told):
     films = some(FilmsStatus, new_at=(NOW - timedelta(days=days)).isoformat(), first_set_aside=())
-    found = told(facts(films=films, **HOURLY))
-    assert [notice.title for notice in found] == [f"No new film for {days} days"] * is_told
-    assert all(notice.url == f"{AIRFLOW}/retake/" and "s3://retake/inbox/" in notice.text for notice in found)
-    assert told(facts(films=films, **HOURLY), {notice.about: notice.cause for notice in found}) == []
+    notices = told(facts(films=films, **HOURLY))
+    assert [notice.title for notice in notices] == [f"No new film for {days} days"] * is_told
+    assert all(notice.url == f"{AIRFLOW}/retake/" and "s3://retake/inbox/" in notice.text for notice in notices)
+    assert told(facts(films=films, **HOURLY), {notice.about: notice.cause for notice in notices}) == []
     assert told(facts(films=films, dag_id="ingest_videos")) == [], "the hourly run alone looks"
 
 
@@ -131,5 +131,5 @@ def test_the_digest_comes_once_a_week_from_monday_morning_on():
 def test_each_event_can_be_switched_off(wanted):
     films = some(FilmsStatus, new_at=(NOW - timedelta(days=20)).isoformat(), first_set_aside=())
     known = {"films": films, "spaces": (Space("/", 1, 1),), "sentence": "s", "is_failed": True, "waiting": (question(30),)}
-    found = {notice.event for notice in told(facts(summary("a.mp4"), **known | HOURLY), wanted=wanted)}
-    assert found == wanted - {"champion", "unlike"}
+    events = {notice.event for notice in told(facts(summary("a.mp4"), **known | HOURLY), wanted=wanted)}
+    assert events == wanted - {"champion", "unlike"}

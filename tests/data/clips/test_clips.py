@@ -64,11 +64,11 @@ def written_before(store, recipe, *lacking):
     there = [uri for uri in store.objects if uri.startswith(f"{CLIPS}/")]
     for uri in there:
         store.objects[uri.replace(made.recipe, recipe)] = store.objects.pop(uri).replace(made.recipe.encode(), recipe.encode())
-    found = json.loads(store.objects[f"{CLIPS}/{recipe}/clips.json"])
-    del found["ffmpeg"]
+    clips_file = json.loads(store.objects[f"{CLIPS}/{recipe}/clips.json"])
+    del clips_file["ffmpeg"]
     for name in lacking:
-        del found["options"][name]
-    store.objects[f"{CLIPS}/{recipe}/clips.json"] = json.dumps(found).encode()
+        del clips_file["options"][name]
+    store.objects[f"{CLIPS}/{recipe}/clips.json"] = json.dumps(clips_file).encode()
 
 
 def also_cut(store, recipe, options=OPTIONS):

@@ -20,9 +20,9 @@ def read():
         verbs.learn("pick-up", None, "labels.csv line 2")
         for number, (name, same_as) in enumerate(merged, start=2):
             verbs.merge(name, same_as, f"classes.csv line {number}")
-        found = read_folders({name: tuple(name.split("|")) for name in names}, set(in_files), verbs, nouns, set(numbered))
-        labels = {name: action_name(label.verb, label.noun) for name, label in found.label_by_video.items()}
-        return [labels.get(name) for name in names], dict(found.reason_by_video)
+        folders = read_folders({name: tuple(name.split("|")) for name in names}, set(in_files), verbs, nouns, set(numbered))
+        labels = {name: action_name(label.verb, label.noun) for name, label in folders.label_by_video.items()}
+        return [labels.get(name) for name in names], dict(folders.reason_by_video)
 
     return run
 

@@ -277,9 +277,9 @@ def test_very_many_bad_lines_are_cut_short_with_their_number(label):
 def test_the_order_of_clips_and_names_does_not_matter(label):
     videos = {f"put meat/{number}.mp4": 2 for number in range(6)} | {"take/x.mp4": 1, "odd/y.mp4": 1}
     files = {"a.csv": f"{ANNOTATIONS}3,take,bag,,,\nnone,put,meat,,,\n"}
-    one, two = label(videos, files), label(dict(reversed(videos.items())), files)
-    assert sorted(one.clips, key=lambda c: c.clip.uid) == sorted(two.clips, key=lambda c: c.clip.uid)
-    assert (one.problems, one.changes, one.vocabulary) == (two.problems, two.changes, two.vocabulary)
+    forwards, backwards = label(videos, files), label(dict(reversed(videos.items())), files)
+    assert sorted(forwards.clips, key=lambda c: c.clip.uid) == sorted(backwards.clips, key=lambda c: c.clip.uid)
+    assert (forwards.problems, forwards.changes, forwards.vocabulary) == (backwards.problems, backwards.changes, backwards.vocabulary)
 
 
 cells = st.one_of(

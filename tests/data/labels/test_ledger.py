@@ -18,8 +18,8 @@ def pairs(*said: str, merged=()) -> list[tuple[str, str]]:
             log.withdraw(token, undo=True)
     for names in merged:
         log.merge("verb", *names)
-    found = read_twice(Ledger.of(log.entries))
-    return [(pair.first, pair.second) for pair in found]
+    pairs = read_twice(Ledger.of(log.entries))
+    return [(pair.first, pair.second) for pair in pairs]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_clips_that_two_people_label_differently_are_listed():
     for clip, verb in zip(CLIPS, ("take", "put", "wash"), strict=True):
         log.clip(clip, "put", "meat")
         log.clip(clip, verb, "meat", by="ben", reading="second")
-    assert [(one.uid, one.first, one.second) for one in differing(read_twice(Ledger.of(log.entries)))] == [
+    assert [(clip.uid, clip.first, clip.second) for clip in differing(read_twice(Ledger.of(log.entries)))] == [
         ("aaaaaaaaaaaa_000000000-000008000", "put meat", "take meat"),
         ("aaaaaaaaaaaa_000016000-000024000", "put meat", "wash meat"),
     ]

@@ -89,9 +89,9 @@ def test_a_file_that_is_no_table(content, reason):
 @pytest.mark.parametrize("columns", TABLES.values(), ids=TABLES)
 def test_a_table_of_predictions_labels_nothing_until_a_person_takes_it(label, columns):
     lines = "\n".join([",".join(columns), ",".join(CELLS.get(name, "") for name in columns)])
-    found = label({"a.mp4": 1}, {"x.csv": lines})
+    labelling = label({"a.mp4": 1}, {"x.csv": lines})
     reason = "x.csv: holds predictions of a network, not labels; to label by it, check its lines and delete the column 'network'"
-    assert (actions(found), reasons(found)) == ([None], [reason])
+    assert (actions(labelling), reasons(labelling)) == ([None], [reason])
     with pytest.raises(BadLabels, match="predictions"):
         layout_of(AnnotationFile("x.csv", lines.encode()))
     assert actions(label({"a.mp4": 1}, {"x.csv": lines.replace("network", "checked")})) == ["put meat"]

@@ -34,9 +34,9 @@ def name(make):
 def split_of_used(clips: list[LabelledClip], result: SplitAssignment) -> dict[str, SplitName]:
     """Of every video with clips that are used; each clip has its source's split."""
     out = {bad.name for bad in result.excluded}
-    found = {(clip.clip.video, result.split_by_source[clip.source]) for clip in clips if clip.clip.uid not in out}
-    assert len(dict(found)) == len(found)
-    return dict(found)
+    pairs = {(clip.clip.video, result.split_by_source[clip.source]) for clip in clips if clip.clip.uid not in out}
+    assert len(dict(pairs)) == len(pairs)
+    return dict(pairs)
 
 
 @pytest.mark.slow

@@ -46,11 +46,11 @@ def clips_of(make):
 
 def used(clips: list[LabelledClip], result: SplitAssignment) -> dict[SplitName, list[LabelledClip]]:
     out = {bad.name for bad in result.excluded}
-    found: dict[SplitName, list[LabelledClip]] = {"train": [], "val": [], "test": []}
+    by_split: dict[SplitName, list[LabelledClip]] = {"train": [], "val": [], "test": []}
     for clip in clips:
         if clip.action and clip.clip.uid not in out:
-            found[result.split_by_source[clip.source]].append(clip)
-    return found
+            by_split[result.split_by_source[clip.source]].append(clip)
+    return by_split
 
 
 def check(clips: list[LabelledClip], kept: dict[str, SplitName], result: SplitAssignment) -> None:

@@ -84,5 +84,5 @@ def _place(data: bytes, rng: random.Random) -> int:
         case 2:
             return rng.randrange(max(0, len(data) - HEAD_BYTES), len(data))
         case _:
-            names = [found.end() for found in NAME.finditer(data)] or [0]
+            names = [name.end() for name in NAME.finditer(data)] or [0]
             return min(len(data) - 1, rng.choice(names) + rng.randrange(32))

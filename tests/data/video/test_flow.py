@@ -143,11 +143,11 @@ def test_frames_are_scaled_first(tmp_path: Path):
 @pytest.mark.parametrize("method", METHODS)
 def test_the_bytes_do_not_depend_on_the_number_of_threads(method: str, tmp_path: Path):
     clip = write_clip(tmp_path / "clip.mp4", moving(8, 2, 1))
-    found = []
+    files = []
     for num_threads in (1, 3):
         flow_of(clip, 8, method, num_threads=num_threads)
-        found.append(clip.with_suffix(".mkv").read_bytes())
-    assert found[0] == found[1]
+        files.append(clip.with_suffix(".mkv").read_bytes())
+    assert files[0] == files[1]
 
 
 def test_a_damaged_or_shorter_clip_and_a_damaged_file_of_flow_are_told(tmp_path: Path):

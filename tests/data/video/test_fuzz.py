@@ -56,10 +56,10 @@ def sources(make_video, tmp_path_factory) -> list[Path]:
 def test_a_damaged_video_costs_itself_alone(numbers: range, sources: list[Path], ffmpeg: Path, tmp_path: Path):
     shares = MemoryShares(2, usable_bytes())
     with ThreadPoolExecutor(2) as pool:
-        found = pool.map(
+        faults = pool.map(
             lambda number: _wrong_with(number, sources[number % len(sources)], tmp_path / str(number), ffmpeg, shares), numbers
         )
-        wrong = {number: what for number, what in zip(numbers, found, strict=True) if what}
+        wrong = {number: what for number, what in zip(numbers, faults, strict=True) if what}
     assert not wrong, "\n".join(f"{number} ({sources[number % len(sources)].name}): {what}" for number, what in wrong.items())
 
 

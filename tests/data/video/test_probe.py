@@ -26,11 +26,11 @@ def look(path: Path):
 
 
 def test_tells_what_a_video_holds(counted: Path):
-    found = look(counted)
-    assert (found.codec, found.pixel_format, found.width, found.height, found.rotation_degrees) == ("h264", "yuv420p", 96, 64, 0)
-    assert found.fps == pytest.approx(30, rel=0.01)
-    assert found.duration_seconds == pytest.approx(20.5, abs=0.1)
-    assert found.has_audio
+    video = look(counted)
+    assert (video.codec, video.pixel_format, video.width, video.height, video.rotation_degrees) == ("h264", "yuv420p", 96, 64, 0)
+    assert video.fps == pytest.approx(30, rel=0.01)
+    assert video.duration_seconds == pytest.approx(20.5, abs=0.1)
+    assert video.has_audio
 
 
 def test_tells_the_camera_and_the_start_that_a_file_names(make_video: MakeVideo, patterned: Path, tmp_path: Path):
@@ -89,8 +89,8 @@ def test_tags_that_a_child_did_not_clean_are_refused(counted: Path, monkeypatch:
     ],
 )
 def test_size_is_that_of_the_upright_picture(shared: Path, name: str, size: tuple[int, int], rotation_degrees: int):
-    found = look(shared / "videos" / "odd" / name)
-    assert ((found.width, found.height), found.rotation_degrees) == (size, rotation_degrees)
+    video = look(shared / "videos" / "odd" / name)
+    assert ((video.width, video.height), video.rotation_degrees) == (size, rotation_degrees)
 
 
 def test_measures_what_the_header_does_not_tell(shared: Path):
@@ -98,8 +98,8 @@ def test_measures_what_the_header_does_not_tell(shared: Path):
 
 
 def test_takes_the_larger_of_two_videos_and_its_sound(shared: Path):
-    found = look(shared / "videos/long/nasa_13013.mp4")
-    assert (found.width, found.height, found.video_index, found.audio_index) == (480, 270, 3, 4)
+    video = look(shared / "videos/long/nasa_13013.mp4")
+    assert (video.width, video.height, video.video_index, video.audio_index) == (480, 270, 3, 4)
 
 
 REFUSED = {

@@ -179,7 +179,7 @@ def test_the_version_before_is_the_latest_that_retake_registered_before_this_one
     keys = [candidates.make().run_key for _ in range(11)]
     candidates.client.create_model_version("m", source="", run_id=None, tags={})
     assert registry.previous("m", "new").version == 11
-    assert [found and found.version for found in (registry.previous("m", keys[0]), registry.previous("m", keys[10]))] == [None, 10]
+    assert [version and version.version for version in (registry.previous("m", keys[0]), registry.previous("m", keys[10]))] == [None, 10]
 
 
 def test_a_model_belongs_to_one_store(candidates, registry):

@@ -12,12 +12,12 @@ def verdict(scored):
     """The verdict and its reasons on 100 clips of 10 videos, where the champion classifies 40 % of the actions correctly."""
 
     def build(num_gained, num_lost, interval, *, num_sources=10, needed=None, min_clips=0, **majority):
-        found = difference(num_gained, num_lost, interval, num_sources=num_sources, num_clips_needed=needed)
+        paired = difference(num_gained, num_lost, interval, num_sources=num_sources, num_clips_needed=needed)
         majorities = {"verb": 0.1, "noun": 0.1, "action": 0.1} | majority
-        top1 = {"verb": 0.6, "noun": 0.7, "action": 0.4 + found.difference}
+        top1 = {"verb": 0.6, "noun": 0.7, "action": 0.4 + paired.difference}
         ours, theirs = scored(top1, 0.4, majority=majorities, split="test")
         beats_guessing = ours.action.top1 - ours.action.majority_top1 > 0.1
-        return f"{verdict_on(ours, theirs, found)} {why(ours, theirs, found, beats_guessing=beats_guessing, min_clips=min_clips)}"
+        return f"{verdict_on(ours, theirs, paired)} {why(ours, theirs, paired, beats_guessing=beats_guessing, min_clips=min_clips)}"
 
     return build
 
@@ -104,10 +104,10 @@ def test_guessing_as_well_comes_first_whoever_wins(verdict, majority):
 
 
 def test_guessing_is_compared_with_the_registered_network_and_not_with_the_mean_over_seeds(scored):
-    found = difference(3, 4, (-0.1, 0.08))
+    paired = difference(3, 4, (-0.1, 0.08))
     ours, theirs = scored({"verb": 0.6, "noun": 0.7, "action": 0.5}, 0.4, majority={"verb": 0.1, "noun": 0.1, "action": 0.4}, split="test")
     scores = tuple(SeedScore(seed=seed, run_key="k", top1=top1, engine="") for seed, top1 in ((0, 0.5), (1, 0.28)))
-    reasons = why(ours, theirs, found, SeedSpread(scores=scores, difference=found), beats_guessing=False)
+    reasons = why(ours, theirs, paired, SeedSpread(scores=scores, difference=paired), beats_guessing=False)
     assert "of 2 seeds classify 39.0 % of the actions correctly on average" in reasons
     assert "The registered network classifies 50.0 % correctly; always predicting 'common action' gives less, 40.0 %" in reasons
 

@@ -52,7 +52,9 @@ def comparison_of(named=None, *, num_networks=3, failed=(), has_reference=True, 
             compared(number, named, has_reference=has_reference, name=name if number == 0 else None, others=others if number == 0 else ())
             for number in range(num_networks)
         ),
-        failed=tuple(FailedConfiguration(name=one, step="train", reason=f"BadVideo: {one}: no frames") for one in failed),
+        failed=tuple(
+            FailedConfiguration(name=failed_name, step="train", reason=f"BadVideo: {failed_name}: no frames") for failed_name in failed
+        ),
     )
 
 
@@ -66,7 +68,9 @@ def versions_of(named=None, *, name=None):
         "split": "unseen",
         "selection": "Of the 480 labelled clips of the dataset, 80 are of films that trained one of the two networks.",
         "caution": name or "9 clips are few.",
-        "confusions": tuple(one.model_copy(update={"model": roles[one.model]}) for one in scored.confusions if one.model in roles),
+        "confusions": tuple(
+            confusion.model_copy(update={"model": roles[confusion.model]}) for confusion in scored.confusions if confusion.model in roles
+        ),
         "differing": tuple(
             DifferingClip(uid=uid_of(i), label=label, first=first, second=second)
             for i, (label, first, second) in enumerate(answers)

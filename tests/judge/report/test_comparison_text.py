@@ -51,11 +51,11 @@ def tables(page):
 
 
 def test_the_version_before_is_named_by_its_number_where_there_is_room():
-    found = compared(mixed())
-    page = markdown(found.results, found.ours, found.differences, found.judgement, BASELINE, previous_version=12)
+    inputs = compared(mixed())
+    page = markdown(inputs.results, inputs.ours, inputs.differences, inputs.judgement, BASELINE, previous_version=12)
     assert page.count("| version 12 (previous) |") == 4
     assert "| previous → new network |" in page
-    assert "\n  over previous " in page_of(found, text)
+    assert "\n  over previous " in page_of(inputs, text)
 
 
 def test_the_originals_three_tables(comparison):

@@ -56,9 +56,9 @@ def test_hostile_names_of_members_stay_text():
 
 
 def test_joined_features_show_the_options_that_train_their_head_and_none_of_a_network():
-    found = metrics_of(drawn(40))
+    metrics = metrics_of(drawn(40))
     train = TrainOptions(fuse=["runs/a/", "runs/b/"], join="features", trainable="heads", head="lstm")
-    found = found.model_copy(update={"provenance": found.provenance.model_copy(update={"train": train})})
-    titles = {one.title for one in training_settings(found)}
+    metrics = metrics.model_copy(update={"provenance": metrics.provenance.model_copy(update={"train": train})})
+    titles = {setting.title for setting in training_settings(metrics)}
     assert {"Fuse", "Join", "Classification head", "Learning rate", "Maximum epochs", "Views per clip, heads only"} <= titles
     assert not titles & {"Network", "Input", "Backbone", "Segments", "Start from", "Optical flow method"}

@@ -243,7 +243,7 @@ def test_confusion_counts_are_all_there(make_inputs, page_of):
 def test_each_finding_leads_to_its_clips_and_each_clip_to_its_mend(make_inputs, page_of, changed_page):
     metrics, tree = make_inputs("original").metrics, Tree(page_of("original"))
     links, ids = [a["href"] for a in tree.of("a")], {attributes.get("id") for _, attributes in tree.elements}
-    cells = [f"cell-{c.target}-{c.model}-{one.row}-{one.column}" for c in metrics.confusions for one in c.wrong]
+    cells = [f"cell-{c.target}-{c.model}-{cell.row}-{cell.column}" for c in metrics.confusions for cell in c.wrong]
     findings = ("shared-sources", "near-duplicates", "missing-from-train", "label-conflicts")
     assert len(cells) > 6
     assert [anchor for anchor in (*cells, *findings) if f"#{anchor}" not in links or anchor not in ids] == []
@@ -280,8 +280,8 @@ def test_a_clip_plays_in_the_page_or_is_named_by_its_address(make_inputs, page_o
 
 def test_what_the_data_checks_found_is_named(page_of):
     dirty, clean = page_of("original"), page_of("usual")
-    for found in ("ZUr3DxYyTqI", "tray, move tray", "aaaaaaaaaaaa-0001", "take meat", "✗ 2 classes"):
-        assert found in plain(dirty)
+    for words in ("ZUr3DxYyTqI", "tray, move tray", "aaaaaaaaaaaa-0001", "take meat", "✗ 2 classes"):
+        assert words in plain(dirty)
     assert clean.count("✓ none") == 3
     assert "Classes missing from train" not in clean
     assert "No problems in 479 clips of 2 splits." in clean

@@ -12,13 +12,15 @@ def test_every_verb_and_noun_is_counted_as_its_recall_says(make_clips, vocabular
     ours = make_clips(60, skill=3)
     theirs = about(ours, make_clips(60, seed=1, skill=1))
     outcomes = class_outcomes(ours, theirs, vocabulary)
-    assert sum(one.num_clips for one in outcomes if one.target == "verb") == 60
-    for one in outcomes:
-        if (one.target, one.name) == ("verb", "take"):
+    assert sum(outcome.num_clips for outcome in outcomes if outcome.target == "verb") == 60
+    for outcome in outcomes:
+        if (outcome.target, outcome.name) == ("verb", "take"):
             right = [(clips.verb_logits.argmax(axis=1) == 0)[ours.verb_classes == 0].sum() for clips in (ours, theirs)]
-            assert one.num_fewer == right[1] - right[0]
+            assert outcome.num_fewer == right[1] - right[0]
     swapped = class_outcomes(theirs, ours, vocabulary)
-    assert [(one.num_gained, one.num_lost) for one in outcomes] == [(one.num_lost, one.num_gained) for one in swapped]
+    assert [(outcome.num_gained, outcome.num_lost) for outcome in outcomes] == [
+        (outcome.num_lost, outcome.num_gained) for outcome in swapped
+    ]
 
 
 def test_a_loss_is_tested_on_the_clips_that_differ():

@@ -40,14 +40,14 @@ def test_errors_that_fall_again_by_chance_are_seldom_called_a_second_descent(sha
 def test_a_rise_alone_is_not_a_second_descent():
     rng = np.random.default_rng(1)
     drawn = [(rng.random(400) < share) for share in (0.5, 0.8, 0.8, 0.5, 0.5, 0.5)]
-    found = judged(drawn)
-    assert found.rise.is_significant
-    assert found.outcome == "cannot tell"
+    descents = judged(drawn)
+    assert descents.rise.is_significant
+    assert descents.outcome == "cannot tell"
 
 
 def test_one_source_video_tells_nothing():
     right = [np.arange(60) < number for number in (20, 50, 10, 58)]
-    kept = [kept_answers(i, one, clips_a_video=60) for i, one in enumerate(right)]
+    kept = [kept_answers(i, answers, clips_a_video=60) for i, answers in enumerate(right)]
     assert long_training(kept, (), "action", num_resamples=100).outcome == "cannot tell"
     assert judged(right).outcome == "second descent"
 
@@ -66,10 +66,10 @@ def test_answers_are_read_as_they_were_written_and_those_on_different_clips_refu
     rng = np.random.default_rng(0)
     kept = [kept_answers(epoch, rng.random(12) < 0.5) for epoch in (0, 1, 3)]
     read = from_parquet(to_parquet(kept), "s3://retake/answers.parquet")
-    for one, other in zip(kept, read, strict=True):
-        assert (one.epoch, one.uids, one.sources) == (other.epoch, other.uids, other.sources)
-        assert all(np.array_equal(one.right[target], other.right[target]) for target in TARGETS)
-        assert np.array_equal(one.losses, other.losses)
+    for written, back in zip(kept, read, strict=True):
+        assert (written.epoch, written.uids, written.sources) == (back.epoch, back.uids, back.sources)
+        assert all(np.array_equal(written.right[target], back.right[target]) for target in TARGETS)
+        assert np.array_equal(written.losses, back.losses)
     with pytest.raises(BadInput, match="is not a Parquet file"):
         from_parquet(b"x", "s3://retake/answers.parquet")
     with pytest.raises(BadInput, match="answers for different clips"):

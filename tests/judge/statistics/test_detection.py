@@ -182,6 +182,6 @@ def test_blocks_of_resamples_change_nothing(monkeypatch):
     detected = [replace(segment, label=int(rng.integers(3)), score=rng.random()) for segment in labelled]
     whole, sizes, compute = scored(detected, labelled, num_resamples=100), [], detection._average_precisions
     monkeypatch.setattr(detection, "MAX_DRAWS_AT_ONCE", 70)
-    monkeypatch.setattr(detection, "_average_precisions", lambda one, times: sizes.append(len(times)) or compute(one, times))
+    monkeypatch.setattr(detection, "_average_precisions", lambda matched, times: sizes.append(len(times)) or compute(matched, times))
     assert scored(detected, labelled, num_resamples=100) == whole
     assert 1 < max(sizes) <= 70 // 4

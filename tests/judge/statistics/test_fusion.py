@@ -40,8 +40,8 @@ def test_weights_are_shares_and_no_network_alone_nor_all_alike_would_lose_less(h
     assert choice.weights.sum() == pytest.approx(1)
     equal = np.full(len(logits), 1 / len(logits))
     assert choice.loss <= best_loss(mean_logits(logits, equal), classes) + TOLERANCE
-    for one in logits:
-        assert choice.loss <= best_loss(one, classes) + TOLERANCE
+    for network in logits:
+        assert choice.loss <= best_loss(network, classes) + TOLERANCE
 
 
 @pytest.mark.parametrize("scale", [0.1, 1, 10])
@@ -62,10 +62,12 @@ def test_networks_that_know_as_much_count_alike_in_the_scale_that_each_answers_i
 def test_twins_and_networks_that_know_nothing_count_alike_and_an_order_of_networks_changes_nothing():
     rng = np.random.default_rng(2)
     classes = rng.integers(5, size=50)
-    one, other, wrong = answers(rng, classes, 5, 2, 1), answers(rng, classes, 5, 1, 2), -10 * np.eye(5, dtype=np.float32)[classes]
-    assert choose_weights([one, one], classes).weights == pytest.approx([0.5, 0.5], abs=1e-4)
+    first, second, wrong = answers(rng, classes, 5, 2, 1), answers(rng, classes, 5, 1, 2), -10 * np.eye(5, dtype=np.float32)[classes]
+    assert choose_weights([first, first], classes).weights == pytest.approx([0.5, 0.5], abs=1e-4)
     assert choose_weights([wrong, wrong], classes).weights.tolist() == [0.5, 0.5]
-    assert choose_weights([one, other], classes).weights == pytest.approx(choose_weights([other, one], classes).weights[::-1], abs=1e-3)
+    assert choose_weights([first, second], classes).weights == pytest.approx(
+        choose_weights([second, first], classes).weights[::-1], abs=1e-3
+    )
 
 
 def scored(rng, knowledge, num_clips=60, num_sources=6):

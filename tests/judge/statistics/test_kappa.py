@@ -22,10 +22,10 @@ def test_kappa_is_that_of_scikit_learn(answers):
 
 def test_the_interval_resamples_videos():
     pairs = [(f"v{i}", "a" if i % 2 else "b", "a" if i % 2 or i == 4 else "b") for i in range(20) for _ in range(5)]
-    found = agreement(pairs)
+    agreed = agreement(pairs)
     alone = agreement([(f"{video}-{n % 5}", first, second) for n, (video, first, second) in enumerate(pairs)])
-    assert found.interval[0] < found.kappa < found.interval[1]
-    assert found.interval[1] - found.interval[0] > alone.interval[1] - alone.interval[0]
+    assert agreed.interval[0] < agreed.kappa < agreed.interval[1]
+    assert agreed.interval[1] - agreed.interval[0] > alone.interval[1] - alone.interval[0]
 
 
 @pytest.mark.parametrize("num_videos", [1, 2])
@@ -33,9 +33,9 @@ def test_one_or_two_videos_have_no_interval_one_answer_no_kappa_and_no_clips_not
     alike = agreement(in_videos(5, 1, "a"))
     assert (alike.kappa, alike.interval, alike.share) == (None, None, 1)
     assert agreement([]) is None
-    found = agreement([*in_videos(num_videos, 2), ("v0", "a", "b")])
-    assert found.interval is None
-    assert (found.num_clips, found.num_videos) == (2 * num_videos + 1, num_videos)
+    agreed = agreement([*in_videos(num_videos, 2), ("v0", "a", "b")])
+    assert agreed.interval is None
+    assert (agreed.num_clips, agreed.num_videos) == (2 * num_videos + 1, num_videos)
 
 
 def test_readers_who_agree_on_all_of_few_clips_may_yet_differ():
@@ -50,6 +50,6 @@ def test_readers_who_agree_on_all_of_few_clips_may_yet_differ():
 @given(seed=st.integers(0, 99), num_videos=st.integers(3, 6))
 def test_the_interval_holds_kappa_and_is_a_kappa(seed, num_videos):
     pairs = [(f"v{n % num_videos}", "ab"[seed >> n & 1], "ab"[seed >> (n // 2) & 1]) for n in range(2 * num_videos)]
-    found = agreement(pairs, 50)
-    if found.interval:
-        assert -1 <= found.interval[0] <= found.kappa <= found.interval[1] <= 1
+    agreed = agreement(pairs, 50)
+    if agreed.interval:
+        assert -1 <= agreed.interval[0] <= agreed.kappa <= agreed.interval[1] <= 1

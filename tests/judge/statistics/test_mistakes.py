@@ -35,16 +35,16 @@ def test_every_clip_is_counted_once_and_no_row_is_empty(pairs, max_classes):
 
 def test_the_matrices_of_a_report_hold_every_clip_of_every_network(make_clips, vocabulary):
     scored = {"baseline": make_clips(seed=1), "fine-tuned": make_clips(seed=2)}
-    found = confusions(scored, vocabulary)
-    assert [(c.model, c.target) for c in found] == [(model, target) for model in scored for target in TARGETS]
-    assert all(sum(map(sum, c.counts)) == 20 for c in found)
-    for c in found:
+    tables = confusions(scored, vocabulary)
+    assert [(c.model, c.target) for c in tables] == [(model, target) for model in scored for target in TARGETS]
+    assert all(sum(map(sum, c.counts)) == 20 for c in tables)
+    for c in tables:
         errors = {(i, j): n for i, row in enumerate(c.counts) for j, n in enumerate(row) if n and c.rows[i] != c.columns[j]}
         assert {(cell.row, cell.column): cell.num_clips for cell in c.wrong} == errors
         assert all(len(cell.uids) == min(cell.num_clips, MAX_LISTED) for cell in c.wrong)
         losses = dict(zip(scored[c.model].uids, scored[c.model].losses.tolist(), strict=True))
         assert all(sorted(cell.uids, key=lambda uid: -losses[uid]) == list(cell.uids) for cell in c.wrong)
-    assert all(len(c.counts) == len(c.rows) and {len(row) for row in c.counts} == {len(c.columns)} for c in found)
+    assert all(len(c.counts) == len(c.rows) and {len(row) for row in c.counts} == {len(c.columns)} for c in tables)
 
 
 @pytest.fixture
@@ -58,8 +58,8 @@ def scored(make_clips):
 
 def test_the_worst_of_the_wrong_clips_come_first_with_what_was_said_instead(make_clips, vocabulary):
     clips = make_clips(40, skill=3.0)
-    found = worst_misnamed(clips, vocabulary, 4)
-    losses = [clips.losses[m.clip] for m in found]
+    mistakes = worst_misnamed(clips, vocabulary, 4)
+    losses = [clips.losses[m.clip] for m in mistakes]
     assert losses == sorted(losses, reverse=True)
     verb_right = clips.verb_logits.argmax(1) == clips.verb_classes
     noun_right = clips.noun_logits.argmax(1) == clips.noun_classes

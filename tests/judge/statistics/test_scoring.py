@@ -47,17 +47,17 @@ def test_each_clip_keeps_its_own_answer_labels_and_source():
 def test_clips_whose_answers_are_known_are_not_loaded_but_for_the_timed_ones():
     clips, loaded = [clip(i) for i in range(NUM_TIMED_CLIPS + 4)], []
 
-    def watched(one):
-        loaded.append(one)
-        return load(one)
+    def watched(clip):
+        loaded.append(clip)
+        return load(clip)
 
-    def known(one):
-        return None if one is clips[-2] else score(load(one))
+    def known(clip):
+        return None if clip is clips[-2] else score(load(clip))
 
     scored, timings = score_clips(clips, watched, score, known=known)
     assert scored.verb_logits[:, 0].tolist() == list(range(len(clips)))
-    assert scored.uids == tuple(one.uid for one in clips)
-    assert [one.uid for one in loaded[1:]] == [one.uid for one in (*clips[:NUM_TIMED_CLIPS], clips[-2])]
+    assert scored.uids == tuple(clip.uid for clip in clips)
+    assert [clip.uid for clip in loaded[1:]] == [clip.uid for clip in (*clips[:NUM_TIMED_CLIPS], clips[-2])]
     assert len(timings.inference_seconds) == NUM_TIMED_CLIPS + 1
     loaded.clear()
     again, same = score_clips(clips, watched, score, known=lambda clip: score(load(clip)), measured=timings)

@@ -88,14 +88,14 @@ def test_few_videos_get_students_t():
 @settings(max_examples=40)
 @given(sums=st.lists(st.integers(-5, 5), min_size=2, max_size=12))
 def test_the_p_value_is_below_a_twentieth_where_the_interval_excludes_zero_and_the_other_sign_is_as_sure(sums):
-    found, back = (resample(sign * np.array(sums), np.full(len(sums), 5), num_resamples=500, seed=0) for sign in (1, -1))
-    low, high = found.interval
-    assert 0 <= found.p_value <= 1
-    assert found.p_value == pytest.approx(back.p_value)
-    if found.p_value < 0.045:
+    forth, back = (resample(sign * np.array(sums), np.full(len(sums), 5), num_resamples=500, seed=0) for sign in (1, -1))
+    low, high = forth.interval
+    assert 0 <= forth.p_value <= 1
+    assert forth.p_value == pytest.approx(back.p_value)
+    if forth.p_value < 0.045:
         assert low > 0 or high < 0
     # With few resamples, ties keep the p-value of an interval that just excludes zero up to 0.062.
-    if found.p_value > 0.07:
+    if forth.p_value > 0.07:
         assert low <= 0 <= high
 
 

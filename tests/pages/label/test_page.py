@@ -642,7 +642,7 @@ def test_a_suspicious_label_leaves_the_list_for_good_once_somebody_has_kept_or_c
     store.write_bytes(Layout(STORE).split_file, f"source,split\n{cut.video},train\n{measured.video},val\n".encode())
     kept, changed, open_, other, of_val = (clip.uid for clip in (*cut.clips[:4], measured.clips[0]))
     likely = {"likely_verb": "take", "likely_noun": "bag", "likely_probability": 0.91}
-    found = [
+    doubtful = [
         DoubtfulLabel(uid=uid, verb="put", noun="meat", probability=0.02, **likely) for uid in (of_val, open_, kept, changed, other, "gone")
     ]
     anna = Visitor(store)
@@ -650,7 +650,7 @@ def test_a_suspicious_label_leaves_the_list_for_good_once_somebody_has_kept_or_c
         anna.say(uid, "put meat")
     anna.say(other, "put potato")
     assert anna.queue(show="suspicious") == []
-    audit(store, found)
+    audit(store, doubtful)
 
     def listed() -> list[str]:
         """The suspicious clips of a page that has just been opened."""
@@ -665,7 +665,9 @@ def test_a_suspicious_label_leaves_the_list_for_good_once_somebody_has_kept_or_c
     anna.say(changed, "take bag", checked=True)
     assert listed() == [open_]
     audit(
-        store, [*found, found[3].model_copy(update={"verb": "take", "noun": "bag", "likely_verb": "put", "likely_noun": "meat"})], number=1
+        store,
+        [*doubtful, doubtful[3].model_copy(update={"verb": "take", "noun": "bag", "likely_verb": "put", "likely_noun": "meat"})],
+        number=1,
     )
     assert listed() == [open_], "later audits do not ask again"
     last = anna.get(f"/clips/{kept}")["token"]

@@ -179,8 +179,8 @@ def test_of_a_statement_and_the_intervals_of_a_clip_the_later_labels_it_in_confl
     log.clip(clip, "take", "bag")
     interval = Covering(Words("whisk", "egg", "ben"), 2, log.interval(0, 8, "whisk", "egg"))
     known = (None, came(of_file, 1), came(of_file, 2))
-    found = [labels_of(log, state, interval) for state in known]
-    assert [(labels.words.verb, labels.are_in_conflict) for labels in found] == [("whisk", True), ("whisk", True), ("put", False)]
+    shown = [labels_of(log, state, interval) for state in known]
+    assert [(labels.words.verb, labels.are_in_conflict) for labels in shown] == [("whisk", True), ("whisk", True), ("put", False)]
     log.clip(clip, None, answer="unsure")
     assert labels_of(log, None, interval).words.verb == "whisk", "as in the build"
     log.clip(clip, "move", "bag")

@@ -57,19 +57,19 @@ def suggested(request):
 
 
 def test_clips_and_intervals_are_those_of_the_first_network_by_rank_video_and_time(suggested):
-    found = suggested()
-    assert (found.network, list(found.reasons.items())) == ("champion", [("c2", "unsure"), ("c1", "new")])
-    assert found.by_clip == {"c1": (Suggestion("put", "meat", 0.25), Suggestion("wave", NO_OBJECT, 0.125))}
-    assert found.intervals == {
+    suggestions = suggested()
+    assert (suggestions.network, list(suggestions.reasons.items())) == ("champion", [("c2", "unsure"), ("c1", "new")])
+    assert suggestions.by_clip == {"c1": (Suggestion("put", "meat", 0.25), Suggestion("wave", NO_OBJECT, 0.125))}
+    assert suggestions.intervals == {
         "aa": (SuggestedInterval("put", "meat", 0.8, 0, 4), SuggestedInterval("take", "bag", 0.7, 8, 12.5)),
         "bb": (SuggestedInterval("wave", NO_OBJECT, 0.6, 2, 4),),
     }
 
 
 def test_a_network_without_nouns_suggests_verbs_alone_and_a_prediction_without_a_stride_no_intervals(suggested):
-    found = suggested(PLAIN, INTERVALS[3:])
-    assert found.by_clip == {"c1": (Suggestion("put", NO_OBJECT, 0.5), Suggestion("take", NO_OBJECT, 0.5))}
-    assert found.intervals == {"bb": (SuggestedInterval("wave", NO_OBJECT, 0.6, 2, 4),)}
+    suggestions = suggested(PLAIN, INTERVALS[3:])
+    assert suggestions.by_clip == {"c1": (Suggestion("put", NO_OBJECT, 0.5), Suggestion("take", NO_OBJECT, 0.5))}
+    assert suggestions.intervals == {"bb": (SuggestedInterval("wave", NO_OBJECT, 0.6, 2, 4),)}
     assert suggested(intervals=()).intervals == {}
 
 

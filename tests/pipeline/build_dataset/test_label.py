@@ -147,7 +147,7 @@ def test_the_rest_of_fully_labelled_videos_is_nothing_unless_somebody_was_unsure
     }
     assert labels.vocabulary.nothing_verb == own_classes(store, STORE).verbs["nothing"]
 
-    (clip,) = (one.clip for one in labels.clips if one.names == ("day 1/e.mp4",))
+    (clip,) = (labelled.clip for labelled in labels.clips if labelled.names == ("day 1/e.mp4",))
     unsure = ClipStatement(
         token="0" * 32, by="a", at="2026-11-27T12:00:00.000Z", video=clip.video, uid=clip.uid, start_seconds=clip.start_seconds,
         stop_seconds=clip.stop_seconds, answer="unsure",

@@ -16,10 +16,10 @@ def cut(clip_seconds: float, video_seconds: float) -> list[ClipRecord]:
 
 @given(clip_seconds=st.sampled_from([1, 2, 3, 4, 8, 16]), index=st.integers(0, 5))
 def test_the_clips_of_another_length_cover_each_second_of_a_clip_once(clip_seconds, index):
-    found = covering(clip(start_seconds=8 * index, stop_seconds=8 * index + 8), cut(clip_seconds, 96))
-    assert sum(seconds for _, seconds in found) == pytest.approx(8)
-    assert all(0 < seconds <= min(8, clip_seconds) for _, seconds in found)
-    assert all(one.start_seconds < 8 * index + 8 and one.stop_seconds > 8 * index for one, _ in found)
+    covered = covering(clip(start_seconds=8 * index, stop_seconds=8 * index + 8), cut(clip_seconds, 96))
+    assert sum(seconds for _, seconds in covered) == pytest.approx(8)
+    assert all(0 < seconds <= min(8, clip_seconds) for _, seconds in covered)
+    assert all(part.start_seconds < 8 * index + 8 and part.stop_seconds > 8 * index for part, _ in covered)
 
 
 def test_a_clip_that_none_of_another_length_covers_is_named():

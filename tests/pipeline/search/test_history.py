@@ -77,12 +77,12 @@ def reported(bench, plan):
 
 def searched(bench, plan, **first):
     """Both rounds, from whatever lies in the store."""
-    found = []
+    suggestions = []
     for number in (1, 2):
-        found.append(suggested(bench, plan, number))
-        train(bench, found[-1], **(first if number == 1 else {}))
+        suggestions.append(suggested(bench, plan, number))
+        train(bench, suggestions[-1], **(first if number == 1 else {}))
         gathered(bench, plan, number)
-    return found
+    return suggestions
 
 
 def test_the_first_trial_is_the_recipe_of_the_form_and_each_other_one_is_within_the_ranges(bench):
@@ -263,5 +263,5 @@ def test_a_range_that_is_not_searched_changes_no_key(bench):
 def test_a_search_from_a_recipe_lies_where_its_options_say_however_they_are_named(bench):
     bench.run("recipe save", names=["mine"], **LIGHT.model_dump())
     named = {name: value for name, value in FORM.items() if name not in LIGHT.model_dump()}
-    found = {bench.run("search_plan", **named, preset=preset).search_uri for preset in ("mine", "light")}
-    assert found == {planned(bench, preset="none").search_uri}
+    addresses = {bench.run("search_plan", **named, preset=preset).search_uri for preset in ("mine", "light")}
+    assert addresses == {planned(bench, preset="none").search_uri}

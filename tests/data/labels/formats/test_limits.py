@@ -129,10 +129,10 @@ def test_a_damaged_label_file_costs_itself_alone(label, numbers):
         except Exception as error:  # noqa: BLE001 - this is what is looked for
             pytest.fail(f"{number}: {type(error).__name__}: {error}")
         try:
-            found = label(
+            labelling = label(
                 {"a.mp4": 2, "b.mp4": 1, "c.mp4": 1}, {"a.mp4.csv": content, "z.csv": "uid,verb,noun\nc,wave,flag\n"}, nothing_share=1
             )
         except Exception as error:  # noqa: BLE001
             pytest.fail(f"{number}: {type(error).__name__}: {error}")
-        assert found.clips[-1].action == "wave flag", number
+        assert labelling.clips[-1].action == "wave flag", number
         assert time.process_time() - began < TOLERATED_SECONDS, number

@@ -65,10 +65,10 @@ def test_epic_55_by_timestamps_and_class_ids(label):
         epic_55(4, "00:00:30.00", "00:00:31.00", "wash", 5, "oven", 60),
         epic_55(5, "12.5", "00:00:31.00", "wash", 5, "oven", 60),
     ]
-    found = label({"P01/P01_01.MP4": 3}, {"EPIC_train_action_labels.csv": f"{EPIC_55}\n{''.join(lines)}"})
+    labelling = label({"P01/P01_01.MP4": 3}, {"EPIC_train_action_labels.csv": f"{EPIC_55}\n{''.join(lines)}"})
     # Id 0 is known as take; of the names of an unknown id the most frequent is its class's.
-    assert classes(found) == [("take bag", 0, 20), ("wash hob:oven", 5, 60), ("wash bag", 5, 20)]
-    assert "is not a time like 00:00:01.89" in found.problems[-1].reason
+    assert classes(labelling) == [("take bag", 0, 20), ("wash hob:oven", 5, 60), ("wash bag", 5, 20)]
+    assert "is not a time like 00:00:01.89" in labelling.problems[-1].reason
 
 
 def test_epic_55_of_videos_that_were_cut_by_uid(read):
@@ -139,8 +139,8 @@ def test_a_video_ends_at_the_first_ending_that_a_sign_follows(before, after):
     label = after.lstrip()
     if after[:1] in (",", ";") or (after[:1].isspace() and label[:1] in (",", ";") and label[1:].strip()):
         label = label[1:].lstrip()
-    found = bool(label.strip()) and after[0] in " ,;\t"
-    assert (entry and (entry[1], entry[2])) == ((f"v{before}.mp4", label.rstrip()) if found else None)
+    is_read = bool(label.strip()) and after[0] in " ,;\t"
+    assert (entry and (entry[1], entry[2])) == ((f"v{before}.mp4", label.rstrip()) if is_read else None)
 
 
 @pytest.mark.parametrize("repeated", [" ", "	", ".mp4", ".mp4x"])

@@ -205,10 +205,14 @@ def _measured(content: bytes, times_usual: float) -> tuple[float, float, str]:
     Path("/proc/self/clear_refs").write_text("5")
     before = _kilobytes("VmRSS")
     began = time.process_time()
-    found = label_clips(clips, {video: ("a.mp4",)}, files, LabelOptions(nothing_share=1), OwnClasses(), {video: 30.0})
+    labelling = label_clips(clips, {video: ("a.mp4",)}, files, LabelOptions(nothing_share=1), OwnClasses(), {video: 30.0})
     seconds = (time.process_time() - began) / times_usual
-    assert found.num_labelled == len(clips)
-    return seconds, (_kilobytes("VmHWM") - before) / 1000 + len(content) / 1e6, found.problems[-1].reason[:80] if found.problems else ""
+    assert labelling.num_labelled == len(clips)
+    return (
+        seconds,
+        (_kilobytes("VmHWM") - before) / 1000 + len(content) / 1e6,
+        labelling.problems[-1].reason[:80] if labelling.problems else "",
+    )
 
 
 def _kilobytes(name: str) -> int:
