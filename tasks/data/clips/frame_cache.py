@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tasks.data.clips.audio import MakeDescriber, cache_audio, cache_root, leave_out_silent
 from tasks.data.clips.clips import StoredClip
 from tasks.data.clips.flow import compute_flow, flow_uri, without_flow
-from tasks.data.video.cache import BadEntry, CacheItem, cache_frames, temporary_cache
+from tasks.data.video.cache import BadEntry, CacheItem, cache_frames, kept_decoders, temporary_cache
 from tasks.data.video.frames import num_fields
 from tasks.errors import BadInput, BadVideo
 from tasks.keys import flow_recipe_of
@@ -53,6 +53,11 @@ def rgb_frames(num_segments: int, sampling_window: float = 1) -> NetworkSpec:
 def passing_frames() -> AbstractContextManager[Path]:
     """Create a temporary folder on the cache's disk, for frames that are used once."""
     return temporary_cache(cache_root())
+
+
+def sharing_decoders() -> AbstractContextManager[None]:
+    """Let all that is cached in the block be decoded by the same processes."""
+    return kept_decoders(load(MachineSettings).num_processes)
 
 
 def cache_test_frames(
