@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.data.clips.frame_cache import cache_test_frames, cache_train_frames
+from tasks.data.clips.frame_cache import cache_test_frames, cache_train_frames, sharing_decoders
 from tasks.data.split.manifest import split_rows
 from tasks.judge.statistics.long_training import KeptAnswers, first_without_error, to_parquet
 from tasks.judge.statistics.metrics import with_actions
@@ -122,12 +122,14 @@ def fetch_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Pat
     network = widen_heads(start.network, words.num_verbs, words.num_nouns, plan.train.seed)
     spec = network.spec
     clips = {split: [clip for clip in manifest.clips if clip.split == split] for split in SPLITS}
-    frames = cache_train_frames(store, clips["train"], spec, plan.train, describer)
+    with sharing_decoders():
+        frames = cache_train_frames(store, clips["train"], spec, plan.train, describer)
+        tested = cache_test_frames(store, clips["val"], spec, describer=describer)
     job = TrainJob(
         network=network,
         classes=trained_names(words, start.classes, spec),
         train=_labelled(clips["train"], frames),
-        val=_labelled(clips["val"], cache_test_frames(store, clips["val"], spec, describer=describer)),
+        val=_labelled(clips["val"], tested),
         options=plan.train,
         folder=folder,
         device=machine.device,

@@ -34,8 +34,8 @@ from tasks.wording import count, plain_reason, size
 log = logging.getLogger("retake")
 
 MAX_BATCHES = 64
-MIN_VIDEOS_PER_BATCH = 8
-"""Minimum batch size, if there are enough videos. A mapped Airflow task costs seconds, and a batch's videos are cut in parallel."""
+MIN_VIDEOS_PER_BATCH = 24
+"""Minimum batch size, if there are enough videos. A mapped Airflow task costs seconds, two run at once, and each cuts videos in parallel."""
 
 MAX_AT_ONCE = 8
 

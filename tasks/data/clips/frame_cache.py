@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tasks.data.clips.audio import MakeDescriber, cache_audio, cache_root, leave_out_silent
 from tasks.data.clips.clips import StoredClip
 from tasks.data.clips.flow import compute_flow, flow_uri, without_flow
-from tasks.data.video.cache import BadEntry, CacheItem, cache_frames
+from tasks.data.video.cache import BadEntry, CacheItem, cache_frames, kept_decoders
 from tasks.data.video.frames import num_fields
 from tasks.disk import work_folder
 from tasks.errors import BadInput, BadVideo
@@ -55,6 +55,11 @@ def passing_frames() -> AbstractContextManager[Path]:
     root = cache_root()
     root.mkdir(parents=True, exist_ok=True)
     return work_folder(root)
+
+
+def sharing_decoders() -> AbstractContextManager[None]:
+    """Let all that is cached in the block be decoded by the same processes."""
+    return kept_decoders(load(MachineSettings).num_processes)
 
 
 def cache_test_frames(

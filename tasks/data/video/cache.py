@@ -6,9 +6,10 @@ Shapes: t frames, h and w pixels, p planes: 3 of RGB, or x and y of flow; uint8.
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -78,7 +79,7 @@ def cache_frames(
     num_processes = num_processes or len(os.sched_getaffinity(0))
     with (
         work_folder(root) as work,
-        ProcessPoolExecutor(num_processes, mp_context=get_context("spawn")) as decoders,
+        nullcontext(_kept[-1]) if _kept else _decoders(num_processes) as decoders,
         # Two threads per decoder: one fetches while the other waits for its decoder. This also bounds the number of fetched clips on disk.
         ThreadPoolExecutor(2 * num_processes) as fetchers,
     ):
@@ -97,6 +98,24 @@ def cache_frames(
         finally:
             fetchers.shutdown(cancel_futures=True)
     return paths
+
+
+_kept: list[ProcessPoolExecutor] = []
+
+
+@contextmanager
+def kept_decoders(num_processes: int) -> Iterator[None]:
+    """Let all calls of `cache_frames` in the block share their processes, whose start takes as long as some clips."""
+    with _decoders(num_processes) as decoders:
+        _kept.append(decoders)
+        try:
+            yield
+        finally:
+            _kept.remove(decoders)
+
+
+def _decoders(num_processes: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(num_processes or len(os.sched_getaffinity(0)), mp_context=get_context("spawn"))
 
 
 def entry_path(item: CacheItem, root: Path, short_side: int) -> Path:

@@ -126,13 +126,17 @@ def _convert(network: Network) -> openvino.Model:
         RuntimeError: the backbone has an operation that OpenVINO lacks, or cannot be traced.
     """
     ov = _ov()
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder  # type: ignore[import-untyped]
+
     expected, spec = network.input_format, network.spec
     arranged = nn.Sequential(Arrange(expected), network.backbone).eval()
     num_images, pixels = 1 if spec.video else spec.num_segments, crop_pixels(spec)
     example = torch.rand(num_images, spec.snippet.num_planes, pixels, pixels, generator=torch.Generator().manual_seed(0))
     try:
         with silenced(), torch.no_grad():
-            graph = ov.convert_model(arranged, example_input=example, input=list(example.shape))
+            # The engine's check compares the graph's features with PyTorch's, so that torch need not run its trace again.
+            decoder = TorchScriptPythonDecoder(arranged, example_input=example, trace_kwargs={"check_trace": False})
+            graph = ov.convert_model(decoder, example_input=example, input=list(example.shape))
     except Exception as error:  # OpenVINO's frontends share no other base class
         raise RuntimeError(f"not converted: {error}") from error
     steps = ov.preprocess.PrePostProcessor(graph)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.data.clips.frame_cache import FramesAhead, cache_test_frames, rgb_frames
+from tasks.data.clips.frame_cache import FramesAhead, cache_test_frames, rgb_frames, sharing_decoders
 from tasks.errors import RetakeError
 from tasks.judge.gate.looks import record_look
 from tasks.judge.report.figures.pictures import clip_loss_figure, confusion_figure
@@ -70,7 +70,8 @@ def run(arguments: PlannedArguments, store: Store) -> EvaluateResults:
             network += f" with seed {scoring.plan.train.seed}"
         log.info("scoring %s%s", network, f" by {scoring.choice.engine}: {scoring.choice.reason}" if scoring.choice.reason else "")
         try:
-            used |= dict.fromkeys(scoring.evaluations, _score(plan, scoring, store))
+            with sharing_decoders():
+                used |= dict.fromkeys(scoring.evaluations, _score(plan, scoring, store))
         except RetakeError as error:
             error.args = (f"{network}: {error}",)
             raise
@@ -177,12 +178,15 @@ def _evidence(
     """Make the files of one evaluation, by address, and list its Grad-CAM pictures."""
     place = Scores(evaluation.out)
     on_actions, acting = with_actions(scored, vocabulary), [clip for clip in clips if clip.has_action]
-    files = {
-        place.predictions: to_parquet(scored, vocabulary),
-        **{place.file(name): picture for name, picture in _pictures(on_actions, vocabulary, evaluation).items()},
-    }
-    if evaluation.model == "fine-tuned":
-        files[place.fingerprints] = fingerprints_to_parquet(_fingerprints(store, clips))
+    with ThreadPoolExecutor(1, thread_name_prefix="evidence") as beside:
+        # Other processes decode for them, while this thread draws.
+        fingerprints = beside.submit(_fingerprints, store, clips) if evaluation.model == "fine-tuned" else None
+        files = {
+            place.predictions: to_parquet(scored, vocabulary),
+            **{place.file(name): picture for name, picture in _pictures(on_actions, vocabulary, evaluation).items()},
+        }
+    if fingerprints:
+        files[place.fingerprints] = fingerprints_to_parquet(fingerprints.result())
     maps: list[ActivationMap] = []
     for wrong in worst_misnamed(on_actions, vocabulary, NUM_ACTIVATION_MAPS) if _is_explained(evaluation, plan) else ():
         clip = acting[wrong.clip]

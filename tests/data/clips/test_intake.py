@@ -259,7 +259,7 @@ def test_the_wanted_files_become_the_latest_of_their_stem(kept, wanted, written)
 
 
 @pytest.mark.parametrize(
-    ("num_videos", "size"), [(0, 1), (1, 1), (2, 1), (3, 2), (12, 6), (16, 8), (100, 8), (512, 8), (513, 9), (6400, 100)]
+    ("num_videos", "size"), [(0, 1), (1, 1), (2, 1), (3, 2), (12, 6), (47, 24), (100, 24), (1536, 24), (1537, 25), (6400, 100)]
 )
 def test_batches_are_few_and_work_for_two_machines_at_least(num_videos, size):
     assert batch_size(num_videos) == size

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tasks.data.video import cache
-from tasks.data.video.cache import CacheItem, Progress, cache_frames
+from tasks.data.video.cache import CacheItem, Progress, cache_frames, kept_decoders
 from tasks.data.video.cut import CutClip
 from tasks.data.video.flow import FlowMaker
 from tasks.data.video.frames import iter_fields, read_frames
@@ -82,6 +82,21 @@ def test_entries_hold_the_frames_and_are_made_once(clips: tuple[CutClip, ...], s
 
     assert fill(items, tmp_path / "cache", store) == paths
     assert len(store.fetched) == 4
+
+
+def test_calls_in_a_block_share_their_decoders_which_end_with_it(
+    clips: tuple[CutClip, ...], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    pools: list[ThreadPoolExecutor] = []
+    monkeypatch.setattr(cache, "ProcessPoolExecutor", lambda *_, **__: pools.append(ThreadPoolExecutor(1)) or pools[-1])
+    with kept_decoders(1):
+        for indices in (MIDDLES, EVERY_FIFTH):
+            fill([item(clips[0], indices)], tmp_path, store)
+    assert len(pools) == 1
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        pools[0].submit(ignore, 0, 0)
+    fill([item(clips[1], MIDDLES)], tmp_path, store)
+    assert len(pools) == 2
 
 
 def test_frames_of_another_decoder_or_scaler_are_made_anew_under_the_same_name(
