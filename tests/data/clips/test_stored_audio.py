@@ -37,10 +37,9 @@ def shelf(films):
 
 @pytest.fixture
 def clips(shelf, films):
-    found = dict(zip(TRACKS, shelf.clips("a" * 64, len(TRACKS)), strict=True))
-    for name, clip in found.items():
-        shelf.objects[clip.uri] = films[name]
-    return found
+    clips = dict(zip(TRACKS, shelf.clips("a" * 64, len(TRACKS)), strict=True))
+    shelf.objects |= {clip.uri: films[name] for name, clip in clips.items()}
+    return clips
 
 
 def test_every_clip_is_described_and_what_is_not_heard_is_explained(shelf, clips, caplog):
@@ -86,7 +85,7 @@ def test_only_the_sounds_in_work_are_held_in_memory(shelf, monkeypatch):
 
     def count_alive(path, sound):
         made.append(weakref.ref(sound))
-        most.append(sum(one() is not None for one in made))
+        most.append(sum(alive() is not None for alive in made))
         write(path, sound)
 
     monkeypatch.setattr(audio, "write_sound", count_alive)
@@ -98,9 +97,9 @@ def test_a_clip_that_cannot_be_read_is_named_and_the_others_are_described(shelf,
     shelf.objects[clips["silence"].uri] = b"no video"
     del shelf.objects[clips["short"].uri]
     some = [clips[name] for name in ("a tone", "silence", "short")]
-    found = describe_sound(shelf, some, describer(RECIPE))
-    assert found.num_clips == 1
-    reasons = {one.name: one.reason for one in found.set_aside}
+    described = describe_sound(shelf, some, describer(RECIPE))
+    assert described.num_clips == 1
+    reasons = {file.name: file.reason for file in described.set_aside}
     assert reasons[clips["short"].uid] == "the clip is not in the store"
     assert reasons[clips["silence"].uid].startswith("damaged, or not a video")
     with pytest.raises(BadVideo, match=r"2 of 3 clips cannot be read: .* cut their videos again"):
