@@ -5,6 +5,8 @@ MLflow starts here. `films`, which needs other packages, is imported last, so th
 Other rooms import the names of this file.
 """
 
+import sys
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -20,6 +22,12 @@ HOW = "served.json"
 
 DISTRIBUTIONS = {"cv2": "opencv-contrib-python-headless", "PIL": "pillow", "ffmpeg": "ffmpeg-python"}
 """Packages that are installed under another name than they are imported by."""
+
+SERVERS = {
+    "mlflow.pyfunc.scoring_server.app": ("mlflow.exceptions", "MlflowException.invalid_parameter_value"),
+    "mlserver": ("mlserver.errors", "InferenceError"),
+}
+"""Modules that are imported where a server answers by the model, and the error that the server turns into status 400 and its message."""
 
 
 class Served(Record):
@@ -44,15 +52,20 @@ class Served(Record):
 def _load_pyfunc(data_path: str) -> "FilmModel":
     """Load the model from its folder; MLflow requires this name.
 
+    In a server, it reads no file that a request names.
+
     Raises:
         BadConfiguration: a package is missing that these networks need; the message names it.
     """
     folder = Path(data_path)
     try:
         from tasks.learn.networks.checkpoints import load
-        from tasks.served.films import FilmModel
+        from tasks.served.films import FilmModel, SentFilmModel
 
-        return FilmModel(load(folder / CHECKPOINT), Served.model_validate_json((folder / HOW).read_bytes()))
+        saved, served = load(folder / CHECKPOINT), Served.model_validate_json((folder / HOW).read_bytes())
+        refusals = (attrgetter(name)(sys.modules[module]) for server, (module, name) in SERVERS.items() if server in sys.modules)
+        refusal = next(refusals, None)
+        return SentFilmModel(saved, served, refusal) if refusal else FilmModel(saved, served)
     except ModuleNotFoundError as error:
         module = (error.name or str(error)).partition(".")[0]
         package = DISTRIBUTIONS.get(module, module.replace("_", "-"))

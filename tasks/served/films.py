@@ -3,7 +3,9 @@
 import logging
 import math
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -166,13 +168,47 @@ class FilmModel:
         yield from (Clip(clip.path, clip.start_seconds, clip.stop_seconds, clip.num_frames) for clip in pieces.clips)
 
 
+class SentFilmModel(FilmModel):
+    """Answers films that were sent to a server: the bytes of files, or their base64 text, but no paths.
+
+    Args:
+        refusal: makes the error that tells the client what is wrong with its request.
+    """
+
+    def __init__(self, saved: Saved, served: Served, refusal: Callable[[str], Exception]) -> None:
+        super().__init__(saved, served)
+        self._refusal = refusal
+
+    def predict(self, model_input: pd.DataFrame | Film | Iterable[Film], params: dict[str, object] | None = None) -> pd.DataFrame:
+        """Predict as `FilmModel` does, with texts as objects, which every server can write."""
+        try:
+            answer = super().predict([_content(film) for film in _inputs(model_input)], params)
+        except BadInput as error:
+            raise self._refusal(str(error)) from error
+        return answer.astype(dict.fromkeys(("video", "verb", "noun"), object))
+
+
+def _content(film: Film) -> bytes:
+    if isinstance(film, bytes):
+        return film
+    with suppress(ValueError):
+        if isinstance(film, str):
+            return b64decode(film, validate=True)
+    raise BadInput("send each film as the base64 text of its bytes, without line breaks; a path is not read here")
+
+
+def _inputs(model_input: pd.DataFrame | Film | Iterable[Film]) -> Iterable[Film]:
+    """Make a series of one film, or of the first column of a table."""
+    if isinstance(model_input, pd.DataFrame):
+        return list(model_input.iloc[:, :1].to_numpy().ravel())
+    if isinstance(model_input, (str, bytes, Path)) or (isinstance(model_input, np.ndarray) and model_input.ndim in (0, 4)):
+        return [model_input]
+    return model_input
+
+
 def _each(model_input: pd.DataFrame | Film | Iterable[Film]) -> Iterator[Film]:
     """Yield films one by one; of a folder, its files."""
-    if isinstance(model_input, pd.DataFrame):
-        model_input = list(model_input.iloc[:, 0])
-    if isinstance(model_input, (str, bytes, Path)) or (isinstance(model_input, np.ndarray) and model_input.ndim == 4):
-        model_input = [model_input]
-    for film in model_input:
+    for film in _inputs(model_input):
         if isinstance(film, (str, Path)) and Path(film).is_dir():
             yield from sorted(path for path in Path(film).rglob("*") if path.is_file() and not path.name.startswith("."))
         else:

@@ -11,25 +11,13 @@ import mlflow
 import numpy as np
 from mlflow.models import Model
 from mlflow.models.signature import ModelSignature
-from mlflow.types import ColSpec, Schema, TensorSpec
-from mlflow.types.schema import DataType
+from mlflow.types import Schema, TensorSpec
 
 MODEL = "model"
 """Name of the model within its run."""
 
 TENSORS = "tensors"
 """Folder of the tensor module within the model."""
-
-ANSWERS = {
-    "video": DataType.string,
-    "start": DataType.double,
-    "stop": DataType.double,
-    "verb": DataType.string,
-    "noun": DataType.string,
-    "probability": DataType.double,
-    "reported": DataType.boolean,
-}
-"""Columns of the answer to films, and their types."""
 
 
 @dataclass(frozen=True)
@@ -92,14 +80,13 @@ class FilmModel:
         """Save it in a folder; MLflow requires this name and these arguments of a flavour."""
         with tempfile.TemporaryDirectory(prefix="retake-code-") as folder:
             code = shutil.copytree(self.code, Path(folder, self.code.name), ignore=self._unused)
+            # Without a signature, so that paths, bytes and frames pass as they are. MLServer refuses a signature without inputs.
             mlflow.pyfunc.save_model(
                 path=path,
                 loader_module=self.loader,
                 data_path=str(self.folder),
                 code_paths=[str(code)],
                 mlflow_model=mlflow_model,
-                # Without inputs, so that paths, bytes and frames pass as they are.
-                signature=ModelSignature(outputs=Schema([ColSpec(kind, name) for name, kind in ANSWERS.items()])),
                 pip_requirements=list(pip_requirements),
             )
         if self.tensors:

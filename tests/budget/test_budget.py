@@ -26,6 +26,7 @@ def test_that_starts_a_server_from_a_child_process():
         (["/venv/bin/python", "-m", "tests.integration.run_dags", "{}"], "dag_tests"),
         (["/venv/bin/weed", "mini", "-dir=x"], "servers"),
         (["/venv/bin/python", "-m", "mlflow", "server", "--port=1"], "servers"),
+        (["/venv/bin/python", "-P", "-m", "mlflow", "models", "serve", "-m", "models:/m/1"], "servers"),
         (["/venv/bin/airflow", "standalone"], "servers"),
         (["/venv/bin/airflow", "db", "migrate"], None),
         (["docker", "compose", "--file=x", "up", "--wait"], "servers"),

@@ -1,8 +1,10 @@
 """What a registered model makes of a film by itself is what the steps make of it."""
 
 import sys
+from base64 import b64encode
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import mlflow
 import numpy as np
@@ -28,10 +30,9 @@ from tasks.pipeline.retrain import register
 from tasks.pipeline.retrain.register import _model, _packages
 from tasks.predict.intervals import intervals
 from tasks.predict.probabilities import distributions
-from tasks.served import Served, _load_pyfunc
+from tasks.served import SERVERS, Served, _load_pyfunc
 from tasks.served.films import Clip, FilmModel
 from tasks.store.records.dataset import NO_OBJECT, NOTHING
-from tasks.tracking.flavours import ANSWERS
 from tests.learn.tiny import CLASSES, network_of
 from tests.learn.tiny_video import TINY_VIDEO, tiny_video_network
 from tests.pipeline.predict_videos.test_predict_batch import DIS, FIRST, RUN, SOUND, Job
@@ -123,7 +124,8 @@ def test_a_registered_model_of_each_kind_answers_a_clip_as_a_prediction_does(kin
 
     served = SERVED.model_copy(update={"actions": tuple(known)})
     monkeypatch.setattr(register, "_tensors", lambda _: None)
-    _model(saved, tmp_path, served).save_model(str(tmp_path / "registered"), Model(), _packages(saved))
+    _model(saved, tmp_path, served).save_model(str(tmp_path / "registered"), registered := Model(), _packages(saved))
+    assert registered.signature is None, "MLServer loads no model whose signature has no inputs"
     (row,) = mlflow.pyfunc.load_model(str(tmp_path / "registered")).predict([str(film)]).to_dict("records")
     assert row == {
         "video": str(film),
@@ -159,7 +161,7 @@ def test_a_film_is_cut_as_predictions_cut_it_and_equal_answers_in_a_row_are_one_
     verbs, nouns = map(np.stack, zip(*answers, strict=True))
     predicted = intervals(np.array(starts), np.array(stops), distributions(verbs, nouns, 0.5, 2))
     answer = model.predict(str(path))
-    assert list(answer.columns) == list(ANSWERS)
+    assert list(answer.columns) == ["video", "start", "stop", "verb", "noun", "probability", "reported"]
     assert stops == [1, 2, 3]
     assert [(row.start, row.stop, row.probability) for row in answer.itertuples()] == [
         (interval.start_seconds, interval.stop_seconds, interval.probability) for interval in predicted
@@ -204,6 +206,35 @@ def test_films_that_cannot_be_read_are_named(shared, tmp_path, film, caplog):
     assert "left out" in caplog.text
     with pytest.raises(BadInput, match="frames have no sound"):
         FilmModel(Saved((HEARS(),), (HeadWeights(1, 1),), CLASSES), SERVED).predict(np.zeros((2, 8, 8, 3), np.uint8))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_server_answers_bytes_and_base64_and_reads_no_file_that_a_request_names(server, film, tmp_path, monkeypatch):
+    module, name = SERVERS[server]
+    monkeypatch.setattr(register, "_tensors", lambda _: None)
+    folder = str(_model(saved_as("TSN", tmp_path / CHECKPOINT), tmp_path, SERVED).folder)
+    (row,) = _load_pyfunc(folder).predict([film]).to_dict("records")
+    refusal = type("Refusal", (Exception,), {"invalid_parameter_value": classmethod(lambda cls, message: cls(message))})
+    monkeypatch.setitem(sys.modules, server, SimpleNamespace())
+    monkeypatch.setitem(sys.modules, module, SimpleNamespace(**{name.partition(".")[0]: refusal}))
+    model = _load_pyfunc(folder)
+    content = film.read_bytes()
+    text = b64encode(content).decode()
+    for sent in ([content], [text], DataFrame({"film": [text]}), np.array([text]), text):
+        answer = model.predict(sent)
+        assert answer.to_dict("records") == [row | {"video": "input 0"}]
+        assert {*answer.dtypes[["video", "verb", "noun"]]} == {np.dtype(object)}
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "film").symlink_to(film)  # its name is base64, too
+    with pytest.raises(refusal, match="damaged, or not a video"):
+        model.predict(["film"])
+    frames, lines = np.zeros((2, 8, 8, 3), np.uint8), f"{text[:76]}\n{text[76:]}"
+    for sent in ([str(film)], [film], str(tmp_path), DataFrame({"film": [text, str(film)]}), frames, np.array(3), lines):
+        with pytest.raises(refusal, match="a path is not read here"):
+            model.predict(sent)
+    with pytest.raises(refusal, match="there is no film"):
+        model.predict(DataFrame())
 
 
 @pytest.mark.parametrize(

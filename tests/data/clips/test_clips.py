@@ -28,30 +28,24 @@ OPTIONS = SegmentOptions()
 
 @pytest.fixture(scope="module")
 def filled(film_of):
-    """The objects in a store after a video was ingested, and after it was cut."""
+    """A store after a video was ingested, and one after it was cut."""
     made = Shelf()
     made.write(f"{STORE}/videos/{VIDEO}/probe.json", recorded(VIDEO))
     made.write_bytes(f"{STORE}/videos/{VIDEO}/source.mp4", film_of(3))
-    ingested = dict(made.objects)
+    ingested = made.copy()
     cut(made)
-    return ingested, made.objects
-
-
-def shelf_of(objects):
-    made = Shelf()
-    made.objects = dict(objects)
-    return made
+    return ingested, made
 
 
 @pytest.fixture
 def store(filled):
     """An ingested video that was not cut yet."""
-    return shelf_of(filled[0])
+    return filled[0].copy()
 
 
 @pytest.fixture
 def cut_store(filled):
-    return shelf_of(filled[1])
+    return filled[1].copy()
 
 
 def cut(store):
@@ -64,11 +58,11 @@ def written_before(store, recipe, *lacking):
     there = [uri for uri in store.objects if uri.startswith(f"{CLIPS}/")]
     for uri in there:
         store.objects[uri.replace(made.recipe, recipe)] = store.objects.pop(uri).replace(made.recipe.encode(), recipe.encode())
-    clips_file = json.loads(store.objects[f"{CLIPS}/{recipe}/clips.json"])
-    del clips_file["ffmpeg"]
+    record = json.loads(store.objects[f"{CLIPS}/{recipe}/clips.json"])
+    del record["ffmpeg"]
     for name in lacking:
-        del clips_file["options"][name]
-    store.objects[f"{CLIPS}/{recipe}/clips.json"] = json.dumps(clips_file).encode()
+        del record["options"][name]
+    store.objects[f"{CLIPS}/{recipe}/clips.json"] = json.dumps(record).encode()
 
 
 def also_cut(store, recipe, options=OPTIONS):
@@ -92,7 +86,7 @@ def read_by_all(store):
 
 def test_the_systems_ffmpeg_changes_nothing_and_the_configured_one_the_folder(store, cut_store, ffmpeg, debians, monkeypatch):
     monkeypatch.setenv("PATH", str(debians.parent), prepend=":")
-    other = shelf_of(store.objects)
+    other = store.copy()
     carried = cut(store)
     assert (carried.ffmpeg, carried.recipe) == (ffmpeg_version(ffmpeg), clip_recipe_of(OPTIONS, ffmpeg_version(ffmpeg)))
     assert store.objects == cut_store.objects
@@ -115,13 +109,11 @@ def test_what_was_cut_is_not_cut_again_by_another_ffmpeg_nor_without_any(cut_sto
 
 @pytest.mark.parametrize(("recipe", "lacking"), [(recipe_of(OPTIONS), ()), ("0123456789abcdef", ("gop_frames",))])
 def test_clips_of_a_store_that_was_written_before_stay_where_they_are(cut_store, recipe, lacking):
-    store = cut_store
-    written_before(store, recipe, *lacking)
-    before = dict(store.objects)
-    assert read_by_all(store) == f"{CLIPS}/{recipe}"
-    assert cut(store).ffmpeg is None
-    assert {uri: data for uri, data in store.objects.items() if uri in before} == before
-    assert {uri for uri in store.objects if uri.startswith(CLIPS)} == {uri for uri in before if uri.startswith(CLIPS)}
+    written_before(cut_store, recipe, *lacking)
+    before = dict(cut_store.objects)
+    assert read_by_all(cut_store) == f"{CLIPS}/{recipe}"
+    assert cut(cut_store).ffmpeg is None
+    assert {uri: data for uri, data in cut_store.objects.items() if uri in before or uri.startswith(CLIPS)} == before
 
 
 @pytest.mark.parametrize("recipes", [("b" * 16, "c" * 16), ("c" * 16, "b" * 16)])

@@ -32,6 +32,7 @@ from tests.pipeline.shelf import Shelf
 STORE = "s3://retake"
 HEADER = "video,start_seconds,stop_seconds,verb,noun\n"
 BASE = {"store": STORE, "clip_seconds": 2, "min_clip_seconds": 1}
+CHAPTERS = "GX010123.MP4", "GX020123.MP4"
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +74,14 @@ def cut_store(taken_in):
 
 
 @pytest.fixture
+def chapters(taken_in, film):
+    """A store that has two chapters of a recording, cut both ways before an interval across them, and their videos."""
+    store = taken_in("both", *CHAPTERS)
+    annotate(store, "2.csv", f"{CHAPTERS[0]},4.7,5,put,bag\n{CHAPTERS[1]},0,0.5,put,bag\n")
+    return store, *(video_of(film, name) for name in CHAPTERS)
+
+
+@pytest.fixture
 def grid_store(taken_in):
     return taken_in("grid", "a.mp4", "b.mp4")
 
@@ -92,8 +101,8 @@ def take_in(store, cut):
     return sum(segment.run(SegmentArguments(**BASE, cut=cut, batch=batch.uri), store).num_clips for batch in result.batches)
 
 
-def labelled(store, cut):
-    label.run(LabelArguments(**BASE, cut=cut), store)
+def labelled(store, cut, **chosen):
+    label.run(LabelArguments(**BASE, cut=cut, **chosen), store)
     return store.read(Layout(STORE).labels(recipe_of(options(cut))).clips, LabelsFile)
 
 
@@ -131,10 +140,8 @@ def test_clips_around_intervals_have_the_labels_of_their_intervals(cut_store, fi
     assert cut_store.num_clips == 3
     labels = labelled(cut_store, "intervals")
     assert shown(labels) == AROUND
-    assert {clip.clip.around for clip in labels.clips} == {
-        Interval(start_seconds=0.5, stop_seconds=1.5),
-        Interval(start_seconds=2, stop_seconds=4.5),
-    }
+    around = {clip.clip.around for clip in labels.clips}
+    assert around == {Interval(start_seconds=0.5, stop_seconds=1.5), Interval(start_seconds=2, stop_seconds=4.5)}
     names = [(clip.index, clip.uri.rpartition("/")[2]) for clip in cut_of(cut_store, film).clips]
     assert names == [(0, "000000000-000002000.mp4"), (1, "000002000-000004000.mp4"), (2, "000002500-000004500.mp4")]
 
@@ -168,11 +175,9 @@ def test_only_new_intervals_are_cut_and_clips_that_are_gone_stay_for_older_datas
     assert not written
 
 
-def test_a_clip_across_two_chapters_lies_with_the_first_and_leaves_the_others_as_they_are(taken_in, film):
-    names = "GX010123.MP4", "GX020123.MP4"
-    store, (first, second) = taken_in("both", *names), (video_of(film, name) for name in names)
+def test_a_clip_across_two_chapters_lies_with_the_first_and_leaves_the_others_as_they_are(chapters):
+    store, first, second = chapters
     before = [find_cut(store, STORE, first, options(cut)) for cut in ("grid", "intervals")]
-    annotate(store, "2.csv", f"{names[0]},4.7,5,put,bag\n{names[1]},0,0.5,put,bag\n")
     next_source = store.read(Layout(STORE).video(second).probe).uri
     read_file = store.read_file
 
@@ -204,7 +209,7 @@ def test_a_clip_across_two_chapters_lies_with_the_first_and_leaves_the_others_as
     assert not uncut(labels)
     with pytest.raises(NothingToDo):
         take_in(store, "both")
-    annotate(store, "3.csv", f"{names[1]},0,0.5,move,bag\n")
+    annotate(store, "3.csv", f"{CHAPTERS[1]},0,0.5,move,bag\n")
     assert uncut(labelled(store, "both"))
 
 
@@ -212,11 +217,9 @@ def test_a_clip_across_two_chapters_lies_with_the_first_and_leaves_the_others_as
     ("error", "lacked_bytes", "is_tried_hourly"),
     [(BadVideo, None, False), (OutOfMemory, 3 << 30, False), (Unavailable, 0, True), (MissingObject, 0, False)],
 )
-def test_a_next_chapter_that_cannot_be_read_costs_the_clips_across_alone(taken_in, film, monkeypatch, error, lacked_bytes, is_tried_hourly):
-    names = "GX010123.MP4", "GX020123.MP4"
-    store, (first, second) = taken_in("both", *names), (video_of(film, name) for name in names)
+def test_a_next_chapter_that_cannot_be_read_costs_the_clips_across_alone(chapters, monkeypatch, error, lacked_bytes, is_tried_hourly):
+    store, first, second = chapters
     num_before = len(find_cut(store, STORE, first, options("intervals")).clips)
-    annotate(store, "2.csv", f"{names[0]},4.7,5,put,bag\n{names[1]},0,0.5,put,bag\n")
     fail, read_file, place = Mock(side_effect=error("next: it is so")), store.read_file, Layout(STORE).video(second).probe
     record = store.read(place).model_copy(update={"is_hdr": None})
     if error is BadVideo:
@@ -238,10 +241,8 @@ def test_a_next_chapter_that_cannot_be_read_costs_the_clips_across_alone(taken_i
         take_in(store, "both")
 
 
-def test_a_video_that_lacks_memory_waits_for_that_and_not_for_the_next_chapter(taken_in, film, monkeypatch):
-    names = "GX010123.MP4", "GX020123.MP4"
-    store, (first, second) = taken_in("both", *names), (video_of(film, name) for name in names)
-    annotate(store, "2.csv", f"{names[0]},4.7,5,put,bag\n{names[1]},0,0.5,put,bag\n")
+def test_a_video_that_lacks_memory_waits_for_that_and_not_for_the_next_chapter(chapters, monkeypatch):
+    store, first, second = chapters
     del store.objects[store.read(Layout(STORE).video(second).probe).uri]
     monkeypatch.setattr(cutting, "usable_bytes", lambda: 3 << 30)
     monkeypatch.setattr(cutting, "cut_spans", Mock(side_effect=OutOfMemory("source: more")))
@@ -316,9 +317,7 @@ def test_a_later_interval_beside_it_leaves_a_clip_its_label(store):
     annotate(store, "2.csv", "a.mp4,2,3,take,bag\n")
     take_in(store, "intervals")
     for min_overlap in (0, 0.25):
-        label.run(LabelArguments(**BASE, cut="intervals", min_overlap=min_overlap), store)
-        labels = store.read(Layout(STORE).labels(recipe_of(options("intervals"))).clips, LabelsFile)
-        assert [action for _, _, action in shown(labels)] == ["put meat", "take bag"]
+        assert [action for _, _, action in shown(labelled(store, "intervals", min_overlap=min_overlap))] == ["put meat", "take bag"]
 
 
 def test_a_build_starts_when_enough_labels_of_the_page_are_new_and_not_when_as_many_lines_are(grid_store, film):
@@ -395,16 +394,16 @@ def exported(store, film):
     return video_spans([store.read(Layout(STORE).video(video_of(film, "a.mp4")).probe)], labels, {})
 
 
+def spans(videos):
+    return [(label.start_seconds, label.stop_seconds, label.text) for label in videos[0].labels]
+
+
 def test_an_export_has_the_intervals_themselves_and_labels_the_same_clips_when_it_is_taken_in(store, film):
     annotate(store, "1.csv", "a.mp4,1.9,2.1,put,meat\na.mp4,2.6,2.9,take,bag\na.mp4,0,5,move,sauce\n")
     take_in(store, "both")
     before = labelled(store, "both")
     videos = exported(store, film)
-    assert [(label.start_seconds, label.stop_seconds, label.text) for label in videos[0].labels] == [
-        (0, 5, "move sauce"),
-        (1.9, 2.1, "put meat"),
-        (2.6, 2.9, "take bag"),
-    ]
+    assert spans(videos) == [(0, 5, "move sauce"), (1.9, 2.1, "put meat"), (2.6, 2.9, "take bag")]
     store.write_bytes(f"{STORE}/annotations/1.csv", formats().writers["csv"].write(videos))
     take_in(store, "both")
     assert shown(labelled(store, "both")) == shown(before)
@@ -413,7 +412,6 @@ def test_an_export_has_the_intervals_themselves_and_labels_the_same_clips_when_i
 def test_a_clip_around_an_interval_that_was_labelled_otherwise_later_stands_for_its_interval(store, film):
     annotate(store, "1.csv", "a.mp4,2.6,2.9,take,bag\n")
     take_in(store, "both")
-    (around,) = [labelled_clip.clip.uid for labelled_clip in labelled(store, "both").clips if labelled_clip.clip.around]
+    (around,) = [clip.clip.uid for clip in labelled(store, "both").clips if clip.clip.around]
     store.write_bytes(f"{STORE}/annotations/2.csv", f"uid,verb,noun\n{around},put,meat\n".encode())
-    (video,) = exported(store, film)
-    assert [(label.start_seconds, label.stop_seconds, label.text) for label in video.labels] == [(2.6, 2.9, "put meat")]
+    assert spans(exported(store, film)) == [(2.6, 2.9, "put meat")]

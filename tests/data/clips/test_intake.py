@@ -112,14 +112,8 @@ def test_where_one_folder_is_set_nothing_outside_it_is_taken(tmp_path, monkeypat
     monkeypatch.setenv("RETAKE_VIDEOS_DIR", str(videos))
     assert [offer.name for offer in offers_of(str(videos / "day"))] == ["a.mp4"]
     assert [offer.name for offer in offers_of(str(videos))] == ["day/a.mp4", "out"]
-    for outside in (
-        tmp_path,
-        "/etc/hostname",
-        videos / ".." / "videos2",
-        videos / "out",
-        videos / "out" / "hostname",
-        "/proc/self/environ",
-    ):
+    out = videos / "out"
+    for outside in (tmp_path, "/etc/hostname", videos / ".." / "videos2", out, out / "hostname", "/proc/self/environ"):
         with pytest.raises(BadInput, match=r"the only folder to take files from|does not exist"):
             offers_of(str(outside))
 
@@ -194,28 +188,23 @@ class Failing:
 
 
 @pytest.mark.parametrize(
-    ("error", "raised", "told"),
+    ("error", "address", "raised", "told"),
     [
-        (OSError, Unavailable, r"a\.mp4: .*No space left on device.*set TMPDIR"),
-        (BadConfiguration("refuses the keys"), BadConfiguration, "refuses the keys"),
+        (OSError, "s3://retake/inbox/a.mp4", Unavailable, r"a\.mp4: .*No space left on device.*set TMPDIR"),
+        (BadConfiguration("refuses the keys"), "s3://retake/inbox/a.mp4", BadConfiguration, "refuses the keys"),
+        (Unavailable("the object store does not answer"), __file__, Unavailable, "does not answer"),
     ],
-    ids=["disk", "keys"],
+    ids=["disk", "keys", "store that is down, local file"],
 )
-def test_a_full_disk_and_refused_keys_are_no_reason_to_set_a_file_aside(taker, error, raised, told):
+def test_what_ails_the_machine_or_the_store_is_no_reason_to_set_a_file_aside(taker, error, address, raised, told):
     with pytest.raises(raised, match=told):
-        taker(Failing(error)).take_video(IncomingFile("a.mp4", "s3://retake/inbox/a.mp4", "e", 9))
+        taker(Failing(error)).take_video(IncomingFile("a.mp4", address, "e", 9))
 
 
 @pytest.mark.parametrize("error", [BadConfiguration("refuses the keys"), Unavailable("does not answer")])
 def test_an_object_that_another_server_does_not_give_costs_itself_for_now(taker, error):
     seen = taker(Failing(error)).take_video(IncomingFile("a.mp4", "s3+nas://films/a.mp4", "e", 9))
     assert (seen.reason, seen.etag) == (str(error), "")
-
-
-def test_a_store_that_is_down_is_no_reason_to_set_a_local_file_aside(taker, tmp_path):
-    (tmp_path / "a.mp4").write_bytes(b"video")
-    with pytest.raises(Unavailable):
-        taker(Failing(Unavailable("the object store does not answer"))).take_video(IncomingFile("a.mp4", str(tmp_path / "a.mp4"), "", 5))
 
 
 def test_an_object_that_is_too_large_is_not_downloaded(taker):

@@ -39,18 +39,17 @@ def annotate(shelf, number, lines):
 
 def listed(shelf, *names, **beside):
     files = tuple(AnnotationFile(f"{name}.csv", f"{HEADER}{lines}".encode()) for name, lines in beside.items())
-    intervals = labelled_intervals(shelf, ROOT, PredictedVideos({video(name): name for name in names}, files)).intervals
-    return [
-        (interval.video, interval.start_seconds, interval.stop_seconds, interval.verb_class, interval.noun_class) for interval in intervals
-    ]
+    intervals = labelled_intervals(shelf, ROOT, predicted(*names, files=files)).intervals
+    return [(own.video, own.start_seconds, own.stop_seconds, own.verb_class, own.noun_class) for own in intervals]
 
 
-def covered(shelf):
-    videos = PredictedVideos({video(name): name for name in ("a.mp4", "b.mp4")})
-    return {
-        film: [(part.start_seconds, part.stop_seconds) for part in own]
-        for film, own in labelled_intervals(shelf, ROOT, videos).covered.items()
-    }
+def predicted(*names, files=()):
+    return PredictedVideos({video(name): name for name in names}, files)
+
+
+def covered(shelf, *files):
+    parts = labelled_intervals(shelf, ROOT, predicted("a.mp4", "b.mp4", files=files)).covered
+    return {own: [(part.start_seconds, part.stop_seconds) for part in covering] for own, covering in parts.items()}
 
 
 def test_intervals_are_those_of_the_latest_file_that_has_any_of_the_video(shelf):
@@ -82,8 +81,7 @@ def test_nobody_says_that_nothing_happens_in_an_interval_of_an_unknown_class(she
     shelf.write_bytes(f"{ROOT}/annotations/3.csv", b"video,fully_labelled\na.mp4,yes\n")
     assert covered(shelf)[video("a.mp4")] == [(0, 4), (8, 864_000)]
     beside = AnnotationFile("own.csv", f"{HEADER}b.mp4,1,2,take,bag\n".encode())
-    parts = labelled_intervals(shelf, ROOT, PredictedVideos({video(name): name for name in ("a.mp4", "b.mp4")}, (beside,)))
-    assert [(part.start_seconds, part.stop_seconds) for part in parts.covered[video("a.mp4")]] == [(0, 4), (8, 864_000)]
+    assert covered(shelf, beside)[video("a.mp4")] == [(0, 4), (8, 864_000)]
 
 
 def say(shelf, *statements):
@@ -150,8 +148,8 @@ def test_a_file_beside_the_videos_counts_last_and_names_these_videos_alone(shelf
     own = {"video": video("film-0123456789ab.mp4"), "name": "film.mp4"}
     files = (AnnotationFile("1.csv", f"{HEADER}film.mp4,1,5,take,bag\nb.mp4,1,5,take,bag\na.mp4,6,9,take,bag\n".encode()),)
     videos = PredictedVideos({own["video"]: own["name"], video("a.mp4"): "a.mp4"}, files)
-    kept = {interval.video: (interval.start_seconds, interval.verb_class) for interval in labelled_intervals(shelf, ROOT, videos).intervals}
-    assert kept == {own["video"]: (1, 0), video("a.mp4"): (6, 0)}
+    actions = {own.video: (own.start_seconds, own.verb_class) for own in labelled_intervals(shelf, ROOT, videos).intervals}
+    assert actions == {own["video"]: (1, 0), video("a.mp4"): (6, 0)}
     assert listed(shelf, "b.mp4") == [(video("b.mp4"), 0, 4, 1, 26)]
 
 
@@ -163,7 +161,7 @@ def test_a_file_beside_the_videos_means_that_of_its_folder_where_others_have_the
     )
     files = [AnnotationFile("day 1/labels.csv", f"{HEADER}film.mp4,1,5,take,bag\n".encode(), beside=beside["day 1/labels.csv"])]
     videos = PredictedVideos({film: name for name, film in days.items()}, tuple(files))
-    assert [interval.video for interval in labelled_intervals(shelf, ROOT, videos).intervals] == [video("day 1.mp4")]
+    assert [own.video for own in labelled_intervals(shelf, ROOT, videos).intervals] == [video("day 1.mp4")]
 
 
 def test_a_file_of_the_store_never_labels_a_predicted_video_by_the_name_it_was_given(shelf):
@@ -190,9 +188,9 @@ def test_a_child_with_limits_labels_as_this_process_does(shelf, monkeypatch):
         monkeypatch.setenv(f"RETAKE_STORE_{name}", value)
     options = SegmentOptions(), LabelOptions()
     with in_thread(server):
-        result = labelled_in_child(shelf, ROOT, *options)
-        assert result == labelled_by_files(shelf, ROOT, *options)
-        assert (len(result.clips), len(result.problems)) == (2, 1)
+        read = labelled_in_child(shelf, ROOT, *options)
+        assert read == labelled_by_files(shelf, ROOT, *options)
+        assert (len(read.clips), len(read.problems)) == (2, 1)
         with pytest.raises(BadInput, match="no clips in s3://retake"):
             labelled_in_child(shelf, ROOT, SegmentOptions(clip_seconds=3), LabelOptions())
         server.refusals["GET"] = [(403, "AccessDenied")]

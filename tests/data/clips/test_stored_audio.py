@@ -38,8 +38,7 @@ def shelf(films):
 @pytest.fixture
 def clips(shelf, films):
     clips = dict(zip(TRACKS, shelf.clips("a" * 64, len(TRACKS)), strict=True))
-    for name, clip in clips.items():
-        shelf.objects[clip.uri] = films[name]
+    shelf.objects |= {clip.uri: films[name] for name, clip in clips.items()}
     return clips
 
 
@@ -86,7 +85,7 @@ def test_only_the_sounds_in_work_are_held_in_memory(shelf, monkeypatch):
 
     def count_alive(path, sound):
         made.append(weakref.ref(sound))
-        most.append(sum(reference() is not None for reference in made))
+        most.append(sum(alive() is not None for alive in made))
         write(path, sound)
 
     monkeypatch.setattr(audio, "write_sound", count_alive)
@@ -100,7 +99,7 @@ def test_a_clip_that_cannot_be_read_is_named_and_the_others_are_described(shelf,
     some = [clips[name] for name in ("a tone", "silence", "short")]
     described = describe_sound(shelf, some, describer(RECIPE))
     assert described.num_clips == 1
-    reasons = {left_out.name: left_out.reason for left_out in described.set_aside}
+    reasons = {file.name: file.reason for file in described.set_aside}
     assert reasons[clips["short"].uid] == "the clip is not in the store"
     assert reasons[clips["silence"].uid].startswith("damaged, or not a video")
     with pytest.raises(BadVideo, match=r"2 of 3 clips cannot be read: .* cut their videos again"):

@@ -1,9 +1,16 @@
 """A network that hears against a champion that sees flow, by the DAGs: from what is prepared for both to a decision, and on new films."""
 
 import json
+import os
+import socket
 import subprocess
 import sys
+import time
+from base64 import b64encode
+from contextlib import contextmanager
+from pathlib import Path
 
+import httpx
 import pytest
 from mlflow import MlflowClient
 
@@ -23,7 +30,6 @@ from tasks.store.records.experiments import PredictBatchResult, PredictPlanResul
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.training import PlanResult
 from tasks.store.records.video import FlowResult
-from tasks.tracking.flavours import ANSWERS
 from tests.films.samples import make_samples
 from tests.integration.conftest import CHAIN_STORE as STORE
 from tests.integration.workshop import TRAINING
@@ -33,6 +39,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 MODEL = "another-kind"
 CHAMPION_KEY = "f" * 16
+SERVE_SECONDS = 200
 # Of a kind that no other test has in this store.
 FLOW = FlowOptions(flow_method="dis", flow_bound_pixels=15)
 SEES_FLOW = {"backbone": "test_resnet", "num_segments": 2, "modality": Modality.FLOW, **FLOW.model_dump()}
@@ -124,7 +131,37 @@ def test_the_champion_of_another_kind_is_the_opponent(workshop, champion, plan):
     assert "challenger" in decided.aliases
 
 
-def test_the_registered_model_takes_a_clip_in_a_process_that_knows_nothing_of_us(workshop, plan, tmp_path):
+@contextmanager
+def answering(uri, folder, environment):
+    """Let `mlflow models serve` answer by a registered model, and yield a client."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    command = [sys.executable, "-P", "-m", "mlflow", "models", "serve", "-m", uri, "--env-manager", "local", "--port", str(port)]
+    environment = environment | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"}
+    with (
+        (folder / "server.log").open("w+") as log,
+        subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT) as process,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=100, trust_env=False) as client,
+    ):
+        try:
+            deadline = time.monotonic() + SERVE_SECONDS
+            while not is_up(client):
+                assert process.poll() is None, Path(log.name).read_text()
+                assert time.monotonic() < deadline, Path(log.name).read_text()
+                time.sleep(0.1)
+            yield client
+        finally:
+            process.terminate()  # its child, uvicorn, is told by the kernel
+
+
+def is_up(client):
+    try:
+        return client.get("/ping").status_code == 200
+    except httpx.ConnectError:
+        return False
+
+
+def test_the_registered_model_takes_a_clip_in_processes_that_know_nothing_of_us(workshop, plan, tmp_path):
     clip = tmp_path / "a clip.mp4"
     manifest = workshop.store.read(Dataset(plan.dataset_uri).manifest)
     workshop.store.read_file(manifest.clips[0].uri, clip)
@@ -136,9 +173,20 @@ def test_the_registered_model_takes_a_clip_in_a_process_that_knows_nothing_of_us
     assert "/code/tasks/" in answered["code"]
     assert not answered["code"].startswith(str(REPOSITORY))
     first = answered["first"]
-    assert set(first) == {*ANSWERS} - {"video"}
+    assert set(first) == {"start", "stop", "verb", "noun", "probability", "reported"}
     assert (first["start"], first["stop"]) == (0, manifest.clips[0].num_frames / manifest.segment.fps)
     assert 0 < first["probability"] < 1
+
+    with answering(f"models:/{MODEL}@challenger", tmp_path, environment) as client:
+        sent, refused, damaged = (
+            client.post("/invocations", json={"dataframe_split": {"columns": ["film"], "data": [[film]]}})
+            for film in (b64encode(clip.read_bytes()).decode(), str(clip), b64encode(b"no video").decode())
+        )
+    (row,) = sent.json()["predictions"]
+    assert row == {"video": "input 0", **first, "probability": pytest.approx(first["probability"], abs=1e-6)}
+    assert (refused.status_code, damaged.status_code) == (400, 400)
+    assert "a path is not read here" in refused.json()["message"]
+    assert "damaged, or not a video" in damaged.json()["message"]
 
 
 def test_new_films_have_flow_and_sound_before_they_are_predicted(workshop, states):

@@ -9,31 +9,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import BadConfiguration
-from tasks.learn.networks.heads import HEADS, MultiscaleRelation
+from tasks.learn.networks.heads import HEADS
 from tasks.learn.networks.spec import CONSENSUS_OF_HEADS, NetworkSpec
 from tasks.options import Consensus
 from tests.learn.tiny import tiny
 
-NUM_FEATURES, NUM_SEGMENTS = 16, 5
+NUM_FEATURES, NUM_PATCHES, NUM_SEGMENTS = 24, 5, 5
+
+each_chosen_head = pytest.mark.parametrize("consensus", CONSENSUS_OF_HEADS.values())
 
 
-def make(num_segments=NUM_SEGMENTS, **options) -> MultiscaleRelation:
+def head_of(consensus: Consensus = Consensus.MULTISCALE_RELATION, num_segments: int = NUM_SEGMENTS, **options) -> torch.nn.Module:
     """A head with logits of the size that a trained one has."""
-    spec = NetworkSpec(
-        backbone="none", num_segments=num_segments, consensus=Consensus.MULTISCALE_RELATION, num_verbs=6, num_nouns=4, **options
-    )
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        head = MultiscaleRelation(NUM_FEATURES, spec)
-        for parameter in head.parameters():
-            torch.nn.init.normal_(parameter, std=0.2)
+        head = HEADS[consensus](NUM_FEATURES, tiny(num_segments=num_segments, consensus=consensus, **options)).eval()
+        for name, parameter in head.named_parameters():
+            if consensus is Consensus.MULTISCALE_RELATION or name.startswith("fc_"):
+                torch.nn.init.normal_(parameter, std=0.25)
     return head
 
 
-def published(head: MultiscaleRelation, features: torch.Tensor, draw) -> list[torch.Tensor]:
+def published(head: torch.nn.Module, features: torch.Tensor, draw) -> list[torch.Tensor]:
     """The published function: `draw(number of relations, number drawn)` gives the relations of a scale."""
     reduced, consensus = head.new_fc(features), head.consensus
-    totals = [torch.zeros(len(features), 6), torch.zeros(len(features), 4)]
+    totals = [torch.zeros(len(features), 5), torch.zeros(len(features), 4)]
     for scale, size in enumerate(range(features.shape[1], 1, -1)):
         relations = list(combinations(range(features.shape[1]), size))
         for number in draw(len(relations), min(3, len(relations))):
@@ -51,7 +51,7 @@ def features() -> torch.Tensor:
 @torch.inference_mode()
 def test_with_every_relation_drawn_it_is_the_published_function():
     """Of 3 segments there are never more than 3 relations of a size, so that nothing is left to chance."""
-    head = make(num_segments=3)
+    head = head_of(num_segments=3)
     features = torch.randn(2, 3, NUM_FEATURES)
     for mode in (True, False):
         for ours, theirs in zip(head.train(mode)(features), published(head, features, lambda num, k: range(num)), strict=True):
@@ -60,7 +60,7 @@ def test_with_every_relation_drawn_it_is_the_published_function():
 
 @torch.inference_mode()
 def test_over_all_relations_it_is_the_mean_of_the_published_codes_random_draws(features):
-    head = make().eval()
+    head = head_of()
     rng = np.random.default_rng(0)
     draws = [published(head, features, lambda num, k: rng.choice(num, k, replace=False)) for _ in range(400)]
     for ours, theirs in zip(head(features), map(torch.stack, zip(*draws, strict=True)), strict=True):
@@ -72,7 +72,7 @@ def test_over_all_relations_it_is_the_mean_of_the_published_codes_random_draws(f
 @torch.inference_mode()
 def test_a_number_of_draws_follows_from_the_seed_and_comes_nearer_to_all_with_more(features):
     def verbs(**options):
-        return make(**options).eval()(features).verb
+        return head_of(**options)(features).verb
 
     everything = verbs()
     assert torch.equal(verbs(relation_draws=4, relation_seed=1), verbs(relation_draws=4, relation_seed=1))
@@ -83,30 +83,14 @@ def test_a_number_of_draws_follows_from_the_seed_and_comes_nearer_to_all_with_mo
 
 @torch.inference_mode()
 def test_training_draws_anew_each_time_from_torchs_generator(features):
-    head = make().train()
+    head = head_of().train()
     first, second = head(features).verb, head(features).verb
     assert not torch.equal(first, second)
 
 
 def test_one_segment_has_no_relation():
     with pytest.raises(BadConfiguration, match="num_segments to 2 or more"):
-        make(num_segments=1)
-
-
-NUM_FEATURES, NUM_PATCHES = 24, 5
-
-each_chosen_head = pytest.mark.parametrize("consensus", CONSENSUS_OF_HEADS.values())
-
-
-def head_of(consensus: Consensus, num_segments: int) -> torch.nn.Module:
-    """A head with logits of the size that a trained one has."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        head = HEADS[consensus](NUM_FEATURES, tiny(num_segments=num_segments, consensus=consensus)).eval()
-        for name, parameter in head.named_parameters():
-            if name.startswith("fc_"):
-                torch.nn.init.normal_(parameter, std=0.3)
-    return head
+        head_of(num_segments=1)
 
 
 def seen(consensus: Consensus, num_segments: int, seed: int) -> torch.Tensor:

@@ -139,9 +139,9 @@ def test_the_mean_over_patches_is_the_vector_of_a_backbone_that_pools(name):
         backbone = find(name).construct(3).eval()
     expected = backbone(images)
     give_patches(backbone)
-    found = backbone(images)
-    assert found.shape == (2, *patch_shape(name))
-    torch.testing.assert_close(found.mean(1), expected, atol=1e-4, rtol=1e-3)
+    patches = backbone(images)
+    assert patches.shape == (2, *patch_shape(name))
+    torch.testing.assert_close(patches.mean(1), expected, atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_a_backbone_without_patches_is_refused_with_the_reason_and_a_remedy(name
         Network(NetworkSpec(backbone=name, consensus="attentive"))
 
 
-@pytest.mark.parametrize("modality", [one for one in Modality if one is not Modality.SOUND])
+@pytest.mark.parametrize("modality", [modality for modality in Modality if modality is not Modality.SOUND])
 @torch.inference_mode()
 def test_a_network_that_sees_patches_keeps_the_names_of_its_weights_and_can_be_shifted_and_folded(modality):
     spec = NetworkSpec(backbone="tiny_resnet", num_segments=3, modality=modality, temporal_shift=True)

@@ -36,9 +36,9 @@ def test_the_recipe_names_the_weights_that_are_installed(monkeypatch, tmp_path):
 
 def test_each_network_and_decoder_has_a_folder_of_its_own(monkeypatch):
     recipes = [PLAIN, SoundRecipe(network="a", speech=None), SoundRecipe(network=None, speech="a")]
-    keys = {sound_recipe_of(one) for one in recipes}
+    keys = {sound_recipe_of(recipe) for recipe in recipes}
     monkeypatch.setattr(sound_recipe, "installed", lambda name: "another version")
-    assert len(keys | {sound_recipe_of(one) for one in recipes}) == 6
+    assert len(keys | {sound_recipe_of(recipe) for recipe in recipes}) == 6
 
 
 def test_features_are_counted_and_segments_draw_windows_as_they_draw_frames():
