@@ -36,8 +36,8 @@ LARGEST_SIDE = 1080
 """A short side to which no film of the check is scaled down."""
 
 SHARES_OF_STD: Mapping[Precision, Mapping[Size, float]] = {
-    "fp32": {"cut": 0.01, "own": 0.1},
-    "fp16": {"cut": 0.05, "own": 0.15},
+    "fp32": {"cut": 0.005, "own": 0.05},
+    "fp16": {"cut": 0.05, "own": 0.1},
     "int8": {"cut": 0.5, "own": 0.5},
 }
 """Most that a logit may differ from PyTorch's, in standard deviations of its head's logits. Where the model scales frames itself, their colours

@@ -189,7 +189,7 @@ def test_a_fault_is_named_by_its_part(plant, part, package, ffmpeg, tmp_path, mo
 
 def test_a_requirement_that_is_not_installed_is_named(package, tmp_path):
     other = shutil.copytree(package, tmp_path / "other")
-    (other / "requirements.txt").write_text("av>=15\nno-such-runtime>=1\n")
+    (other / "requirements.txt").write_text("av>=16\nno-such-runtime>=1\n")
     with pytest.raises(BadConfiguration, match="no-such-runtime>=1 is not installed"):
         check_package(other)
     (other / "requirements.txt").write_text("numpy>=99\n")
