@@ -111,7 +111,7 @@ class FilmModel:
             BadInput: the clip does not decode.
             BadCheckpoint: the logits are not finite.
         """
-        verb, noun = (logits.numpy() for logits in self._scorer.score(_snippets(clip, self._specs, self._hearing, folder)))
+        verb, noun = (logits.numpy() for logits in self._scorer.score(snippets(clip, self._specs, self._hearing, folder)))
         if not all(np.isfinite(logits).all() for logits in (verb, noun)):
             raise BadCheckpoint(f"{clip.path.name}: the network's logits are not finite")
         given = self._classes.given_noun
@@ -215,7 +215,7 @@ def _each(model_input: pd.DataFrame | Film | Iterable[Film]) -> Iterator[Film]:
             yield film
 
 
-def _snippets(clip: Clip, specs: Sequence[NetworkSpec], hearing: Mapping[SoundRecipe, Describer], folder: Path) -> list[Frames]:
+def snippets(clip: Clip, specs: Sequence[NetworkSpec], hearing: Mapping[SoundRecipe, Describer], folder: Path) -> list[Frames]:
     """Read the test input of each network: snippets uint8 (t, h, w, p), or as `sound_input` returns it."""
     flows = {spec.flow: _flow(clip, spec.flow, folder) for spec in specs if spec.flow}
     sounds = _sounds(clip.path, hearing) if hearing else {}

@@ -1,0 +1,200 @@
+"""Say when which action happens in films and in front of cameras, by the network in this folder, which contract.json describes."""
+
+import argparse
+import json
+import runpy
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
+from importlib import import_module
+from itertools import chain, groupby, islice, pairwise
+from pathlib import Path
+from typing import Any
+
+import av
+import av.filter
+import numpy as np
+from numpy.typing import NDArray
+
+HERE = Path(__file__).resolve().parent
+SCALER = "flags=bicubic+accurate_rnd+full_chroma_int+bitexact:out_color_matrix=bt601:out_range=tv"
+Arrays = dict[str, Any]  # by the name of an input or output
+Answer = tuple[int, int, Any, Any]  # start and stop of a window in frames, probabilities of verbs and nouns
+
+
+class Film:
+    """A film, an address or a camera, whose frames are numbered from its start, `fps` a second."""
+
+    def __init__(self, source: str, fps: int) -> None:
+        is_camera, options = source.startswith("camera:"), {"rtsp_transport": "tcp"} if "://" in source else {"protocol_whitelist": "file"}
+        address = source.replace("camera:", "/dev/video") if is_camera or "://" in source else f"file:{source}"
+        self.container = av.open(address, format="v4l2" if is_camera else None, options=options, timeout=30, metadata_errors="replace")
+        stream = self.container.streams.best("video")
+        if not isinstance(stream, av.VideoStream) or stream.codec_context.color_trc in (16, 18):  # PQ and HLG
+            raise ValueError("it is in HDR; convert it to SDR" if stream else "it has no pictures; give a film")
+        stream.thread_type = "AUTO"
+        self.stream, self.clock, self.fps = stream, stream.time_base or Fraction(1, 1000), fps
+        self.start = round(Fraction(self.container.start_time or 0, av.time_base) / self.clock)
+
+    def number(self, pts: int) -> int:
+        """Return the number of the frame nearest to a time, the later of two."""
+        return int(((pts - self.start) * self.clock * self.fps + Fraction(1, 2)) // 1)
+
+    def num_frames(self) -> int:
+        """Count the frames without decoding."""
+        packets = self.container.demux(self.stream)
+        ends = (packet.pts + (packet.duration or 0) for packet in packets if packet.size and packet.pts is not None)
+        return self.number(max(ends, default=self.start))
+
+    def decoded(self) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Yield each frame with the number nearest to its time; a damaged one is left out, as by ffmpeg."""
+        for packet in self.container.demux(self.stream):
+            try:
+                yield from ((self.number(frame.pts), frame) for frame in packet.decode() if frame.pts is not None)
+            except av.error.InvalidDataError:
+                continue
+
+    def picture(self, frame: av.VideoFrame, short_side: int) -> NDArray[np.uint8]:
+        """Scale a frame as Retake cuts films, to RGB (h, w, 3): upright, in square pixels, its short side no longer than this."""
+        width, height = round(frame.width * (self.stream.sample_aspect_ratio or 1)), frame.height
+        scale = min(1.0, short_side / min(width, height))
+        size = ":".join(str(int(side * scale / 2 + 1e-6) * 2) for side in (width, height))
+        steps = {"scale": f"{size}:{SCALER}", "format": "yuv420p", "setparams": "range=tv:colorspace=smpte170m", "buffersink": None}
+        graph = av.filter.Graph()
+        first = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=self.clock)
+        graph.link_nodes(first, *(graph.add(name, settings) for name, settings in steps.items())).configure()
+        graph.vpush(frame)
+        return np.rot90(graph.vpull().to_ndarray(format="rgb24"), round(frame.rotation / 90))
+
+
+def resampled(frames: Iterable[tuple[int, Any]], total: int) -> Iterator[tuple[int, Any]]:
+    """Yield a frame for each number, as ffmpeg's filter fps does: the last one whose own number is not larger."""
+    held, number = None, 0
+    for due, frame in chain(frames, [(total, None)]):
+        while held is not None and number < due:
+            yield number, held
+            number += 1
+        held = frame
+
+
+def positions(length: int, sampling: dict[str, Any]) -> list[int]:
+    """List the frames that a network sees of a window of this length."""
+    kept_length = min(length, max(round(length * sampling["window_share"]), sampling["span_frames"]))
+    first, parts, size = (length - kept_length) // 2, sampling["num_segments"], sampling["frames_per_snippet"]
+    kept = range(first, first + kept_length)[:: sampling["frame_stride"]]
+    num_starts = max(1, len(kept) - size + 1)
+    starts = [int(num_starts / parts / 2 + num_starts / parts * i) for i in range(parts)]
+    if sampling["spread"] == "views":
+        starts = [i * (num_starts - 1) // max(1, parts - 1) for i in range(parts)]
+    return [kept[min(start + i, len(kept) - 1)] for start in starts for i in range(size)]
+
+
+def windows(source: str, contract: dict[str, Any], stride: int) -> Iterator[tuple[int, int, Arrays]]:
+    """Yield start and stop of each window in frames, and its pictures by input; a frame that no window needs is not converted."""
+    cut, inputs = contract["window"], contract["inputs"]
+    if other := sorted({own["kind"] for own in inputs} - {"frames"}):
+        raise ValueError(f"the network takes {' and '.join(other)}, which predict.py does not make; contract.json describes it")
+    length, shortest, is_file = cut["num_frames"], cut["shortest_frames"], Path(source).is_file()
+    total = Film(source, cut["fps"]).num_frames() if is_file else length << 40
+    rest = [(total - total % length, total % length)] if total % length >= shortest else []
+    coming = chain(((start, length) for start in range(0, total - length + 1, stride)), rest)
+    film, ahead, current, seen = Film(source, cut["fps"]), next(coming, None), list[Any](), dict[int, Any]()
+    if ahead is None:
+        raise ValueError(f"it is too short; give a film of {shortest / cut['fps']:g} s or more")
+    for number, frame in resampled(film.decoded(), total if is_file else 0):
+        while ahead and ahead[0] <= number:
+            wanted = {own["name"]: [ahead[0] + place for place in positions(ahead[1], own["sampling"])] for own in inputs}
+            current.append((ahead[0], sum(ahead), wanted))
+            ahead = next(coming, None)
+        if any(number in numbers for *_, wanted in current for numbers in wanted.values()):
+            seen[number] = film.picture(frame, cut["short_side"])
+        while current and current[0][1] == number + 1:
+            start, stop, wanted = current.pop(0)
+            yield start, stop, {name: np.stack([seen[number] for number in numbers]) for name, numbers in wanted.items()}
+            seen = {number: picture for number, picture in seen.items() if current and current[0][0] <= number}
+
+
+def loaded(contract: dict[str, Any]) -> Callable[[Arrays], Arrays]:
+    """Load the model by the runtime that it was written for."""
+    names = contract["outputs"]
+    if (HERE / "model.onnx").is_file():
+        runtime = import_module("onnxruntime")
+        session = runtime.InferenceSession(HERE / "model.onnx", providers=runtime.get_available_providers())
+        return lambda inputs: dict(zip(names, session.run(names, inputs), strict=True))
+    model = import_module("openvino").Core().compile_model(HERE / "model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return lambda inputs: dict(zip(names, model(inputs).values(), strict=True))
+
+
+def answers(source: str, contract: dict[str, Any], run: Callable[[Arrays], Arrays], stride: int) -> Iterator[Answer]:
+    """Answer each window, those of a file four at a time."""
+    seen, size = windows(source, contract, stride), 4 if Path(source).is_file() else 1
+    while batch := list(islice(seen, size)):
+        outputs = run({name: np.stack([pictures[name] for *_, pictures in batch]) for name in batch[0][2]})
+        nouns = outputs.get("noun_probabilities", np.ones((len(batch), len(contract["nouns"]))))
+        yield from ((*window[:2], *heads) for window, *heads in zip(batch, outputs["verb_probabilities"], nouns, strict=True))
+
+
+def moments(answered: Iterable[Answer], pairs: NDArray[np.int64]) -> Iterator[tuple[int, int, int, float]]:
+    """Yield each stretch in which no window begins or ends, with its likeliest pair: of its windows, the nearer middles count the more."""
+    kept, end = list[Answer](), 0
+    for answer in chain(answered, [None]):
+        kept, until = ([*kept, answer], answer[0]) if answer else (kept, sys.maxsize)
+        for begin, end in pairwise(sorted({edge for window in kept for edge in window[:2] if end <= edge <= until})):
+            over = [window for window in kept if window[0] <= begin and end <= window[1]]
+            weights = [1 - abs(begin + end - start - stop) / (stop - start) for start, stop, *_ in over]
+            verbs, nouns = (np.average([window[head] for window in over], axis=0, weights=weights) for head in (2, 3))
+            likely = verbs[pairs[:, 0]] * nouns[pairs[:, 1]]
+            yield begin, end, int(likely.argmax()), float(likely.max())
+        kept = [window for window in kept if window[1] > until]
+
+
+def intervals(answered: Iterable[Answer], contract: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the intervals of one action as soon as they end, but not those in which nothing happens."""
+    verbs, nouns, threshold, fps = contract["verbs"], contract["nouns"], contract["threshold"], contract["window"]["fps"]
+    pairs = np.array(contract["pairs"] or list(np.ndindex(len(verbs), len(nouns))))
+    for best, run in groupby(moments(answered, pairs), key=lambda moment: moment[2]):
+        begins, ends, _, likely = zip(*run, strict=True)
+        probability, (verb, noun) = float(np.average(likely, weights=np.subtract(ends, begins))), pairs[best]
+        names = {"start": begins[0] / fps, "stop": ends[-1] / fps, "verb": verbs[verb], "noun": nouns[noun]}
+        if verb != contract["nothing"]:
+            yield {**names, "probability": probability, "reported": contract["reports"] and probability >= (threshold or 0)}
+
+
+def cue(interval: dict[str, Any]) -> str:
+    """Write an interval as a cue of WebVTT, if it is reported."""
+    start, stop = (f"{int(at // 3600):02}:{int(at // 60 % 60):02}:{at % 60:06.3f}" for at in (interval["start"], interval["stop"]))
+    return f"{start} --> {stop}\n{interval['verb']} {interval['noun']}\n" if interval["reported"] else ""
+
+
+def main() -> int:
+    """Answer each source; return 1 if one of them could not be answered."""
+    contract = json.loads((HERE / "contract.json").read_text(encoding="utf-8"))
+    fps, length = contract["window"]["fps"], contract["window"]["num_frames"]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sources", nargs="*", help="films, folders, http or rtsp addresses, camera:0")
+    parser.add_argument("--stride-seconds", type=float, default=length / fps, help="time between windows, a whole part of %(default)g")
+    parser.add_argument("--format", choices=("json", "vtt"), default="json", help="a line for each interval, or WebVTT of one source")
+    parser.add_argument("--check", action="store_true", help="compare this machine's answers with those of the registered model")
+    options = parser.parse_args()
+    stride, status = round(options.stride_seconds * fps), 0
+    if options.check:
+        return int(runpy.run_path(str(HERE / "check" / "check.py"))["check"](contract, loaded(contract), windows, Film))
+    inside = ((source, sorted(Path(source).rglob("[!.]*"))) for source in options.sources)
+    sources = [str(file) for source, files in inside for file in (filter(Path.is_file, files) if Path(source).is_dir() else [source])]
+    if not sources or (options.format == "vtt" and len(sources) > 1) or stride < 1 or length % stride:
+        parser.error(f"give sources, one alone for vtt, and a stride that {length} frames are a whole number of, {fps} a second")
+    run = loaded(contract)
+    if options.format == "vtt":
+        print("WEBVTT\n")
+    for source in sources:
+        try:
+            for interval in intervals(answers(source, contract, run, stride), contract):
+                print(cue(interval) if options.format == "vtt" else json.dumps({"source": source, **interval}), flush=True)
+        except (ValueError, OSError, av.error.FFmpegError) as error:
+            status = 1
+            print(f"{source}: {error}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""Draw the film of a package's check, and answer it as the registered model does, in PyTorch."""
+
+# t: snippets, m: frames of a snippet, h, w: pixels, p: planes of a snippet, c: classes
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.data.video.child import undivided
+from tasks.data.video.cut import cut
+from tasks.data.video.ffmpeg import find_ffmpeg, run_ffmpeg
+from tasks.data.video.frames import read_frames
+from tasks.data.video.probe import probe
+from tasks.learn.engines.engine import prepare
+from tasks.learn.engines.pytorch import PytorchEngine
+from tasks.learn.engines.scorer import Scorer
+from tasks.learn.inputs.clip_files import recipe_of
+from tasks.learn.inputs.describe_sound import describer
+from tasks.learn.inputs.sampling import middle_frames
+from tasks.learn.networks.checkpoints import Saved
+from tasks.learn.networks.spec import ClassNames, NetworkSpec
+from tasks.options import SegmentOptions
+from tasks.served.films import Clip, snippets
+from tasks.served.package.contract import Precision, Size
+
+PICTURE = "testsrc2=size=384x288:rate=25"
+"""Not square, of no size that a network sees, and of another rate than clips, so that scaling and resampling show."""
+
+SOUND = "sine=frequency=300:beep_factor=4"
+LIMIT_SECONDS = 300
+LARGEST_SIDE = 1080
+"""A short side to which no film of the check is scaled down."""
+
+SHARES_OF_STD: Mapping[Precision, Mapping[Size, float]] = {
+    "fp32": {"cut": 0.005, "own": 0.05},
+    "fp16": {"cut": 0.05, "own": 0.1},
+    "int8": {"cut": 0.5, "own": 0.5},
+}
+"""Most that a logit may differ from PyTorch's, in standard deviations of its head's logits. Where the model scales frames itself, their colours
+differ by a level from Pillow's."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A film, and the answers to it that every copy of the model must give.
+
+    Attributes:
+        film: an MP4 that is one window long.
+        frame_hashes: SHA-256 of each decoded frame's planes, as ffmpeg's framehash computes it.
+        arrays: by size and name, such as `cut/frames`, an input of the model without its first dimension; `cut` as films are cut, `own` as
+            large as the film is. `cut/verb_logits` (2, c) are the logits of this input, and of the same one turned upside down.
+        classes: names of the registered model's classes.
+    """
+
+    film: bytes
+    frame_hashes: tuple[str, ...]
+    arrays: Mapping[str, NDArray[Any]]
+    classes: ClassNames
+
+    def tolerance(self, precision: Precision) -> dict[Size, float]:
+        """Return by how much a logit may differ, for each size of frames."""
+        deviation = min(float(logits.std()) for name, logits in self.arrays.items() if name.endswith("_logits"))
+        return {size: share * deviation for size, share in SHARES_OF_STD[precision].items()}
+
+
+def make_sample(saved: Saved, segment: SegmentOptions, names: Sequence[str], folder: Path) -> Sample:
+    """Draw a film in `folder`, cut it without loss, and answer it with one crop.
+
+    Args:
+        saved: the registered networks, which are prepared in place.
+        segment: how films are cut.
+        names: of the model's input of each network, in their order.
+        folder: for the film and its clips.
+    """
+    film, listed = folder / "clip.mp4", folder / "hashes.txt"
+    hears = any(network.spec.modality.is_heard for network in saved.networks)
+    drawn = ["-f", "lavfi", "-i", f"{PICTURE}:duration={segment.clip_seconds}"]
+    track = ["-f", "lavfi", "-i", f"{SOUND}:duration={segment.clip_seconds}", "-c:a", "aac"] if hears else []
+    _run_ffmpeg(
+        [*drawn, *track, "-c:v", "libx264", "-pix_fmt", "yuv420p", "-flags", "+bitexact", "-fflags", "+bitexact", film.name], folder
+    )
+    _run_ffmpeg(["-i", film.name, "-map", "0:v", "-f", "framehash", "-hash", "sha256", listed.name], folder)
+    hashes = [line.rpartition(",")[2].strip() for line in listed.read_text().splitlines() if not line.startswith("#")]
+    engines = tuple(PytorchEngine(prepare(network), 1) for network in saved.networks)
+    scorer = Scorer(engines, saved.weights, saved.joint and saved.joint.eval())
+    specs = [network.spec for network in saved.networks]
+    sizes: dict[Size, int] = {"cut": segment.short_side}
+    if all(_takes_frames(spec) for spec in specs):
+        sizes["own"] = LARGEST_SIDE
+    arrays = dict[str, NDArray[Any]]()
+    for size, short_side in sizes.items():
+        clip = _cut(film, segment.model_copy(update={"crf": 0, "short_side": short_side}), folder)
+        hearing = {recipe: describer(recipe) for recipe in {recipe_of(spec) for spec in specs if spec.modality.is_heard}}
+        seen = snippets(clip, specs, hearing, folder)
+        both = [scorer.score(inputs) for inputs in (seen, [np.ascontiguousarray(own[:, ::-1]) for own in seen])]
+        for head, logits in zip(("verb", "noun") if saved.classes.has_objects else ("verb",), zip(*both, strict=True), strict=False):
+            arrays[f"{size}/{head}_logits"] = np.stack([own.numpy() for own in logits])
+        for name, spec, own in zip(names, specs, seen, strict=True):
+            frames = read_frames(clip.path, middle_frames(clip.num_frames, spec), short_side=None) if _takes_frames(spec) else own
+            arrays[f"{size}/{name}"] = frames
+    return Sample(film.read_bytes(), tuple(hashes), arrays, saved.classes)
+
+
+def _takes_frames(spec: NetworkSpec) -> bool:
+    return spec.flow is None and not spec.modality.is_heard
+
+
+def _run_ffmpeg(arguments: Sequence[str], folder: Path) -> None:
+    """Run Retake's ffmpeg on files of `folder`."""
+    run_ffmpeg(
+        arguments,
+        ffmpeg=find_ffmpeg(None),
+        folder=folder,
+        time_limit_seconds=LIMIT_SECONDS,
+        memory=undivided(),
+        name="the film of the check",
+    )
+
+
+def _cut(film: Path, segment: SegmentOptions, folder: Path) -> Clip:
+    source = probe(film, max_seconds=LIMIT_SECONDS, memory=undivided())
+    pieces = cut(film, source, folder, segment, ffmpeg=find_ffmpeg(None), time_limit_seconds=LIMIT_SECONDS, memory=undivided())
+    (clip,) = pieces.clips
+    return Clip(clip.path, clip.start_seconds, clip.stop_seconds, clip.num_frames)
