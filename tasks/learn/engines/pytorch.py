@@ -13,10 +13,9 @@ from torch.export import Dim
 
 from tasks.errors import BadConfiguration
 from tasks.learn.engines.engine import Engine
+from tasks.learn.engines.resizing import centre_crop
 from tasks.learn.inputs.crops import Frames, Normalise, NumCrops
-from tasks.learn.networks.backbones import crop_pixels
 from tasks.learn.networks.network import Network, in_channels_last
-from tasks.learn.networks.spec import SHORT_SIDE
 from tasks.learn.networks.weights_file import first_line
 from tasks.store.records.evaluation import EngineName, EnginePrecision
 
@@ -107,31 +106,14 @@ class ExportedNetwork(nn.Module):
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor] | Tensor:
         """Map (b, t, h, w, p) to (b, v), (b, n), or only (b, v)."""
-        pixels, images = crop_pixels(self.network.spec), self._scaled(frames.permute(0, 1, 4, 2, 3))
-        video = self.network.spec.video
-        y, x = (_half(side - pixels, rounds_down=bool(video and video.repository)) for side in images.shape[3:])
-        logits = self.network(self.normalise(images.narrow(3, y, pixels).narrow(4, x, pixels)))
+        logits = self.network(self.snippets(frames))
         return (logits.verb, logits.noun) if self.has_objects else logits.verb
 
-    def _scaled(self, images: Tensor) -> Tensor:
-        """Scale (b, t, p, h, w) to the size that a video network was published with, as `crops.scaled`."""
-        video = self.network.spec.video
-        if video is None or video.resize == (SHORT_SIDE,):
-            return images
-        flat = images.flatten(0, 1).float()
-        if len(video.resize) == 2:
-            sized = nn.functional.interpolate(flat, video.resize, mode="bilinear", align_corners=False)
-        else:
-            height, width = images.shape[3], images.shape[4]
-            (side,) = video.resize
-            size = (side, side * width // SHORT_SIDE) if height <= width else (side * height // SHORT_SIDE, side)
-            sized = nn.functional.interpolate(flat, size, mode="bilinear", align_corners=False, antialias=True)
-        return sized.round().reshape(*images.shape[:3], *sized.shape[-2:])
-
-
-def _half(pixels: int, *, rounds_down: bool = False) -> int:
-    """Halve as `crops.centre_offset` does, half to even or down, in integers that `torch.export` can trace."""
-    return pixels // 2 if rounds_down else (pixels + pixels % 4 // 3) // 2
+    def snippets(self, images: Tensor, *, scales: bool = False) -> Tensor:
+        """Crop and normalise images (b, t, h, w, p), with `scales` of any size, for the network."""
+        crops = centre_crop(images.flatten(0, 1), self.network.spec, scales=scales)
+        normalised: Tensor = self.normalise(crops.permute(0, 3, 1, 2).unflatten(0, (images.shape[0], -1)))
+        return normalised
 
 
 def export_module(network: Network, *, has_objects: bool = True) -> tuple[ExportedNetwork, Tensor]:

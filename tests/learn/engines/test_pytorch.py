@@ -8,7 +8,8 @@ import torch
 from torch.export import Dim
 
 from tasks.learn.engines.engine import prepare
-from tasks.learn.engines.pytorch import PytorchEngine, _half, export_module
+from tasks.learn.engines.pytorch import PytorchEngine, export_module
+from tasks.learn.engines.resizing import half
 from tasks.learn.inputs.crops import centre_offset
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import CONSENSUS_OF_HEADS
@@ -50,7 +51,7 @@ def test_every_family_and_every_input_is_exported_with_the_crop_of_the_protocol(
     assert set(NETWORKS) == set(Family)
     assert set(NETWORKS.values()) == {modality for modality in Modality if not modality.is_heard}
     sizes = range(224, 480)
-    assert [(_half(pixels - 224), _half(256 - 224)) for pixels in sizes] == [centre_offset(pixels, 256) for pixels in sizes]
+    assert [(half(pixels - 224), half(256 - 224)) for pixels in sizes] == [centre_offset(pixels, 256) for pixels in sizes]
 
 
 @pytest.fixture(scope="module", autouse=True)

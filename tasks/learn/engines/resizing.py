@@ -1,0 +1,102 @@
+"""Scale and crop images inside a graph, by products of matrices.
+
+Operators that scale differ between runtimes: OpenVINO reads ONNX's without its antialiasing, and its own takes ten times as long. Weights
+follow from whole numbers, which stay exact where a graph is computed in bfloat16.
+"""
+
+# n: images, h, w: pixels, s: pixels of one axis, c: channels
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import SymInt, Tensor, sym_max, sym_min
+
+from tasks.learn.networks.backbones import crop_pixels
+from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec
+from tasks.options import Interpolation
+
+Pixels = int | SymInt
+
+BLOCK_PIXELS = 56
+"""Rows that one product computes. Of more rows, each has more weights of 0; of fewer, there are more products."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A kernel, by the distance from its centre, in pixels of the smaller image if it is antialiased, and its reach."""
+
+    kernel: Callable[[Tensor], Tensor]
+    reach: int
+    antialias: bool = True
+
+
+def _triangle(distance: Tensor) -> Tensor:
+    return (1 - distance).clamp(min=0)
+
+
+def _cubic(distance: Tensor) -> Tensor:
+    near, far = (1.5 * distance - 2.5) * distance * distance + 1, ((2.5 - 0.5 * distance) * distance - 4) * distance + 2
+    return torch.where(distance < 1, near, torch.where(distance < 2, far, 0))  # noqa: PLR2004
+
+
+FILTERS: dict[Interpolation, Filter] = {"bilinear": Filter(_triangle, 1), "bicubic": Filter(_cubic, 2)}
+
+
+def centre_crop(images: Tensor, spec: NetworkSpec, *, scales: bool) -> Tensor:
+    """Cut the centre crop of a network: (n, h, w, c) to (n, y, x, c), whole numbers in float32.
+
+    With `scales`, frames are of any size, and first brought to that of cached ones. Pillow's levels differ by 1 at most.
+    """
+    video, pixels = spec.video, crop_pixels(spec)
+    steps: list[tuple[tuple[int, ...], Filter]] = [((SHORT_SIDE,), FILTERS[spec.interpolation])] if scales else []
+    if video and video.resize != (SHORT_SIDE,):
+        steps.append((video.resize, Filter(_triangle, 1, antialias=len(video.resize) == 1)))
+    for number, (resize, kernel) in enumerate(steps, 1):
+        size = _target(images, resize)
+        whole = number < len(steps)
+        firsts = [0 if whole else half(side - pixels, rounds_down=bool(video and video.repository)) for side in size]
+        images = _resized(images, size, firsts, size if whole else (pixels, pixels), kernel)
+    if steps:
+        return images
+    y, x = (half(side - pixels, rounds_down=bool(video and video.repository)) for side in images.shape[1:3])
+    return images.narrow(1, y, pixels).narrow(2, x, pixels).float()
+
+
+def half(pixels: Pixels, *, rounds_down: bool = False) -> Pixels:
+    """Halve as `crops.centre_offset` does, half to even or down, in integers that `torch.export` can trace."""
+    return pixels // 2 if rounds_down else (pixels + pixels % 4 // 3) // 2
+
+
+def _target(images: Tensor, resize: tuple[int, ...]) -> Sequence[Pixels]:
+    """Return height and width of images (n, h, w, c) scaled to a short side, or to both sides."""
+    if len(resize) == 2:  # noqa: PLR2004
+        return resize
+    height, width = images.shape[1:3]
+    short = sym_min(height, width)
+    return resize[0] * height // short, resize[0] * width // short
+
+
+def _resized(images: Tensor, size: Sequence[Pixels], firsts: Sequence[Pixels], counts: Sequence[Pixels], kernel: Filter) -> Tensor:
+    """Scale (n, h, w, c) to `size`, and keep so many rows and columns from the first ones on."""
+    for side, *axis in zip(images.shape[1:3], size, firsts, counts, strict=True):
+        # Columns are rows once both are exchanged.
+        images = _rows(images, side, *axis, kernel).transpose(1, 2)
+    return images
+
+
+def _rows(images: Tensor, side: Pixels, size: Pixels, first: Pixels, count: Pixels, kernel: Filter) -> Tensor:
+    """Scale rows of (n, s, w, c) to `size`, and keep `count` from the first one on: (n, count, w, c)."""
+    flat, blocks = images.flatten(2, 3).float(), []
+    for start, num in [(i, min(BLOCK_PIXELS, count - i)) for i in range(0, count, BLOCK_PIXELS)] if isinstance(count, int) else [(0, count)]:
+        rows, seen = torch.arange(side), flat
+        if isinstance(count, int):
+            margin = kernel.reach * (side // size + 2)
+            around = torch.arange(num * side // size + 2 * margin) + ((first + start) * side // size - margin)
+            rows, seen = around, flat.index_select(1, around.clamp(0, side - 1))
+        # Distances of centres, times twice the size.
+        distances = ((2 * rows + 1)[None] * size - (2 * (torch.arange(num) + first + start) + 1)[:, None] * side).abs()
+        weights = kernel.kernel(distances / (2 * (sym_max(side, size) if kernel.antialias else size)))
+        weights = torch.where((rows >= 0) & (rows < side), weights, 0)
+        blocks.append(torch.matmul(weights / weights.sum(1, keepdim=True), seen))
+    return (torch.cat(blocks, 1) + 0.5).floor().clamp(0, 255).unflatten(2, images.shape[2:])
