@@ -1,12 +1,18 @@
-"""Write trained networks as one graph, for ONNX Runtime and OpenVINO: from frames as they are decoded to logits, probabilities and features."""
+"""Write trained networks as one graph, for ONNX Runtime and OpenVINO: from frames as they are decoded to logits, probabilities and features.
 
-# b: clips, t: segments, n: frames or images, h, w: pixels, p: 8-bit planes of a snippet, f: features, v: verbs, n: nouns
+Only the centre crop of each frame is seen.
+"""
+
+# b: clips, t: segments, n: frames, m: frames of a snippet, h, w: pixels, f: features, v: classes, k: networks
+
+from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -15,17 +21,38 @@ from torch import Tensor, nn
 
 from tasks.errors import BadConfiguration
 from tasks.learn.engines.engine import prepare
+from tasks.learn.engines.openvino import openvino_core
 from tasks.learn.engines.pytorch import ExportedNetwork
+from tasks.learn.hardware import silenced
+from tasks.learn.networks.backbones import crop_pixels
 from tasks.learn.networks.checkpoints import Saved
+from tasks.learn.networks.sound_recipe import num_features
+from tasks.learn.networks.spec import NetworkSpec
+from tasks.learn.networks.weights_file import first_line
+from tasks.options import Modality
+
+if TYPE_CHECKING:
+    import onnx
 
 Precision = Literal["fp32", "fp16"]
 Kind = Literal["frames", "flow", "spectrogram", "sound"]
 Inputs = Mapping[str, NDArray[Any]]
-"""One clip: arrays by the name of the input, without the first dimension."""
+"""One clip: arrays by the name of their input, without its first dimension."""
 
 Outputs = Mapping[str, NDArray[np.float32]]
+"""Answers to one clip, likewise."""
 
 OPSET = 20
+SCALING = "scaling/"
+"""Begins the names of nodes that make crops of frames, which stay in floating point."""
+
+KINDS: Mapping[Modality, Kind] = {
+    Modality.RGB: "frames",
+    Modality.RGB_DIFFERENCE: "frames",
+    Modality.FLOW: "flow",
+    Modality.SPECTROGRAM: "spectrogram",
+    Modality.SOUND: "sound",
+}
 
 
 @dataclass(frozen=True)
@@ -37,112 +64,217 @@ class GraphInput:
     shape: tuple[int | None, ...]
     dtype: Literal["uint8", "float32"]
 
+    def example(self) -> Tensor:
+        """Make noise for two clips."""
+        # Tracing takes equal sizes for one.
+        shape = [size or free for size, free in zip(self.shape, (2, 0, 270, 340, 0), strict=False)]
+        noise = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+        return noise if self.dtype == "uint8" else noise / 256
+
 
 class Graph(nn.Module):
-    """Maps a batch of clips to the outputs of a checkpoint, in the order of `outputs`. One crop of each frame is seen, the centre."""
+    """Maps clips to logits, probabilities and mean features of a checkpoint, in the order of `outputs`.
+
+    It takes one input for each network: RGB frames of any size in the order of snippets, fields of flow with short side 256, pictures of sound,
+    or features of sound.
+    """
 
     def __init__(self, saved: Saved, verb_temperature: float, noun_temperature: float) -> None:
         super().__init__()
-        spec = saved.network.spec
-        self.inputs = (GraphInput("frames", "frames", (None, spec.num_frames, None, None, 3), "uint8"),)
+        self.members = nn.ModuleList(ExportedNetwork(prepare(network)) for network in saved.networks)
+        self.joint = saved.joint
+        self.specs = [network.spec for network in saved.networks]
+        self.inputs = _inputs(self.specs)
+        self.weights = saved.weights
         self.heads = ("verb", "noun") if saved.classes.has_objects else ("verb",)
         self.temperatures = (verb_temperature, noun_temperature)
-        self.outputs = (*(f"{head}_logits" for head in self.heads), *(f"{head}_probabilities" for head in self.heads), "features")
-        self.member = ExportedNetwork(prepare(saved.network))
+        seen = ["features"] if len(self.members) == 1 else [f"features_{i}" for i in range(len(self.members))]
+        self.outputs = (*(f"{head}_{what}" for what in ("logits", "probabilities") for head in self.heads), *seen)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Map inputs, as `inputs` describes them, to outputs (b, ...)."""
-        (frames,) = inputs
-        network = self.member.network
-        features = network.features(self.member.snippets(frames, scales=True))
-        logits = network.head(features)[: len(self.heads)]
+        """Map what `inputs` describes to outputs (b, ...)."""
+        features = [self._features(i, own) for i, own in enumerate(inputs)]
+        logits = self._logits(features)[: len(self.heads)]
         probabilities = ((own / degrees).softmax(1) for own, degrees in zip(logits, self.temperatures, strict=False))
-        return (*logits, *probabilities, features.flatten(1, -2).mean(1))
+        return (*logits, *probabilities, *(own.flatten(1, -2).mean(1) for own in features))
+
+    def _features(self, number: int, own: Tensor) -> Tensor:
+        """Compute features (b, t, f), or (b, t, p, f); those of a silent clip are 0."""
+        member, spec = self.members[number], self.specs[number]
+        assert isinstance(member, ExportedNetwork)  # noqa: S101 - for mypy; built so above
+        if spec.sound:
+            return own
+        if KINDS[spec.modality] == "frames":
+            own = own.unflatten(1, (spec.num_segments, spec.snippet.num_frames))
+        features = member.network.features(member.snippets(own, scales=own.ndim == 6))  # noqa: PLR2004 - (b, t, m, h, w, 3)
+        return torch.where(_any(own).view(-1, *(1,) * (features.ndim - 1)), features, 0) if spec.modality.is_heard else features
+
+    def _logits(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        if self.joint:
+            answer: tuple[Tensor, ...] = self.joint.head(self.joint.backbone(features))
+            return answer
+        networks = [member.network for member in self.members if isinstance(member, ExportedNetwork)]
+        answers = [network.head(own) for network, own in zip(networks, features, strict=True)]
+        if len(answers) == 1:
+            return tuple(answers[0])
+        # A network to which the clip is silent does not count beside others.
+        heard = [_any(own) if spec.modality.is_heard else _any(own) | True for own, spec in zip(features, self.specs, strict=True)]
+        counting = _or_all(torch.stack(heard, 1))
+        pairs = zip(zip(*answers, strict=True), zip(*self.weights, strict=True), strict=True)
+        return tuple(_mean(logits, torch.tensor(shares), counting) for logits, shares in pairs)
+
+
+def _inputs(specs: Sequence[NetworkSpec]) -> tuple[GraphInput, ...]:
+    kinds = [KINDS[spec.modality] for spec in specs]
+    names = [kind if kinds.count(kind) == 1 else f"{kind}_{kinds[:i].count(kind)}" for i, kind in enumerate(kinds)]
+    return tuple(
+        GraphInput(name, kind, (None, *_shape(spec)), "float32" if kind == "sound" else "uint8")
+        for name, kind, spec in zip(names, kinds, specs, strict=True)
+    )
+
+
+def _shape(spec: NetworkSpec) -> tuple[int | None, ...]:
+    if spec.sound:
+        return (spec.num_segments, num_features(spec.sound))
+    if spec.modality is Modality.SPECTROGRAM:
+        return (spec.num_segments, crop_pixels(spec), crop_pixels(spec), 1)
+    if spec.modality is Modality.FLOW:
+        return (spec.num_segments, None, None, spec.snippet.num_planes)
+    return (spec.num_frames, None, None, 3)
+
+
+def _any(own: Tensor) -> Tensor:
+    """Check for each clip (b,) whether anything is not 0."""
+    return (own != 0).flatten(1).any(1)
+
+
+def _or_all(mask: Tensor) -> Tensor:
+    """Set a row (b, k) in which nothing is set."""
+    return mask | ~mask.any(1, keepdim=True)
+
+
+def _mean(logits: Sequence[Tensor], shares: Tensor, counting: Tensor) -> Tensor:
+    """Average logits (b, v) as `logit_mean.mean_logits`, for each clip over the networks that count (b, k)."""
+    fewest, *more = sorted({own.shape[1] for own in logits})
+    mean = _pooled(logits, shares, counting, fewest)
+    for size in more:
+        pooled, known = _pooled(logits, shares, counting, size), mean.shape[1]
+        odds = pooled[:, known:] - pooled[:, :known].logsumexp(1, keepdim=True)
+        mean = torch.cat([mean, mean.logsumexp(1, keepdim=True) + odds], 1)
+    return mean
+
+
+def _pooled(logits: Sequence[Tensor], shares: Tensor, counting: Tensor, size: int) -> Tensor:
+    having = [i for i, own in enumerate(logits) if own.shape[1] >= size]
+    counts = _or_all(counting[:, having]).float()
+    weights = counts * shares[having]
+    weights = torch.where(_any(weights)[:, None], weights, counts)
+    stacked = torch.stack([logits[i][:, :size] for i in having], 1)
+    return (stacked * (weights / weights.sum(1, keepdim=True))[..., None]).sum(1)
 
 
 def make_graph(saved: Saved, verb_temperature: float, noun_temperature: float) -> Graph:
-    """Make the graph of a checkpoint, whose networks are prepared in place.
-
-    Raises:
-        BadConfiguration: a network of it cannot be exported; the message names it and why.
-    """
+    """Make the graph of a checkpoint, whose networks are prepared in place."""
     return Graph(saved, verb_temperature, noun_temperature).eval()
 
 
 def write_onnx(graph: Graph, path: Path, metadata: Mapping[str, str], precision: Precision) -> None:
     """Write a graph as one ONNX file, checked by onnx.
 
+    There is no fp16: whole numbers that frames are scaled by exceed its 2048.
+
     Raises:
-        BadConfiguration: of `fp16`, or the graph cannot be traced.
+        BadConfiguration: of fp16, or a network that cannot be exported.
     """
     import onnx
 
     if precision == "fp16":
-        raise BadConfiguration("ONNX is written as fp32 only, because ONNX Runtime computes fp16 slowly on CPUs; choose format openvino")
-    program = torch.onnx.export(
-        _traced(graph),
-        opset_version=OPSET,
-        input_names=[one.name for one in graph.inputs],
-        output_names=list(graph.outputs),
-        external_data=False,
-        dynamo=True,
-        verbose=False,
-    )
-    assert program is not None  # noqa: S101 - for mypy; it is None without dynamo alone
-    model = program.model_proto
+        raise BadConfiguration("precision fp16: an ONNX file is of fp32 or int8; choose one of these, or format openvino")
+    model = _as_onnx(graph)
     onnx.helper.set_model_props(model, dict(metadata))
-    onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
 
 
 def write_openvino(graph: Graph, path: Path, metadata: Mapping[str, str], precision: Precision) -> None:
-    """Write a graph as OpenVINO's `path` and the .bin beside it.
+    """Write a graph as OpenVINO's .xml and the .bin beside it; fp16 is that of weights.
 
     Raises:
-        BadConfiguration: the graph cannot be traced or converted.
+        BadConfiguration: a network cannot be exported.
     """
-    import openvino
+    import onnx
 
-    with tempfile.TemporaryDirectory(prefix="retake-graph-") as folder:
+    with tempfile.TemporaryDirectory(prefix="retake-graph-") as folder, silenced():
+        import openvino
+
         source = Path(folder, "model.onnx")
-        write_onnx(graph, source, {}, "fp32")
-        model = openvino.Core().read_model(source)
+        onnx.save(_as_onnx(graph), source)
+        model = openvino_core().read_model(source)
         for key, value in metadata.items():
             model.set_rt_info(value, key.split())
         openvino.save_model(model, path, compress_to_fp16=precision == "fp16")
 
 
 def run(path: Path, inputs: Sequence[Inputs], batch_size: int = 1) -> list[Outputs]:
-    """Answer clips by a written model, an .onnx or an OpenVINO .xml."""
+    """Answer clips in float32 by a written model, an .onnx or OpenVINO's .xml."""
+    answer = _answerer(path)
     batches = [inputs[start : start + batch_size] for start in range(0, len(inputs), batch_size)]
-    return [outputs for batch in batches for outputs in _answer(path, batch)]
+    return [outputs for batch in batches for outputs in answer(batch)]
 
 
-def _answer(path: Path, clips: Sequence[Inputs]) -> Iterator[Outputs]:
-    batch = {name: np.stack([clip[name] for clip in clips]) for name in clips[0]}
+def _answerer(path: Path) -> Callable[[Sequence[Inputs]], Iterator[Outputs]]:
+    """Load a model, to answer batches of clips."""
     if path.suffix == ".onnx":
-        import onnxruntime
+        import onnxruntime  # type: ignore[import-untyped]
 
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         names = [output.name for output in session.get_outputs()]
-        arrays = dict(zip(names, session.run(names, batch), strict=True))
+        infer = lambda batch: dict(zip(names, session.run(names, batch), strict=True))  # noqa: E731
     else:
-        import openvino
+        compiled = openvino_core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        infer = lambda batch: {output.get_any_name(): array for output, array in compiled(batch).items()}  # noqa: E731
 
-        model = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        arrays = {output.get_any_name(): array for output, array in model(batch).items()}
-    for i in range(len(clips)):
-        yield {name: array[i] for name, array in arrays.items()}
+    def answer(clips: Sequence[Inputs]) -> Iterator[Outputs]:
+        arrays = infer({name: np.stack([clip[name] for clip in clips]) for name in clips[0]})
+        for i in range(len(clips)):
+            yield {name: array[i] for name, array in arrays.items()}
 
-
-def _traced(graph: Graph) -> torch.export.ExportedProgram:
-    """Trace a graph for any number of clips and any size of frames."""
-    examples = [_example(one) for one in graph.inputs]
-    dynamic = tuple({i: torch.export.Dim.DYNAMIC for i, size in enumerate(one.shape) if size is None} for one in graph.inputs)
-    return torch.export.export(graph, tuple(examples), dynamic_shapes=(dynamic,))
+    return answer
 
 
-def _example(described: GraphInput) -> Tensor:
-    # No two sizes are equal, because tracing would take them for one.
-    shape = [size or free for size, free in zip(described.shape, (2, 0, 270, 340, 0), strict=True)]
-    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+def _as_onnx(graph: Graph) -> onnx.ModelProto:
+    """Convert a graph for any number of clips and any size of frames.
+
+    Raises:
+        BadConfiguration: it cannot be traced, or has an operation that ONNX lacks.
+    """
+    import onnx
+
+    dynamic = tuple({i: torch.export.Dim.DYNAMIC for i, size in enumerate(own.shape) if size is None} for own in graph.inputs)
+    examples = tuple(own.example() for own in graph.inputs)
+    try:
+        with silenced(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch's and onnxscript's own calls
+            program = torch.onnx.export(
+                torch.export.export(graph, examples, dynamic_shapes=(dynamic,)),
+                opset_version=OPSET,
+                input_names=[own.name for own in graph.inputs],
+                output_names=list(graph.outputs),
+                external_data=False,
+                dynamo=True,
+                verbose=False,
+            )
+    # What tracing raises depends on the code of the backbone.
+    except (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        titles = " + ".join(spec.title for spec in graph.specs)
+        raise BadConfiguration(f"{titles}: cannot be exported ({first_line(error)}); choose another backbone") from error
+    assert program is not None  # noqa: S101 - for mypy; it is so without dynamo
+    model = program.model_proto
+    made_by = {name: node for node in model.graph.node for name in node.output}
+    waiting = [node for node in model.graph.node if node.op_type == "Floor"]  # each crop ends with one, and no network has any
+    while waiting:
+        node = waiting.pop()
+        if not node.name.startswith(SCALING):
+            node.name = SCALING + node.name
+            waiting += [made_by[name] for name in node.input if name in made_by]
+    onnx.checker.check_model(model, full_check=True)
+    return model

@@ -107,14 +107,14 @@ def _ov() -> Any:  # noqa: ANN401 -- a module
 
 
 @cache
-def _core() -> openvino.Core:
+def openvino_core() -> openvino.Core:
     """Return this process's only core: with several, OpenVINO crashes in a signal handler when the process ends."""
     core: openvino.Core = _ov().Core()
     return core
 
 
 def _best_floating_point() -> EnginePrecision:
-    return "bfloat16" if "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "float32"
+    return "bfloat16" if "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "float32"
 
 
 def _convert(network: Network) -> openvino.Model:
@@ -180,4 +180,4 @@ def compile_graph(graph: openvino.Model, precision: EnginePrecision, num_streams
         "NUM_STREAMS": num_streams,
         "INFERENCE_NUM_THREADS": len(os.sched_getaffinity(0)),
     }
-    return _core().compile_model(graph, "CPU", hints)
+    return openvino_core().compile_model(graph, "CPU", hints)

@@ -110,9 +110,10 @@ class ExportedNetwork(nn.Module):
         return (logits.verb, logits.noun) if self.has_objects else logits.verb
 
     def snippets(self, images: Tensor, *, scales: bool = False) -> Tensor:
-        """Crop and normalise images (b, t, h, w, p), with `scales` of any size, for the network."""
-        crops = centre_crop(images.flatten(0, 1), self.network.spec, scales=scales)
-        normalised: Tensor = self.normalise(crops.permute(0, 3, 1, 2).unflatten(0, (images.shape[0], -1)))
+        """Crop and normalise snippets (b, t, h, w, p), or with `scales` frames of any size (b, t, m, h, w, 3), for the network."""
+        crops = centre_crop(images.flatten(0, -4), self.network.spec, scales=scales)
+        planes = crops.permute(0, 3, 1, 2).reshape(*images.shape[:2], -1, *crops.shape[1:3])
+        normalised: Tensor = self.normalise(planes)
         return normalised
 
 

@@ -32,7 +32,7 @@ class Joining(nn.Module):
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """Map (k, s, f), or (k, s, p, f), of each network to (k, t, j); of a network with one crop it is repeated."""
-        num_crops = max(len(own) for own in features)
+        num_crops = max(own.shape[0] for own in features)
         means, scales = torch.split(self.mean, self.sizes), torch.split(self.scale, self.sizes)
         parts = [
             torch.where(has_any(own)[:, None, None], (self.pooled(own) - mean) / scale, 0).expand(num_crops, -1, -1)

@@ -1,0 +1,116 @@
+"""Written models answer as the registered network does with one crop."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from PIL import Image
+
+from tasks.data.video.frames import RESAMPLING, scaled_size
+from tasks.errors import BadConfiguration
+from tasks.learn.engines.engine import prepare
+from tasks.learn.engines.graph import OPSET, Graph, make_graph, run, write_onnx, write_openvino
+from tasks.learn.engines.pytorch import PytorchEngine
+from tasks.learn.engines.scorer import Scorer
+from tasks.learn.inputs.clip_files import example_input
+from tasks.learn.inputs.sampling import joined
+from tasks.learn.networks.checkpoints import HeadWeights, Saved
+from tasks.learn.networks.network import Network
+from tasks.learn.networks.pretrained import widen_heads
+from tasks.learn.networks.spec import SHORT_SIDE, ClassNames, NetworkSpec
+from tasks.options import Consensus, Family, Modality
+from tasks.store.records.video import SoundRecipe
+from tests.learn.tiny import CLASSES, Bessel, network_of, outspoken, tiny
+from tests.learn.tiny_video import TINY_VIDEO, tiny_video_network
+
+pytestmark = pytest.mark.slow
+
+METADATA = {"model_info labels": "pour cut", "retake": "{}"}
+SOUND = {"backbone": "log-mel", "modality": Modality.SOUND, "sound": SoundRecipe(network=None, speech=None)}
+VIDEO = {"family": Family.VIDEO, "backbone": TINY_VIDEO.name}
+DIFFERENCE = {"modality": Modality.RGB_DIFFERENCE}
+SPECTROGRAM = {"modality": Modality.SPECTROGRAM}
+KINDS: dict[str, Sequence[dict]] = {
+    "TSN": [{}],
+    "TSN, bicubic": [{"interpolation": "bicubic"}],
+    "TRN on differences": [{"family": Family.TRN, **DIFFERENCE}],
+    "MTRN on flow": [{"family": Family.MTRN, "modality": Modality.FLOW}],
+    "TSM": [{"family": Family.TSM}],
+    "3D": [VIDEO],
+    "attentive": [{"consensus": Consensus.ATTENTIVE}],
+    "lstm": [{"consensus": Consensus.LSTM}],
+    "tcn": [{"consensus": Consensus.TCN}],
+    "spectrogram": [SPECTROGRAM],
+    "sound": [SOUND],
+    "fusion": [{}, SPECTROGRAM, {"seed": 2}],
+}
+"""Every family, head and input, and networks whose logits are averaged."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tiny_video() -> Iterator[None]:
+    with tiny_video_network():
+        yield
+
+
+def saved_of(kind: str) -> Saved:
+    networks = [network_of(**choice) for choice in KINDS[kind]]
+    if len(networks) > 1:
+        networks[-1] = widen_heads(networks[-1], 7, 6, seed=0)
+    return Saved(tuple(networks), tuple(HeadWeights(i, 2 - i) for i in range(1, len(networks) + 1)), CLASSES)
+
+
+def joined_of() -> Saved:
+    networks = (network_of(), network_of(**SOUND, num_segments=4))
+    sizes = tuple(network.feature_shape[-1] for network in networks)
+    joint = Network(NetworkSpec(backbone="joined", joined=sizes, num_segments=2, num_verbs=5, num_nouns=4), seed=5).eval()
+    joint.backbone.scale.fill_(0.5)
+    return Saved(networks, (HeadWeights(1, 1),) * 2, CLASSES, outspoken(joint))
+
+
+def clip_of(spec: NetworkSpec, seed: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """What the graph and what the engine takes of one clip; every third is silent."""
+    rng = np.random.default_rng(seed)
+    if spec.modality.is_heard:
+        heard = example_input(spec) * (seed % 3 > 0)
+        return heard, heard
+    height, width = size
+    if spec.flow:
+        fields = rng.integers(0, 256, (spec.num_segments, height, width, 10), dtype=np.uint8)
+        return fields, fields
+    drawn = [Image.fromarray(rng.integers(0, 256, (9, 16, 3), dtype=np.uint8)).resize((width, height)) for _ in range(spec.num_frames)]
+    cached = [image.resize(scaled_size(width, height, SHORT_SIDE), RESAMPLING[spec.interpolation]) for image in drawn]
+    return np.stack(drawn), joined(np.stack(cached), spec)
+
+
+def answers_of(saved: Saved, graph: Graph, path, size=(290, 387)):
+    """What the written model answers to five clips, and what PyTorch does."""
+    clips = [[clip_of(spec, seed, size) for spec in graph.specs] for seed in range(5)]
+    inputs = [{given.name: own for given, (own, _) in zip(graph.inputs, clip, strict=True)} for clip in clips]
+    scorer = Scorer(tuple(PytorchEngine(network, 1) for network in saved.networks), saved.weights, saved.joint)
+    expected = [scorer.score([own for _, own in clip]) for clip in clips]
+    return inputs, expected
+
+
+def assert_alike(outputs, expected, tolerance):
+    for own, logits in zip(outputs, expected, strict=True):
+        for head, value, degrees in zip(("verb", "noun"), logits, (2.0, 0.5), strict=True):
+            np.testing.assert_allclose(own[f"{head}_logits"], value, atol=tolerance * float(value.std()))
+            np.testing.assert_allclose(own[f"{head}_probabilities"], (value / degrees).softmax(0), atol=tolerance)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "joined"])
+def test_an_onnx_file_answers_as_pytorch_for_any_batch_and_says_what_it_is(kind, tmp_path):
+    saved = joined_of() if kind == "joined" else saved_of(kind)
+    graph = make_graph(saved, 2.0, 0.5)
+    write_onnx(graph, tmp_path / "model.onnx", METADATA, "fp32")
+    inputs, expected = answers_of(saved, graph, tmp_path / "model.onnx", (256, 341) if graph.inputs[0].kind == "flow" else (290, 387))
+    for batch_size in (1, 2, 5):
+        outputs = run(tmp_path / "model.onnx", inputs, batch_size)
+        assert_alike(outputs, expected, 2e-3)
+    assert tuple(outputs[0]) == graph.outputs
+    model = onnx.load(tmp_path / "model.onnx")
+    assert {entry.key: entry.value for entry in model.metadata_props}.items() >= METADATA.items()
+    assert [entry.version for entry in model.opset_import if not entry.domain] == [OPSET]
