@@ -16,6 +16,7 @@ from tasks.judge.statistics.scoring import Logits, ScoredClips, score_clips, wit
 from tasks.judge.statistics.uncertainty import top1_interval
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.graph import Graph, Inputs, Outputs
+from tasks.learn.engines.openvino import openvino_core
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer
 from tasks.learn.hardware import choose_device
@@ -82,7 +83,7 @@ class Clips:
 
     def by_model(self, path: Path, graph: Graph) -> Answer:
         """Load the model that a graph was written to."""
-        answer = loaded(path)
+        answer = loaded(path, openvino_core)
 
         def logits(inputs: Sequence[Frames]) -> tuple[Logits, Logits]:
             outputs = answer({name: array[None] for name, array in self._inputs(inputs, graph).items()})

@@ -9,6 +9,7 @@ from tasks.errors import BadConfiguration
 from tasks.judge.statistics.metrics import with_actions
 from tasks.learn.engines.choice import spread
 from tasks.learn.engines.graph import Graph, quantise, write_onnx, write_openvino
+from tasks.learn.engines.openvino import openvino_core
 from tasks.options import ExportOptions
 from tasks.pipeline._step import log
 from tasks.pipeline.export._answers import Answers, Clips, change_of, largest_difference, refusal_of_int8, right_of
@@ -96,10 +97,10 @@ def describe(model: Path, metadata: Mapping[str, str]) -> None:
         return
     import openvino  # type: ignore[import-untyped]
 
-    # Without mapping it into memory, because it is written where it is read.
-    core = openvino.Core()
-    core.set_property({"ENABLE_MMAP": False})
-    graph = core.read_model(model)
+    graph, new = openvino_core().read_model(model), model.with_stem("new")
     for key, value in metadata.items():
         graph.set_rt_info(value, key.split())
-    openvino.save_model(graph, model, compress_to_fp16=False)
+    openvino.save_model(graph, new, compress_to_fp16=False)
+    # The weights stay mapped into memory until the graph is gone, so that their file is replaced, not written.
+    for suffix in (".bin", ".xml"):
+        new.with_suffix(suffix).replace(model.with_suffix(suffix))

@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ Arrays = Mapping[str, Any]
 NUM_TIMED, NUM_BATCHES, BATCH_SIZE = 20, 5, 4
 
 
-def loaded(path: Path) -> Callable[[Arrays], dict[str, Any]]:
+def loaded(path: Path, openvino_core: Callable[[], Any]) -> Callable[[Arrays], dict[str, Any]]:
     """Load an .onnx by ONNX Runtime or an .xml by OpenVINO; the function maps batches by input to arrays by output."""
     if path.suffix == ".onnx":
         import onnxruntime  # type: ignore[import-untyped]
@@ -25,9 +26,7 @@ def loaded(path: Path) -> Callable[[Arrays], dict[str, Any]]:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         names = [output.name for output in session.get_outputs()]
         return lambda batch: dict(zip(names, session.run(names, dict(batch)), strict=True))
-    import openvino  # type: ignore[import-untyped]
-
-    model = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    model = openvino_core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return lambda batch: {output.get_any_name(): array for output, array in model(dict(batch)).items()}
 
 
@@ -40,7 +39,7 @@ def _seconds(answer: Callable[[Arrays], object], batch: Arrays) -> float:
 def _main(model: Path, clip: Path, started: float) -> None:
     with np.load(clip) as arrays:
         single, batch = ({name: np.repeat(array[None], number, axis=0) for name, array in arrays.items()} for number in (1, BATCH_SIZE))
-    answer = loaded(model)
+    answer = loaded(model, lambda: import_module("openvino").Core())
     answer(single)
     start_seconds = time.perf_counter() - started
     of_clips = [_seconds(answer, single) for _ in range(NUM_TIMED)]

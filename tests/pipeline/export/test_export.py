@@ -1,9 +1,8 @@
 """A registered version becomes a package: on the store in memory, with a network that nobody trained."""
 
-import onnx
 import pytest
 
-from tasks.errors import BadConfiguration
+from tasks.errors import BadConfiguration, NothingToDo
 from tasks.options import EvaluateOptions
 from tasks.served.package.contract import Contract
 from tasks.store.layout import Layout
@@ -48,9 +47,9 @@ def promoted(version):
 
 
 def test_a_champion_is_packed_checked_and_handed_to_mlflow_and_a_command_copies_the_same_package(promoted, tmp_path):
-    result = promoted.run("export_champion", plan=PLAN.folder_uri, export="onnx")
+    result = promoted.run("export_champion", plan=PLAN.folder_uri, export="openvino")
     package, registered = result.networks
-    assert (result.name, package.name, registered.name) == ("onnx-fp32", "ONNX fp32", "cook version 1, pytorch float32")
+    assert (result.name, package.name, registered.name) == ("openvino-fp16", "OpenVINO fp16", "cook version 1, pytorch float32")
     assert package.scores == registered.scores
     assert {(d.against, d.num_gained, d.num_lost) for d in result.differences} == {
         ("the registered model with 1 crop", 0, 0),
@@ -58,18 +57,24 @@ def test_a_champion_is_packed_checked_and_handed_to_mlflow_and_a_command_copies_
     }
     assert 0 < package.costs.median_seconds < package.costs.start_seconds
     run = promoted.mlflow.runs[promoted.mlflow.versions["cook", "1"].run_id]
-    handed = {name.removeprefix("export/onnx-fp32/"): data for name, data in run.artifacts.items() if name.startswith("export/")}
-    assert {"model.onnx", "contract.json", "predict.py", "check/clip.mp4"} <= handed.keys()
-    assert promoted.mlflow.versions["cook", "1"].tags["retake.package.onnx-fp32"] == result.artifacts_url
+    handed = {name.removeprefix("export/openvino-fp16/"): data for name, data in run.artifacts.items() if name.startswith("export/")}
+    assert {"model.xml", "model.bin", "contract.json", "predict.py", "check/clip.mp4"} <= handed.keys()
+    assert promoted.mlflow.versions["cook", "1"].tags["retake.package.openvino-fp16"] == result.artifacts_url
 
     before = set(promoted.store.objects)
-    assert promoted.run("export", model="models:/cook/1", to=tmp_path / "out") == result
+    assert promoted.run("export", model="models:/cook/1", to=tmp_path / "out", format="openvino", precision="fp16") == result
     assert set(promoted.store.objects) == before
     copied = {path.relative_to(tmp_path / "out").as_posix(): path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert copied == handed
     contract = Contract.model_validate_json(copied["contract.json"])
     assert (contract.registered.name, contract.window.num_frames) == ("cook", 240)
-    metadata = {prop.key: prop.value for prop in onnx.load(tmp_path / "out" / "model.onnx").metadata_props}
-    assert metadata["model_info model_type"] == "Action Classification"
+    assert b'value="Action Classification"' in copied["model.xml"]
     with pytest.raises(BadConfiguration, match="it is not empty; name another folder"):
         promoted.run("export", model="models:/cook/1", to=tmp_path / "out")
+
+
+def test_a_version_that_was_not_promoted_has_no_package(promoted):
+    place = Layout(STORE).run(KEY).decision("d").decide
+    promoted.store.write(place, promoted.store.read(place).model_copy(update={"promoted": False}))
+    with pytest.raises(NothingToDo, match="no package of cook version 1: it did not become champion"):
+        promoted.run("export_champion", plan=PLAN.folder_uri, export="onnx")

@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import numpy as np
+import onnx
+import openvino
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,11 +12,13 @@ from hypothesis import strategies as st
 from tasks.errors import BadConfiguration
 from tasks.judge.statistics.paired import paired_change
 from tasks.judge.statistics.scoring import ScoredClips
+from tasks.learn.engines.openvino import openvino_core
 from tasks.learn.inputs.sampling import joined
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.options import ExportOptions, Modality
 from tasks.pipeline.export import _models
 from tasks.pipeline.export._answers import apart, refusal_of_int8, right_of, scores_of
+from tasks.pipeline.export._timed import loaded
 from tests.pipeline.shelf import dataset_clip, words
 
 NUM_CLIPS = 200
@@ -125,3 +129,22 @@ def test_an_answer_is_right_with_its_verb_and_with_its_noun_if_it_has_nouns():
     verb, noun = np.array([0.0, 1.0]), np.array([0.0, 1.0])
     assert right_of([{"verb_logits": verb}], [clip]) == [True]
     assert right_of([{"verb_logits": verb, "noun_logits": noun}], [clip]) == [False]
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "model.xml"])
+def test_a_written_model_says_what_its_contract_says(tmp_path, name):
+    source, path = tmp_path / "source.onnx", tmp_path / name
+    ports = [onnx.helper.make_tensor_value_info(port, onnx.TensorProto.FLOAT, [1]) for port in ("frames", "logits")]
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Neg", ["frames"], ["logits"])], "graph", ports[:1], ports[1:])
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=10), source)
+    model = openvino_core().read_model(source)
+    if path.suffix == ".xml":
+        openvino.save_model(model, path)
+    else:
+        source.rename(path)
+    _models.describe(path, {"model_info labels": "put take"})
+    if path.suffix == ".xml":
+        assert openvino_core().read_model(path).get_rt_info(["model_info", "labels"]).value == "put take"
+    else:
+        assert [(own.key, own.value) for own in onnx.load(path).metadata_props] == [("model_info labels", "put take")]
+    assert loaded(path, openvino_core)({"frames": np.ones(1, np.float32)})["logits"] == [-1]
