@@ -7,9 +7,11 @@ Only the centre crop of each frame is seen.
 
 from __future__ import annotations
 
+import logging
 import tempfile
+import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,6 +28,7 @@ from tasks.learn.engines.pytorch import ExportedNetwork
 from tasks.learn.hardware import silenced
 from tasks.learn.networks.backbones import crop_pixels
 from tasks.learn.networks.checkpoints import Saved
+from tasks.learn.networks.joining import has_any
 from tasks.learn.networks.sound_recipe import num_features
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.learn.networks.weights_file import first_line
@@ -72,6 +75,17 @@ class GraphInput:
         return noise if self.dtype == "uint8" else noise / 256
 
 
+@dataclass(frozen=True)
+class Quantised:
+    """A model in int8: which validation clips it answers right, before and after, and how many of its quantisers were taken back."""
+
+    right_in_float: tuple[bool, ...]
+    right_in_int8: tuple[bool, ...]
+    num_quantisers: int
+    num_reverted: int
+    seconds: float
+
+
 class Graph(nn.Module):
     """Maps clips to logits, probabilities and mean features of a checkpoint, in the order of `outputs`.
 
@@ -106,8 +120,8 @@ class Graph(nn.Module):
             return own
         if KINDS[spec.modality] == "frames":
             own = own.unflatten(1, (spec.num_segments, spec.snippet.num_frames))
-        features = member.network.features(member.snippets(own, scales=own.ndim == 6))  # noqa: PLR2004 - (b, t, m, h, w, 3)
-        return torch.where(_any(own).view(-1, *(1,) * (features.ndim - 1)), features, 0) if spec.modality.is_heard else features
+        features = member.network.features(member.snippets(own, scales=own.ndim == 6))
+        return torch.where(has_any(own).view(-1, *(1,) * (features.ndim - 1)), features, 0) if spec.modality.is_heard else features
 
     def _logits(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
         if self.joint:
@@ -118,7 +132,10 @@ class Graph(nn.Module):
         if len(answers) == 1:
             return tuple(answers[0])
         # A network to which the clip is silent does not count beside others.
-        heard = [_any(own) if spec.modality.is_heard else _any(own) | True for own, spec in zip(features, self.specs, strict=True)]
+        heard = [
+            has_any(own) if spec.modality.is_heard else torch.ones_like(has_any(own))
+            for own, spec in zip(features, self.specs, strict=True)
+        ]
         counting = _or_all(torch.stack(heard, 1))
         pairs = zip(zip(*answers, strict=True), zip(*self.weights, strict=True), strict=True)
         return tuple(_mean(logits, torch.tensor(shares), counting) for logits, shares in pairs)
@@ -143,11 +160,6 @@ def _shape(spec: NetworkSpec) -> tuple[int | None, ...]:
     return (spec.num_frames, None, None, 3)
 
 
-def _any(own: Tensor) -> Tensor:
-    """Check for each clip (b,) whether anything is not 0."""
-    return (own != 0).flatten(1).any(1)
-
-
 def _or_all(mask: Tensor) -> Tensor:
     """Set a row (b, k) in which nothing is set."""
     return mask | ~mask.any(1, keepdim=True)
@@ -168,7 +180,7 @@ def _pooled(logits: Sequence[Tensor], shares: Tensor, counting: Tensor, size: in
     having = [i for i, own in enumerate(logits) if own.shape[1] >= size]
     counts = _or_all(counting[:, having]).float()
     weights = counts * shares[having]
-    weights = torch.where(_any(weights)[:, None], weights, counts)
+    weights = torch.where(has_any(weights)[:, None], weights, counts)
     stacked = torch.stack([logits[i][:, :size] for i in having], 1)
     return (stacked * (weights / weights.sum(1, keepdim=True))[..., None]).sum(1)
 
@@ -186,13 +198,9 @@ def write_onnx(graph: Graph, path: Path, metadata: Mapping[str, str], precision:
     Raises:
         BadConfiguration: of fp16, or a network that cannot be exported.
     """
-    import onnx
-
     if precision == "fp16":
         raise BadConfiguration("precision fp16: an ONNX file is of fp32 or int8; choose one of these, or format openvino")
-    model = _as_onnx(graph)
-    onnx.helper.set_model_props(model, dict(metadata))
-    onnx.save(model, path)
+    _save(_as_onnx(graph), path, metadata)
 
 
 def write_openvino(graph: Graph, path: Path, metadata: Mapping[str, str], precision: Precision) -> None:
@@ -201,36 +209,120 @@ def write_openvino(graph: Graph, path: Path, metadata: Mapping[str, str], precis
     Raises:
         BadConfiguration: a network cannot be exported.
     """
-    import onnx
-
-    with tempfile.TemporaryDirectory(prefix="retake-graph-") as folder, silenced():
-        import openvino
-
+    with tempfile.TemporaryDirectory(prefix="retake-graph-") as folder:
         source = Path(folder, "model.onnx")
-        onnx.save(_as_onnx(graph), source)
-        model = openvino_core().read_model(source)
-        for key, value in metadata.items():
-            model.set_rt_info(value, key.split())
-        openvino.save_model(model, path, compress_to_fp16=precision == "fp16")
+        _save(_as_onnx(graph), source, {})
+        _save(openvino_core().read_model(source), path, metadata, precision)
+
+
+def quantise(
+    path: Path,
+    calibration: Sequence[Inputs],
+    validation: Sequence[Inputs],
+    correct: Callable[[list[Outputs]], list[bool]],
+    max_drop: float,
+    metadata: Mapping[str, str],
+) -> Quantised:
+    """Turn a written fp32 model into int8, in place: first as a whole, then, if it loses more than `max_drop`, without what costs most.
+
+    Crops of frames stay in floating point.
+
+    Args:
+        path: the model of either format.
+        calibration: clips whose activations set the ranges.
+        validation: other clips.
+        correct: tells of the answers to all of these which are right.
+        max_drop: least share of them that must be lost for parts to be taken back.
+        metadata: as in `write_onnx`.
+
+    Raises:
+        BadConfiguration: nothing of it can be quantised.
+    """
+    started = time.monotonic()
+    whole = _loaded(path)
+    answers = [outputs for clip in validation for outputs in _answerer(whole)([clip])]
+    before = correct(answers)
+
+    def validate(model: object, numbers: Iterable[int]) -> tuple[float, list[float]]:
+        # Ranking asks for a part of the clips; `correct` knows them all.
+        asked = list(numbers)
+        answer = _answerer(model)
+        own = {i: next(answer([validation[i]])) for i in asked}
+        right = correct([own.get(i, outputs) for i, outputs in enumerate(answers)])
+        return sum(right[i] for i in asked) / len(asked), [float(right[i]) for i in asked]
+
+    with silenced():
+        import nncf  # type: ignore[import-untyped]  # only for int8: importing takes seconds
+
+        logging.getLogger("nncf").setLevel(logging.WARNING)
+        choice = {
+            "calibration_dataset": nncf.Dataset([{name: own[None] for name, own in clip.items()} for clip in calibration]),
+            "subset_size": len(calibration),
+            "ignored_scope": nncf.IgnoredScope(patterns=[f"{SCALING}.*"], validate=False),
+        }
+        try:
+            model = nncf.quantize(_loaded(path), **choice)
+            num_whole, (share, _) = _num_quantisers(model), validate(model, range(len(validation)))
+            if sum(before) / len(before) - share > max_drop:
+                numbers = nncf.Dataset(range(len(validation)))
+                model = nncf.quantize_with_accuracy_control(
+                    _loaded(path), validation_dataset=numbers, validation_fn=validate, max_drop=max_drop, **choice
+                )
+        except Exception as error:  # NNCF's errors share no other base class
+            raise BadConfiguration(f"{path.name}: cannot be quantised ({first_line(error)}); choose precision fp32 or fp16") from error
+    num_reverted = num_whole - _num_quantisers(model)
+    _, right = validate(model, range(len(validation)))
+    _save(model, path, metadata)
+    return Quantised(tuple(before), tuple(map(bool, right)), num_whole, num_reverted, time.monotonic() - started)
+
+
+def _loaded(path: Path) -> Any:  # noqa: ANN401 - of either library
+    """Read a model without mapping its file into memory, which is to be written."""
+    if path.suffix == ".onnx":
+        import onnx
+
+        return onnx.load(path)
+    return openvino_core().read_model(path, config={"ENABLE_MMAP": False})
+
+
+def _save(model: Any, path: Path, metadata: Mapping[str, str], precision: Precision = "fp32") -> None:  # noqa: ANN401 - of either library
+    if path.suffix == ".onnx":
+        import onnx
+
+        onnx.helper.set_model_props(model, dict(metadata))
+        onnx.save(model, path)
+        return
+    with silenced():
+        import openvino  # type: ignore[import-untyped]
+    for key, value in metadata.items():
+        model.set_rt_info(value, key.split())
+    openvino.save_model(model, path, compress_to_fp16=precision == "fp16")
+
+
+def _num_quantisers(model: Any) -> int:  # noqa: ANN401 - of either library
+    nodes = [node.op_type for node in model.graph.node] if hasattr(model, "graph") else [node.get_type_name() for node in model.get_ops()]
+    return sum(kind in ("QuantizeLinear", "FakeQuantize") for kind in nodes)
 
 
 def run(path: Path, inputs: Sequence[Inputs], batch_size: int = 1) -> list[Outputs]:
     """Answer clips in float32 by a written model, an .onnx or OpenVINO's .xml."""
-    answer = _answerer(path)
+    answer = _answerer(_loaded(path))
     batches = [inputs[start : start + batch_size] for start in range(0, len(inputs), batch_size)]
     return [outputs for batch in batches for outputs in answer(batch)]
 
 
-def _answerer(path: Path) -> Callable[[Sequence[Inputs]], Iterator[Outputs]]:
-    """Load a model, to answer batches of clips."""
-    if path.suffix == ".onnx":
+def _answerer(model: Any) -> Callable[[Sequence[Inputs]], Iterator[Outputs]]:  # noqa: ANN401 - of either library
+    """Prepare a model to answer batches of clips."""
+    infer: Callable[[Inputs], Outputs]
+    if hasattr(model, "SerializeToString"):
         import onnxruntime  # type: ignore[import-untyped]
 
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
         names = [output.name for output in session.get_outputs()]
         infer = lambda batch: dict(zip(names, session.run(names, batch), strict=True))  # noqa: E731
     else:
-        compiled = openvino_core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        # NNCF gives models that it has compiled itself.
+        compiled = openvino_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}) if hasattr(model, "get_ops") else model
         infer = lambda batch: {output.get_any_name(): array for output, array in compiled(batch).items()}  # noqa: E731
 
     def answer(clips: Sequence[Inputs]) -> Iterator[Outputs]:

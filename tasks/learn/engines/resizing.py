@@ -37,7 +37,7 @@ def _triangle(distance: Tensor) -> Tensor:
 
 def _cubic(distance: Tensor) -> Tensor:
     near, far = (1.5 * distance - 2.5) * distance * distance + 1, ((2.5 - 0.5 * distance) * distance - 4) * distance + 2
-    return torch.where(distance < 1, near, torch.where(distance < 2, far, 0))  # noqa: PLR2004
+    return torch.where(distance < 1, near, torch.where(distance < 2, far, 0))
 
 
 FILTERS: dict[Interpolation, Filter] = {"bilinear": Filter(_triangle, 1), "bicubic": Filter(_cubic, 2)}
@@ -70,7 +70,7 @@ def half(pixels: Pixels, *, rounds_down: bool = False) -> Pixels:
 
 def _target(images: Tensor, resize: tuple[int, ...]) -> Sequence[Pixels]:
     """Return height and width of images (n, h, w, c) scaled to a short side, or to both sides."""
-    if len(resize) == 2:  # noqa: PLR2004
+    if len(resize) == 2:
         return resize
     height, width = images.shape[1:3]
     short = sym_min(height, width)
@@ -88,7 +88,9 @@ def _resized(images: Tensor, size: Sequence[Pixels], firsts: Sequence[Pixels], c
 def _rows(images: Tensor, side: Pixels, size: Pixels, first: Pixels, count: Pixels, kernel: Filter) -> Tensor:
     """Scale rows of (n, s, w, c) to `size`, and keep `count` from the first one on: (n, count, w, c)."""
     flat, blocks = images.flatten(2, 3).float(), []
-    for start, num in [(i, min(BLOCK_PIXELS, count - i)) for i in range(0, count, BLOCK_PIXELS)] if isinstance(count, int) else [(0, count)]:
+    for start, num in (
+        [(i, min(BLOCK_PIXELS, count - i)) for i in range(0, count, BLOCK_PIXELS)] if isinstance(count, int) else [(0, count)]
+    ):
         rows, seen = torch.arange(side), flat
         if isinstance(count, int):
             margin = kernel.reach * (side // size + 2)

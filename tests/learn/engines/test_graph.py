@@ -10,8 +10,8 @@ from PIL import Image
 
 from tasks.data.video.frames import RESAMPLING, scaled_size
 from tasks.errors import BadConfiguration
-from tasks.learn.engines.engine import prepare
-from tasks.learn.engines.graph import OPSET, Graph, make_graph, run, write_onnx, write_openvino
+from tasks.learn.engines.graph import OPSET, Graph, make_graph, quantise, run, write_onnx, write_openvino
+from tasks.learn.engines.openvino import openvino_core
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer
 from tasks.learn.inputs.clip_files import example_input
@@ -19,10 +19,10 @@ from tasks.learn.inputs.sampling import joined
 from tasks.learn.networks.checkpoints import HeadWeights, Saved
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.pretrained import widen_heads
-from tasks.learn.networks.spec import SHORT_SIDE, ClassNames, NetworkSpec
+from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import Consensus, Family, Modality
 from tasks.store.records.video import SoundRecipe
-from tests.learn.tiny import CLASSES, Bessel, network_of, outspoken, tiny
+from tests.learn.tiny import CLASSES, Bessel, network_of, outspoken
 from tests.learn.tiny_video import TINY_VIDEO, tiny_video_network
 
 pytestmark = pytest.mark.slow
@@ -48,6 +48,8 @@ KINDS: dict[str, Sequence[dict]] = {
 }
 """Every family, head and input, and networks whose logits are averaged."""
 
+WEIGHTS = (HeadWeights(1, 2), HeadWeights(2, 1), HeadWeights(3, 0))
+
 
 @pytest.fixture(scope="module", autouse=True)
 def tiny_video() -> Iterator[None]:
@@ -59,7 +61,7 @@ def saved_of(kind: str) -> Saved:
     networks = [network_of(**choice) for choice in KINDS[kind]]
     if len(networks) > 1:
         networks[-1] = widen_heads(networks[-1], 7, 6, seed=0)
-    return Saved(tuple(networks), tuple(HeadWeights(i, 2 - i) for i in range(1, len(networks) + 1)), CLASSES)
+    return Saved(tuple(networks), WEIGHTS[: len(networks)], CLASSES)
 
 
 def joined_of() -> Saved:
@@ -85,7 +87,7 @@ def clip_of(spec: NetworkSpec, seed: int, size: tuple[int, int]) -> tuple[np.nda
     return np.stack(drawn), joined(np.stack(cached), spec)
 
 
-def answers_of(saved: Saved, graph: Graph, path, size=(290, 387)):
+def answers_of(saved: Saved, graph: Graph, size=(290, 387)):
     """What the written model answers to five clips, and what PyTorch does."""
     clips = [[clip_of(spec, seed, size) for spec in graph.specs] for seed in range(5)]
     inputs = [{given.name: own for given, (own, _) in zip(graph.inputs, clip, strict=True)} for clip in clips]
@@ -106,7 +108,7 @@ def test_an_onnx_file_answers_as_pytorch_for_any_batch_and_says_what_it_is(kind,
     saved = joined_of() if kind == "joined" else saved_of(kind)
     graph = make_graph(saved, 2.0, 0.5)
     write_onnx(graph, tmp_path / "model.onnx", METADATA, "fp32")
-    inputs, expected = answers_of(saved, graph, tmp_path / "model.onnx", (256, 341) if graph.inputs[0].kind == "flow" else (290, 387))
+    inputs, expected = answers_of(saved, graph, (256, 341) if graph.inputs[0].kind == "flow" else (290, 387))
     for batch_size in (1, 2, 5):
         outputs = run(tmp_path / "model.onnx", inputs, batch_size)
         assert_alike(outputs, expected, 2e-3)
@@ -114,3 +116,34 @@ def test_an_onnx_file_answers_as_pytorch_for_any_batch_and_says_what_it_is(kind,
     model = onnx.load(tmp_path / "model.onnx")
     assert {entry.key: entry.value for entry in model.metadata_props}.items() >= METADATA.items()
     assert [entry.version for entry in model.opset_import if not entry.domain] == [OPSET]
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".xml"])
+def test_int8_leaves_crops_as_they_are_and_says_which_clips_it_costs(suffix, tmp_path):
+    saved = saved_of("TSN")
+    graph, path = make_graph(saved, 2.0, 0.5), tmp_path / f"model{suffix}"
+    (write_onnx if suffix == ".onnx" else write_openvino)(graph, path, METADATA, "fp32")
+    inputs, expected = answers_of(saved, graph)
+    assert_alike(run(path, inputs, 2), expected, 2e-3)
+    best = [int(logits.verb.argmax()) for logits in expected]
+    result = quantise(
+        path, inputs[:2], inputs, lambda own: [o["verb_logits"].argmax() == b for o, b in zip(own, best, strict=True)], 1, METADATA
+    )
+    assert result.right_in_float == (True,) * 5
+    assert 0 == result.num_reverted < result.num_quantisers
+    if suffix == ".xml":
+        assert openvino_core().read_model(path).get_rt_info(["model_info", "labels"]).astype(str) == "pour cut"
+    outputs = run(path, inputs)
+    assert tuple(o["verb_logits"].argmax() == b for o, b in zip(outputs, best, strict=True)) == result.right_in_int8
+    for own, logits in zip(outputs, expected, strict=True):
+        assert 0 < abs(own["verb_logits"] - logits.verb.numpy()).max() < 0.75 * logits.verb.std()
+
+
+def test_what_cannot_be_written_is_refused_with_its_name_and_a_remedy(tmp_path):
+    saved = saved_of("sound")
+    graph = make_graph(saved, 1, 1)
+    with pytest.raises(BadConfiguration, match=r"precision fp16: .*or format openvino"):
+        write_onnx(graph, tmp_path / "model.onnx", {}, "fp16")
+    saved.network.head = torch.nn.Sequential(Bessel(), saved.network.head)
+    with pytest.raises(BadConfiguration, match=r"TSN log-mel sound, 3 segments: cannot be exported .*choose another"):
+        write_openvino(graph, tmp_path / "model.xml", {}, "fp32")
