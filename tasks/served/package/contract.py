@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tasks.learn.inputs.sampling import middle_frames
 from tasks.learn.networks.spec import CROP_PIXELS, SHORT_SIDE, NetworkSpec
@@ -116,6 +116,14 @@ class Contract(Record):
     versions: Mapping[str, str]
     scores: tuple[Score, ...]
     hardware: str = Field(description="where it was measured")
+
+    @model_validator(mode="after")
+    def _name_every_pair(self) -> Self:
+        if any(verb >= len(self.verbs) or noun >= len(self.nouns) for verb, noun in self.pairs):
+            raise ValueError("the pairs have ids without a name")
+        if not self.pairs and "noun_logits" not in self.outputs:
+            raise ValueError("the pairs are missing, which give each verb its noun where the model names none")
+        return self
 
     def metadata(self) -> dict[str, str]:
         """Flatten to strings for ONNX and OpenVINO, with the keys of OpenVINO's Model API, whose readers are to change no colour."""

@@ -172,7 +172,7 @@ def main() -> int:
     fps, length = contract["window"]["fps"], contract["window"]["num_frames"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sources", nargs="*", help="films, folders, http or rtsp addresses, camera:0")
-    parser.add_argument("--stride-seconds", type=float, default=length / fps, help="time from window to window, at most %(default)g")
+    parser.add_argument("--stride-seconds", type=float, default=length / fps, help="time between windows, a whole part of %(default)g")
     parser.add_argument("--format", choices=("json", "vtt"), default="json", help="a line for each interval, or WebVTT of one source")
     parser.add_argument("--check", action="store_true", help="compare this machine's answers with those of the registered model")
     options = parser.parse_args()
@@ -181,8 +181,8 @@ def main() -> int:
         return int(runpy.run_path(str(HERE / "check" / "check.py"))["check"](contract, loaded(contract), windows, Film))
     inside = ((source, sorted(Path(source).rglob("[!.]*"))) for source in options.sources)
     sources = [str(file) for source, files in inside for file in (filter(Path.is_file, files) if Path(source).is_dir() else [source])]
-    if not 1 <= stride <= length or not sources or (options.format == "vtt" and len(sources) > 1):
-        parser.error(f"give sources, one alone for vtt, and a stride of {1 / fps:.3g} to {length / fps:g} s")
+    if not sources or (options.format == "vtt" and len(sources) > 1) or stride < 1 or length % stride:
+        parser.error(f"give sources, one alone for vtt, and a stride that {length} frames are a whole number of, {fps} a second")
     run = loaded(contract)
     if options.format == "vtt":
         print("WEBVTT\n")

@@ -1,0 +1,203 @@
+"""A package is whole, its check passes alone, and each kind of fault is named by its part."""
+
+import json
+import runpy
+import shutil
+import sys
+
+import jsonschema
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from tasks.errors import BadConfiguration
+from tasks.learn.engines.graph import make_graph, write_onnx
+from tasks.learn.networks.checkpoints import HeadWeights, Saved
+from tasks.options import Modality, SegmentOptions
+from tasks.served.package.contract import Contract, Registered, Score, input_of, window_of
+from tasks.served.package.fresh_check import check_package
+from tasks.served.package.sample import make_sample
+from tasks.served.package.write import write_package
+from tests.learn.tiny import CLASSES, network_of
+from tests.pipeline.shelf import filmed
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")]  # of torch's own, when it exports
+SEGMENT = SegmentOptions(clip_seconds=1, min_clip_seconds=0.5)
+PAIRS = ((0, 0), (1, 2), (2, 2))
+
+
+def packed(folder, network):
+    """Write the package of a network, in ONNX."""
+    saved, window = Saved((network,), (HeadWeights(1, 1),), CLASSES), window_of(SEGMENT)
+    sample = make_sample(saved, SEGMENT, ("frames",), folder)
+    graph = make_graph(saved, 0.5, 2)
+    contract = Contract(
+        registered=Registered(name="kitchen", version=3, checkpoint_sha256="0" * 64, network=saved.title, teacher=None),
+        format="onnx",
+        precision="fp32",
+        window=window,
+        inputs=tuple(input_of(own.name, own.kind, own.shape, own.dtype, network.spec, window) for own in graph.inputs),
+        outputs=graph.outputs,
+        verbs=CLASSES.verbs,
+        nouns=CLASSES.nouns,
+        pairs=PAIRS,
+        nothing=4,
+        verb_temperature=0.5,
+        noun_temperature=2,
+        calibration="not calibrated: this is a test",
+        threshold=0.9,
+        reports=True,
+        interval_words="from 90 % on",
+        tolerance=sample.tolerance("fp32"),
+        weights_licence="apache-2.0",
+        versions={"retake": "0.3.0", "onnx": onnx.__version__},
+        scores=(Score(split="val", target="verb", top1=0.5, interval=(0.25, 0.75), num_clips=20, num_recordings=5),),
+        hardware="a test",
+    )
+    write_onnx(graph, folder / "tiny.onnx", contract.metadata(), "fp32")
+    write_package(folder / "package", contract, folder / "tiny.onnx", sample)
+    return folder / "package"
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    return packed(tmp_path_factory.mktemp("package"), network_of())
+
+
+def answered(package, monkeypatch, *arguments):
+    """Run the program of a package in this process; return its exit status."""
+    monkeypatch.setattr(sys, "argv", ["predict.py", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(package / "predict.py"), run_name="__main__")
+    return ended.value.code
+
+
+def test_its_check_passes_with_its_requirements_alone(package):
+    result = check_package(package)
+    assert [(part.name, part.problem) for part in result.parts] == [
+        (name, "") for name in ("decoding", "preprocessing", "network", "labels")
+    ]
+    assert result.passed
+    assert [name for name, _ in result.versions] == ["av", "numpy", "onnxruntime"]
+
+
+def test_its_contract_is_what_the_schema_and_the_model_say(package):
+    contract = json.loads((package / "contract.json").read_text())
+    schema = json.loads((package / "contract.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(contract, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({name: value for name, value in contract.items() if name != "pairs"}, schema)
+    Contract.model_validate(contract)
+    for change in ({"pairs": [(0, 4)]}, {"pairs": [], "outputs": ["verb_logits", "verb_probabilities", "features"]}):
+        with pytest.raises(ValueError, match="the pairs"):
+            Contract.model_validate({**contract, **change})
+    kept = {entry.key: entry.value for entry in onnx.load(package / "model.onnx").metadata_props}
+    assert json.loads(kept["retake pairs"]) == contract["pairs"]
+    assert kept["model_info labels"] == "a b c d e"
+    assert "| val | verbs | 50.0 % | [25.0, 75.0] | 20 | 5 |" in (package / "README.md").read_text()
+    assert len((package / "predict.py").read_text().splitlines()) <= 200
+    assert "tasks" not in (package / "predict.py").read_text() + (package / "check" / "check.py").read_text()
+
+
+def test_films_of_a_folder_are_answered_and_one_that_cannot_be_read_is_named(package, ffmpeg, tmp_path, monkeypatch, capsys):
+    filmed(ffmpeg, tmp_path / "film.mp4", seconds=2)
+    (tmp_path / "damaged.mp4").write_bytes(b"no film")
+    assert answered(package, monkeypatch, tmp_path, "--stride-seconds", "0.5") == 1
+    printed = capsys.readouterr()
+    intervals = [json.loads(line) for line in printed.out.splitlines()]
+    assert (intervals[0]["start"], intervals[-1]["stop"]) == (0, 2)
+    assert {own["source"] for own in intervals} == {str(tmp_path / "film.mp4")}
+    assert printed.err.startswith(f"{tmp_path / 'damaged.mp4'}: ")
+    assert len(printed.err.splitlines()) == 1
+    assert answered(package, monkeypatch, tmp_path / "film.mp4", "--format", "vtt") == 0
+    assert capsys.readouterr().out.startswith("WEBVTT\n")
+    assert answered(package, monkeypatch, tmp_path / "film.mp4", "--stride-seconds", "0.7") == 2
+    assert "a stride that 30 frames are a whole number of" in capsys.readouterr().err
+
+
+def other_colours(package, _):
+    replace_in(package / "predict.py", 'format="rgb24"', 'format="bgr24"')
+
+
+def other_times(package, _):
+    replace_in(package / "predict.py", "Fraction(1, 2)) // 1", "0) // 1")
+
+
+def another_film(package, folder):
+    shutil.copy(folder / "other.mp4", package / "check" / "clip.mp4")
+
+
+def swapped_labels(package, _):
+    contract = json.loads((package / "contract.json").read_text())
+    contract["verbs"][:2] = contract["verbs"][1::-1]
+    (package / "contract.json").write_text(json.dumps(contract))
+
+
+def another_temperature(package, _):
+    contract = json.loads((package / "contract.json").read_text())
+    (package / "contract.json").write_text(json.dumps({**contract, "noun_temperature": 3}))
+
+
+def another_mean(package, _):
+    change_weights(package, lambda name, values: values + np.float32(0.1) if name.endswith("offset") else values)
+
+
+def swapped_classes(package, _):
+    change_weights(package, lambda name, values: values[::-1].copy() if "head" in name else values)
+
+
+def replace_in(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def change_weights(package, change):
+    model = onnx.load(package / "model.onnx")
+    changed = 0
+    for own in model.graph.initializer:
+        values = numpy_helper.to_array(own)
+        if (other := change(own.name, values)) is not values:
+            own.CopyFrom(numpy_helper.from_array(other, own.name))
+            changed += 1
+    assert changed
+    onnx.save(model, package / "model.onnx")
+
+
+@pytest.mark.parametrize(
+    ("plant", "part"),
+    [
+        (another_film, "decoding"),
+        (other_colours, "preprocessing"),
+        (other_times, "preprocessing"),
+        (another_mean, "network"),
+        (swapped_classes, "network"),
+        (another_temperature, "network"),
+        (swapped_labels, "labels"),
+    ],
+)
+def test_a_fault_is_named_by_its_part(plant, part, package, ffmpeg, tmp_path, monkeypatch, capsys):
+    filmed(ffmpeg, tmp_path / "other.mp4", picture="testsrc2=s=384x288:r=25,hue=h=5")
+    faulty = shutil.copytree(package, tmp_path / "faulty")
+    plant(faulty, tmp_path)
+    assert answered(faulty, monkeypatch, "--check") == 1
+    parts = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert next(own["part"] for own in parts if not own["right"]) == part
+
+
+def test_a_requirement_that_is_not_installed_is_named(package, tmp_path):
+    other = shutil.copytree(package, tmp_path / "other")
+    (other / "requirements.txt").write_text("av>=15\nno-such-runtime>=1\n")
+    with pytest.raises(BadConfiguration, match="no-such-runtime>=1 is not installed"):
+        check_package(other)
+    (other / "requirements.txt").write_text("numpy>=99\n")
+    with pytest.raises(BadConfiguration, match="a package needs numpy>=99"):
+        check_package(other)
+
+
+def test_a_network_without_frames_is_checked_by_arrays_alone(tmp_path):
+    saved = Saved((network_of(modality=Modality.SPECTROGRAM),), (HeadWeights(1, 1),), CLASSES)
+    sample = make_sample(saved, SEGMENT, ("spectrogram",), tmp_path)
+    assert sorted(sample.arrays) == ["cut/noun_logits", "cut/spectrogram", "cut/verb_logits"]

@@ -1,0 +1,162 @@
+"""The program of a package cuts, samples and merges as Retake does. None of these needs a trained network."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.data.video.child import undivided
+from tasks.data.video.cut import cut
+from tasks.data.video.frames import read_frames
+from tasks.data.video.probe import probe
+from tasks.learn.engines.engine import prepare
+from tasks.learn.engines.pytorch import PytorchEngine
+from tasks.learn.engines.scorer import Scorer
+from tasks.learn.inputs.sampling import middle_frames
+from tasks.learn.networks.checkpoints import HeadWeights, Saved
+from tasks.options import Family, Modality, SegmentOptions
+from tasks.predict.intervals import intervals
+from tasks.predict.probabilities import Distributions, distributions
+from tasks.served import Served
+from tasks.served.films import FilmModel
+from tasks.served.package import predict
+from tasks.served.package.contract import input_of, window_of
+from tests.learn.tiny import CLASSES, network_of, tiny, with_branches
+from tests.learn.tiny_video import TINY_VIDEO, tiny_video_network
+from tests.pipeline.shelf import filmed
+
+SEGMENT = SegmentOptions(clip_seconds=1, min_clip_seconds=0.5, crf=0)
+PAIRS = [(0, 0), (0, 1), (1, 0), (1, 2), (2, 2)]
+
+
+def contract_of(spec, segment=SEGMENT, **changes):
+    """What predict.py reads of contract.json, of a network that takes frames."""
+    window = window_of(segment)
+    frames = input_of("frames", "frames", (None, spec.num_frames, None, None, 3), "uint8", spec, window)
+    names = {"verbs": list(CLASSES.verbs), "nouns": list(CLASSES.nouns), "pairs": PAIRS, "nothing": None}
+    read = {"window": window, "inputs": (frames,), **names, "threshold": 0.3, "reports": True, "outputs": [], **changes}
+    return json.loads(json.dumps(read, default=lambda record: record.model_dump(mode="json")))
+
+
+@given(st.lists(st.integers(-3, 40), min_size=1, max_size=12).map(sorted), st.integers(1, 5))
+def test_a_number_shows_the_last_frame_that_is_not_later(numbers, last_duration):
+    total = max(0, numbers[-1] + last_duration)
+    earlier = ([i for i, own in enumerate(numbers) if own <= number] for number in range(total))
+    shown = predict.resampled([(own, i) for i, own in enumerate(numbers)], total)
+    assert list(shown) == [(number, before[-1] if before else 0) for number, before in enumerate(earlier)]
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"num_segments": 3, "sampling_window": 0.4}, {"modality": Modality.RGB_DIFFERENCE}, {"video": True}]
+)
+def test_windows_of_any_length_show_the_frames_that_a_network_is_tested_on(changes):
+    with tiny_video_network():
+        spec = tiny(Family.VIDEO, backbone=TINY_VIDEO.name, num_segments=3) if changes.get("video") else tiny(**changes)
+        sampling = contract_of(spec)["inputs"][0]["sampling"]
+        assert tuple(sampling["positions"]) == middle_frames(30, spec)
+        for length in range(1, 65):
+            assert tuple(predict.positions(length, sampling)) == middle_frames(length, spec)
+
+
+@given(st.integers(0), st.sampled_from([1, 5, 10, 15, 30]), st.integers(0, 70))
+def test_windows_are_merged_into_the_intervals_of_a_prediction(seed, stride, further):
+    total = 30 + further
+    spans = [(start, start + 30) for start in range(0, further + 1, stride)]
+    spans += [(total - total % 30, total)] if total % 30 >= 15 else []
+    heads = np.random.default_rng(seed).dirichlet([0.2] * 3, (len(spans), 2))
+    starts, stops = np.array(spans).T / 30
+    expected = intervals(starts, stops, Distributions(heads[:, 0], heads[:, 1], np.array(PAIRS)))
+    answered = [(start, stop, verbs, nouns) for (start, stop), (verbs, nouns) in zip(spans, heads, strict=True)]
+    merged = predict.intervals(answered, contract_of(tiny(), nothing=2, threshold=None))
+    assert list(merged) == [
+        {
+            "start": pytest.approx(own.start_seconds, abs=1e-5),
+            "stop": pytest.approx(own.stop_seconds, abs=1e-5),
+            "verb": CLASSES.verbs[own.verb_class],
+            "noun": CLASSES.nouns[own.noun_class],
+            "probability": pytest.approx(own.probability, rel=1e-4),  # a prediction rounds times to microseconds
+            "reported": True,
+        }
+        for own in expected
+        if own.verb_class != 2
+    ]
+
+
+def test_an_interval_is_told_as_soon_as_no_later_window_can_change_it():
+    taken = []
+
+    def answered():
+        for number, verb in enumerate([0, 0, 1, 1]):
+            taken.append(number)
+            yield 30 * number, 30 * number + 30, np.eye(3)[verb], np.ones(3) / 3
+
+    first = next(predict.intervals(answered(), contract_of(tiny())))
+    assert (first["start"], first["stop"], taken) == (0, 2, [0, 1, 2, 3])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rate", ["25", "30000/1001", "60"])
+def test_a_film_is_answered_as_by_the_registered_model(rate, ffmpeg, tmp_path):
+    film = filmed(
+        ffmpeg, tmp_path / "film.mp4", seconds=3.7, picture=f"testsrc2=s=400x300:r={rate},drawbox=c=white:t=fill:enable='between(t,1,2)'"
+    )
+    saved = Saved((with_branches(network_of(seed=3)),), (HeadWeights(1, 1),), CLASSES)
+    served = Served(
+        segment=SEGMENT,
+        crops=1,
+        verb_temperature=0.5,
+        noun_temperature=2,
+        calibration="",
+        threshold=0.3,
+        reports=True,
+        interval_words="",
+        actions=PAIRS,
+    )
+    rows = FilmModel(saved, served).predict([str(film)]).to_dict("records")
+    network = prepare(saved.network)
+    scorer = Scorer((PytorchEngine(network, 1),), saved.weights)
+
+    def run(inputs):
+        logits = [scorer.score([frames]) for frames in inputs["frames"]]
+        likely = distributions(*(np.stack([own[head].numpy() for own in logits]) for head in (0, 1)), 0.5, 2)
+        return {"verb_probabilities": likely.verbs, "noun_probabilities": likely.nouns}
+
+    contract = contract_of(network.spec)
+    merged = list(predict.intervals(predict.answers(str(film), contract, run, stride=30), contract))
+    assert len(merged) > 1
+    assert [{"video": str(film), **own} for own in merged] == [
+        {**row, "stop": pytest.approx(row["stop"], abs=1e-6), "probability": pytest.approx(row["probability"])} for row in rows
+    ]
+
+
+@pytest.mark.slow
+def test_real_films_show_the_pictures_of_their_cut(shared, ffmpeg, tmp_path):
+    for name in ("vfr_real.mp4", "bt709_full_range.mp4", "rotated90_remux.mp4"):
+        film = shared / "videos" / "odd" / name
+        how = {"ffmpeg": ffmpeg, "time_limit_seconds": 60, "memory": undivided()}
+        clips = cut(film, probe(film, max_seconds=99, memory=undivided()), tmp_path, SEGMENT, **how).clips[:2]
+        for clip, (start, stop, inputs) in zip(clips, predict.windows(str(film), contract_of(tiny()), 30), strict=False):
+            assert (start, stop) == (round(clip.start_seconds * 30), round(clip.stop_seconds * 30))
+            theirs = read_frames(clip.path, middle_frames(clip.num_frames, tiny()), short_side=None)
+            # A rotated picture is scaled before it is turned.
+            assert np.abs(inputs["frames"].astype(int) - theirs).max() <= (4 if "rotated" in name else 0)
+
+
+def test_what_cannot_be_answered_is_refused(ffmpeg, tmp_path, shared):
+    contract = contract_of(tiny())
+    short = filmed(ffmpeg, tmp_path / "short.mp4", seconds=0.3)
+    with pytest.raises(ValueError, match=r"too short; give a film of 0\.5 s or more"):
+        next(predict.windows(str(short), contract, 30))
+    with pytest.raises(ValueError, match="it has no pictures"):
+        next(predict.windows(str(shared / "videos" / "odd" / "audio_only.m4a"), contract, 30))
+    contract["inputs"][0]["kind"] = "flow"
+    with pytest.raises(ValueError, match="the network takes flow, which"):
+        next(predict.windows(str(short), contract, 30))
+
+
+def test_a_cue_has_the_times_of_its_interval():
+    interval = {"start": 3661.5, "stop": 3662.0, "verb": "take", "noun": "pan", "reported": True}
+    assert predict.cue(interval) == "01:01:01.500 --> 01:01:02.000\ntake pan\n"
+    assert predict.cue({**interval, "reported": False}) == ""
