@@ -9,7 +9,6 @@ from tasks.errors import BadConfiguration
 from tasks.judge.statistics.metrics import with_actions
 from tasks.learn.engines.choice import spread
 from tasks.learn.engines.graph import Graph, quantise, write_onnx, write_openvino
-from tasks.learn.engines.openvino import openvino_core
 from tasks.options import ExportOptions
 from tasks.pipeline._step import log
 from tasks.pipeline.export._answers import Answers, Clips, change_of, largest_difference, refusal_of_int8, right_of
@@ -50,8 +49,11 @@ def write(graph: Graph, options: ExportOptions, clips: Clips, reference: Answers
     calibrating, validating = spread(train[::2], NUM_CALIBRATED), spread(train[1::2], NUM_VALIDATED)
     log.info("quantising on %s, and trying %s", count(len(calibrating), "training clip"), count(len(validating), "further clip"))
     margin = options.max_drop_points / 100
-    quantise(path, clips.inputs(calibrating, graph), clips.inputs(validating, graph), lambda own: right_of(own, validating), margin, {})
-    answers = clips.answers(clips.by_model(path, graph), f"{path.name} in int8")
+    quantised = quantise(
+        path, clips.inputs(calibrating, graph), clips.inputs(validating, graph), lambda own: right_of(own, validating), margin, {}
+    )
+    log.info("%d of %d quantisers taken back, %.0f s", quantised.num_reverted, quantised.num_quantisers, quantised.seconds)
+    answers = clips.answers(clips.by_model(path, graph), f"{TITLES[options.format]} in int8")
     change = change_of(answers["val"], in_float.answers["val"], clips.vocabulary)
     best = BEST_FLOAT[options.format]
     num_clips = len(with_actions(answers["val"], clips.vocabulary).uids)
@@ -84,23 +86,3 @@ def _written_in_float(
             "choose another format or precision"
         )
     return Written(precision, path, answers)
-
-
-def describe(model: Path, metadata: Mapping[str, str]) -> None:
-    """Write metadata into a written model, once its scores are known."""
-    if model.suffix == ".onnx":
-        import onnx
-
-        proto = onnx.load(model)
-        onnx.helper.set_model_props(proto, dict(metadata))
-        onnx.save(proto, model)
-        return
-    import openvino  # type: ignore[import-untyped]
-
-    graph, new = openvino_core().read_model(model), model.with_stem("new")
-    for key, value in metadata.items():
-        graph.set_rt_info(value, key.split())
-    openvino.save_model(graph, new, compress_to_fp16=False)
-    # The weights stay mapped into memory until the graph is gone, so that their file is replaced, not written.
-    for suffix in (".bin", ".xml"):
-        new.with_suffix(suffix).replace(model.with_suffix(suffix))

@@ -11,7 +11,7 @@ import numpy as np
 from tasks.errors import BadConfiguration, MissingObject
 from tasks.judge.statistics.scores_file import from_parquet
 from tasks.keys import export_key
-from tasks.learn.engines.graph import Graph, make_graph
+from tasks.learn.engines.graph import Graph, describe, make_graph
 from tasks.learn.hardware import describe as hardware_of
 from tasks.options import ExportOptions, PredictOptions
 from tasks.pipeline._checkpoints import fetch_network
@@ -24,7 +24,7 @@ from tasks.pipeline.export._answers import (
     scores_of,
 )
 from tasks.pipeline.export._contract import contract_of
-from tasks.pipeline.export._models import describe, write
+from tasks.pipeline.export._models import write
 from tasks.predict.probabilities import Nothing, fit_threshold, served
 from tasks.served.package.contract import Registered
 from tasks.served.package.fresh_check import check_package
