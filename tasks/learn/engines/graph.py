@@ -119,7 +119,7 @@ class Graph(nn.Module):
         if spec.sound:
             return own
         if KINDS[spec.modality] == "frames":
-            own = own.unflatten(1, (spec.num_segments, spec.snippet.num_frames))
+            own = own.reshape(own.shape[0], spec.num_segments, spec.snippet.num_frames, *own.shape[2:])
         features = member.network.features(member.snippets(own, scales=own.ndim == 6))
         return torch.where(has_any(own).view(-1, *(1,) * (features.ndim - 1)), features, 0) if spec.modality.is_heard else features
 

@@ -10,13 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import SymInt, Tensor, sym_max, sym_min
+from torch import Tensor, sym_max, sym_min
 
 from tasks.learn.networks.backbones import crop_pixels
 from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import Interpolation
-
-Pixels = int | SymInt
 
 BLOCK_PIXELS = 56
 """Rows that one product computes. Of more rows, each has more weights of 0; of fewer, there are more products."""
@@ -63,42 +61,49 @@ def centre_crop(images: Tensor, spec: NetworkSpec, *, scales: bool) -> Tensor:
     return images.narrow(1, y, pixels).narrow(2, x, pixels).float()
 
 
-def half(pixels: Pixels, *, rounds_down: bool = False) -> Pixels:
+def half(pixels: int, *, rounds_down: bool = False) -> int:
     """Halve as `crops.centre_offset` does, half to even or down, in integers that `torch.export` can trace."""
     return pixels // 2 if rounds_down else (pixels + pixels % 4 // 3) // 2
 
 
-def _target(images: Tensor, resize: tuple[int, ...]) -> Sequence[Pixels]:
+def _target(images: Tensor, resize: tuple[int, ...]) -> Sequence[int]:
     """Return height and width of images (n, h, w, c) scaled to a short side, or to both sides."""
     if len(resize) == 2:
         return resize
     height, width = images.shape[1:3]
-    short = sym_min(height, width)
+    short: int = sym_min(height, width)  # type: ignore[no-untyped-call]
     return resize[0] * height // short, resize[0] * width // short
 
 
-def _resized(images: Tensor, size: Sequence[Pixels], firsts: Sequence[Pixels], counts: Sequence[Pixels], kernel: Filter) -> Tensor:
+def _resized(images: Tensor, size: Sequence[int], firsts: Sequence[int], counts: Sequence[int], kernel: Filter) -> Tensor:
     """Scale (n, h, w, c) to `size`, and keep so many rows and columns from the first ones on."""
-    for side, *axis in zip(images.shape[1:3], size, firsts, counts, strict=True):
+    for side, whole, first, count in zip(images.shape[1:3], size, firsts, counts, strict=True):
         # Columns are rows once both are exchanged.
-        images = _rows(images, side, *axis, kernel).transpose(1, 2)
-    return images
+        images = _rows(images, side, whole, first, count, kernel).transpose(1, 2)
+        # Pillow, and what antialiases like it, rounds in between.
+        images = _levels(images) if kernel.antialias else images
+    return images if kernel.antialias else _levels(images)
 
 
-def _rows(images: Tensor, side: Pixels, size: Pixels, first: Pixels, count: Pixels, kernel: Filter) -> Tensor:
+def _levels(images: Tensor) -> Tensor:
+    return (images + 0.5).floor().clamp(0, 255)
+
+
+def _rows(images: Tensor, side: int, size: int, first: int, count: int, kernel: Filter) -> Tensor:
     """Scale rows of (n, s, w, c) to `size`, and keep `count` from the first one on: (n, count, w, c)."""
-    flat, blocks = images.flatten(2, 3).float(), []
-    for start, num in (
-        [(i, min(BLOCK_PIXELS, count - i)) for i in range(0, count, BLOCK_PIXELS)] if isinstance(count, int) else [(0, count)]
-    ):
-        rows, seen = torch.arange(side), flat
-        if isinstance(count, int):
-            margin = kernel.reach * (side // size + 2)
-            around = torch.arange(num * side // size + 2 * margin) + ((first + start) * side // size - margin)
-            rows, seen = around, flat.index_select(1, around.clamp(0, side - 1))
+    flat, blocks = images.flatten(2, 3), []
+    reach: int = 2 * (sym_max(side, size) if kernel.antialias else size)  # type: ignore[no-untyped-call]
+    # Tracing has a symbol for the number of rows where all are kept.
+    keeps_all = not isinstance(count, int)
+    starts = [0] if keeps_all else range(0, count, BLOCK_PIXELS)
+    for start in starts:
+        num, rows, seen = count, torch.arange(side), flat
+        if not keeps_all:
+            num, margin = min(BLOCK_PIXELS, count - start), kernel.reach * (side // size + 2)
+            rows = torch.arange(num * side // size + 2 * margin) + ((first + start) * side // size - margin)
+            seen = flat.index_select(1, rows.clamp(0, side - 1))
         # Distances of centres, times twice the size.
         distances = ((2 * rows + 1)[None] * size - (2 * (torch.arange(num) + first + start) + 1)[:, None] * side).abs()
-        weights = kernel.kernel(distances / (2 * (sym_max(side, size) if kernel.antialias else size)))
-        weights = torch.where((rows >= 0) & (rows < side), weights, 0)
-        blocks.append(torch.matmul(weights / weights.sum(1, keepdim=True), seen))
-    return (torch.cat(blocks, 1) + 0.5).floor().clamp(0, 255).unflatten(2, images.shape[2:])
+        weights = torch.where((rows >= 0) & (rows < side), kernel.kernel(distances / reach), 0)
+        blocks.append(torch.matmul(weights / weights.sum(1, keepdim=True), seen.float()))
+    return torch.cat(blocks, 1).reshape(images.shape[0], count, *images.shape[2:])

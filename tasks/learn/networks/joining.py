@@ -82,4 +82,4 @@ class HeadAmong(nn.Module):
 
 def has_any(features: Tensor) -> Tensor:
     """Check for each crop (k,) whether it has features other than 0."""
-    return features.flatten(1).any(1)
+    return (features != 0).flatten(1).any(1)

@@ -48,6 +48,9 @@ KINDS: dict[str, Sequence[dict]] = {
 }
 """Every family, head and input, and networks whose logits are averaged."""
 
+QUICK = ("TRN on differences", "3D", "fusion", "joined")
+"""Those that show most; tracing takes seconds each."""
+
 WEIGHTS = (HeadWeights(1, 2), HeadWeights(2, 1), HeadWeights(3, 0))
 
 
@@ -103,7 +106,7 @@ def assert_alike(outputs, expected, tolerance):
             np.testing.assert_allclose(own[f"{head}_probabilities"], (value / degrees).softmax(0), atol=tolerance)
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "joined"])
+@pytest.mark.parametrize("kind", [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.long) for kind in (*KINDS, "joined")])
 def test_an_onnx_file_answers_as_pytorch_for_any_batch_and_says_what_it_is(kind, tmp_path):
     saved = joined_of() if kind == "joined" else saved_of(kind)
     graph = make_graph(saved, 2.0, 0.5)
@@ -118,7 +121,7 @@ def test_an_onnx_file_answers_as_pytorch_for_any_batch_and_says_what_it_is(kind,
     assert [entry.version for entry in model.opset_import if not entry.domain] == [OPSET]
 
 
-@pytest.mark.parametrize("suffix", [".onnx", ".xml"])
+@pytest.mark.parametrize("suffix", [pytest.param(".onnx", marks=pytest.mark.long), ".xml"])
 def test_int8_leaves_crops_as_they_are_and_says_which_clips_it_costs(suffix, tmp_path):
     saved = saved_of("TSN")
     graph, path = make_graph(saved, 2.0, 0.5), tmp_path / f"model{suffix}"
