@@ -17,6 +17,7 @@ from tasks.options import (
     NO_LOGIN_PATTERN,
     PRESETS,
     UNKEYED_PRESETS,
+    ChampionExportOptions,
     CleanUpOptions,
     LearningCurveOptions,
     Options,
@@ -36,7 +37,7 @@ log = logging.getLogger(__name__)
 
 NO_LOGIN = "no user and password, which Airflow would keep with the run: put the file into the store, or use an address that expires"
 
-UNKEYED = frozenset((*LearningCurveOptions.model_fields, "min_new_labels", "max_hours"))
+UNKEYED = frozenset((*LearningCurveOptions.model_fields, *ChampionExportOptions.model_fields, "min_new_labels", "max_hours"))
 """Options that have no part in the key of a form: they change neither weights, a plan that is made, nor the files that were seen."""
 
 

@@ -69,6 +69,7 @@ class StepOperator(BaseOperator):
         returns: name of the result's list that later tasks are expanded over. It is the task's return value, because Airflow expands over
             nothing else; the whole result is the XCom `result`.
         image: of the step's container.
+        switch: name of an option; where it is `off`, the task is skipped without a process.
         gpu: whether it uses a GPU if there is one. Such a task waits in the queue `gpu`, others in `cpu`, unless `queue` says otherwise.
     """
 
@@ -90,6 +91,7 @@ class StepOperator(BaseOperator):
         overlay: str | None = None,
         returns: str | None = None,
         image: ImageKind = "worker",
+        switch: str = "",
         gpu: bool = False,
         **kwargs: Any,  # noqa: ANN401 - Airflow's own arguments
     ) -> None:
@@ -103,6 +105,7 @@ class StepOperator(BaseOperator):
         self.overlay = overlay
         self.returns = returns
         self.image_kind = image
+        self.switch = switch
         self.gpu = gpu
         self.mlflow_run_url = ""
         self.report_url = ""
@@ -123,10 +126,12 @@ class StepOperator(BaseOperator):
 
         Raises:
             AirflowFailException: bad input, wrong configuration or a bug, which a retry does not fix.
-            AirflowSkipException: there was nothing to do.
+            AirflowSkipException: there was nothing to do, or the task is switched off.
             AirflowException: everything else.
         """
         values = self.values(context)
+        if self.switch and values[self.switch] == "off":
+            raise AirflowSkipException(f"the option {self.switch} is off")
         flags = command_flags(self, values)
         self.log.info("python -m tasks %s", without_secrets(" ".join((self.step, *flags))))
         try:

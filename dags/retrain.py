@@ -16,10 +16,11 @@ Without an answer in time the champion stays.
 - *Pink, skipped*: there is no dataset yet, or it was trained with these options before; the log of `plan` says which and links to that run.
   *Train again* in the form overrides this. Only `register` and what follows: labels were altered (*Label noise*), so nothing is registered. Only `flows` and `flow`, or `sound`: the network needs no optical flow or does not hear, or it is there already.
   `use_auto` is skipped in almost every run. `ask` and all that follows: a long training was not wanted, or nobody answered.
-  Only `learning_curve`: it is switched off, or there is nothing to draw it from; the report says why.
+  Only `learning_curve`: it is switched off, or there is nothing to draw it from; the report says why. Only `export` and `report_with_package`: no package was asked for, or the champion stays.
 - *Orange, to be retried*: the store or MLflow did not answer, or the machine stopped. Training resumes after its last epoch.
 - *Red, in `prepare`*: weights are missing or wrong. The log says which file to put where.
 - *Red, in `train` or `evaluate`*: see the last lines of the log. Out of memory: lower the batch size or the segments. No flow or sound: see the log of `flow` or `sound`.
+- *Red, in `export`*: the promotion stands. The log says what cannot be exported, or which part of the package's check failed.
 - *Grey, never starting*: `train` and `evaluate` wait for a slot of the pool `gpu`, one per GPU. Does the pool exist?
 
 `python -m tasks rollback --to VERSION --reason "..."` makes an earlier version champion again.
@@ -43,7 +44,7 @@ from tasks.store.runs import Decision
 
 MORE = (
     "force", "decide_again", "max_hours", "family", "modality", "head", "trainable", "weights", "checkpoint", "fuse", "crops", "engine",
-    "learning_curve", "model_name", "approval_hours", "min_gate_clips", "min_gate_sources",
+    "learning_curve", "model_name", "approval_hours", "min_gate_clips", "export",
 )  # fmt: skip
 FORM = Form(
     options=forms.RETRAIN,
@@ -106,6 +107,11 @@ with DAG(
         compare >> report >> register >> [approve, decide]
         approve >> decide
     [ask, flow, sound] >> train >> evaluate >> compare
+    export = step_task(retrain.EXPORT, FORM, plan=PLAN, switch="export", execution_timeout=timedelta(hours=12))
+    report_with_package = step_task(
+        retrain.REPORT, FORM, task_id="report_with_package", passes=("learning_curve",), plan=PLAN, execution_timeout=HOUR
+    )
+    decide >> export >> report_with_package
     # `register` is skipped where labels were altered. A curve does not wait for an approval.
     curve = DrawCurve(task_id="learning_curve", form=FORM, plan=PLAN, report="publish.report", trigger_rule="none_failed_min_one_success")
     [report, register] >> curve

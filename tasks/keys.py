@@ -7,7 +7,7 @@ from functools import cache
 from importlib import metadata
 
 from tasks.errors import BadConfiguration
-from tasks.options import Family, FlowOptions, GateOptions, Head, Modality, RecipeOptions, SegmentOptions, TrainOptions
+from tasks.options import ExportOptions, Family, FlowOptions, GateOptions, Head, Modality, RecipeOptions, SegmentOptions, TrainOptions
 from tasks.options.start import IDLE_IN_PROBE
 
 OPENCV = "opencv-contrib-python-headless"
@@ -92,6 +92,11 @@ def search_key(values: Mapping[str, object]) -> str:
 def configuration_key(chosen: TrainOptions) -> str:
     """Compute the key of one configuration of a comparison of networks."""
     return content_key(options_key(without_idle(chosen)))
+
+
+def export_key(chosen: ExportOptions) -> str:
+    """Compute the key of a package among those of one training; the margin counts for int8 alone."""
+    return content_key(chosen.keyed(exclude=None if chosen.precision == "int8" else {"max_drop_points"}))
 
 
 def recipe_of(options: SegmentOptions) -> str:

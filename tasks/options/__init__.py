@@ -9,6 +9,7 @@ from tasks.options.base import NO_LOGIN_PATTERN, STORE_URI_PATTERN, Options, Sto
 from tasks.options.clean_up import CleanUpOptions
 from tasks.options.data import Cut, IngestOptions, LabelOptions, SegmentOptions, SplitOptions
 from tasks.options.evaluation import CurveOptions, EvaluateOptions, GateOptions, LearningCurveOptions, RegisterOptions
+from tasks.options.export import ChampionExportOptions, ExportOptions
 from tasks.options.forget import ForgetOptions
 from tasks.options.network import AUTO_BACKBONE, SOUND_FEATURES, Consensus, Family, FlowOptions, Head, Interpolation, Modality
 from tasks.options.prediction import MAX_STRIDE_SECONDS, MIN_STRIDE_SECONDS, MODEL_REFERENCE, PredictOptions
@@ -44,12 +45,14 @@ __all__ = [
     "SOUND_FEATURES",
     "STORE_URI_PATTERN",
     "UNKEYED_PRESETS",
+    "ChampionExportOptions",
     "CleanUpOptions",
     "ComparisonOptions",
     "Consensus",
     "CurveOptions",
     "Cut",
     "EvaluateOptions",
+    "ExportOptions",
     "Family",
     "FlowOptions",
     "ForgetOptions",

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from tasks.options.base import Options
 from tasks.options.data import IngestOptions, LabelOptions, SegmentOptions, SplitOptions
 from tasks.options.evaluation import EvaluateOptions, GateOptions, LearningCurveOptions, RegisterOptions
+from tasks.options.export import ChampionExportOptions
 from tasks.options.prediction import PredictOptions
 from tasks.options.presets import PresetOptions
 from tasks.options.retrain import RetrainOptions
@@ -16,7 +17,16 @@ OptionModels = tuple[type[Options], ...]
 INGEST: OptionModels = (IngestOptions, SegmentOptions)
 DATASET: OptionModels = (SplitOptions, LabelOptions)
 """The dataset's form also has `SegmentOptions`, which an ingest passes on."""
-RETRAIN: OptionModels = (PresetOptions, RetrainOptions, TrainOptions, EvaluateOptions, LearningCurveOptions, RegisterOptions, GateOptions)
+RETRAIN: OptionModels = (
+    PresetOptions,
+    RetrainOptions,
+    TrainOptions,
+    EvaluateOptions,
+    LearningCurveOptions,
+    RegisterOptions,
+    GateOptions,
+    ChampionExportOptions,
+)
 
 _ALL: OptionModels = (*INGEST, *DATASET, *RETRAIN, SearchOptions, PredictOptions)
 REMOVED = {name: value for model in _ALL for name, value in model.all_retired().items()}

@@ -2,7 +2,7 @@
 
 MLflow starts here. `films`, which needs other packages, is imported last, so that a missing one is named.
 
-Other rooms import the names of this file.
+Other rooms import the names of this file, and `package.*`.
 """
 
 import sys

@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple, Self
 
 from tasks.store.records.curves import CurveTrainings, LearningCurveResult, NoLearningCurve
 from tasks.store.records.evaluation import CompareResult, DecideResult, EvaluateResult, EvaluateResults, RegisterResult, ReportResult
+from tasks.store.records.export import ExportResult
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.record import SplitName
 from tasks.store.records.search import TrialScore
@@ -104,6 +105,12 @@ class Decision(Place):
         return last_name(self.folder_uri)
 
 
+class Export(OutputOf[ExportResult]):
+    """`runs/<run key>/exports/<key>/`: a package for other machines, with the options that `key` names."""
+
+    package = file("package/")
+
+
 class Run(Place):
     """`runs/<run key>/`: one training, shared by all who ask for it."""
 
@@ -117,6 +124,8 @@ class Run(Place):
     comparisons = file("comparisons/")
     evaluations = keyed("evaluate/{key}/", Evaluations)
     """The evaluations with the options that `key` names."""
+    exports = file("exports/")
+    export = keyed("exports/{key}/", Export)
     validation = numbered("validation/last-epoch/{crops:d}-crops.json", stored(TrialScore))
     """The scores on val, for searches."""
     known = keyed("known/{key}.npy", str)

@@ -203,7 +203,7 @@ def test_without_a_gpu_no_prediction_waits_behind_a_training_and_neither_behind_
 
 def test_what_needs_torch_has_the_image_with_torch_and_only_training_and_testing_wait_for_the_gpu():
     given = {task.task_id: made_of(task) for task in TASKS}
-    trainers = {"prepare.weights", "prepare.sound", "sound", "publish.register", "network.weights", *GPU_TASKS}
+    trainers = {"prepare.weights", "prepare.sound", "sound", "publish.register", "export", "network.weights", *GPU_TASKS}
     assert {name for name, fields in given.items() if "trainer" in (fields.get("image"), fields.get("image_kind"))} == trainers
     assert {name for name, fields in given.items() if fields.get("gpu")} == GPU_TASKS
     for where in ("pool", "queue"):
@@ -234,7 +234,7 @@ CHAINS = {
         "prepare.weights prepare.plan prepare.ask prepare.flows prepare.flow train evaluate publish.compare publish.report publish.register",
         "prepare.ask prepare.sound train",
         *("publish.report learning_curve", "publish.register learning_curve"),
-        "publish.register publish.approve publish.decide",
+        "publish.register publish.approve publish.decide export report_with_package",
         *("prepare.ask prepare.use_auto", "prepare.ask train", "publish.register publish.decide"),
     ],
     "learning_curve": ["learning_curve report_with_curve", "learning_curve rescore"],

@@ -69,3 +69,19 @@ def test_a_learning_curve_starts_in_the_store_of_its_run_where_the_form_asks_and
         assert (ended.value.trigger_dag_id, ended.value.skip_when_already_exists) == ("learning_curve", True)
         assert ended.value.conf == {"store": "s3://theirs", "plan": retrain.PLAN}
         assert learning_curve.FORM.params().keys() == ended.value.conf.keys()
+
+
+@pytest.mark.parametrize("wanted", ["off", "openvino-int8"])
+def test_a_package_is_made_by_a_step_only_where_the_form_asks_for_it(context, monkeypatch, wanted):
+    task = retrain.dag.get_task("export").prepare_for_execution()
+    started = []
+    monkeypatch.setattr(type(task), "run_step", lambda self, flags, context: started.append(flags) or {"mlflow_run_url": "http://mlflow"})
+    about = context(defaults(retrain.FORM) | {"export": wanted})
+    if wanted == "off":
+        with pytest.raises(AirflowSkipException, match="the option export is off"):
+            task.execute(about)
+        assert not started
+    else:
+        task.execute(about)
+        assert "--export=openvino-int8" in started[0]
+        assert task.mlflow_run_url == "http://mlflow"

@@ -3,8 +3,8 @@
 import pytest
 
 from tasks.errors import BadConfiguration
-from tasks.keys import configuration_key, recipe_of
-from tasks.options import PRESETS, SegmentOptions, TrainOptions
+from tasks.keys import configuration_key, export_key, recipe_of
+from tasks.options import PRESETS, ExportOptions, SegmentOptions, TrainOptions
 from tasks.pipeline.commands import STEPS, parse
 from tasks.pipeline.retrain.contract import PlanArguments
 from tasks.pipeline.step import OutArguments
@@ -43,6 +43,11 @@ ADDRESSES = {
     ("report", PLAN, "--no-learning-curve"): "runs/r/decisions/d/report/",
     ("register", PLAN): "runs/r/register/",
     ("decide", PLAN): "runs/r/decisions/d/decide/",
+    (
+        "export_champion",
+        PLAN,
+        "--export=openvino-int8",
+    ): f"runs/r/exports/{export_key(ExportOptions(format='openvino', precision='int8'))}/",
     ("configure", OUT): "chosen/",
     (
         "plan_network",

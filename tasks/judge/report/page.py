@@ -65,6 +65,7 @@ SECTIONS = (
     ("mistakes", "Mistakes"),
     ("checks", "Data checks"),
     ("speed", "Speed"),
+    ("machines", "Other machines"),
     ("provenance", "Provenance"),
     ("reading", "Help"),
 )

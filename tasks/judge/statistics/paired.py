@@ -208,6 +208,29 @@ def clips_needed(difference: float, interval: tuple[float, float], num_clips: in
     return max(num_clips + 1, math.ceil(num_clips * (reach / difference) ** 2))
 
 
+def clips_within(change: PairedChange, num_clips: int, margin: float) -> int | None:
+    """Estimate how many clips show that a difference is not below minus `margin`, more than `num_clips`.
+
+    Assumes the same shares of gained and lost clips, and clips as correlated as these: the exact limit of independent clips finds the number,
+    times the squared ratio of the interval's reach to that limit's. None if the difference itself is not above minus the margin.
+    """
+    if change.difference <= -margin:
+        return None
+
+    def limit(number: int) -> float:
+        gained, lost = (round(own * number / num_clips) for own in (change.num_gained, change.num_lost))
+        return exact_difference(gained, lost, number)[0]
+
+    # Rounded counts make the limit jump, so a few per cent more clips are taken each time.
+    number = num_clips
+    while limit(number) < -margin:
+        number = math.ceil(1.05 * number)
+    # A single source video has the widest interval whatever its clips are, and says nothing of others.
+    reaches = [change.difference - low for low in (change.interval[0], limit(num_clips))]
+    ratio = (reaches[0] / reaches[1]) ** 2 if change.num_sources > 1 else 1
+    return max(num_clips + 1, math.ceil(number * ratio))
+
+
 def _lower_limit(num_gained: int, num_lost: int, num_clips: int, tail: float) -> float:
     num_discordant = num_gained + num_lost
     # Computed exactly, not on the grid: the share of the distribution at or below zero, McNemar's one-sided p-value.

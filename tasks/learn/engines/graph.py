@@ -276,6 +276,11 @@ def quantise(
     return Quantised(tuple(before), tuple(map(bool, right)), num_whole, num_reverted, time.monotonic() - started)
 
 
+def describe(path: Path, metadata: Mapping[str, str]) -> None:
+    """Write metadata into a written model, in place."""
+    _save(_loaded(path), path, metadata)
+
+
 def _loaded(path: Path) -> Any:  # noqa: ANN401 - of either library
     """Read a model without mapping its file into memory, which is to be written."""
     if path.suffix == ".onnx":

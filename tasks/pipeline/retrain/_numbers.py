@@ -28,6 +28,7 @@ from tasks.store.objects import Store
 from tasks.store.records.curves import LongTraining
 from tasks.store.records.dataset import Manifest
 from tasks.store.records.evaluation import CompareResult, EvaluateResult
+from tasks.store.records.export import ExportResult
 from tasks.store.records.metrics import GroupScore, Metrics, Provenance
 from tasks.store.records.record import ModelRole, SplitName, now_utc
 from tasks.store.records.training import PlanResult, ProbeDifference, TrainResult
@@ -127,6 +128,7 @@ def metrics_of(
         no_learning_curve=None if curve else no_curve,
         probe=_beside_probe(store, plan, manifest, scored["fine-tuned"], compared.split),
         no_probe=_why_no_probe(store, plan, compared.split),
+        packages=packages_of(store, plan),
         fusion=trained.fusion,
         web_pages=tuple(sorted(manifest.web_pages.values(), key=lambda page: page.address)),
         provenance=_provenance(store, plan, manifest, trained, url, airflow_run),
@@ -202,6 +204,12 @@ def why_no_curve(store: Store, plan: PlanResult, *, is_wanted: bool) -> str:
         "the DAG learning_curve draws it after this page was written, and then writes the page anew. "
         f"{where} says how far it is, or why it failed; after a failure, clear its red task"
     )
+
+
+def packages_of(store: Store, plan: PlanResult) -> tuple[ExportResult, ...]:
+    """Read the packages of the trained network, by their names."""
+    marks = [found.uri for found in store.list(Run(plan.run_uri).exports) if found.uri.endswith("/result.json")]
+    return tuple(sorted((store.read(uri, ExportResult) for uri in marks), key=lambda package: package.name))
 
 
 def _provenance(store: Store, plan: PlanResult, manifest: Manifest, trained: TrainResult, url: str, airflow_run: str | None) -> Provenance:

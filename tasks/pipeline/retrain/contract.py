@@ -6,11 +6,12 @@ from urllib.parse import urljoin
 
 from pydantic import Field, model_validator
 
-from tasks.keys import content_key
+from tasks.keys import content_key, export_key
 from tasks.options import (
     MAX_SEEDS,
     PRESETS,
     UNKEYED_PRESETS,
+    ChampionExportOptions,
     EvaluateOptions,
     GateOptions,
     Options,
@@ -35,6 +36,7 @@ from tasks.store.derived import decision_of_plan, flow_of_batch, prediction_of_p
 from tasks.store.experiments import Configurations, Prediction
 from tasks.store.layout import Layout
 from tasks.store.records.evaluation import CompareResult, DecideResult, EvaluateResults, RegisterResult, ReportResult, RollbackResult
+from tasks.store.records.export import ExportResult
 from tasks.store.records.training import PlanResult, RecipesResult, TrainResult, WeightsResult
 from tasks.store.records.video import FlowResult, FlowsResult, SoundResult
 from tasks.store.runs import Decision, Run
@@ -141,6 +143,10 @@ class DecideArguments(PlannedArguments):
     answer: Literal["approved", "rejected", "no answer", "not asked"] = Field("not asked", description="A person's answer")
     answered_by: str = Field("", description="Who answered")
     comment: str = Field("", description="Kept with the decision")
+
+
+class ExportChampionArguments(PlannedArguments, ChampionExportOptions):
+    """The plan, and the package."""
 
 
 def _user() -> str:
@@ -289,6 +295,18 @@ DECIDE = Step(
     result=DecideResult,
     address=lambda arguments: decision_of_plan(arguments.plan).decide,
     reads=lambda arguments, _: [decision_of_plan(arguments.plan).compare.folder_uri, run_of_plan(arguments.plan).register.folder_uri],
+)
+EXPORT = Step(
+    name="export_champion",
+    summary="pack the new champion for other machines",
+    module="retrain.export_champion",
+    arguments=ExportChampionArguments,
+    result=ExportResult,
+    address=lambda arguments: run_of_plan(arguments.plan).export(export_key(arguments.asked)),
+    reads=lambda arguments, _: [run_of_plan(arguments.plan).train.folder_uri, decision_of_plan(arguments.plan).decide.folder_uri],
+    writes=lambda _, result: [result.artifacts_url],
+    task="export",
+    image="trainer",
 )
 ROLLBACK = Command(
     name="rollback",

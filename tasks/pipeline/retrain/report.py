@@ -19,7 +19,7 @@ from tasks.pipeline._step import finish, finished, log, write_files
 from tasks.pipeline._thumbnails import thumbnails
 from tasks.pipeline.learning_curve._recipe import no_curve_reason
 from tasks.pipeline.retrain._evidence import evaluation_results, predictions_of_actions, version_description
-from tasks.pipeline.retrain._numbers import metrics_of, why_no_curve
+from tasks.pipeline.retrain._numbers import metrics_of, packages_of, why_no_curve
 from tasks.pipeline.retrain.contract import REPORT, ReportArguments
 from tasks.settings import MachineSettings, MlflowSettings, load, report_url
 from tasks.store.derived import decision_of_plan
@@ -40,15 +40,15 @@ MAX_PLAYABLE_BYTES = 16 << 20
 def run(arguments: ReportArguments, store: Store) -> ReportResult:
     """Write page, numbers and card to the store and into the MLflow run.
 
-    They are written anew once the learning curve has ended, which `learning_curve` draws later.
+    They are written anew once the learning curve has ended, which `learning_curve` draws later, and once `export_champion` made a package.
     """
     place = REPORT.address(arguments)
     decision = decision_of_plan(arguments.plan)
     earlier = finished(store, place)
-    if earlier and not _lacks_curve(earlier, decision, place, store):
+    plan = store.read(Output(arguments.plan, PlanResult))
+    if earlier and not _lacks_curve(earlier, decision, place, store) and packages_of(store, plan) == store.read(place.metrics).packages:
         return earlier
     has_curve = any(store.exists(uri) for uri in (decision.learning_curve.uri, decision.no_learning_curve.uri))
-    plan = store.read(Output(arguments.plan, PlanResult))
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
     compared = store.read(decision.compare)
     tracker = Tracker(load(MlflowSettings))

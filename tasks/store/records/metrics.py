@@ -6,6 +6,7 @@ from tasks.options import EvaluateOptions, GateOptions, TrainOptions
 from tasks.store.records.curves import LearningCurveResult, LongTraining
 from tasks.store.records.dataset import Agreement, SharedRecording
 from tasks.store.records.evaluation import Attempt, EvaluateResult, LabelAudit, NameableClips, PairedDifference, RuleOutcome, SeedSpread
+from tasks.store.records.export import ExportResult
 from tasks.store.records.record import TARGETS, ModelRole, Record, SplitName, Target
 from tasks.store.records.training import Epoch, Fusion, ProbeDifference
 from tasks.store.records.video import WebPage
@@ -311,6 +312,9 @@ class Metrics(Record):
         (), description="the new network minus a plain probe on the same features; empty where it was not compared"
     )
     no_probe: str | None = Field(None, description="why it was not compared, as a part of a sentence; null where it was, or need not be")
+    packages: tuple[ExportResult, ...] = Field(
+        (), exclude_if=lambda packages: not packages, description="packages of this network for other machines"
+    )
     clips: tuple[NamedClip, ...] = Field((), description="film and time of each clip that is named by its uid")
     fusion: Fusion | None = Field(None, description="how the weights of a fusion were chosen; a fusion has no epochs")
     web_pages: tuple[WebPage, ...] = Field(

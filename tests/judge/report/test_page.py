@@ -11,6 +11,7 @@ from tasks.options import GateOptions, TrainOptions
 from tasks.options.base import STORED
 from tasks.store.records.dataset import NO_OBJECT, Agreement, Disagreement, action_name
 from tasks.store.records.evaluation import LabelAudit, RuleOutcome, SeedScore, SeedSpread
+from tasks.store.records.export import ExportResult, PackageCosts, PackageDifference, PackageScore, PackedNetwork
 from tasks.store.records.metrics import ClassChange, ClosedSet, SplitSize, TwoActions
 from tasks.store.records.record import IN_TABLES, MODELS, TARGETS
 from tasks.store.records.training import ProbeDifference
@@ -431,3 +432,38 @@ def test_only_where_a_step_leads_out_does_next_say_that_links_may_not_open_in_ml
     by_hand = inputs.metrics.provenance.model_copy(update={"airflow_run": "started by hand"})
     pages = [page_of("usual"), page(replace(inputs, metrics=inputs.metrics.model_copy(update={"provenance": by_hand})))]
     assert [html.count("links may not open") for html in pages] == [1, 0]
+
+
+def packed(name, top1, **costs):
+    score = some(PackageScore, split="val", target="action", top1=top1, top1_interval=(0.4, 0.9))
+    return some(
+        PackedNetwork, name=name, scores=(score,), costs=some(PackageCosts, **costs), hardware={"device_name": "EPYC", "num_cores": 2}
+    )
+
+
+def test_a_package_is_shown_beside_the_registered_model_with_why_int8_was_refused(make_inputs, changed_page):
+    networks = packed("OpenVINO fp16 <x>", 0.7, start_seconds=1.5, batch_size=4), packed("retake-tsn version 3", 0.75)
+    difference = some(PackageDifference, against="the registered model", difference=-0.05, interval=(-0.12, 0.01))
+    package = some(
+        ExportResult,
+        networks=networks,
+        differences=(difference,),
+        refused="int8 is refused",
+        artifacts_url="http://mlflow/x",
+        size_bytes=9_500_000,
+    )
+    html = changed_page(packages=(package,))
+    text = " ".join(Tree(html).text.split())
+    for wanted in (
+        "OpenVINO fp16 <x> 1 70.0 % [40.0, 90.0]",
+        "retake-tsn version 3 1 75.0 %",
+        "int8 is refused.",
+        "registered model: -5.0 points",
+        "on EPYC with 2 cores",
+    ):
+        assert wanted in text
+    assert "http://mlflow/x" in [link["href"] for link in Tree(html).of("a")]
+    card = model_card(make_inputs().metrics.model_copy(update={"packages": (package,)}))
+    assert "- [OpenVINO fp16 &lt;x&gt;](http://mlflow/x)" in card
+    assert "; int8 is refused." in card
+    assert "python -m tasks export models:/" in Tree(changed_page()).text

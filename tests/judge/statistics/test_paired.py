@@ -12,6 +12,7 @@ from tasks.judge.statistics.answers import Answers
 from tasks.judge.statistics.answers import answers_of as ranked_answers
 from tasks.judge.statistics.paired import (
     clips_needed,
+    clips_within,
     differences,
     differing,
     exact_difference,
@@ -299,3 +300,25 @@ def test_the_correction_is_no_milder_than_none_and_no_harsher_than_bonferroni(co
     least = [0.5 ** (wins + losses) for wins, losses in counts]
     for p, is_one in zip(p_values, significant(p_values, least, 0.05), strict=True):
         assert (p <= 0.05 / len(counts)) <= is_one <= (p <= 0.05)
+
+
+@settings(max_examples=20)
+@given(num_films=st.integers(2, 12), num_lost=st.integers(0, 3), margin=st.sampled_from((0.02, 0.05, 0.2)))
+def test_so_many_clips_show_that_a_network_is_not_worse_by_more_than_a_margin(num_films, num_lost, margin):
+    ours, films = np.arange(40) >= num_lost, [str(i % num_films) for i in range(40)]
+    change = paired_change(ours, np.ones(40, bool), films, num_resamples=200)
+    number = clips_within(change, 40, margin)
+    if num_lost / 40 >= margin:
+        assert number is None
+    elif change.interval[0] < -margin:
+        lost = round(num_lost * number / 40)
+        assert exact_difference(0, lost, number)[0] >= -margin
+        assert number > 40
+
+
+def test_the_same_answers_need_fewer_clips_for_a_wider_margin_and_one_film_says_nothing_of_the_correlation():
+    same = np.ones(30, bool)
+    needed = [clips_within(paired_change(same, same, [str(i) for i in range(30)]), 30, margin) for margin in (0.02, 0.05)]
+    assert 150 < needed[0] < 200
+    assert 60 < needed[1] < 80
+    assert clips_within(paired_change(same, same, ["a"] * 30), 30, 0.02) == needed[0]

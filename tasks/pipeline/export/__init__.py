@@ -1,0 +1,1 @@
+"""Pack registered models for machines without Retake."""

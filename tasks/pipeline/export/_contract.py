@@ -1,0 +1,95 @@
+"""Fill in the contract of a package from what is known of a version and was measured of its model."""
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version as version_of
+
+from tasks.learn.engines.graph import OPSET, Graph
+from tasks.learn.networks.backbones import of
+from tasks.learn.networks.checkpoints import Saved
+from tasks.options import Weights
+from tasks.predict.probabilities import Served, Threshold
+from tasks.served.package.contract import Contract, Registered, Score, Size, input_of, window_of
+from tasks.settings import MachineSettings, load
+from tasks.store.records.dataset import Manifest
+from tasks.store.records.export import PackageFormat, PackagePrecision, PackedNetwork
+from tasks.store.records.training import PlanResult
+from tasks.wording import count
+
+RUNTIMES = {"onnx": ("onnx", "onnxruntime"), "openvino": ("openvino",)}
+
+
+def contract_of(
+    registered: Registered,
+    plan: PlanResult,
+    manifest: Manifest,
+    saved: Saved,
+    graph: Graph,
+    packed: PackedNetwork,
+    written: tuple[PackageFormat, PackagePrecision],
+    served: Served,
+    threshold: Threshold,
+    tolerance: Mapping[Size, float],
+) -> Contract:
+    """Write the contract.
+
+    Args:
+        registered: the version.
+        plan: of its training.
+        manifest: of its dataset.
+        saved: its networks.
+        graph: of these, as it was written.
+        packed: what was measured.
+        written: the format, and the precision that is delivered.
+        served: the temperatures that the graph divides by.
+        threshold: from which intervals are reported.
+        tolerance: for logits in the check.
+    """
+    window, (format_name, precision) = window_of(manifest.segment.on_grid), written
+    return Contract(
+        registered=registered,
+        format=format_name,
+        precision=precision,
+        window=window,
+        inputs=tuple(
+            input_of(own.name, own.kind, own.shape, own.dtype, network.spec, window)
+            for own, network in zip(graph.inputs, saved.networks, strict=True)
+        ),
+        outputs=graph.outputs,
+        verbs=saved.classes.verbs,
+        nouns=saved.classes.nouns,
+        pairs=manifest.train_actions,
+        nothing=manifest.vocabulary.nothing_verb,
+        verb_temperature=served.verb,
+        noun_temperature=served.noun,
+        calibration=served.words,
+        threshold=threshold.probability,
+        reports=threshold.reports,
+        interval_words=threshold.words,
+        tolerance=tolerance,
+        weights_licence=_licence(plan, saved),
+        versions={
+            "retake": load(MachineSettings).code_version,
+            "opset": str(OPSET),
+            **{name: version_of(name) for name in ("torch", *RUNTIMES[format_name])},
+        },
+        scores=tuple(
+            Score(
+                split=score.split,
+                target=score.target,
+                top1=score.top1,
+                interval=score.top1_interval,
+                num_clips=score.num_clips,
+                num_recordings=score.num_sources,
+            )
+            for score in packed.scores
+        ),
+        hardware=f"{packed.hardware['device_name']}, {count(int(packed.hardware['num_cores']), 'core')}",
+    )
+
+
+def _licence(plan: PlanResult, saved: Saved) -> str:
+    """Name the licences of published weights that the training started from, as far as they are known."""
+    if plan.weights.weights is not Weights.IMAGENET:
+        return ""
+    licences: Sequence[str] = sorted({of(network.spec).licence for network in saved.networks} - {""})
+    return ", ".join(licences)

@@ -1,0 +1,63 @@
+"""Load a written model without Retake, and time it in a process that holds nothing else.
+
+`python -I _timed.py MODEL CLIP.npz` prints JSON: what the costs of a package record, by the same names.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Arrays = Mapping[str, Any]
+
+NUM_TIMED, NUM_BATCHES, BATCH_SIZE = 20, 5, 4
+
+
+def loaded(path: Path, openvino_core: Callable[[], Any]) -> Callable[[Arrays], dict[str, Any]]:
+    """Load an .onnx by ONNX Runtime or an .xml by OpenVINO; the function maps batches by input to arrays by output."""
+    if path.suffix == ".onnx":
+        import onnxruntime  # type: ignore[import-untyped]
+
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        names = [output.name for output in session.get_outputs()]
+        return lambda batch: dict(zip(names, session.run(names, dict(batch)), strict=True))
+    model = openvino_core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return lambda batch: {output.get_any_name(): array for output, array in model(dict(batch)).items()}
+
+
+def _seconds(answer: Callable[[Arrays], object], batch: Arrays) -> float:
+    started = time.perf_counter()
+    answer(batch)
+    return time.perf_counter() - started
+
+
+def _main(model: Path, clip: Path, started: float) -> None:
+    with np.load(clip) as arrays:
+        single, batch = ({name: np.repeat(array[None], number, axis=0) for name, array in arrays.items()} for number in (1, BATCH_SIZE))
+    answer = loaded(model, lambda: import_module("openvino").Core())
+    answer(single)
+    start_seconds = time.perf_counter() - started
+    of_clips = [_seconds(answer, single) for _ in range(NUM_TIMED)]
+    answer(batch)
+    of_batches = [_seconds(answer, batch) for _ in range(NUM_BATCHES)]
+    # Not ru_maxrss, which a process inherits from the one that started it.
+    peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    costs = {
+        "num_timed": NUM_TIMED,
+        "batch_size": BATCH_SIZE,
+        "median_seconds": float(np.median(of_clips)),
+        "p90_seconds": float(np.percentile(of_clips, 90)),
+        "clips_per_second": BATCH_SIZE / float(np.median(of_batches)),
+        "peak_memory_bytes": int(peak.split()[1]) * 1024,
+        "start_seconds": start_seconds,
+    }
+    sys.stdout.write(json.dumps(costs))
+
+
+if __name__ == "__main__":
+    _main(Path(sys.argv[1]), Path(sys.argv[2]), time.perf_counter())

@@ -1,0 +1,64 @@
+"""Pack a registered model by one command: `python -m tasks export models:/retake-tsn@champion --to FOLDER`."""
+
+from pathlib import Path
+
+from tasks.errors import BadConfiguration
+from tasks.options import ExportOptions
+from tasks.pipeline._plans import run_of
+from tasks.pipeline._trained import plan_of
+from tasks.pipeline.export._package import copy_package, pack
+from tasks.pipeline.export.contract import ExportArguments
+from tasks.settings import MlflowSettings, RunnerSettings, load
+from tasks.store.objects import Store
+from tasks.store.records.export import ExportResult
+from tasks.store.runs import Export
+from tasks.tracking import Reference, Registry
+from tasks.wording import duration, percent, percent_interval, size
+
+
+def run(arguments: ExportArguments, store: Store) -> ExportResult:
+    """Make the package, or find the one made before, and copy it to the folder.
+
+    Raises:
+        BadConfiguration: the folder holds other files, or cannot be written to, or the network cannot be packed so.
+        BadInput: there is no such version, or its training is gone.
+    """
+    folder = arguments.to.expanduser()
+    _make_ready(folder)
+    registry = Registry(load(MlflowSettings))
+    name, version = registry.referred(arguments.model)
+    where = arguments.store or registry.kept_by(Reference.parse(arguments.model).name) or load(RunnerSettings).store_uri
+    plan = plan_of(run_of(version, where.rstrip("/")), store)
+    result = pack(name, version, plan, arguments.picked(ExportOptions), store)
+    try:
+        copy_package(Export(result.export_uri), folder, store)
+    except OSError as error:
+        raise _not_writable(folder, error) from None
+    return result
+
+
+def in_words(result: ExportResult, store: Store) -> list[str]:
+    """Say what was packed, what it is worth, and where it was measured."""
+    package, registered = result.networks
+    lines = [f"{result.model_name} version {result.version} as {package.name}, {size(result.size_bytes)}; its check passed: {result.check}"]
+    if result.refused:
+        lines.append(result.refused)
+    for network in (package, registered):
+        top1 = ", ".join(f"{s.target}s on {s.split} {percent(s.top1)} {percent_interval(s.top1_interval)}" for s in network.scores)
+        costs = network.costs
+        lines.append(f"  {network.name}: {top1}; {duration(costs.median_seconds)} a clip, {costs.clips_per_second:.1f} clips a second")
+    return lines
+
+
+def _make_ready(folder: Path) -> None:
+    """Make the folder, or refuse it before any work: files of an earlier package would be taken for some of this one."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise BadConfiguration(f"--to {folder}: it is not empty; name another folder, or empty it")
+    except OSError as error:
+        raise _not_writable(folder, error) from None
+
+
+def _not_writable(folder: Path, error: OSError) -> BadConfiguration:
+    return BadConfiguration(f"--to {folder}: {error.strerror or error}; name a folder that can be written to")

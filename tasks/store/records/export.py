@@ -1,0 +1,100 @@
+"""Define the result of an export: a package for other machines, its answers and its costs."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from tasks.store.records.record import Record, SplitName, Target
+
+PackageFormat = Literal["onnx", "openvino"]
+FloatPrecision = Literal["fp32", "fp16"]
+PackagePrecision = FloatPrecision | Literal["int8"]
+
+
+class PackageScore(Record):
+    """Top-1 on the clips of one split with an action; the interval is at 95 %, over source videos."""
+
+    split: SplitName
+    target: Target
+    num_clips: int
+    num_sources: int
+    top1: float
+    top1_interval: tuple[float, float]
+
+
+class PackageCosts(Record):
+    """What answering takes, without decoding: seconds of one clip at batch 1, clips a second in batches, and the peak memory of the process.
+
+    `start_seconds` is from the start of a process to its first answer, None for a network that was not started for this.
+    """
+
+    num_timed: int
+    median_seconds: float
+    p90_seconds: float
+    clips_per_second: float
+    peak_memory_bytes: int
+    batch_size: int = 1
+    start_seconds: float | None = None
+
+
+class PackedNetwork(Record):
+    """A network as it answers on one machine, by its name in tables."""
+
+    name: str
+    crops: int
+    size_bytes: int
+    scores: tuple[PackageScore, ...]
+    costs: PackageCosts
+    hardware: dict[str, str | int]
+
+
+class PackageDifference(Record):
+    """Top-1 of the package minus that of another network on the same clips of the deciding target, at 95 %."""
+
+    against: str
+    split: SplitName
+    target: Target
+    num_clips: int
+    difference: float
+    interval: tuple[float, float]
+    num_gained: int
+    num_lost: int
+
+
+class ExportResult(Record):
+    """A package that passed its check, and what it is worth beside the registered model.
+
+    `precision` may be another than `asked_precision`; `refused` says why. `networks` are the package, then the registered model as it is. The
+    logits of the package differ from those of PyTorch on the same crops by at most `max_difference`.
+    """
+
+    model_name: str
+    version: int
+    format: PackageFormat
+    precision: PackagePrecision
+    asked_precision: PackagePrecision
+    refused: str = Field("", exclude_if=lambda reason: not reason)
+    export_uri: str
+    size_bytes: int
+    networks: tuple[PackedNetwork, ...]
+    differences: tuple[PackageDifference, ...]
+    max_difference: float
+    check: str
+    mlflow_run_url: str
+    artifacts_url: str
+    report_url: str
+
+    @property
+    def name(self) -> str:
+        """Return a name for tags and folders."""
+        return f"{self.format}-{self.precision}"
+
+    @property
+    def artifact_path(self) -> str:
+        """Return the folder of the package among the artifacts of its run."""
+        return artifact_path(self.format, self.precision)
+
+
+def artifact_path(package_format: PackageFormat, precision: PackagePrecision) -> str:
+    """Return the folder of a package among the artifacts of its run."""
+    return f"export/{package_format}-{precision}"

@@ -1,0 +1,80 @@
+"""A registered version becomes a package: on the store in memory, with a network that nobody trained."""
+
+import pytest
+
+from tasks.errors import BadConfiguration, NothingToDo
+from tasks.options import EvaluateOptions
+from tasks.served.package.contract import Contract
+from tasks.store.layout import Layout
+from tasks.store.records.evaluation import DecideResult
+from tasks.store.records.training import Evaluation
+from tests.pipeline.compare_versions.versions import PUT, Versions
+from tests.pipeline.in_process import STORE
+from tests.pipeline.mlflow_in_memory import mlflow
+from tests.pipeline.retrain.conftest import films
+from tests.pipeline.retrain.evaluating import undrawn
+from tests.records import some
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::FutureWarning")]  # torch's own, of its export
+
+__all__ = ["films", "mlflow", "undrawn"]
+
+KEY = f"{1:016x}"
+PLAN = Layout(STORE).run(KEY).decision("d").plan
+
+
+@pytest.fixture
+def version(films, mlflow, undrawn, tmp_path, monkeypatch):
+    """A version that answers all clips alike, and its scores on val."""
+    for name, value in {"CACHE_DIR": tmp_path / "cache", "DEVICE": "cpu", "NUM_PROCESSES": 1}.items():
+        monkeypatch.setenv(f"RETAKE_{name}", str(value))
+    made = Versions(films, mlflow, tmp_path)
+    made.train(KEY, made.dataset("d", a="train", b="val", e="val"), PUT)
+    evaluate = EvaluateOptions(crops=1, engine="pytorch")
+    val = Evaluation(model="fine-tuned", split="val", out=Layout(STORE).run(KEY).evaluations("k").scores("fine-tuned", "val").folder_uri)
+    made.store.write(PLAN, made.store.read(PLAN).model_copy(update={"evaluations": (val,), "evaluate": evaluate}))
+    made.run("evaluate", plan=PLAN.folder_uri)
+    return made
+
+
+@pytest.fixture
+def promoted(version):
+    """The same version, as `decide` left it when it became champion."""
+    run_id = version.mlflow.versions["cook", "1"].run_id
+    decided = some(DecideResult, model_name="cook", version=1, promoted=True, mlflow_run_id=run_id)
+    version.store.write(Layout(STORE).run(KEY).decision("d").decide, decided)
+    return version
+
+
+def test_a_champion_is_packed_checked_and_handed_to_mlflow_and_a_command_copies_the_same_package(promoted, tmp_path):
+    result = promoted.run("export_champion", plan=PLAN.folder_uri, export="openvino")
+    package, registered = result.networks
+    assert (result.name, package.name, registered.name) == ("openvino-fp16", "OpenVINO fp16", "cook version 1, pytorch float32")
+    assert package.scores == registered.scores
+    assert {(d.against, d.num_gained, d.num_lost) for d in result.differences} == {
+        ("the registered model with 1 crop", 0, 0),
+        ("PyTorch with one crop", 0, 0),
+    }
+    assert 0 < package.costs.median_seconds < package.costs.start_seconds
+    run = promoted.mlflow.runs[promoted.mlflow.versions["cook", "1"].run_id]
+    handed = {name.removeprefix("export/openvino-fp16/"): data for name, data in run.artifacts.items() if name.startswith("export/")}
+    assert {"model.xml", "model.bin", "contract.json", "predict.py", "check/clip.mp4"} <= handed.keys()
+    assert promoted.mlflow.versions["cook", "1"].tags["retake.package.openvino-fp16"] == result.artifacts_url
+
+    before = set(promoted.store.objects)
+    assert promoted.run("export", model="models:/cook/1", to=tmp_path / "out", format="openvino", precision="fp16") == result
+    assert set(promoted.store.objects) == before
+    copied = {path.relative_to(tmp_path / "out").as_posix(): path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert copied == handed
+    contract = Contract.model_validate_json(copied["contract.json"])
+    assert (contract.registered.name, contract.window.num_frames) == ("cook", 240)
+    assert b'value="Action Classification"' in copied["model.xml"]
+    with pytest.raises(BadConfiguration, match="it is not empty; name another folder"):
+        promoted.run("export", model="models:/cook/1", to=tmp_path / "out")
+
+
+def test_a_version_that_was_not_promoted_has_no_package(promoted):
+    place = Layout(STORE).run(KEY).decision("d").decide
+    promoted.store.write(place, promoted.store.read(place).model_copy(update={"promoted": False}))
+    with pytest.raises(NothingToDo, match="no package of cook version 1: it did not become champion"):
+        promoted.run("export_champion", plan=PLAN.folder_uri, export="onnx")
