@@ -71,7 +71,10 @@ class DistillationLoss(nn.Module):
                 self.hint = nn.Linear(num_features, teaching.features.shape[1])
 
     def forward(self, logits: Logits, features: Tensor, clips: Tensor) -> Tensor:
-        """Compute losses (b,) from the student's logits and features (b, t, …, f) of these clips (b,); -1 stands for one that does not count."""
+        """Compute losses (b,) from the student's logits and features (b, t, …, f) of these clips (b,).
+
+        They are given by their index; -1 stands for one that does not count.
+        """
         losses = divergence(logits.verb, self.get_buffer("verb")[clips])
         if self.has_objects:
             losses = losses + divergence(logits.noun, self.get_buffer("noun")[clips])

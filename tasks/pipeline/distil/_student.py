@@ -1,4 +1,4 @@
-"""Plan, train and score a student of a trained network, as `retrain` would a network of its own."""
+"""Plan, train and score a student of a trained network."""
 
 from tasks.data.split.manifest import num_clips, unlabelled_clips
 from tasks.data.split.split_csv import read_split_csv
@@ -40,9 +40,10 @@ WHOLE = {
 
 
 def distilled(teacher: Trained, student: str, store_uri: str, store: Store) -> Trained:
-    """Train a student of this backbone on the teacher's dataset and on clips without a label, and score it; once for equal inputs.
+    """Train and score a student of this backbone, once for equal inputs.
 
-    The student sees RGB frames. It has the family and head of its teacher if that is one network on RGB frames, else it is a TSN with a linear head.
+    It learns on the teacher's dataset and on clips without a label. It sees RGB frames, and has the family and head of its teacher if that is
+    one network on RGB frames; else it is a TSN with a linear head.
 
     Raises:
         BadInput: the plan or the dataset of the teacher is gone.
@@ -101,7 +102,7 @@ def distilled(teacher: Trained, student: str, store_uri: str, store: Store) -> T
 
 
 def student_options(teacher: TrainOptions, backbone: str, *, has_gpu: bool) -> TrainOptions:
-    """Choose how a student trains: what the teacher sees of a clip, and the recipe for this machine."""
+    """Choose a student's options: the segments and head of its teacher, and this machine's recipe."""
     kept: dict[str, object] = {"backbone": backbone, "seed": teacher.seed}
     if not teacher.fuse and teacher.modality is Modality.RGB and teacher.family is not Family.VIDEO:
         kept |= teacher.model_dump(include={"family", "head", "num_segments", "sampling_window"})
@@ -111,7 +112,7 @@ def student_options(teacher: TrainOptions, backbone: str, *, has_gpu: bool) -> T
 
 
 def _unlabelled(manifest: Manifest, store_uri: str, store: Store) -> list[ClipRecord]:
-    """Select clips that are cut like the dataset's and have no label, evenly spaced, at most `MOST_UNLABELLED` times the labelled ones."""
+    """Select clips without a label, cut like those of the dataset, at most `MOST_UNLABELLED` times as many."""
     at = Layout(store_uri)
     labels = at.labels(recipe_of(manifest.segment)).clips
     if not store.exists(labels.uri):

@@ -1,4 +1,4 @@
-"""Ask a teacher once, ahead of its student's training, how it answers each clip."""
+"""Ask a teacher for its answers, once and ahead of its student's training."""
 
 from collections.abc import Sequence
 from dataclasses import replace

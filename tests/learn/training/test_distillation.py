@@ -68,7 +68,7 @@ def test_the_teachers_answers_of_classes_without_a_label_do_not_count(other):
 
 
 @pytest.mark.parametrize("choice", [{}, HEADS], ids=["all", "heads"])
-def test_a_clip_without_a_label_teaches_what_the_teacher_says_of_it(clips, tmp_path, choice):
+def test_a_clip_without_a_label_teaches_the_answer_of_the_teacher(clips, tmp_path, choice):
     def trained(name, unlabelled):
         """Train one step on three labelled clips and one of which the teacher says this."""
         made = job(tmp_path / name, clips, epochs=1, batch_size=4, optimizer="sgd", class_weights="balanced", label_smoothing=0.1, **choice)

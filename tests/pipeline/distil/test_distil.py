@@ -44,11 +44,13 @@ def bench(films, mlflow, tmp_path, monkeypatch):
     return made
 
 
-def test_a_student_learns_from_clips_without_a_label_and_is_scored(bench):
+def test_a_student_learns_from_clips_without_a_label_and_is_scored(bench, caplog):
+    caplog.set_level("INFO", "retake")
     result = bench.run("distil", model="models:/cook/1", student="test_resnet")
     run = Layout(STORE).run(result.student.split("/")[1])
     assert {clip.video for clip in taught_on(run, bench.store)} == {video_of("a"), video_of("c")}
     assert (result.num_labelled, result.num_unlabelled) == (4, 2)
+    assert "the teacher answered 6 clips" in caplog.text
     (scores,) = (bench.store.read(uri, EvaluateResult) for uri in result.result_uris)
     assert (scores.split, scores.num_clips) == ("val", 2)
     assert find_trained("model", result.student, STORE, bench.store).checkpoint_sha256 == result.checkpoint_sha256
