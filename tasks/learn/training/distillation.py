@@ -3,7 +3,7 @@
 # n: clips, b: batch, t: segments, f: features, v: verbs, n: nouns
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,12 @@ class Teaching(NamedTuple):
 
     logits: Logits
     features: Tensor | None = None
+
+    @classmethod
+    def of(cls, answers: Sequence[tuple[Logits, Tensor]], *, is_hint: bool) -> Self:
+        """Stack the logits (v,), (n,) and the mean features (f,) of each clip."""
+        logits = Logits(*(torch.stack(of_clips) for of_clips in zip(*(own for own, _ in answers), strict=True)))
+        return cls(logits, torch.stack([features for _, features in answers]) if is_hint else None)
 
 
 class DistillationLoss(nn.Module):

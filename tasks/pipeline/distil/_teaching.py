@@ -4,14 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 from tasks.data.clips.clips import StoredClip
 from tasks.data.clips.frame_cache import FramesAhead, cache_train_frames
 from tasks.learn.inputs.data import NO_LABEL, CachedClip
 from tasks.learn.inputs.describe_sound import describer
-from tasks.learn.networks.heads import Logits
 from tasks.learn.training.distillation import Teaching
 from tasks.learn.training.job import TrainJob
 from tasks.pipeline._step import log
@@ -54,16 +50,8 @@ def _answers(plan: PlanResult, labelled: Sequence[DatasetClip], clips: Sequence[
         store=store,
         folder=own,
     )
-    verbs: list[Tensor] = []
-    nouns: list[Tensor] = []
-    features: list[Tensor] = []
     with FramesAhead(store, clips, ready.specs, describer=describer) as ahead:
-        for clip in clips:
-            logits, seen = ready.scorer.score_and_see(ahead.load(clip))
-            verbs.append(logits.verb)
-            nouns.append(logits.noun)
-            features.append(seen)
+        answers = [ready.scorer.score_and_see(ahead.load(clip)) for clip in clips]
     ready.close()
     log.info("the teacher answered %d clips by %s", len(clips), ready.engine.label)
-    is_single = len(ready.specs) == 1
-    return Teaching(Logits(torch.stack(verbs), torch.stack(nouns)), torch.stack(features) if is_single else None)
+    return Teaching.of(answers, is_hint=len(ready.specs) == 1)
