@@ -1,7 +1,7 @@
 """Plan a training: its dataset, its options as trained, and the key of its run."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Protocol
@@ -56,9 +56,18 @@ class PlannedTraining:
 
 
 def plan_training(
-    store_uri: str, digest: str, options: TrainOptions, weights: WeightsResult, model_name: str, force_token: str | None = None
+    store_uri: str,
+    digest: str,
+    options: TrainOptions,
+    weights: WeightsResult,
+    model_name: str,
+    force_token: str | None = None,
+    taught: Mapping[str, object] | None = None,
 ) -> PlannedTraining:
-    """Plan the training of `options` on a dataset; `force_token` makes it a new run."""
+    """Plan the training of `options` on a dataset.
+
+    `force_token` makes it a new run, and so do other values of `taught`: the teacher, and what it teaches on.
+    """
     start = {
         "backbone": weights.backbone,
         "weights": weights.weights,
@@ -75,6 +84,7 @@ def plan_training(
     run_key = content_key(
         {
             **members,
+            **(taught or {}),
             "dataset": digest,
             "train": options_key(train),
             "model_name": model_name,

@@ -10,6 +10,7 @@ from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip
 from tasks.store.records.training import PlanResult
+from tasks.store.records.video import ClipRecord
 from tasks.store.runs import Run, parse_run, run_holding, run_name
 from tasks.tracking import Registry
 
@@ -81,7 +82,7 @@ def plan_of(run: Run, store: Store) -> PlanResult:
 def trained_on(run: Run, store: Store) -> Iterator[DatasetClip]:
     """Yield the clips of the training, and of the trainings before it.
 
-    Those are of networks that it fuses or started from.
+    Those are of networks that it fuses, started from or learnt from.
     """
     plan = plan_of(run, store)
     yield from (clip for clip in store.read(Dataset(plan.dataset_uri).manifest).clips if clip.split != "test")
@@ -90,11 +91,21 @@ def trained_on(run: Run, store: Store) -> Iterator[DatasetClip]:
             yield from trained_on(earlier, store)
 
 
-def unseen(clips: Sequence[DatasetClip], trained_on: Iterable[DatasetClip]) -> tuple[DatasetClip, ...]:
+def taught_on(run: Run, store: Store) -> Iterator[ClipRecord]:
+    """Yield the clips without a label that taught a student, or a network that it was made from."""
+    plan = plan_of(run, store)
+    if plan.teacher:
+        yield from store.read(run.train.unlabelled).clips
+    for earlier in map(run_holding, plan.made_from):
+        if earlier:
+            yield from taught_on(earlier, store)
+
+
+def unseen(clips: Sequence[DatasetClip], trained_on: Iterable[DatasetClip | ClipRecord]) -> tuple[DatasetClip, ...]:
     """Select the clips whose films and source videos were not trained on.
 
     A source video may have had another name at the training: all films of its name today are left out with one of them.
     """
-    seen = {name for clip in trained_on for name in (clip.uid, clip.video, clip.source)}
+    seen = {name for clip in trained_on for name in (clip.uid, clip.video, getattr(clip, "source", clip.video))}
     sources = {clip.source for clip in clips if not seen.isdisjoint((clip.uid, clip.video, clip.source))}
     return tuple(clip for clip in clips if clip.source not in sources)

@@ -25,6 +25,7 @@ from tasks.learn.training.job import JoinedNetwork, TrainJob, joint_spec
 from tasks.learn.training.progress import EpochRecord, is_logged, is_power_of_two
 from tasks.pipeline._checkpoints import fetch_network, file_sha256
 from tasks.pipeline._step import finish, log, write_files
+from tasks.pipeline.distil._teaching import taught
 from tasks.pipeline.retrain._fusion import choose_fusion
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.layout import Dataset
@@ -136,15 +137,17 @@ def fetch_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Pat
         features=machine.cache_dir.expanduser() / "features",
         devices=devices,
     )
-    return job, [clip for clip in clips["train"] if clip.uid in frames]
+    used = [clip for clip in clips["train"] if clip.uid in frames]
+    return (taught(job, used, plan, store, folder) if plan.teacher else job), used
 
 
 def _log_inputs(tracker: Tracker, run_id: str, plan: PlanResult, manifest: Manifest, store: Store) -> None:
     weights = {f"weights.{key}": value for key, value in plan.weights.model_dump(include={"sha256", "is_chance"}).items()}
+    taught_by = {"teacher": plan.teacher.checkpoint_sha256} if plan.teacher else {}
     # Where logits are averaged, nothing is trained: `fuse` is the only option.
     is_averaged = plan.weights.members and plan.train.join == "logits"
     chosen = plan.train.model_dump(mode="json", include={"fuse"} if is_averaged else None, exclude={"checkpoint"})
-    tracker.log_params(run_id, {**chosen, **weights, "network": plan.weights.network, "dataset": plan.dataset_digest})
+    tracker.log_params(run_id, {**chosen, **weights, **taught_by, "network": plan.weights.network, "dataset": plan.dataset_digest})
     for split in SPLITS:
         if rows := split_rows(manifest, split):
             source = Dataset(plan.dataset_uri).table(split)

@@ -21,6 +21,7 @@ from tasks.pipeline.build_dataset import contract as build_dataset
 from tasks.pipeline.clean_up import contract as clean_up
 from tasks.pipeline.compare_networks import contract as compare_networks
 from tasks.pipeline.compare_versions import contract as compare_versions
+from tasks.pipeline.distil import contract as distil
 from tasks.pipeline.export import contract as export
 from tasks.pipeline.forget import contract as forget
 from tasks.pipeline.ingest_videos import contract as ingest_videos
@@ -45,6 +46,7 @@ COMMANDS: Mapping[str, Command] = {
         learning_curve,
         compare_networks,
         compare_versions,
+        distil,
         search,
         predict_videos,
         export,

@@ -11,7 +11,7 @@ from tasks.store.records.record import SplitName
 from tasks.store.records.search import TrialScore
 from tasks.store.records.shift import ReferenceFilms
 from tasks.store.records.status import RescoreResult
-from tasks.store.records.training import Fusion, NoProbe, PlanResult, ProbeAnswers, TrainResult
+from tasks.store.records.training import Fusion, NoProbe, PlanResult, ProbeAnswers, TrainResult, UnlabelledClips
 from tasks.store.records.video import FlowBatch, FlowResult, FlowsResult, SoundResult
 from tasks.store.stored import Below, Output, OutputOf, Place, Stored, file, keyed, last_name, numbered, output, record, stored
 
@@ -40,6 +40,8 @@ class Training(OutputOf[TrainResult]):
     answers = file("answers.parquet")
     """The answers of a long training's kept heads on val. One row per kept head and clip."""
     fusion = record("fusion.json", Fusion)
+    unlabelled = record("unlabelled.json", UnlabelledClips)
+    """The clips that a student learnt from its teacher alone."""
     heads = numbered("heads/{number:06d}.pt", str)
     """The heads after `number` epochs of a long training."""
 

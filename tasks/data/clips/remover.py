@@ -57,7 +57,9 @@ STATUS = re.compile(r"status/(dataset|predictions)\.json")
 """Summaries that lead to datasets and predictions."""
 
 HISTORY = re.compile(r"status/models/.*/model\.json")
-LISTS = re.compile(r"(ingests/[^/]+/inventory|looks/[^/]+/clips|clips/.*/clips|runs/.*/evaluate/.*/result|status/.*)\.json")
+LISTS = re.compile(
+    r"(ingests/[^/]+/inventory|looks/[^/]+/clips|clips/.*/clips|runs/.*/(evaluate/.*/result|train/unlabelled)|status/.*)\.json"
+)
 SPLITS = re.compile(r"datasets/split\.csv")
 TABLES = re.compile(r"runs/.*/(evaluate/.*|train/answers)\.parquet")
 STATEMENTS = re.compile(r"label_log/(blocks/)?[0-9]+\.json")

@@ -1,7 +1,7 @@
 """Write a dataset's manifest for training, and one CSV per split; count its clips, source videos and classes."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import product
 from typing import Final
 
@@ -13,7 +13,7 @@ from tasks.options import SegmentOptions, SplitOptions
 from tasks.store.records.dataset import NOTHING, ClassRef, DatasetClip, LabelledClip, LabelsFile, Manifest, UnseenClip, Vocabulary
 from tasks.store.records.metrics import LabelCount, SplitSize
 from tasks.store.records.record import SPLITS, SplitName, Target
-from tasks.store.records.video import Interval
+from tasks.store.records.video import ClipRecord, Interval
 from tasks.wording import csv_table
 
 NOTES: Final = dict.fromkeys(
@@ -77,6 +77,25 @@ def usable_clips(labels: LabelsFile, assignment: SplitAssignment) -> list[Labell
     if not any(splits[clip.source] == "val" for clip in kept):
         raise BadDataset("no clip of the grid is labelled in val: lower min_overlap, or choose cut=intervals")
     return kept
+
+
+def unlabelled_clips(labels: LabelsFile, kept: Mapping[str, SplitName], clips: Iterable[DatasetClip]) -> list[ClipRecord]:
+    """Select clips without a label that share no video, source or recording with val or test.
+
+    Args:
+        labels: all clips, labelled or not.
+        kept: the splits of sources by name and of videos by hash, as remembered.
+        clips: those of the dataset.
+    """
+    held_out = {name for name, split in kept.items() if split != "train"}
+    held_out |= {name for clip in clips if clip.split != "train" for name in (clip.video, clip.source)}
+    # Repeated until nothing is added: a source may lead to a recording, and that to another source.
+    groups = [{clip.source, clip.clip.video, clip.clip.next_video or clip.clip.video} for clip in labels.clips]
+    groups += [set(recording.videos) for recording in labels.recordings]
+    while more := {name for group in groups if group & held_out for name in group} - held_out:
+        held_out |= more
+    known = {clip.uid for clip in clips}
+    return [clip.clip for clip in labels.clips if clip.action is None and clip.clip.uid not in known and clip.clip.video not in held_out]
 
 
 def is_counted(segment: SegmentOptions, around: Interval | None, split: SplitName) -> bool:

@@ -22,7 +22,7 @@ from tasks.learn.inputs.crops import PLAIN, Augmentation, NumCrops, augmented, c
 from tasks.learn.networks.spec import NetworkSpec
 
 NO_LABEL = -100
-"""Class id of a clip that only fills up a batch."""
+"""Class id of a clip without a label, or one that only fills up a batch."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class CachedClip:
     The frames are those of the sampling window, in an .npy file of uint8 (num_frames, h, w, 3), or (num_frames, h, w, 2) for flow, short side
     256. A file with exactly as many frames as all snippets together holds the test frames only, in order; that of a video network always
     holds frames at the network's own rate. The file name identifies the content; it seeds the random draws and names the cached features.
-    `source` is the source video; a probe keeps all its clips in one fold. None stands for the clip alone.
+    `source` is the source video; a probe keeps all its clips in one fold. None stands for the clip alone. Both classes are NO_LABEL if only a
+    teacher says what the clip shows.
     """
 
     frames: Path
@@ -40,16 +41,23 @@ class CachedClip:
     noun: int
     source: str | None = None
 
+    @property
+    def has_label(self) -> bool:
+        """Check whether the classes are known."""
+        return self.verb != NO_LABEL
+
 
 class Sample(NamedTuple):
     """One clip or a batch: images uint8 (b, t, p, 224, 224) or features float32 (b, t, f); verb and noun (b,).
 
-    With ten crops the inputs are (b, k, t, …). Both classes are NO_LABEL if the clip does not count.
+    With ten crops the inputs are (b, k, t, …). Both classes are NO_LABEL if the clip has no label or does not count. `clip` (b,) is its index
+    in the dataset, -1 if it does not count.
     """
 
     inputs: Tensor
     verb: Tensor
     noun: Tensor
+    clip: Tensor
 
 
 class ClipKey(NamedTuple):
@@ -145,7 +153,7 @@ class ClipDataset(Dataset[Sample]):
         if not self.clips:
             raise BadDataset("there are no labelled clips to train or validate on; label some and build the dataset again")
         for clip in self.clips:
-            if not (0 <= clip.verb < self.spec.num_verbs and 0 <= clip.noun < self.spec.num_nouns):
+            if clip.has_label and not (0 <= clip.verb < self.spec.num_verbs and 0 <= clip.noun < self.spec.num_nouns):
                 raise BadDataset(f"{clip.frames}: verb {clip.verb} or noun {clip.noun} has no output in {self.spec}")
         self.num_crops = self.spec.num_crops(self.num_crops)
         self.draws_views = self.seed is not None and not (self.middle_frames and self.augmentation.draws_nothing)
@@ -157,7 +165,8 @@ class ClipDataset(Dataset[Sample]):
         clip = self.clips[key.clip]
         views = self._views(clip.frames, key)
         inputs = torch.stack(list(map(self.source, views))) if self.num_crops > 1 else self.source(views[0])
-        return Sample(inputs, torch.tensor(clip.verb if key.counts else NO_LABEL), torch.tensor(clip.noun if key.counts else NO_LABEL))
+        verb, noun, index = (clip.verb, clip.noun, key.clip) if key.counts else (NO_LABEL, NO_LABEL, -1)
+        return Sample(inputs, torch.tensor(verb), torch.tensor(noun), torch.tensor(index))
 
     def keys(self, epoch: int) -> list[ClipKey]:
         """List an epoch's items in order: a function of (seed, epoch)."""

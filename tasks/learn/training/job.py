@@ -22,6 +22,7 @@ from tasks.learn.inputs.features import FeatureCache, FeatureMemory, compute_fea
 from tasks.learn.networks.joining import Joining
 from tasks.learn.networks.network import Network, synchronise_norms, to_channels_last
 from tasks.learn.networks.spec import CONSENSUS_OF_HEADS, ClassNames, NetworkSpec, trained_view
+from tasks.learn.training.distillation import Teaching
 from tasks.learn.training.epochs import LAST
 from tasks.learn.training.module import ActionModule, FittedModule, HeadModule, Learner
 from tasks.learn.training.probe import fit_heads
@@ -70,7 +71,7 @@ class TrainJob:
     If only the heads are trained, epochs cycle through `feature_variants` views of each clip, whose features are cached under `features` and
     shared with other trainings. Without that folder every epoch computes them again, with the same results up to rounding. Processes on
     one machine must use the same folder. With `joined`, `network` is a head on the features of those networks, and the frames of clips are only
-    names; this needs a folder of features and a single process.
+    names; this needs a folder of features and a single process. With `teaching`, `train` may have clips without a label.
 
     `devices` processes train together (see `processes`), each on its own GPU or all on the CPU. The batch size is the total over all
     processes, so results equal those of a single process, up to rounding and the random numbers of dropout and backbone. They differ more
@@ -89,6 +90,7 @@ class TrainJob:
     features: Path | None = None
     devices: int = 1
     joined: Sequence[JoinedNetwork] = ()
+    teaching: Teaching | None = None
 
     @property
     def caches_features(self) -> bool:
@@ -118,7 +120,7 @@ def set_up_images(job: TrainJob, device: Device) -> Setup:
     network = synchronise_norms(job.network) if device == "cuda" and job.devices > 1 else job.network
     spec = job.network.spec
     train, val = _datasets(job, partial(View.images, spec=trained_view(spec, job.options)), partial(View.images, spec=spec))
-    module = ActionModule(to_channels_last(network), job.options, train.clips, job.classes)
+    module = ActionModule(to_channels_last(network), job.options, train.clips, job.classes, job.teaching)
     return Setup(module, _loader(job, device, train, _num_workers(job, device)), _loader(job, device, val, _num_workers(job, device)))
 
 
@@ -169,7 +171,7 @@ def set_up_heads(job: TrainJob, device: Device, read: Source) -> Setup:
     is_probe = job.options.head is Head.PROBE
     if is_probe and not (job.folder / LAST).exists():
         fit_probes(job, train)
-    module = (FittedModule if is_probe else HeadModule)(job.network, job.options, train.clips, job.classes)
+    module = (FittedModule if is_probe else HeadModule)(job.network, job.options, train.clips, job.classes, job.teaching)
     # Reading a feature is faster than passing it between processes, so there are no workers.
     return Setup(module, _loader(job, device, train, 0), _loader(job, device, val, 0))
 

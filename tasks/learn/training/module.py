@@ -18,6 +18,7 @@ from tasks.learn.inputs.data import NO_LABEL, CachedClip, Sample
 from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import ClassNames, no_names
+from tasks.learn.training.distillation import DistillationLoss, Teaching
 from tasks.learn.training.progress import Scores
 from tasks.learn.training.recipe import (
     ClassWeights,
@@ -84,9 +85,17 @@ class Learner(pl.LightningModule, ABC):
         options: the recipe and its seed.
         clips: all training clips, of all processes.
         classes: without objects, only verbs are trained and reported. Clips in which nothing happens count in no reported accuracy.
+        teaching: a teacher's answers to `clips`, if there is one.
     """
 
-    def __init__(self, network: Network, options: TrainOptions, clips: Sequence[CachedClip], classes: ClassNames | None = None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        options: TrainOptions,
+        clips: Sequence[CachedClip],
+        classes: ClassNames | None = None,
+        teaching: Teaching | None = None,
+    ) -> None:
         super().__init__()
         classes = classes or no_names(network.spec)
         self.recipe = options
@@ -100,6 +109,13 @@ class Learner(pl.LightningModule, ABC):
             has_objects=classes.has_objects,
         )
         self.val_losses = CrossEntropies(has_objects=classes.has_objects)
+        self.distillation: DistillationLoss | None = None
+        if teaching:
+            # The features of a frozen backbone have nothing to learn from a hint.
+            num_features = None if options.trainable == "heads" else network.feature_shape[-1]
+            self.distillation = DistillationLoss(
+                teaching, clips, network.spec, num_features=num_features, seed=options.seed, has_objects=classes.has_objects
+            )
         self.dropout = nn.Dropout(options.dropout)
         self.train_means = Means(classes.nothing)
         self.val_means = Means(classes.nothing)
@@ -111,23 +127,35 @@ class Learner(pl.LightningModule, ABC):
         """Convert `Sample.inputs` to the inputs of the trained part, float (b, t, …)."""
 
     @abstractmethod
-    def answer(self, seen: Tensor) -> Logits:
-        """Compute Logits (b, v), (b, n) from the output of `see`."""
+    def features(self, seen: Tensor) -> Tensor:
+        """Compute features (b, t, …, f) from the output of `see`."""
+
+    @abstractmethod
+    def logits_of(self, features: Tensor) -> Logits:
+        """Compute Logits (b, v), (b, n) from features."""
 
     @abstractmethod
     def make_optimizer(self) -> Optimizer:
         """Make the optimizer of the trainable parameters."""
 
+    def answer(self, seen: Tensor) -> Logits:
+        """Compute Logits (b, v), (b, n) from the output of `see`."""
+        return self.logits_of(self.features(seen))
+
     def training_step(self, batch: Sample, batch_index: int) -> Tensor:
         """Compute one batch's part of the mean loss over all clips of an optimizer step."""
-        logits = self.answer(self.see(batch.inputs))
+        features = self.features(self.see(batch.inputs))
+        logits = self.logits_of(features)
         losses: ClipLosses = self.train_losses(logits, batch.verb, batch.noun)
+        total = losses.total
+        if self.distillation:
+            total = total + self.distillation(logits, features, batch.clip)
         self.train_means.count(losses, logits, batch)
         if self.trainer.is_last_batch:
             self._report("train", self.train_means)
         # Lightning averages over processes and accumulated batches, as if all had the same number of clips.
         num_parts = self.trainer.world_size * self.recipe.accumulate_batches
-        return losses.total.sum() * num_parts / clips_of_step(batch_index, self.num_clips, self.recipe)
+        return total.sum() * num_parts / clips_of_step(batch_index, self.num_clips, self.recipe)
 
     def validation_step(self, batch: Sample, batch_index: int) -> None:
         """Count one batch, averaging each clip's logits over its crops, as in testing."""
@@ -163,8 +191,15 @@ class ActionModule(Learner):
     does any batch-norm except the first.
     """
 
-    def __init__(self, network: Network, options: TrainOptions, clips: Sequence[CachedClip], classes: ClassNames | None = None) -> None:
-        super().__init__(network, options, clips, classes)
+    def __init__(
+        self,
+        network: Network,
+        options: TrainOptions,
+        clips: Sequence[CachedClip],
+        classes: ClassNames | None = None,
+        teaching: Teaching | None = None,
+    ) -> None:
+        super().__init__(network, options, clips, classes, teaching)
         self.network = network
         self.normalise = Normalise(network.input_format)
         freeze(network, options)
@@ -187,9 +222,12 @@ class ActionModule(Learner):
         snippets: Tensor = inputs if self._sees_single_clips else self.normalise(inputs)
         return snippets
 
-    def answer(self, seen: Tensor) -> Logits:
-        """Compute logits from the output of `see`."""
-        features = seen if self.recipe.trainable == "heads" else self._features(seen)
+    def features(self, seen: Tensor) -> Tensor:
+        """Compute features (b, t, …, f) from the output of `see`."""
+        return seen if self.recipe.trainable == "heads" else self._features(seen)
+
+    def logits_of(self, features: Tensor) -> Logits:
+        """Compute logits from features."""
         logits: Logits = self.network.head(self.dropout(features))
         return logits
 
@@ -214,23 +252,35 @@ class ActionModule(Learner):
 
     def make_optimizer(self) -> Optimizer:
         """Make the optimizer of the trained stages and the heads."""
-        return make_optimizer(network_groups(self.network, self.recipe), self.recipe)
+        hint = [] if self.distillation is None else parameter_groups(self.distillation.named_parameters(), self.recipe)
+        return make_optimizer([*network_groups(self.network, self.recipe), *hint], self.recipe)
 
 
 class HeadModule(Learner):
     """Trains a network's heads on features; Lightning's checkpoints leave out the frozen backbone."""
 
-    def __init__(self, network: Network, options: TrainOptions, clips: Sequence[CachedClip], classes: ClassNames | None = None) -> None:
-        super().__init__(network, options, clips, classes)
+    def __init__(
+        self,
+        network: Network,
+        options: TrainOptions,
+        clips: Sequence[CachedClip],
+        classes: ClassNames | None = None,
+        teaching: Teaching | None = None,
+    ) -> None:
+        super().__init__(network, options, clips, classes, teaching)
         self.head = network.head
 
     def see(self, inputs: Tensor) -> Tensor:
         """Return features float32 (b, t, f) unchanged."""
         return inputs
 
-    def answer(self, seen: Tensor) -> Logits:
+    def features(self, seen: Tensor) -> Tensor:
+        """Return features float32 (b, t, f) unchanged."""
+        return seen
+
+    def logits_of(self, features: Tensor) -> Logits:
         """Compute logits from features float32 (b, t, f)."""
-        logits: Logits = self.head(self.dropout(seen))
+        logits: Logits = self.head(self.dropout(features))
         return logits
 
     def make_optimizer(self) -> Optimizer:
@@ -282,5 +332,6 @@ def _frozen(module: nn.Module) -> list[nn.Module]:
 
 
 def _of_classes(numbers: Callable[[Tensor, int], Tensor], network: Network, clips: Sequence[CachedClip]) -> ClassWeights:
-    verbs, nouns = torch.tensor([clip.verb for clip in clips]), torch.tensor([clip.noun for clip in clips])
+    labelled = [clip for clip in clips if clip.has_label]
+    verbs, nouns = torch.tensor([clip.verb for clip in labelled]), torch.tensor([clip.noun for clip in labelled])
     return ClassWeights(numbers(verbs, network.spec.num_verbs), numbers(nouns, network.spec.num_nouns))

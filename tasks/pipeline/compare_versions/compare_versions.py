@@ -22,7 +22,7 @@ from tasks.options import EvaluateOptions, GateOptions
 from tasks.pipeline._plans import find_dataset
 from tasks.pipeline._step import finish, finished, log
 from tasks.pipeline._thumbnails import thumbnails
-from tasks.pipeline._trained import Trained, find_trained, plan_of, trained_on, unseen
+from tasks.pipeline._trained import Trained, find_trained, plan_of, taught_on, trained_on, unseen
 from tasks.pipeline.compare_networks._tested import Tested, compared, publish
 from tasks.pipeline.compare_versions.contract import COMPARE_VERSIONS, CompareVersionsArguments
 from tasks.pipeline.retrain._one_engine import Choice, common_choice
@@ -35,6 +35,7 @@ from tasks.store.records.evaluation import EvaluateResult
 from tasks.store.records.experiments import Comparison, TabulateResult
 from tasks.store.records.record import now_utc
 from tasks.store.records.training import PlanResult
+from tasks.store.records.video import ClipRecord
 from tasks.store.runs import Decision, Run
 from tasks.wording import count
 
@@ -44,7 +45,7 @@ MIN_LEFT = 2
 
 @dataclass(frozen=True)
 class Version:
-    """A trained network, its plan, and the clips of its training.
+    """A trained network, its plan, and the clips of its training, labelled and not.
 
     Clips that chose among its epochs count as such.
     """
@@ -52,6 +53,7 @@ class Version:
     trained: Trained
     plan: PlanResult
     clips: tuple[DatasetClip, ...]
+    unlabelled: tuple[ClipRecord, ...]
 
 
 def run(arguments: CompareVersionsArguments, store: Store) -> TabulateResult:
@@ -112,6 +114,7 @@ def _left(split: str, manifest: Manifest, versions: Sequence[Version], store: St
     """
     labelled = [clip for clip in manifest.clips if split in ("all", clip.split)]
     left = unseen(manifest.clips, [clip for version in versions for clip in version.clips])
+    left = unseen(left, [clip for version in versions for clip in version.unlabelled])
     clips = tuple(clip for clip in left if split in ("all", clip.split))
     acting = [clip for clip in clips if clip.has_action]
     num_sources = len({clip.source for clip in acting})
@@ -154,7 +157,7 @@ def _version(option: str, name: str, store_uri: str, store: Store) -> Version:
     trained = find_trained(option, name, store_uri, store)
     own = Layout(store_uri).run(trained.run_key)
     try:
-        return Version(trained, plan_of(own, store), tuple(trained_on(own, store)))
+        return Version(trained, plan_of(own, store), tuple(trained_on(own, store)), tuple(taught_on(own, store)))
     except BadInput as error:
         raise BadInput(f"{option}: the clips that {trained.label} was trained on are not known: {error}") from None
 

@@ -6,6 +6,7 @@ from pydantic import Field, field_serializer
 
 from tasks.options import EvaluateOptions, FlowOptions, GateOptions, Head, Modality, TrainOptions, Weights
 from tasks.store.records.record import ModelRole, Record, SplitName, Target, leaves_out
+from tasks.store.records.video import ClipRecord
 
 
 class Member(Record):
@@ -156,6 +157,33 @@ class Repeat(Record):
     plan_uri: str
 
 
+class Teacher(Record):
+    """A trained network whose answers another one learns; `name` is as the person wrote it."""
+
+    name: str
+    run_key: str
+    checkpoint_uri: str
+    checkpoint_sha256: str
+
+
+class UnlabelledClips(Record):
+    """`unlabelled.json` beside a checkpoint: the clips of which only a teacher said what they show."""
+
+    clips: tuple[ClipRecord, ...]
+
+
+class DistilResult(Record):
+    """A student, under a name for options, its teacher, and the addresses of its scores."""
+
+    student: str
+    teacher: str
+    checkpoint_uri: str
+    checkpoint_sha256: str
+    num_labelled: int
+    num_unlabelled: int
+    result_uris: tuple[str, ...]
+
+
 class PlanResult(Record):
     """Plan of one training: everything that the later steps need.
 
@@ -163,7 +191,7 @@ class PlanResult(Record):
     another champion mean another decision on the same training. Without a `previous`
     version, `no_previous` says why, unless there is none. `estimate` says how long the training takes, `expected_seconds` in numbers if known, and `test_seconds` how long its test
     takes at most; `question` is put to a person before it starts, and is empty if it may start at once. `repeats` are
-    trained and scored with this training, and decided with it on their mean.
+    trained and scored with this training, and decided with it on their mean. With a `teacher`, the network learns its answers, too.
     """
 
     run_key: str
@@ -188,6 +216,7 @@ class PlanResult(Record):
     test_seconds: float | None = Field(None, exclude_if=lambda seconds: seconds is None)
     question: str = ""
     repeats: tuple[Repeat, ...] = Field((), exclude_if=lambda repeats: not repeats)
+    teacher: Teacher | None = Field(None, exclude_if=lambda teacher: teacher is None)
 
     _older = leaves_out("networks")
 
@@ -198,10 +227,11 @@ class PlanResult(Record):
 
     @property
     def made_from(self) -> tuple[str, ...]:
-        """Return the checkpoints of trained networks that it fuses or starts from."""
+        """Return the checkpoints of trained networks that it fuses, starts from or learns from."""
         if self.weights.members:
             return tuple(member.checkpoint_uri for member in self.weights.members)
-        return (self.weights.uri,) if self.weights.weights is Weights.TRAINED else ()
+        start = (self.weights.uri,) if self.weights.weights is Weights.TRAINED else ()
+        return (*start, self.teacher.checkpoint_uri) if self.teacher else start
 
     @property
     def decides_on(self) -> SplitName:

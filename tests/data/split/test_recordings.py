@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from tasks.data.split.manifest import build_manifest, dataset_digest
+from tasks.data.split.manifest import build_manifest, dataset_digest, unlabelled_clips
 from tasks.data.split.recordings import keep_places, shared_in_words, shared_recordings
 from tasks.data.split.split import assign_splits
 from tasks.errors import BadDataset
@@ -88,6 +88,26 @@ def test_videos_that_were_dealt_apart_keep_their_places_and_cost_no_clip(labels,
         assert len(old) < 2 or new <= {"train"}
     again, repeated = dealt(grown, kept | assignment.remembered)
     assert (again.clips, repeated.split_by_video) == (own.clips, assignment.split_by_video)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(st.dictionaries(names, st.lists(st.sampled_from([*ACTIONS, None]), min_size=1, max_size=4), min_size=4), st.data())
+def test_unlabelled_clips_are_of_no_recording_in_val_or_test(labels, recordings, data):
+    all_labels = labels(recordings)
+    videos = st.sampled_from(sorted({clip.clip.video for clip in all_labels.clips}))
+    kept = data.draw(st.dictionaries(videos, st.sampled_from(["train", "val", "test"])))
+    uncut = data.draw(st.sets(videos))
+    all_labels = all_labels.model_copy(update={"clips": tuple(clip for clip in all_labels.clips if clip.clip.video not in uncut)})
+    held_out = {
+        name
+        for recording in [*all_labels.recordings]
+        if {kept.get(video) for video in recording.videos} & {"val", "test"}
+        for name in recording.videos
+    }
+    held_out |= {video for video, split in kept.items() if split != "train"}
+    assert unlabelled_clips(all_labels, kept, []) == [
+        clip.clip for clip in all_labels.clips if clip.action is None and clip.clip.video not in held_out
+    ]
 
 
 def test_clips_of_recordings_that_train_has_too_are_counted_and_make_no_new_dataset(labels, make):

@@ -24,9 +24,10 @@ from tasks.store.records.forgetting import Receipt
 from tasks.store.records.labelling import ClipStatement, LogBlock, LogEntry
 from tasks.store.records.looks import SeenClips
 from tasks.store.records.status import FilmsStatus, ModelStatus, VersionStatus, WeakClass
-from tasks.store.records.training import PlanResult
+from tasks.store.records.training import PlanResult, UnlabelledClips
 from tasks.store.records.video import ClipsFile, Inventory, VideoRecord
 from tasks.tracking import Registry
+from tests.data.labels.records import clip_record
 from tests.pipeline.in_process import STORE, Bench
 from tests.pipeline.mlflow_in_memory import MlflowInMemory, connected
 from tests.pipeline.predict_videos.trained import MODEL, film, register, train
@@ -208,6 +209,8 @@ def test_what_is_about_other_videos_stays(bench, video):
         bench.store.write(f"{STORE}/label_log/{number:08d}.json", LogEntry(statement=statement))
     bench.store.write(f"{STORE}/label_log/blocks/000000.json", LogBlock(entries=tuple(LogEntry(statement=statement) for statement in said)))
     bench.store.write(f"{STORE}/looks/d/clips.json", SeenClips(uids=(f"{video[:12]}_0", f"{other[:12]}_0")))
+    unlabelled = f"{STORE}/runs/r/train/unlabelled.json"
+    bench.store.write(unlabelled, UnlabelledClips(clips=tuple(map(clip_record, (video, other)))))
     bench.store.write_bytes(f"{STORE}/annotations/two.csv", f"uid,verb,noun\n{NAME},put,meat\nb.mp4,take,bag\n".encode())
     seen = bench.store.read(f"{STORE}/ingests/test/inventory.json", Inventory)
     bench.run("forget", **FORGET)
@@ -217,6 +220,7 @@ def test_what_is_about_other_videos_stays(bench, video):
             ("clip", "token-000"), ("forgotten", "token-001"), ("clip", "token-002")
         ]  # fmt: skip
     assert bench.store.read(f"{STORE}/looks/d/clips.json", SeenClips).uids == (f"{other[:12]}_0",)
+    assert [clip.video for clip in bench.store.read(unlabelled, UnlabelledClips).clips] == [other]
     assert bench.store.read_bytes(f"{STORE}/annotations/two.csv") == b"uid,verb,noun\nb.mp4,take,bag\n"
     left = bench.store.read(f"{STORE}/ingests/test/inventory.json", Inventory)
     assert left.files == tuple(file for file in seen.files if file.name != NAME)

@@ -1,0 +1,1 @@
+"""Train a smaller network from the answers of a trained one."""

@@ -1,0 +1,122 @@
+"""Plan, train and score a student of a trained network."""
+
+from tasks.data.split.manifest import num_clips, unlabelled_clips
+from tasks.data.split.split_csv import read_split_csv
+from tasks.errors import BadInput, MissingObject
+from tasks.keys import content_key, recipe_of
+from tasks.learn.engines.choice import spread
+from tasks.learn.gpus import keep_to_one_gpu, trains_on_gpu
+from tasks.learn.hardware import keep_freed_memory
+from tasks.options import Family, GateOptions, Head, Modality, TrainOptions
+from tasks.pipeline._plans import plan_training
+from tasks.pipeline._step import finish, finished, log
+from tasks.pipeline._trained import Trained, plan_of
+from tasks.pipeline._training import train_planned
+from tasks.pipeline._weights import find_weights
+from tasks.pipeline.retrain import evaluate
+from tasks.pipeline.retrain.contract import PlannedArguments
+from tasks.settings import MlflowSettings, load
+from tasks.store.layout import Dataset, Layout
+from tasks.store.objects import Store
+from tasks.store.records.dataset import Manifest
+from tasks.store.records.record import SPLITS
+from tasks.store.records.training import Evaluation, PlanResult, Teacher, UnlabelledClips
+from tasks.store.records.video import ClipRecord
+from tasks.store.runs import run_name
+from tasks.tracking import Tracker
+
+MOST_UNLABELLED = 4
+"""Most clips without a label for each labelled one, so that an epoch stays affordable; evenly spaced ones are taken."""
+
+HEADS = {
+    "trainable": "heads", "epochs": 30, "feature_variants": 4, "batch_size": 4, "learning_rate": 3e-3, "validate_every": 1, "frame_step": 3,
+}  # fmt: skip
+"""Without a GPU: new heads on a frozen published backbone."""
+WHOLE = {
+    "trainable": "all", "epochs": 60, "batch_size": 8, "optimizer": "adamw", "learning_rate": 1e-4, "weight_decay": 0.01,
+    "schedule": "cosine", "warmup_epochs": 3,
+}  # fmt: skip
+"""With a GPU: the whole network."""
+
+
+def distilled(teacher: Trained, student: str, store_uri: str, store: Store) -> Trained:
+    """Train and score a student of this backbone, once for equal inputs.
+
+    It learns on the teacher's dataset and on clips without a label. It sees RGB frames, and has the family and head of its teacher if that is
+    one network on RGB frames; else it is a TSN with a linear head.
+
+    Raises:
+        BadInput: the plan or the dataset of the teacher is gone.
+        RetakeError: as the steps `weights`, `train` and `evaluate`.
+    """
+    taught_by = plan_of(Layout(store_uri).run(teacher.run_key), store)
+    try:
+        manifest = store.read(Dataset(taught_by.dataset_uri).manifest)
+    except MissingObject:
+        raise BadInput(f"{teacher.name}: the dataset {taught_by.dataset_uri} of its training is gone; train it again") from None
+    unlabelled = _unlabelled(manifest, store_uri, store)
+    options = student_options(taught_by.train, student, has_gpu=trains_on_gpu())
+    weights = find_weights(options, store_uri, store)
+    taught = {"teacher": teacher.checkpoint_sha256, "unlabelled": [clip.uid for clip in unlabelled]}
+    training = plan_training(store_uri, taught_by.dataset_digest, options, weights, taught_by.model_name, taught=taught)
+    run, splits = training.run, [split for split in SPLITS[1:] if any(clip.split == split for clip in manifest.clips)]
+    place = run.comparison(content_key(taught_by.evaluate.model_dump(mode="json")))
+    scores = training.evaluations(taught_by.evaluate)
+    plan = PlanResult(
+        run_key=training.run_key,
+        run_uri=run.folder_uri,
+        dataset_uri=taught_by.dataset_uri,
+        dataset_digest=taught_by.dataset_digest,
+        train=training.train,
+        evaluate=taught_by.evaluate,
+        gate=GateOptions(),
+        decision_uri=place.folder_uri,
+        num_champions=0,
+        model_name=taught_by.model_name,
+        weights=weights,
+        champion=None,
+        num_train_clips=num_clips(manifest)["train"],
+        evaluations=tuple(
+            Evaluation(model="fine-tuned", split=split, out=scores.scores("fine-tuned", split).folder_uri) for split in splits
+        ),
+        teacher=Teacher(
+            name=teacher.name,
+            run_key=teacher.run_key,
+            checkpoint_uri=teacher.checkpoint_uri,
+            checkpoint_sha256=teacher.checkpoint_sha256,
+        ),
+    )
+    log.info("%s: %s from %s, with %d clips without a label", run_name(plan.run_key), weights.network, teacher.label, len(unlabelled))
+    trained = finished(store, run.train)
+    if trained is None:
+        keep_to_one_gpu()
+        keep_freed_memory()
+        store.write(run.train.unlabelled, UnlabelledClips(clips=tuple(unlabelled)))
+        finish(store, place.plan, plan)
+        trained = train_planned(plan, run.train, store, devices=1)
+    if finished(store, place.evaluate) is None:
+        evaluate.run(PlannedArguments(store=store_uri, plan=place.plan.folder_uri), store)
+        Tracker(load(MlflowSettings)).finish(trained.mlflow_run_id)
+    name = run_name(plan.run_key)
+    return Trained(name, f"{name}, student of {teacher.label}", plan.run_key, trained.checkpoint_uri, trained.checkpoint_sha256)
+
+
+def student_options(teacher: TrainOptions, backbone: str, *, has_gpu: bool) -> TrainOptions:
+    """Choose a student's options: the segments and head of its teacher, and this machine's recipe."""
+    kept: dict[str, object] = {"backbone": backbone, "seed": teacher.seed}
+    if not teacher.fuse and teacher.modality is Modality.RGB and teacher.family is not Family.VIDEO:
+        kept |= teacher.model_dump(include={"family", "head", "num_segments", "sampling_window"})
+    if kept.get("head") is Head.PROBE:
+        kept["head"] = Head.LINEAR
+    return TrainOptions.model_validate({**(WHOLE if has_gpu else HEADS), **kept})
+
+
+def _unlabelled(manifest: Manifest, store_uri: str, store: Store) -> list[ClipRecord]:
+    """Select clips without a label, cut like those of the dataset, at most `MOST_UNLABELLED` times as many."""
+    at = Layout(store_uri)
+    labels = at.labels(recipe_of(manifest.segment)).clips
+    if not store.exists(labels.uri):
+        return []
+    kept = read_split_csv(store.read_bytes(at.split_file)) if store.exists(at.split_file) else {}
+    clips = unlabelled_clips(store.read(labels), kept, manifest.clips)
+    return spread(clips, MOST_UNLABELLED * num_clips(manifest)["train"])

@@ -1,0 +1,68 @@
+"""A student learns from a registered version on clips with and without a label, of no film in val, and is scored as any network."""
+
+import pytest
+
+from tasks.errors import BadInput
+from tasks.keys import recipe_of
+from tasks.options import LabelOptions, SegmentOptions
+from tasks.pipeline._trained import find_trained, taught_on
+from tasks.pipeline.distil import _student
+from tasks.store.layout import Layout
+from tasks.store.records.dataset import LabelledClip, LabelsFile
+from tasks.store.records.evaluation import EvaluateResult
+from tests.data.labels.records import video_of
+from tests.pipeline.compare_versions.versions import PUT, VOCABULARY, Versions
+from tests.pipeline.in_process import STORE
+from tests.pipeline.mlflow_in_memory import mlflow
+from tests.pipeline.retrain.conftest import films
+from tests.records import some
+
+__all__ = ["films", "mlflow"]
+
+KEY = f"{1:016x}"
+ONE_STEP = {"epochs": 1, "batch_size": 8, "weights": "none", "num_segments": 2}
+
+
+@pytest.fixture
+def bench(films, mlflow, tmp_path, monkeypatch):
+    """A version that names everything `put meat`, trained on film a and scored on b; of a, c and d there are clips without a label."""
+    for name, value in {"CACHE_DIR": tmp_path / "cache", "DEVICE": "cpu", "NUM_PROCESSES": 1}.items():
+        monkeypatch.setenv(f"RETAKE_{name}", str(value))
+    monkeypatch.setattr(_student, "HEADS", _student.HEADS | ONE_STEP)
+    made = Versions(films, mlflow, tmp_path)
+    made.train(KEY, made.dataset("dataset", a="train", b="val", e="train"), PUT)
+    clips = []
+    for film in "abcd":
+        cut = made.store.clips(video_of(film), 1, recipe="more")[0]
+        uid = f"{cut.uid}-more"
+        made.store.write_bytes(cut.uri, films[1])
+        clips.append(some(LabelledClip, clip=cut.model_copy(update={"uid": uid}), source=film, verb=None, noun=None))
+    labels = some(LabelsFile, segment=SegmentOptions(), options=LabelOptions(), vocabulary=VOCABULARY, clips=tuple(clips))
+    made.store.write(Layout(STORE).labels(recipe_of(SegmentOptions())).clips, labels)
+    # Film d was dealt to test, though no clip of today's dataset is of it.
+    made.store.write_bytes(Layout(STORE).split_file, f"source,split\n{video_of('d')},test\n".encode())
+    return made
+
+
+def test_a_student_learns_from_clips_without_a_label_and_is_scored(bench, caplog):
+    caplog.set_level("INFO", "retake")
+    result = bench.run("distil", model="models:/cook/1", student="test_resnet")
+    run = Layout(STORE).run(result.student.split("/")[1])
+    assert {clip.video for clip in taught_on(run, bench.store)} == {video_of("a"), video_of("c")}
+    assert (result.num_labelled, result.num_unlabelled) == (4, 2)
+    assert "the teacher answered 6 clips" in caplog.text
+    (scores,) = (bench.store.read(uri, EvaluateResult) for uri in result.result_uris)
+    assert (scores.split, scores.num_clips) == ("val", 2)
+    assert find_trained("model", result.student, STORE, bench.store).checkpoint_sha256 == result.checkpoint_sha256
+    logged = bench.mlflow.named(run.key)
+    assert logged.info.status == "FINISHED"
+    assert logged.data.params["teacher"] == find_trained("model", "models:/cook/1", STORE, bench.store).checkpoint_sha256
+    before = dict(bench.store.objects)
+    assert bench.run("distil", model=f"runs/{KEY}/", student="test_resnet") == result.model_copy(update={"teacher": f"runs/{KEY}/"})
+    assert bench.store.objects == before
+
+
+def test_a_teacher_whose_dataset_is_gone_is_named(bench):
+    bench.store.delete([Layout(STORE).dataset("dataset").manifest.uri])
+    with pytest.raises(BadInput, match="is gone; train it again"):
+        bench.run("distil", model="models:/cook/1", student="test_resnet")
