@@ -7,11 +7,12 @@ from tasks.learn.engines.graph import OPSET, Graph
 from tasks.learn.networks.backbones import of
 from tasks.learn.networks.checkpoints import Saved
 from tasks.options import Weights
+from tasks.pipeline.export._models import Written
 from tasks.predict.probabilities import Served, Threshold
 from tasks.served.package.contract import Contract, Registered, Score, Size, input_of, window_of
 from tasks.settings import MachineSettings, load
 from tasks.store.records.dataset import Manifest
-from tasks.store.records.export import PackageFormat, PackagePrecision, PackedNetwork
+from tasks.store.records.export import PackageFormat, PackedNetwork
 from tasks.store.records.training import PlanResult
 from tasks.wording import count
 
@@ -25,7 +26,8 @@ def contract_of(
     saved: Saved,
     graph: Graph,
     packed: PackedNetwork,
-    written: tuple[PackageFormat, PackagePrecision],
+    model_format: PackageFormat,
+    written: Written,
     served: Served,
     threshold: Threshold,
     tolerance: Mapping[Size, float],
@@ -33,22 +35,24 @@ def contract_of(
     """Write the contract.
 
     Args:
-        registered: the version.
+        registered: the version, or its student.
         plan: of its training.
         manifest: of its dataset.
         saved: its networks.
         graph: of these, as it was written.
         packed: what was measured.
-        written: the format, and the precision that is delivered.
+        model_format: of the file.
+        written: in the precision that is delivered.
         served: the temperatures that the graph divides by.
         threshold: from which intervals are reported.
         tolerance: for logits in the check.
     """
-    window, (format_name, precision) = window_of(manifest.segment.on_grid), written
+    window = window_of(manifest.segment.on_grid)
     return Contract(
         registered=registered,
-        format=format_name,
-        precision=precision,
+        format=model_format,
+        precision=written.precision,
+        refused=written.refused,
         window=window,
         inputs=tuple(
             input_of(own.name, own.kind, own.shape, own.dtype, network.spec, window)
@@ -70,7 +74,7 @@ def contract_of(
         versions={
             "retake": load(MachineSettings).code_version,
             "opset": str(OPSET),
-            **{name: version_of(name) for name in ("torch", *RUNTIMES[format_name])},
+            **{name: version_of(name) for name in ("torch", *RUNTIMES[model_format])},
         },
         scores=tuple(
             Score(

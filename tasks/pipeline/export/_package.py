@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,9 @@ from tasks.learn.hardware import describe as hardware_of
 from tasks.options import ExportOptions, PredictOptions
 from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._step import finish, finished
+from tasks.pipeline._trained import Trained, plan_of
 from tasks.pipeline.export import _timed
-from tasks.pipeline.export._answers import (
-    Clips,
-    difference_of,
-    largest_difference,
-    scores_of,
-)
+from tasks.pipeline.export._answers import Answers, Clips, difference_of, largest_difference, scores_of
 from tasks.pipeline.export._contract import contract_of
 from tasks.pipeline.export._models import write
 from tasks.predict.probabilities import Nothing, fit_threshold, served
@@ -31,16 +28,10 @@ from tasks.served.package.fresh_check import check_package
 from tasks.served.package.sample import make_sample
 from tasks.served.package.write import TITLES, write_package
 from tasks.settings import MlflowSettings, load
-from tasks.store.layout import Dataset
+from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.evaluation import EvaluateResult
-from tasks.store.records.export import (
-    ExportResult,
-    PackageCosts,
-    PackageScore,
-    PackedNetwork,
-    artifact_path,
-)
+from tasks.store.records.export import ExportResult, PackageCosts, PackageScore, PackedNetwork, artifact_path
 from tasks.store.records.record import SplitName
 from tasks.store.records.training import PlanResult
 from tasks.store.runs import Decision, Export, Run, Scores
@@ -49,23 +40,55 @@ from tasks.tracking import RegisteredVersion, Tracker
 from tasks.wording import count
 
 
-def pack(model_name: str, version: RegisteredVersion, plan: PlanResult, options: ExportOptions, store: Store) -> ExportResult:
+@dataclass(frozen=True)
+class Evaluated:
+    """A trained network that a package is judged beside, as it was scored on val, and on test if it was."""
+
+    name: str
+    title: str
+    checkpoint_uri: str
+    checkpoint_sha256: str
+    num_crops: int
+    results: Mapping[SplitName, EvaluateResult]
+
+    def answers(self, store: Store) -> Answers:
+        """Read its logits."""
+        return {split: from_parquet(store.read_bytes(own.predictions_uri), own.predictions_uri) for split, own in self.results.items()}
+
+
+def pack(
+    model_name: str, version: RegisteredVersion, plan: PlanResult, options: ExportOptions, store: Store, student: Trained | None = None
+) -> ExportResult:
     """Make the package, or find the one that an earlier run made with these options.
+
+    Args:
+        model_name: the registered model.
+        version: of it.
+        plan: of the version's training.
+        options: of the package.
+        store: of the training.
+        student: of the version, to be packed in its place.
 
     Raises:
         BadConfiguration: the network cannot be written in this format and precision, or does not answer as it does in PyTorch.
         MissingObject: its scores are gone from the store.
     """
-    place = Run(plan.run_uri).export(export_key(options))
+    title, packed_plan, run_id = f"{model_name} version {version.version}", plan, version.run_id
+    if student:
+        run = Layout(Run(plan.run_uri).store_uri).run(student.run_key)
+        packed_plan, run_id = plan_of(run, store), store.read(run.train).mlflow_run_id
+    place = Run(packed_plan.run_uri).export(export_key(options))
     if earlier := finished(store, place):
         return earlier
-    evaluated = _evaluated(plan, store)
-    manifest = store.read(Dataset(plan.dataset_uri).manifest)
+    registered = _evaluated("the registered model", title, version, plan, store)
+    source = _evaluated("the student", student.label, student, packed_plan, store) if student else registered
+    beside = (source, registered) if student else (source,)
+    manifest = store.read(Dataset(packed_plan.dataset_uri).manifest)
     vocabulary = manifest.vocabulary
     with tempfile.TemporaryDirectory(prefix="retake-export-") as name:
         folder = Path(name)
-        saved = fetch_network(store, version.checkpoint_uri, version.checkpoint_sha256, folder)
-        clips = Clips(saved, manifest, tuple(evaluated), store)
+        saved = fetch_network(store, source.checkpoint_uri, source.checkpoint_sha256, folder)
+        clips = Clips(saved, manifest, tuple(source.results), store)
         reference = clips.answers(clips.by_pytorch(), "PyTorch with one crop")
         temperatures = served(reference["val"], 1, "PyTorch in float32", vocabulary.targets)
         graph = make_graph(saved, temperatures.verb, temperatures.noun)
@@ -74,7 +97,7 @@ def pack(model_name: str, version: RegisteredVersion, plan: PlanResult, options:
             name=f"{TITLES[options.format]} {written.precision}",
             crops=1,
             size_bytes=sum(path.stat().st_size for path in written.path.parent.iterdir()),
-            scores=tuple(score for split, own in written.answers.items() for score in scores_of(own, split, vocabulary)),
+            scores=tuple(score for split, scored in written.answers.items() for score in scores_of(scored, split, vocabulary)),
             costs=_costs(written.path, clips, graph, folder),
             hardware=hardware_of("cpu").flat(),
         )
@@ -87,26 +110,30 @@ def pack(model_name: str, version: RegisteredVersion, plan: PlanResult, options:
             nothing=None if vocabulary.nothing_verb is None else Nothing(vocabulary.nothing_verb, manifest.segment.clip_seconds),
             pairs=manifest.train_actions,
         )
-        registered = {
-            split: from_parquet(store.read_bytes(result.predictions_uri), result.predictions_uri) for split, result in evaluated.items()
-        }
-        crops = count(plan.evaluate.crops, "crop")
+        others = {f"{network.name} with {count(network.num_crops, 'crop')}": network.answers(store) for network in beside}
+        others["PyTorch with one crop"] = reference
         differences = tuple(
-            difference_of(own, others[split], against, split, vocabulary)
-            for split, own in written.answers.items()
-            for against, others in ((f"the registered model with {crops}", registered), ("PyTorch with one crop", reference))
+            difference_of(scored, answers[split], against, split, vocabulary)
+            for split, scored in written.answers.items()
+            for against, answers in others.items()
+            if split in answers
         )
         sample = make_sample(saved, manifest.segment.on_grid, [own.name for own in graph.inputs], folder)
         contract = contract_of(
             Registered(
-                name=model_name, version=version.version, checkpoint_sha256=version.checkpoint_sha256, network=saved.title, teacher=None
+                name=model_name,
+                version=version.version,
+                checkpoint_sha256=source.checkpoint_sha256,
+                network=saved.title,
+                teacher=f"{title}, {plan.weights.network}" if student else None,
             ),
-            plan,
+            packed_plan,
             manifest,
             saved,
             graph,
             packed,
-            (options.format, written.precision),
+            options.format,
+            written,
             temperatures,
             threshold,
             sample.tolerance(written.precision),
@@ -116,14 +143,11 @@ def pack(model_name: str, version: RegisteredVersion, plan: PlanResult, options:
         write_package(package, contract, written.path, sample)
         checked = check_package(package)
         if not checked.passed:
-            raise BadConfiguration(
-                f"the package of {model_name} version {version.version} failed its check, and is not handed out: {checked}"
-            )
+            raise BadConfiguration(f"the package of {source.title} failed its check, and is not handed out: {checked}")
         for path in package.rglob("*"):
             if path.is_file():
                 store.write_file(Folder(place.package).file(path.relative_to(package).as_posix()), path)
-    tracker = Tracker(load(MlflowSettings))
-    run_url = tracker.run_url(version.run_id)
+    run_url = Tracker(load(MlflowSettings)).run_url(run_id)
     result = ExportResult(
         model_name=model_name,
         version=version.version,
@@ -133,9 +157,9 @@ def pack(model_name: str, version: RegisteredVersion, plan: PlanResult, options:
         refused=written.refused,
         export_uri=place.folder_uri,
         size_bytes=packed.size_bytes,
-        networks=(packed, _as_registered(f"{model_name} version {version.version}", evaluated, version, store)),
+        networks=(packed, *(_as_evaluated(network, store) for network in beside)),
         differences=differences,
-        max_difference=max(largest_difference(own, reference[split]) for split, own in written.answers.items()),
+        max_difference=max(largest_difference(scored, reference[split]) for split, scored in written.answers.items()),
         check=str(checked),
         mlflow_run_url=run_url,
         artifacts_url=f"{run_url}/artifacts/{artifact_path(options.format, written.precision)}",
@@ -152,13 +176,13 @@ def copy_package(place: Export, folder: Path, store: Store) -> None:
         store.read_file(stored.uri, path)
 
 
-def _evaluated(plan: PlanResult, store: Store) -> dict[SplitName, EvaluateResult]:
-    """Read the registered model's scores on val, and on test if it was scored there."""
+def _evaluated(name: str, title: str, network: RegisteredVersion | Trained, plan: PlanResult, store: Store) -> Evaluated:
+    """Read a network's scores on val, and on test if it was scored there."""
     places = {e.split: Scores(e.out) for e in plan.evaluations if e.model == "fine-tuned" and e.split != "train"}
     results: dict[SplitName, EvaluateResult] = {split: store.read(place) for split, place in places.items() if store.exists(place.uri)}
     if "val" not in results:
         raise MissingObject(f"{plan.run_uri} has no scores on val, beside which a package is judged; run retrain with Decide again")
-    return results
+    return Evaluated(name, title, network.checkpoint_uri, network.checkpoint_sha256, plan.evaluate.crops, results)
 
 
 def _costs(model: Path, clips: Clips, graph: Graph, folder: Path) -> PackageCosts:
@@ -169,11 +193,11 @@ def _costs(model: Path, clips: Clips, graph: Graph, folder: Path) -> PackageCost
     return PackageCosts.model_validate_json(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)  # noqa: S603 - our own file
 
 
-def _as_registered(name: str, evaluated: Mapping[SplitName, EvaluateResult], version: RegisteredVersion, store: Store) -> PackedNetwork:
-    """Describe the registered model as its evaluation found it."""
-    val, stored = evaluated["val"], store.stat(version.checkpoint_uri)
+def _as_evaluated(network: Evaluated, store: Store) -> PackedNetwork:
+    """Describe a network as its evaluation measured it."""
+    val, stored = network.results["val"], store.stat(network.checkpoint_uri)
     return PackedNetwork(
-        name=f"{name}, {val.engine.label}",
+        name=f"{network.title}, {val.engine.label}",
         crops=val.own_crops or val.crops,
         size_bytes=stored.size_bytes if stored else 0,
         scores=tuple(
@@ -185,7 +209,7 @@ def _as_registered(name: str, evaluated: Mapping[SplitName, EvaluateResult], ver
                 top1=getattr(result, target).top1,
                 top1_interval=getattr(result, target).top1_interval,
             )
-            for split, result in evaluated.items()
+            for split, result in network.results.items()
             for target in result.targets
         ),
         costs=PackageCosts(

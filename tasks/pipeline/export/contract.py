@@ -5,15 +5,22 @@ from pathlib import Path
 from pydantic import Field
 
 from tasks.options import MODEL_REFERENCE, ExportOptions, StoreUri
+from tasks.options.base import MODEL_NAME_PATTERN
 from tasks.pipeline.step import Command
 from tasks.store.records.export import ExportResult
 
 
 class ExportArguments(ExportOptions):
-    """The version, and the folder that gets its package."""
+    """The version, perhaps a student of it, and the folder that gets the package."""
 
     model: str = Field(pattern=f"^{MODEL_REFERENCE}$", title="Model", description="models:/NAME@ALIAS or models:/NAME/VERSION")
     to: Path = Field(title="Folder", description="The package is written here; it must be empty")
+    student: str | None = Field(
+        None,
+        pattern=MODEL_NAME_PATTERN,
+        title="Student",
+        description="Backbone of a smaller network, which is distilled and packed instead",
+    )
     store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes the one that keeps the model's decisions")
 
 
@@ -24,5 +31,6 @@ EXPORT = Command(
     arguments=ExportArguments,
     result=ExportResult,
     image="trainer",
+    gpu=True,
     positional={"model": "MODEL"},
 )

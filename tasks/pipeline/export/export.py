@@ -5,15 +5,16 @@ from pathlib import Path
 from tasks.errors import BadConfiguration
 from tasks.options import ExportOptions
 from tasks.pipeline._plans import run_of
-from tasks.pipeline._trained import plan_of
+from tasks.pipeline._trained import find_trained, plan_of
+from tasks.pipeline.distil._student import distilled
 from tasks.pipeline.export._package import copy_package, pack
 from tasks.pipeline.export.contract import ExportArguments
 from tasks.settings import MlflowSettings, RunnerSettings, load
 from tasks.store.objects import Store
 from tasks.store.records.export import ExportResult
 from tasks.store.runs import Export
-from tasks.tracking import Reference, Registry
-from tasks.wording import duration, percent, percent_interval, size
+from tasks.tracking import Registry
+from tasks.wording import duration, percent, percent_interval, signed, size
 
 
 def run(arguments: ExportArguments, store: Store) -> ExportResult:
@@ -27,9 +28,10 @@ def run(arguments: ExportArguments, store: Store) -> ExportResult:
     _make_ready(folder)
     registry = Registry(load(MlflowSettings))
     name, version = registry.referred(arguments.model)
-    where = arguments.store or registry.kept_by(Reference.parse(arguments.model).name) or load(RunnerSettings).store_uri
-    plan = plan_of(run_of(version, where.rstrip("/")), store)
-    result = pack(name, version, plan, arguments.picked(ExportOptions), store)
+    where = (arguments.store or registry.kept_by(name) or load(RunnerSettings).store_uri).rstrip("/")
+    plan = plan_of(run_of(version, where), store)
+    student = arguments.student and distilled(find_trained("model", arguments.model, where, store), arguments.student, where, store)
+    result = pack(name, version, plan, arguments.picked(ExportOptions), store, student or None)
     try:
         copy_package(Export(result.export_uri), folder, store)
     except OSError as error:
@@ -39,14 +41,17 @@ def run(arguments: ExportArguments, store: Store) -> ExportResult:
 
 def in_words(result: ExportResult, store: Store) -> list[str]:
     """Say what was packed, what it is worth, and where it was measured."""
-    package, registered = result.networks
+    package = result.networks[0]
     lines = [f"{result.model_name} version {result.version} as {package.name}, {size(result.size_bytes)}; its check passed: {result.check}"]
     if result.refused:
         lines.append(result.refused)
-    for network in (package, registered):
+    for network in result.networks:
         top1 = ", ".join(f"{s.target}s on {s.split} {percent(s.top1)} {percent_interval(s.top1_interval)}" for s in network.scores)
         costs = network.costs
         lines.append(f"  {network.name}: {top1}; {duration(costs.median_seconds)} a clip, {costs.clips_per_second:.1f} clips a second")
+    for difference in result.differences:
+        points = f"{signed(difference.difference)} points {percent_interval(difference.interval)}"
+        lines.append(f"  {difference.target}s on {difference.split}, minus {difference.against}: {points}")
     return lines
 
 

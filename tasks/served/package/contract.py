@@ -64,13 +64,13 @@ class PackageInput(Record):
 
 
 class Registered(Record):
-    """The registered model that was packed."""
+    """The registered model that was packed, or whose student was."""
 
     name: str
     version: int
     checkpoint_sha256: str
     network: str
-    teacher: str | None = Field(description="the network that a student was distilled from")
+    teacher: str | None = Field(description="the registered model, if its student was packed")
 
 
 class Score(Record):
@@ -94,6 +94,7 @@ class Contract(Record):
     registered: Registered
     format: Format
     precision: Precision
+    refused: str = Field("", description="why the precision that was asked for is not delivered; empty if it is")
     window: Window
     inputs: tuple[PackageInput, ...]
     crops: Literal[1] = 1

@@ -64,8 +64,8 @@ class PackageDifference(Record):
 class ExportResult(Record):
     """A package that passed its check, and what it is worth beside the registered model.
 
-    `precision` may be another than `asked_precision`; `refused` says why. `networks` are the package, then the registered model as it is. The
-    logits of the package differ from those of PyTorch on the same crops by at most `max_difference`.
+    `precision` may be another than `asked_precision`; `refused` says why. `networks` are the package, then the student if it was packed, then the
+    registered model, both as they were scored. The logits of the package differ from those of PyTorch on the same crops by at most `max_difference`.
     """
 
     model_name: str

@@ -4,10 +4,12 @@ import pytest
 
 from tasks.errors import BadConfiguration, NothingToDo
 from tasks.options import EvaluateOptions
+from tasks.pipeline.distil import _student
 from tasks.served.package.contract import Contract
 from tasks.store.layout import Layout
 from tasks.store.records.evaluation import DecideResult
 from tasks.store.records.training import Evaluation
+from tasks.store.runs import run_holding
 from tests.pipeline.compare_versions.versions import PUT, Versions
 from tests.pipeline.in_process import STORE
 from tests.pipeline.mlflow_in_memory import mlflow
@@ -71,6 +73,28 @@ def test_a_champion_is_packed_checked_and_handed_to_mlflow_and_a_command_copies_
     assert b'value="Action Classification"' in copied["model.xml"]
     with pytest.raises(BadConfiguration, match="it is not empty; name another folder"):
         promoted.run("export", model="models:/cook/1", to=tmp_path / "out")
+
+
+def test_a_student_is_packed_in_place_of_its_teacher_and_judged_beside_it(version, tmp_path, monkeypatch):
+    untaught = {"epochs": 1, "batch_size": 8, "weights": "none", "num_segments": 2, "learning_rate": 1e-9}
+    monkeypatch.setattr(_student, "HEADS", _student.HEADS | untaught)
+    result = version.run("export", model="models:/cook/1", to=tmp_path / "out", student="test_resnet")
+    contract = Contract.model_validate_json((tmp_path / "out" / "contract.json").read_text())
+    assert (contract.registered.name, contract.registered.version) == ("cook", 1)
+    assert contract.registered.teacher == "cook version 1, TSN test_resnet rgb, 2 segments"
+    run = run_holding(result.export_uri)
+    assert contract.registered.checkpoint_sha256 == version.store.read(run.train).checkpoint_sha256
+    assert [network.name for network in result.networks] == [
+        "ONNX fp32",
+        f"runs/{run.key}/, student of cook version 1, pytorch float32",
+        "cook version 1, pytorch float32",
+    ]
+    assert {difference.against: (difference.num_gained, difference.num_lost) for difference in result.differences} == {
+        "the student with 1 crop": (0, 0),
+        "the registered model with 1 crop": (0, 3),
+        "PyTorch with one crop": (0, 0),
+    }
+    assert version.run("export", model="models:/cook/1", to=tmp_path / "again", student="test_resnet") == result
 
 
 def test_a_version_that_was_not_promoted_has_no_package(promoted):

@@ -36,6 +36,7 @@ def packed(folder, network):
         registered=Registered(name="kitchen", version=3, checkpoint_sha256="0" * 64, network=saved.title, teacher=None),
         format="onnx",
         precision="fp32",
+        refused="int8 is refused, and fp32 is delivered: this is a test",
         window=window,
         inputs=tuple(input_of(own.name, own.kind, own.shape, own.dtype, network.spec, window) for own in graph.inputs),
         outputs=graph.outputs,
@@ -96,7 +97,9 @@ def test_its_contract_is_what_the_schema_and_the_model_say(package):
     kept = {entry.key: entry.value for entry in onnx.load(package / "model.onnx").metadata_props}
     assert json.loads(kept["retake pairs"]) == contract["pairs"]
     assert kept["model_info labels"] == "a b c d e"
-    assert "| val | verbs | 50.0 % | [25.0, 75.0] | 20 | 5 |" in (package / "README.md").read_text()
+    readme = (package / "README.md").read_text()
+    assert "| val | verbs | 50.0 % | [25.0, 75.0] | 20 | 5 |" in readme
+    assert "\n\nint8 is refused, and fp32 is delivered: this is a test.\n\n## Limits" in readme
     assert len((package / "predict.py").read_text().splitlines()) <= 200
     assert "tasks" not in (package / "predict.py").read_text() + (package / "check" / "check.py").read_text()
 
