@@ -108,7 +108,7 @@ class Decision(Place):
 
 
 class Export(OutputOf[ExportResult]):
-    """`runs/<run key>/exports/<key>/`: a package for other machines, with the options that `key` names."""
+    """`runs/<run key>/packages/<key>/`: a package for other machines, with the options that `key` names."""
 
     package = file("package/")
 
@@ -126,8 +126,8 @@ class Run(Place):
     comparisons = file("comparisons/")
     evaluations = keyed("evaluate/{key}/", Evaluations)
     """The evaluations with the options that `key` names."""
-    exports = file("exports/")
-    export = keyed("exports/{key}/", Export)
+    exports = file("packages/")
+    export = keyed("packages/{key}/", Export)
     validation = numbered("validation/last-epoch/{crops:d}-crops.json", stored(TrialScore))
     """The scores on val, for searches."""
     known = keyed("known/{key}.npy", str)
