@@ -62,7 +62,7 @@ Right = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Form:
-    """A network as it was scored or packed: its cost on a clip, and which clips it names right."""
+    """A network as scored or packed: its costs, and the clips that it names right."""
 
     name: str
     size_bytes: int
@@ -71,7 +71,7 @@ class Form:
 
 
 def measured(films: Sequence[Film], chosen: Student, num_folds: int, folder: Path) -> dict[str, list[Form]]:
-    """Train teacher and student in each fold, and measure them in every form; clips are in the order of the folds."""
+    """Train teacher and student in each fold, and measure them in every form."""
     by_fold: dict[str, list[list[Form]]] = {}
     for labelled, _, held_out in itertools.islice(splits(films, 1, seed=0), num_folds):
         teacher = trained(chosen.teacher, chosen.weights, labelled, held_out, folder)
@@ -109,7 +109,7 @@ def forms(checkpoint: Path, labelled: Sequence[CachedClip], held_out: Sequence[C
 
 
 def write(name: str, graph: Graph, folder: Path, labelled: Sequence[CachedClip]) -> Path:
-    """Write a graph in the form of this name; int8 is calibrated on every other labelled clip, and controlled on the rest."""
+    """Write a graph in a form; every other labelled clip calibrates int8, the rest control it."""
     if name == "ONNX fp32":
         write_onnx(graph, folder / "model.onnx", {}, "fp32")
         return folder / "model.onnx"
@@ -128,7 +128,7 @@ def write(name: str, graph: Graph, folder: Path, labelled: Sequence[CachedClip])
 
 
 def as_scored(checkpoint: Path, clips: Sequence[CachedClip]) -> Form:
-    """Answer clips by OpenVINO with ten crops, as an evaluation does, in a process that holds nothing else."""
+    """Answer clips by OpenVINO with ten crops, as an evaluation does."""
     network = load(checkpoint).network
     engine = OpenvinoEngine(prepare(network), NUM_CROPS)
     outputs, seconds = [], []

@@ -112,7 +112,7 @@ def student_options(teacher: TrainOptions, backbone: str, *, has_gpu: bool) -> T
 
 
 def _unlabelled(manifest: Manifest, store_uri: str, store: Store) -> list[ClipRecord]:
-    """Select clips without a label, cut like those of the dataset, at most `MOST_UNLABELLED` times as many."""
+    """Select clips without a label, cut like those of the dataset, by `MOST_UNLABELLED`."""
     at = Layout(store_uri)
     labels = at.labels(recipe_of(manifest.segment)).clips
     if not store.exists(labels.uri):

@@ -20,7 +20,7 @@ from tasks.store.runs import Run
 
 
 def taught(job: TrainJob, labelled: Sequence[DatasetClip], plan: PlanResult, store: Store, folder: Path) -> TrainJob:
-    """Add the clips without a label to a job, and the teacher's answers to all of its clips.
+    """Add the clips without a label to a job, and the teacher's answers to all clips.
 
     Args:
         job: of the student, on the labelled clips alone.
@@ -36,7 +36,7 @@ def taught(job: TrainJob, labelled: Sequence[DatasetClip], plan: PlanResult, sto
 
 
 def _answers(plan: PlanResult, labelled: Sequence[DatasetClip], clips: Sequence[StoredClip], store: Store, folder: Path) -> Teaching:
-    """Compute the teacher's logits of the centre crop of each clip, and its mean features if it is a single network."""
+    """Compute the teacher's logits of centre crops, and a single network's mean features."""
     assert plan.teacher is not None  # noqa: S101 - for mypy; the caller has checked it
     (own := folder / "teacher").mkdir()
     ready = make_ready(

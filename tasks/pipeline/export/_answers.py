@@ -1,4 +1,4 @@
-"""Answer labelled clips by PyTorch and by a written model, and judge what int8 loses."""
+"""Answer labelled clips by PyTorch and by a written model, and judge the loss of int8."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ class Clips:
         return [clip for clip in self.manifest.clips if clip.split == split]
 
     def answers(self, answer: Answer, by: str) -> Answers:
-        """Answer the clips of each split in order; `by` names who does in lines of progress."""
+        """Answer the clips of each split in order; `by` names the network in the log."""
         return {split: self._answers(self.of_split(split), answer, f" of {split} by {by}") for split in self.splits}
 
     def _answers(self, clips: Sequence[DatasetClip], answer: Answer, by: str) -> ScoredClips:
@@ -97,7 +97,7 @@ class Clips:
 
 
 def apart(snippets: Frames, spec: NetworkSpec) -> Frames:
-    """Take snippets (t, h, w, m * 3) apart into their frames (t * m, h, w, 3), the inverse of `sampling.joined`."""
+    """Take snippets (t, h, w, m * 3) apart into frames (t * m, h, w, 3); inverts `sampling.joined`."""
     num_snippets, height, width, _ = snippets.shape
     frames = snippets.reshape(num_snippets, height, width, spec.snippet.num_frames, -1).transpose(0, 3, 1, 2, 4)
     return np.ascontiguousarray(frames).reshape(-1, height, width, spec.snippet.frame_planes)
@@ -109,7 +109,7 @@ def largest_difference(ours: ScoredClips, theirs: ScoredClips) -> float:
 
 
 def right_of(outputs: Sequence[Outputs], clips: Sequence[DatasetClip]) -> list[bool]:
-    """Check for each clip whether a written model's best verb, and noun if it has nouns, are the label."""
+    """Check for each clip whether the best verb, and noun if any, are the label."""
     heads = [head for head in ("verb", "noun") if f"{head}_logits" in outputs[0]]
     return [
         all(int(own[f"{head}_logits"].argmax()) == getattr(clip, f"{head}_class") for head in heads)

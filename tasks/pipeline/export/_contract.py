@@ -1,4 +1,4 @@
-"""Fill in the contract of a package from what is known of a version and was measured of its model."""
+"""Fill in the contract of a package from its network's training and measurements."""
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version as version_of
@@ -40,7 +40,7 @@ def contract_of(
         manifest: of its dataset.
         saved: its networks.
         graph: of these, as it was written.
-        packed: what was measured.
+        packed: the measurements.
         model_format: of the file.
         written: in the precision that is delivered.
         served: the temperatures that the graph divides by.
@@ -92,7 +92,7 @@ def contract_of(
 
 
 def _licence(plan: PlanResult, saved: Saved) -> str:
-    """Name the licences of published weights that the training started from, as far as they are known."""
+    """Name the known licences of published weights that the training started from."""
     if plan.weights.weights is not Weights.IMAGENET:
         return ""
     licences: Sequence[str] = sorted({of(network.spec).licence for network in saved.networks} - {""})

@@ -1,4 +1,4 @@
-"""Write a network as a model of a format and precision, and judge what int8 loses."""
+"""Write a network in a format and precision, and judge the loss of int8."""
 
 import shutil
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ from tasks.wording import count
 
 Write = Callable[[Graph, Path, Mapping[str, str], FloatPrecision], None]
 WRITERS: Mapping[PackageFormat, tuple[str, Write]] = {"onnx": ("model.onnx", write_onnx), "openvino": ("model.xml", write_openvino)}
-"""The file of each format, and what writes it."""
+"""The file of each format, and its writer."""
 
 BEST_FLOAT: Mapping[PackageFormat, FloatPrecision] = {"onnx": "fp32", "openvino": "fp16"}
 """What is delivered where int8 is refused. OpenVINO's fp16 weights halve the file, and answer as fp32 do."""
@@ -39,7 +39,10 @@ class Written:
 
 
 def write(graph: Graph, options: ExportOptions, clips: Clips, reference: Answers, folder: Path) -> Written:
-    """Write the network as it is asked for, and answer the clips by it; where int8 is refused, in the best floating precision."""
+    """Write the network as asked for, and answer the clips by it.
+
+    Where int8 is refused, the best floating precision is delivered.
+    """
     if options.precision != "int8":
         return _written_in_float(graph, options.format, options.precision, clips, reference, folder)
     in_float = _written_in_float(graph, options.format, "fp32", clips, reference, folder)

@@ -1,4 +1,4 @@
-"""Make the package of a registered version: write the network, answer clips by it, judge int8, check it, keep it."""
+"""Make, check and keep the package of a registered version or its student."""
 
 import subprocess
 import sys
@@ -42,7 +42,7 @@ from tasks.wording import count
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A trained network that a package is judged beside, as it was scored on val, and on test if it was."""
+    """A trained network beside the package, as scored on val, and perhaps on test."""
 
     name: str
     title: str

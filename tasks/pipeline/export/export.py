@@ -56,7 +56,10 @@ def in_words(result: ExportResult, store: Store) -> list[str]:
 
 
 def _make_ready(folder: Path) -> None:
-    """Make the folder, or refuse it before any work: files of an earlier package would be taken for some of this one."""
+    """Make the folder, or refuse it before any work.
+
+    Files of an earlier package would be taken for those of the new one.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):

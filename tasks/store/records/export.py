@@ -1,4 +1,4 @@
-"""Define the result of an export: a package for other machines, its answers and its costs."""
+"""Define the result of an export: a package, its answers and its costs."""
 
 from typing import Literal
 
@@ -12,7 +12,7 @@ PackagePrecision = FloatPrecision | Literal["int8"]
 
 
 class PackageScore(Record):
-    """Top-1 on the clips of one split with an action; the interval is at 95 %, over source videos."""
+    """Top-1 on the clips of a split with an action, with its 95 % interval over source videos."""
 
     split: SplitName
     target: Target
@@ -23,7 +23,9 @@ class PackageScore(Record):
 
 
 class PackageCosts(Record):
-    """What answering takes, without decoding: seconds of one clip at batch 1, clips a second in batches, and the peak memory of the process.
+    """The costs of answers, without decoding.
+
+    They are seconds of a clip at batch 1, clips a second in batches, and the peak memory of the process.
 
     `start_seconds` is from the start of a process to its first answer, None for a network that was not started for this.
     """
@@ -49,7 +51,7 @@ class PackedNetwork(Record):
 
 
 class PackageDifference(Record):
-    """Top-1 of the package minus that of another network on the same clips of the deciding target, at 95 %."""
+    """Top-1 of the package minus another network's on the same clips, at 95 %."""
 
     against: str
     split: SplitName

@@ -114,7 +114,9 @@ def test_where_int8_is_refused_the_best_floating_precision_is_delivered_with_the
 
 
 def test_a_model_that_answers_otherwise_than_pytorch_is_not_delivered(written):
-    with pytest.raises(BadConfiguration, match=r"ONNX in fp32 answers otherwise than PyTorch: a logit differs by 1, and 0\.0025 is allowed"):
+    with pytest.raises(
+        BadConfiguration, match=r"ONNX in fp32 answers otherwise than PyTorch: a logit differs by 1, and 0\.0025 is allowed"
+    ):
         written(Answering(fp32=NUM_CLIPS - 1))
 
 
