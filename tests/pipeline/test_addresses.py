@@ -47,7 +47,7 @@ ADDRESSES = {
         "export_champion",
         PLAN,
         "--export=openvino-int8",
-    ): f"runs/r/exports/{export_key(ExportOptions(format='openvino', precision='int8'))}/",
+    ): f"runs/r/packages/{export_key(ExportOptions(format='openvino', precision='int8'))}/",
     ("configure", OUT): "chosen/",
     (
         "plan_network",
