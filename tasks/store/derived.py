@@ -29,6 +29,7 @@ _SHOWS_CLIPS = re.compile(
     r"s3://.+?/runs/([^/]+)/((known|validation|learning_curve|flows|sound)/"
     r"|(decisions|comparisons)/[^/]+/(report|learning_curve)/|evaluate/.*(\.png|/probe\.json)$|train/last\.ckpt$)"
 )
+_UNLABELLED = re.compile(r"s3://.+?/runs/([^/]+)/train/unlabelled\.json")
 _CLAIM = re.compile(r"s3://.+?/(?:searches|comparisons)/[^/]+/([^/]+)/claims/([^/]+)")
 
 
@@ -53,6 +54,12 @@ def claimed_run(uri: str) -> tuple[str, str] | None:
     """Find the dataset's digest and the run of a claim; None for any other object."""
     match = _CLAIM.fullmatch(uri)
     return (match[1], match[2]) if match else None
+
+
+def taught_run(uri: str) -> str | None:
+    """Find the key of the student whose clips without a label an object lists; None for any other object."""
+    match = _UNLABELLED.fullmatch(uri)
+    return match[1] if match else None
 
 
 def decision_of_plan(uri: str) -> Decision:

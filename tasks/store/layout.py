@@ -257,6 +257,7 @@ class Layout:
     forgotten = Below("forgotten/", Forgotten)
     videos = file("videos/")
     all_clips = file("clips/")
+    runs = file("runs/")
     latest_dataset = output("datasets/", DatasetResult)
     split_file = file("datasets/split.csv")
     """The split of each source and each video."""

@@ -199,10 +199,10 @@ def _goes(kind: Kind, rest: str) -> bool:
 def needs_of(kind: Kind, record: Any, is_new: bool) -> Any:  # noqa: ANN401 - JSON
     """Select the part of a record that mentions what its unit needs.
 
-    A finished training needs the networks that it began from and its further seeds; its opponents were scored. The history in a summary needs nothing.
+    A finished training needs the networks that it began from, its teacher and its further seeds; its opponents were scored. The history in a summary needs nothing.
     """
     if not isinstance(record, dict):
         return record
     if kind.needed == "always":
         return {name: value for name, value in record.items() if name != "versions"}
-    return record if is_new or kind is not _TRAINING else {name: record.get(name) for name in ("weights", "repeats")}
+    return record if is_new or kind is not _TRAINING else {name: record.get(name) for name in ("weights", "repeats", "teacher")}

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from tasks.data.clips.label_inputs import inventories, video_records
 from tasks.data.clips.traces import Traces
 from tasks.errors import BadInput
-from tasks.store.derived import claimed_run, is_training_plan
+from tasks.store.derived import claimed_run, is_training_plan, taught_run
 from tasks.store.layout import Layout, dataset_of, folders_of, is_manifest
 from tasks.store.objects import Store
 from tasks.store.records.dataset import LabelsFile, Manifest
@@ -36,7 +36,7 @@ def survey(store: Store, store_uri: str, videos: Sequence[str], *, at: str, by: 
     names = _names(own, [record for record in records if record.video not in videos], seen)
     by_source = videos_of_sources(store, store_uri, listed)
     datasets, teaching = _datasets(store, listed, Traces(tuple(videos), keys=uids))
-    shown, taught = _runs(store, listed, datasets, teaching)
+    shown, taught = _runs(store, listed, datasets, teaching, Traces(tuple(videos), keys=uids))
     return Forgetting(
         number=0,
         at=at,
@@ -109,16 +109,18 @@ def _datasets(store: Store, listed: Sequence[str], traces: Traces) -> tuple[set[
     return datasets, teaching
 
 
-def _runs(store: Store, listed: Sequence[str], datasets: set[str], teaching: set[str]) -> tuple[set[str], set[str]]:
-    """List the runs on these datasets, and those that learnt from a teaching one, directly or by the network they started from."""
-    on, started_from = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
+def _runs(store: Store, listed: Sequence[str], datasets: set[str], teaching: set[str], traces: Traces) -> tuple[set[str], set[str]]:
+    """List the runs on these datasets, and those that learnt from the videos, directly or by a network they were made from."""
+    on, started_from, taught = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set), set[str]()
     for uri in listed:
         if claim := claimed_run(uri):
             on[claim[1]].add(claim[0])
         elif is_training_plan(uri) and (plan := _read(store, uri, PlanResult)):
             on[plan.run_key].add(plan.dataset_digest)
             started_from[plan.run_key] |= {run.key for run in map(run_holding, plan.made_from) if run}
-    taught = {run for run, digests in on.items() if digests & teaching}
+        elif (student := taught_run(uri)) and traces.in_bytes(store.read_bytes(uri)):
+            taught.add(student)
+    taught |= {run for run, digests in on.items() if digests & teaching}
     while more := {run for run, before in started_from.items() if before & taught} - taught:
         taught |= more
     return {run for run, digests in on.items() if digests & datasets}, taught

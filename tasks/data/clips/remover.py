@@ -47,8 +47,8 @@ KINDS = {
 OPAQUE = (".ckpt", ".mkv", ".mp4", ".npy", ".npz", ".png", ".pt")
 """Endings of objects that hold no text; they go by address or origin."""
 
-UNREAD = re.compile(r"videos/|pretrained/(?!choices/)|clips/(?!.*/clips\.json$)")
-"""Objects that name no other video than their address does."""
+UNREAD = re.compile(r"videos/|pretrained/(?!choices/)|clips/(?!.*/clips\.json$)|runs/[^/]+/packages/[^/]+/package/")
+"""Objects that name no other video than their address does. A package has a drawn film alone."""
 
 OF_DATASET = re.compile(r"(searches|comparisons|plans|pretrained/choices)/|datasets/result\.json")
 """Objects that are of no use without the dataset that they name."""

@@ -89,10 +89,13 @@ def distilled(teacher: Trained, student: str, store_uri: str, store: Store) -> T
     log.info("%s: %s from %s, with %d clips without a label", run_name(plan.run_key), weights.network, teacher.label, len(unlabelled))
     trained = finished(store, run.train)
     if trained is None:
+        store.write(run.train.unlabelled, UnlabelledClips(clips=tuple(unlabelled)))
+    # Options of the evaluation may have changed since the training.
+    if finished(store, place.plan) is None:
+        finish(store, place.plan, plan)
+    if trained is None:
         keep_to_one_gpu()
         keep_freed_memory()
-        store.write(run.train.unlabelled, UnlabelledClips(clips=tuple(unlabelled)))
-        finish(store, place.plan, plan)
         trained = train_planned(plan, run.train, store, devices=1)
     if finished(store, place.evaluate) is None:
         evaluate.run(PlannedArguments(store=store_uri, plan=place.plan.folder_uri), store)

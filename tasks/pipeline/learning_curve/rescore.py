@@ -16,7 +16,7 @@ from tasks.loop.history import Score, are_of, not_scored_now, with_scores
 from tasks.loop.summary import keep
 from tasks.pipeline._plans import PlannedTraining
 from tasks.pipeline._step import LEAST_URGENT, finish, finished, log
-from tasks.pipeline._trained import plan_of, trained_on, unseen
+from tasks.pipeline._trained import plan_of, taught_on, trained_on, unseen
 from tasks.pipeline.learning_curve.contract import RESCORE, DecidedArguments
 from tasks.pipeline.retrain._one_engine import Choice
 from tasks.pipeline.retrain._ready import make_ready
@@ -103,7 +103,7 @@ def _rescored(
     """
     own = Layout(store_uri).run(version.run_key)
     deciding = [clip for clip in manifest.clips if clip.split == plan.decides_on]
-    clips = unseen(deciding, [clip for clip in trained_on(own, store) if clip.split == "train"])
+    clips = unseen(deciding, [*(clip for clip in trained_on(own, store) if clip.split == "train"), *taught_on(own, store)])
     acting = [clip for clip in clips if clip.has_action]
     if not acting:
         raise BadInput("it was trained on the films of all these clips")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tasks.data.labels.video_names import named_clips
 from tasks.data.split.manifest import label_counts, split_sizes
-from tasks.errors import MissingObject
+from tasks.errors import BadInput, MissingObject
 from tasks.judge.gate.gate import contenders
 from tasks.judge.statistics.answers import answers_of
 from tasks.judge.statistics.calibration import calibrations
@@ -20,6 +20,7 @@ from tasks.judge.statistics.mistakes import confusions, worst_mistakes
 from tasks.judge.statistics.paired import probe_differences
 from tasks.judge.statistics.scoring import ScoredClips
 from tasks.judge.statistics.uncertainty import BOOTSTRAP_SEED
+from tasks.pipeline._step import log
 from tasks.pipeline.learning_curve._recipe import no_curve_reason
 from tasks.pipeline.retrain._evidence import predictions
 from tasks.settings import MachineSettings, load
@@ -207,9 +208,15 @@ def why_no_curve(store: Store, plan: PlanResult, *, is_wanted: bool) -> str:
 
 
 def packages_of(store: Store, plan: PlanResult) -> tuple[ExportResult, ...]:
-    """Read the packages of the trained network, by their names."""
-    marks = [found.uri for found in store.list(Run(plan.run_uri).exports) if found.uri.endswith("/result.json")]
-    return tuple(sorted((store.read(uri, ExportResult) for uri in marks), key=lambda package: package.name))
+    """Read the packages of the trained network, by their names; skip unreadable ones with a warning."""
+    packages = []
+    for listed in store.list(Run(plan.run_uri).exports):
+        if listed.uri.endswith("/result.json"):
+            try:
+                packages.append(store.read(listed.uri, ExportResult))
+            except BadInput as error:
+                log.warning("%s", error)
+    return tuple(sorted(packages, key=lambda package: package.name))
 
 
 def _provenance(store: Store, plan: PlanResult, manifest: Manifest, trained: TrainResult, url: str, airflow_run: str | None) -> Provenance:

@@ -9,6 +9,7 @@ import numpy as np
 
 from tasks.data.clips.audio import spectrograms
 from tasks.data.clips.frame_cache import cache_test_frames, rgb_frames
+from tasks.errors import BadInput
 from tasks.judge.gate.verdict import figures_in_words
 from tasks.judge.report.card import approval_question, model_card
 from tasks.judge.report.figures.pictures import contact_sheet, spectrogram_sheet
@@ -43,11 +44,18 @@ def run(arguments: ReportArguments, store: Store) -> ReportResult:
     They are written anew once the learning curve has ended, which `learning_curve` draws later, and once `export_champion` made a package.
     """
     place = REPORT.address(arguments)
-    decision = decision_of_plan(arguments.plan)
-    earlier = finished(store, place)
+    result = finished(store, place)
     plan = store.read(Output(arguments.plan, PlanResult))
-    if earlier and not _lacks_curve(earlier, decision, place, store) and packages_of(store, plan) == store.read(place.metrics).packages:
-        return earlier
+    if result is None or _is_outdated(result, plan, place, store):
+        result = _written(arguments, plan, place, result, store)
+        # A curve or a package may have come meanwhile, and its task may have written the report before this one did.
+        if _is_outdated(result, plan, place, store):
+            result = _written(arguments, plan, place, result, store)
+    return result
+
+
+def _written(arguments: ReportArguments, plan: PlanResult, place: Report, earlier: ReportResult | None, store: Store) -> ReportResult:
+    decision = decision_of_plan(arguments.plan)
     has_curve = any(store.exists(uri) for uri in (decision.learning_curve.uri, decision.no_learning_curve.uri))
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
     compared = store.read(decision.compare)
@@ -108,10 +116,18 @@ def run(arguments: ReportArguments, store: Store) -> ReportResult:
     return finish(store, place, result)
 
 
-def _lacks_curve(earlier: ReportResult, decision: Decision, place: Report, store: Store) -> bool:
-    """Check whether a learning curve, or the reason why there is none, is newer than the report."""
+def _is_outdated(earlier: ReportResult, plan: PlanResult, place: Report, store: Store) -> bool:
+    """Check whether a package, a learning curve, or the reason why there is none, is newer than the report."""
+    decision = Decision(plan.decision_uri)
+    try:
+        written = store.read(place.metrics)
+    except BadInput as error:
+        log.warning("the report stays as it is: %s", error)
+        return False
+    if packages_of(store, plan) != written.packages:
+        return True
     if store.exists(decision.learning_curve.uri):
-        return store.read(place.metrics).learning_curve is None
+        return written.learning_curve is None
     return earlier.awaits_curve and store.exists(decision.no_learning_curve.uri)
 
 

@@ -49,6 +49,14 @@ def test_a_name_that_the_store_gives_files_itself_is_found_among_peoples_files_a
     assert store.objects[ROOT.annotations.file("l.csv")] == f"uid,verb,noun\n{OTHER},take,bag\n".encode()
 
 
+def test_a_package_stays_whatever_the_film_is_called(store):
+    taken_in(store, ["cam/clip.mp4"])
+    uri = f"{ROOT.run('0123').export('k').package}README.md"
+    store.write_bytes(uri, b"python predict.py clip.mp4")
+    forgotten(store, "cam/clip.mp4")
+    assert uri in store.objects
+
+
 def test_objects_are_deleted_together_and_marks_before_them(store, monkeypatch):
     deleted, delete = [], store.delete
     monkeypatch.setattr(store, "delete", lambda uris: [deleted.append(list(uris)), delete(deleted[-1])])

@@ -9,8 +9,11 @@ from tasks.data.split.split_csv import read_split_csv
 from tasks.errors import BadInput, NothingToDo
 from tasks.pipeline import _datasets
 from tasks.pipeline.build_dataset import split
+from tasks.store.layout import Layout
 from tasks.store.records.dataset import NO_OBJECT, DatasetResult, LabelsFile, Manifest
 from tasks.store.records.record import TARGETS
+from tasks.store.records.training import UnlabelledClips
+from tests.data.labels.records import clip_record, video_of
 from tests.pipeline.in_process import LABELS, STORE, Bench
 from tests.pipeline.shelf import Fragile, Killed, taken_in
 
@@ -24,6 +27,10 @@ def bench():
 
 def manifest_of(bench, dataset):
     return bench.store.read(f"{dataset.dataset_uri}manifest.json", Manifest)
+
+
+def splits_of(bench):
+    return read_split_csv(bench.store.read_bytes(Layout(STORE).split_file))
 
 
 @pytest.mark.parametrize(
@@ -75,6 +82,20 @@ def test_two_splits_at_the_same_time_keep_each_others_sources(bench, monkeypatch
     bench.split()
     assert bench.store.read_bytes(split_file).startswith(theirs)
     assert read_split_csv(bench.store.read_bytes(split_file)).keys() > read_split_csv(theirs).keys()
+
+
+def test_a_film_that_taught_a_student_without_a_label_is_dealt_to_train(bench):
+    others = Bench()
+    for made in (others, bench):
+        taken_in(made.store, FOUR)
+    videos = set(map(video_of, FOUR))
+    others.split()
+    (held_out,) = {name for name, dealt in splits_of(others).items() if dealt == "val"} & videos
+    bench.store.write(Layout(STORE).run("0123").train.unlabelled, UnlabelledClips(clips=(clip_record(held_out),)))
+    bench.split()
+    dealt = splits_of(bench)
+    assert dealt[held_out] == "train"
+    assert "val" in {dealt[video] for video in videos}
 
 
 def test_a_dataset_that_is_cut_off_at_any_write_is_never_read(monkeypatch):

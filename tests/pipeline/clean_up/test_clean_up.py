@@ -104,7 +104,8 @@ def build(world):
             run.evaluations("e").scores("baseline", "val").predictions,
         ):
             put(uri, age_days)
-        plan = {"weights": {"members": [checkpoint(start) for start in starts]}, "champion": [checkpoint(other) for other in opponents]}
+        members, teachers = ([checkpoint(start) for start in some_of] for some_of in (starts[:1], starts[1:]))
+        plan = {"weights": {"members": members}, "teacher": teachers, "champion": [checkpoint(other) for other in opponents]}
         put(run.decision("d").plan.uri, age_days, plan)
         put(run.decision("d").report.uri, age_days)
         if key not in world.waiting:
@@ -185,13 +186,14 @@ def cleaned(made):
         yield lambda **options: Bench(made.store).run("clean_up", **KEEP | {"dry_run": False} | options)
 
 
-A, B = KEYS[:2]
+A, B, C = KEYS[:3]
 UNDECIDED = {A: (100, [], [B]), B: (100, [], [])}
 
 
 @settings(max_examples=60)
 @example(World(runs=UNDECIDED, aliased=[A]))
 @example(World(runs=UNDECIDED, aliased=[A], repeats={A: [B]}))
+@example(World(runs={A: (100, [C, B], []), B: (100, [], []), C: (100, [], [])}, aliased=[A]))
 @example(World(runs=UNDECIDED, comparisons={"one": (1, [B])}))
 @example(World(runs=UNDECIDED, choices={"one": (1, [B])}))
 @example(World(runs=UNDECIDED, decided=[(A, "promoted")], before=[B]))

@@ -60,6 +60,13 @@ def test_a_student_learns_from_clips_without_a_label_and_is_scored(bench, caplog
     before = dict(bench.store.objects)
     assert bench.run("distil", model=f"runs/{KEY}/", student="test_resnet") == result.model_copy(update={"teacher": f"runs/{KEY}/"})
     assert bench.store.objects == before
+    # A later decision on the teacher tests by another protocol, and so is the student.
+    place = Layout(STORE).run(KEY).decision("d").plan
+    plan = bench.store.read(place)
+    bench.store.write(place, plan.model_copy(update={"evaluate": plan.evaluate.model_copy(update={"crops": 1})}))
+    again = bench.run("distil", model="models:/cook/1", student="test_resnet")
+    assert again.checkpoint_sha256 == result.checkpoint_sha256
+    assert not {*again.result_uris} & {*result.result_uris}
 
 
 def test_a_teacher_whose_dataset_is_gone_is_named(bench):

@@ -39,7 +39,7 @@ from tests.store.test_layout import GOLDEN
 pytestmark = pytest.mark.slow
 
 NAME = "put meat/a.mp4"
-WITHOUT_NAMES = ("forgotten/", "videos/", "pretrained/<", "pretrained/backbones/")
+WITHOUT_NAMES = ("forgotten/", "videos/", "pretrained/<", "pretrained/backbones/", "runs/<key>/packages/<key>/package/")
 """Places of published files and weights, and those that are tested otherwise."""
 OPAQUE = (".ckpt", ".mkv", ".mp4", ".npy", ".npz", ".png", ".pt")
 FORGET = {"video": NAME, "reason": "she asked for it", "confirm": "ada"}
@@ -448,14 +448,15 @@ def test_a_version_is_marked_whose_training_was_cleaned_up_however_many_models_t
     assert mlflow.get_model_version("retake-tsn", "1").tags["retake.saw_forgotten"] == "true"
 
 
-def test_a_network_that_started_from_one_that_saw_it_is_marked_too(bench, mlflow):
+def test_a_network_that_started_from_one_that_saw_it_or_a_student_that_saw_it_without_a_label_is_marked_too(bench, video, mlflow):
     plan = bench.store.read(f"{STORE}/runs/0123/decisions/d/plan/result.json", PlanResult)
-    first, second, third = (f"{number}" * 16 for number in (1, 2, 3))
-    for key, digest, start in ((first, plan.dataset_digest, ""), (second, "later", first), (third, "later", "")):
+    first, second, third, student = keys = [f"{number}" * 16 for number in (1, 2, 3, 4)]
+    bench.store.write(f"{STORE}/runs/{student}/train/unlabelled.json", UnlabelledClips(clips=(clip_record(video),)))
+    for key, digest, start in ((first, plan.dataset_digest, ""), (second, "later", first), (third, "later", ""), (student, "later", "")):
         weights = plan.weights.model_copy(update={"weights": Weights.TRAINED, "uri": f"{STORE}/runs/{start or third}/train/best.pt"})
         later = plan.model_copy(update={"run_key": key, "dataset_digest": digest, "weights": weights})
         bench.store.write(f"{STORE}/runs/{key}/decisions/d/plan/result.json", later)
-    for key in (first, second, third):
+    for key in keys:
         tags = {"retake.run_key": key, "retake.checkpoint_uri": "", "retake.checkpoint_sha256": ""}
         mlflow.create_model_version("retake-tsn", source="", run_id="r", tags=tags)
-    assert bench.run("forget", video=NAME).models == tuple(f"retake-tsn version {number}" for number in (1, 2, 3))
+    assert bench.run("forget", video=NAME).models == tuple(f"retake-tsn version {number}" for number in (1, 2, 3, 5))

@@ -6,7 +6,9 @@ from tasks.errors import NothingToDo
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import DatasetResult
 from tasks.store.records.looks import Look
+from tasks.store.records.training import Teacher, UnlabelledClips
 from tasks.store.runs import Decision
+from tests.data.labels.records import clip_record, video_of
 from tests.loop.statuses import model_status, version
 from tests.pipeline.compare_versions.versions import PUT, TAKE, Versions
 from tests.pipeline.in_process import STORE
@@ -77,6 +79,15 @@ def test_earlier_versions_are_scored_once_without_the_films_that_trained_them(hi
     monkeypatch.setattr("tasks.pipeline.learning_curve.rescore.make_ready", None)
     assert history.rescore() == result
     assert history.now()[1] == (75.0, 0)
+
+
+def test_films_that_taught_a_version_without_a_label_are_left_out_for_it(history):
+    student = Layout(STORE).run(KEYS[1])
+    plan = history.store.read(student.decision("d").plan)
+    teacher = Teacher(name="t", run_key="", checkpoint_uri="", checkpoint_sha256="")
+    history.store.write(student.decision("d").plan, plan.model_copy(update={"teacher": teacher}))
+    history.store.write(student.train.unlabelled, UnlabelledClips(clips=(clip_record(video_of("e")),)))
+    assert [(own.version, own.num_clips) for own in history.rescore().versions] == [(2, 2), (1, 2)]
 
 
 def test_a_version_that_cannot_be_scored_is_left_out_and_named(history, caplog):

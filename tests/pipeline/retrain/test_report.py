@@ -16,14 +16,16 @@ from tasks.judge.statistics.scores_file import to_parquet
 from tasks.learn.networks.sound_recipe import SPEECH, PackagedWeights
 from tasks.options import GateOptions, SplitOptions, TrainOptions
 from tasks.pipeline import _thumbnails
-from tasks.pipeline.retrain import report
+from tasks.pipeline.retrain import _numbers, report
 from tasks.pipeline.retrain.contract import ReportArguments
 from tasks.store.records.curves import NoLearningCurve
 from tasks.store.records.dataset import UnseenClip
 from tasks.store.records.evaluation import CompareResult, RegisterResult
+from tasks.store.records.export import ExportResult, PackageCosts, PackedNetwork
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.training import Epoch, Evaluation, PlanResult
 from tasks.store.records.video import SoundRecipe, SoundResult
+from tasks.store.runs import Run
 from tasks.tracking.runs import RUN_KEY_TAG
 from tests.data.labels.records import video_of
 from tests.pipeline.mlflow_in_memory import MlflowInMemory, connected
@@ -244,6 +246,41 @@ def test_once_the_learning_curve_has_ended_the_report_its_artifacts_and_the_vers
     assert "New network against the baseline" in objects[result.report_uri].decode(), "it had no version then"
     assert run.artifacts["report.html"] == run.artifacts["decisions/9f86/report.html"] == page
     assert shelf.objects[result.card_uri].decode().endswith(version.description)
+
+
+@pytest.fixture
+def packed(written):
+    """A store with the report and a package that is newer, and the package."""
+    shelf = Shelf()
+    shelf.objects |= written[1]
+    machine = {"device_name": "EPYC", "num_cores": 2}
+    network = some(PackedNetwork, name="ONNX fp32", costs=some(PackageCosts), hardware=machine)
+    package = some(ExportResult, networks=(network, network))
+    shelf.write(Run(RUN).export("k"), package)
+    return shelf, package
+
+
+def test_once_there_is_a_package_the_report_has_it(written, packed, tmp_path):
+    shelf, package = packed
+    reported(shelf, tmp_path)
+    assert shelf.read(written[0].metrics_uri, Metrics).packages == (package,)
+    assert "ONNX fp32" in shelf.objects[written[0].report_uri].decode()
+
+
+def test_what_another_task_wrote_into_the_report_meanwhile_is_not_lost(written, packed, tmp_path, monkeypatch):
+    shelf, package = packed
+    seen = iter([()])
+    monkeypatch.setattr(_numbers, "packages_of", lambda *_: next(seen, (package,)))
+    reported(shelf, tmp_path)
+    assert shelf.read(written[0].metrics_uri, Metrics).packages == (package,)
+
+
+@pytest.mark.parametrize("address", [f"{RUN}packages/k/result.json", f"{DECISION}report/metrics.json"])
+def test_a_package_or_a_report_of_another_version_of_retake_leaves_the_report_as_it_is(written, packed, caplog, address):
+    shelf, _ = packed
+    shelf.write_bytes(address, b'{"of": "another version"}')
+    assert report.run(ReportArguments(store="s3://retake", plan=f"{DECISION}plan/"), shelf) == written[0]
+    assert address in caplog.text
 
 
 def test_a_late_curve_of_an_older_decision_leaves_what_the_latest_one_wrote_into_run_and_registry(written, tmp_path):
