@@ -160,7 +160,7 @@ def difference_of(ours: ScoredClips, theirs: ScoredClips, against: str, split: S
 def refusal_of_int8(change: PairedChange, num_clips: int, max_drop_points: float, delivered: str) -> str:
     """Say why int8 is not delivered; empty if it is.
 
-    The paired test is that of the gate, turned around: the lower limit of the difference must be above minus the margin.
+    The paired test is that of the gate, turned around: the lower limit of the difference must not be below minus the margin.
     """
     margin = max_drop_points / 100
     if change.interval[0] >= -margin:

@@ -83,7 +83,7 @@ def _written_in_float(
     answers = clips.answers(clips.by_model(path, graph), f"{title} in {precision}")
     differs = max(largest_difference(own, reference[split]) for split, own in answers.items())
     allowed = SHARES_OF_STD[precision]["cut"] * min(float(own.verb_logits.std()) for own in reference.values())
-    if differs > allowed:
+    if not differs <= allowed:  # also of what is no number
         raise BadConfiguration(
             f"{title} in {precision} answers otherwise than PyTorch: a logit differs by {differs:.3g}, and {allowed:.3g} is allowed; "
             "choose another format or precision"

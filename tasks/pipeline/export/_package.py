@@ -27,11 +27,11 @@ from tasks.served.package.contract import Registered
 from tasks.served.package.fresh_check import check_package
 from tasks.served.package.sample import make_sample
 from tasks.served.package.write import TITLES, write_package
-from tasks.settings import MlflowSettings, load
+from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.evaluation import EvaluateResult
-from tasks.store.records.export import ExportResult, PackageCosts, PackageScore, PackedNetwork, artifact_path
+from tasks.store.records.export import ExportResult, PackageCosts, PackageScore, PackedNetwork
 from tasks.store.records.record import SplitName
 from tasks.store.records.training import PlanResult
 from tasks.store.runs import Decision, Export, Run, Scores
@@ -59,7 +59,7 @@ class Evaluated:
 def pack(
     model_name: str, version: RegisteredVersion, plan: PlanResult, options: ExportOptions, store: Store, student: Trained | None = None
 ) -> ExportResult:
-    """Make the package, or find the one that an earlier run made with these options.
+    """Make the package and hand it to MLflow, or find the one that this code made before.
 
     Args:
         model_name: the registered model.
@@ -78,7 +78,8 @@ def pack(
         run = Layout(Run(plan.run_uri).store_uri).run(student.run_key)
         packed_plan, run_id = plan_of(run, store), store.read(run.train).mlflow_run_id
     place = Run(packed_plan.run_uri).export(export_key(options))
-    if earlier := finished(store, place):
+    code_version = load(MachineSettings).code_version
+    if (earlier := finished(store, place)) and earlier.code_version == code_version:
         return earlier
     registered = _evaluated("the registered model", title, version, plan, store)
     source = _evaluated("the student", student.label, student, packed_plan, store) if student else registered
@@ -144,10 +145,14 @@ def pack(
         checked = check_package(package)
         if not checked.passed:
             raise BadConfiguration(f"the package of {source.title} failed its check, and is not handed out: {checked}")
-        for path in package.rglob("*"):
-            if path.is_file():
-                store.write_file(Folder(place.package).file(path.relative_to(package).as_posix()), path)
-    run_url = Tracker(load(MlflowSettings)).run_url(run_id)
+        files = [path for path in package.rglob("*") if path.is_file()]
+        size_bytes = sum(path.stat().st_size for path in files)
+        for path in files:
+            store.write_file(Folder(place.package).file(path.relative_to(package).as_posix()), path)
+        tracker = Tracker(load(MlflowSettings))
+        artifact_path = f"export/{options.format}-{written.precision}"
+        tracker.log_artifacts(run_id, package, artifact_path)
+    run_url = tracker.run_url(run_id)
     result = ExportResult(
         model_name=model_name,
         version=version.version,
@@ -156,13 +161,14 @@ def pack(
         asked_precision=options.precision,
         refused=written.refused,
         export_uri=place.folder_uri,
-        size_bytes=packed.size_bytes,
+        size_bytes=size_bytes,
         networks=(packed, *(_as_evaluated(network, store) for network in beside)),
         differences=differences,
         max_difference=max(largest_difference(scored, reference[split]) for split, scored in written.answers.items()),
         check=str(checked),
+        code_version=code_version,
         mlflow_run_url=run_url,
-        artifacts_url=f"{run_url}/artifacts/{artifact_path(options.format, written.precision)}",
+        artifacts_url=f"{run_url}/artifacts/{artifact_path}",
         report_url=_report_url(plan, store),
     )
     return finish(store, place, result)
@@ -186,11 +192,19 @@ def _evaluated(name: str, title: str, network: RegisteredVersion | Trained, plan
 
 
 def _costs(model: Path, clips: Clips, graph: Graph, folder: Path) -> PackageCosts:
-    """Time a written model in a process of its own, on a clip of val."""
+    """Time a written model in a process of its own, on a clip of val.
+
+    Raises:
+        BadConfiguration: it does not run there.
+    """
     (inputs,) = clips.inputs(clips.of_split("val")[:1], graph)
     np.savez(folder / "clip.npz", allow_pickle=False, **inputs)
     command = [sys.executable, "-I", _timed.__file__, str(model), str(folder / "clip.npz")]
-    return PackageCosts.model_validate_json(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)  # noqa: S603 - our own file
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own file
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise BadConfiguration(f"the written model does not run in a process of its own ({last}); choose another format or precision")
+    return PackageCosts.model_validate_json(done.stdout)
 
 
 def _as_evaluated(network: Evaluated, store: Store) -> PackedNetwork:

@@ -68,6 +68,7 @@ class ExportResult(Record):
 
     `precision` may be another than `asked_precision`; `refused` says why. `networks` are the package, then the student if it was packed, then the
     registered model, both as they were scored. The logits of the package differ from those of PyTorch on the same crops by at most `max_difference`.
+    `size_bytes` is that of the whole folder.
     """
 
     model_name: str
@@ -82,6 +83,7 @@ class ExportResult(Record):
     differences: tuple[PackageDifference, ...]
     max_difference: float
     check: str
+    code_version: str
     mlflow_run_url: str
     artifacts_url: str
     report_url: str
@@ -90,13 +92,3 @@ class ExportResult(Record):
     def name(self) -> str:
         """Return a name for tags and folders."""
         return f"{self.format}-{self.precision}"
-
-    @property
-    def artifact_path(self) -> str:
-        """Return the folder of the package among the artifacts of its run."""
-        return artifact_path(self.format, self.precision)
-
-
-def artifact_path(package_format: PackageFormat, precision: PackagePrecision) -> str:
-    """Return the folder of a package among the artifacts of its run."""
-    return f"export/{package_format}-{precision}"

@@ -5,7 +5,9 @@ import pytest
 from tasks.errors import BadConfiguration, NothingToDo
 from tasks.options import EvaluateOptions
 from tasks.pipeline.distil import _student
+from tasks.pipeline.export import _package
 from tasks.served.package.contract import Contract
+from tasks.served.package.fresh_check import CheckResult, Part
 from tasks.store.layout import Layout
 from tasks.store.records.evaluation import DecideResult
 from tasks.store.records.training import Evaluation
@@ -48,7 +50,7 @@ def promoted(version):
     return version
 
 
-def test_a_champion_is_packed_checked_and_handed_to_mlflow_and_a_command_copies_the_same_package(promoted, tmp_path):
+def test_a_champion_is_packed_checked_and_handed_to_mlflow_and_a_command_copies_the_same_package(promoted, tmp_path, monkeypatch):
     result = promoted.run("export_champion", plan=PLAN.folder_uri, export="openvino")
     package, registered = result.networks
     assert (result.name, package.name, registered.name) == ("openvino-fp16", "OpenVINO fp16", "cook version 1, pytorch float32")
@@ -68,11 +70,20 @@ def test_a_champion_is_packed_checked_and_handed_to_mlflow_and_a_command_copies_
     assert set(promoted.store.objects) == before
     copied = {path.relative_to(tmp_path / "out").as_posix(): path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert copied == handed
+    assert result.size_bytes == sum(map(len, handed.values()))
     contract = Contract.model_validate_json(copied["contract.json"])
     assert (contract.registered.name, contract.window.num_frames) == ("cook", 240)
     assert b'value="Action Classification"' in copied["model.xml"]
     with pytest.raises(BadConfiguration, match="it is not empty; name another folder"):
         promoted.run("export", model="models:/cook/1", to=tmp_path / "out")
+
+    # Code of another version packs anew, and hands out nothing that fails its check.
+    monkeypatch.setenv("RETAKE_CODE_VERSION", "the next one")
+    monkeypatch.setattr(_package, "check_package", lambda folder: CheckResult((Part("network", "logits differ by 3"),), ()))
+    with pytest.raises(BadConfiguration, match=r"the package of cook version 1 failed its check.*network: logits differ by 3"):
+        promoted.run("export", model="models:/cook/1", to=tmp_path / "new", format="openvino", precision="fp16")
+    assert not list((tmp_path / "new").iterdir())
+    assert set(promoted.store.objects) == before
 
 
 def test_a_student_is_packed_in_place_of_its_teacher_and_judged_beside_it(version, tmp_path, monkeypatch):
