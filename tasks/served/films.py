@@ -200,7 +200,7 @@ def _content(film: Film) -> bytes:
 
 
 def _inputs(model_input: pd.DataFrame | Film | Iterable[Film]) -> Iterable[Film]:
-    """Make a series of one film, of the first column of a table, or of all columns of a dict."""
+    """Make a series of one film, a table's first column or all of a dict."""
     if isinstance(model_input, pd.DataFrame):
         return list(model_input.iloc[:, :1].to_numpy().ravel())
     if isinstance(model_input, Mapping):
