@@ -111,16 +111,18 @@ def return_freed_memory() -> None:
 
 @contextlib.contextmanager
 def silenced() -> Iterator[None]:
-    """Keep OpenVINO and NNCF from sending statistics, printing to stdout or changing the logging configuration.
+    """Keep OpenVINO, NNCF and ONNX from sending statistics, printing to stdout or changing the log.
 
-    Both send usage statistics when imported, through an optional package; hiding that package disables it. Conversion sets the root logger to
-    ERROR; NNCF replaces the logger class and logs to stdout, which is reserved for a step's result.
+    The first two send usage statistics when imported, through an optional package; hiding that package disables it. Conversion sets the root logger to
+    ERROR; NNCF replaces the logger class and logs to stdout, which is reserved for a step's result. ONNX logs each
+    weight that it has twice.
     """
     # A None entry makes Python treat the module as not importable.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     root = logging.getLogger()
     level, filters, handlers = root.level, list(root.filters), list(root.handlers)
     logger_class = logging.getLoggerClass()
+    logging.getLogger("onnx_ir").setLevel(logging.WARNING)
     try:
         with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
             # Shapes are fixed, so values that tracing treats as constants are constant; the parity check would catch an error.

@@ -183,6 +183,8 @@ class SentFilmModel(FilmModel):
         """Predict as `FilmModel` does, with texts as objects, which every server can write."""
         try:
             answer = super().predict([_content(film) for film in _inputs(model_input)], params)
+        except BadCheckpoint:
+            raise
         except BadInput as error:
             raise self._refusal(str(error)) from error
         return answer.astype(dict.fromkeys(("video", "verb", "noun"), object))
@@ -198,9 +200,11 @@ def _content(film: Film) -> bytes:
 
 
 def _inputs(model_input: pd.DataFrame | Film | Iterable[Film]) -> Iterable[Film]:
-    """Make a series of one film, or of the first column of a table."""
+    """Make a series of one film, a table's first column or all of a dict."""
     if isinstance(model_input, pd.DataFrame):
         return list(model_input.iloc[:, :1].to_numpy().ravel())
+    if isinstance(model_input, Mapping):
+        return [film for films in model_input.values() for film in _inputs(films)]
     if isinstance(model_input, (str, bytes, Path)) or (isinstance(model_input, np.ndarray) and model_input.ndim in (0, 4)):
         return [model_input]
     return model_input

@@ -61,6 +61,8 @@ def test_the_image_of_a_package_is_not_root_and_answers_as_the_registered_model_
     try:
         assert docker("run", "--rm", *HARDENED, "--entrypoint", "id", IMAGE, "-u").strip() != "0"
         parts = [json.loads(line) for line in docker("run", "--rm", *HARDENED, IMAGE, "--check").splitlines()]
-        assert {part["part"]: part["problem"] for part in parts} == dict.fromkeys(("decoding", "preprocessing", "network", "labels"), "")
+        assert {part["part"]: part["problem"] for part in parts} == dict.fromkeys(
+            ("decoding", "preprocessing", "network", "labels", "contract"), ""
+        )
     finally:
         docker("rmi", IMAGE)

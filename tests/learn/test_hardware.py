@@ -1,9 +1,12 @@
+import logging
 import os
 import platform
 import subprocess
 import sys
 
 import pytest
+
+from tasks.learn.hardware import silenced
 
 COUNT = """
 import resource, torch
@@ -43,3 +46,9 @@ def test_waiting_threads_of_torch_leave_the_cores_to_others_unless_a_person_chos
     inherited = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
     answer = subprocess.check_output([sys.executable, "-c", WAITING], env=inherited | chosen, text=True)
     assert answer.split() == [policy, "False"], "torch reads it when it is loaded"
+
+
+def test_writing_a_graph_logs_no_line_for_each_weight(caplog):
+    with silenced(), caplog.at_level(logging.INFO):
+        logging.getLogger("onnx_ir.passes.common.initializer_deduplication").info("Replaced initializer")
+    assert not caplog.records

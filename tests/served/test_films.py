@@ -18,7 +18,7 @@ from tasks.data.video.child import undivided
 from tasks.data.video.cut import cut
 from tasks.data.video.frames import read_frames
 from tasks.data.video.probe import probe
-from tasks.errors import BadConfiguration, BadInput, BadVideo
+from tasks.errors import BadCheckpoint, BadConfiguration, BadInput, BadVideo
 from tasks.learn.inputs.describe_sound import describer
 from tasks.learn.networks.checkpoints import HeadWeights, Saved, load, save, save_fusion, save_joined
 from tasks.learn.networks.network import Network
@@ -31,7 +31,7 @@ from tasks.pipeline.retrain.register import _model, _packages
 from tasks.predict.intervals import intervals
 from tasks.predict.probabilities import distributions
 from tasks.served import SERVERS, Served, _load_pyfunc
-from tasks.served.films import Clip, FilmModel
+from tasks.served.films import Clip, FilmModel, SentFilmModel
 from tasks.store.records.dataset import NO_OBJECT, NOTHING
 from tests.learn.tiny import CLASSES, network_of
 from tests.learn.tiny_video import TINY_VIDEO, tiny_video_network
@@ -221,7 +221,7 @@ def test_a_server_answers_bytes_and_base64_and_reads_no_file_that_a_request_name
     model = _load_pyfunc(folder)
     content = film.read_bytes()
     text = b64encode(content).decode()
-    for sent in ([content], [text], DataFrame({"film": [text]}), np.array([text]), text):
+    for sent in ([content], [text], DataFrame({"film": [text]}), {"film": np.array([text])}, np.array([text]), text):
         answer = model.predict(sent)
         assert answer.to_dict("records") == [row | {"video": "input 0"}]
         assert {*answer.dtypes[["video", "verb", "noun"]]} == {np.dtype(object)}
@@ -235,6 +235,16 @@ def test_a_server_answers_bytes_and_base64_and_reads_no_file_that_a_request_name
             model.predict(sent)
     with pytest.raises(refusal, match="there is no film"):
         model.predict(DataFrame())
+
+
+def test_a_broken_model_is_not_the_fault_of_the_request(monkeypatch):
+    def predict(*_):
+        raise BadCheckpoint("the logits are not finite")
+
+    model = SentFilmModel(Saved((network_of(),), (HeadWeights(1, 1),), CLASSES), SERVED, ValueError)
+    monkeypatch.setattr(FilmModel, "predict", predict)
+    with pytest.raises(BadCheckpoint):
+        model.predict([b"a film"])
 
 
 @pytest.mark.parametrize(

@@ -24,3 +24,4 @@ def test_the_code_of_a_model_is_all_that_its_loader_imports_and_no_room_besides(
     files = (Path(module.__file__) for module in imported.modules.values() if module.__file__)
     assert {str(file.relative_to(REPOSITORY)) for file in files} <= packed
     assert {"/".join(Path(name).parts[1:-1]) for name in packed}.isdisjoint(LEFT_OUT)
+    assert packed.isdisjoint({"tasks/learn/engines/graph.py", "tasks/served/package/predict.py"})

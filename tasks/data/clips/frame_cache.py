@@ -35,7 +35,6 @@ log = logging.getLogger("retake")
 ChosenFrames = Callable[[StoredClip, NetworkSpec], tuple[int, ...]]
 """Chooses frames of a clip for a network."""
 
-
 CHUNK_CLIPS = 32
 """Most clips decoded per chunk. Enough to amortise starting the processes, few enough that the first are ready soon."""
 

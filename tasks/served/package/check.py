@@ -20,7 +20,9 @@ def check(contract: dict[str, Any], run: Callable[..., Any], windows: Callable[.
     expected = json.loads((HERE / "expected.json").read_text(encoding="utf-8"))
     with np.load(HERE / "expected.npz") as file:
         arrays = dict(file)
-    parts = [("network", network(contract, arrays, run)), ("labels", labels(contract, expected))]
+    digest = hashlib.sha256(json.dumps(contract, sort_keys=True).encode()).hexdigest()
+    altered = "" if digest == expected["contract_sha256"] else "contract.json is not that of the export; export the package anew"
+    parts = [("network", network(contract, arrays, run)), ("labels", labels(contract, expected)), ("contract", altered)]
     if all(described["kind"] == "frames" for described in contract["inputs"]):
         clip = str(HERE / "clip.mp4")
         undecoded = decoding(film(clip, contract["window"]["fps"]).decoded(), expected["frame_hashes"])
@@ -44,14 +46,18 @@ def decoding(frames: Iterator[Any], hashes: list[str]) -> str:
 
 def preprocessing(contract: dict[str, Any], arrays: dict[str, Any], seen: Iterator[Any]) -> str:
     """Compare the pictures that the network is shown of the film."""
-    for _, _, inputs in seen:
+    try:
+        shown = list(seen)
+    except ValueError as error:
+        return f"the film of the check cannot be cut: {error}"
+    for _, _, inputs in shown:
         for name, own in inputs.items():
             theirs = arrays[f"cut/{name}"]
             if own.shape != theirs.shape:
                 return f"{name} has the shape {own.shape} in place of {theirs.shape}"
             if (levels := int(np.abs(own.astype(int) - theirs).max())) > MAX_LEVELS:
                 return f"colours of {name} differ by up to {levels} of 255, {MAX_LEVELS} are allowed: other frames, another size or colours"
-    return ""
+    return "" if shown else "the film of the check has no window"
 
 
 def network(contract: dict[str, Any], arrays: dict[str, Any], run: Callable[..., Any]) -> str:

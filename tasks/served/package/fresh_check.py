@@ -44,18 +44,23 @@ class CheckResult:
 
 
 def check_package(folder: Path) -> CheckResult:
-    """Run a package's own check in a fresh environment, without a network.
+    """Run a package's own check in a fresh environment.
 
     Raises:
-        BadConfiguration: a required package is not installed here, or the check does not run; the message has its last line.
+        BadConfiguration: a required package is not installed here, or the check does not run or end; the message has its last line.
     """
     needed = tuple(Requirement(line) for line in (folder / "requirements.txt").read_text(encoding="utf-8").split())
     with tempfile.TemporaryDirectory(prefix="retake-check-") as name:
         python = make_environment(Path(name), needed)
         command = [str(python), "-I", str(folder.absolute() / "predict.py"), "--check"]
-        done = subprocess.run(  # noqa: S603 - our own file
-            command, cwd=name, env={"PATH": os.defpath}, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False
-        )
+        try:
+            done = subprocess.run(  # noqa: S603 - our own file
+                command, cwd=name, env={"PATH": os.defpath}, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise BadConfiguration(
+                f"{folder}: its check takes longer than {LIMIT_SECONDS} s; end other work on this machine, or take a smaller network"
+            ) from None
     if done.returncode not in (0, 1) or not done.stdout:
         last = (done.stderr.strip().splitlines() or ["no output"])[-1]
         raise BadConfiguration(

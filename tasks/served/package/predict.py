@@ -2,23 +2,23 @@
 
 import argparse
 import json
+import re
 import runpy
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from fractions import Fraction
 from importlib import import_module
 from itertools import chain, groupby, islice, pairwise
 from pathlib import Path
 from typing import Any
 
-import av
 import av.filter
 import numpy as np
-from numpy.typing import NDArray
 
 HERE = Path(__file__).resolve().parent
+FORMATS = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,mxf"  # those that read one file, and not any text as pictures
 SCALER = "flags=bicubic+accurate_rnd+full_chroma_int+bitexact:out_color_matrix=bt601:out_range=tv"
-Arrays = dict[str, Any]  # by the name of an input or output
 Answer = tuple[int, int, Any, Any]  # start and stop of a window in frames, probabilities of verbs and nouns
 
 
@@ -26,14 +26,15 @@ class Film:
     """A film, an address or a camera, whose frames are numbered from its start, `fps` a second."""
 
     def __init__(self, source: str, fps: int) -> None:
-        is_camera, options = source.startswith("camera:"), {"rtsp_transport": "tcp"} if "://" in source else {"protocol_whitelist": "file"}
-        address = source.replace("camera:", "/dev/video") if is_camera or "://" in source else f"file:{source}"
+        is_camera, is_address = source.startswith("camera:"), "://" in source
+        address = source.replace("camera:", "/dev/video") if is_camera else source if is_address else f"file:{source}"
+        options = {"rtsp_transport": "tcp"} if is_camera or is_address else {"protocol_whitelist": "file", "format_whitelist": FORMATS}
         self.container = av.open(address, format="v4l2" if is_camera else None, options=options, timeout=30, metadata_errors="replace")
         stream = self.container.streams.best("video")
         if not isinstance(stream, av.VideoStream) or stream.codec_context.color_trc in (16, 18):  # PQ and HLG
             raise ValueError("it is in HDR; convert it to SDR" if stream else "it has no pictures; give a film")
         stream.thread_type = "AUTO"
-        self.stream, self.clock, self.fps = stream, stream.time_base or Fraction(1, 1000), fps
+        self.stream, self.clock, self.fps, self.graph_takes = stream, stream.time_base or Fraction(1, 1000), fps, (0, 0, "")
         self.start = round(Fraction(self.container.start_time or 0, av.time_base) / self.clock)
 
     def number(self, pts: int) -> int:
@@ -42,39 +43,35 @@ class Film:
 
     def num_frames(self) -> int:
         """Count the frames without decoding."""
-        packets = self.container.demux(self.stream)
-        ends = (packet.pts + (packet.duration or 0) for packet in packets if packet.size and packet.pts is not None)
+        ends = (own.pts + (own.duration or 0) for own in self.container.demux(self.stream) if own.size and own.pts is not None)
         return self.number(max(ends, default=self.start))
 
     def decoded(self) -> Iterator[tuple[int, av.VideoFrame]]:
         """Yield each frame with the number nearest to its time; a damaged one is left out, as by ffmpeg."""
         for packet in self.container.demux(self.stream):
-            try:
+            with suppress(av.error.InvalidDataError):
                 yield from ((self.number(frame.pts), frame) for frame in packet.decode() if frame.pts is not None)
-            except av.error.InvalidDataError:
-                continue
 
-    def picture(self, frame: av.VideoFrame, short_side: int) -> NDArray[np.uint8]:
+    def picture(self, frame: av.VideoFrame, short_side: int) -> np.ndarray:
         """Scale a frame as Retake cuts films, to RGB (h, w, 3): upright, in square pixels, its short side no longer than this."""
-        width, height = round(frame.width * (self.stream.sample_aspect_ratio or 1)), frame.height
-        scale = min(1.0, short_side / min(width, height))
-        size = ":".join(str(int(side * scale / 2 + 1e-6) * 2) for side in (width, height))
-        steps = {"scale": f"{size}:{SCALER}", "format": "yuv420p", "setparams": "range=tv:colorspace=smpte170m", "buffersink": None}
-        graph = av.filter.Graph()
-        first = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=self.clock)
-        graph.link_nodes(first, *(graph.add(name, settings) for name, settings in steps.items())).configure()
-        graph.vpush(frame)
-        return np.rot90(graph.vpull().to_ndarray(format="rgb24"), round(frame.rotation / 90))
+        if self.graph_takes != (takes := (frame.width, frame.height, frame.format.name)):
+            width, height = round(frame.width * (self.stream.sample_aspect_ratio or 1)), frame.height
+            scale = min(1.0, short_side / min(width, height))
+            size = ":".join(str(int(side * scale / 2 + 1e-6) * 2) for side in (width, height))
+            steps = {"scale": f"{size}:{SCALER}", "format": "yuv420p", "setparams": "range=tv:colorspace=smpte170m", "buffersink": None}
+            self.graph, self.graph_takes = av.filter.Graph(), takes
+            first = self.graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=self.clock)
+            self.graph.link_nodes(first, *(self.graph.add(name, settings) for name, settings in steps.items())).configure()
+        self.graph.vpush(frame)
+        return np.rot90(self.graph.vpull().to_ndarray(format="rgb24"), round(frame.rotation / 90))
 
 
 def resampled(frames: Iterable[tuple[int, Any]], total: int) -> Iterator[tuple[int, Any]]:
     """Yield a frame for each number, as ffmpeg's filter fps does: the last one whose own number is not larger."""
-    held, number = None, 0
-    for due, frame in chain(frames, [(total, None)]):
-        while held is not None and number < due:
-            yield number, held
-            number += 1
-        held = frame
+    number = 0
+    for (_, frame), (due, _) in pairwise(chain(frames, [(total, None)])):
+        yield from ((shown, frame) for shown in range(number, due))
+        number = max(number, due)
 
 
 def positions(length: int, sampling: dict[str, Any]) -> list[int]:
@@ -89,7 +86,7 @@ def positions(length: int, sampling: dict[str, Any]) -> list[int]:
     return [kept[min(start + i, len(kept) - 1)] for start in starts for i in range(size)]
 
 
-def windows(source: str, contract: dict[str, Any], stride: int) -> Iterator[tuple[int, int, Arrays]]:
+def windows(source: str, contract: dict[str, Any], stride: int) -> Iterator[tuple[int, int, dict[str, Any]]]:
     """Yield start and stop of each window in frames, and its pictures by input; a frame that no window needs is not converted."""
     cut, inputs = contract["window"], contract["inputs"]
     if other := sorted({own["kind"] for own in inputs} - {"frames"}):
@@ -112,9 +109,11 @@ def windows(source: str, contract: dict[str, Any], stride: int) -> Iterator[tupl
             start, stop, wanted = current.pop(0)
             yield start, stop, {name: np.stack([seen[number] for number in numbers]) for name, numbers in wanted.items()}
             seen = {number: picture for number, picture in seen.items() if current and current[0][0] <= number}
+    if ahead and ahead[0] == 0:
+        raise ValueError("no frame of it decodes; give another copy")
 
 
-def loaded(contract: dict[str, Any]) -> Callable[[Arrays], Arrays]:
+def loaded(contract: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """Load the model by the runtime that it was written for."""
     names = contract["outputs"]
     if (HERE / "model.onnx").is_file():
@@ -125,7 +124,7 @@ def loaded(contract: dict[str, Any]) -> Callable[[Arrays], Arrays]:
     return lambda inputs: dict(zip(names, model(inputs).values(), strict=True))
 
 
-def answers(source: str, contract: dict[str, Any], run: Callable[[Arrays], Arrays], stride: int) -> Iterator[Answer]:
+def answers(source: str, contract: dict[str, Any], run: Callable[[dict[str, Any]], dict[str, Any]], stride: int) -> Iterator[Answer]:
     """Answer each window, those of a file four at a time."""
     seen, size = windows(source, contract, stride), 4 if Path(source).is_file() else 1
     while batch := list(islice(seen, size)):
@@ -134,7 +133,7 @@ def answers(source: str, contract: dict[str, Any], run: Callable[[Arrays], Array
         yield from ((*window[:2], *heads) for window, *heads in zip(batch, outputs["verb_probabilities"], nouns, strict=True))
 
 
-def moments(answered: Iterable[Answer], pairs: NDArray[np.int64]) -> Iterator[tuple[int, int, int, float]]:
+def moments(answered: Iterable[Answer], pairs: np.ndarray) -> Iterator[tuple[int, int, int, float]]:
     """Yield each stretch in which no window begins or ends, with its likeliest pair: of its windows, the nearer middles count the more."""
     kept, end = list[Answer](), 0
     for answer in chain(answered, [None]):
@@ -187,12 +186,13 @@ def main() -> int:
     if options.format == "vtt":
         print("WEBVTT\n")
     for source in sources:
+        shown = re.sub("://[^/]*@", "://", source)  # without user and password
         try:
             for interval in intervals(answers(source, contract, run, stride), contract):
-                print(cue(interval) if options.format == "vtt" else json.dumps({"source": source, **interval}), flush=True)
+                print(cue(interval) if options.format == "vtt" else json.dumps({"source": shown, **interval}), flush=True)
         except (ValueError, OSError, av.error.FFmpegError) as error:
             status = 1
-            print(f"{source}: {error}", file=sys.stderr)
+            print(f"{shown}: {str(error).replace(source, shown)}", file=sys.stderr)
     return status
 
 

@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 from collections.abc import Mapping
+from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 
@@ -34,17 +35,22 @@ def write_package(folder: Path, contract: Contract, model: Path, sample: Sample)
     for path in (model, model.with_suffix(".bin")):
         if path.is_file():
             shutil.copyfile(path, folder / f"model{path.suffix}")
+    described = contract.model_dump_json(indent=1)
+    expected = {
+        "frame_hashes": sample.frame_hashes,
+        "verbs": sample.classes.verbs,
+        "nouns": sample.classes.nouns,
+        "contract_sha256": sha256(json.dumps(json.loads(described), sort_keys=True).encode()).hexdigest(),
+    }
     texts = {
-        CONTRACT: contract.model_dump_json(indent=1),
+        CONTRACT: described,
         "contract.schema.json": json.dumps(Contract.model_json_schema(mode="serialization"), indent=1),
         "requirements.txt": "\n".join(requirements(contract)),
         "README.md": _readme(contract),
         "Dockerfile": own.joinpath("templates/Dockerfile").read_text(encoding="utf-8"),
         "predict.py": own.joinpath("predict.py").read_text(encoding="utf-8"),
         "check/check.py": own.joinpath("check.py").read_text(encoding="utf-8"),
-        "check/expected.json": json.dumps(
-            {"frame_hashes": sample.frame_hashes, "verbs": sample.classes.verbs, "nouns": sample.classes.nouns}, indent=1
-        ),
+        "check/expected.json": json.dumps(expected, indent=1),
     }
     for name, text in texts.items():
         (folder / name).write_text(text.rstrip("\n") + "\n", encoding="utf-8")

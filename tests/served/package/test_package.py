@@ -15,6 +15,7 @@ from tasks.errors import BadConfiguration
 from tasks.learn.engines.graph import make_graph, write_onnx
 from tasks.learn.networks.checkpoints import HeadWeights, Saved
 from tasks.options import Modality, SegmentOptions
+from tasks.served.package import fresh_check
 from tasks.served.package.contract import Contract, Registered, Score, input_of, window_of
 from tasks.served.package.fresh_check import check_package
 from tasks.served.package.sample import make_sample
@@ -77,7 +78,7 @@ def answered(package, monkeypatch, *arguments):
 def test_its_check_passes_with_its_requirements_alone(package):
     result = check_package(package)
     assert [(part.name, part.problem) for part in result.parts] == [
-        (name, "") for name in ("decoding", "preprocessing", "network", "labels")
+        (name, "") for name in ("decoding", "preprocessing", "network", "labels", "contract")
     ]
     assert result.passed
     assert [name for name, _ in result.versions] == ["av", "numpy", "onnxruntime"]
@@ -143,6 +144,11 @@ def another_temperature(package, _):
     (package / "contract.json").write_text(json.dumps({**contract, "noun_temperature": 3}))
 
 
+def another_threshold(package, _):
+    contract = json.loads((package / "contract.json").read_text())
+    (package / "contract.json").write_text(json.dumps({**contract, "threshold": 0.1}))
+
+
 def another_mean(package, _):
     change_weights(package, lambda name, values: values + np.float32(0.1) if name.endswith("offset") else values)
 
@@ -179,6 +185,7 @@ def change_weights(package, change):
         (swapped_classes, "network"),
         (another_temperature, "network"),
         (swapped_labels, "labels"),
+        (another_threshold, "contract"),
     ],
 )
 def test_a_fault_is_named_by_its_part(plant, part, package, ffmpeg, tmp_path, monkeypatch, capsys):
@@ -188,6 +195,19 @@ def test_a_fault_is_named_by_its_part(plant, part, package, ffmpeg, tmp_path, mo
     assert answered(faulty, monkeypatch, "--check") == 1
     parts = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert next(own["part"] for own in parts if not own["right"]) == part
+
+
+def test_an_image_has_no_other_files_of_the_folder(package):
+    lines = (line.split() for line in (package / "Dockerfile").read_text().splitlines())
+    patterns = {pattern for command, *names in lines if command == "COPY" for pattern in names[:-1]}
+    assert patterns == {"requirements.txt", "contract.json", "predict.py", "model.*", "check"}
+
+
+def test_a_check_that_does_not_end_is_named(package, monkeypatch):
+    monkeypatch.setattr(fresh_check, "LIMIT_SECONDS", 0.001)
+    monkeypatch.setattr(fresh_check, "make_environment", lambda *_: sys.executable)
+    with pytest.raises(BadConfiguration, match=r"its check takes longer than 0\.001 s; end other work"):
+        check_package(package)
 
 
 def test_a_requirement_that_is_not_installed_is_named(package, tmp_path):

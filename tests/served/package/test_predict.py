@@ -1,7 +1,9 @@
 """The program of a package cuts, samples and merges as Retake does. None of these needs a trained network."""
 
 import json
+from itertools import islice
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from tasks.data.video.child import undivided
 from tasks.data.video.cut import cut
 from tasks.data.video.frames import read_frames
+from tasks.data.video.inspection import FORMATS
 from tasks.data.video.probe import probe
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.pytorch import PytorchEngine
@@ -22,6 +25,7 @@ from tasks.predict.probabilities import Distributions, distributions
 from tasks.served import Served
 from tasks.served.films import FilmModel
 from tasks.served.package import predict
+from tasks.served.package.check import preprocessing
 from tasks.served.package.contract import input_of, window_of
 from tests.learn.tiny import CLASSES, network_of, tiny, with_branches
 from tests.learn.tiny_video import TINY_VIDEO, tiny_video_network
@@ -137,7 +141,9 @@ def test_real_films_show_the_pictures_of_their_cut(shared, ffmpeg, tmp_path):
         film = shared / "videos" / "odd" / name
         how = {"ffmpeg": ffmpeg, "time_limit_seconds": 60, "memory": undivided()}
         clips = cut(film, probe(film, max_seconds=99, memory=undivided()), tmp_path, SEGMENT, **how).clips[:2]
-        for clip, (start, stop, inputs) in zip(clips, predict.windows(str(film), contract_of(tiny()), 30), strict=False):
+        assert clips
+        shown = islice(predict.windows(str(film), contract_of(tiny()), 30), len(clips))
+        for clip, (start, stop, inputs) in zip(clips, shown, strict=True):
             assert (start, stop) == (round(clip.start_seconds * 30), round(clip.stop_seconds * 30))
             theirs = read_frames(clip.path, middle_frames(clip.num_frames, tiny()), short_side=None)
             # A rotated picture is scaled before it is turned.
@@ -151,9 +157,80 @@ def test_what_cannot_be_answered_is_refused(ffmpeg, tmp_path, shared):
         next(predict.windows(str(short), contract, 30))
     with pytest.raises(ValueError, match="it has no pictures"):
         next(predict.windows(str(shared / "videos" / "odd" / "audio_only.m4a"), contract, 30))
+    (tmp_path / "notes.txt").write_text("a line of a text\n" * 40_000)
+    with pytest.raises(av.error.ArgumentError):
+        next(predict.windows(str(tmp_path / "notes.txt"), contract, 30))
+    damaged = filmed(ffmpeg, tmp_path / "damaged.mp4")
+    before, box, after = damaged.read_bytes().partition(b"mdat")
+    index = after.rindex(b"moov")
+    damaged.write_bytes(before + box + bytes(index - 4) + after[index - 4 :])
+    with pytest.raises(ValueError, match="no frame of it decodes; give another copy"):
+        next(predict.windows(str(damaged), contract, 30))
     contract["inputs"][0]["kind"] = "flow"
     with pytest.raises(ValueError, match="the network takes flow, which"):
         next(predict.windows(str(short), contract, 30))
+
+
+@pytest.mark.parametrize(
+    ("source", "address", "kind"),
+    [
+        ("camera:0", "/dev/video0", "v4l2"),
+        ("rtsp://camera:554/stream", "rtsp://camera:554/stream", None),
+        ("my camera:1.mp4", "file:my camera:1.mp4", None),
+    ],
+)
+def test_a_source_is_opened_by_its_address(source, address, kind, monkeypatch):
+    opened = []
+
+    def note(address, format, **how):
+        opened.append((address, format))
+        raise OSError(0, "closed")
+
+    monkeypatch.setattr(av, "open", note)
+    with pytest.raises(OSError, match="closed"):
+        predict.Film(source, 30)
+    assert opened == [(address, kind)]
+
+
+def test_files_are_read_in_the_formats_that_an_ingest_reads():
+    assert ",".join(FORMATS) == predict.FORMATS
+
+
+def test_a_graph_scales_all_frames_of_a_size(ffmpeg, tmp_path, monkeypatch):
+    film, make, made = predict.Film(str(filmed(ffmpeg, tmp_path / "film.mp4")), 30), av.filter.Graph, []
+    monkeypatch.setattr(av.filter, "Graph", lambda: made.append(make()) or made[-1])
+    sizes = [(64, 48), (64, 48), (48, 64), (48, 64)]
+    assert [film.picture(av.VideoFrame(*size, "yuv420p"), 32).shape for size in sizes] == [(32, 42, 3)] * 2 + [(42, 32, 3)] * 2
+    assert len(made) == 2
+
+
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_a_password_in_an_address_is_not_printed(is_answered, tmp_path, monkeypatch, capsys):
+    address = "rtsp://user:secret@camera/stream"
+
+    def answered(*_):
+        if not is_answered:
+            raise OSError(5, "no answer", address)
+        yield {"start": 0}
+
+    (tmp_path / "contract.json").write_text(json.dumps(contract_of(tiny())))
+    for name, changed in {"HERE": tmp_path, "loaded": lambda _: None, "intervals": answered}.items():
+        monkeypatch.setattr(predict, name, changed)
+    monkeypatch.setattr("sys.argv", ["predict.py", address])
+    assert predict.main() == (not is_answered)
+    printed = "".join(capsys.readouterr())
+    assert "rtsp://camera/stream" in printed
+    assert "secret" not in printed
+
+
+def test_a_check_whose_film_has_no_window_says_so():
+    assert preprocessing({}, {}, iter(())) == "the film of the check has no window"
+
+
+def test_a_check_whose_film_is_shorter_than_a_window_says_so(ffmpeg, tmp_path):
+    short = filmed(ffmpeg, tmp_path / "short.mp4", seconds=0.3)
+    problem = preprocessing({}, {}, predict.windows(str(short), contract_of(tiny()), 30))
+    assert problem == "the film of the check cannot be cut: it is too short; give a film of 0.5 s or more"
 
 
 def test_a_cue_has_the_times_of_its_interval():
