@@ -52,7 +52,7 @@ class TensorModel:
 LEFT_OUT = frozenset((
     *("local", "loop", "pages", "pipeline", "tracking"),
     *("data/clips", "data/labels", "data/split", "judge/gate", "judge/report", "judge/search", "learn/training", "predict/templates"),
-    *("learn/engines/graph.py", "served/package"),
+    *("learn/engines/graph.py", "learn/engines/written.py", "served/package"),
 ))  # fmt: skip
 """Rooms of the package that no model needs. MLflow uploads each file by a request of its own, which takes some ten milliseconds."""
 

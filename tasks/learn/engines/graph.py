@@ -7,24 +7,21 @@ Only the centre crop of each frame is seen.
 
 from __future__ import annotations
 
-import logging
 import tempfile
-import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tasks.errors import BadConfiguration
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.openvino import openvino_core
 from tasks.learn.engines.pytorch import ExportedNetwork
+from tasks.learn.engines.written import SCALING, save
 from tasks.learn.hardware import silenced
 from tasks.learn.networks.backbones import crop_pixels
 from tasks.learn.networks.checkpoints import Saved
@@ -33,22 +30,13 @@ from tasks.learn.networks.sound_recipe import num_features
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.learn.networks.weights_file import first_line
 from tasks.options import Modality
+from tasks.store.records.export import FloatPrecision
 
 if TYPE_CHECKING:
     import onnx
 
-Precision = Literal["fp32", "fp16"]
 Kind = Literal["frames", "flow", "spectrogram", "sound"]
-Inputs = Mapping[str, NDArray[Any]]
-"""One clip: arrays by the name of their input, without its first dimension."""
-
-Outputs = Mapping[str, NDArray[np.float32]]
-"""Answers to one clip, likewise."""
-
 OPSET = 20
-SCALING = "scaling/"
-"""Begins the names of nodes that make crops of frames, which stay in floating point."""
-
 KINDS: Mapping[Modality, Kind] = {
     Modality.RGB: "frames",
     Modality.RGB_DIFFERENCE: "frames",
@@ -73,17 +61,6 @@ class GraphInput:
         shape = [size or free for size, free in zip(self.shape, (2, 0, 270, 340, 0), strict=False)]
         noise = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
         return noise if self.dtype == "uint8" else noise / 256
-
-
-@dataclass(frozen=True)
-class Quantised:
-    """A model in int8: which validation clips it answers right, before and after, and how many of its quantisers were taken back."""
-
-    right_in_float: tuple[bool, ...]
-    right_in_int8: tuple[bool, ...]
-    num_quantisers: int
-    num_reverted: int
-    seconds: float
 
 
 class Graph(nn.Module):
@@ -190,7 +167,7 @@ def make_graph(saved: Saved, verb_temperature: float, noun_temperature: float) -
     return Graph(saved, verb_temperature, noun_temperature).eval()
 
 
-def write_onnx(graph: Graph, path: Path, metadata: Mapping[str, str], precision: Precision) -> None:
+def write_onnx(graph: Graph, path: Path, metadata: Mapping[str, str], precision: FloatPrecision) -> None:
     """Write a graph as one ONNX file, checked by onnx.
 
     There is no fp16: whole numbers that frames are scaled by exceed its 2048.
@@ -200,142 +177,26 @@ def write_onnx(graph: Graph, path: Path, metadata: Mapping[str, str], precision:
     """
     if precision == "fp16":
         raise BadConfiguration("precision fp16: an ONNX file is of fp32 or int8; choose one of these, or format openvino")
-    _save(_as_onnx(graph), path, metadata)
+    save(_as_onnx(graph), path, metadata)
 
 
-def write_openvino(graph: Graph, path: Path, metadata: Mapping[str, str], precision: Precision) -> None:
+def write_openvino(graph: Graph, path: Path, metadata: Mapping[str, str], precision: FloatPrecision) -> None:
     """Write a graph as OpenVINO's .xml and the .bin beside it; fp16 is that of weights.
 
     Raises:
         BadConfiguration: a network cannot be exported.
     """
+    with silenced():
+        from openvino import passes  # type: ignore[import-untyped]
     with tempfile.TemporaryDirectory(prefix="retake-graph-") as folder:
         source = Path(folder, "model.onnx")
-        _save(_as_onnx(graph), source, {})
-        _save(openvino_core().read_model(source), path, metadata, precision)
-
-
-def quantise(
-    path: Path,
-    calibration: Sequence[Inputs],
-    validation: Sequence[Inputs],
-    correct: Callable[[list[Outputs]], list[bool]],
-    max_drop: float,
-    metadata: Mapping[str, str],
-) -> Quantised:
-    """Turn a written fp32 model into int8, in place: first as a whole, then, if it loses more than `max_drop`, without what costs most.
-
-    Crops of frames stay in floating point.
-
-    Args:
-        path: the model of either format.
-        calibration: clips whose activations set the ranges.
-        validation: other clips.
-        correct: tells of the answers to all of these which are right.
-        max_drop: least share of them that must be lost for parts to be taken back.
-        metadata: as in `write_onnx`.
-
-    Raises:
-        BadConfiguration: nothing of it can be quantised.
-    """
-    started = time.monotonic()
-    whole = _loaded(path)
-    answers = [outputs for clip in validation for outputs in _answerer(whole)([clip])]
-    before = correct(answers)
-
-    def validate(model: object, numbers: Iterable[int]) -> tuple[float, list[float]]:
-        # Ranking asks for a part of the clips; `correct` knows them all.
-        asked = list(numbers)
-        answer = _answerer(model)
-        own = {i: next(answer([validation[i]])) for i in asked}
-        right = correct([own.get(i, outputs) for i, outputs in enumerate(answers)])
-        return sum(right[i] for i in asked) / len(asked), [float(right[i]) for i in asked]
-
-    with silenced():
-        import nncf  # type: ignore[import-untyped]  # only for int8: importing takes seconds
-
-        logging.getLogger("nncf").setLevel(logging.WARNING)
-        choice = {
-            "calibration_dataset": nncf.Dataset([{name: own[None] for name, own in clip.items()} for clip in calibration]),
-            "subset_size": len(calibration),
-            "ignored_scope": nncf.IgnoredScope(patterns=[f"{SCALING}.*"], validate=False),
-        }
-        try:
-            model = nncf.quantize(_loaded(path), **choice)
-            num_whole, (share, _) = _num_quantisers(model), validate(model, range(len(validation)))
-            if sum(before) / len(before) - share > max_drop:
-                numbers = nncf.Dataset(range(len(validation)))
-                model = nncf.quantize_with_accuracy_control(
-                    _loaded(path), validation_dataset=numbers, validation_fn=validate, max_drop=max_drop, **choice
-                )
-        except Exception as error:  # NNCF's errors share no other base class
-            raise BadConfiguration(f"{path.name}: cannot be quantised ({first_line(error)}); choose precision fp32 or fp16") from error
-    num_reverted = num_whole - _num_quantisers(model)
-    _, right = validate(model, range(len(validation)))
-    _save(model, path, metadata)
-    return Quantised(tuple(before), tuple(map(bool, right)), num_whole, num_reverted, time.monotonic() - started)
-
-
-def describe(path: Path, metadata: Mapping[str, str]) -> None:
-    """Write metadata into a written model, in place."""
-    _save(_loaded(path), path, metadata)
-
-
-def _loaded(path: Path) -> Any:  # noqa: ANN401 - of either library
-    """Read a model without mapping its file into memory, which is to be written."""
-    if path.suffix == ".onnx":
-        import onnx
-
-        return onnx.load(path)
-    return openvino_core().read_model(path, config={"ENABLE_MMAP": False})
-
-
-def _save(model: Any, path: Path, metadata: Mapping[str, str], precision: Precision = "fp32") -> None:  # noqa: ANN401 - of either library
-    if path.suffix == ".onnx":
-        import onnx
-
-        onnx.helper.set_model_props(model, dict(metadata))
-        onnx.save(model, path)
-        return
-    with silenced():
-        import openvino  # type: ignore[import-untyped]
-    for key, value in metadata.items():
-        model.set_rt_info(value, key.split())
-    openvino.save_model(model, path, compress_to_fp16=precision == "fp16")
-
-
-def _num_quantisers(model: Any) -> int:  # noqa: ANN401 - of either library
-    nodes = [node.op_type for node in model.graph.node] if hasattr(model, "graph") else [node.get_type_name() for node in model.get_ops()]
-    return sum(kind in ("QuantizeLinear", "FakeQuantize") for kind in nodes)
-
-
-def run(path: Path, inputs: Sequence[Inputs], batch_size: int = 1) -> list[Outputs]:
-    """Answer clips in float32 by a written model, an .onnx or OpenVINO's .xml."""
-    answer = _answerer(_loaded(path))
-    batches = [inputs[start : start + batch_size] for start in range(0, len(inputs), batch_size)]
-    return [outputs for batch in batches for outputs in answer(batch)]
-
-
-def _answerer(model: Any) -> Callable[[Sequence[Inputs]], Iterator[Outputs]]:  # noqa: ANN401 - of either library
-    """Prepare a model to answer batches of clips."""
-    infer: Callable[[Inputs], Outputs]
-    if hasattr(model, "SerializeToString"):
-        import onnxruntime  # type: ignore[import-untyped]
-
-        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-        names = [output.name for output in session.get_outputs()]
-        infer = lambda batch: dict(zip(names, session.run(names, batch), strict=True))  # noqa: E731
-    else:
-        # NNCF gives models that it has compiled itself.
-        compiled = openvino_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}) if hasattr(model, "get_ops") else model
-        infer = lambda batch: {output.get_any_name(): array for output, array in compiled(batch).items()}  # noqa: E731
-
-    def answer(clips: Sequence[Inputs]) -> Iterator[Outputs]:
-        arrays = infer({name: np.stack([clip[name] for clip in clips]) for name in clips[0]})
-        for i in range(len(clips)):
-            yield {name: array[i] for name, array in arrays.items()}
-
-    return answer
+        save(_as_onnx(graph), source, {})
+        model = openvino_core().read_model(source)
+        # Weights that are reshaped as the model runs keep a convolution in floating point when the rest is quantised.
+        steps = passes.Manager()
+        steps.register_pass(passes.ConstantFolding())
+        steps.run_passes(model)
+        save(model, path, metadata, precision)
 
 
 def _as_onnx(graph: Graph) -> onnx.ModelProto:

@@ -15,10 +15,11 @@ from tasks.judge.statistics.paired import PairedChange, clips_within, paired_cha
 from tasks.judge.statistics.scoring import Logits, ScoredClips, score_clips, with_nouns_given
 from tasks.judge.statistics.uncertainty import top1_interval
 from tasks.learn.engines.engine import prepare
-from tasks.learn.engines.graph import Graph, Inputs, Outputs
+from tasks.learn.engines.graph import Graph
 from tasks.learn.engines.openvino import openvino_core
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer
+from tasks.learn.engines.written import Inputs, Outputs
 from tasks.learn.hardware import choose_device
 from tasks.learn.inputs.describe_sound import describer
 from tasks.learn.networks.checkpoints import Saved

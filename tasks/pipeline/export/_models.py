@@ -8,7 +8,8 @@ from pathlib import Path
 from tasks.errors import BadConfiguration
 from tasks.judge.statistics.metrics import with_actions
 from tasks.learn.engines.choice import spread
-from tasks.learn.engines.graph import Graph, quantise, write_onnx, write_openvino
+from tasks.learn.engines.graph import Graph, write_onnx, write_openvino
+from tasks.learn.engines.written import quantise
 from tasks.options import ExportOptions
 from tasks.pipeline._step import log
 from tasks.pipeline.export._answers import Answers, Clips, change_of, largest_difference, refusal_of_int8, right_of

@@ -12,7 +12,8 @@ import numpy as np
 from tasks.errors import BadConfiguration, MissingObject
 from tasks.judge.statistics.scores_file import from_parquet
 from tasks.keys import export_key
-from tasks.learn.engines.graph import Graph, describe, make_graph
+from tasks.learn.engines.graph import Graph, make_graph
+from tasks.learn.engines.written import describe
 from tasks.learn.hardware import describe as hardware_of
 from tasks.options import ExportOptions, PredictOptions
 from tasks.pipeline._checkpoints import fetch_network

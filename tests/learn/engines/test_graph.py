@@ -10,10 +10,11 @@ from PIL import Image
 
 from tasks.data.video.frames import RESAMPLING, scaled_size
 from tasks.errors import BadConfiguration
-from tasks.learn.engines.graph import OPSET, Graph, make_graph, quantise, run, write_onnx, write_openvino
+from tasks.learn.engines.graph import OPSET, Graph, make_graph, write_onnx, write_openvino
 from tasks.learn.engines.openvino import openvino_core
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer
+from tasks.learn.engines.written import quantise, run
 from tasks.learn.inputs.clip_files import example_input
 from tasks.learn.inputs.sampling import joined
 from tasks.learn.networks.checkpoints import HeadWeights, Saved
@@ -123,7 +124,8 @@ def test_an_onnx_file_answers_as_pytorch_for_any_batch_and_says_what_it_is(kind,
 
 @pytest.mark.parametrize("suffix", [pytest.param(".onnx", marks=pytest.mark.long), ".xml"])
 def test_int8_leaves_crops_as_they_are_and_says_which_clips_it_costs(suffix, tmp_path):
-    saved = saved_of("TSN")
+    # One with depthwise convolutions, whose weights are reshaped.
+    saved = Saved((network_of(backbone="test_efficientnet"),), WEIGHTS[:1], CLASSES)
     graph, path = make_graph(saved, 2.0, 0.5), tmp_path / f"model{suffix}"
     (write_onnx if suffix == ".onnx" else write_openvino)(graph, path, METADATA, "fp32")
     inputs, expected = answers_of(saved, graph)
@@ -135,11 +137,31 @@ def test_int8_leaves_crops_as_they_are_and_says_which_clips_it_costs(suffix, tmp
     assert result.right_in_float == (True,) * 5
     assert 0 == result.num_reverted < result.num_quantisers
     if suffix == ".xml":
-        assert openvino_core().read_model(path).get_rt_info(["model_info", "labels"]).astype(str) == "pour cut"
+        model = openvino_core().read_model(path)
+        assert model.get_rt_info(["model_info", "labels"]).astype(str) == "pour cut"
+        depthwise = [node for node in model.get_ops() if node.get_type_name() == "GroupConvolution"]
+        assert {node.input_value(1).get_node().get_type_name() for node in depthwise} == {"Multiply"}
     outputs = run(path, inputs)
     assert tuple(o["verb_logits"].argmax() == b for o, b in zip(outputs, best, strict=True)) == result.right_in_int8
     for own, logits in zip(outputs, expected, strict=True):
         assert 0 < abs(own["verb_logits"] - logits.verb.numpy()).max() < 0.75 * logits.verb.std()
+
+
+@pytest.mark.long
+def test_parts_are_taken_back_from_int8_until_it_loses_no_more_than_it_may(tmp_path):
+    graph, path = make_graph(saved_of("TSN"), 2.0, 0.5), tmp_path / "model.xml"
+    write_openvino(graph, path, {}, "fp32")
+    inputs = [{"frames": clip_of(graph.specs[0], seed, (256, 341))[0]} for seed in range(4)]
+    expected = run(path, inputs)
+
+    def correct(own):
+        return [abs(o["verb_logits"] - e["verb_logits"]).max() < 0.25 * e["verb_logits"].std() for o, e in zip(own, expected, strict=True)]
+
+    # Ranges of darker frames are too small for these.
+    result = quantise(path, [{"frames": clip["frames"] // 2} for clip in inputs], inputs, correct, 0.25, {})
+    assert 0 < result.num_reverted < result.num_quantisers
+    assert sum(result.right_in_int8) >= 3
+    assert tuple(correct(run(path, inputs))) == result.right_in_int8
 
 
 def test_what_cannot_be_written_is_refused_with_its_name_and_a_remedy(tmp_path):
