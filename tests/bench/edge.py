@@ -25,8 +25,8 @@ from tasks.judge.statistics.paired import paired_change
 from tasks.judge.statistics.uncertainty import top1_interval
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.graph import Graph, make_graph, write_onnx, write_openvino
-from tasks.learn.engines.written import Inputs, Outputs, quantise, run
 from tasks.learn.engines.openvino import OpenvinoEngine
+from tasks.learn.engines.written import Inputs, Outputs, quantise, run
 from tasks.learn.inputs.clip_files import read_snippets
 from tasks.learn.inputs.data import CachedClip
 from tasks.learn.networks.checkpoints import load, save
