@@ -189,7 +189,7 @@ RULES = (
         lambda now: now.form("predict_videos", model=f"models:/{now.status.model_name}@champion"),
     ),
     Rule(
-        lambda now: now.champion is None and not now.is_empty,
+        lambda now: now.champion is None and (not now.is_empty or now.live.has_films),
         lambda _: "Bring more films, of several recordings for each action",
         lambda now: now.form("ingest_videos"),
     ),

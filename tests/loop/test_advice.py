@@ -131,6 +131,7 @@ def test_only_a_store_without_films_is_told_to_begin(has_films, begins):
     (told,) = [text for text in texts(EMPTY, Live(has_films=has_films)) if text.startswith("Begin")] or [""]
     assert told.startswith(begins)
     assert bool(told) == bool(begins)
+    assert texts(EMPTY, Live(has_films=has_films))
 
 
 def test_the_rules_are_silent_where_they_do_not_hold():
