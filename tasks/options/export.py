@@ -1,8 +1,8 @@
 """Declare the options of packages for other machines."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tasks.options.base import Options
 
@@ -11,7 +11,7 @@ MAX_DROP_POINTS = Field(
     gt=0,
     le=100,
     title="Margin of int8, percentage points",
-    description="int8 is delivered only if the lower limit of its paired difference from floating point on val is above minus this",
+    description="int8 is delivered only if the lower limit of its paired difference from floating point on val is not below minus this",
 )
 
 
@@ -25,6 +25,12 @@ class ExportOptions(Options):
         "fp32", title="Precision", description="Of the weights; int8 is calibrated on training clips and must pass a paired test on val"
     )
     max_drop_points: float = MAX_DROP_POINTS
+
+    @model_validator(mode="after")
+    def _refuse_onnx_in_fp16(self) -> Self:
+        if (self.format, self.precision) == ("onnx", "fp16"):
+            raise ValueError("precision fp16: an ONNX file is of fp32 or int8; choose one of these, or format openvino")
+        return self
 
 
 class ChampionExportOptions(Options):

@@ -44,6 +44,7 @@ def package(tmp_path_factory) -> Path:
         verb_temperature=1,
         noun_temperature=1,
         tolerance=sample.tolerance("fp32"),
+        max_difference=0,
         versions={},
     )
     write_package(folder / "package", contract, folder / "model.onnx", sample)

@@ -60,9 +60,13 @@ def quantise(
         metadata: goes into the model.
 
     Raises:
-        BadConfiguration: nothing of it can be quantised.
+        BadConfiguration: nothing of it can be quantised, NNCF is not installed, or there are no clips.
     """
     started = time.monotonic()
+    if not (calibration and validation):
+        raise BadConfiguration(
+            "int8 takes two training clips or more: one to calibrate, one to see what it costs; choose precision fp32 or fp16"
+        )
     whole = _loaded(path)
     answers = [outputs for clip in validation for outputs in _answerer(whole)([clip])]
     before = correct(answers)
@@ -76,8 +80,12 @@ def quantise(
         return sum(right[i] for i in asked) / len(asked), [float(right[i]) for i in asked]
 
     with silenced():
-        import nncf  # type: ignore[import-untyped]  # only for int8: importing takes seconds
-
+        try:
+            import nncf  # type: ignore[import-untyped]  # only for int8: importing takes seconds
+        except ModuleNotFoundError:
+            raise BadConfiguration(
+                "precision int8 needs the package nncf, which is for x86-64; choose fp32 or fp16, or export there"
+            ) from None
         logging.getLogger("nncf").setLevel(logging.WARNING)
         choice = {
             "calibration_dataset": nncf.Dataset([{name: own[None] for name, own in clip.items()} for clip in calibration]),

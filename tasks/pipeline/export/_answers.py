@@ -20,12 +20,10 @@ from tasks.learn.engines.openvino import openvino_core
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer
 from tasks.learn.engines.written import Inputs, Outputs
-from tasks.learn.hardware import choose_device
 from tasks.learn.inputs.describe_sound import describer
 from tasks.learn.networks.checkpoints import Saved
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.pipeline.export._timed import loaded
-from tasks.settings import MachineSettings, load
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip, Manifest, Vocabulary
 from tasks.store.records.export import PackageDifference, PackageScore
@@ -77,8 +75,7 @@ class Clips:
 
     def by_pytorch(self) -> Answer:
         """Make the reference: PyTorch in float32, with the centre crop."""
-        device = choose_device(load(MachineSettings).device)
-        engines = tuple(PytorchEngine(prepare(network, device), 1) for network in self.saved.networks)
+        engines = tuple(PytorchEngine(prepare(network), 1) for network in self.saved.networks)  # on the CPU, as the package
         scorer = Scorer(engines, self.saved.weights, self.saved.joint and self.saved.joint.eval())
         return lambda inputs: scorer.score(inputs).numpy()
 

@@ -31,6 +31,7 @@ def contract_of(
     served: Served,
     threshold: Threshold,
     tolerance: Mapping[Size, float],
+    max_difference: float,
 ) -> Contract:
     """Write the contract.
 
@@ -46,6 +47,7 @@ def contract_of(
         served: the temperatures that the graph divides by.
         threshold: from which intervals are reported.
         tolerance: for logits in the check.
+        max_difference: of a logit from PyTorch's, on the scored clips.
     """
     window = window_of(manifest.segment.on_grid)
     return Contract(
@@ -70,6 +72,7 @@ def contract_of(
         reports=threshold.reports,
         interval_words=threshold.words,
         tolerance=tolerance,
+        max_difference=max_difference,
         weights_licence=_licence(plan, saved),
         versions={
             "retake": load(MachineSettings).code_version,

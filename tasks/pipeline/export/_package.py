@@ -3,13 +3,14 @@
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from tasks.errors import BadConfiguration, MissingObject
+from tasks.errors import BadConfiguration, BadInput, MissingObject
 from tasks.judge.statistics.scores_file import from_parquet
 from tasks.keys import export_key
 from tasks.learn.engines.graph import Graph, make_graph
@@ -17,7 +18,7 @@ from tasks.learn.engines.written import describe
 from tasks.learn.hardware import describe as hardware_of
 from tasks.options import ExportOptions, PredictOptions
 from tasks.pipeline._checkpoints import fetch_network
-from tasks.pipeline._step import finish, finished
+from tasks.pipeline._step import finish, finished, log
 from tasks.pipeline._trained import Trained, plan_of
 from tasks.pipeline.export import _timed
 from tasks.pipeline.export._answers import Answers, Clips, difference_of, largest_difference, scores_of
@@ -80,8 +81,11 @@ def pack(
         packed_plan, run_id = plan_of(run, store), store.read(run.train).mlflow_run_id
     place = Run(packed_plan.run_uri).export(export_key(options))
     code_version = load(MachineSettings).code_version
-    if (earlier := finished(store, place)) and earlier.code_version == code_version:
-        return earlier
+    try:
+        if (earlier := finished(store, place)) and earlier.code_version == code_version:
+            return earlier
+    except BadInput as error:  # another version of Retake wrote it
+        log.warning("%s", error)
     registered = _evaluated("the registered model", title, version, plan, store)
     source = _evaluated("the student", student.label, student, packed_plan, store) if student else registered
     beside = (source, registered) if student else (source,)
@@ -121,6 +125,9 @@ def pack(
             if split in answers
         )
         sample = make_sample(saved, manifest.segment.on_grid, [own.name for own in graph.inputs], folder)
+        if written.precision == "int8":
+            sample = sample.expecting(written.path)
+        largest = max(largest_difference(scored, reference[split]) for split, scored in written.answers.items())
         contract = contract_of(
             Registered(
                 name=model_name,
@@ -139,6 +146,7 @@ def pack(
             temperatures,
             threshold,
             sample.tolerance(written.precision),
+            largest,
         )
         describe(written.path, contract.metadata())
         package = folder / "package"
@@ -148,6 +156,7 @@ def pack(
             raise BadConfiguration(f"the package of {source.title} failed its check, and is not handed out: {checked}")
         files = [path for path in package.rglob("*") if path.is_file()]
         size_bytes = sum(path.stat().st_size for path in files)
+        store.delete([stored.uri for stored in store.list(place.package)])
         for path in files:
             store.write_file(Folder(place.package).file(path.relative_to(package).as_posix()), path)
         tracker = Tracker(load(MlflowSettings))
@@ -165,7 +174,7 @@ def pack(
         size_bytes=size_bytes,
         networks=(packed, *(_as_evaluated(network, store) for network in beside)),
         differences=differences,
-        max_difference=max(largest_difference(scored, reference[split]) for split, scored in written.answers.items()),
+        max_difference=largest,
         check=str(checked),
         code_version=code_version,
         mlflow_run_url=run_url,
@@ -200,7 +209,7 @@ def _costs(model: Path, clips: Clips, graph: Graph, folder: Path) -> PackageCost
     """
     (inputs,) = clips.inputs(clips.of_split("val")[:1], graph)
     np.savez(folder / "clip.npz", allow_pickle=False, **inputs)
-    command = [sys.executable, "-I", _timed.__file__, str(model), str(folder / "clip.npz")]
+    command = [sys.executable, "-I", _timed.__file__, str(model), str(folder / "clip.npz"), str(time.time())]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own file
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]

@@ -1,4 +1,4 @@
-"""Compare this machine's answers with those of the registered model, part by part; `python predict.py --check` runs it."""
+"""Compare this machine's answers with the expected ones, part by part; `python predict.py --check` runs it."""
 
 import hashlib
 import json

@@ -68,7 +68,7 @@ class Registered(Record):
 
     name: str
     version: int
-    checkpoint_sha256: str
+    checkpoint_sha256: str = Field(description="of the packed network, which is the student's if there is a teacher")
     network: str
     teacher: str | None = Field(description="the registered model, if its student was packed")
 
@@ -110,9 +110,10 @@ class Contract(Record):
     reports: bool = Field(description="whether any probability is high enough to report")
     interval_words: str
     tolerance: Mapping[Size, float] = Field(
-        description="most that a logit of the check may differ from the registered model's in PyTorch, for frames as films are cut, and for "
-        "those that the model scales itself"
+        description="most that a logit of the check may differ from the registered model's in PyTorch, in int8 from the package's own where it was "
+        "made, for frames as films are cut, and for those that the model scales itself"
     )
+    max_difference: float = Field(description="of a logit from the registered model's in PyTorch, on the clips of the scores")
     weights_licence: str = Field(description="of the weights that training started from; empty if it is not known")
     versions: Mapping[str, str]
     scores: tuple[Score, ...]

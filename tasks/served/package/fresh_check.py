@@ -40,7 +40,7 @@ class CheckResult:
 
     def __str__(self) -> str:
         used = ", ".join(f"{name} {version}" for name, version in self.versions)
-        return "; ".join(f"{part.name}: {part.problem or 'as in the registered model'}" for part in self.parts) + f" ({used})"
+        return "; ".join(f"{part.name}: {part.problem or 'as expected'}" for part in self.parts) + f" ({used})"
 
 
 def check_package(folder: Path) -> CheckResult:

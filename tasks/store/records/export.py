@@ -27,7 +27,7 @@ class PackageCosts(Record):
 
     They are seconds of a clip at batch 1, clips a second in batches, and the peak memory of the process.
 
-    `start_seconds` is from the start of a process to its first answer, None for a network that was not started for this.
+    `start_seconds` is from the start of a process to its first answer, without decoding, None for a network that was not started for this.
     """
 
     num_timed: int

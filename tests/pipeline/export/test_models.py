@@ -113,6 +113,11 @@ def test_where_int8_is_refused_the_best_floating_precision_is_delivered_with_the
     assert delivered.refused.startswith(f"int8 is refused, and {best} is delivered")
 
 
+def test_onnx_in_fp16_is_refused_before_any_work():
+    with pytest.raises(ValueError, match="precision fp16: an ONNX file is of fp32 or int8"):
+        ExportOptions(format="onnx", precision="fp16")
+
+
 def test_a_model_that_answers_otherwise_than_pytorch_is_not_delivered(written):
     with pytest.raises(
         BadConfiguration, match=r"ONNX in fp32 answers otherwise than PyTorch: a logit differs by 1, and 0\.0025 is allowed"

@@ -13,6 +13,7 @@ from onnx import numpy_helper
 
 from tasks.errors import BadConfiguration
 from tasks.learn.engines.graph import make_graph, write_onnx
+from tasks.learn.engines.written import describe
 from tasks.learn.networks.checkpoints import HeadWeights, Saved
 from tasks.options import Modality, SegmentOptions
 from tasks.served.package import fresh_check
@@ -28,15 +29,19 @@ SEGMENT = SegmentOptions(clip_seconds=1, min_clip_seconds=0.5)
 PAIRS = ((0, 0), (1, 2), (2, 2))
 
 
-def packed(folder, network):
-    """Write the package of a network, in ONNX."""
+def packed(folder, network, precision="fp32"):
+    """Write the package of a network, in ONNX; that of int8 is any model that answers otherwise than PyTorch."""
     saved, window = Saved((network,), (HeadWeights(1, 1),), CLASSES), window_of(SEGMENT)
     sample = make_sample(saved, SEGMENT, ("frames",), folder)
-    graph = make_graph(saved, 0.5, 2)
+    graph, path = make_graph(saved, 0.5, 2), folder / "tiny.onnx"
+    write_onnx(graph, path, {}, "fp32")
+    if precision == "int8":
+        change_weights(path, lambda name, values: values + np.float32(1) if name.endswith("offset") else values)
+        sample = sample.expecting(path)
     contract = Contract(
         registered=Registered(name="kitchen", version=3, checkpoint_sha256="0" * 64, network=saved.title, teacher=None),
         format="onnx",
-        precision="fp32",
+        precision=precision,
         refused="int8 is refused, and fp32 is delivered: this is a test",
         window=window,
         inputs=tuple(input_of(own.name, own.kind, own.shape, own.dtype, network.spec, window) for own in graph.inputs),
@@ -51,14 +56,15 @@ def packed(folder, network):
         threshold=0.9,
         reports=True,
         interval_words="from 90 % on",
-        tolerance=sample.tolerance("fp32"),
+        tolerance=sample.tolerance(precision),
+        max_difference=0,
         weights_licence="apache-2.0",
         versions={"retake": "0.3.0", "onnx": onnx.__version__},
         scores=(Score(split="val", target="verb", top1=0.5, interval=(0.25, 0.75), num_clips=20, num_recordings=5),),
         hardware="a test",
     )
-    write_onnx(graph, folder / "tiny.onnx", contract.metadata(), "fp32")
-    write_package(folder / "package", contract, folder / "tiny.onnx", sample)
+    describe(path, contract.metadata())
+    write_package(folder / "package", contract, path, sample)
     return folder / "package"
 
 
@@ -150,11 +156,11 @@ def another_threshold(package, _):
 
 
 def another_mean(package, _):
-    change_weights(package, lambda name, values: values + np.float32(0.1) if name.endswith("offset") else values)
+    change_weights(package / "model.onnx", lambda name, values: values + np.float32(0.1) if name.endswith("offset") else values)
 
 
 def swapped_classes(package, _):
-    change_weights(package, lambda name, values: values[::-1].copy() if "head" in name else values)
+    change_weights(package / "model.onnx", lambda name, values: values[::-1].copy() if "head" in name else values)
 
 
 def replace_in(path, old, new):
@@ -163,8 +169,8 @@ def replace_in(path, old, new):
     path.write_text(text.replace(old, new))
 
 
-def change_weights(package, change):
-    model = onnx.load(package / "model.onnx")
+def change_weights(path, change):
+    model = onnx.load(path)
     changed = 0
     for own in model.graph.initializer:
         values = numpy_helper.to_array(own)
@@ -172,7 +178,7 @@ def change_weights(package, change):
             own.CopyFrom(numpy_helper.from_array(other, own.name))
             changed += 1
     assert changed
-    onnx.save(model, package / "model.onnx")
+    onnx.save(model, path)
 
 
 @pytest.mark.parametrize(
@@ -195,6 +201,14 @@ def test_a_fault_is_named_by_its_part(plant, part, package, ffmpeg, tmp_path, mo
     assert answered(faulty, monkeypatch, "--check") == 1
     parts = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert next(own["part"] for own in parts if not own["right"]) == part
+
+
+def test_an_int8_package_is_held_to_its_own_answers(tmp_path, monkeypatch, capsys):
+    package = packed(tmp_path, network_of(), "int8")
+    assert answered(package, monkeypatch, "--check") == 0
+    swapped_classes(package, tmp_path)
+    assert answered(package, monkeypatch, "--check") == 1
+    assert "logits differ by" in capsys.readouterr().out
 
 
 def test_an_image_has_no_other_files_of_the_folder(package):
