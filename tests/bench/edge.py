@@ -104,7 +104,7 @@ def forms(checkpoint: Path, labelled: Sequence[CachedClip], held_out: Sequence[C
         folder = checkpoint.with_name(name)
         folder.mkdir()
         written = write(name, graph, folder, labelled)
-        command = [sys.executable, "-I", _timed.__file__, str(written), str(clip)]
+        command = [sys.executable, "-I", _timed.__file__, str(written), str(clip), str(time.time())]
         costs = PackageCosts.model_validate_json(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
         yield Form(name, sum(path.stat().st_size for path in folder.iterdir()), costs, right_of(run(written, tested), held_out))
 
@@ -216,6 +216,8 @@ def main() -> int:
     parser.add_argument("--folds", type=int, choices=range(1, NUM_FOLDS + 1), default=NUM_FOLDS, help="fewer answer fewer clips")
     parser.add_argument("--write-docs", action="store_true", help="put the table and the plot into docs/edge.md")
     arguments = parser.parse_args()
+    if arguments.quick and arguments.write_docs:
+        parser.error("--quick measures nothing that belongs into docs")
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     on, chosen = in_words(machine()), QUICK if arguments.quick else STUDENTS["heads of lite0"]
     with tempfile.TemporaryDirectory(prefix="retake-bench-edge-") as name:
