@@ -20,7 +20,7 @@ Without an answer in time the champion stays.
 - *Orange, to be retried*: the store or MLflow did not answer, or the machine stopped. Training resumes after its last epoch.
 - *Red, in `prepare`*: weights are missing or wrong. The log says which file to put where.
 - *Red, in `train` or `evaluate`*: see the last lines of the log. Out of memory: lower the batch size or the segments. No flow or sound: see the log of `flow` or `sound`.
-- *Red, in `export`*: the promotion stands. The log says what cannot be exported, or which part of the package's check failed.
+- *Red, in `export`*: the promotion stands. The log says why the network cannot be exported, or which part of the package's check failed.
 - *Grey, never starting*: `train` and `evaluate` wait for a slot of the pool `gpu`, one per GPU. Does the pool exist?
 
 `python -m tasks rollback --to VERSION --reason "..."` makes an earlier version champion again.

@@ -95,7 +95,10 @@ def configuration_key(chosen: TrainOptions) -> str:
 
 
 def export_key(chosen: ExportOptions) -> str:
-    """Compute the key of a package among those of one training; the margin counts for int8 alone."""
+    """Compute the key of a package among those of one training.
+
+    The margin counts for int8 alone.
+    """
     return content_key(chosen.keyed(exclude=None if chosen.precision == "int8" else {"max_drop_points"}))
 
 

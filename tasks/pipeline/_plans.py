@@ -66,7 +66,7 @@ def plan_training(
 ) -> PlannedTraining:
     """Plan the training of `options` on a dataset.
 
-    `force_token` makes it a new run, and so do other values of `taught`: the teacher, and what it teaches on.
+    `force_token` makes it a new run, and so do other values of `taught`: the teacher, and the clips it teaches on.
     """
     start = {
         "backbone": weights.backbone,

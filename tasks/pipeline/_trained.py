@@ -92,7 +92,7 @@ def trained_on(run: Run, store: Store) -> Iterator[DatasetClip]:
 
 
 def taught_on(run: Run, store: Store) -> Iterator[ClipRecord]:
-    """Yield the clips without a label that taught a student, or a network that it was made from."""
+    """Yield the unlabelled clips that taught a student, or a network it was made from."""
     plan = plan_of(run, store)
     if plan.teacher:
         yield from store.read(run.train.unlabelled).clips

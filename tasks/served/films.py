@@ -169,7 +169,9 @@ class FilmModel:
 
 
 class SentFilmModel(FilmModel):
-    """Answers films that were sent to a server: the bytes of files, or their base64 text, but no paths.
+    """Answers films that were sent to a server.
+
+    They are the bytes of files, or their base64 text, but no paths.
 
     Args:
         refusal: makes the error that tells the client what is wrong with its request.

@@ -57,7 +57,7 @@ def claimed_run(uri: str) -> tuple[str, str] | None:
 
 
 def taught_run(uri: str) -> str | None:
-    """Find the key of the student whose clips without a label an object lists; None for any other object."""
+    """Find the key of the student whose unlabelled clips an object lists, if any."""
     match = _UNLABELLED.fullmatch(uri)
     return match[1] if match else None
 

@@ -110,7 +110,7 @@ def forms(checkpoint: Path, labelled: Sequence[CachedClip], held_out: Sequence[C
 
 
 def write(name: str, graph: Graph, folder: Path, labelled: Sequence[CachedClip]) -> Path:
-    """Write a graph in a form; every other labelled clip calibrates int8, the rest control it."""
+    """Write a graph in a form; labelled clips calibrate and control int8 by turns."""
     if name == "ONNX fp32":
         write_onnx(graph, folder / "model.onnx", {}, "fp32")
         return folder / "model.onnx"

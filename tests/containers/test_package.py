@@ -1,4 +1,4 @@
-"""A package on a machine without Retake: its image, built from its own Dockerfile, checks itself without a network."""
+"""The image that a package's Dockerfile builds checks itself, without Retake or a network."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""What Airflow's forks find imported."""
+"""Airflow's forks find the code of DAG files imported."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ from dags.plugins import preload
 
 @pytest.fixture
 def start(monkeypatch, tmp_path):
-    """Start a component of Airflow with two DAG files, of which one is broken; return what its forks do first."""
+    """Start a component of Airflow with two DAG files, one broken; return its forks' callbacks."""
     (tmp_path / "some_dags").mkdir()
     for name, text in {"_helper": "", "_unused": "", "broken": "1 / 0", "dag": "import some_dags._helper"}.items():
         (tmp_path / "some_dags" / f"{name}.py").write_text(text)

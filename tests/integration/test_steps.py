@@ -52,7 +52,7 @@ def mlflow(workshop, monkeypatch):
 
 
 def listing(workshop):
-    return [(found.uri, found.etag) for found in workshop.store.list(STORE)]
+    return [(stored.uri, stored.etag) for stored in workshop.store.list(STORE)]
 
 
 @pytest.mark.parametrize(

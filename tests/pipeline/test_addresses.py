@@ -93,17 +93,17 @@ def place(step, *flags):
 
 @pytest.mark.parametrize("argv", ADDRESSES, ids=" ".join)
 def test_a_steps_flags_determine_the_address_of_its_result(argv):
-    found = place(*argv)
-    assert found.folder_uri == f"{ROOT}/{ADDRESSES[argv]}"
-    assert found.model is STEPS[argv[0]].result
+    output = place(*argv)
+    assert output.folder_uri == f"{ROOT}/{ADDRESSES[argv]}"
+    assert output.model is STEPS[argv[0]].result
 
 
 @pytest.mark.parametrize("argv", BY_FORM, ids=" ".join)
 def test_a_plan_lies_under_the_key_of_all_options(argv):
-    found, other = place(*argv), place(*argv, "--reason=why" if argv[0] == "forget" else "--crops=1")
-    assert found.folder_uri.startswith(f"{ROOT}/{BY_FORM[argv]}")
-    assert found.model is STEPS[argv[0]].result
-    assert found.folder_uri != other.folder_uri
+    output, other = place(*argv), place(*argv, "--reason=why" if argv[0] == "forget" else "--crops=1")
+    assert output.folder_uri.startswith(f"{ROOT}/{BY_FORM[argv]}")
+    assert output.model is STEPS[argv[0]].result
+    assert output.folder_uri != other.folder_uri
 
 
 def test_a_recipe_leads_to_the_plan_of_its_options_whether_they_are_given_or_not():

@@ -32,8 +32,8 @@ def test_a_step_takes_and_gives_what_its_contract_says(step):
 def test_every_file_of_a_step_has_a_contract():
     folder = REPOSITORY / "tasks" / "pipeline"
     files = {path for path in folder.glob("*/[!_]*.py") if path.stem != "contract"}
-    found = {".".join(path.relative_to(folder).with_suffix("").parts) for path in files}
-    assert {step.module for step in COMMANDS.values()} == found
+    modules = {".".join(path.relative_to(folder).with_suffix("").parts) for path in files}
+    assert {step.module for step in COMMANDS.values()} == modules
 
 
 def test_no_step_imports_another_but_those_that_run_other_steps():

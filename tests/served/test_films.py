@@ -176,9 +176,9 @@ def test_paths_folders_bytes_tables_and_frames_are_answered_alike(film, tmp_path
     (tmp_path / "labels.csv").write_text("a,b")
     (tmp_path / "film.mp4").symlink_to(film)
     inputs = [[str(film)], str(tmp_path), film.read_bytes(), frames, DataFrame({"film": [film]})]
-    answers = [model.predict(one).drop(columns="video").to_dict("records") for one in inputs]
+    answers = [model.predict(given).drop(columns="video").to_dict("records") for given in inputs]
     assert len(answers[0]) == 1
-    assert all(one == answers[0] for one in answers)
+    assert all(answer == answers[0] for answer in answers)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Compares students of a teacher with equal networks trained on labels alone: `python -m tests.simulations.distillation [--folder FOLDER]`.
+"""Compares students with equal networks trained on labels alone: `python -m tests.simulations.distillation [--folder FOLDER]`.
 
 The teacher is a probe on a frozen backbone, fitted to the labelled clips. Films are held out by folds, and a part of the others has no labels. Each
 clip is answered by the networks that saw no clip of its film; a seed deals folds and labels, and starts the networks.
@@ -115,7 +115,7 @@ def film(path: Path, folder: Path, seconds: float, label) -> Film:
 
 
 def answers(network: Network, clips: Sequence[CachedClip]) -> tuple[Logits, torch.Tensor]:
-    """Answer clips by their centre crops: logits (n, v), (n, n) and mean features (n, f)."""
+    """Answer clips by centre crops: logits (n, v), (n, n), mean features (n, f)."""
     engine = PytorchEngine(prepare(network), 1)
     features = [engine.see(read_snippets(clip.frames, network.spec)) for clip in clips]
     named = [engine.answer(own) for own in features]
@@ -181,7 +181,10 @@ def measured(films: Sequence[Film], share: float, chosen: Student, seed: int, fo
 
 
 def report(name: str, answered: Sequence[dict[str, dict[Path, bool]]], films: Sequence[Film]) -> Iterator[str]:
-    """Write a row for each way: mean accuracy, its range over seeds, and the paired difference to labels alone."""
+    """Write a row for each way.
+
+    It has the mean accuracy, its range over seeds, and the paired difference to labels alone.
+    """
     clips = [clip for of in films for clip in of.clips]
     by_way = {way: np.array([[of[way][clip.frames] for clip in clips] for of in answered]) for way in answered[0]}
     for way, ours in by_way.items():

@@ -110,7 +110,10 @@ def _datasets(store: Store, listed: Sequence[str], traces: Traces) -> tuple[set[
 
 
 def _runs(store: Store, listed: Sequence[str], datasets: set[str], teaching: set[str], traces: Traces) -> tuple[set[str], set[str]]:
-    """List the runs on these datasets, and those that learnt from the videos, directly or by a network they were made from."""
+    """List the runs on these datasets, and those that learnt from the videos.
+
+    Those made from a network that learnt from them count, too.
+    """
     on, started_from, taught = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set), set[str]()
     for uri in listed:
         if claim := claimed_run(uri):

@@ -50,7 +50,10 @@ def rgb_frames(num_segments: int, sampling_window: float = 1) -> NetworkSpec:
 
 
 def passing_frames() -> AbstractContextManager[Path]:
-    """Create a temporary folder on the cache's disk, for frames that are used once. If this process is killed, a later one removes it."""
+    """Create a temporary folder on the cache's disk, for frames that are used once.
+
+    If this process is killed, a later one removes it.
+    """
     root = cache_root()
     root.mkdir(parents=True, exist_ok=True)
     return work_folder(root)

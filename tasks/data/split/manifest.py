@@ -80,7 +80,7 @@ def usable_clips(labels: LabelsFile, assignment: SplitAssignment) -> list[Labell
 
 
 def unlabelled_clips(labels: LabelsFile, kept: Mapping[str, SplitName], clips: Iterable[DatasetClip]) -> list[ClipRecord]:
-    """Select clips without a label that share no video, source or recording with val or test.
+    """Select unlabelled clips that share no video, source or recording with val or test.
 
     Args:
         labels: all clips, labelled or not.

@@ -105,7 +105,10 @@ _kept: list[ProcessPoolExecutor] = []
 
 @contextmanager
 def kept_decoders(num_processes: int) -> Iterator[None]:
-    """Let all calls of `cache_frames` in the block share their processes, whose start takes as long as some clips."""
+    """Let all calls of `cache_frames` in the block share their processes.
+
+    Their start takes as long as some clips.
+    """
     with _decoders(num_processes) as decoders:
         _kept.append(decoders)
         try:

@@ -8,9 +8,10 @@ from tasks.options import SegmentOptions
 
 
 class FrameSpan(NamedTuple):
-    """A part of a video, in frames of the clips' constant rate, and the interval in seconds that it was chosen for.
+    """A part of a video in frames, and the interval that it was chosen for.
 
-    One that ends in `next_video` is in the frames and seconds of the video in which it begins.
+    Frames are of the clips' constant rate, the interval is in seconds. A part that ends in `next_video` is in the frames and
+    seconds of the video in which it begins.
     """
 
     start_frame: int

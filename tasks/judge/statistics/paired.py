@@ -209,10 +209,11 @@ def clips_needed(difference: float, interval: tuple[float, float], num_clips: in
 
 
 def clips_within(change: PairedChange, num_clips: int, margin: float) -> int | None:
-    """Estimate how many clips show that a difference is not below minus `margin`, more than `num_clips`.
+    """Estimate the number of clips that show a difference not below minus `margin`.
 
-    Assumes the same shares of gained and lost clips, and clips as correlated as these: the exact limit of independent clips finds the number,
-    times the squared ratio of the interval's reach to that limit's. None if the difference itself is not above minus the margin.
+    It is more than `num_clips`. Assumes the same shares of gained and lost clips, and clips as correlated as these: the exact limit of
+    independent clips finds the number, times the squared ratio of the interval's reach to that limit's. None if the difference itself is not
+    above minus the margin.
     """
     if change.difference <= -margin:
         return None

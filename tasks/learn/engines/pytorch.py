@@ -110,7 +110,10 @@ class ExportedNetwork(nn.Module):
         return (logits.verb, logits.noun) if self.has_objects else logits.verb
 
     def snippets(self, images: Tensor, *, scales: bool = False) -> Tensor:
-        """Crop and normalise snippets (b, t, h, w, p), or with `scales` frames of any size (b, t, m, h, w, 3), for the network."""
+        """Crop and normalise snippets (b, t, h, w, p) for the network.
+
+        With `scales`, `images` are frames of any size (b, t, m, h, w, 3).
+        """
         crops = centre_crop(images.flatten(0, -4), self.network.spec, scales=scales)
         planes = crops.permute(0, 3, 1, 2).reshape(*images.shape[:2], -1, *crops.shape[1:3])
         normalised: Tensor = self.normalise(planes)

@@ -22,7 +22,10 @@ BLOCK_PIXELS = 56
 
 @dataclass(frozen=True)
 class Filter:
-    """A kernel, by the distance from its centre, in pixels of the smaller image if it is antialiased, and its reach."""
+    """A kernel, by the distance from its centre, and its reach.
+
+    Both are in pixels of the smaller image if it antialiases, else of the given one.
+    """
 
     kernel: Callable[[Tensor], Tensor]
     reach: int
@@ -42,10 +45,11 @@ FILTERS: dict[Interpolation, Filter] = {"bilinear": Filter(_triangle, 1), "bicub
 
 
 def centre_crop(images: Tensor, spec: NetworkSpec, *, scales: bool) -> Tensor:
-    """Cut the centre crop of a network: (n, h, w, c) to (n, y, x, c), whole numbers in float32.
+    """Cut a network's centre crop (n, y, x, c) from images (n, h, w, c).
 
-    With `scales`, frames are of any size, and first brought to that of cached ones. Pillow, which scales columns first, gives levels that differ
-    by 1 at most for bilinear, and for bicubic by up to 6 on smooth frames and 22 on noise, because its overshoot is cut off in between.
+    The crop is whole numbers in float32. With `scales`, frames are of any size, and first brought to that of cached ones. Pillow, which
+    scales columns first, gives levels that differ by 1 at most for bilinear, and for bicubic by up to 6 on smooth frames and 22 on noise,
+    because its overshoot is cut off in between.
     """
     video, pixels = spec.video, crop_pixels(spec)
     steps: list[tuple[tuple[int, ...], Filter]] = [((SHORT_SIDE,), FILTERS[spec.interpolation])] if scales else []
@@ -68,7 +72,10 @@ def half(pixels: int, *, rounds_down: bool = False) -> int:
 
 
 def _target(images: Tensor, resize: tuple[int, ...]) -> Sequence[int]:
-    """Return height and width of images (n, h, w, c) scaled to a short side, or to both sides."""
+    """Return the height and width of images (n, h, w, c) after scaling.
+
+    `resize` is the short side, or both sides.
+    """
     if len(resize) == 2:
         return resize
     height, width = images.shape[1:3]
@@ -77,7 +84,7 @@ def _target(images: Tensor, resize: tuple[int, ...]) -> Sequence[int]:
 
 
 def _resized(images: Tensor, size: Sequence[int], firsts: Sequence[int], counts: Sequence[int], kernel: Filter) -> Tensor:
-    """Scale (n, h, w, c) to `size`, and keep so many rows and columns from the first ones on."""
+    """Scale (n, h, w, c) to `size`, and keep `counts` rows and columns from `firsts`."""
     sides, starts = images.shape[1:3], [0, 0]
     if isinstance(counts[1], int):
         # Columns outside the crop would cost as much as others.
@@ -88,7 +95,7 @@ def _resized(images: Tensor, size: Sequence[int], firsts: Sequence[int], counts:
     for side, whole, first, count, start in zip(sides, size, firsts, counts, starts, strict=True):
         # Columns are rows once both are exchanged.
         images = _rows(images, side, whole, first, count, kernel, start).transpose(1, 2)
-        # Pillow, and what antialiases like it, rounds in between.
+        # Pillow, and every filter that antialiases like it, rounds in between.
         images = _levels(images) if kernel.antialias else images
     return images if kernel.antialias else _levels(images)
 
@@ -98,13 +105,19 @@ def _levels(images: Tensor) -> Tensor:
 
 
 def _span(side: int, size: int, first: int, count: int, kernel: Filter) -> tuple[int, int]:
-    """Return the first of the pixels that scaled ones are computed from, which may lie outside, and their number."""
+    """Return the first pixel that scaled ones are computed from, and the number.
+
+    Pixels may lie outside the image.
+    """
     margin = kernel.reach * (side // size + 1) + 2
     return first * side // size - margin, count * side // size + 2 * margin
 
 
 def _rows(images: Tensor, side: int, size: int, first: int, count: int, kernel: Filter, origin: int) -> Tensor:
-    """Scale `side` rows to `size`, and keep `count` from the first one on: (n, s, w, c), whose rows begin at `origin`, to (n, count, w, c)."""
+    """Scale `side` rows to `size`, and keep `count` from `first` on.
+
+    Maps (n, s, w, c), whose rows begin at `origin`, to (n, count, w, c).
+    """
     flat, blocks = images.flatten(2, 3), []
     reach: int = 2 * (sym_max(side, size) if kernel.antialias else size)  # type: ignore[no-untyped-call]
     # Tracing has a symbol for the number of rows where all are kept.

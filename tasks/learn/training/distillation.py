@@ -1,4 +1,4 @@
-"""Teach a network by the answers of another: its softened logits, and its features as a hint."""
+"""Teach a network by another's softened logits, and by its features as a hint."""
 
 # n: clips, b: batch, t: segments, f: features, v: verbs, n: nouns
 
@@ -77,9 +77,9 @@ class DistillationLoss(nn.Module):
                 self.hint = nn.Linear(num_features, teaching.features.shape[1])
 
     def forward(self, logits: Logits, features: Tensor, clips: Tensor) -> Tensor:
-        """Compute losses (b,) from the student's logits and features (b, t, …, f) of these clips (b,).
+        """Compute losses (b,) from the student's logits and features (b, t, …, f).
 
-        They are given by their index; -1 stands for one that does not count.
+        `clips` (b,) are their clips by index; -1 stands for a clip that does not count.
         """
         losses = divergence(logits.verb, self.get_buffer("verb")[clips])
         if self.has_objects:
@@ -97,7 +97,7 @@ def divergence(student: Tensor, teacher: Tensor, temperature: float = TEMPERATUR
 
 
 def over_classes(logits: Tensor, classes: Iterable[int], num_classes: int) -> Tensor:
-    """Keep the logits (n, c) of these classes, and give all others of `num_classes` the logit `NEVER`."""
+    """Widen logits (n, c) to `num_classes`, with `NEVER` outside `classes`."""
     kept = [number for number in sorted(classes) if number < logits.shape[1]]
     answers = torch.full((len(logits), num_classes), NEVER)
     answers[:, kept] = logits[:, kept]
@@ -105,6 +105,6 @@ def over_classes(logits: Tensor, classes: Iterable[int], num_classes: int) -> Te
 
 
 def standardised(features: Tensor) -> Tensor:
-    """Shift features (n, f) to mean 0 each, and scale all by one factor to variance 1."""
+    """Centre each feature (n, f), and scale all by one factor to variance 1."""
     centred = features - features.mean(0)
     return centred / centred.square().mean().sqrt().clamp(min=1e-12)

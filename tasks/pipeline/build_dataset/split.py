@@ -74,7 +74,10 @@ def _remembered(
 
 
 def _students(labels: LabelsFile, kept: Mapping[str, SplitName], store_uri: str, store: Store) -> dict[str, SplitName]:
-    """Deal new videos that taught a student without a label, and others of their sources, to train."""
+    """Deal new videos to train if they, or others of their sources, taught a student.
+
+    They taught it without a label.
+    """
     new = [clip for clip in labels.clips if clip.action and clip.clip.video not in kept]
     if not new:
         return {}

@@ -20,7 +20,7 @@ from tasks.store.runs import Run
 
 
 def taught(job: TrainJob, labelled: Sequence[DatasetClip], plan: PlanResult, store: Store, folder: Path) -> TrainJob:
-    """Add the clips without a label to a job, and the teacher's answers to all clips.
+    """Add the unlabelled clips to a job, and the teacher's answers to all clips.
 
     Args:
         job: of the student, on the labelled clips alone.

@@ -208,7 +208,7 @@ def why_no_curve(store: Store, plan: PlanResult, *, is_wanted: bool) -> str:
 
 
 def packages_of(store: Store, plan: PlanResult) -> tuple[ExportResult, ...]:
-    """Read the packages of the trained network, by their names; skip unreadable ones with a warning."""
+    """Read the trained network's packages, by their names; skip unreadable ones with a warning."""
     packages = []
     for listed in store.list(Run(plan.run_uri).exports):
         if listed.uri.endswith("/result.json"):

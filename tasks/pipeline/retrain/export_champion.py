@@ -1,4 +1,4 @@
-"""Pack the new champion for other machines, and name the package on its version in MLflow."""
+"""Pack the new champion, and name the package on its version in MLflow."""
 
 from tasks.errors import NothingToDo
 from tasks.pipeline._step import log
@@ -14,7 +14,9 @@ from tasks.tracking import Registry
 
 
 def run(arguments: ExportChampionArguments, store: Store) -> ExportResult:
-    """Make the package once, and tag the version each time, because an earlier try may have ended between.
+    """Make the package once, and tag the version each time.
+
+    An earlier try may have ended between the two.
 
     Raises:
         NothingToDo: the version did not become champion, or no package is wanted.

@@ -117,7 +117,10 @@ def _written(arguments: ReportArguments, plan: PlanResult, place: Report, earlie
 
 
 def _is_outdated(earlier: ReportResult, plan: PlanResult, place: Report, store: Store) -> bool:
-    """Check whether a package, a learning curve, or the reason why there is none, is newer than the report."""
+    """Check whether a package or a learning curve is newer than the report.
+
+    The reason why there is no curve counts, too.
+    """
     decision = Decision(plan.decision_uri)
     try:
         written = store.read(place.metrics)

@@ -1,4 +1,7 @@
-"""Describe a package: how its model sees a film, and how its answers are read. contract.json is this model."""
+"""Describe a package: how its model sees a film, and how its answers are read.
+
+contract.json is this model.
+"""
 
 import json
 from collections.abc import Mapping
@@ -53,7 +56,10 @@ class Scaling(Record):
 
 
 class PackageInput(Record):
-    """One input of the model; None in `shape` is any number, the first that of windows."""
+    """An input of the model.
+
+    None in `shape` is any number, the first that of windows.
+    """
 
     name: str
     kind: Kind
@@ -128,7 +134,10 @@ class Contract(Record):
         return self
 
     def metadata(self) -> dict[str, str]:
-        """Flatten to strings for ONNX and OpenVINO, with the keys of OpenVINO's Model API, whose readers are to change no colour."""
+        """Flatten to strings for ONNX and OpenVINO, with keys of OpenVINO's Model API.
+
+        They tell its readers to change no colour.
+        """
         fields = {
             f"retake {name}": value if isinstance(value, str) else json.dumps(value) for name, value in self.model_dump(mode="json").items()
         }

@@ -28,7 +28,7 @@ class Part:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """The parts of a package's check in their order, and the packages that it ran with."""
+    """The ordered parts of a package's check, and the packages that it ran with."""
 
     parts: tuple[Part, ...]
     versions: tuple[tuple[str, str], ...]
@@ -74,7 +74,7 @@ def check_package(folder: Path) -> CheckResult:
 
 
 def make_environment(folder: Path, needed: Iterable[Requirement]) -> Path:
-    """Make a virtual environment of copies of installed packages and of those that they require; return its Python.
+    """Copy installed packages and their requirements into a virtual environment; return its Python.
 
     Raises:
         BadConfiguration: one is not installed, or in a version that does not fit.

@@ -1,4 +1,4 @@
-"""Say when which action happens in films and in front of cameras, by the network in this folder, which contract.json describes."""
+"""Find actions and their times in films and camera streams, by the network of contract.json."""
 
 import argparse
 import json
@@ -23,7 +23,7 @@ Answer = tuple[int, int, Any, Any]  # start and stop of a window in frames, prob
 
 
 class Film:
-    """A film, an address or a camera, whose frames are numbered from its start, `fps` a second."""
+    """A film, address or camera, with frames numbered from its start, `fps` a second."""
 
     def __init__(self, source: str, fps: int) -> None:
         is_camera, is_address = source.startswith("camera:"), "://" in source
@@ -47,16 +47,16 @@ class Film:
         return self.number(max(ends, default=self.start))
 
     def decoded(self) -> Iterator[tuple[int, av.VideoFrame]]:
-        """Yield each frame with the number nearest to its time; a damaged one is left out, as by ffmpeg."""
+        """Yield each frame with its number; leave out damaged ones, as ffmpeg does."""
         for packet in self.container.demux(self.stream):
             with suppress(av.error.InvalidDataError):
                 yield from ((self.number(frame.pts), frame) for frame in packet.decode() if frame.pts is not None)
 
-    def picture(self, frame: av.VideoFrame, short_side: int) -> np.ndarray:
-        """Scale a frame as Retake cuts films, to RGB (h, w, 3): upright, in square pixels, its short side no longer than this."""
+    def picture(self, frame: av.VideoFrame, max_short_side: int) -> np.ndarray:
+        """Scale a frame as Retake does, to upright RGB (h, w, 3) in square pixels."""
         if self.graph_takes != (takes := (frame.width, frame.height, frame.format.name)):
             width, height = round(frame.width * (self.stream.sample_aspect_ratio or 1)), frame.height
-            scale = min(1.0, short_side / min(width, height))
+            scale = min(1.0, max_short_side / min(width, height))
             size = ":".join(str(int(side * scale / 2 + 1e-6) * 2) for side in (width, height))
             steps = {"scale": f"{size}:{SCALER}", "format": "yuv420p", "setparams": "range=tv:colorspace=smpte170m", "buffersink": None}
             self.graph, self.graph_takes = av.filter.Graph(), takes
@@ -67,7 +67,7 @@ class Film:
 
 
 def resampled(frames: Iterable[tuple[int, Any]], total: int) -> Iterator[tuple[int, Any]]:
-    """Yield a frame for each number, as ffmpeg's filter fps does: the last one whose own number is not larger."""
+    """Yield for each number the last frame up to it, as ffmpeg's filter fps does."""
     number = 0
     for (_, frame), (due, _) in pairwise(chain(frames, [(total, None)])):
         yield from ((shown, frame) for shown in range(number, due))
@@ -87,7 +87,7 @@ def positions(length: int, sampling: dict[str, Any]) -> list[int]:
 
 
 def windows(source: str, contract: dict[str, Any], stride: int) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    """Yield start and stop of each window in frames, and its pictures by input; a frame that no window needs is not converted."""
+    """Yield each window's start and stop in frames, and its pictures by input."""
     cut, inputs = contract["window"], contract["inputs"]
     if other := sorted({own["kind"] for own in inputs} - {"frames"}):
         raise ValueError(f"the network takes {' and '.join(other)}, which predict.py does not make; contract.json describes it")
@@ -104,7 +104,7 @@ def windows(source: str, contract: dict[str, Any], stride: int) -> Iterator[tupl
             current.append((ahead[0], sum(ahead), wanted))
             ahead = next(coming, None)
         if any(number in numbers for *_, wanted in current for numbers in wanted.values()):
-            seen[number] = film.picture(frame, cut["short_side"])
+            seen[number] = film.picture(frame, cut["short_side"])  # slow, so only of frames that a window needs
         while current and current[0][1] == number + 1:
             start, stop, wanted = current.pop(0)
             yield start, stop, {name: np.stack([seen[number] for number in numbers]) for name, numbers in wanted.items()}
@@ -134,13 +134,13 @@ def answers(source: str, contract: dict[str, Any], run: Callable[[dict[str, Any]
 
 
 def moments(answered: Iterable[Answer], pairs: np.ndarray) -> Iterator[tuple[int, int, int, float]]:
-    """Yield each stretch in which no window begins or ends, with its likeliest pair: of its windows, the nearer middles count the more."""
+    """Yield the stretches between edges of windows, each with its likeliest pair."""
     kept, end = list[Answer](), 0
     for answer in chain(answered, [None]):
         kept, until = ([*kept, answer], answer[0]) if answer else (kept, sys.maxsize)
         for begin, end in pairwise(sorted({edge for window in kept for edge in window[:2] if end <= edge <= until})):
             over = [window for window in kept if window[0] <= begin and end <= window[1]]
-            weights = [1 - abs(begin + end - start - stop) / (stop - start) for start, stop, *_ in over]
+            weights = [1 - abs(begin + end - start - stop) / (stop - start) for start, stop, *_ in over]  # nearer middles count more
             verbs, nouns = (np.average([window[head] for window in over], axis=0, weights=weights) for head in (2, 3))
             likely = verbs[pairs[:, 0]] * nouns[pairs[:, 1]]
             yield begin, end, int(likely.argmax()), float(likely.max())
@@ -148,7 +148,7 @@ def moments(answered: Iterable[Answer], pairs: np.ndarray) -> Iterator[tuple[int
 
 
 def intervals(answered: Iterable[Answer], contract: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the intervals of one action as soon as they end, but not those in which nothing happens."""
+    """Yield each interval of one action once it ends, except where nothing happens."""
     verbs, nouns, threshold, fps = contract["verbs"], contract["nouns"], contract["threshold"], contract["window"]["fps"]
     pairs = np.array(contract["pairs"] or list(np.ndindex(len(verbs), len(nouns))))
     for best, run in groupby(moments(answered, pairs), key=lambda moment: moment[2]):

@@ -29,7 +29,10 @@ def requirements(contract: Contract) -> tuple[str, ...]:
 
 
 def write_package(folder: Path, contract: Contract, model: Path, sample: Sample) -> None:
-    """Write the package into a new folder; `model` is an .onnx, or an .xml with its .bin beside it."""
+    """Write the package into a new folder.
+
+    `model` is an .onnx, or an .xml with its .bin beside it.
+    """
     own, check = files(__package__), folder / "check"
     check.mkdir(parents=True)
     for path in (model, model.with_suffix(".bin")):

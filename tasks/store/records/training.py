@@ -167,7 +167,7 @@ class Teacher(Record):
 
 
 class UnlabelledClips(Record):
-    """`unlabelled.json` beside a checkpoint: the clips of which only a teacher said what they show."""
+    """`unlabelled.json` beside a checkpoint: the clips without a label that taught the network."""
 
     clips: tuple[ClipRecord, ...]
 

@@ -75,7 +75,7 @@ def cut_store(taken_in):
 
 @pytest.fixture
 def chapters(taken_in, film):
-    """A store that has two chapters of a recording, cut both ways before an interval across them, and their videos."""
+    """A store and videos of two chapters, cut both ways before an interval across them."""
     store = taken_in("both", *CHAPTERS)
     annotate(store, "2.csv", f"{CHAPTERS[0]},4.7,5,put,bag\n{CHAPTERS[1]},0,0.5,put,bag\n")
     return store, *(video_of(film, name) for name in CHAPTERS)

@@ -121,9 +121,9 @@ def test_the_champion_of_another_kind_is_the_opponent(workshop, champion, plan):
     assert (compared.opponent, compared.champion_version) == ("champion", 1)
     reported = result(workshop, plan, "report", ReportResult)
     metrics = workshop.store.read(reported.metrics_uri, Metrics)
-    assert {one.model for one in metrics.results} == {"baseline", "fine-tuned", "champion"}
+    assert {evaluated.model for evaluated in metrics.results} == {"baseline", "fine-tuned", "champion"}
     # Beside heads that were trained on few clips stands a probe.
-    assert [one.target for one in metrics.probe] == ["verb", "noun", "action"]
+    assert [probe.target for probe in metrics.probe] == ["verb", "noun", "action"]
     page = workshop.store.read_bytes(reported.report_uri).decode()
     assert ("Spectrogram of clip" in page) == bool(metrics.mistakes)
     decided = result(workshop, plan, "decide", DecideResult)
@@ -192,11 +192,11 @@ def test_the_registered_model_takes_a_clip_in_processes_that_know_nothing_of_us(
 def test_new_films_have_flow_and_sound_before_they_are_predicted(workshop, states):
     assert set(states["predict_videos"].values()) == {"success"}, states
     plans = (
-        workshop.store.read(found.uri, PredictPlanResult)
-        for found in workshop.store.list(f"{STORE}/predictions/")
-        if found.uri.endswith("/plan/result.json")
+        workshop.store.read(stored.uri, PredictPlanResult)
+        for stored in workshop.store.list(f"{STORE}/predictions/")
+        if stored.uri.endswith("/plan/result.json")
     )
-    (planned,) = (one for one in plans if one.model.label == f"{MODEL} version 2")
+    (planned,) = (plan for plan in plans if plan.model.label == f"{MODEL} version 2")
     assert planned.against.flows == (FLOW,)
     computed = workshop.store.read(f"{planned.prediction_uri}flows/{flow_recipe_of(FLOW)}/0000/result.json", FlowResult)
     assert (computed.num_clips, computed.num_computed) == (1, 1)

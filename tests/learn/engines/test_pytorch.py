@@ -94,8 +94,8 @@ def test_a_network_with_a_chosen_head_or_of_a_transformer_is_exported_for_any_ba
     program = exported(module, example)
     frames = torch.randint(0, 256, (3, 9, 261, 455, 3), dtype=torch.uint8)
     with torch.inference_mode():
-        for one, other in zip(program.module()(frames), module(frames), strict=True):
-            torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+        for ours, theirs in zip(program.module()(frames), module(frames), strict=True):
+            torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.slow
@@ -104,5 +104,5 @@ def test_of_a_network_that_was_taught_verbs_alone_the_verb_logits_are_exported()
     both, example = export_module(network)
     verb, _ = both(example)
     alone, _ = export_module(network, has_objects=False)
-    (found,) = torch.export.export(alone, (example,)).module()(example).split(2)
-    torch.testing.assert_close(found, verb, atol=1e-5, rtol=1e-4)
+    (logits,) = torch.export.export(alone, (example,)).module()(example).split(2)
+    torch.testing.assert_close(logits, verb, atol=1e-5, rtol=1e-4)

@@ -1,4 +1,4 @@
-"""Crops that a graph makes are those that Pillow makes of the same frames."""
+"""A graph and Pillow make the same crops of the same frames."""
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ PIXELS = st.integers(100, 700)
 @settings(max_examples=25, deadline=None)
 @given(PIXELS, PIXELS, st.sampled_from([("bilinear", 256, 1), ("bicubic", 100, 2)]))
 def test_frames_of_any_size_are_scaled_and_cut_as_by_pillow(height, width, how):
-    # Levels near the middle alone, of which bicubic cuts off no overshoot.
+    # Levels near the middle alone: bicubic cuts off no overshoot.
     interpolation, num_levels, most = how
     frame = (np.random.default_rng(0).integers(0, num_levels, (height, width, 3)) + 128 - num_levels // 2).astype(np.uint8)
     spec = NetworkSpec(backbone="test_resnet", num_segments=1, interpolation=interpolation)

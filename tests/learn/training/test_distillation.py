@@ -1,4 +1,4 @@
-"""A student comes nearer to its teacher, on clips with and without a label, and on nothing else."""
+"""A student comes nearer to its teacher on labelled and unlabelled clips, and nothing else."""
 
 from dataclasses import replace
 
@@ -24,7 +24,10 @@ def test_equal_answers_do_not_differ_and_others_do_by_more_than_nothing(answers,
 
 
 def loss_of(teaching, has_objects=True):
-    """Make the loss of a student that learns to name two of five verbs and two of four nouns, of its second clip from the teacher alone."""
+    """Make the loss of a student of three clips, the second without a label.
+
+    The labels are two of five verbs and two of four nouns.
+    """
     clips = [CachedClip(f"{number}.npy", *label) for number, label in enumerate([(0, 1), (NO_LABEL, NO_LABEL), (3, 2)])]
     return DistillationLoss(teaching, clips, tiny(), num_features=4, seed=0, has_objects=has_objects)
 

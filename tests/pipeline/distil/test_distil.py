@@ -1,4 +1,7 @@
-"""A student learns from a registered version on clips with and without a label, of no film in val, and is scored as any network."""
+"""A student learns from a registered version, and is scored as any network.
+
+It learns on clips with and without a label, of no film in val.
+"""
 
 import pytest
 
@@ -25,7 +28,10 @@ ONE_STEP = {"epochs": 1, "batch_size": 8, "weights": "none", "num_segments": 2}
 
 @pytest.fixture
 def bench(films, mlflow, tmp_path, monkeypatch):
-    """A version that names everything `put meat`, trained on film a and scored on b; of a, c and d there are clips without a label."""
+    """A version that names everything `put meat`, trained on film a and scored on b.
+
+    Of a, c and d there are clips without a label.
+    """
     for name, value in {"CACHE_DIR": tmp_path / "cache", "DEVICE": "cpu", "NUM_PROCESSES": 1}.items():
         monkeypatch.setenv(f"RETAKE_{name}", str(value))
     monkeypatch.setattr(_student, "HEADS", _student.HEADS | ONE_STEP)

@@ -1,4 +1,4 @@
-"""A registered version becomes a package: on the store in memory, with a network that nobody trained."""
+"""A registered version of an untrained network becomes a package, on a store in memory."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is written, and when int8 is delivered: pure parts, and models that are only names."""
+"""Models are written and described, and int8 is delivered where val shows its margin."""
 
 from dataclasses import replace
 
@@ -34,7 +34,7 @@ def test_snippets_are_taken_apart_into_the_frames_that_they_were_joined_of(num_s
 
 
 def scored(num_right, num_clips=NUM_CLIPS):
-    """Answers of which the first so many are right, each of a film of its own."""
+    """Make answers, the first `num_right` of them right, each of its own film."""
     true, said = np.ones(num_clips, np.int64), (np.arange(num_clips) < num_right).astype(np.int64)
     logits, nouns = np.eye(2, dtype=np.float32)[said], np.eye(2, dtype=np.float32)[true]
     names = tuple(map(str, range(num_clips)))

@@ -42,9 +42,9 @@ def of_vocabulary(clips, vocabulary):
     verbs, nouns = (np.array([c.id for c in classes]) for classes in (vocabulary.verbs, vocabulary.nouns))
 
     def moved(logits, ids):
-        found = np.full_like(logits, -20)
-        found[:, ids] = logits[:, : len(ids)]
-        return found
+        wide = np.full_like(logits, -20)
+        wide[:, ids] = logits[:, : len(ids)]
+        return wide
 
     return replace(
         clips,
@@ -117,13 +117,16 @@ def written(make_clips, make_result, vocabulary, tmp_path_factory):
         chosen=clips.uids[:3],
     )
     shelf.write(f"{plan.dataset_uri}manifest.json", manifest)
-    for one in evaluations:
-        uri = f"{one.out}predictions.parquet"
-        shelf.write_bytes(uri, to_parquet(scored[one.model], vocabulary))
-        seen = f"{one.out}fingerprints.parquet" if one.model == "fine-tuned" else None
+    for evaluation in evaluations:
+        uri = f"{evaluation.out}predictions.parquet"
+        shelf.write_bytes(uri, to_parquet(scored[evaluation.model], vocabulary))
+        seen = f"{evaluation.out}fingerprints.parquet" if evaluation.model == "fine-tuned" else None
         if seen:
             shelf.write_bytes(seen, checks.to_parquet({uid: np.full(8, number + 1, np.uint64) for number, uid in enumerate(clips.uids)}))
-        shelf.write(f"{one.out}result.json", make_result(one.model).model_copy(update={"predictions_uri": uri, "fingerprints_uri": seen}))
+        shelf.write(
+            f"{evaluation.out}result.json",
+            make_result(evaluation.model).model_copy(update={"predictions_uri": uri, "fingerprints_uri": seen}),
+        )
     epoch = Epoch(epoch=1, train_loss=2, val_loss=1, val_verb_top1=0.5, val_noun_top1=0.5, val_action_top1=0.5)
     shelf.write(f"{RUN}train/result.json", train_result("c", "a7", best_epoch=1, epochs=(epoch,)))
     compared = some(CompareResult, split="val", opponent="baseline", gate=GateOptions(promotion="approve"), passed=True)

@@ -1,4 +1,4 @@
-"""A package is whole, its check passes alone, and each kind of fault is named by its part."""
+"""A package is whole; its check passes alone, and names the part of each fault."""
 
 import json
 import runpy

@@ -1,4 +1,7 @@
-"""The program of a package cuts, samples and merges as Retake does. None of these needs a trained network."""
+"""The program of a package cuts, samples and merges as Retake does.
+
+None of these needs a trained network.
+"""
 
 import json
 from itertools import islice
