@@ -1,6 +1,6 @@
-"""Write trained networks as one graph, for ONNX Runtime and OpenVINO: from frames as they are decoded to logits, probabilities and features.
+"""Write trained networks as one graph, for ONNX Runtime and OpenVINO.
 
-Only the centre crop of each frame is seen.
+It leads from frames as they are decoded to logits, probabilities and features. Only the centre crop of each frame is seen.
 """
 
 # b: clips, t: segments, n: frames, m: frames of a snippet, h, w: pixels, f: features, v: classes, k: networks
@@ -48,7 +48,7 @@ KINDS: Mapping[Modality, Kind] = {
 
 @dataclass(frozen=True)
 class GraphInput:
-    """An input of a graph; None in `shape` is any number, the first that of clips."""
+    """An input of a graph; None in `shape` is any number, the first of clips."""
 
     name: str
     kind: Kind
@@ -64,7 +64,7 @@ class GraphInput:
 
 
 class Graph(nn.Module):
-    """Maps clips to logits, probabilities and mean features of a checkpoint, in the order of `outputs`.
+    """Maps clips to logits, probabilities and mean features, in the order of `outputs`.
 
     It takes one input for each network: RGB frames of any size in the order of snippets, fields of flow with short side 256, pictures of sound,
     or features of sound.
@@ -83,14 +83,14 @@ class Graph(nn.Module):
         self.outputs = (*(f"{head}_{what}" for what in ("logits", "probabilities") for head in self.heads), *seen)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Map what `inputs` describes to outputs (b, ...)."""
+        """Map a batch of `inputs` to outputs (b, ...)."""
         features = [self._features(i, own) for i, own in enumerate(inputs)]
         logits = self._logits(features)[: len(self.heads)]
         probabilities = ((own / degrees).softmax(1) for own, degrees in zip(logits, self.temperatures, strict=False))
         return (*logits, *probabilities, *(own.flatten(1, -2).mean(1) for own in features))
 
     def _features(self, number: int, own: Tensor) -> Tensor:
-        """Compute features (b, t, f), or (b, t, p, f); those of a silent clip are 0."""
+        """Compute features (b, t, f), or (b, t, p, f), 0 for silence."""
         member, spec = self.members[number], self.specs[number]
         assert isinstance(member, ExportedNetwork)  # noqa: S101 - for mypy; built so above
         if spec.sound:
@@ -143,7 +143,7 @@ def _or_all(mask: Tensor) -> Tensor:
 
 
 def _mean(logits: Sequence[Tensor], shares: Tensor, counting: Tensor) -> Tensor:
-    """Average logits (b, v) as `logit_mean.mean_logits`, for each clip over the networks that count (b, k)."""
+    """Average logits (b, v) as `logit_mean.mean_logits`, over the networks that count (b, k)."""
     fewest, *more = sorted({own.shape[1] for own in logits})
     mean = _pooled(logits, shares, counting, fewest)
     for size in more:
@@ -181,7 +181,7 @@ def write_onnx(graph: Graph, path: Path, metadata: Mapping[str, str], precision:
 
 
 def write_openvino(graph: Graph, path: Path, metadata: Mapping[str, str], precision: FloatPrecision) -> None:
-    """Write a graph as OpenVINO's .xml and the .bin beside it; fp16 is that of weights.
+    """Write a graph as OpenVINO's .xml and .bin; fp16 is that of weights.
 
     Raises:
         BadConfiguration: a network cannot be exported.

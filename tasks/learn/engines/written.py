@@ -1,4 +1,4 @@
-"""Run models that are written as ONNX or OpenVINO, quantise them, and say in them what they are."""
+"""Run, quantise and describe models that are written as ONNX or OpenVINO."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ SCALING = "scaling/"
 
 @dataclass(frozen=True)
 class Quantised:
-    """A model in int8: which validation clips it answers right, before and after, and how many of its quantisers were taken back."""
+    """A model in int8, and how many of its quantisers were taken back.
+
+    `right_in_float` and `right_in_int8` are of each validation clip.
+    """
 
     right_in_float: tuple[bool, ...]
     right_in_int8: tuple[bool, ...]
@@ -47,9 +50,9 @@ def quantise(
     max_drop: float,
     metadata: Mapping[str, str],
 ) -> Quantised:
-    """Turn a written fp32 model into int8, in place: first as a whole, then, if it loses more than `max_drop`, without what costs most.
+    """Turn a written fp32 model into int8, in place.
 
-    Crops of frames stay in floating point.
+    If it loses more than `max_drop` as a whole, the parts that cost most stay in floating point. Crops of frames stay in floating point.
 
     Args:
         path: the model of either format.

@@ -1,4 +1,4 @@
-"""Answer labelled clips by PyTorch and by a written model, and judge the loss of int8."""
+"""Answer labelled clips by PyTorch and a written model, and judge the loss of int8."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -95,7 +95,7 @@ class Clips:
 
 
 def apart(snippets: Frames, spec: NetworkSpec) -> Frames:
-    """Take snippets (t, h, w, m * 3) apart into frames (t * m, h, w, 3); inverts `sampling.joined`."""
+    """Take snippets (t, h, w, m * 3) apart into frames (t * m, h, w, 3), as before `sampling.joined`."""
     num_snippets, height, width, _ = snippets.shape
     frames = snippets.reshape(num_snippets, height, width, spec.snippet.num_frames, -1).transpose(0, 3, 1, 2, 4)
     return np.ascontiguousarray(frames).reshape(-1, height, width, spec.snippet.frame_planes)

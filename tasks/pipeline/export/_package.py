@@ -61,7 +61,7 @@ class Evaluated:
 def pack(
     model_name: str, version: RegisteredVersion, plan: PlanResult, options: ExportOptions, store: Store, student: Trained | None = None
 ) -> ExportResult:
-    """Make the package and hand it to MLflow, or find the one that this code made before.
+    """Make the package and hand it to MLflow, or find the one made before.
 
     Args:
         model_name: the registered model.

@@ -1,4 +1,4 @@
-"""Load a written model without Retake, and time it in a process that holds nothing else.
+"""Load a written model without Retake, and time it in its own process.
 
 `python -I _timed.py MODEL CLIP.npz TIME`, with the time of its start, prints JSON: what the costs of a package record, by the same names.
 """
@@ -19,7 +19,10 @@ NUM_TIMED, NUM_BATCHES, BATCH_SIZE = 20, 5, 4
 
 
 def loaded(path: Path, openvino_core: Callable[[], Any]) -> Callable[[Arrays], dict[str, Any]]:
-    """Load an .onnx by ONNX Runtime or an .xml by OpenVINO; the function maps batches by input to arrays by output."""
+    """Load an .onnx by ONNX Runtime or an .xml by OpenVINO.
+
+    The function maps batches by input to arrays by output.
+    """
     if path.suffix == ".onnx":
         import onnxruntime  # type: ignore[import-untyped]
 

@@ -40,7 +40,7 @@ def run(arguments: ExportArguments, store: Store) -> ExportResult:
 
 
 def in_words(result: ExportResult, store: Store) -> list[str]:
-    """Say what was packed, what it is worth, and where it was measured."""
+    """Say how the package answers, how fast, and which precision was refused."""
     package = result.networks[0]
     lines = [f"{result.model_name} version {result.version} as {package.name}, {size(result.size_bytes)}; its check passed: {result.check}"]
     if result.refused:

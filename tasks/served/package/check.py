@@ -1,4 +1,4 @@
-"""Compare this machine's answers with the expected ones, part by part; `python predict.py --check` runs it."""
+"""Compare this machine's answers with the expected ones; `python predict.py --check` runs it."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ MAX_PROBABILITY = 0.001
 
 
 def check(contract: dict[str, Any], run: Callable[..., Any], windows: Callable[..., Any], film: Callable[..., Any]) -> int:
-    """Print a line of JSON for each part; return 1 if one of them is off."""
+    """Print a line of JSON for each part; return 1 if one is off."""
     expected = json.loads((HERE / "expected.json").read_text(encoding="utf-8"))
     with np.load(HERE / "expected.npz") as file:
         arrays = dict(file)
@@ -61,7 +61,7 @@ def preprocessing(contract: dict[str, Any], arrays: dict[str, Any], seen: Iterat
 
 
 def network(contract: dict[str, Any], arrays: dict[str, Any], run: Callable[..., Any]) -> str:
-    """Compare logits and probabilities in batches, in which a window and the same one upside down take turns."""
+    """Compare logits and probabilities in batches of a window and its upside-down copy in turns."""
     for size in sorted({name.partition("/")[0] for name in arrays}):
         for num_windows in BATCH_SIZES:
             turns = [i % 2 for i in range(num_windows)]

@@ -1,4 +1,4 @@
-"""Draw the film of a package's check, and answer it as the registered model does, in PyTorch."""
+"""Draw the film of a package's check, and answer it in PyTorch."""
 
 # t: snippets, m: frames of a snippet, h, w: pixels, p: planes of a snippet, c: classes
 

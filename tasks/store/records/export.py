@@ -12,7 +12,10 @@ PackagePrecision = FloatPrecision | Literal["int8"]
 
 
 class PackageScore(Record):
-    """Top-1 on the clips of a split with an action, with its 95 % interval over source videos."""
+    """Top-1 on the clips of a split with an action, and its 95 % interval.
+
+    The interval resamples source videos.
+    """
 
     split: SplitName
     target: Target
@@ -64,7 +67,7 @@ class PackageDifference(Record):
 
 
 class ExportResult(Record):
-    """A package that passed its check, and what it is worth beside the registered model.
+    """A package that passed its check, with its scores beside the registered model.
 
     `precision` may be another than `asked_precision`; `refused` says why. `networks` are the package, then the student if it was packed, then the
     registered model, both as they were scored. The logits of the package differ from those of PyTorch on the same crops by at most `max_difference`.
