@@ -2,13 +2,12 @@
 
 from pydantic import Field
 
-from tasks.options import Options, StoreUri
 from tasks.options.base import MODEL_NAME_PATTERN
-from tasks.pipeline.step import Command
+from tasks.pipeline.step import Command, ShellArguments
 from tasks.store.records.training import DistilResult
 
 
-class DistilArguments(Options):
+class DistilArguments(ShellArguments):
     """The teacher, and the backbone of its student."""
 
     model: str = Field(description="The teacher: models:/NAME@ALIAS, models:/NAME/VERSION, or runs/KEY/ of this store")
@@ -17,7 +16,6 @@ class DistilArguments(Options):
         title="Student",
         description="Backbone of the smaller network: a model of timm or torchvision, such as tf_efficientnet_lite0",
     )
-    store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes RETAKE_STORE_URI")
 
 
 DISTIL = Command(

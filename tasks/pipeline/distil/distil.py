@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from tasks.pipeline._trained import find_trained, plan_of
 from tasks.pipeline.distil._student import distilled
 from tasks.pipeline.distil.contract import DistilArguments
-from tasks.settings import RunnerSettings, load
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.evaluation import EvaluateResult
@@ -22,9 +21,9 @@ def run(arguments: DistilArguments, store: Store) -> DistilResult:
         BadInput: there is no such teacher, or its plan or dataset is gone.
         Unavailable: as the steps `weights`, `train` and `evaluate`.
     """
-    where = (arguments.store or load(RunnerSettings).store_uri).rstrip("/")
-    student = distilled(find_trained("model", arguments.model, where, store), arguments.student, where, store)
-    run = Layout(where).run(student.run_key)
+    teacher = find_trained("model", arguments.model, arguments.store_uri, store)
+    student = distilled(teacher, arguments.student, arguments.store_uri, store)
+    run = Layout(arguments.store_uri).run(student.run_key)
     plan = plan_of(run, store)
     return DistilResult(
         student=student.name,

@@ -172,3 +172,9 @@ def test_what_cannot_be_written_is_refused_with_its_name_and_a_remedy(tmp_path):
     saved.network.head = torch.nn.Sequential(Bessel(), saved.network.head)
     with pytest.raises(BadConfiguration, match=r"TSN log-mel sound, 3 segments: cannot be exported .*choose another"):
         write_openvino(graph, tmp_path / "model.xml", {}, "fp32")
+
+
+@pytest.mark.parametrize(("num_calibrating", "num_validating"), [(0, 1), (1, 0)])
+def test_int8_without_clips_is_refused_before_any_work(num_calibrating, num_validating, tmp_path):
+    with pytest.raises(BadConfiguration, match="int8 takes two training clips or more"):
+        quantise(tmp_path / "none.onnx", [{}] * num_calibrating, [{}] * num_validating, lambda _: [], 1, {})
