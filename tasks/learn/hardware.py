@@ -7,6 +7,7 @@ import logging
 import os
 import platform
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -109,6 +110,10 @@ def return_freed_memory() -> None:
         Path("/proc/self/clear_refs").write_text("5")
 
 
+_SILENCING = threading.RLock()
+"""Held while log and stdout are changed, which all threads share."""
+
+
 @contextlib.contextmanager
 def silenced() -> Iterator[None]:
     """Keep OpenVINO, NNCF and ONNX from sending statistics, printing to stdout or changing the log.
@@ -117,20 +122,21 @@ def silenced() -> Iterator[None]:
     ERROR; NNCF replaces the logger class and logs to stdout, which is reserved for a step's result. ONNX logs each
     weight that it has twice.
     """
-    # A None entry makes Python treat the module as not importable.
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    root = logging.getLogger()
-    level, filters, handlers = root.level, list(root.filters), list(root.handlers)
-    logger_class = logging.getLoggerClass()
-    logging.getLogger("onnx_ir").setLevel(logging.WARNING)
-    try:
-        with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
-            # Shapes are fixed, so values that tracing treats as constants are constant; the parity check would catch an error.
-            warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
-            # OpenVINO still converts through an API that torch has deprecated.
-            warnings.filterwarnings("ignore", r"`torch\.jit\.", DeprecationWarning)
-            yield
-    finally:
-        root.setLevel(level)
-        root.filters[:], root.handlers[:] = filters, handlers
-        logging.setLoggerClass(logger_class)
+    with _SILENCING:
+        # A None entry makes Python treat the module as not importable.
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+        root = logging.getLogger()
+        level, filters, handlers = root.level, list(root.filters), list(root.handlers)
+        logger_class = logging.getLoggerClass()
+        logging.getLogger("onnx_ir").setLevel(logging.WARNING)
+        try:
+            with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
+                # Shapes are fixed, so values that tracing treats as constants are constant; the parity check would catch an error.
+                warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
+                # OpenVINO still converts through an API that torch has deprecated.
+                warnings.filterwarnings("ignore", r"`torch\.jit\.", DeprecationWarning)
+                yield
+        finally:
+            root.setLevel(level)
+            root.filters[:], root.handlers[:] = filters, handlers
+            logging.setLoggerClass(logger_class)

@@ -3,6 +3,7 @@ import os
 import platform
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -52,3 +53,20 @@ def test_writing_a_graph_logs_no_line_for_each_weight(caplog):
     with silenced(), caplog.at_level(logging.INFO):
         logging.getLogger("onnx_ir.passes.common.initializer_deduplication").info("Replaced initializer")
     assert not caplog.records
+
+
+def test_what_two_threads_silence_is_heard_again():
+    heard, is_inside, has_ended = sys.stdout, threading.Event(), threading.Event()
+
+    def silence():
+        with silenced():
+            is_inside.set()
+            has_ended.wait(60)
+
+    other = threading.Thread(target=silence)
+    with silenced():
+        other.start()
+        assert not is_inside.wait(0.1), "it would keep what this thread has put in place of stdout"
+    has_ended.set()
+    other.join()
+    assert sys.stdout is heard

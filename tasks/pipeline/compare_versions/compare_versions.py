@@ -19,6 +19,7 @@ from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
 from tasks.learn.inputs.describe_sound import describer
 from tasks.options import EvaluateOptions, GateOptions
+from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._plans import find_dataset
 from tasks.pipeline._step import finish, finished, log
 from tasks.pipeline._thumbnails import thumbnails
@@ -172,7 +173,7 @@ def _score(
 
         def made_ready(version: Version, choice: Choice) -> Ready:
             return make_ready(
-                (version.trained.checkpoint_uri, version.trained.checkpoint_sha256),
+                fetch_network(store, version.trained.checkpoint_uri, version.trained.checkpoint_sha256, Path(name)),
                 choice,
                 evaluate,
                 [clips],
@@ -180,7 +181,6 @@ def _score(
                 checked_on=clips,
                 shares_features=version.plan.train.trainable == "heads",
                 store=store,
-                folder=Path(name),
             )
 
         ready = [made_ready(version, Choice(evaluate.engine)) for version in versions]

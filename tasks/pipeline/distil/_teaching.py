@@ -10,6 +10,7 @@ from tasks.learn.inputs.data import NO_LABEL, CachedClip
 from tasks.learn.inputs.describe_sound import describer
 from tasks.learn.training.distillation import Teaching
 from tasks.learn.training.job import TrainJob
+from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._step import log
 from tasks.pipeline.retrain._one_engine import Choice
 from tasks.pipeline.retrain._ready import make_ready
@@ -40,7 +41,7 @@ def _answers(plan: PlanResult, labelled: Sequence[DatasetClip], clips: Sequence[
     assert plan.teacher is not None  # noqa: S101 - for mypy; the caller has checked it
     (own := folder / "teacher").mkdir()
     ready = make_ready(
-        (plan.teacher.checkpoint_uri, plan.teacher.checkpoint_sha256),
+        fetch_network(store, plan.teacher.checkpoint_uri, plan.teacher.checkpoint_sha256, own),
         Choice(plan.evaluate.engine),
         plan.evaluate.model_copy(update={"crops": 1}),
         [],
@@ -48,7 +49,6 @@ def _answers(plan: PlanResult, labelled: Sequence[DatasetClip], clips: Sequence[
         checked_on=labelled,
         shares_features=False,
         store=store,
-        folder=own,
     )
     with FramesAhead(store, clips, ready.specs, describer=describer) as ahead:
         answers = [ready.scorer.score_and_see(ahead.load(clip)) for clip in clips]

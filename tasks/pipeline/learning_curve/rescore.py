@@ -14,6 +14,7 @@ from tasks.learn.hardware import keep_freed_memory
 from tasks.learn.inputs.describe_sound import describer
 from tasks.loop.history import Score, are_of, not_scored_now, with_scores
 from tasks.loop.summary import keep
+from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._plans import PlannedTraining
 from tasks.pipeline._step import LEAST_URGENT, finish, finished, log
 from tasks.pipeline._trained import plan_of, taught_on, trained_on, unseen
@@ -132,7 +133,7 @@ def _score(own: Run, plan: PlanResult, clips: Sequence[DatasetClip], manifest: M
     trained, its_plan = store.read(own.train), plan_of(own, store)
     with tempfile.TemporaryDirectory(prefix="retake-rescore-") as folder:
         ready = make_ready(
-            (trained.checkpoint_uri, trained.checkpoint_sha256),
+            fetch_network(store, trained.checkpoint_uri, trained.checkpoint_sha256, Path(folder)),
             Choice(plan.evaluate.engine),
             plan.evaluate,
             [clips],
@@ -140,7 +141,6 @@ def _score(own: Run, plan: PlanResult, clips: Sequence[DatasetClip], manifest: M
             checked_on=clips,
             shares_features=its_plan.train.trainable == "heads",
             store=store,
-            folder=Path(folder),
         )
         with FramesAhead(store, clips, ready.specs, describer=describer) as ahead:
             scored, timings = ready.score_all(clips, ahead, manifest.vocabulary)

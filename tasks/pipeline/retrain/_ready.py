@@ -23,10 +23,10 @@ from tasks.learn.inputs.clip_files import is_silent
 from tasks.learn.inputs.crops import Frames, NumCrops
 from tasks.learn.inputs.describe_sound import describer
 from tasks.learn.inputs.features import PARTIAL
+from tasks.learn.networks.checkpoints import Saved
 from tasks.learn.networks.spec import ClassNames, NetworkSpec
 from tasks.learn.training.costs import Complexity, complexity
 from tasks.options import EvaluateOptions
-from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._step import log
 from tasks.pipeline.retrain._one_engine import Choice
 from tasks.settings import MachineSettings, load
@@ -167,7 +167,7 @@ def _hardware(engine: Engine) -> dict[str, str | int]:
 
 
 def make_ready(
-    checkpoint: tuple[str, str],
+    saved: Saved,
     choice: Choice,
     evaluate: EvaluateOptions,
     scored: Sequence[Sequence[DatasetClip]],
@@ -176,22 +176,19 @@ def make_ready(
     checked_on: Sequence[DatasetClip],
     shares_features: bool,
     store: Store,
-    folder: Path,
 ) -> Ready:
-    """Fetch a network and choose its engine.
+    """Choose the engine of a network.
 
     Args:
-        checkpoint: its address and SHA-256.
+        saved: the checkpoint; its networks are modified and kept.
         choice: the engine.
         evaluate: the crops, and the engine as it was asked for.
         scored: clips to score, those of a split together.
         trained_on: training clips; int8 is calibrated on them, and the engine is checked for their classes.
         checked_on: scored by this kind of engine, by all networks; it is checked on a few of them.
         shares_features: whether networks with the same backbone have its features in common; none have whose backbones were trained.
-        store: of the checkpoint and the clips.
-        folder: for the checkpoint.
+        store: of the clips.
     """
-    saved = fetch_network(store, *checkpoint, folder)
     specs = [network.spec for network in saved.networks]
     root = load(MachineSettings).cache_dir.expanduser() / "features"
     checked = spread(checked_on, num_checked(evaluate.engine))

@@ -27,6 +27,7 @@ from tasks.learn.engines.scorer import Scorer
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory, return_freed_memory
 from tasks.learn.inputs.describe_sound import describer
+from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._plans import plans_with_repeats
 from tasks.pipeline._step import finish, finished, log, write_files
 from tasks.pipeline.retrain._one_engine import Scoring, next_scoring
@@ -64,18 +65,18 @@ def run(arguments: PlannedArguments, store: Store) -> EvaluateResults:
     plans = plans_with_repeats(plan, store)
     scored = (evaluation for seeded in plans for evaluation in seeded.evaluations)
     used = {evaluation: result.engine for evaluation in scored if (result := finished(store, Scores(evaluation.out)))}
-    while scoring := next_scoring(plans, used):
-        network = IN_WORDS[scoring.evaluations[0].model]
-        if scoring.plan is not plan:
-            network += f" with seed {scoring.plan.train.seed}"
-        log.info("scoring %s%s", network, f" by {scoring.choice.engine}: {scoring.choice.reason}" if scoring.choice.reason else "")
-        try:
-            with sharing_decoders():
+    with sharing_decoders():
+        while scoring := next_scoring(plans, used):
+            network = IN_WORDS[scoring.evaluations[0].model]
+            if scoring.plan is not plan:
+                network += f" with seed {scoring.plan.train.seed}"
+            log.info("scoring %s%s", network, f" by {scoring.choice.engine}: {scoring.choice.reason}" if scoring.choice.reason else "")
+            try:
                 used |= dict.fromkeys(scoring.evaluations, _score(plan, scoring, store))
-        except RetakeError as error:
-            error.args = (f"{network}: {error}",)
-            raise
-        return_freed_memory()
+            except RetakeError as error:
+                error.args = (f"{network}: {error}",)
+                raise
+            return_freed_memory()
     _record_looks(plan, arguments.store, store)
     return finish(
         store,
@@ -117,22 +118,22 @@ def _score(decided: PlanResult, scoring: Scoring, store: Store) -> EngineUsed:
     splits = {evaluation.split for evaluation in decided.evaluations}
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-evaluate-") as name:
         folder = Path(name)
-        ready = make_ready(
-            _checkpoint(planned[0].model, plan, store),
-            scoring.choice,
-            plan.evaluate,
-            list(clips.values()),
-            [clip for clip in manifest.clips if clip.split == "train"],
-            # All networks' clips, so that a champion, scored on fewer, gets the same engine and the same check as the others.
-            checked_on=[clip for clip in manifest.clips if clip.split in splits],
-            shares_features=plan.train.trainable == "heads",
-            store=store,
-            folder=folder,
-        )
-        peak: int | None = None
-        with FramesAhead(
-            store, [clip for evaluation in missing for clip in clips[evaluation.split]], ready.specs, describer=describer
-        ) as ahead:
+        saved = fetch_network(store, *_checkpoint(planned[0].model, plan, store), folder)
+        specs = [network.spec for network in saved.networks]
+        # The first frames are decoded while one core converts the network.
+        with FramesAhead(store, [clip for evaluation in missing for clip in clips[evaluation.split]], specs, describer=describer) as ahead:
+            ready = make_ready(
+                saved,
+                scoring.choice,
+                plan.evaluate,
+                list(clips.values()),
+                [clip for clip in manifest.clips if clip.split == "train"],
+                # All networks' clips, so that a champion, scored on fewer, gets the same engine and the same check as the others.
+                checked_on=[clip for clip in manifest.clips if clip.split in splits],
+                shares_features=plan.train.trainable == "heads",
+                store=store,
+            )
+            peak: int | None = None
             for evaluation in missing:
                 scored, timings = ready.score_all(
                     clips[evaluation.split], ahead, manifest.vocabulary, f" with {IN_WORDS[evaluation.model]}"

@@ -1,6 +1,7 @@
 import hashlib
 import io
 import os
+import threading
 from unittest.mock import Mock
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tasks.data.clips import frame_cache
 from tasks.errors import BadCheckpoint, Unavailable
 from tasks.judge.statistics.checks import fingerprint, from_parquet
 from tasks.judge.statistics.scores_file import from_parquet as predictions_from_parquet
@@ -59,6 +61,23 @@ def test_each_result_says_what_scored_on_which_machine_and_where_the_network_loo
         assert Image.open(io.BytesIO(shelf.objects[seen.uri])).width == 2 * 160 + 4
         assert f"fine-tuned/val/activations/{seen.uid}-{seen.target}.png" in run.artifacts
     assert list(shelf.objects)[-1] == f"{RUN}decisions/d/evaluate/result.json"
+
+
+def test_frames_are_decoded_while_the_network_is_made_ready(score, shelf, monkeypatch):
+    decode, make_ready, is_decoding = frame_cache.cache_test_frames, evaluate.make_ready, threading.Event()
+
+    def decoded(*arguments):
+        is_decoding.set()
+        return decode(*arguments)
+
+    def made_ready(*arguments, **options):
+        assert is_decoding.wait(60)
+        return make_ready(*arguments, **options)
+
+    monkeypatch.setattr(frame_cache, "cache_test_frames", decoded)
+    monkeypatch.setattr(evaluate, "make_ready", made_ready)
+    shelf.plan(engine="pytorch", crops=1)
+    score("baseline")
 
 
 @pytest.fixture
@@ -266,7 +285,7 @@ def test_int8_is_calibrated_on_training_clips_and_a_baseline_is_not_looked_into(
 def test_frames_a_second_are_all_that_the_network_looks_at(score, shelf, monkeypatch):
     network = Network(SPEC.model_copy(update={"modality": Modality.RGB_DIFFERENCE}))
     saved = Saved((network,), (HeadWeights(1, 1),), ClassNames(verbs=("v",) * 125, nouns=("n",) * 352))
-    monkeypatch.setattr(_ready, "fetch_network", lambda *_: saved)
+    monkeypatch.setattr(evaluate, "fetch_network", lambda *_: saved)
     latency = score("baseline")[0]["train"].latency
     assert latency.fps * (latency.loading_median_seconds + latency.inference_median_seconds) == pytest.approx(2 * 6)
 
@@ -279,7 +298,7 @@ class Flat(torch.nn.Module):
 
 
 def test_a_network_that_cannot_be_looked_into_keeps_its_scores(score, shelf, monkeypatch, caplog):
-    fetch = _ready.fetch_network
+    fetch = evaluate.fetch_network
 
     def fetch_flat(*arguments):
         fetched = fetch(*arguments)
@@ -287,7 +306,7 @@ def test_a_network_that_cannot_be_looked_into_keeps_its_scores(score, shelf, mon
         fetched.network.head = HEADS[SPEC.consensus](3 * 256, SPEC)
         return fetched
 
-    monkeypatch.setattr(_ready, "fetch_network", fetch_flat)
+    monkeypatch.setattr(evaluate, "fetch_network", fetch_flat)
     monkeypatch.setattr(evaluate, "NUM_ACTIVATION_MAPS", 2)
     shelf.plan(engine="pytorch", crops=1)
     results, run = score("fine-tuned")

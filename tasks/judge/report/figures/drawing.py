@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import Formatter, MaxNLocator, PercentFormatter
 
@@ -102,7 +103,8 @@ def new_figure(width_inches: float, height_inches: float) -> Figure:
 def png(figure: Figure) -> bytes:
     """Encode as PNG without matplotlib's version or a date."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    # `savefig` would draw it once more, to lay it out.
+    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})  # type: ignore[no-untyped-call]
     return buffer.getvalue()
 
 

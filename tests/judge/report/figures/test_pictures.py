@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tasks.judge.report.figures import pictures
 from tasks.judge.report.figures.pictures import clip_loss_figure, confusion_figure, histograms
 from tasks.judge.statistics.answers import Answers, answers_of
 from tasks.judge.statistics.mistakes import confusion_of
@@ -40,10 +41,21 @@ def test_the_same_data_give_the_same_bytes_and_others_do_not(make_clips, vocabul
         matrix = confusion_figure(confusion_of(answers_of(clips, vocabulary)["verb"]), "val")
         return {matrix, clip_loss_figure(clips, vocabulary, "val")}
 
-    pictures = draw(0)
-    assert pictures == draw(0)
-    assert pictures.isdisjoint(draw(1))
-    assert not any(b"Software" in png for png in pictures)
+    drawn = draw(0)
+    assert drawn == draw(0)
+    assert drawn.isdisjoint(draw(1))
+    assert not any(b"Software" in png for png in drawn)
+
+
+def test_a_picture_is_the_one_that_matplotlib_saves(make_clips, vocabulary, monkeypatch):
+    def saved(figure):
+        figure.savefig(buffer := io.BytesIO(), format="png", metadata={"Software": None})
+        return buffer.getvalue()
+
+    clips = make_clips(30, classes=8)
+    drawn = clip_loss_figure(clips, vocabulary, "val")
+    monkeypatch.setattr(pictures, "png", saved)
+    assert clip_loss_figure(clips, vocabulary, "val") == drawn
 
 
 def test_names_are_drawn_as_they_are_and_never_as_formulas(make_clips):
