@@ -68,14 +68,14 @@ class Task(_Seen):
         return self.task_id.rsplit(".", 1)[-1]
 
 
-ASKING = httpx.Client(trust_env=False)
+HEALTH_CLIENT = httpx.Client(trust_env=False)
 """A client of health checks, which ask ten times a second: a new one would load the certificates each time."""
 
 
 def is_healthy(address: str) -> bool:
     """Check whether Airflow's API, database, scheduler and DAG processor are all healthy."""
     try:
-        reply = ASKING.get(f"{address}/api/v2/monitor/health", timeout=5)
+        reply = HEALTH_CLIENT.get(f"{address}/api/v2/monitor/health", timeout=5)
         parts = reply.json() if reply.is_success else {}
     except (httpx.HTTPError, ValueError):
         return False

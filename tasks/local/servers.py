@@ -18,7 +18,7 @@ import httpx
 from tasks.errors import BadConfiguration, RetakeError
 from tasks.learn.gpus import num_gpus
 from tasks.local import warm
-from tasks.local.airflow_api import ASKING
+from tasks.local.airflow_api import HEALTH_CLIENT
 from tasks.local.airflow_api import is_healthy as airflow_is_healthy
 from tasks.local.choices import SAMPLE_STORE
 from tasks.local.home import ADMINISTRATOR, AIRFLOW_ROLES, REPOSITORY, Credentials, Home, people, write_private
@@ -251,7 +251,7 @@ def _program(name: str) -> str:
 
 def _answers(url: str) -> bool:
     try:
-        return ASKING.get(url, timeout=2).is_success
+        return HEALTH_CLIENT.get(url, timeout=2).is_success
     except httpx.HTTPError:
         return False
 
