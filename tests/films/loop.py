@@ -15,20 +15,20 @@ FIRST_SEED = 200
 """Away from the seeds of other films."""
 
 
-def plan_loop(num_films: Mapping[str, int] = NUM_FILMS) -> dict[str, list[Film]]:
-    """Choose the content of the films of each part; a smaller number leaves out the last films."""
-    return {part: [_film(part, n) for n in range(number)] for part, number in num_films.items()}
-
-
-def _film(part: str, n: int) -> Film:
+def _film(part: str, n: int, seconds: float) -> Film:
     verb, noun = SHOWN[part][n % len(SHOWN[part])]
-    whole = Interval(0, ACTION_SECONDS, verb, noun)
-    return Film(f"{part}_{n + 1:02d}.mp4", (FIRST_SEED + list(NUM_FILMS).index(part), n), ACTION_SECONDS, (whole,), audio=False)
+    whole = Interval(0, seconds, verb, noun)
+    return Film(f"{part}_{n + 1:02d}.mp4", (FIRST_SEED + list(NUM_FILMS).index(part), n), seconds, (whole,), audio=False)
 
 
-def make_loop(folder: Path, *, ffmpeg: Path | str, num_films: Mapping[str, int] = NUM_FILMS) -> dict[str, list[Film]]:
-    """Fill a folder for each part under `folder`. Labels lie beside the films of `first`; those of the others lie beside their folder."""
-    planned = plan_loop(num_films)
+def make_loop(
+    folder: Path, *, ffmpeg: Path | str, num_films: Mapping[str, int] = NUM_FILMS, seconds: float = ACTION_SECONDS
+) -> dict[str, list[Film]]:
+    """Fill a folder for each part under `folder`; a smaller number leaves out the last films.
+
+    Labels lie beside the films of `first`; those of the others lie beside their folder.
+    """
+    planned = {part: [_film(part, n, seconds) for n in range(number)] for part, number in num_films.items()}
     for part, films in planned.items():
         make_films(films, ffmpeg, folder / part)
         write_intervals(films, folder / part / INTERVALS_FILE if part == "first" else folder / f"{part}.csv")

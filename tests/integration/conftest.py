@@ -27,7 +27,8 @@ from tests.ports import port_offset
 WORKSHOP_PORT_OFFSET = port_offset(1000)
 WARM_SECONDS = 100
 CHAIN_STORE = "s3://retake-steps"
-DAG_MODULES = [f"dags.{path.stem}" for path in (REPOSITORY / "dags").glob("[a-z]*.py")]
+DAG_MODULES = [*(f"dags.{path.stem}" for path in (REPOSITORY / "dags").glob("[a-z]*.py")), "airflow.api_fastapi.execution_api.app"]
+"""What a command that runs DAGs imports; the last module is the API that `dag.test()` calls in process."""
 
 
 @contextmanager
@@ -62,8 +63,11 @@ def workshop(tmp_path_factory) -> Iterator[Workshop]:
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
         }
-        migrate = [sys.executable, "-m", "airflow", "db", "migrate"]
-        subprocess.run(migrate, env=environment, capture_output=True, check=True, timeout=200)
+        for command in (("db", "migrate"), ("dags", "reserialize")):
+            argv = [sys.executable, "-m", "airflow", *command]
+            subprocess.run(argv, env=environment, capture_output=True, check=True, timeout=200)
+        # Else each `dag.test()` would read all files of DAGs into the database anew.
+        environment["AIRFLOW__CORE__DAGS_FOLDER"] = str(tmp_path_factory.mktemp("no DAGs"))
         with warm_python(home, os.environ, warm.MODULES) as steps:
             environment["RETAKE_PYTHON"] = str(steps)
             with warm_python(Home(home.root / "for-dags"), environment, DAG_MODULES) as airflow:
@@ -101,16 +105,17 @@ def attempt(workshop, monkeypatch, caplog) -> Callable[..., tuple[int, str]]:
 
 @dataclass(frozen=True)
 class Chain:
-    """Three films through the three DAGs: their options, the states of their tasks, and the addresses of their results."""
+    """Three films through the three DAGs, twice: states of tasks, and addresses and hashes of what is in the store."""
 
-    confs: dict[str, dict[str, Any]]
+    films: Path
     states: dict[str, dict[str, str]]
-    ingest: str
+    states_again: dict[str, dict[str, str]]
     weights: str
     plan: str
     run: str
     decision: str
-    addresses: tuple[str, ...]
+    listing: dict[str, str]
+    listing_again: dict[str, str]
 
 
 @pytest.fixture(scope="session")
@@ -124,16 +129,23 @@ def chain(workshop, tmp_path_factory) -> Chain:
         "retrain": {"store": CHAIN_STORE, "preset": "none", **TRAINING, "learning_curve": False},
     }
     states = workshop.dag_test(confs)
-    ingest, weights, form = (first_result(workshop.store, f"{CHAIN_STORE}/{kind}/") for kind in ("ingests", "pretrained/choices", "plans"))
+    weights, form = (first_result(workshop.store, f"{CHAIN_STORE}/{kind}/") for kind in ("pretrained/choices", "plans"))
     planned = workshop.store.read(f"{form}result.json", PlanResult)
     plan = f"{planned.decision_uri}plan/"
     states |= workshop.dag_test({"learning_curve": {"store": CHAIN_STORE, "plan": plan}})
     # Now, for other tests write to this store too.
-    addresses = tuple(found.uri for found in workshop.store.list(f"{CHAIN_STORE}/"))
-    return Chain(confs, states, ingest, weights, plan, planned.run_uri, planned.decision_uri, addresses)
+    listing = etags(workshop.store, CHAIN_STORE)
+    states_again = workshop.dag_test(confs)
+    results = (weights, plan, planned.run_uri, planned.decision_uri)
+    return Chain(folder, states, states_again, *results, listing, etags(workshop.store, CHAIN_STORE))
+
+
+def etags(store: Store, folder: str) -> dict[str, str]:
+    """Map the address of each object under a folder to the hash of its content."""
+    return {stored.uri: stored.etag for stored in store.list(f"{folder}/")}
 
 
 def first_result(store: Store, folder: str) -> str:
     """Find the folder, directly under `folder`, of the only step that wrote a result there."""
-    results = [found.uri for found in store.list(folder) if found.uri.removeprefix(folder).count("/") == 1]
+    results = [stored.uri for stored in store.list(folder) if stored.uri.removeprefix(folder).count("/") == 1]
     return next(uri.removesuffix("result.json") for uri in results if uri.endswith("/result.json"))

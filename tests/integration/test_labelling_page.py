@@ -4,6 +4,7 @@ In a real Airflow, twenty people label at once.
 """
 
 import json
+import shutil
 import sys
 import time
 from collections import Counter
@@ -17,7 +18,6 @@ import httpx
 import pytest
 
 from tasks.data.clips.label_inputs import read_log
-from tasks.data.video.ffmpeg import find_ffmpeg
 from tasks.local import supervise
 from tasks.local.home import Credentials, add_person
 from tasks.local.servers import all_servers, store_settings
@@ -25,7 +25,6 @@ from tasks.options import SegmentOptions
 from tasks.settings import LABEL_PATH
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
-from tests.films.samples import make_samples
 from tests.integration.conftest import own_home
 from tests.integration.workshop import RECIPE
 from tests.pages.label.page import STORE, WRITE, Visitor, list_clips, suggest
@@ -36,12 +35,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 PAGE_STORE = "s3://retake-page"
 
 
-def test_people_at_two_processes_get_different_clips_and_lose_nothing(workshop, tmp_path):
-    make_samples(tmp_path / "films", seed=0, num_videos=2, video_seconds=16, ffmpeg=find_ffmpeg(None))
-    (tmp_path / "films" / "intervals.csv").unlink()
+def test_people_at_two_processes_get_different_clips_and_lose_nothing(workshop, chain, tmp_path):
+    shutil.copytree(chain.films, tmp_path / "films", ignore=shutil.ignore_patterns("*_03.mp4", "intervals.csv"))
     workshop.ingest(PAGE_STORE, tmp_path / "films")
-    for listed in list(workshop.store.list(f"{PAGE_STORE}/label_log/")):
-        workshop.remove(listed.uri)
 
     def visit(name: str) -> Visitor:
         return Visitor(workshop.store, name, (PAGE_STORE,))

@@ -29,7 +29,9 @@ STORE, MODEL = "s3://retake-loop", "loop"
 NUM_TO_LABEL = 20
 NUM_FILMS = {"first": 20, "new": 24, "unseen": 8}
 SCORING = {"crops": 1, "engine": "pytorch"}
-FIRST_BUILD, BUILD = {"val_share": 0.4, "test_share": 0}, {"val_share": 0.5, "test_share": 0}
+CLIPS = {"clip_seconds": 2, "min_clip_seconds": 1}
+"""Of 2 s, as long as a film: drawing and decoding take most of the time."""
+FIRST_BUILD, BUILD = {**CLIPS, "val_share": 0.4, "test_share": 0}, {"val_share": 0.5, "test_share": 0}
 """Val gets enough clips for the gate, and later enough of the new ones."""
 RETRAIN = {
     "model_name": MODEL,
@@ -70,7 +72,7 @@ class Drawn:
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory) -> Drawn:
     folder = tmp_path_factory.mktemp("loop")
-    return Drawn(folder, make_loop(folder, ffmpeg=find_ffmpeg(None), num_films=NUM_FILMS))
+    return Drawn(folder, make_loop(folder, ffmpeg=find_ffmpeg(None), num_films=NUM_FILMS, seconds=CLIPS["clip_seconds"]))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -88,8 +90,8 @@ def run(workshop: Workshop, **confs: dict[str, object]) -> None:
 
 def latest(workshop: Workshop, part: str, name: str) -> str:
     """Find the object of this name that was written last under a part of the store."""
-    found = [one for one in workshop.store.list(f"{STORE}/{part}/") if one.uri.endswith(f"/{name}")]
-    return max(found, key=lambda one: one.modified).uri
+    of_name = [stored for stored in workshop.store.list(f"{STORE}/{part}/") if stored.uri.endswith(f"/{name}")]
+    return max(of_name, key=lambda stored: stored.modified).uri
 
 
 def decided(workshop: Workshop, step: str, model: type[M]) -> M:
@@ -109,7 +111,7 @@ def champion() -> int:
 @pytest.fixture(scope="module")
 def first(workshop, drawn) -> None:
     """Make a champion of the labelled films, which show two things."""
-    run(workshop, ingest_videos={"sources": [drawn.source("first")]}, build_dataset=FIRST_BUILD, retrain=RETRAIN)
+    run(workshop, ingest_videos={"sources": [drawn.source("first")], **CLIPS}, build_dataset=FIRST_BUILD, retrain=RETRAIN)
     assert decided(workshop, "decide", DecideResult).promoted, decided(workshop, "compare", CompareResult).reason
 
 
@@ -117,7 +119,7 @@ def first(workshop, drawn) -> None:
 def to_label(workshop, drawn, first) -> list[str]:
     """Ingest the new films and predict them; return the clips that are worth a label."""
     predict = {"model": f"models:/{MODEL}@champion", "num_to_label": NUM_TO_LABEL, **SCORING}
-    run(workshop, ingest_videos={"sources": [drawn.source("new")]}, predict_videos=predict)
+    run(workshop, ingest_videos={"sources": [drawn.source("new")], **CLIPS}, predict_videos=predict)
     return [row["uid"] for row in table(workshop, "to_label.csv")]
 
 

@@ -1,7 +1,6 @@
 """New films predicted by two networks on a real store and a real MLflow: by hand, and by `dag.test()`."""
 
 import shutil
-import subprocess
 
 import pytest
 from mlflow import MlflowClient
@@ -13,7 +12,6 @@ from tests.integration.conftest import CHAIN_STORE as STORE
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 MODEL = "models:/retake-tsn@challenger"
-OPTIONS = (f"--model={MODEL}", "--crops=1", "--num-to-label=2")
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +25,8 @@ def films(tmp_path_factory, ffmpeg):
 
 @pytest.fixture(scope="module")
 def predicted(workshop, chain, films):
-    """The command in a process of its own, as a person starts it."""
-    done = subprocess.run(
-        [*workshop.command("predict"), str(films), *OPTIONS], env=workshop.environment, capture_output=True, text=True, timeout=240
-    )
-    assert done.returncode == 0, done.stderr
-    return PredictReportResult.model_validate_json(done.stdout.splitlines()[-1])
+    """The command, as a person starts it."""
+    return PredictReportResult.model_validate(workshop.run("predict", str(films), model=MODEL, crops=1, num_to_label=2))
 
 
 def test_page_tables_and_tracks_are_in_the_store_and_in_mlflow(workshop, predicted):

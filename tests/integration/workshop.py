@@ -11,7 +11,6 @@ from tasks.keys import recipe_of
 from tasks.local.home import REPOSITORY
 from tasks.options import SegmentOptions, TrainOptions
 from tasks.store.objects import Store
-from tasks.store.stored import split_uri
 
 STEP_SECONDS = 240
 DAG_TEST_SECONDS = 400
@@ -36,21 +35,21 @@ class Workshop:
     environment: dict[str, str]
     airflow_python: Path
 
-    def command(self, step: str, **flags: Any) -> list[str]:
+    def command(self, step: str, *values: str, **flags: Any) -> list[str]:
         """Build the command of a step: None is left out, booleans become `--…` or `--no-…`, lists one flag per item."""
         spelled = {name.replace("_", "-"): value for name, value in flags.items() if value is not None}
-        each = [(name, one) for name, value in spelled.items() for one in (value if isinstance(value, list) else [value])]
+        each = [(name, item) for name, value in spelled.items() for item in (value if isinstance(value, list) else [value])]
         argv = [f"--{'' if value else 'no-'}{name}" if isinstance(value, bool) else f"--{name}={value}" for name, value in each]
-        return [sys.executable, "-m", "tasks", step, *argv]
+        return [sys.executable, "-m", "tasks", step, *values, *argv]
 
-    def attempt(self, step: str, **flags: Any) -> subprocess.CompletedProcess[str]:
+    def attempt(self, step: str, *values: str, **flags: Any) -> subprocess.CompletedProcess[str]:
         """Run a step in a warm process; it may fail."""
-        command = [self.environment["RETAKE_PYTHON"], *self.command(step, **flags)[1:]]
+        command = [self.environment["RETAKE_PYTHON"], *self.command(step, *values, **flags)[1:]]
         return subprocess.run(command, cwd=REPOSITORY, env=self.environment, capture_output=True, text=True, timeout=STEP_SECONDS)
 
-    def run(self, step: str, **flags: Any) -> dict[str, Any]:
+    def run(self, step: str, *values: str, **flags: Any) -> dict[str, Any]:
         """Run a step that must succeed, and return its result."""
-        done = self.attempt(step, **flags)
+        done = self.attempt(step, *values, **flags)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout.strip().splitlines()[-1])
 
@@ -61,11 +60,6 @@ class Workshop:
         assert done.returncode == 0, done.stdout + done.stderr
         states: dict[str, dict[str, str]] = json.loads(done.stdout.splitlines()[-1])
         return states
-
-    def remove(self, uri: str) -> None:
-        """Remove an object, which no step does."""
-        bucket, key = split_uri(uri)
-        self.store._client.remove_object(bucket_name=bucket, object_name=key)
 
     def ingest(self, store: str, sources: Path | str) -> dict[str, Any]:
         """Ingest and cut the videos of `sources`; return the summary."""

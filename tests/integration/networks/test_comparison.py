@@ -8,6 +8,7 @@ from mlflow import MlflowClient
 
 from tasks.store.records.experiments import Comparison, TabulateResult
 from tests.integration.conftest import CHAIN_STORE as STORE
+from tests.integration.conftest import etags
 from tests.integration.workshop import TRAINING
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
@@ -19,7 +20,7 @@ CONF = {"store": STORE, "configurations": [TSN, TRN, BROKEN, SAME], "preset": "n
 
 
 def objects_under(workshop, folder):
-    return {found.uri: found.etag for found in workshop.store.list(f"{STORE}/{folder}/")}
+    return etags(workshop.store, f"{STORE}/{folder}")
 
 
 @pytest.fixture(scope="module")
