@@ -183,22 +183,26 @@ def test_an_address_that_names_no_footage_is_refused_with_an_example(path):
         list(recorded_hours(f"frigate+http://{path}", allow_private=True))
 
 
-def test_a_private_address_is_refused_unless_it_is_allowed(recorder):
-    with served(recorder) as address, pytest.raises(BadInput, match="RETAKE_ALLOW_PRIVATE_ADDRESSES"):
-        take_in(Shelf(), f"frigate+{address}/front/2026-05-01")
+def test_a_private_address_is_refused_unless_it_is_allowed(address, monkeypatch):
+    monkeypatch.delenv("RETAKE_ALLOW_PRIVATE_ADDRESSES")
+    with pytest.raises(BadInput, match="RETAKE_ALLOW_PRIVATE_ADDRESSES"):
+        take_in(Shelf(), f"{address}/2026-05-01")
 
 
-def test_a_recorder_that_is_away_or_no_frigate_is_told(address, recorder):
-    with pytest.raises(BadInput, match="404"):
-        list(recorded_hours(f"{address.removesuffix('front')}garden/2026-05-01", allow_private=True))
-    recorder.answer = lambda *_: (200, {"hello": "world"})
-    with pytest.raises(BadInput, match=r"is it Frigate 0\.14 or later"):
-        list(recorded_hours(f"{address}/2026-05-01", allow_private=True))
-    recorder.answer = lambda *_: (503, {})
-    with pytest.raises(Unavailable, match="503"):
-        list(recorded_hours(f"{address}/2026-05-01", allow_private=True))
-    with pytest.raises(Unavailable, match="does not answer"):
-        list(recorded_hours("frigate+http://127.0.0.1:9/front/2026-05-01", allow_private=True))
+@pytest.mark.parametrize(
+    ("answer", "error", "told"),
+    [
+        ((404, {}), BadInput, "404"),
+        ((200, {"hello": "world"}), BadInput, r"is it Frigate 0\.14 or later"),
+        ((503, {}), Unavailable, "503"),
+        (None, Unavailable, "does not answer"),
+    ],
+)
+def test_a_recorder_that_is_away_or_no_frigate_is_told(address, recorder, answer, error, told):
+    recorder.answer = lambda *_: answer
+    asked = address if answer else "frigate+http://127.0.0.1:9/front"
+    with pytest.raises(error, match=told):
+        list(recorded_hours(f"{asked}/2026-05-01", allow_private=True))
 
 
 def test_without_a_new_hour_there_is_nothing_to_take(address, recorder):
