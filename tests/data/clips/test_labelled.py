@@ -11,7 +11,7 @@ from tasks.data.labels.rows import AnnotationFile
 from tasks.errors import BadInput, Unavailable
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.store.layout import Layout
-from tasks.store.records.labelling import ClassMerge, IntervalStatement, LogEntry
+from tasks.store.records.labelling import IntervalStatement, LogEntry
 from tasks.store.records.video import SeenFile
 from tests.data.labels.records import video_of
 from tests.http_servers import in_thread
@@ -102,22 +102,6 @@ def test_intervals_of_the_labelling_page_count_as_a_file_of_the_time_of_the_late
     page = [(video_of("a.mp4"), 1, 3.5, 1, 20), (video_of("a.mp4"), 5, 6, 1, 20)]
     file = [(video_of("a.mp4"), 0, 4, 1, 26)]
     assert listed(shelf, "a.mp4", "b.mp4") == sorted([*(page if is_of_page else file), (video_of("b.mp4"), 1, 2, 0, 20)])
-
-
-def test_classes_merged_on_the_page_hold_for_intervals_of_files_and_of_the_page(shelf, caplog):
-    annotate(shelf, 1, "b.mp4,0,4,lay,meat\nb.mp4,4,6,idle,\n")
-
-    def merged(number, name, same_as):
-        return ClassMerge(token=f"statement-{number}", by="anna", at="2026-11-27T12:00:00.000Z", target="verb", name=name, same_as=same_as)
-
-    say(
-        shelf,
-        on_page(0, "10:00", start_seconds=0, stop_seconds=3, verb="lay", noun="bag"),
-        merged(1, "lay", "put"),
-        merged(2, "idle", "nothing"),
-    )
-    assert listed(shelf, "a.mp4", "b.mp4") == sorted([(video_of("a.mp4"), 0, 3, 1, 20), (video_of("b.mp4"), 0, 4, 1, 26)])
-    assert not caplog.messages
 
 
 def test_labels_of_another_tool_are_read_though_nothing_is_cut():

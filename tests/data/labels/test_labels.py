@@ -111,6 +111,7 @@ def test_lines_that_nobody_has_filled_in_yet_and_no_files_leave_clips_as_they_ar
         ("a,,meat,,,", "verb is empty"),
         (",put,meat,,,", "uid is empty"),
         ("zz.mp4,put,meat,,,", "matches no ingested video"),
+        ("short,put,meat,,,", "has no clips"),
         ("kitchen-1.mp4,put,meat,,,", r"matches no ingested video.*\(near: 'kitchen_1.mp4'"),
         ("twin,put,meat,,,", "matches 2 videos: 'l1/twin.mp4', 'r1/twin.mp4'"),
         ("=HYPERLINK(1),put,meat,,,", "matches no ingested video"),
@@ -123,7 +124,7 @@ def test_lines_that_nobody_has_filled_in_yet_and_no_files_leave_clips_as_they_ar
     ],
 )
 def test_a_refused_line_names_file_line_and_reason_and_the_rest_goes_on(label, row, reason):
-    videos = dict.fromkeys(["a.mp4", "b.mp4", "kitchen_1.mp4", "l1/twin.mp4", "r1/twin.mp4"], 1)
+    videos = dict.fromkeys(["a.mp4", "b.mp4", "kitchen_1.mp4", "l1/twin.mp4", "r1/twin.mp4"], 1) | {"short.mp4": 0}
     result = label(videos, {"x.csv": f"{ANNOTATIONS}{row}\nb,{PUT_MEAT}\n"})
     assert actions(result)[1] == "put meat"
     assert actions(result).count(None) == 4
@@ -171,8 +172,6 @@ def test_files_add_up_and_folders_are_the_weakest(label):
     assert (change.file, change.line) == ("a.csv", 2)
     assert "put meat (folder put meat) -> take bag" in change.reason
     assert result.problems == ()
-    told = [(folder.folder, folder.num_clips, folder.is_new) for folder in result.folders]
-    assert told == [("open_pan", 1, False), ("put", 1, False), ("put meat", 1, False)]
 
 
 def test_a_noun_from_a_file_completes_a_folders_verb_without_a_change(label):
@@ -230,15 +229,14 @@ def test_a_source_that_a_spreadsheet_takes_for_a_formula_is_refused(label, sourc
 def test_source_is_the_video_unless_a_column_groups(label, make):
     header = "uid,verb,noun,source\n"
     files = {
-        "1.csv": header + "a,put,meat,kitchen 1\nb,put,meat,kitchen 1\nc,put,meat,\nd,put,meat,=1+1\n",
+        "1.csv": header + "a,put,meat,kitchen 1\nb,put,meat,kitchen 1\nc,put,meat,\n",
         "2.csv": ANNOTATIONS + f"b,{PUT_MEAT}\n",
         "3.csv": header + "a,put,meat,kitchen 2\n",
     }
-    result = label(dict.fromkeys(["a.mp4", "b.mp4", "c.mp4", "d.mp4"], 1), files)
-    assert [clip.source for clip in result.clips] == ["kitchen 2", "kitchen 1", make.clip("c.mp4").video, make.clip("d.mp4").video]
+    result = label(dict.fromkeys(["a.mp4", "b.mp4", "c.mp4"], 1), files)
+    assert [clip.source for clip in result.clips] == ["kitchen 2", "kitchen 1", make.clip("c.mp4").video]
     (change,) = result.changes
     assert "'kitchen 1' (1.csv:2) -> 'kitchen 2'" in change.reason
-    assert "not a source name" in reasons(result)[5]
 
 
 def test_further_columns_are_groups_of_clips_that_a_later_label_leaves_as_they_are(label):
@@ -261,11 +259,6 @@ def test_clips_of_one_video_cannot_be_given_two_sources(label, make):
     result = label({"a.mp4": 3}, {"x.csv": f"uid,verb,noun,source\n{uids[0]},put,meat,one\n{uids[1]},put,meat,two\n"})
     assert {clip.source for clip in result.clips} == {"one"}
     assert "source 'two' is not used" in reasons(result)[3]
-
-
-def test_a_video_without_clips_is_told_apart_from_an_unknown_one(label):
-    result = label({"short.mp4": 0, "a.mp4": 1}, {"x.csv": f"{ANNOTATIONS}short,{PUT_MEAT}\n"})
-    assert "has no clips" in reasons(result)[2]
 
 
 def test_very_many_bad_lines_are_cut_short_with_their_number(label):

@@ -20,11 +20,8 @@ def test_words_without_an_id_get_the_next_free_ones_and_known_ones_keep_theirs(l
     assert [(ref.id, ref.name) for ref in result.vocabulary.nouns] == [(26, "meat"), (352, NO_OBJECT), (353, "sock"), (354, "чай")]
     assert (result.vocabulary.num_verbs, result.vocabulary.num_nouns) == (128, 355)
     assert (result.problems, result.left_out, result.hints) == ((), (), ())
-
-
-def test_given_ids_stay_when_words_are_added(label):
-    own = OwnClasses({"wave": 125, "clap": 126}, {"чай": 352})
-    assert ids(label(VIDEOS, own=own)) == {"knit sock": (127, 354), "наливать чай": (128, 352), "wave": (125, 353), "put meat": (1, 26)}
+    grown = label(VIDEOS, own=OwnClasses({"wave": 125, "clap": 126}, {"чай": 352}))
+    assert ids(grown) == {"knit sock": (127, 354), "наливать чай": (128, 352), "wave": (125, 353), "put meat": (1, 26)}
 
 
 def test_only_words_that_label_a_clip_are_numbered(label):
@@ -54,16 +51,6 @@ def test_classes_csv_merges_names_and_leaves_some_out(label):
     assert told.keys() == {("classes.csv", 6), ("classes.csv", 7), ("classes.csv", 8), ("x.csv", 5)}
     assert told["x.csv", 5] == "noun 'stuff' is left out (classes.csv line 4)"
     assert told["classes.csv", 8] == "same_as is empty"
-
-
-def test_a_word_that_the_store_numbered_before_epics_list_came_keeps_its_id(label, shared):
-    lists = {path.name: path.read_bytes() for path in sorted((shared / "epic55").glob("EPIC_*_classes.csv"))}
-    own = OwnClasses({"grab": 125}, {"flour": 352})
-    rows = f"{ANNOTATIONS}a,grab,flour,,,\nb,take,flour,,0,93\n"
-    result = label({"a.mp4": 1, "b.mp4": 1}, {**lists, "x.csv": rows}, own=own)
-    assert ids(result) == {"grab flour": (125, 352), "take flour": (0, 352)}
-    assert result.problems == ()
-    assert ["'grab' as 'take'" in result.hints[0], "'flour' 352, not 93" in result.hints[1]] == [True, True]
 
 
 def test_folders_say_how_they_were_read(label):
