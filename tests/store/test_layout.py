@@ -6,6 +6,7 @@ import subprocess
 import sys
 import typing
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ LEFT_OUT = {"digest", "file", "folder_uri", "holds", "key", "name_of", "place_ur
 """What reads an address, and what names the place itself."""
 
 
+@cache
 def addresses() -> dict[str, str]:
     """Give every address below a store, with the name of its record's model where it has one."""
     clip = Layout(ROOT).clips("<video>", "<recipe>").clip(3)
@@ -87,8 +89,8 @@ def test_the_layout_knows_what_a_whole_run_leaves():
 
 def test_docstrings_name_places_that_are_made():
     modules = (layout, runs, experiments)
-    classes = [one for module in modules for one in vars(module).values() if inspect.isclass(one) and one.__module__ == module.__name__]
-    members = [member for one in classes for member in (one, *vars(one).values())]
+    classes = [kind for module in modules for kind in vars(module).values() if inspect.isclass(kind) and kind.__module__ == module.__name__]
+    members = [member for kind in classes for member in (kind, *vars(kind).values())]
     texts = [inspect.getdoc(getattr(member, "fget", None) or member) or "" for member in members]
     named = {alike(re.sub("<(number|index)>", "3", match[1])) for text in texts if (match := re.match(r"`([^`]+/[^`]+)`: ", text))}
     places = {alike(address) for address in addresses()}

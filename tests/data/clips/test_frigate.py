@@ -9,11 +9,11 @@ import pytest
 
 from tasks.data.clips import frigate
 from tasks.data.clips.frigate import recorded_hours
-from tasks.data.clips.labelled import label_now
+from tasks.data.labels.recordings import camera_groups
 from tasks.errors import BadInput, NothingToDo, Unavailable
-from tasks.options import LabelOptions, SegmentOptions
-from tasks.pipeline.ingest_videos import ingest, segment
-from tasks.pipeline.ingest_videos.contract import INGEST, IngestArguments, SegmentArguments
+from tasks.pipeline.ingest_videos import ingest
+from tasks.pipeline.ingest_videos.contract import INGEST, IngestArguments
+from tasks.store.layout import Layout
 from tests.http_servers import in_thread
 from tests.pipeline.shelf import Shelf
 
@@ -79,7 +79,7 @@ def served(recorder):
 
 @pytest.fixture
 def recorder(film_of):
-    return Frigate(film_of(3))
+    return Frigate(film_of(1))
 
 
 @pytest.fixture
@@ -94,9 +94,7 @@ def address(recorder, monkeypatch):
 
 def take_in(store, *sources, **options):
     arguments = IngestArguments(store=STORE, sources=list(sources), out=f"{STORE}/ingests/x/", **options)
-    result = ingest.run(arguments, store)
-    for batch in result.batches:
-        segment.run(SegmentArguments(store=STORE, batch=batch.uri), store)
+    ingest.run(arguments, store)
     return store.read(INGEST.address(arguments).inventory).files
 
 
@@ -111,8 +109,8 @@ def test_each_new_hour_is_exported_once_and_its_name_tells_camera_and_time(addre
     with served(recorder) as other:
         assert len(take_in(store, f"{address}/2026-05-01T12:10", f"frigate+{other}/front/2026-05-01T11:00Z")) == 3
     assert len(recorder.asked) == 3
-    clips = label_now(store, STORE, SegmentOptions(), LabelOptions()).labelling.clips
-    assert {clip.groups for clip in clips} == {(("camera", "front"), ("recorded_at", "2026-05-01"))}
+    groups = {camera_groups(store.read(Layout(STORE).video(file.video).probe)) for file in first}
+    assert groups == {(("camera", "front"), ("recorded_at", "2026-05-01"))}
 
 
 def test_an_hour_that_is_not_over_waits(address, recorder):

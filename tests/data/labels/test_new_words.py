@@ -53,6 +53,16 @@ def test_classes_csv_merges_names_and_leaves_some_out(label):
     assert told["classes.csv", 8] == "same_as is empty"
 
 
+def test_a_word_that_the_store_numbered_before_epics_list_came_keeps_its_id(label, shared):
+    lists = {path.name: path.read_bytes() for path in sorted((shared / "epic55").glob("EPIC_*_classes.csv"))}
+    own = OwnClasses({"grab": 125}, {"flour": 352})
+    rows = f"{ANNOTATIONS}a,grab,flour,,,\nb,take,flour,,0,93\n"
+    result = label({"a.mp4": 1, "b.mp4": 1}, {**lists, "x.csv": rows}, own=own)
+    assert ids(result) == {"grab flour": (125, 352), "take flour": (0, 352)}
+    assert result.problems == ()
+    assert ["'grab' as 'take'" in result.hints[0], "'flour' 352, not 93" in result.hints[1]] == [True, True]
+
+
 def test_folders_say_how_they_were_read(label):
     result = label(VIDEOS)
     assert [(folder.folder, folder.reading, folder.is_new, folder.num_clips) for folder in result.folders] == [

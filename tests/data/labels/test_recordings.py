@@ -178,11 +178,12 @@ def test_of_two_cards_with_equal_names_times_tell_the_recordings_and_without_the
     assert hint.startswith("'GX020123.MP4' may continue any of several recordings")
 
 
-def labelled(films, *files):
-    clips = [clip_record(video.video) for video in films]
+def labelled(films, *files, clips=(), **options):
+    """Label these clips, or the first of each film."""
+    clips = clips or [clip_record(video.video) for video in films]
     names = {video.video: video.names for video in films}
     given = [AnnotationFile(f"{number}.csv", text if isinstance(text, bytes) else text.encode()) for number, text in enumerate(files)]
-    return label_clips(clips, names, given, LabelOptions(), OwnClasses(), dict.fromkeys(names, 30.0), videos=films)
+    return label_clips(clips, names, given, LabelOptions(**options), OwnClasses(), dict.fromkeys(names, 30.0), videos=films)
 
 
 def sources(labelling, films):

@@ -348,8 +348,8 @@ def test_a_clip_is_the_work_of_who_said_the_latest_that_labels_it(log):
     assert people_of(Ledger.of(log.entries), CLIPS, 0.5) == {CLIPS[0].uid: "bea", CLIPS[1].uid: "anna"}
 
 
-def test_a_day_of_clips_and_of_statements_about_each_takes_seconds(log):
-    clips = [Span(VIDEO, 8 * i, 8 * i + 8) for i in range(10_800)]
+def test_hours_of_clips_and_of_statements_about_each_take_seconds(log):
+    clips = [Span(VIDEO, 8 * i, 8 * i + 8) for i in range(4000)]
     for clip in clips:
         log.clip(clip, "put", "meat")
         log.interval(clip.start_seconds + 1, clip.stop_seconds + 1, "put", "meat")
@@ -357,4 +357,4 @@ def test_a_day_of_clips_and_of_statements_about_each_takes_seconds(log):
     ledger = Ledger.of(log.entries)
     assert (len(page_labels(ledger, clips, 0.5)), len(touched_clips(ledger, clips))) == (len(clips), len(clips))
     assert len(clipped_intervals(ledger, clips)) == 2 * len(clips) - 1
-    assert time.process_time() - begun < 20
+    assert time.process_time() - begun < 5

@@ -206,14 +206,6 @@ VP8 = ("-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "1M"
 REFRESHED = (*H264[:4], "-x264-params", "intra-refresh=1:scenecut=0")
 STAYING = ("-vf", "select=not(mod(n\\,168))", "-fps_mode", "passthrough", *H264)
 
-OF_KNOWN_KINDS = [
-    ("ts", "25", 12, H264),
-    ("ts", "60", 2, H264),
-    ("mkv", "60", 24, H264),
-    ("mp4", "30000/1001", 12, H264),
-    ("webm", "24", 12, VP8),
-]
-"""Films that are read as others here are, at other rates."""
 
 NUM_SIDE, SQUARE_PIXELS, FILM_SECONDS = 8, 8, 30
 
@@ -227,7 +219,7 @@ NUM_SIDE, SQUARE_PIXELS, FILM_SECONDS = 8, 8, 30
         ("flv", "30000/1001", 24, H264),
         ("mp4", "24", 2, STAYING),
         ("ogv", "25", 12, VP8),
-        *(pytest.param(*film, marks=pytest.mark.long) for film in OF_KNOWN_KINDS),
+        *(pytest.param(*film, marks=pytest.mark.long) for film in (("mkv", "60", 24, H264), ("webm", "24", 12, VP8))),
     ],
 )
 def test_frames_are_those_of_the_grid_wherever_key_frames_are(suffix, rate, key_seconds, codec, make_video, cut_into, tmp_path, cut_parts):

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.data.labels.formats.told import actions, reasons
+from tests.data.labels.records import actions, reasons
 
 
 @pytest.fixture(scope="session")
