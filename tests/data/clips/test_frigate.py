@@ -181,8 +181,9 @@ def test_an_address_that_names_no_footage_is_refused_with_an_example(path):
         list(recorded_hours(f"frigate+http://{path}", allow_private=True))
 
 
-def test_a_private_address_is_refused_unless_it_is_allowed(address, monkeypatch):
+def test_a_private_address_is_refused_unasked_unless_it_is_allowed(address, recorder, monkeypatch):
     monkeypatch.delenv("RETAKE_ALLOW_PRIVATE_ADDRESSES")
+    recorder.answer = lambda *_: (503, {})
     with pytest.raises(BadInput, match="RETAKE_ALLOW_PRIVATE_ADDRESSES"):
         take_in(Shelf(), f"{address}/2026-05-01")
 

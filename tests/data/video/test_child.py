@@ -57,12 +57,9 @@ def test_one_that_needs_more_is_tried_again_alone_with_all():
             raise OutOfMemory(f"{name}: more")
         return name
 
+    names = ["large", "small", "huge"]
     with ThreadPoolExecutor(3) as pool:
-        assert list(pool.map(lambda name: shares.run(lambda memory: work(name, memory)), ("large", "small", "huge"))) == [
-            "large",
-            "small",
-            "huge",
-        ]
+        assert list(pool.map(lambda name: shares.run(lambda memory: work(name, memory)), names)) == names
     assert [memory for _, memory, _ in seen[:3]] == [Memory(GIB, is_scarce=True)] * 3
     assert {(name, memory, num_running) for name, memory, num_running in seen[3:]} == {
         (name, Memory(3 * GIB, is_scarce=False), 1) for name in ("large", "huge")

@@ -31,6 +31,8 @@ def test_takes_the_configured_binary_then_the_carried_one_then_the_systems(tmp_p
     carried = Path(imageio_ffmpeg.get_ffmpeg_exe())
     mine = script(tmp_path / "mine", "exit 0")
     assert find_ffmpeg(mine) == mine
+    with pytest.raises(BadConfiguration, match=r"RETAKE_FFMPEG names .*nowhere"):
+        find_ffmpeg(tmp_path / "nowhere")
     systems = script(tmp_path / "ffmpeg", "exit 0")
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(systems))
@@ -58,11 +60,6 @@ def test_what_is_no_ffmpeg_is_named(tmp_path, text, words):
     program.write_bytes(b"\x7fELF of another processor")
     with pytest.raises(BadConfiguration, match=f"^{program} does not start"):
         ffmpeg_version(program)
-
-
-def test_a_configured_binary_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(BadConfiguration, match=r"RETAKE_FFMPEG names .*nowhere"):
-        find_ffmpeg(tmp_path / "nowhere")
 
 
 def test_the_time_limit_ends_children_too(tmp_path):

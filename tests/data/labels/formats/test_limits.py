@@ -44,7 +44,7 @@ def measured(request) -> dict[str, tuple[float, float, str]]:
     ("measured", "max_seconds", "max_megabytes"),
     [
         pytest.param(["0.25"], MAX_SECONDS / 5, MAX_MEGABYTES, id="small", marks=pytest.mark.timeout(900)),
-        pytest.param(["4", *VERY_MANY], MAX_SECONDS, 150, id="intervals"),
+        pytest.param(["4", *VERY_MANY], MAX_SECONDS, 150, id="intervals", marks=pytest.mark.timeout(900)),
         pytest.param(["64"], MAX_SECONDS, MAX_MEGABYTES, id="large", marks=[pytest.mark.long, pytest.mark.timeout(3600)]),
     ],
     indirect=["measured"],
