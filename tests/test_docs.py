@@ -3,8 +3,8 @@
 import ast
 import re
 from fnmatch import fnmatchcase
-from functools import cache
 
+import grimp
 import pytest
 
 from tasks.local.home import REPOSITORY
@@ -39,20 +39,17 @@ def test_a_path_is_told_from_other_code():
     assert paths_in(text) == {"tests/x/test_y.py", "tests/local", "jobs/z.py", "tasks/"}
 
 
-@cache
-def imports() -> set[tuple[str, str]]:
-    """List the modules that each module imports."""
-    files = [path.relative_to(REPOSITORY) for folder in ("tasks", "dags", "docker") for path in (REPOSITORY / folder).rglob("*.py")]
-    modules = {".".join(path.with_suffix("").parts).removesuffix(".__init__"): ast.parse((REPOSITORY / path).read_text()) for path in files}
-    nodes = [(name, node) for name, tree in modules.items() for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    names = [(importer, node.module, f"{node.module}.{alias.name}") for importer, node in nodes for alias in node.names]
-    return {(importer, name if name in modules else module or "") for importer, module, name in names}
+@pytest.fixture(scope="module")
+def graph():
+    return grimp.build_graph("tasks", "dags", cache_dir=None)
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_a_room_names_the_modules_that_other_rooms_import(room):
+def test_a_room_names_the_modules_that_other_rooms_import(graph, room):
     own = f"tasks.{room}."
-    imported = {name.removeprefix(own) for importer, name in imports() if name.startswith(own) and not f"{importer}.".startswith(own)}
+    below = [name for name in graph.modules if name.startswith(own)]
+    importers = {name: graph.find_modules_that_directly_import(name) - {own[:-1], *below} for name in below}
+    imported = {name.removeprefix(own) for name in below if importers[name]}
     docstring = ast.get_docstring(ast.parse((REPOSITORY / "tasks" / room / "__init__.py").read_text())) or ""
     named = re.findall(r"`([\w.*]+)`", docstring.partition("Other rooms import ")[2])
     assert {name for name in imported if not any(fnmatchcase(name, pattern) for pattern in named)} == set()

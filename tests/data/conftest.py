@@ -12,7 +12,7 @@ from tasks.data.labels.video_names import KnownVideos, VideoIndex
 from tasks.data.labels.vocabulary import FIRST_OWN_ID, OwnClasses, WordTarget
 from tasks.options import LabelOptions
 from tasks.store.records.dataset import LabelledClip
-from tests.data.labels.records import clip_record, video_of
+from tests.data.labels.records import actions, clip_record, reasons, video_of
 
 NONE_OWN = OwnClasses()
 NO_VIDEOS = KnownVideos(VideoIndex([], {}), {})
@@ -66,5 +66,16 @@ def label() -> Callable[..., Labelling]:
         options = LabelOptions(min_overlap=min_overlap, nothing_share=nothing_share)
         labelling = label_clips(clips, names, given, options, own, dict.fromkeys(names, fps), touched)
         return labelling.with_ids(numbered(own, labelling.words_without_id))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def read(label):
+    """The labels that files give the clips of `videos` (a number: clips of `a.mp4`), and why lines are refused."""
+
+    def run(files, videos=1, **options):
+        labelling = label({"a.mp4": videos} if isinstance(videos, int) else videos, files, **options)
+        return actions(labelling), reasons(labelling)
 
     return run

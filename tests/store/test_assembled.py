@@ -35,9 +35,9 @@ def vocabulary(layout: Sequence[Path]) -> re.Pattern[str]:
 
 def assembled(source: str, paths: re.Pattern[str]) -> list[int]:
     """Give the lines that assemble an address or take one apart."""
-    tree = ast.parse(source)
-    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    return sorted({node.lineno for node in ast.walk(tree) if id(node) not in docs and _is_bad(node, paths)})
+    nodes = list(ast.walk(ast.parse(source)))
+    docs = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    return sorted({node.lineno for node in nodes if id(node) not in docs and _is_bad(node, paths)})
 
 
 def _is_bad(node: ast.AST, paths: re.Pattern[str]) -> bool:
@@ -84,22 +84,16 @@ def test_no_other_file_makes_an_address():
     "planted",
     [
         'f"{plan.run_uri}train/"',
-        'f"{store_uri}/new/{key}"',
         'f"{arguments.out}labels.json"',
-        'f"{folder}manifest.json"',
         'f"{root}/runs/{key}/"',
         'f"{uri}{name}"',
         "f\"{uri.rstrip('/')}/result.json\"",
         'f"s3://{bucket}/x"',
-        '"s3://" + bucket',
         'store_uri + "/new"',
-        'root + "/videos/" + video',
         'found.uri.removesuffix("decide/result.json")',
-        'checkpoint_uri.rpartition("/runs/")',
         '"{store}/ingests/{key}/"',
         '"{{ task.mapped.out }}weights/"',
         'f"{DECISION}plan/"',
-        'f"{DECISION}new/"',
         "f\"{_planned('run_uri')}train/\"",
     ],
 )
@@ -111,9 +105,7 @@ def test_an_address_that_is_assembled_is_found(planted):
     "harmless",
     [
         'f"{plan.run_uri} is gone; run the step again"',
-        'f"nothing in {inbox_uri}"',
         'f"{url}/artifacts/report.html"',
-        'f"known are {names}"',
         'f"{stage}/loss"',
         'Layout("{store}").ingest("{key}")',
         '"{{ task.mapped.name | truncate(100) }}"',

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import typing
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ LEFT_OUT = {"digest", "file", "folder_uri", "holds", "key", "name_of", "place_ur
 """What reads an address, and what names the place itself."""
 
 
+@cache
 def addresses() -> dict[str, str]:
     """Give every address below a store, with the name of its record's model where it has one."""
     clip = Layout(ROOT).clips("<video>", "<recipe>").clip(3)
@@ -87,8 +89,8 @@ def test_the_layout_knows_what_a_whole_run_leaves():
 
 def test_docstrings_name_places_that_are_made():
     modules = (layout, runs, experiments)
-    classes = [one for module in modules for one in vars(module).values() if inspect.isclass(one) and one.__module__ == module.__name__]
-    members = [member for one in classes for member in (one, *vars(one).values())]
+    classes = [kind for module in modules for kind in vars(module).values() if inspect.isclass(kind) and kind.__module__ == module.__name__]
+    members = [member for kind in classes for member in (kind, *vars(kind).values())]
     texts = [inspect.getdoc(getattr(member, "fget", None) or member) or "" for member in members]
     named = {alike(re.sub("<(number|index)>", "3", match[1])) for text in texts if (match := re.match(r"`([^`]+/[^`]+)`: ", text))}
     places = {alike(address) for address in addresses()}
@@ -168,27 +170,16 @@ def test_the_layout_costs_no_import_of_anything_heavy():
 
 
 @few
-@given(layouts, keys, keys)
-def test_a_plan_leads_to_its_training_and_its_decision_or_comparison(layout, key, other):
-    run = layout.run(key)
-    for part in (run.decision(other), run.comparison(other)):
+@given(layouts, keys, keys, numbers)
+def test_plans_batches_and_claims_lead_to_what_they_are_part_of(layout, key, digest, number):
+    run, ingest, prediction = layout.run(key), layout.ingest(key), layout.prediction(key)
+    for part in (run.decision(digest), run.comparison(digest)):
         assert derived.run_of_plan(part.plan.folder_uri) == run
         assert derived.decision_of_plan(part.plan.folder_uri) == derived.decision_of_plan(part.plan.folder_uri.rstrip("/")) == part
-
-
-@few
-@given(layouts, keys, keys, numbers)
-def test_a_batch_leads_to_the_output_of_its_task(layout, key, recipe, number):
-    ingest, prediction, flows = layout.ingest(key), layout.prediction(key), layout.run(key).flows
-    assert derived.segment_of_batch(ingest.batch(number).uri, recipe) == ingest.segment(recipe, number)
+    assert derived.segment_of_batch(ingest.batch(number).uri, digest) == ingest.segment(digest, number)
     assert derived.predicted_of_batch(prediction.batch(number).uri) == prediction.predicted(number)
-    assert derived.flow_of_batch(flows.batch(recipe, number).uri) == flows.computed(recipe, number)
-
-
-@few
-@given(layouts, keys, keys, numbers)
-def test_a_plan_claims_and_a_batch_of_trials_lead_to_what_they_are_part_of(layout, key, digest, number):
-    prediction, configurations, search = layout.prediction(key), layout.comparison(key).on(digest), layout.search(key).on(digest)
+    assert derived.flow_of_batch(run.flows.batch(digest, number).uri) == run.flows.computed(digest, number)
+    configurations, search = layout.comparison(key).on(digest), layout.search(key).on(digest)
     assert derived.prediction_of_plan(prediction.plan.folder_uri) == prediction
     assert derived.configurations_of_claims(configurations.claims.folder_uri) == configurations
     assert derived.search_at(search.folder_uri) == derived.search_at(search.folder_uri.rstrip("/")) == search

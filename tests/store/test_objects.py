@@ -75,21 +75,11 @@ def test_an_object_is_written_whole_and_read_again(store, server, tmp_path):
     assert {header["Authorization"].split("/")[0] for _, header in server.sent} == {"AWS4-HMAC-SHA256 Credential=access"}
 
 
-def test_an_object_is_deleted_and_one_that_is_gone_is_no_error(store):
-    store.write_bytes(A, b"{}")
-    store.delete([A, A, "s3://nowhere/a"])
-    assert not store.exists(A)
-
-
-@pytest.mark.parametrize(("status", "keeps"), [("", False), ("<Status>Enabled</Status>", True), ("<Status>Suspended</Status>", True)])
+@pytest.mark.parametrize(("status", "keeps"), [("", False), ("Enabled", True), ("Suspended", True), (None, False)])
 def test_a_bucket_says_whether_it_keeps_earlier_versions(store, server, status, keeps):
-    server.versioning = status
+    server.versioning = f"<Status>{status}</Status>" if status else ""
+    server.refusals["GET"] = [(501, "NotImplemented")] if status is None else []
     assert store.keeps_versions("s3://retake") is keeps
-
-
-def test_a_server_without_versions_keeps_none(store, server):
-    server.refusals["GET"] = [(501, "NotImplemented")]
-    assert store.keeps_versions("s3://retake") is False
 
 
 @pytest.mark.parametrize(
@@ -119,6 +109,7 @@ def test_objects_are_deleted_many_at_once_and_what_is_gone_is_no_error(store, se
     store.delete(f"s3://retake/a/{number}" for number in range(1501))
     assert server.buckets["retake"] == {"b": b"y"}
     assert [method for method, _ in server.sent] == ["POST", "POST"]
+    store.delete(["s3://nowhere/a"])
     store.delete([])
 
 
@@ -162,11 +153,7 @@ def test_a_bucket_is_made_once_whoever_else_makes_it(store, server):
 def test_an_object_is_created_once_by_a_conditional_write(store, server):
     assert store.create(Stored(A, Record), Record(number=1))
     assert not store.create(Stored(A, Record), Record(number=2))
-    assert [(method, headers.get("If-None-Match")) for method, headers in server.sent if method != "GET"] == [
-        ("HEAD", None),
-        ("PUT", "*"),
-        ("HEAD", None),
-    ]
+    assert [headers.get("If-None-Match") for method, headers in server.sent if method == "PUT"] == ["*"]
     assert server.buckets["retake"]["a.json"] == '{"name":"\N{EURO SIGN}","number":1}\n'.encode()
 
 
@@ -226,18 +213,15 @@ def test_quick_retries_bridge_a_server_that_restarts(store, server, pauses):
 @pytest.mark.parametrize(
     ("code", "expected", "message"),
     [
-        *((code, MissingObject, "s3://retake/a.json is not in the object store") for code in ("NoSuchKey", "NoSuchBucket", "NoSuchObject")),
-        *(
-            (code, BadConfiguration, f"refuses the keys .*{code}")
-            for code in ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch")
-        ),
-        *(
-            (code, BadInput, f"can never accept 's3://retake/a.json' .{code}")
-            for code in ("BadRequest", "EntityTooLarge", "InvalidBucketName")
-        ),
-        *((code, BadInput, f"can never accept .*{code}") for code in ("InvalidRequest", "InvalidURI", "KeyTooLongError")),
-        ("XMinioInvalidObjectName", BadInput, "can never accept .*; choose another name"),
-        ("SlowDown", Unavailable, "does not answer for s3://retake/a.json .S3Error: .*SlowDown"),
+        (code, expected, message.format(code))
+        for codes, expected, message in (
+            ("NoSuchKey NoSuchBucket NoSuchObject", MissingObject, "s3://retake/a.json is not in the object store"),
+            ("AccessDenied InvalidAccessKeyId SignatureDoesNotMatch", BadConfiguration, "refuses the keys .*{}"),
+            ("BadRequest EntityTooLarge InvalidBucketName InvalidURI", BadInput, "can never accept 's3://retake/a.json' .{}"),
+            ("InvalidRequest KeyTooLongError XMinioInvalidObjectName", BadInput, "can never accept .*{}.*; choose another name"),
+            ("SlowDown", Unavailable, "does not answer for s3://retake/a.json .S3Error: .*{}"),
+        )
+        for code in codes.split()
     ],
 )
 def test_the_servers_answer_tells_what_it_will_never_accept(store, server, tmp_path, code, expected, message):
@@ -273,16 +257,13 @@ def test_other_names_are_let_through(uri):
 
 @pytest.mark.parametrize("uri", ["s3://A_/a", "s3://1.2.3.4/a", "s3://retake/../a", "s3://retake/a/./b", "s3://retake/"])
 def test_an_address_that_the_sdk_refuses_is_bad_input(store, server, tmp_path, uri):
-    for read in (store.stat, store.read_bytes, lambda uri: store.read_file(uri, tmp_path / "a")):
+    calls = [store.stat, store.read_bytes, lambda uri: store.read_file(uri, tmp_path / "a")]
+    if uri == "s3://A_/a":
+        calls += [store.ensure_bucket, lambda uri: list(store.list(uri))]
+    for call in calls:
         with pytest.raises(BadInput, match="is not an address in the object store"):
-            read(uri)
+            call(uri)
     assert server.sent == []
-
-
-@pytest.mark.parametrize("call", [Store.ensure_bucket, lambda store, uri: list(store.list(uri))])
-def test_a_bucket_that_the_sdk_refuses_is_bad_input(store, call):
-    with pytest.raises(BadInput, match="is not an address in the object store"):
-        call(store, "s3://A_/")
 
 
 @pytest.mark.parametrize(
@@ -324,14 +305,9 @@ def test_objects_of_a_connection_are_read_by_its_own_keys_under_its_own_address(
 
 def test_nothing_is_written_by_a_connection(nas, store, server, tmp_path):
     (tmp_path / "a").touch()
-    writes = (
-        lambda: store.write_bytes(f"{NAS}b", b""),
-        lambda: store.write_file(f"{NAS}b", tmp_path / "a"),
-        lambda: store.delete([f"{NAS}b"]),
-    )
-    for write in writes:
+    for name, *given in (("write_bytes", f"{NAS}b", b""), ("write_file", f"{NAS}b", tmp_path / "a"), ("delete", [f"{NAS}b"])):
         with pytest.raises(BadConfiguration, match="where nothing is written"):
-            write()
+            getattr(store, name)(*given)
     assert server.sent == []
 
 
@@ -348,11 +324,7 @@ def test_the_server_of_a_connection_is_written_as_a_store_of_its_own(nas, pauses
 @pytest.mark.parametrize(
     ("code", "raised", "told"),
     [
-        (
-            "SignatureDoesNotMatch",
-            BadConfiguration,
-            r"refuses the keys for s3\+nas://films/day/a.*the keys of `nas` in RETAKE_S3_CONNECTIONS",
-        ),
+        ("SignatureDoesNotMatch", BadConfiguration, r"refuses the keys for s3\+nas://films/day/a.*the keys of `nas`"),
         ("NoSuchKey", MissingObject, "it was moved or deleted there"),
     ],
 )

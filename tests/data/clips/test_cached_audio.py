@@ -4,11 +4,10 @@ import logging
 
 import numpy as np
 import pytest
-from pandas import DataFrame
 
 from tasks.data.clips.audio import complete_sound, sound_uri, spectrograms
 from tasks.data.clips.frame_cache import FramesAhead, cache_test_frames, cache_train_frames, load_few
-from tasks.errors import BadConfiguration, BadVideo
+from tasks.errors import BadVideo
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer
@@ -18,9 +17,7 @@ from tasks.learn.networks.checkpoints import HeadWeights, Saved
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.sound_recipe import EFFECTS, PackagedWeights
 from tasks.learn.networks.spec import ClassNames, NetworkSpec
-from tasks.learn.training.job import joint_spec
-from tasks.options import Head, Modality, SegmentOptions, TrainOptions
-from tasks.served import films as served
+from tasks.options import Modality, SegmentOptions, TrainOptions
 from tasks.served.films import Clip, FilmModel
 from tasks.store.records.video import SoundRecipe
 from tests.pipeline.shelf import Shelf
@@ -121,46 +118,24 @@ def test_a_clip_that_is_no_video_is_named(shelf, clips):
 
 
 def test_people_see_the_spectrogram_of_the_whole_clip(shelf, clips):
-    with pytest.raises(BadConfiguration, match="the sound of 4 clips is not described in the store"):
-        spectrograms(shelf, clips)
+
     complete_sound(shelf, clips, RECIPE, describer)
     shown = spectrograms(shelf, clips).values()
     assert [(levels.shape, bool(levels.any())) for levels in shown] == [((801, 128), heard) for heard in (True, True, False, False)]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("head", [None, Head.LSTM])
-def test_a_registered_network_makes_of_a_file_what_an_evaluation_makes_of_the_clip(shelf, clips, films, tmp_path, head):
+def test_a_registered_network_makes_of_a_file_what_an_evaluation_makes_of_the_clip(shelf, clips, films, tmp_path):
     specs = [SEES, SOUND, SPECTROGRAM.model_copy(update={"num_segments": 1})]
     weights = (HeadWeights(0.2, 0.3), HeadWeights(0.5, 0.3), HeadWeights(0.3, 0.4))
 
     def networks():
         return tuple(Network(spec, seed) for seed, spec in enumerate(specs))
 
-    joint = None
-    if head:
-        options = TrainOptions(head=head, trainable="heads", fuse=["a", "b", "c"], join="features")
-        joint = Network(joint_spec(networks(), options, num_verbs=3, num_nouns=2)).eval()
-    scorer = Scorer(tuple(PytorchEngine(prepare(network), 10) for network in networks()), weights, joint)
-    model = FilmModel(Saved(networks(), weights, CLASSES, joint), SERVED)
+    scorer = Scorer(tuple(PytorchEngine(prepare(network), 10) for network in networks()), weights)
+    model = FilmModel(Saved(networks(), weights, CLASSES), SERVED)
     for number in (0, 2, 3):
         expected = scorer.score([load_few(shelf, [clips[number]], spec, describer)[0] for spec in specs])
         answer = model.logits(Clip(list(films.values())[number], 0, 4, 120), tmp_path)
         for own, logits in zip(answer, expected, strict=True):
             assert own == pytest.approx(logits.numpy(), abs=1e-5)
-
-
-@pytest.mark.slow
-def test_a_registered_fusion_decodes_a_sound_once_and_loads_once_what_describes_it(films, monkeypatch):
-    calls = []
-
-    def counted(name):
-        function = getattr(served, name)
-        return lambda *arguments: calls.append(name) or function(*arguments)
-
-    for name in ("describer", "decode_audio"):
-        monkeypatch.setattr(served, name, counted(name))
-    specs = [SOUND, SPECTROGRAM, SPECTROGRAM.model_copy(update={"num_segments": 1})]
-    model = FilmModel(Saved(tuple(map(Network, specs)), (HeadWeights(1, 1),) * 3, CLASSES), SERVED)
-    model.predict(DataFrame({"clip": [str(films["low"]), str(films["mute"])]}))
-    assert calls == ["describer", "decode_audio", "decode_audio"]

@@ -86,11 +86,6 @@ def grid_store(taken_in):
     return taken_in("grid", "a.mp4", "b.mp4")
 
 
-@pytest.fixture
-def both_store(taken_in):
-    return taken_in("both", "a.mp4", "b.mp4")
-
-
 def annotate(store, name, lines):
     store.write_bytes(f"{STORE}/annotations/{name}", (HEADER + lines).encode())
 
@@ -146,14 +141,17 @@ def test_clips_around_intervals_have_the_labels_of_their_intervals(cut_store, fi
     assert names == [(0, "000000000-000002000.mp4"), (1, "000002000-000004000.mp4"), (2, "000002500-000004500.mp4")]
 
 
-def test_a_short_action_is_labelled_though_it_covers_little_of_its_clip(store):
-    annotate(store, "1.csv", "a.mp4,1,1.1,put,meat\na.mp4,1.3,1.6,take,bag\n")
+@pytest.mark.parametrize(
+    "files",
+    [["a.mp4,1,1.1,put,meat\na.mp4,1.3,1.6,take,bag\n"], ["a.mp4,1,2.5,put,meat\n", "a.mp4,2,3,take,bag\n"]],
+    ids=["short", "later"],
+)
+def test_a_short_or_an_earlier_interval_labels_its_clip_beside_another(store, files):
+    for number, lines in enumerate(files, start=1):
+        annotate(store, f"{number}.csv", lines)
     take_in(store, "intervals")
-    labels = labelled(store, "intervals")
-    assert shown(labels) == [
-        (pytest.approx(0.05, abs=0.02), pytest.approx(2.05, abs=0.02), "put meat"),
-        (pytest.approx(0.45, abs=0.02), pytest.approx(2.45, abs=0.02), "take bag"),
-    ]
+    for min_overlap in (0, 0.25):
+        assert [action for _, _, action in shown(labelled(store, "intervals", min_overlap=min_overlap))] == ["put meat", "take bag"]
 
 
 def test_only_new_intervals_are_cut_and_clips_that_are_gone_stay_for_older_datasets(cut_store, film, monkeypatch):
@@ -286,13 +284,6 @@ def test_the_time_limit_grows_with_the_labelled_time_and_not_with_the_video(stor
     assert limit_seconds >= SECONDS_PER_VIDEO_SECOND * BASE["clip_seconds"] * num_spans
 
 
-def test_label_reads_each_annotation_file_once(cut_store, monkeypatch):
-    read, read_bytes = [], cut_store.read_bytes
-    monkeypatch.setattr(cut_store, "read_bytes", lambda uri: read.append(uri) or read_bytes(uri))
-    labelled(cut_store, "intervals")
-    assert read.count(f"{STORE}/annotations/1.csv") == 1
-
-
 def test_intervals_that_changed_since_they_were_cut_are_named_and_cut_by_the_next_ingest_and_no_further_one(cut_store):
     assert not uncut(labelled(cut_store, "intervals"))
     with pytest.raises(NothingToDo):
@@ -306,26 +297,11 @@ def test_intervals_that_changed_since_they_were_cut_are_named_and_cut_by_the_nex
         take_in(cut_store, "intervals")
 
 
-def test_a_grid_around_which_no_interval_is_cut_yet_is_named(grid_store, both_store):
-    (hint,) = uncut(labelled(grid_store, "both"))
-    assert hint.startswith("2 videos: the labelled intervals changed")
-    assert not uncut(labelled(both_store, "both"))
-
-
-def test_a_later_interval_beside_it_leaves_a_clip_its_label(store):
-    annotate(store, "1.csv", "a.mp4,1,2.5,put,meat\n")
-    annotate(store, "2.csv", "a.mp4,2,3,take,bag\n")
-    take_in(store, "intervals")
-    for min_overlap in (0, 0.25):
-        assert [action for _, _, action in shown(labelled(store, "intervals", min_overlap=min_overlap))] == ["put meat", "take bag"]
-
-
 def test_a_build_starts_when_enough_labels_of_the_page_are_new_and_not_when_as_many_lines_are(grid_store, film):
     store, again = grid_store, IngestArguments(**BASE, min_new_labels=2, out=f"{STORE}/ingests/x/")
     labelled(store, "grid")
     video, log = video_of(film, "a.mp4"), Writer()
-    for _ in range(3):
-        log.withdraw(log.clip(Span(video, 0, 2), "put", "meat"), undo=True)
+    log.withdraw(log.clip(Span(video, 0, 2), "put", "meat"), undo=True)
     log.clip(Span(video, 0, 2), "put", "meat")
     say(store, log)
     with pytest.raises(NothingToDo, match="1 new label of the page, a build starts at 2"):
@@ -362,28 +338,25 @@ def build(store, cut):
     return store.read(Dataset(result.dataset_uri).manifest)
 
 
-def test_both_cuts_feed_one_dataset_and_val_has_the_grid_alone(both_store):
-    assert both_store.num_clips == 12
-    labels = labelled(both_store, "both")
-    # Two clips around intervals show what clips of the grid show.
-    assert shown(labels) == [(0, 2, "put meat"), (2, 4, "take bag"), (2.5, 4.5, "take bag"), (4, 5, "take bag")]
-    made = build(both_store, "both")
-    kinds = {
-        split: {(clip.start_seconds, clip.around is not None) for clip in made.clips if clip.split == split} for split in ("train", "val")
-    }
-    assert kinds["train"] == {(0, False), (2, False), (2.5, True), (4, False)}
-    assert kinds["val"] == {(0, False), (2, False), (4, False)}
-    moments = {split: {clip.video for clip in made.clips if clip.split == split} for split in ("train", "val")}
-    assert moments["train"].isdisjoint(moments["val"])
-
-
-def test_the_grid_is_the_same_with_and_without_intervals(grid_store):
+def test_clips_around_intervals_beside_a_grid_change_train_alone(grid_store):
     labelled(grid_store, "grid")
     alone = build(grid_store, "grid")
-    take_in(grid_store, "both")
-    labelled(grid_store, "both")
+    (hint,) = uncut(labelled(grid_store, "both"))
+    assert hint.startswith("2 videos: the labelled intervals changed")
+    assert take_in(grid_store, "both") == 12
+    labels = labelled(grid_store, "both")
+    # Two clips around intervals show what clips of the grid show.
+    assert shown(labels) == [(0, 2, "put meat"), (2, 4, "take bag"), (2.5, 4.5, "take bag"), (4, 5, "take bag")]
+    assert not uncut(labels)
     both = build(grid_store, "both")
-    assert [clip for clip in both.clips if clip.split == "val"] == [clip for clip in alone.clips if clip.split == "val"]
+    assert {(clip.start_seconds, clip.around is not None) for clip in both.clips if clip.split == "train"} == {
+        *((start, False) for start in (0, 2, 4)),
+        (2.5, True),
+    }
+    val = [clip for clip in both.clips if clip.split == "val"]
+    assert len(val) == 3
+    assert val == [clip for clip in alone.clips if clip.split == "val"]
+    assert {clip.video for clip in both.clips if clip.split == "train"}.isdisjoint(clip.video for clip in val)
     assert dataset_digest(alone) != dataset_digest(both)
 
 

@@ -1,7 +1,6 @@
 """Frames and flow of clips as networks get them: damaged flow is computed again, or its address is named; the next clips are decoded ahead."""
 
 import logging
-import threading
 
 import numpy as np
 import pytest
@@ -10,7 +9,6 @@ from tasks.data.clips import frame_cache
 from tasks.data.clips.flow import flow_uri
 from tasks.data.clips.frame_cache import CHUNK_CLIPS, CHUNK_FRAMES, FramesAhead, cache_test_frames, cache_train_frames
 from tasks.errors import BadVideo
-from tasks.judge.statistics.scoring import NUM_PREFETCHED, each_scored
 from tasks.keys import frames_made_by
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.options import FlowOptions, Modality, TrainOptions
@@ -63,31 +61,6 @@ def test_a_passing_folder_holds_three_chunks_at_most_and_is_gone_afterwards(shel
         assert list(folder.iterdir()) == []
         assert 2 <= max(held) <= 6
     assert list((tmp_path / "cache/frames").iterdir()) == []
-
-
-def test_loaded_frames_are_those_of_a_few_clips_whatever_their_number(shelf, monkeypatch):
-    clips = shelf.clips("a" * 64, CHUNK_CLIPS // 2)
-    alive = most = 0
-    full = threading.Event()
-
-    class Counted:
-        def __init__(self, frames):
-            nonlocal alive, most
-            self.frames = frames
-            alive += 1
-            most = max(most, alive)
-            if alive > NUM_PREFETCHED:
-                full.set()
-
-        def __del__(self):
-            nonlocal alive
-            alive -= 1
-
-    with frame_cache.passing_frames() as folder, FramesAhead(shelf, clips, [SPEC], folder) as ahead:
-        for _ in each_scored(clips, lambda clip: Counted(ahead.load(clip)), lambda loaded: full.wait(60)):
-            pass
-    assert full.is_set()
-    assert most <= NUM_PREFETCHED + 2
 
 
 @pytest.mark.parametrize(

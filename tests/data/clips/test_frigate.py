@@ -9,11 +9,11 @@ import pytest
 
 from tasks.data.clips import frigate
 from tasks.data.clips.frigate import recorded_hours
-from tasks.data.clips.labelled import label_now
+from tasks.data.labels.recordings import camera_groups
 from tasks.errors import BadInput, NothingToDo, Unavailable
-from tasks.options import LabelOptions, SegmentOptions
-from tasks.pipeline.ingest_videos import ingest, segment
-from tasks.pipeline.ingest_videos.contract import INGEST, IngestArguments, SegmentArguments
+from tasks.pipeline.ingest_videos import ingest
+from tasks.pipeline.ingest_videos.contract import INGEST, IngestArguments
+from tasks.store.layout import Layout
 from tests.http_servers import in_thread
 from tests.pipeline.shelf import Shelf
 
@@ -79,7 +79,7 @@ def served(recorder):
 
 @pytest.fixture
 def recorder(film_of):
-    return Frigate(film_of(3))
+    return Frigate(film_of(1))
 
 
 @pytest.fixture
@@ -94,9 +94,7 @@ def address(recorder, monkeypatch):
 
 def take_in(store, *sources, **options):
     arguments = IngestArguments(store=STORE, sources=list(sources), out=f"{STORE}/ingests/x/", **options)
-    result = ingest.run(arguments, store)
-    for batch in result.batches:
-        segment.run(SegmentArguments(store=STORE, batch=batch.uri), store)
+    ingest.run(arguments, store)
     return store.read(INGEST.address(arguments).inventory).files
 
 
@@ -111,8 +109,8 @@ def test_each_new_hour_is_exported_once_and_its_name_tells_camera_and_time(addre
     with served(recorder) as other:
         assert len(take_in(store, f"{address}/2026-05-01T12:10", f"frigate+{other}/front/2026-05-01T11:00Z")) == 3
     assert len(recorder.asked) == 3
-    clips = label_now(store, STORE, SegmentOptions(), LabelOptions()).labelling.clips
-    assert {clip.groups for clip in clips} == {(("camera", "front"), ("recorded_at", "2026-05-01"))}
+    groups = {camera_groups(store.read(Layout(STORE).video(file.video).probe)) for file in first}
+    assert groups == {(("camera", "front"), ("recorded_at", "2026-05-01"))}
 
 
 def test_an_hour_that_is_not_over_waits(address, recorder):
@@ -183,22 +181,27 @@ def test_an_address_that_names_no_footage_is_refused_with_an_example(path):
         list(recorded_hours(f"frigate+http://{path}", allow_private=True))
 
 
-def test_a_private_address_is_refused_unless_it_is_allowed(recorder):
-    with served(recorder) as address, pytest.raises(BadInput, match="RETAKE_ALLOW_PRIVATE_ADDRESSES"):
-        take_in(Shelf(), f"frigate+{address}/front/2026-05-01")
-
-
-def test_a_recorder_that_is_away_or_no_frigate_is_told(address, recorder):
-    with pytest.raises(BadInput, match="404"):
-        list(recorded_hours(f"{address.removesuffix('front')}garden/2026-05-01", allow_private=True))
-    recorder.answer = lambda *_: (200, {"hello": "world"})
-    with pytest.raises(BadInput, match=r"is it Frigate 0\.14 or later"):
-        list(recorded_hours(f"{address}/2026-05-01", allow_private=True))
+def test_a_private_address_is_refused_unasked_unless_it_is_allowed(address, recorder, monkeypatch):
+    monkeypatch.delenv("RETAKE_ALLOW_PRIVATE_ADDRESSES")
     recorder.answer = lambda *_: (503, {})
-    with pytest.raises(Unavailable, match="503"):
-        list(recorded_hours(f"{address}/2026-05-01", allow_private=True))
-    with pytest.raises(Unavailable, match="does not answer"):
-        list(recorded_hours("frigate+http://127.0.0.1:9/front/2026-05-01", allow_private=True))
+    with pytest.raises(BadInput, match="RETAKE_ALLOW_PRIVATE_ADDRESSES"):
+        take_in(Shelf(), f"{address}/2026-05-01")
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "told"),
+    [
+        ((404, {}), BadInput, "404"),
+        ((200, {"hello": "world"}), BadInput, r"is it Frigate 0\.14 or later"),
+        ((503, {}), Unavailable, "503"),
+        (None, Unavailable, "does not answer"),
+    ],
+)
+def test_a_recorder_that_is_away_or_no_frigate_is_told(address, recorder, answer, error, told):
+    recorder.answer = lambda *_: answer
+    asked = address if answer else "frigate+http://127.0.0.1:9/front"
+    with pytest.raises(error, match=told):
+        list(recorded_hours(f"{asked}/2026-05-01", allow_private=True))
 
 
 def test_without_a_new_hour_there_is_nothing_to_take(address, recorder):

@@ -1,12 +1,11 @@
 """Of all objects of a store, those of a forgotten video go, and no other."""
 
-import hashlib
-
 import pytest
 
 from tasks.data.clips.forgetting import survey
 from tasks.data.clips.remover import Remover
 from tasks.store.layout import Layout
+from tests.data.labels.records import video_of
 from tests.pipeline.shelf import Shelf, taken_in
 
 STORE = "s3://retake"
@@ -19,13 +18,9 @@ def store():
     return Shelf(b"film")
 
 
-def hash_of(name):
-    return hashlib.sha256(name.encode()).hexdigest()
-
-
 def forgotten(store, name):
     """Forget a video of this name; return the remover, and the traces."""
-    remover = Remover(store, STORE, survey(store, STORE, [hash_of(name)], at="", by="ada", reason=""))
+    remover = Remover(store, STORE, survey(store, STORE, [video_of(name)], at="", by="ada", reason=""))
     traces = remover.find()
     remover.remove(traces)
     assert remover.find() == []
@@ -34,7 +29,7 @@ def forgotten(store, name):
 
 @pytest.mark.parametrize("name", ["source.mp4", "cam/source.mp4", "cam/0000.mp4", "cam/000000000-000008000.mp4", "cam/film.mp4"])
 def test_a_name_that_the_store_gives_files_itself_is_found_among_peoples_files_alone(store, name):
-    video, other = hash_of(name), hash_of(OTHER)
+    video, other = video_of(name), video_of(OTHER)
     taken_in(store, [name, OTHER])
     for each in (video, other):
         store.write_bytes(ROOT.video(each).source(".mp4"), b"film")
@@ -62,6 +57,6 @@ def test_objects_are_deleted_together_and_marks_before_them(store, monkeypatch):
     monkeypatch.setattr(store, "delete", lambda uris: [deleted.append(list(uris)), delete(deleted[-1])])
     taken_in(store, ["a.mp4"])
     for number in range(9):
-        store.write_bytes(ROOT.clips(hash_of("a.mp4"), "r").clip(number), b"film")
+        store.write_bytes(ROOT.clips(video_of("a.mp4"), "r").clip(number), b"film")
     forgotten(store, "a.mp4")
     assert [len(uris) for uris in deleted] == [2, 9]

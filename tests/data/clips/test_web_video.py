@@ -13,7 +13,7 @@ from tasks.data.clips.web_reader import answer_to, listing_of, page_of, reason_t
 from tasks.data.clips.web_video import Job, download_video, listed_videos
 from tasks.errors import BadConfiguration, BadInput, Unavailable
 from tasks.options import IngestOptions
-from tests.pipeline.shelf import Shelf, filmed
+from tests.pipeline.shelf import Shelf
 from tests.web_site import read_in_process, site
 
 PAGE = json.loads(Path(__file__).with_name("youtube_page.json").read_text())
@@ -61,15 +61,12 @@ def test_metadata_that_does_not_allow_it_is_refused_with_what_to_do(changes, tol
 
 
 @pytest.mark.parametrize("channel", ["@streetkitchen", PAGE["channel_id"], PAGE["channel_url"], PAGE["uploader_url"]])
-def test_an_own_channel_needs_no_licence_and_none_is_made_up(channel):
+def test_an_own_channel_and_no_name_that_anybody_can_take_needs_no_licence_and_none_is_made_up(channel):
     unlicensed = PAGE | {"license": "Standard YouTube License"}
     assert reason_to_refuse(unlicensed, IngestOptions(own_channels=[channel])) is None
     assert page_of(unlicensed).licence is None
-
-
-@pytest.mark.parametrize("channel", ["Street Kitchen", "www.youtube.com", "streetkitchen", ""])
-def test_a_name_that_anybody_can_take_owns_nothing(channel):
-    assert reason_to_refuse(PAGE | {"license": None}, IngestOptions(own_channels=[channel]))
+    for taken_by_anybody in ("Street Kitchen", "www.youtube.com", "streetkitchen", ""):
+        assert reason_to_refuse(unlicensed, IngestOptions(own_channels=[taken_by_anybody]))
 
 
 def read_by_yt_dlp(info):
@@ -193,8 +190,8 @@ def test_without_yt_dlp_the_extra_is_named(monkeypatch):
         list(incoming_files(["web:https://www.youtube.com/watch?v=x"], "s3://retake", None))
 
 
-def test_a_page_is_one_video_whatever_it_serves_later_and_under_whichever_address(kitchen, ffmpeg, tmp_path, monkeypatch):
-    kitchen.films["grill"] = filmed(ffmpeg, tmp_path / "a.mp4", seconds=3).read_bytes()
+def test_a_page_is_one_video_whatever_it_serves_later_and_under_whichever_address(kitchen, film_of, monkeypatch):
+    kitchen.films["grill"] = film_of(1)
     shelf, page = Shelf(), f"web:{address_of(kitchen)}"
 
     def take(*offers, labels=True):

@@ -31,3 +31,11 @@ def dataset_clip(uid, split="val", **given):
     shown = {"start_seconds": 0, "stop_seconds": 8, "num_frames": 240, "width": 320, "height": 180}
     labelled = {"verb": "put", "noun": "meat", "verb_class": 1, "noun_class": 26, "origin": "test"}
     return DatasetClip(**known | shown | labelled | given)
+
+
+def actions(labelling):
+    return [clip.action for clip in labelling.clips]
+
+
+def reasons(labelling):
+    return [f"{problem.place}: {problem.reason}" for problem in labelling.problems]

@@ -4,13 +4,10 @@ import pytest
 
 from tasks.data.clips.clips import clip_uid
 from tasks.data.labels.chapters import borders_of
-from tasks.data.labels.labels import label_clips
-from tasks.data.labels.rows import AnnotationFile, RecordingLine
-from tasks.data.labels.vocabulary import OwnClasses
-from tasks.options import LabelOptions
+from tasks.data.labels.rows import RecordingLine
 from tasks.store.records.video import Interval
-from tests.data.labels.records import clip_record
-from tests.data.labels.test_recordings import MINUTES, film
+from tests.data.labels.records import actions, clip_record
+from tests.data.labels.test_recordings import MINUTES, film, labelled
 
 FIRST, SECOND = film("GX010123.MP4", 60), film("GX020123.MP4", 60)
 ACROSS = clip_uid(FIRST.video, 56, 64)
@@ -49,20 +46,17 @@ def test_lines_join_no_chapters_of_different_pictures():
     assert borders_of(films, rows) == {}
 
 
-def labelled(*files, around=(57, 63), videos=(FIRST, SECOND)):
-    """Label the last clip of the first chapter, the first of the second, and a clip across the border."""
-    interval = Interval(start_seconds=around[0], stop_seconds=around[1], next_video=SECOND.video)
-    times = {"uid": ACROSS, "start_seconds": 56, "stop_seconds": 64}
-    clips = [clip_record(FIRST.video, 6), clip_record(FIRST.video, around=interval, **times), clip_record(SECOND.video)]
-    names = {video.video: video.names for video in videos}
-    given = [AnnotationFile(f"{number}.csv", text.encode()) for number, text in enumerate(files)]
-    rates = dict.fromkeys(names, 30.0)
-    labelling = label_clips(clips, names, given, LabelOptions(nothing_share=1), OwnClasses(), rates, videos=videos)
-    return [clip.action for clip in labelling.clips], labelling
+def labelled_across(*files, videos=(FIRST, SECOND)):
+    """Label the last clip of the first chapter, a clip across the border, and the first of the second."""
+    interval = Interval(start_seconds=57, stop_seconds=63, next_video=SECOND.video)
+    across = clip_record(FIRST.video, uid=ACROSS, start_seconds=56, stop_seconds=64, around=interval)
+    clips = [clip_record(FIRST.video, 6), across, clip_record(SECOND.video)]
+    labelling = labelled(videos, *files, clips=clips, nothing_share=1)
+    return actions(labelling), labelling
 
 
 @pytest.mark.parametrize(
-    ("files", "actions"),
+    ("files", "expected"),
     [
         ([f"{HEADER}GX010123.MP4,57,60,put,meat\nGX020123.MP4,0,3,put,meat\n"], [None, "put meat", "put meat"]),
         ([f"{HEADER}GX010123.MP4,57,58.5,put,meat\nGX020123.MP4,0.4,3,put,meat\n"], [None, "put meat", "put meat"]),
@@ -75,12 +69,12 @@ def labelled(*files, around=(57, 63), videos=(FIRST, SECOND)):
     ],
     ids=["joined", "nearly touching", "two files", "past the end", "of two labels", "none", "whole video", "nothing"],
 )
-def test_the_clip_across_has_the_label_of_the_interval_that_goes_on(files, actions):
-    assert labelled(*files)[0] == actions
+def test_the_clip_across_has_the_label_of_the_interval_that_goes_on(files, expected):
+    assert labelled_across(*files)[0] == expected
 
 
 def test_an_interval_past_the_end_of_a_chapter_is_no_mistake_of_its_file():
-    _, labelling = labelled(f"{HEADER}GX010123.MP4,50,70,put,meat\nGX010123.MP4,57,70,take,bag\n")
+    _, labelling = labelled_across(f"{HEADER}GX010123.MP4,50,70,put,meat\nGX010123.MP4,57,70,take,bag\n")
     assert not labelling.problems
     assert not [hint for hint in labelling.hints if "after the video" in hint]
 
@@ -88,10 +82,10 @@ def test_an_interval_past_the_end_of_a_chapter_is_no_mistake_of_its_file():
 @pytest.mark.parametrize("parted", ["uid,verb,noun,source\nGX020123.MP4,move,pan,mine\n", "video,recording\nGX020123.MP4,\n"])
 def test_a_clip_shows_no_two_sources(parted):
     label = f"uid,verb,noun\n{ACROSS},put,meat\n"
-    assert labelled(label)[0][1] == "put meat"
-    assert labelled(parted, label)[0][1] is None
+    assert labelled_across(label)[0][1] == "put meat"
+    assert labelled_across(parted, label)[0][1] is None
 
 
 def test_a_folder_labels_no_clip_across():
     videos = [video.model_copy(update={"names": (f"put meat/{video.names[0]}",)}) for video in (FIRST, SECOND)]
-    assert labelled(videos=videos)[0] == ["put meat", None, "put meat"]
+    assert labelled_across(videos=videos)[0] == ["put meat", None, "put meat"]

@@ -23,12 +23,12 @@ def test_labels_of_videos_that_the_store_lacks_are_told_apart_from_refused_ones(
     rows = (
         "a.mp4,0,8,put,meat\ngone.mp4,0,8,put,meat\ngone.mp4,8,9,put,meat\nb.mp4,0,1,put,meat\na.mp4,9,8,put,meat\na.mp4,99,100,put,meat\n"
     )
-    (found,) = check(("x.csv", HEADER + rows))
-    assert (found.layout, found.num_labels) == ("intervals", 1)
-    assert found.without_video == {"gone.mp4": 2}
-    assert [problem.line for problem in found.problems] == [5, 6, 7]
-    assert "matches 2 videos" in found.problems[0].reason
-    assert found.num_refused == 3
+    (checked,) = check(("x.csv", HEADER + rows))
+    assert (checked.layout, checked.num_labels) == ("intervals", 1)
+    assert checked.without_video == {"gone.mp4": 2}
+    assert [problem.line for problem in checked.problems] == [5, 6, 7]
+    assert "matches 2 videos" in checked.problems[0].reason
+    assert checked.num_refused == 3
 
 
 def test_two_files_of_one_name_have_their_own_problems():
@@ -40,27 +40,27 @@ def test_two_files_of_one_name_have_their_own_problems():
 
 def test_a_line_about_a_clip_counts_however_the_video_is_cut():
     uid = f"{video('a.mp4').video[:12]}_0-8000"
-    (found,) = check(("to_label.csv", f"uid,verb,noun\n{uid},put,meat\n{'0' * 12}_0-8000,put,meat\n"))
-    assert (found.num_labels, found.without_video) == (1, {f"{'0' * 12}_0-8000": 1})
+    (checked,) = check(("to_label.csv", f"uid,verb,noun\n{uid},put,meat\n{'0' * 12}_0-8000,put,meat\n"))
+    assert (checked.num_labels, checked.without_video) == (1, {f"{'0' * 12}_0-8000": 1})
 
 
 def test_earlier_files_say_what_words_mean():
-    (found,) = check(("x.csv", HEADER + "a,0,8,holiday,meat\n"), others=[("classes.csv", "target,name,same_as\nverb,holiday,-\n")])
-    assert (found.num_labels, found.num_refused) == (0, 1)
-    assert "is left out (classes.csv line 2)" in found.problems[0].reason
+    (checked,) = check(("x.csv", HEADER + "a,0,8,holiday,meat\n"), others=[("classes.csv", "target,name,same_as\nverb,holiday,-\n")])
+    assert (checked.num_labels, checked.num_refused) == (0, 1)
+    assert "is left out (classes.csv line 2)" in checked.problems[0].reason
 
 
 def test_an_item_of_json_has_its_place():
     tasks = [{"id": 9, "data": {"video": "a.mp4"}, "annotations": [{"was_cancelled": True, "result": []}]}]
-    (found,) = check(("x.json", json.dumps(tasks)))
-    assert (found.layout, found.problems[0].item) == ("Label Studio JSON", "task 9")
+    (checked,) = check(("x.json", json.dumps(tasks)))
+    assert (checked.layout, checked.problems[0].item) == ("Label Studio JSON", "task 9")
 
 
 def test_an_interval_that_ends_after_its_video_is_remarked(label):
     rows = HEADER + "a.mp4,20,24.9,put,meat\na.mp4,16,26,put,meat\na.mp4,20,99,put,meat\n"
-    (found,) = check(("x.csv", rows))
-    assert (found.num_labels, found.num_refused) == (3, 0)
-    assert found.remarks == (
+    (checked,) = check(("x.csv", rows))
+    assert (checked.num_labels, checked.num_refused) == (3, 0)
+    assert checked.remarks == (
         "2 intervals end after the video; is the frame rate or the video another? "
         "line 3 at 26 s, of 'a.mp4' with 24 s, line 4 at 99 s, of 'a.mp4' with 24 s",
     )
@@ -73,8 +73,8 @@ def test_an_interval_that_ends_after_its_video_is_remarked(label):
 def test_items_of_a_tool_are_remarked_by_their_place():
     timeline = {"ranges": [{"start": 1, "end": 2400}], "timelinelabels": ["put meat"]}
     tasks = [{"id": 9, "data": {"video": "a.mp4"}, "annotations": [{"result": [{"value": timeline}]}]}]
-    (found,) = check(("x.json", json.dumps(tasks)))
-    assert found.remarks == (
+    (checked,) = check(("x.json", json.dumps(tasks)))
+    assert checked.remarks == (
         "no frame rate for 1 label: 24 assumed; `labels import --frame-rate` states another",
         "1 interval ends after the video; is the frame rate or the video another? task 9, result 1 at 100 s, of 'a.mp4' with 24 s",
     )
@@ -83,8 +83,8 @@ def test_items_of_a_tool_are_remarked_by_their_place():
 def test_intervals_that_would_label_none_of_the_clips_labelled_last_are_remarked(make):
     content = HEADER + "a.mp4,0,8,put,meat\na.mp4,9,9.7,open,door\nx/b.mp4,1,1.5,open,door\n"
     last = LastClips([make.clip("a.mp4", 0), make.clip("a.mp4", 1)], 0.25)
-    (found,) = check_files([AnnotationFile("x.csv", content.encode())], [], [video("a.mp4"), video("x/b.mp4")], OwnClasses(), last)
-    (remark,) = found.remarks
-    assert (found.num_labels, found.num_refused) == (3, 0)
+    (checked,) = check_files([AnnotationFile("x.csv", content.encode())], [], [video("a.mp4"), video("x/b.mp4")], OwnClasses(), last)
+    (remark,) = checked.remarks
+    assert (checked.num_labels, checked.num_refused) == (3, 0)
     assert remark.startswith("1 interval labels no clip: too short for min_overlap=0.25")
     assert remark.endswith("line 3 (open door at 9-9.7 s)")

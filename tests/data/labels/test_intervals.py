@@ -1,10 +1,6 @@
 import csv
 import io
-import os
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -84,14 +80,10 @@ def test_lines_that_share_a_label_are_read_as_each_alone_is(lines):
     assert [line for line, _ in result.refused] == refused
 
 
-def test_of_equal_labels_the_earlier_wins(make):
-    ((_, won),) = winners([make.clip("a")], [row(0, 4, "bag"), row(4, 8, "meat")], 0.5)
-    assert won.row.noun == "bag"
-
-
-def test_of_equal_labels_that_of_the_longer_interval_wins(make):
-    ((_, won),) = winners([make.clip("a")], [row(0, 2, "bag"), row(2.5, 4.5, "bag"), row(4, 8, "meat")], 0.5)
-    assert won.row.noun == "meat"
+def test_of_equal_labels_that_of_the_longer_interval_wins_and_else_the_earlier(make):
+    for parts_of_bag, noun in (([(0, 2), (2.5, 4.5)], "meat"), ([(0, 4)], "bag")):
+        ((_, won),) = winners([make.clip("a")], [*(row(*part, "bag") for part in parts_of_bag), row(4, 8, "meat")], 0.5)
+        assert won.row.noun == noun
 
 
 spans = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20), st.sampled_from(["meat", "bag", "pot"])), max_size=12)
@@ -179,57 +171,6 @@ def test_long_intervals_over_many_answers_are_exported_in_pieces_that_come_once(
     answers = {2 * index + 1: "bag" for index in range(1000)}
     rows = [row(start, 16_001, "meat", start) for start in range(1500)]
     assert len(exported(rows, answers, make)) < 3_000
-
-
-MAX_TIMES_PLAIN = 8
-"""The processor time of reading very many intervals, as a multiple of the csv module's for the same lines: the same on every machine."""
-VERY_MANY = """
-OVERLAP = 2.4
-import csv, io, statistics, time
-from collections import deque
-from pathlib import Path
-from tasks.data.labels.labels import label_clips
-from tasks.data.labels.rows import AnnotationFile
-from tasks.data.labels.vocabulary import OwnClasses
-from tasks.options import LabelOptions
-from tests.data.conftest import _clip
-
-clips = [_clip(f"{i % 25}.mp4", i // 25) for i in range(2_500)]
-names = {clip.video: (f"{i}.mp4",) for i, clip in enumerate(clips[:25])}
-long = [f"{v}.mp4,0,9000,move,bag" for v in range(25)]
-lines = long + [f"{v}.mp4,{i * 0.8:.1f},{i * 0.8 + OVERLAP:.1f},{('put', 'take')[i // 20 % 2]},meat" for v in range(25) for i in range(9_999)]
-content = "\\n".join(["video,start_seconds,stop_seconds,verb,noun", *lines]).encode()
-del lines
-def seconds_of(read):
-    began = time.process_time()
-    read()
-    return time.process_time() - began
-
-def plain():
-    deque(csv.DictReader(io.StringIO(content.decode())), maxlen=0)
-
-def label():
-    return label_clips(clips, names, [AnnotationFile("a.csv", content)], LabelOptions(), OwnClasses(), {})
-
-plain()
-Path("/proc/self/clear_refs").write_text("5")
-found = label()
-peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-times_plain = statistics.median(seconds_of(label) / seconds_of(plain) for _ in range(3))
-print(found.num_labelled, found.problems[-1].reason.split()[1], times_plain, int(peak.split()[1]) / 1000)
-"""
-
-
-@pytest.mark.slow
-def test_very_many_intervals_take_few_times_as_long_as_reading_the_table_and_little_memory():
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}  # counting lines takes longer
-    command = [sys.executable, "-c", VERY_MANY]
-    done = subprocess.run(command, cwd=Path(__file__).parents[3], env=plain, capture_output=True, text=True, check=True)
-    num_labelled, num_refused, times_plain, megabytes = map(float, done.stdout.split())
-    assert num_labelled == 2500
-    assert num_refused > 200_000
-    assert times_plain < MAX_TIMES_PLAIN
-    assert megabytes < 175
 
 
 SPANS = st.lists(st.tuples(st.integers(0, 30), st.integers(1, 12)).map(lambda span: Around(span[0], span[0] + span[1])), max_size=8)

@@ -9,7 +9,7 @@ from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.tables import read_table
 from tasks.errors import BadLabels
 from tasks.predict import files
-from tests.data.labels.formats.told import actions, reasons
+from tests.data.labels.records import actions, reasons
 
 LAYOUTS = {"clips": ("uid", "verb", "noun")}
 PLAIN = "uid,verb,noun\na.mp4,put,meat\n"

@@ -14,7 +14,7 @@ from tasks.store.records.record import SplitName
 ACTIONS = ["put meat", "put bag", "take meat", "take pan"]
 VIDEOS = [f"video{number}" for number in range(9)]
 DAYS = [f"day {number}" for number in range(5)]
-many = settings(suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
 videos = st.dictionaries(st.sampled_from(VIDEOS), st.lists(st.sampled_from(ACTIONS), min_size=1, max_size=4), min_size=2)
 wishes = st.builds(SplitOptions, val_share=st.sampled_from([0.2, 0.4]), test_share=st.sampled_from([0, 0.2]))
@@ -107,6 +107,7 @@ def test_a_video_that_stays_out_comes_back_to_its_own_split_with_a_source_of_its
     joined = assign_splits(name(data, dict.fromkeys(VIDEOS[:2], "day")), kept, SplitOptions())
     reason = "its video is in val, its source 'day' is in train, and no clip changes its split: give the video another source"
     assert {bad.reason for bad in joined.excluded} == {reason}
+    assert any("2 clips stay out" in warning for warning in joined.warnings)
     parted = assign_splits(name(data, {VIDEOS[0]: "day"}), kept | joined.remembered, SplitOptions())
     assert parted.split_by_source[second] == "val"
     assert parted.excluded == ()

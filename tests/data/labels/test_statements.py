@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -66,11 +66,8 @@ class Writer:
 
     def _said(self, by: str) -> dict[str, str]:
         number = len(self.entries)
-        return {
-            "token": f"token-{number:04d}",
-            "by": by,
-            "at": f"2026-11-27T{10 + number // 3600:02d}:{number // 60 % 60:02d}:{number % 60:02d}.000Z",
-        }
+        time = datetime(2026, 11, 27, 10) + timedelta(seconds=number)
+        return {"token": f"token-{number:04d}", "by": by, "at": f"{time.isoformat()}.000Z"}
 
     def _add(self, statement) -> str:
         self.entries.append(LogEntry(statement=statement))
@@ -160,19 +157,13 @@ def test_an_action_that_covers_too_little_labels_nothing(log):
     assert log.labels(min_overlap=0.4) == {CLIPS[0].uid: ("put", "meat")}
 
 
-def test_a_label_holds_for_clips_that_are_cut_anew(log):
-    log.clip(CLIPS[1], "put", "meat")
-    quarters = [Span(VIDEO, 2 * i, 2 * i + 2) for i in range(12)]
-    assert set(log.labels(quarters)) == {clip.uid for clip in quarters[4:8]}
-
-
 @pytest.mark.parametrize("order", [1, -1])
-def test_of_statements_about_clips_that_were_cut_otherwise_the_later_wins(log, order):
-    half = Span(VIDEO, 0, 4)
-    spoken = [(CLIPS[0], PUT), (half, TAKE)][::order]
+def test_a_label_holds_for_clips_that_are_cut_anew_until_a_later_one_is_said_of_them(log, order):
+    quarters = [Span(VIDEO, 2 * i, 2 * i + 2) for i in range(12)]
+    spoken = [(CLIPS[1], PUT), (quarters[4], TAKE)][::order]
     for clip, words in spoken:
         log.clip(clip, *words)
-    assert log.labels([half]) == {half.uid: spoken[-1][1]}
+    assert log.labels(quarters) == {**dict.fromkeys((clip.uid for clip in quarters[4:8]), PUT), quarters[4].uid: spoken[-1][1]}
 
 
 def test_a_repeated_token_counts_once(log):
@@ -196,16 +187,11 @@ def test_a_log_read_in_parts_says_the_same(said, cut):
     assert page_labels(in_parts, CLIPS, 0.5) == page_labels(Ledger.of(log.entries), CLIPS, 0.5)
 
 
-def uploaded(*files: tuple[str, str]):
-    return [(modified, AnnotationFile(f"{i}.csv", content.encode())) for i, (modified, content) in enumerate(files)]
+UPLOADED = [("2026-11-27 10:00:00+00:00", AnnotationFile("1.csv", f"uid,verb,noun\n{CLIPS[0].uid},move,meat\n".encode()))]
 
 
-def label(at: str, verb: str, clip: Span = CLIPS[0]) -> PageLabel:
-    return PageLabel(clip.uid, verb, "meat", datetime.fromisoformat(at), 1)
-
-
-def labels_of(files) -> dict[str, str | None]:
-    return {clip.clip.uid: clip.action for clip in labelled(files, CLIPS, 0.25)}
+def first_label(files) -> str | None:
+    return labelled(files, CLIPS, 0.25)[0].action
 
 
 @pytest.mark.parametrize(
@@ -213,8 +199,8 @@ def labels_of(files) -> dict[str, str | None]:
     [("2026-11-27T09:59:59.999Z", "move meat"), ("2026-11-27T10:00:00.000Z", "put meat"), ("2026-11-27T12:00:00.000Z", "put meat")],
 )
 def test_of_page_and_file_the_later_wins(page_at, expected):
-    files = uploaded(("2026-11-27 10:00:00+00:00", f"uid,verb,noun\n{CLIPS[0].uid},move,meat\n"))
-    assert labels_of(with_page_labels(files, [label(page_at, "put")], [], []))[CLIPS[0].uid] == expected
+    label = PageLabel(CLIPS[0].uid, "put", "meat", datetime.fromisoformat(page_at), 1)
+    assert first_label(with_page_labels(UPLOADED, [label], [], [])) == expected
 
 
 def test_other_labels_leave_the_origin_of_a_label_as_it_is(log):
@@ -227,17 +213,6 @@ def test_other_labels_leave_the_origin_of_a_label_as_it_is(log):
     assert {clip.origin for clip in after} == {PAGE}
 
 
-def test_an_interval_that_was_moved_comes_back_when_the_move_is_undone(log):
-    first = log.interval(0, 8, "put", "meat")
-    moved = log.interval(8, 16, "put", "meat", replaces=first)
-    again = log.interval(16, 24, "put", "meat", replaces=moved)
-    assert set(log.labels()) == {CLIPS[2].uid}
-    log.withdraw(again, undo=True)
-    assert set(log.labels()) == {CLIPS[1].uid}
-    log.withdraw(moved, undo=True)
-    assert set(log.labels()) == {CLIPS[0].uid}
-
-
 def test_an_interval_stays_moved_when_a_step_between_is_taken_back(log):
     first = log.interval(0, 8, "put", "meat")
     moved = log.interval(8, 16, "put", "meat", replaces=first)
@@ -246,13 +221,14 @@ def test_an_interval_stays_moved_when_a_step_between_is_taken_back(log):
     assert set(log.labels()) == {CLIPS[2].uid}
 
 
-def test_an_interval_that_was_moved_hundreds_of_times_and_back_is_where_it_was_left(log):
+@pytest.mark.parametrize("num_moves", [2, 520])
+def test_an_interval_that_was_moved_and_moved_back_is_where_it_was_left(log, num_moves):
     tokens = [log.interval(0, 1, *PUT)]
-    for number in range(1, 521):
+    for number in range(1, num_moves + 1):
         tokens.append(log.interval(number, number + 1, *PUT, replaces=tokens[-1]))
-    for token in tokens[:190:-1]:
+    for token in tokens[: num_moves // 2 : -1]:
         log.withdraw(token, undo=True)
-    assert [interval.start_seconds for interval in Ledger.of(log.entries).intervals(VIDEO)] == [190]
+    assert [interval.start_seconds for interval in Ledger.of(log.entries).intervals(VIDEO)] == [num_moves // 2]
 
 
 @pytest.mark.parametrize(
@@ -286,11 +262,9 @@ def test_a_statement_that_can_label_nothing_is_refused_alone_and_times_are_those
     assert read.verbs.find("take", None) == "grab"
 
 
-def test_a_class_merged_on_the_page_holds_for_all_files():
-    log = Writer()
+def test_a_class_merged_on_the_page_holds_for_all_files(log):
     merge = log.merge("noun", "meat", "potato")
-    files = uploaded(("2026-11-27 10:00:00+00:00", f"uid,verb,noun\n{CLIPS[0].uid},move,meat\n"))
-    assert labels_of(with_page_labels(files, [], [], Ledger.of(log.entries).merges))[CLIPS[0].uid] == "move potato"
+    assert first_label(with_page_labels(UPLOADED, [], [], Ledger.of(log.entries).merges)) == "move potato"
     log.withdraw(merge)
     assert with_page_labels([], [], [], Ledger.of(log.entries).merges) == []
 
@@ -334,8 +308,7 @@ def test_page_and_build_agree_on_names_that_are_merged_one_over_the_other(log):
     assert "more than 50 names" in ledger.problem(log.entries[51].statement)
 
 
-def test_what_was_said_of_a_clip_labels_one_around_an_interval_only_if_it_is_the_same():
-    log = Writer()
+def test_what_was_said_of_a_clip_labels_one_around_an_interval_only_if_it_is_the_same(log):
     around = Span(VIDEO, 2, 10, Interval(start_seconds=5, stop_seconds=7))
     log.clip(CLIPS[0], "put", "meat")
     assert page_labels(Ledger.of(log.entries), [around], 0.25) == []
@@ -375,8 +348,8 @@ def test_a_clip_is_the_work_of_who_said_the_latest_that_labels_it(log):
     assert people_of(Ledger.of(log.entries), CLIPS, 0.5) == {CLIPS[0].uid: "bea", CLIPS[1].uid: "anna"}
 
 
-def test_a_day_of_clips_and_of_statements_about_each_takes_seconds(log):
-    clips = [Span(VIDEO, 8 * i, 8 * i + 8) for i in range(10_800)]
+def test_hours_of_clips_and_of_statements_about_each_take_seconds(log):
+    clips = [Span(VIDEO, 8 * i, 8 * i + 8) for i in range(4000)]
     for clip in clips:
         log.clip(clip, "put", "meat")
         log.interval(clip.start_seconds + 1, clip.stop_seconds + 1, "put", "meat")
@@ -384,4 +357,4 @@ def test_a_day_of_clips_and_of_statements_about_each_takes_seconds(log):
     ledger = Ledger.of(log.entries)
     assert (len(page_labels(ledger, clips, 0.5)), len(touched_clips(ledger, clips))) == (len(clips), len(clips))
     assert len(clipped_intervals(ledger, clips)) == 2 * len(clips) - 1
-    assert time.process_time() - begun < 20
+    assert time.process_time() - begun < 5

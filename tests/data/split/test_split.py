@@ -1,6 +1,5 @@
 """Sources are split as asked, and never again; `split.csv` remembers it."""
 
-import csv
 import time
 from collections import Counter
 
@@ -20,7 +19,7 @@ from tests.data.labels.records import video_of
 ACTIONS = ["put meat", "put bag", "take meat", "take pan", "move pot", "open bag"]
 IDLE = f"{NOTHING} {NO_OBJECT}"
 DEFAULT, NO_TEST = SplitOptions(), SplitOptions(test_share=0)
-many = settings(suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
 
 def films(actions, num_films, num_clips):
@@ -180,27 +179,6 @@ def test_single_clip_sources_meet_the_share_to_the_clip(clips_of):
     assert set(Counter(clip.action for clip in by_split["val"]).values()) <= {3, 4}
 
 
-def test_the_seed_changes_the_draw(clips_of):
-    clips = clips_of({f"{number}": [ACTIONS[number % 3]] for number in range(60)})
-    drawn = {tuple(assign_splits(clips, {}, SplitOptions(split_seed=seed)).split_by_source.items()) for seed in range(3)}
-    assert len(drawn) == 3
-
-
-def test_the_originals_labels_come_out_as_the_original_wished(clips_of, shared):
-    """79 train clips of its published counts and its 23 val clips; its own val held nouns that its train lacked."""
-    with (shared / "golden" / "original_val_predictions.csv").open(newline="") as file:
-        actions = [f"{row['verb']} {row['noun']}" for row in csv.DictReader(file)]
-    nouns = ["tray"] * 25 + ["meat"] * 41 + ["bag"] * 9 + ["flour", "potato", "sauce", "tortilla"]
-    verbs = (["move"] * 23 + ["put"] * 40 + ["take"] * 16)[::-1]
-    actions += [f"{verb} {noun}" for verb, noun in zip(verbs, nouns, strict=True)]
-    clips = clips_of({f"{number:03d}": [action] for number, action in enumerate(actions)})
-    assert len(clips) == 102
-    result = assign_splits(clips, {}, NO_TEST)
-    check(clips, {}, result)
-    assert Counter(result.split_by_source.values()) == {"train": 79, "val": 23}
-    assert (result.excluded, result.warnings) == ((), ())
-
-
 def test_long_videos_with_classes_of_their_own_still_give_a_val(clips_of):
     clips = clips_of(
         {"a": ["put meat"] * 9 + ["put bag"], "b": ["put meat"] * 5 + ["take pan"] * 3, "c": ["put meat"] * 20 + ["move pot"] * 9}
@@ -260,22 +238,6 @@ def test_what_cannot_be_trained_is_refused_with_the_remedy(clips_of, data, kept,
         assign_splits(clips_of(data), kept, DEFAULT)
 
 
-def test_a_source_column_added_later_moves_no_clip(clips_of):
-    data = {name: ["put meat", "take bag"] for name in ("a", "b", "c", "d")}
-    clips = clips_of(data)
-    joined = [clip.model_copy(update={"source": "kitchen"}) if clip.source in ("a", "b") else clip for clip in clips]
-    videos = {clip.source: clip.clip.video for clip in clips}
-    agreed = assign_splits(joined, {videos["a"]: "val", videos["b"]: "val"}, DEFAULT)
-    assert agreed.split_by_source["kitchen"] == "val"
-    assert agreed.excluded == ()
-    kept: dict[str, SplitName] = {videos["a"]: "train", videos["b"]: "val", "c": "val"}
-    torn = assign_splits(joined, kept, DEFAULT)
-    assert torn.split_by_source["kitchen"] == "train"
-    assert {bad.name for bad in torn.excluded} == {clip.clip.uid for clip in clips if clip.source == "b"}
-    assert any("2 clips stay out" in warning for warning in torn.warnings)
-    assert assign_splits(joined, kept | torn.remembered, DEFAULT) == torn
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(("split_of_next", "is_out"), [("train", False), ("val", True), (None, False)])
 def test_a_clip_that_ends_in_a_video_of_another_split_stays_out_and_teaches_nothing(clips_of, split_of_next, is_out):
@@ -287,14 +249,14 @@ def test_a_clip_that_ends_in_a_video_of_another_split_stays_out_and_teaches_noth
     assert {bad.name for bad in result.excluded} == ({clips[2].clip.uid, clips[5].clip.uid} if is_out else set())
 
 
-def test_ten_thousand_sources_take_seconds(clips_of):
-    clips = clips_of({f"{number:05d}": [ACTIONS[number % 6], ACTIONS[number % 5]] for number in range(10_000)})
+def test_thousands_of_sources_take_seconds(clips_of):
+    clips = clips_of({f"{number:05d}": [ACTIONS[number % 6], ACTIONS[number % 5]] for number in range(4000)})
     start = time.process_time()
     result = assign_splits(clips, {}, SplitOptions(test_share=0.1))
-    assert time.process_time() - start < 10
+    assert time.process_time() - start < 4
     sizes = {split: len(own) for split, own in used(clips, result).items()}
-    assert sizes["val"] == pytest.approx(20_000 * 23 / 102, abs=3)
-    assert sizes["test"] == pytest.approx(2000, abs=3)
+    assert sizes["val"] == pytest.approx(8000 * 23 / 102, abs=3)
+    assert sizes["test"] == pytest.approx(800, abs=3)
 
 
 @pytest.mark.parametrize(

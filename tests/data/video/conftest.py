@@ -2,26 +2,22 @@
 
 import math
 import subprocess
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from tasks.data.video.child import undivided
-from tasks.data.video.cut import CutClip, CutResult, cut
+from tasks.data.video.cut import cut
 from tasks.data.video.probe import probe
 from tasks.options import SegmentOptions
 
-MakeVideo = Callable[..., Path]
-Cut = Callable[..., CutResult]
 DEFAULTS = SegmentOptions()
 
 
 @pytest.fixture(scope="session")
-def make_video(ffmpeg: Path) -> MakeVideo:
+def make_video(ffmpeg):
     """Run ffmpeg with these arguments and the file's name behind them."""
 
-    def make(path: Path, *arguments: str) -> Path:
+    def make(path, *arguments):
         command = [str(ffmpeg), "-hide_banner", "-nostdin", "-loglevel", "error", "-y", *arguments, f"file:{path}"]
         subprocess.run(command, check=True, capture_output=True)
         return path
@@ -30,10 +26,10 @@ def make_video(ffmpeg: Path) -> MakeVideo:
 
 
 @pytest.fixture(scope="session")
-def cut_into(ffmpeg: Path) -> Cut:
+def cut_into(ffmpeg):
     """Cut a video into clips under a folder."""
 
-    def cut_into(folder: Path, path: Path, options: SegmentOptions = DEFAULTS, program: Path = ffmpeg) -> CutResult:
+    def cut_into(folder, path, options=DEFAULTS, program=ffmpeg):
         memory = undivided()
         held = probe(path, max_seconds=math.inf, memory=memory)
         return cut(path, held, folder, options, ffmpeg=program, time_limit_seconds=240, memory=memory)
@@ -42,7 +38,7 @@ def cut_into(ffmpeg: Path) -> Cut:
 
 
 @pytest.fixture(scope="session")
-def counted(make_video: MakeVideo, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def counted(make_video, tmp_path_factory):
     """20.5 s at 30 fps with sound; the grey of frame n is 20 + 7n % 200."""
     return make_video(
         tmp_path_factory.mktemp("counted") / "counted.mp4",
@@ -53,20 +49,20 @@ def counted(make_video: MakeVideo, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="session")
-def patterned(make_video: MakeVideo, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def patterned(make_video, tmp_path_factory):
     """Five frames of 96x64 pixels with edges, which interpolations scale differently."""
     drawn = ["-f", "lavfi", "-i", "testsrc2=size=96x64:rate=30", "-frames:v", "5", "-pix_fmt", "yuv420p"]
     return make_video(tmp_path_factory.mktemp("patterned") / "0000.mp4", *drawn)
 
 
 @pytest.fixture(scope="session")
-def clips(counted: Path, cut_into: Cut, tmp_path_factory: pytest.TempPathFactory) -> tuple[CutClip, ...]:
+def clips(counted, cut_into, tmp_path_factory):
     """`counted`, cut as by default: two clips of 240 frames and one of 135."""
     return cut_into(tmp_path_factory.mktemp("clips"), counted).clips
 
 
 @pytest.fixture(scope="session")
-def small(make_video: MakeVideo, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def small(make_video, tmp_path_factory):
     """A second of 30 frames of 64x48 pixels."""
     drawn = ["-f", "lavfi", "-i", "testsrc2=s=64x48:r=30:d=1", "-pix_fmt", "yuv420p"]
     return make_video(tmp_path_factory.mktemp("small") / "small.mp4", *drawn).read_bytes()

@@ -15,14 +15,14 @@ MAPPED = ("-map", "0", "-map", "1", "-map", "2")
 RATES = (16_000, 24_000, 44_100)
 
 
-def clicks(layout: str, rate: int, seconds: float = 3) -> tuple[str, ...]:
+def clicks(layout, rate, seconds=3):
     """A click of 10 ms half a second into each second, in all channels."""
     channels = {"mono": 1, "stereo": 2, "5.1": 6}[layout]
     expression = "|".join(["if(between(mod(t\\,1)\\,0.5\\,0.51)\\,0.5\\,0)"] * channels)
     return "-f", "lavfi", "-i", f"aevalsrc={expression}:c={layout}:s={rate}:d={seconds}"
 
 
-def onsets(samples: np.ndarray, rate: int) -> list[float]:
+def onsets(samples, rate):
     loud = np.flatnonzero(np.abs(samples) > 0.2) / rate
     return [float(loud[0]), *loud[1:][np.diff(loud) > 0.5].tolist()] if len(loud) else []
 

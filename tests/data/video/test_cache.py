@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 from tasks.data.video import cache
-from tasks.data.video.cache import CacheItem, Progress, cache_frames, kept_decoders
-from tasks.data.video.cut import CutClip
+from tasks.data.video.cache import CacheItem, cache_frames, kept_decoders
 from tasks.data.video.flow import FlowMaker
 from tasks.data.video.frames import iter_fields, read_frames
-from tasks.disk import WORK_PREFIX, work_folder
+from tasks.disk import WORK_PREFIX
 from tasks.errors import BadVideo, Unavailable
 from tasks.keys import flow_recipe_of, frames_made_by
 from tasks.options import FlowOptions
@@ -26,19 +25,19 @@ MIDDLES = (15, 45, 75, 105, 135, 165, 195, 225)
 class Store:
     """Clips by key, and who asked for them."""
 
-    def __init__(self, clips: tuple[CutClip, ...]) -> None:
+    def __init__(self, clips):
         self.paths = {f"clips/{clip.index}": clip.path for clip in clips}
         self.fetched: list[str] = []
         self.lock = threading.Lock()
 
-    def fetch(self, key: str, path: Path) -> None:
+    def fetch(self, key, path):
         with self.lock:
             self.fetched.append(key)
         shutil.copyfile(self.paths[key], path)
 
 
 @pytest.fixture(autouse=True)
-def pool(monkeypatch: pytest.MonkeyPatch) -> None:
+def pool(monkeypatch):
     """Let a thread decode in the place of a single process, which takes longer to start than these few frames."""
     processes = cache.ProcessPoolExecutor
     monkeypatch.setattr(
@@ -47,23 +46,23 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def store(clips: tuple[CutClip, ...]) -> Store:
+def store(clips):
     return Store(clips)
 
 
-def item(clip: CutClip, indices: tuple[int, ...]) -> CacheItem:
+def item(clip, indices):
     return CacheItem(f"clips/{clip.index}", clip.sha256, clip.width, clip.height, indices)
 
 
-def ignore(num_done: int, num_items: int) -> None:
+def ignore(num_done, num_items):
     pass
 
 
-def fill(items: list[CacheItem], root: Path, store: Store, progress: Progress = ignore, num_processes: int = 1) -> list[Path]:
+def fill(items, root, store, progress=ignore, num_processes=1):
     return cache_frames(items, root, short_side=80, fetch=store.fetch, num_processes=num_processes, progress=progress)
 
 
-def test_entries_hold_the_frames_and_are_made_once(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):
+def test_entries_hold_the_frames_and_are_made_once(clips, store, tmp_path):
     items = [
         item(clips[0], EVERY_FIFTH),
         item(clips[1], MIDDLES),
@@ -84,9 +83,7 @@ def test_entries_hold_the_frames_and_are_made_once(clips: tuple[CutClip, ...], s
     assert len(store.fetched) == 4
 
 
-def test_calls_in_a_block_share_their_decoders_which_end_with_it(
-    clips: tuple[CutClip, ...], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_calls_in_a_block_share_their_decoders_which_end_with_it(clips, store, tmp_path, monkeypatch):
     pools: list[ThreadPoolExecutor] = []
     monkeypatch.setattr(cache, "ProcessPoolExecutor", lambda *_, **__: pools.append(ThreadPoolExecutor(1)) or pools[-1])
     with kept_decoders(1):
@@ -99,9 +96,7 @@ def test_calls_in_a_block_share_their_decoders_which_end_with_it(
     assert len(pools) == 2
 
 
-def test_frames_of_another_decoder_or_scaler_are_made_anew_under_the_same_name(
-    clips: tuple[CutClip, ...], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_frames_of_another_decoder_or_scaler_are_made_anew_under_the_same_name(clips, store, tmp_path, monkeypatch):
     items = [item(clips[0], MIDDLES)]
     (first,) = fill(items, tmp_path, store)
     monkeypatch.setattr(cache, "frames_made_by", lambda: "av-99.0-pillow-13.0.0")
@@ -111,7 +106,7 @@ def test_frames_of_another_decoder_or_scaler_are_made_anew_under_the_same_name(
     assert store.fetched == ["clips/0", "clips/0"]
 
 
-def test_frames_that_are_scaled_otherwise_have_entries_of_their_own(patterned: Path, store: Store, tmp_path: Path):
+def test_frames_that_are_scaled_otherwise_have_entries_of_their_own(patterned, store, tmp_path):
     store.paths["patterned"] = patterned
     bilinear = CacheItem("patterned", "0" * 64, 96, 64, (1, 3))
     bicubic = replace(bilinear, interpolation="bicubic")
@@ -122,7 +117,7 @@ def test_frames_that_are_scaled_otherwise_have_entries_of_their_own(patterned: P
     assert not np.array_equal(*map(np.load, paths))
 
 
-def test_damaged_entries_are_made_again(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):
+def test_damaged_entries_are_made_again(clips, store, tmp_path):
     items = [item(clips[0], (number, 100)) for number in range(5)]
     paths = fill(items, tmp_path, store)
     good = [path.read_bytes() for path in paths]
@@ -135,7 +130,7 @@ def test_damaged_entries_are_made_again(clips: tuple[CutClip, ...], store: Store
     assert len(store.fetched) == 5 + 4
 
 
-def test_entries_of_flow_have_two_planes_and_names_of_their_own(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):
+def test_entries_of_flow_have_two_planes_and_names_of_their_own(clips, store, tmp_path):
     clip, options = clips[2], FlowOptions(flow_method="dis")
     store.paths["flow/2"] = tmp_path / "2.mkv"
     with FlowMaker(options, 1) as maker:
@@ -152,7 +147,7 @@ def test_entries_of_flow_have_two_planes_and_names_of_their_own(clips: tuple[Cut
     assert len(store.fetched) == 3
 
 
-def test_a_clip_and_flow_of_another_size_are_refused(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):
+def test_a_clip_and_flow_of_another_size_are_refused(clips, store, tmp_path):
     store.paths["flow/2"] = tmp_path / "2.mkv"
     with FlowMaker(FlowOptions(flow_method="dis"), 1) as maker:
         maker.write(clips[2].path, store.paths["flow/2"], num_frames=3, short_side=64)
@@ -162,7 +157,7 @@ def test_a_clip_and_flow_of_another_size_are_refused(clips: tuple[CutClip, ...],
         fill([replace(item(clips[0], MIDDLES), width=128)], tmp_path, store)
 
 
-def test_a_bad_clip_is_named_and_leaves_no_entry(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):
+def test_a_bad_clip_is_named_and_leaves_no_entry(clips, store, tmp_path):
     store.paths["clips/0"] = Path(__file__)
     with pytest.raises(BadVideo, match=r"^clips/0: damaged, or not a video"):
         fill([item(clips[0], MIDDLES), item(clips[1], MIDDLES)], tmp_path, store)
@@ -170,18 +165,8 @@ def test_a_bad_clip_is_named_and_leaves_no_entry(clips: tuple[CutClip, ...], sto
     assert not list(tmp_path.glob(f"{WORK_PREFIX}*"))
 
 
-def test_a_disk_that_is_too_small_is_told_before_anything_is_fetched(
-    clips: tuple[CutClip, ...], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_disk_that_is_too_small_is_told_before_anything_is_fetched(clips, store, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, 100 * 1024))
     with pytest.raises(Unavailable, match=r"for decoded frames 225 KiB are needed and 100 KiB are free; .*frame_step"):
         fill([item(clips[0], MIDDLES)], tmp_path, store)
     assert not store.fetched
-
-
-def test_what_a_killed_process_left_is_removed(clips: tuple[CutClip, ...], store: Store, tmp_path: Path):
-    (tmp_path / f"{WORK_PREFIX}old").mkdir()
-    with work_folder(tmp_path) as passing:
-        fill([item(clips[0], MIDDLES)], tmp_path, store)
-        assert [path for path in tmp_path.iterdir() if path.name.startswith(WORK_PREFIX)] == [passing]
-    assert not passing.exists()

@@ -1,6 +1,5 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
@@ -12,10 +11,10 @@ GIB = 1 << 30
 
 
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def machine(tmp_path, monkeypatch):
     """A machine of 64 GiB with these files of cgroups."""
 
-    def make(own: str, files: dict[str, str]) -> None:
+    def make(own, files):
         for name, text in files.items():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text(f"{text}\n")
@@ -48,7 +47,7 @@ def test_all_children_together_fit_the_container(machine, own, files, usable):
 def test_one_that_needs_more_is_tried_again_alone_with_all():
     shares, together, running, seen = MemoryShares(3, 3 * GIB), threading.Barrier(3, timeout=30), set(), []
 
-    def work(name: str, memory: Memory) -> str:
+    def work(name, memory):
         running.add(name)
         if memory.is_scarce:
             together.wait()
@@ -58,12 +57,9 @@ def test_one_that_needs_more_is_tried_again_alone_with_all():
             raise OutOfMemory(f"{name}: more")
         return name
 
+    names = ["large", "small", "huge"]
     with ThreadPoolExecutor(3) as pool:
-        assert list(pool.map(lambda name: shares.run(lambda memory: work(name, memory)), ("large", "small", "huge"))) == [
-            "large",
-            "small",
-            "huge",
-        ]
+        assert list(pool.map(lambda name: shares.run(lambda memory: work(name, memory)), names)) == names
     assert [memory for _, memory, _ in seen[:3]] == [Memory(GIB, is_scarce=True)] * 3
     assert {(name, memory, num_running) for name, memory, num_running in seen[3:]} == {
         (name, Memory(3 * GIB, is_scarce=False), 1) for name in ("large", "huge")
@@ -74,7 +70,7 @@ def test_one_that_needs_more_is_tried_again_alone_with_all():
 def test_what_fails_alone_or_otherwise_is_not_tried_for_ever(error, num_tries):
     tries = []
 
-    def work(memory: Memory) -> None:
+    def work(memory):
         tries.append(memory)
         raise error
 

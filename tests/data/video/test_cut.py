@@ -1,8 +1,6 @@
 import hashlib
 import sys
-from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 
 import av
 import numpy as np
@@ -12,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tasks.data.video.child import Memory, undivided
-from tasks.data.video.cut import CutClip, CutResult, cut, cut_arguments, is_kept
+from tasks.data.video.cut import cut, cut_arguments, is_kept
 from tasks.data.video.ffmpeg import clip_size, run_ffmpeg
 from tasks.data.video.frames import read_frames
 from tasks.data.video.probe import probe
@@ -26,29 +24,24 @@ pytestmark = pytest.mark.slow
 # Long enough for odd files of a second; the shortest are set aside.
 SHORT = SegmentOptions(min_clip_seconds=0.5)
 
-Cut = Callable[..., CutResult]
-
 
 @pytest.fixture
-def cut_up(cut_into: Cut, ffmpeg: Path, tmp_path: Path) -> Cut:
-    def cut_up(path: Path, options: SegmentOptions = SHORT, program: Path = ffmpeg) -> CutResult:
-        return cut_into(tmp_path, path, options, program)
-
-    return cut_up
+def cut_up(cut_into, ffmpeg, tmp_path):
+    return lambda path, options=SHORT, program=ffmpeg: cut_into(tmp_path, path, options, program)
 
 
 @pytest.fixture(scope="module")
-def cut_odd(cut_into: Cut, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], CutResult]:
+def cut_odd(cut_into, shared, tmp_path_factory):
     """Cut an odd file once for all who ask."""
     return cache(lambda name: cut_into(tmp_path_factory.mktemp("odd"), shared / "videos/odd" / name, SHORT))
 
 
-def greys(path: Path) -> list[int]:
+def greys(path):
     with av.open(str(path)) as container:
         return [round(float(frame.to_ndarray(format="gray8").mean())) for frame in container.decode(video=0)]
 
 
-def test_every_frame_is_in_its_clip_once(counted: Path, cut_up: Cut):
+def test_every_frame_is_in_its_clip_once(counted, cut_up):
     result = cut_up(counted, SegmentOptions(crf=1))
     assert [(c.index, c.num_frames, c.start_seconds, c.stop_seconds) for c in result.clips] == [
         (0, 240, 0.0, 8.0),
@@ -60,12 +53,12 @@ def test_every_frame_is_in_its_clip_once(counted: Path, cut_up: Cut):
     np.testing.assert_allclose(shown * 219 / 255 + 16, 20 + 7 * np.arange(615) % 200, atol=1.5)
 
 
-def key_frames(clip: CutClip) -> list[int]:
+def key_frames(clip):
     with av.open(str(clip.path)) as container:
         return [number for number, packet in enumerate(p for p in container.demux(video=0) if p.size) if packet.is_keyframe]
 
 
-def test_a_clip_is_what_every_player_shows(clips: tuple[CutClip, ...]):
+def test_a_clip_is_what_every_player_shows(clips):
     for clip in clips:
         head = clip.path.read_bytes()
         assert head.index(b"moov") < head.index(b"mdat")
@@ -79,12 +72,12 @@ def test_a_clip_is_what_every_player_shows(clips: tuple[CutClip, ...]):
         assert (clip.size_bytes, clip.sha256) == (len(head), hashlib.sha256(head).hexdigest())
 
 
-def test_same_bytes_again(shared: Path, counted: Path, clips: tuple[CutClip, ...], cut_odd, cut_up: Cut):
+def test_same_bytes_again(shared, counted, clips, cut_odd, cut_up):
     for path, first in ((counted, clips), (shared / "videos/odd/corrupted.mp4", cut_odd("corrupted.mp4").clips)):
         assert [clip.sha256 for clip in cut_up(path).clips] == [clip.sha256 for clip in first]
 
 
-def test_odd_lengths_and_rates_are_cut_exactly_and_a_short_rest_is_dropped(counted: Path, cut_up: Cut):
+def test_odd_lengths_and_rates_are_cut_exactly_and_a_short_rest_is_dropped(counted, cut_up):
     options = SegmentOptions(clip_seconds=1.3, fps=29, gop_frames=7)
     result = cut_up(counted, options)
     assert {clip.num_frames for clip in result.clips} == {frames_per_clip(options)} == {38}
@@ -116,18 +109,18 @@ SET_ASIDE = {
 }
 
 
-def test_every_odd_file_is_tested(shared: Path):
+def test_every_odd_file_is_tested(shared):
     assert {path.name for path in (shared / "videos/odd").iterdir()} == {*CUT, *SET_ASIDE, *REFUSED}
 
 
 @pytest.mark.parametrize("name", SET_ASIDE)
-def test_an_odd_file_is_set_aside(shared: Path, cut_up: Cut, name: str):
+def test_an_odd_file_is_set_aside(shared, cut_up, name):
     with pytest.raises(BadVideo, match=SET_ASIDE[name]):
         cut_up(shared / "videos/odd" / name)
 
 
 @pytest.mark.parametrize("name", CUT)
-def test_an_odd_file_is_cut(shared: Path, cut_odd: Callable[[str], CutResult], name: str):
+def test_an_odd_file_is_cut(shared, cut_odd, name):
     seconds, (width, height) = CUT[name]
     path = shared / "videos/odd" / name
     result = cut_odd(name)
@@ -142,7 +135,7 @@ def test_an_odd_file_is_cut(shared: Path, cut_odd: Callable[[str], CutResult], n
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
-def test_a_rotated_video_is_cut_upright(shared: Path, make_video: Callable[..., Path], tmp_path: Path, cut_up: Cut, degrees: int):
+def test_a_rotated_video_is_cut_upright(shared, make_video, tmp_path, cut_up, degrees):
     source = shared / "videos/odd" / f"video_{degrees}.mov"
     path = make_video(tmp_path / "looped.mov", "-stream_loop", "20", "-i", str(source), "-c", "copy")
     (clip,) = cut_up(path).clips
@@ -150,7 +143,7 @@ def test_a_rotated_video_is_cut_upright(shared: Path, make_video: Callable[..., 
     looks_like_the_original(path, clip.path)
 
 
-def looks_like_the_original(path: Path, clip: Path) -> None:
+def looks_like_the_original(path, clip):
     """The first picture, decoded by PyAV and turned by numpy, is that of the clip: upright, and in the same colours."""
     with av.open(str(path)) as container:
         frame = next(container.decode(video=0))
@@ -161,7 +154,7 @@ def looks_like_the_original(path: Path, clip: Path) -> None:
     assert np.abs(np.asarray(small, dtype=float) - np.asarray(ours_small, dtype=float)).mean() < 4
 
 
-def test_hdr_comes_out_in_ordinary_colours(make_video: Callable[..., Path], tmp_path: Path, cut_up: Cut):
+def test_hdr_comes_out_in_ordinary_colours(make_video, tmp_path, cut_up):
     to_pq = (
         "format=gbrp,setparams=color_trc=iec61966-2-1:color_primaries=bt709:colorspace=gbr:range=pc,"
         "zscale=npl=203:t=smpte2084:m=bt2020nc:p=bt2020:r=tv,format=yuv420p10le"
@@ -176,7 +169,7 @@ def test_hdr_comes_out_in_ordinary_colours(make_video: Callable[..., Path], tmp_
     np.testing.assert_allclose(picture.mean((0, 1)), [0xC0, 0x40, 0x20], atol=12)
 
 
-def test_damage_is_told_with_its_length(cut_odd, counted: Path, make_video: Callable[..., Path], tmp_path: Path, cut_up: Cut):
+def test_damage_is_told_with_its_length(cut_odd, counted, make_video, tmp_path, cut_up):
     (warning,) = cut_odd("corrupted.mp4").warnings
     assert warning.startswith("corrupted.mp4: 2 of 50 frames are damaged: about 0.2 of 5.0 s")
     whole = make_video(tmp_path / "whole.mp4", "-i", str(counted), "-c", "copy", "-movflags", "faststart").read_bytes()
@@ -188,11 +181,11 @@ def test_damage_is_told_with_its_length(cut_odd, counted: Path, make_video: Call
     assert f"half.mp4: {lost_seconds:.1f} s are missing at the end; the header says 20.5 s" in result.warnings
 
 
-def test_damage_in_a_small_share_of_the_memory_is_no_verdict(shared: Path, ffmpeg: Path, tmp_path: Path):
+def test_damage_in_a_small_share_of_the_memory_is_no_verdict(shared, ffmpeg, tmp_path):
     path = shared / "videos/odd/corrupted.mp4"
     held = probe(path, max_seconds=60, memory=undivided())
 
-    def attempt(memory: Memory) -> CutResult:
+    def attempt(memory):
         return cut(path, held, tmp_path, SHORT, ffmpeg=ffmpeg, time_limit_seconds=240, memory=memory)
 
     for num_bytes in (40 << 20, 250 << 20):
@@ -203,7 +196,7 @@ def test_damage_in_a_small_share_of_the_memory_is_no_verdict(shared: Path, ffmpe
         assert "are damaged" in attempt(Memory(1 << 30, is_scarce)).warnings[0]
 
 
-def test_sound_that_fails_does_not_cost_the_picture(counted: Path, ffmpeg: Path, tmp_path: Path, cut_up: Cut):
+def test_sound_that_fails_does_not_cost_the_picture(counted, ffmpeg, tmp_path, cut_up):
     program = tmp_path / "no-aac"
     program.write_text(f'#!/bin/sh\ncase "$*" in *aac*) touch 0007.mp4; echo "[error] no sound" >&2; exit 1;; esac\nexec "{ffmpeg}" "$@"\n')
     program.chmod(0o755)
@@ -212,7 +205,7 @@ def test_sound_that_fails_does_not_cost_the_picture(counted: Path, ffmpeg: Path,
     assert result.warnings == ("counted.mp4: its sound does not decode and is left out",)
 
 
-def test_damaged_sound_is_told(counted: Path, make_video: Callable[..., Path], tmp_path: Path, cut_up: Cut):
+def test_damaged_sound_is_told(counted, make_video, tmp_path, cut_up):
     path = make_video(tmp_path / "noise.mkv", "-i", str(counted), "-c", "copy", "-bsf:a", "noise=amount=20")
     result = cut_up(path)
     assert sum(clip.num_frames for clip in result.clips) == 615
@@ -220,16 +213,14 @@ def test_damaged_sound_is_told(counted: Path, make_video: Callable[..., Path], t
     assert "of its sound do not decode" in result.warnings[0]
 
 
-def test_a_picture_that_starts_late_stays_in_time_with_the_sound(
-    counted: Path, make_video: Callable[..., Path], tmp_path: Path, cut_up: Cut
-):
+def test_a_picture_that_starts_late_stays_in_time_with_the_sound(counted, make_video, tmp_path, cut_up):
     late = ("-itsoffset", "1", "-i", str(counted), "-i", str(counted), "-map", "0:v", "-map", "1:a", "-c", "copy", "-t", "4")
     path = make_video(tmp_path / "late.mkv", *late)
     shown = greys(cut_up(path).clips[0].path)
     assert shown[0] == shown[28] != shown[40]
 
 
-def test_ffmpeg_opens_nothing_but_the_video(counted: Path, ffmpeg: Path, tmp_path: Path):
+def test_ffmpeg_opens_nothing_but_the_video(counted, ffmpeg, tmp_path):
     (tmp_path / "inner.mp4").symlink_to(counted)
     playlist = tmp_path / "movie.mp4"
     playlist.write_text("ffconcat version 1.0\nfile inner.mp4\n")
@@ -239,7 +230,7 @@ def test_ffmpeg_opens_nothing_but_the_video(counted: Path, ffmpeg: Path, tmp_pat
     assert not list(tmp_path.glob("0*.mp4"))
 
 
-def test_memory_does_not_grow_with_length(make_video: Callable[..., Path], ffmpeg: Path, tmp_path: Path, cut_up: Cut):
+def test_memory_does_not_grow_with_length(make_video, ffmpeg, tmp_path, cut_up):
     program = tmp_path / "measured"
     # Linux hands a peak on from the process that starts another: here from this small program, and not from pytest.
     program.write_text(
@@ -267,7 +258,7 @@ def test_memory_does_not_grow_with_length(make_video: Callable[..., Path], ffmpe
 
 
 @given(st.integers(32, 10_000), st.integers(32, 10_000), st.integers(128, 1080))
-def test_a_clip_is_never_larger_than_its_video(width: int, height: int, short_side: int):
+def test_a_clip_is_never_larger_than_its_video(width, height, short_side):
     w, h = clip_size(width, height, short_side)
     assert w % 2 == h % 2 == 0
     assert w <= width
@@ -280,7 +271,7 @@ def test_a_clip_is_never_larger_than_its_video(width: int, height: int, short_si
     st.builds(SegmentOptions, clip_seconds=st.floats(1, 60), fps=st.integers(5, 60), min_clip_seconds=st.floats(0.3, 60)),
     st.integers(1, 3600),
 )
-def test_a_rest_is_kept_when_it_lasts_long_enough(options: SegmentOptions, num_frames: int):
+def test_a_rest_is_kept_when_it_lasts_long_enough(options, num_frames):
     assert is_kept(frames_per_clip(options), options)
     if num_frames < frames_per_clip(options) and abs(num_frames / options.fps - options.min_clip_seconds) > 1e-6:
         assert is_kept(num_frames, options) == (

@@ -3,7 +3,6 @@
 import math
 import random
 from fractions import Fraction
-from pathlib import Path
 
 import av
 import numpy as np
@@ -12,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.data.video.child import undivided
-from tasks.data.video.cut import CutResult, cut_spans
+from tasks.data.video.cut import cut_spans
 from tasks.data.video.probe import probe
 from tasks.data.video.spans import FrameSpan, interval_spans, spans_across
 from tasks.errors import BadVideo
@@ -99,8 +98,8 @@ def test_of_equal_parts_across_the_end_that_of_the_longest_interval_remains_and_
 
 
 @pytest.fixture
-def cut_parts(ffmpeg: Path, tmp_path: Path):
-    def cut_parts(path: Path, *parts: tuple[int, int], options=HALF_SECONDS, time_limit_seconds: float = 240) -> CutResult:
+def cut_parts(ffmpeg, tmp_path):
+    def cut_parts(path, *parts, options=HALF_SECONDS, time_limit_seconds=240):
         memory = undivided()
         held = probe(path, max_seconds=math.inf, memory=memory)
         spans = [FrameSpan(start, number, (0, 0)) for start, number in parts]
@@ -109,7 +108,7 @@ def cut_parts(ffmpeg: Path, tmp_path: Path):
     return cut_parts
 
 
-def test_each_frame_is_the_one_of_its_time(counted: Path, cut_parts):
+def test_each_frame_is_the_one_of_its_time(counted, cut_parts):
     drawn = random.Random(0)  # noqa: S311 - not a secret
     starts = [0, 1, 29, 30, 31, 555, *(drawn.randrange(555) for _ in range(2))]
     result = cut_parts(counted, *((start, 60) for start in starts), options=SegmentOptions(crf=1))
@@ -129,7 +128,7 @@ def test_each_frame_is_the_one_of_its_time(counted: Path, cut_parts):
         *(pytest.param(name, marks=pytest.mark.long) for name in ("long/big_buck_bunny_0_30.webm", "odd/fps5994.mp4")),
     ],
 )
-def test_real_videos_are_cut_as_on_the_grid(name, shared: Path, make_video, tmp_path: Path, cut_into, cut_parts):
+def test_real_videos_are_cut_as_on_the_grid(name, shared, make_video, tmp_path, cut_into, cut_parts):
     """Frames of the neighbouring time would be further away; so would sound that is late."""
     path, options = shared / "videos" / name, SegmentOptions(clip_seconds=2, crf=5)
     if name.startswith("long/"):
@@ -148,8 +147,8 @@ def test_real_videos_are_cut_as_on_the_grid(name, shared: Path, make_video, tmp_
 
 
 @pytest.fixture
-def cut_across(ffmpeg: Path, tmp_path: Path):
-    def cut_across(path: Path, next_path: Path, seconds: float, **options) -> CutResult:
+def cut_across(ffmpeg, tmp_path):
+    def cut_across(path, next_path, seconds, **options):
         """Cut a clip with its middle where one chapter ends and the next begins."""
         memory, chosen = undivided(), SegmentOptions(clip_seconds=seconds, min_clip_seconds=0.5, **options)
         held, following = (probe(file, max_seconds=math.inf, memory=memory) for file in (path, next_path))
@@ -161,7 +160,7 @@ def cut_across(ffmpeg: Path, tmp_path: Path):
     return cut_across
 
 
-def chapters_of(path: Path, folder: Path, make_video) -> list[Path]:
+def chapters_of(path, folder, make_video):
     """Part a film at key frames, without encoding it again, as a camera parts a recording."""
     parted = ("-f", "segment", "-segment_time", "4", "-reset_timestamps", "1", "-segment_start_number", "1")
     make_video(folder / "GX%02d0123.mp4", "-i", str(path), "-map", "0:v:0", "-map", "0:a:0?", "-c", "copy", *parted)
@@ -189,7 +188,7 @@ def test_a_clip_across_chapters_shows_and_plays_what_one_of_the_unparted_film_do
     assert all(abs(lag_samples(*(sound[half:] for sound in sounds))) <= 1024 for half in (0, 40_000))
 
 
-def test_a_clip_across_chapters_is_left_out_where_anything_is_missing(counted: Path, make_video, tmp_path, cut_across):
+def test_a_clip_across_chapters_is_left_out_where_anything_is_missing(counted, make_video, tmp_path, cut_across):
     first, second, *_ = chapters_of(counted, tmp_path, make_video)
     lacks_end = tmp_path / "GX010124.mkv"
     whole = make_video(tmp_path / "whole.mkv", "-i", str(first), "-an", "-c", "copy").read_bytes()
@@ -207,14 +206,6 @@ VP8 = ("-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "1M"
 REFRESHED = (*H264[:4], "-x264-params", "intra-refresh=1:scenecut=0")
 STAYING = ("-vf", "select=not(mod(n\\,168))", "-fps_mode", "passthrough", *H264)
 
-OF_KNOWN_KINDS = [
-    ("ts", "25", 12, H264),
-    ("ts", "60", 2, H264),
-    ("mkv", "60", 24, H264),
-    ("mp4", "30000/1001", 12, H264),
-    ("webm", "24", 12, VP8),
-]
-"""Films that are read as others here are, at other rates."""
 
 NUM_SIDE, SQUARE_PIXELS, FILM_SECONDS = 8, 8, 30
 
@@ -228,12 +219,10 @@ NUM_SIDE, SQUARE_PIXELS, FILM_SECONDS = 8, 8, 30
         ("flv", "30000/1001", 24, H264),
         ("mp4", "24", 2, STAYING),
         ("ogv", "25", 12, VP8),
-        *(pytest.param(*film, marks=pytest.mark.long) for film in OF_KNOWN_KINDS),
+        *(pytest.param(*film, marks=pytest.mark.long) for film in (("mkv", "60", 24, H264), ("webm", "24", 12, VP8))),
     ],
 )
-def test_frames_are_those_of_the_grid_wherever_key_frames_are(
-    suffix, rate, key_seconds, codec, make_video, cut_into, tmp_path: Path, cut_parts
-):
+def test_frames_are_those_of_the_grid_wherever_key_frames_are(suffix, rate, key_seconds, codec, make_video, cut_into, tmp_path, cut_parts):
     (tmp_path / "drawn.gray").write_bytes(drawn_squares(FILM_SECONDS * math.ceil(Fraction(rate))))
     num_frames = str(round(Fraction(rate) * key_seconds))
     path = make_video(
@@ -251,7 +240,7 @@ def test_frames_are_those_of_the_grid_wherever_key_frames_are(
         np.testing.assert_allclose(squares_of(clip.path), expected[start : start + 30], atol=30)
 
 
-def drawn_squares(num_frames: int) -> bytes:
+def drawn_squares(num_frames):
     """Draw grey frames of squares, of which a few change from frame to frame, so that no two frames are alike."""
     random_squares = np.random.default_rng(0)
     squares = random_squares.integers(0, 2, NUM_SIDE**2, dtype=np.uint8)
@@ -262,32 +251,32 @@ def drawn_squares(num_frames: int) -> bytes:
     return frames.repeat(SQUARE_PIXELS, axis=1).repeat(SQUARE_PIXELS, axis=2).tobytes()
 
 
-def squares_of(path: Path) -> np.ndarray:
+def squares_of(path):
     return frames_of(path).reshape(-1, NUM_SIDE, SQUARE_PIXELS, NUM_SIDE, SQUARE_PIXELS).mean(axis=(2, 4))
 
 
-def frames_of(path: Path) -> np.ndarray:
+def frames_of(path):
     with av.open(str(path)) as container:
         return np.stack([frame.to_ndarray(format="gray8") for frame in container.decode(video=0)]).astype(np.int16)
 
 
-def rate_of(path: Path) -> tuple[Fraction, Fraction]:
+def rate_of(path):
     with av.open(str(path)) as container:
         return container.streams.video[0].average_rate, container.streams.video[0].time_base
 
 
-def sound_of(path: Path) -> np.ndarray:
+def sound_of(path):
     with av.open(str(path)) as container:
         return np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
 
 
-def lag_samples(sound: np.ndarray, other: np.ndarray) -> int:
+def lag_samples(sound, other):
     part = sound[10_000:50_000]
     scores = [float(part @ other[10_000 + lag : 50_000 + lag]) for lag in range(-4000, 4001, 8)]
     return 8 * int(np.argmax(scores)) - 4000
 
 
-def test_sound_begins_where_the_part_begins(make_video, tmp_path: Path, cut_parts):
+def test_sound_begins_where_the_part_begins(make_video, tmp_path, cut_parts):
     """Silence for 5 s, then a tone."""
     path = make_video(
         tmp_path / "tone.mp4",
@@ -300,12 +289,12 @@ def test_sound_begins_where_the_part_begins(make_video, tmp_path: Path, cut_part
     assert np.argmax(loud) / SAMPLE_RATE == pytest.approx(5 - 100 / 30, abs=0.06)
 
 
-def test_same_bytes_again(counted: Path, cut_parts):
+def test_same_bytes_again(counted, cut_parts):
     first, second = ([clip.sha256 for clip in cut_parts(counted, (7, 30), (300, 30)).clips] for _ in range(2))
     assert first == second
 
 
-def test_a_part_beyond_the_last_frame_is_left_out_with_the_reason(counted: Path, cut_parts):
+def test_a_part_beyond_the_last_frame_is_left_out_with_the_reason(counted, cut_parts):
     result = cut_parts(counted, (0, 60), (605, 60), (700, 60))
     assert [clip.index for clip in result.clips] == [0]
     assert "20.17 to 20.50 s is shorter than the minimum" in result.warnings[0]
@@ -314,7 +303,7 @@ def test_a_part_beyond_the_last_frame_is_left_out_with_the_reason(counted: Path,
         cut_parts(counted, (700, 60))
 
 
-def test_a_video_without_a_time_limit_left_is_stopped(counted: Path, tmp_path: Path, cut_parts):
+def test_a_video_without_a_time_limit_left_is_stopped(counted, tmp_path, cut_parts):
     with pytest.raises(BadVideo, match="took longer than 0 s"):
         cut_parts(counted, (0, 60), time_limit_seconds=0)
     assert not any(tmp_path.iterdir())

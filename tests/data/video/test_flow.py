@@ -3,20 +3,17 @@
 import subprocess
 import sys
 from itertools import pairwise
-from pathlib import Path
 
 import av
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from tasks.data.video.flow import FlowMaker, quantise
 from tasks.data.video.frames import iter_fields, num_fields, read_frames
 from tasks.errors import BadVideo
 from tasks.learn.inputs.crops import mirrored
 from tasks.options import FlowOptions, Modality
-from tests.data.video.conftest import MakeVideo
 
 pytestmark = pytest.mark.slow
 
@@ -34,13 +31,13 @@ print(peak_memory_bytes() // 2**20)
 """
 
 
-def texture(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
+def texture(height, width, seed=0):
     """Soft blots, which an algorithm can follow."""
     noise = cv2.GaussianBlur(np.random.default_rng(seed).random((height, width)), (0, 0), 3)
     return np.asarray(cv2.normalize(noise, None, 0, 255, cv2.NORM_MINMAX), np.uint8)
 
 
-def moving(num_frames: int, x: int, y: int, height: int = SIDE, width: int = 96) -> list[NDArray[np.uint8]]:
+def moving(num_frames, x, y, height=SIDE, width=96):
     """A window that looks at the texture such that all moves x pixels right and y pixels down from frame to frame."""
     margin = num_frames * max(abs(x), abs(y))
     whole = texture(height + 2 * margin, width + 2 * margin)
@@ -48,7 +45,7 @@ def moving(num_frames: int, x: int, y: int, height: int = SIDE, width: int = 96)
     return [whole[top : top + height, left : left + width] for top, left in starts]
 
 
-def write_clip(path: Path, frames: list[NDArray[np.uint8]]) -> Path:
+def write_clip(path, frames):
     """Grey frames as a lossless clip."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=30, options={"qp": "0", "preset": "ultrafast", "bf": "0"})
@@ -62,9 +59,7 @@ def write_clip(path: Path, frames: list[NDArray[np.uint8]]) -> Path:
     return path
 
 
-def flow_of(
-    clip: Path, num_frames: int, method: str = "dis", bound_pixels: float = 20, short_side: int = SIDE, num_threads: int = 2
-) -> NDArray[np.uint8]:
+def flow_of(clip, num_frames, method="dis", bound_pixels=20, short_side=SIDE, num_threads=2):
     """All fields (n, h, w, 2) by way of the file."""
     path = clip.with_suffix(".mkv")
     with FlowMaker(FlowOptions(flow_method=method, flow_bound_pixels=bound_pixels), num_threads) as maker:
@@ -73,12 +68,12 @@ def flow_of(
     return np.stack(list(iter_fields(path, range(num_written))))
 
 
-def pixels(flow: NDArray[np.uint8], bound_pixels: float = 20) -> NDArray[np.float64]:
+def pixels(flow, bound_pixels=20):
     return flow * (2 * bound_pixels / 255) - bound_pixels
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_known_motion_is_found_in_pixels_x_before_y(method: str, tmp_path: Path):
+def test_a_known_motion_is_found_in_pixels_x_before_y(method, tmp_path):
     clip = write_clip(tmp_path / "clip.mp4", moving(5, x=3, y=-2))
     flow = pixels(flow_of(clip, 5, method))
     assert flow.shape == (4, SIDE, 96, 2)
@@ -88,7 +83,7 @@ def test_a_known_motion_is_found_in_pixels_x_before_y(method: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_motion_beyond_the_bound_is_the_bound(method: str, tmp_path: Path):
+def test_motion_beyond_the_bound_is_the_bound(method, tmp_path):
     clip = write_clip(tmp_path / "clip.mp4", moving(3, x=4, y=-4))
     inner = flow_of(clip, 3, method, bound_pixels=2)[:, 12:-12, 12:-12]
     np.testing.assert_array_equal(np.median(inner, (0, 1, 2)), (255, 0))
@@ -103,14 +98,14 @@ def test_8_bit_values_are_as_tsn_has_them():
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("num_frames", [3, 1])
-def test_no_motion_is_the_middle_grey_and_a_single_frame_has_a_field_of_it(method: str, num_frames: int, tmp_path: Path):
+def test_no_motion_is_the_middle_grey_and_a_single_frame_has_a_field_of_it(method, num_frames, tmp_path):
     flow = flow_of(write_clip(tmp_path / "clip.mp4", [texture(SIDE, 96)] * num_frames), num_frames, method)
     assert flow.shape == (max(1, num_frames - 1), SIDE, 96, 2)
     assert set(np.unique(flow)) <= {127, 128}
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_flow_of_the_mirror_image_is_the_mirrored_flow(method: str, tmp_path: Path):
+def test_the_flow_of_the_mirror_image_is_the_mirrored_flow(method, tmp_path):
     frames = moving(2, x=5, y=3, height=128, width=160)
     flow, of_mirrored = (
         flow_of(write_clip(tmp_path / f"{name}.mp4", some), 2, method, short_side=128)
@@ -121,7 +116,7 @@ def test_the_flow_of_the_mirror_image_is_the_mirrored_flow(method: str, tmp_path
     assert np.median(pixels(of_mirrored)[..., 0]) == pytest.approx(-5, abs=0.25)
 
 
-def test_the_file_holds_exactly_what_was_computed_and_any_field_is_read_alone(tmp_path: Path):
+def test_the_file_holds_exactly_what_was_computed_and_any_field_is_read_alone(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (12, SIDE, 91), np.uint8)
     clip = write_clip(tmp_path / "clip.mp4", list(noise))
     flow = flow_of(clip, 12, bound_pixels=4)
@@ -133,7 +128,7 @@ def test_the_file_holds_exactly_what_was_computed_and_any_field_is_read_alone(tm
     np.testing.assert_array_equal(list(iter_fields(clip.with_suffix(".mkv"), (7, 7, 10))), flow[[7, 7, 10]])
 
 
-def test_frames_are_scaled_first(tmp_path: Path):
+def test_frames_are_scaled_first(tmp_path):
     clip = write_clip(tmp_path / "clip.mp4", moving(2, x=4, y=0, height=128, width=192))
     flow = pixels(flow_of(clip, 2))
     assert flow.shape == (1, SIDE, 96, 2)
@@ -141,7 +136,7 @@ def test_frames_are_scaled_first(tmp_path: Path):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_bytes_do_not_depend_on_the_number_of_threads(method: str, tmp_path: Path):
+def test_the_bytes_do_not_depend_on_the_number_of_threads(method, tmp_path):
     clip = write_clip(tmp_path / "clip.mp4", moving(8, 2, 1))
     files = []
     for num_threads in (1, 3):
@@ -150,7 +145,7 @@ def test_the_bytes_do_not_depend_on_the_number_of_threads(method: str, tmp_path:
     assert files[0] == files[1]
 
 
-def test_a_damaged_or_shorter_clip_and_a_damaged_file_of_flow_are_told(tmp_path: Path):
+def test_a_damaged_or_shorter_clip_and_a_damaged_file_of_flow_are_told(tmp_path):
     clip = write_clip(tmp_path / "clip.mp4", moving(8, 2, 1))
     with pytest.raises(BadVideo, match="frames 0 to 8 requested, but it has 8"):
         flow_of(clip, 9)
@@ -166,10 +161,10 @@ def test_a_damaged_or_shorter_clip_and_a_damaged_file_of_flow_are_told(tmp_path:
             read(path)
 
 
-def test_memory_does_not_grow_with_the_clip(make_video: MakeVideo, tmp_path: Path):
+def test_memory_does_not_grow_with_the_clip(make_video, tmp_path):
     clip = make_video(tmp_path / "clip.mp4", "-f", "lavfi", "-i", "testsrc2=s=170x128:r=30:d=30", "-preset", "ultrafast")
 
-    def peak_mib(num_frames: int) -> int:
+    def peak_mib(num_frames):
         command = [sys.executable, "-c", PEAK_OF_A_LONG_CLIP, str(clip), str(tmp_path / "flow.mkv"), str(num_frames)]
         return int(subprocess.check_output(command, text=True))
 

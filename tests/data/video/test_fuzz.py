@@ -43,7 +43,7 @@ TOLERATED_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
-def sources(make_video, tmp_path_factory) -> list[Path]:
+def sources(make_video, tmp_path_factory):
     """A small video of each kind that is taken."""
     folder = tmp_path_factory.mktemp("sources")
     picture, sound = ("-f", "lavfi", "-i", "testsrc2=s=64x48:r=10:d=1.5"), ("-f", "lavfi", "-i", "sine=d=1.5")
@@ -53,7 +53,7 @@ def sources(make_video, tmp_path_factory) -> list[Path]:
 @pytest.mark.slow
 @pytest.mark.timeout(300 + 5 * max(len(NUMBERS), 200))
 @pytest.mark.parametrize("numbers", [NUMBERS, pytest.param(range(200), marks=pytest.mark.long)], ids=["some", "many"])
-def test_a_damaged_video_costs_itself_alone(numbers: range, sources: list[Path], ffmpeg: Path, tmp_path: Path):
+def test_a_damaged_video_costs_itself_alone(numbers, sources, ffmpeg, tmp_path):
     shares = MemoryShares(2, usable_bytes())
     with ThreadPoolExecutor(2) as pool:
         faults = pool.map(
@@ -63,7 +63,7 @@ def test_a_damaged_video_costs_itself_alone(numbers: range, sources: list[Path],
     assert not wrong, "\n".join(f"{number} ({sources[number % len(sources)].name}): {what}" for number, what in wrong.items())
 
 
-def _wrong_with(number: int, source: Path, folder: Path, ffmpeg: Path, shares: MemoryShares) -> str | None:
+def _wrong_with(number, source, folder, ffmpeg, shares):
     """Look into a damaged file and cut it; say what went wrong beyond a reason to set it aside, or None."""
     folder.mkdir()
     path = folder / source.name

@@ -92,7 +92,7 @@ def test_a_tag_on_frame_0_alone_is_about_the_whole_video_and_on_another_one_fram
 def project(*tasks):
     fields = ("id", "source", "size", "stop_frame", "start_frame", "frame_filter", "subset")
     made = ("".join(f"<{name}>{value}</{name}>" for name, value in zip(fields, task, strict=False)) for task in tasks)
-    return f"<meta><project><tasks>{''.join(f'<task>{one}</task>' for one in made)}</tasks></project></meta>"
+    return f"<meta><project><tasks>{''.join(f'<task>{task}</task>' for task in made)}</tasks></project></meta>"
 
 
 def of_task(number):

@@ -183,6 +183,9 @@ def test_json_min(read):
             "min.json, item 4: item is not an object",
         ],
     )
+    other = {"video": "a.mp4", "sounds": [{"start": 1.5, "end": 3.0, "labels": ["put"]}]}
+    told = "min.json, item 1, sounds 1: 'sounds' has labels, not timelinelabels or choices; use TimelineLabels or Choices"
+    assert read(json_min(other))[1] == [told]
     several = {"video": "a.mp4", "verb": [timeline(1, 192, "put")], "noun": ["bag", {"choices": ["pan"]}], "tags": ["x"]}
     reason = "is one of several choices without a region; export JSON, which has the regions"
     assert read(json_min(several)) == (["put"], [f"min.json, item 1, noun {number}: {reason}" for number in (1, 2)])
@@ -224,12 +227,6 @@ def test_texts_are_split_as_folder_names_are_and_alike_in_all_files(read):
 def test_labels_that_are_written_in_another_way_are_named_and_other_controls_passed_over(read, control, value, reason):
     told = [f"{PLACE} 1: {reason}; use TimelineLabels or Choices"] if reason else []
     assert read(project({"id": "x", "from_name": control, "value": value}, PUT_MEAT)) == (["put meat"], told)
-
-
-def test_labels_of_another_kind_in_json_min_are_named(read):
-    assert read(json_min({"video": "a.mp4", "sounds": [{"start": 1.5, "end": 3.0, "labels": ["put"]}]}))[1] == [
-        "min.json, item 1, sounds 1: 'sounds' has labels, not timelinelabels or choices; use TimelineLabels or Choices"
-    ]
 
 
 def test_a_rate_that_no_task_states_is_said_once_a_file(label):

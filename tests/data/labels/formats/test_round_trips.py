@@ -17,8 +17,8 @@ from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.video_names import KnownVideos, VideoIndex
 from tasks.data.labels.vocabulary import OwnClasses
 from tasks.wording import safe_cell
-from tests.data.labels.formats.told import actions
-from tests.data.labels.records import video_record
+from tests.data.labels.formats.test_tables_of_tools import EPIC_55
+from tests.data.labels.records import actions, video_record
 
 NUM_CLIPS = 3
 VIDEOS = ["kitchen/a.mp4", "garden/a.mp4", "P01_01.MP4", 'Küche 2/über, "so" 100%.mp4|copy/x.mp4', "0123abcd-b.mp4", "b.mp4", "7.mp4"]
@@ -192,10 +192,7 @@ def test_a_video_called_like_a_formula_is_none_in_a_table_and_gets_its_labels_ba
 def test_an_export_for_epic_has_its_columns():
     spans = video_spans([record("P01_01.MP4", "0" * 64, 50)], {}, {})
     (line,) = formats().writers["epic"].write(spans).decode().splitlines()
-    assert (
-        line
-        == "uid,participant_id,video_id,narration,start_timestamp,stop_timestamp,start_frame,stop_frame,verb,verb_class,noun,noun_class,all_nouns,all_noun_classes"
-    )
+    assert line == EPIC_55
 
 
 def test_a_document_of_elan_names_the_film_beside_it():
