@@ -32,27 +32,38 @@ FAILURE = "failure"
 """XCom key of a failure's reason, for later steps that continue without it."""
 
 
-class MlflowRunLink(BaseOperatorLink):
-    """The button from a task to its MLflow run."""
+class ResultLink(BaseOperatorLink):
+    """A button from a task to an address in the step's result."""
 
-    name = "MLflow run"
+    field: ClassVar[str]
 
     def get_link(self, operator: BaseOperator, *, ti_key: object) -> str:
-        """Return the run's address from the step's result.
+        """Return the address.
 
         Airflow calls this where the task ran, and keeps the address as an XCom.
         """
-        return getattr(operator, "mlflow_run_url", "")
+        return getattr(operator, self.field, "")
 
 
-class ReportLink(BaseOperatorLink):
+class MlflowRunLink(ResultLink):
+    """The button from a task to its MLflow run."""
+
+    name, field = "MLflow run", "mlflow_run_url"
+
+
+class ReportLink(ResultLink):
     """The button from a task to the report that it wrote or read."""
 
-    name = "Report"
+    name, field = "Report", "report_url"
 
-    def get_link(self, operator: BaseOperator, *, ti_key: object) -> str:
-        """Return the report's address from the step's result."""
-        return getattr(operator, "report_url", "")
+
+class PackageLink(ResultLink):
+    """The button from a task to the files of the package that it made."""
+
+    name, field = "Package", "artifacts_url"
+
+
+LINKS = (MlflowRunLink(), ReportLink(), PackageLink())
 
 
 class StepOperator(BaseOperator):
@@ -74,7 +85,7 @@ class StepOperator(BaseOperator):
     """
 
     template_fields = ("mapped", "overlay", "inputs")  # in this order: the others may refer to `task.mapped`
-    operator_extra_links = (MlflowRunLink(), ReportLink())
+    operator_extra_links = LINKS
     ui_color = "#e8f0fe"
     provider_arguments: ClassVar[dict[str, Any]] = {}
     """Arguments for the provider's operator."""
@@ -107,8 +118,6 @@ class StepOperator(BaseOperator):
         self.image_kind = image
         self.switch = switch
         self.gpu = gpu
-        self.mlflow_run_url = ""
-        self.report_url = ""
         self._ended: tuple[list[str], dict[str, Any]] | None = None
 
     @classmethod
@@ -154,9 +163,9 @@ class StepOperator(BaseOperator):
         """Run the step to its end and return its result; raises as `execute` does."""
 
     def conclude(self, result: dict[str, Any], values: Mapping[str, Any], context: Context) -> Returned:
-        """Hand `result` to Airflow: the link, the asset events and the XComs."""
-        self.mlflow_run_url = result.get("mlflow_run_url", "")
-        self.report_url = result.get("report_url", "")
+        """Hand `result` to Airflow: the links, the asset events and the XComs."""
+        for link in LINKS:
+            setattr(self, link.field, result.get(link.field, ""))
         self._ended = (command_flags(self, values), result)
         for asset in self.outlets:
             context["outlet_events"][asset].extra = self.form.handover(values)

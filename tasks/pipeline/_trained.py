@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tasks.errors import BadConfiguration, BadInput, MissingObject
+from tasks.options import Weights
 from tasks.pipeline._plans import MODEL, compared_plans_of, plans_of
 from tasks.settings import MlflowSettings, load
 from tasks.store.layout import Dataset, Layout
@@ -99,6 +100,18 @@ def taught_on(run: Run, store: Store) -> Iterator[ClipRecord]:
     for earlier in map(run_holding, plan.made_from):
         if earlier:
             yield from taught_on(earlier, store)
+
+
+def first_weights(plan: PlanResult, store: Store) -> frozenset[Weights]:
+    """Collect the weights that a training, or those that it started from, began with.
+
+    Raises:
+        BadInput: the plan of an earlier training is gone.
+    """
+    earlier = [run for run in map(run_holding, plan.started_from) if run]
+    return (
+        frozenset().union(*(first_weights(plan_of(run, store), store) for run in earlier)) if earlier else frozenset({plan.weights.weights})
+    )
 
 
 def unseen(clips: Sequence[DatasetClip], trained_on: Iterable[DatasetClip | ClipRecord]) -> tuple[DatasetClip, ...]:

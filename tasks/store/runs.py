@@ -107,10 +107,10 @@ class Decision(Place):
         return last_name(self.folder_uri)
 
 
-class Export(OutputOf[ExportResult]):
+class Package(OutputOf[ExportResult]):
     """`runs/<run key>/packages/<key>/`: a package for other machines, with the options that `key` names."""
 
-    package = file("package/")
+    files = file("package/")
 
 
 class Run(Place):
@@ -126,8 +126,8 @@ class Run(Place):
     comparisons = file("comparisons/")
     evaluations = keyed("evaluate/{key}/", Evaluations)
     """The evaluations with the options that `key` names."""
-    exports = file("packages/")
-    export = keyed("packages/{key}/", Export)
+    packages = file("packages/")
+    package = keyed("packages/{key}/", Package)
     validation = numbered("validation/last-epoch/{crops:d}-crops.json", stored(TrialScore))
     """The scores on val, for searches."""
     known = keyed("known/{key}.npy", str)

@@ -26,7 +26,7 @@ from tasks.judge.statistics.uncertainty import top1_interval
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.graph import Graph, make_graph, write_onnx, write_openvino
 from tasks.learn.engines.openvino import OpenvinoEngine
-from tasks.learn.engines.written import Inputs, Outputs, quantise, run
+from tasks.learn.engines.written import Inputs, Outputs, answerer, quantise
 from tasks.learn.inputs.clip_files import read_snippets
 from tasks.learn.inputs.data import CachedClip
 from tasks.learn.networks.checkpoints import load, save
@@ -106,15 +106,17 @@ def forms(checkpoint: Path, labelled: Sequence[CachedClip], held_out: Sequence[C
         written = write(name, graph, folder, labelled)
         command = [sys.executable, "-I", _timed.__file__, str(written), str(clip), str(time.time())]
         costs = PackageCosts.model_validate_json(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-        yield Form(name, sum(path.stat().st_size for path in folder.iterdir()), costs, right_of(run(written, tested), held_out))
+        answer = answerer(written)
+        outputs = [answer([clip])[0] for clip in tested]
+        yield Form(name, sum(path.stat().st_size for path in folder.iterdir()), costs, right_of(outputs, held_out))
 
 
 def write(name: str, graph: Graph, folder: Path, labelled: Sequence[CachedClip]) -> Path:
     """Write a graph in a form; labelled clips calibrate and control int8 by turns."""
     if name == "ONNX fp32":
-        write_onnx(graph, folder / "model.onnx", {}, "fp32")
+        write_onnx(graph, folder / "model.onnx", "fp32")
         return folder / "model.onnx"
-    write_openvino(graph, path := folder / "model.xml", {}, "fp16" if name == "OpenVINO fp16" else "fp32")
+    write_openvino(graph, path := folder / "model.xml", "fp16" if name == "OpenVINO fp16" else "fp32")
     if name == "OpenVINO int8":
         calibration, validation = labelled[::2], labelled[1::2]
         quantise(
@@ -123,7 +125,6 @@ def write(name: str, graph: Graph, folder: Path, labelled: Sequence[CachedClip])
             inputs_of(validation, graph),
             lambda outputs: right_of(outputs, validation).tolist(),
             MAX_DROP_POINTS / 100,
-            {},
         )
     return path
 

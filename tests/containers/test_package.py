@@ -31,13 +31,13 @@ def package(tmp_path_factory) -> Path:
     network = Network(NetworkSpec(backbone="test_resnet", num_segments=2, num_verbs=2, num_nouns=2), seed=1)
     saved = Saved((network,), (HeadWeights(1, 1),), ClassNames(verbs=("put", "take"), nouns=("bag", "meat")))
     graph = make_graph(saved, 1, 1)
-    write_onnx(graph, folder / "model.onnx", {}, "fp32")
+    write_onnx(graph, folder / "model.onnx", "fp32")
     window, sample = window_of(segment), make_sample(saved, segment, [own.name for own in graph.inputs], folder)
     (own,) = graph.inputs
     contract = some(
         Contract,
         window=window,
-        inputs=(input_of(own.name, own.kind, own.shape, own.dtype, network.spec, window),),
+        inputs=(input_of(own, network.spec, window),),
         outputs=graph.outputs,
         verbs=saved.classes.verbs,
         nouns=saved.classes.nouns,

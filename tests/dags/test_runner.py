@@ -19,7 +19,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_s
 from dags._environment import container_environment, process_environment
 from dags._form import Form
 from dags._local import LocalStepOperator as StepOperator
-from dags._step import MlflowRunLink, dataset_name
+from dags._step import dataset_name
 from dags._tasks import RUNNERS, operator_of
 from tasks.errors import RetakeError
 from tasks.local.home import REPOSITORY
@@ -264,12 +264,13 @@ def test_an_asset_event_carries_store_and_options(play, context):
     assert "sources" not in extra["params"]
 
 
-def test_the_link_leads_to_the_mlflow_run_that_the_result_names(play, context):
+def test_the_buttons_lead_to_the_run_the_report_and_the_package_that_the_result_names(play, context):
     operator = step()
-    assert MlflowRunLink().get_link(operator, ti_key=None) == ""
-    play("print(json.dumps({'mlflow_run_url': 'http://mlflow/run'}))")
+    assert [link.get_link(operator, ti_key=None) for link in operator.operator_extra_links] == ["", "", ""]
+    play("print(json.dumps({'mlflow_run_url': 'http://run', 'report_url': 'http://report', 'artifacts_url': 'http://package'}))")
     operator.execute(context(PARAMS))
-    assert MlflowRunLink().get_link(operator, ti_key=None) == "http://mlflow/run"
+    buttons = {link.name: link.get_link(operator, ti_key=None) for link in operator.operator_extra_links}
+    assert buttons == {"MLflow run": "http://run", "Report": "http://report", "Package": "http://package"}
 
 
 def test_on_kill_ends_the_step_and_its_children(lingering, context, monkeypatch):

@@ -30,14 +30,13 @@ from tasks.learn.networks.sound_recipe import num_features
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.learn.networks.weights_file import first_line
 from tasks.options import Modality
-from tasks.store.records.export import FloatPrecision
+from tasks.store.records.export import FloatPrecision, InputKind
 
 if TYPE_CHECKING:
     import onnx
 
-Kind = Literal["frames", "flow", "spectrogram", "sound"]
 OPSET = 20
-KINDS: Mapping[Modality, Kind] = {
+KINDS: Mapping[Modality, InputKind] = {
     Modality.RGB: "frames",
     Modality.RGB_DIFFERENCE: "frames",
     Modality.FLOW: "flow",
@@ -51,7 +50,7 @@ class GraphInput:
     """An input of a graph; None in `shape` is any number, the first of clips."""
 
     name: str
-    kind: Kind
+    kind: InputKind
     shape: tuple[int | None, ...]
     dtype: Literal["uint8", "float32"]
 
@@ -167,7 +166,7 @@ def make_graph(saved: Saved, verb_temperature: float, noun_temperature: float) -
     return Graph(saved, verb_temperature, noun_temperature).eval()
 
 
-def write_onnx(graph: Graph, path: Path, metadata: Mapping[str, str], precision: FloatPrecision) -> None:
+def write_onnx(graph: Graph, path: Path, precision: FloatPrecision) -> None:
     """Write a graph as one ONNX file, checked by onnx.
 
     There is no fp16: whole numbers that frames are scaled by exceed its 2048.
@@ -177,10 +176,10 @@ def write_onnx(graph: Graph, path: Path, metadata: Mapping[str, str], precision:
     """
     if precision == "fp16":
         raise BadConfiguration("precision fp16: an ONNX file is of fp32 or int8; choose one of these, or format openvino")
-    save(_as_onnx(graph), path, metadata)
+    save(_as_onnx(graph), path)
 
 
-def write_openvino(graph: Graph, path: Path, metadata: Mapping[str, str], precision: FloatPrecision) -> None:
+def write_openvino(graph: Graph, path: Path, precision: FloatPrecision) -> None:
     """Write a graph as OpenVINO's .xml and .bin; fp16 is that of weights.
 
     Raises:
@@ -190,13 +189,13 @@ def write_openvino(graph: Graph, path: Path, metadata: Mapping[str, str], precis
         from openvino import passes  # type: ignore[import-untyped]
     with tempfile.TemporaryDirectory(prefix="retake-graph-") as folder:
         source = Path(folder, "model.onnx")
-        save(_as_onnx(graph), source, {})
+        save(_as_onnx(graph), source)
         model = openvino_core().read_model(source)
         # Weights that are reshaped as the model runs keep a convolution in floating point when the rest is quantised.
         steps = passes.Manager()
         steps.register_pass(passes.ConstantFolding())
         steps.run_passes(model)
-        save(model, path, metadata, precision)
+        save(model, path, precision)
 
 
 def _as_onnx(graph: Graph) -> onnx.ModelProto:

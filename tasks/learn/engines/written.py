@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,9 @@ Inputs = Mapping[str, NDArray[Any]]
 
 Outputs = Mapping[str, NDArray[np.float32]]
 """Answers to one clip, likewise."""
+
+Answerer = Callable[[Sequence[Inputs]], list[Outputs]]
+"""Answers clips in one batch."""
 
 SCALING = "scaling/"
 """Begins the names of nodes that make crops of frames, which stay in floating point."""
@@ -48,7 +51,6 @@ def quantise(
     validation: Sequence[Inputs],
     correct: Callable[[list[Outputs]], list[bool]],
     max_drop: float,
-    metadata: Mapping[str, str],
 ) -> Quantised:
     """Turn a written fp32 model into int8, in place.
 
@@ -60,7 +62,6 @@ def quantise(
         validation: other clips.
         correct: tells of the answers to all of these which are right.
         max_drop: least share of them that must be lost for parts to be taken back.
-        metadata: goes into the model.
 
     Raises:
         BadConfiguration: nothing of it can be quantised, NNCF is not installed, or there are no clips.
@@ -70,18 +71,6 @@ def quantise(
         raise BadConfiguration(
             "int8 takes two training clips or more: one to calibrate, one to see what it costs; choose precision fp32 or fp16"
         )
-    whole = _loaded(path)
-    answers = [outputs for clip in validation for outputs in _answerer(whole)([clip])]
-    before = correct(answers)
-
-    def validate(model: object, numbers: Iterable[int]) -> tuple[float, list[float]]:
-        # Ranking asks for a part of the clips; `correct` knows them all.
-        asked = list(numbers)
-        answer = _answerer(model)
-        own = {i: next(answer([validation[i]])) for i in asked}
-        right = correct([own.get(i, outputs) for i, outputs in enumerate(answers)])
-        return sum(right[i] for i in asked) / len(asked), [float(right[i]) for i in asked]
-
     with silenced():
         try:
             import nncf  # type: ignore[import-untyped]  # only for int8: importing takes seconds
@@ -90,6 +79,19 @@ def quantise(
                 "precision int8 needs the package nncf, which is for x86-64; choose fp32 or fp16, or export there"
             ) from None
         logging.getLogger("nncf").setLevel(logging.WARNING)
+    answer = answerer(path)
+    answers = [outputs for clip in validation for outputs in answer([clip])]
+    before = correct(answers)
+
+    def validate(model: object, numbers: Iterable[int]) -> tuple[float, list[float]]:
+        # Ranking asks for a part of the clips; `correct` knows them all.
+        asked = list(numbers)
+        answer = _answerer(model)
+        own = {i: answer([validation[i]])[0] for i in asked}
+        right = correct([own.get(i, outputs) for i, outputs in enumerate(answers)])
+        return sum(right[i] for i in asked) / len(asked), [float(right[i]) for i in asked]
+
+    with silenced():
         choice = {
             "calibration_dataset": nncf.Dataset([{name: own[None] for name, own in clip.items()} for clip in calibration]),
             "subset_size": len(calibration),
@@ -107,13 +109,21 @@ def quantise(
             raise BadConfiguration(f"{path.name}: cannot be quantised ({first_line(error)}); choose precision fp32 or fp16") from error
     num_reverted = num_whole - _num_quantisers(model)
     _, right = validate(model, range(len(validation)))
-    save(model, path, metadata)
+    save(model, path)
     return Quantised(tuple(before), tuple(map(bool, right)), num_whole, num_reverted, time.monotonic() - started)
 
 
 def describe(path: Path, metadata: Mapping[str, str]) -> None:
     """Write metadata into a written model, in place."""
-    save(_loaded(path), path, metadata)
+    model = _loaded(path)
+    if path.suffix == ".onnx":
+        import onnx
+
+        onnx.helper.set_model_props(model, dict(metadata))
+    else:
+        for key, value in metadata.items():
+            model.set_rt_info(value, key.split())
+    save(model, path)
 
 
 def _loaded(path: Path) -> Any:  # noqa: ANN401 - of either library
@@ -125,18 +135,15 @@ def _loaded(path: Path) -> Any:  # noqa: ANN401 - of either library
     return openvino_core().read_model(path, config={"ENABLE_MMAP": False})
 
 
-def save(model: Any, path: Path, metadata: Mapping[str, str], precision: FloatPrecision = "fp32") -> None:  # noqa: ANN401 - of either library
-    """Write a model of either library with metadata."""
+def save(model: Any, path: Path, precision: FloatPrecision = "fp32") -> None:  # noqa: ANN401 - of either library
+    """Write a model of either library."""
     if path.suffix == ".onnx":
         import onnx
 
-        onnx.helper.set_model_props(model, dict(metadata))
         onnx.save(model, path)
         return
     with silenced():
         import openvino  # type: ignore[import-untyped]
-    for key, value in metadata.items():
-        model.set_rt_info(value, key.split())
     openvino.save_model(model, path, compress_to_fp16=precision == "fp16")
 
 
@@ -145,15 +152,12 @@ def _num_quantisers(model: Any) -> int:  # noqa: ANN401 - of either library
     return sum(kind in ("QuantizeLinear", "FakeQuantize") for kind in nodes)
 
 
-def run(path: Path, inputs: Sequence[Inputs], batch_size: int = 1) -> list[Outputs]:
-    """Answer clips in float32 by a written model, an .onnx or OpenVINO's .xml."""
-    answer = _answerer(_loaded(path))
-    batches = [inputs[start : start + batch_size] for start in range(0, len(inputs), batch_size)]
-    return [outputs for batch in batches for outputs in answer(batch)]
+def answerer(path: Path) -> Answerer:
+    """Load a written model, an .onnx or OpenVINO's .xml, to answer in float32."""
+    return _answerer(_loaded(path))
 
 
-def _answerer(model: Any) -> Callable[[Sequence[Inputs]], Iterator[Outputs]]:  # noqa: ANN401 - of either library
-    """Prepare a model to answer batches of clips."""
+def _answerer(model: Any) -> Answerer:  # noqa: ANN401 - of either library
     infer: Callable[[Inputs], Outputs]
     if hasattr(model, "SerializeToString"):
         import onnxruntime  # type: ignore[import-untyped]
@@ -166,9 +170,8 @@ def _answerer(model: Any) -> Callable[[Sequence[Inputs]], Iterator[Outputs]]:  #
         compiled = openvino_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}) if hasattr(model, "get_ops") else model
         infer = lambda batch: {output.get_any_name(): array for output, array in compiled(batch).items()}  # noqa: E731
 
-    def answer(clips: Sequence[Inputs]) -> Iterator[Outputs]:
+    def answer(clips: Sequence[Inputs]) -> list[Outputs]:
         arrays = infer({name: np.stack([clip[name] for clip in clips]) for name in clips[0]})
-        for i in range(len(clips)):
-            yield {name: array[i] for name, array in arrays.items()}
+        return [{name: array[i] for name, array in arrays.items()} for i in range(len(clips))]
 
     return answer

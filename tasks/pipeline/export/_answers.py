@@ -16,14 +16,12 @@ from tasks.judge.statistics.scoring import Logits, ScoredClips, score_clips, wit
 from tasks.judge.statistics.uncertainty import top1_interval
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.graph import Graph
-from tasks.learn.engines.openvino import openvino_core
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer
-from tasks.learn.engines.written import Inputs, Outputs
+from tasks.learn.engines.written import Inputs, Outputs, answerer
 from tasks.learn.inputs.describe_sound import describer
 from tasks.learn.networks.checkpoints import Saved
 from tasks.learn.networks.spec import NetworkSpec
-from tasks.pipeline.export._timed import loaded
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip, Manifest, Vocabulary
 from tasks.store.records.export import PackageDifference, PackageScore
@@ -81,12 +79,11 @@ class Clips:
 
     def by_model(self, path: Path, graph: Graph) -> Answer:
         """Load the model that a graph was written to."""
-        answer = loaded(path, openvino_core)
+        answer = answerer(path)
 
         def logits(inputs: Sequence[Frames]) -> tuple[Logits, Logits]:
-            outputs = answer({name: array[None] for name, array in self._inputs(inputs, graph).items()})
-            nouns = outputs.get("noun_logits", np.zeros((1, len(self.saved.classes.nouns)), np.float32))
-            return outputs["verb_logits"][0], nouns[0]
+            (outputs,) = answer([self._inputs(inputs, graph)])
+            return outputs["verb_logits"], outputs.get("noun_logits", np.zeros(len(self.saved.classes.nouns), np.float32))
 
         return logits
 

@@ -1,16 +1,20 @@
 """Fill in the contract of a package from its network's training and measurements."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.metadata import version as version_of
 
+from tasks.errors import BadInput
 from tasks.learn.engines.graph import OPSET, Graph
 from tasks.learn.networks.backbones import of
 from tasks.learn.networks.checkpoints import Saved
 from tasks.options import Weights
+from tasks.pipeline._step import log
+from tasks.pipeline._trained import first_weights
 from tasks.pipeline.export._models import Written
 from tasks.predict.probabilities import Served, Threshold
-from tasks.served.package.contract import Contract, Registered, Score, Size, input_of, window_of
+from tasks.served.package.contract import Contract, Registered, Size, input_of, window_of
 from tasks.settings import MachineSettings, load
+from tasks.store.objects import Store
 from tasks.store.records.dataset import Manifest
 from tasks.store.records.export import PackageFormat, PackedNetwork
 from tasks.store.records.training import PlanResult
@@ -21,7 +25,7 @@ RUNTIMES = {"onnx": ("onnx", "onnxruntime"), "openvino": ("openvino",)}
 
 def contract_of(
     registered: Registered,
-    plan: PlanResult,
+    licence: str,
     manifest: Manifest,
     saved: Saved,
     graph: Graph,
@@ -37,7 +41,7 @@ def contract_of(
 
     Args:
         registered: the version, or its student.
-        plan: of its training.
+        licence: of the weights that its training started from.
         manifest: of its dataset.
         saved: its networks.
         graph: of these, as it was written.
@@ -56,10 +60,7 @@ def contract_of(
         precision=written.precision,
         refused=written.refused,
         window=window,
-        inputs=tuple(
-            input_of(own.name, own.kind, own.shape, own.dtype, network.spec, window)
-            for own, network in zip(graph.inputs, saved.networks, strict=True)
-        ),
+        inputs=tuple(input_of(own, network.spec, window) for own, network in zip(graph.inputs, saved.networks, strict=True)),
         outputs=graph.outputs,
         verbs=saved.classes.verbs,
         nouns=saved.classes.nouns,
@@ -73,30 +74,22 @@ def contract_of(
         interval_words=threshold.words,
         tolerance=tolerance,
         max_difference=max_difference,
-        weights_licence=_licence(plan, saved),
+        weights_licence=licence,
         versions={
             "retake": load(MachineSettings).code_version,
             "opset": str(OPSET),
             **{name: version_of(name) for name in ("torch", *RUNTIMES[model_format])},
         },
-        scores=tuple(
-            Score(
-                split=score.split,
-                target=score.target,
-                top1=score.top1,
-                interval=score.top1_interval,
-                num_clips=score.num_clips,
-                num_recordings=score.num_sources,
-            )
-            for score in packed.scores
-        ),
+        scores=packed.scores,
         hardware=f"{packed.hardware['device_name']}, {count(int(packed.hardware['num_cores']), 'core')}",
     )
 
 
-def _licence(plan: PlanResult, saved: Saved) -> str:
-    """Name the known licences of published weights that the training started from."""
-    if plan.weights.weights is not Weights.IMAGENET:
+def licence_of(plan: PlanResult, saved: Saved, store: Store) -> str:
+    """Name the licences of the published weights that a network's first trainings began with, if they are known."""
+    try:
+        first = first_weights(plan, store)
+    except BadInput as error:  # the plan of an earlier training is gone
+        log.warning("the licence of the weights is not known: %s", error)
         return ""
-    licences: Sequence[str] = sorted({of(network.spec).licence for network in saved.networks} - {""})
-    return ", ".join(licences)
+    return ", ".join(sorted({of(network.spec).licence for network in saved.networks} - {""})) if first == {Weights.IMAGENET} else ""

@@ -18,7 +18,7 @@ from tasks.served.package.write import TITLES
 from tasks.store.records.export import FloatPrecision, PackageFormat, PackagePrecision
 from tasks.wording import count
 
-Write = Callable[[Graph, Path, Mapping[str, str], FloatPrecision], None]
+Write = Callable[[Graph, Path, FloatPrecision], None]
 WRITERS: Mapping[PackageFormat, tuple[str, Write]] = {"onnx": ("model.onnx", write_onnx), "openvino": ("model.xml", write_openvino)}
 """The file of each format, and its writer."""
 
@@ -54,7 +54,7 @@ def write(graph: Graph, options: ExportOptions, clips: Clips, reference: Answers
     log.info("quantising on %s, and trying %s", count(len(calibrating), "training clip"), count(len(validating), "further clip"))
     margin = options.max_drop_points / 100
     quantised = quantise(
-        path, clips.inputs(calibrating, graph), clips.inputs(validating, graph), lambda own: right_of(own, validating), margin, {}
+        path, clips.inputs(calibrating, graph), clips.inputs(validating, graph), lambda own: right_of(own, validating), margin
     )
     log.info("%d of %d quantisers taken back, %.0f s", quantised.num_reverted, quantised.num_quantisers, quantised.seconds)
     answers = clips.answers(clips.by_model(path, graph), f"{TITLES[options.format]} in int8")
@@ -80,7 +80,7 @@ def _written_in_float(
     path = folder / precision / file_name
     path.parent.mkdir()
     log.info("writing %s in %s", title, precision)
-    write_as(graph, path, {}, precision)
+    write_as(graph, path, precision)
     answers = clips.answers(clips.by_model(path, graph), f"{title} in {precision}")
     differs = max(largest_difference(own, reference[split]) for split, own in answers.items())
     allowed = SHARES_OF_STD[precision]["cut"] * min(float(own.verb_logits.std()) for own in reference.values())

@@ -22,7 +22,7 @@ from tasks.pipeline._step import finish, finished, log
 from tasks.pipeline._trained import Trained, plan_of
 from tasks.pipeline.export import _timed
 from tasks.pipeline.export._answers import Answers, Clips, difference_of, largest_difference, scores_of
-from tasks.pipeline.export._contract import contract_of
+from tasks.pipeline.export._contract import contract_of, licence_of
 from tasks.pipeline.export._models import write
 from tasks.predict.probabilities import Nothing, fit_threshold, served
 from tasks.served.package.contract import Registered
@@ -36,7 +36,7 @@ from tasks.store.records.evaluation import EvaluateResult
 from tasks.store.records.export import ExportResult, PackageCosts, PackageScore, PackedNetwork
 from tasks.store.records.record import SplitName
 from tasks.store.records.training import PlanResult
-from tasks.store.runs import Decision, Export, Run, Scores
+from tasks.store.runs import Decision, Package, Run, Scores
 from tasks.store.stored import Folder
 from tasks.tracking import RegisteredVersion, Tracker
 from tasks.wording import count
@@ -79,7 +79,7 @@ def pack(
     if student:
         run = Layout(Run(plan.run_uri).store_uri).run(student.run_key)
         packed_plan, run_id = plan_of(run, store), store.read(run.train).mlflow_run_id
-    place = Run(packed_plan.run_uri).export(export_key(options))
+    place = Run(packed_plan.run_uri).package(export_key(options))
     code_version = load(MachineSettings).code_version
     try:
         if (earlier := finished(store, place)) and earlier.code_version == code_version:
@@ -136,7 +136,7 @@ def pack(
                 network=saved.title,
                 teacher=f"{title}, {plan.weights.network}" if student else None,
             ),
-            packed_plan,
+            licence_of(packed_plan, saved, store),
             manifest,
             saved,
             graph,
@@ -156,9 +156,9 @@ def pack(
             raise BadConfiguration(f"the package of {source.title} failed its check, and is not handed out: {checked}")
         files = [path for path in package.rglob("*") if path.is_file()]
         size_bytes = sum(path.stat().st_size for path in files)
-        store.delete([stored.uri for stored in store.list(place.package)])
+        store.delete([stored.uri for stored in store.list(place.files)])
         for path in files:
-            store.write_file(Folder(place.package).file(path.relative_to(package).as_posix()), path)
+            store.write_file(Folder(place.files).file(path.relative_to(package).as_posix()), path)
         tracker = Tracker(load(MlflowSettings))
         artifact_path = f"export/{options.format}-{written.precision}"
         tracker.log_artifacts(run_id, package, artifact_path)
@@ -168,7 +168,6 @@ def pack(
         version=version.version,
         format=options.format,
         precision=written.precision,
-        asked_precision=options.precision,
         refused=written.refused,
         export_uri=place.folder_uri,
         size_bytes=size_bytes,
@@ -184,10 +183,10 @@ def pack(
     return finish(store, place, result)
 
 
-def copy_package(place: Export, folder: Path, store: Store) -> None:
+def copy_package(place: Package, folder: Path, store: Store) -> None:
     """Copy the files of a package to a folder."""
-    for stored in store.list(place.package):
-        path = folder / Folder(place.package).name_of(stored.uri)
+    for stored in store.list(place.files):
+        path = folder / Folder(place.files).name_of(stored.uri)
         path.parent.mkdir(parents=True, exist_ok=True)
         store.read_file(stored.uri, path)
 

@@ -18,19 +18,13 @@ Arrays = Mapping[str, Any]
 NUM_TIMED, NUM_BATCHES, BATCH_SIZE = 20, 5, 4
 
 
-def loaded(path: Path, openvino_core: Callable[[], Any]) -> Callable[[Arrays], dict[str, Any]]:
-    """Load an .onnx by ONNX Runtime or an .xml by OpenVINO.
-
-    The function maps batches by input to arrays by output.
-    """
+def _loaded(path: Path) -> Callable[[Arrays], object]:
+    """Load an .onnx by ONNX Runtime or an .xml by OpenVINO, to answer batches by input."""
     if path.suffix == ".onnx":
-        import onnxruntime  # type: ignore[import-untyped]
-
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        names = [output.name for output in session.get_outputs()]
-        return lambda batch: dict(zip(names, session.run(names, dict(batch)), strict=True))
-    model = openvino_core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    return lambda batch: {output.get_any_name(): array for output, array in model(dict(batch)).items()}
+        session = import_module("onnxruntime").InferenceSession(path, providers=["CPUExecutionProvider"])
+        return lambda batch: session.run(None, batch)
+    model: Callable[[Arrays], object] = import_module("openvino").Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return model
 
 
 def _seconds(answer: Callable[[Arrays], object], batch: Arrays) -> float:
@@ -42,7 +36,7 @@ def _seconds(answer: Callable[[Arrays], object], batch: Arrays) -> float:
 def _main(model: Path, clip: Path, started: float) -> None:
     with np.load(clip) as arrays:
         single, batch = ({name: np.repeat(array[None], number, axis=0) for name, array in arrays.items()} for number in (1, BATCH_SIZE))
-    answer = loaded(model, lambda: import_module("openvino").Core())
+    answer = _loaded(model)
     answer(single)
     start_seconds = time.time() - started
     of_clips = [_seconds(answer, single) for _ in range(NUM_TIMED)]

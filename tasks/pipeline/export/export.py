@@ -12,7 +12,7 @@ from tasks.pipeline.export.contract import ExportArguments
 from tasks.settings import MlflowSettings, RunnerSettings, load
 from tasks.store.objects import Store
 from tasks.store.records.export import ExportResult
-from tasks.store.runs import Export
+from tasks.store.runs import Package
 from tasks.tracking import Registry
 from tasks.wording import duration, percent, percent_interval, signed, size
 
@@ -33,7 +33,7 @@ def run(arguments: ExportArguments, store: Store) -> ExportResult:
     student = arguments.student and distilled(find_trained("model", arguments.model, where, store), arguments.student, where, store)
     result = pack(name, version, plan, arguments.picked(ExportOptions), store, student or None)
     try:
-        copy_package(Export(result.export_uri), folder, store)
+        copy_package(Package(result.export_uri), folder, store)
     except OSError as error:
         raise _not_writable(folder, error) from None
     return result

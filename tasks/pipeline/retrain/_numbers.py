@@ -210,7 +210,7 @@ def why_no_curve(store: Store, plan: PlanResult, *, is_wanted: bool) -> str:
 def packages_of(store: Store, plan: PlanResult) -> tuple[ExportResult, ...]:
     """Read the trained network's packages, by their names; skip unreadable ones with a warning."""
     packages = []
-    for listed in store.list(Run(plan.run_uri).exports):
+    for listed in store.list(Run(plan.run_uri).packages):
         if listed.uri.endswith("/result.json"):
             try:
                 packages.append(store.read(listed.uri, ExportResult))

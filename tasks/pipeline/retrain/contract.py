@@ -14,7 +14,6 @@ from tasks.options import (
     ChampionExportOptions,
     EvaluateOptions,
     GateOptions,
-    Options,
     RecipeName,
     RegisterOptions,
     StoreUri,
@@ -28,6 +27,7 @@ from tasks.pipeline.step import (
     OutArguments,
     PredictionPlanUri,
     SearchUri,
+    ShellArguments,
     Step,
     StepArguments,
     TrainingPlanUri,
@@ -177,11 +177,10 @@ class SaveRecipeArguments(TrainOptions):
     store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes that of the search, or RETAKE_STORE_URI")
 
 
-class ShowRecipesArguments(Options):
+class ShowRecipesArguments(ShellArguments):
     """The recipes to show."""
 
     names: list[RecipeName] = Field([], description="Recipes; none shows all")
-    store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes RETAKE_STORE_URI")
 
 
 WEIGHTS = Step(
@@ -302,7 +301,7 @@ EXPORT = Step(
     module="retrain.export_champion",
     arguments=ExportChampionArguments,
     result=ExportResult,
-    address=lambda arguments: run_of_plan(arguments.plan).export(export_key(arguments.asked)),
+    address=lambda arguments: run_of_plan(arguments.plan).package(export_key(arguments.asked)),
     reads=lambda arguments, _: [run_of_plan(arguments.plan).train.folder_uri, decision_of_plan(arguments.plan).decide.folder_uri],
     writes=lambda _, result: [result.artifacts_url],
     task="export",

@@ -5,7 +5,6 @@ from tasks.options import TrainOptions
 from tasks.pipeline._plans import find_recipe, in_words, recipe_names
 from tasks.pipeline._step import log
 from tasks.pipeline.retrain.contract import ShowRecipesArguments
-from tasks.settings import RunnerSettings, load
 from tasks.store.objects import Store
 from tasks.store.records.training import RecipesResult
 
@@ -17,8 +16,7 @@ def run(arguments: ShowRecipesArguments, store: Store) -> RecipesResult:
         BadConfiguration: there is none of such a name.
         BadInput: a named one cannot be read.
     """
-    where = (arguments.store or load(RunnerSettings).store_uri).rstrip("/")
-    recipes = {}
+    where, recipes = arguments.store_uri, {}
     for name in arguments.names or recipe_names(where, store):
         try:
             recipes[name] = recipe = find_recipe(name, where, store)

@@ -10,14 +10,13 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
+from tasks.learn.engines.graph import GraphInput
 from tasks.learn.inputs.sampling import middle_frames
 from tasks.learn.networks.spec import CROP_PIXELS, SHORT_SIDE, NetworkSpec
 from tasks.options import Interpolation, SegmentOptions
-from tasks.store.records.record import Record, SplitName, Target
+from tasks.store.records.export import InputKind, PackageFormat, PackagePrecision, PackageScore
+from tasks.store.records.record import Record
 
-Precision = Literal["fp32", "fp16", "int8"]
-Format = Literal["onnx", "openvino"]
-Kind = Literal["frames", "flow", "spectrogram", "sound"]
 Size = Literal["cut", "own"]
 
 
@@ -62,7 +61,7 @@ class PackageInput(Record):
     """
 
     name: str
-    kind: Kind
+    kind: InputKind
     shape: tuple[int | None, ...]
     dtype: Literal["uint8", "float32"]
     sampling: Sampling | None = Field(description="of frames alone")
@@ -79,17 +78,6 @@ class Registered(Record):
     teacher: str | None = Field(description="the registered model, if its student was packed")
 
 
-class Score(Record):
-    """A measured accuracy of the packed model, with its 95 % interval over recordings."""
-
-    split: SplitName
-    target: Target
-    top1: float
-    interval: tuple[float, float] | None
-    num_clips: int
-    num_recordings: int
-
-
 class Contract(Record):
     """All that a program needs to answer films by the model as Retake does.
 
@@ -98,8 +86,8 @@ class Contract(Record):
 
     schema_version: Literal[1] = 1
     registered: Registered
-    format: Format
-    precision: Precision
+    format: PackageFormat
+    precision: PackagePrecision
     refused: str = Field("", description="why the precision that was asked for is not delivered; empty if it is")
     window: Window
     inputs: tuple[PackageInput, ...]
@@ -122,7 +110,7 @@ class Contract(Record):
     max_difference: float = Field(description="of a logit from the registered model's in PyTorch, on the clips of the scores")
     weights_licence: str = Field(description="of the weights that training started from; empty if it is not known")
     versions: Mapping[str, str]
-    scores: tuple[Score, ...]
+    scores: tuple[PackageScore, ...]
     hardware: str = Field(description="where it was measured")
 
     @model_validator(mode="after")
@@ -165,12 +153,10 @@ def window_of(segment: SegmentOptions) -> Window:
     )
 
 
-def input_of(
-    name: str, kind: Kind, shape: tuple[int | None, ...], dtype: Literal["uint8", "float32"], spec: NetworkSpec, window: Window
-) -> PackageInput:
+def input_of(own: GraphInput, spec: NetworkSpec, window: Window) -> PackageInput:
     """Describe an input of the model by the network that takes it."""
-    if kind != "frames":
-        return PackageInput(name=name, kind=kind, shape=shape, dtype=dtype, sampling=None, scaling=None)
+    if own.kind != "frames":
+        return PackageInput(**vars(own), sampling=None, scaling=None)
     video = spec.video
     sampling = Sampling(
         num_segments=spec.num_segments,
@@ -182,4 +168,4 @@ def input_of(
         positions=middle_frames(window.num_frames, spec),
     )
     scaling = Scaling(short_side=SHORT_SIDE, interpolation=spec.interpolation, crop_pixels=video.crop_pixels if video else CROP_PIXELS)
-    return PackageInput(name=name, kind=kind, shape=shape, dtype=dtype, sampling=sampling, scaling=scaling)
+    return PackageInput(**vars(own), sampling=sampling, scaling=scaling)

@@ -18,6 +18,7 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 FORMATS = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,mxf"  # those that read one file, and not any text as pictures
+is_film = re.compile(r"(?i).*\.(3gp|asf|avi|flv|m2ts|m4v|mkv|mov|mp4|mpe?g|mts|mxf|ogv|ts|vob|webm|wmv)").fullmatch
 SCALER = "flags=bicubic+accurate_rnd+full_chroma_int+bitexact:out_color_matrix=bt601:out_range=tv"
 Answer = tuple[int, int, Any, Any]  # start and stop of a window in frames, probabilities of verbs and nouns
 
@@ -178,13 +179,12 @@ def main() -> int:
     stride, status = round(options.stride_seconds * fps), 0
     if options.check:
         return int(runpy.run_path(str(HERE / "check" / "check.py"))["check"](contract, loaded(contract), windows, Film))
-    inside = ((source, sorted(Path(source).rglob("[!.]*"))) for source in options.sources)
+    inside = ((source, sorted(own for own in Path(source).rglob("[!.]*") if is_film(own.name))) for source in options.sources)
     sources = [str(file) for source, files in inside for file in (filter(Path.is_file, files) if Path(source).is_dir() else [source])]
     if not sources or (options.format == "vtt" and len(sources) > 1) or stride < 1 or length % stride:
         parser.error(f"give sources, one alone for vtt, and a stride that {length} frames are a whole number of, {fps} a second")
     run = loaded(contract)
-    if options.format == "vtt":
-        print("WEBVTT\n")
+    print("WEBVTT\n\n" if options.format == "vtt" else "", end="")
     for source in sources:
         shown = re.sub("://[^/]*@", "://", source)  # without user and password
         try:

@@ -18,7 +18,7 @@ from tasks.data.video.probe import probe
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer
-from tasks.learn.engines.written import run
+from tasks.learn.engines.written import answerer
 from tasks.learn.inputs.clip_files import recipe_of
 from tasks.learn.inputs.describe_sound import describer
 from tasks.learn.inputs.sampling import middle_frames
@@ -26,7 +26,8 @@ from tasks.learn.networks.checkpoints import Saved
 from tasks.learn.networks.spec import ClassNames, NetworkSpec
 from tasks.options import SegmentOptions
 from tasks.served.films import Clip, snippets
-from tasks.served.package.contract import Precision, Size
+from tasks.served.package.contract import Size
+from tasks.store.records.export import PackagePrecision
 
 PICTURE = "testsrc2=size=384x288:rate=25"
 """Not square, of no size that a network sees, and of another rate than clips, so that scaling and resampling show."""
@@ -36,7 +37,7 @@ LIMIT_SECONDS = 300
 LARGEST_SIDE = 1080
 """A short side to which no film of the check is scaled down."""
 
-SHARES_OF_STD: Mapping[Precision, Mapping[Size, float]] = {
+SHARES_OF_STD: Mapping[PackagePrecision, Mapping[Size, float]] = {
     "fp32": {"cut": 0.005, "own": 0.05},
     "fp16": {"cut": 0.05, "own": 0.1},
     "int8": {"cut": 0.25, "own": 0.25},
@@ -64,7 +65,7 @@ class Sample:
     arrays: Mapping[str, NDArray[Any]]
     classes: ClassNames
 
-    def tolerance(self, precision: Precision) -> dict[Size, float]:
+    def tolerance(self, precision: PackagePrecision) -> dict[Size, float]:
         """Return by how much a logit may differ, for each size of frames."""
         deviation = min(float(logits.std()) for name, logits in self.arrays.items() if name.endswith("_logits"))
         return {size: share * deviation for size, share in SHARES_OF_STD[precision].items()}
@@ -74,10 +75,10 @@ class Sample:
 
         An int8 model is calibrated on films. On a drawn one it may be further from PyTorch than a fault would be.
         """
-        arrays = dict(self.arrays)
+        arrays, answer = dict(self.arrays), answerer(model)
         for size in {name.partition("/")[0] for name in arrays}:
             shown = {name.partition("/")[2]: own for name, own in arrays.items() if name.startswith(size) and not name.endswith("_logits")}
-            answers = run(model, [shown, {name: np.ascontiguousarray(own[:, ::-1]) for name, own in shown.items()}])
+            answers = answer([shown, {name: np.ascontiguousarray(own[:, ::-1]) for name, own in shown.items()}])
             arrays |= {
                 name: np.stack([own[name.partition("/")[2]] for own in answers])
                 for name in arrays

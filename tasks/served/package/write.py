@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from tasks.served.package.contract import Contract, Format
+from tasks.served.package.contract import Contract
 from tasks.served.package.sample import Sample
+from tasks.store.records.export import PackageFormat
 from tasks.wording import percent, percent_interval
 
 CONTRACT = "contract.json"
-TITLES: Mapping[Format, str] = {"onnx": "ONNX", "openvino": "OpenVINO"}
-RUNTIMES: Mapping[Format, str] = {"onnx": "onnxruntime>=1.20,<2", "openvino": "openvino>=2024.6"}
+TITLES: Mapping[PackageFormat, str] = {"onnx": "ONNX", "openvino": "OpenVINO"}
+RUNTIMES: Mapping[PackageFormat, str] = {"onnx": "onnxruntime>=1.20,<2", "openvino": "openvino>=2024.6"}
 COMMON = ("av>=16,<19", "numpy>=1.26,<3")
 """The check passes with the lowest versions together (av 16.0.0, numpy 1.26.4, onnxruntime 1.20.0 or openvino 2024.6.0), and with the highest (av 18.1.0,
 numpy 2.4.6, onnxruntime 1.32.0 or openvino 2026.4.1). av 15 ends films of a variable rate earlier; av 19 takes no `metadata_errors`."""

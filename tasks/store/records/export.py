@@ -9,6 +9,7 @@ from tasks.store.records.record import Record, SplitName, Target
 PackageFormat = Literal["onnx", "openvino"]
 FloatPrecision = Literal["fp32", "fp16"]
 PackagePrecision = FloatPrecision | Literal["int8"]
+InputKind = Literal["frames", "flow", "spectrogram", "sound"]
 
 
 class PackageScore(Record):
@@ -69,7 +70,7 @@ class PackageDifference(Record):
 class ExportResult(Record):
     """A package that passed its check, with its scores beside the registered model.
 
-    `precision` may be another than `asked_precision`; `refused` says why. `networks` are the package, then the student if it was packed, then the
+    `refused` says why `precision` is another than the one that was asked for. `networks` are the package, then the student if it was packed, then the
     registered model, both as they were scored. The logits of the package differ from those of PyTorch on the same crops by at most `max_difference`.
     `size_bytes` is that of the whole folder.
     """
@@ -78,7 +79,6 @@ class ExportResult(Record):
     version: int
     format: PackageFormat
     precision: PackagePrecision
-    asked_precision: PackagePrecision
     refused: str = Field("", exclude_if=lambda reason: not reason)
     export_uri: str
     size_bytes: int

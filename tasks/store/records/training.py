@@ -228,10 +228,14 @@ class PlanResult(Record):
     @property
     def made_from(self) -> tuple[str, ...]:
         """Return the checkpoints of trained networks that it fuses, starts from or learns from."""
+        return (*self.started_from, *((self.teacher.checkpoint_uri,) if self.teacher else ()))
+
+    @property
+    def started_from(self) -> tuple[str, ...]:
+        """Return the checkpoints of trained networks that it fuses or starts from."""
         if self.weights.members:
             return tuple(member.checkpoint_uri for member in self.weights.members)
-        start = (self.weights.uri,) if self.weights.weights is Weights.TRAINED else ()
-        return (*start, self.teacher.checkpoint_uri) if self.teacher else start
+        return (self.weights.uri,) if self.weights.weights is Weights.TRAINED else ()
 
     @property
     def decides_on(self) -> SplitName:

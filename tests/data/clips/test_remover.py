@@ -46,7 +46,7 @@ def test_a_name_that_the_store_gives_files_itself_is_found_among_peoples_files_a
 
 def test_a_package_stays_whatever_the_film_is_called(store):
     taken_in(store, ["cam/clip.mp4"])
-    uri = f"{ROOT.run('0123').export('k').package}README.md"
+    uri = f"{ROOT.run('0123').package('k').files}README.md"
     store.write_bytes(uri, b"python predict.py clip.mp4")
     forgotten(store, "cam/clip.mp4")
     assert uri in store.objects

@@ -1,5 +1,6 @@
 """Written models answer as the registered network does with one crop."""
 
+import sys
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -14,7 +15,7 @@ from tasks.learn.engines.graph import OPSET, Graph, make_graph, write_onnx, writ
 from tasks.learn.engines.openvino import openvino_core
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer
-from tasks.learn.engines.written import quantise, run
+from tasks.learn.engines.written import answerer, quantise
 from tasks.learn.inputs.clip_files import example_input
 from tasks.learn.inputs.sampling import joined
 from tasks.learn.networks.checkpoints import HeadWeights, Saved
@@ -28,7 +29,6 @@ from tests.learn.tiny_video import TINY_VIDEO, tiny_video_network
 
 pytestmark = pytest.mark.slow
 
-METADATA = {"model_info labels": "pour cut", "retake": "{}"}
 SOUND = {"backbone": "log-mel", "modality": Modality.SOUND, "sound": SoundRecipe(network=None, speech=None)}
 VIDEO = {"family": Family.VIDEO, "backbone": TINY_VIDEO.name}
 DIFFERENCE = {"modality": Modality.RGB_DIFFERENCE}
@@ -111,14 +111,14 @@ def assert_alike(outputs, expected, tolerance):
 def test_an_onnx_file_answers_as_pytorch_for_any_batch_and_says_what_it_is(kind, tmp_path):
     saved = joined_of() if kind == "joined" else saved_of(kind)
     graph = make_graph(saved, 2.0, 0.5)
-    write_onnx(graph, tmp_path / "model.onnx", METADATA, "fp32")
+    write_onnx(graph, tmp_path / "model.onnx", "fp32")
     inputs, expected = answers_of(saved, graph, (256, 341) if graph.inputs[0].kind == "flow" else (290, 387))
+    answer = answerer(tmp_path / "model.onnx")
     for batch_size in (1, 2, 5):
-        outputs = run(tmp_path / "model.onnx", inputs, batch_size)
+        outputs = [own for start in range(0, 5, batch_size) for own in answer(inputs[start : start + batch_size])]
         assert_alike(outputs, expected, 2e-3)
     assert tuple(outputs[0]) == graph.outputs
     model = onnx.load(tmp_path / "model.onnx")
-    assert {entry.key: entry.value for entry in model.metadata_props}.items() >= METADATA.items()
     assert [entry.version for entry in model.opset_import if not entry.domain] == [OPSET]
 
 
@@ -127,21 +127,18 @@ def test_int8_leaves_crops_as_they_are_and_says_which_clips_it_costs(suffix, tmp
     # One with depthwise convolutions, whose weights are reshaped.
     saved = Saved((network_of(backbone="test_efficientnet"),), WEIGHTS[:1], CLASSES)
     graph, path = make_graph(saved, 2.0, 0.5), tmp_path / f"model{suffix}"
-    (write_onnx if suffix == ".onnx" else write_openvino)(graph, path, METADATA, "fp32")
+    (write_onnx if suffix == ".onnx" else write_openvino)(graph, path, "fp32")
     inputs, expected = answers_of(saved, graph)
-    assert_alike(run(path, inputs, 2), expected, 2e-3)
+    assert_alike(answerer(path)(inputs), expected, 2e-3)
     best = [int(logits.verb.argmax()) for logits in expected]
-    result = quantise(
-        path, inputs[:2], inputs, lambda own: [o["verb_logits"].argmax() == b for o, b in zip(own, best, strict=True)], 1, METADATA
-    )
+    result = quantise(path, inputs[:2], inputs, lambda own: [o["verb_logits"].argmax() == b for o, b in zip(own, best, strict=True)], 1)
     assert result.right_in_float == (True,) * 5
     assert 0 == result.num_reverted < result.num_quantisers
     if suffix == ".xml":
         model = openvino_core().read_model(path)
-        assert model.get_rt_info(["model_info", "labels"]).astype(str) == "pour cut"
         depthwise = [node for node in model.get_ops() if node.get_type_name() == "GroupConvolution"]
         assert {node.input_value(1).get_node().get_type_name() for node in depthwise} == {"Multiply"}
-    outputs = run(path, inputs)
+    outputs = answerer(path)(inputs)
     assert tuple(o["verb_logits"].argmax() == b for o, b in zip(outputs, best, strict=True)) == result.right_in_int8
     for own, logits in zip(outputs, expected, strict=True):
         assert 0 < abs(own["verb_logits"] - logits.verb.numpy()).max() < 0.75 * logits.verb.std()
@@ -150,31 +147,37 @@ def test_int8_leaves_crops_as_they_are_and_says_which_clips_it_costs(suffix, tmp
 @pytest.mark.long
 def test_parts_are_taken_back_from_int8_until_it_loses_no_more_than_it_may(tmp_path):
     graph, path = make_graph(saved_of("TSN"), 2.0, 0.5), tmp_path / "model.xml"
-    write_openvino(graph, path, {}, "fp32")
+    write_openvino(graph, path, "fp32")
     inputs = [{"frames": clip_of(graph.specs[0], seed, (256, 341))[0]} for seed in range(4)]
-    expected = run(path, inputs)
+    expected = answerer(path)(inputs)
 
     def correct(own):
         return [abs(o["verb_logits"] - e["verb_logits"]).max() < 0.25 * e["verb_logits"].std() for o, e in zip(own, expected, strict=True)]
 
     # Ranges of darker frames are too small for these.
-    result = quantise(path, [{"frames": clip["frames"] // 2} for clip in inputs], inputs, correct, 0.25, {})
+    result = quantise(path, [{"frames": clip["frames"] // 2} for clip in inputs], inputs, correct, 0.25)
     assert 0 < result.num_reverted < result.num_quantisers
     assert sum(result.right_in_int8) >= 3
-    assert tuple(correct(run(path, inputs))) == result.right_in_int8
+    assert tuple(correct(answerer(path)(inputs))) == result.right_in_int8
 
 
 def test_what_cannot_be_written_is_refused_with_its_name_and_a_remedy(tmp_path):
     saved = saved_of("sound")
     graph = make_graph(saved, 1, 1)
     with pytest.raises(BadConfiguration, match=r"precision fp16: .*or format openvino"):
-        write_onnx(graph, tmp_path / "model.onnx", {}, "fp16")
+        write_onnx(graph, tmp_path / "model.onnx", "fp16")
     saved.network.head = torch.nn.Sequential(Bessel(), saved.network.head)
     with pytest.raises(BadConfiguration, match=r"TSN log-mel sound, 3 segments: cannot be exported .*choose another"):
-        write_openvino(graph, tmp_path / "model.xml", {}, "fp32")
+        write_openvino(graph, tmp_path / "model.xml", "fp32")
 
 
 @pytest.mark.parametrize(("num_calibrating", "num_validating"), [(0, 1), (1, 0)])
 def test_int8_without_clips_is_refused_before_any_work(num_calibrating, num_validating, tmp_path):
     with pytest.raises(BadConfiguration, match="int8 takes two training clips or more"):
-        quantise(tmp_path / "none.onnx", [{}] * num_calibrating, [{}] * num_validating, lambda _: [], 1, {})
+        quantise(tmp_path / "none.onnx", [{}] * num_calibrating, [{}] * num_validating, lambda _: [], 1)
+
+
+def test_int8_without_nncf_names_it_and_the_remedy_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "nncf", None)
+    with pytest.raises(BadConfiguration, match=r"needs the package nncf, .*; choose fp32 or fp16, or export there"):
+        quantise(tmp_path / "none.onnx", [{}], [{}], lambda _: [], 1)

@@ -3,7 +3,8 @@
 import pytest
 
 from tasks.errors import BadConfiguration, NothingToDo
-from tasks.options import EvaluateOptions
+from tasks.keys import export_key
+from tasks.options import EvaluateOptions, ExportOptions
 from tasks.pipeline.distil import _student
 from tasks.pipeline.export import _package
 from tasks.served.package.contract import Contract
@@ -13,7 +14,7 @@ from tasks.store.records.evaluation import DecideResult
 from tasks.store.records.training import Evaluation
 from tasks.store.runs import run_holding
 from tests.pipeline.compare_versions.versions import PUT, Versions
-from tests.pipeline.in_process import STORE
+from tests.pipeline.in_process import STORE, Bench
 from tests.pipeline.mlflow_in_memory import mlflow
 from tests.pipeline.retrain.conftest import films
 from tests.pipeline.retrain.evaluating import undrawn
@@ -51,6 +52,8 @@ def promoted(version):
 
 
 def test_a_champion_is_packed_checked_and_handed_to_mlflow_and_a_command_copies_the_same_package(promoted, tmp_path, monkeypatch):
+    place = Layout(STORE).run(KEY).package(export_key(ExportOptions(format="openvino", precision="fp16")))
+    promoted.store.write_bytes(f"{place.files}old.txt", b"of an earlier package")
     result = promoted.run("export_champion", plan=PLAN.folder_uri, export="openvino")
     package, registered = result.networks
     assert (result.name, package.name, registered.name) == ("openvino-fp16", "OpenVINO fp16", "cook version 1, pytorch float32")
@@ -74,8 +77,6 @@ def test_a_champion_is_packed_checked_and_handed_to_mlflow_and_a_command_copies_
     contract = Contract.model_validate_json(copied["contract.json"])
     assert (contract.registered.name, contract.window.num_frames) == ("cook", 240)
     assert b'value="Action Classification"' in copied["model.xml"]
-    with pytest.raises(BadConfiguration, match="it is not empty; name another folder"):
-        promoted.run("export", model="models:/cook/1", to=tmp_path / "out")
 
     # Code of another version packs anew, and hands out nothing that fails its check.
     monkeypatch.setenv("RETAKE_CODE_VERSION", "the next one")
@@ -84,6 +85,13 @@ def test_a_champion_is_packed_checked_and_handed_to_mlflow_and_a_command_copies_
         promoted.run("export", model="models:/cook/1", to=tmp_path / "new", format="openvino", precision="fp16")
     assert not list((tmp_path / "new").iterdir())
     assert set(promoted.store.objects) == before
+
+
+def test_a_folder_that_is_not_empty_is_refused_and_stays_as_it_was(tmp_path):
+    (tmp_path / "notes.txt").write_text("of a person")
+    with pytest.raises(BadConfiguration, match="it is not empty; name another folder"):
+        Bench().run("export", model="models:/cook/1", to=tmp_path)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"notes.txt": "of a person"}
 
 
 def test_a_student_is_packed_in_place_of_its_teacher_and_judged_beside_it(version, tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Models are written and described, and int8 is delivered where val shows its margin."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -13,14 +14,17 @@ from tasks.errors import BadConfiguration
 from tasks.judge.statistics.paired import paired_change
 from tasks.judge.statistics.scoring import ScoredClips
 from tasks.learn.engines.openvino import openvino_core
-from tasks.learn.engines.written import Quantised, describe
+from tasks.learn.engines.written import Quantised, answerer, describe
 from tasks.learn.inputs.sampling import joined
 from tasks.learn.networks.spec import NetworkSpec
-from tasks.options import ExportOptions, Modality
+from tasks.options import ExportOptions, Modality, Weights
 from tasks.pipeline.export import _models
 from tasks.pipeline.export._answers import apart, refusal_of_int8, right_of, scores_of
-from tasks.pipeline.export._timed import loaded
-from tests.pipeline.shelf import dataset_clip, words
+from tasks.pipeline.export._contract import licence_of
+from tasks.store.layout import Layout
+from tasks.store.records.training import Member
+from tests.pipeline.shelf import Shelf, dataset_clip, plan_result, weights_result, words
+from tests.records import some
 
 NUM_CLIPS = 200
 VOCABULARY = words({0: "take", 1: "put"}, {0: "bag", 1: "meat"})
@@ -89,7 +93,7 @@ def written(monkeypatch, tmp_path):
     monkeypatch.setattr(_models, "quantise", lambda path, *given: quantised.append((path, *given)) or Quantised((), (), 1, 0, 1))
     for name in ("onnx", "openvino"):
         file, _ = _models.WRITERS[name]
-        monkeypatch.setitem(_models.WRITERS, name, (file, lambda graph, path, metadata, precision: path.write_text(precision)))
+        monkeypatch.setitem(_models.WRITERS, name, (file, lambda graph, path, precision: path.write_text(precision)))
 
     def write(clips, reference=NUM_CLIPS, **options):
         return _models.write(None, ExportOptions(**options), clips, {"val": scored(reference)}, tmp_path), quantised
@@ -99,7 +103,7 @@ def written(monkeypatch, tmp_path):
 
 def test_int8_is_calibrated_on_training_clips_alone_and_delivered_where_val_shows_it_is_as_good(written):
     clips = Answering(fp32=NUM_CLIPS, int8=NUM_CLIPS)
-    delivered, ((path, calibrating, validating, _, max_drop, _),) = written(clips, format="openvino", precision="int8")
+    delivered, ((path, calibrating, validating, _, max_drop),) = written(clips, format="openvino", precision="int8")
     assert (delivered.precision, delivered.path, delivered.refused, max_drop) == ("int8", path, "", 0.02)
     assert not set(calibrating) & set(validating)
     assert {uid[:5] for uid in (*calibrating, *validating)} == {"train"}
@@ -139,6 +143,22 @@ def test_an_answer_is_right_with_its_verb_and_with_its_noun_if_it_has_nouns():
     assert right_of([{"verb_logits": verb, "noun_logits": noun}], [clip]) == [False]
 
 
+@pytest.mark.parametrize(("begun_with", "licence"), [(Weights.IMAGENET, "apache-2.0"), (Weights.FILE, ""), (None, "")])
+def test_the_licence_of_weights_is_that_of_the_first_training(begun_with, licence):
+    shelf, (first, second, fused) = Shelf(), map(Layout("s3://retake").run, ("0" * 16, "1" * 16, "2" * 16))
+    weights = {
+        second: weights_result(weights=Weights.TRAINED, uri=first.train.best),
+        fused: weights_result(members=tuple(some(Member, checkpoint_uri=run.train.best) for run in (first, second))),
+    }
+    if begun_with:
+        weights[first] = weights_result(weights=begun_with)
+    plans = {run: plan_result(weights=own, run_uri=run.folder_uri, run_key=run.key) for run, own in weights.items()}
+    for run, plan in plans.items():
+        shelf.write(run.decision("d").plan, plan)
+    saved = SimpleNamespace(networks=[SimpleNamespace(spec=NetworkSpec(backbone="tf_efficientnet_lite0", num_segments=2))])
+    assert {licence_of(plan, saved, shelf) for plan in plans.values()} == {licence}
+
+
 @pytest.mark.parametrize("name", ["model.onnx", "model.xml"])
 def test_a_written_model_says_what_its_contract_says(tmp_path, name):
     source, path = tmp_path / "source.onnx", tmp_path / name
@@ -155,4 +175,4 @@ def test_a_written_model_says_what_its_contract_says(tmp_path, name):
         assert openvino_core().read_model(path).get_rt_info(["model_info", "labels"]).value == "put take"
     else:
         assert [(own.key, own.value) for own in onnx.load(path).metadata_props] == [("model_info labels", "put take")]
-    assert loaded(path, openvino_core)({"frames": np.ones(1, np.float32)})["logits"] == [-1]
+    assert answerer(path)([{"frames": np.float32(1)}]) == [{"logits": -1}]

@@ -259,7 +259,7 @@ def packed(written):
     machine = {"device_name": "EPYC", "num_cores": 2}
     network = some(PackedNetwork, name="ONNX fp32", costs=some(PackageCosts), hardware=machine)
     package = some(ExportResult, networks=(network, network))
-    shelf.write(Run(RUN).export("k"), package)
+    shelf.write(Run(RUN).package("k"), package)
     return shelf, package
 
 

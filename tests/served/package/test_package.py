@@ -9,6 +9,7 @@ import jsonschema
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import numpy_helper
 
 from tasks.errors import BadConfiguration
@@ -17,10 +18,11 @@ from tasks.learn.engines.written import describe
 from tasks.learn.networks.checkpoints import HeadWeights, Saved
 from tasks.options import Modality, SegmentOptions
 from tasks.served.package import fresh_check
-from tasks.served.package.contract import Contract, Registered, Score, input_of, window_of
+from tasks.served.package.contract import Contract, Registered, input_of, window_of
 from tasks.served.package.fresh_check import check_package
 from tasks.served.package.sample import make_sample
 from tasks.served.package.write import write_package
+from tasks.store.records.export import PackageScore
 from tests.learn.tiny import CLASSES, network_of
 from tests.pipeline.shelf import filmed
 
@@ -34,7 +36,7 @@ def packed(folder, network, precision="fp32"):
     saved, window = Saved((network,), (HeadWeights(1, 1),), CLASSES), window_of(SEGMENT)
     sample = make_sample(saved, SEGMENT, ("frames",), folder)
     graph, path = make_graph(saved, 0.5, 2), folder / "tiny.onnx"
-    write_onnx(graph, path, {}, "fp32")
+    write_onnx(graph, path, "fp32")
     if precision == "int8":
         change_weights(path, lambda name, values: values + np.float32(1) if name.endswith("offset") else values)
         sample = sample.expecting(path)
@@ -44,7 +46,7 @@ def packed(folder, network, precision="fp32"):
         precision=precision,
         refused="int8 is refused, and fp32 is delivered: this is a test",
         window=window,
-        inputs=tuple(input_of(own.name, own.kind, own.shape, own.dtype, network.spec, window) for own in graph.inputs),
+        inputs=tuple(input_of(own, network.spec, window) for own in graph.inputs),
         outputs=graph.outputs,
         verbs=CLASSES.verbs,
         nouns=CLASSES.nouns,
@@ -60,7 +62,7 @@ def packed(folder, network, precision="fp32"):
         max_difference=0,
         weights_licence="apache-2.0",
         versions={"retake": "0.3.0", "onnx": onnx.__version__},
-        scores=(Score(split="val", target="verb", top1=0.5, interval=(0.25, 0.75), num_clips=20, num_recordings=5),),
+        scores=(PackageScore(split="val", target="verb", top1=0.5, top1_interval=(0.25, 0.75), num_clips=20, num_sources=5),),
         hardware="a test",
     )
     describe(path, contract.metadata())
@@ -114,6 +116,7 @@ def test_its_contract_is_what_the_schema_and_the_model_say(package):
 def test_films_of_a_folder_are_answered_and_one_that_cannot_be_read_is_named(package, ffmpeg, tmp_path, monkeypatch, capsys):
     filmed(ffmpeg, tmp_path / "film.mp4", seconds=2)
     (tmp_path / "damaged.mp4").write_bytes(b"no film")
+    (tmp_path / "labels.csv").write_text("no film either")
     assert answered(package, monkeypatch, tmp_path, "--stride-seconds", "0.5") == 1
     printed = capsys.readouterr()
     intervals = [json.loads(line) for line in printed.out.splitlines()]
@@ -234,7 +237,8 @@ def test_a_requirement_that_is_not_installed_is_named(package, tmp_path):
         check_package(other)
 
 
-def test_a_network_without_frames_is_checked_by_arrays_alone(tmp_path):
+def test_a_network_without_frames_is_checked_by_arrays_alone_which_the_cpu_computes(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     saved = Saved((network_of(modality=Modality.SPECTROGRAM),), (HeadWeights(1, 1),), CLASSES)
     sample = make_sample(saved, SEGMENT, ("spectrogram",), tmp_path)
     assert sorted(sample.arrays) == ["cut/noun_logits", "cut/spectrogram", "cut/verb_logits"]

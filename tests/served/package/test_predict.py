@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.data.labels.formats.items import VIDEO_SUFFIXES
 from tasks.data.video.child import undivided
 from tasks.data.video.cut import cut
 from tasks.data.video.frames import read_frames
 from tasks.data.video.inspection import FORMATS
 from tasks.data.video.probe import probe
 from tasks.learn.engines.engine import prepare
+from tasks.learn.engines.graph import GraphInput
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer
 from tasks.learn.inputs.sampling import middle_frames
@@ -41,7 +43,7 @@ PAIRS = [(0, 0), (0, 1), (1, 0), (1, 2), (2, 2)]
 def contract_of(spec, segment=SEGMENT, **changes):
     """What predict.py reads of contract.json, of a network that takes frames."""
     window = window_of(segment)
-    frames = input_of("frames", "frames", (None, spec.num_frames, None, None, 3), "uint8", spec, window)
+    frames = input_of(GraphInput("frames", "frames", (None, spec.num_frames, None, None, 3), "uint8"), spec, window)
     names = {"verbs": list(CLASSES.verbs), "nouns": list(CLASSES.nouns), "pairs": PAIRS, "nothing": None}
     read = {"window": window, "inputs": (frames,), **names, "threshold": 0.3, "reports": True, "outputs": [], **changes}
     return json.loads(json.dumps(read, default=lambda record: record.model_dump(mode="json")))
@@ -197,6 +199,7 @@ def test_a_source_is_opened_by_its_address(source, address, kind, monkeypatch):
 
 def test_files_are_read_in_the_formats_that_an_ingest_reads():
     assert ",".join(FORMATS) == predict.FORMATS
+    assert all(map(predict.is_film, VIDEO_SUFFIXES))
 
 
 def test_a_graph_scales_all_frames_of_a_size(ffmpeg, tmp_path, monkeypatch):
@@ -224,6 +227,18 @@ def test_a_password_in_an_address_is_not_printed(is_answered, tmp_path, monkeypa
     printed = "".join(capsys.readouterr())
     assert "rtsp://camera/stream" in printed
     assert "secret" not in printed
+
+
+def test_of_a_folder_those_files_are_named_that_end_as_films_and_cannot_be_read(tmp_path, monkeypatch, capsys):
+    (folder := tmp_path / "films" / "more").mkdir(parents=True)
+    for name in ("a.mp4", "B.MKV", "labels.csv", "README", ".hidden.mp4"):
+        (folder / name).write_bytes(b"no film")
+    (tmp_path / "contract.json").write_text(json.dumps(contract_of(tiny())))
+    for name, changed in {"HERE": tmp_path, "loaded": lambda _: None}.items():
+        monkeypatch.setattr(predict, name, changed)
+    monkeypatch.setattr("sys.argv", ["predict.py", str(tmp_path / "films")])
+    assert predict.main() == 1
+    assert [line.partition(": ")[0] for line in capsys.readouterr().err.splitlines()] == [str(folder / "B.MKV"), str(folder / "a.mp4")]
 
 
 def test_a_check_whose_film_has_no_window_says_so():
