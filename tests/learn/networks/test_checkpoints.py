@@ -105,12 +105,14 @@ def test_a_chosen_head_starts_above_the_published_backbone(content, hashed, cons
         ({"state_dict": {"fc_verb.weight": torch.zeros(97, 96)}}, r"head\.fc_verb\.weight is 97 x 96 where .* needs 5 x 96"),
         ({"state_dict": {"fc_noun.bias": None}}, r"head\.fc_noun\.bias is missing"),
         ({"state_dict": {"new_fc.weight": torch.zeros(1)}}, r"head\.new_fc\.weight is not a parameter"),
+        ({"state_dict": {"fc_verb.weight": torch.zeros(5, 96).to_sparse()}}, "sparse"),
+        ({"state_dict": {"fc_verb.weight": torch.zeros(1).expand(10**12)}}, "more than the file holds"),
         (
             {"state_dict": {"fc_verb.weight": torch.full((5, 96), torch.inf)}},
             r"\.pth\.tar: head\.fc_verb\.weight: not all weights are finite",
         ),
     ],
-    ids=["backbone", "family", "segments", "input", "no name", "shape", "missing", "foreign", "infinite"],
+    ids=["backbone", "family", "segments", "input", "no name", "shape", "missing", "foreign", "sparse", "huge", "infinite"],
 )
 def test_another_network_and_weights_that_do_not_fit_are_named(content, refused, change, said):
     state = content["state_dict"] | change.get("state_dict", {})
