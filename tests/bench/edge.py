@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.judge.statistics.paired import paired_change
+from tasks.judge.statistics.scoring import peak_memory_bytes
 from tasks.judge.statistics.uncertainty import top1_interval
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.graph import Graph, make_graph, write_onnx, write_openvino
@@ -38,26 +39,14 @@ from tasks.store.records.export import PackageCosts
 from tasks.wording import count, percent, percent_interval, signed
 from tests.bench.machine import in_words, machine
 from tests.bench.material import CLASSES, emptied
-from tests.bench.table import write_docs
+from tests.bench.table import in_columns, write_docs
 from tests.simulations.distillation import HEADS, STUDENTS, Film, Student, answers, drawn_films, splits, student, trained
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 NUM_CROPS, NUM_FOLDS, MAX_DROP_POINTS = 10, 3, 2.0
 QUICK = student("test_resnet", Weights.NONE, "test_resnet", 1, **HEADS)
 PACKAGES = ("ONNX fp32", "OpenVINO fp16", "OpenVINO int8")
-HEADINGS = (
-    "Network",
-    "Form",
-    "Actions",
-    "95 % CI",
-    "To as scored",
-    "Size, MB",
-    "A clip, ms",
-    "90th percentile",
-    "Clips/s",
-    "Memory, MB",
-    "Start, s",
-)
+HEADINGS = "Network|Form|Actions|95 % CI|To as scored|Size, MB|A clip, ms|90th percentile|Clips/s|Memory, MB|Start, s"
 Right = NDArray[np.bool_]
 
 
@@ -140,14 +129,13 @@ def as_scored(checkpoint: Path, clips: Sequence[CachedClip]) -> Form:
         logits = engine.score(snippets)
         seconds.append(time.perf_counter() - started)
         outputs.append({"verb_logits": logits.verb.numpy(), "noun_logits": logits.noun.numpy()})
-    peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     median = float(np.median(seconds[1:]))
     costs = PackageCosts(
         num_timed=len(seconds) - 1,
         median_seconds=median,
         p90_seconds=float(np.percentile(seconds[1:], 90)),
         clips_per_second=1 / median,
-        peak_memory_bytes=int(peak.split()[1]) * 1024,
+        peak_memory_bytes=peak_memory_bytes(),
     )
     return Form(f"as scored: {engine.precision}, ten crops", checkpoint.stat().st_size, costs, right_of(outputs, clips))
 
@@ -165,8 +153,7 @@ def right_of(outputs: Sequence[Outputs], clips: Sequence[CachedClip]) -> Right:
 
 def table(networks: Mapping[str, Sequence[Form]], sources: Sequence[str]) -> str:
     """Write a row for each form, then whether int8 would be delivered."""
-    lines = ["| " + " | ".join(HEADINGS) + " |", "| --- " * len(HEADINGS) + "|"]
-    notes = []
+    rows, notes = [], []
     for name, own in networks.items():
         scored, in_float, in_int8 = own[0], own[2], own[3]
         for form in own:
@@ -185,10 +172,10 @@ def table(networks: Mapping[str, Sequence[Form]], sources: Sequence[str]) -> str
                 f"{costs.peak_memory_bytes / 1e6:.0f}",
                 f"{costs.start_seconds:.2f}" if costs.start_seconds else "",
             )
-            lines.append("| " + " | ".join(cells) + " |")
+            rows.append(cells)
         refused = refusal_of_int8(paired_change(in_int8.right, in_float.right, sources), len(sources), MAX_DROP_POINTS, "fp16")
         notes.append(f"{name}: {refused or 'int8 is delivered'}.")
-    return "\n".join([*lines, "", *notes])
+    return "\n".join([*in_columns(HEADINGS.split("|"), rows), "", *notes])
 
 
 def draw(networks: Mapping[str, Sequence[Form]], sources: Sequence[str], path: Path) -> None:

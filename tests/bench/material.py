@@ -46,11 +46,11 @@ def clips(folder: Path, wanted: int) -> list[CutClip]:
     return made[:wanted]
 
 
-def cut_up(source: Path, folder: Path) -> tuple[CutClip, ...]:
-    """The clips of a video, by the default options."""
+def cut_up(source: Path, folder: Path, **options: float) -> tuple[CutClip, ...]:
+    """The clips of a video."""
     memory = undivided()
     held = probe(source, max_seconds=math.inf, memory=memory)
-    return cut(source, held, folder, SegmentOptions(), ffmpeg=FFMPEG, time_limit_seconds=600, memory=memory).clips
+    return cut(source, held, folder, SegmentOptions(**options), ffmpeg=FFMPEG, time_limit_seconds=600, memory=memory).clips
 
 
 def noise(folder: Path, num_clips: int, num_distinct: int = 8, num_frames: int = 16) -> list[CachedClip]:

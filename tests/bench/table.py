@@ -11,13 +11,17 @@ HEADINGS = ("What", "Variant", "Median", "Quartiles", "To reference")
 
 def markdown(rows: Sequence[Row], machine: str) -> str:
     """Write one table, then the limit and the way of measuring of each row."""
-    lines = [f"Measured on: {machine}.", "", "| " + " | ".join(HEADINGS) + " |", "| --- " * len(HEADINGS) + "|"]
-    lines += ["| " + " | ".join(cells) + " |" for row in rows for cells in _cells(row)]
+    lines = [f"Measured on: {machine}.", "", *in_columns(HEADINGS, [cells for row in rows for cells in _cells(row)])]
     for row in rows:
         notes = [f"{variant}: {note}." for variant, note in row.notes.items()]
         parts = [row.how, row.target and f"Target: {row.target}.", row.limit and f"Limit: {row.limit}.", *notes]
         lines += ["", f"**{row.title}.** {' '.join(filter(None, parts))}"]
     return "\n".join(lines)
+
+
+def in_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Write the lines of a table in Markdown."""
+    return [f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows)]
 
 
 def write_docs(path: Path, text: str, name: str = "bench") -> None:

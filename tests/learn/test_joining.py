@@ -28,7 +28,7 @@ from tasks.learn.training.fit import fit
 from tasks.learn.training.job import JoinedNetwork, TrainJob, joint_spec
 from tasks.options import Consensus, Head, Modality, TrainOptions
 from tasks.store.records.video import SoundRecipe
-from tests.learn.tiny import assert_resumes, tiny
+from tests.learn.tiny import assert_resumes, scorer_of, tiny
 
 pytestmark = pytest.mark.slow
 
@@ -92,11 +92,6 @@ def trained(job):
     return fit(job(epochs=2, learning_rate=0.001))
 
 
-def scorer_of(saved, num_crops=1):
-    job = Job(device="cpu", num_clips=1, num_crops=num_crops, checked=list, calibration=list)
-    return make_scorer(saved, "pytorch", [job] * len(saved.networks))
-
-
 def inputs_of(films, saved, clip):
     return [read_tested(films[network.spec.modality][clip], network.spec) for network in saved.networks]
 
@@ -120,14 +115,13 @@ def test_neither_network_alone_names_both(job, films):
 
 
 def test_a_training_that_was_cut_off_ends_as_if_undisturbed(job):
-    choice = {"head": "lstm", "dropout": 0.5, "schedule": "cosine", "epochs": 4}
-    assert_resumes(lambda name: job(name, **choice), 1)
+    choice = {"head": "lstm", "dropout": 0.5, "schedule": "cosine", "epochs": 2}
+    assert_resumes(lambda name: job(name, **choice), 0)
 
 
-@pytest.mark.parametrize("head", [Head.LINEAR, Head.TCN])
-def test_a_test_answers_as_the_validation_did(job, films, tmp_path, head):
+def test_a_test_answers_as_the_validation_did(job, films, tmp_path):
     """With ten crops of the pictures beside the one of the sound, from frames and from kept features."""
-    made = job(head=head, validation_crops=10, epochs=2)
+    made = job(head=Head.TCN, validation_crops=10, epochs=2)
     outcome = fit(replace(made, val=made.val[:3]))
     saved = load(outcome.best)
     (best,) = (record for record in outcome.history if record.epoch == outcome.best_epoch)

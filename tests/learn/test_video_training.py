@@ -32,8 +32,8 @@ from tasks.learn.training.trials import TrialJob, prepare_head_trial, run_head_t
 from tasks.options import Modality, TrainOptions, Weights
 from tasks.video_networks import VIDEO_NETWORKS
 from tests.learn.red import LAYOUTS, Red, RedHead
-from tests.learn.tiny import assert_resumes, outspoken, save_noise, snippets_of, state_of, tiny
 from tests.learn.tiny import job as tiny_job
+from tests.learn.tiny import outspoken, save_noise, snippets_of, state_of, tiny
 from tests.learn.tiny_video import NUM_FEATURES, TINY_VIDEO, tiny_video_network
 
 pytestmark = pytest.mark.slow
@@ -107,8 +107,8 @@ def test_every_training_crop_has_the_networks_size(clips, crop):
     ],
     ids=["all", "last-stage", "heads"],
 )
-def test_an_interrupted_training_ends_as_an_undisturbed_one(tmp_path, clips, choice, learns):
-    after = state_of(assert_resumes(lambda name: job(tmp_path / name, clips, **choice), 0))
+def test_the_chosen_part_learns(tmp_path, clips, choice, learns):
+    after = state_of(fit(job(tmp_path / "run", clips, epochs=1, **choice)))
     changed = [key for key, value in Network(SPEC, seed=1).state_dict().items() if not torch.equal(value, after[key])]
     assert {key.split(".")[1] for key in changed if key.startswith("backbone.")} == learns
     assert any(key.startswith("head.") for key in changed)

@@ -13,8 +13,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from timm.models import register_model
 from timm.models.resnet import BasicBlock, ResNet
 
+from tasks.learn.engines.choice import Job
+from tasks.learn.engines.scorer import make_scorer
 from tasks.learn.inputs.data import CachedClip
-from tasks.learn.networks.checkpoints import load
+from tasks.learn.networks.checkpoints import Saved, load
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import FAMILIES, ClassNames, NetworkSpec
 from tasks.learn.training.epochs import LAST, EpochFiles
@@ -187,6 +189,13 @@ def curves(folder: Path) -> dict[str, dict[int, float]]:
 def epic_key(key: str) -> str:
     """Name a tensor of a network as EPIC's files do."""
     return f"base_model.{key.removeprefix('backbone.')}" if key.startswith("backbone.") else key.removeprefix("head.")
+
+
+def scorer_of(saved: Saved, wanted: str = "pytorch", num_crops: int = 1):
+    """Make the scorer of a checkpoint; engines are checked on noise."""
+    checked = [[snippets_of(network.spec)] for network in saved.networks]
+    jobs = [Job("cpu", 1, num_crops, checked=lambda clips=clips: clips, calibration=list) for clips in checked]
+    return make_scorer(saved, wanted, jobs)
 
 
 def passes_of(network: Network) -> list[None]:

@@ -37,19 +37,10 @@ from tests.learn.tiny import CLASSES, network_of
 from tests.learn.tiny_video import TINY_VIDEO, tiny_video_network
 from tests.pipeline.predict_videos.test_predict_batch import DIS, FIRST, RUN, SOUND, Job
 from tests.pipeline.shelf import Shelf, filmed, predictor
+from tests.records import some
 
 SECONDS = SegmentOptions(clip_seconds=1, min_clip_seconds=0.3)
-SERVED = Served(
-    segment=SECONDS,
-    crops=1,
-    verb_temperature=0.5,
-    noun_temperature=2,
-    calibration="",
-    threshold=0,
-    reports=True,
-    interval_words="",
-    actions=(),
-)
+SERVED = some(Served, segment=SECONDS, verb_temperature=0.5, noun_temperature=2, threshold=0, actions=())
 FLOW = partial(network_of, modality=Modality.FLOW, flow=DIS)
 DIFFERENCE = partial(network_of, modality=Modality.RGB_DIFFERENCE)
 SPECTROGRAM = partial(network_of, modality=Modality.SPECTROGRAM)
@@ -59,11 +50,10 @@ KINDS = {
     "TSN": (network_of,),
     "TRN": (partial(FLOW, Family.TRN),),
     "MTRN": (partial(DIFFERENCE, Family.MTRN),),
-    "TSM": (partial(network_of, Family.TSM),),
     "3D": (partial(network_of, Family.VIDEO, backbone=TINY_VIDEO.name),),
     "attentive": (partial(SPECTROGRAM, consensus=CONSENSUS_OF_HEADS[Head.ATTENTIVE]),),
     "lstm": (partial(HEARS, consensus=CONSENSUS_OF_HEADS[Head.LSTM]),),
-    "tcn": (partial(network_of, consensus=CONSENSUS_OF_HEADS[Head.TCN]),),
+    "TSM, tcn": (partial(network_of, Family.TSM, consensus=CONSENSUS_OF_HEADS[Head.TCN]),),
     "fusion": FUSED,
     "joined": FUSED,
     "verbs alone": (network_of,),

@@ -4,10 +4,9 @@ A film's share of right clips has a beta distribution; its mean is the network's
 of the beta-binomial distribution.
 """
 
-from math import comb
-
 import numpy as np
-from scipy.special import betaincinv, betaln
+from scipy.special import betaincinv
+from scipy.stats import betabinom, binom
 
 from tasks.judge.statistics.answers import Answers
 from tasks.judge.statistics.paired import paired_difference
@@ -17,11 +16,9 @@ from tasks.store.records.evaluation import PairedDifference
 def chances(accuracy: float, correlation: float, num_clips: int) -> np.ndarray:
     """(num_clips + 1,) how likely each number of right clips of one film is."""
     numbers = np.arange(num_clips + 1)
-    ways = np.array([comb(num_clips, k) for k in numbers], float)
     if correlation == 0:
-        return ways * accuracy**numbers * (1 - accuracy) ** (num_clips - numbers)
-    a, b = (share * (1 - correlation) / correlation for share in (accuracy, 1 - accuracy))
-    return ways * np.exp(betaln(numbers + a, num_clips - numbers + b) - betaln(a, b))
+        return binom.pmf(numbers, num_clips, accuracy)
+    return betabinom.pmf(numbers, num_clips, *(share * (1 - correlation) / correlation for share in (accuracy, 1 - accuracy)))
 
 
 def film_shares(rng: np.random.Generator, accuracy: float, correlation: float, ease: np.ndarray) -> np.ndarray:

@@ -18,10 +18,8 @@ import numpy as np
 import torch
 
 from tasks.data.labels.intervals import overlap_seconds
-from tasks.data.video.child import undivided
-from tasks.data.video.cut import CutClip, cut
+from tasks.data.video.cut import CutClip
 from tasks.data.video.frames import read_frames
-from tasks.data.video.probe import probe
 from tasks.judge.statistics.seeds import recipe_change
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.pytorch import PytorchEngine
@@ -35,8 +33,8 @@ from tasks.learn.networks.spec import NetworkSpec
 from tasks.learn.training.distillation import Teaching
 from tasks.learn.training.fit import fit
 from tasks.learn.training.job import TrainJob
-from tasks.options import SegmentOptions, TrainOptions, Weights
-from tests.bench.material import CLASSES, FFMPEG, emptied
+from tasks.options import TrainOptions, Weights
+from tests.bench.material import CLASSES, cut_up, emptied
 from tests.bench.scoring import KITCHEN
 from tests.films.film import Interval
 
@@ -102,10 +100,7 @@ def real_films(folder: Path) -> list[Film]:
 
 def film(path: Path, folder: Path, seconds: float, label) -> Film:
     folder.mkdir(parents=True, exist_ok=True)
-    memory = undivided()
-    parts = cut(path, probe(path, max_seconds=1e9, memory=memory), emptied(folder / "cut"),
-                SegmentOptions(clip_seconds=seconds, min_clip_seconds=min(seconds, 2)), ffmpeg=FFMPEG, time_limit_seconds=600,
-                memory=memory).clips  # fmt: skip
+    parts = cut_up(path, emptied(folder / "cut"), clip_seconds=seconds, min_clip_seconds=2)
     clips = []
     for number, part in enumerate(parts):
         frames = folder / f"{path.stem}-{number}.npy"

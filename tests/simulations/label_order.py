@@ -31,6 +31,7 @@ from tasks.learn.training.probe import fit_probe
 from tasks.options import Weights
 from tasks.predict.to_label import distances_to_nearest, in_order, scores
 from tests.bench.material import FFMPEG, cut_up, emptied
+from tests.bench.table import in_columns
 from tests.films.samples import make_samples, plan
 
 NUM_FILMS, NUM_TEST_FILMS = 40, 12
@@ -113,7 +114,7 @@ def _by_model(left: Clips, known: Clips, heads: Sequence) -> list[int]:
 
 def table(curves: dict[str, np.ndarray]) -> str:
     """Means over seeds, the quartiles, and the mean paired difference with its 95 % t interval."""
-    lines = ["| Labels | At random | In the model's order | Difference |", "| --- | --- | --- | --- |"]
+    rows = []
     difference = 100 * (curves["model"] - curves["random"])
     num_seeds = len(difference)
     half = student.ppf(0.975, num_seeds - 1) * difference.std(0, ddof=1) / np.sqrt(num_seeds)
@@ -123,8 +124,8 @@ def table(curves: dict[str, np.ndarray]) -> str:
             for o in ORDERS
         ]
         mean = difference[:, i].mean()
-        lines.append(f"| {number} | {cells[0]} | {cells[1]} | {mean:+.0f} [{mean - half[i]:+.0f}, {mean + half[i]:+.0f}] |")
-    return "\n".join(lines)
+        rows.append([str(number), *cells, f"{mean:+.0f} [{mean - half[i]:+.0f}, {mean + half[i]:+.0f}]"])
+    return "\n".join(in_columns(["Labels", "At random", "In the model's order", "Difference"], rows))
 
 
 def draw(curves: dict[str, np.ndarray], path: Path) -> None:

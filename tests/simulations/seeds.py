@@ -11,38 +11,23 @@ NUM_SEEDS, RIGHT, CORRELATION = 5, 0.6, 0.2
 DESIGNS, SPREADS = ((10, 5), (40, 5), (40, 20)), (0.0, 0.03, 0.06)
 RULES = ("one seed", "mean, videos alone", "mean, both variances")
 GAINS = {0.0: "no better", 0.1: "10 points better"}
-LEVELS = (0.025, 0.00625, 0.003, 0.001)
 
 
-def passes(num_films: int, num_clips: int, spread: float, gain: float, num_draws: int, level: float = TAIL) -> tuple[float, ...]:
+def passes(
+    num_films: int, num_clips: int, spread: float, gain: float, num_draws: int, level: float = TAIL, num_seeds: int = NUM_SEEDS
+) -> tuple[float, ...]:
     """How often a recipe passes by each of the rules, whose networks' accuracies have this standard deviation over seeds."""
     rng, passed = np.random.default_rng(0), np.zeros(len(RULES))
     for _ in range(num_draws):
         val = Val(rng, num_films, num_clips, CORRELATION)
         champion = val.answers(RIGHT)
-        networks = np.stack([val.answers(min(max(RIGHT + gain + spread * rng.standard_normal(), 0.01), 0.99)) for _ in range(NUM_SEEDS)])
-        if networks.sum() <= NUM_SEEDS * champion.sum() and networks[0].sum() <= champion.sum():
+        networks = np.stack([val.answers(min(max(RIGHT + gain + spread * rng.standard_normal(), 0.01), 0.99)) for _ in range(num_seeds)])
+        if networks.sum() <= num_seeds * champion.sum() and networks[0].sum() <= champion.sum():
             continue
         alone, both = (recipe_change(ours, champion, val.sources, num_resamples=500, tail=level) for ours in (networks[:1], networks))
         sums, clips = sums_by_source((networks.astype(np.int64) - champion).sum(axis=0), val.sources)
-        videos = resample(sums, clips * NUM_SEEDS, num_resamples=500, seed=0, tail=level)
+        videos = resample(sums, clips * num_seeds, num_resamples=500, seed=0, tail=level)
         passed += [alone.interval[0] > 0, videos.interval[0] > 0, both.interval[0] > 0]
-    return tuple((passed / num_draws).tolist())
-
-
-def passes_at(num_films: int, num_clips: int, spread: float, num_seeds: int, num_draws: int) -> tuple[float, ...]:
-    """How often a recipe that is no better passes at each of the levels, and its registered network gains, too."""
-    rng, passed = np.random.default_rng(0), np.zeros(len(LEVELS))
-    for _ in range(num_draws):
-        val = Val(rng, num_films, num_clips, CORRELATION)
-        champion = val.answers(RIGHT)
-        networks = np.stack([val.answers(min(max(RIGHT + spread * rng.standard_normal(), 0.01), 0.99)) for _ in range(num_seeds)])
-        if networks.sum() <= num_seeds * champion.sum() or networks[0].sum() <= champion.sum():
-            continue
-        for number, level in enumerate(LEVELS):
-            if recipe_change(networks, champion, val.sources, num_resamples=200, tail=level).interval[0] <= 0:
-                break
-            passed[number] += 1
     return tuple((passed / num_draws).tolist())
 
 

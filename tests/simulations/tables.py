@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tests.bench.table import in_columns
+
 
 @dataclass(frozen=True)
 class Table:
@@ -16,8 +18,7 @@ class Table:
     rows: Sequence[Sequence[str]]
 
     def markdown(self) -> str:
-        lines = [f"### {self.title}", "", self.note, "", f"| {' | '.join(self.header)} |", f"|{' --- |' * len(self.header)}"]
-        return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in self.rows)])
+        return "\n".join([f"### {self.title}", "", self.note, "", *in_columns(self.header, self.rows)])
 
 
 def share(value: float) -> str:

@@ -83,8 +83,11 @@ def test_an_engine_that_passes_is_taken_and_leaves_the_network_in_float32_and_th
 
 
 def test_int8_takes_its_clips_from_the_job_and_without_any_is_refused_with_the_remedy(outspoken_network):
-    _, used = make_engine(outspoken_network, "openvino-int8", job())
+    engine, used = make_engine(outspoken_network, "openvino-int8", job())
     assert used.label == "openvino int8"
+    assert "on 1 training clip" in engine.description
+    ours, theirs = (each.score(CLIPS[0]).noun for each in (engine, PytorchEngine(engine.network, 1)))
+    assert 0 < (ours - theirs).abs().max() < 0.75 * theirs.std()
     with pytest.raises(BadConfiguration, match=r"no training clips .* choose engine openvino"):
         make_engine(outspoken_network, "openvino-int8", job(calibration=list))
 

@@ -1,23 +1,27 @@
 """Every network of the family, with every input, on OpenVINO beside PyTorch; and several networks as one."""
 
+import logging
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 
 from tasks.errors import BadCheckpoint
 from tasks.learn.engines import openvino
-from tasks.learn.engines.choice import Job, check
+from tasks.learn.engines.choice import check
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.openvino import OpenvinoEngine
 from tasks.learn.engines.pytorch import PytorchEngine
-from tasks.learn.engines.scorer import Scorer, make_scorer
+from tasks.learn.engines.scorer import Scorer
 from tasks.learn.inputs.crops import cut_views
 from tasks.learn.networks.checkpoints import HeadWeights, Saved, load, save_fusion
 from tasks.learn.networks.pretrained import widen_heads
-from tasks.learn.networks.spec import ClassNames, NetworkSpec
+from tasks.learn.networks.spec import ClassNames
 from tasks.logit_mean import mean_logits
 from tasks.options import Consensus, Family, Modality
-from tests.learn.tiny import CLASSES, network_of, snippets_of
+from tests.learn.tiny import CLASSES, network_of, scorer_of, snippets_of
 
 pytestmark = pytest.mark.slow
 
@@ -26,17 +30,17 @@ PICTURES = [modality for modality in Modality if modality is not Modality.SOUND]
 ATTENTIVE = {"consensus": Consensus.ATTENTIVE}
 GRAPHS = [
     *((Family.TSN, {"modality": modality}) for modality in PICTURES),
-    (Family.TSM, {}),
     (Family.TSM, ATTENTIVE),
-    (Family.TSN, {"backbone": "tf_efficientnet_lite0"}),
+    (Family.TSN, {"backbone": "test_efficientnet"}),
     (Family.TSN, {"backbone": "vit_tiny_patch16_224", **ATTENTIVE}),
 ]
 """Relations between segments are computed after the graph, which is that of TSN."""
 
 MORE_GRAPHS = [
     *((Family.TSN, {"backbone": "bninception", "modality": modality}) for modality in PICTURES),
-    *((Family.TSM, {"modality": modality}) for modality in PICTURES if modality is not Modality.RGB),
+    *((Family.TSM, {"modality": modality}) for modality in PICTURES),
     (Family.TSN, {"backbone": "bninception", **ATTENTIVE}),
+    (Family.TSN, {"backbone": "tf_efficientnet_lite0"}),
 ]
 
 
@@ -52,14 +56,10 @@ def test_openvino_answers_as_pytorch_does_for_every_network_and_input(family, ch
     assert (engine.features_in_float32(view) - expected).abs().max() <= 1e-4 * expected.abs().max()
 
 
-def job_of(spec: NetworkSpec) -> Job:
-    return Job("cpu", 1, 1, checked=lambda: [snippets_of(spec)], calibration=list)
-
-
 @pytest.mark.parametrize("consensus", Consensus)
 def test_a_scorer_shows_one_vector_of_a_clip_whatever_the_head_sees(consensus):
     saved = Saved((network_of(consensus=consensus),), (HeadWeights(1, 1),), CLASSES)
-    scorer, _ = make_scorer(saved, "pytorch", [job_of(saved.network.spec)])
+    scorer, _ = scorer_of(saved)
     logits, features = scorer.score_and_see([snippets_of(saved.network.spec)])
     assert features.shape == (96,)
     assert torch.equal(logits.verb, scorer.score([snippets_of(saved.network.spec)]).verb)
@@ -80,13 +80,11 @@ def test_the_answer_is_that_of_scoring_alone_and_what_is_seen_the_centre_of_the_
 
 @pytest.fixture
 def fusion(tmp_path) -> Saved:
-    networks = [network_of(), network_of(Family.TRN, modality=Modality.FLOW, seed=2)]
-    save_fusion(tmp_path / "fused.pt", networks, [HeadWeights(1, 3), HeadWeights(3, 1)], CLASSES)
+    """The second network knows more classes."""
+    networks = [network_of(), widen_heads(network_of(Family.TRN, modality=Modality.FLOW, seed=2), 7, 6, seed=0)]
+    classes = ClassNames(verbs=tuple("abcdefg"), nouns=tuple("uvwxyz"))
+    save_fusion(tmp_path / "fused.pt", networks, [HeadWeights(1, 3), HeadWeights(3, 1)], classes)
     return load(tmp_path / "fused.pt")
-
-
-def scorer_of(saved: Saved, wanted: str):
-    return make_scorer(saved, wanted, [job_of(network.spec) for network in saved.networks])
 
 
 @pytest.mark.parametrize("wanted", ["pytorch", "openvino"])
@@ -95,25 +93,12 @@ def test_a_fusion_answers_with_the_weighted_mean_of_its_networks(fusion, wanted)
     verbs, nouns = zip(*(PytorchEngine(net.eval(), 1).score(clip) for net, clip in zip(fusion.networks, clips, strict=True)), strict=True)
     scorer, used = scorer_of(fusion, wanted)
     score, tolerance = scorer.score(clips), used.tolerance or 1e-3
-    torch.testing.assert_close(score.verb, (verbs[0] + 3 * verbs[1]) / 4, atol=tolerance, rtol=0)
-    torch.testing.assert_close(score.noun, (3 * nouns[0] + nouns[1]) / 4, atol=tolerance, rtol=0)
+    for ours, logits, shares in ((score.verb, verbs, (0.25, 0.75)), (score.noun, nouns, (0.75, 0.25))):
+        expected = mean_logits([own.numpy()[None] for own in logits], np.array(shares))[0]
+        np.testing.assert_allclose(ours, expected, atol=tolerance)
     assert used.name == wanted
     with pytest.raises(BadCheckpoint, match="a fusion of 2 networks"):
         _ = fusion.network
-
-
-def test_networks_of_different_sizes_answer_as_their_weights_were_chosen_for(tmp_path):
-    networks = [network_of(), widen_heads(network_of(seed=2), 7, 6, seed=0), widen_heads(network_of(seed=3), 7, 4, seed=0)]
-    classes = ClassNames(verbs=tuple("abcdefg"), nouns=tuple("uvwxyz"))
-    save_fusion(tmp_path / "fused.pt", networks, [HeadWeights(1, 3), HeadWeights(2, 1), HeadWeights(1, 0)], classes)
-    saved = load(tmp_path / "fused.pt")
-    clip = snippets_of(saved.networks[0].spec, seed=7)
-    alone = [PytorchEngine(network.eval(), 1).score(clip) for network in saved.networks]
-    score = scorer_of(saved, "pytorch")[0].score([clip] * 3)
-    verbs = mean_logits([logits.verb.numpy()[None] for logits in alone], np.array([0.25, 0.5, 0.25]))
-    nouns = mean_logits([logits.noun.numpy()[None] for logits in alone], np.array([0.75, 0.25, 0]))
-    np.testing.assert_allclose(score.verb, verbs[0], atol=1e-4)
-    np.testing.assert_allclose(score.noun, nouns[0], atol=1e-4)
 
 
 def test_where_one_network_falls_back_to_pytorch_all_do(fusion, monkeypatch):
@@ -143,3 +128,55 @@ def test_where_one_network_needs_float32_all_are_scored_in_it(fusion, monkeypatc
     assert [(engine.name, engine.precision) for engine in scorer.engines] == [("openvino", "float32")] * 2
     assert used.label == "openvino float32"
     assert "bfloat16 failed the parity check" in used.fallback_reason
+
+
+WITHOUT_A_WORD = """
+import logging, socket
+import numpy as np
+from tasks.learn.engines.openvino import OpenvinoEngine
+from tasks.learn.engines.engine import prepare
+from tasks.learn.networks.network import Network
+from tasks.learn.networks.spec import NetworkSpec
+
+def refuse(*_):
+    raise AssertionError("a connection was opened")
+
+socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
+root = logging.getLogger()
+handler = logging.NullHandler()
+root.addHandler(handler)
+root.setLevel(logging.INFO)
+frames = np.zeros((2, 224, 224, 3), np.uint8)
+OpenvinoEngine(prepare(Network(NetworkSpec(backbone="test_resnet", num_segments=2))), 1, [frames])
+assert (root.level, root.handlers, root.filters) == (logging.INFO, [handler], [])
+assert logging.getLoggerClass() is logging.Logger
+"""
+
+
+class Words(torch.nn.Module):
+    """Leaves torch, where tracing cannot follow."""
+
+    def forward(self, images):
+        return [str(images.shape)]
+
+
+def test_each_view_keeps_its_own_features_whichever_stream_ends_first(outspoken_network):
+    network = prepare(outspoken_network)
+    views = [np.full((2, 224, 224, 3), 25 * k, np.uint8) for k in range(10)]
+    expected, found = PytorchEngine(network, 10).features(views), OpenvinoEngine(network, 10).features(views)
+    assert torch.cdist(found.flatten(1), expected.flatten(1)).argmin(1).tolist() == list(range(10))
+
+
+def test_nothing_is_sent_printed_or_done_to_other_peoples_loggers():
+    done = subprocess.run([sys.executable, "-c", WITHOUT_A_WORD], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+
+
+def test_what_cannot_be_converted_raises_one_error_and_leaves_the_root_logger_as_it_was(tiny_network):
+    tiny_network.backbone = torch.nn.Sequential(tiny_network.backbone, Words())
+    level = logging.getLogger().level
+    engine = OpenvinoEngine(tiny_network.eval(), 1)
+    with pytest.raises(RuntimeError, match="not converted"):
+        engine.see(snippets_of(tiny_network.spec))
+    assert logging.getLogger().level == level

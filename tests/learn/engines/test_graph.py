@@ -45,11 +45,11 @@ KINDS: dict[str, Sequence[dict]] = {
     "tcn": [{"consensus": Consensus.TCN}],
     "spectrogram": [SPECTROGRAM],
     "sound": [SOUND],
-    "fusion": [{}, SPECTROGRAM, {"seed": 2}],
+    "fusion": [{"family": Family.TRN, **DIFFERENCE}, SPECTROGRAM, {"family": Family.TRN, **DIFFERENCE, "seed": 2}],
 }
 """Every family, head and input, and networks whose logits are averaged."""
 
-QUICK = ("TRN on differences", "3D", "fusion", "joined")
+QUICK = ("fusion", "joined")
 """Those that show most; tracing takes seconds each."""
 
 WEIGHTS = (HeadWeights(1, 2), HeadWeights(2, 1), HeadWeights(3, 0))
@@ -69,7 +69,7 @@ def saved_of(kind: str) -> Saved:
 
 
 def joined_of() -> Saved:
-    networks = (network_of(), network_of(**SOUND, num_segments=4))
+    networks = (network_of(**VIDEO), network_of(**SOUND, num_segments=4))
     sizes = tuple(network.feature_shape[-1] for network in networks)
     joint = Network(NetworkSpec(backbone="joined", joined=sizes, num_segments=2, num_verbs=5, num_nouns=4), seed=5).eval()
     joint.backbone.scale.fill_(0.5)

@@ -11,10 +11,9 @@ from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.pytorch import PytorchEngine, export_module
 from tasks.learn.engines.resizing import half
 from tasks.learn.inputs.crops import centre_offset
-from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import CONSENSUS_OF_HEADS
-from tasks.options import Family, Modality
-from tests.learn.tiny import outspoken, tiny
+from tasks.options import Consensus, Family, Modality
+from tests.learn.tiny import network_of
 from tests.learn.tiny_video import TINY_VIDEO, tiny_video_network
 
 READ_WITHOUT_OUR_CODE = """
@@ -25,33 +24,14 @@ for folder in map(Path, sys.argv[1:]):
     torch.save([verb.detach(), noun.detach()], folder / "answers.pt")
 assert not any(name.split(".")[0] == "tasks" for name in sys.modules)
 """
-NETWORKS = {
-    Family.TSN: Modality.RGB,
-    Family.TRN: Modality.FLOW,
-    Family.MTRN: Modality.RGB_DIFFERENCE,
-    Family.TSM: Modality.RGB,
-    Family.VIDEO: Modality.RGB,
+KINDS = {
+    "TRN on flow": {"family": Family.TRN, "modality": Modality.FLOW},
+    "MTRN on differences": {"family": Family.MTRN, "modality": Modality.RGB_DIFFERENCE},
+    "TSM, attentive": {"family": Family.TSM, "consensus": Consensus.ATTENTIVE},
+    "3D": {"family": Family.VIDEO, "backbone": TINY_VIDEO.name},
+    "TSN, lstm": {"consensus": Consensus.LSTM},
+    "transformer, tcn": {"backbone": "test_vit", "consensus": Consensus.TCN, "num_segments": 9},
 }
-"""Every family and every input."""
-
-
-def network_of(family: Family, **changes) -> Network:
-    backbone = TINY_VIDEO.name if family is Family.VIDEO else "tiny_resnet"
-    return outspoken(
-        Network(tiny(family, **{"backbone": backbone, "num_segments": 3, "modality": NETWORKS[family]} | changes), seed=1), std=0.1
-    )
-
-
-def exported(module, example):
-    """Export as MLflow's pt2 format does."""
-    return torch.export.export(module, (example,), dynamic_shapes=[{0: Dim.AUTO, 2: Dim.AUTO, 3: Dim.AUTO}])
-
-
-def test_every_family_and_every_input_is_exported_with_the_crop_of_the_protocol():
-    assert set(NETWORKS) == set(Family)
-    assert set(NETWORKS.values()) == {modality for modality in Modality if not modality.is_heard}
-    sizes = range(224, 480)
-    assert [(half(pixels - 224), half(256 - 224)) for pixels in sizes] == [centre_offset(pixels, 256) for pixels in sizes]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -60,49 +40,40 @@ def tiny_video() -> Iterator[None]:
         yield
 
 
+def test_every_family_input_and_head_is_exported_with_the_crop_of_the_protocol():
+    specs = [network_of(**kind).spec for kind in KINDS.values()]
+    assert {spec.family for spec in specs} == set(Family)
+    assert {spec.modality for spec in specs} == {modality for modality in Modality if not modality.is_heard}
+    assert {spec.consensus for spec in specs} >= set(CONSENSUS_OF_HEADS.values())
+    sizes = range(224, 480)
+    assert [(half(pixels - 224), half(256 - 224)) for pixels in sizes] == [centre_offset(pixels, 256) for pixels in sizes]
+
+
 @pytest.fixture(scope="module")
-def answered(tmp_path_factory: pytest.TempPathFactory) -> dict[Family, Path]:
+def answered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Folders with frames and what the exported network answers to them, in one process that has all read without our code."""
-    folders = {family: tmp_path_factory.mktemp(family) for family in NETWORKS}
-    for family, folder in folders.items():
-        network = network_of(family)
-        torch.export.save(exported(*export_module(network)), folder / "model.pt2")
-        frames = torch.randint(0, 256, (3, 3, 261, 455, network.spec.snippet.num_planes), dtype=torch.uint8)
+    folders = {kind: tmp_path_factory.mktemp("exported") for kind in KINDS}
+    for kind, folder in folders.items():
+        module, example = export_module(network_of(std=0.1, **KINDS[kind]))
+        # As MLflow's pt2 format does.
+        program = torch.export.export(module, (example,), dynamic_shapes=[{0: Dim.AUTO, 2: Dim.AUTO, 3: Dim.AUTO}])
+        torch.export.save(program, folder / "model.pt2")
+        frames = torch.randint(0, 256, (3, example.shape[1], 261, 455, example.shape[-1]), dtype=torch.uint8)
         torch.save(frames, folder / "frames.pt")
     subprocess.run([sys.executable, "-I", "-c", READ_WITHOUT_OUR_CODE, *folders.values()], check=True)
     return folders
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", NETWORKS)
-def test_an_exported_network_answers_alike_without_our_code_for_any_batch_and_size(answered, family):
-    verb, noun = torch.load(answered[family] / "answers.pt")
-    for i, clip in enumerate(torch.load(answered[family] / "frames.pt")):
-        logits = PytorchEngine(prepare(network_of(family)), 1).score(clip.numpy())
-        torch.testing.assert_close(verb[i], logits.verb, atol=1e-5, rtol=1e-4)
-        torch.testing.assert_close(noun[i], logits.noun, atol=1e-5, rtol=1e-4)
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_exported_network_answers_alike_without_our_code_for_any_batch_and_size(answered, kind):
+    engine = PytorchEngine(prepare(network_of(std=0.1, **KINDS[kind])), 1)
+    verb, noun = torch.load(answered[kind] / "answers.pt")
+    for i, clip in enumerate(torch.load(answered[kind] / "frames.pt")):
+        torch.testing.assert_close((verb[i], noun[i]), tuple(engine.score(clip.numpy())), atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "changes",
-    [*({"consensus": consensus} for consensus in CONSENSUS_OF_HEADS.values()), {"backbone": "test_vit"}],
-    ids=lambda changes: next(iter(changes.values())),
-)
-def test_a_network_with_a_chosen_head_or_of_a_transformer_is_exported_for_any_batch_and_size(changes):
-    module, example = export_module(network_of(Family.TSN, num_segments=9, **changes))
-    program = exported(module, example)
-    frames = torch.randint(0, 256, (3, 9, 261, 455, 3), dtype=torch.uint8)
-    with torch.inference_mode():
-        for ours, theirs in zip(program.module()(frames), module(frames), strict=True):
-            torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
-
-
-@pytest.mark.slow
 def test_of_a_network_that_was_taught_verbs_alone_the_verb_logits_are_exported():
-    network = network_of(Family.TSN)
-    both, example = export_module(network)
-    verb, _ = both(example)
-    alone, _ = export_module(network, has_objects=False)
-    (logits,) = torch.export.export(alone, (example,)).module()(example).split(2)
-    torch.testing.assert_close(logits, verb, atol=1e-5, rtol=1e-4)
+    both, example = export_module(network_of())
+    alone, _ = export_module(network_of(), has_objects=False)
+    torch.testing.assert_close(alone(example), both(example)[0], atol=1e-5, rtol=1e-4)

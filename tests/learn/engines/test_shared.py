@@ -3,13 +3,11 @@
 import pytest
 import torch
 
-from tasks.learn.engines.choice import Job
-from tasks.learn.engines.scorer import make_scorer
 from tasks.learn.engines.shared import SharedFeatures, is_shareable
 from tasks.learn.networks.checkpoints import HeadWeights, Saved
 from tasks.options import Consensus, Family, Modality
 from tasks.store.records.evaluation import EngineUsed
-from tests.learn.tiny import CLASSES, network_of, snippets_of, tiny
+from tests.learn.tiny import CLASSES, network_of, scorer_of, snippets_of, tiny
 
 pytestmark = pytest.mark.slow
 
@@ -17,8 +15,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def shared(tmp_path):
     def call(network, wanted="pytorch", num_crops=1):
-        job = Job(device="cpu", num_clips=2, num_crops=num_crops, checked=lambda: [snippets_of(network.spec, 3)], calibration=list)
-        scorer, used = make_scorer(Saved((network,), (HeadWeights(1, 1),), CLASSES), wanted, [job])
+        scorer, used = scorer_of(Saved((network,), (HeadWeights(1, 1),), CLASSES), wanted, num_crops)
         return SharedFeatures(tmp_path, scorer, used, ["clip", "other"]), scorer
 
     return call
@@ -31,7 +28,7 @@ def keep(features: SharedFeatures, clip) -> None:
 
 @pytest.mark.parametrize(
     ("family", "changes"),
-    [*((family, {}) for family in (Family.TSN, Family.TRN, Family.TSM)), (Family.TSN, {"consensus": Consensus.ATTENTIVE})],
+    [(Family.TSN, {}), (Family.TRN, {}), (Family.TSM, {"consensus": Consensus.ATTENTIVE})],
 )
 def test_another_head_answers_from_kept_features_as_it_would_from_frames(shared, family, changes):
     first, scorer = shared(network_of(family, **changes), num_crops=10)

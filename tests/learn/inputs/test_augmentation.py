@@ -95,3 +95,15 @@ def test_of_sound_nothing_is_cropped_or_turned():
     assert all(kind.draws_nothing == modality.is_heard for modality, kind in kinds.items())
     assert kinds[Modality.FLOW] == kinds[Modality.RGB] == kinds[Modality.RGB_DIFFERENCE] == MULTI_SCALE
     assert Augmentation.of(TrainOptions(), Modality.RGB) == Augmentation()
+
+
+@pytest.mark.parametrize("crop", ["resized", "multi-scale", "centre"])
+def test_without_mirror_images_the_crops_are_the_same_and_none_is_mirrored(crop):
+    frames = np.broadcast_to(np.linspace(0, 255, 300).astype(np.uint8)[:, None], (1, 256, 300, 3))
+    mirrored, plain = (
+        [augmented(frames, seed, Modality.RGB, Augmentation(crop, mirror=mirror))[0, 0, 0] for seed in range(20)]
+        for mirror in (True, False)
+    )
+    assert all(row[0] < row[-1] for row in plain)
+    assert 0 < sum(bool(row[0] > row[-1]) for row in mirrored) < 20
+    assert all(torch.equal(*(row.sort().values for row in rows)) for rows in zip(mirrored, plain, strict=True))

@@ -7,11 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import BadDataset, BadVideo, MissingObject
-from tasks.learn.engines.choice import Job
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.explain import NothingToSee, activation_sheet
 from tasks.learn.engines.pytorch import PytorchEngine
-from tasks.learn.engines.scorer import make_scorer
 from tasks.learn.inputs.clip_files import (
     LOUDEST,
     PICTURE_SPECTRA,
@@ -42,7 +40,7 @@ from tasks.learn.training.module import ActionModule
 from tasks.learn.training.trials import TrialJob, by_themselves, prepare_head_trial, run_head_trial, score_network
 from tasks.options import Consensus, Modality, TrainOptions
 from tasks.store.records.video import SoundRecipe, SoundState
-from tests.learn.tiny import CLASSES, outspoken, snippets_of, tiny
+from tests.learn.tiny import CLASSES, outspoken, scorer_of, snippets_of, tiny
 
 SOUND = tiny(backbone="log-mel", modality=Modality.SOUND, sound=SoundRecipe(network=None, speech=None), num_segments=4)
 SPECTROGRAM = tiny(modality=Modality.SPECTROGRAM, num_segments=3)
@@ -99,17 +97,12 @@ def test_each_segment_hears_a_window_within_itself(seconds, num_segments, window
 
 
 def test_middles_are_heard_in_a_test_and_random_windows_in_training(tmp_path):
-    (clip, other) = kept(tmp_path, SOUND, 2)
+    (clip,) = kept(tmp_path, SOUND, 1)
     rows = np.load(clip.frames)
     assert np.array_equal(View(clip.frames).images(SOUND), rows[[first for (first,) in middle_snippets(len(rows), 4)]])
     drawn = [View(clip.frames, seed=1, number=number).images(SOUND) for number in (0, 0, 1)]
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])
-    places = [
-        [int(np.flatnonzero((np.load(one.frames) == row).all(1))[0]) for row in View(one.frames, seed=1).images(SOUND).numpy()]
-        for one in (clip, other)
-    ]
-    assert places[0] != places[1]
     assert torch.equal(View(clip.frames, seed=1, middle_frames=True).images(SOUND), View(clip.frames).images(SOUND))
 
 
@@ -160,11 +153,9 @@ def test_a_spectrogram_is_seen_as_the_same_grey_picture_in_three_colours():
 
 
 @pytest.mark.parametrize("consensus", ["multiscale-relation", "lstm"])
-def test_heads_that_relate_segments_take_features_of_sound(tmp_path, consensus):
-    spec, clips = tiny(**SOUND.model_dump() | {"consensus": Consensus(consensus)}), kept(tmp_path, SOUND)
-    outcome = fit(job_to(tmp_path, Network(spec), clips, clips))
-    assert outcome.history[-1].val.loss < outcome.history[0].val.loss
-    engine = PytorchEngine(prepare(load(outcome.best).network), 10)
+def test_heads_that_relate_segments_take_features_of_sound(consensus):
+    spec = tiny(**SOUND.model_dump() | {"consensus": Consensus(consensus)})
+    engine = PytorchEngine(prepare(learned(spec)), 10)
     assert torch.equal(engine.score(silence(spec)).verb, engine.answer(torch.zeros(1, 4, 256)).verb)
 
 
@@ -186,8 +177,9 @@ def test_heads_learn_the_same_on_cached_features_without_and_in_a_trial_which_sc
     assert scored.right == right
 
 
-@pytest.mark.parametrize("trainable", ["heads", "last-stage", "all"])
-@pytest.mark.parametrize("consensus", [Consensus.AVERAGE, Consensus.ATTENTIVE])
+@pytest.mark.parametrize(
+    ("trainable", "consensus"), [("heads", Consensus.AVERAGE), ("last-stage", Consensus.ATTENTIVE), ("all", Consensus.AVERAGE)]
+)
 def test_a_training_scores_silence_as_an_engine_does(tmp_path, trainable, consensus):
     network = learned(tiny(**SPECTROGRAM.model_dump() | {"consensus": consensus}))
     (clip,) = kept(tmp_path, SPECTROGRAM, 1)
@@ -208,16 +200,12 @@ def test_silence_is_answered_by_the_biases_alone(spec):
     assert not torch.equal(engine.score(example_input(spec)).verb, answer.verb)
 
 
-def scorer_of(networks, weights, wanted="pytorch", checked=()):
-    """Only networks of pictures need clips to check an engine on."""
-    jobs = [Job("cpu", 20, 10, checked=lambda: checked, calibration=list) for _ in networks]
-    return make_scorer(Saved(networks, weights, CLASSES), wanted, jobs)
-
-
 @both
 def test_in_a_fusion_a_network_that_hears_nothing_does_not_count(spec):
     frames = snippets_of(SEES)
-    scorer, used = scorer_of((learned(SEES, 1), learned(spec, 2)), (HeadWeights(0.3, 0.0), HeadWeights(0.7, 1.0)))
+    scorer, used = scorer_of(
+        Saved((learned(SEES, 1), learned(spec, 2)), (HeadWeights(0.3, 0.0), HeadWeights(0.7, 1.0)), CLASSES), num_crops=10
+    )
     seen, heard_alone = scorer.engines[0].score(frames), scorer.engines[1].score(example_input(spec))
     assert used.has_backbone
     assert torch.allclose(scorer.score([frames, silence(spec)]).verb, seen.verb)
@@ -228,7 +216,7 @@ def test_in_a_fusion_a_network_that_hears_nothing_does_not_count(spec):
 
 
 def test_networks_of_sound_alone_answer_silence_together():
-    scorer, _ = scorer_of((learned(SOUND, 1), learned(SPECTROGRAM, 2)), (HeadWeights(0.5, 0.5),) * 2)
+    scorer, _ = scorer_of(Saved((learned(SOUND, 1), learned(SPECTROGRAM, 2)), (HeadWeights(0.5, 0.5),) * 2, CLASSES), num_crops=10)
     answer = scorer.score([silence(SOUND), silence(SPECTROGRAM)])
     biases = [engine.network.head.fc_verb.bias.detach() for engine in scorer.engines]
     assert torch.allclose(answer.verb, sum(biases) / 2)
@@ -237,7 +225,7 @@ def test_networks_of_sound_alone_answer_silence_together():
 @pytest.mark.slow
 def test_features_of_sound_do_not_slow_the_engine_of_pictures():
     pytest.importorskip("openvino")
-    scorer, used = scorer_of((learned(SEES, 1), learned(SOUND, 2)), (HeadWeights(0.5, 0.5),) * 2, "openvino", [snippets_of(SEES)])
+    scorer, used = scorer_of(Saved((learned(SEES, 1), learned(SOUND, 2)), (HeadWeights(0.5, 0.5),) * 2, CLASSES), "openvino")
     assert [engine.name for engine in scorer.engines] == ["openvino", "pytorch"]
     assert used.name == "openvino"
 
@@ -292,20 +280,14 @@ def test_what_was_written_is_read(tmp_path, speech_share):
     assert not found.is_heard
 
 
-@pytest.mark.parametrize("share", [0, 0.3, 0.9, 0.999])
-def test_a_damaged_file_is_named(tmp_path, share):
-    path = tmp_path / "0003.npz"
-    write_sound(path, a_sound())
-    data = path.read_bytes()
-    path.write_bytes(data[: int(len(data) * share)])
-    with pytest.raises(BadVideo, match=r"0003\.npz: damaged"):
-        read_sound(path)
-
-
-def test_changed_bytes_are_refused_or_read_as_they_were(tmp_path):
+def test_damaged_files_are_named_and_changed_bytes_refused_or_read_as_they_were(tmp_path):
     path = tmp_path / "0003.npz"
     write_sound(path, a_sound())
     data, rng = path.read_bytes(), np.random.default_rng(1)
+    for share in (0, 0.3, 0.9, 0.999):
+        path.write_bytes(data[: int(len(data) * share)])
+        with pytest.raises(BadVideo, match=r"0003\.npz: damaged"):
+            read_sound(path)
     for _ in range(100):
         changed = bytearray(data)
         changed[rng.integers(len(data))] ^= 0xFF

@@ -48,13 +48,6 @@ def test_one_snippet_begins_inside_each_segment_and_stays_in_the_clip(num_frames
         assert all(snippet == [min(snippet[0] + i, num_frames - 1) for i in range(length)] for snippet in snippets)
 
 
-@pytest.mark.parametrize("length", [1, 5])
-def test_training_reaches_every_frame(length):
-    rng = np.random.default_rng(0)
-    drawn = (frame for _ in range(300) for snippet in random_snippets(20, 4, rng, length) for frame in snippet)
-    assert set(drawn) == set(range(20))
-
-
 @given(NUM_FRAMES, LENGTHS, SHARES)
 def test_a_window_is_the_middle_of_the_clip_and_holds_a_snippet(num_frames, length, share):
     window = window_frames(num_frames, share, length)

@@ -1,6 +1,8 @@
 """Multi-scale relations beside a plain reading of the published code."""
 
+from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,10 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import BadConfiguration
+from tasks.learn.networks.checkpoints import load
 from tasks.learn.networks.heads import HEADS
-from tasks.learn.networks.spec import CONSENSUS_OF_HEADS, NetworkSpec
+from tasks.learn.networks.network import Network, weights_sha256
+from tasks.learn.networks.pretrained import widen_heads
+from tasks.learn.networks.spec import CONSENSUS_OF_HEADS, ClassNames, NetworkSpec
+from tasks.learn.training.fit import fit
 from tasks.options import Consensus
-from tests.learn.tiny import tiny
+from tests.learn.tiny import kept_job, tiny
 
 NUM_FEATURES, NUM_PATCHES, NUM_SEGMENTS = 24, 5, 5
 
@@ -126,3 +132,41 @@ def test_every_segment_of_a_clip_reaches_the_tcns_last_block_at_each_place(num_s
     segments = torch.randn(1, 128, num_segments, requires_grad=True)
     head.blocks(segments)[0, :, num_segments // 2].sum().backward()
     assert (segments.grad.abs().sum((0, 1)) > 0).all()
+
+
+CLASSES = ClassNames(verbs=tuple("abcdefg"), nouns=tuple("uvwxyz"))
+
+
+@pytest.mark.parametrize("consensus", Consensus)
+def test_known_rows_are_copied_with_their_logits_and_new_ones_follow_from_the_seed(consensus):
+    network = Network(tiny(num_segments=3, consensus=consensus), seed=1).eval()
+    with torch.no_grad():
+        for name, tensor in network.head.state_dict().items():
+            if tensor.is_floating_point():
+                tensor.add_(0.01 * (1 + len(name) % 7))
+    wider, again, other = widen_heads(network, 7, 6, seed=3), widen_heads(network, 7, 6, seed=3), widen_heads(network, 7, 6, seed=4)
+    assert (wider.spec.num_verbs, wider.spec.num_nouns) == (7, 6)
+    assert weights_sha256(wider) == weights_sha256(again) != weights_sha256(other)
+    widened = set()
+    for name, tensor in network.state_dict().items():
+        ours, theirs = wider.state_dict()[name], other.state_dict()[name]
+        if tensor.ndim:
+            new, otherwise, ours = ours[len(tensor) :], theirs[len(tensor) :], ours[: len(tensor)]
+            widened |= {name} if len(new) else set()
+            assert not (new.ndim == 2 and len(new) and torch.equal(new, otherwise))
+        assert torch.equal(ours, tensor), name
+    # Weights and biases of both classifiers, of each scale where there are several.
+    assert len(widened) == (8 if consensus is Consensus.MULTISCALE_RELATION else 4)
+    snippets = torch.rand(2, 3, 3, 224, 224)
+    with torch.inference_mode():
+        before, after = network(snippets), widen_heads(network, 7, 4, seed=3).eval()(snippets)
+    torch.testing.assert_close(after.verb[:, :5], before.verb)
+    torch.testing.assert_close(after.noun, before.noun)
+    assert widen_heads(network, 5, 4, seed=3) is widen_heads(network, 2, 3, seed=3) is network, "it has outputs enough"
+
+
+def test_a_grown_network_is_trained_on_classes_that_its_start_lacks(clips, tmp_path: Path):
+    labelled = [replace(clip, verb=clip.verb + 4, noun=clip.noun + 4) for clip in clips]
+    planned = kept_job(tmp_path / "run", labelled, epochs=1)
+    outcome = fit(replace(planned, network=widen_heads(planned.network, 7, 6, seed=0), classes=CLASSES))
+    assert load(outcome.best).network.spec.num_verbs == 7

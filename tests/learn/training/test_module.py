@@ -5,10 +5,10 @@ from torch.nn import functional
 from tasks.learn.inputs.data import NO_LABEL, Sample
 from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.network import Network
-from tasks.learn.training.module import ActionModule, HeadModule, Means, clips_of_step
+from tasks.learn.training.module import ActionModule, HeadModule, Learner, Means, clips_of_step
 from tasks.learn.training.progress import Scores
 from tasks.learn.training.recipe import CrossEntropies
-from tasks.options import TrainOptions
+from tasks.options import Consensus, TrainOptions
 from tests.learn.tiny import tiny
 
 RESTING = {"conv1", "bn1", "layer1", "layer2", "layer3"}
@@ -28,7 +28,7 @@ def statistics_that_move(**choice) -> list[str]:
 def test_batch_norm_policies_say_whose_statistics_move_and_frozen_stages_rest():
     every = statistics_that_move(batch_norm="train")
     assert len(every) > 2
-    assert statistics_that_move(batch_norm="partial") == every[:1]
+    assert statistics_that_move(batch_norm="partial") == statistics_that_move(batch_norm="first-only") == every[:1]
     assert statistics_that_move(batch_norm="frozen") == []
     assert statistics_that_move(trainable="heads", batch_norm="train") == []
     last = [name for name in every if name.startswith("backbone.layer4")]
@@ -49,6 +49,46 @@ def test_a_step_changes_what_is_trained_and_nothing_else(tiny_network, trainable
     optimizer.step()
     changed = [name.removeprefix("backbone.") for name, tensor in tiny_network.named_parameters() if not torch.equal(tensor, before[name])]
     assert {name.split(".")[0] for name in changed} == moving
+
+
+def test_first_only_fixes_the_weights_of_every_other_batch_norm(tiny_network):
+    ActionModule(tiny_network, TrainOptions(batch_norm="first-only"), [])
+    learns = {name: parameter.requires_grad for name, parameter in tiny_network.named_parameters()}
+    norms = [name for name, module in tiny_network.named_modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    of_norms = [learns.pop(f"{name}.{kind}") for name in norms for kind in ("weight", "bias")]
+    assert of_norms == [True] * 2 + [False] * (len(of_norms) - 2)
+    assert all(learns.values())
+
+
+def seen_by_the_head(module: Learner, seen: torch.Tensor) -> torch.Tensor:
+    """The features that the heads are given."""
+    given: list[torch.Tensor] = []
+    head = module.network.head if isinstance(module, ActionModule) else module.head
+    with head.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0])), torch.no_grad():
+        module.answer(seen)
+    return given[0]
+
+
+@pytest.mark.parametrize(
+    ("trainable", "consensus"), [("all", Consensus.AVERAGE), ("heads", Consensus.AVERAGE), *(("kept features", head) for head in Consensus)]
+)
+def test_dropout_takes_features_of_every_snippet_from_the_heads_and_none_in_a_test(consensus, trainable):
+    network = Network(tiny(num_segments=3, consensus=consensus), seed=1)
+    options = TrainOptions(dropout=0.7, trainable="all" if trainable == "all" else "heads", batch_norm="frozen")
+    module = (HeadModule if trainable == "kept features" else ActionModule)(network, options, [])
+    torch.manual_seed(0)
+    images = torch.randn(4, 3, 3, 224, 224)
+    with torch.no_grad():
+        features = network.eval().features(images)
+    seen = images if trainable == "all" else features
+    dropped = seen_by_the_head(module.train(), seen)
+    is_kept = dropped != 0
+    torch.testing.assert_close(dropped[is_kept], features[is_kept] / 0.3)
+    all_but_segments = (0, *range(2, features.ndim))
+    shares = is_kept.sum(all_but_segments) / (features != 0).sum(all_but_segments)
+    assert shares.tolist() == pytest.approx([0.3] * 3, abs=0.1)
+    assert not torch.equal(is_kept[:, 0], is_kept[:, 1])
+    torch.testing.assert_close(seen_by_the_head(module.eval(), seen), features)
 
 
 def means_of(answers, labels, nothing=None):

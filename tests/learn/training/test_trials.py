@@ -7,12 +7,11 @@ import pytest
 import torch
 
 from tasks.errors import BadCheckpoint, BadConfiguration, BadDataset
-from tasks.learn.engines.engine import clip_logits, prepare
+from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.inputs.clip_files import read_snippets
 from tasks.learn.inputs.data import CachedClip
 from tasks.learn.inputs.features import FeatureMemory
-from tasks.learn.networks.backbones import find
 from tasks.learn.networks.network import Network, weights_sha256
 from tasks.learn.training.epochs import LAST, with_last_weights
 from tasks.learn.training.fit import TrainOutcome, fit
@@ -32,12 +31,17 @@ from tests.learn.tiny import RICH, kept_job, scores, tiny
 
 pytestmark = pytest.mark.slow
 
-OF_HEADS = {"class_weights": "balanced", "dropout": 0.5, "validation_crops": 10, "patience": 2, "precision": "bf16-mixed"}
+OF_HEADS = {
+    "class_weights": "balanced",
+    "dropout": 0.5,
+    "validation_crops": 10,
+    "patience": 2,
+    "precision": "bf16-mixed",
+    "label_noise": 0.5,
+}
 CHOICES = {
-    "default": ({}, Consensus.MULTISCALE_RELATION),
-    "rich": (RICH | OF_HEADS, Consensus.AVERAGE),
-    "sgd": ({"optimizer": "sgd", "learning_rate": 0.1}, Consensus.MULTISCALE_RELATION),
-    "altered labels": ({"label_noise": 0.5, "class_weights": "balanced"}, Consensus.AVERAGE),
+    "default": ({}, Consensus.MULTISCALE_RELATION, 10),
+    "rich": (RICH | OF_HEADS, Consensus.AVERAGE, 1),
 }
 
 
@@ -108,9 +112,10 @@ def in_a_test(outcome: TrainOutcome, planned: TrialJob) -> tuple[float, list[lis
 
 
 @pytest.mark.parametrize("name", CHOICES)
-def test_heads_and_curve_are_those_of_a_training_to_the_bit(clips, tmp_path: Path, name):
-    choice, consensus = CHOICES[name]
-    planned = heads(tmp_path, clips, consensus, epochs=4, **choice)
+def test_heads_and_curve_are_those_of_a_training_to_the_bit_and_the_score_that_of_a_test_of_the_last_epoch(clips, tmp_path: Path, name):
+    choice, consensus, num_crops = CHOICES[name]
+    # A high rate, so that the best epoch is not the last.
+    planned = with_train(heads(tmp_path, clips, consensus, num_crops, learning_rate=0.3, epochs=7, **choice), val=clips[2:])
     before = weights_sha256(planned.train.network)
     network, keeper, best_epoch = train_heads(prepare_head_trial(planned), FeatureMemory(2**20))
     outcome = run_trial(planned)
@@ -120,23 +125,12 @@ def test_heads_and_curve_are_those_of_a_training_to_the_bit(clips, tmp_path: Pat
     last = last_of(trained, planned)
     theirs = last.head.state_dict()
     assert all(torch.equal(tensor, theirs[key]) for key, tensor in network.head.state_dict().items())
-    assert not all(torch.equal(tensor, theirs[key]) for key, tensor in planned.train.network.head.state_dict().items())
-    seen = torch.randn(1, last.spec.num_segments, find(last.spec.backbone).num_features)
-    assert all(map(torch.equal, clip_logits(network, seen), clip_logits(last, seen)))
     assert scores(keeper) == scores(outcome) == scores(trained)
-    assert best_epoch == outcome.best_epoch == trained.best_epoch
+    assert best_epoch == outcome.best_epoch == trained.best_epoch < len(outcome.history) - 1
     assert outcome.stopped_early == trained.stopped_early
-
-
-@pytest.mark.parametrize(("consensus", "num_crops"), [(Consensus.AVERAGE, 1), (Consensus.MULTISCALE_RELATION, 10)])
-def test_the_score_is_that_of_a_test_of_the_last_epoch(clips, tmp_path: Path, consensus, num_crops):
-    planned = with_train(heads(tmp_path, clips, consensus, num_crops, learning_rate=0.3, epochs=7), val=clips)
-    outcome = run_trial(planned)
-    trained = through_fit(planned, tmp_path / "fit")
     loss, rights = in_a_test(trained, planned)
     assert outcome.loss == pytest.approx(loss, rel=1e-5)
-    assert outcome.best_epoch < len(outcome.history) - 1
-    whole = score_network(last_of(trained, planned), planned.train.classes, by_themselves(clips), num_crops, "cpu")
+    whole = score_network(last, planned.train.classes, by_themselves(planned.train.val), num_crops, "cpu")
     assert whole == (pytest.approx(loss, rel=1e-5), outcome.right)
     assert outcome.right == {
         "verb": "".join(str(int(verb)) for verb, _ in rights),
@@ -154,28 +148,12 @@ def test_a_last_checkpoint_of_another_network_is_refused(tmp_path: Path):
             with_last_weights(own, tmp_path / LAST)
 
 
-def test_a_trial_in_half_precision_is_scored_in_float32(clips, tmp_path: Path):
-    planned = heads(tmp_path, clips, precision="bf16-mixed", epochs=2)
-    loss, _ = in_a_test(through_fit(planned, tmp_path / "fit"), planned)
-    outcome = run_trial(planned)
-    validated = outcome.history[-1].val
-    assert outcome.loss == pytest.approx(loss, rel=1e-6)
-    assert validated and outcome.loss != pytest.approx(validated.loss, rel=1e-6)
-
-
 def test_without_objects_verbs_alone_are_scored(clips, tmp_path: Path):
     planned = heads(tmp_path, clips, epochs=2)
     outcome = run_trial(with_train(planned, classes=planned.train.classes.model_copy(update={"has_objects": False})))
     assert list(outcome.right) == ["verb"]
     last = outcome.history[-1].val
     assert last and outcome.loss == pytest.approx(last.verb_loss, rel=1e-5)
-
-
-def test_a_long_trial_writes_nothing_on_the_way(clips, tmp_path: Path):
-    planned = heads(tmp_path, clips, epochs=40, feature_variants=1, validate_every=10)
-    outcome = run_trial(planned)
-    assert not list(planned.train.folder.glob("*"))
-    assert len(outcome.history) == 40
 
 
 def test_what_cannot_be_trained_on_is_refused(clips, tmp_path: Path):

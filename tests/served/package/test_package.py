@@ -18,13 +18,14 @@ from tasks.learn.engines.written import describe
 from tasks.learn.networks.checkpoints import HeadWeights, Saved
 from tasks.options import Modality, SegmentOptions
 from tasks.served.package import fresh_check
-from tasks.served.package.contract import Contract, Registered, input_of, window_of
+from tasks.served.package.contract import Contract, input_of, window_of
 from tasks.served.package.fresh_check import check_package
 from tasks.served.package.sample import make_sample
 from tasks.served.package.write import write_package
 from tasks.store.records.export import PackageScore
 from tests.learn.tiny import CLASSES, network_of
 from tests.pipeline.shelf import filmed
+from tests.records import some
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")]  # of torch's own, when it exports
 SEGMENT = SegmentOptions(clip_seconds=1, min_clip_seconds=0.5)
@@ -38,32 +39,22 @@ def packed(folder, network, precision="fp32"):
     graph, path = make_graph(saved, 0.5, 2), folder / "tiny.onnx"
     write_onnx(graph, path, "fp32")
     if precision == "int8":
-        change_weights(path, lambda name, values: values + np.float32(1) if name.endswith("offset") else values)
+        change_offset(path, 1)
         sample = sample.expecting(path)
-    contract = Contract(
-        registered=Registered(name="kitchen", version=3, checkpoint_sha256="0" * 64, network=saved.title, teacher=None),
+    names = {"verbs": CLASSES.verbs, "nouns": CLASSES.nouns, "pairs": PAIRS, "nothing": 4}
+    answers = {"verb_temperature": 0.5, "noun_temperature": 2, "threshold": 0.9, "tolerance": sample.tolerance(precision)}
+    contract = some(
+        Contract,
         format="onnx",
         precision=precision,
         refused="int8 is refused, and fp32 is delivered: this is a test",
         window=window,
         inputs=tuple(input_of(own, network.spec, window) for own in graph.inputs),
         outputs=graph.outputs,
-        verbs=CLASSES.verbs,
-        nouns=CLASSES.nouns,
-        pairs=PAIRS,
-        nothing=4,
-        verb_temperature=0.5,
-        noun_temperature=2,
-        calibration="not calibrated: this is a test",
-        threshold=0.9,
-        reports=True,
-        interval_words="from 90 % on",
-        tolerance=sample.tolerance(precision),
-        max_difference=0,
-        weights_licence="apache-2.0",
-        versions={"retake": "0.3.0", "onnx": onnx.__version__},
+        versions={"onnx": onnx.__version__},
         scores=(PackageScore(split="val", target="verb", top1=0.5, top1_interval=(0.25, 0.75), num_clips=20, num_sources=5),),
-        hardware="a test",
+        **names,
+        **answers,
     )
     describe(path, contract.metadata())
     write_package(folder / "package", contract, path, sample)
@@ -130,46 +121,24 @@ def test_films_of_a_folder_are_answered_and_one_that_cannot_be_read_is_named(pac
     assert "a stride that 30 frames are a whole number of" in capsys.readouterr().err
 
 
-def other_colours(package, _):
-    replace_in(package / "predict.py", 'format="rgb24"', 'format="bgr24"')
+def of_contract(change):
+    """Make a fault of the contract: fields that `change` gives."""
 
+    def plant(package, _):
+        contract = json.loads((package / "contract.json").read_text())
+        (package / "contract.json").write_text(json.dumps(contract | change(contract)))
 
-def other_times(package, _):
-    replace_in(package / "predict.py", "Fraction(1, 2)) // 1", "0) // 1")
-
-
-def another_film(package, folder):
-    shutil.copy(folder / "other.mp4", package / "check" / "clip.mp4")
-
-
-def swapped_labels(package, _):
-    contract = json.loads((package / "contract.json").read_text())
-    contract["verbs"][:2] = contract["verbs"][1::-1]
-    (package / "contract.json").write_text(json.dumps(contract))
-
-
-def another_temperature(package, _):
-    contract = json.loads((package / "contract.json").read_text())
-    (package / "contract.json").write_text(json.dumps({**contract, "noun_temperature": 3}))
-
-
-def another_threshold(package, _):
-    contract = json.loads((package / "contract.json").read_text())
-    (package / "contract.json").write_text(json.dumps({**contract, "threshold": 0.1}))
-
-
-def another_mean(package, _):
-    change_weights(package / "model.onnx", lambda name, values: values + np.float32(0.1) if name.endswith("offset") else values)
-
-
-def swapped_classes(package, _):
-    change_weights(package / "model.onnx", lambda name, values: values[::-1].copy() if "head" in name else values)
+    return plant
 
 
 def replace_in(path, old, new):
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new))
+
+
+def change_offset(path, by):
+    change_weights(path, lambda name, values: values + np.float32(by) if name.endswith("offset") else values)
 
 
 def change_weights(path, change):
@@ -184,23 +153,30 @@ def change_weights(path, change):
     onnx.save(model, path)
 
 
-@pytest.mark.parametrize(
-    ("plant", "part"),
-    [
-        (another_film, "decoding"),
-        (other_colours, "preprocessing"),
-        (other_times, "preprocessing"),
-        (another_mean, "network"),
-        (swapped_classes, "network"),
-        (another_temperature, "network"),
-        (swapped_labels, "labels"),
-        (another_threshold, "contract"),
-    ],
-)
-def test_a_fault_is_named_by_its_part(plant, part, package, ffmpeg, tmp_path, monkeypatch, capsys):
-    filmed(ffmpeg, tmp_path / "other.mp4", picture="testsrc2=s=384x288:r=25,hue=h=5")
+def swap_classes(package, _=None):
+    change_weights(package / "model.onnx", lambda name, values: values[::-1].copy() if "head" in name else values)
+
+
+FAULTS = {
+    "another film": (
+        "decoding",
+        lambda package, ffmpeg: filmed(ffmpeg, package / "check" / "clip.mp4", picture="testsrc2=s=384x288:r=25,hue=h=5"),
+    ),
+    "other colours": ("preprocessing", lambda package, _: replace_in(package / "predict.py", 'format="rgb24"', 'format="bgr24"')),
+    "other times": ("preprocessing", lambda package, _: replace_in(package / "predict.py", "Fraction(1, 2)) // 1", "0) // 1")),
+    "another mean": ("network", lambda package, _: change_offset(package / "model.onnx", 0.1)),
+    "swapped classes": ("network", swap_classes),
+    "another temperature": ("network", of_contract(lambda contract: {"noun_temperature": 3})),
+    "swapped labels": ("labels", of_contract(lambda contract: {"verbs": [*contract["verbs"][1::-1], *contract["verbs"][2:]]})),
+    "another threshold": ("contract", of_contract(lambda contract: {"threshold": 0.1})),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_named_by_its_part(fault, package, ffmpeg, tmp_path, monkeypatch, capsys):
+    part, plant = FAULTS[fault]
     faulty = shutil.copytree(package, tmp_path / "faulty")
-    plant(faulty, tmp_path)
+    plant(faulty, ffmpeg)
     assert answered(faulty, monkeypatch, "--check") == 1
     parts = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert next(own["part"] for own in parts if not own["right"]) == part
@@ -209,7 +185,7 @@ def test_a_fault_is_named_by_its_part(plant, part, package, ffmpeg, tmp_path, mo
 def test_an_int8_package_is_held_to_its_own_answers(tmp_path, monkeypatch, capsys):
     package = packed(tmp_path, network_of(), "int8")
     assert answered(package, monkeypatch, "--check") == 0
-    swapped_classes(package, tmp_path)
+    swap_classes(package)
     assert answered(package, monkeypatch, "--check") == 1
     assert "logits differ by" in capsys.readouterr().out
 

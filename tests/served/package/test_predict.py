@@ -35,6 +35,7 @@ from tasks.served.package.contract import input_of, window_of
 from tests.learn.tiny import CLASSES, network_of, tiny, with_branches
 from tests.learn.tiny_video import TINY_VIDEO, tiny_video_network
 from tests.pipeline.shelf import filmed
+from tests.records import some
 
 SEGMENT = SegmentOptions(clip_seconds=1, min_clip_seconds=0.5, crf=0)
 PAIRS = [(0, 0), (0, 1), (1, 0), (1, 2), (2, 2)]
@@ -112,17 +113,7 @@ def test_a_film_is_answered_as_by_the_registered_model(rate, ffmpeg, tmp_path):
         ffmpeg, tmp_path / "film.mp4", seconds=3.7, picture=f"testsrc2=s=400x300:r={rate},drawbox=c=white:t=fill:enable='between(t,1,2)'"
     )
     saved = Saved((with_branches(network_of(seed=3)),), (HeadWeights(1, 1),), CLASSES)
-    served = Served(
-        segment=SEGMENT,
-        crops=1,
-        verb_temperature=0.5,
-        noun_temperature=2,
-        calibration="",
-        threshold=0.3,
-        reports=True,
-        interval_words="",
-        actions=PAIRS,
-    )
+    served = some(Served, segment=SEGMENT, verb_temperature=0.5, noun_temperature=2, threshold=0.3, actions=PAIRS)
     rows = FilmModel(saved, served).predict([str(film)]).to_dict("records")
     network = prepare(saved.network)
     scorer = Scorer((PytorchEngine(network, 1),), saved.weights)
@@ -241,11 +232,8 @@ def test_of_a_folder_those_files_are_named_that_end_as_films_and_cannot_be_read(
     assert [line.partition(": ")[0] for line in capsys.readouterr().err.splitlines()] == [str(folder / "B.MKV"), str(folder / "a.mp4")]
 
 
-def test_a_check_whose_film_has_no_window_says_so():
+def test_a_check_whose_film_has_no_window_or_is_shorter_than_one_says_so(ffmpeg, tmp_path):
     assert preprocessing({}, {}, iter(())) == "the film of the check has no window"
-
-
-def test_a_check_whose_film_is_shorter_than_a_window_says_so(ffmpeg, tmp_path):
     short = filmed(ffmpeg, tmp_path / "short.mp4", seconds=0.3)
     problem = preprocessing({}, {}, predict.windows(str(short), contract_of(tiny()), 30))
     assert problem == "the film of the check cannot be cut: it is too short; give a film of 0.5 s or more"
