@@ -9,74 +9,22 @@ import pytest
 from tasks.data.clips import local_files
 from tasks.data.clips.label_inputs import inputs_digest
 from tasks.errors import BadConfiguration, BadInput, MissingObject, NothingToDo, Unavailable
-from tasks.store.records.video import ClipsFile, Inventory, VideoRecord
-from tests.pipeline.in_process import RECIPE, STORE, Bench
-from tests.pipeline.shelf import Killed, Shelf, filmed
+from tasks.store.records.video import Inventory, VideoRecord
+from tests.pipeline.in_process import RECIPE, STORE
+from tests.pipeline.ingest_videos.conftest import free, told_nothing
+from tests.pipeline.shelf import Killed
 
 FILMS = "s3+nas://films/"
 SOURCE = f"{FILMS}cam*/**.mp4"
 
 
-class Watched(Shelf):
-    """A store that knows what was read from it as a file.
-
-    Whoever reads `deadly` is killed, nobody gets `refused`, or anything while it `fails`; what is under `off` is neither listed nor examined.
-    """
-
-    def __init__(self):
-        super().__init__(buckets=("retake", "films"))
-        self.fetched, self.deadly, self.fails, self.refused, self.num_refused = [], None, None, None, 0
-        self.off = "nothing"
-
-    def stat(self, uri):
-        if uri.startswith(self.off):
-            raise Unavailable(f"no server for {uri}")
-        return super().stat(uri)
-
-    def list(self, prefix_uri):
-        if prefix_uri.startswith(self.off):
-            raise Unavailable(f"no server for {prefix_uri}")
-        return super().list(prefix_uri)
-
-    def read_file(self, uri, path):
-        if uri == self.deadly:
-            raise Killed
-        if self.fails:
-            raise self.fails
-        if uri == self.refused:
-            self.num_refused += 1
-            raise Unavailable(f"request {self.num_refused} failed")
-        self.fetched.append(uri)
-        super().read_file(uri, path)
-
-    def fetched_now(self):
-        fetched, self.fetched = self.fetched, []
-        return fetched
-
-    def records(self):
-        return {uri: self.read(uri, VideoRecord) for uri in sorted(self.objects) if uri.endswith("/probe.json")}
-
-    def record(self):
-        (record,) = self.records().values()
-        return record
-
-    def clips(self):
-        return [self.read(uri, ClipsFile) for uri in sorted(self.objects) if uri.endswith("/clips.json")]
+def records(store):
+    return {uri: store.read(uri, VideoRecord) for uri in sorted(store.objects) if uri.endswith("/probe.json")}
 
 
-@pytest.fixture(scope="module")
-def video(tmp_path_factory, ffmpeg):
-    return filmed(ffmpeg, tmp_path_factory.mktemp("video") / "a.mp4", seconds=2).read_bytes()
-
-
-@pytest.fixture
-def store():
-    return Watched()
-
-
-@pytest.fixture
-def bench(store):
-    return Bench(store)
+def only_record(store):
+    (record,) = records(store).values()
+    return record
 
 
 @pytest.fixture(autouse=True)
@@ -100,22 +48,11 @@ def quiet(path, seconds=3600.0):
     os.utime(path, (time.time() - seconds,) * 2)
 
 
-def told_nothing(bench):
-    with pytest.raises(NothingToDo) as stopped:
-        bench.take()
-    return str(stopped.value)
-
-
-def free(number):
-    """An empty part of an MP4, which gives a film another content."""
-    return number * b"\0\0\0\x08free"
-
-
 def test_only_new_objects_of_a_bucket_are_fetched_whatever_the_options(bench, store, video):
     store.objects |= {f"{FILMS}cam1/put meat/a.mp4": video, f"{FILMS}cam2/b.mp4": video + free(1), f"{FILMS}other/c.mp4": video}
     assert bench.take(SOURCE).num_videos == 2
     assert sorted(store.fetched_now()) == [f"{FILMS}cam1/put meat/a.mp4", f"{FILMS}cam2/b.mp4"]
-    assert {record.names: store.objects[record.uri] for record in store.records().values()} == {
+    assert {record.names: store.objects[record.uri] for record in records(store).values()} == {
         ("cam1/put meat/a.mp4",): video,
         ("cam2/b.mp4",): video + free(1),
     }
@@ -134,7 +71,7 @@ def test_a_video_in_place_is_not_copied_and_cut_from_there(bench, store, video, 
     connect(in_place=True)
     store.objects[f"{FILMS}cam1/a.mp4"] = video
     assert bench.ingest(SOURCE).num_clips == 1
-    assert store.record().uri == f"{FILMS}cam1/a.mp4"
+    assert only_record(store).uri == f"{FILMS}cam1/a.mp4"
     assert not [uri for uri, data in store.objects.items() if data == video and uri.startswith(STORE)]
 
 
@@ -157,9 +94,9 @@ def test_a_video_in_place_that_went_or_changed_or_whose_server_is_off_is_named_a
 
     store.fails = None
     store.objects |= {first: video + free(2), moved: video}
-    assert bench.ingest(SOURCE).num_clips == 2
-    assert {record.uri for record in store.records().values()} == {first, moved}
-    assert not [cut for cut in store.clips() if cut.set_aside]
+    taken = bench.ingest(SOURCE)
+    assert (taken.num_clips, taken.num_set_aside) == (2, 0)
+    assert {record.uri for record in records(store).values()} == {first, moved}
 
 
 @pytest.mark.parametrize(("happens", "is_tried"), [(BadConfiguration, True), (Unavailable, True), (MissingObject, False)])
@@ -209,7 +146,7 @@ def test_a_video_in_place_that_moved_is_known_where_it_is_and_a_second_copy_is_n
     else:
         store.off = f"{FILMS}old/"
     bench.take(*sources)
-    uri = store.record().uri
+    uri = only_record(store).uri
     assert uri == now_at or (not sources and uri.startswith(f"{STORE}/videos/"))
 
 
@@ -220,8 +157,8 @@ def test_a_connection_that_copies_from_now_on_copies_what_was_in_place_when_it_i
     connect()
     store.objects[f"{FILMS}cam1/b.mp4"] = video
     bench.take(SOURCE)
-    assert store.record().uri.startswith(f"{STORE}/videos/")
-    assert store.objects[store.record().uri] == video
+    assert only_record(store).uri.startswith(f"{STORE}/videos/")
+    assert store.objects[only_record(store).uri] == video
 
 
 @pytest.mark.parametrize(
@@ -271,10 +208,7 @@ def test_an_hourly_run_takes_the_inbox_and_the_standing_sources_of_its_store_and
     assert "the keys are refused" in [bad.reason for bad in bench.ingest().first_set_aside]
 
 
-def test_a_standing_source_that_cannot_be_listed_is_set_aside_keeps_no_other_waiting_and_is_not_fetched_again(
-    bench, store, video, watch, monkeypatch
-):
-    monkeypatch.setenv("RETAKE_ALLOW_PRIVATE_ADDRESSES", "true")
+def test_a_standing_source_that_cannot_be_listed_is_set_aside_keeps_no_other_waiting_and_is_not_fetched_again(bench, store, video, watch):
     store.objects |= {f"{STORE}/inbox/a.mp4": video, f"{FILMS}cam1/b.mp4": video + free(1), f"{FILMS}cam1/damaged.mp4": b"no video"}
     store.objects |= {f"{STORE}/inbox/bad.mp4": b"no video", f"{STORE}/inbox/labels.csv": b"video,fully_labelled\nb.mp4,yes\n"}
     broken = {
@@ -336,7 +270,7 @@ def test_by_hand_a_half_written_file_is_set_aside_and_taken_when_it_is_whole(ben
     assert [bad.name for bad in bench.take(tmp_path).first_set_aside] == ["b.mp4"]
     (tmp_path / "b.mp4").write_bytes(video + free(1))
     assert bench.take(tmp_path).first_set_aside == ()
-    assert len(store.records()) == 2
+    assert len(records(store)) == 2
 
 
 def test_an_ingest_that_is_stopped_does_not_fetch_again_what_it_had(bench, store, video, monkeypatch):
