@@ -19,10 +19,6 @@ def row(state, seconds=None, label="", step="train", index=-1):
     return Row("retrain", step, index, label, state, seconds)
 
 
-def lines(stream):
-    return [line.split("  ", 1)[1] for line in stream.getvalue().splitlines()]
-
-
 def test_plain_lines_tell_each_change_once_and_mapped_steps_apart():
     stream = io.StringIO()
     screen = screen_for(stream)
@@ -33,7 +29,8 @@ def test_plain_lines_tell_each_change_once_and_mapped_steps_apart():
     screen.show([row("success", 2.04)], "")
     screen.show([row("running", 0, "fine-tuned", index=0), row("success", 3, "baseline", index=1)], "")
     of_one = ["retrain  train: running", "    epoch 1/8", "retrain  train: success (2.0 s)"]
-    assert lines(stream) == [*of_one, "retrain  train [fine-tuned]: running", "retrain  train [baseline]: success (3.0 s)"]
+    lines = [line.split("  ", 1)[1] for line in stream.getvalue().splitlines()]
+    assert lines == [*of_one, "retrain  train [fine-tuned]: running", "retrain  train [baseline]: success (3.0 s)"]
 
 
 def test_a_terminal_shows_the_steps_as_they_stand():

@@ -76,10 +76,6 @@ def test_answers_whose_network_was_not_counted_calibrate_as_all_others_do(shelf)
     assert expected.is_calibrated
 
 
-def test_without_answers_nothing_is_calibrated(shelf):
-    assert baseline(shelf, trained(10)).calibration == "not calibrated: no answers on val clips are in the store"
-
-
 def test_a_plan_from_before_there_was_any_network_but_one_can_be_read():
     plan = trained(10)
     plan = plan.model_copy(update={"weights": plan.weights.model_copy(update={"network": "TSN test_resnet rgb"})})
@@ -116,10 +112,11 @@ def test_a_registered_model_reports_intervals_from_the_threshold_of_predictions_
     assert _served(plan, manifest, shelf).threshold == threshold(known_pairs=True) != threshold(known_pairs=False)
 
 
-def test_without_answers_on_val_intervals_of_any_probability_are_reported(shelf):
+def test_without_answers_on_val_nothing_is_calibrated_and_intervals_of_any_probability_are_reported(shelf):
     predicts = baseline(shelf, trained(10), precision=0.8)
     assert (predicts.interval_threshold, predicts.reports_intervals) == (None, True)
     assert predicts.interval_words == "of any probability: no answers on val clips are in the store"
+    assert predicts.calibration == "not calibrated: no answers on val clips are in the store"
 
 
 def test_the_threshold_leaves_out_clips_that_the_network_calls_nothing_as_its_dataset_names_it(shelf):
