@@ -1,10 +1,13 @@
 """A store that knows what was fetched from it, and ingests into it."""
 
+import hashlib
 from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
 
+from tasks.data.clips import cutting
+from tasks.data.video.cut import CutClip, CutResult
 from tasks.errors import NothingToDo, Unavailable
 from tests.pipeline.in_process import STORE, Bench
 from tests.pipeline.shelf import Killed, Shelf, filmed
@@ -78,6 +81,26 @@ def store(monkeypatch):
 @pytest.fixture
 def bench(store):
     return Bench(store)
+
+
+@pytest.fixture
+def one_clip(monkeypatch):
+    """Put `before(content)`, and then a clip that is the whole video, in the place of ffmpeg."""
+
+    def install(before=lambda content: None, warnings=()):
+        def cut(source, held, folder, *args, **kwargs):
+            content = source.read_bytes()
+            before(content)
+            path = folder / "0000.mp4"
+            path.write_bytes(content)
+            sha256 = hashlib.sha256(content).hexdigest()
+            clip = CutClip(path, 0, 0, 2, 60, has_audio=False, size_bytes=len(content), sha256=sha256, width=320, height=240)
+            return CutResult((clip,), 0, warnings)
+
+        monkeypatch.setattr(cutting, "cut", cut)
+
+    install()
+    return install
 
 
 def told_nothing(bench):

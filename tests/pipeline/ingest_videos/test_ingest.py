@@ -8,24 +8,18 @@ from tasks.data.clips.label_inputs import inputs_digest
 from tasks.data.clips.labelled import given_labels, intervals_to_export
 from tasks.pipeline._checkpoints import file_sha256
 from tasks.store.records.dataset import LabelsFile
-from tasks.store.records.video import NUM_FIRST, Batch, IngestResult, SetAsideFile
-from tests.http_servers import served
+from tasks.store.records.video import NUM_FIRST, IngestResult, SetAsideFile
 from tests.pipeline.in_process import RECIPE, STORE, Bench
 from tests.pipeline.ingest_videos.conftest import Watched, free, told_nothing
-from tests.pipeline.shelf import cut_into
 
 HEADER = "uid,verb,noun,action,verb_class,noun_class\n"
 UNCHANGED = "no new video and no new annotation since labels were last gathered"
 
 
 def take(bench, folder):
-    """Ingest a folder by a run of its own, as if each of its videos were cut into one clip."""
+    """Ingest a folder by a run of its own, and cut its videos."""
     for batch in bench.run("ingest", sources=[str(folder)], out=f"{STORE}/ingests/{folder.name}/").batches:
-        for video in bench.store.read(batch.uri, Batch).videos:
-            probe = f"{STORE}/videos/{video}/probe.json"
-            record = bench.store.read_bytes(probe)
-            cut_into(bench.store, video, bench.store.clips(video, 1, "r"))
-            bench.store.write_bytes(probe, record)
+        bench.run("segment", batch=batch.uri)
 
 
 def kept(store):
@@ -36,28 +30,6 @@ def kept(store):
 def labelled(bench):
     bench.run("label")
     return bench.store.read(f"{bench.labels}labels.json", LabelsFile)
-
-
-@pytest.mark.slow
-def test_bad_addresses_and_files_cost_themselves(bench, video, tmp_path):
-    folder, local = tmp_path / "served", tmp_path / "local"
-    folder.mkdir()
-    local.mkdir()
-    (folder / "a.mp4").write_bytes(video)
-    (folder / "labels.csv").write_text(HEADER + "a,put,meat,put meat,0,0\n")
-    (local / "broken.mp4").symlink_to("/proc/self/mem")
-    with (local / "large.csv").open("wb") as file:
-        file.truncate((64 << 20) + 1)
-    with served(folder) as address:
-        bad = ["http://[::1/a.mp4", "http://127.0.0.1:99999/b.mp4", "http://a..b/c.mp4", f"{address}/none.csv"]
-        result = bench.take(f"{address}/a.mp4", f"{address}/labels.csv", local, *bad)
-    assert (result.num_videos, result.num_annotations, result.num_set_aside) == (1, 1, 6)
-    assert (result.num_files, result.num_unusable) == (5, 4)
-    reasons = {bad.name: bad.reason for bad in result.first_set_aside}
-    told = {"http://[::1/a.mp4": "Invalid IPv6", "b.mp4": "Port out of range", "c.mp4": "malformed"}
-    told |= {"none.csv": "404", "large.csv": "more than 64 MiB", "broken.mp4": "a link that leads out of"}
-    assert reasons.keys() == told.keys()
-    assert all(told[name] in reasons[name] for name in told)
 
 
 def test_an_inbox_of_bad_files_alone_says_so_and_is_not_downloaded_twice(bench, store):
@@ -126,15 +98,19 @@ def test_a_store_that_was_written_before_clips_knew_their_ffmpeg_is_neither_cut_
     assert list(older.list(f"{STORE}/clips/")) == before
 
 
-def test_a_result_names_the_first_files_and_a_file_beside_it_all(bench, store, video, tmp_path):
+@pytest.mark.usefixtures("one_clip")
+def test_bad_files_and_addresses_cost_themselves_and_a_result_names_the_first_and_a_file_beside_it_all(bench, store, video, tmp_path):
     (tmp_path / "a.mp4").write_bytes(video)
+    (tmp_path / "labels.csv").write_text(f"{HEADER}a,put,meat,put meat,,\n")
     bad = [f"bad{number:02}.mp4" for number in range(NUM_FIRST + 5)]
     for name in bad:
         (tmp_path / name).symlink_to("/etc/passwd")
-    summary = bench.ingest(tmp_path)
-    for result in (store.read(f"{STORE}/ingests/test/result.json", IngestResult), summary):
-        assert (result.num_set_aside, len(result.first_set_aside)) == (NUM_FIRST + 5, NUM_FIRST)
-    assert [bad_file.name for bad_file in store.read(summary.set_aside_uri, SetAsideFile).set_aside] == bad
+    summary = bench.ingest(tmp_path, "http://[::1/none.mp4")
+    taken = store.read(f"{STORE}/ingests/test/result.json", IngestResult)
+    assert (taken.num_files, taken.num_videos, taken.num_annotations, taken.num_unusable) == (len(bad) + 2, 1, 1, len(bad) + 1)
+    for result in (taken, summary):
+        assert (result.num_set_aside, len(result.first_set_aside)) == (len(bad) + 1, NUM_FIRST)
+    assert [told.name for told in store.read(summary.set_aside_uri, SetAsideFile).set_aside] == [*bad, "http://[::1/none.mp4"]
 
 
 def test_a_csv_that_is_changed_back_is_the_latest_again(bench, store, video, tmp_path):
@@ -151,6 +127,7 @@ def test_a_csv_that_is_changed_back_is_the_latest_again(bench, store, video, tmp
     assert len(kept(store)) == 2
 
 
+@pytest.mark.usefixtures("one_clip")
 @pytest.mark.parametrize("at_once", [True, False])
 def test_a_file_means_the_videos_that_came_with_it_where_other_folders_have_the_same_names(bench, store, video, tmp_path, at_once):
     films, hashes = tmp_path / "films", {}
@@ -178,6 +155,7 @@ def test_a_file_means_the_videos_that_came_with_it_where_other_folders_have_the_
     assert inputs_digest(store, STORE, RECIPE) != before, "which files came together is an input of labelling"
 
 
+@pytest.mark.usefixtures("one_clip")
 def test_equal_files_of_two_ingests_name_no_video_of_one_name(bench, video, tmp_path):
     for number, day in enumerate(("monday", "tuesday")):
         (tmp_path / day).mkdir()
@@ -186,20 +164,6 @@ def test_equal_files_of_two_ingests_name_no_video_of_one_name(bench, video, tmp_
         take(bench, tmp_path / day)
     (problem,) = labelled(bench).problems
     assert "matches 2 videos: 'a.mp4', 'a.mp4'; write their content hashes" in problem.reason
-
-
-def test_files_of_one_name_are_kept_in_the_order_of_their_folders(bench, store, video, tmp_path):
-    (tmp_path / "a.mp4").write_bytes(video)
-    nouns = dict(zip("abcd", ("bag", "meat", "sauce", "pan"), strict=True))
-    contents = [f"{HEADER}a,put,{noun},put {noun},,\n".encode() for noun in nouns.values()]
-    for folder, content in zip(nouns, contents, strict=True):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "labels.csv").write_bytes(content)
-    bench.take(tmp_path)
-    before = kept(store)
-    assert [store.objects[f"{STORE}/annotations/{name}"] for name in before] == contents
-    bench.take(tmp_path)
-    assert kept(store) == before
 
 
 def test_an_hourly_run_does_not_put_an_unchanged_csv_before_a_later_one(bench, store, video, tmp_path):
