@@ -63,11 +63,11 @@ def trained(folder, ffmpeg, tmp_path_factory):
         bench = Bench()
         lines = ["source,split"]
         for number, (name, split) in enumerate({"put meat/d.mp4": "train", "put meat/e.mp4": "val", "take bag/f.mp4": "train"}.items(), 4):
-            film(ffmpeg, folder / name, number)
+            film(ffmpeg, folder / name, number, seconds=8)
             lines.append(f"{hash_of(folder / name)},{split}")
         # Whichever splits the others get, a dataset can be made without the first.
         bench.store.write_bytes(f"{STORE}/datasets/split.csv", "\n".join(lines).encode())
-        train(bench, ffmpeg, folder)
+        train(bench, ffmpeg, folder, seconds=8)
         return bench.store
 
 
@@ -186,7 +186,7 @@ def test_without_approval_all_is_listed_and_nothing_changes(bench, video, caplog
     assert {uri: data for uri, data in bench.store.objects.items() if uri not in added} == before
     assert naming(bench.store, video, "a.mp4") == naming(SimpleNamespace(objects=before), video, "a.mp4"), "the list names no video"
     assert (listed.receipt_uri, listed.num_videos, listed.models) == (None, 1, ("retake-tsn version 1",))
-    assert "clips, flow and sound: 3 deleted" in listed.question
+    assert "clips, flow and sound: 2 deleted" in listed.question
     assert f"goes: {STORE}/clips/{video}" in caplog.text
 
 

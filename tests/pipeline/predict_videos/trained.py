@@ -50,10 +50,10 @@ def film(ffmpeg, path, number, seconds=16):
     return filmed(ffmpeg, path, seconds, picture=f"testsrc2=s=160x120:r=30,hue=h={37 * number}")
 
 
-def train(bench, ffmpeg, folder):
+def train(bench, ffmpeg, folder, seconds=16):
     """Take three labelled films in, make a dataset of them, and leave a network as if it had been trained on it."""
     for number, name in enumerate(("put meat/a.mp4", "take bag/b.mp4", "put meat/c.mp4")):
-        film(ffmpeg, folder / name, number)
+        film(ffmpeg, folder / name, number, seconds)
     bench.ingest(folder)
     dataset = bench.build()
     spec = NetworkSpec(backbone="test_resnet", num_segments=2)
