@@ -216,15 +216,6 @@ def test_with_a_stride_it_says_when_an_action_happens(bench, report, predict, fo
     assert not list(bench.store.list(f"{STORE}/annotations/"))
 
 
-def test_a_table_beside_two_films_of_one_name_means_that_of_its_folder(bench, decide, ffmpeg, tmp_path):
-    for number in (1, 2):
-        film(ffmpeg, tmp_path / f"day {number}" / "kitchen_01.mp4", 10 + number, seconds=2)
-    (tmp_path / "day 1" / "intervals.csv").write_text("video,start_seconds,stop_seconds,verb,noun\nkitchen_01,0,2,put,meat\n")
-    plan = decide(tmp_path, stride_seconds=2)
-    labels = bench.store.read(Prediction(plan.prediction_uri).labels)
-    assert [interval.video for interval in labels.intervals] == [hash_of(tmp_path / "day 1" / "kitchen_01.mp4")]
-
-
 def test_where_val_has_answers_temperatures_and_a_threshold_are_fitted_and_probabilities_are_those_of_the_kept_logits(
     bench, predict, folder, tmp_path, caplog
 ):
@@ -300,8 +291,9 @@ def test_a_second_run_leads_to_the_page_and_copies_what_is_there(bench, report, 
 
 def test_videos_that_were_trained_on_are_refused_by_name_unless_they_are_allowed(bench, predict, decide, learnt, folder):
     names = set(trained_on(bench).values())
-    plan = decide(learnt, folder, against="none")
+    plan = decide(learnt, folder, folder / "nowhere.mp4", against="none")
     assert {bad.name for bad in plan.set_aside if "it was trained on" in bad.reason} == names != set()
+    assert "does not exist" in next(bad.reason for bad in plan.set_aside if "nowhere" in bad.name)
     assert plan.trained_on == ()
     with pytest.raises(BadInput) as refused:
         decide(*(learnt / name for name in names))
@@ -358,13 +350,6 @@ def test_a_baseline_that_is_gone_is_named_and_a_clip_that_is_damaged_costs_itsel
 def test_two_networks_that_are_one_are_refused(decide, folder):
     with pytest.raises(BadConfiguration, match="is retake-tsn version 1 itself"):
         decide(folder, against="models:/retake-tsn/1")
-
-
-def test_a_file_that_does_not_exist_costs_itself(decide, folder):
-    plan = decide(folder / "nowhere.mp4", folder, against="none")
-    assert "does not exist" in next(bad.reason for bad in plan.set_aside if "nowhere" in bad.name)
-    with pytest.raises(BadInput, match="nothing to predict"):
-        decide(folder / "words.mp4")
 
 
 def test_a_recording_is_one_source_whether_its_clips_have_labels_or_not(bench, decide, folder, films):
