@@ -166,6 +166,16 @@ def test_equal_files_of_two_ingests_name_no_video_of_one_name(bench, video, tmp_
     assert "matches 2 videos: 'a.mp4', 'a.mp4'; write their content hashes" in problem.reason
 
 
+def test_files_of_one_name_are_kept_in_the_order_of_their_folders(bench, store, video, tmp_path):
+    (tmp_path / "a.mp4").write_bytes(video)
+    contents = [f"{HEADER}a,put,{noun},,,\n".encode() for noun in ("bag", "meat", "sauce", "pan")]
+    for folder, content in zip("abcd", contents, strict=True):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "labels.csv").write_bytes(content)
+    bench.take(tmp_path)
+    assert [store.objects[f"{STORE}/annotations/{name}"] for name in kept(store)] == contents
+
+
 def test_an_hourly_run_does_not_put_an_unchanged_csv_before_a_later_one(bench, store, video, tmp_path):
     store.put("inbox/a.mp4", video)
     store.put("inbox/labels.csv", f"{HEADER}a,put,meat,put meat,,\n".encode())
