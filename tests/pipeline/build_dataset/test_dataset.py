@@ -20,6 +20,11 @@ from tests.pipeline.shelf import Fragile, Killed, taken_in
 FOUR = ("put meat/a.mp4", "put meat/b.mp4", "take bag/c.mp4", "take bag/d.mp4")
 
 
+@pytest.fixture(autouse=True)
+def no_drawing(monkeypatch):
+    monkeypatch.setattr(_datasets, "histograms", lambda manifest: dict.fromkeys(TARGETS, b"a picture"))
+
+
 @pytest.fixture
 def bench():
     return Bench()
@@ -79,8 +84,7 @@ def test_a_film_that_taught_a_student_without_a_label_is_dealt_to_train(bench):
     assert "val" in {dealt[video] for video in videos}
 
 
-def test_a_dataset_that_is_cut_off_at_any_write_is_never_read(monkeypatch):
-    monkeypatch.setattr(_datasets, "histograms", lambda manifest: dict.fromkeys(TARGETS, b"a picture"))
+def test_a_dataset_that_is_cut_off_at_any_write_is_never_read():
     bench = Bench(Fragile())
     taken_in(bench.store, FOUR)
     bench.split()
