@@ -48,15 +48,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def do_GET(self):
-        found = POD.fullmatch(urlsplit(self.path).path)
-        if found is None:
+        pod = POD.fullmatch(urlsplit(self.path).path)
+        if pod is None:
             self._answer({"kind": "EventList", "items": []})
-        elif found["log"]:
+        elif pod["log"]:
             self._answer(self.server.log)
-        elif found["name"] is None:
+        elif pod["name"] is None:
             self._answer({"kind": "PodList", "items": list(self.server.pods.values())})
-        elif found["name"] in self.server.pods:
-            self._answer(self.server.pods[found["name"]])
+        elif pod["name"] in self.server.pods:
+            self._answer(self.server.pods[pod["name"]])
         else:
             self._answer({"kind": "Status", "code": 404}, 404)
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from tasks.local import processes, supervise
@@ -62,6 +63,17 @@ def comes_true(condition, within_seconds=60):
             return True
         threading.Event().wait(0.02)
     return False
+
+
+def is_running(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def all_end(pids):
+    return comes_true(lambda: not any(map(is_running, pids)))
 
 
 def tell_where(monkeypatch, endpoint, access_key="a", secret_key="s"):  # noqa: S107

@@ -23,39 +23,49 @@ def approve():
     return retrain.dag.get_task("publish.approve")
 
 
-def context(**report):
-    instance = SimpleNamespace(id="ti", xcom_pull=lambda task_ids: report)
-    return {"ti": instance, "task_instance": instance}
+@pytest.fixture
+def asked(monkeypatch):
+    """What Airflow keeps of the question that is asked."""
+    question = {}
+    monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **of: question.update(of))
+    return question
 
 
-def test_the_question_waits_as_long_as_the_run_was_told_or_nobody_is_asked(approve, monkeypatch):
+@pytest.fixture
+def sent(monkeypatch):
+    """The notices that are sent."""
+    flags = []
+    monkeypatch.setenv("RETAKE_NOTIFY", "json://host")
+    monkeypatch.setattr(_notify, "notify", flags.append)
+    return flags
+
+
+def context(task, **report):
+    about = {"dag_id": task.dag_id, "run_id": "r", "task_id": task.task_id, "map_index": -1}
+    instance = SimpleNamespace(id="ti", xcom_pull=lambda task_ids: report, **about)
+    return {"ti": instance, "task_instance": instance, "task": task}
+
+
+def answered(chosen, user=ADA, **params):
+    known = {"responded_at": datetime.now(UTC), "responded_by_user": user, "timedout": user is None}
+    return {"chosen_options": [chosen], "params_input": params, **known}
+
+
+def test_nobody_is_asked_where_there_is_no_question(approve):
     with pytest.raises(AirflowSkipException, match="nobody is asked"):
-        approve.execute(context(awaits_approval=False, approval_hours=5))
-    asked = {}
-    monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **question: asked.update(question))
+        approve.execute(context(approve, awaits_approval=False, approval_hours=5))
+
+
+@pytest.mark.parametrize(("approvers", "assigned"), [('{"ada": "json://secret", "bob": ""}', ["ada", "bob"]), ("", [])])
+def test_a_question_waits_as_long_as_the_run_was_told_with_its_figures_and_only_approvers_answer_if_some_are_named(
+    approve, asked, sent, approvers, assigned, monkeypatch
+):
+    monkeypatch.setenv("RETAKE_APPROVERS", approvers)
     with pytest.raises(TaskAwaitingInput) as waiting:
-        approve.execute(context(awaits_approval=True, approval_hours=5))
+        approve.execute(context(approve, awaits_approval=True, approval_hours=5, in_short="40 % of the actions"))
     assert waiting.value.timeout == timedelta(hours=5)
     assert (asked["options"], asked["defaults"], list(asked["params"])) == (["Approve", "Reject"], ["Reject"], ["comment"])
-
-
-@pytest.mark.parametrize(
-    ("approvers", "assigned"), [('{"ada": "json://secret", "bob": ""}', [{"id": name, "name": name} for name in ("ada", "bob")]), ("", [])]
-)
-def test_a_question_is_told_with_its_figures_and_its_link_and_only_approvers_answer_if_some_are_named(
-    approve, approvers, assigned, monkeypatch
-):
-    asked, sent = {}, []
-    monkeypatch.setenv("RETAKE_NOTIFY", "json://host")
-    monkeypatch.setenv("RETAKE_APPROVERS", approvers)
-    monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **question: asked.update(question))
-    monkeypatch.setattr(_notify, "notify", sent.append)
-    running = context(awaits_approval=True, approval_hours=5, in_short="40 % of the actions")
-    for name, value in {"dag_id": "retrain", "run_id": "r", "task_id": "publish.approve", "map_index": -1}.items():
-        setattr(running["ti"], name, value)
-    with pytest.raises(TaskAwaitingInput):
-        approve.execute(running | {"task": approve})
-    assert asked["assigned_users"] == assigned
+    assert asked["assigned_users"] == [{"id": name, "name": name} for name in assigned]
     notice = Notice.model_validate_json(sent[0].removeprefix("--notice="))
     assert (notice.text, notice.for_approvers) == ("40 % of the actions", bool(assigned))
     assert notice.url == "http://airflow.test:8080/dags/retrain/runs/r/tasks/publish.approve/required_actions?map_index=-1"
@@ -78,14 +88,7 @@ def told(answer):
     ],
 )
 def test_every_answer_reaches_the_step_that_decides_and_skips_nothing(approve, chosen, user, comment, wanted):
-    event = {
-        "chosen_options": [chosen],
-        "params_input": {"comment": comment},
-        "responded_at": datetime.now(UTC),
-        "responded_by_user": user,
-        "timedout": user is None,
-    }
-    assert told(approve.execute_complete({}, event)) == wanted
+    assert told(approve.execute_complete({}, answered(chosen, user, comment=comment))) == wanted
     assert told(None) == ("not asked", "", "")
 
 
@@ -112,12 +115,9 @@ def planned(asking):
 
 
 @pytest.mark.parametrize(("preset", "options"), [("light", ["Train", "Use the preset auto", "Skip"]), ("auto", ["Train", "Skip"])])
-def test_a_long_training_waits_for_an_answer_and_a_short_one_starts_unasked(preset, options, asking, planned, monkeypatch):
+def test_a_long_training_waits_for_an_answer_and_a_short_one_starts_unasked(preset, options, asking, planned, asked, sent, monkeypatch):
     assert asking[1].execute(planned("")) is None
-    asked = {}
-    monkeypatch.setenv("RETAKE_NOTIFY", "json://host")
     monkeypatch.setattr(TellOfQuestion, "__call__", lambda *_: None)
-    monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **question: asked.update(question))
     with pytest.raises(TaskAwaitingInput) as waiting:
         asking[1].execute(planned("7 h", preset))
     assert [teller.text for teller in asking[1].notifiers] == ["7 h"]
@@ -131,9 +131,8 @@ def test_only_the_answer_train_goes_on_and_only_auto_starts_another_run(answer, 
     instance = SimpleNamespace(
         xcom_push=kept.__setitem__, xcom_pull=lambda task_ids, key: [kept.get(key)], id="ti", task_id="ask", dag_id="d", map_index=2
     )
-    event = {"chosen_options": [answer], "params_input": {}, "responded_at": datetime.now(UTC), "responded_by_user": ADA, "timedout": False}
     with nullcontext() if answer == "Train" else pytest.raises(AirflowSkipException):
-        ask.execute_complete({"ti": instance}, event)
+        ask.execute_complete({"ti": instance}, answered(answer))
     assert kept.get("failure", {}).get("map_index") == (None if answer == "Train" else 2), "the table of a comparison says why"
     use_auto = next(task for task in dag.dag.tasks if task.task_id.endswith("use_auto"))
     given = defaults(dag.FORM) | {"epochs": 60, "crops": 1, "preset": "original"}
@@ -150,29 +149,19 @@ def test_only_the_answer_train_goes_on_and_only_auto_starts_another_run(answer, 
 @pytest.mark.parametrize(("is_yes", "user", "goes_on"), [(True, ADA, True), (False, ADA, False), (False, None, False)])
 def test_only_a_person_who_says_yes_lets_a_deletion_go_on_and_the_step_is_told_who(task_id, is_yes, user, goes_on):
     ask = forget.dag.get_task(task_id)
-    event = {
-        "chosen_options": [ask.options[0] if is_yes else ask.options[1]],
-        "params_input": {},
-        "responded_at": datetime.now(UTC),
-        "responded_by_user": user,
-        "timedout": user is None,
-    }
+    yes, no = ask.options
     with nullcontext() if goes_on else pytest.raises(AirflowSkipException, match="did not answer"):
-        assert ask.execute_complete({}, event) == "ada"
-    assert (ask.defaults, ask.yes) == ([ask.options[1]], ask.options[0])
+        assert ask.execute_complete({}, answered(yes if is_yes else no, user)) == "ada"
+    assert (ask.defaults, ask.yes) == ([no], yes)
 
 
 @pytest.mark.parametrize("task_id", ["ask", "ask_to_train"])
-def test_a_question_about_a_deletion_is_told_at_once_and_only_approvers_answer(task_id, monkeypatch):
-    sent, asked, ask = [], {}, copy(forget.dag.get_task(task_id))
-    monkeypatch.setenv("RETAKE_NOTIFY", "json://host")
+def test_a_question_about_a_deletion_is_told_at_once_and_only_approvers_answer(task_id, asked, sent, monkeypatch):
+    ask = copy(forget.dag.get_task(task_id))
     monkeypatch.setenv("RETAKE_APPROVERS", '{"ada": ""}')
-    monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **question: asked.update(question))
-    monkeypatch.setattr(_notify, "notify", sent.append)
-    instance = SimpleNamespace(id="ti", dag_id="forget", run_id="r", task_id=task_id, map_index=-1)
     ask.body = "1 video"
     with pytest.raises(TaskAwaitingInput):
-        ask.execute({"ti": instance, "task_instance": instance, "task": ask})
+        ask.execute(context(ask))
     notice = Notice.model_validate_json(sent[0].removeprefix("--notice="))
     assert (notice.title, notice.text) == (ask.subject, "1 video")
     assert asked["assigned_users"] == [{"id": "ada", "name": "ada"}]

@@ -4,65 +4,30 @@ import os
 import subprocess
 import sys
 from datetime import timedelta
+from importlib import import_module
 from itertools import pairwise
-from pathlib import Path
 from runpy import run_path
 
 import pytest
 
-from dags import (
-    build_dataset,
-    clean_up,
-    compare_networks,
-    compare_versions,
-    forget,
-    ingest_videos,
-    learning_curve,
-    predict_videos,
-    retrain,
-    search,
-)
 from dags._assets import CLIPS, DATASET, MODEL
+from tasks.local.home import REPOSITORY
 from tasks.options.search import MAX_ROUNDS
 from tasks.pipeline.commands import STEPS
 
-FOLDER = Path(retrain.__file__).parent
-FILES = sorted(FOLDER.glob("[!_]*.py"))
-MODULES = (
-    ingest_videos,
-    build_dataset,
-    retrain,
-    learning_curve,
-    compare_networks,
-    compare_versions,
-    search,
-    predict_videos,
-    clean_up,
-    forget,
-)
+FILES = sorted((REPOSITORY / "dags").glob("[!_]*.py"))
+MODULES = [import_module(f"dags.{path.stem}") for path in FILES]
 DAGS = {module.dag.dag_id: module.dag for module in MODULES}
-APPROVE = retrain.dag.get_task("publish.approve")
-ASKED = (
-    *(retrain.dag.get_task(f"prepare.{name}") for name in ("ask", "use_auto")),
-    *(compare_networks.dag.get_task(name) for name in ("network.ask", "use_auto")),
-    *(forget.dag.get_task(name) for name in ("ask", "ask_to_train", "build")),
-)
-DATABASE = clean_up.dag.get_task("airflow_database")
-WITHOUT_STEP = (APPROVE, *ASKED, DATABASE, retrain.dag.get_task("learning_curve"), search.dag.get_task("retrain"))
-TASKS = [task for dag in DAGS.values() for task in dag.tasks if task not in WITHOUT_STEP]
-TRIALS = {"seeds", *(f"round_{number}.trials" for number in range(1, MAX_ROUNDS + 1))}
-GPU_TASKS = {
-    "train",
-    "evaluate",
-    "learning_curve",
-    "rescore",
-    "network.train",
-    "network.evaluate",
-    "known",
-    "predict",
-    "compare_versions",
-    *TRIALS,
+WITHOUT_STEP = {
+    "retrain": {"publish.approve", "prepare.ask", "prepare.use_auto", "learning_curve"},
+    "compare_networks": {"network.ask", "use_auto"},
+    "forget": {"ask", "ask_to_train", "build"},
+    "search": {"retrain"},
+    "clean_up": {"airflow_database"},
 }
+TASKS = [task for dag_id, dag in DAGS.items() for task in dag.tasks if task.task_id not in WITHOUT_STEP.get(dag_id, ())]
+GPU_TASKS = {"train", "evaluate", "learning_curve", "rescore", "known", "predict", "compare_versions", "network.train", "network.evaluate"}
+GPU_TASKS |= {"seeds", *(f"round_{number}.trials" for number in range(1, MAX_ROUNDS + 1))}
 
 OPERATORS = {"docker": "airflow.providers.docker.operators.docker", "kubernetes": "airflow.providers.cncf.kubernetes.operators.pod"}
 HEAVY = {"torch", "pandas", "mlflow", "minio", "av", "numpy", "pytorch_lightning", "sklearn"}
@@ -73,20 +38,20 @@ class Blocker:
         if name.partition(".")[0] in {HEAVY!r}:
             raise ImportError("a DAG file must not need " + name)
 sys.meta_path.insert(0, Blocker())
+from importlib import import_module
 import airflow.sdk
 for runner in sys.argv[1:]:
     if pid := os.fork():
         assert os.waitpid(pid, 0)[1] == 0, runner
         continue
     os.environ["RETAKE_RUNNER"] = runner
-    from dags import build_dataset, clean_up, compare_networks, compare_versions, forget, ingest_videos, learning_curve, predict_videos, retrain, search
+    dags = [import_module("dags." + name).dag for name in {[path.stem for path in FILES]!r}]
     print(json.dumps([name for name, module in {OPERATORS!r}.items() if module in sys.modules]), flush=True)
     if runner != "local":
         os._exit(0)
     sys.meta_path.pop(0)
     from airflow.serialization.serialized_objects import DagSerialization
-    modules = (ingest_videos, build_dataset, retrain, learning_curve, compare_networks, compare_versions, search, predict_videos, clean_up, forget)
-    print(json.dumps([DagSerialization.to_dict(module.dag) for module in modules]), flush=True)
+    print(json.dumps([DagSerialization.to_dict(dag) for dag in dags]), flush=True)
     os._exit(0)
 """
 """Parses the folder for each runner named, in processes that begin with nothing imported but what every DAG file needs.
@@ -159,11 +124,11 @@ def test_every_task_has_a_time_limit_retries_and_a_step(task):
     assert timedelta(minutes=1) < task.execution_timeout <= timedelta(days=7)
     assert task.retries >= 1
     assert arguments["step"] in STEPS
-    assert arguments["form"] is {module.dag.dag_id: module for module in MODULES}[task.dag.dag_id].FORM
+    assert arguments["form"] is sys.modules[f"dags.{task.dag.dag_id}"].FORM
 
 
 def test_every_step_is_in_the_dags_that_its_contract_names():
-    runs = {(made_of(task)["step"], dag_id) for dag_id, dag in DAGS.items() for task in dag.tasks if task not in WITHOUT_STEP}
+    runs = {(made_of(task)["step"], task.dag.dag_id) for task in TASKS}
     assert runs == {(name, dag) for name, step in STEPS.items() for dag in (step.dag, *step.also_in)}
 
 
@@ -195,9 +160,9 @@ def test_what_a_step_takes_is_what_its_arguments_name():
 )
 def test_without_a_gpu_no_prediction_waits_behind_a_training_and_neither_behind_a_curve(gpu, pool, of_curves, monkeypatch):
     monkeypatch.setenv("RETAKE_GPU", gpu)
-    tasks = run_path(predict_videos.__file__)["dag"].tasks
+    tasks = run_path(REPOSITORY / "dags" / "predict_videos.py")["dag"].tasks
     assert {task.task_id: task.pool for task in tasks if task.pool != "default_pool"} == {"known": pool, "predict": pool}
-    curve = run_path(learning_curve.__file__)["dag"].get_task("learning_curve")
+    curve = run_path(REPOSITORY / "dags" / "learning_curve.py")["dag"].get_task("learning_curve")
     assert ((curve.pool, curve.queue), curve.weight_rule, curve.priority_weight) == (of_curves, "absolute", 0)
 
 
@@ -208,22 +173,22 @@ def test_what_needs_torch_has_the_image_with_torch_and_only_training_and_testing
     assert {name for name, fields in given.items() if fields.get("gpu")} == GPU_TASKS
     for where in ("pool", "queue"):
         assert {task.task_id for task in TASKS if getattr(task, where) == "gpu"} == GPU_TASKS
-    others = [task for task in (*TASKS, APPROVE, *ASKED, DATABASE, search.dag.get_task("retrain")) if task.task_id not in GPU_TASKS]
-    assert {task.queue for task in others} == {"cpu"}
+    assert {task.queue for dag in DAGS.values() for task in dag.tasks if task.task_id not in GPU_TASKS} == {"cpu"}
 
 
 def test_each_dag_waits_for_what_the_one_before_makes():
     def made(dag):
         return [asset for task in dag.tasks for asset in (task.partial_kwargs.get("outlets", []) if task.is_mapped else task.outlets)]
 
-    assert made(ingest_videos.dag) == [CLIPS]
-    assert made(build_dataset.dag) == [DATASET]
-    assert made(retrain.dag) == [MODEL]
-    assert build_dataset.dag.timetable.asset_condition.objects == (CLIPS,)
-    assert retrain.dag.timetable.asset_condition.objects == (DATASET,)
-    assert retrain.dag.timetable.timetable.expression == "0 2 * * 1"
-    assert ingest_videos.dag.timetable.expression == "0 * * * *"
-    assert clean_up.dag.timetable.expression == "0 4 * * 0"
+    assert [made(DAGS[name]) for name in ("ingest_videos", "build_dataset", "retrain")] == [[CLIPS], [DATASET], [MODEL]]
+    when = {name: dag.timetable for name, dag in DAGS.items()}
+    assert when["build_dataset"].asset_condition.objects == (CLIPS,)
+    assert when["retrain"].asset_condition.objects == (DATASET,)
+    assert when["retrain"].timetable.expression == "0 2 * * 1"
+    assert {name: when[name].expression for name in ("ingest_videos", "clean_up")} == {
+        "ingest_videos": "0 * * * *",
+        "clean_up": "0 4 * * 0",
+    }
 
 
 ROUNDS = range(1, MAX_ROUNDS + 1)
@@ -312,9 +277,9 @@ def test_what_goes_on_after_a_failure(dag):
 
 
 def test_what_failed_is_told_to_the_task_that_goes_on():
-    group = compare_networks.dag.task_group.children["network"]
+    group = DAGS["compare_networks"].task_group.children["network"]
     assert type(group).__name__ == "MappedTaskGroup"
-    failures = compare_networks.dag.get_task("tabulate").inputs["failures"]
+    failures = DAGS["compare_networks"].get_task("tabulate").inputs["failures"]
     assert not [task for task in group.children if f"'{task}'" not in failures]
     for number in ROUNDS:
-        assert f"'round_{number}.trials'" in search.dag.get_task(f"round_{number}.gather").inputs["failures"]
+        assert f"'round_{number}.trials'" in DAGS["search"].get_task(f"round_{number}.gather").inputs["failures"]

@@ -10,6 +10,7 @@ from dags._assets import PASSED_OVER
 from dags._form import Form, StoreOptions, places, resolve
 from dags._step import command_flags
 from tasks.keys import recipe_of
+from tasks.local.choices import CHAIN
 from tasks.options import (
     PRESETS,
     ComparisonOptions,
@@ -116,18 +117,12 @@ def test_the_form_takes_a_number_if_and_only_if_the_model_does(model, name):
         assert form_takes(param, value) == model_takes(model, name, value), value
 
 
-@pytest.mark.parametrize(
-    ("model", "name"),
-    [
-        (IngestOptions, "sources"),
-        (PredictOptions, "videos"),
-        (TrainOptions, "checkpoint"),
-        (TrainOptions, "backbone_weights"),
-        (ComparisonOptions, "configurations"),
-    ],
-)
-def test_a_form_refuses_a_password_before_airflow_keeps_it(model, name):
-    param = param_of(model, name)
+ADDRESSES = {"sources": IngestOptions, "videos": PredictOptions, "checkpoint": TrainOptions, "backbone_weights": TrainOptions}
+
+
+@pytest.mark.parametrize("name", [*ADDRESSES, "configurations"])
+def test_a_form_refuses_a_password_before_airflow_keeps_it(name):
+    param = param_of(ADDRESSES.get(name, ComparisonOptions), name)
     secret, plain = ("https://me:pw@h/a", "lr=1 s3://me:pw@h/a"), ("https://h/a@b.mp4?sig=a@b", "models:/a@b", "s3://h/a@b", "a@b")
     secret += ("https://me:p/w@h/a", "https://me:p#w@h/a", "\nhttps://me:pw@h/a")
     plain += ("https://h:8080/@me/a.mp4", "https://h:8080?x@y", "http://[::1]:8080/a@b", "s3://h/a:b@c", "https://h/a:b@c")
@@ -140,14 +135,14 @@ def test_what_may_be_empty_is_null_lists_hold_strings_and_choices_are_the_models
     assert param_of(TrainOptions, "weights").schema["enum"] == [weights.value for weights in Weights]
     assert param_of(TrainOptions, "trainable").schema["enum"] == ["all", "last-stage", "heads"]
     assert param_of(EvaluateOptions, "crops").schema["enum"] == [1, 10]
-    assert param_of(TrainOptions, "checkpoint").schema["type"] == ["null", "string"]
-    assert param_of(RetrainOptions, "dataset").schema["type"] == ["null", "string"]
+    for model, name in ((TrainOptions, "checkpoint"), (RetrainOptions, "dataset")):
+        assert param_of(model, name).schema["type"] == ["null", "string"]
     assert param_of(IngestOptions, "sources").schema["items"]["type"] == "string"
-    assert param_of(IngestOptions, "sources").schema["type"] == ["array", "null"]
-    assert param_of(ComparisonOptions, "configurations").schema["type"] == "array"
 
 
 def test_a_list_that_a_person_emptied_is_empty_and_one_that_may_not_be_is_refused(resolved):
+    assert param_of(IngestOptions, "sources").schema["type"] == ["array", "null"]
+    assert param_of(ComparisonOptions, "configurations").schema["type"] == "array"
     assert resolved(ingest_videos, {"sources": None})["sources"] == []
     with pytest.raises(AirflowFailException, match="configurations"):
         resolved(compare_networks, {"configurations": None})
@@ -211,33 +206,27 @@ def test_no_option_of_one_step_has_the_name_of_another_steps():
 MINE, THEIRS = "s3://retake", "s3://theirs"
 
 
+def event(store=MINE, **params):
+    return {"store": store, "params": params} if params else {"store": store}
+
+
 @pytest.mark.parametrize(
     ("dag", "events", "taken", "passed_over"),
     [
-        (retrain, [{"store": THEIRS}, {"store": MINE}], {"store": MINE}, f"trigger it by hand for {THEIRS} with {{}}"),
-        (retrain, [{"store": MINE, "params": {"epochs": 6}}, {"store": MINE}], {"epochs": 6}, ""),
-        (
-            build_dataset,
-            [{"store": MINE, "params": {"fps": 30, "epochs": 6}}, {"store": MINE, "params": {"fps": 30}}],
-            {"then": {"epochs": 6}},
-            "",
-        ),
+        (retrain, [event(THEIRS), event()], {"store": MINE}, f"trigger it by hand for {THEIRS} with {{}}"),
+        (retrain, [event(epochs=6), event()], {"epochs": 6}, ""),
+        (build_dataset, [event(fps=30, epochs=6), event(fps=30)], {"then": {"epochs": 6}}, ""),
+        (retrain, [event(THEIRS, epochs=6), event()], {"store": THEIRS, "epochs": 6}, f"by hand for {MINE} with {{}}"),
         (
             retrain,
-            [{"store": THEIRS, "params": {"epochs": 6}}, {"store": MINE}],
-            {"store": THEIRS, "epochs": 6},
-            f"by hand for {MINE} with {{}}",
-        ),
-        (
-            retrain,
-            [{"store": MINE, "params": {"epochs": 6}}, {"store": MINE, "params": {"crops": 1}}, {"store": MINE}],
+            [event(epochs=6), event(crops=1), event()],
             {"crops": 1, "epochs": 60},
             f'takes {MINE} with {{"crops": 1}}, so trigger it by hand for {MINE} with {{"epochs": 6}}',
         ),
-        (retrain, [{"store": MINE, "params": {"epochs": 6}}, {"store": MINE, "params": {"nonsense": 3}}], {"epochs": 6}, ""),
+        (retrain, [event(epochs=6), event(nonsense=3)], {"epochs": 6}, ""),
         (
             retrain,
-            [{"store": MINE, "params": {"backbone_weights": "https://me:pw@h/x?pw"}}, {"store": MINE, "params": {"crops": 1}}],
+            [event(backbone_weights="https://me:pw@h/x?pw"), event(crops=1)],
             {"crops": 1},
             'with {"backbone_weights": "https://h/x?…',
         ),
@@ -362,3 +351,13 @@ def test_forms_of_later_runs_cover_what_those_runs_take():
     assert set(build_dataset.FORM.options) <= {*ingest_videos.FORM.shared, *ingest_videos.FORM.then}
     assert set(retrain.FORM.options) == set(build_dataset.FORM.then)
     assert {LabelOptions, SplitOptions, *build_dataset.FORM.then} == set(ingest_videos.FORM.then)
+
+
+@pytest.mark.parametrize("module", [ingest_videos, build_dataset, retrain], ids=lambda module: module.dag.dag_id)
+def test_make_run_hands_each_dag_the_options_of_its_form_and_no_others(module):
+    def fields(models):
+        return {name for model in models for name in model.model_fields}
+
+    said_by_itself = {*StoreOptions.model_fields, "then"}
+    of_form = [fields(models) - said_by_itself for models in (module.FORM.models(), module.FORM.then)]
+    assert [fields(models) for models in CHAIN[module.dag.dag_id]] == of_form

@@ -26,7 +26,7 @@ from tasks.local.home import REPOSITORY
 from tasks.options import IngestOptions, PresetOptions, SegmentOptions, TrainOptions
 from tasks.settings import RunnerSettings
 from tests.collector import collecting, texts
-from tests.dags.conftest import comes_true, defaults
+from tests.dags.conftest import all_end, defaults, is_running
 
 FORM = Form(options=(IngestOptions, SegmentOptions), shared=(SegmentOptions,), then=(TrainOptions,))
 PARAMS = defaults(FORM)
@@ -34,17 +34,6 @@ PARAMS = defaults(FORM)
 
 def step(**arguments):
     return StepOperator(**({"task_id": "a_task", "step": "ingest", "form": FORM, "inputs": {"out": "{store}/ingests/{key}/"}} | arguments))
-
-
-def is_running(pid):
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def all_end(pids):
-    return comes_true(lambda: not any(map(is_running, pids)))
 
 
 @pytest.fixture
@@ -64,10 +53,8 @@ child.wait()
 
 def test_a_step_gets_its_arguments_and_its_result_is_returned(play, context, log):
     play("print('chatter')\nprint(json.dumps({'argv': sys.argv[1:]}))")
-    operator, address = (
-        step(options=(IngestOptions,), inputs={"other_thing": "{store}/x/", "out": "{store}/clips/{recipe}/"}),
-        "https://h/?token=pw",
-    )
+    operator = step(options=(IngestOptions,), inputs={"other_thing": "{store}/x/", "out": "{store}/clips/{recipe}/"})
+    address = "https://h/?token=pw"
     argv = operator.execute(context(PARAMS | {"sources": ["/a b", "--c", address], "store": "s3://mine"}))["argv"]
     assert argv[:4] == ["-m", "tasks", "ingest", "--store=s3://mine"]
     assert argv[4:7] == ["--sources=/a b", "--sources=--c", f"--sources={address}"]
@@ -141,12 +128,8 @@ def test_wrong_options_and_settings_fail_before_anything_runs(play, context, mon
 
 
 def test_a_step_gets_no_secret_of_airflow(context):
-    secret = {
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "x",
-        "AIRFLOW__API_AUTH__JWT_SECRET": "x",
-        "AIRFLOW__CORE__FERNET_KEY": "x",
-        "PGPASSWORD": "x",
-    }
+    airflow = ("DATABASE__SQL_ALCHEMY_CONN", "API_AUTH__JWT_SECRET", "CORE__FERNET_KEY")
+    secret = {**{f"AIRFLOW__{name}": "x" for name in airflow}, "PGPASSWORD": "x", "RETAKE_NOTIFY": "x", "RETAKE_APPROVERS": "x"}
     needed = {"PATH": "/bin", "RETAKE_STORE_SECRET_KEY": "k", "MLFLOW_TRACKING_PASSWORD": "p", "AWS_REGION": "r", "https_proxy": "http://p"}
     needed["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://c:4318"
     others = {"OTEL_SERVICE_NAME": "airflow", "OTEL_EXPORTER_OTLP_METRICS_HEADERS": "x", "OTEL_EXPORTER_OTLP_LOGS_HEADERS": "x"}

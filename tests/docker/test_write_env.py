@@ -87,7 +87,7 @@ def test_the_environment_wins_as_it_does_in_compose(write_env, monkeypatch):
 def test_no_file_of_the_repository_holds_a_secret():
     files = (REPOSITORY / "docker-compose.yml", *(REPOSITORY / "docker").glob("compose.*.yml"))
     text = "\n".join(path.read_text() for path in files)
-    found = re.findall(r"\$\{(RETAKE_\w*(?:PASSWORD|KEY|SECRET|ROOT_USER))([^}]*)\}", text)
-    assert len(found) > 20
-    assert {name: default for name, default in found if default and not default.startswith(":?")} == {}
+    secrets = re.findall(r"\$\{(RETAKE_\w*(?:PASSWORD|KEY|SECRET|ROOT_USER))([^}]*)\}", text)
+    assert len(secrets) > 20
+    assert {name: default for name, default in secrets if default and not default.startswith(":?")} == {}
     assert re.findall(r"^\s*\w*(?:PASSWORD|SECRET_KEY|ACCESS_KEY|JWT_SECRET|FERNET_KEY)\w*: (?!.*\$\{|\*).*$", text, re.MULTILINE) == []

@@ -41,6 +41,7 @@ def test_a_pair_becomes_a_typed_option(text, expected):
         ("model_name=a b", "model_name: 'a b' does not have the required form: Name in MLflow's registry"),
         ("val_share=1.5", "val_share"),
         ("sources=/tmp", "unknown options sources"),
+        ("dataset=s3://retake/datasets/x", "unknown options dataset"),
         ("preset=../x", "preset: '../x' is no name of a recipe"),
         ("mixup=0.2", "--set: mixup was removed; leave it out"),
         ("preview=true", "--set: preview was removed"),
@@ -54,16 +55,10 @@ def test_a_wrong_pair_is_named(text, complaint):
 
 
 @pytest.mark.parametrize(
-    ("chosen", "preset"),
-    [
-        (["epochs=3"], None),
-        (["epochs=60"], "none"),
-        (["trainable=all"], "none"),
-        (["val_share=0.3"], None),
-    ],
+    ("chosen", "preset"), [("epochs=3", None), ("epochs=60", "none"), ("trainable=all", "none"), ("val_share=0.3", None)]
 )
 def test_an_option_that_is_named_with_the_forms_own_value_is_not_replaced(chosen, preset):
-    assert parse(chosen).get("preset") == preset
+    assert parse([chosen]).get("preset") == preset
 
 
 def test_a_preset_beside_other_options_means_the_preset_with_these_options():
@@ -89,7 +84,7 @@ def test_each_option_reaches_the_form_that_has_it_and_every_later_run():
     assert retrain == {"store": "s3://retake", **following}
 
 
-def test_a_folder_of_videos_is_made_absolute_and_one_that_is_absent_or_empty_refused(tmp_path, monkeypatch):
+def test_a_folder_of_videos_is_made_absolute_one_that_is_absent_or_empty_refused_and_a_pattern_of_a_bucket_kept(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BadInput, match="is not a folder"):
         check_source("videos")
@@ -98,7 +93,4 @@ def test_a_folder_of_videos_is_made_absolute_and_one_that_is_absent_or_empty_ref
         check_source("videos")
     (tmp_path / "videos" / "put" / "a.mp4").touch()
     assert check_source("videos") == str(tmp_path / "videos")
-
-
-def test_a_pattern_of_a_bucket_stays_as_it_is():
     assert check_source("s3+nas://films/cam*/**.mp4") == "s3+nas://films/cam*/**.mp4"

@@ -19,10 +19,6 @@ def row(state, seconds=None, label="", step="train", index=-1):
     return Row("retrain", step, index, label, state, seconds)
 
 
-def lines(stream):
-    return [line.split("  ", 1)[1] for line in stream.getvalue().splitlines()]
-
-
 def test_plain_lines_tell_each_change_once_and_mapped_steps_apart():
     stream = io.StringIO()
     screen = screen_for(stream)
@@ -33,12 +29,12 @@ def test_plain_lines_tell_each_change_once_and_mapped_steps_apart():
     screen.show([row("success", 2.04)], "")
     screen.show([row("running", 0, "fine-tuned", index=0), row("success", 3, "baseline", index=1)], "")
     of_one = ["retrain  train: running", "    epoch 1/8", "retrain  train: success (2.0 s)"]
-    assert lines(stream) == [*of_one, "retrain  train [fine-tuned]: running", "retrain  train [baseline]: success (3.0 s)"]
+    lines = [line.split("  ", 1)[1] for line in stream.getvalue().splitlines()]
+    assert lines == [*of_one, "retrain  train [fine-tuned]: running", "retrain  train [baseline]: success (3.0 s)"]
 
 
 def test_a_terminal_shows_the_steps_as_they_stand():
     stream = io.StringIO()
-    screen = screen_for(stream)
     screen = LiveScreen(Console(file=stream, force_terminal=True, width=100))
     screen.show([row("running", 1.5)], "epoch [1/8]")
     screen.say("a line [that] stays")
@@ -73,14 +69,9 @@ def test_an_address_is_not_broken_at_the_width_of_the_terminal():
 def test_many_mapped_steps_are_one_row_that_counts_and_few_are_shown_one_by_one():
     few = [row("success", 2.0, str(n)) for n in range(6)]
     assert folded(few) == few
-    rows = [row("success", 2.0, str(n), "segment") for n in range(10)] + [
-        row("running", 1.0, "10", "segment"),
-        row("waiting", step="label"),
-    ]
-    assert folded(rows) == [
-        Row("retrain", "segment", -1, "11 times", "running (10 success, 1 running)", 21.0),
-        row("waiting", step="label"),
-    ]
+    done, label = [row("success", 2.0, str(n), "segment") for n in range(10)], row("waiting", step="label")
+    segments = Row("retrain", "segment", -1, "11 times", "running (10 success, 1 running)", 21.0)
+    assert folded([*done, row("running", 1.0, "10", "segment"), label]) == [segments, label]
 
 
 def test_the_clock_counts_minutes_and_seconds():
@@ -147,7 +138,7 @@ class FakeAirflow:
                 dag_id, run_id = request.url.params["source_dag_id"], request.url.params["source_run_id"]
                 successors = dict(zip(CHAIN, [*list(CHAIN)[1:], None], strict=True))
                 created = [{"dag_id": successors[dag_id], "run_id": f"after {run_id}"}]
-                if created[0]["dag_id"] == "retrain" and self.at_work and self.looks.get(self.at_work, 0) < 2:
+                if created[0]["dag_id"] == "retrain" and self.is_busy:
                     created = []
                 events = [] if dag_id in self.silent else [{"created_dagruns": created}]
                 if request.url.params["limit"] == "0":
@@ -155,16 +146,13 @@ class FakeAirflow:
                 self.event_looks += 1
                 return httpx.Response(500) if self.event_looks <= self.num_queued_looks else self.reply(asset_events=events)
             case "GET", ["dags", dag_id, "dagRuns"]:
-                busy = dag_id == "retrain" and self.at_work and self.looks.get(self.at_work, 0) < 2
-                at_work = {
-                    "dag_id": dag_id,
-                    "dag_run_id": self.at_work,
-                    "state": "running",
-                    "run_after": "2026-11-29T00:00:00Z",
-                    "start_date": None,
-                }
-                return self.reply(dag_runs=[at_work] if busy else [])
+                at_work = {"dag_id": dag_id, "dag_run_id": self.at_work, "state": "running", "run_after": NOW, "start_date": None}
+                return self.reply(dag_runs=[at_work] if dag_id == "retrain" and self.is_busy else [])
         raise AssertionError(f"unexpected {request.method} {path}")
+
+    @property
+    def is_busy(self):
+        return self.at_work and self.looks.get(self.at_work, 0) < 2
 
     def reply(self, **content):
         return httpx.Response(200, json=content)
@@ -206,11 +194,7 @@ def run(api, output):
 
 def test_the_chain_is_followed_through_its_assets(api, airflow, output):
     followed = run(api, output)
-    assert [run.ref.run_id for run in followed] == [
-        "manual ingest_videos",
-        "after manual ingest_videos",
-        "after after manual ingest_videos",
-    ]
+    assert [run.ref.run_id for run in followed] == [f"{after}manual ingest_videos" for after in ("", "after ", "after after ")]
     assert airflow.triggered == [("ingest_videos", {"store": "s3://retake", "sources": ["/videos"], "then": {"epochs": 2}})]
     for text in ("ingest_videos  work: running", "round 1", "retrain  work: success"):
         assert text in output.getvalue()

@@ -31,12 +31,15 @@ def test_credentials_stay_the_same_differ_between_homes_and_are_readable_by_this
     assert not set(first.model_dump().values()) & set(other.model_dump().values())
 
 
-def test_missing_and_damaged_credentials_are_named(home):
+def test_missing_credentials_and_damaged_files_are_named(home):
     with pytest.raises(BadConfiguration, match="make run"):
         Credentials.load(home)
     home.credentials_file.write_text('{"store_access_key": ')
     with pytest.raises(BadConfiguration, match=r"credentials\.json is damaged"):
         Credentials.load_or_create(home)
+    people_file(home).write_text('{"anna": {}}')
+    with pytest.raises(BadConfiguration, match=r"people\.json is damaged"):
+        people(home)
 
 
 def test_a_second_command_is_refused_while_one_is_at_work_and_a_killed_one_leaves_no_lock(home):
@@ -104,12 +107,6 @@ def test_a_name_that_airflow_would_read_otherwise_is_refused(home, name):
     with pytest.raises(BadConfiguration, match="cannot be added"):
         add_person(home, name, "labeller")
     assert people(home) == {}
-
-
-def test_a_damaged_file_is_named(home):
-    people_file(home).write_text('{"anna": {}}')
-    with pytest.raises(BadConfiguration, match=r"people\.json is damaged"):
-        configured(home)
 
 
 def test_the_command_prints_a_password_on_a_terminal_alone(home, capsys, monkeypatch):

@@ -50,10 +50,9 @@ def printing_python(tmp_path):
 def test_a_folder_with_any_name_reaches_the_command_whole(make, printing_python, tmp_path):
     result = make("run", "VIDEOS=my videos; $$(touch harm) '\"", "SET=epochs=3 seed=1")
     assert result.stdout.endswith("[-m][tasks.local][run][--videos][my videos; $(touch harm) '\"][--set][epochs=3][--set][seed=1]")
-    for target, variable in (("backup", "TO"), ("restore", "FROM")):
-        result = make(target, f"{variable}=my disk; $$(touch harm) '\"", "ARGS=--x")
-        assert result.stdout.endswith(f"[-m][tasks.local][{target}][my disk; $(touch harm) '\"][--x]")
-        assert make(target).returncode
+    result = make("backup", "restore", *(f"{name}=my disk; $$(touch harm) '\"" for name in ("TO", "FROM")), "ARGS=--x")
+    assert result.stdout.endswith("".join(f"[-m][tasks.local][{name}][my disk; $(touch harm) '\"][--x]" for name in ("backup", "restore")))
+    assert [make(target).returncode for target in ("backup", "restore")] == [2, 2]
     assert not (tmp_path / "harm").exists()
 
 
@@ -69,16 +68,14 @@ def test_a_variable_that_nothing_reads_is_refused_with_the_nearest_name(make, pr
 
 
 def test_settings_may_be_given_as_variables(make, printing_python):
-    assert make("run", "CUDA_VISIBLE_DEVICES=0").stdout.endswith("[run]")
-    assert make("run", "RETAKE_HOME=/tmp/elsewhere").stdout.endswith("[run]")
+    assert make("run", "CUDA_VISIBLE_DEVICES=0", "RETAKE_HOME=/tmp/elsewhere").stdout.endswith("[run]")
 
 
 def test_the_commands_for_tests_choose_them_by_what_they_need_and_use_a_worker_a_core(make, printing_python):
-    for tier in ("fast", "containers", "long"):
-        assert f"[-m][pytest][--tier={tier}][-n]" in make(f"test-{tier}").stdout
-    assert "[--cov]" in make("coverage").stdout
-    all_tests = make("test").stdout
-    assert "[--cov]" not in all_tests
+    tiers, all_tests = make("test-fast", "test-containers", "test-long", "coverage").stdout, make("test").stdout
+    for chosen in ("[--tier=fast][-n]", "[--tier=containers][-n]", "[--tier=long][-n]", "[--cov]"):
+        assert chosen in tiers
+        assert chosen not in all_tests
     assert f"[-n][{min(os.cpu_count(), 4)}]" in all_tests
     assert "[-m][pytest][-n][2][tests/local][-x]" in make("test", "WORKERS=2", "ARGS=tests/local -x").stdout
 

@@ -1,13 +1,10 @@
 import os
-import re
 import signal
 import socket
 import stat
 import sys
-import time
 from contextlib import ExitStack
 
-import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +12,7 @@ from hypothesis import strategies as st
 from tasks.errors import BadConfiguration
 from tasks.local import processes
 from tasks.local.processes import choose_ports, is_free
+from tests.dags.conftest import comes_true, is_running
 
 
 def listen(port: int) -> socket.socket:
@@ -71,17 +69,9 @@ STUBBORN = """
 import os, signal, subprocess, sys
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"], start_new_session=True)
-print("child", child.pid, flush=True)
+print(child.pid, flush=True)
 signal.pause()
 """
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + 60
-    while not (value := condition()):
-        assert time.monotonic() < deadline
-        os.sched_yield()
-    return value
 
 
 @pytest.fixture
@@ -89,13 +79,9 @@ def server(home):
     """A server that ignores SIGTERM and has a child in a session of its own: the record, and the child's pid."""
     record = processes.launch(home, "store", [sys.executable, "-c", STUBBORN], dict(os.environ), {"store": 1}, "print")
     log = processes.log_file(home, "store")
-    child = wait_for(lambda: re.search(r"^child (\d+)\n", log.read_text()))
-    yield record, int(child[1])
+    assert comes_true(lambda: log.read_text().endswith("\n"))
+    yield record, int(log.read_text())
     processes.stop(home, "store", signal.SIGTERM, grace_seconds=0.1)
-
-
-def runs(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
 def test_a_server_leads_a_session_with_private_files_and_stop_ends_it_and_its_children_in_other_sessions(home, server):
@@ -107,7 +93,7 @@ def test_a_server_leads_a_session_with_private_files_and_stop_ends_it_and_its_ch
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert processes.stop(home, "store", signal.SIGTERM, grace_seconds=0.2)
     assert not processes.is_running(record)
-    assert not runs(child)
+    assert not is_running(child)
     assert processes.read_record(home, "store") is None
     assert not processes.stop(home, "store", signal.SIGTERM, grace_seconds=0.1)
 
@@ -118,13 +104,13 @@ def test_stop_finds_the_children_of_a_leader_that_was_killed_or_has_no_record(ho
     record, child = server
     if is_killed:
         os.kill(record.pid, signal.SIGKILL)
-        wait_for(lambda: not processes.is_running(record))
-        assert runs(child)
+        assert comes_true(lambda: not processes.is_running(record))
+        assert is_running(child)
     else:
         processes.record_file(home, "store").unlink()
     assert processes.stop(home, "store", signal.SIGTERM, grace_seconds=0.2)
     assert not processes.is_running(record)
-    assert not runs(child)
+    assert not is_running(child)
 
 
 def test_stop_touches_no_process_that_got_the_pid_later(home, server):
@@ -134,4 +120,4 @@ def test_stop_touches_no_process_that_got_the_pid_later(home, server):
     assert not processes.is_running(reused)
     assert not processes.stop(home, "mlflow", signal.SIGKILL, grace_seconds=0.1)
     assert processes.is_running(record)
-    assert runs(child)
+    assert is_running(child)

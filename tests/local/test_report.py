@@ -49,17 +49,6 @@ class Api:
         return f"http://airflow/dags/{run.dag_id}/runs/{run.run_id}"
 
 
-def stored(objects):
-    """A store of records and of text, by their address."""
-    shelf = Shelf()
-    for uri, content in objects.items():
-        if isinstance(content, str):
-            shelf.write_bytes(uri, content.encode())
-        else:
-            shelf.write(uri, content)
-    return shelf
-
-
 def run(dag_id, **states):
     base = {"map_index": -1, "rendered_map_index": None, "try_number": 1, "start_date": None, "end_date": None, "duration": None}
     return FollowedRun(
@@ -76,24 +65,28 @@ TABLE = {
 }
 
 
-@pytest.mark.parametrize(
-    ("results", "first"),
-    [
-        (
-            {"summarise": SUMMARY},
-            ["3 video files: 2 different videos, 1 set aside; 9 clips", "set aside: 1", "  notes.mp4: no video stream"],
-        ),
-        ({}, ["nothing new"]),
-    ],
-)
-def test_an_ingest_alone_ends_with_where_its_clips_are_labelled(results, first):
+def told(api, *runs, objects=TABLE):
+    """The report of these runs, on a store that has these records and texts, by their address."""
+    shelf = Shelf()
+    for uri, content in objects.items():
+        if isinstance(content, str):
+            shelf.write_bytes(uri, content.encode())
+        else:
+            shelf.write(uri, content)
+    return "\n".join(report(api, shelf, "s3://retake", runs))
+
+
+def test_an_ingest_alone_ends_with_where_its_clips_are_labelled():
     next_step = "label the clips without a label: http://airflow/retake/label/?store=s3://retake; 20 new labels, or Build dataset there, start build_dataset and retrain"
-    assert list(ingested(Api(results), INGESTED, "s3://retake")) == [*first, next_step]
+    counts = "3 video files: 2 different videos, 1 set aside; 9 clips"
+    told = list(ingested(Api({"summarise": SUMMARY}), INGESTED, "s3://retake"))
+    assert told == [counts, "set aside: 1", "  notes.mp4: no video stream", next_step]
+    assert list(ingested(Api({}), INGESTED, "s3://retake")) == ["nothing new", next_step]
 
 
 def test_a_training_ends_with_what_was_set_aside_its_table_and_its_model():
     api = Api({"summarise": SUMMARY, "weights": weights_result(chosen="auto: a probe, for no GPU"), **RESULTS})
-    text = "\n".join(report(api, stored(TABLE), "s3://retake", [INGESTED, TRAINED]))
+    text = told(api, INGESTED, TRAINED)
     for part in (
         "3 video files: 2 different videos, 1 set aside; 9 clips",
         "notes.mp4: no video stream",
@@ -123,13 +116,13 @@ def test_the_counts_of_files_add_up(counts, expected):
 @pytest.mark.parametrize(("state", "is_named"), [("success", True), ("skipped", False)])
 def test_a_learning_curve_that_is_being_drawn_is_named_with_how_to_end_it(state, is_named):
     drawing = run("retrain", weights="success", plan="success", report="success", learning_curve=state)
-    text = "\n".join(report(Api(RESULTS), stored(TABLE), "s3://retake", [drawing]))
+    text = told(Api(RESULTS), drawing)
     assert ("the learning curve is being drawn, and joins the report; `make status` shows it, `make cancel` ends it" in text) is is_named
 
 
 def test_a_provisional_champion_is_called_so():
     results = RESULTS | {"decide": DECIDED.model_copy(update={"provisional": True})}
-    assert "decision: promoted, provisional champion: 0.60" in "\n".join(report(Api(results), stored(TABLE), "s3://retake", [TRAINED]))
+    assert "decision: promoted, provisional champion: 0.60" in told(Api(results), TRAINED)
 
 
 def test_clips_without_a_label_and_lines_that_were_refused_are_named():
@@ -139,10 +132,7 @@ def test_clips_without_a_label_and_lines_that_were_refused_are_named():
         num_labelled=7,
         num_problems=2,
         num_changes=0,
-        first_problems=(
-            Problem(file="labels.csv", line=3, reason="verb is empty"),
-            Problem(file="old.csv", line=None, reason="is empty"),
-        ),
+        first_problems=(Problem(file="labels.csv", line=3, reason="verb is empty"), Problem(file="old.csv", line=None, reason="is empty")),
         num_new_folders=1,
         first_new_folders=(ReadFolder(folder="wave", verb="wave", noun="(none)", is_new=True, num_clips=4),),
         num_recordings=1,
@@ -154,16 +144,10 @@ def test_clips_without_a_label_and_lines_that_were_refused_are_named():
     )
     dataset = some(DatasetResult, num_unlabelled=2, warnings=("1 clip of val or test stay out",))
     built = run("build_dataset", label="success", dataset="success")
-    text = list(
-        report(
-            Api({"summarise": SUMMARY, "label": labels, "dataset": dataset, **RESULTS}),
-            stored(TABLE),
-            "s3://retake",
-            [INGESTED, built, TRAINED],
-        )
-    )
-    begun = text.index("folders with new words that were read as labels: 1")
-    assert text[begun : begun + 13] == [
+    api = Api({"summarise": SUMMARY, "label": labels, "dataset": dataset, **RESULTS})
+    lines = told(api, INGESTED, built, TRAINED).splitlines()
+    begun = lines.index("folders with new words that were read as labels: 1")
+    assert lines[begun : begun + 13] == [
         "folders with new words that were read as labels: 1",
         "  wave/: verb 'wave', no object, 4 clips",
         "recordings of several files: 1",
@@ -182,8 +166,8 @@ def test_clips_without_a_label_and_lines_that_were_refused_are_named():
 
 def test_without_labels_it_leads_to_the_page_label():
     labels = some(LabelResult, num_clips=22, num_labelled=0, labels_uri="s3://retake/labels/x/labels.json")
-    lines = list(report(Api({"label": labels}), Shelf(), "s3://retake", [INGESTED, run("build_dataset", label="success", split="skipped")]))
-    assert lines[-3:] == [
+    built = run("build_dataset", label="success", split="skipped")
+    assert told(Api({"label": labels}), INGESTED, built, objects={}).splitlines()[-3:] == [
         "nothing was trained: no clip has a label",
         "next:",
         "  Label the 22 clips without a label, or some of them. http://airflow/retake/label/?store=s3://retake",
@@ -193,12 +177,10 @@ def test_without_labels_it_leads_to_the_page_label():
 def test_of_many_files_the_first_are_named_and_the_rest_counted():
     many = tuple(SetAside(name=f"{number:02}.mp4", reason="no video stream") for number in range(NUM_FIRST))
     set_aside = {"num_set_aside": NUM_FIRST + 5, "first_set_aside": many}
-    summary = SUMMARY.model_copy(update=set_aside)
-    lines = list(report(Api({"summarise": summary}), Shelf(), "s3://retake", [INGESTED]))
+    lines = told(Api({"summarise": SUMMARY.model_copy(update=set_aside)}), INGESTED, objects={}).splitlines()
     assert lines[1:3] == [f"set aside: {NUM_FIRST + 5}", "  00.mp4: no video stream"]
     assert lines[-1] == "  and 5 more; the log of `summarise` lists all"
-    ingest = some(IngestResult, **set_aside)
-    lines = list(report(Api({"ingest": ingest}), Shelf(), "s3://retake", [INGESTED]))
+    lines = told(Api({"ingest": some(IngestResult, **set_aside)}), INGESTED, objects={}).splitlines()
     assert (len(lines), lines[-1]) == (1 + 1 + NUM_FIRST + 1, "  and 5 more; the log of `ingest` lists all")
 
 
@@ -207,7 +189,7 @@ def test_a_training_that_was_done_before_shows_its_table_where_it_is_kept(kept):
     results = {f"{DECISION_URI}{step}/result.json": result for step, result in RESULTS.items()}
     objects = {**TABLE, **results} if kept else {}
     api = Api({}, ["python -m tasks plan", f"NothingToDo: trained before: {DECISION_URI}", "Task skipped"])
-    text = "\n".join(report(api, stored(objects), "s3://retake", [INGESTED, SKIPPED]))
+    text = told(api, INGESTED, SKIPPED, objects=objects)
     assert f"nothing was trained: trained before: {DECISION_URI}" in text
     assert ("| verb | 0.60 |" in text) == kept
     assert ("no longer in the store" in text) != kept

@@ -266,18 +266,19 @@ def test_stop_ends_everything(home):  # the last of this file, for it ends what 
     assert not any(state.is_running for state in supervise.running(home))
 
 
+def step_environment(folder):
+    home = Home(folder / "home")
+    return servers.step_environment(home, Credentials.load_or_create(home), servers.WANTED_PORTS)
+
+
 @pytest.mark.parametrize(("num_gpus", "chosen", "gpu"), [(0, "", "off"), (1, "", "auto"), (0, "auto", "auto")])
 def test_airflow_knows_whether_there_is_a_gpu_unless_a_person_says_so(tmp_path, monkeypatch, num_gpus, chosen, gpu):
-    home = Home(tmp_path / "home")
     monkeypatch.setattr(servers, "num_gpus", lambda: num_gpus)
     monkeypatch.setenv("RETAKE_GPU", chosen)
-    assert servers.step_environment(home, Credentials.load_or_create(home), servers.WANTED_PORTS)["RETAKE_GPU"] == gpu
+    assert step_environment(tmp_path)["RETAKE_GPU"] == gpu
 
 
-@pytest.mark.parametrize("chosen", [None, "/a/larger/disk"])
-def test_steps_cache_in_the_home_unless_a_person_chooses_a_disk(tmp_path, monkeypatch, chosen):
-    home = Home(tmp_path / "home")
-    if chosen:
-        monkeypatch.setenv("RETAKE_CACHE_DIR", chosen)
-    environment = servers.step_environment(home, Credentials.load_or_create(home), servers.WANTED_PORTS)
-    assert environment["RETAKE_CACHE_DIR"] == (chosen or str(home.root / "cache"))
+def test_steps_cache_in_the_home_unless_a_person_chooses_a_disk(tmp_path, monkeypatch):
+    assert step_environment(tmp_path)["RETAKE_CACHE_DIR"] == str(tmp_path / "home" / "cache")
+    monkeypatch.setenv("RETAKE_CACHE_DIR", "/a/larger/disk")
+    assert step_environment(tmp_path)["RETAKE_CACHE_DIR"] == "/a/larger/disk"

@@ -10,13 +10,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tasks.errors import Unavailable
 from tasks.local import hand_over, processes, warm
 from tasks.local.home import REPOSITORY, Home
-from tests.dags.conftest import comes_true
+from tests.dags.conftest import all_end, comes_true, is_running
 
 pytestmark = pytest.mark.slow
 
@@ -51,10 +50,6 @@ def server(program):
     return processes.read_record(program[1], "warm").pid
 
 
-def is_gone(pid):
-    return comes_true(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
-
-
 def test_a_step_has_its_arguments_environment_folder_and_ends_as_it_wants(program, tmp_path):
     (arguments, variables, folder, has_torch, parent), code, err = seen_by_step(program, tmp_path)
     assert (arguments, Path(folder), code, err) == (["--a=b c", "--d"], REPOSITORY, 3, "said\n")
@@ -83,7 +78,7 @@ def test_a_step_and_its_children_end_with_whoever_waits_for_it(program):
     with begin(program, "wait") as step:
         pids = json.loads(step.stdout.readline())
         step.kill()
-    assert all(map(is_gone, pids))
+    assert all_end(pids)
 
 
 def test_whoever_reads_of_a_client_that_ends_before_it_has_asked_sees_the_end(program):
@@ -103,9 +98,9 @@ def test_steps_run_side_by_side(program, tmp_path):
     with begin(program, "mind") as step:
         (pid,) = json.loads(step.stdout.readline())
         assert seen_by_step(program, tmp_path)[1] == 3
-        assert psutil.pid_exists(pid)
+        assert is_running(pid)
         step.kill()
-    assert is_gone(pid)
+    assert all_end([pid])
 
 
 def test_what_is_changed_on_the_disk_is_run_as_it_is_there(program, tmp_path):
@@ -118,7 +113,7 @@ def test_what_is_changed_on_the_disk_is_run_as_it_is_there(program, tmp_path):
     finally:
         os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert (has_torch, parent != before, code) == (False, True, 3)
-    assert is_gone(before), "it has nothing more to do"
+    assert all_end([before]), "it has nothing more to do"
 
 
 def test_a_step_whose_server_dies_is_to_be_tried_again_and_the_next_runs_by_itself(program, tmp_path):
@@ -130,19 +125,15 @@ def test_a_step_whose_server_dies_is_to_be_tried_again_and_the_next_runs_by_itse
         os.kill(server(program), signal.SIGKILL)
         assert "Unavailable: " in step.communicate(timeout=60)[1]
     assert step.returncode == 75
-    assert is_gone(pid)
+    assert all_end([pid])
     assert seen_by_step(program, tmp_path)[0][4] == os.getpid()
 
 
-def test_nothing_is_warm_where_a_gpu_is_or_the_interpreter_is_chosen(monkeypatch):
-    monkeypatch.delenv("RETAKE_PYTHON", raising=False)
-    monkeypatch.setattr(warm, "num_gpus", lambda: 0)
-    assert warm.is_of_use()
-    monkeypatch.setenv("RETAKE_PYTHON", sys.executable)
-    assert not warm.is_of_use()
-    monkeypatch.delenv("RETAKE_PYTHON")
-    monkeypatch.setattr(warm, "num_gpus", lambda: 1)
-    assert not warm.is_of_use()
+@pytest.mark.parametrize(("num_gpus", "python", "is_of_use"), [(0, "", True), (0, sys.executable, False), (1, "", False)])
+def test_nothing_is_warm_where_a_gpu_is_or_the_interpreter_is_chosen(monkeypatch, num_gpus, python, is_of_use):
+    monkeypatch.setenv("RETAKE_PYTHON", python)
+    monkeypatch.setattr(warm, "num_gpus", lambda: num_gpus)
+    assert warm.is_of_use() is is_of_use
 
 
 def test_a_step_whose_server_is_gone_ends_as_a_retry_helps():

@@ -12,7 +12,7 @@ from tasks.loop.advice import next_steps, sentence
 from tasks.loop.live import ActiveRun, Approval, Live
 from tasks.settings import QUIET_DAYS
 from tasks.store.records.status import LoopStatus, WeakClass
-from tests.loop.statuses import NOW, STORE, any_live, any_status, model_status, status
+from tests.loop.statuses import NOW, STORE, any_live, any_model, any_status, model_status, status
 from tests.records import some
 
 EMPTY = LoopStatus(store=STORE, model_name="retake-tsn")
@@ -33,10 +33,10 @@ def test_there_is_always_a_sentence_and_a_step_whatever_is_known(state, live):
 
 
 @settings(max_examples=50)
-@given(any_status)
-def test_the_sentence_names_the_champion_and_its_numbers(state):
-    version = next((own for own in state.model.versions if own.version == state.model.champion), None) if state.model else None
-    if version:
+@given(any_model)
+def test_the_sentence_names_the_champion_and_its_numbers(model):
+    state = EMPTY.model_copy(update={"model": model})
+    if version := next((own for own in model.versions if own.version == model.champion), None):
         score = version.top1 if version.top1_now is None or version.interval_now is None else version.top1_now
         assert f"v{version.version} " in sentence(state)
         assert f"{score:.0f} % of actions [" in sentence(state)

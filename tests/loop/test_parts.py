@@ -22,17 +22,8 @@ def test_an_ingest_that_brings_nothing_new_keeps_the_time_of_the_last_film():
 
 
 def test_labels_are_counted_by_folder_file_and_person():
-    origins = {
-        "u0": "folder put meat",
-        "u1": "folder put meat",
-        "u2": "labels.csv:12",
-        "u3": "labels.csv:13",
-        "u4": "other: tool.json, video 3",
-        "u5": "the page Label",
-        "u6": "the page Label",
-        "u7": None,
-    }
-    clips = tuple(some(LabelledClip, clip=clip_record("v", uid=uid), origin=origin) for uid, origin in origins.items())
+    origins = ["folder put meat"] * 2 + ["labels.csv:12", "labels.csv:13", "other: tool.json, video 3"] + ["the page Label"] * 2 + [None]
+    clips = tuple(some(LabelledClip, clip=clip_record("v", uid=f"u{number}"), origin=origin) for number, origin in enumerate(origins))
     labels = some(LabelsFile, clips=clips, folders=(some(ReadFolder, folder="put meat"),), agreement=None)
     result = some(LabelResult, num_clips=8, num_labelled=7, num_statements=2)
     part = labels_status(labels, result, {"u5": "ada", "u6": "bea"}, AT[0])

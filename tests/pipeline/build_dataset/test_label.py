@@ -56,12 +56,6 @@ def test_new_words_are_numbered_in_the_store_and_a_second_run_changes_nothing(st
     assert store.objects == before
 
 
-def test_words_that_come_later_get_later_ids(store):
-    _, before = labelled(store)
-    taken_in(store, ["clap/f.mp4", "clap hands/g.mp4"])
-    assert labelled(store)[1] == before | {"clap": (128, 352), "clap hands": (128, 355)}
-
-
 @pytest.mark.parametrize("num_writes", range(6))
 def test_a_step_that_is_killed_between_two_ids_gives_none_twice(store, num_writes, monkeypatch):
     monkeypatch.setattr(label, "now_utc", lambda: "2026-01-01T00:00:00.000Z")

@@ -5,7 +5,7 @@ import io
 import json
 import os
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -27,7 +27,6 @@ from tests.records import some
 ROOT = Layout(STORE)
 KEYS = [f"{number:016x}" for number in range(0xA0, 0xA6)]
 PREDICTIONS = [f"{number:016x}" for number in range(0xB0, 0xB3)]
-KEEP = {"keep_days": 90, "keep_runs": 1}
 keys, prediction_keys = st.sampled_from(KEYS), st.sampled_from(PREDICTIONS)
 few = st.lists(keys, max_size=2, unique=True)
 days = st.sampled_from([1, 100])
@@ -90,9 +89,8 @@ def build(world):
         store.objects[uri] = said if isinstance(said, bytes) else json.dumps(said).encode()
         store.written[uri] = datetime.now(UTC) - timedelta(days=age_days)
 
-    def record(uri, age_days, content):
-        store.write(uri, content)
-        store.written[uri] = datetime.now(UTC) - timedelta(days=age_days)
+    def record(uri, content):
+        put(uri, 100, content.model_dump_json().encode())
 
     for key, (age_days, starts, opponents) in world.runs.items():
         run = ROOT.run(key)
@@ -143,9 +141,9 @@ def build(world):
     for number, (key, event) in enumerate(world.decided, 1):
         decided = {"time": f"2026-01-0{number}", "version": number, "event": event, "run_key": key, "champion_before": champion}
         decision = some(DecisionRecord, model_name="m", **decided)
-        record(ROOT.decision(f"{number}").uri, 100, decision)
+        record(ROOT.decision(f"{number}").uri, decision)
         if event == "promoted":
-            record(ROOT.champion_move("m", number).uri, 100, ChampionMove(number=number, decision=decision, key="k"))
+            record(ROOT.champion_move("m", number).uri, ChampionMove(number=number, decision=decision, key="k"))
     versions = {key: f"models:/m/{number}" for key, number in numbers.items()}
     named = [versions.get(key, "models:/m/99") for key in world.recipes[:1]] + [f"runs/{key}/" for key in world.recipes[1:]]
     put(ROOT.stored_recipe("mine").uri, 100, {"options": {"fuse": named}})
@@ -178,12 +176,11 @@ def needed_runs(world):
         roots |= begun | opposed
 
 
-@contextmanager
-def cleaned(made):
+def clean_up(made, cache="/nowhere", *, dry_run=False):
     with pytest.MonkeyPatch.context() as patch:
         connected(made.mlflow, patch)
-        patch.setenv("RETAKE_CACHE_DIR", "/nowhere")
-        yield lambda **options: Bench(made.store).run("clean_up", **KEEP | {"dry_run": False} | options)
+        patch.setenv("RETAKE_CACHE_DIR", str(cache))
+        return Bench(made.store).run("clean_up", keep_days=90, keep_runs=1, dry_run=dry_run)
 
 
 A, B, C = KEYS[:3]
@@ -203,19 +200,18 @@ UNDECIDED = {A: (100, [], [B]), B: (100, [], [])}
 def test_nothing_that_is_needed_goes_and_all_else_of_age_does(world):
     made = build(world)
     before = set(made.store.objects)
-    with cleaned(made) as clean_up:
-        result = clean_up()
-        gone = before - set(made.store.objects)
-        assert result.num_objects == len(gone)
-        runs, predictions = needed_runs(world)
-        for key in world.runs:
-            assert (checkpoint(key) in gone) == (key not in runs), key
-            assert ROOT.run(key).decision("d").plan.uri not in gone
-        for key in world.predictions:
-            assert (ROOT.prediction(key).report.uri in gone) == (key not in predictions), key
-        others = ("runs/", "predictions/", "plans/", "searches/", "ingests/i/batches/")
-        assert not [uri for uri in gone if not uri.removeprefix(ROOT.folder_uri).startswith(others)]
-        assert clean_up().num_objects == 0
+    result = clean_up(made)
+    gone = before - set(made.store.objects)
+    assert result.num_objects == len(gone)
+    runs, predictions = needed_runs(world)
+    for key in world.runs:
+        assert (checkpoint(key) in gone) == (key not in runs), key
+        assert ROOT.run(key).decision("d").plan.uri not in gone
+    for key in world.predictions:
+        assert (ROOT.prediction(key).report.uri in gone) == (key not in predictions), key
+    others = ("runs/", "predictions/", "plans/", "searches/", "ingests/i/batches/")
+    assert not [uri for uri in gone if not uri.removeprefix(ROOT.folder_uri).startswith(others)]
+    assert clean_up(made).num_objects == 0
 
 
 @settings(max_examples=60)
@@ -223,128 +219,109 @@ def test_nothing_that_is_needed_goes_and_all_else_of_age_does(world):
 def test_a_kill_leaves_no_mark_without_what_it_stands_for_and_the_next_run_goes_on(world, data):
     made, whole = build(world), build(world)
     before = set(made.store.objects)
-    with cleaned(whole) as clean_up:
-        num_gone = clean_up().num_objects
+    num_gone = clean_up(whole).num_objects
     made.store.deletes_at_most = data.draw(st.integers(0, max(0, num_gone - 1)))
-    with cleaned(made) as clean_up:
-        if num_gone:
-            with pytest.raises(Killed):
-                clean_up()
-        for mark in (uri for uri in made.store.objects if uri.endswith("/result.json")):
-            beside = {uri for uri in before if uri.startswith(mark.removesuffix("result.json"))}
-            assert {uri for uri in beside if not uri.endswith(".json")} <= set(made.store.objects), mark
-        for key, version in zip(world.runs, made.mlflow.versions.values(), strict=True):
-            is_known = "retake.checkpoint_uri" in version.tags
-            assert not is_known or checkpoint(key) in made.store.objects
-            assert is_known or ROOT.run(key).register.uri not in made.store.objects
-        for search, (_, started) in world.searches.items():
-            has_start = ROOT.search(search).on("d").weights("w").uri in made.store.objects
-            assert not has_start or not set(map(checkpoint, started[:1])) & (before - set(made.store.objects))
-        for key in world.runs:
-            last, best = ROOT.run(key).train.last, checkpoint(key)
-            assert last not in made.store.objects or best in made.store.objects
-        made.store.deletes_at_most = None
-        clean_up()
+    with pytest.raises(Killed) if num_gone else nullcontext():
+        clean_up(made)
+    for mark in (uri for uri in made.store.objects if uri.endswith("/result.json")):
+        beside = {uri for uri in before if uri.startswith(mark.removesuffix("result.json"))}
+        assert {uri for uri in beside if not uri.endswith(".json")} <= set(made.store.objects), mark
+    for key, version in zip(world.runs, made.mlflow.versions.values(), strict=True):
+        is_known = "retake.checkpoint_uri" in version.tags
+        assert not is_known or checkpoint(key) in made.store.objects
+        assert is_known or ROOT.run(key).register.uri not in made.store.objects
+        assert ROOT.run(key).train.last not in made.store.objects or checkpoint(key) in made.store.objects
+    for search, (_, started) in world.searches.items():
+        has_start = ROOT.search(search).on("d").weights("w").uri in made.store.objects
+        assert not has_start or not set(map(checkpoint, started[:1])) & (before - set(made.store.objects))
+    made.store.deletes_at_most = None
+    clean_up(made)
     assert set(made.store.objects) == set(whole.store.objects)
 
 
-OLD = World(runs=UNDECIDED, aliased=[B])
-
-
-def test_a_dry_run_lists_what_a_run_deletes_and_deletes_nothing():
-    made = build(OLD)
+@pytest.fixture
+def old():
+    """A store with one training that is not needed and one that is, and a part of an upload that was given up."""
+    made = build(World(runs=UNDECIDED, aliased=[B]))
     made.store.uploads = {f"{STORE}/inbox/a.mp4": datetime.now(UTC) - timedelta(days=8)}
-    objects = set(made.store.objects)
-    with cleaned(made) as clean_up:
-        listed = clean_up(dry_run=True)
-        assert objects <= set(made.store.objects)
-        assert made.store.uploads
-        rows = list(csv.DictReader(io.StringIO(made.store.read_bytes(listed.list_uri).decode())))
-        gone = clean_up()
+    return made
+
+
+def test_a_dry_run_lists_what_a_run_deletes_and_deletes_nothing(old):
+    objects = set(old.store.objects)
+    listed = clean_up(old, dry_run=True)
+    assert objects <= set(old.store.objects)
+    assert old.store.uploads
+    rows = list(csv.DictReader(io.StringIO(old.store.read_bytes(listed.list_uri).decode())))
+    gone = clean_up(old)
     assert {(row["folder"], row["kind"]) for row in rows} == {
         (ROOT.run(A).folder_uri, "training"),
         (ROOT.ingest("i").folder_uri, "record of an ingest"),
     }
     assert all(row["reason"] for row in rows)
     assert (gone.num_objects, gone.num_uploads) == (listed.num_objects, listed.num_uploads) == (6, 1)
-    assert made.store.uploads == {}
+    assert old.store.uploads == {}
     assert "would go" in listed.summary
     assert "went" in gone.summary
 
 
-def test_the_page_learns_the_space_before_and_after_by_folder():
-    made = build(OLD)
-    with cleaned(made) as clean_up:
-        clean_up()
-    space = made.store.read(ROOT.status.space.uri, SpaceStatus)
+def test_the_page_learns_the_space_before_and_after_by_folder(old):
+    clean_up(old)
+    space = old.store.read(ROOT.status.space.uri, SpaceStatus)
     before, after = ({use.name: use.num_objects for use in of} for of in (space.before, space.after))
-    left = Counter(uri.removeprefix(ROOT.folder_uri).split("/")[0] for uri in made.store.objects)
+    left = Counter(uri.removeprefix(ROOT.folder_uri).split("/")[0] for uri in old.store.objects)
     assert (before["runs"], after["runs"]) == (16, left["runs"])
     assert not space.is_dry_run
     assert [use.name for use in space.after if use.is_cache] == ["cache of this machine"]
 
 
-def test_a_version_without_its_checkpoint_is_neither_compared_nor_taken_for_registered():
-    made = build(OLD)
-    with cleaned(made) as clean_up:
-        clean_up()
-    gone, kept = (made.mlflow.get_model_version("m", number).tags for number in "12")
+def test_a_version_without_its_checkpoint_is_not_taken_for_registered_and_an_alias_among_many_models_keeps_its_training(old):
+    for number in range(100):
+        old.mlflow.create_registered_model(f"another {number}")
+    old.mlflow.models["m"] = old.mlflow.models.pop("m")
+    clean_up(old)
+    gone, kept = (old.mlflow.get_model_version("m", number).tags for number in "12")
     assert gone == {"retake.trained_by": A}
     assert kept["retake.run_key"] == B
-
-
-def test_the_alias_of_a_model_among_many_keeps_its_training():
-    made = build(OLD)
-    for number in range(100):
-        made.mlflow.create_registered_model(f"another {number}")
-    made.mlflow.models["m"] = made.mlflow.models.pop("m")
-    with cleaned(made) as clean_up:
-        clean_up()
-    assert checkpoint(B) in made.store.objects
+    assert checkpoint(B) in old.store.objects
 
 
 @pytest.mark.parametrize("plan", [ROOT.run(A).decision("new").plan, ROOT.prediction(PREDICTIONS[0]).plan], ids=["in it", "elsewhere"])
-def test_a_training_that_is_planned_with_meanwhile_stays(monkeypatch, plan):
-    made = build(OLD)
+def test_a_training_that_is_planned_with_meanwhile_stays(old, monkeypatch, plan):
     said = json.dumps({"model": checkpoint(A)}).encode()
-    monkeypatch.setattr("tasks.pipeline.clean_up.clean_up.collect_garbage", lambda *_: made.store.write_bytes(plan.uri, said))
-    made.store.now = datetime.now(UTC)
-    with cleaned(made) as clean_up:
-        result = clean_up()
+    monkeypatch.setattr("tasks.pipeline.clean_up.clean_up.collect_garbage", lambda *_: old.store.write_bytes(plan.uri, said))
+    old.store.now = datetime.now(UTC)
+    result = clean_up(old)
     assert result.num_objects == 1
-    assert ROOT.run(A).train.uri in made.store.objects
-    assert ROOT.run(A).folder_uri not in made.store.read_bytes(result.list_uri).decode()
+    assert ROOT.run(A).train.uri in old.store.objects
+    assert ROOT.run(A).folder_uri not in old.store.read_bytes(result.list_uri).decode()
 
 
-def test_where_the_tool_of_mlflow_fails_nothing_has_gone_and_the_next_run_reports_all(monkeypatch):
-    made = build(OLD)
-    made.store.uploads = {f"{STORE}/inbox/a.mp4": datetime.now(UTC) - timedelta(days=8)}
-    before = set(made.store.objects)
+def test_where_the_tool_of_mlflow_fails_nothing_has_gone_and_the_next_run_reports_all(old, monkeypatch):
+    before = set(old.store.objects)
 
     def fail(settings, keep_days):
         assert keep_days == 90
         raise Unavailable("mlflow gc failed")
 
-    with cleaned(made) as clean_up:
-        with monkeypatch.context() as patch, pytest.raises(Unavailable):
-            patch.setattr("tasks.pipeline.clean_up.clean_up.collect_garbage", fail)
-            clean_up()
-        assert before <= set(made.store.objects)
-        result = clean_up()
+    with monkeypatch.context() as patch, pytest.raises(Unavailable):
+        patch.setattr("tasks.pipeline.clean_up.clean_up.collect_garbage", fail)
+        clean_up(old)
+    assert before <= set(old.store.objects)
+    result = clean_up(old)
     assert (result.num_objects, result.num_uploads) == (6, 1)
-    assert ROOT.run(A).folder_uri in made.store.read_bytes(result.list_uri).decode()
+    assert ROOT.run(A).folder_uri in old.store.read_bytes(result.list_uri).decode()
 
 
-def test_nothing_goes_where_a_decision_cannot_be_read():
-    made = build(OLD)
-    made.store.write_bytes(ROOT.decision("x").uri, b"{}")
-    before = set(made.store.objects)
-    with cleaned(made) as clean_up, pytest.raises(BadInput, match=r"decisions/x\.json"):
-        clean_up()
-    assert set(made.store.objects) == before
+def test_nothing_goes_where_a_decision_cannot_be_read(old):
+    old.store.write_bytes(ROOT.decision("x").uri, b"{}")
+    before = set(old.store.objects)
+    with pytest.raises(BadInput, match=r"decisions/x\.json"):
+        clean_up(old)
+    assert set(old.store.objects) == before
 
 
-def test_files_of_the_cache_that_were_not_used_for_long_or_are_of_a_forgotten_video_go(tmp_path, monkeypatch):
+def test_files_of_the_cache_that_were_not_used_for_long_or_are_of_a_forgotten_video_go(tmp_path):
     made = build(World())
     made.store.write(ROOT.forgotten.tombstone("v"), Tombstone(number=1, clip_hashes=("f0",)))
     files = {name: tmp_path / "frames" / "v" / name for name in ("old.npy", "new.npy", "f0.npy")}
@@ -353,8 +330,6 @@ def test_files_of_the_cache_that_were_not_used_for_long_or_are_of_a_forgotten_vi
         path.write_bytes(b"12")
     long_ago = (datetime.now(UTC) - timedelta(days=100)).timestamp()
     os.utime(files["old.npy"], (long_ago, long_ago))
-    with cleaned(made) as clean_up:
-        monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path))
-        result = clean_up()
+    result = clean_up(made, cache=tmp_path)
     assert (result.num_cache_files, result.cache_bytes) == (1, 2)
     assert [name for name, path in files.items() if path.exists()] == ["new.npy"]

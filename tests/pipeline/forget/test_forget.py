@@ -7,6 +7,7 @@ import re
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -62,11 +63,11 @@ def trained(folder, ffmpeg, tmp_path_factory):
         bench = Bench()
         lines = ["source,split"]
         for number, (name, split) in enumerate({"put meat/d.mp4": "train", "put meat/e.mp4": "val", "take bag/f.mp4": "train"}.items(), 4):
-            film(ffmpeg, folder / name, number)
+            film(ffmpeg, folder / name, number, seconds=8)
             lines.append(f"{hash_of(folder / name)},{split}")
         # Whichever splits the others get, a dataset can be made without the first.
         bench.store.write_bytes(f"{STORE}/datasets/split.csv", "\n".join(lines).encode())
-        train(bench, ffmpeg, folder)
+        train(bench, ffmpeg, folder, seconds=8)
         return bench.store
 
 
@@ -185,29 +186,20 @@ def test_without_approval_all_is_listed_and_nothing_changes(bench, video, caplog
     assert {uri: data for uri, data in bench.store.objects.items() if uri not in added} == before
     assert naming(bench.store, video, "a.mp4") == naming(SimpleNamespace(objects=before), video, "a.mp4"), "the list names no video"
     assert (listed.receipt_uri, listed.num_videos, listed.models) == (None, 1, ("retake-tsn version 1",))
-    assert "clips, flow and sound: 3 deleted" in listed.question
+    assert "clips, flow and sound: 2 deleted" in listed.question
     assert f"goes: {STORE}/clips/{video}" in caplog.text
 
 
 def test_what_is_about_other_videos_stays(bench, video):
     other, splits = "f" * 64, read_split_csv(bench.store.read_bytes(f"{STORE}/datasets/split.csv"))
-    said = [
-        some(
-            ClipStatement,
-            token=f"token-00{n}",
-            by="ada",
-            at="2026-11-30T09:00:00Z",
-            video=of,
-            uid=f"{of[:12]}_0",
-            answer="nothing",
-            verb=None,
-            noun=None,
-        )
-        for n, of in enumerate((other, video, other))
-    ]
-    for number, statement in enumerate(said):
-        bench.store.write(f"{STORE}/label_log/{number:08d}.json", LogEntry(statement=statement))
-    bench.store.write(f"{STORE}/label_log/blocks/000000.json", LogBlock(entries=tuple(LogEntry(statement=statement) for statement in said)))
+    given = {"by": "ada", "at": "2026-11-30T09:00:00Z", "answer": "nothing", "verb": None, "noun": None}
+    said = tuple(
+        LogEntry(statement=some(ClipStatement, token=f"token-00{number}", video=of, uid=f"{of[:12]}_0", **given))
+        for number, of in enumerate((other, video, other))
+    )
+    for number, entry in enumerate(said):
+        bench.store.write(f"{STORE}/label_log/{number:08d}.json", entry)
+    bench.store.write(f"{STORE}/label_log/blocks/000000.json", LogBlock(entries=said))
     bench.store.write(f"{STORE}/looks/d/clips.json", SeenClips(uids=(f"{video[:12]}_0", f"{other[:12]}_0")))
     unlabelled = f"{STORE}/runs/r/train/unlabelled.json"
     bench.store.write(unlabelled, UnlabelledClips(clips=tuple(map(clip_record, (video, other)))))
@@ -216,9 +208,8 @@ def test_what_is_about_other_videos_stays(bench, video):
     bench.run("forget", **FORGET)
     block = bench.store.read(f"{STORE}/label_log/blocks/000000.json", LogBlock)
     for kept in (block.entries, [bench.store.read(f"{STORE}/label_log/{number:08d}.json", LogEntry) for number in range(3)]):
-        assert [(entry.statement.kind, entry.statement.token) for entry in kept] == [
-            ("clip", "token-000"), ("forgotten", "token-001"), ("clip", "token-002")
-        ]  # fmt: skip
+        assert [entry.statement.kind for entry in kept] == ["clip", "forgotten", "clip"]
+        assert [entry.statement.token for entry in kept] == ["token-000", "token-001", "token-002"]
     assert bench.store.read(f"{STORE}/looks/d/clips.json", SeenClips).uids == (f"{other[:12]}_0",)
     assert [clip.video for clip in bench.store.read(unlabelled, UnlabelledClips).clips] == [other]
     assert bench.store.read_bytes(f"{STORE}/annotations/two.csv") == b"uid,verb,noun\nb.mp4,take,bag\n"
@@ -228,27 +219,21 @@ def test_what_is_about_other_videos_stays(bench, video):
     assert now == {name: split for name, split in splits.items() if name != video}
 
 
-def test_a_decision_whose_reason_names_the_video_stays_without_it_and_the_next_promotion_is_possible(bench, video, mlflow):
+def test_decisions_and_history_stay_without_a_reason_that_names_the_video_and_the_next_promotion_is_possible(bench, video, mlflow):
     for number, reason in ((1, f"{NAME} looks right, and so does d.mp4"), (2, "by hand")):
         promoted(bench.store, number, reason)
-    history = f"{STORE}/status/models/retake-tsn/model.json"
-    weak = some(WeakClass, uids=(f"{video[:12]}_0", "other"))
-    bench.store.write(
-        history,
-        some(
-            ModelStatus,
-            gain_interval=None,
-            weak_classes=(weak,),
-            versions=(some(VersionStatus, version=1, reason=f"{NAME} looks right", interval=(0, 1)),),
-        ),
-    )
+    digest = bench.store.read(f"{STORE}/datasets/result.json", DatasetResult).digest
+    history, weak = f"{STORE}/status/models/retake-tsn/model.json", some(WeakClass, uids=(f"{video[:12]}_0", "other"))
+    saw, other = {"run_key": "0123", "reason": f"{NAME} looks right"}, {"run_key": "4567", "reason": ""}
+    versions = tuple(some(VersionStatus, dataset=digest, interval=(0, 1), **known) for known in (saw, other))
+    bench.store.write(history, some(ModelStatus, gain_interval=None, weak_classes=(weak,), versions=versions))
     mlflow.update_model_version("retake-tsn", "1", "A card\n- of a.mp4\n- of d.mp4")
     version = mlflow.get_model_version("retake-tsn", "1")
     mlflow.set_model_version_tag("retake-tsn", "1", "retake.decision_reason", "a.mp4 looks right")
     bench.run("forget", **FORGET)
     assert naming(bench.store, video[:12], "a.mp4") == []
     state = bench.store.read(history, ModelStatus)
-    assert [(version.version, version.reason) for version in state.versions] == [(1, "")]
+    assert [(version.saw_forgotten, version.reason) for version in state.versions] == [(True, ""), (False, "")]
     assert [of.uids for of in state.weak_classes] == [("other",)]
     table = bench.store.read_bytes(f"{STORE}/decisions.csv").decode().splitlines()
     assert [line.split(",")[8] for line in table[1:]] == ["", "by hand"]
@@ -274,33 +259,26 @@ def test_the_evidence_of_a_run_in_mlflow_goes_and_that_of_others_stays(bench, ml
     assert "was removed" in shown.data.tags["mlflow.note.content"]
 
 
-def test_frames_and_features_in_the_cache_of_this_machine_go(bench, video, tmp_path):
+def test_frames_in_the_cache_of_this_machine_go_and_a_film_that_comes_in_its_place_is_new(bench, video, tmp_path):
     (clips,) = (bench.store.read(uri, ClipsFile).clips for uri in bench.store.objects if uri.endswith("/clips.json") and video in uri)
-    cache = tmp_path / "cache" / "frames" / "av"
+    cache, films = tmp_path / "cache" / "frames" / "av", f"{STORE}/status/films.json"
     cache.mkdir(parents=True)
     (cache / f"{clips[0].sha256}-256-0.npy").touch()
     (cache / f"{'0' * 64}-256-0.npy").touch()
-    bench.run("forget", **FORGET)
-    assert [path.name[:4] for path in cache.iterdir()] == ["0000"]
-
-
-def test_the_history_on_the_page_says_which_versions_saw_it(bench):
-    digest = bench.store.read(f"{STORE}/datasets/result.json", DatasetResult).digest
-    versions = tuple(
-        some(VersionStatus, version=number, run_key=key, dataset=digest, interval=(0, 1)) for number, key in ((1, "0123"), (2, "4567"))
-    )
-    state = some(ModelStatus, gain_interval=None, versions=versions)
-    bench.store.write(f"{STORE}/status/models/retake-tsn/model.json", state)
-    bench.run("forget", **FORGET)
-    state = bench.store.read(f"{STORE}/status/models/retake-tsn/model.json", ModelStatus)
-    assert [version.saw_forgotten for version in state.versions] == [True, False]
-
-
-def test_a_film_that_comes_in_its_place_is_new(bench):
-    films = f"{STORE}/status/films.json"
     bench.store.write(films, some(FilmsStatus, num_videos=6))
     bench.run("forget", **FORGET)
+    assert [path.name[:4] for path in cache.iterdir()] == ["0000"]
     assert bench.store.read(films, FilmsStatus).num_videos == 5
+
+
+def killed(bench, dies_at):
+    """A store in which a step was killed while it forgot the video."""
+    store = Fragile()
+    store.objects, store.dies_at = dict(bench.store.objects), dies_at
+    with pytest.raises(Killed):
+        Bench(store).run("forget", **FORGET)
+    store.dies_at = None
+    return store
 
 
 def test_killed_at_any_write_or_deletion_it_goes_on(bench, video):
@@ -311,11 +289,7 @@ def test_killed_at_any_write_or_deletion_it_goes_on(bench, video):
     Bench(whole).run("forget", **FORGET)
     assert f"{dataset}z.png" not in whole.objects
     for dies_at in range(whole.num_writes):
-        store = Fragile()
-        store.objects, store.dies_at = dict(bench.store.objects), dies_at
-        with pytest.raises(Killed):
-            Bench(store).run("forget", **FORGET)
-        store.dies_at = None
+        store = killed(bench, dies_at)
         result = Bench(store).run("forget", **FORGET)
         assert store.objects.keys() == whole.objects.keys(), dies_at
         assert naming(store, video[:12], "a.mp4") == []
@@ -329,20 +303,12 @@ def test_pages_and_pictures_of_trainings_on_it_go_without_naming_it_and_those_of
             bench.store.write_bytes(f"{STORE}/runs/{run}/{name}", b"a picture")
     bench.run("forget", **FORGET)
     left = {uri.removeprefix(f"{STORE}/runs/") for uri in bench.store.objects if "/runs/" in uri}
-    assert left == {
-        "0123/decisions/d/plan/result.json",
-        "0123/train/best.pt",
-        "0123/train/result.json",
-        *(f"4567/{name}" for name in shows),
-    }
+    own = ("decisions/d/plan/result.json", "train/best.pt", "train/result.json")
+    assert left == {*(f"0123/{name}" for name in own), *(f"4567/{name}" for name in shows)}
 
 
 def test_another_video_waits_until_the_first_is_forgotten(bench):
-    store = Fragile()
-    store.objects, store.dies_at = dict(bench.store.objects), 5
-    with pytest.raises(Killed):
-        Bench(store).run("forget", **FORGET)
-    store.dies_at = None
+    store = killed(bench, 5)
     with pytest.raises(BadInput, match=r"ada has been forgetting a\.mp4, put meat/a\.mp4 since .*; forget that again"):
         Bench(store).run("forget", **FORGET | {"video": "b.mp4"})
     Bench(store).run("forget", **FORGET | {"video": "A"})
@@ -414,25 +380,23 @@ def test_a_name_that_another_video_has_is_left_to_that_one(bench, video):
     assert bench.store.read(f"{STORE}/videos/{other.video}/probe.json", VideoRecord) == other
 
 
-def test_a_source_on_another_server_and_earlier_versions_are_told_of(bench, video, monkeypatch):
-    monkeypatch.setattr(bench.store, "keeps_versions", lambda uri: True)
+@pytest.mark.parametrize(
+    ("asked", "told", "keeps_versions"),
+    [
+        ({"return_value": True}, "keeps earlier versions", True),
+        ({"side_effect": BadConfiguration("AccessDenied")}, "may keep (the keys may not ask) earlier versions", None),
+    ],
+    ids=["versions are kept", "the keys may not ask"],
+)
+def test_a_source_on_another_server_and_earlier_versions_are_told_of(bench, video, monkeypatch, asked, told, keeps_versions):
+    monkeypatch.setattr(bench.store, "keeps_versions", Mock(**asked))
     record = bench.store.read(f"{STORE}/videos/{video}/probe.json", VideoRecord)
     bench.store.write(f"{STORE}/videos/{video}/probe.json", record.model_copy(update={"uri": "s3+nas://films/a.mp4"}))
     result = bench.run("forget", **FORGET)
     assert "1 source on another server stays there" in result.question
-    assert "keeps earlier versions" in result.question
+    assert told in result.question
     receipt = bench.store.read(result.receipt_uri, Receipt)
-    assert (receipt.num_left_in_place, receipt.keeps_versions) == (1, True)
-
-
-def test_where_the_keys_may_not_ask_for_versions_the_video_is_forgotten_and_the_receipt_says_so(bench, monkeypatch):
-    def refuse(uri):
-        raise BadConfiguration("AccessDenied")
-
-    monkeypatch.setattr(bench.store, "keeps_versions", refuse)
-    result = bench.run("forget", **FORGET)
-    assert "may keep (the keys may not ask) earlier versions" in result.question
-    assert bench.store.read(result.receipt_uri, Receipt).keeps_versions is None
+    assert (receipt.num_left_in_place, receipt.keeps_versions) == (1, keeps_versions)
 
 
 def test_a_version_is_marked_whose_training_was_cleaned_up_however_many_models_there_are(bench, mlflow):

@@ -1,99 +1,35 @@
 """Ingests that meet bad files, addresses and annotation files: each costs itself, and the hourly run stays quiet where it can."""
 
 import json
-from datetime import UTC, datetime
 
 import pytest
 
 from tasks.data.clips.label_inputs import inputs_digest
 from tasks.data.clips.labelled import given_labels, intervals_to_export
-from tasks.errors import NothingToDo
 from tasks.pipeline._checkpoints import file_sha256
 from tasks.store.records.dataset import LabelsFile
-from tasks.store.records.video import NUM_FIRST, IngestResult, Inventory, SetAsideFile
-from tests.http_servers import served
+from tasks.store.records.video import NUM_FIRST, IngestResult, SetAsideFile
 from tests.pipeline.in_process import RECIPE, STORE, Bench
-from tests.pipeline.shelf import Shelf, filmed
+from tests.pipeline.ingest_videos.conftest import Watched, free, told_nothing
 
 HEADER = "uid,verb,noun,action,verb_class,noun_class\n"
 UNCHANGED = "no new video and no new annotation since labels were last gathered"
 
 
-class Watched(Shelf):
-    """A store that keeps times in whole seconds, as S3 does, and knows what was downloaded from it."""
-
-    def __init__(self):
-        super().__init__()
-        self.downloaded = []
-
-    def read_file(self, uri, path):
-        self.downloaded.append(uri)
-        super().read_file(uri, path)
-
-    def write_bytes(self, uri, data):
-        super().write_bytes(uri, data)
-        self.written[uri] = datetime.now(UTC).replace(microsecond=0)
-
-    def put(self, place, data):
-        self.write_bytes(f"{STORE}/{place}", data)
-
-    def snapshot(self):
-        return list(self.list(STORE))
-
-    def kept(self):
-        """The annotation files, in order of upload."""
-        return [file.name for file in sorted(self.list(f"{STORE}/annotations/"), key=lambda file: file.modified)]
-
-    def reasons(self):
-        inventory = self.read(f"{STORE}/ingests/test/inventory.json", Inventory)
-        return {bad.name: bad.reason for bad in inventory.set_aside}
+def take(bench, folder):
+    """Ingest a folder by a run of its own, and cut its videos."""
+    for batch in bench.run("ingest", sources=[str(folder)], out=f"{STORE}/ingests/{folder.name}/").batches:
+        bench.run("segment", batch=batch.uri)
 
 
-@pytest.fixture(scope="module")
-def video(tmp_path_factory, ffmpeg):
-    return filmed(ffmpeg, tmp_path_factory.mktemp("video") / "a.mp4", seconds=2).read_bytes()
+def kept(store):
+    """The annotation files, in order of upload."""
+    return [file.name for file in sorted(store.list(f"{STORE}/annotations/"), key=lambda file: file.modified)]
 
 
-@pytest.fixture
-def store(monkeypatch):
-    monkeypatch.setenv("RETAKE_ALLOW_PRIVATE_ADDRESSES", "true")
-    return Watched()
-
-
-@pytest.fixture
-def bench(store):
-    return Bench(store)
-
-
-def told_nothing(bench):
-    """Why an hourly run has nothing to do."""
-    with pytest.raises(NothingToDo) as stopped:
-        bench.take()
-    return str(stopped.value)
-
-
-@pytest.mark.slow
-def test_bad_addresses_and_files_cost_themselves(bench, store, video, tmp_path):
-    folder = tmp_path / "served"
-    folder.mkdir()
-    (folder / "a.mp4").write_bytes(video)
-    (folder / "labels.csv").write_text(HEADER + "a,put,meat,put meat,0,0\n")
-    local = tmp_path / "local"
-    local.mkdir()
-    (local / "broken.mp4").symlink_to("/proc/self/mem")
-    with (local / "large.csv").open("wb") as file:
-        file.truncate((64 << 20) + 1)
-    with served(folder) as address:
-        bad = ["http://[::1/a.mp4", "http://127.0.0.1:99999/b.mp4", "http://a..b/c.mp4", f"{address}/none.csv"]
-        result = bench.take(f"{address}/a.mp4", f"{address}/labels.csv", local, *bad)
-    assert (result.num_videos, result.num_annotations, result.num_set_aside) == (1, 1, 6)
-    assert (result.num_files, result.num_unusable) == (5, 4)
-    reasons = store.reasons()
-    assert {bad.name: bad.reason for bad in result.first_set_aside} == reasons
-    told = {"http://[::1/a.mp4": "Invalid IPv6", "b.mp4": "Port out of range", "c.mp4": "malformed"}
-    told |= {"none.csv": "404", "large.csv": "more than 64 MiB", "broken.mp4": "a link that leads out of"}
-    assert reasons.keys() == told.keys()
-    assert all(told[name] in reasons[name] for name in told)
+def labelled(bench):
+    bench.run("label")
+    return bench.store.read(f"{bench.labels}labels.json", LabelsFile)
 
 
 def test_an_inbox_of_bad_files_alone_says_so_and_is_not_downloaded_twice(bench, store):
@@ -103,7 +39,7 @@ def test_an_inbox_of_bad_files_alone_says_so_and_is_not_downloaded_twice(bench, 
     assert told_nothing(bench) == first
     assert "notes.mp4: " in first
     assert "empty" not in first
-    assert store.downloaded == [f"{STORE}/inbox/notes.mp4"]
+    assert store.fetched == [f"{STORE}/inbox/notes.mp4"]
 
 
 def test_the_first_ingest_makes_the_bucket(bench, store, video, tmp_path):
@@ -123,17 +59,17 @@ def test_a_new_bad_file_reaches_the_summary_once_and_an_unchanged_inbox_writes_n
     bench.ingest()
     bench.run("label")
     assert told_nothing(bench) == UNCHANGED
-    before = store.snapshot()
+    before = list(store.list(STORE))
     assert told_nothing(bench) == UNCHANGED
-    assert store.snapshot() == before
+    assert list(store.list(STORE)) == before
 
     store.put("inbox/notes.mp4", b"no video")
     summary = bench.ingest()
     assert (summary.num_set_aside, summary.num_videos, summary.num_clips) == (1, 1, 1)
     assert [bad.name for bad in summary.first_set_aside] == ["notes.mp4"]
-    store.downloaded.clear()
+    store.fetched_now()
     assert told_nothing(bench) == UNCHANGED
-    assert store.downloaded == []
+    assert store.fetched == []
 
 
 @pytest.mark.slow
@@ -162,15 +98,19 @@ def test_a_store_that_was_written_before_clips_knew_their_ffmpeg_is_neither_cut_
     assert list(older.list(f"{STORE}/clips/")) == before
 
 
-def test_a_result_names_the_first_files_and_a_file_beside_it_all(bench, store, video, tmp_path):
+@pytest.mark.usefixtures("one_clip")
+def test_bad_files_and_addresses_cost_themselves_and_a_result_names_the_first_and_a_file_beside_it_all(bench, store, video, tmp_path):
     (tmp_path / "a.mp4").write_bytes(video)
+    (tmp_path / "labels.csv").write_text(f"{HEADER}a,put,meat,put meat,,\n")
     bad = [f"bad{number:02}.mp4" for number in range(NUM_FIRST + 5)]
     for name in bad:
         (tmp_path / name).symlink_to("/etc/passwd")
-    summary = bench.ingest(tmp_path)
-    for result in (store.read(f"{STORE}/ingests/test/result.json", IngestResult), summary):
-        assert (result.num_set_aside, len(result.first_set_aside)) == (NUM_FIRST + 5, NUM_FIRST)
-    assert [bad_file.name for bad_file in store.read(summary.set_aside_uri, SetAsideFile).set_aside] == bad
+    summary = bench.ingest(tmp_path, "http://[::1/none.mp4")
+    taken = store.read(f"{STORE}/ingests/test/result.json", IngestResult)
+    assert (taken.num_files, taken.num_videos, taken.num_annotations, taken.num_unusable) == (len(bad) + 2, 1, 1, len(bad) + 1)
+    for result in (taken, summary):
+        assert (result.num_set_aside, len(result.first_set_aside)) == (len(bad) + 1, NUM_FIRST)
+    assert [told.name for told in store.read(summary.set_aside_uri, SetAsideFile).set_aside] == [*bad, "http://[::1/none.mp4"]
 
 
 def test_a_csv_that_is_changed_back_is_the_latest_again(bench, store, video, tmp_path):
@@ -179,70 +119,61 @@ def test_a_csv_that_is_changed_back_is_the_latest_again(bench, store, video, tmp
     for verb in ("put", "take", "put"):
         (tmp_path / "labels.csv").write_text(HEADER + f"a,{verb},meat,{verb} meat,,\n")
         bench.take(tmp_path)
-        latest.append(store.kept()[-1])
+        latest.append(kept(store)[-1])
         before = list(store.list(f"{STORE}/annotations/"))
         bench.take(tmp_path)
         assert list(store.list(f"{STORE}/annotations/")) == before
     assert latest[0] == latest[2] != latest[1]
-    assert len(store.kept()) == 2
+    assert len(kept(store)) == 2
 
 
+@pytest.mark.usefixtures("one_clip")
 @pytest.mark.parametrize("at_once", [True, False])
 def test_a_file_means_the_videos_that_came_with_it_where_other_folders_have_the_same_names(bench, store, video, tmp_path, at_once):
-    hashes = {}
-    for number, (day, noun) in enumerate({"monday": "meat", "tuesday": "bag", "wednesday": ""}.items()):
-        folder = tmp_path / "films" / day
+    films, hashes = tmp_path / "films", {}
+    for number, (day, noun) in enumerate({"monday": "meat", "tuesday": "bag", "wednesday": None}.items()):
+        folder = films / day
         folder.mkdir(parents=True)
-        (folder / "a.mp4").write_bytes(video + number * b"\0\0\0\x08free")
+        (folder / "a.mp4").write_bytes(video + free(number))
         hashes[day] = file_sha256(folder / "a.mp4")
         if noun:
             (folder / "labels.csv").write_text(f"{HEADER}a.mp4,put,{noun},,,\n")
             (folder / "whole.csv").write_text(f"video,fully_labelled,note\na.mp4,yes,{day}\n")
             (folder / "parts.csv").write_text(f"video,start_seconds,stop_seconds,verb,noun\na.mp4,0,1,put,{noun}\n")
-    for folder in [tmp_path / "films"] if at_once else sorted((tmp_path / "films").iterdir()):
-        for batch in bench.run("ingest", sources=[str(folder)], out=f"{STORE}/ingests/{folder.name}/").batches:
-            bench.run("segment", batch=batch.uri)
+    for folder in [films] if at_once else sorted(films.iterdir()):
+        take(bench, folder)
     store.put("ingests/damaged/inventory.json", b"{")
-    bench.run("label")
-    labels = store.read(f"{bench.labels}labels.json", LabelsFile)
+    labels = labelled(bench)
     assert labels.problems == ()
-    assert {labelled.clip.video: labelled.noun for labelled in labels.clips} == {
-        hashes["monday"]: "meat",
-        hashes["tuesday"]: "bag",
-        hashes["wednesday"]: None,
-    }
+    nouns = {hashes["monday"]: "meat", hashes["tuesday"]: "bag", hashes["wednesday"]: None}
+    assert {labelled.clip.video: labelled.noun for labelled in labels.clips} == nouns
     by_video = intervals_to_export(store, STORE, given_labels(store, STORE)).by_video
-    nouns = {video: {row.label.noun for row in rows} for video, rows in by_video.items()}
-    assert nouns == {hashes["monday"]: {"meat"}, hashes["tuesday"]: {"bag"}}
+    of_intervals = {video: {row.label.noun for row in rows} for video, rows in by_video.items()}
+    assert of_intervals == {video: {noun} for video, noun in nouns.items() if noun}
     before = inputs_digest(store, STORE, RECIPE)
     store.remove(f"{STORE}/ingests/{'films' if at_once else 'monday'}/inventory.json")
     assert inputs_digest(store, STORE, RECIPE) != before, "which files came together is an input of labelling"
 
 
-def test_equal_files_of_two_ingests_name_no_video_of_one_name(bench, store, video, tmp_path):
+@pytest.mark.usefixtures("one_clip")
+def test_equal_files_of_two_ingests_name_no_video_of_one_name(bench, video, tmp_path):
     for number, day in enumerate(("monday", "tuesday")):
         (tmp_path / day).mkdir()
-        (tmp_path / day / "a.mp4").write_bytes(video + number * b"\0\0\0\x08free")
+        (tmp_path / day / "a.mp4").write_bytes(video + free(number))
         (tmp_path / day / "labels.csv").write_text(f"{HEADER}a.mp4,put,meat,,,\n")
-        for batch in bench.run("ingest", sources=[str(tmp_path / day)], out=f"{STORE}/ingests/{day}/").batches:
-            bench.run("segment", batch=batch.uri)
-    bench.run("label")
-    (problem,) = store.read(f"{bench.labels}labels.json", LabelsFile).problems
+        take(bench, tmp_path / day)
+    (problem,) = labelled(bench).problems
     assert "matches 2 videos: 'a.mp4', 'a.mp4'; write their content hashes" in problem.reason
 
 
 def test_files_of_one_name_are_kept_in_the_order_of_their_folders(bench, store, video, tmp_path):
     (tmp_path / "a.mp4").write_bytes(video)
-    nouns = dict(zip("abcd", ("bag", "meat", "sauce", "pan"), strict=True))
-    contents = [f"{HEADER}a,put,{noun},put {noun},,\n".encode() for noun in nouns.values()]
-    for folder, content in zip(nouns, contents, strict=True):
+    contents = [f"{HEADER}a,put,{noun},,,\n".encode() for noun in ("bag", "meat", "sauce", "pan")]
+    for folder, content in zip("abcd", contents, strict=True):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "labels.csv").write_bytes(content)
     bench.take(tmp_path)
-    before = store.kept()
-    assert [store.objects[f"{STORE}/annotations/{name}"] for name in before] == contents
-    bench.take(tmp_path)
-    assert store.kept() == before
+    assert [store.objects[f"{STORE}/annotations/{name}"] for name in kept(store)] == contents
 
 
 def test_an_hourly_run_does_not_put_an_unchanged_csv_before_a_later_one(bench, store, video, tmp_path):
@@ -251,6 +182,6 @@ def test_an_hourly_run_does_not_put_an_unchanged_csv_before_a_later_one(bench, s
     bench.take()
     (tmp_path / "labels.csv").write_text(f"{HEADER}a,take,meat,take meat,,\n")
     bench.run("ingest", sources=[str(tmp_path)], out=f"{STORE}/ingests/by-hand/")
-    before = store.kept()
+    before = kept(store)
     bench.take()
-    assert (len(before), store.kept()) == (2, before)
+    assert (len(before), kept(store)) == (2, before)

@@ -1,15 +1,13 @@
 """How the videos of a batch share a machine, and what one of them costs the others."""
 
 import threading
-from pathlib import Path
 
 import pytest
 
 from tasks.data.clips import cutting
 from tasks.data.clips.cutting import num_at_once
-from tasks.data.video.cut import CutClip, CutResult, cut
+from tasks.data.video.cut import cut
 from tasks.data.video.ffmpeg import ffmpeg_version, find_ffmpeg
-from tasks.data.video.inspection import VideoProbe
 from tasks.errors import BadVideo, OutOfMemory, Unavailable
 from tasks.keys import clip_recipe_of
 from tasks.options import SegmentOptions
@@ -17,60 +15,50 @@ from tasks.pipeline.ingest_videos.contract import SEGMENT, SegmentArguments
 from tasks.pipeline.ingest_videos.segment import run
 from tasks.store.records.record import SetAside
 from tasks.store.records.video import Batch, VideoRecord
-from tests.pipeline.shelf import Shelf, filmed, recorded
+from tests.pipeline.shelf import Shelf, recorded
 
 STORE = "s3://retake"
 ARGUMENTS = SegmentArguments(store=STORE, batch=f"{STORE}/ingests/x/batches/0000.json")
 NAMES = ("a", "b", "c")
 
 
-def in_store():
-    """A batch of videos whose bytes are their names."""
+def in_store(film=b""):
+    """A batch of videos that show this film, or whose bytes are their names."""
     made = Shelf()
     made.write(ARGUMENTS.batch, Batch(videos=NAMES))
     for name in NAMES:
         made.write(f"{STORE}/videos/{name}/probe.json", recorded(name, f"{name}.mp4"))
-        made.write_bytes(f"{STORE}/videos/{name}/source.mp4", name.encode())
+        made.write_bytes(f"{STORE}/videos/{name}/source.mp4", film or name.encode())
     return made
 
 
-@pytest.fixture
-def one_clip(tmp_path, monkeypatch):
-    """Put `before(name)`, and then a clip that holds the video's name, in the place of ffmpeg."""
-
-    def install(before):
-        def cut(source: Path, held: VideoProbe, folder: Path, *args, **kwargs):
-            name = source.read_text()
-            before(name)
-            path = folder / "0000.mp4"
-            path.write_text(name)
-            clip = CutClip(path, 0, 0, 8, 240, has_audio=False, size_bytes=1, sha256=name, width=64, height=64)
-            return CutResult((clip,), 0, (f"source.mp4: {name} is dark",))
-
-        monkeypatch.setattr(cutting, "cut", cut)
-        monkeypatch.setenv("RETAKE_NUM_PROCESSES", "4")
-
-    return install
+@pytest.fixture(autouse=True)
+def four_processes(monkeypatch):
+    monkeypatch.setenv("RETAKE_NUM_PROCESSES", "4")
 
 
 def test_videos_are_cut_side_by_side_and_told_in_their_order(one_clip):
     together = threading.Barrier(len(NAMES), timeout=30)
-    one_clip(lambda _: together.wait())
+    one_clip(lambda _: together.wait(), warnings=("source.mp4: it is dark",))
     store = in_store()
     result = run(ARGUMENTS, store)
     assert (result.num_videos, result.num_clips) == (3, 3)
-    assert result.warnings == tuple(SetAside(name=f"{name}.mp4", reason=f"{name} is dark") for name in NAMES)
+    assert result.warnings == tuple(SetAside(name=f"{name}.mp4", reason="it is dark") for name in NAMES)
     recipe = clip_recipe_of(SegmentOptions(), ffmpeg_version(find_ffmpeg(None)))
     for name in NAMES:
         assert store.objects[f"{STORE}/clips/{name}/{recipe}/0000.mp4"] == name.encode()
 
 
-def test_a_video_that_cannot_be_cut_costs_itself_and_a_full_disk_or_a_store_that_is_off_the_batch(one_clip, monkeypatch):
-    def refuse_b(name):
-        if name == "b":
-            raise BadVideo("source.mp4: nothing of it decodes")
+def refusing_b(error):
+    def before(content):
+        if content == b"b":
+            raise error
 
-    one_clip(refuse_b)
+    return before
+
+
+def test_a_video_that_cannot_be_cut_costs_itself_and_a_full_disk_or_a_store_that_is_off_the_batch(one_clip, monkeypatch):
+    one_clip(refusing_b(BadVideo("source.mp4: nothing of it decodes")))
     store = in_store()
     result = run(ARGUMENTS, store)
     assert (result.num_videos, result.num_clips) == (3, 2)
@@ -85,7 +73,7 @@ def test_a_video_that_cannot_be_cut_costs_itself_and_a_full_disk_or_a_store_that
     with pytest.raises(Unavailable):
         run(ARGUMENTS, store)
     monkeypatch.setattr(store, "read_file", fail)
-    one_clip(lambda _: None)
+    one_clip()
     with pytest.raises(Unavailable):
         run(ARGUMENTS, store)
     assert not store.exists(SEGMENT.address(ARGUMENTS).uri)
@@ -100,7 +88,7 @@ def test_as_many_videos_at_once_as_have_every_core_busy_and_fit_the_memory(num_c
 
 
 @pytest.mark.slow
-def test_videos_that_are_too_large_side_by_side_are_cut_one_after_the_other(ffmpeg, tmp_path, monkeypatch):
+def test_videos_that_are_too_large_side_by_side_are_cut_one_after_the_other(video, monkeypatch):
     monkeypatch.setenv("RETAKE_NUM_PROCESSES", "6")
     monkeypatch.setattr(cutting, "SHARE_BYTES", 1)
     monkeypatch.setattr(cutting, "usable_bytes", lambda: 160 << 20)
@@ -111,25 +99,18 @@ def test_videos_that_are_too_large_side_by_side_are_cut_one_after_the_other(ffmp
         return cut(*args, memory=memory, **options)
 
     monkeypatch.setattr(cutting, "cut", noted)
-    store = in_store()
-    for name in NAMES:
-        store.write_file(f"{STORE}/videos/{name}/source.mp4", filmed(ffmpeg, tmp_path / f"{name}.mp4", seconds=3))
-    result = run(ARGUMENTS, store)
+    result = run(ARGUMENTS, in_store(video))
     assert (result.num_clips, result.set_aside) == (3, ())
     assert sorted((memory.size_bytes >> 20, memory.is_scarce) for memory in shares) == [(40, True)] * 3 + [(160, False)] * 3
 
 
 def test_what_had_too_little_memory_is_cut_where_there_is_more(one_clip, monkeypatch):
-    def refuse_b(name):
-        if name == "b":
-            raise OutOfMemory("source.mp4: more")
-
-    one_clip(refuse_b)
+    one_clip(refusing_b(OutOfMemory("source.mp4: more")))
     store = in_store()
     monkeypatch.setattr(cutting, "usable_bytes", lambda: 3 << 30)
     (bad,) = run(ARGUMENTS, store).set_aside
     assert bad == SetAside(name="b.mp4", reason="more; it had 3 GiB: scale it down, or take it again where a step has more")
-    one_clip(lambda name: None)
+    one_clip()
     assert run(ARGUMENTS, store).set_aside == (bad,)
     monkeypatch.setattr(cutting, "usable_bytes", lambda: 4 << 30)
     result = run(ARGUMENTS, store)
@@ -138,10 +119,9 @@ def test_what_had_too_little_memory_is_cut_where_there_is_more(one_clip, monkeyp
 
 
 @pytest.mark.slow
-def test_a_video_that_an_older_version_took_is_looked_into_again(ffmpeg, tmp_path):
-    store = in_store()
+def test_a_video_that_an_older_version_took_is_looked_into_again(video):
+    store = in_store(video)
     for name in NAMES:
         record = recorded(name, f"{name}.mp4").model_dump(exclude={"is_hdr", "video_index", "audio_index"})
         store.write(f"{STORE}/videos/{name}/probe.json", VideoRecord(**record))
-        store.write_file(f"{STORE}/videos/{name}/source.mp4", filmed(ffmpeg, tmp_path / f"{name}.mp4", seconds=3))
     assert run(ARGUMENTS, store).num_clips == 3

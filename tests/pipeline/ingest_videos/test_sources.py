@@ -9,78 +9,26 @@ import pytest
 from tasks.data.clips import local_files
 from tasks.data.clips.label_inputs import inputs_digest
 from tasks.errors import BadConfiguration, BadInput, MissingObject, NothingToDo, Unavailable
-from tasks.store.records.video import ClipsFile, Inventory, VideoRecord
-from tests.pipeline.in_process import RECIPE, STORE, Bench
-from tests.pipeline.shelf import Killed, Shelf, filmed
+from tasks.store.records.video import Inventory, VideoRecord
+from tests.pipeline.in_process import RECIPE, STORE
+from tests.pipeline.ingest_videos.conftest import free, told_nothing
+from tests.pipeline.shelf import Killed
 
 FILMS = "s3+nas://films/"
-SOURCE = f"{FILMS}cam*/**.mp4"
+SOURCE, NEW = f"{FILMS}cam*/**.mp4", f"{FILMS}new/"
 
 
-class Watched(Shelf):
-    """A store that knows what was read from it as a file.
-
-    Whoever reads `deadly` is killed, nobody gets `refused`, or anything while it `fails`; what is under `off` is neither listed nor examined.
-    """
-
-    def __init__(self):
-        super().__init__(buckets=("retake", "films"))
-        self.fetched, self.deadly, self.fails, self.refused, self.num_refused = [], None, None, None, 0
-        self.off = "nothing"
-
-    def stat(self, uri):
-        if uri.startswith(self.off):
-            raise Unavailable(f"no server for {uri}")
-        return super().stat(uri)
-
-    def list(self, prefix_uri):
-        if prefix_uri.startswith(self.off):
-            raise Unavailable(f"no server for {prefix_uri}")
-        return super().list(prefix_uri)
-
-    def read_file(self, uri, path):
-        if uri == self.deadly:
-            raise Killed
-        if self.fails:
-            raise self.fails
-        if uri == self.refused:
-            self.num_refused += 1
-            raise Unavailable(f"request {self.num_refused} failed")
-        self.fetched.append(uri)
-        super().read_file(uri, path)
-
-    def fetched_now(self):
-        fetched, self.fetched = self.fetched, []
-        return fetched
-
-    def records(self):
-        return {uri: self.read(uri, VideoRecord) for uri in sorted(self.objects) if uri.endswith("/probe.json")}
-
-    def record(self):
-        (record,) = self.records().values()
-        return record
-
-    def clips(self):
-        return [self.read(uri, ClipsFile) for uri in sorted(self.objects) if uri.endswith("/clips.json")]
+def records(store):
+    return {uri: store.read(uri, VideoRecord) for uri in sorted(store.objects) if uri.endswith("/probe.json")}
 
 
-@pytest.fixture(scope="module")
-def video(tmp_path_factory, ffmpeg):
-    return filmed(ffmpeg, tmp_path_factory.mktemp("video") / "a.mp4", seconds=2).read_bytes()
-
-
-@pytest.fixture
-def store():
-    return Watched()
-
-
-@pytest.fixture
-def bench(store):
-    return Bench(store)
+def only_record(store):
+    (record,) = records(store).values()
+    return record
 
 
 @pytest.fixture(autouse=True)
-def connect(monkeypatch):
+def connect(monkeypatch, one_clip):
     def connect(*, in_place=False):
         server = {"endpoint": "nas:9000", "access_key": "a", "secret_key": "tell-no-one", "in_place": in_place}
         monkeypatch.setenv("RETAKE_S3_CONNECTIONS", json.dumps({"nas": server}))
@@ -100,22 +48,11 @@ def quiet(path, seconds=3600.0):
     os.utime(path, (time.time() - seconds,) * 2)
 
 
-def told_nothing(bench):
-    with pytest.raises(NothingToDo) as stopped:
-        bench.take()
-    return str(stopped.value)
-
-
-def free(number):
-    """An empty part of an MP4, which gives a film another content."""
-    return number * b"\0\0\0\x08free"
-
-
 def test_only_new_objects_of_a_bucket_are_fetched_whatever_the_options(bench, store, video):
     store.objects |= {f"{FILMS}cam1/put meat/a.mp4": video, f"{FILMS}cam2/b.mp4": video + free(1), f"{FILMS}other/c.mp4": video}
     assert bench.take(SOURCE).num_videos == 2
     assert sorted(store.fetched_now()) == [f"{FILMS}cam1/put meat/a.mp4", f"{FILMS}cam2/b.mp4"]
-    assert {record.names: store.objects[record.uri] for record in store.records().values()} == {
+    assert {record.names: store.objects[record.uri] for record in records(store).values()} == {
         ("cam1/put meat/a.mp4",): video,
         ("cam2/b.mp4",): video + free(1),
     }
@@ -134,8 +71,9 @@ def test_a_video_in_place_is_not_copied_and_cut_from_there(bench, store, video, 
     connect(in_place=True)
     store.objects[f"{FILMS}cam1/a.mp4"] = video
     assert bench.ingest(SOURCE).num_clips == 1
-    assert store.record().uri == f"{FILMS}cam1/a.mp4"
-    assert not [uri for uri, data in store.objects.items() if data == video and uri.startswith(STORE)]
+    assert only_record(store).uri == f"{FILMS}cam1/a.mp4"
+    (copy,) = (uri for uri, data in store.objects.items() if data == video and uri.startswith(STORE))
+    assert copy.endswith("/0000.mp4"), "the clip, which is the whole video"
 
 
 @pytest.mark.parametrize("happens", ["went", "changed", BadConfiguration, Unavailable])
@@ -157,9 +95,9 @@ def test_a_video_in_place_that_went_or_changed_or_whose_server_is_off_is_named_a
 
     store.fails = None
     store.objects |= {first: video + free(2), moved: video}
-    assert bench.ingest(SOURCE).num_clips == 2
-    assert {record.uri for record in store.records().values()} == {first, moved}
-    assert not [cut for cut in store.clips() if cut.set_aside]
+    taken = bench.ingest(SOURCE)
+    assert (taken.num_clips, taken.num_set_aside) == (2, 0)
+    assert {record.uri for record in records(store).values()} == {first, moved}
 
 
 @pytest.mark.parametrize(("happens", "is_tried"), [(BadConfiguration, True), (Unavailable, True), (MissingObject, False)])
@@ -183,23 +121,16 @@ def test_an_hourly_run_cuts_a_video_in_place_whose_server_was_off_and_waits_for_
     assert "no new video" in told_nothing(bench)
 
 
-@pytest.mark.parametrize(
-    ("now_at", "happens"),
-    [
-        (f"{FILMS}new/a.mp4", "went"),
-        (f"{STORE}/inbox/a.mp4", "went"),
-        (f"{FILMS}new/a.mp4", "replaced"),
-        (f"{FILMS}new/a.mp4", "off"),
-    ],
-)
+@pytest.mark.parametrize(("folder", "happens"), [(NEW, "went"), (f"{STORE}/inbox/", "went"), (NEW, "replaced"), (NEW, "off")])
 def test_a_video_in_place_that_moved_is_known_where_it_is_and_a_second_copy_is_not_fetched_again(
-    bench, store, video, connect, now_at, happens
+    bench, store, video, connect, folder, happens
 ):
     connect(in_place=True)
+    now_at = f"{folder}a.mp4"
     store.objects |= {f"{FILMS}old/a.mp4": video, now_at: video}
     bench.take(f"{FILMS}old/**")
     store.fetched_now()
-    sources = [] if now_at.startswith(STORE) else [f"{FILMS}new/**"]
+    sources = [f"{NEW}**"] if folder == NEW else []
     bench.take(*sources)
     assert not store.fetched_now()
     if happens == "went":
@@ -209,7 +140,7 @@ def test_a_video_in_place_that_moved_is_known_where_it_is_and_a_second_copy_is_n
     else:
         store.off = f"{FILMS}old/"
     bench.take(*sources)
-    uri = store.record().uri
+    uri = only_record(store).uri
     assert uri == now_at or (not sources and uri.startswith(f"{STORE}/videos/"))
 
 
@@ -220,23 +151,15 @@ def test_a_connection_that_copies_from_now_on_copies_what_was_in_place_when_it_i
     connect()
     store.objects[f"{FILMS}cam1/b.mp4"] = video
     bench.take(SOURCE)
-    assert store.record().uri.startswith(f"{STORE}/videos/")
-    assert store.objects[store.record().uri] == video
+    assert only_record(store).uri.startswith(f"{STORE}/videos/")
+    assert store.objects[only_record(store).uri] == video
 
 
-@pytest.mark.parametrize(
-    ("source", "told"),
-    [
-        ("s3+nas://films/cam9/**", r"no file in s3\+nas://films/cam9/\*\*"),
-        ("s3+nas://film/**", r"s3\+nas://film/\*\*: there is no such bucket"),
-    ],
-)
-def test_a_source_that_means_nothing_is_named(bench, source, told):
-    with pytest.raises(BadInput, match=told):
-        bench.take(source)
-
-
-def test_by_hand_an_empty_source_keeps_no_other_waiting(bench, store, video, caplog):
+def test_by_hand_a_source_that_means_nothing_is_named_and_keeps_no_other_waiting(bench, store, video, caplog):
+    with pytest.raises(BadInput, match=r"no file in s3\+nas://films/cam9/\*\*"):
+        bench.take(f"{FILMS}cam9/**")
+    with pytest.raises(BadInput, match=r"s3\+nas://film/\*\*: there is no such bucket"):
+        bench.take("s3+nas://film/**")
     store.objects[f"{FILMS}cam1/a.mp4"] = video
     assert bench.take(SOURCE, f"{FILMS}cam9/**").num_videos == 1
     assert f"no file in {FILMS}cam9/**" in caplog.text
@@ -271,10 +194,7 @@ def test_an_hourly_run_takes_the_inbox_and_the_standing_sources_of_its_store_and
     assert "the keys are refused" in [bad.reason for bad in bench.ingest().first_set_aside]
 
 
-def test_a_standing_source_that_cannot_be_listed_is_set_aside_keeps_no_other_waiting_and_is_not_fetched_again(
-    bench, store, video, watch, monkeypatch
-):
-    monkeypatch.setenv("RETAKE_ALLOW_PRIVATE_ADDRESSES", "true")
+def test_a_standing_source_that_cannot_be_listed_is_set_aside_keeps_no_other_waiting_and_is_not_fetched_again(bench, store, video, watch):
     store.objects |= {f"{STORE}/inbox/a.mp4": video, f"{FILMS}cam1/b.mp4": video + free(1), f"{FILMS}cam1/damaged.mp4": b"no video"}
     store.objects |= {f"{STORE}/inbox/bad.mp4": b"no video", f"{STORE}/inbox/labels.csv": b"video,fully_labelled\nb.mp4,yes\n"}
     broken = {
@@ -336,7 +256,7 @@ def test_by_hand_a_half_written_file_is_set_aside_and_taken_when_it_is_whole(ben
     assert [bad.name for bad in bench.take(tmp_path).first_set_aside] == ["b.mp4"]
     (tmp_path / "b.mp4").write_bytes(video + free(1))
     assert bench.take(tmp_path).first_set_aside == ()
-    assert len(store.records()) == 2
+    assert len(records(store)) == 2
 
 
 def test_an_ingest_that_is_stopped_does_not_fetch_again_what_it_had(bench, store, video, monkeypatch):

@@ -3,12 +3,14 @@
 import csv
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
 
 from tasks.data.clips.label_inputs import append_to_log
 from tasks.data.clips.labelled import PredictedVideos, labelled_intervals
 from tasks.data.labels.rows import AnnotationFile
+from tasks.errors import BadConfiguration, BadInput
 from tasks.options import LabelOptions
 from tasks.pipeline.labels import export_labels
 from tasks.pipeline.labels.contract import LabelsExportArguments
@@ -68,30 +70,31 @@ def shelf(tmp_path):
     return made
 
 
-def exported(shelf, out):
-    export_labels.run(LabelsExportArguments(format="label-studio", out=out, store=ROOT), shelf)
-    return json.loads(out.read_bytes())
+def export(shelf, out, **flags):
+    export_labels.run(LabelsExportArguments(**{"format": "label-studio", "out": out, "store": ROOT} | flags), shelf)
 
 
-def said(tasks):
+def said(shelf, out, **flags):
     """By film, what its pre-annotations say, with the first and last frame and the score."""
+    export(shelf, out, **flags)
     return {
         task["data"]["name"]: [
             (region["value"]["timelinelabels"][0], *region["value"]["ranges"][0].values(), region["score"])
             for prediction in task["predictions"]
             for region in prediction["result"]
         ]
-        for task in tasks
+        for task in json.loads(out.read_bytes())
     }
 
 
-def test_a_prediction_without_intervals_gives_its_clips(shelf, tmp_path):
-    assert said(exported(shelf, tmp_path / "tasks.json")) == {name: [("put meat", 1, 240, 0.5)] for name in FILMS}
+@pytest.mark.parametrize("key", [None, KEY], ids=["the latest", "by its key"])
+def test_a_prediction_without_intervals_gives_its_clips(shelf, tmp_path, key):
+    assert said(shelf, tmp_path / "tasks.json", prediction=key) == {name: [("put meat", 1, 240, 0.5)] for name in FILMS}
 
 
 def test_a_video_with_windows_gives_the_reported_intervals_of_the_first_network_or_none(shelf, tmp_path):
     shelf.objects |= shelf.intervals
-    assert said(exported(shelf, tmp_path / "tasks.json")) == {
+    assert said(shelf, tmp_path / "tasks.json") == {
         "seen.mp4": [("take bag", 76, 126, 0.75), ("put meat", 127, 225, 0.625)],
         "quiet.mp4": [],
         "unseen.mp4": [("put meat", 1, 240, 0.5)],
@@ -100,7 +103,8 @@ def test_a_video_with_windows_gives_the_reported_intervals_of_the_first_network_
 
 def test_pre_annotations_that_people_accept_come_back_as_the_intervals_of_the_prediction(shelf, tmp_path):
     shelf.objects |= shelf.intervals
-    tasks = exported(shelf, tmp_path / "tasks.json")
+    export(shelf, tmp_path / "tasks.json")
+    tasks = json.loads((tmp_path / "tasks.json").read_bytes())
     for task in tasks:
         task["annotations"] = [{"id": 1, "result": prediction["result"]} for prediction in task.pop("predictions")]
     accepted = AnnotationFile("accepted.json", json.dumps(tasks).encode())
@@ -110,17 +114,6 @@ def test_pre_annotations_that_people_accept_come_back_as_the_intervals_of_the_pr
     ]
     for read, interval in zip(accepted_intervals, WHEN, strict=True):
         assert (read.start_seconds, read.stop_seconds) == pytest.approx((interval.start_seconds, interval.stop_seconds), abs=1 / 30)
-
-
-def told(shelf, out):
-    return [
-        (span["video"], float(span["start_seconds"]), float(span["stop_seconds"]), span["verb"], span["noun"]) for span in lines(shelf, out)
-    ]
-
-
-def lines(shelf, out):
-    export_labels.run(LabelsExportArguments(format="csv", out=out, store=ROOT), shelf)
-    return list(csv.DictReader(out.read_text().splitlines()))
 
 
 def test_what_was_labelled_since_the_last_build_is_exported_though_nobody_gathered_it(shelf, tmp_path):
@@ -136,19 +129,25 @@ def test_what_was_labelled_since_the_last_build_is_exported_though_nobody_gather
     )
     for statement in said:
         append_to_log(shelf, ROOT, statement, 0)
-    assert told(shelf, tmp_path / "labels.csv") == [
+    export(shelf, tmp_path / "labels.csv", format="csv")
+    spans = csv.DictReader((tmp_path / "labels.csv").read_text().splitlines())
+    assert [(s["video"], float(s["start_seconds"]), float(s["stop_seconds"]), s["verb"], s["noun"]) for s in spans] == [
         ("quiet.mp4", 0.2, 0.3, "take", "bag"),
         ("seen.mp4", 0.9, 7.5, "take", "bag"),
         ("seen.mp4", 5, 6.5, "put", "meat"),
         ("unseen.mp4", 0, 1, "stir", "tea"),
     ]
-    # A word gets its id when the store is labelled.
-    assert not [uri for uri in shelf.objects if "/classes/" in uri]
 
 
-@pytest.mark.parametrize("name", ["label-studio", "epic", "activitynet", "csv"])
-def test_words_without_an_id_come_back(shelf, tmp_path, name):
-    shelf.write_bytes(f"{ROOT}/annotations/1.csv", b"video,start_seconds,stop_seconds,verb,noun\nseen,0.5,7.5,stir,tea\n")
-    export_labels.run(LabelsExportArguments(format=name, out=tmp_path / "x", store=ROOT), shelf)
-    shelf.write_bytes(f"{ROOT}/annotations/1.csv", (tmp_path / "x").read_bytes())
-    assert told(shelf, tmp_path / "again.csv") == [("seen.mp4", 0.5, 7.5, "stir", "tea")]
+@pytest.mark.parametrize(
+    ("flags", "error", "told"),
+    [
+        ({"prediction": "f" * 16}, BadInput, "no finished prediction"),
+        ({"prediction": KEY, "format": "csv"}, BadConfiguration, "has no pre-annotations"),
+        ({"format": "words"}, BadConfiguration, "nothing writes words; choose activitynet, csv,"),
+        ({"out": Path("/proc/no/x"), "format": "csv"}, BadConfiguration, "name a file that can be written"),
+    ],
+)
+def test_a_wrong_export_is_named(shelf, tmp_path, flags, error, told):
+    with pytest.raises(error, match=told):
+        export(shelf, **{"out": tmp_path / "x"} | flags)

@@ -20,7 +20,7 @@ from tasks.tracking.registry import RegisteredVersion
 from tests.data.labels.records import clip_record, video_of
 from tests.data.labels.test_statements import Writer
 from tests.pipeline.predict_videos.trained import score
-from tests.pipeline.shelf import RUN, Shelf, cut_into, dataset_clip, manifest_of, plan_result, predictor
+from tests.pipeline.shelf import RUN, Shelf, cut_into, dataset_clip, manifest_of, plan_result, predictor, weights_result
 
 
 @pytest.fixture
@@ -43,11 +43,12 @@ def baseline(shelf, *plans, crops=10, precision=None):
 def test_temperatures_are_of_answers_with_as_many_crops(shelf):
     latest, earlier = trained(1), trained(10)
     score(shelf, latest, 200)
-    assert (baseline(shelf, latest, earlier).calibration_crops, baseline(shelf, latest, earlier).is_calibrated) == (1, True)
+    predicts = baseline(shelf, latest, earlier)
+    assert (predicts.calibration_crops, predicts.is_calibrated) == (1, True)
     score(shelf, earlier, 100)
-    found = baseline(shelf, latest, earlier)
-    assert found.calibration_crops == 10
-    assert found.calibration.endswith("fitted on 100 val clips (10 crops per frame, pytorch float32)")
+    predicts = baseline(shelf, latest, earlier)
+    assert predicts.calibration_crops == 10
+    assert predicts.calibration.endswith("fitted on 100 val clips (10 crops per frame, openvino bfloat16)")
     assert baseline(shelf, latest, earlier, crops=1).calibration_crops == 1
 
 
@@ -57,9 +58,9 @@ def test_damaged_answers_are_the_reason_why_nothing_is_calibrated(shelf, name, d
     plan, other = trained(10), trained(1)
     out = score(shelf, plan, 200)
     shelf.write_bytes(f"{out}{name}", data)
-    found = baseline(shelf, plan, other)
-    assert (found.is_calibrated, found.verb_temperature, found.calibration_crops) == (False, 1, None)
-    assert found.calibration.startswith(f"not calibrated: {out}{name} ")
+    predicts = baseline(shelf, plan, other)
+    assert (predicts.is_calibrated, predicts.verb_temperature, predicts.calibration_crops) == (False, 1, None)
+    assert predicts.calibration.startswith(f"not calibrated: {out}{name} ")
     score(shelf, other, 100)
     assert baseline(shelf, plan, other).calibration_crops == 1
 
@@ -75,10 +76,6 @@ def test_answers_whose_network_was_not_counted_calibrate_as_all_others_do(shelf)
     assert expected.is_calibrated
 
 
-def test_without_answers_nothing_is_calibrated(shelf):
-    assert baseline(shelf, trained(10)).calibration == "not calibrated: no answers on val clips are in the store"
-
-
 def test_a_plan_from_before_there_was_any_network_but_one_can_be_read():
     plan = trained(10)
     plan = plan.model_copy(update={"weights": plan.weights.model_copy(update={"network": "TSN test_resnet rgb"})})
@@ -91,9 +88,9 @@ def test_a_plan_from_before_there_was_any_network_but_one_can_be_read():
 def test_a_threshold_is_of_the_latest_answers_and_names_their_crops(shelf):
     plan = trained(1)
     score(shelf, plan, 200)
-    found = baseline(shelf, plan, precision=0.5)
-    assert found.interval_threshold > 0
-    assert "(1 crop per frame)" in found.interval_words
+    predicts = baseline(shelf, plan, precision=0.5)
+    assert predicts.interval_threshold > 0
+    assert "(1 crop per frame)" in predicts.interval_words
     never = baseline(shelf, plan, precision=0.999999)
     assert (never.interval_threshold, never.reports_intervals) == (None, False)
     assert never.interval_words.startswith("none, because ")
@@ -115,10 +112,11 @@ def test_a_registered_model_reports_intervals_from_the_threshold_of_predictions_
     assert _served(plan, manifest, shelf).threshold == threshold(known_pairs=True) != threshold(known_pairs=False)
 
 
-def test_without_answers_on_val_intervals_of_any_probability_are_reported(shelf):
-    found = baseline(shelf, trained(10), precision=0.8)
-    assert (found.interval_threshold, found.reports_intervals) == (None, True)
-    assert found.interval_words == "of any probability: no answers on val clips are in the store"
+def test_without_answers_on_val_nothing_is_calibrated_and_intervals_of_any_probability_are_reported(shelf):
+    predicts = baseline(shelf, trained(10), precision=0.8)
+    assert (predicts.interval_threshold, predicts.reports_intervals) == (None, True)
+    assert predicts.interval_words == "of any probability: no answers on val clips are in the store"
+    assert predicts.calibration == "not calibrated: no answers on val clips are in the store"
 
 
 def test_the_threshold_leaves_out_clips_that_the_network_calls_nothing_as_its_dataset_names_it(shelf):
@@ -138,10 +136,7 @@ def test_the_threshold_leaves_out_clips_that_the_network_calls_nothing_as_its_da
     ids=["the first version", "the one before", "the same network", "a later one"],
 )
 def test_a_baseline_whose_heads_are_untrained_is_left_out_and_named_and_the_version_before_takes_its_place(shelf, before, sha256, taken):
-    plan = trained(10)
-    model = Found(
-        predictor("m version 2"), RUN, (plan.model_copy(update={"weights": plan.weights.model_copy(update={"is_chance": True})}),)
-    )
+    model = Found(predictor("m version 2"), RUN, (plan_result(weights=weights_result(is_chance=True)),))
     versions = {number: RegisteredVersion(number, "r", str(number), f"{RUN}c.ckpt", sha256) for number in (1, 2, 3)}
     shelf.write_bytes(f"{RUN}c.ckpt", b"")
     registry = SimpleNamespace(

@@ -9,6 +9,7 @@ import shutil
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from tasks.data.split.split_csv import read_split_csv
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
@@ -75,6 +76,12 @@ def report(predicted):
 
 
 @pytest.fixture
+def films(folder):
+    """The two new films of 16 s, by their content."""
+    return {hash_of(path): path for path in sorted(folder.glob("kitchen*"))}
+
+
+@pytest.fixture
 def bench(predicted, mlflow, monkeypatch, tmp_path):
     """A store of its own, in which the folder was predicted."""
     monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path / "cache"))
@@ -83,24 +90,46 @@ def bench(predicted, mlflow, monkeypatch, tmp_path):
     return made
 
 
+def of_videos(bench, step):
+    return lambda *videos, **options: bench.run(step, videos=list(map(str, videos)), **{"model": MODEL, "crops": 1, **options})
+
+
 @pytest.fixture
 def predict(bench):
-    def call(*videos, **options):
-        return bench.run("predict", videos=[str(video) for video in videos], **{"model": MODEL, "crops": 1, **options})
-
-    return call
+    return of_videos(bench, "predict")
 
 
 @pytest.fixture
 def decide(bench):
-    def call(*videos, **options):
-        return bench.run("predict_plan", videos=[str(video) for video in videos], **{"model": MODEL, "crops": 1, **options})
+    return of_videos(bench, "predict_plan")
 
-    return call
+
+def hash_of(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def rows_of(data):
+    return list(csv.DictReader(data.decode().splitlines()))
 
 
 def table(store, uri):
-    return list(csv.DictReader(store.read_bytes(uri).decode().splitlines()))
+    return rows_of(store.read_bytes(uri))
+
+
+def dataset_of(bench):
+    """The dataset that the network was trained on, and the address of its manifest."""
+    uri = f"{bench.store.read(f'{STORE}/datasets/result.json', DatasetResult).dataset_uri}manifest.json"
+    return bench.store.read(uri, Manifest), uri
+
+
+def gathered(bench):
+    """The labels of all clips, as they are now."""
+    bench.run("label")
+    return bench.store.read(f"{LABELS}labels.json", LabelsFile)
+
+
+def annotate(bench, name, *lines):
+    bench.store.write_bytes(f"{STORE}/annotations/{name}.csv", "\n".join(lines).encode())
 
 
 def page_of(bench, report):
@@ -110,8 +139,7 @@ def page_of(bench, report):
 def trained_on(bench):
     """The videos of the training split, by content and by name."""
     splits = read_split_csv(bench.store.read_bytes(f"{STORE}/datasets/split.csv"))
-    clips = bench.store.read(f"{bench.store.read(f'{STORE}/datasets/result.json', DatasetResult).dataset_uri}manifest.json", Manifest).clips
-    return {clip.video: clip.names[0] for clip in clips if splits[clip.video] == "train"}
+    return {clip.video: clip.names[0] for clip in dataset_of(bench)[0].clips if splits[clip.video] == "train"}
 
 
 def test_a_folder_is_predicted_and_bad_files_cost_themselves(bench, report, predicted):
@@ -167,37 +195,20 @@ def test_with_a_stride_it_says_when_an_action_happens(bench, report, predict, fo
     result = predict(folder, stride_seconds=2, interval_precision=0.5, to=tmp_path)
     plan = plan_of(bench, result)
     assert plan.key != plan_of(bench, report).key
-    rows = list(csv.DictReader((tmp_path / "intervals.csv").read_text().splitlines()))
+    rows = rows_of((tmp_path / "intervals.csv").read_bytes())
     assert sum(map(len, read_suggestions(bench.store, plan.prediction_uri).intervals.values())) == result.num_intervals
     assert result.num_intervals == sum(row["network"] == plan.model.label for row in rows)
     assert f"reports {count(result.num_intervals, 'interval')} of 2 videos" in in_words(result, bench.store)[0]
     for role, network in plan.predictors.items():
-        own = [row for row in rows if row["network"] == network.label]
-        assert {row["video"] for row in own} == {"kitchen_01.mp4", "kitchen_02.mp4"}
-        written = json.loads((tmp_path / f"intervals.{role}.json").read_text())["results"]
-        assert sorted((interval["segment"][0], interval["label"]) for listed in written.values() for interval in listed) == sorted(
-            (float(row["start_seconds"]), row["action"]) for row in own
-        )
-        tracks = list((tmp_path / "tracks").glob(f"*.{role}.intervals.vtt"))
-        assert len(tracks) == len(written) == 2
-        assert sum(track.read_text().count("-->") for track in tracks) == len(own)
+        assert {row["video"] for row in rows if row["network"] == network.label} == {"kitchen_01.mp4", "kitchen_02.mp4"}
+        assert len(json.loads((tmp_path / f"intervals.{role}.json").read_text())["results"]) == 2
+        assert len(list((tmp_path / "tracks").glob(f"*.{role}.intervals.vtt"))) == 2
     assert "Yellow lines, marked <em>when</em>, show intervals from windows every 2 s" in (tmp_path / "report.html").read_text()
     assert table(bench.store, result.table_uri) == table(bench.store, report.table_uri), "clips are predicted as before"
-    scores = list(csv.DictReader((tmp_path / "when.csv").read_text().splitlines()))
+    scores = rows_of((tmp_path / "when.csv").read_bytes())
     assert {row["num_labelled"] for row in scores if row["class"] == "(mean of classes)"} == {"3"}, "the table beside the films"
     assert {row["network"] for row in scores} == {network.label for network in plan.predictors.values()} | {"always guessing"}
     assert not list(bench.store.list(f"{STORE}/annotations/"))
-
-
-def test_a_table_beside_two_films_of_one_name_means_that_of_its_folder(bench, decide, ffmpeg, tmp_path):
-    for number in (1, 2):
-        film(ffmpeg, tmp_path / f"day {number}" / "kitchen_01.mp4", 10 + number, seconds=2)
-    (tmp_path / "day 1" / "intervals.csv").write_text("video,start_seconds,stop_seconds,verb,noun\nkitchen_01,0,2,put,meat\n")
-    plan = decide(tmp_path, stride_seconds=2)
-    labels = bench.store.read(Prediction(plan.prediction_uri).labels)
-    assert [interval.video for interval in labels.intervals] == [
-        hashlib.sha256((tmp_path / "day 1" / "kitchen_01.mp4").read_bytes()).hexdigest()
-    ]
 
 
 def test_where_val_has_answers_temperatures_and_a_threshold_are_fitted_and_probabilities_are_those_of_the_kept_logits(
@@ -209,32 +220,28 @@ def test_where_val_has_answers_temperatures_and_a_threshold_are_fitted_and_proba
         score(bench.store, training, 200, model)
     result = predict(folder, stride_seconds=2, interval_precision=0.55, to=tmp_path)
     plan = plan_of(bench, result)
-    intervals = list(csv.DictReader((tmp_path / "intervals.csv").read_text().splitlines()))
+    intervals = rows_of((tmp_path / "intervals.csv").read_bytes())
     for network in plan.predictors.values():
         assert network.is_calibrated
         assert f"intervals of {network.label}: {network.interval_words}" in caplog.messages
         own = [float(row["probability"]) for row in intervals if row["network"] == network.label]
         assert all(probability >= network.interval_threshold - 1e-6 for probability in own)
     rows = table(bench.store, result.table_uri)
-    scored = [file.uri for file in bench.store.list(f"{plan.prediction_uri}scored/") if file.name == "clips.parquet"]
-    assert len(scored) == 2
-    for number, uri in enumerate(scored):
-        bench.store.read_file(uri, tmp_path / f"{number}.parquet")
-        (clips,) = read_scored(tmp_path / f"{number}.parquet")
-        for role, network in plan.predictors.items():
-            temperatures = network.verb_temperature, network.noun_temperature
-            for head, temperature, logits in zip(("verb", "noun"), temperatures, clips.logits[role], strict=True):
-                likely = np.exp(logits.astype(np.float64) / temperature)
-                likely /= likely.sum(axis=1, keepdims=True)
-                for uid, own in zip(clips.uids, likely, strict=True):
-                    told = [float(row[f"{head}_probability"]) for row in rows if (row["uid"], row["network"]) == (uid, network.label)]
-                    assert told == pytest.approx(sorted(own)[:-6:-1], abs=1e-6)
+    (uri, _) = (file.uri for file in bench.store.list(f"{plan.prediction_uri}scored/") if file.name == "clips.parquet")
+    bench.store.read_file(uri, tmp_path / "clips.parquet")
+    (clips,) = read_scored(tmp_path / "clips.parquet")
+    for role, network in plan.predictors.items():
+        temperatures = network.verb_temperature, network.noun_temperature
+        for head, temperature, logits in zip(("verb", "noun"), temperatures, clips.logits[role], strict=True):
+            for uid, likely in zip(clips.uids, softmax(logits.astype(np.float64) / temperature, axis=1), strict=True):
+                told = [float(row[f"{head}_probability"]) for row in rows if (row["uid"], row["network"]) == (uid, network.label)]
+                assert told == pytest.approx(sorted(likely)[:-6:-1], abs=1e-6)
 
 
 def test_only_actions_of_training_clips_are_predicted_if_asked_for(bench, predict, folder):
     result = predict(folder, pairs="known", num_to_label=0)
     plan = plan_of(bench, result)
-    clips = bench.store.read(f"{plan.model_dataset_uri}manifest.json", Manifest).clips
+    clips = dataset_of(bench)[0].clips
     known = {(clip.verb_class, clip.noun_class) for clip in clips if clip.split == "train"}
     assert (set(plan.model.actions), plan.against.actions) == (known, ())
     rows = [row for row in table(bench.store, result.table_uri) if row["network"] == plan.model.label and float(row["action_probability"])]
@@ -244,15 +251,14 @@ def test_only_actions_of_training_clips_are_predicted_if_asked_for(bench, predic
 
 def test_a_prediction_labels_nothing(bench, predict, learnt, ffmpeg, tmp_path):
     videos = trained_on(bench)
-    copied = next(path for path in sorted(learnt.rglob("*.mp4")) if hashlib.sha256(path.read_bytes()).hexdigest() in videos)
+    copied = next(path for path in sorted(learnt.rglob("*.mp4")) if hash_of(path) in videos)
     folder = tmp_path / "put bag"
     # Another content under the name of a video that is labelled by its name, in a folder that would label it.
     film(ffmpeg, folder / copied.name, 77, seconds=8)
     shutil.copy(copied, folder / "copy.mp4")
 
     def labelled():
-        bench.run("label")
-        file = bench.store.read(f"{LABELS}labels.json", LabelsFile)
+        file = gathered(bench)
         return {clip.clip.uid: clip for clip in file.clips if clip.action}, file.problems, file.changes
 
     before = labelled()
@@ -276,8 +282,9 @@ def test_a_second_run_leads_to_the_page_and_copies_what_is_there(bench, report, 
 
 def test_videos_that_were_trained_on_are_refused_by_name_unless_they_are_allowed(bench, predict, decide, learnt, folder):
     names = set(trained_on(bench).values())
-    plan = decide(learnt, folder, against="none")
+    plan = decide(learnt, folder, folder / "nowhere.mp4", against="none")
     assert {bad.name for bad in plan.set_aside if "it was trained on" in bad.reason} == names != set()
+    assert "does not exist" in next(bad.reason for bad in plan.set_aside if "nowhere" in bad.name)
     assert plan.trained_on == ()
     with pytest.raises(BadInput) as refused:
         decide(*(learnt / name for name in names))
@@ -306,10 +313,7 @@ def test_without_videos_every_one_that_was_not_trained_on_is_taken(bench, decide
     ("reference", "told"),
     [
         ("models:/retake-tsn/99", "models:/retake-tsn/99 does not exist; retake-tsn has the versions 1 and the aliases challenger (1)"),
-        (
-            "models:/retake-tsn@champion",
-            "no version is champion yet, models:/retake-tsn@challenger is the latest",
-        ),
+        ("models:/retake-tsn@champion", "no version is champion yet, models:/retake-tsn@challenger is the latest"),
         ("models:/nobody/1", "there is no registered model nobody; MLflow has: retake-tsn"),
     ],
 )
@@ -325,7 +329,7 @@ def test_a_model_that_does_not_exist_is_one_line_that_names_those_that_do(decide
 
 def test_a_baseline_that_is_gone_is_named_and_a_clip_that_is_damaged_costs_itself(bench, report, predict, folder):
     bench.store.remove(plan_of(bench, report).against.checkpoint_uri)
-    video = hashlib.sha256((folder / "kitchen_01.mp4").read_bytes()).hexdigest()
+    video = hash_of(folder / "kitchen_01.mp4")
     bench.store.write_bytes(next(uri for uri in bench.store.objects if f"/clips/{video}/" in uri and uri.endswith("/0000.mp4")), b"?")
     result = predict(folder, num_to_label=1)
     assert (result.num_videos, result.num_clips, result.action_agreement) == (2, 3, None)
@@ -339,57 +343,42 @@ def test_two_networks_that_are_one_are_refused(decide, folder):
         decide(folder, against="models:/retake-tsn/1")
 
 
-def test_a_file_that_does_not_exist_costs_itself(decide, folder):
-    plan = decide(folder / "nowhere.mp4", folder, against="none")
-    assert "does not exist" in next(bad.reason for bad in plan.set_aside if "nowhere" in bad.name)
-    with pytest.raises(BadInput, match="nothing to predict"):
-        decide(folder / "words.mp4")
-
-
-def test_a_recording_is_one_source_whether_its_clips_have_labels_or_not(bench, decide, folder):
-    bench.run("label")
-    new = {hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("kitchen*")}
-    clips = [labelled.clip for labelled in bench.store.read(f"{LABELS}labels.json", LabelsFile).clips]
-    firsts = [clip.uid for clip in clips if clip.video in new and clip.index == 0]
-    lines = [f"{uid},put,meat,kitchen" for uid in firsts]
-    bench.store.write_bytes(f"{STORE}/annotations/half.csv", "\n".join(["uid,verb,noun,source", *lines]).encode())
+def test_a_recording_is_one_source_whether_its_clips_have_labels_or_not(bench, decide, folder, films):
+    clips = [labelled.clip for labelled in gathered(bench).clips]
+    firsts = [clip.uid for clip in clips if clip.video in films and clip.index == 0]
+    annotate(bench, "half", "uid,verb,noun,source", *(f"{uid},put,meat,kitchen" for uid in firsts))
     bench.run("label")
     plan = decide(folder)
-    assert plan.sources == dict.fromkeys(new, "kitchen")
+    assert plan.sources == dict.fromkeys(films, "kitchen")
     known = bench.store.read(f"{plan.prediction_uri}labels.json", KnownLabels).labels
     assert [label.uid for label in known] == sorted(firsts)
 
 
-def test_a_clip_labelled_with_an_action_does_not_say_when_it_happens(bench, decide, folder):
+def test_a_clip_labelled_with_an_action_does_not_say_when_it_happens(bench, decide, films):
     """Of each film the first clip is labelled with an action and the second as nothing; the second film has an interval in the first clip."""
-    bench.run("label")
-    films = sorted(folder.glob("kitchen*"))
-    first, second = (hashlib.sha256(path.read_bytes()).hexdigest() for path in films)
-    clips = [each for each in bench.store.read(f"{LABELS}labels.json", LabelsFile).clips if each.clip.video in {first, second}]
+    first, second = films
+    clips = [each for each in gathered(bench).clips if each.clip.video in films]
     names = {each.clip.video: each.names[0] for each in clips}
-    lines = [f"{each.clip.uid},{('put,meat', 'nothing,')[each.clip.index]}\n" for each in clips]
-
-    def annotate(name, text):
-        bench.store.write_bytes(f"{STORE}/annotations/{name}.csv", text.encode())
+    of_clips = ["uid,verb,noun", *(f"{each.clip.uid},{('put,meat', 'nothing,')[each.clip.index]}" for each in clips)]
 
     def covered():
-        labels = bench.store.read(Prediction(decide(*films, stride_seconds=2).prediction_uri).labels)
+        labels = bench.store.read(Prediction(decide(*films.values(), stride_seconds=2).prediction_uri).labels)
         return {video: [(part.start_seconds, part.stop_seconds) for part in own] for video, own in labels.covered.items()}
 
-    annotate("clips", f"uid,verb,noun\n{''.join(lines)}")
-    annotate("intervals", f"video,start_seconds,stop_seconds,verb,noun\n{names[second]},1,5,put,meat\n")
+    annotate(bench, "clips", *of_clips)
+    annotate(bench, "intervals", "video,start_seconds,stop_seconds,verb,noun", f"{names[second]},1,5,put,meat")
     assert covered() == {first: [(8, 16)], second: [(1, 5), (8, 16)]}
-    annotate("marks", f"video,fully_labelled\n{names[first]},yes\n{names[second]},yes\n")
+    annotate(bench, "marks", "video,fully_labelled", f"{names[first]},yes", f"{names[second]},yes")
     assert covered() == {first: [(8, 864_000)], second: [(0, 864_000)]}
-    annotate("intervals", f"video,start_seconds,stop_seconds,verb,noun\n{names[second]},1,5,take,bag\n")
-    annotate("clips", f"uid,verb,noun\n{''.join(lines)}")
+    annotate(bench, "intervals", "video,start_seconds,stop_seconds,verb,noun", f"{names[second]},1,5,take,bag")
+    annotate(bench, "clips", *of_clips)
     assert covered() == {first: [(8, 864_000)], second: [(8, 864_000)]}, "an interval of another action"
 
 
-def test_new_chapters_of_a_recording_are_one_source_that_of_a_known_chapter(bench, decide, folder, learnt, tmp_path):
-    new = [hashlib.sha256((folder / f"kitchen_0{number}.mp4").read_bytes()).hexdigest() for number in (1, 2)]
-    for number in (1, 2):
-        shutil.copy(folder / f"kitchen_0{number}.mp4", tmp_path / f"GX0{number + 1}0123.MP4")
+def test_new_chapters_of_a_recording_are_one_source_that_of_a_known_chapter(bench, decide, films, learnt, tmp_path):
+    new = list(films)
+    for number, path in enumerate(films.values(), 2):
+        shutil.copy(path, tmp_path / f"GX0{number}0123.MP4")
     assert decide(tmp_path).sources == {new[1]: new[0]}
     video, name = next(iter(trained_on(bench).items()))
     shutil.copy(learnt / name, tmp_path / "GX010123.MP4")
@@ -400,7 +389,7 @@ def test_new_chapters_of_a_recording_are_one_source_that_of_a_known_chapter(benc
 
 def test_where_nothing_tells_what_was_trained_on_the_plan_says_so(bench, decide, folder):
     assert decide(folder).missing == ()
-    dataset = bench.store.read(f"{STORE}/datasets/result.json", DatasetResult).dataset_uri
+    dataset = dataset_of(bench)[1].removesuffix("manifest.json")
     bench.store.remove(f"{STORE}/runs/0123/decisions/d/plan/result.json")
     gone = "the dataset that retake-tsn version 1 was trained on is not there to tell how its clips were cut; these videos are cut"
     assert decide(folder, against="none").missing == (f"{gone} as the clips of {dataset}",)
@@ -424,10 +413,9 @@ def test_a_model_of_which_nothing_is_known_is_not_said_to_be_of_the_other_networ
     assert (seen.num_clips, seen.features_uri) == (0, None)
 
 
-def test_a_batch_that_failed_is_left_out_by_name_until_it_succeeds(bench, decide, folder):
+def test_a_batch_that_failed_is_left_out_by_name_until_it_succeeds(bench, decide, films):
     asked = {"against": "none", "num_to_label": 1}
-    films = [folder / f"kitchen_0{number}.mp4" for number in (1, 2)]
-    plan = decide(*films, **asked)
+    plan = decide(*films.values(), **asked)
     first, second = plan.batches
     place = {"plan": f"{plan.prediction_uri}plan/"}
     bench.run("predict_known", **place)
@@ -438,19 +426,18 @@ def test_a_batch_that_failed_is_left_out_by_name_until_it_succeeds(bench, decide
     assert failed == ["kitchen_02.mp4"]
     assert "kitchen_02.mp4" in page_of(bench, part)
     assert bench.run("predict_report", **place) == part
-    assert decide(*films, **asked) == plan
+    assert decide(*films.values(), **asked) == plan
     bench.run("predict_batch", **place, batch=second.uri)
     whole = bench.run("predict_report", **place)
     assert (whole.num_videos, whole.num_failed_batches) == (2, 0)
     assert f"on {whole.num_clips} clips</dd>" in page_of(bench, whole)
     assert whole.mlflow_run_url == part.mlflow_run_url
     with pytest.raises(NothingToDo, match="predicted by these networks before"):
-        decide(*films, **asked)
+        decide(*films.values(), **asked)
 
 
 def test_a_network_that_was_trained_around_intervals_predicts_the_grid(bench, decide, folder):
-    place = f"{bench.store.read(f'{STORE}/datasets/result.json', DatasetResult).dataset_uri}manifest.json"
-    own = bench.store.read(place, Manifest)
+    own, place = dataset_of(bench)
     changed = own.model_copy(update={"segment": own.segment.model_copy(update={"cut": "intervals", "fps": 25})})
     bench.store.write(place, changed)
     assert decide(folder).segment == changed.segment.on_grid

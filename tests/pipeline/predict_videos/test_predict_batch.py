@@ -34,6 +34,7 @@ ROOT = "s3://retake"
 PREDICTION, DATASET = f"{ROOT}/predictions/p/", f"{ROOT}/datasets/d/"
 RECIPE = recipe_of(SegmentOptions())
 FIRST, SECOND, TRAINED = "a" * 64, "b" * 64, "c" * 64
+WINDOWS = [(3, f"{PREDICTION}scored/{video}/windows.parquet") for video in (FIRST, SECOND)]
 NUM_CLIPS = 3
 DIS = FlowOptions(flow_method="dis")
 RGB = NetworkSpec(backbone="test_resnet", num_segments=2)
@@ -66,45 +67,42 @@ def flow_bytes(film):
 class Job:
     """Two videos of a few clips, two networks, and the steps that predict."""
 
+    segment = SegmentOptions()
+
     def __init__(self, shelf, folder):
-        self.shelf, self.folder, self.segment = shelf, folder, SegmentOptions()
+        self.shelf, self.folder = shelf, folder
         self.classes = {"model": CLASSES, "baseline": CLASSES}
         self.cut = {video: shelf.clips(video, NUM_CLIPS, RECIPE) for video in (FIRST, SECOND)}
         for video, clips in self.cut.items():
             self.put_clips(video, clips)
         self.write_batch(FIRST, SECOND)
         self.trained_on = shelf.clips(TRAINED, 4)
-        shelf.write(f"{DATASET}manifest.json", manifest_of(map(learnt, self.trained_on), words({}, {})))
+        self.write_dataset("cccc")
         self.write_plan()
 
     def put_clips(self, video, clips):
         cut_into(self.shelf, video, clips, recipe=recipe_of(self.segment), options=self.segment)
 
-    def put_seconds(self):
-        """Say that the clips, of a second each, were cut so."""
-        self.segment = SegmentOptions(clip_seconds=1, min_clip_seconds=0.3)
-        for video, clips in self.cut.items():
-            self.put_clips(video, clips)
+    def write_dataset(self, films):
+        """Say of which film each clip of the training is; those of film f are of the test split."""
+        splits = {film: "test" if film == "f" else "train" for film in films}
+        clips = [
+            dataset_clip(
+                video=film * 64, source=film, split=splits[film], **clip.model_dump(exclude={"video", "index", "size_bytes", "has_audio"})
+            )
+            for clip, film in zip(self.trained_on, films, strict=True)
+        ]
+        self.shelf.write(f"{DATASET}manifest.json", manifest_of(clips, words({}, {})))
 
     def write_batch(self, *videos):
         names = {FIRST: "first.mp4", SECOND: "second.mp4"}
         batch = PredictionBatch(videos=tuple(PredictedVideo(video=video, name=names[video]) for video in videos))
         self.shelf.write(f"{PREDICTION}batches/0000.json", batch)
 
-    def write_plan(
-        self,
-        model=None,
-        against=None,
-        *,
-        engine="pytorch",
-        is_compared=True,
-        knows_training=True,
-        stride=None,
-        is_published=False,
-    ):
-        """A network is given as one, or as members and their joint head."""
-        self.model = self.predictor("model", model or made(RGB, 0))
-        self.against = self.predictor("baseline", against or made(RGB, 1)) if is_compared else None
+    def write_plan(self, model=RGB, against=RGB, *, engine="pytorch", knows_training=True, stride=None, is_published=False):
+        """A network is given as one, as its specification, or as members and their joint head."""
+        self.model = self.predictor("model", model)
+        self.against = against and self.predictor("baseline", against)
         plan = predict_plan(
             self.model,
             self.against,
@@ -120,6 +118,8 @@ class Job:
 
     def predictor(self, label, network):
         path = self.folder / f"{label}.ckpt"
+        if isinstance(network, NetworkSpec):
+            network = made(network, int(label == "baseline"))
         if isinstance(network, Network):
             save(path, network, self.classes[label])
         else:
@@ -136,18 +136,15 @@ class Job:
         return path
 
     def know(self):
+        """Look at the training clips, also if that was done before."""
+        self.shelf.delete([f"{PREDICTION}known/result.json"])
         return predict_known.run(PredictKnownArguments(store=ROOT, plan=f"{PREDICTION}plan/"), self.shelf)
-
-    def know_again(self):
-        self.shelf.remove(f"{PREDICTION}known/result.json")
-        return self.know()
 
     def predict(self):
         if not self.shelf.exists(f"{PREDICTION}known/result.json"):
             self.shelf.write(f"{PREDICTION}known/result.json", KnownClipsResult(num_clips=0, features_uri=None, reason=""))
-        return predict_batch.run(
-            PredictBatchArguments(store=ROOT, plan=f"{PREDICTION}plan/", batch=f"{PREDICTION}batches/0000.json"), self.shelf
-        )
+        arguments = PredictBatchArguments(store=ROOT, plan=f"{PREDICTION}plan/", batch=f"{PREDICTION}batches/0000.json")
+        return predict_batch.run(arguments, self.shelf)
 
     def scored(self, video, of="clips"):
         path = self.folder / "scored.parquet"
@@ -161,11 +158,14 @@ def made(spec, seed):
     return Network(spec, seed=seed)
 
 
-def view(film, spec, flow=None):
-    """(t, c, h, w) what a network sees of the film's centre crop, apart from the steps; `flow` is the file with its optical flow."""
+def view(film, spec, flow=None, first=0):
+    """(t, c, h, w) what a network sees of the film's centre crop, apart from the steps; `flow` is the file with its optical flow.
+
+    The film is seen from its `first` frame on, and then from its beginning.
+    """
     num_frames = num_fields(30) if flow else 30
     snippets = middle_snippets(num_frames, spec.num_segments, spec.snippet.num_frames)
-    numbers = [number for snippet in snippets for number in snippet]
+    numbers = [(first + number) % num_frames for snippet in snippets for number in snippet]
     frames = iter_fields(flow, numbers) if flow else iter_frames(film, numbers, short_side=256)
     (crop,) = cut_views(joined(np.stack(list(frames)), spec), 1, spec.modality)
     return Normalise(made(spec, 0).input_format)(torch.from_numpy(crop).permute(0, 3, 1, 2))
@@ -211,10 +211,6 @@ def spec_of(family, modality, num_segments=3):
     )
 
 
-def learnt(clip):
-    return dataset_clip(source=TRAINED, names=("trained.mp4",), **clip.model_dump(exclude={"index", "size_bytes", "has_audio"}))
-
-
 @pytest.fixture
 def job(film, monkeypatch, tmp_path):
     monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path / "cache"))
@@ -246,8 +242,8 @@ def test_every_family_and_every_input_is_answered_as_by_the_network_alone(small,
     assert small.predict().set_aside == ()
     logits = small.scored(FIRST).logits
     for role, network in zip(("model", "against"), networks, strict=True):
-        for found, expected in zip(logits[role], alone(network, view(film, network.spec, flow)), strict=True):
-            np.testing.assert_allclose(found[0], expected, atol=np.ptp(expected) / 1000)
+        for scored, expected in zip(logits[role], alone(network, view(film, network.spec, flow)), strict=True):
+            np.testing.assert_allclose(scored[0], expected, atol=np.ptp(expected) / 1000)
 
 
 def test_a_clip_without_sound_is_named_and_answered_by_what_is_frequent(small):
@@ -259,8 +255,8 @@ def test_a_clip_without_sound_is_named_and_answered_by_what_is_frequent(small):
     assert result.set_aside == ()
     assert [(warning.name, warning.reason) for warning in result.warnings] == [("first.mp4, 0-1 s", NOTHING_TO_HEAR)]
     verbs = [small.scored(FIRST).logits[role][0][0] for role in ("model", "against")]
-    for found, network in zip(verbs, networks, strict=True):
-        np.testing.assert_array_equal(found, network.head.fc_verb.bias.detach().numpy())
+    for scored, network in zip(verbs, networks, strict=True):
+        np.testing.assert_array_equal(scored, network.head.fc_verb.bias.detach().numpy())
 
 
 @pytest.mark.parametrize("head", [Head.LINEAR, Head.LSTM])
@@ -269,15 +265,15 @@ def test_joined_features_of_a_clip_without_sound_are_answered_by_what_is_seen_an
     options = TrainOptions(fuse=["a", "b"], join="features", trainable="heads", head=head)
     joint = made(joint_spec(members, options), 3).eval()
     joint.backbone.mean.normal_()
-    small.write_plan((members, joint), made(RGB, 1))
+    small.write_plan((members, joint))
     result = small.predict()
     assert result.set_aside == ()
     assert [warning.reason for warning in result.warnings] == [NOTHING_TO_HEAR]
     with torch.inference_mode():
         seen = members[0].eval().features(view(film, members[0].spec)[None])
         expected = joint.head(joint.backbone([seen, joint.backbone.mean[seen.shape[2] :].expand(1, 3, -1)]))
-    for found, one in zip(small.scored(FIRST).logits["model"], expected, strict=True):
-        np.testing.assert_allclose(found[0], one[0].numpy(), atol=float(one.max() - one.min()) / 1000)
+    for scored, logits in zip(small.scored(FIRST).logits["model"], expected, strict=True):
+        np.testing.assert_allclose(scored[0], logits[0].numpy(), atol=float(logits.max() - logits.min()) / 1000)
 
 
 @pytest.mark.parametrize("label", ["model", "baseline"])
@@ -294,9 +290,8 @@ def test_a_network_that_was_taught_verbs_alone_is_known_by_its_checkpoint_and_na
     assert names.targets == (VERB_ALONE if label == "model" else TARGETS)
 
 
-@pytest.mark.slow
 def test_damaged_clips_cost_themselves_also_where_the_engine_is_checked_on_them(job, tmp_path):
-    job.write_plan(engine="openvino", is_compared=False)
+    job.write_plan(against=None, engine="openvino")
     for number in (0, 1):
         job.shelf.write_bytes(job.cut[FIRST][number].uri, b"no video")
     job.shelf.remove(job.cut[SECOND][2].uri)
@@ -317,16 +312,14 @@ def test_a_video_without_a_readable_record_or_clip_costs_itself(job):
 
 
 def test_where_no_clip_decodes_every_video_is_named(job):
-    job.write_plan(engine="openvino", is_compared=False)
+    job.write_plan(against=None, engine="openvino")
     for video in (FIRST, SECOND):
         job.put_clips(video, job.cut[video][:1])
         job.shelf.write_bytes(job.cut[video][0].uri, b"no video")
     result = job.predict()
     assert result.videos == ()
-    assert [(bad.name, bad.reason.partition(":")[0]) for bad in result.set_aside] == [
-        ("first.mp4", "none of its clips can be predicted"),
-        ("second.mp4", "none of its clips can be predicted"),
-    ]
+    reason = "none of its clips can be predicted"
+    assert [(bad.name, bad.reason.partition(":")[0]) for bad in result.set_aside] == [("first.mp4", reason), ("second.mp4", reason)]
     assert {used.name for used in result.engines.values()} == {"pytorch"}
 
 
@@ -348,10 +341,8 @@ def test_a_second_network_that_answers_no_numbers_on_one_clip_is_left_out_of_the
     result = job.predict()
     assert [video.num_clips for video in result.videos] == [3, 3]
     assert (set(result.engines), result.set_aside) == ({"model"}, ())
-    clip = job.cut[SECOND][2].uid
-    assert [one.partition(";")[0] for one in result.missing] == [
-        f"baseline is left out of one batch: clip {clip}: the network's logits are not finite"
-    ]
+    reason = f"clip {job.cut[SECOND][2].uid}: the network's logits are not finite"
+    assert [missing.partition(";")[0] for missing in result.missing] == [f"baseline is left out of one batch: {reason}"]
     assert [set(job.scored(video).logits) for video in (FIRST, SECOND)] == [{"model"}, {"model"}]
 
 
@@ -401,7 +392,7 @@ def test_a_retry_scores_no_video_that_is_kept(job):
 
 def test_clips_with_less_motion_than_is_looked_at_are_named(job, ffmpeg, flow_bytes):
     job.put_flow(flow_bytes)
-    job.write_plan(made(FLOW, 0), made(FLOW, 1))
+    job.write_plan(FLOW, FLOW)
     short = filmed(ffmpeg, job.folder / "short.mp4", seconds=0.1)
     whole = job.cut[FIRST][:2]
     job.shelf.write_file(whole[1].uri, short)
@@ -409,7 +400,7 @@ def test_clips_with_less_motion_than_is_looked_at_are_named(job, ffmpeg, flow_by
     job.write_batch(FIRST)
     result = job.predict()
     assert [video.num_clips for video in result.videos] == [2]
-    assert [(one.name, one.reason[:31]) for one in result.warnings] == [("first.mp4, 1-2 s", "3 frames make 2 fields of flow,")]
+    assert [(told.name, told.reason[:31]) for told in result.warnings] == [("first.mp4, 1-2 s", "3 frames make 2 fields of flow,")]
 
 
 def test_training_clips_that_cannot_be_had_are_left_out_of_what_is_known(job, tmp_path):
@@ -419,7 +410,7 @@ def test_training_clips_that_cannot_be_had_are_left_out_of_what_is_known(job, tm
     assert (known.num_clips, known.reason) == (2, "2 of 4 training clips; 2 could not be read")
     assert from_bytes(job.shelf.read_bytes(known.features_uri), "").shape[0] == 2
     assert list((tmp_path / "cache/frames").iterdir()) == []
-    assert job.know_again().features_uri == known.features_uri
+    assert job.know().features_uri == known.features_uri
 
 
 def test_without_any_training_clip_a_prediction_says_nothing_of_novelty(small):
@@ -440,51 +431,38 @@ def test_the_dataset_of_another_network_stands_in_for_the_models_in_nothing(smal
 
 @pytest.mark.parametrize(("is_published", "films"), [(True, {"d": "train", "e": "train", "f": "test"}), (False, {"f": "test"})])
 def test_films_that_taught_the_backbone_nothing_are_compared_with_training_clips_of_other_films(job, is_published, films):
-    splits = {"d": "train", "e": "train", "f": "test"}
-    clips = [
-        learnt(clip).model_copy(update={"video": letter * 64, "source": letter, "split": splits[letter]})
-        for clip, letter in zip(job.trained_on, "ddef", strict=True)
-    ]
-    job.shelf.write(f"{DATASET}manifest.json", manifest_of(clips, words({}, {})))
+    job.write_dataset("ddef")
     job.write_plan(is_published=is_published)
     reference = job.know().reference
     assert {film.source: film.split for film in reference} == films
     assert [distance for film in reference for distance in film.distances] == pytest.approx([0] * (4 if is_published else 1), abs=1e-6)
     assert len({action for film in reference for action in film.actions}) == 1
-    assert job.know_again().reference == reference
+    assert job.know().reference == reference
 
 
 def test_films_share_the_compared_clips_equally(job, monkeypatch):
     monkeypatch.setattr(predict_known, "MAX_REFERENCE_CLIPS", 3)
-    clips = [
-        learnt(clip).model_copy(update={"video": letter * 64, "source": letter, "split": "train"})
-        for clip, letter in zip(job.trained_on, "ddde", strict=True)
-    ]
-    job.shelf.write(f"{DATASET}manifest.json", manifest_of(clips, words({}, {})))
+    job.write_dataset("ddde")
     job.write_plan(is_published=True)
     assert [(film.source, len(film.distances)) for film in job.know().reference] == [("d", 1), ("e", 1)]
     monkeypatch.setattr(predict_known, "MAX_REFERENCE_FILMS", 1)
     monkeypatch.setenv("RETAKE_CODE_VERSION", "another")
-    assert [(film.source, len(film.distances)) for film in job.know_again().reference] == [("d", 3)]
+    assert [(film.source, len(film.distances)) for film in job.know().reference] == [("d", 3)]
 
 
 def test_films_are_compared_once_for_the_same_dataset_and_network(job, monkeypatch):
-    clips = [
-        learnt(clip).model_copy(update={"video": letter * 64, "source": letter, "split": "train"})
-        for clip, letter in zip(job.trained_on, "ddde", strict=True)
-    ]
-    job.shelf.write(f"{DATASET}manifest.json", manifest_of(clips, words({}, {})))
+    job.write_dataset("ddde")
     job.write_plan(is_published=True)
     reference = job.know().reference
     assert reference
     with monkeypatch.context() as patch:
         patch.setattr(predict_known, "find_cut", None)
-        assert job.know_again().reference == reference
+        assert job.know().reference == reference
     plan = job.shelf.read(f"{PREDICTION}plan/result.json", PredictPlanResult)
     (before,) = kept_films(job)
     for update in ({"verb_temperature": 2.0}, {"actions": ((0, 0),)}):
         job.shelf.write(f"{PREDICTION}plan/result.json", plan.model_copy(update={"model": plan.model.model_copy(update=update)}))
-        assert job.know_again().reference
+        assert job.know().reference
     assert before in kept_films(job)
     assert len(kept_films(job)) == 3
 
@@ -496,9 +474,9 @@ def kept_films(job):
 def test_what_is_known_is_kept_by_engine_and_code(job, monkeypatch):
     uris = {job.know().features_uri}
     job.write_plan(engine="auto")
-    uris.add(job.know_again().features_uri)
+    uris.add(job.know().features_uri)
     monkeypatch.setenv("RETAKE_CODE_VERSION", "another")
-    uris.add(job.know_again().features_uri)
+    uris.add(job.know().features_uri)
     assert len(uris) == 3
     assert all(job.shelf.exists(uri) for uri in uris)
 
@@ -507,21 +485,17 @@ def test_what_is_known_is_looked_at_again_where_its_file_is_damaged(job):
     uri = job.know().features_uri
     whole = job.shelf.read_bytes(uri)
     job.shelf.write_bytes(uri, b"damaged")
-    assert job.know_again().features_uri == uri
+    assert job.know().features_uri == uri
     assert job.shelf.read_bytes(uri) == whole
 
 
 @pytest.fixture
 def seconds(job):
-    """Two videos of three clips of a second."""
-    job.put_seconds()
+    """Two videos of three clips that were cut to a second."""
+    job.segment = SegmentOptions(clip_seconds=1, min_clip_seconds=0.3)
+    for video, clips in job.cut.items():
+        job.put_clips(video, clips)
     return job
-
-
-def frames_of(film, spec, numbers):
-    """(t, c, h, w) what a network sees of these frames of the film."""
-    (crop,) = cut_views(joined(np.stack(list(iter_frames(film, numbers, short_side=256))), spec), 1, spec.modality)
-    return Normalise(made(spec, 0).input_format)(torch.from_numpy(crop).permute(0, 3, 1, 2))
 
 
 @pytest.mark.parametrize("num_segments", [2, 3], ids=["features are shared", "each window has frames of its own"])
@@ -529,23 +503,17 @@ def test_windows_are_answered_as_clips_that_begin_there_and_clips_as_without_win
     spec = RGB.model_copy(update={"num_segments": num_segments})
     networks = made(spec, 0), made(RGB, 1)
     seconds.write_plan(*networks, stride=0.5)
-    result = seconds.predict()
-    assert [(video.num_clips, video.windows_uri) for video in result.videos] == [
-        (3, f"{PREDICTION}scored/{video}/windows.parquet") for video in (FIRST, SECOND)
-    ]
+    assert [(video.num_clips, video.windows_uri) for video in seconds.predict().videos] == WINDOWS
     windows, clips = seconds.scored(FIRST, "windows"), seconds.scored(FIRST)
     assert list(zip(windows.start_seconds, windows.stop_seconds, strict=True)) == [(0, 1), (0.5, 1.5), (1, 2), (1.5, 2.5), (2, 3)]
     assert windows.uids[1] == f"{FIRST[:12]}_000000500-000001500"
     for role, network in zip(("model", "against"), networks, strict=True):
         # Every clip shows the same film, so the frame after its last is its first.
-        numbers = [(15 + first) % 30 for (first,) in middle_snippets(30, network.spec.num_segments)]
-        expected = alone(network, frames_of(film, network.spec, numbers))
+        expected = alone(network, view(film, network.spec, first=15))
         for head in (0, 1):
             np.testing.assert_allclose(windows.logits[role][head][1], expected[head], atol=np.ptp(expected[head]) / 1000)
             np.testing.assert_array_equal(windows.logits[role][head][::2], clips.logits[role][head])
-    seconds.shelf.remove(f"{PREDICTION}batches/0000/result.json")
-    for video in (FIRST, SECOND):
-        seconds.shelf.remove(f"{PREDICTION}scored/{video}/result.json")
+    seconds.shelf.delete([f"{PREDICTION}{place}/result.json" for place in ("batches/0000", f"scored/{FIRST}", f"scored/{SECOND}")])
     seconds.write_plan(*networks)
     assert [video.windows_uri for video in seconds.predict().videos] == [None, None]
     for role in ("model", "against"):
@@ -567,28 +535,25 @@ def test_a_rest_at_the_end_has_windows_that_end_within_it(seconds, ffmpeg):
     seconds.put_clips(FIRST, (*clips[:2], clips[2].model_copy(update={"num_frames": 21, "stop_seconds": 2.7})))
     seconds.write_plan(stride=0.1)
     seconds.predict()
-    found = seconds.scored(FIRST, "windows")
-    assert found.start_seconds.tolist() == pytest.approx([*(i / 10 for i in range(18)), 2])
-    assert found.stop_seconds.tolist()[-2:] == pytest.approx([2.7, 2.7])
+    windows = seconds.scored(FIRST, "windows")
+    assert windows.start_seconds.tolist() == pytest.approx([*(i / 10 for i in range(18)), 2])
+    assert windows.stop_seconds.tolist()[-2:] == pytest.approx([2.7, 2.7])
 
 
 def test_a_network_whose_input_ends_with_each_clip_has_no_windows_and_is_named(seconds, flow_bytes):
     seconds.put_flow(flow_bytes)
-    seconds.write_plan(made(RGB, 0), made(FLOW, 1), stride=0.5)
-    result = seconds.predict()
+    seconds.write_plan(against=FLOW, stride=0.5)
     reason = "no intervals by baseline: it sees optical flow or described sound, which ends with each clip"
-    assert result.missing == (reason,)
+    assert seconds.predict().missing == (reason,)
     assert set(seconds.scored(FIRST, "windows").logits) == {"model"}
 
 
 def test_of_a_model_on_flow_each_clip_is_a_window_and_no_other(seconds, flow_bytes):
     seconds.put_flow(flow_bytes)
-    seconds.write_plan(made(FLOW, 0), made(RGB, 1), stride=0.5)
+    seconds.write_plan(FLOW, stride=0.5)
     result = seconds.predict()
-    assert [one.partition(":")[0] for one in result.missing] == ["intervals begin and end with clips, whatever the stride"]
-    assert [(video.num_clips, video.windows_uri) for video in result.videos] == [
-        (3, f"{PREDICTION}scored/{video}/windows.parquet") for video in (FIRST, SECOND)
-    ]
+    assert [missing.partition(":")[0] for missing in result.missing] == ["intervals begin and end with clips, whatever the stride"]
+    assert [(video.num_clips, video.windows_uri) for video in result.videos] == WINDOWS
     windows, clips = seconds.scored(FIRST, "windows"), seconds.scored(FIRST)
     assert (windows.uids, windows.uris) == (clips.uids, clips.uris)
     for role in ("model", "against"):

@@ -6,26 +6,22 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.judge.statistics.metrics import summarise
 from tasks.judge.statistics.scores_file import to_parquet
-from tasks.judge.statistics.scoring import ScoredClips, Timings
+from tasks.judge.statistics.scoring import ScoredClips
 from tasks.learn.networks.checkpoints import save
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import NetworkSpec, no_names
 from tasks.options import EvaluateOptions
 from tasks.pipeline.retrain.plan import evaluations
 from tasks.store.records.dataset import Vocabulary
-from tasks.store.records.evaluation import EngineUsed
 from tasks.store.records.experiments import PredictPlanResult
 from tasks.store.runs import Evaluations
 from tests.pipeline.in_process import STORE
-from tests.pipeline.shelf import RUN, filmed, plan_result, train_result
+from tests.pipeline.shelf import RUN, filmed, plan_result, train_result, weights_result
+from tests.scored_clips import summary_of
 
 MODEL = "models:/retake-tsn@challenger"
 VOCABULARY = Vocabulary(verbs=(), nouns=())
-ENGINE = EngineUsed(
-    name="pytorch", precision="float32", description="", num_checked_clips=0, max_difference=None, tolerance=None, fallback_reason=None
-)
 
 
 def scored(num_clips, seed=0):
@@ -42,23 +38,7 @@ def score(shelf, plan, num_clips, model="baseline"):
     """Leave the answers of a network on so many val clips; return their address."""
     clips = scored(num_clips)
     out = next(evaluation.out for evaluation in plan.evaluations if (evaluation.model, evaluation.split) == (model, "val"))
-    result = summarise(
-        clips,
-        Timings(np.ones(num_clips), np.ones(num_clips), total_seconds=1, peak_memory_bytes=1),
-        VOCABULARY,
-        model=model,
-        split="val",
-        crops=plan.evaluate.crops,
-        num_frames=8,
-        predictions_uri=f"{out}predictions.parquet",
-        engine=ENGINE,
-        num_parameters=1,
-        num_flops=1,
-        peak_memory_bytes=1,
-        hardware={},
-        fingerprints_uri=None,
-        activations=(),
-    )
+    result = summary_of(clips, VOCABULARY, model, crops=plan.evaluate.crops, predictions_uri=f"{out}predictions.parquet")
     shelf.write(f"{out}result.json", result)
     shelf.write_bytes(f"{out}predictions.parquet", to_parquet(clips, VOCABULARY))
     return out
@@ -70,10 +50,10 @@ def film(ffmpeg, path, number, seconds=16):
     return filmed(ffmpeg, path, seconds, picture=f"testsrc2=s=160x120:r=30,hue=h={37 * number}")
 
 
-def train(bench, ffmpeg, folder):
+def train(bench, ffmpeg, folder, seconds=16):
     """Take three labelled films in, make a dataset of them, and leave a network as if it had been trained on it."""
     for number, name in enumerate(("put meat/a.mp4", "take bag/b.mp4", "put meat/c.mp4")):
-        film(ffmpeg, folder / name, number)
+        film(ffmpeg, folder / name, number, seconds)
     bench.ingest(folder)
     dataset = bench.build()
     spec = NetworkSpec(backbone="test_resnet", num_segments=2)
@@ -85,14 +65,11 @@ def train(bench, ffmpeg, folder):
     best, start = (hashlib.sha256(bench.store.read_bytes(uri)).hexdigest() for uri in uris)
     bench.store.write(f"{RUN}train/result.json", train_result(uris[0], best))
     plan = plan_result(
-        tuple(evaluations(Evaluations(f"{RUN}e/"), ["train", "val"], "val", None)), sha256=start, evaluate=EvaluateOptions(crops=1)
-    )
-    plan = plan.model_copy(
-        update={
-            "dataset_uri": dataset.dataset_uri,
-            "dataset_digest": dataset.digest,
-            "weights": plan.weights.model_copy(update={"uri": uris[1], "is_chance": False}),
-        }
+        tuple(evaluations(Evaluations(f"{RUN}e/"), ["train", "val"], "val", None)),
+        dataset_uri=dataset.dataset_uri,
+        dataset_digest=dataset.digest,
+        weights=weights_result(sha256=start, uri=uris[1], is_chance=False),
+        evaluate=EvaluateOptions(crops=1),
     )
     bench.store.write(f"{plan.decision_uri}plan/result.json", plan)
 

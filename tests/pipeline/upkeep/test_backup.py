@@ -39,9 +39,8 @@ class Busy(Shelf):
 
     def tick(self):
         for _ in range(next(self.paces)):
-            for work in [next(self.works, None)]:
-                if work:
-                    work(self)
+            if work := next(self.works, None):
+                work(self)
             self.now += timedelta(seconds=0.2)
 
     def sleep(self, seconds):
@@ -110,14 +109,10 @@ def loop(number, airflow, mlflow, *, forgets):
     yield mlflow.has("champion", move)
     if forgets:
         # Also what the pointer or a move of that run named.
-        gone = [
-            f"{STORE}/champions/m/{number - 2:06d}.json",
-            *(uri.replace(run, f"{STORE}/runs/{11 - number}") for uri in (registered, trained)),
-        ]
+        earlier = f"{STORE}/runs/{11 - number}"
+        gone = [f"{STORE}/champions/m/{number - 2:06d}.json", f"{earlier}/register/result.json", f"{earlier}/train/result.json"]
         yield from (lambda store, uri=uri: store.delete([uri]) for uri in gone)
-        yield lambda store: store.delete(
-            [f"{STORE}/runs/{11 - number}/train/epochs.json", best.replace(run, f"{STORE}/runs/{11 - number}")]
-        )
+        yield lambda store: store.delete([f"{earlier}/train/epochs.json", f"{earlier}/train/best.pt"])
 
 
 def backed_up(store, folder, **sources):
@@ -383,7 +378,7 @@ def test_a_restore_that_is_killed_leaves_no_commit_mark_without_what_it_commits_
     assert restored(tmp_path, store=target, replace=True)[0].objects == store.objects
 
 
-def test_a_database_is_copied_as_of_its_last_transaction_while_another_goes_on(store, tmp_path):
+def test_a_database_is_copied_with_its_last_transaction_while_another_goes_on(store, tmp_path):
     with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
         database.execute("PRAGMA journal_mode=wal")
         database.execute("CREATE TABLE runs (id)")

@@ -1,9 +1,10 @@
-"""Which ended runs are handed to the command `notify`, and that nothing waits for it or fails with it."""
+"""The note that an ended run gets in Airflow's own tables, and which runs are handed over to the command `notify`, which nothing waits for."""
 
 import json
 import subprocess
 import threading
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from types import SimpleNamespace
 from uuid import UUID
 
@@ -19,12 +20,15 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
 from dags import _notify, ingest_videos, predict_videos, retrain
-from dags._environment import process_environment
-from dags.plugins.notify import on_dag_run_failed, on_dag_run_success
+from dags._assets import PASSED_OVER
+from dags._ended import SUMMARIES
+from dags._step import ReportLink
+from dags.plugins import notify, run_note
 from tests.dags.conftest import comes_true
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 SECRET = "hunter22"  # noqa: S105
+BAD = [{"name": "<b>.mp4", "reason": "no [video](http://a.b)"}, {"name": "c.mp4", "reason": "no video" * run_note.MAX_NOTE_CHARACTERS}]
 
 
 @pytest.fixture
@@ -35,15 +39,6 @@ def session():
     DagRun.metadata.create_all(engine, [model.__table__ for model in models])
     with Session(engine) as session:
         yield session
-
-
-@pytest.fixture
-def handed(monkeypatch):
-    """The runs that are handed over."""
-    handed = []
-    monkeypatch.setenv("RETAKE_NOTIFY", "json://127.0.0.1/")
-    monkeypatch.setattr(_notify, "notify_later", handed.append)
-    return handed
 
 
 def ended(session, dag_id, state, run_type="scheduled", hours=0, xcoms=(), **known):
@@ -58,13 +53,62 @@ def ended(session, dag_id, state, run_type="scheduled", hours=0, xcoms=(), **kno
     return run
 
 
+@pytest.fixture
+def noted(session):
+    """End a run in which a task has this result, and return its note."""
+    numbers = count()
+
+    def end(dag_id, task_id, result, key="return_value", **note):
+        run = ended(session, dag_id, "success", hours=next(numbers), xcoms=[(task_id, key, result)])
+        if note:
+            run.note = note
+        run_note.on_dag_run_success(run)
+        session.commit()
+        return run.note
+
+    return end
+
+
+@pytest.mark.parametrize("dag", [ingest_videos.dag, predict_videos.dag])
+def test_a_run_names_files_that_were_set_aside_as_far_as_the_column_holds(dag, noted):
+    note = noted(dag.dag_id, dag.get_task(SUMMARIES[dag.dag_id]).task_id, {"num_set_aside": 2, "first_set_aside": BAD})
+    head, *lines = note.splitlines()
+    assert head.startswith("2 files set aside")
+    (line,) = lines
+    assert line.startswith(r"- &lt;b&gt;.mp4: no \[video\](")
+
+
+def test_a_run_without_such_files_has_no_note_and_that_of_a_person_stays(noted):
+    none, some = ({"num_set_aside": number, "first_set_aside": BAD[:number]} for number in (0, 1))
+    assert noted("ingest_videos", "summarise", none, content="1 file set aside") is None
+    assert noted("ingest_videos", "ingest", some) is None
+    assert noted("ingest_videos", "summarise", some, content="mine", user_id="me") == "mine"
+    assert noted("retrain", "summarise", some) is None
+
+
+@pytest.mark.parametrize(("url", "note"), [("http://mlflow/#/a/report.html", "[Report](http://mlflow/#/a/report.html)"), ("", None)])
+def test_a_run_leads_to_its_report_and_names_the_events_that_it_did_not_take(noted, url, note):
+    passed_over = "it takes s3://retake with {}, so trigger it by hand for s3://retake with {}"
+    assert "so trigger it by hand for" in noted("retrain", "prepare.weights", passed_over, key=PASSED_OVER)
+    assert noted("retrain", "publish.decide", url, key=ReportLink().xcom_key) == note
+
+
+@pytest.fixture
+def handed(monkeypatch):
+    """The runs that are handed over."""
+    handed = []
+    monkeypatch.setenv("RETAKE_NOTIFY", "json://127.0.0.1/")
+    monkeypatch.setattr(_notify, "notify_later", handed.append)
+    return handed
+
+
 @pytest.mark.parametrize(
     ("dag", "task_id"), [(ingest_videos.dag, "summarise"), (predict_videos.dag, "report"), (retrain.dag, "publish.decide")]
 )
 def test_a_run_is_handed_over_with_the_result_that_people_are_told_of(dag, task_id, session, handed):
     assert dag.get_task(task_id)
     store = {"conf": {"store": "s3://other/"}}
-    on_dag_run_success(ended(session, dag.dag_id, "success", xcoms=[(task_id, "return_value", {"a": 1})], **store), "success")
+    notify.on_dag_run_success(ended(session, dag.dag_id, "success", xcoms=[(task_id, "return_value", {"a": 1})], **store), "success")
     (run,) = handed
     assert (run.result, run.store, run.is_failed, run.is_scheduled) == ({"a": 1}, "s3://other", False, True)
     assert run.run_url == f"http://airflow.test:8080/dags/{dag.dag_id}/runs/scheduled0"
@@ -82,12 +126,12 @@ def test_a_failed_run_says_why_and_whether_the_scheduled_one_before_failed_too(s
     run = ended(session, "search", "failed", xcoms=reasons)
     for number, (state, task_id) in enumerate([("skipped", "ask"), ("failed", "train"), ("failed", "report")]):
         add_task(session, run, number, state, task_id)
-    on_dag_run_failed(run, "task_failure")
+    notify.on_dag_run_failed(run, "task_failure")
     run = ended(session, "search", "failed", hours=1)
     add_task(session, run, 9, "failed", "train")
-    on_dag_run_failed(run, "task_failure")
-    on_dag_run_failed(ended(session, "search", "failed", "manual", hours=2), "timed_out")
-    on_dag_run_success(ended(session, "search", "success", hours=3), "success")
+    notify.on_dag_run_failed(run, "task_failure")
+    notify.on_dag_run_failed(ended(session, "search", "failed", "manual", hours=2), "timed_out")
+    notify.on_dag_run_success(ended(session, "search", "success", hours=3), "success")
     assert [(run.reason, run.failed_before) for run in handed] == [
         ("train: train it", False),
         ("train: its log says why", True),
@@ -98,29 +142,21 @@ def test_a_failed_run_says_why_and_whether_the_scheduled_one_before_failed_too(s
 
 def test_a_scheduled_run_brings_the_questions_without_an_answer(session, handed):
     asking = ended(session, "retrain", "running", "manual")
+    question = {"options": [], "subject": "Promote?", "params": {}, "created_at": NOW, "params_input": {}}
     for number, (state, answered) in enumerate([("awaiting_input", None), ("awaiting_input", NOW), ("success", None)]):
         add_task(session, asking, number, state, "publish.approve")
-        assignees = [{"id": "ada", "name": "ada"}] if number == 0 else []
-        question = {
-            "assignees": assignees,
-            "options": [],
-            "subject": "Promote?",
-            "params": {},
-            "created_at": NOW,
-            "responded_at": answered,
-            "params_input": {},
-        }
-        session.execute(insert(HITLDetail).values(ti_id=UUID(int=number), **question))
-    on_dag_run_success(ended(session, "ingest_videos", "success"), "success")
+        own = {"assignees": [{"id": "ada", "name": "ada"}] if number == 0 else [], "responded_at": answered}
+        session.execute(insert(HITLDetail).values(ti_id=UUID(int=number), **question | own))
+    notify.on_dag_run_success(ended(session, "ingest_videos", "success"), "success")
     (waiting,) = handed[0].waiting
     assert (waiting.subject, waiting.since, waiting.is_assigned) == ("Promote?", NOW.isoformat(), True)
     assert waiting.url.endswith("/runs/manual0/tasks/publish.approve/required_actions?map_index=0")
 
 
 def test_nothing_is_handed_over_without_an_address_or_where_a_person_ended_the_run(session, handed, monkeypatch):
-    on_dag_run_failed(ended(session, "search", "failed"), "Dag Run's state was manually set to `failed`.")
+    notify.on_dag_run_failed(ended(session, "search", "failed"), "Dag Run's state was manually set to `failed`.")
     monkeypatch.delenv("RETAKE_NOTIFY")
-    on_dag_run_failed(ended(session, "search", "failed", hours=1), "task_failure")
+    notify.on_dag_run_failed(ended(session, "search", "failed", hours=1), "task_failure")
     assert handed == []
 
 
@@ -156,9 +192,3 @@ def test_the_scheduler_does_not_wait_for_it(monkeypatch):
     assert told == []
     may_end.set()
     assert comes_true(lambda: told == ["--ended={}"])
-
-
-def test_no_step_gets_the_addresses():
-    context = {"dag_run": SimpleNamespace(dag_id="d", run_id="r")}
-    passed = process_environment({"RETAKE_NOTIFY": SECRET, "RETAKE_APPROVERS": SECRET, "RETAKE_NOTIFY_EVENTS": "full"}, context)
-    assert SECRET not in passed.values()
