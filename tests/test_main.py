@@ -16,9 +16,9 @@ from tasks.pipeline.commands import COMMANDS, parse
 from tasks.store import objects
 from tasks.store.objects import Store
 from tasks.telemetry import message_of
-from tests.pipeline.light import HEAVY
 
 PLAN = "s3://retake/runs/r/decisions/d/plan/"
+HEAVY = {"torch", "pytorch_lightning", "mlflow", "pandas", "numpy", "scipy", "sklearn", "matplotlib", "minio", "urllib3", "airflow"}
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from importlib import import_module
 from tasks.keys import recipe_of
 from tasks.options import SegmentOptions
 from tasks.pipeline.commands import COMMANDS
+from tasks.store.records.looks import Look
 from tests.pipeline.shelf import Shelf
 
 STORE = "s3://retake"
@@ -37,6 +38,10 @@ class Bench:
     def split(self, **options):
         self.run("label", **self.cutting)
         return self.run("split", labels=self.labels, **options)
+
+    def looks(self):
+        """Each scoring of networks on val or test that was counted."""
+        return [self.store.read(uri, Look) for uri in self.store.objects if "/looks/" in uri and not uri.endswith("/clips.json")]
 
     def build(self):
         """Make a dataset of cut clips."""

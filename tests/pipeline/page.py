@@ -5,6 +5,7 @@ import sys
 import tomllib
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -114,9 +115,13 @@ def _arguments(model: type[BaseModel], names: Iterable[str]) -> str:
     return table(("Argument", "Default", "Meaning"), (_argument(model, name) for name in names))
 
 
+@cache
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema()
+
+
 def _argument(model: type[BaseModel], name: str) -> tuple[str, ...]:
-    field = model.model_fields[name]
-    schema = model.model_json_schema()
+    field, schema = model.model_fields[name], _schema(model)
     title = f"**{field.title}.**" if field.title else ""
     said = ". ".join(filter(None, (field.description, _allowed(schema, name))))
     meaning = " ".join(filter(None, (title, said))).replace("|", "\\|").replace("<", "&lt;")

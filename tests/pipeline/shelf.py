@@ -2,6 +2,7 @@
 
 import hashlib
 import subprocess
+import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,6 +34,20 @@ def train_result(checkpoint_uri, sha256, **changes):
     """A training that ended with this checkpoint."""
     ended = {"best_epoch": 0, "best_val_loss": 1, "epochs": (), "stopped_early": False, "seconds": 1, "mlflow_run_id": "r"}
     return some(TrainResult, checkpoint_uri=checkpoint_uri, checkpoint_sha256=sha256, **ended | changes)
+
+
+def put_trained(store, network, classes=None, uri=None, run_uri=RUN, **ended):
+    """Leave a network as if a run had trained it; return the hash of its checkpoint."""
+    from tasks.learn.networks.checkpoints import save  # torch takes seconds to import
+    from tasks.learn.networks.spec import no_names
+
+    uri = uri or f"{run_uri}train/best.pt"
+    with tempfile.NamedTemporaryFile() as file:
+        save(Path(file.name), network, classes or no_names(network.spec))
+        store.write_file(uri, file.name)
+    sha256 = store.stat(uri).etag
+    store.write(f"{run_uri}train/result.json", train_result(uri, sha256, **ended))
+    return sha256
 
 
 def weights_result(**changes):

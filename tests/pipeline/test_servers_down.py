@@ -16,6 +16,7 @@ from tasks.store.runs import Decision, Evaluations, Run
 from tests.judge.gate.candidates import compared
 from tests.pipeline.shelf import RUN, Shelf, manifest_of, plan_result, train_result
 from tests.pipeline.test_addresses import ADDRESSES, BY_FORM, OUT, ROOT
+from tests.records import some
 
 SETTINGS = {"STORE_ENDPOINT": "127.0.0.1:9", "STORE_ACCESS_KEY": "a", "STORE_SECRET_KEY": "s", "MLFLOW_URI": "http://127.0.0.1:9"}
 FLAGS = {argv[0]: argv[1:] for argv in (*ADDRESSES, *BY_FORM)} | {
@@ -56,23 +57,12 @@ def planned(monkeypatch):
     """A store in memory with a training that was compared and registered, and not decided on; its networks have no scores."""
     made = Shelf()
     plan = plan_result(tuple(evaluations(Evaluations(f"{RUN}e/"), ["train", "val"], "val", None)))
-    run = Run(RUN)
-    decision = Decision(plan.decision_uri)
-    nobody = {
-        "recipe": "own",
-        "num_clips": 0,
-        "num_sources": 0,
-        "num_asked_epochs": 1,
-        "num_epochs": 1,
-        "equal": "epochs",
-        "scored_epoch": "last",
-        "trainings": (),
-    }
+    run, decision = Run(RUN), Decision(plan.decision_uri)
     records = {
         decision.plan.uri: plan,
         f"{ROOT}/w/result.json": plan.weights,
         run.train.uri: train_result(f"{RUN}c.ckpt", "0" * 64),
-        run.learning_curve.uri: CurveTrainings.model_validate(nobody),
+        run.learning_curve.uri: some(CurveTrainings, equal="epochs", scored_epoch="last", trainings=()),
         run.register.uri: RegisterResult(model_name="m", version=1, mlflow_run_id="r", mlflow_run_url="u"),
         decision.compare.uri: compared(plan.gate),
     }
@@ -87,17 +77,10 @@ def planned(monkeypatch):
     ("step", "flags"),
     [
         ("plan", (f"--weights-result={ROOT}/w/", "--dataset=s3://retake/datasets/x/")),
-        ("train", ()),
-        ("evaluate", ()),
-        ("learning_curve", ()),
-        ("compare", ()),
-        ("report", ()),
-        ("register", ()),
-        ("decide", ()),
+        *((step, (PLAN,)) for step in ("train", "evaluate", "learning_curve", "compare", "report", "register", "decide")),
     ],
 )
 def test_an_mlflow_that_is_down_is_temporary_and_nothing_is_written(attempt, planned, step, flags):
-    flags = flags if step == "plan" else (PLAN, *flags)
     _, arguments = parse([step, f"--store={ROOT}", *flags])
     planned.objects.pop(STEPS[step].address(arguments).uri, None)
     before = dict(planned.objects)
@@ -115,8 +98,6 @@ def test_an_mlflow_that_is_down_is_temporary_and_nothing_is_written(attempt, pla
         ("label", (), 65, "run ingest_videos"),
         ("weights", (OUT, "--backbone=resnet5000", "--weights=imagenet"), 78, "'resnet5000' is unknown; did you mean"),
         ("weights", (OUT, "--epochs=0"), 78, "--epochs"),
-        ("weights", (OUT, "--warmup-epochs=2", "--epochs=2"), 78, "a warm-up of 2 epochs leaves none of 2"),
-        ("split", (f"--labels={ROOT}/x/", "--val-share=1.5"), 78, "--val-share"),
         ("split", (f"--labels={ROOT}/x/", "--val-share=0.7", "--test-share=0.4"), 78, "leave nothing to train on"),
         ("plan", (f"--weights-result={ROOT}/x/",), 99, "run ingest_videos and build_dataset first"),
         ("train", (PLAN.replace("0123", "4567"),), 65, "/runs/4567/decisions/d/plan/result.json"),

@@ -8,10 +8,7 @@ from tasks.pipeline.compare_networks.contract import TabulateArguments
 from tasks.settings import MlflowSettings, load
 from tasks.store.records.experiments import Configuration, ConfigureResult
 from tasks.tracking import Tracker, tracked_run
-from tests.pipeline.mlflow_in_memory import mlflow
 from tests.pipeline.shelf import Shelf, plan_result
-
-__all__ = ["mlflow"]
 
 CONFIGURED = "s3://retake/comparisons/x/configured/"
 

@@ -11,16 +11,12 @@ from tasks.store.layout import Layout
 from tasks.store.records.evaluation import ReportResult
 from tasks.store.records.training import Champion, Member
 from tests.judge.report.tree import Tree
-from tests.pipeline.compare_versions.versions import PUT, TAKE, Versions
+from tests.pipeline.compare_versions.versions import PUT, TAKE
 from tests.pipeline.in_process import STORE
-from tests.pipeline.mlflow_in_memory import mlflow
-from tests.pipeline.retrain.conftest import films
 from tests.pipeline.shelf import dataset_clip
 from tests.records import some
 
 pytestmark = pytest.mark.slow
-
-__all__ = ["films", "mlflow"]
 
 FIRST, SECOND, THIRD = (f"{number:016x}" for number in (1, 2, 3))
 
@@ -43,7 +39,7 @@ def clip(film, split, uid="", source=""):
     ],
 )
 def test_a_clip_is_unseen_if_neither_it_nor_its_film_nor_its_source_was_trained_on(trained_on, left):
-    assert "".join(one.source for one in unseen([clip(film, "test") for film in "abc"], trained_on)) == left
+    assert "".join(seen.source for seen in unseen([clip(film, "test") for film in "abc"], trained_on)) == left
 
 
 def test_a_film_is_seen_with_another_of_the_source_video_that_both_are_of_today():
@@ -52,14 +48,11 @@ def test_a_film_is_seen_with_another_of_the_source_video_that_both_are_of_today(
 
 
 @pytest.fixture
-def versions(films, mlflow, tmp_path, monkeypatch):
-    for name, value in {"CACHE_DIR": tmp_path / "cache", "DEVICE": "cpu", "NUM_PROCESSES": 1}.items():
-        monkeypatch.setenv(f"RETAKE_{name}", str(value))
-    made = Versions(films, mlflow, tmp_path)
-    made.train(FIRST, made.dataset("older", a="train", b="val"), PUT)
-    made.train(SECOND, made.dataset("newer", a="train", b="val", c="train"), TAKE)
-    made.dataset("latest", a="train", b="val", c="train", d="train", e="test")
-    return made
+def versions(versions):
+    versions.train(FIRST, versions.dataset("older", a="train", b="val"), PUT)
+    versions.train(SECOND, versions.dataset("newer", a="train", b="val", c="train"), TAKE)
+    versions.dataset("latest", a="train", b="val", c="train", d="train", e="test")
+    return versions
 
 
 def test_two_versions_are_compared_on_the_clips_of_films_that_trained_neither(versions):
@@ -69,9 +62,9 @@ def test_two_versions_are_compared_on_the_clips_of_films_that_trained_neither(ve
     assert (first.name, second.name) == ("cook version 1", "cook version 2")
     assert (comparison.num_clips, comparison.num_sources) == (4, 2)
     assert (first.verb.top1, second.verb.top1) == (0.75, 0.25)
-    assert {one.target: one.difference for one in second.differences} == {"verb": -0.5, "noun": -0.5, "action": -0.5}
-    assert {one.counts for one in comparison.confusions if one.model == "fine-tuned" and one.target == "verb"} == {((0, 3), (0, 1))}
-    assert [(one.label, one.first, one.second) for one in comparison.differing] == [("put meat", "put meat", "take bag")] * 3 + [
+    assert {own.target: own.difference for own in second.differences} == {"verb": -0.5, "noun": -0.5, "action": -0.5}
+    assert {own.counts for own in comparison.confusions if (own.model, own.target) == ("fine-tuned", "verb")} == {((0, 3), (0, 1))}
+    assert [(clip.label, clip.first, clip.second) for clip in comparison.differing] == [("put meat", "put meat", "take bag")] * 3 + [
         ("take bag", "put meat", "take bag")
     ]
     page = versions.store.read_bytes(result.report_uri).decode()

@@ -2,16 +2,14 @@
 
 import hashlib
 
-from tasks.learn.networks.checkpoints import save
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.pretrained import spec_of
-from tasks.learn.networks.spec import no_names
 from tasks.options import TrainOptions
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import DatasetResult
 from tasks.store.records.experiments import Comparison
 from tests.pipeline.in_process import STORE, Bench
-from tests.pipeline.shelf import dataset_clip, manifest_of, plan_result, train_result, weights_result, words
+from tests.pipeline.shelf import dataset_clip, manifest_of, plan_result, put_trained, weights_result, words
 from tests.records import some
 
 PUT, TAKE = (
@@ -24,11 +22,10 @@ VOCABULARY = words({0: "take", 1: "put"}, {20: "bag", 26: "meat"})
 class Versions(Bench):
     """Two registered versions, of which the first always answers `put meat`, and the second `take bag`."""
 
-    def __init__(self, films, mlflow, folder):
+    def __init__(self, films, mlflow):
         super().__init__()
-        self.films, self.mlflow, self.folder = films, mlflow, folder
+        self.films, self.mlflow = films, mlflow
         mlflow.create_registered_model("cook", {"retake.store": STORE})
-        self.datasets = {}
 
     def dataset(self, name, **splits):
         """Make a dataset with two clips of each film in its split; film `e` shows somebody put meat, then take a bag."""
@@ -50,12 +47,8 @@ class Versions(Bench):
         network = Network(spec_of(options), seed=int(key))
         network.head.fc_verb.bias.data[answer["verb_class"]] = 1000
         network.head.fc_noun.bias.data[answer["noun_class"]] = 1000
-        save(self.folder / "c.ckpt", network, no_names(network.spec))
-        run = Layout(STORE).run(key)
-        self.store.write_file(run.train.best, self.folder / "c.ckpt")
-        sha256 = self.store.stat(run.train.best).etag
-        mlflow_run = self.mlflow.create_run("1").info.run_id
-        self.store.write(run.train, train_result(run.train.best, sha256, mlflow_run_id=mlflow_run))
+        run, mlflow_run = Layout(STORE).run(key), self.mlflow.create_run("1").info.run_id
+        sha256 = put_trained(self.store, network, run_uri=run.folder_uri, mlflow_run_id=mlflow_run)
         placed = {"run_key": key, "run_uri": run.folder_uri, "decision_uri": run.decision("d").folder_uri, "dataset_uri": dataset_uri}
         plan = plan_result(**placed, train=options, weights=weights_result(**weights))
         self.store.write(run.decision("d").plan, plan)

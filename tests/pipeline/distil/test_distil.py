@@ -14,40 +14,35 @@ from tasks.store.layout import Layout
 from tasks.store.records.dataset import LabelledClip, LabelsFile
 from tasks.store.records.evaluation import EvaluateResult
 from tests.data.labels.records import video_of
-from tests.pipeline.compare_versions.versions import PUT, VOCABULARY, Versions
+from tests.pipeline.compare_versions.versions import PUT, VOCABULARY
 from tests.pipeline.in_process import STORE
-from tests.pipeline.mlflow_in_memory import mlflow
-from tests.pipeline.retrain.conftest import films
 from tests.records import some
 
-__all__ = ["films", "mlflow"]
+pytestmark = pytest.mark.slow
 
 KEY = f"{1:016x}"
 ONE_STEP = {"epochs": 1, "batch_size": 8, "weights": "none", "num_segments": 2}
 
 
 @pytest.fixture
-def bench(films, mlflow, tmp_path, monkeypatch):
+def bench(versions, monkeypatch):
     """A version that names everything `put meat`, trained on film a and scored on b.
 
     Of a, c and d there are clips without a label.
     """
-    for name, value in {"CACHE_DIR": tmp_path / "cache", "DEVICE": "cpu", "NUM_PROCESSES": 1}.items():
-        monkeypatch.setenv(f"RETAKE_{name}", str(value))
     monkeypatch.setattr(_student, "HEADS", _student.HEADS | ONE_STEP)
-    made = Versions(films, mlflow, tmp_path)
-    made.train(KEY, made.dataset("dataset", a="train", b="val", e="train"), PUT)
+    versions.train(KEY, versions.dataset("dataset", a="train", b="val", e="train"), PUT)
     clips = []
     for film in "abcd":
-        cut = made.store.clips(video_of(film), 1, recipe="more")[0]
+        cut = versions.store.clips(video_of(film), 1, recipe="more")[0]
         uid = f"{cut.uid}-more"
-        made.store.write_bytes(cut.uri, films[1])
+        versions.store.write_bytes(cut.uri, versions.films[1])
         clips.append(some(LabelledClip, clip=cut.model_copy(update={"uid": uid}), source=film, verb=None, noun=None))
     labels = some(LabelsFile, segment=SegmentOptions(), options=LabelOptions(), vocabulary=VOCABULARY, clips=tuple(clips))
-    made.store.write(Layout(STORE).labels(recipe_of(SegmentOptions())).clips, labels)
+    versions.store.write(Layout(STORE).labels(recipe_of(SegmentOptions())).clips, labels)
     # Film d was dealt to test, though no clip of today's dataset is of it.
-    made.store.write_bytes(Layout(STORE).split_file, f"source,split\n{video_of('d')},test\n".encode())
-    return made
+    versions.store.write_bytes(Layout(STORE).split_file, f"source,split\n{video_of('d')},test\n".encode())
+    return versions
 
 
 def test_a_student_learns_from_clips_without_a_label_and_is_scored(bench, caplog):

@@ -13,33 +13,28 @@ from tasks.store.layout import Layout
 from tasks.store.records.evaluation import DecideResult
 from tasks.store.records.training import Evaluation
 from tasks.store.runs import run_holding
-from tests.pipeline.compare_versions.versions import PUT, Versions
+from tests.pipeline.compare_versions.versions import PUT
 from tests.pipeline.in_process import STORE, Bench
-from tests.pipeline.mlflow_in_memory import mlflow
-from tests.pipeline.retrain.conftest import films
 from tests.pipeline.retrain.evaluating import undrawn
 from tests.records import some
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::FutureWarning")]  # torch's own, of its export
 
-__all__ = ["films", "mlflow", "undrawn"]
+__all__ = ["undrawn"]
 
 KEY = f"{1:016x}"
 PLAN = Layout(STORE).run(KEY).decision("d").plan
 
 
 @pytest.fixture
-def version(films, mlflow, undrawn, tmp_path, monkeypatch):
+def version(versions, undrawn):
     """A version that answers all clips alike, and its scores on val."""
-    for name, value in {"CACHE_DIR": tmp_path / "cache", "DEVICE": "cpu", "NUM_PROCESSES": 1}.items():
-        monkeypatch.setenv(f"RETAKE_{name}", str(value))
-    made = Versions(films, mlflow, tmp_path)
-    made.train(KEY, made.dataset("d", a="train", b="val", e="val"), PUT)
+    versions.train(KEY, versions.dataset("d", a="train", b="val", e="val"), PUT)
     evaluate = EvaluateOptions(crops=1, engine="pytorch")
     val = Evaluation(model="fine-tuned", split="val", out=Layout(STORE).run(KEY).evaluations("k").scores("fine-tuned", "val").folder_uri)
-    made.store.write(PLAN, made.store.read(PLAN).model_copy(update={"evaluations": (val,), "evaluate": evaluate}))
-    made.run("evaluate", plan=PLAN.folder_uri)
-    return made
+    versions.store.write(PLAN, versions.store.read(PLAN).model_copy(update={"evaluations": (val,), "evaluate": evaluate}))
+    versions.run("evaluate", plan=PLAN.folder_uri)
+    return versions
 
 
 @pytest.fixture

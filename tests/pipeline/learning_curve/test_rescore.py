@@ -5,21 +5,16 @@ import pytest
 from tasks.errors import NothingToDo
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import DatasetResult
-from tasks.store.records.looks import Look
 from tasks.store.records.training import Teacher, UnlabelledClips
 from tasks.store.runs import Decision
 from tests.data.labels.records import clip_record, video_of
 from tests.loop.statuses import model_status, version
 from tests.pipeline.compare_versions.versions import PUT, TAKE, Versions
 from tests.pipeline.in_process import STORE
-from tests.pipeline.mlflow_in_memory import mlflow
-from tests.pipeline.retrain.conftest import films
 from tests.pipeline.shelf import plan_result
 from tests.records import some
 
 pytestmark = pytest.mark.slow
-
-__all__ = ["films", "mlflow"]
 
 KEYS = [f"{number:016x}" for number in range(5)]
 LATEST = Layout(STORE).dataset("latest")
@@ -50,11 +45,9 @@ class History(Versions):
 
 
 @pytest.fixture
-def history(films, mlflow, tmp_path, monkeypatch):
+def history(films, mlflow, machine, monkeypatch):
     monkeypatch.setattr("os.nice", lambda _: None)
-    for name, value in {"CACHE_DIR": tmp_path / "cache", "DEVICE": "cpu", "NUM_PROCESSES": 1}.items():
-        monkeypatch.setenv(f"RETAKE_{name}", str(value))
-    made = History(films, mlflow, tmp_path)
+    made = History(films, mlflow)
     made.train(KEYS[1], made.dataset("older", a="train", b="val"), PUT)
     made.train(KEYS[2], made.dataset("newer", a="train", d="train"), TAKE)
     made.dataset("latest", a="train", b="train", d="test", e="test")
@@ -66,8 +59,9 @@ def test_earlier_versions_are_scored_once_without_the_films_that_trained_them(hi
     result = history.rescore()
     assert [(own.version, own.num_clips, own.num_left_out) for own in result.versions] == [(2, 2, 2), (1, 4, 0)]
     assert history.now() == {4: (None, 0), 3: (1.0, 0), 2: (50.0, 2), 1: (75.0, 0)}
-    looks = [history.store.read(uri, Look) for uri in history.store.objects if "/looks/" in uri and not uri.endswith("clips.json")]
-    assert {(look.kind, look.networks, look.split) for look in looks} == {("history", (key,), "test") for key in (KEYS[1], KEYS[2])}
+    assert {(look.kind, look.networks, look.split) for look in history.looks()} == {
+        ("history", (key,), "test") for key in (KEYS[1], KEYS[2])
+    }
     assert all(own.scores_uri.startswith(f"{history.plan.run_uri}evaluate/") for own in result.versions)
     before = dict(history.store.objects)
     assert history.rescore() == result

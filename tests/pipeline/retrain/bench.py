@@ -76,7 +76,7 @@ class TrainingBench(Bench):
 
     def evaluate_trained(self):
         """Test the trained network alone, on val alone, and return its answers."""
-        (val,) = (one for one in self.plan.evaluations if (one.model, one.split) == ("fine-tuned", "val"))
+        (val,) = (planned for planned in self.plan.evaluations if (planned.model, planned.split) == ("fine-tuned", "val"))
         self.change(evaluations=(val,))
         self.run("evaluate")
         uri = self.store.read(f"{val.out}result.json", EvaluateResult).predictions_uri
@@ -94,7 +94,8 @@ class TrainingBench(Bench):
     def evaluate(self):
         """Test every network of the plan, and return the results by network and split."""
         self.run("evaluate")
-        return {(one.model, one.split): self.store.read(f"{one.out}result.json", EvaluateResult) for one in self.plan.evaluations}
+        results = (self.store.read(f"{planned.out}result.json", EvaluateResult) for planned in self.plan.evaluations)
+        return {(result.model, result.split): result for result in results}
 
     def report(self):
         """Compare what was tested, and return the results of comparison and report."""

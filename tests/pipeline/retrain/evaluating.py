@@ -1,6 +1,5 @@
 """Run the step evaluate on noise, without servers."""
 
-import hashlib
 import threading
 
 import numpy as np
@@ -11,10 +10,9 @@ from tasks.errors import Unavailable
 from tasks.judge.statistics.scoring import score_clips
 from tasks.learn.engines.choice import OPENVINO_FROM_CLIPS
 from tasks.learn.engines.scorer import make_scorer
-from tasks.learn.networks.checkpoints import save
 from tasks.learn.networks.network import Network, weights_sha256
 from tasks.learn.networks.spec import ClassNames, NetworkSpec
-from tasks.options import EvaluateOptions
+from tasks.options import EvaluateOptions, TrainOptions
 from tasks.pipeline import _training
 from tasks.pipeline.retrain import _ready, evaluate
 from tasks.pipeline.retrain.contract import PlannedArguments
@@ -23,7 +21,7 @@ from tasks.store.records.dataset import Manifest
 from tasks.store.records.evaluation import EvaluateResult
 from tasks.store.records.training import PlanResult
 from tasks.store.runs import Evaluations
-from tests.pipeline.shelf import RUN, Shelf, dataset_clip, manifest_of, plan_result, train_result, words
+from tests.pipeline.shelf import RUN, Shelf, dataset_clip, manifest_of, plan_result, put_trained, words
 
 SPEC = NetworkSpec(backbone="test_resnet", num_segments=2)
 NUM_VAL, NUM_TRAIN = OPENVINO_FROM_CLIPS - 2, 3
@@ -90,29 +88,28 @@ def made_once(saved, wanted, jobs):
 
 
 @pytest.fixture
-def shelf(tmp_path):
+def shelf():
     """A plan, a dataset of noise and two networks."""
     made = Shelf()
-    save(tmp_path / "c.ckpt", Network(SPEC, seed=1), ClassNames(verbs=tuple(map(str, range(125))), nouns=tuple(map(str, range(352)))))
-    checkpoint = (tmp_path / "c.ckpt").read_bytes()
-    sha256 = hashlib.sha256(checkpoint).hexdigest()
-    made.write_bytes(CHECKPOINT, checkpoint)
+    classes = ClassNames(verbs=tuple(map(str, range(125))), nouns=tuple(map(str, range(352))))
+    sha256 = put_trained(made, Network(SPEC, seed=1), classes, CHECKPOINT)
     clips = (clip(i, "val" if i < NUM_VAL else "train") for i in range(NUM_VAL + NUM_TRAIN))
     made.write(MANIFEST, manifest_of(clips))
 
-    def plan(champion=None, previous=None, **options):
+    def plan(champion=None, previous=None, train=None, splits=("train", "val"), **options):
         record = plan_result(
-            evaluations=tuple(evaluations(Evaluations(RUN), ["train", "val"], "val", champion, previous)),
+            evaluations=tuple(evaluations(Evaluations(RUN), splits, "val", champion, previous)),
             evaluate=EvaluateOptions(bootstrap_resamples=100, **options),
             champion=champion,
             previous=previous,
+            deciding_split="val",
             sha256=sha256,
+            train=TrainOptions(backbone="test_resnet", num_segments=2, **train or {}),
         )
         made.write(f"{RUN}decisions/d/plan/result.json", record)
 
     plan(crops=1)
     made.plan, made.sha256, made.bright = plan, sha256, set()
-    made.write(f"{RUN}train/result.json", train_result(CHECKPOINT, sha256))
     return made
 
 
@@ -141,7 +138,7 @@ def score(shelf, mlflow, undrawn, tmp_path, monkeypatch):
     def run(model=None):
         place = f"{RUN}decisions/d/plan/"
         plan = shelf.read(f"{place}result.json", PlanResult)
-        of_model = tuple(one for one in plan.evaluations if model in (None, one.model))
+        of_model = tuple(planned for planned in plan.evaluations if model in (None, planned.model))
         shelf.write(f"{place}result.json", plan.model_copy(update={"evaluations": of_model}))
         try:
             result = evaluate.run(PlannedArguments(store="s3://retake", plan=place), shelf)

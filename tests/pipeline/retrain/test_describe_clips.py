@@ -86,34 +86,23 @@ def test_a_second_time_changes_nothing_and_what_is_lost_is_described_again(shelf
     assert {uri: data for uri, data in shelf.objects.items() if uri != mark} == {uri: data for uri, data in before.items() if uri != mark}
 
 
-def test_a_result_of_other_recipes_or_clips_is_not_taken(shelf, monkeypatch):
+def test_a_result_of_other_recipes_or_clips_is_not_taken_and_who_speaks_is_counted_where_somebody_listened(shelf, monkeypatch):
     planned(shelf, "spectrogram")
     first = describe_clips.run(ARGUMENTS, shelf)
     shelf.objects.pop(clip("damaged").uri)
     other = SoundRecipe(network=None, speech="s")
     monkeypatch.setattr(installed, "recipe_named", lambda name: other)
-    for name in TRACKS:
+    for name, share in (("tone", 0.3), ("silence", 0.06), ("none", 0.0), ("damaged", 0.1)):
         shelf.objects[sound_uri(clip(name).uri, other)] = b""
-        shelf.write(note_of(clip(name), other), SoundNote(state=SoundState.HEARD, reason="", speech_share=0.3))
+        shelf.write(note_of(clip(name), other), SoundNote(state=SoundState.HEARD, reason="", speech_share=share))
     planned(shelf, "spectrogram", "log-mel")
     result = describe_clips.run(ARGUMENTS, shelf)
     assert (first.recipes, first.with_speech) == ((RECIPE,), None)
-    assert (result.recipes, result.with_speech) == ((RECIPE, other), tuple(TRACKS))
+    assert (result.recipes, result.with_speech) == ((RECIPE, other), ("tone", "damaged"))
     assert shelf.read(SOUND.address(ARGUMENTS)) == result
     dataset = shelf.read("s3://retake/datasets/x/manifest.json", Manifest)
     shelf.write("s3://retake/datasets/x/manifest.json", dataset.model_copy(update={"clips": dataset.clips[:2]}))
     assert describe_clips.run(ARGUMENTS, shelf).num_clips == 2
-
-
-def test_clips_in_which_somebody_speaks_are_counted_where_somebody_listened(shelf, monkeypatch):
-    planned(shelf, "log-mel")
-    recipe = SoundRecipe(network=None, speech="s")
-    monkeypatch.setattr(installed, "recipe_named", lambda name: recipe)
-    monkeypatch.setattr(describe_clips, "describe_sound", lambda *_: pytest.fail("all is described"))
-    for name, share in (("tone", 0.3), ("silence", 0.06), ("none", 0.0), ("damaged", 0.1)):
-        shelf.objects[sound_uri(clip(name).uri, recipe)] = b""
-        shelf.write(note_of(clip(name), recipe), SoundNote(state=SoundState.HEARD, reason="", speech_share=share))
-    assert describe_clips.run(ARGUMENTS, shelf).with_speech == ("tone", "damaged")
 
 
 def test_a_network_that_asks_for_what_is_not_installed_is_told_so(shelf):

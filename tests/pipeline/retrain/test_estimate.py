@@ -1,7 +1,5 @@
 """Tests of the time that a plan expects of a training, and of its question."""
 
-from unittest.mock import Mock
-
 import pytest
 
 from tasks.options import EvaluateOptions, Head, TrainOptions
@@ -12,6 +10,7 @@ from tests.pipeline.shelf import Shelf, dataset_clip, manifest_of, train_result,
 RUN, DATASET = "s3://retake/runs/old/", "s3://retake/datasets/old/"
 WHOLE = TrainOptions(backbone="resnet50", epochs=10, validate_every=2)
 HEADS = WHOLE.model_copy(update={"trainable": "heads"})
+PROBE = HEADS.model_copy(update={"head": Head.PROBE})
 PACE = BatchTime(num_clips=2, seconds=3, forward_seconds=1, device="a CPU")
 
 
@@ -30,9 +29,9 @@ def expected():
     shelf.write(f"{RUN}train/result.json", train_result("c", "0", epochs=epochs, seconds=110, hardware=hardware))
     shelf.write(f"{DATASET}manifest.json", manifest(10, 3))
 
-    def run(planned, earlier=WHOLE, run_uri=RUN, pace=None):
+    def run(planned, earlier=WHOLE, run_uri=RUN, **timed):
         plan = earlier and PlanResult.model_construct(train=earlier, run_uri=run_uri, dataset_uri=DATASET, evaluations=())
-        return estimate(planned, weights_result(pace=pace), manifest(20, 6), plan, shelf)
+        return estimate(planned, weights_result(pace=timed.pop("pace", None)), manifest(20, 6), plan, shelf, **timed)
 
     return run
 
@@ -60,20 +59,25 @@ def test_without_a_training_like_it_the_line_says_who_will_know(earlier, run_uri
 
 
 @pytest.mark.parametrize(
-    ("planned", "seconds"),
+    ("planned", "num_seeds", "seconds"),
     [
         # 1.5 s a clip in 10 epochs of 20; half a second to look at one, in 5 validations of 6 in 10 crops.
-        (WHOLE.model_copy(update={"validation_crops": 10}), 10 * 20 * 1.5 + 5 * 60 * 0.5),
+        (WHOLE.model_copy(update={"validation_crops": 10}), 1, 10 * 20 * 1.5 + 5 * 60 * 0.5),
         # The backbone sees 10 views of 20 clips and one of 6; each step of heads has 2 seconds left.
-        (HEADS, (20 * 10 + 6) * 0.5 + 10 * 20 * 2),
-        (HEADS.model_copy(update={"epochs": 4, "batch_size": 5}), (20 * 4 + 6) * 0.5 + 4 * 4 * 2),
-        (HEADS.model_copy(update={"head": Head.PROBE}), (20 * 10 + 6) * 0.5),
+        (HEADS, 1, (20 * 10 + 6) * 0.5 + 10 * 20 * 2),
+        (HEADS.model_copy(update={"epochs": 4, "batch_size": 5}), 1, (20 * 4 + 6) * 0.5 + 4 * 4 * 2),
+        (PROBE, 1, (20 * 10 + 6) * 0.5),
+        (WHOLE, 3, 3 * (10 * 20 * 1.5 + 5 * 6 * 0.5)),
+        # The backbone sees the same views for all seeds, but for a probe, whose views are all that a seed draws.
+        (HEADS, 3, (20 * 10 + 6) * 0.5 + 3 * 10 * 20 * 2),
+        (PROBE, 3, 3 * (20 * 10 + 6) * 0.5),
     ],
 )
-def test_a_timed_batch_tells_more_than_an_earlier_training(planned, seconds, expected):
-    timed = expected(planned, pace=PACE)
+def test_a_timed_batch_tells_more_than_an_earlier_training_and_heads_see_each_view_once(planned, num_seeds, seconds, expected):
+    timed = expected(planned, pace=PACE, num_seeds=num_seeds)
     assert timed.seconds == pytest.approx(seconds)
     assert timed.line.endswith(": a batch of 2 took 3 s on a CPU")
+    assert ("with 3 seeds, for each" in timed.line) is (num_seeds == 3)
 
 
 @pytest.mark.parametrize(
@@ -88,21 +92,6 @@ def test_a_timed_batch_tells_more_than_an_earlier_training(planned, seconds, exp
 def test_a_test_shows_each_network_each_clip_unless_they_share_a_frozen_backbone(planned, pace, seconds):
     splits = ["train", "val", "train", "val", "val"]
     assert seconds_to_test(planned, EvaluateOptions(crops=10), splits, weights_result(pace=pace), manifest(20, 6)) == seconds
-
-
-@pytest.mark.parametrize(
-    ("planned", "seconds"),
-    [
-        (WHOLE, 3 * (10 * 20 * 1.5 + 5 * 6 * 0.5)),
-        # The backbone sees the same views for all seeds, but for a probe, whose views are all that a seed draws.
-        (HEADS, (20 * 10 + 6) * 0.5 + 3 * 10 * 20 * 2),
-        (HEADS.model_copy(update={"head": Head.PROBE}), 3 * (20 * 10 + 6) * 0.5),
-    ],
-)
-def test_three_seeds_take_three_trainings_and_heads_see_each_view_once(planned, seconds):
-    timed = estimate(planned, weights_result(pace=PACE), manifest(20, 6), None, Mock(), num_seeds=3)
-    assert timed.seconds == pytest.approx(seconds)
-    assert "with 3 seeds, for each" in timed.line
 
 
 @pytest.mark.parametrize(("seconds", "asks"), [(None, False), (3600, False), (3601, True)])

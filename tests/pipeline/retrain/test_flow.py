@@ -1,14 +1,15 @@
 """Optical flow on a store in memory: a batch with clips of every kind, a try that is killed, and a training without the step."""
 
-import io
+import tempfile
 from functools import cache
+from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 
 from tasks.data.clips.flow import flow_uri
 from tasks.data.clips.frame_cache import cache_test_frames, cache_train_frames
+from tasks.data.video.ffmpeg import find_ffmpeg
 from tasks.data.video.frames import iter_fields
 from tasks.errors import BadVideo, NothingToDo, Unavailable
 from tasks.keys import flow_recipe_of
@@ -19,7 +20,7 @@ from tasks.pipeline.retrain import compute_flow, missing_flow
 from tasks.pipeline.retrain.contract import FLOW, FlowArguments, FlowsArguments
 from tasks.store.records.training import Champion
 from tasks.store.records.video import FlowBatch, FlowClip
-from tests.pipeline.shelf import RUN, Fragile, Killed, dataset_clip, fill_disk, manifest_of, plan_result
+from tests.pipeline.shelf import RUN, Fragile, Killed, dataset_clip, fill_disk, filmed, manifest_of, plan_result
 
 ROOT = "s3://retake"
 OPTIONS = FlowOptions(flow_method="dis")
@@ -27,24 +28,15 @@ SPEC = NetworkSpec(backbone="none", num_segments=2, modality=Modality.FLOW, flow
 
 
 @pytest.fixture
-def shelf(monkeypatch, tmp_path):
-    monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("RETAKE_NUM_PROCESSES", "1")
+def shelf(machine):
     return Fragile()
 
 
 @cache
 def noise(num_frames, seed):
-    film, rng = io.BytesIO(), np.random.default_rng(seed)
-    with av.open(film, "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=30, options={"qp": "0", "bf": "0"})
-        stream.height, stream.width, stream.pix_fmt = 64, 68, "yuv420p"
-        for number in range(num_frames):
-            picture = av.VideoFrame.from_ndarray(rng.integers(0, 256, (64, 68, 3), np.uint8), format="rgb24")
-            picture.pts = number
-            container.mux(stream.encode(picture))
-        container.mux(stream.encode())
-    return film.getvalue()
+    with tempfile.TemporaryDirectory() as folder:
+        picture = f"color=s=68x64:r=30,noise=all_seed={seed}:alls=100:allf=t"
+        return filmed(find_ffmpeg(None), Path(folder) / "noise.mp4", num_frames / 30, picture).read_bytes()
 
 
 def put(shelf, name, num_frames, seed=0):

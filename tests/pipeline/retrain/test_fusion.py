@@ -32,18 +32,29 @@ def name(key: object):
     return f"runs/{str(key) * 16}/"
 
 
-@pytest.fixture
-def shelf(tmp_path):
-    """Networks 1, 2 and 3, the first again in another file, and two fusions that share the second."""
-    made, (one, two, three) = Shelf(), map(network, (1, 2, 3))
-    for key, member in (("1", one), ("2", two), ("3", three)):
-        save(tmp_path / key, member, CLASSES)
-    save(tmp_path / "c", one, ClassNames(verbs=("verb-0", *CLASSES.verbs[1:]), nouns=CLASSES.nouns))
-    for key, members in (("a", [one, two]), ("b", [two, three])):
-        save_fusion(tmp_path / key, members, [HeadWeights(1, 1)] * 2, CLASSES)
-    for path in tmp_path.iterdir():
+GONE, OTHER_WORDS, OTHER_BYTES = map(name, "045")
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory):
+    """Networks 1, 2 and 3, the first again in another file, and two fusions that share the second; others that cannot be fused."""
+    made, folder, (first, second, third) = Shelf(), tmp_path_factory.mktemp("networks"), map(network, (1, 2, 3))
+    for key, member in (("1", first), ("2", second), ("3", third), ("0", network(5)), ("5", network(6))):
+        save(folder / key, member, CLASSES)
+    save(folder / "c", first, ClassNames(verbs=("verb-0", *CLASSES.verbs[1:]), nouns=CLASSES.nouns))
+    save(folder / "4", network(4), ClassNames(verbs=("knit", *CLASSES.verbs[1:]), nouns=CLASSES.nouns))
+    for key, members in (("a", [first, second]), ("b", [second, third])):
+        save_fusion(folder / key, members, [HeadWeights(1, 1)] * 2, CLASSES)
+    for path in folder.iterdir():
         put(made, path)
+    made.remove(f"{STORE}/{GONE}train/best.pt")
+    made.write_bytes(f"{STORE}/{OTHER_BYTES}train/best.pt", b"other bytes")
     return made
+
+
+@pytest.fixture
+def shelf(networks):
+    return networks.copy()
 
 
 def put(shelf, path):
@@ -53,42 +64,20 @@ def put(shelf, path):
     shelf.write(f"{folder}result.json", train_result(f"{folder}best.pt", file_sha256(path)))
 
 
-@pytest.mark.parametrize(
-    ("keys", "said"),
-    [
-        ("11", f"{name(1)} is the same network as {name(1)}"),
-        ("121", f"{name(1)} is the same network as {name(1)}"),
-        ("1c", f"{name('c')} is the same network as {name(1)}"),
-        ("ab", f"{name('b')} has the same network as {name('a')}"),
-        ("a2", f"{name(2)} is the same network as {name('a')}"),
-    ],
-    ids=[
-        "a name twice",
-        "a name twice beside another",
-        "two files of one network",
-        "two fusions that share one",
-        "a fusion and its member",
-    ],
-)
-def test_a_network_that_would_count_twice_is_refused(shelf, keys, said):
-    with pytest.raises(BadConfiguration, match=f"^fuse: {said}; leave one of them out$"):
-        equal_fusion([name(key) for key in keys], STORE, shelf)
-
-
 def test_members_of_a_fusion_count_as_each_other_network_does(shelf, tmp_path):
     result = equal_fusion([name("a"), name(3)], STORE, shelf)
     assert [member.name for member in result.members] == [name("a"), name("a"), name(3)]
     shelf.read_file(result.uri, tmp_path / "fused")
     saved = load(tmp_path / "fused")
-    assert [weights_sha256(one) for one in saved.networks] == [weights_sha256(network(seed)) for seed in (1, 2, 3)]
+    assert [weights_sha256(member) for member in saved.networks] == [weights_sha256(network(seed)) for seed in (1, 2, 3)]
     assert saved.weights == (HeadWeights(1 / 3, 1 / 3),) * 3
 
 
 def test_networks_of_different_sizes_are_fused_under_the_names_that_any_of_them_has(shelf, tmp_path):
     wide = Network(NetworkSpec(backbone="test_resnet", num_segments=2, num_verbs=7, num_nouns=4), seed=4)
-    save(tmp_path / "4", wide, ClassNames(verbs=("verb-0", *CLASSES.verbs[1:], "verb-5", "knit"), nouns=CLASSES.nouns))
-    put(shelf, tmp_path / "4")
-    for keys in ("14", "41"):
+    save(tmp_path / "6", wide, ClassNames(verbs=("verb-0", *CLASSES.verbs[1:], "verb-5", "knit"), nouns=CLASSES.nouns))
+    put(shelf, tmp_path / "6")
+    for keys in ("16", "61"):
         shelf.read_file(equal_fusion([name(key) for key in keys], STORE, shelf).uri, tmp_path / "fused")
         saved = load(tmp_path / "fused")
         assert saved.classes.verbs == (*CLASSES.verbs, "verb-5", "knit")
@@ -99,25 +88,26 @@ def test_networks_of_different_sizes_are_fused_under_the_names_that_any_of_them_
 @pytest.mark.parametrize(
     ("names", "kind", "said"),
     [
+        ([name(1), name(1)], BadConfiguration, f"{name(1)} is the same network as {name(1)}; leave one of them out$"),
+        ([name(1), name(2), name(1)], BadConfiguration, f"{name(1)} is the same network as {name(1)}"),
+        ([name(1), name("c")], BadConfiguration, f"{name('c')} is the same network as {name(1)}"),
+        ([name("a"), name("b")], BadConfiguration, f"{name('b')} has the same network as {name('a')}"),
+        ([name("a"), name(2)], BadConfiguration, f"{name(2)} is the same network as {name('a')}"),
         (["retake-tsn"], BadConfiguration, "retake-tsn names no network; write models:/NAME@ALIAS"),
         ([name(1)], BadConfiguration, f"{name(1)} is one network alone; name two or more"),
         ([name(1), f"{STORE}/{name(1)}"], BadConfiguration, f"{STORE}/{name(1)} is the same network as {name(1)}"),
-        ([name(1), name(0)], BadCheckpoint, f"{name(0)}: its checkpoint {STORE}/{name(0)}train/best.pt is gone"),
+        ([name(1), GONE], BadCheckpoint, f"{GONE}: its checkpoint {STORE}/{GONE}train/best.pt is gone"),
         ([name(1), name(9)], BadInput, f"{name(9)}: {STORE} has no finished training under {name(9)}"),
-        ([name(1), f"s3://other/{name(2)}"], BadInput, rf"s3://other/{name(2)} was trained in another store \(s3://other/{name(2)}\)"),
-        ([name(1), name(4)], BadInput, f"verb 0 is knit to {name(4)} and a to {name(1)}; they name other classes"),
-        ([name(1), name(5)], BadCheckpoint, f"{name(5)}: {STORE}/{name(5)}train/best.pt is not the file that was recorded"),
+        ([name(1), OTHER_WORDS], BadInput, f"verb 0 is knit to {OTHER_WORDS} and a to {name(1)}; they name other classes"),
+        ([name(1), OTHER_BYTES], BadCheckpoint, f"{OTHER_BYTES}: {STORE}/{OTHER_BYTES}train/best.pt is not the file that was recorded"),
     ],
-    ids=["no name", "one alone", "one by two names", "gone", "not trained", "another store", "other words", "other bytes"],
+    ids=[
+        *("a name twice", "a name twice beside another", "two files of one network", "two fusions that share one"),
+        *("a fusion and its member", "no name", "one alone", "one by two names", "gone", "not trained", "other words"),
+        "other bytes",
+    ],
 )
-def test_a_network_that_cannot_be_fused_is_named_in_one_line(shelf, tmp_path, names, kind, said):
-    save(tmp_path / "4", network(4), ClassNames(verbs=("knit", *CLASSES.verbs[1:]), nouns=CLASSES.nouns))
-    for key, seed in (("0", 5), ("5", 6)):
-        save(tmp_path / key, network(seed), CLASSES)
-    for key in "045":
-        put(shelf, tmp_path / key)
-    shelf.remove(f"{STORE}/{name(0)}train/best.pt")
-    shelf.write_bytes(f"{STORE}/{name(5)}train/best.pt", b"other bytes")
+def test_a_network_that_cannot_be_fused_or_would_count_twice_is_named_in_one_line(shelf, names, kind, said):
     with pytest.raises(kind, match=f"^fuse: {said}") as refused:
         equal_fusion(names, STORE, shelf)
     assert "\n" not in str(refused.value)
@@ -129,7 +119,7 @@ def test_weights_are_chosen_on_the_clips_in_which_all_networks_hear(make_clips, 
     uids = members[0].uids
     assert _heard_by_all(members, set()) == members
     heard = _heard_by_all(members, {uids[3], uids[5]})
-    assert [one.uids for one in heard] == [tuple(uid for uid in uids if uid not in (uids[3], uids[5]))] * 2
+    assert [member.uids for member in heard] == [tuple(uid for uid in uids if uid not in (uids[3], uids[5]))] * 2
     assert f"2 of 20 val clips have no sound; weights are chosen on the others: {uids[3]}, {uids[5]}" in caplog.text
     with pytest.raises(BadInput, match="no val clip has sound"):
         _heard_by_all(members, set(uids))
@@ -186,6 +176,6 @@ def test_every_clip_that_all_members_can_see_is_trained_on_also_where_there_is_n
     job, clips = joined_inputs(plan, manifest, shelf, tmp_path)
     assert [clip.uid for clip in clips] == [str(clip.frames) for clip in job.train] == ["t0", "t2"]
     assert [str(clip.frames) for clip in job.val] == ["v0"]
-    assert [one.frames[Path("t2")].name for one in job.joined] == ["rgb-t2", "flow-t2", "spectrogram-t2"]
+    assert [member.frames[Path("t2")].name for member in job.joined] == ["rgb-t2", "flow-t2", "spectrogram-t2"]
     assert (job.network.spec.num_verbs, job.network.spec.consensus, job.devices) == (131, "tcn", 1)
     assert job.classes.known_verbs == {130}

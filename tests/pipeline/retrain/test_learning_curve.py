@@ -11,15 +11,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tasks.errors import BadConfiguration, NothingToDo
-from tasks.learn.training.trials import TrialFailure, run_trials
+from tasks.learn.training.trials import TrialFailure
 from tasks.options import LIGHT, LONG, ORIGINAL, TrainOptions, Weights
 from tasks.options.base import STORED
 from tasks.pipeline._training import fetch_inputs
 from tasks.pipeline.learning_curve import learning_curve
 from tasks.pipeline.learning_curve._recipe import MAX_STEPS, asked_epochs, curve_recipe
 from tasks.store.layout import Layout
-from tasks.store.records.curves import CurveTrainings, NoLearningCurve
-from tasks.store.records.looks import Look
+from tasks.store.records.curves import NoLearningCurve
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.training import Member
 from tasks.store.runs import Run
@@ -32,19 +31,25 @@ RETRAINED = "http://airflow/dags/retrain/runs/r"
 
 
 @pytest.fixture(autouse=True)
-def niceness(monkeypatch):
-    """How much the step asks to be put behind others; the tests that follow stay as urgent as they are."""
-    asked = []
-    monkeypatch.setattr("os.nice", asked.append)
-    return asked
+def urgent(monkeypatch):
+    """The tests that follow stay as urgent as they are."""
+    monkeypatch.setattr("os.nice", lambda _: None)
 
 
-def test_heads_are_trained_by_their_own_recipe_on_nested_shares_of_whole_videos(verbs, niceness, caplog):
-    plan = verbs.decide(trainable="heads", epochs=3)
+def reason(bench):
+    return bench.store.read(f"{bench.plan.decision_uri}learning_curve/skipped.json", NoLearningCurve).reason
+
+
+def test_heads_are_trained_on_nested_shares_of_whole_videos_and_not_again_for_a_later_decision(verbs, monkeypatch, caplog):
+    plan, niceness = verbs.decide(trainable="heads", epochs=3), []
+    monkeypatch.setattr("os.nice", niceness.append)
+    model = Layout(STORE).status.of_model(plan.model_name).model
+    verbs.store.write(model, model_status(versions=(version(1, "2026-01-01", run_key=plan.run_key),)))
     caplog.set_level("INFO")
     result = verbs.run("learning_curve")
     assert (result.recipe, result.num_clips, result.num_sources, result.num_epochs, result.num_draws) == ("own", 4, 2, 3, 5)
-    kept = verbs.store.read(kept_in(plan), CurveTrainings)
+    place = Run(plan.run_uri).learning_curve
+    kept = verbs.store.read(place)
     assert {(share.num_clips, share.num_sources, share.num_epochs) for share in kept.trainings} == {(1, 1, 3), (2, 1, 3), (4, 2, 3)}
     assert {(share.num_clips, share.draw) for share in kept.trainings} == {(size, draw) for size in (1, 2, 4) for draw in range(5)}
     assert {(target, len(right)) for share in kept.trainings for target, right in share.right.items()} == {("verb", 4)}
@@ -52,47 +57,31 @@ def test_heads_are_trained_by_their_own_recipe_on_nested_shares_of_whole_videos(
     assert [point.num_clips for point in curve.points] == [1, 2, 4]
     assert curve.majority_top1 == 0.5
     assert "Shares of 4 training clips are too small" in curve.unknown
+    assert verbs.store.read(model).expected_gain is None, "shares of four clips cannot tell"
     table = list(csv.DictReader(io.StringIO(verbs.store.objects[f"{plan.decision_uri}learning_curve/trainings.csv"].decode())))
     assert len(table) == 15
     assert "learning_curve/trainings.csv" in verbs.logged.artifacts
     assert "training 15 of 15: 4 clips of 2 source videos" in caplog.text
     assert niceness == [19], "what nobody waits for goes last on shared cores"
 
-
-def kept_in(plan):
-    return f"{plan.run_uri}learning_curve/trainings.json"
-
-
-def reason(bench):
-    return bench.store.read(f"{bench.plan.decision_uri}learning_curve/skipped.json", NoLearningCurve).reason
-
-
-def test_a_second_decision_on_the_same_training_trains_nothing(verbs, monkeypatch):
-    plan = verbs.decide(trainable="heads", epochs=2)
-    model = Layout(STORE).status.of_model(plan.model_name).model
-    verbs.store.write(model, model_status(versions=(version(1, "2026-01-01", run_key=plan.run_key),)))
-    first = verbs.run("learning_curve")
-    assert verbs.store.read(model).expected_gain is None, "shares of four clips cannot tell"
     monkeypatch.setattr(learning_curve, "train_curve", None)
     before = dict(verbs.store.objects)
-    assert verbs.run("learning_curve") == first
+    assert verbs.run("learning_curve") == result
     assert verbs.store.objects == before
     verbs.change(decision_uri=f"{plan.run_uri}decisions/again/")
     verbs.logged.info.status = "FINISHED"
-    assert verbs.run("learning_curve") == first
+    assert verbs.run("learning_curve") == result
     assert verbs.logged.info.status == "FINISHED", "a decision may have ended it"
     # Version 0.2.0 trained shares for equal steps.
-    kept = Run(plan.run_uri).learning_curve
-    trainings = verbs.store.read(kept)
-    verbs.store.write(kept, trainings.model_copy(update={"equal": "steps"}))
-    monkeypatch.setattr(learning_curve, "train_curve", lambda *_: trainings)
+    verbs.store.write(place, kept.model_copy(update={"equal": "steps"}))
+    monkeypatch.setattr(learning_curve, "train_curve", lambda *_: kept)
     verbs.change(decision_uri=f"{plan.run_uri}decisions/third/")
-    assert verbs.run("learning_curve") == first
-    assert verbs.store.read(kept) == trainings
+    assert verbs.run("learning_curve") == result
+    assert verbs.store.read(place) == kept
 
 
 def test_of_a_network_that_is_trained_as_a_whole_heads_alone_are_trained_and_the_report_says_so_then(verbs, monkeypatch):
-    verbs.decide(epochs=2)
+    verbs.decide()
     monkeypatch.setenv("RETAKE_AIRFLOW_URL", RETRAINED)
     verbs.run("train")
     verbs.evaluate()
@@ -109,8 +98,7 @@ def test_of_a_network_that_is_trained_as_a_whole_heads_alone_are_trained_and_the
     reported = verbs.run("report")
     assert (switched_off.awaits_curve, reported.awaits_curve) == (True, False)
     assert not [uri for uri in verbs.store.objects if "/charges/" in uri], "four clips can decide nothing"
-    looks = [verbs.store.read(uri, Look) for uri in verbs.store.objects if "/looks/" in uri and not uri.endswith("clips.json")]
-    assert {(look.kind, look.networks) for look in looks} == {("decision", (verbs.plan.run_key,)), ("curve", ())}
+    assert {(look.kind, look.networks) for look in verbs.looks()} == {("decision", (verbs.plan.run_key,)), ("curve", ())}
     numbers = verbs.store.read(reported.metrics_uri, Metrics)
     assert (numbers.learning_curve, numbers.provenance.airflow_run) == (result, RETRAINED)
     assert verbs.logged.data.tags[AIRFLOW_RUN_TAG] == RETRAINED, "the run in MLflow is that of retrain"
@@ -141,19 +129,8 @@ def test_without_a_curve_to_make_the_step_is_skipped_and_keeps_the_reason_alone(
     assert wanted in reason(verbs)
 
 
-def test_heads_that_do_not_train_on_a_share_cost_the_curve_and_not_the_run(verbs, monkeypatch):
-    plan = verbs.decide(trainable="heads")
-    monkeypatch.setattr(
-        learning_curve, "run_trials", lambda jobs, num_processes, on_done: on_done(0, TrialFailure(str(BadConfiguration("lower it"))))
-    )
-    with pytest.raises(NothingToDo, match="no learning curve: heads do not train on 1 training clip: lower it"):
-        verbs.run("learning_curve")
-    assert kept_in(plan) not in verbs.store.objects
-    assert "lower it" in reason(verbs)
-
-
-def test_altered_labels_are_the_same_on_every_share(verbs, monkeypatch):
-    verbs.decide(trainable="heads", epochs=2, label_noise=0.5)
+def test_heads_that_do_not_train_on_a_share_of_altered_labels_cost_the_curve_and_not_the_run(verbs, monkeypatch):
+    plan = verbs.decide(trainable="heads", epochs=2, label_noise=0.5)
     given, jobs = {}, []
 
     def fetched(*args, **how):
@@ -161,17 +138,19 @@ def test_altered_labels_are_the_same_on_every_share(verbs, monkeypatch):
         given.update({clip.frames: clip.verb for clip in job.train})
         return job, clips
 
-    def watched(asked, **how):
+    def failed(asked, num_processes, on_done):
         jobs.extend(trial.train for trial in asked)
-        run_trials(asked, **how)
+        on_done(0, TrialFailure(str(BadConfiguration("lower it"))))
 
     monkeypatch.setattr(learning_curve, "fetch_inputs", fetched)
-    monkeypatch.setattr(learning_curve, "run_trials", watched)
-    result = verbs.run("learning_curve")
-    assert (len(jobs), result.num_clips) == (15, 4)
-    assert {len(job.train) for job in jobs} == {1, 2, 4}
+    monkeypatch.setattr(learning_curve, "run_trials", failed)
+    with pytest.raises(NothingToDo, match="no learning curve: heads do not train on 1 training clip: lower it"):
+        verbs.run("learning_curve")
+    assert not verbs.store.exists(Run(plan.run_uri).learning_curve.uri)
+    assert "lower it" in reason(verbs)
+    assert sorted(len(job.train) for job in jobs) == [1] * 5 + [2] * 5 + [4] * 5
     labels = {(clip.frames, clip.verb) for job in jobs for clip in job.train}
-    assert len(labels) == 4
+    assert len(labels) == 4, "the altered labels are the same on every share"
     assert sum(given[frames] != verb for frames, verb in labels) == 2
     assert {job.options.label_noise for job in jobs} == {0}
 

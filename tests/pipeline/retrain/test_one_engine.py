@@ -1,7 +1,5 @@
 """A network that an engine cannot score takes those that it is compared with along to the next engine."""
 
-import hashlib
-
 import numpy as np
 import pytest
 import torch
@@ -9,15 +7,13 @@ import torch
 from tasks.errors import Unavailable
 from tasks.judge.statistics.scores_file import from_parquet
 from tasks.learn.engines.openvino import _best_floating_point
-from tasks.learn.networks.checkpoints import save
 from tasks.learn.networks.network import Network
-from tasks.learn.networks.spec import no_names
 from tasks.options import EvaluateOptions
 from tasks.pipeline.retrain._one_engine import next_scoring
 from tasks.store.records.evaluation import EngineUsed, EvaluateResult
 from tasks.store.records.training import Champion, Evaluation
 from tests.pipeline.retrain.evaluating import CHECKPOINT, SPEC
-from tests.pipeline.shelf import RUN, plan_result, train_result
+from tests.pipeline.shelf import RUN, plan_result, put_trained
 from tests.records import some
 
 TOO_LARGE = {"bfloat16": 0.1, "float32": 1e4}
@@ -25,7 +21,7 @@ TOO_LARGE = {"bfloat16": 0.1, "float32": 1e4}
 
 
 @pytest.fixture
-def fragile(shelf, tmp_path):
+def fragile(shelf):
     """Make the fine-tuned network one that OpenVINO fails in this precision."""
 
     def make(precision):
@@ -33,10 +29,7 @@ def fragile(shelf, tmp_path):
         with torch.no_grad():
             for head in (network.head.fc_verb, network.head.fc_noun):
                 head.weight.add_(TOO_LARGE[precision])
-        save(tmp_path / "fragile.ckpt", network, no_names(SPEC))
-        data = (tmp_path / "fragile.ckpt").read_bytes()
-        shelf.write_bytes(f"{RUN}fragile.ckpt", data)
-        shelf.write(f"{RUN}train/result.json", train_result(f"{RUN}fragile.ckpt", hashlib.sha256(data).hexdigest()))
+        put_trained(shelf, network)
 
     return make
 

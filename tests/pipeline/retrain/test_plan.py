@@ -1,5 +1,6 @@
 """What `plan` fixes, recommends and warns of."""
 
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -102,47 +103,35 @@ def test_a_plan_that_was_stored_with_a_list_of_its_networks_is_read():
     assert PlanResult.model_validate(stored) == plan
 
 
-@pytest.mark.parametrize(("fps", "speed"), [(60, "0.5 times"), (25, "1.2 times")])
-def test_a_video_network_is_warned_of_clips_that_play_at_another_speed_to_it(fps, speed):
-    said = rate_warning(TrainOptions(family="3D", backbone="mc3_18"), fps)
-    assert said.startswith(
-        f"mc3_18 knows motion in clips of 30 frames per second, and in these of {fps} it sees things move {speed} as fast"
-    )
-    assert "\n" not in said
+@pytest.mark.parametrize(("fps", "speed"), [(60, "0.5 times"), (25, "1.2 times"), (30, None)])
+def test_a_video_network_alone_is_warned_of_clips_that_play_at_another_speed_to_it(fps, speed):
+    said = f"mc3_18 knows motion in clips of 30 frames per second, and in these of {fps} it sees things move {speed} as fast.*"
+    told = rate_warning(TrainOptions(family="3D", backbone="mc3_18"), fps)
+    assert told is None if speed is None else re.fullmatch(said, told)
+    assert rate_warning(TrainOptions(), fps) is None
 
 
-def test_no_other_network_and_no_other_clips_are_warned_of():
-    assert rate_warning(TrainOptions(family="3D", backbone="mc3_18"), 30) is None
-    assert rate_warning(TrainOptions(), 25) is None
-
-
-@pytest.mark.parametrize("num_clips", [1, FEW_CLIPS - 1])
-def test_a_probe_is_recommended_for_few_clips_with_the_reason(num_clips):
-    said = advice(TrainOptions(), manifest(num_clips, 0).clips)
-    assert said.startswith("head: probe is recommended for")
-    assert "no epochs" in said
-    assert "\n" not in said
-
-
-@pytest.mark.parametrize(("family", "options"), [("TRN", "with family=TSN and trainable=heads:"), ("TSM", ", with trainable=heads:")])
-def test_a_probe_is_recommended_with_the_options_that_it_needs(family, options):
-    assert options in advice(TrainOptions(family=family), manifest(9, 0).clips)
+@pytest.mark.parametrize(
+    ("options", "num_clips", "said"),
+    [
+        ({}, 0, None),
+        ({}, 1, "head: probe is recommended for .*no epochs.*"),
+        ({}, FEW_CLIPS - 1, "head: probe is recommended for .*no epochs.*"),
+        ({}, FEW_CLIPS, None),
+        ({"family": "TRN"}, 9, ".*with family=TSN and trainable=heads:.*"),
+        ({"family": "TSM"}, 9, ".*, with trainable=heads:.*"),
+        ({"head": "probe", "trainable": "heads"}, 9, "head: probe, as recommended for 9 training clips of 1 source video"),
+    ],
+)
+def test_a_probe_is_recommended_for_few_clips_with_the_options_that_it_needs_and_the_reason(options, num_clips, said):
+    told = advice(TrainOptions(**options), manifest(num_clips, 0).clips)
+    assert told is None if said is None else re.fullmatch(said, told)
 
 
 def test_what_a_probe_cannot_see_is_named():
     put, take = manifest(2, 0).clips
     said = advice(TrainOptions(), [put, take.model_copy(update={"verb": "take"})])
     assert said.endswith("but cannot tell put from take by the order of frames; compare it with head tcn")
-
-
-@pytest.mark.parametrize("num_clips", [0, FEW_CLIPS])
-def test_nothing_is_recommended_for_many_clips_or_none(num_clips):
-    assert advice(TrainOptions(), manifest(num_clips, 0).clips) is None
-
-
-def test_whoever_fits_a_probe_is_told_that_it_suits():
-    said = advice(TrainOptions(head="probe", trainable="heads"), manifest(9, 0).clips)
-    assert said == "head: probe, as recommended for 9 training clips of 1 source video"
 
 
 def test_auto_is_planned_as_weights_chose_it_and_what_takes_longer_than_allowed_is_asked_unless_it_is_trained(verbs):

@@ -26,6 +26,10 @@ CLIPS = [SimpleNamespace(uid=uid, sha256=f"{uid}-") for uid in ("heard", "unhear
 UIDS = [clip.uid for clip in CLIPS]
 
 
+def titles(specs):
+    return " and ".join(spec.title for spec in specs) if isinstance(specs, list) else str(specs)
+
+
 def inputs(spec, *, is_silent):
     if spec is SEES:
         return np.random.default_rng(0).integers(0, 256, (2, 256, 300, 3), dtype=np.uint8)
@@ -44,7 +48,7 @@ def make(tmp_path):
     return call
 
 
-@pytest.mark.parametrize("specs", [[SOUND], [SPECTROGRAM], [SEES, SPECTROGRAM], [SOUND, SPECTROGRAM]], ids=str)
+@pytest.mark.parametrize("specs", [[SOUND], [SEES, SPECTROGRAM], [SOUND, SPECTROGRAM]], ids=titles)
 def test_unheard_clips_are_those_whose_drawn_windows_are_silent(make, specs, caplog):
     first = make(specs)
     for clip in CLIPS:
@@ -63,6 +67,6 @@ def test_a_network_that_sees_hears_nothing_and_misses_nothing(make):
     assert ready.unheard_among(UIDS) == ()
 
 
-@pytest.mark.parametrize(("specs", "own"), [([SOUND], 1), ([SOUND, SPECTROGRAM], 1), ([SEES, SPECTROGRAM], 10)], ids=str)
+@pytest.mark.parametrize(("specs", "own"), [([SOUND, SPECTROGRAM], 1), ([SEES, SPECTROGRAM], 10)], ids=titles)
 def test_crops_are_those_of_the_networks_that_have_any(make, specs, own):
     assert (make(specs).own_crops(10), make(specs).own_crops(1)) == (own, 1)

@@ -28,7 +28,7 @@ def test_a_network_of_sound_has_no_tensors_and_needs_what_describes_its_sound(sp
     assert _tensors(heard) is _tensors(saved(modality=Modality.SPECTROGRAM)) is None
     assert ("silero-vad" in _packages(heard)) == (speech is not None)
     needs_opencv = [
-        "opencv-contrib-python-headless" in _packages(one) for one in (heard, saved(modality=Modality.FLOW, flow=FlowOptions()))
+        "opencv-contrib-python-headless" in _packages(network) for network in (heard, saved(modality=Modality.FLOW, flow=FlowOptions()))
     ]
     assert needs_opencv == [False, True]
 
@@ -75,8 +75,8 @@ class Moody(nn.Module):
         self.backbone = backbone
 
     def forward(self, images):
-        found = self.backbone(images)
-        return found if found.sum() > 0 else -found
+        features = self.backbone(images)
+        return features if features.sum() > 0 else -features
 
 
 @pytest.mark.slow

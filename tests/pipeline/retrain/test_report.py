@@ -1,7 +1,6 @@
 """The step `report`, without servers or ffmpeg."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -29,7 +28,7 @@ from tasks.store.runs import Run
 from tasks.tracking.runs import RUN_KEY_TAG
 from tests.data.labels.records import video_of
 from tests.pipeline.mlflow_in_memory import MlflowInMemory, connected
-from tests.pipeline.shelf import RUN, Shelf, dataset_clip, manifest_of, plan_result, train_result, weights_result
+from tests.pipeline.shelf import RUN, Shelf, dataset_clip, manifest_of, plan_result, train_result, weights_result, words
 from tests.records import some
 
 DECISION = f"{RUN}decisions/9f86/"
@@ -37,26 +36,8 @@ NAMES = {"report.html", "metrics.json", "metrics.schema.json", "README.md"}
 AIRFLOW_RUN = "http://airflow/dags/retrain/runs/r"
 
 
-def of_vocabulary(clips, vocabulary):
-    """The clips with their three drawn classes as those that the vocabulary names; no other class has a chance."""
-    verbs, nouns = (np.array([c.id for c in classes]) for classes in (vocabulary.verbs, vocabulary.nouns))
-
-    def moved(logits, ids):
-        wide = np.full_like(logits, -20)
-        wide[:, ids] = logits[:, : len(ids)]
-        return wide
-
-    return replace(
-        clips,
-        verb_classes=verbs[clips.verb_classes],
-        noun_classes=nouns[clips.noun_classes],
-        verb_logits=moved(clips.verb_logits, verbs),
-        noun_logits=moved(clips.noun_logits, nouns),
-    )
-
-
-def reported(shelf, folder, mlflow=None):
-    """Run the step without drawings, which tests/judge/report draws, and once more; return its result and the run in MLflow."""
+def reported(shelf, folder, mlflow=None, *, is_retried=False):
+    """Run the step without drawings, which tests/judge/report draws; return its result and the run in MLflow."""
 
     def frames(store, clips, spec, root=None):
         paths = {}
@@ -73,21 +54,22 @@ def reported(shelf, folder, mlflow=None):
             patch.setattr(module, "cache_test_frames", frames)
         arguments = ReportArguments(store="s3://retake", plan=f"{DECISION}plan/")
         result = report.run(arguments, shelf)
-        before = dict(shelf.written)
-        assert report.run(arguments, shelf) == result
-        assert shelf.written == before, "a second run writes nothing"
+        if is_retried:
+            before = dict(shelf.written)
+            assert report.run(arguments, shelf) == result
+            assert shelf.written == before, "a second run writes nothing"
     return result, mlflow.named("0123")
 
 
 @pytest.fixture(scope="module")
-def written(make_clips, make_result, vocabulary, tmp_path_factory):
+def written(make_clips, make_result, tmp_path_factory):
     """What the step left: its result, the store and what was logged to MLflow."""
     folder, shelf = tmp_path_factory.mktemp("frames"), Shelf()
-    names = [{c.id: c.name for c in classes} for classes in (vocabulary.verbs, vocabulary.nouns)]
-    models = ("baseline", "fine-tuned")
-    scored = {model: of_vocabulary(make_clips(skill=skill), vocabulary) for model, skill in zip(models, (0.5, 6.0), strict=True)}
+    names = ("take", "put", "move"), ("bag", "meat", "sauce")
+    vocabulary = words(*(dict(enumerate(kind)) for kind in names))
+    scored = {"baseline": make_clips(skill=0.5), "fine-tuned": make_clips(skill=6.0)}
     clips = scored["fine-tuned"]
-    evaluations = tuple(Evaluation(model=model, split="val", out=f"{RUN}evaluate/{model}/") for model in models)
+    evaluations = tuple(Evaluation(model=model, split="val", out=f"{RUN}evaluate/{model}/") for model in scored)
     manifest_clips = tuple(
         dataset_clip(
             uid,
@@ -132,8 +114,32 @@ def written(make_clips, make_result, vocabulary, tmp_path_factory):
     compared = some(CompareResult, split="val", opponent="baseline", gate=GateOptions(promotion="approve"), passed=True)
     shelf.write(f"{DECISION}compare/result.json", compared)
 
-    result, run = reported(shelf, folder)
+    result, run = reported(shelf, folder, is_retried=True)
     return result, shelf.objects, run
+
+
+@pytest.fixture
+def shelf(written):
+    """A store without times, with the report."""
+    made = Shelf()
+    made.objects |= written[1]
+    return made
+
+
+@pytest.fixture
+def unreported(shelf):
+    shelf.remove(f"{DECISION}report/result.json")
+    return shelf
+
+
+@pytest.fixture
+def registered(shelf):
+    """Register the network, and say that it has no learning curve; return MLflow and the version."""
+    shelf.write(f"{DECISION}learning_curve/skipped.json", NoLearningCurve(reason="heads do not train on 1 clip: lower the <rate>."))
+    shelf.write(f"{RUN}register/result.json", RegisterResult(model_name="m", version=1, mlflow_run_id="r", mlflow_run_url="u"))
+    mlflow = MlflowInMemory()
+    mlflow.create_registered_model("m")
+    return mlflow, mlflow.create_model_version("m", "s", "r", {}, description="of the latest")
 
 
 def test_the_page_has_its_numbers_their_schema_and_the_card_beside_it(written):
@@ -175,51 +181,35 @@ def test_who_approves_is_led_to_the_kept_page(written):
     assert f"]({result.report_url})" in result.question
 
 
-def test_the_opponent_is_that_of_the_comparison_whatever_was_planned_since(written, tmp_path):
-    shelf = unreported(written[1])
-    compared = shelf.read(f"{DECISION}compare/result.json", CompareResult)
-    shelf.write(f"{DECISION}compare/result.json", compared.model_copy(update={"opponent": "champion"}))
+def test_the_opponent_is_that_of_the_comparison_whatever_was_planned_since(unreported, tmp_path):
+    compared = unreported.read(f"{DECISION}compare/result.json", CompareResult)
+    unreported.write(f"{DECISION}compare/result.json", compared.model_copy(update={"opponent": "champion"}))
     with pytest.raises(BadInput, match="its opponent; run `evaluate` for both"):
-        reported(shelf, tmp_path)
+        reported(unreported, tmp_path)
 
 
-def test_a_store_without_times_leaves_them_out(written, tmp_path):
-    result, objects, _ = written
-    shelf = unreported(objects)
-    reported(shelf, tmp_path)
-    page = shelf.objects[result.report_uri].decode()
-    assert "dataset of unknown date" in page
-    assert ">None<" not in page
-
-
-def test_beyond_its_bound_a_page_has_links_without_pictures(written, tmp_path, monkeypatch):
+def test_without_times_they_are_left_out_and_beyond_its_bound_a_page_has_links_without_pictures(written, unreported, tmp_path, monkeypatch):
     result, objects, _ = written
     num_named = len(Metrics.model_validate_json(objects[result.metrics_uri]).named_uids)
     assert objects[result.report_uri].decode().count("{ background-image: url(") == num_named
     monkeypatch.setattr(_thumbnails, "MAX_THUMBNAILS", 3)
-    shelf = unreported(objects)
-    reported(shelf, tmp_path)
-    assert shelf.objects[result.report_uri].decode().count("{ background-image: url(") == 3
-
-
-def unreported(objects):
-    """A store without times, in which the step has not run."""
-    shelf = Shelf()
-    shelf.objects |= {uri: data for uri, data in objects.items() if not uri.endswith("report/result.json")}
-    return shelf
+    reported(unreported, tmp_path)
+    page = unreported.objects[result.report_uri].decode()
+    assert page.count("{ background-image: url(") == 3
+    assert "dataset of unknown date" in page
+    assert ">None<" not in page
 
 
 NOBODY_HEARD = dict.fromkeys(("num_clips", "num_described", "num_silent", "num_without_track", "num_unreadable", "seconds"), 0)
 
 
 @pytest.mark.parametrize(("uids", "asked"), [(("x-0001",), "People speak in 1 clip: are you allowed to keep that?"), ((), ""), (None, "")])
-def test_clips_in_which_somebody_speaks_are_among_the_data_checks(written, tmp_path, uids, asked):
+def test_clips_in_which_somebody_speaks_are_among_the_data_checks(written, unreported, tmp_path, uids, asked):
     result, objects, _ = written
     assert "omebody speaks" not in objects[result.report_uri].decode()
-    shelf = unreported(objects)
-    shelf.write(f"{RUN}sound/result.json", SoundResult(**NOBODY_HEARD, recipes=(), with_speech=uids, warnings=(), set_aside=()))
-    reported(shelf, tmp_path)
-    page = shelf.objects[result.report_uri].decode()
+    unreported.write(f"{RUN}sound/result.json", SoundResult(**NOBODY_HEARD, recipes=(), with_speech=uids, warnings=(), set_aside=()))
+    reported(unreported, tmp_path)
+    page = unreported.objects[result.report_uri].decode()
     assert ("omebody speaks" in page) is (uids is not None)
     assert asked in page
     assert ("allowed to keep" in page) is bool(asked)
@@ -233,15 +223,10 @@ def test_a_page_without_a_learning_curve_says_that_it_comes_later_and_where_its_
     assert result.awaits_curve
 
 
-def test_once_the_learning_curve_has_ended_the_report_its_artifacts_and_the_version_have_how(written, tmp_path):
+def test_once_the_learning_curve_has_ended_the_report_its_artifacts_and_the_version_have_how(written, shelf, registered, tmp_path):
     result, objects, _ = written
-    shelf, mlflow = Shelf(), MlflowInMemory()
-    shelf.objects |= objects
-    shelf.write(f"{DECISION}learning_curve/skipped.json", NoLearningCurve(reason="heads do not train on 1 clip: lower the <rate>."))
-    shelf.write(f"{RUN}register/result.json", RegisterResult(model_name="m", version=1, mlflow_run_id="r", mlflow_run_url="u"))
-    mlflow.create_registered_model("m")
-    version = mlflow.create_model_version("m", "s", "r", {}, description="without")
-    again, run = reported(shelf, tmp_path, mlflow)
+    mlflow, version = registered
+    again, run = reported(shelf, tmp_path, mlflow, is_retried=True)
     assert (again.awaits_curve, again.report_url) == (False, result.report_url)
     page = shelf.objects[result.report_uri]
     assert "There is no learning curve: heads do not train on 1 clip: lower the &lt;rate&gt;.</p>" in page.decode()
@@ -252,60 +237,48 @@ def test_once_the_learning_curve_has_ended_the_report_its_artifacts_and_the_vers
 
 
 @pytest.fixture
-def packed(written):
-    """A store with the report and a package that is newer, and the package."""
-    shelf = Shelf()
-    shelf.objects |= written[1]
+def package(shelf):
+    """A package that is newer than the report."""
     machine = {"device_name": "EPYC", "num_cores": 2}
     network = some(PackedNetwork, name="ONNX fp32", costs=some(PackageCosts), hardware=machine)
-    package = some(ExportResult, networks=(network, network))
-    shelf.write(Run(RUN).package("k"), package)
-    return shelf, package
+    made = some(ExportResult, networks=(network, network))
+    shelf.write(Run(RUN).package("k"), made)
+    return made
 
 
-def test_once_there_is_a_package_the_report_has_it(written, packed, tmp_path):
-    shelf, package = packed
+@pytest.mark.parametrize("is_written_meanwhile", [False, True])
+def test_a_package_is_in_the_report_also_if_another_task_wrote_it_meanwhile(
+    written, shelf, package, tmp_path, monkeypatch, is_written_meanwhile
+):
+    if is_written_meanwhile:
+        seen = iter([()])
+        monkeypatch.setattr(_numbers, "packages_of", lambda *_: next(seen, (package,)))
     reported(shelf, tmp_path)
     assert shelf.read(written[0].metrics_uri, Metrics).packages == (package,)
     assert "ONNX fp32" in shelf.objects[written[0].report_uri].decode()
 
 
-def test_what_another_task_wrote_into_the_report_meanwhile_is_not_lost(written, packed, tmp_path, monkeypatch):
-    shelf, package = packed
-    seen = iter([()])
-    monkeypatch.setattr(_numbers, "packages_of", lambda *_: next(seen, (package,)))
-    reported(shelf, tmp_path)
-    assert shelf.read(written[0].metrics_uri, Metrics).packages == (package,)
-
-
 @pytest.mark.parametrize("address", [f"{RUN}packages/k/result.json", f"{DECISION}report/metrics.json"])
-def test_a_package_or_a_report_of_another_version_of_retake_leaves_the_report_as_it_is(written, packed, caplog, address):
-    shelf, _ = packed
+@pytest.mark.usefixtures("package")
+def test_a_package_or_a_report_of_another_version_of_retake_leaves_the_report_as_it_is(written, shelf, caplog, address):
     shelf.write_bytes(address, b'{"of": "another version"}')
     assert report.run(ReportArguments(store="s3://retake", plan=f"{DECISION}plan/"), shelf) == written[0]
     assert address in caplog.text
 
 
-def test_a_late_curve_of_an_older_decision_leaves_what_the_latest_one_wrote_into_run_and_registry(written, tmp_path):
-    shelf, mlflow = Shelf(), MlflowInMemory()
-    shelf.objects |= written[1]
+def test_a_late_curve_of_an_older_decision_leaves_what_the_latest_one_wrote_into_run_and_registry(shelf, registered, tmp_path):
+    mlflow, version = registered
     plan = shelf.read(f"{DECISION}plan/result.json", PlanResult)
     for decision_uri in (DECISION, f"{RUN}decisions/later/"):
         shelf.write(f"{decision_uri}plan/result.json", plan.model_copy(update={"decision_uri": decision_uri}))
-    shelf.write(f"{DECISION}learning_curve/skipped.json", NoLearningCurve(reason="r"))
-    shelf.write(f"{RUN}register/result.json", RegisterResult(model_name="m", version=1, mlflow_run_id="r", mlflow_run_url="u"))
-    mlflow.create_registered_model("m")
-    version = mlflow.create_model_version("m", "s", "r", {}, description="of the latest")
     _, run = reported(shelf, tmp_path, mlflow)
     assert run.artifacts.keys() == {f"decisions/9f86/{name}" for name in NAMES}
     assert version.description == "of the latest"
 
 
 @pytest.mark.parametrize("status", ["FINISHED", "FAILED", "RUNNING"])
-def test_a_report_that_fails_after_the_curve_leaves_the_run_as_the_decision_ended_it(written, tmp_path, monkeypatch, status):
-    shelf, mlflow = Shelf(), MlflowInMemory()
-    shelf.objects |= written[1]
-    shelf.write(f"{DECISION}learning_curve/skipped.json", NoLearningCurve(reason="r"))
+def test_a_report_that_fails_after_the_curve_leaves_the_run_as_the_decision_ended_it(shelf, registered, tmp_path, monkeypatch, status):
+    mlflow, _ = registered
     run_id = mlflow.create_run(mlflow.create_experiment("retake"), {RUN_KEY_TAG: "0123"}).info.run_id
     mlflow.update_run(run_id, status)
 

@@ -4,7 +4,6 @@ import pytest
 
 from tasks.options import TrainOptions
 from tasks.pipeline._plans import repeats_of
-from tasks.store.records.looks import Look
 from tasks.store.records.training import PlanResult
 from tasks.store.runs import Run
 from tasks.store.stored import Output
@@ -17,7 +16,7 @@ def repeats(bench):
 
 
 @pytest.mark.slow
-def test_three_seeds_train_heads_on_the_same_views_once_and_count_as_one_network(verbs):
+def test_three_seeds_train_heads_on_the_same_views_once_and_their_mean_decides_on_the_network_of_the_own_seed(verbs):
     plan = verbs.decide(**HEADS)
     for _ in range(2):
         written = dict(verbs.store.written)
@@ -30,20 +29,12 @@ def test_three_seeds_train_heads_on_the_same_views_once_and_count_as_one_network
     for different in ({own.weights.sha256 for own in plans}, {result.checkpoint_sha256 for result in results}):
         assert len(different) == 3
     assert [verbs.mlflow.named(own.run_key).info.status for own in plans] == ["RUNNING", "FINISHED", "FINISHED"]
-    looks = [verbs.store.read(uri, Look) for uri in verbs.store.objects if "/looks/" in uri and not uri.endswith("/clips.json")]
-    assert [look.networks for look in looks] == [plan.run_keys]
-    attempt = verbs.run("compare").attempt
-    assert (attempt.num_others, attempt.num_networks) == (0, 1)
+    assert [look.networks for look in verbs.looks()] == [plan.run_keys]
 
-
-@pytest.mark.slow
-def test_the_mean_decides_and_the_registered_network_is_that_of_the_own_seed(verbs):
-    verbs.decide(**HEADS)
-    verbs.run("train")
-    verbs.run("evaluate")
     compared, reported = verbs.report()
+    assert (compared.attempt.num_others, compared.attempt.num_networks) == (0, 1), "they count as one network"
     spread = compared.spread
-    assert [(score.seed, score.run_key) for score in spread.scores] == list(zip((0, 1, 2), verbs.plan.run_keys, strict=True))
+    assert [(score.seed, score.run_key) for score in spread.scores] == list(zip((0, 1, 2), plan.run_keys, strict=True))
     assert spread.scores[0].top1 == compared.challenger_top1
     assert spread.difference.num_seeds == 3
     assert spread.difference.difference == pytest.approx(spread.mean_top1 - compared.opponent_top1)
@@ -52,8 +43,7 @@ def test_the_mean_decides_and_the_registered_network_is_that_of_the_own_seed(ver
     assert logged["fine-tuned/val/verb_top1_seed_sd"] == spread.top1_seed_sd
     assert logged["fine-tuned/val/verb_top1_seed_1"] == spread.scores[1].top1
     assert "right on average over seeds" in compared.verdict or "the registered network names" in compared.verdict
-    page, card = verbs.page(reported), verbs.store.read_bytes(reported.card_uri).decode()
-    for text in (page, card):
+    for text in (verbs.page(reported), verbs.store.read_bytes(reported.card_uri).decode()):
         assert "3 seeds of the recipe" in text
         assert "seed 2" in text
 

@@ -1,22 +1,19 @@
 import pytest
-import torch
 
-from tasks.errors import BadCheckpoint, BadConfiguration, BadInput, NothingToDo
+from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.learn.networks import sound_recipe
-from tasks.learn.networks.checkpoints import load, save
+from tasks.learn.networks.checkpoints import load
 from tasks.learn.networks.network import Network
-from tasks.learn.networks.spec import NetworkSpec, no_names
+from tasks.learn.networks.spec import NetworkSpec
 from tasks.options import TrainOptions, Weights
-from tasks.pipeline._checkpoints import file_sha256
 from tasks.pipeline._plans import plan_training
 from tasks.pipeline._weights import candidates
 from tasks.pipeline.retrain.contract import WeightsArguments
 from tasks.pipeline.retrain.weights import run
-from tasks.store.layout import Layout
 from tasks.store.records.training import TrainResult
 from tasks.store.records.video import SoundRecipe
 from tests.learn.tiny_video import TINY_VIDEO, tiny_video_network
-from tests.pipeline.shelf import Shelf, dataset_clip, manifest_of, train_result
+from tests.pipeline.shelf import Shelf, dataset_clip, manifest_of, put_trained
 
 EPIC, IMAGENET, NONE = Weights.EPIC, Weights.IMAGENET, Weights.NONE
 
@@ -48,11 +45,11 @@ def test_starts_come_best_first_and_a_checkpoint_that_is_named_has_no_rival(opti
 def test_features_of_sound_are_those_that_are_installed(tmp_path, monkeypatch, network):
     monkeypatch.setattr(sound_recipe, "installed_recipe", lambda: SoundRecipe(network=network, speech=None))
     store, chosen = Shelf(), {"modality": "sound", "trainable": "heads", "num_segments": 2}
-    found = run(WeightsArguments(store="s3://retake", out="s3://retake/pretrained/choices/x/", **chosen), store)
+    start = run(WeightsArguments(store="s3://retake", out="s3://retake/pretrained/choices/x/", **chosen), store)
     name = "aisfx" if network else "log-mel"
-    assert (found.backbone, found.weights, found.network) == (name, NONE, f"TSN {name} sound, 2 segments")
-    assert found.description == f"Features of sound ({name}) under untrained, seeded heads: this baseline is chance"
-    store.read_file(found.uri, tmp_path / "start.ckpt")
+    assert (start.backbone, start.weights, start.network) == (name, NONE, f"TSN {name} sound, 2 segments")
+    assert start.description == f"Features of sound ({name}) under untrained, seeded heads: this baseline is chance"
+    store.read_file(start.uri, tmp_path / "start.ckpt")
     assert load(tmp_path / "start.ckpt").network.spec.sound == SoundRecipe(network=network, speech=None)
     if network is None:
         with pytest.raises(BadConfiguration, match="pip install --no-deps aisfx"):
@@ -64,18 +61,15 @@ SPEC = NetworkSpec(backbone="test_resnet", num_segments=2, num_verbs=127)
 
 
 @pytest.fixture
-def shelf(tmp_path):
+def shelf():
     """A store with one training, of a network that knows two verbs of somebody's own."""
     made = Shelf()
-    put_training(made, SPEC, tmp_path)
+    put_training(made, SPEC)
     return made
 
 
-def put_training(shelf, spec, folder):
-    save(folder / "best.pt", Network(spec, seed=1), no_names(spec))
-    uri = f"s3://retake/{RUN}train/best.pt"
-    shelf.write_file(uri, folder / "best.pt")
-    shelf.write(f"s3://retake/{RUN}train/result.json", train_result(uri, file_sha256(folder / "best.pt")))
+def put_training(shelf, spec):
+    put_trained(shelf, Network(spec, seed=1), run_uri=f"s3://retake/{RUN}")
 
 
 def start_from(shelf, **options):
@@ -85,11 +79,11 @@ def start_from(shelf, **options):
 
 @pytest.mark.parametrize("options", [{}, {"weights": Weights.TRAINED}, {"backbone": "auto"}, {"checkpoint": f"s3://retake/{RUN}"}])
 def test_a_trained_network_of_this_store_is_a_start(shelf, options):
-    found = start_from(shelf, **options)
-    assert (found.weights, found.backbone, found.is_chance) == (Weights.TRAINED, "test_resnet", False)
-    assert (found.uri, found.sha256) == (f"s3://retake/{RUN}train/best.pt", shelf.stat(f"s3://retake/{RUN}train/best.pt").etag)
-    assert found.network == SPEC.title
-    assert found.description == f"the network that {RUN} trained"
+    start = start_from(shelf, **options)
+    assert (start.weights, start.backbone, start.is_chance) == (Weights.TRAINED, "test_resnet", False)
+    assert (start.uri, start.sha256) == (f"s3://retake/{RUN}train/best.pt", shelf.stat(f"s3://retake/{RUN}train/best.pt").etag)
+    assert start.network == SPEC.title
+    assert start.description == f"the network that {RUN} trained"
 
 
 @pytest.mark.parametrize(
@@ -110,10 +104,10 @@ def test_a_start_that_does_not_fit_is_refused_with_the_remedy(shelf, options, sa
         start_from(shelf, **options)
 
 
-def test_a_trained_video_network_starts_no_network_of_single_pictures(shelf, tmp_path):
+def test_a_trained_video_network_starts_no_network_of_single_pictures(shelf):
     with tiny_video_network():
         spec = NetworkSpec(backbone=TINY_VIDEO.name, num_segments=3)
-        put_training(shelf, spec, tmp_path)
+        put_training(shelf, spec)
         with pytest.raises(BadConfiguration, match="is 3D tiny_video rgb, 3 views, where family TSN was asked; choose family 3D"):
             start_from(shelf, backbone="auto")
         assert start_from(shelf, family="3D", backbone="auto").network == spec.title
@@ -132,15 +126,15 @@ def test_a_trained_video_network_starts_no_network_of_single_pictures(shelf, tmp
 )
 def test_frames_are_scaled_as_those_that_the_weights_know(shelf, tmp_path, options, interpolation):
     chosen = {"backbone": "tf_efficientnet_lite0", "weights": IMAGENET, "checkpoint": None, **options}
-    found = start_from(shelf, **chosen)
-    shelf.read_file(found.uri, tmp_path / "start.ckpt")
+    start = start_from(shelf, **chosen)
+    shelf.read_file(start.uri, tmp_path / "start.ckpt")
     assert load(tmp_path / "start.ckpt").network.spec.interpolation == interpolation
 
 
 @pytest.mark.parametrize(("asked", "is_taken"), [("auto", True), ("bicubic", True), ("bilinear", False)])
-def test_a_trained_network_keeps_its_scaling(shelf, tmp_path, asked, is_taken):
+def test_a_trained_network_keeps_its_scaling(shelf, asked, is_taken):
     spec = SPEC.model_copy(update={"interpolation": "bicubic"})
-    put_training(shelf, spec, tmp_path)
+    put_training(shelf, spec)
     if is_taken:
         assert start_from(shelf, interpolation=asked).network == spec.title
     else:
@@ -183,64 +177,22 @@ def test_a_checkpoint_that_cannot_be_is_bad_input(checkpoint):
         assert "\n" not in str(caught.value)
 
 
-@pytest.fixture
-def own(tmp_path):
-    """The backbone of somebody's own network."""
-    path = tmp_path / "own.pth"
-    torch.save(Network(SPEC, seed=7).backbone.state_dict(), path)
-    return path
+def test_a_run_is_known_by_the_network_that_it_starts_from_and_not_by_how_its_scaling_was_asked_for():
+    def key(asked):
+        chosen = {"checkpoint": None, "backbone": "test_resnet", "weights": NONE, "interpolation": asked}
+        return plan_training("s3://retake", "d", TrainOptions(num_segments=2, **chosen), start_from(Shelf(), **chosen), "model").run_key
 
-
-def test_a_run_of_the_users_own_backbone_is_known_by_the_content_of_the_file(own):
-    shelf, keys = Shelf(), []
-    same, other = own.with_name("same.pth"), own.with_name("other.pth")
-    same.write_bytes(own.read_bytes())
-    torch.save(Network(SPEC, seed=8).backbone.state_dict(), other)
-    for path in (own, same, other):
-        options = TrainOptions(backbone="test_resnet", num_segments=2, backbone_weights=str(path))
-        found = start_from(shelf, checkpoint=None, backbone_weights=str(path))
-        planned = plan_training("s3://retake", "digest", options, found, "model")
-        assert planned.train.backbone_weights == file_sha256(path)
-        assert TrainOptions.model_validate(planned.train.model_dump()) == planned.train
-        keys.append(planned.run_key)
-    assert keys[0] == keys[1] != keys[2]
-    start_from(shelf, checkpoint=None, backbone_weights=file_sha256(own))
-    shelf.write_bytes(Layout("s3://retake").backbone_weights(file_sha256(own)), other.read_bytes())
-    with pytest.raises(BadCheckpoint, match="not the file that its name says"):
-        start_from(shelf, checkpoint=None, backbone_weights=file_sha256(own))
-
-
-@pytest.mark.parametrize("backbone", ["test_resnet", pytest.param("tf_efficientnet_lite0", marks=pytest.mark.slow)])
-def test_a_run_is_known_by_the_network_that_it_starts_from_and_not_by_how_its_scaling_was_asked_for(tmp_path, backbone):
-    keys = {}
-    for asked in ("auto", "bilinear", "bicubic"):
-        chosen = {
-            "checkpoint": None,
-            "backbone": backbone,
-            "weights": IMAGENET if backbone.startswith("tf") else NONE,
-            "interpolation": asked,
-        }
-        planned = plan_training("s3://retake", "d", TrainOptions(num_segments=2, **chosen), start_from(Shelf(), **chosen), "model")
-        keys[asked] = planned.run_key
-    same, other = ("bicubic", "bilinear") if backbone.startswith("tf") else ("bilinear", "bicubic")
-    assert keys["auto"] == keys[same] != keys[other]
+    assert key("auto") == key("bilinear") != key("bicubic")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("trains_on", [None, "cuda"])
+@pytest.mark.parametrize("trains_on", ["cpu", "cuda"])
 def test_auto_chooses_by_the_clips_of_the_dataset_and_a_batch_is_timed_once_where_the_training_runs(trains_on, monkeypatch):
-    monkeypatch.setenv("RETAKE_TRAINS_ON", trains_on or "cpu")
-    store, digest = Shelf(), "0" * 12
-    store.write(f"s3://retake/datasets/{digest}/manifest.json", manifest_of(dataset_clip(str(number), "train") for number in range(3)))
-    asked = WeightsArguments(
-        store="s3://retake",
-        out="s3://retake/pretrained/choices/x/",
-        preset="auto",
-        dataset=f"s3://retake/datasets/{digest}/",
-        num_segments=1,
-    )
-    if trains_on == "cuda":
-        asked = asked.model_copy(update={"trainable": "heads", "backbone": "test_resnet", "weights": NONE})
+    monkeypatch.setenv("RETAKE_TRAINS_ON", trains_on)
+    store, dataset = Shelf(), f"s3://retake/datasets/{'0' * 12}/"
+    store.write(f"{dataset}manifest.json", manifest_of(dataset_clip(str(number), "train") for number in range(3)))
+    tiny = {"trainable": "heads", "backbone": "test_resnet", "weights": NONE, "num_segments": 1}
+    asked = WeightsArguments(store="s3://retake", out="s3://retake/pretrained/choices/x/", preset="auto", dataset=dataset, **tiny)
     result = run(asked, store)
     assert result.recipe.head == "probe"
     assert "3 training clips" in result.chosen

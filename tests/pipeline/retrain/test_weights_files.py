@@ -6,21 +6,20 @@ import hashlib
 import pytest
 import torch
 
-from tasks.errors import BadInput
-from tasks.learn.networks.checkpoints import load, save
+from tasks.errors import BadCheckpoint, BadInput
+from tasks.learn.networks.checkpoints import load
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.pretrained import PUBLISHED
-from tasks.learn.networks.spec import NetworkSpec, no_names
-from tasks.options import Weights
+from tasks.learn.networks.spec import NetworkSpec
+from tasks.options import TrainOptions, Weights
 from tasks.pipeline import _weights
 from tasks.pipeline._checkpoints import file_sha256
+from tasks.pipeline._plans import plan_training
+from tasks.store.layout import Layout
 from tests.http_servers import served
 from tests.pipeline.in_process import STORE, Bench
-from tests.pipeline.mlflow_in_memory import mlflow
 from tests.pipeline.predict_videos.trained import register
-from tests.pipeline.shelf import RUN, grown, train_result
-
-__all__ = ["mlflow"]
+from tests.pipeline.shelf import RUN, grown, put_trained
 
 OUT = f"{STORE}/pretrained/choices/x/"
 TSM = next(file.name for (family, _, modality), file in PUBLISHED.items() if (family, modality) == ("TSM", "flow"))
@@ -95,6 +94,10 @@ def own(tmp_path):
     return path
 
 
+def start(bench, source):
+    return bench.run("weights", out=OUT, backbone="test_resnet", num_segments=2, backbone_weights=str(source))
+
+
 def test_a_local_file_that_is_replaced_meanwhile_is_used_as_it_was_when_it_was_opened(bench, own, monkeypatch):
     sha256 = file_sha256(own)
 
@@ -103,19 +106,32 @@ def test_a_local_file_that_is_replaced_meanwhile_is_used_as_it_was_when_it_was_o
         return file_sha256(path)
 
     monkeypatch.setattr(_weights, "file_sha256", replaced)
-    chosen = bench.run("weights", out=OUT, backbone="test_resnet", num_segments=2, backbone_weights=str(own))
-    assert chosen.backbone_sha256 == sha256
+    assert start(bench, own).backbone_sha256 == sha256
+
+
+def test_a_run_of_the_users_own_backbone_is_known_by_the_content_of_the_file(bench, own):
+    def run_key(path):
+        options = TrainOptions(backbone="test_resnet", num_segments=2, backbone_weights=str(path))
+        planned = plan_training(STORE, "digest", options, start(bench, path), "model")
+        assert planned.train.backbone_weights == file_sha256(path)
+        assert TrainOptions.model_validate(planned.train.model_dump()) == planned.train
+        return planned.run_key
+
+    same, other = own.with_name("same.pth"), own.with_name("other.pth")
+    same.write_bytes(own.read_bytes())
+    torch.save(Network(NetworkSpec(backbone="test_resnet"), seed=8).backbone.state_dict(), other)
+    assert run_key(own) == run_key(same) != run_key(other)
+    bench.store.write_bytes(Layout(STORE).backbone_weights(file_sha256(own)), other.read_bytes())
+    with pytest.raises(BadCheckpoint, match="not the file that its name says"):
+        start(bench, file_sha256(own))
 
 
 def test_a_backbone_from_a_web_server_is_the_start_and_is_found_again_by_its_hash_and_in_a_store(bench, own, tmp_path, monkeypatch):
-    def start(source):
-        return bench.run("weights", out=OUT, backbone="test_resnet", num_segments=2, backbone_weights=source)
-
     monkeypatch.setenv("RETAKE_ALLOW_PRIVATE_ADDRESSES", "true")
     with served(own.parent) as address:
-        chosen, sha256 = start(f"{address}/own.pth"), file_sha256(own)
+        chosen, sha256 = start(bench, f"{address}/own.pth"), file_sha256(own)
         with pytest.raises(BadInput, match=f"{address}/none.pth"):
-            start(f"{address}/none.pth")
+            start(bench, f"{address}/none.pth")
     assert (chosen.weights, chosen.backbone_sha256) == (Weights.FILE, sha256)
     assert "own.pth (" in chosen.description
     kept, elsewhere = f"{STORE}/pretrained/backbones/{sha256}", "s3://elsewhere/weights/other.name"
@@ -126,17 +142,13 @@ def test_a_backbone_from_a_web_server_is_the_start_and_is_found_again_by_its_has
     assert all(torch.equal(loaded[name], theirs[name]) for name in theirs)
     bench.store.ensure_bucket(elsewhere)
     bench.store.write_file(elsewhere, own)
-    assert {start(source).sha256 for source in (sha256, kept, elsewhere)} == {chosen.sha256}
+    assert {start(bench, source).sha256 for source in (sha256, kept, elsewhere)} == {chosen.sha256}
 
 
-def test_a_registered_version_is_a_start(bench, mlflow, tmp_path):
-    spec = NetworkSpec(backbone="test_resnet", num_segments=2)
-    save(tmp_path / "best.pt", Network(spec), no_names(spec))
-    uri = f"{RUN}train/best.pt"
-    bench.store.write_file(uri, tmp_path / "best.pt")
-    bench.store.write(f"{RUN}train/result.json", train_result(uri, file_sha256(tmp_path / "best.pt")))
+def test_a_registered_version_is_a_start(bench, mlflow):
+    put_trained(bench.store, Network(NetworkSpec(backbone="test_resnet", num_segments=2)))
     register(mlflow, bench.store)
     chosen = bench.run("weights", out=OUT, backbone="test_resnet", num_segments=2, checkpoint="models:/retake-tsn@challenger")
-    assert (chosen.weights, chosen.uri) == (Weights.TRAINED, uri)
+    assert (chosen.weights, chosen.uri) == (Weights.TRAINED, f"{RUN}train/best.pt")
     with pytest.raises(BadInput, match="no version is champion yet"):
         bench.run("weights", out=OUT, backbone="test_resnet", num_segments=2, checkpoint="models:/retake-tsn@champion")

@@ -1,12 +1,12 @@
-"""Six short films with labels in a store in memory, cut and split."""
+"""Clips of six short films with labels in a store in memory, split."""
 
 import pytest
 
+from tasks.keys import recipe_of
+from tasks.options import SegmentOptions
+from tests.data.labels.records import video_of
 from tests.pipeline.in_process import STORE, Bench
-from tests.pipeline.mlflow_in_memory import mlflow
-from tests.pipeline.shelf import Fragile, filmed
-
-__all__ = ["mlflow"]
+from tests.pipeline.shelf import Fragile, cut_into
 
 NAMES = tuple(f"{letter}.mp4" for letter in "abcdef")
 INTERVALS = "video,start_seconds,stop_seconds,verb,noun\n" + "".join(
@@ -36,26 +36,23 @@ class SearchBench(Bench):
 
 
 @pytest.fixture(scope="session")
-def cut_films(ffmpeg, tmp_path_factory):
-    film = filmed(ffmpeg, tmp_path_factory.mktemp("film") / "film.mp4", seconds=4).read_bytes()
+def labelled_films():
+    """Clips that nothing decodes."""
     bench = SearchBench()
+    options = SegmentOptions(**bench.cutting)
     for name in NAMES:
-        bench.store.write_bytes(f"{STORE}/inbox/{name}", film + name.encode())
-    bench.ingest()
-    return bench
-
-
-@pytest.fixture(scope="session")
-def labelled_films(cut_films):
-    bench = cut_films.copy()
+        video, recipe = video_of(name), recipe_of(options)
+        clips = [
+            clip.model_copy(update={"start_seconds": 2.0 * number, "stop_seconds": 2.0 * number + 2, "num_frames": 60})
+            for number, clip in enumerate(bench.store.clips(video, 2, recipe))
+        ]
+        cut_into(bench.store, video, tuple(clips), name, recipe, options)
     bench.annotate("intervals.csv", INTERVALS)
     bench.build()
     return bench
 
 
 @pytest.fixture
-def bench(labelled_films, mlflow, monkeypatch, tmp_path):
-    settings = {"CACHE_DIR": tmp_path / "cache", "DEVICE": "cpu", "NUM_PROCESSES": 1, "CODE_VERSION": "test"}
-    for name, value in settings.items():
-        monkeypatch.setenv(f"RETAKE_{name}", str(value))
+def bench(labelled_films, mlflow, machine, monkeypatch):
+    monkeypatch.setenv("RETAKE_CODE_VERSION", "test")
     return labelled_films.copy()

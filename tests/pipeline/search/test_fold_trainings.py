@@ -41,14 +41,13 @@ def test_windows_have_starts_of_the_same_weights_and_runs_of_their_own(trainings
 def test_the_latency_of_a_network_is_measured_once_for_all_windows(trainings, monkeypatch):
     measured = []
     monkeypatch.setattr(_fold_trainings, "clip_seconds", lambda network, *_: measured.append(network.spec) or 0.5)
-    parts = [trainings.of(trial(number, sampling_window=window))[0] for number, window in enumerate((0.5, 1, 0.25))]
-    assert [trainings.latency_seconds(part) for part in parts] == [0.5] * 3
-    (spec,) = measured
-    (stored,) = [uri for uri in trainings.store.objects if uri.startswith(f"{trainings.plan.search_uri}latency/")]
-    assert (
-        stored
-        == f"{trainings.plan.search_uri}latency/{content_key(spec.model_copy(update={'sampling_window': 1}).model_dump(mode='json'))}.json"
-    )
+    asked = [{"sampling_window": window} for window in (0.5, 1, 0.25)] + [{"num_segments": 3}]
+    parts = [trainings.of(trial(number, **values))[0] for number, values in enumerate(asked)]
+    assert [trainings.latency_seconds(part) for part in parts] == [0.5] * 4
+    assert [spec.num_segments for spec in measured] == [2, 3]
+    keys = {content_key(spec.model_copy(update={"sampling_window": 1}).model_dump(mode="json")) for spec in measured}
+    place = f"{trainings.plan.search_uri}latency/"
+    assert {uri for uri in trainings.store.objects if uri.startswith(place)} == {f"{place}{key}.json" for key in keys}
 
 
 def test_networks_of_shorter_clips_take_their_time_for_each_clip_that_they_cover(trainings, monkeypatch):

@@ -3,14 +3,8 @@
 import csv
 import io
 import json
-import os
-import signal
-import warnings
-from base64 import b64decode, b64encode
-from datetime import datetime
 
 import jsonschema
-import psutil
 import pytest
 
 from tasks.data.clips.clips import clip_uid
@@ -19,11 +13,10 @@ from tasks.judge.search.space import cutting_of
 from tasks.store.derived import trials_of_batch
 from tasks.store.experiments import SearchPlan
 from tasks.store.layout import Dataset, Layout
-from tasks.store.records.looks import Look
 from tasks.store.records.search import Cutting, ScoredTrial, Search, TrialBatch, TrialsResult
 from tests.pipeline.in_process import STORE
-from tests.pipeline.search.conftest import NAMES, SearchBench
-from tests.pipeline.shelf import Shelf
+from tests.pipeline.search.conftest import INTERVALS, NAMES, SearchBench
+from tests.pipeline.shelf import filmed
 
 pytestmark = pytest.mark.slow
 
@@ -44,14 +37,28 @@ RATES = {"search": ["learning_rate"], "ranges": ["learning_rate=1e-4..1e-2 log"]
 GRID = {"search_sampler": "grid", "rounds": 1}
 
 
+@pytest.fixture(scope="module")
+def cut_films(ffmpeg, tmp_path_factory):
+    film = filmed(ffmpeg, tmp_path_factory.mktemp("film") / "film.mp4", seconds=4).read_bytes()
+    bench = SearchBench()
+    for name in NAMES:
+        bench.store.write_bytes(f"{STORE}/inbox/{name}", film + name.encode())
+    bench.ingest()
+    return bench
+
+
+@pytest.fixture(scope="module")
+def labelled_films(cut_films):
+    bench = cut_films.copy()
+    bench.annotate("intervals.csv", INTERVALS)
+    bench.build()
+    return bench
+
+
 def searched(bench, **options):
     """Search by one command; return its numbers and the result of its report."""
     result = bench.run("search", preset="none", **{"folds": 0} | options)
     return bench.store.read(result.numbers_uri, Search), result
-
-
-def looks(bench):
-    return [bench.store.read(uri, Look) for uri in bench.under("looks") if not uri.endswith("clips.json")]
 
 
 def first_batch(bench, **options):
@@ -59,21 +66,6 @@ def first_batch(bench, **options):
     planned = bench.run("search_plan", **{"folds": 0} | options)
     (batch,) = bench.run("suggest", search=planned.search_uri, round=1).batches
     return {"search": planned.search_uri, "batch": batch.uri}
-
-
-def test_folds_and_latency_by_one_command(bench):
-    options = {"search": ["dropout", "num_segments"], "ranges": ["dropout=0, 0.5", "num_segments=2, 3"], "folds": 3}
-    done, result = searched(bench, **HEADS | options, num_trials=4, rounds=1, objectives="accuracy and latency")
-    held_out = [clip.uid for uri in done.plan.fold_uris for clip in bench.val_of(Dataset(uri))]
-    assert done.num_clips == len(held_out) == len(set(held_out))
-    assert all(len(trial.run_keys) == len(trial.fold_top1) == 3 for trial in done.trials)
-    latencies = {trial.values["num_segments"]: trial.latency_seconds for trial in done.trials}
-    assert all(trial.latency_seconds == latencies[trial.values["num_segments"]] > 0 for trial in done.trials)
-    assert len([uri for uri in bench.store.objects if uri.startswith(f"{done.plan.search_uri}latency/")]) == len(latencies) == 2
-    assert max(done.trials[number].scores["action"].top1 for number in done.pareto) == done.trials[done.winner].scores["action"].top1
-    assert done.bias.corrected + done.bias.optimism == pytest.approx(done.trials[done.winner].scores["action"].top1)
-    assert "latency" in bench.store.read_bytes(result.report_uri).decode()
-    assert {look.split for look in looks(bench)} == {"train"}, "val has chosen nothing"
 
 
 def test_a_failed_trial_fails_nothing_and_the_same_again_changes_nothing(bench):
@@ -87,8 +79,8 @@ def test_a_failed_trial_fails_nothing_and_the_same_again_changes_nothing(bench):
     rows = list(csv.DictReader(io.StringIO(bench.store.read_bytes(result.table_uri).decode())))
     assert len(rows) == result.num_trials == 4
     scored = {key for trial in (*done.trials, *done.bias.seeds) for key in trial.run_keys}
-    assert {(look.kind, look.split) for look in looks(bench)} == {("trial", "val")}
-    assert {network for look in looks(bench) for network in look.networks} == scored
+    assert {(look.kind, look.split) for look in bench.looks()} == {("trial", "val")}
+    assert {network for look in bench.looks() for network in look.networks} == scored
     assert float(rows[0]["action_top1"]) == done.trials[done.winner].scores["action"].top1
     schema = SearchPlan(done.plan.search_uri).report.schema
     jsonschema.validate(json.loads(bench.store.read_bytes(result.numbers_uri)), json.loads(bench.store.read_bytes(schema)))
@@ -133,9 +125,17 @@ def test_trials_that_were_trained_before_a_kill_are_kept_and_failed_ones_tried_a
     assert bench.store.objects == trained
 
 
-def test_clips_of_each_length_and_cut_are_labelled_and_answer_for_the_same_clips(bench):
-    options = {"search": ["clip_seconds", "cut"], "ranges": ["clip_seconds=1, 2", "cut=grid, intervals"], **GRID, "folds": 3}
-    done, result = searched(bench, **HEADS | options, num_trials=4)
+def test_clips_of_each_length_and_cut_are_labelled_and_answer_for_the_same_clips_of_all_folds(bench):
+    options = {"search": ["clip_seconds", "cut"], "ranges": ["clip_seconds=1, 2", "cut=grid, intervals"], **GRID, "folds": 2}
+    done, result = searched(bench, **HEADS | options, num_trials=4, objectives="accuracy and latency")
+    held_out = [clip.uid for uri in done.plan.fold_uris for clip in bench.val_of(Dataset(uri))]
+    assert done.num_clips == len(held_out) == len(set(held_out))
+    assert all(len(trial.run_keys) == len(trial.fold_top1) == 2 and trial.latency_seconds > 0 for trial in done.trials)
+    best = done.trials[done.winner].scores["action"].top1
+    assert max(done.trials[number].scores["action"].top1 for number in done.pareto) == best
+    assert done.bias.corrected + done.bias.optimism == pytest.approx(best)
+    assert "latency" in bench.store.read_bytes(result.report_uri).decode()
+    assert {look.split for look in bench.looks()} == {"train"}, "val has chosen nothing"
     own, own_cutting = bench.store.read(Dataset(done.plan.dataset_uri).manifest), Cutting(2, "grid")
     cuttings = [cutting_of(trial.values, own_cutting) for trial in done.trials]
     assert sorted(cuttings) == [(1, "grid"), (1, "intervals"), (2, "grid"), (2, "intervals")]
@@ -162,7 +162,7 @@ def test_clips_of_each_length_and_cut_are_labelled_and_answer_for_the_same_clips
     assert result.retrain["dataset"] == (done.plan.dataset_uri if winner == own_cutting else recut.of(winner).dataset_uri)
     assert result.retrain["preset"] == "none", "auto would replace what the winner has of the form's own values"
     before = bench.under("searches"), bench.under("clips")
-    searched(bench, **HEADS | options, num_trials=4)
+    searched(bench, **HEADS | options, num_trials=4, objectives="accuracy and latency")
     assert (bench.under("searches"), bench.under("clips")) == before
 
 
@@ -211,71 +211,3 @@ def test_a_length_whose_clips_have_no_label_fails_its_trials_alone(bench, cut_fi
     bench.annotate("then.csv", labels([(labelled[0].uid, verb, labelled[0].noun)]))
     with pytest.raises(BadDataset, match="run build_dataset"):
         searched(bench, **options, search_seed=1)
-
-
-class Journal(Shelf):
-    """A store that outlives its process: a file has each write, until one that was cut off.
-
-    The process is killed some time of the processor after this number of writes.
-    """
-
-    def __init__(self, path, num_writes=0):
-        super().__init__()
-        self.num_left = self.num_writes = num_writes
-        path.touch()
-        whole = path.read_bytes().rpartition(b"\n")[0]
-        path.write_bytes(whole + b"\n" * bool(whole))
-        for uri, data, now in map(json.loads, whole.splitlines()):
-            self.now = datetime.fromisoformat(now)
-            self.objects[uri], self.written[uri] = b64decode(data), self.now
-        self.path = path
-
-    def write_bytes(self, uri, data):
-        with self.creating, self.path.open("ab") as file:
-            super().write_bytes(uri, data)
-            file.write(json.dumps([uri, b64encode(data).decode(), self.now.isoformat()]).encode() + b"\n")
-        self.num_left -= 1
-        if self.num_left == 0:
-            signal.setitimer(signal.ITIMER_PROF, 1e-6 + 0.02 * (self.num_writes % 5))
-
-
-def in_process_of_its_own(journal, options, num_writes=0):
-    """Search in a child process, which is killed after this number of writes; return its exit status."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of threads, of which this process has none that matters
-        child = os.fork()
-    if not child:
-        status = 1
-        try:
-            os.setsid()
-            searched(SearchBench(Journal(journal, num_writes)), **options)
-            status = 0
-        finally:
-            os._exit(status)
-    status = os.waitpid(child, 0)[1]
-    left = [process for process in psutil.process_iter() if process.pid != child and os.getsid(process.pid) == child]
-    assert not psutil.wait_procs(left, timeout=20)[1], "a process outlived the search"
-    return status
-
-
-@pytest.mark.long
-@pytest.mark.timeout(1800)
-def test_a_search_that_is_killed_at_any_moment_ends_with_the_same_table(bench, tmp_path, monkeypatch):
-    options = HEADS | RATES | {"num_trials": 4, "rounds": 2}
-
-    def table(journal):
-        (uri,) = [uri for uri in Journal(journal).objects if uri.endswith("/report/trials.csv")]
-        rows = csv.DictReader(io.StringIO(Journal(journal).read_bytes(uri).decode()))
-        return [{name: value for name, value in row.items() if not name.endswith("_seconds")} for row in rows]
-
-    journals = [tmp_path / name for name in ("calm", "killed")]
-    for journal in journals:
-        store = Journal(journal)
-        for uri, data in bench.store.objects.items():
-            store.write_bytes(uri, data)
-    assert in_process_of_its_own(journals[0], options) == 0
-    monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path / "killed cache"))
-    statuses = [in_process_of_its_own(journals[1], options, num_writes) for num_writes in range(1, 9)]
-    assert (set(statuses[:4]), set(statuses) - {0}) == ({signal.SIGPROF}, {signal.SIGPROF})
-    assert in_process_of_its_own(journals[1], options) == 0
-    assert table(journals[1]) == table(journals[0])
