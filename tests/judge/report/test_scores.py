@@ -122,6 +122,14 @@ def test_question_and_first_screen_say_it_and_the_page_has_both_comparisons_side
     assert rows[5][8:] == ["+12.5", "[5.0, 20.0]"]
 
 
+def test_tables_say_it(run_with_unnamed):
+    inputs = compared()
+    for write in (markdown, text):
+        of_all = inputs.results, inputs.ours, inputs.differences, inputs.judgement, "none"
+        assert SENTENCES[0] in " ".join(write(*of_all, run_with_unnamed.nameable).split())
+        assert "cannot name" not in write(*of_all)
+
+
 def test_the_card_says_it_and_has_the_actions_on_both(run_with_unnamed):
     card = model_card(run_with_unnamed)
     _, _, text = rendered(card.partition("\n---\n")[2])

@@ -6,20 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score, top_k_accuracy_score
 
-from tasks.judge.gate.gate import judge
-from tasks.judge.report.comparison_text import markdown, text
 from tasks.judge.report.scores import nameable_in_words, unnamed_in_words
 from tasks.judge.statistics.answers import answers_of, verb_and_noun
 from tasks.judge.statistics.calibration import calibrate, fit_temperature
 from tasks.judge.statistics.metrics import closed_set, measure, nameable_clips, nothing_scores, with_actions
-from tasks.judge.statistics.paired import differences, over_guessing
-from tasks.judge.statistics.scores_file import from_parquet, to_parquet
+from tasks.judge.statistics.paired import differences
 from tasks.judge.statistics.scoring import ScoredClips
 from tasks.judge.statistics.uncertainty import top1_interval
-from tasks.options import GateOptions
 from tasks.predict.probabilities import served
 from tasks.store.records.dataset import NO_OBJECT, NOTHING, ClassRef, UnseenClip, Vocabulary
-from tasks.store.records.evaluation import Attempt, EvaluateResult
+from tasks.store.records.evaluation import EvaluateResult
 from tasks.store.records.record import TARGETS
 from tests.judge.report.named import original
 from tests.judge.report.runs import answers_of as named_answers
@@ -223,13 +219,6 @@ def test_answers_without_any_output_for_them_have_no_loss_and_no_temperature():
     assert "cannot name the classes of any val clip" in served(clips, 1, "pytorch", TARGETS).words
 
 
-def test_a_parquet_file_keeps_what_a_narrower_network_answered():
-    clips = answered(NARROW)
-    again = from_parquet(to_parquet(clips, VOCABULARY), "s3://retake/x")
-    np.testing.assert_array_equal(again.verb_logits, clips.verb_logits)
-    np.testing.assert_array_equal(again.losses, clips.losses)
-
-
 def test_temperatures_come_from_the_clips_whose_classes_have_outputs():
     clips = answered(NARROW)
     known = clips.only(clips.has_outputs)
@@ -279,14 +268,6 @@ def test_the_clips_that_every_network_can_name_are_compared_beside_all(networks)
     assert comparison.differences == differences(
         left["fine-tuned"], {"baseline": left["baseline"], "champion": left["champion"]}, VOCABULARY, num_resamples=200
     )
-    gains = differences(scored["fine-tuned"], {"champion": scored["champion"]}, VOCABULARY, num_resamples=200)
-    decisive = next(gain for gain in gains if gain.target == "action")
-    guessing = over_guessing(answers_of(scored["fine-tuned"], VOCABULARY)["action"], scored["fine-tuned"].sources)
-    judgement = judge(results[2], results[1], decisive, guessing, [], GateOptions(min_gate_clips=1), Attempt())
-    assert decisive.num_clips == 24
-    for write in (markdown, text):
-        assert "cannot name" in " ".join(write(results, results[2], gains, judgement, "b", comparison).split())
-        assert "cannot name" not in " ".join(write(results, results[2], gains, judgement, "b").split())
     assert unnamed_in_words(comparison) == (
         "6 of 24 val clips belong to classes that the baseline cannot name: verb 'move'. "
         "12 of 24 val clips belong to classes that the champion cannot name: verb 'knit' and noun 'sock'."
