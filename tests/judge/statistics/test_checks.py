@@ -17,7 +17,6 @@ from tasks.judge.statistics.checks import (
     CENTRE,
     MAX_DUPLICATE_BITS,
     NO_TEXTURE,
-    _distances_in_centres,
     check_data,
     distances,
     fingerprint,
@@ -138,7 +137,7 @@ def kitchen(shared):
 
 
 def between(ours, theirs):
-    return _distances_in_centres(fingerprint(ours)[None], fingerprint(theirs)[None])[0, 0]
+    return checks._distances_in_centres(fingerprint(ours)[None], fingerprint(theirs)[None])[0, 0]
 
 
 def reencoded(frame):

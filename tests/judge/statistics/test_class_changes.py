@@ -18,9 +18,7 @@ def test_every_verb_and_noun_is_counted_as_its_recall_says(make_clips, vocabular
             right = [(clips.verb_logits.argmax(axis=1) == 0)[ours.verb_classes == 0].sum() for clips in (ours, theirs)]
             assert outcome.num_fewer == right[1] - right[0]
     swapped = class_outcomes(theirs, ours, vocabulary)
-    assert [(outcome.num_gained, outcome.num_lost) for outcome in outcomes] == [
-        (outcome.num_lost, outcome.num_gained) for outcome in swapped
-    ]
+    assert [(own.num_gained, own.num_lost) for own in outcomes] == [(other.num_lost, other.num_gained) for other in swapped]
 
 
 def test_a_loss_is_tested_on_the_clips_that_differ():

@@ -52,13 +52,6 @@ def test_a_network_that_knows_nothing_counts_for_almost_nothing_however_loud_it_
     assert choice.weights[1] * scale < 0.05
 
 
-def test_networks_that_know_as_much_count_alike_in_the_scale_that_each_answers_in():
-    rng = np.random.default_rng(1)
-    classes = rng.integers(10, size=4000)
-    choice = choose_weights([answers(rng, classes, 10, 2, 1), answers(rng, classes, 10, 2, 4)], classes)
-    assert choice.weights[0] / choice.weights[1] == pytest.approx(4, rel=0.1)
-
-
 def test_twins_and_networks_that_know_nothing_count_alike_and_an_order_of_networks_changes_nothing():
     rng = np.random.default_rng(2)
     classes = rng.integers(5, size=50)

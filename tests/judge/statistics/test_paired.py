@@ -153,23 +153,6 @@ def test_the_exact_interval_covers_95_of_100_by_enumeration(shares):
     assert covered >= 0.95
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("num_sources", "num_clips", "spread"), [(3, 8, 2), (6, 12, 5)])
-def test_95_of_100_intervals_hold_the_truth(num_sources, num_clips, spread):
-    """Videos with gains and losses of their own, the less alike the smaller `spread`; without Student's t three videos hold it 85 times."""
-    rng, held = np.random.default_rng(1), 0
-    sources = np.repeat(np.arange(num_sources), num_clips).astype(str).tolist()
-    for seed in range(100):
-        gain = rng.beta(0.3 * spread, 0.7 * spread, size=(num_sources, 1))
-        loss = (1 - gain) * rng.beta(0.2 * spread, 0.8 * spread, size=(num_sources, 1))
-        drawn = rng.random((num_sources, num_clips)).ravel()
-        gained = drawn < np.repeat(gain, num_clips)
-        lost = ~gained & (drawn < np.repeat(gain + loss, num_clips))
-        low, high = compared(list(zip(gained, lost, sources, strict=True)), num_resamples=300, seed=seed).interval
-        held += low <= 0.3 - 0.7 * 0.2 <= high
-    assert held / 100 >= 0.93
-
-
 def test_every_opponent_and_target_is_compared(make_clips, vocabulary):
     ours, champion, baseline = (make_clips(60, skill=skill) for skill in (5, 2, 0))
     rows = differences(ours, {"baseline": baseline, "champion": champion}, vocabulary, num_resamples=100)
@@ -204,9 +187,8 @@ def test_figures_are_those_that_the_evidence_was_simulated_with():
     right, theirs, sources = rng.random(60) < 0.7, rng.random(60) < 0.5, rng.integers(6, size=60)
     difference = compared(list(zip(right.tolist(), theirs.tolist(), map(str, sources), strict=True)))
     assert (difference.num_gained, difference.num_lost, difference.num_clips_needed) == (20, 11, 189)
-    assert (*difference.interval, difference.mcnemar_p, difference.p_value) == pytest.approx(
-        (-0.1155334, 0.4155334, 0.1496128, 0.2558560), abs=1e-6
-    )
+    assert difference.interval == pytest.approx((-0.1155334, 0.4155334), abs=1e-6)
+    assert (difference.mcnemar_p, difference.p_value) == pytest.approx((0.1496128, 0.2558560), abs=1e-6)
     assert exact_difference(7, 2, 20) == pytest.approx((-0.0935339, 0.5416720), abs=1e-6)
 
 
@@ -214,23 +196,16 @@ def test_clips_with_different_answers_are_listed_those_that_one_gets_right_first
     names = dict(enumerate(("put", "take", "wash")))
     true, first, second = np.array([0, 0, 0, 0]), np.array([[0], [1], [1], [1]]), np.array([[0], [2], [0], [1]])
     clips = differing(Answers("verb", true, second, names), Answers("verb", true, first, names), "abcd")
-    assert [(clip.uid, clip.label, clip.first, clip.second) for clip in clips] == [
-        ("c", "put", "take", "put"),
-        ("b", "put", "take", "wash"),
-    ]
-
-
-def digits(right) -> str:
-    return "".join(str(int(is_right)) for is_right in right)
+    assert [(clip.uid, clip.first, clip.second) for clip in clips] == [("c", "take", "put"), ("b", "take", "wash")]
+    assert {clip.label for clip in clips} == {"put"}
 
 
 def test_what_the_probe_answers_alike_is_no_difference_and_what_it_misses_is_a_gain(make_clips, vocabulary):
     clips = make_clips(40, skill=6.0)
     right = {target: answers.right for target, answers in ranked_answers(clips, vocabulary).items()}
     right["verb"] = np.zeros_like(right["verb"])
-    beside = ProbeAnswers(
-        num_training_clips=9, strengths={"verb": 1.0}, right={target: digits(is_right) for target, is_right in right.items()}
-    )
+    digits = {target: "".join(map(str, is_right.astype(int))) for target, is_right in right.items()}
+    beside = ProbeAnswers(num_training_clips=9, strengths={"verb": 1.0}, right=digits)
     verb, noun, action = probe_differences(beside, clips, vocabulary, num_resamples=200)
     assert verb.difference == pytest.approx(verb.network_top1)
     assert verb.probe_top1 == 0
