@@ -12,16 +12,7 @@ from tasks.judge.statistics.answers import answers_of, verb_and_noun
 from tasks.judge.statistics.calibration import fit_temperature
 from tasks.judge.statistics.scoring import ScoredClips, with_nouns_given
 from tasks.predict.intervals import Interval, reported
-from tasks.predict.probabilities import (
-    MIN_CLIPS,
-    Nothing,
-    Served,
-    distributions,
-    divergences,
-    fit_threshold,
-    lowest_probability,
-    served,
-)
+from tasks.predict.probabilities import MIN_CLIPS, Nothing, Served, distributions, divergences, fit_threshold, lowest_probability, served
 from tasks.store.records.dataset import NO_OBJECT, ClassRef, Vocabulary
 from tasks.store.records.record import TARGETS, VERB_ALONE
 

@@ -54,8 +54,7 @@ def of_seeds(interval, num_gained=36, num_lost=12, engine=ENGINE.label):
 
 
 @pytest.mark.parametrize(
-    ("interval", "own", "failing"),
-    [((0.01, 0.15), (20, 10), []), ((-0.02, 0.18), (20, 10), ["gain"]), ((0.01, 0.15), (10, 10), ["gain"])],
+    ("interval", "own", "failing"), [((0.01, 0.15), (20, 10), []), ((-0.02, 0.18), (20, 10), ["gain"]), ((0.01, 0.15), (10, 10), ["gain"])]
 )
 def test_the_mean_of_the_seeds_must_gain_and_the_registered_network_too(scored, interval, own, failing):
     judgement = judged(*scored(), difference(*own), spread=of_seeds(interval))

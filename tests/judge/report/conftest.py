@@ -49,13 +49,7 @@ EMPTY = ("groups", "rules", "splits", "results", "differences", "mistakes", *LON
 NO_CURVE = {"learning_curve": None, "no_learning_curve": "it is switched off"}
 CASES = {
     "usual": lambda: metrics_of(drawn()),
-    "original": lambda: metrics_of(
-        original(),
-        split="val",
-        checks=DIRTY,
-        num_epochs=60,
-        passed=False,
-    ),
+    "original": lambda: metrics_of(original(), split="val", checks=DIRTY, num_epochs=60, passed=False),
     "one clip": lambda: metrics_of(
         Named([("take", "bag")], {"baseline": [("put", "cloth")], "fine-tuned": [("take", "bag")]}, num_sources=1),
         split="val",
