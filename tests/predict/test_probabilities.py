@@ -100,10 +100,8 @@ def test_a_class_that_one_network_has_no_output_for_is_impossible_to_it():
 def test_temperatures_are_those_of_val(make_clips):
     clips = make_clips(200, skill=3.0)
     found = served(clips, 10, "pytorch float32", TARGETS)
-    assert (found.verb, found.noun) == (
-        fit_temperature(clips.verb_logits, clips.verb_classes),
-        fit_temperature(clips.noun_logits, clips.noun_classes),
-    )
+    assert found.verb == fit_temperature(clips.verb_logits, clips.verb_classes)
+    assert found.noun == fit_temperature(clips.noun_logits, clips.noun_classes)
     assert found.is_calibrated
     told = "fitted on 200 val clips (10 crops per frame, pytorch float32)"
     assert (found.words, found.crops) == (f"temperatures {found.verb:.2f} (verbs) and {found.noun:.2f} (nouns), {told}", 10)

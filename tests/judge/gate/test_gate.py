@@ -90,7 +90,7 @@ def test_a_tie_never_passes(scored, num, low, high):
 
 @pytest.mark.parametrize(
     ("interval", "passes", "words"),
-    [((0.001, 0.2), True, "lies above zero"), ((0.0, 0.2), False, "includes zero"), ((-0.2, 0.3), False, "includes zero")],
+    [((0.001, 0.2), True, "lies above zero"), ((0.0, 0.2), False, "includes zero"), ((-0.2, -0.03), False, "lies below zero")],
 )
 def test_the_interval_must_lie_above_zero(scored, interval, passes, words):
     gain = found(judged(*scored(), difference(interval=interval)), "gain")
@@ -98,9 +98,8 @@ def test_the_interval_must_lie_above_zero(scored, interval, passes, words):
     assert words in gain.detail
 
 
-@pytest.mark.parametrize("split", ["test", "val"])
-def test_where_nothing_is_left_to_risk_no_network_passes(scored, split):
-    judgement = judged(*scored(split=split), attempt=Attempt(spent=0.1, charge=0.0001, is_spent=False, obstacle="wait until Monday"))
+def test_where_nothing_is_left_to_risk_no_network_passes(scored):
+    judgement = judged(*scored(), attempt=Attempt(spent=0.1, charge=0.0001, is_spent=False, obstacle="wait until Monday"))
     assert failed(judgement) == ["looks"]
     assert "Nothing is left to test at; wait until Monday." in judgement.reason
 
@@ -112,13 +111,6 @@ def test_the_interval_at_the_level_of_the_decision_must_lie_above_zero(scored, l
     gain = found(judgement, "gain")
     assert (gain.passed, judgement.passed) == (passes, passes)
     assert gain.detail.startswith("action top-1 +10.0 points [2.0, 18.0]: the 99.5 % confidence interval [")
-
-
-def test_a_loss_is_told_as_one(scored):
-    judgement = judged(*scored(0.3, 0.4), difference(5, 15, (-0.2, -0.03)))
-    assert failed(judgement) == ["gain"]
-    assert "-10.0 points [-20.0, -3.0]: the 95 % confidence interval lies below zero" in judgement.reason
-    assert judgement.verdict.startswith("Worse than the champion: ")
 
 
 @pytest.mark.parametrize(("rule", "option"), [("num_clips", "min_gate_clips"), ("num_sources", "min_gate_sources")])
@@ -237,9 +229,7 @@ def test_to_pass_a_network_must_surely_beat_guessing_and_to_be_provisional_on_th
     change = difference(opponent="baseline")
     judgement = judged(*scored(0.5, 0.4, opponent="baseline", majority=0.4), change, margin=margin)
     assert (failed(judgement), judgement.passed, judgement.provisional) == (fails, not fails, bool(fails))
-    assert found(judgement, "guessing").detail.endswith(
-        f"over always predicting 'common action': the 95 % confidence interval {words} zero"
-    )
+    assert found(judgement, "guessing").detail.endswith(f"'common action': the 95 % confidence interval {words} zero")
 
 
 def test_a_winner_that_guessing_matches_is_stopped_or_warned_of(scored):
@@ -260,19 +250,16 @@ def test_the_champion_is_the_opponent_else_the_baseline(results):
     assert (ours.split, theirs.model) == ("val", "baseline")
 
 
-@pytest.mark.parametrize("field", ["split", "num_clips", "num_sources"])
-def test_scores_of_other_clips_are_refused(scored, field):
-    ours, theirs = scored()
-    with pytest.raises(BadInput, match=field):
-        judged(ours, theirs.model_copy(update={field: "test" if field == "split" else 1}))
-
-
 def test_what_cannot_be_compared_is_refused(scored, results):
     ours = results["fine-tuned"]
     with pytest.raises(BadInput, match="run `evaluate` for both"):
         contenders([ours, results["baseline"].model_copy(update={"split": "train"})], "val")
     with pytest.raises(BadInput, match="own opponent"):
         judged(ours, ours)
+    ours, theirs = scored()
+    for field, value in {"split": "test", "num_clips": 1, "num_sources": 1}.items():
+        with pytest.raises(BadInput, match=field):
+            judged(ours, theirs.model_copy(update={field: value}))
     for update in ({"target": "verb"}, {"opponent": "baseline"}, {"num_clips": 99}, {"num_sources": 9}):
         with pytest.raises(BadInput, match="run compare again"):
             judged(*scored(), difference(**update))

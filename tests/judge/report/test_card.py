@@ -77,11 +77,8 @@ def test_card_and_page_credit_videos_from_the_web(make_inputs, changed_page):
     assert page.count(f'href="{pages[0].address}"') == page.count(f'href="{pages[1].address}"') == 3
     assert "from the web" not in model_card(make_inputs("usual").metrics) + changed_page("usual")
     hostile = (web_page(HOSTILE_NAME, "javascript:alert(1)", HOSTILE_NAME, licence=HOSTILE_NAME),)
-    card, page = (
-        model_card(make_inputs("usual").metrics.model_copy(update={"web_pages": hostile})),
-        changed_page("usual", web_pages=hostile),
-    )
-    for text in (card, page):
+    card = model_card(make_inputs("usual").metrics.model_copy(update={"web_pages": hostile}))
+    for text in (card, changed_page("usual", web_pages=hostile)):
         assert HOSTILE_NAME not in text
         assert 'href="javascript' not in text
 

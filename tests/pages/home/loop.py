@@ -8,18 +8,7 @@ from fastapi import Cookie, HTTPException
 from tasks.pages.home.app import make_app
 from tasks.pages.home.state import Samples
 from tasks.store.layout import Layout
-from tasks.store.records.status import (
-    DatasetStatus,
-    FilmsStatus,
-    LabelsStatus,
-    ModelStatus,
-    PredictionsStatus,
-    PredictionStatus,
-    SpaceStatus,
-    SpaceUse,
-    TrainingStatus,
-    VersionStatus,
-)
+from tasks.store.records import status
 from tests.pages.label.page import PageStore
 from tests.records import some
 
@@ -38,17 +27,17 @@ def fill(store: PageStore) -> PageStore:
     place = Layout(STORE).status
     of_model = place.of_model(MODEL)
     versions = tuple(
-        some(VersionStatus, version=number, at=at(day), event=event, interval=(10, 70))
+        some(status.VersionStatus, version=number, at=at(day), event=event, interval=(10, 70))
         for number, day, event in ((5, 28, "kept"), (4, 24, "promoted"))
     )
-    used = (some(SpaceUse, name="videos"),)
-    store.write(place.films, some(FilmsStatus, at=at(29), num_clips=20_000, new_at=at(28)))
-    store.write(place.labels, some(LabelsStatus, at=at(28), num_statements=3))
-    store.write(place.dataset, some(DatasetStatus, at=at(28), digest=DIGEST))
-    store.write(of_model.training, some(TrainingStatus, at=at(28)))
-    store.write(of_model.model, some(ModelStatus, at=at(28), model_name=MODEL, champion=4, champion_since=at(24), versions=versions))
-    store.write(place.predictions, PredictionsStatus(predictions=(some(PredictionStatus, at=at(29)),)))
-    store.write(place.space, some(SpaceStatus, at=at(24), before=used, after=used))
+    used = (some(status.SpaceUse, name="videos"),)
+    store.write(place.films, some(status.FilmsStatus, at=at(29), num_clips=20_000, new_at=at(28)))
+    store.write(place.labels, some(status.LabelsStatus, at=at(28), num_statements=3))
+    store.write(place.dataset, some(status.DatasetStatus, at=at(28), digest=DIGEST))
+    store.write(of_model.training, some(status.TrainingStatus, at=at(28)))
+    store.write(of_model.model, some(status.ModelStatus, at=at(28), model_name=MODEL, champion=4, champion_since=at(24), versions=versions))
+    store.write(place.predictions, status.PredictionsStatus(predictions=(some(status.PredictionStatus, at=at(29)),)))
+    store.write(place.space, some(status.SpaceStatus, at=at(24), before=used, after=used))
     return store
 
 

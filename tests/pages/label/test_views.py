@@ -117,10 +117,7 @@ def test_a_second_reader_sees_no_label_of_a_clip_that_another_cut_has():
     shown = Cut("other", labelled.options, {}, {})
 
     def seen(*cuts: Cut) -> tuple[int, int]:
-        view = View(shown, Suggestions(), {}, ())
-        review = reviewed(
-            view, cuts, Ledger.of(log.entries), ReviewQuery(), Reader("ben", may_label=True, second_share=1), lambda uid: None
-        )
+        review = reviewed(View(shown, Suggestions(), {}, ()), cuts, Ledger.of(log.entries), ReviewQuery(), BEN, lambda uid: None)
         return review["num_rows"], review["num_hidden"]
 
     assert seen(shown, labelled) == (0, 1)
