@@ -46,18 +46,12 @@ def inputs_of(metrics):
 LONG = ("confusions", "class_changes", "label_counts", "calibration", "epochs")
 """What most of a page's time goes into."""
 EMPTY = ("groups", "rules", "splits", "results", "differences", "mistakes", *LONG)
+OF_ONE_CLIP = Named([("take", "bag")], {"baseline": [("put", "cloth")], "fine-tuned": [("take", "bag")]}, num_sources=1)
 NO_CURVE = {"learning_curve": None, "no_learning_curve": "it is switched off"}
 CASES = {
     "usual": lambda: metrics_of(drawn()),
     "original": lambda: metrics_of(original(), split="val", checks=DIRTY, num_epochs=60, passed=False),
-    "one clip": lambda: metrics_of(
-        Named([("take", "bag")], {"baseline": [("put", "cloth")], "fine-tuned": [("take", "bag")]}, num_sources=1),
-        split="val",
-        num_epochs=1,
-        passed=False,
-        baseline_is_chance=True,
-        learning_curve=curve_of(1),
-    ),
+    "one clip": lambda: metrics_of(OF_ONE_CLIP, split="val", num_epochs=1, passed=False, learning_curve=curve_of(1)),
     "verbs alone": lambda: metrics_of(without_objects()),
     "mixed": lambda: metrics_of(mixed(), **NO_CURVE),
     "many classes": lambda: metrics_of(drawn(300, 60, 150), passed=False, **NO_CURVE),

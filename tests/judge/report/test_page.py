@@ -288,11 +288,7 @@ CHECKS = {
     "usual": ({}, (), ("omebody speaks", "two readers", "two actions", "label no clip")),
     "nobody speaks": ({"with_speech": ()}, ("Clips in which somebody speaks",), ("allowed to keep",)),
     "people speak": ({"with_speech": SPOKEN}, ("People speak in 2 clips: are you allowed to keep that?", ALONE), ()),
-    "two readers": (
-        {"agreement": AGREEMENT},
-        ("kappa 0.50 [0.12, 0.90]", "12 clips of 3 videos labelled by two people", "95 % interval"),
-        (),
-    ),
+    "two readers": ({"agreement": AGREEMENT}, ("kappa 0.50 [0.12, 0.90]", "12 clips of 3 videos labelled by two people"), ()),
     "two videos": ({"agreement": TWO_VIDEOS}, ("kappa 0.50", "without an interval, which takes 3 videos"), ("kappa 0.50 [",)),
     "same answers": ({"agreement": ALIKE}, ("100.0 %", "cannot be told"), ()),
     "different answers": ({"agreement": DIFFERING}, ("1 of them differently", f"{ALONE} put meat take <b>"), ()),
@@ -341,9 +337,9 @@ def test_doubtful_labels_are_listed_with_film_and_link_and_where_none_were_judge
 def test_where_it_fails_is_told_by_video_and_column_the_worst_first(page_of):
     html = re.search(r'<section id="groups">.*?</section>', page_of("usual"), re.S)[0]
     videos, cameras = re.findall(r"<tbody>(.*?)</tbody>", html, re.S)
-    assert [row[1:] for row in rows_of(videos)] == [
-        ["12", "1", "25.0 %", "[10.0, 100.0]", "▼ lower (p = 0.012)"], ["3", "1", "100.0 %", "[10.0, 100.0]", "too few to tell"]
-    ]  # fmt: skip
+    bad, good = (" | ".join(row[1:]) for row in rows_of(videos))
+    assert bad == "12 | 1 | 25.0 % | [10.0, 100.0] | ▼ lower (p = 0.012)"
+    assert good == "3 | 1 | 100.0 % | [10.0, 100.0] | too few to tell"
     assert [row[-1] for row in rows_of(cameras)] == ["▼ lower (p < 0.001)", "no difference shown (p = 0.210)"]
     assert re.findall("<h3>(.*?)</h3>", html) == ["By source video", "By camera"]
     assert "There are no scores by group." in page_of("bare")
@@ -382,9 +378,8 @@ def test_what_is_next_counts_the_clips_that_the_gate_lacks_and_knows_where_only_
     metrics = make_inputs("usual").metrics
     few = some(RuleOutcome, rule="num_clips", title="Enough clips", passed=False, detail="7 clips, at least 10 needed")
     sizes = (some(SplitSize, split="train", num_clips=24), some(SplitSize, split="val", num_clips=10, num_nothing=3))
-    results = tuple(
-        result.model_copy(update={"split": "val", "action": result.action.model_copy(update={"top1": 1.0})}) for result in metrics.results
-    )
+    faultless = metrics.results[0].action.model_copy(update={"top1": 1.0})
+    results = tuple(result.model_copy(update={"split": "val", "action": faultless}) for result in metrics.results)
     changes = {"rules": (few,), "splits": sizes, "results": results, "deciding_split": "val", "gate": GateOptions(min_gate_clips=10)}
     facts = facts_of(metrics.model_copy(update=changes | {"num_unlabelled": 2}))
     (missing,) = facts.missing

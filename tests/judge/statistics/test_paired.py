@@ -95,16 +95,6 @@ def test_clips_of_one_video_do_not_count_as_independent():
     assert pair.interval[0] < 0.1 < 0.3 < alone.interval[0]
 
 
-def test_the_estimate_of_clips_needed_holds_when_so_many_come():
-    clips = [(i % 10 < 3, i % 10 in (8, 9), f"{i // 5}") for i in range(100)]
-    few = compared(clips, num_resamples=2000)
-    times = few.num_clips_needed / 100
-    assert few.interval[0] < 0 < few.difference
-    more = [(o, t, f"{s}-{copy}") for o, t, s in clips for copy in range(int(np.ceil(times)))]
-    fewer = [(o, t, f"{s}-{copy}") for o, t, s in clips for copy in range(int(times / 2))]
-    assert compared(more, num_resamples=2000).interval[0] > 0 > compared(fewer, num_resamples=2000).interval[0]
-
-
 @pytest.mark.parametrize(("interval", "needed"), [((-0.25, 0.75), 400), ((0.0, 0.5), 101), ((0.01, 0.5), None), ((-0.5, 0.75), 900)])
 def test_clips_needed_by_hand(interval, needed):
     assert paired.clips_needed(0.25, interval, 100) == needed

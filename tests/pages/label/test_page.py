@@ -575,14 +575,17 @@ def test_the_answers_about_twenty_thousand_clips_are_short():
         assert len(anna.client.get(path).content) < 100_000, path
 
 
+def doubt(uid):
+    """Doubt `put meat`, and think `take bag` likely."""
+    likely = {"likely_verb": "take", "likely_noun": "bag", "likely_probability": 0.91}
+    return DoubtfulLabel(uid=uid, verb="put", noun="meat", probability=0.02, **likely)
+
+
 def test_a_suspicious_label_leaves_the_list_for_good_once_somebody_has_kept_or_changed_it(store):
     cut, measured = list_clips(store, [FILM], ["a.mp4", "val.mp4"], 8, SegmentOptions())
     store.write_bytes(Layout(STORE).split_file, f"source,split\n{cut.video},train\n{measured.video},val\n".encode())
     kept, changed, open_, other, of_val = (clip.uid for clip in (*cut.clips[:4], measured.clips[0]))
-    likely = {"likely_verb": "take", "likely_noun": "bag", "likely_probability": 0.91}
-    doubtful = [
-        DoubtfulLabel(uid=uid, verb="put", noun="meat", probability=0.02, **likely) for uid in (of_val, open_, kept, changed, other, "gone")
-    ]
+    doubtful = [doubt(uid) for uid in (of_val, open_, kept, changed, other, "gone")]
     anna = Visitor(store)
     for uid in (kept, changed, open_, of_val):
         anna.say(uid, "put meat")
@@ -618,8 +621,7 @@ def test_a_suspicious_label_leaves_the_list_for_good_once_somebody_has_kept_or_c
 def test_the_list_of_the_training_before_stays_until_the_next_is_scored(store):
     [cut] = list_clips(store, [FILM], ["a.mp4"], 2, SegmentOptions())
     uid = cut.clips[0].uid
-    likely = {"likely_verb": "take", "likely_noun": "bag", "likely_probability": 0.91}
-    audit(store, [DoubtfulLabel(uid=uid, verb="put", noun="meat", probability=0.02, **likely)])
+    audit(store, [doubt(uid)])
     data = PageData(store, STORE)
     data._read_view()
     planned = Evaluation(model="fine-tuned", split="val", out=f"{RUN}evaluate/later/val/")
