@@ -1,6 +1,7 @@
 """Inputs of a page: a usual run, one of a single network, and one whose every name is hostile."""
 
 from dataclasses import replace
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -89,20 +90,10 @@ def when_scored(names, is_trained_on=False):
     rng = np.random.default_rng(1)
     labelled = [Segment(film, 10 * i, 10 * i + 8, label) for film in "abc" for i, label in enumerate((0, 1, 2))]
     found = [replace(one, label=int(rng.integers(3)), score=float(rng.random())) for one in labelled]
-    scores = detection_scores(found, labelled, {film: film for film in "abc"}, num_resamples=200)
-    each = dict.fromkeys(names.targets, scores)
-    return WhenScores(
-        "training" if is_trained_on else "other",
-        3,
-        3,
-        9,
-        2 * is_trained_on,
-        is_trained_on,
-        {"model": each, "against": each},
-        each,
-        dict.fromkeys(names.targets, "take"),
-        names,
-    )
+    each = dict.fromkeys(names.targets, detection_scores(found, labelled, {film: film for film in "abc"}, num_resamples=200))
+    networks, guessed = {"model": each, "against": each}, dict.fromkeys(names.targets, "take")
+    group = "training" if is_trained_on else "other"
+    return WhenScores(group, 3, 3, 9, 2 * is_trained_on, is_trained_on, networks, each, guessed, names)
 
 
 def video(name, num_clips, seed, action=None, num_left=0, is_trained_on=False):
@@ -119,21 +110,18 @@ def video(name, num_clips, seed, action=None, num_left=0, is_trained_on=False):
     return ShownVideo(name, f"{seed:064x}", tuple(clips), num_clips + num_left, is_trained_on)
 
 
+@cache
 def usual():
-    videos = (
-        video("P01_11.mp4", 9, 1),
-        video("evening/P02 long.mkv", 64, 2, is_trained_on=True),
-        video("one.mp4", 1, 3, num_left=2),
-    )
+    videos = video("P01_11.mp4", 9, 1), video("evening/P02 long.mkv", 64, 2, is_trained_on=True), video("one.mp4", 1, 3, num_left=2)
     true = np.array([0, 1, 1, 0, 2])
     answers = Answers("verb", true, np.array([[0, 1], [1, 0], [0, 1], [0, 2], [2, 1]]), {0: "take", 1: "put", 2: "move"})
     scores = {target: measure(answers, ["a", "a", "b", "b", "c"]) for target in TARGETS}
     expected = {role: dict.fromkeys(TARGETS, share) for role, share in (("model", 0.999), ("against", 0.2))}
     guesses = (Guess("put meat", 0.81), Guess("take meat", 0.1), Guess("put bag", 0.05))
+    fallen_back = ENGINE.model_copy(update={"fallback_reason": "too few clips"})
     others = (Guess("verb-7 noun-81", 0.04), Guess("verb-9 noun-2", 0.03), Guess("verb-1 noun-4", 0.02))
-    candidate = Candidate(
-        "0" * 12 + "_000008000-000016000", "P01_11.mp4", 8, 16, "put", "meat", "put meat", 0.34, "take meat", 0.31, 0.7, 0.4
-    )
+    uid = "0" * 12 + "_000008000-000016000"
+    candidate = Candidate(uid, "P01_11.mp4", 8, 16, "put", "meat", "put meat", 0.34, "take meat", 0.31, 0.7, 0.4)
     return PageInputs(
         model=predictor("retake-tsn version 3", crops=1, interval_words="from 61.0 % on, because 80.0 % of the 20 val clips were right"),
         against=predictor("baseline", is_calibrated=False),
@@ -180,10 +168,7 @@ def usual():
             airflow_run="started by hand",
             mlflow_run_url="http://127.0.0.1:5000/#/experiments/1/runs/2",
             crops=10,
-            engines={
-                "model": ((ENGINE, 70), (ENGINE.model_copy(update={"fallback_reason": "too few clips"}), 4)),
-                "against": ((ENGINE, 74),),
-            },
+            engines={"model": ((ENGINE, 70), (fallen_back, 4)), "against": ((ENGINE, 74),)},
             known="300 of 1200 training clips",
             scoring_seconds=81.0,
         ),
@@ -238,16 +223,17 @@ def hostile():
 
 
 def verbs_alone():
-    """Two networks of which the model was taught verbs alone."""
+    """Two networks, and the model was taught verbs alone."""
     found = usual()
     candidate = replace(found.to_label[0].clip, noun=NO_OBJECT)
+    of_verbs = Names({0: "wave", 1: "clap", 2: "knock"}, {}).of_verbs()
     return replace(
         found,
         targets=VERB_ALONE,
         model=found.model.model_copy(update={"calibration": "temperature 1.30 (verbs), fitted on 23 val clips"}),
-        when=tuple(when_scored(Names({0: "wave", 1: "clap", 2: "knock"}, {}).of_verbs(), scores.is_trained_on) for scores in found.when),
+        when=tuple(when_scored(of_verbs, scores.is_trained_on) for scores in found.when),
         agreements=found.agreements[:1],
-        mix=in_words(class_mix([0, 0, 0, 0, 1], [1, 0, 1] * 6, {1: 9, 0: 7}), Names({0: "wave"}, {}).of_verbs()),
+        mix=in_words(class_mix([0, 0, 0, 0, 1], [1, 0, 1] * 6, {1: 9, 0: 7}), of_verbs),
         pairs={"verb": (Pair("wave", "clap", 9),)},
         num_differing={"verb": 14},
         confusions={"verb": confusion(("wave", "clap", "verb-7"))},

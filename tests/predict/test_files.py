@@ -70,10 +70,8 @@ def test_table_track_and_json_hold_what_is_reported(found, tmp_path):
     plan = planned(0.5)
     write_intervals(plan, found(plan, said), NAMES, VIDEO_NAMES, tmp_path)
     (ours, theirs) = rows(tmp_path)
-    assert [(row["network"], row["start_seconds"], row["action"]) for row in rows(tmp_path, "not_reported")] == [
-        ("m", "12.0", "put meat"),
-        ("base", "12.0", "put meat"),
-    ]
+    grey = [(row["network"], row["start_seconds"], row["action"]) for row in rows(tmp_path, "not_reported")]
+    assert grey == [("m", "12.0", "put meat"), ("base", "12.0", "put meat")]
     found_in = {"video": "é <1>.mp4", "video_sha256": VIDEOS[0], "network": "m", "start_seconds": "0.0", "stop_seconds": "12.0"}
     named = {"verb": "take", "noun": "'=bag", "action": "take =bag", "verb_class": "0", "noun_class": "20"}
     assert ours == found_in | named | {"probability": ours["probability"]}
@@ -328,14 +326,8 @@ def test_an_action_without_an_object_is_its_verb():
     assert names.of_verbs().targets == VERB_ALONE
 
 
-HOSTILE = [
-    "a --> b",
-    "<b>put</b> & <script>alert(1)</script>",
-    "two\nlines\n\n00:00:09.000 --> 00:00:10.000\nforged",
-    "NOTE",
-    "WEBVTT",
-    "é ж 肉",
-]
+FORGED = "two\nlines\n\n00:00:09.000 --> 00:00:10.000\nforged"
+HOSTILE = ["a --> b", "<b>put</b> & <script>alert(1)</script>", FORGED, "NOTE", "WEBVTT", "é ж 肉"]
 
 
 def web_vtt(title, cues):

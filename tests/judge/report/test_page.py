@@ -9,7 +9,7 @@ from tasks.judge.report.page import SECTIONS, page
 from tasks.judge.report.templating import data_uri
 from tasks.options import GateOptions, TrainOptions
 from tasks.options.base import STORED
-from tasks.store.records.dataset import NO_OBJECT, Agreement, Disagreement, action_name
+from tasks.store.records.dataset import Agreement, Disagreement, action_name
 from tasks.store.records.evaluation import LabelAudit, RuleOutcome, SeedScore, SeedSpread
 from tasks.store.records.export import ExportResult, PackageCosts, PackageDifference, PackageScore, PackedNetwork
 from tasks.store.records.metrics import ClassChange, ClosedSet, SplitSize, TwoActions
@@ -34,7 +34,7 @@ def case(request, make_inputs, page_of):
 
 
 def test_all_sections_are_there_even_where_nothing_fills_them_and_the_same_inputs_make_the_same_page(make_inputs, page_of):
-    assert page(make_inputs("usual")) == page_of("usual")
+    assert page(make_inputs("one clip")) == page_of("one clip")
     assert {anchor for anchor, _ in SECTIONS} <= {attributes.get("id") for _, attributes in Tree(page_of("bare")).elements}
 
 
@@ -65,20 +65,10 @@ LEFT_OUT = ClosedSet(num_clips=3, num_actions=2, top1=0.4, top1_interval=(0.2, 0
         ("val", {}, {}, ["Val decides, because there is no test split.", DEALT]),
         ("val", {"test": (20, 4), "acting": (9, 2)}, {"num_drawn": 2}, [TEST_IS_SMALL, DEALT]),
         ("test", {"test": (6, 2)}, {}, ["Test decides, because it chose no epoch. 95 %"]),
-        ("test", {"test": (12, 4)}, {"num_drawn": 4}, ["Test decides, because it chose no epoch", DRAWN]),
+        ("test", {"test": (12, 4)}, {"num_drawn": 4}, [DRAWN]),
         ("test", {"test": (12, 4)}, {"num_drawn": 3}, ["like these: 3 were drawn at random, the others were dealt", DEALT]),
-        (
-            "test",
-            {"test": (12, 4)},
-            {"num_accepted": 3, "num_chosen": 2},
-            [DEALT, "2 test clips are of videos", "3 of 12 test labels (25.0 %) are suggestions of a network"],
-        ),
-        (
-            "test",
-            {},
-            {"closed_set": LEFT_OUT},
-            ["Closed set: 3 clips of 2 unseen actions left out of test", "counted wrong, action top-1 is 40.0 % [20.0, 60.0]"],
-        ),
+        ("test", {"test": (12, 4)}, {"num_accepted": 3, "num_chosen": 2}, ["2 test clips are of videos", "3 of 12 test labels (25.0 %)"]),
+        ("test", {}, {"closed_set": LEFT_OUT}, ["3 clips of 2 unseen actions", "counted wrong, action top-1 is 40.0 % [20.0, 60.0]"]),
     ],
 )
 def test_page_and_card_say_which_split_decides_and_which_films_its_intervals_are_about(
@@ -202,10 +192,7 @@ def test_a_mean_that_gains_fails_where_the_registered_network_does_not_and_the_p
     ("changes", "told"),
     [
         ({"provisional": True, "champion_version": None}, "but no other network is champion: it becomes the provisional one, unless"),
-        (
-            {"champion_is_provisional": True, "champion_version": 3},
-            "the champion stays. It is provisional, too, and only a network that passes",
-        ),
+        ({"champion_is_provisional": True, "champion_version": 3}, "the champion stays. It is provisional, too, and only a network"),
     ],
 )
 def test_a_provisional_champion_is_called_so(make_inputs, changed_page, changes, told):
@@ -288,41 +275,25 @@ def test_what_the_data_checks_found_is_named(page_of):
     assert "No problems in 479 clips of 2 splits." in clean
 
 
-ALONE, NOBODY, SPOKEN = "a" * 12 + "-0001", (), ("a" * 12 + "-0001", "b" * 12 + "-0002")
+ALONE, SPOKEN = "a" * 12 + "-0001", ("a" * 12 + "-0001", "b" * 12 + "-0002")
 AGREEMENT = Agreement(num_clips=12, num_videos=3, share=0.75, kappa=0.5, interval=(0.123, 0.9))
 DIFFERING = AGREEMENT.model_copy(update={"differing": (Disagreement(uid=ALONE, first="put meat", second="take <b>"),)})
+TWO_VIDEOS = AGREEMENT.model_copy(update={"interval": None, "num_videos": 2})
+ALIKE = AGREEMENT.model_copy(update={"kappa": None, "interval": None, "share": 1})
+SECOND = TwoActions(uid=ALONE, action="put <b>", second_action="take bag")
+REFUSED = "<x>.csv: 1 interval labels no clip: line 2"
 
 
 CHECKS = {
     "usual": ({}, (), ("omebody speaks", "two readers", "two actions", "label no clip")),
     "nobody speaks": ({"with_speech": ()}, ("Clips in which somebody speaks",), ("allowed to keep",)),
     "people speak": ({"with_speech": SPOKEN}, ("People speak in 2 clips: are you allowed to keep that?", ALONE), ()),
-    "two readers": (
-        {"agreement": AGREEMENT},
-        ("kappa 0.50 [0.12, 0.90]", "12 clips of 3 videos labelled by two people", "95 % interval"),
-        (),
-    ),
-    "two videos": (
-        {"agreement": AGREEMENT.model_copy(update={"interval": None, "num_videos": 2})},
-        ("kappa 0.50", "without an interval, which takes 3 videos"),
-        ("kappa 0.50 [",),
-    ),
-    "same answers": (
-        {"agreement": AGREEMENT.model_copy(update={"kappa": None, "interval": None, "share": 1})},
-        ("100.0 %", "cannot be told"),
-        (),
-    ),
+    "two readers": ({"agreement": AGREEMENT}, ("kappa 0.50 [0.12, 0.90]", "12 clips of 3 videos labelled by two people"), ()),
+    "two videos": ({"agreement": TWO_VIDEOS}, ("kappa 0.50", "without an interval, which takes 3 videos"), ("kappa 0.50 [",)),
+    "same answers": ({"agreement": ALIKE}, ("100.0 %", "cannot be told"), ()),
     "different answers": ({"agreement": DIFFERING}, ("1 of them differently", f"{ALONE} put meat take <b>"), ()),
-    "two actions": (
-        {"two_actions": (TwoActions(uid=ALONE, action="put <b>", second_action="take bag"),)},
-        ("A second action covers much of 1 clip;", "put <b> take bag"),
-        (),
-    ),
-    "no clip": (
-        {"without_clip": ("<x>.csv: 1 interval labels no clip: line 2",)},
-        ("in 1 file", "<x>.csv: 1 interval labels no clip: line 2."),
-        (),
-    ),
+    "two actions": ({"two_actions": (SECOND,)}, ("A second action covers much of 1 clip;", "put <b> take bag"), ()),
+    "no clip": ({"without_clip": (REFUSED,)}, ("in 1 file", f"{REFUSED}."), ()),
 }
 
 
@@ -354,10 +325,10 @@ def test_doubtful_labels_are_listed_with_film_and_link_and_where_none_were_judge
         (LabelAudit(num_clips=9, reason="there is <b> no room"), "The labels were not judged: there is <b> no room."),
         (LabelAudit(num_clips=9, num_judged=9), "No label of 9 clips is doubtful."),
         (
-            LabelAudit(num_clips=9, num_judged=5, num_without_features=3),
-            "is doubtful. 1 clip could not be judged, because no other source video shows their class. "
-            "3 clips could not be judged, because the machine",
+            LabelAudit(num_clips=9, num_judged=8),
+            "is doubtful. 1 clip could not be judged, because no other source video shows their class.",
         ),
+        (LabelAudit(num_clips=9, num_judged=6, num_without_features=3), "3 clips could not be judged, because the machine"),
     ):
         results = tuple(result.model_copy(update={"audit": audit}) for result in metrics.results)
         assert words in plain(section(changed_page(results=results)))
@@ -366,9 +337,9 @@ def test_doubtful_labels_are_listed_with_film_and_link_and_where_none_were_judge
 def test_where_it_fails_is_told_by_video_and_column_the_worst_first(page_of):
     html = re.search(r'<section id="groups">.*?</section>', page_of("usual"), re.S)[0]
     videos, cameras = re.findall(r"<tbody>(.*?)</tbody>", html, re.S)
-    assert [row[1:] for row in rows_of(videos)] == [
-        ["12", "1", "25.0 %", "[10.0, 100.0]", "▼ lower (p = 0.012)"], ["3", "1", "100.0 %", "[10.0, 100.0]", "too few to tell"]
-    ]  # fmt: skip
+    bad, good = (" | ".join(row[1:]) for row in rows_of(videos))
+    assert bad == "12 | 1 | 25.0 % | [10.0, 100.0] | ▼ lower (p = 0.012)"
+    assert good == "3 | 1 | 100.0 % | [10.0, 100.0] | too few to tell"
     assert [row[-1] for row in rows_of(cameras)] == ["▼ lower (p < 0.001)", "no difference shown (p = 0.210)"]
     assert re.findall("<h3>(.*?)</h3>", html) == ["By source video", "By camera"]
     assert "There are no scores by group." in page_of("bare")
@@ -377,13 +348,6 @@ def test_where_it_fails_is_told_by_video_and_column_the_worst_first(page_of):
 def test_a_temperature_at_the_limit_of_the_search_is_marked(make_inputs, changed_page):
     limited = make_inputs().metrics.calibration[0].model_copy(update={"temperature": 19.99998})
     assert changed_page(calibration=(limited,)).count("at the limit of the search") == 1
-
-
-def test_among_labels_with_objects_one_without_is_its_verb(page_of):
-    text = Tree(page_of("mixed")).text
-    assert "always predicting 'put meat'" in text
-    assert f"put {NO_OBJECT}" not in text
-    assert "put predicted as" in text or "predicted as put " in text
 
 
 def test_a_usual_page_has_errors_beside_chance_and_its_seeds_and_nothing_of_what_is_not_there(make_inputs, page_of):
@@ -414,14 +378,12 @@ def test_what_is_next_counts_the_clips_that_the_gate_lacks_and_knows_where_only_
     metrics = make_inputs("usual").metrics
     few = some(RuleOutcome, rule="num_clips", title="Enough clips", passed=False, detail="7 clips, at least 10 needed")
     sizes = (some(SplitSize, split="train", num_clips=24), some(SplitSize, split="val", num_clips=10, num_nothing=3))
-    results = tuple(
-        result.model_copy(update={"split": "val", "action": result.action.model_copy(update={"top1": 1.0})}) for result in metrics.results
-    )
+    faultless = metrics.results[0].action.model_copy(update={"top1": 1.0})
+    results = tuple(result.model_copy(update={"split": "val", "action": faultless}) for result in metrics.results)
     changes = {"rules": (few,), "splits": sizes, "results": results, "deciding_split": "val", "gate": GateOptions(min_gate_clips=10)}
     facts = facts_of(metrics.model_copy(update=changes | {"num_unlabelled": 2}))
-    assert facts.missing == (
-        "enough clips (7 clips, at least 10 needed: about 49 labelled clips; films keep their split, so a larger val_share serves new films only)",
-    )
+    (missing,) = facts.missing
+    assert missing.startswith("enough clips (7 clips, at least 10 needed: about 49 labelled clips;")
     assert (facts.faultless_split, facts.num_unlabelled) == ("val", 2)
     assert facts.has_opponent == (metrics.champion_version is not None and not metrics.passed)
     assert facts_of(metrics).faultless_split == ""
@@ -436,22 +398,15 @@ def test_only_where_a_step_leads_out_does_next_say_that_links_may_not_open_in_ml
 
 def packed(name, top1, **costs):
     score = some(PackageScore, split="val", target="action", top1=top1, top1_interval=(0.4, 0.9))
-    return some(
-        PackedNetwork, name=name, scores=(score,), costs=some(PackageCosts, **costs), hardware={"device_name": "EPYC", "num_cores": 2}
-    )
+    hardware = {"device_name": "EPYC", "num_cores": 2}
+    return some(PackedNetwork, name=name, scores=(score,), costs=some(PackageCosts, **costs), hardware=hardware)
 
 
 def test_a_package_is_shown_beside_the_registered_model_with_why_int8_was_refused(make_inputs, changed_page):
     networks = packed("OpenVINO fp16 <x>", 0.7, start_seconds=1.5, batch_size=4), packed("retake-tsn version 3", 0.75)
     difference = some(PackageDifference, against="the registered model", difference=-0.05, interval=(-0.12, 0.01))
-    package = some(
-        ExportResult,
-        networks=networks,
-        differences=(difference,),
-        refused="int8 is refused",
-        artifacts_url="http://mlflow/x",
-        size_bytes=9_500_000,
-    )
+    told = {"refused": "int8 is refused", "artifacts_url": "http://mlflow/x"}
+    package = some(ExportResult, networks=networks, differences=(difference,), **told)
     html = changed_page(packages=(package,))
     text = " ".join(Tree(html).text.split())
     for wanted in (

@@ -15,18 +15,11 @@ from tests.judge.report.compared import comparison_of
 from tests.judge.report.rendered import HOSTILE, rendered
 from tests.judge.report.test_comparison_text import compared
 from tests.judge.report.tree import plain, rows_of
+from tests.records import some
 
-SEEN = NothingScores(
-    num_clips=12,
-    num_sources=3,
-    num_recognised=9,
-    recall=0.75,
-    recall_interval=(0.4, 0.9),
-    num_action_clips=1200,
-    num_false_alarms=30,
-    false_alarms=0.025,
-    false_alarms_interval=(0.01, 0.05),
-)
+RECALL = {"num_clips": 12, "num_sources": 3, "num_recognised": 9, "recall": 0.75, "recall_interval": (0.4, 0.9)}
+FALSE_ALARMS = {"num_action_clips": 1200, "num_false_alarms": 30, "false_alarms": 0.025, "false_alarms_interval": (0.01, 0.05)}
+SEEN = some(NothingScores, **RECALL, **FALSE_ALARMS)
 RECOGNISED, ALARMS = "9 of 12: 75.0 % [40.0, 90.0]", "30 of 1,200: 2.5 % [1.0, 5.0]"
 CAPTION = "Nothing happens in 12 clips of 3 source videos"
 
@@ -120,6 +113,14 @@ def test_question_and_first_screen_say_it_and_the_page_has_both_comparisons_side
     tuned = run_with_unnamed.results[-1]
     assert rows[3][1:4] == [f"{100 * tuned.verb.top1:.1f} %", "60.0 %", "[50.0, 70.0]"]
     assert rows[5][8:] == ["+12.5", "[5.0, 20.0]"]
+
+
+def test_tables_say_it(run_with_unnamed):
+    inputs = compared()
+    for write in (markdown, text):
+        of_all = inputs.results, inputs.ours, inputs.differences, inputs.judgement, "none"
+        assert SENTENCES[0] in " ".join(write(*of_all, run_with_unnamed.nameable).split())
+        assert "cannot name" not in write(*of_all)
 
 
 def test_the_card_says_it_and_has_the_actions_on_both(run_with_unnamed):

@@ -9,7 +9,7 @@ from tasks.judge.report.figures.search import curves_chart, history_chart, laten
 from tasks.judge.report.search import metrics_of, retrain_address, search_note, search_page, table, verdict
 from tasks.judge.search.trials import form_recipe, ranked
 from tasks.pipeline.commands import parse
-from tasks.store.records.search import Top1
+from tasks.wording import percent
 from tests.judge.report.a_search import search_of
 from tests.judge.report.conftest import RETRAIN, SEARCHES
 from tests.judge.report.named import HOSTILE_NAMES
@@ -26,14 +26,6 @@ def usual():
 
 def row_numbers(page):
     return [int(n) for n in re.findall(r'<th scope="row"><strong>(\d+)</strong>', page)]
-
-
-def with_top1(search, number, top1):
-    """The search with another score for one trial."""
-    trials = list(search.trials)
-    scores = {target: Top1(top1=top1, interval=score.interval) for target, score in trials[number].scores.items()}
-    trials[number] = trials[number].model_copy(update={"scores": scores})
-    return search.model_copy(update={"trials": tuple(trials)})
 
 
 @pytest.mark.parametrize("case", [case for case in SEARCHES if case != "hostile search"])
@@ -63,8 +55,9 @@ def test_the_page_has_the_command_that_saves_the_winner_as_a_recipe(usual):
 def test_the_verdict_names_the_recipe_its_score_and_what_is_left_without_luck(usual):
     search, values = usual, ranked(usual)[0].values
     bias = search.bias.model_copy(update={"corrected": 0.466, "gain": None, "gain_interval": None})
-    said = verdict(with_top1(search, search.winner, 0.625).model_copy(update={"bias": bias}))
-    assert f"trial {search.winner} is the best of 22: action top-1 62.5 %" in said
+    said = verdict(search.model_copy(update={"bias": bias}))
+    top1 = percent(ranked(usual)[0].scores["action"].top1)
+    assert f"trial {search.winner} is the best of 22: action top-1 {top1}" in said
     assert f"with learning_rate={values['learning_rate']:.3g}, schedule={values['schedule']}, batch_size={values['batch_size']}" in said
     assert "3 trainings of the same recipe with new seeds scored" in said
     assert "luck" not in said, "the repeated seeds decide the sentence"

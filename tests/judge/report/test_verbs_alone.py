@@ -36,10 +36,7 @@ def of_comparison():
     [
         (lambda page_of, _: Tree(without_settings(page_of("verbs alone"))).text, ["classifies"]),
         (lambda page_of, _: Tree(page_of("verbs alone prediction")).text, ["same verb"]),
-        (
-            lambda _, make_inputs: front_matter(model_card(make_inputs("verbs alone").metrics))[1],
-            ["to predict the verb of short video clips"],
-        ),
+        (lambda _, make_inputs: front_matter(model_card(make_inputs("verbs alone").metrics))[1], ["to predict the verb of short video"]),
         (lambda *_: of_search(), ["verb top-1"]),
         (lambda *_: of_comparison(), ["has the highest verb top-1", "verb_top1_low", "verb top-1, %"]),
     ],

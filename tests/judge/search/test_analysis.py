@@ -30,24 +30,13 @@ def resampled(monkeypatch):
     return choose
 
 
-def drawn(distribution, rng):
-    if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices[rng.integers(len(distribution.choices))]
-    if isinstance(distribution, IntDistribution):
-        return int(rng.integers(distribution.low, distribution.high + 1))
-    return (
-        float(10 ** rng.uniform(*np.log10((distribution.low, distribution.high))))
-        if distribution.log
-        else rng.uniform(0, distribution.high)
-    )
-
-
-def search_of(num_trials, top1, ranges=RANGES, seed=0):
+def search_of(num_trials, top1, seed=0, **constant):
     rng = np.random.default_rng(seed)
     trials = []
     for number in range(num_trials):
-        values = {name: drawn(distribution, rng) for name, distribution in ranges.items()}
-        trials.append(trial(number, round(float(np.clip(top1(values, rng), 0, 1)), 2), values=values))
+        rate, weights = float(10 ** rng.uniform(-5, -1)), ("none", "balanced")[rng.integers(2)]
+        values = {"learning_rate": rate, "class_weights": weights, "dropout": rng.uniform(0, 0.8), "warmup_epochs": int(rng.integers(3))}
+        trials.append(trial(number, round(float(np.clip(top1(values, rng), 0, 1)), 2), values=values | constant))
     return trials
 
 
@@ -105,7 +94,7 @@ def test_only_comparable_trials_count():
 def test_equal_searches_give_equal_numbers_without_a_word_in_the_log_or_a_row_for_an_option_with_one_value(resampled, caplog):
     resampled(2, 5)
     ranges = RANGES | {"schedule": CategoricalDistribution(("constant",))}
-    trials = search_of(12, by_rate, ranges)
+    trials = search_of(12, by_rate, schedule="constant")
     with caplog.at_level(logging.INFO):
         rows, words = importances(trials, ranges, "action")
         assert (rows, words) == importances(trials[::-1], ranges, "action")

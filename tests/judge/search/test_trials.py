@@ -44,15 +44,9 @@ def test_hours_are_those_of_trainings_that_were_not_found():
 
 
 def test_the_pareto_front_has_no_trial_that_another_beats():
-    trials = [
-        trial(0, 0.5, latency_seconds=1.0),
-        trial(1, 0.6, latency_seconds=2.0),
-        trial(2, 0.6, latency_seconds=3.0),
-        trial(3, 0.4, latency_seconds=1.5),
-        trial(4, 0.5, latency_seconds=1.0),
-        trial(5, failure="x"),
-    ]
-    assert pareto_front(trials, "action") == (0, 1, 4)
+    scores = ((0.5, 1.0), (0.6, 2.0), (0.6, 3.0), (0.4, 1.5), (0.5, 1.0))
+    trials = [trial(number, top1, latency_seconds=seconds) for number, (top1, seconds) in enumerate(scores)]
+    assert pareto_front([*trials, trial(5, failure="x")], "action") == (0, 1, 4)
 
 
 def test_values_read_as_options():

@@ -18,9 +18,7 @@ def test_every_verb_and_noun_is_counted_as_its_recall_says(make_clips, vocabular
             right = [(clips.verb_logits.argmax(axis=1) == 0)[ours.verb_classes == 0].sum() for clips in (ours, theirs)]
             assert outcome.num_fewer == right[1] - right[0]
     swapped = class_outcomes(theirs, ours, vocabulary)
-    assert [(outcome.num_gained, outcome.num_lost) for outcome in outcomes] == [
-        (outcome.num_lost, outcome.num_gained) for outcome in swapped
-    ]
+    assert [(own.num_gained, own.num_lost) for own in outcomes] == [(other.num_lost, other.num_gained) for other in swapped]
 
 
 def test_a_loss_is_tested_on_the_clips_that_differ():
@@ -39,14 +37,6 @@ def test_every_class_is_compared_the_commonest_first(make_result):
         assert [c.support for c in own] == sorted((c.support for c in own), reverse=True)
         assert [(c.recall_after, c.f1_after) for c in own] == [(m.recall, m.f1) for m in getattr(ours, target).classes]
         assert [(c.precision_before, c.recall_before) for c in own] == [(m.precision, m.recall) for m in getattr(theirs, target).classes]
-
-
-def test_what_got_worse_is_marked_and_swapping_turns_it(make_result):
-    ours, theirs = (make_result(model, num_clips=60, skill=skill) for model, skill in (("fine-tuned", 1.5), ("champion", 1.4)))
-    changes, swapped = class_changes(ours, theirs), class_changes(theirs, ours)
-    assert {(c.is_worse, s.is_worse) for c, s in zip(changes, swapped, strict=True)} >= {(False, True)}
-    assert all(c.is_worse == (c.f1_after < c.f1_before) for c in changes)
-    assert not any(c.is_worse for c in class_changes(ours, ours))
 
 
 def test_f1_decides_what_is_worse_not_recall(make_result):

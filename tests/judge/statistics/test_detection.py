@@ -158,20 +158,15 @@ def copied(segments, times):
 
 
 @settings(max_examples=50)
-@given(
-    segments(min_size=1, scores=(0.2, 0.5, 1)),
-    segments(min_size=1),
-    st.lists(st.integers(0, 3), min_size=4, max_size=4),
-)
+@given(segments(min_size=1, scores=(0.2, 0.5, 1)), segments(min_size=1), st.lists(st.integers(0, 3), min_size=4, max_size=4))
 def test_a_resample_of_whole_videos_is_the_score_of_their_copies(detected, labelled, drawn):
     times = dict(zip("abcd", drawn, strict=True))
     sources = {f"{video} {copy}": video for video, number in times.items() for copy in range(number)}
     for label, number in Counter(segment.label for segment in copied(labelled, times)).items():
         matched = detection._match(label, detected, labelled, {video: i for i, video in enumerate("abcd")}, 4)
         resampled = detection._average_precisions(matched, np.array([drawn]))[:, 0]
-        whole = next(
-            precision for precision in scored(copied(detected, times), copied(labelled, times), sources).classes if precision.label == label
-        )
+        classes = scored(copied(detected, times), copied(labelled, times), sources).classes
+        whole = next(precision for precision in classes if precision.label == label)
         assert whole.num_labelled == number
         assert resampled == pytest.approx(whole.by_tiou)
 

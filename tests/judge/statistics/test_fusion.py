@@ -52,22 +52,14 @@ def test_a_network_that_knows_nothing_counts_for_almost_nothing_however_loud_it_
     assert choice.weights[1] * scale < 0.05
 
 
-def test_networks_that_know_as_much_count_alike_in_the_scale_that_each_answers_in():
-    rng = np.random.default_rng(1)
-    classes = rng.integers(10, size=4000)
-    choice = choose_weights([answers(rng, classes, 10, 2, 1), answers(rng, classes, 10, 2, 4)], classes)
-    assert choice.weights[0] / choice.weights[1] == pytest.approx(4, rel=0.1)
-
-
 def test_twins_and_networks_that_know_nothing_count_alike_and_an_order_of_networks_changes_nothing():
     rng = np.random.default_rng(2)
     classes = rng.integers(5, size=50)
     first, second, wrong = answers(rng, classes, 5, 2, 1), answers(rng, classes, 5, 1, 2), -10 * np.eye(5, dtype=np.float32)[classes]
     assert choose_weights([first, first], classes).weights == pytest.approx([0.5, 0.5], abs=1e-4)
     assert choose_weights([wrong, wrong], classes).weights.tolist() == [0.5, 0.5]
-    assert choose_weights([first, second], classes).weights == pytest.approx(
-        choose_weights([second, first], classes).weights[::-1], abs=1e-3
-    )
+    weights, turned = choose_weights([first, second], classes).weights, choose_weights([second, first], classes).weights
+    assert weights == pytest.approx(turned[::-1], abs=1e-3)
 
 
 def scored(rng, knowledge, num_clips=60, num_sources=6):

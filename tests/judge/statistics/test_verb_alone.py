@@ -13,8 +13,7 @@ from tasks.judge.statistics.class_changes import class_changes, class_outcomes
 from tasks.judge.statistics.fusion import fuse
 from tasks.judge.statistics.mistakes import confusions, worst_misnamed
 from tasks.judge.statistics.paired import differences, over_guessing
-from tasks.judge.statistics.scores_file import from_parquet, to_parquet
-from tasks.judge.statistics.scoring import CERTAIN_LOGIT, with_nouns_given
+from tasks.judge.statistics.scoring import with_nouns_given
 from tasks.options import GateOptions
 from tasks.store.records.dataset import NO_OBJECT
 from tasks.store.records.evaluation import Attempt
@@ -64,13 +63,6 @@ def test_an_action_is_its_verb(scored):
         assert set(action.names.values()) == set(verb.names.values())
         likely = log_softmax(clips.verb_logits.astype(float), axis=1)[np.arange(len(clips.uids)), clips.verb_classes]
         assert clips.losses == pytest.approx(-likely, abs=1e-6)
-
-
-def test_the_certainty_goes_through_the_store(scored):
-    clips = scored["fine-tuned"]
-    read = from_parquet(to_parquet(clips, WAVES), "s3://retake/p.parquet")
-    assert read.noun_logits[0, NONE_ID] == CERTAIN_LOGIT
-    assert read.losses.tolist() == clips.losses.tolist()
 
 
 def test_scores_differences_confusions_the_gate_the_tables_and_the_verdict_are_of_verbs_alone(scored, results):

@@ -1,7 +1,6 @@
 """The page *Retake* over HTTP, on a store in memory."""
 
 import json
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from threading import Event
@@ -105,13 +104,8 @@ def test_statements_since_the_last_build_are_counted_without_a_listing(store, nu
     assert told(store)["num_statements"] == num_statements
 
 
-def test_a_store_of_20000_clips_is_told_in_half_a_second_by_a_handful_of_requests(store):
-    for number in range(20_000):
-        store.objects[f"{STORE}/clips/{number % 250:064}/r/{number:04}.mp4"] = b""
-    client, store.calls = visit(store), []
-    begun = time.monotonic()
-    assert client.post("/state", json={}).status_code == 200
-    assert time.monotonic() - begun < 0.5
+def test_a_store_is_told_by_a_handful_of_requests_and_none_about_its_clips(store):
+    told(store)
     assert len(store.calls) < 15
     assert not any("/clips/" in uri or "/datasets/" in uri for uri in store.calls)
 
@@ -166,24 +160,14 @@ def test_a_stranger_sees_nothing_and_is_sent_to_the_login_with_the_way_back(stor
 def test_nothing_is_read_of_a_stranger_and_little_of_anybody(store):
     assert visit(store, None).post("/state", content=b"{", headers={"content-type": "application/json"}).status_code == 401
     client = visit(store)
-    bad = {
-        422: {"content": b"[1]", "headers": {"content-type": "application/json"}},
-        413: {"content": b" " * 70_000, "headers": {"content-type": "application/json"}},
-    }
-    for status, request in bad.items():
-        assert client.post("/state", **request).status_code == status
+    for content, status in ((b"[1]", 422), (b" " * 70_000, 413)):
+        assert client.post("/state", content=content, headers={"content-type": "application/json"}).status_code == status
     assert client.post("/state", content=b"{}").status_code == 422
 
 
 @pytest.mark.parametrize(
     "path",
-    [
-        "/state?store=s3://other",
-        "/difference?a=../../secrets",
-        "/difference?a=latest&store=s3://other",
-        "/docs/..%2fREADME.md",
-        "/home/static/..%2fapp.py",
-    ],
+    ["/state?store=s3://o", "/difference?a=x&store=s3://o", "/difference?a=../../x", "/docs/..%2fREADME.md", "/home/static/..%2fapp.py"],
 )
 def test_a_forged_address_reads_nothing(store, path, tmp_path):
     (tmp_path / "a.md").write_text("# A")
@@ -191,13 +175,6 @@ def test_a_forged_address_reads_nothing(store, path, tmp_path):
     answer = client.post(path, json={}) if path.startswith("/state") else client.get(path)
     assert answer.status_code in (404, 422)
     assert store.calls == []
-
-
-@pytest.mark.parametrize("path", ["/", "/datasets/"])
-def test_a_page_is_the_same_file_whatever_the_address_asks_for(store, path, tmp_path):
-    (tmp_path / "secret.html").write_text("secret")
-    client = visit(store)
-    assert client.get(path, params={"name": str(tmp_path / "secret.html")}).text == client.get(path).text
 
 
 def test_pages_load_nothing_from_elsewhere_and_have_no_inline_script(store, tmp_path):

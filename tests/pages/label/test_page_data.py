@@ -29,9 +29,18 @@ from tests.pages.label.test_queue import cut_of
 from tests.pipeline.shelf import Shelf, taken_in
 from tests.records import some
 
+STORE = "s3://retake"
+
+
+def opened(*names, **options):
+    """A store with a film of each name, and what a page reads of it."""
+    shelf = Shelf()
+    taken_in(shelf, names)
+    return shelf, PageData(shelf, STORE, **options)
+
 
 def test_no_view_that_is_there_waits_for_newer_ones(monkeypatch):
-    data, go_on = PageData(None, "s3://retake"), Event()
+    data, go_on = PageData(None, STORE), Event()
     views = {recipe: SimpleNamespace() for recipe in ("most", "other")}
     monkeypatch.setattr(data, "_cuts", dict.fromkeys([*views, "new"]))
     monkeypatch.setattr(data, "_views", views)
@@ -50,9 +59,8 @@ def test_no_view_that_is_there_waits_for_newer_ones(monkeypatch):
 
 
 def test_a_store_that_did_not_answer_at_first_is_read_again_soon(monkeypatch):
-    shelf, now = Shelf(), [0.0]
-    taken_in(shelf, ["a.mp4"])
-    data = PageData(shelf, "s3://retake", now=lambda: now[0])
+    now = [0.0]
+    shelf, data = opened("a.mp4", now=lambda: now[0])
     with monkeypatch.context() as patch:
         patch.setattr(shelf, "folders", fails)
         data.begin()
@@ -65,9 +73,8 @@ def test_a_store_that_did_not_answer_at_first_is_read_again_soon(monkeypatch):
 
 
 def test_a_page_that_asks_every_three_seconds_shows_a_new_film_within_ten(monkeypatch):
-    shelf, now = Shelf(), [0.0]
-    taken_in(shelf, ["a.mp4"])
-    data = PageData(shelf, "s3://retake", now=lambda: now[0])
+    now = [0.0]
+    shelf, data = opened("a.mp4", now=lambda: now[0])
     data._read_view()
     first, marks, num_videos = data.view, list[str](), list[int]()
     is_answered, renew = Event(), data._renew
@@ -95,21 +102,19 @@ def test_labels_of_files_are_those_of_the_latest_build_whatever_it_cut_besides()
     shelf, cut = Shelf(), cut_of(1)
     (clip,) = cut.clips.values()
     build(shelf, clip, recipe_of(cut.options.model_copy(update={"cut": "both"})), "put")
-    known, *_ = PageData(shelf, "s3://retake")._known(cut, None)
+    known, *_ = PageData(shelf, STORE)._known(cut, None)
     assert known[clip.uid].words.verb == "put"
     build(shelf, clip, cut.recipe, "take")
     modified = {listed.uri: f"2026-11-27T10:0{number}:00+00:00" for number, listed in enumerate(shelf.list("s3://retake/labels/"))}
     shelf.stat = lambda uri: (listed := Shelf.stat(shelf, uri)) and replace(listed, modified=modified[uri])
-    words = [PageData(shelf, "s3://retake")._known(cut, None)[0][clip.uid].words.verb]
+    words = [PageData(shelf, STORE)._known(cut, None)[0][clip.uid].words.verb]
     modified = dict(zip(modified, reversed(modified.values()), strict=True))
-    words.append(PageData(shelf, "s3://retake")._known(cut, None)[0][clip.uid].words.verb)
+    words.append(PageData(shelf, STORE)._known(cut, None)[0][clip.uid].words.verb)
     assert sorted(words) == ["put", "take"]
 
 
 def test_labels_of_files_that_no_build_has_read_come_with_the_second_view(monkeypatch):
-    shelf = Shelf()
-    taken_in(shelf, ["put meat/a.mp4", "b.mp4"])
-    data = PageData(shelf, "s3://retake")
+    shelf, data = opened("put meat/a.mp4", "b.mp4")
 
     def seen():
         data._read_view()
@@ -121,7 +126,7 @@ def test_labels_of_files_that_no_build_has_read_come_with_the_second_view(monkey
     assert seen() == ([folder], (), 0)
     header = "video,start_seconds,stop_seconds,verb,noun\n"
     for name, content in (("1.csv", f"{header}b.mp4,0,1,take,bag\nc.mp4,0,1,take,bag\n"), ("2.csv", "nonsense\n")):
-        shelf.write_bytes(Layout("s3://retake").annotations.file(name), content.encode())
+        shelf.write_bytes(Layout(STORE).annotations.file(name), content.encode())
     before = dict(shelf.objects)
     labels, (bad, partly), _ = seen()
     assert labels == [folder, file]
@@ -130,7 +135,7 @@ def test_labels_of_files_that_no_build_has_read_come_with_the_second_view(monkey
     view = data._view
     assert seen() and data._view is view, "nothing is new"
     assert shelf.objects == before
-    label.run(LabelArguments(store="s3://retake"), shelf)
+    label.run(LabelArguments(store=STORE), shelf)
     with monkeypatch.context() as patch:
         patch.setattr(data, "_label", fails)
         assert seen() == (labels, view.unread, 0)
@@ -145,16 +150,14 @@ def test_labels_of_files_that_no_build_has_read_come_with_the_second_view(monkey
     ids=["which is there again when the answer is taken back", "whose new words are no label beside labels of the page"],
 )
 def test_an_answer_over_the_label_of_a_folder(folder, verbs):
-    shelf = Shelf()
-    taken_in(shelf, [f"{folder}/a.mp4", f"{folder}/b.mp4"])
-    data = PageData(shelf, "s3://retake")
+    shelf, data = opened(f"{folder}/a.mp4", f"{folder}/b.mp4")
     data._read_view()
     uid, clip = next(iter(data._view.cut.clips.items()))
     fields = {"by": "anna", "at": "2026-11-27T10:00:00Z", "token": "token-001", "verb": "take", "noun": "bag", "answer": "action"}
     fields |= {"video": clip.video, "uid": uid, "start_seconds": clip.start_seconds, "stop_seconds": clip.stop_seconds}
-    append_to_log(shelf, "s3://retake", ClipStatement(**fields), 0)
-    label.run(LabelArguments(store="s3://retake"), shelf)
-    data = PageData(shelf, "s3://retake")
+    append_to_log(shelf, STORE, ClipStatement(**fields), 0)
+    label.run(LabelArguments(store=STORE), shelf)
+    data = PageData(shelf, STORE)
     known = []
     for _ in range(2):
         data._read_view()
@@ -164,14 +167,13 @@ def test_an_answer_over_the_label_of_a_folder(folder, verbs):
 
 @pytest.mark.parametrize(("failure", "num_tries"), [(BadInput("damaged"), 1), (Unavailable("the store"), 3)])
 def test_labels_that_no_build_has_read_are_tried_again_only_where_that_may_help(failure, num_tries):
-    shelf, tries = Shelf(), []
+    tries = []
 
     def fails(*_, **__):
         tries.append(1)
         raise failure
 
-    taken_in(shelf, ["put meat/a.mp4"])
-    data = PageData(shelf, "s3://retake", label=fails)
+    _, data = opened("put meat/a.mp4", label=fails)
     for _ in range(4):
         data._read_view()
     assert len(tries) == num_tries
@@ -179,12 +181,11 @@ def test_labels_that_no_build_has_read_are_tried_again_only_where_that_may_help(
 
 @pytest.mark.parametrize("damaged", ["labels.json", "result.json"])
 def test_labels_of_a_build_that_nobody_can_read_keep_no_view_back(damaged):
-    shelf = Shelf()
-    taken_in(shelf, ["put meat/a.mp4"])
-    label.run(LabelArguments(store="s3://retake"), shelf)
+    shelf, data = opened("put meat/a.mp4")
+    label.run(LabelArguments(store=STORE), shelf)
     (uri,) = [uri for uri in shelf.objects if uri.startswith("s3://retake/labels/") and uri.endswith(damaged)]
     shelf.write_bytes(uri, b"{}")
-    data, known = PageData(shelf, "s3://retake"), []
+    known = []
     for _ in range(2):
         data._read_view()
         known.append({label.words.verb for label in data._view.known.values()})
@@ -192,17 +193,16 @@ def test_labels_of_a_build_that_nobody_can_read_keep_no_view_back(damaged):
 
 
 def test_the_keys_of_the_page_in_containers_reach_all_that_it_reads():
-    shelf, seen = Shelf(), []
-    taken_in(shelf, ["mince meat/a.mp4", "b.mp4"])
-    label.run(LabelArguments(store="s3://retake"), shelf)
+    (shelf, _), seen = opened("mince meat/a.mp4", "b.mp4"), []
+    label.run(LabelArguments(store=STORE), shelf)
     header = "video,start_seconds,stop_seconds,verb,noun\n"
-    shelf.write_bytes(Layout("s3://retake").annotations.file("1.csv"), f"{header}b.mp4,0,1,take,bag\n".encode())
-    for uri in epic_list_uris("s3://retake").values():
+    shelf.write_bytes(Layout(STORE).annotations.file("1.csv"), f"{header}b.mp4,0,1,take,bag\n".encode())
+    for uri in epic_list_uris(STORE).values():
         shelf.write_bytes(uri, b"id,class_key\n")
     audit(shelf, [some(DoubtfulLabel, uid="c")])
     kept = PagesKeys()
     kept.objects, kept.written = shelf.objects, shelf.written
-    data = PageData(kept, "s3://retake")
+    data = PageData(kept, STORE)
     for _ in range(2):
         data._read_view()
         seen.append(sorted(label.words.verb for label in data._view.known.values()))
@@ -213,10 +213,8 @@ def test_the_keys_of_the_page_in_containers_reach_all_that_it_reads():
 
 @pytest.mark.parametrize("failure", [BadConfiguration("refused"), Unavailable("the store"), BadInput("damaged")])
 def test_an_audit_that_cannot_be_read_keeps_the_last_list_and_no_view_back(failure, monkeypatch, caplog):
-    shelf = Shelf()
-    taken_in(shelf, ["a.mp4"])
+    shelf, data = opened("a.mp4")
     audit(shelf, [some(DoubtfulLabel, uid="c")])
-    data = PageData(shelf, "s3://retake")
     data._read_view()
     audit(shelf, [], number=1)
     taken_in(shelf, ["a.mp4", "b.mp4"])
@@ -235,7 +233,7 @@ def test_an_audit_that_cannot_be_read_keeps_the_last_list_and_no_view_back(failu
 
 def build(shelf, clip, recipe, verb):
     """Label the clip as a build with this recipe does."""
-    place = Layout("s3://retake").labels(recipe)
+    place = Layout(STORE).labels(recipe)
     labelled = some(LabelledClip, clip=some(ClipRecord, uid=clip.uid, video=clip.video), verb=verb, noun="meat", origin="labels.csv:2")
     shelf.write(place.clips, some(LabelsFile, segment=SegmentOptions(), options=LabelOptions(), clips=(labelled,)))
     shelf.write(place, some(LabelResult, labels_uri=place.clips.uri))
@@ -243,9 +241,7 @@ def build(shelf, clip, recipe, verb):
 
 def test_a_view_that_takes_a_second_is_old_after_a_few(monkeypatch):
     seconds = [0.0]
-    shelf = Shelf()
-    taken_in(shelf, ["put meat/a.mp4"])
-    data = PageData(shelf, "s3://retake", now=lambda: seconds[0])
+    _, data = opened("put meat/a.mp4", now=lambda: seconds[0])
     read = data._read_view
     monkeypatch.setattr(data, "_read_view", lambda: (seconds.__setitem__(0, seconds[0] + 1), read()))
     data._viewing.acquire()
@@ -254,7 +250,7 @@ def test_a_view_that_takes_a_second_is_old_after_a_few(monkeypatch):
 
 
 ANNA = {"cookie": "who=anna"}
-FIRST, OTHER = "s3://retake", "s3://retake-other"
+OTHER = "s3://retake-other"
 
 
 class SlowShelf(Shelf):
@@ -282,7 +278,7 @@ def shelf() -> Iterator[SlowShelf]:
 
 @pytest.fixture
 def stores(shelf) -> list[PageData]:
-    return [PageData(shelf, uri, now=lambda: 0.0) for uri in (FIRST, OTHER)]
+    return [PageData(shelf, uri, now=lambda: 0.0) for uri in (STORE, OTHER)]
 
 
 @pytest.fixture
@@ -316,9 +312,9 @@ def test_the_icon_begins_to_read_the_clips_of_all_stores_and_waits_for_none(page
     shelf.go_on.set()
     for data in stores:
         read(data)
-    assert sorted(shelf.asked) == [FIRST, OTHER]
+    assert sorted(shelf.asked) == [STORE, OTHER]
     assert [video["name"] for video in page.get("/state", headers=ANNA).json()["videos"]] == ["a.mp4", "b.mp4"]
-    assert sorted(shelf.asked) == [FIRST, OTHER], "nothing is read twice"
+    assert sorted(shelf.asked) == [STORE, OTHER], "nothing is read twice"
 
 
 def test_the_state_is_answered_as_soon_as_the_clips_are_read(page, stores, shelf, monkeypatch):

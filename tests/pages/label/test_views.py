@@ -21,12 +21,7 @@ def on_page(clip: Span) -> PageClip:
     return PageClip(clip.uid, VIDEO, "s3://b/c.mp4", clip.start_seconds, clip.stop_seconds, 240, key_of(clip))
 
 
-CUT = Cut(
-    "recipe",
-    SegmentOptions(),
-    {VIDEO: tuple(map(on_page, CLIPS))},
-    {VIDEO: "film.mp4"},
-)
+CUT = Cut("recipe", SegmentOptions(), {VIDEO: tuple(map(on_page, CLIPS))}, {VIDEO: "film.mp4"})
 ACTIONS = st.sampled_from([("put", "meat"), ("take", "bag"), ("put", "beef")])
 TIMES = st.tuples(st.integers(0, 23), st.integers(1, 12))
 
@@ -106,15 +101,8 @@ def test_clips_that_an_interval_labels_are_counted_and_not_asked_for():
     ledger = Ledger.of(log.entries)
     view = View(CUT, Suggestions(), {}, tuple(CUT.clips))
     counts = counts_of(view, ledger, kept.of(CUT, ledger))
-    assert counts.totals("anna") == {
-        "num_clips": 3,
-        "num_labelled": 2,
-        "num_nothing": 0,
-        "num_unsure": 0,
-        "num_conflicts": 0,
-        "num_remaining": 1,
-        "num_mine": 2,
-    }
+    totals = {name: number for name, number in counts.totals("anna").items() if number}
+    assert totals == {"num_clips": 3, "num_labelled": 2, "num_remaining": 1, "num_mine": 2}
     assert counts.named(0) == [{"name": "whisk", "num_clips": 2}, {"name": "salt", "num_clips": 0}], "too short to label a clip"
     assert list(first_readings(view, ledger, kept.of(CUT, ledger))) == [CLIPS[2].uid]
     reader = Reader("ben", may_label=True, second_share=0)
@@ -129,10 +117,7 @@ def test_a_second_reader_sees_no_label_of_a_clip_that_another_cut_has():
     shown = Cut("other", labelled.options, {}, {})
 
     def seen(*cuts: Cut) -> tuple[int, int]:
-        view = View(shown, Suggestions(), {}, ())
-        review = reviewed(
-            view, cuts, Ledger.of(log.entries), ReviewQuery(), Reader("ben", may_label=True, second_share=1), lambda uid: None
-        )
+        review = reviewed(View(shown, Suggestions(), {}, ()), cuts, Ledger.of(log.entries), ReviewQuery(), BEN, lambda uid: None)
         return review["num_rows"], review["num_hidden"]
 
     assert seen(shown, labelled) == (0, 1)

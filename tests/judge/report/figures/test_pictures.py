@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from tasks.judge.report.figures import pictures
-from tasks.judge.report.figures.pictures import clip_loss_figure, confusion_figure, histograms
+from tasks.judge.report.figures.pictures import GAP, clip_loss_figure, confusion_figure, contact_sheet, histograms, spectrogram_sheet
 from tasks.judge.statistics.answers import Answers, answers_of
 from tasks.judge.statistics.mistakes import confusion_of
 from tasks.store.records.dataset import NO_OBJECT, ClassRef, DatasetClip, Manifest, Vocabulary
@@ -20,7 +20,7 @@ def size(png):
         return image.size
 
 
-@pytest.mark.parametrize("num_classes", [1, 80])
+@pytest.mark.parametrize("num_classes", [1, 40])
 def test_a_matrix_has_a_cell_for_each_of_its_classes_and_stays_on_a_screen(num_classes):
     ids = np.arange(num_classes)
     answers = Answers("verb", np.repeat(ids, 2), np.concatenate([ids, ids])[:, None], {i: f"class {i}" for i in ids.tolist()})
@@ -91,3 +91,35 @@ def test_more_classes_make_it_taller_up_to_a_limit_and_test_makes_it_wider():
     assert few[1] < many[1] < more[1] < 1800
     assert wide[0] > many[0]
     assert wide[1] == many[1]
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [
+        ((8, 256, 456), (4 * 160 + 3 * GAP, 2 * 90 + GAP)),
+        ((3, 256, 456), (3 * 160 + 2 * GAP, 90)),
+        ((1, 456, 256), (160, 285)),
+        ((25, 90, 160), (8 * 160 + 7 * GAP, 4 * 90 + 3 * GAP)),
+        ((8, 20, 30), (4 * 30 + 3 * GAP, 2 * 20 + GAP)),
+    ],
+)
+def test_a_sheet_has_small_frames_in_rows(shape, size):
+    sheet = Image.open(io.BytesIO(contact_sheet(np.zeros((*shape, 3), np.uint8))))
+    assert (sheet.format, sheet.size) == ("JPEG", size)
+
+
+def test_frames_are_in_reading_order():
+    frames = np.stack([np.full((90, 160, 3), 30 * i, np.uint8) for i in range(8)])
+    sheet = np.asarray(Image.open(io.BytesIO(contact_sheet(frames))).convert("L")).astype(int)
+    centres = [sheet[45 + 92 * row, 80 + 162 * column] for row in range(2) for column in range(4)]
+    assert np.abs(np.array(centres) - 30 * np.arange(8)).max() <= 2
+
+
+def test_a_spectrogram_has_low_notes_at_the_bottom_and_grows_brighter():
+    levels = np.zeros((800, 128), np.uint8)
+    levels[400:, :64] = 200
+    image = Image.open(io.BytesIO(spectrogram_sheet(levels)))
+    assert (image.format, image.size) == ("PNG", (640, 128))
+    grey = np.asarray(image.convert("L")).astype(int)
+    assert grey[100, 600] > 100
+    assert max(grey[20, 600], grey[100, 40], grey[20, 40]) < 10

@@ -13,12 +13,7 @@ from tests.pages.label.page import STORE, PageStore, suggest
 
 pytestmark = [pytest.mark.browser, pytest.mark.integration, pytest.mark.slow]
 HOSTILE = "<img src=x onerror=alert(1)>"
-SHOWN = {
-    "clips": "#suggestions button",
-    "intervals": "#predicted-list button",
-    "review": "#review-rows > *",
-    "classes": "#class-verbs tr",
-}
+SHOWN = {"clips": "#suggestions button", "intervals": "#predicted-list button", "review": "#review-rows > *", "classes": "#class-verbs tr"}
 """What a view shows when it is read."""
 # From the navigation to the first frame of the first clip.
 FIRST = """() => new Promise(resolve => {
