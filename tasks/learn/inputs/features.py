@@ -157,7 +157,8 @@ class FeatureMemory:
 
 def training_features(root: Path, network: Network, precision: str) -> FeatureCache:
     """Open the cache under `root` for features (t, f), or (t, p, f), of views; `precision` as in `TrainOptions`."""
-    return FeatureCache(root, network, (network.spec.num_segments,), {"precision": precision, "views": VIEWS_VERSION})
+    key = {"precision": precision, "views": VIEWS_VERSION, "batch_norms": "folded"}
+    return FeatureCache(root, network, (network.spec.num_segments,), key)
 
 
 def compute_features(

@@ -4,6 +4,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from tasks.learn.engines.engine import prepare
 from tasks.learn.hardware import Device, WantedDevice
 from tasks.learn.inputs.crops import Augmentation
 from tasks.learn.inputs.data import CachedClip, ClipDataset, ClipKey, Sample, Share, Source, View, make_loader, with_label_noise
@@ -205,9 +207,11 @@ def fit_probes(job: TrainJob, train: ClipDataset) -> None:
 
 def compute(job: TrainJob, device: Device, cache: FeatureCache, views: list[View]) -> None:
     """Compute missing features, divided among the processes of a training."""
+    if all(cache.has(view.name) for view in views):
+        return
     rank = process_rank()
     compute_features(
-        job.network,
+        prepare(deepcopy(job.network)),
         views,
         cache,
         device=torch.device(device, rank) if device == "cuda" else torch.device(device),
