@@ -109,9 +109,9 @@ def first_weights(plan: PlanResult, store: Store) -> frozenset[Weights]:
         BadInput: the plan of an earlier training is gone.
     """
     earlier = [run for run in map(run_holding, plan.started_from) if run]
-    return (
-        frozenset().union(*(first_weights(plan_of(run, store), store) for run in earlier)) if earlier else frozenset({plan.weights.weights})
-    )
+    if not earlier:
+        return frozenset({plan.weights.weights})
+    return frozenset().union(*(first_weights(plan_of(run, store), store) for run in earlier))
 
 
 def unseen(clips: Sequence[DatasetClip], trained_on: Iterable[DatasetClip | ClipRecord]) -> tuple[DatasetClip, ...]:

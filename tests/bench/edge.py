@@ -46,7 +46,10 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 NUM_CROPS, NUM_FOLDS, MAX_DROP_POINTS = 10, 3, 2.0
 QUICK = student("test_resnet", Weights.NONE, "test_resnet", 1, **HEADS)
 PACKAGES = ("ONNX fp32", "OpenVINO fp16", "OpenVINO int8")
-HEADINGS = "Network|Form|Actions|95 % CI|To as scored|Size, MB|A clip, ms|90th percentile|Clips/s|Memory, MB|Start, s"
+HEADINGS = (
+    *("Network", "Form", "Actions", "95 % CI", "To as scored", "Size, MB", "A clip, ms", "90th percentile", "Clips/s", "Memory, MB"),
+    "Start, s",
+)
 Right = NDArray[np.bool_]
 
 
@@ -175,7 +178,7 @@ def table(networks: Mapping[str, Sequence[Form]], sources: Sequence[str]) -> str
             rows.append(cells)
         refused = refusal_of_int8(paired_change(in_int8.right, in_float.right, sources), len(sources), MAX_DROP_POINTS, "fp16")
         notes.append(f"{name}: {refused or 'int8 is delivered'}.")
-    return "\n".join([*in_columns(HEADINGS.split("|"), rows), "", *notes])
+    return "\n".join([*in_columns(HEADINGS, rows), "", *notes])
 
 
 def draw(networks: Mapping[str, Sequence[Form]], sources: Sequence[str], path: Path) -> None:

@@ -25,7 +25,7 @@ def films(tmp_path_factory, ffmpeg):
 
 @pytest.fixture(scope="module")
 def predicted(workshop, chain, films):
-    """The command, as a person starts it."""
+    """The command, in a process that has imported its packages."""
     return PredictReportResult.model_validate(workshop.run("predict", str(films), model=MODEL, crops=1, num_to_label=2))
 
 

@@ -56,17 +56,19 @@ def test_writing_a_graph_logs_no_line_for_each_weight(caplog):
 
 
 def test_what_two_threads_silence_is_heard_again():
-    heard, is_inside, has_ended = sys.stdout, threading.Event(), threading.Event()
+    heard, begins, is_over = sys.stdout, threading.Event(), threading.Event()
 
     def silence():
+        begins.set()
         with silenced():
-            is_inside.set()
-            has_ended.wait(60)
+            is_over.wait(60)
 
-    other = threading.Thread(target=silence)
+    other = threading.Thread(target=silence, daemon=True)
     with silenced():
         other.start()
-        assert not is_inside.wait(0.1), "it would keep what this thread has put in place of stdout"
-    has_ended.set()
-    other.join()
+        assert begins.wait(60)
+        # Without a lock it comes in now, and keeps what this thread has put in place of stdout.
+        other.join(0.2)
+    is_over.set()
+    other.join(60)
     assert sys.stdout is heard

@@ -103,7 +103,7 @@ def test_a_registered_model_of_each_kind_answers_a_clip_as_a_prediction_does(kin
     job.predictor = lambda *_: named
     job.put_clips(FIRST, job.cut[FIRST][:1])
     job.write_batch(FIRST)
-    job.write_plan(is_compared=False)
+    job.write_plan(against=None)
     compute_flow(job.shelf, job.cut[FIRST][:1], DIS)
     complete_sound(job.shelf, job.cut[FIRST][:1], SOUND.sound, describer)
     job.predict()

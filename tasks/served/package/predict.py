@@ -184,7 +184,7 @@ def main() -> int:
     if not sources or (options.format == "vtt" and len(sources) > 1) or stride < 1 or length % stride:
         parser.error(f"give sources, one alone for vtt, and a stride that {length} frames are a whole number of, {fps} a second")
     run = loaded(contract)
-    print("WEBVTT\n\n" if options.format == "vtt" else "", end="")
+    sys.stdout.write("WEBVTT\n\n" if options.format == "vtt" else "")
     for source in sources:
         shown = re.sub("://[^/]*@", "://", source)  # without user and password
         try:

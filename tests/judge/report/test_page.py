@@ -9,7 +9,7 @@ from tasks.judge.report.page import SECTIONS, page
 from tasks.judge.report.templating import data_uri
 from tasks.options import GateOptions, TrainOptions
 from tasks.options.base import STORED
-from tasks.store.records.dataset import Agreement, Disagreement, action_name
+from tasks.store.records.dataset import NO_OBJECT, Agreement, Disagreement, action_name
 from tasks.store.records.evaluation import LabelAudit, RuleOutcome, SeedScore, SeedSpread
 from tasks.store.records.export import ExportResult, PackageCosts, PackageDifference, PackageScore, PackedNetwork
 from tasks.store.records.metrics import ClassChange, ClosedSet, SplitSize, TwoActions
@@ -112,8 +112,13 @@ def test_every_score_is_the_metrics_own(case):
             assert ("too small to tell" in row[4] or "not enough to tell" in row[4] or "no difference" in row[4]) == (low <= 0 <= high)
 
 
+def test_a_baseline_whose_heads_are_untrained_is_called_so(page_of):
+    assert "baseline (untrained heads)" in plain(page_of("one clip"))
+
+
 def test_the_version_before_is_a_row_of_its_own_and_why_it_is_not_is_said(make_inputs, page_of, changed_page):
     assert [row[0].split(" ▼")[0] for row in cells(page_of("mixed"))["verb"]][1] == "version 12 (previous)"
+    assert f"put {NO_OBJECT}" not in plain(page_of("mixed"))
     assert "| verb | version 12 (previous)" in model_card(make_inputs("mixed").metrics)
     assert "Previous version version 12, evaluated again" in " ".join(plain(page_of("mixed")).split())
     reason = "version 2 is not compared: its checkpoint is gone"
@@ -384,6 +389,7 @@ def test_what_is_next_counts_the_clips_that_the_gate_lacks_and_knows_where_only_
     facts = facts_of(metrics.model_copy(update=changes | {"num_unlabelled": 2}))
     (missing,) = facts.missing
     assert missing.startswith("enough clips (7 clips, at least 10 needed: about 49 labelled clips;")
+    assert "so a larger val_share serves new films only" in missing
     assert (facts.faultless_split, facts.num_unlabelled) == ("val", 2)
     assert facts.has_opponent == (metrics.champion_version is not None and not metrics.passed)
     assert facts_of(metrics).faultless_split == ""
