@@ -48,7 +48,7 @@ class DrawCurve(TriggerOnce):
 
 
 class UseAuto(TriggerOnce):
-    """Start the DAG with the preset `auto` instead, if that was an answer.
+    """Trigger the DAG with the preset `auto`, if a person asked for that instead.
 
     Args:
         form: the DAG's options.
@@ -68,6 +68,7 @@ class UseAuto(TriggerOnce):
         """
         if USE_AUTO not in context["ti"].xcom_pull(task_ids=[self.question], key=ANSWER):
             raise AirflowSkipException("nobody asked for the preset auto")
+        # Presets leave label noise as it is.
         replaced = TrainOptions.model_fields.keys() - {"label_noise"}
         given = {name: value for name, value in given_options(context, self.form).items() if name not in replaced}
         self.conf = {**given, "preset": "auto"}
@@ -87,10 +88,10 @@ class RetrainWinner(TriggerOnce):
 
     def __init__(self, *, report: str, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own arguments
         result = f"ti.xcom_pull(task_ids='{report}')"
-        run = {"trigger_run_id": f"{{{{ {result}['retrain_run_id'] }}}}", "conf": f"{{{{ {result}['retrain'] | tojson }}}}"}
+        run = {"trigger_run_id": "{{ " + result + "['retrain_run_id'] }}", "conf": "{{ " + result + "['retrain'] | tojson }}"}
         super().__init__(**{"trigger_dag_id": "retrain", **run, **kwargs})
         self.report = report
-        self.mlflow_run_url = self.report_url = ""
+        self.mlflow_run_url = self.report_url = ""  # read by the links
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - as the parent has it
         """Trigger the run.

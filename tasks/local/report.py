@@ -8,8 +8,8 @@ from tasks.local.airflow_api import AirflowApi
 from tasks.local.choices import Choices
 from tasks.local.follow import FollowedRun, follow_run
 from tasks.local.progress import Screen
-from tasks.next_steps import Facts, next_steps
 from tasks.options import IngestOptions
+from tasks.report_steps import Facts, report_steps
 from tasks.settings import label_url
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetResult, LabelResult
@@ -126,7 +126,7 @@ def _next_lines(api: AirflowApi, store: Store, store_uri: str, followed: Sequenc
     else:
         return
     yield "next:"
-    for step in next_steps(facts):
+    for step in report_steps(facts):
         yield f"  {step.text} {step.url}".rstrip()
 
 

@@ -1,4 +1,7 @@
-"""Say in one sentence where the loop stands, and by one table of rules what to do next."""
+"""Say in one sentence where the loop stands, and by one table of rules what to do next.
+
+These steps are of a store: on the page Retake, in `status` and in notices. Those of one run's report are in `tasks/report_steps.py`.
+"""
 
 import json
 from collections.abc import Callable
@@ -7,7 +10,7 @@ from datetime import datetime, timedelta
 from urllib.parse import quote
 
 from tasks.loop.live import LEAST_FREE, Live
-from tasks.next_steps import NextStep
+from tasks.report_steps import NextStep
 from tasks.settings import FORM_PATH, LABEL_PATH, LOOP_PATH, QUIET_DAYS
 from tasks.store.records.status import LoopStatus, ModelStatus, VersionStatus, WeakClass
 from tasks.wording import count, listed, percent, quoted

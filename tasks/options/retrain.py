@@ -1,4 +1,7 @@
-"""Declare the options of `retrain` and of comparisons, beside those of the training and the gate."""
+"""Declare the options of `retrain` and of comparisons, beside those of the training and the gate.
+
+`dags/retrain.py` says which of them the form shows.
+"""
 
 from typing import ClassVar, Literal
 

@@ -15,13 +15,13 @@ from tasks.judge.report.class_tables import matrix_between
 from tasks.judge.report.templating import data_uri, frame_script, styles_of, templates
 from tasks.judge.statistics.detection import MIN_SOURCES, TIOUS
 from tasks.judge.statistics.mistakes import Confusion
-from tasks.next_steps import Facts, next_steps
 from tasks.predict.agreement import Accuracy, Agreement, Pair
 from tasks.predict.interval_scores import WhenScores
 from tasks.predict.reported import ReportedScores
 from tasks.predict.shift import FALSE_ALARMS, FAR, Shift, in_words
 from tasks.predict.timeline import Bar, Drawing, Guess, ShownClip, ShownInterval, Span, drawing, interval_bars, spans
 from tasks.predict.to_label import ToLabel
+from tasks.report_steps import Facts, report_steps
 from tasks.settings import label_url
 from tasks.store.records.evaluation import EngineUsed
 from tasks.store.records.experiments import Predictor, PredictorRole
@@ -183,7 +183,7 @@ def page(inputs: PageInputs) -> str:
             ],
             headline=_headline(inputs),
             shift_words=in_words(inputs.shift) if inputs.shift else "",
-            steps=tuple(next_steps(_facts(inputs))),
+            steps=tuple(report_steps(_facts(inputs))),
             has_labels=any(timeline.labelled for timeline in timelines),
             num_not_reported_left=sum(row.num_left for timeline in timelines for row in timeline.intervals.values()),
             far=FAR,

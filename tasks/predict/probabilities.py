@@ -25,7 +25,7 @@ MIN_CLIPS = 10
 LEVEL = 0.8
 """Level of the one-sided lower limit of a precision. A higher one would report nothing more often."""
 
-FEW_CLIPS = 45
+FEW_VAL_CLIPS = 45
 """With fewer val clips, a chosen precision does not hold on other clips on average (`docs/evidence.md`)."""
 
 
@@ -229,7 +229,7 @@ def fit_threshold(
         )
     above = likely >= probability
     num_right, num_above = right[above].sum(keepdims=True), np.array([above.sum()])
-    caution = f", fewer than {FEW_CLIPS}, so on others fewer may be right" if len(right) < FEW_CLIPS else ""
+    caution = f", fewer than {FEW_VAL_CLIPS}, so on others fewer may be right" if len(right) < FEW_VAL_CLIPS else ""
     if nothing is not None and num_idle:
         alarms = int((above & is_idle).sum())
         caution += (

@@ -27,7 +27,7 @@ class Kind:
         folder: matches the unit at the beginning of a key.
         holds: matches the records, by their keys in the unit, that mention what the unit needs; None if it needs nothing.
         needed: when the unit is kept: always, while it is new, or also because another one mentions it.
-        stays: matches what stays of a unit that goes; None if all of it stays.
+        stays: matches what stays of a unit that goes. None: such a unit never goes.
         why: why a unit of this kind goes.
     """
 
@@ -39,7 +39,7 @@ class Kind:
     why: str = ""
 
 
-_NEVER = r"(?!)"
+_NOTHING = r"(?!)"
 _RESULT = r"result\.json"
 _WORK = r".*(\.json|claims/[^/]+)"
 _AGAIN = "it is made again where it is asked for"
@@ -53,11 +53,11 @@ _TRAINING = Kind(
 )
 _ASKING = re.compile(r"decisions/(?P<decision>[^/]+)/(?P<step>report|decide)/result\.json")
 KINDS = (
-    Kind("plan", r"plans/(?!latest/)[^/]+/", _RESULT, "while new", _NEVER, _AGAIN),
-    Kind("plan of a prediction", r"predictions/choices/[^/]+/", _RESULT, "while new", _NEVER, _AGAIN),
+    Kind("plan", r"plans/(?!latest/)[^/]+/", _RESULT, "while new", _NOTHING, _AGAIN),
+    Kind("plan of a prediction", r"predictions/choices/[^/]+/", _RESULT, "while new", _NOTHING, _AGAIN),
     Kind("start of a search", r"searches/[^/]+/", _WORK, "while new", r"(?![^/]+/weights/)", _AGAIN),
     Kind("record of an ingest", r"ingests/[^/]+/", None, "while new", r"inventory\.json", "only its own run reads it"),
-    Kind("prediction", r"predictions/[^/]+/", r"plan/result\.json", "by mention", _NEVER, "nothing that is kept mentions it"),
+    Kind("prediction", r"predictions/[^/]+/", r"plan/result\.json", "by mention", _NOTHING, "nothing that is kept mentions it"),
     _TRAINING,
     Kind("comparison", r"comparisons/(versions/[^/]+|[^/]+/tables/[^/]+|[^/]+)/", _WORK, "while new"),
     Kind("choice of weights", r"pretrained/choices/[^/]+/", _RESULT, "while new"),
@@ -117,17 +117,18 @@ def survey(listing: Iterable[StoredObject], folder_uri: str, now: datetime) -> S
 
     An object without a time counts as written now.
     """
-    taken = Survey(folder_uri)
+    surveyed = Survey(folder_uri)
     for listed in listing:
         key = listed.uri.removeprefix(folder_uri)
-        use = taken.folders.setdefault(_top(key), Use())
+        use = surveyed.folders.setdefault(_top(key), Use())
         use.num_objects += 1
         use.size_bytes += listed.size_bytes
         if (place := _place(key)) is None:
             continue
         kind, folder, rest = place
+        # The client allows for a listing without a time, which `objects` writes as "None".
         time = now if listed.modified == "None" else datetime.fromisoformat(listed.modified)
-        unit = taken.units.setdefault(f"{folder_uri}{folder}", Unit(f"{folder_uri}{folder}", kind, time))
+        unit = surveyed.units.setdefault(f"{folder_uri}{folder}", Unit(f"{folder_uri}{folder}", kind, time))
         unit.newest = max(unit.newest, time)
         if kind.holds is not None and re.fullmatch(kind.holds, rest):
             unit.records.append(listed.uri)
@@ -136,7 +137,7 @@ def survey(listing: Iterable[StoredObject], folder_uri: str, now: datetime) -> S
         if _goes(kind, rest):
             unit.num_objects += 1
             unit.size_bytes += listed.size_bytes
-    return taken
+    return surveyed
 
 
 def keys_in(text: str) -> frozenset[str]:
@@ -144,21 +145,21 @@ def keys_in(text: str) -> frozenset[str]:
     return frozenset(_KEY.findall(text))
 
 
-def expired(taken: Survey, needed: Collection[str], mentions: Callable[[Unit], Iterable[str]], before: datetime) -> tuple[Unit, ...]:
+def expired(surveyed: Survey, needed: Collection[str], mentions: Callable[[Unit], Iterable[str]], before: datetime) -> tuple[Unit, ...]:
     """Select the units that may go, in the order in which they go.
 
     Args:
-        taken: all units.
+        surveyed: all units.
         needed: keys of trainings and predictions that are needed in any case.
         mentions: finds the keys that a kept unit needs.
         before: what changed since then is kept, with all that it mentions. So is a training that has a report and waits for its decision.
     """
     by_key: dict[str, list[Unit]] = {}
-    for unit in taken.units.values():
+    for unit in surveyed.units.values():
         if unit.kind.needed == "by mention":
             by_key.setdefault(unit.key, []).append(unit)
-    waiting = [unit for unit in taken.units.values() if unit.kind.needed == "always" or unit.newest >= before]
-    waiting += [unit for unit in taken.units.values() if unit.reported - unit.decided]
+    waiting = [unit for unit in surveyed.units.values() if unit.kind.needed == "always" or unit.newest >= before]
+    waiting += [unit for unit in surveyed.units.values() if unit.reported - unit.decided]
     waiting += [unit for key in needed for unit in by_key.get(key, ())]
     kept: set[str] = set()
     while waiting:
@@ -166,7 +167,7 @@ def expired(taken: Survey, needed: Collection[str], mentions: Callable[[Unit], I
         if unit.uri not in kept:
             kept.add(unit.uri)
             waiting += [other for key in mentions(unit) for other in by_key.get(key, ())]
-    going = [unit for unit in taken.units.values() if unit.num_objects and unit.uri not in kept]
+    going = [unit for unit in surveyed.units.values() if unit.num_objects and unit.uri not in kept]
     return tuple(sorted(going, key=lambda unit: (KINDS.index(unit.kind), unit.uri)))
 
 

@@ -258,6 +258,7 @@ class Registry:
                 run_id=run_id,
                 model_id=logged.model_id,
                 tags={
+                    # Those of the step `register`; decisions, `forget` and `clean_up` add more later.
                     **card.tags,
                     RUN_KEY_TAG: run_key,
                     CHECKPOINT_TAG: card.checkpoint_uri,

@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from timm.models import register_model
 from timm.models.resnet import BasicBlock, ResNet
 
-from tasks.learn.engines.choice import Job
+from tasks.learn.engines.choice import ScoringJob
 from tasks.learn.engines.scorer import make_scorer
 from tasks.learn.inputs.data import CachedClip
 from tasks.learn.networks.checkpoints import Saved, load
@@ -194,7 +194,7 @@ def epic_key(key: str) -> str:
 def scorer_of(saved: Saved, wanted: str = "pytorch", num_crops: int = 1):
     """Make the scorer of a checkpoint; engines are checked on noise."""
     checked = [[snippets_of(network.spec)] for network in saved.networks]
-    jobs = [Job("cpu", 1, num_crops, checked=lambda clips=clips: clips, calibration=list) for clips in checked]
+    jobs = [ScoringJob("cpu", 1, num_crops, checked=lambda clips=clips: clips, calibration=list) for clips in checked]
     return make_scorer(saved, wanted, jobs)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from tasks.judge.statistics.calibration import error_by_chance, expected_error, reliability
-from tasks.learn.engines.choice import NUM_CHECKED_CLIPS, NUM_CHECKED_IN_INT8, compare
+from tasks.learn.engines.choice import NUM_CHECKED_CLIPS, NUM_CHECKED_IN_INT8, compare_head
 from tests.simulations.tables import Table, per_cent
 
 NUM_TRAINED, NUM_CLASSES = 8, 125
@@ -28,7 +28,7 @@ def trusted(num_clips: int, share_flipped: float, num_draws: int) -> float:
         flipped = torch.from_numpy(rng.random(num_clips) < share_flipped)
         logits[flipped, 0], logits[flipped, 1] = 5.7, 6.1
         expected[flipped, 1] = 5.5
-        passed += compare("verb", logits, expected, "int8", range(NUM_TRAINED)).failure is None
+        passed += compare_head("verb", logits, expected, "int8", range(NUM_TRAINED)).failure is None
     return passed / num_draws
 
 

@@ -14,7 +14,7 @@ from tasks.data.clips.frigate import fetch_footage, is_frigate
 from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES, video_records
 from tasks.data.clips.local_files import read_chunks
 from tasks.data.clips.sources import IncomingFile
-from tasks.data.clips.web_video import PREFIX, download_video, is_page
+from tasks.data.clips.web_video import PAGE_PREFIX, download_video, is_page
 from tasks.data.labels.video_names import name_without_label
 from tasks.data.video.child import MemoryShares, usable_bytes
 from tasks.data.video.probe import probe
@@ -40,18 +40,18 @@ VIDEO_SUFFIXES = {"matroska": ".mkv", "webm": ".webm", "mov": ".mp4", "avi": ".a
 class Intake:
     """Ingest single files from several threads.
 
-    A lock per content hash keeps two names of one video from racing. Names label videos, through folders and annotation files. If `labels`
+    A lock per content hash keeps two names of one video from racing. Names label videos, through folders and annotation files. If `names_label`
     is false, ingesting must not change any label: a known video keeps its names, and a new one gets a name that no folder and no annotation
     file matches. The video of a page is taken once, whatever the page serves later; an object of a connection may stay in place.
     `Unavailable` is raised if the store does not answer, or this machine's disk is full; another server that fails costs its own files.
     """
 
-    def __init__(self, store: Store, store_uri: str, options: IngestOptions, allow_private: bool, *, labels: bool = True) -> None:
+    def __init__(self, store: Store, store_uri: str, options: IngestOptions, allow_private: bool, *, names_label: bool = True) -> None:
         self._store_uri = store_uri
         self._options = options
         self._store = store
         self._allow_private = allow_private
-        self._labels = labels
+        self._names_label = names_label
         self._locks: defaultdict[str, Lock] = defaultdict(Lock)
         self._turn_of_page = Lock()
         self._shares = MemoryShares(NUM_THREADS, usable_bytes())
@@ -77,11 +77,10 @@ class Intake:
         Sites encode anew: a second download could be another video, in another split.
         """
         records = video_records(self._store, self._store_uri)
-        return {PREFIX + record.web_page.address: record.video for record in records if record.web_page}
+        return {PAGE_PREFIX + record.web_page.address: record.video for record in records if record.web_page}
 
     def take_annotation(self, incoming: IncomingFile, keep: Callable[[bytes], None]) -> SeenFile:
         """Pass the content of an annotation file to `keep`; set it aside with the reason if it is unreadable."""
-
         too_large = f"an annotation file of more than {MAX_ANNOTATION_BYTES >> 20} MiB; split it into several"
         return self._take(incoming, MAX_ANNOTATION_BYTES, too_large, lambda _, path: keep(path.read_bytes()))
 
@@ -109,7 +108,7 @@ class Intake:
     def _fetch(self, incoming: IncomingFile, path: Path, max_bytes: int, too_large: str) -> IncomingFile:
         """Make a copy that nobody else changes while it is hashed, probed and uploaded; return the file, with its page if it has one."""
         if is_page(incoming.source):
-            return replace(incoming, web_page=download_video(incoming.source.removeprefix(PREFIX), path, self._options))
+            return replace(incoming, web_page=download_video(incoming.source.removeprefix(PAGE_PREFIX), path, self._options))
         if incoming.source.startswith("s3://") or connection_of(incoming.source):
             self._read_object(incoming.source, path)
         elif is_url(incoming.source):
@@ -150,7 +149,8 @@ class Intake:
         return video
 
     def _keep_video_of_page(self, incoming: IncomingFile, path: Path) -> str:
-        address = incoming.source if incoming.web_page is None else PREFIX + incoming.web_page.address
+        # The address that the site gives to the video may differ from the one asked for.
+        address = incoming.source if incoming.web_page is None else PAGE_PREFIX + incoming.web_page.address
         known = self._video_of_page.get(address)
         if known is None:
             known = self._video_of_page[address] = self._keep_video(incoming, path)
@@ -161,7 +161,7 @@ class Intake:
         """Add a name, a page and a place of the file at `path` to the record of a known video, as far as they are new."""
         place = Layout(self._store_uri).video(video)
         record = self._store.read(place.probe)
-        names = tuple(sorted({*record.names, incoming.name})) if self._labels else record.names
+        names = tuple(sorted({*record.names, incoming.name})) if self._names_label else record.names
         uri = record.uri
         # An object that was left in place may have been moved since, and a copy deleted.
         if path and (connection_of(uri) or not self._store.exists(uri)):
@@ -176,7 +176,7 @@ class Intake:
         if self._store.exists(place.probe.uri):
             self._add(incoming, video, path)
             return
-        name = incoming.name if self._labels else name_without_label(incoming.name, video)
+        name = incoming.name if self._names_label else name_without_label(incoming.name, video)
         max_seconds = self._options.max_video_minutes * 60
         probed = self._shares.run(lambda memory: probe(path, max_seconds=max_seconds, memory=memory))
         source = self._kept_at(incoming, place, probed.container, path)
@@ -189,7 +189,7 @@ class Intake:
             web_page=incoming.web_page,
             **asdict(probed),
         )
-        if self._labels:
+        if self._names_label:
             self._store.write(place.probe, record)
         elif not self._store.create(place.probe, record):
             # An ingest has recorded the same video meanwhile, under a name that may label it.

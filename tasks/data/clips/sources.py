@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 from tasks.data.clips.bucket_files import matching_objects, names_objects
 from tasks.data.clips.frigate import is_frigate, recorded_hours
 from tasks.data.clips.local_files import local_files
-from tasks.data.clips.web_video import PREFIX, is_page, listed_videos
+from tasks.data.clips.web_video import PAGE_PREFIX, is_page, listed_videos
 from tasks.data.labels.formats import formats
 from tasks.download import is_url
 from tasks.settings import MachineSettings, load
@@ -58,7 +58,7 @@ def incoming_files(sources: Sequence[str], store_uri: str, store: Store, *, only
             yield IncomingFile(inbox.name_of(listed.uri), listed.uri, listed.etag, listed.size_bytes)
     for source in sources:
         if is_page(source):
-            yield from (IncomingFile(video.name, PREFIX + video.address, "", 0) for video in listed_videos(source))
+            yield from (IncomingFile(video.name, PAGE_PREFIX + video.address, "", 0) for video in listed_videos(source))
         elif names_objects(source):
             for name, listed in matching_objects(source, store):
                 yield IncomingFile(name, listed.uri, listed.etag, listed.size_bytes)

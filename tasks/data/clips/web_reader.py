@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tasks.data.clips.web_video import BY_OTHER_MEANS, PREFIX, Downloaded, Job, ListedVideo, Listing, name_of
+from tasks.data.clips.web_video import BY_OTHER_MEANS, PAGE_PREFIX, Downloaded, Job, ListedVideo, Listing, name_of
 from tasks.disk import check_room, full_disk
 from tasks.download import is_public
 from tasks.errors import BadInput, RetakeError, TooLarge, Unavailable
@@ -108,7 +108,7 @@ def _downloaded(downloader: Any, job: Job, folder: Path) -> Downloaded:  # noqa:
 def reason_to_refuse(info: Mapping[str, Any], options: IngestOptions) -> str | None:
     """Say why the video of a page is not taken, by its metadata."""
     if info.get("_type", "video") != "video":
-        return f"a page of several videos inside a list; name it as a source of its own, with {PREFIX} before it"
+        return f"a page of several videos inside a list; name it as a source of its own, with {PAGE_PREFIX} before it"
     if not (_says_creative_commons(info) or _channels(info) & set(options.own_channels)):
         licence = f"its page names the licence {info['license']!r}" if info.get("license") else "its page names no licence"
         channels = listed(sorted(_channels(info)) or ["none that yt-dlp can tell"])

@@ -25,7 +25,7 @@ from tasks.store.records.video import WebPage
 
 log = logging.getLogger("retake")
 
-PREFIX = "web:"
+PAGE_PREFIX = "web:"
 """Before the address of a page, to tell it from that of a file."""
 
 PAUSE_SECONDS = 10
@@ -72,7 +72,7 @@ class Downloaded(BaseModel):
 
 def is_page(source: str) -> bool:
     """Check whether `source` is the address of a page rather than of a file."""
-    return source.startswith(PREFIX)
+    return source.startswith(PAGE_PREFIX)
 
 
 def name_of(address: str) -> str:
@@ -89,7 +89,7 @@ def listed_videos(source: str) -> Iterator[ListedVideo]:
         BadConfiguration: yt-dlp is not installed.
         Unavailable: no child process can be started.
     """
-    address = source.removeprefix(PREFIX)
+    address = source.removeprefix(PAGE_PREFIX)
     try:
         videos = Listing.model_validate_json(_answer(Job(address=address, folder=None, **_limits(IngestOptions())))).videos
     except BadInput:
@@ -140,11 +140,11 @@ def _answer(job: Job) -> str:
     """Let a child process do a job, and return its answer."""
     if find_spec("yt_dlp") is None:
         raise BadConfiguration(
-            f"{PREFIX}{job.address}: web pages need yt-dlp, which is not installed: .venv/bin/pip install -c constraints.txt -e '.[web]'; "
+            f"{PAGE_PREFIX}{job.address}: web pages need yt-dlp, which is not installed: .venv/bin/pip install -c constraints.txt -e '.[web]'; "
             "in containers set RETAKE_WORKER_EXTRAS=steps,web and run make build"
         )
     if not PAGE_ADDRESS.fullmatch(job.address):
-        raise BadInput(f"{job.address!r} is no address of a page; write {PREFIX}https://…, without a user and a password")
+        raise BadInput(f"{job.address!r} is no address of a page; write {PAGE_PREFIX}https://…, without a user and a password")
     seconds = START_SECONDS + (job.options.max_video_mib << 20) / MIN_BYTES_PER_SECOND if job.folder else START_SECONDS
     status, text = run_child(
         [sys.executable, "-m", "tasks.data.clips.web_reader", job.model_dump_json()],

@@ -285,9 +285,9 @@ def uncovered(clips: Sequence[ClipRecord], intervals: Iterable[IntervalRow], kno
         return before > 0 and covered[before - 1][1] > clip.start_seconds
 
     free = [clip for clip in clips if clip.uid not in known and not is_touched(clip)]
-    return [clip for clip in free if place_of(clip.uid) < share]
+    return [clip for clip in free if drawn_by(clip.uid) < share]
 
 
-def place_of(text: str) -> float:
+def drawn_by(text: str) -> float:
     """Return a number in [0, 1) that is drawn by the text."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6]) / 2**48

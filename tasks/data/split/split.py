@@ -1,6 +1,6 @@
 """Split sources into train, val and test.
 
-Videos never move, sources are never divided, and train has all classes.
+Videos never move, sources are never divided, and clips of val and test whose action train lacks are excluded.
 """
 
 from collections import Counter, defaultdict
@@ -16,7 +16,7 @@ from tasks.wording import plain_count, quoted
 ENOUGH_OFF = 0.25
 """Deviation from a split's target size above which to warn, as a share. Deviations of at most one clip are ignored."""
 MAX_CHANCE = 0.5
-"""Highest chance of a new source to make up for a test that is short: train gets new ones, too."""
+"""Highest chance that a new source goes to test while test is short, so that train gets new ones, too."""
 MAX_LISTED = 5
 STAY_OUT = "test stay out, because nothing happens in any clip there: label an action in them"
 NO_ACTION_IN_TEST = "it is in test, where nothing happens in any clip, so no action could be tested"
@@ -74,7 +74,7 @@ def assign_splits(
     split_by_video = {clip.clip.video: kept.get(clip.clip.video, splits[clip.source]) for clip in labelled}
     drawn_sources = new_test | {clip.source for clip in labelled if clip.clip.video in drawn}
     in_test = {clip.clip.video: clip.source for clip in labelled if split_by_video[clip.clip.video] == "test"}
-    drawn = frozenset(video for video, source in in_test.items() if source in drawn_sources)
+    drawn_now = frozenset(video for video, source in in_test.items() if source in drawn_sources)
     test_share = options.test_share_of(len(counts)) if in_test or options.test_share is not None else 0.0
     train_actions = {action for source, own in counts.items() if splits[source] == "train" for action in own}
     split_of = {**kept, **split_by_video}
@@ -88,11 +88,11 @@ def assign_splits(
     return SplitAssignment(
         split_by_source=dict(sorted(splits.items())),
         split_by_video=dict(sorted(split_by_video.items())),
-        drawn=drawn,
+        drawn=drawn_now,
         test_share=test_share,
         excluded=excluded,
         warnings=(
-            *_share_warnings(used, splits, options.val_share, None if drawn else options.test_share),
+            *_share_warnings(used, splits, options.val_share, None if drawn_now else options.test_share),
             *_exclusion_warnings(labelled, out - without_action, train_actions),
             *([f"{plain_count(len(without_action), 'clip')} of {STAY_OUT}"] if without_action else []),
         ),
@@ -153,10 +153,11 @@ def _split_sources(
         "test": 0 if draws_test else share,
     }
     new_train = set(chosen) - fixed.keys()
+    # Beside earlier sources a short test catches up gradually; without any, the draw gives it its whole share.
     chance = max(share, min(2 * share, MAX_CHANCE)) if fixed else 1.0
     num_missing = round(share * len(counts)) - sum(fixed.get(source) == "test" for source in counts)
     new_test = _draw_test(counts.keys() - fixed.keys() - new_train, num_missing, chance, seed) if draws_test else set[str]()
-    # The draw may not leave too little to train on, nor may val be short of clips that show new actions.
+    # If too little is left to train on, or val falls short, chosen sources need not be in train; if too little is left still, test is not drawn.
     for test, train in ((new_test, new_train), (new_test, set[str]()), (set[str](), set[str]())):
         in_train: dict[str, SplitName] = dict.fromkeys(train, "train")
         in_test: dict[str, SplitName] = dict.fromkeys(test, "test")

@@ -1,1 +1,1 @@
-"""Probe, cut and decode videos; the only package that runs ffmpeg or PyAV."""
+"""Probe, cut and decode videos; the only package that runs ffmpeg or PyAV. Encoder settings: `ffmpeg`."""

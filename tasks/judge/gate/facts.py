@@ -3,7 +3,7 @@
 import math
 
 from tasks.judge.gate.verdict import deciding_results, opponent_of
-from tasks.next_steps import Facts, Rare
+from tasks.report_steps import Facts, Rare
 from tasks.settings import COMPARE_PATH, PREDICT_PATH, in_airflow, label_url
 from tasks.store.records.dataset import NOTHING
 from tasks.store.records.metrics import Metrics

@@ -3,8 +3,9 @@
 A decision spends a charge. The gain must show at the charge divided by the number of networks that the new one may have been chosen from. If
 that number was fixed beforehand and all saw all clips, the charge bounds the chance that the luckiest of equal networks passes (a union
 bound); who trains until a network passes exceeds it (docs/evidence.md). A network that was seen on a part of the deciding clips counts by
-the square root of that share, which is how its two scores are correlated. The seeds of a recipe are decided on their mean and nobody chooses
-among them, so they count as one network there, which has paid for all. Where their decision spends nothing, each counts as one in later ones.
+the square root of that share, which is how its two scores are correlated. The seeds of a recipe count as one network in their own
+decision, which is on their mean. The charge that it spends pays for all of them: later decisions on these clips do not count them. If it
+spends nothing, later decisions count each seed.
 
 Charges are spent by calendar time (Lan and DeMets 1983, Discrete sequential boundaries for clinical trials, Biometrika 70, 659), without
 knowing the number of decisions: a bucket holds half of the year's total and is filled by the other half in a year, evenly. So no 365 days
@@ -92,7 +93,7 @@ def shared_clips(uids: frozenset[str], seen: Iterable[str]) -> frozenset[str]:
     return frozenset(uid for uid in uids if uid in seen or is_covered(uid))
 
 
-def counted(looks: Iterable[tuple[frozenset[str], Iterable[str]]], num_clips: int) -> dict[str, float]:
+def weights_of(looks: Iterable[tuple[frozenset[str], Iterable[str]]], num_clips: int) -> dict[str, float]:
     """Compute by run key how much each network counts, from the deciding clips that each look saw, and its networks."""
     seen: dict[str, set[str]] = {}
     for shared, networks in looks:
@@ -156,10 +157,7 @@ def spend(store: Store, store_uri: str, plan: PlanResult, uids: frozenset[str], 
 
 
 def _seen(store: Store, layout: Layout, uids: frozenset[str], deciding: Set[str]) -> tuple[dict[str, float], set[str]]:
-    """Read how much each network counts that was scored on some of these clips, and which were scored there for a decision.
-
-    A new network was not chosen from the versions of a history; one of them may have been, if it is `deciding` once more.
-    """
+    """Read how much each network counts that was scored on some of these clips, and which were scored there for a decision."""
     looks: list[tuple[frozenset[str], Iterable[str]]] = []
     history: list[tuple[frozenset[str], Iterable[str]]] = []
     decided: set[str] = set()
@@ -171,9 +169,10 @@ def _seen(store: Store, layout: Layout, uids: frozenset[str], deciding: Set[str]
                 for look in readers.map(lambda uri: store.read(uri, Look), uris):
                     (history if look.kind == "history" else looks).append((shared, look.networks))
                     decided.update(look.networks if look.kind == "decision" else ())
+    # A history scores old versions. A new network was not chosen from them; one that is decided on again may have been.
     if any(not deciding.isdisjoint(networks) for _, networks in history):
         looks += history
-    return counted(looks, len(uids)), decided
+    return weights_of(looks, len(uids)), decided
 
 
 def _attempt(
@@ -186,7 +185,10 @@ def _attempt(
     num_clips: int,
     can_pass: bool,
 ) -> Attempt:
-    """Compute the charge of this decision after those that `spent`, by time, run key and charge; `paid` were decided on these clips."""
+    """Compute the charge of this decision.
+
+    `spent` lists earlier charges by time, run key and charge; the networks in `paid` have spent one on these clips.
+    """
     # Deciding once more on one network is a choice among all again.
     others = {network: weight for network, weight in weights.items() if plan.run_key in paid or network not in paid}
     total = plan.gate.yearly_error

@@ -19,8 +19,8 @@ from tasks.judge.report.scores import NOTHING_LEGEND, label_of, nameable_table, 
 from tasks.judge.report.sections import curve_section, long_section, probe_section
 from tasks.judge.report.templating import about_split, coverage, data_uri, frame_script, leaning, machine_rows, rendered, styles_of
 from tasks.keys import JOINED
-from tasks.next_steps import next_steps
 from tasks.options import Options, TrainOptions
+from tasks.report_steps import report_steps
 from tasks.settings import label_url
 from tasks.store.records.dataset import NO_OBJECT, action_name
 from tasks.store.records.evaluation import ActivationMap
@@ -136,7 +136,7 @@ def page(inputs: ReportInputs) -> str:
         opponent=opponent,
         verdict=verdict_of(metrics),
         cautions=cautions(metrics),
-        steps=tuple(next_steps(facts_of(metrics))),
+        steps=tuple(report_steps(facts_of(metrics))),
         leaning=leaning(metrics.deciding_split, chose_epoch=metrics.val_chose),
         about_split=about_split(metrics),
         coverage=coverage(metrics),

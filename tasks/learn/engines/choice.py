@@ -116,15 +116,19 @@ def check(
 
 
 def _compare_features(seen: tuple[Engine, Sequence[Tensor]], expected: tuple[Engine, Sequence[Tensor]], trained: Trained | None) -> Parity:
-    answers, theirs = ([engine.answer(own) for own in features] for engine, features in (seen, expected))
-    return compare_answers(answers, theirs, seen[0].precision, trained)
+    logits, theirs = ([engine.answer(own) for own in features] for engine, features in (seen, expected))
+    return compare_logits(logits, theirs, seen[0].precision, trained)
 
 
-def compare_answers(answers: Sequence[Logits], expected: Sequence[Logits], precision: EnginePrecision, trained: Trained | None) -> Parity:
+def compare_logits(logits: Sequence[Logits], expected: Sequence[Logits], precision: EnginePrecision, trained: Trained | None) -> Parity:
     """Compare the logits of clips, (v,) and (n,), with those of PyTorch in float32, as `check` does."""
     heads = [
-        compare(
-            head, torch.stack([getattr(a, head) for a in answers]), torch.stack([getattr(e, head) for e in expected]), precision, classes
+        compare_head(
+            head,
+            torch.stack([getattr(ours, head) for ours in logits]),
+            torch.stack([getattr(theirs, head) for theirs in expected]),
+            precision,
+            classes,
         )
         for head, classes in (("verb", trained.verbs if trained else None), ("noun", trained.nouns if trained else None))
     ]
@@ -132,7 +136,7 @@ def compare_answers(answers: Sequence[Logits], expected: Sequence[Logits], preci
     return replace(worst, failure=next((parity.failure for parity in heads if parity.failure), None))
 
 
-def compare(head: str, logits: Tensor, expected: Tensor, precision: EnginePrecision, classes: Sequence[int] | None = None) -> Parity:
+def compare_head(head: str, logits: Tensor, expected: Tensor, precision: EnginePrecision, classes: Sequence[int] | None = None) -> Parity:
     """Compare one head's logits (n, v) with those of PyTorch in float32, and top-1 among `classes`, or among all."""
     of_clips = (logits - expected).abs().amax(dim=1)
     difference = float(of_clips.mean() if precision == "int8" else of_clips.max())
@@ -169,7 +173,7 @@ def _wrong_graph(engine: Engine, reference: Engine, clip: Frames) -> str | None:
 
 
 @dataclass(frozen=True)
-class Job:
+class ScoringJob:
     """Clips to score, and the data for the parity check.
 
     Attributes:
@@ -224,7 +228,7 @@ def common_label(labels: Set[str]) -> str:
     return "openvino float32" if labels == {"openvino bfloat16", "openvino float32"} else "pytorch float32"
 
 
-def make_engine(network: Network, wanted: Wanted | Kind, job: Job) -> tuple[Engine, EngineUsed]:
+def make_engine(network: Network, wanted: Wanted | Kind, job: ScoringJob) -> tuple[Engine, EngineUsed]:
     """Build an engine that passes the parity check, falling back to PyTorch in float32; modifies and keeps `network`.
 
     Raises:
@@ -236,6 +240,7 @@ def make_engine(network: Network, wanted: Wanted | Kind, job: Job) -> tuple[Engi
     reference = PytorchEngine(prepare(network, "cuda" if runs_on_gpu else "cpu"), job.num_crops)
     if kind == "pytorch":
         engine, used = _settled(reference, None, None)
+        # A network on features of sound has no backbone, so its scores may be compared with those of any engine.
         return engine, used.model_copy(update={"has_backbone": network.spec.sound is None})
     checked = cache(job.checked)
     reasons: list[str] = []
@@ -264,7 +269,7 @@ def spread(items: Sequence[T], num_items: int) -> list[T]:
     return [items[i * len(items) // num_items] for i in range(num_items)] if len(items) > num_items else list(items)
 
 
-def _build(kind: Kind, network: Network, job: Job) -> Engine:
+def _build(kind: Kind, network: Network, job: ScoringJob) -> Engine:
     if kind == "cuda":
         return CudaEngine(network, job.num_crops, job.num_clips)
     if kind in ("openvino", "openvino-float32"):

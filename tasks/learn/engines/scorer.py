@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.learn.engines.choice import KINDS_IN_FLOAT32, Job, Kind, Wanted, common_label, compare_answers, make_engine
+from tasks.learn.engines.choice import KINDS_IN_FLOAT32, Kind, ScoringJob, Wanted, common_label, compare_logits, make_engine
 from tasks.learn.engines.engine import Engine, clip_logits
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.inputs.clip_files import snippets_in_test
@@ -101,7 +101,7 @@ def centre(features: Sequence[Tensor]) -> Tensor:
     return _centre(features[0]).flatten(0, -2).mean(dim=0)
 
 
-def make_scorer(saved: Saved, wanted: Wanted | Kind, jobs: Sequence[Job]) -> tuple[Scorer, EngineUsed]:
+def make_scorer(saved: Saved, wanted: Wanted | Kind, jobs: Sequence[ScoringJob]) -> tuple[Scorer, EngineUsed]:
     """Build checked engines for all networks of a checkpoint, which are modified and kept.
 
     If one falls back, all do, except heads on features of sound. If the joined answer fails its check, all are PyTorch.
@@ -126,7 +126,7 @@ def make_scorer(saved: Saved, wanted: Wanted | Kind, jobs: Sequence[Job]) -> tup
     return scorer, _summarise([used[i] for i in seeing]).model_copy(update={"fallback_reason": reason})
 
 
-def _joint_failure(scorer: Scorer, used: EngineUsed, jobs: Sequence[Job]) -> str | None:
+def _joint_failure(scorer: Scorer, used: EngineUsed, jobs: Sequence[ScoringJob]) -> str | None:
     """Compare the joined answers with those of PyTorch in float32; return what differs too much.
 
     Each network has passed the check of its own answer, which may not depend on a feature that the joint head needs.
@@ -140,10 +140,10 @@ def _joint_failure(scorer: Scorer, used: EngineUsed, jobs: Sequence[Job]) -> str
         [scorer.answer([engine.see(frames, num_crops) for engine, frames in zip(own, inputs, strict=True)]) for inputs in clips]
         for own in engines
     )
-    return compare_answers(answers, expected, used.precision, jobs[0].trained).failure
+    return compare_logits(answers, expected, used.precision, jobs[0].trained).failure
 
 
-def _make_engines(saved: Saved, wanted: Wanted | Kind, jobs: Sequence[Job]) -> tuple[tuple[Engine, ...], tuple[EngineUsed, ...]]:
+def _make_engines(saved: Saved, wanted: Wanted | Kind, jobs: Sequence[ScoringJob]) -> tuple[tuple[Engine, ...], tuple[EngineUsed, ...]]:
     engines, used = zip(*(make_engine(network, wanted, job) for network, job in zip(saved.networks, jobs, strict=True)), strict=True)
     return engines, used
 

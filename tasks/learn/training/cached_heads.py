@@ -15,7 +15,7 @@ from tasks.errors import BadCheckpoint
 from tasks.learn.hardware import choose_device
 from tasks.learn.inputs.data import ClipDataset, Source
 from tasks.learn.inputs.features import FeatureMemory
-from tasks.learn.training.job import MEMORY_BYTES, TrainJob, compute, joined_features, open_cache, probe_features, training_clips
+from tasks.learn.training.job import MEMORY_BYTES, TrainJob, compute_missing, joined_features, open_cache, probe_features, training_clips
 from tasks.learn.training.probe import Linear, fit_probe
 from tasks.options import Head
 
@@ -45,7 +45,7 @@ def fit_beside(job: TrainJob) -> ProbeBeside:
     cache = open_cache(job, job.network)
     memory = FeatureMemory(MEMORY_BYTES)
     train: ClipDataset = training_clips(job, lambda view: memory.read(cache, view.name))
-    compute(job, choose_device(job.device), cache, train.views(seen))
+    compute_missing(job, choose_device(job.device), cache, train.views(seen))
     features = probe_features(job, train)
     sources = [clip.source or clip.frames.stem for clip in train.clips]
     spec = job.network.spec

@@ -72,8 +72,9 @@ class TrainJob:
 
     If only the heads are trained, epochs cycle through `feature_variants` views of each clip, whose features are cached under `features` and
     shared with other trainings. Without that folder every epoch computes them again, with the same results up to rounding. Processes on
-    one machine must use the same folder. With `joined`, `network` is a head on the features of those networks, and the frames of clips are only
-    names; this needs a folder of features and a single process. With `teaching`, `train` may have clips without a label.
+    one machine must use the same folder. With `joined`, `network` is a head on the features of those networks, and the `frames` of a clip only
+    look up the file of each in `JoinedNetwork.frames`; this needs a folder of features and a single process. With `teaching`, `train` may have
+    clips without a label.
 
     `devices` processes train together (see `processes`), each on its own GPU or all on the CPU. The batch size is the total over all
     processes, so results equal those of a single process, up to rounding and the random numbers of dropout and backbone. They differ more
@@ -140,7 +141,7 @@ def open_cache(job: TrainJob, network: Network) -> FeatureCache:
 def network_features(job: TrainJob, device: Device) -> Source:
     """Compute missing features, and return what reads them by view."""
     cache = open_cache(job, job.network)
-    compute(job, device, cache, views_of(job))
+    compute_missing(job, device, cache, views_of(job))
     memory = FeatureMemory(MEMORY_BYTES)
     return lambda view: memory.read(cache, view.name)
 
@@ -150,7 +151,7 @@ def joined_features(job: TrainJob, device: Device) -> Source:
     caches = [open_cache(job, member.network) for member in job.joined]
     for member, cache in zip(job.joined, caches, strict=True):
         own_views = dict.fromkeys(member.view_of(view, job.options) for view in views_of(job))
-        compute(replace(job, network=member.network, joined=()), device, cache, list(own_views))
+        compute_missing(replace(job, network=member.network, joined=()), device, cache, list(own_views))
     memory = FeatureMemory(MEMORY_BYTES)
     joining = job.network.backbone
 
@@ -158,13 +159,13 @@ def joined_features(job: TrainJob, device: Device) -> Source:
         views = (member.view_of(view, job.options).name for member in job.joined)
         return [memory.read(cache, name)[None] for cache, name in zip(caches, views, strict=True)]
 
-    def joined(view: View) -> Tensor:
+    def read(view: View) -> Tensor:
         features_of_all: Tensor = joining(features(view))[0]
         return features_of_all
 
     assert isinstance(joining, Joining)  # noqa: S101 - for mypy; a head on joined features has no other backbone
     joining.fit(map(features, train_views(job)))
-    return joined
+    return read
 
 
 def set_up_heads(job: TrainJob, device: Device, read: Source) -> Setup:
@@ -205,7 +206,7 @@ def fit_probes(job: TrainJob, train: ClipDataset) -> None:
     )
 
 
-def compute(job: TrainJob, device: Device, cache: FeatureCache, views: list[View]) -> None:
+def compute_missing(job: TrainJob, device: Device, cache: FeatureCache, views: list[View]) -> None:
     """Compute missing features, divided among the processes of a training."""
     if all(cache.has(view.name) for view in views):
         return
@@ -226,7 +227,9 @@ def probe_features(job: TrainJob, train: ClipDataset) -> NDArray[np.float64]:
     num_views = job.options.feature_variants if train.draws_views else 1
 
     def mean(clip: int) -> Tensor:
-        return torch.stack([train[ClipKey(view, clip)].inputs.flatten(0, -2).mean(0) for view in range(num_views)]).double().mean(0)
+        return (
+            torch.stack([train[ClipKey(epoch=view, clip=clip)].inputs.flatten(0, -2).mean(0) for view in range(num_views)]).double().mean(0)
+        )
 
     means: NDArray[np.float64] = torch.stack([mean(clip) for clip in range(len(train))]).numpy()
     return means

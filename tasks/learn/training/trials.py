@@ -37,7 +37,7 @@ from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import ClassNames
 from tasks.learn.training.epochs import EpochKeeper
 from tasks.learn.training.fit import one_thread, require_possible, run_epochs
-from tasks.learn.training.job import TrainJob, compute, set_up_heads, views_of
+from tasks.learn.training.job import TrainJob, compute_missing, set_up_heads, views_of
 from tasks.learn.training.processes import end_with
 from tasks.learn.training.progress import EpochRecord
 from tasks.learn.training.recipe import CrossEntropies
@@ -150,10 +150,12 @@ def prepare_head_trial(job: TrialJob, opened: Callable[[Network, Path, str], Ope
     device = choose_device(train.device)
     require_possible(train, device)
     head_alone, trained, scored = opened(train.network, train.features, train.options.precision)
-    compute(train, device, trained, views_of(train))
+    compute_missing(train, device, trained, views_of(train))
     exactly = replace(train, options=train.options.model_copy(update={"precision": "32-true"}))
     seen = dict.fromkeys(frames for clip in job.scored for frames, _ in clip.parts)
-    compute(exactly, device, scored, [view for frames in seen for view in _test_views(frames, train.network.spec.num_crops(job.num_crops))])
+    compute_missing(
+        exactly, device, scored, [view for frames in seen for view in _test_views(frames, train.network.spec.num_crops(job.num_crops))]
+    )
     return HeadTrial(replace(job, train=replace(train, network=head_alone)), trained, scored)
 
 

@@ -8,7 +8,7 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from tasks.data.clips.label_inputs import prediction_table
-from tasks.data.labels.intervals import place_of
+from tasks.data.labels.intervals import drawn_by
 from tasks.data.labels.ledger import ClipKey, key_of
 from tasks.errors import BadInput, MissingObject
 from tasks.keys import recipe_of
@@ -125,7 +125,7 @@ def of_use(cuts: Mapping[str, Cut]) -> Cut | None:
 
 def diverse(cut: Cut) -> list[str]:
     """Order clips so that each prefix is spread over all videos, and over the time of each video."""
-    orders = [_spread(clips) for _, clips in sorted(cut.by_video.items(), key=lambda item: place_of(item[0]))]
+    orders = [_spread(clips) for _, clips in sorted(cut.by_video.items(), key=lambda item: drawn_by(item[0]))]
     return [clip.uid for together in zip_longest(*orders) for clip in together if clip]
 
 

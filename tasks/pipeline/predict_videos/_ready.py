@@ -11,7 +11,7 @@ from tasks.data.clips.clips import StoredClip
 from tasks.data.clips.frame_cache import cache_test_frames
 from tasks.errors import BadInput, BadVideo
 from tasks.judge.statistics.scoring import Logits, one_hot_logits
-from tasks.learn.engines.choice import NUM_CALIBRATION_CLIPS, Job, Wanted, num_checked, spread, trained_classes
+from tasks.learn.engines.choice import NUM_CALIBRATION_CLIPS, ScoringJob, Wanted, num_checked, spread, trained_classes
 from tasks.learn.engines.scorer import Scorer, make_scorer
 from tasks.learn.hardware import choose_device
 from tasks.learn.inputs.clip_files import read_tested
@@ -87,13 +87,13 @@ def make_ready(
     saved = fetch_network(store, predictor.checkpoint_uri, predictor.checkpoint_sha256, folder)
     specs = tuple(network.spec for network in saved.networks)
 
-    def job(spec: NetworkSpec) -> Job:
+    def job(spec: NetworkSpec) -> ScoringJob:
         def checked() -> list[Frames]:
             if decoded := _decoded(clips, num_checked(wanted), spec, store, frames):
                 return decoded
             raise NothingToCheck("no clip decodes that the engine could be checked on")
 
-        return Job(
+        return ScoringJob(
             device=choose_device(load(MachineSettings).device),
             num_clips=len(clips),
             num_crops=num_crops,

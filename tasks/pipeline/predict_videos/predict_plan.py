@@ -259,7 +259,7 @@ def _asked_for(arguments: PredictPlanArguments, store: Store) -> tuple[list[Pred
             offered += incoming_files([source], arguments.store, store)
         except BadInput as error:
             bad.append(SetAside(name=source, reason=str(error).removeprefix(f"{source} ")))
-    intake = Intake(store, arguments.store, IngestOptions(), load(MachineSettings).allow_private_addresses, labels=False)
+    intake = Intake(store, arguments.store, IngestOptions(), load(MachineSettings).allow_private_addresses, names_label=False)
     with ThreadPoolExecutor(NUM_THREADS) as pool:
         seen = list(pool.map(intake.take_video, (incoming for incoming in offered if not incoming.is_annotation)))
     beside: list[AnnotationFile] = []

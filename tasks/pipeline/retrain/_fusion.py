@@ -13,7 +13,7 @@ from tasks.data.clips.frame_cache import FramesAhead, load_few
 from tasks.errors import BadConfiguration, BadInput
 from tasks.judge.statistics.fusion import fuse
 from tasks.judge.statistics.scoring import ScoredClips, score_clips, with_nouns_given
-from tasks.learn.engines.choice import Job, make_engine, num_checked, spread
+from tasks.learn.engines.choice import ScoringJob, make_engine, num_checked, spread
 from tasks.learn.hardware import choose_device, describe
 from tasks.learn.inputs.clip_files import is_silent
 from tasks.learn.inputs.crops import Frames
@@ -194,7 +194,7 @@ def _heard_by_all(members: Sequence[ScoredClips], unheard: Set[str]) -> list[Sco
 
 def _score(network: Network, clips: Sequence[DatasetClip], store: Store, unheard: set[str]) -> ScoredClips:
     """Score the centre crops, and add the clips in which this network has nothing to hear to `unheard`."""
-    job = Job(
+    job = ScoringJob(
         device=choose_device(load(MachineSettings).device),
         num_clips=len(clips),
         num_crops=1,

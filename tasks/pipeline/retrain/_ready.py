@@ -13,7 +13,7 @@ from tasks.data.clips.frame_cache import FramesAhead, load_few
 from tasks.judge.statistics.metrics import summarise
 from tasks.judge.statistics.scoring import Logits, ScoredClips, Timings, score_clips, with_nouns_given
 from tasks.keys import content_key
-from tasks.learn.engines.choice import NUM_CALIBRATION_CLIPS, Job, num_checked, spread, trained_classes
+from tasks.learn.engines.choice import NUM_CALIBRATION_CLIPS, ScoringJob, num_checked, spread, trained_classes
 from tasks.learn.engines.engine import Engine
 from tasks.learn.engines.kept import CheckedFeatures
 from tasks.learn.engines.scorer import Scorer, make_scorer
@@ -202,8 +202,8 @@ def make_ready(
             lambda features, engine: all(_read_times(_times_file(features, clips, _hardware(engine))) for clips in scored),
         )
 
-    def job(spec: NetworkSpec) -> Job:
-        return Job(
+    def job(spec: NetworkSpec) -> ScoringJob:
+        return ScoringJob(
             device=choose_device(load(MachineSettings).device),
             num_clips=len(checked_on),
             num_crops=evaluate.crops,

@@ -72,8 +72,9 @@ def _decide(
 ) -> tuple[DecisionRecord, ChampionMove | None]:
     """Make the decision, and the champion's move if it promotes."""
     champion = registry.champion(plan.model_name)
-    now = champion.version if champion else None
-    is_champion = now == registered.version
+    current = champion.version if champion else None
+    is_champion = current == registered.version
+    # Attempts of older versions have no `spent`, because those versions spent no charge.
     spending = compared.attempt if compared.attempt and compared.attempt.spent is not None else None
 
     def record(event: Literal["promoted", "kept"], decided_by: str, reason: str) -> DecisionRecord:
@@ -82,15 +83,15 @@ def _decide(
             model_name=plan.model_name,
             version=registered.version,
             event=event,
-            champion_before=now,
-            champion_after=registered.version if event == "promoted" else now,
+            champion_before=current,
+            champion_after=registered.version if event == "promoted" else current,
             promotion=plan.gate.promotion,
             decided_by=decided_by,
             reason=reason,
             run_key=plan.run_key,
             mlflow_run_url=registered.mlflow_run_url,
-            charge=spending and spending.charge * spending.is_spent,
-            num_networks=spending and spending.num_networks,
+            charge=(spending.charge if spending.is_spent else 0.0) if spending else None,
+            num_networks=spending.num_networks if spending else None,
             provisional=compared.provisional if event == "promoted" else is_champion and champion is not None and champion.provisional,
         )
 
@@ -101,18 +102,19 @@ def _decide(
     by_person = compared.awaits_approval
     decided_by = (arguments.answered_by or "a person") if by_person else RULES
     comment = f": {arguments.comment}" if arguments.comment else ""
-    would = "" if compared.provisional else "the rules would let it pass: "
+    would_pass = "" if compared.provisional else "the rules would let it pass: "
     if by_person and arguments.answer != "approved":
         refusals = {"rejected": "rejected", "no answer": "nobody approved it within the time limit", "not asked": "nobody was asked"}
-        return record("kept", decided_by, f"{refusals[arguments.answer]}{comment}; {would}{compared.reason}"), None
+        return record("kept", decided_by, f"{refusals[arguments.answer]}{comment}; {would_pass}{compared.reason}"), None
     reason = f"approved{comment}; {compared.reason}" if by_person else compared.reason
     promoted = record("promoted", decided_by, reason)
-    if now == compared.champion_version or is_champion:
+    if current == compared.champion_version or is_champion:
+        # Fails if another run has moved the champion since the plan.
         move = make_move(store, arguments.store, plan.num_champions + 1, promoted, plan.decision_uri)
         if move:
             return promoted, move
     compared_with = f"champion version {compared.champion_version}" if compared.champion_version else "no champion"
-    newest = f"version {now} is champion" if now != compared.champion_version and now else "another champion is being named"
+    newest = f"version {current} is champion" if current != compared.champion_version and current else "another champion is being named"
     log.warning("not promoted: another run was first; start `retrain` with Decide again to compare with its champion")
     why = f"it was compared with {compared_with}, but meanwhile {newest}; start retrain with Decide again to compare with that"
     return record("kept", RULES, why), None

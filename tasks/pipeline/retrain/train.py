@@ -34,12 +34,14 @@ def run(arguments: PlannedArguments, store: Store) -> TrainResult:
         _take_part(arguments, store)
         raise SystemExit
     plan = store.read(Output(arguments.plan, PlanResult))
+    devices = 1 if finished(store, TRAIN.address(arguments)) else _num_processes(plan)
+    _prepare(devices)
     for seeded in plans_with_repeats(plan, store):
         training = Run(seeded.run_uri).train
         if not finished(store, training):
             log.info("training with seed %d", seeded.train.seed)
             # Processes that trained together once cannot do so again.
-            trained = train_planned(seeded, training, store, _settle(plan) if seeded is plan else 1)
+            trained = train_planned(seeded, training, store, devices if seeded is plan else 1)
             leave_others()
             if seeded is not plan:
                 Tracker(load(MlflowSettings)).finish(trained.mlflow_run_id)
@@ -53,14 +55,15 @@ def _take_part(arguments: PlannedArguments, store: Store) -> None:
     plan = store.read(Output(arguments.plan, PlanResult))
     if finished(store, training) or plan.weights.members:
         return
-    devices = _settle(plan)
+    devices = _num_processes(plan)
+    _prepare(devices)
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
     with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as folder:
         fit(make_job(plan, training, manifest, store, Path(folder), devices))
 
 
-def _settle(plan: PlanResult) -> int:
-    """Choose the number of processes; one alone keeps to one GPU."""
+def _num_processes(plan: PlanResult) -> int:
+    """Choose the number of processes that train the plan's own network."""
     machine = load(MachineSettings)
     devices = shareable_devices(machine.devices, plan.train.batch_size)
     if devices < machine.devices:
@@ -70,7 +73,11 @@ def _settle(plan: PlanResult) -> int:
             machine.devices,
             devices,
         )
-    if devices == 1:
+    return devices
+
+
+def _prepare(num_processes: int) -> None:
+    """Set up GPU and memory of this process; one alone keeps to one GPU."""
+    if num_processes == 1:
         keep_to_one_gpu()
     keep_freed_memory()
-    return devices

@@ -87,6 +87,7 @@ class SeenFile(Record):
     """A file as an ingest last saw it.
 
     A usable annotation file has neither `video` nor `reason`; `kept_as` is its name under `annotations/`, empty in older inventories.
+    With an empty `etag` the next ingest tries the file again.
     """
 
     name: str

@@ -37,7 +37,7 @@ class Meanwhile(Shelf):
 @pytest.fixture
 def taker():
     def make(store=None, *, labels=True, **options):
-        return Intake(store, "s3://retake", IngestOptions(**options), allow_private=True, labels=labels)
+        return Intake(store, "s3://retake", IngestOptions(**options), allow_private=True, names_label=labels)
 
     return make
 

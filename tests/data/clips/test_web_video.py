@@ -195,7 +195,7 @@ def test_a_page_is_one_video_whatever_it_serves_later_and_under_whichever_addres
     shelf, page = Shelf(), f"web:{address_of(kitchen)}"
 
     def take(*offers, labels=True):
-        intake = Intake(shelf, "s3://retake", own(kitchen), allow_private=True, labels=labels)
+        intake = Intake(shelf, "s3://retake", own(kitchen), allow_private=True, names_label=labels)
         return [intake.take_video(offer) for offer in offers]
 
     first, again = take(*incoming_files([page, page], "s3://retake", shelf), labels=False)

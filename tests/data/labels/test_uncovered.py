@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.data.labels.intervals import place_of, uncovered
+from tasks.data.labels.intervals import drawn_by, uncovered
 from tasks.data.split.manifest import dataset_digest
 from tasks.options import LabelOptions
 from tasks.store.records.dataset import NOTHING, Manifest
@@ -63,7 +63,7 @@ def test_a_larger_share_adds_clips_and_none_overlaps_an_interval(spans, shares):
 
 
 def test_the_share_is_met_on_many_clips():
-    chosen = [place_of(f"{number:012x}_000000000-000008000") < 0.3 for number in range(5000)]
+    chosen = [drawn_by(f"{number:012x}_000000000-000008000") < 0.3 for number in range(5000)]
     assert sum(chosen) / 5000 == pytest.approx(0.3, abs=0.02)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.judge.gate import looks
-from tasks.judge.gate.looks import MIN_CHARGE, counted, left_to_spend, offered, record_look, shared_clips, spend
+from tasks.judge.gate.looks import MIN_CHARGE, left_to_spend, offered, record_look, shared_clips, spend, weights_of
 from tasks.options import GateOptions
 from tasks.store.records.evaluation import DecisionRecord
 from tasks.store.records.training import Repeat
@@ -57,7 +57,7 @@ def kitchen(monkeypatch):
 )
 def test_a_network_counts_by_the_square_root_of_the_share_that_it_was_seen_on(seen, weight):
     deciding = frozenset("abcd")
-    assert counted([(shared_clips(deciding, clips), ["n"]) for clips in seen], 4) == {"n": pytest.approx(weight)}
+    assert weights_of([(shared_clips(deciding, clips), ["n"]) for clips in seen], 4) == {"n": pytest.approx(weight)}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import torch
 
 from tasks.errors import BadConfiguration
 from tasks.learn.engines import choice, openvino
-from tasks.learn.engines.choice import ABSOLUTE, OPENVINO_FROM_CLIPS, Job, choose, common_label, make_engine, spread
+from tasks.learn.engines.choice import ABSOLUTE, OPENVINO_FROM_CLIPS, ScoringJob, choose, common_label, make_engine, spread
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.openvino import OpenvinoEngine
 from tasks.learn.engines.pytorch import CudaEngine, PytorchEngine
@@ -20,9 +20,9 @@ with silenced():
 CLIPS = [snippets_of(tiny(), seed) for seed in range(3)]
 
 
-def job(**changes) -> Job:
+def job(**changes) -> ScoringJob:
     read = {"checked": lambda: CLIPS[:2], "calibration": lambda: CLIPS[2:]}
-    return Job(**{"device": "cpu", "num_clips": 100, "num_crops": 1} | read | changes)
+    return ScoringJob(**{"device": "cpu", "num_clips": 100, "num_crops": 1} | read | changes)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.learn.engines.choice import check, compare
+from tasks.learn.engines.choice import check, compare_head
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.openvino import OpenvinoEngine
 from tasks.learn.engines.pytorch import PytorchEngine
@@ -27,12 +27,14 @@ def off_by(share_of_std):
     ],
 )
 def test_the_tolerance_of_rounded_numbers_is_a_share_of_what_logits_vary_by_and_that_of_float32_absolute(precision, share, said):
-    assert compare("verb", off_by(share * 0.99), EXPECTED, precision).failure is None
-    assert said in compare("verb", off_by(share * 1.01), EXPECTED, precision).failure
-    assert compare("noun", EXPECTED + 0.0009, EXPECTED, "float32").failure is None
-    assert "tolerance 0.001" in compare("noun", EXPECTED + 0.0011, EXPECTED, "float32").failure
+    assert compare_head("verb", off_by(share * 0.99), EXPECTED, precision).failure is None
+    assert said in compare_head("verb", off_by(share * 1.01), EXPECTED, precision).failure
+    assert compare_head("noun", EXPECTED + 0.0009, EXPECTED, "float32").failure is None
+    assert "tolerance 0.001" in compare_head("noun", EXPECTED + 0.0011, EXPECTED, "float32").failure
     num_clips = 2 if precision == "int8" else 1
-    assert compare("verb", off_by(0.2), EXPECTED, precision).max_difference == pytest.approx(0.2 * float(EXPECTED[0].std()) / num_clips)
+    assert compare_head("verb", off_by(0.2), EXPECTED, precision).max_difference == pytest.approx(
+        0.2 * float(EXPECTED[0].std()) / num_clips
+    )
 
 
 @pytest.mark.parametrize(("num_flipped", "is_trusted"), [(0, True), (1, True), (2, False)])
@@ -40,7 +42,7 @@ def test_in_int8_one_best_class_of_twenty_clips_may_be_another_one(num_flipped, 
     expected = torch.zeros(30, 2).index_fill(1, torch.tensor(0), 1.6)
     logits = expected.clone()
     logits[:num_flipped] = expected[:num_flipped].flip(1)
-    failure = compare("verb", logits, expected, "int8").failure
+    failure = compare_head("verb", logits, expected, "int8").failure
     assert (failure is None) == is_trusted
     assert is_trusted or failure == "the best verb differs for 2 of 30 clips"
 
@@ -51,9 +53,9 @@ def test_the_best_class_is_looked_for_among_those_that_were_trained():
     logits = expected.clone()
     expected[0, 19:] += torch.tensor([-0.24, 0.24])
     logits[0, 19:] += torch.tensor([0.06, -0.06]) + torch.tensor([0.1, -0.1])
-    assert compare("verb", logits, expected, "bfloat16").failure == "the best verb differs for 1 of 2 clips"
-    assert compare("verb", logits, expected, "bfloat16", (3, 7, 19, 400)).failure is None
-    assert compare("verb", logits, expected, "bfloat16", (400,)).failure == "the best verb differs for 1 of 2 clips"
+    assert compare_head("verb", logits, expected, "bfloat16").failure == "the best verb differs for 1 of 2 clips"
+    assert compare_head("verb", logits, expected, "bfloat16", (3, 7, 19, 400)).failure is None
+    assert compare_head("verb", logits, expected, "bfloat16", (400,)).failure == "the best verb differs for 1 of 2 clips"
 
 
 @pytest.mark.parametrize(
@@ -67,15 +69,15 @@ def test_a_best_class_may_be_another_one_only_where_both_lie_within_the_toleranc
     expected[:, 19] = expected[:, 20] - margin
     logits = expected.clone()
     logits[0, 19:] += torch.tensor([0.3, -0.3])
-    assert compare("verb", logits, expected, "bfloat16").failure == failure
+    assert compare_head("verb", logits, expected, "bfloat16").failure == failure
 
 
 @pytest.mark.parametrize("broken", [torch.nan, torch.inf])
 def test_logits_that_are_not_finite_never_pass(broken):
     logits = EXPECTED.clone()
     logits[0, 3] = broken
-    assert compare("verb", logits, EXPECTED, "bfloat16").failure
-    assert compare("verb", logits, logits, "bfloat16").failure
+    assert compare_head("verb", logits, EXPECTED, "bfloat16").failure
+    assert compare_head("verb", logits, logits, "bfloat16").failure
 
 
 @pytest.mark.slow

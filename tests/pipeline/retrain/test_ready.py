@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tasks.learn.engines.choice import Job
+from tasks.learn.engines.choice import ScoringJob
 from tasks.learn.engines.scorer import make_scorer
 from tasks.learn.engines.shared import SharedFeatures
 from tasks.learn.inputs.clip_files import example_input
@@ -40,7 +40,7 @@ def inputs(spec, *, is_silent):
 def make(tmp_path):
     def call(specs):
         saved = Saved(tuple(Network(spec) for spec in specs), (HeadWeights(1, 1),) * len(specs), CLASSES)
-        job = Job(device="cpu", num_clips=3, num_crops=1, checked=list, calibration=list)
+        job = ScoringJob(device="cpu", num_clips=3, num_crops=1, checked=list, calibration=list)
         scorer, used = make_scorer(saved, "pytorch", [job] * len(specs))
         shared = SharedFeatures(tmp_path, scorer, used, [clip.sha256 for clip in CLIPS])
         return Ready(scorer, specs, CLASSES, used, complexity(specs, 1), {}, shared)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tasks.data.clips.frame_cache import cache_test_frames, cache_train_frames, load_few
-from tasks.learn.engines.choice import Job
+from tasks.learn.engines.choice import ScoringJob
 from tasks.learn.engines.scorer import make_scorer
 from tasks.learn.inputs.sampling import middle_frames
 from tasks.learn.networks.checkpoints import HeadWeights, Saved
@@ -70,7 +70,7 @@ def test_a_test_sees_the_window_alone_by_each_engine_and_by_the_registered_model
     for film, use in shelves:
         shelf, clips = use()
         checked = load_few(shelf, clips, WINDOW)
-        job = Job(device="cpu", num_clips=1, num_crops=10, checked=lambda checked=checked: checked, calibration=list)
+        job = ScoringJob(device="cpu", num_clips=1, num_crops=10, checked=lambda checked=checked: checked, calibration=list)
         scorer, used = make_scorer(Saved((Network(WINDOW, seed=1),), saved.weights, CLASSES), engine, [job])
         assert (used.name, used.fallback_reason) == (engine, None)
         verb, _ = FilmModel(saved, SERVED.model_copy(update={"crops": 10})).logits(Clip(film, 0, 1, 30), tmp_path)

@@ -2,11 +2,14 @@
 
 import pytest
 
+from tasks.errors import Unavailable
 from tasks.options import TrainOptions
 from tasks.pipeline._plans import repeats_of
-from tasks.store.records.training import PlanResult
+from tasks.pipeline.retrain import train
+from tasks.store.records.training import PlanResult, TrainResult
 from tasks.store.runs import Run
 from tasks.store.stored import Output
+from tests.records import some
 
 HEADS = {"trainable": "heads", "feature_variants": 1, "num_seeds": 3, "min_gate_clips": 4, "min_gate_sources": 2}
 
@@ -46,6 +49,22 @@ def test_three_seeds_train_heads_on_the_same_views_once_and_their_mean_decides_o
     for text in (verbs.page(reported), verbs.store.read_bytes(reported.card_uri).decode()):
         assert "3 seeds of the recipe" in text
         assert "seed 2" in text
+
+
+def test_a_retry_that_begins_with_a_further_seed_keeps_to_one_gpu_and_keeps_freed_memory(verbs, monkeypatch):
+    plan, order = verbs.decide(**HEADS), []
+    verbs.store.write(Run(plan.run_uri).train, some(TrainResult))
+
+    def begin(seeded, _training, _store, devices):
+        order.append((seeded.train.seed, devices))
+        raise Unavailable("MLflow is away")
+
+    for name in ("keep_to_one_gpu", "keep_freed_memory"):
+        monkeypatch.setattr(train, name, lambda name=name: order.append(name))
+    monkeypatch.setattr(train, "train_planned", begin)
+    with pytest.raises(Unavailable):
+        verbs.run("train")
+    assert order == ["keep_to_one_gpu", "keep_freed_memory", (1, 1)]
 
 
 def test_a_further_seed_is_the_training_that_its_options_alone_lead_to(verbs):

@@ -32,6 +32,7 @@ VARIABLES = {
     BLUE: "var(--blue)",
     PURPLE: "var(--purple)",
 }
+"""The values are in `templates/style.css`."""
 
 Look = tuple[str, str, Literal["-", "--", ":"]]
 """Colour, marker and dashes of a line, so that colour-blind readers can distinguish lines."""

@@ -1,4 +1,7 @@
-"""List next steps for people, by one table of rules over a run's facts."""
+"""List the next steps of a run's report, by one table of rules over its facts.
+
+Those of a whole store are in `tasks/loop/advice.py`.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -92,6 +95,6 @@ RULES: tuple[tuple[Callable[[Facts], object], Callable[[Facts], str], Callable[[
 """Whether a rule holds, its sentence, and the address where it is done; in the order in which they are shown."""
 
 
-def next_steps(facts: Facts) -> Iterator[NextStep]:
+def report_steps(facts: Facts) -> Iterator[NextStep]:
     """Yield the steps whose rules hold."""
     return (NextStep(f"{text(facts)}.", url(facts)) for holds, text, url in RULES if holds(facts))

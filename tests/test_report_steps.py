@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.next_steps import RULES, Facts, NextStep, Rare, next_steps
+from tasks.report_steps import RULES, Facts, NextStep, Rare, report_steps
 from tasks.settings import in_airflow, label_url
 
 LABEL, PREDICT = "http://airflow/label/", "http://airflow/dags/predict_videos"
@@ -38,12 +38,12 @@ MANY = tuple(Rare(f"class {number}", number, 1) for number in range(1, 9))
     ],
 )
 def test_each_fact_has_its_step(facts, expected):
-    assert list(next_steps(Facts(**facts, label_url=LABEL, predict_url=PREDICT))) == ([expected] if expected else [])
+    assert list(report_steps(Facts(**facts, label_url=LABEL, predict_url=PREDICT))) == ([expected] if expected else [])
 
 
 def test_all_steps_are_told_in_order_and_long_lists_cut():
     steps = list(
-        next_steps(Facts("m", num_to_label=1, num_unlabelled=1, missing=("a",), faultless_split="val", rare=MANY, has_opponent=True))
+        report_steps(Facts("m", num_to_label=1, num_unlabelled=1, missing=("a",), faultless_split="val", rare=MANY, has_opponent=True))
     )
     assert len(steps) == len(RULES)
     assert steps[4].text.endswith("and 3 more classes.")
