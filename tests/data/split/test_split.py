@@ -1,5 +1,6 @@
 """Sources are split as asked, and never again; `split.csv` remembers it."""
 
+import csv
 import time
 from collections import Counter
 
@@ -177,6 +178,21 @@ def test_single_clip_sources_meet_the_share_to_the_clip(clips_of):
     by_split = used(clips, assign_splits(clips, {}, NO_TEST))
     assert len(by_split["val"]) == 23
     assert set(Counter(clip.action for clip in by_split["val"]).values()) <= {3, 4}
+
+
+def test_the_originals_labels_come_out_as_the_original_wished(clips_of, shared):
+    """79 train clips of its published counts and its 23 val clips; its own val held nouns that its train lacked."""
+    with (shared / "golden" / "original_val_predictions.csv").open(newline="") as file:
+        actions = [f"{row['verb']} {row['noun']}" for row in csv.DictReader(file)]
+    nouns = ["tray"] * 25 + ["meat"] * 41 + ["bag"] * 9 + ["flour", "potato", "sauce", "tortilla"]
+    verbs = (["move"] * 23 + ["put"] * 40 + ["take"] * 16)[::-1]
+    actions += [f"{verb} {noun}" for verb, noun in zip(verbs, nouns, strict=True)]
+    clips = clips_of({f"{number:03d}": [action] for number, action in enumerate(actions)})
+    assert len(clips) == 102
+    result = assign_splits(clips, {}, NO_TEST)
+    check(clips, {}, result)
+    assert Counter(result.split_by_source.values()) == {"train": 79, "val": 23}
+    assert (result.excluded, result.warnings) == ((), ())
 
 
 def test_long_videos_with_classes_of_their_own_still_give_a_val(clips_of):
