@@ -45,14 +45,14 @@ def rates(outcome: TrainOutcome) -> list[float]:
     return [record.learning_rate for record in outcome.history]
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_a_run_that_goes_on_is_as_one_that_was_never_stopped(recipe, clips, tmp_path: Path):
-    outcome = assert_resumes(lambda name: kept_job(tmp_path / name, clips, **RECIPES[recipe]), 0)
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_run_that_goes_on_is_as_one_that_was_never_stopped(name, clips, tmp_path: Path):
+    outcome = assert_resumes(lambda folder: kept_job(tmp_path / folder, clips, **RECIPES[name]), 0)
     losses = [record.val.loss for record in outcome.history if record.val]
     assert min(losses) < losses[0]
-    if recipe == "sgd":
+    if name == "sgd":
         outcome.best.unlink()
-        fit(kept_job(tmp_path / "whole", clips, **RECIPES[recipe]))
+        fit(kept_job(tmp_path / "whole", clips, **RECIPES[name]))
         assert_same_files(tmp_path / "whole", tmp_path / "resumed")
 
 
@@ -139,8 +139,6 @@ def test_the_original_training_shows_every_epoch_the_same_images_and_learns(clip
 
 
 LONG = {"epochs": 20, "feature_variants": 1, "batch_size": 4, "learning_rate": 1e-2, "validation_crops": 10}
-
-
 KEPT = [1, 2, 4, 8, 16, 20]
 
 

@@ -26,19 +26,19 @@ def two(seed, num_clips=6, scale=3.0):
 
 @given(LOGITS, LOGITS, st.floats(0.05, 20))
 def test_each_row_sums_to_one_and_is_ordered_as_its_logits(verbs, nouns, temperature):
-    found = distributions(verbs, nouns, temperature, temperature)
-    assert found.verbs.sum(axis=1) == pytest.approx(1)
-    best = found.ranked()["verb"]
+    likely = distributions(verbs, nouns, temperature, temperature)
+    assert likely.verbs.sum(axis=1) == pytest.approx(1)
+    best = likely.ranked()["verb"]
     assert (np.diff(best.probabilities, axis=1) <= 0).all()
     assert np.take_along_axis(verbs, best.ids, axis=1)[:, 0] == pytest.approx(verbs.max(axis=1))
 
 
 @given(st.integers(0, 1000), st.floats(0.2, 5), st.floats(0.2, 5))
 def test_the_best_actions_are_the_best_of_all_pairs(seed, verb_temperature, noun_temperature):
-    found = distributions(*two(seed, 2), verb_temperature, noun_temperature)
-    best = found.ranked()["action"]
+    likely = distributions(*two(seed, 2), verb_temperature, noun_temperature)
+    best = likely.ranked()["action"]
     for i in range(2):
-        pairs = np.outer(found.verbs[i], found.nouns[i])
+        pairs = np.outer(likely.verbs[i], likely.nouns[i])
         assert best.probabilities[i] == pytest.approx(np.sort(pairs.ravel())[::-1][:5])
         assert [pairs[verb_and_noun(action)] for action in best.ids[i].tolist()] == pytest.approx(best.probabilities[i])
 
@@ -47,12 +47,12 @@ def test_the_best_actions_are_the_best_of_all_pairs(seed, verb_temperature, noun
 def test_of_known_pairs_the_best_are_named_and_an_unknown_one_has_probability_0(seed, pairs):
     verbs, nouns = two(seed, 2)
     likeliest = (int(verbs[0].argmax()), int(nouns[0].argmax()))
-    found = distributions(verbs, nouns, 1, 1, {likeliest, *pairs})
+    answers = distributions(verbs, nouns, 1, 1, {likeliest, *pairs})
     known = {pair for pair in {likeliest, *pairs} if pair[0] < 125 and pair[1] < 352}  # of others the network has no output
-    best = found.ranked()["action"]
+    best = answers.ranked()["action"]
     assert best.ids.shape == (2, 5)
-    for i, (verb, noun, probability) in enumerate(zip(*found.best(), strict=True)):
-        likely = sorted((found.verbs[i, v] * found.nouns[i, o] for v, o in known), reverse=True)[:5]
+    for i, (verb, noun, probability) in enumerate(zip(*answers.best(), strict=True)):
+        likely = sorted((answers.verbs[i, v] * answers.nouns[i, o] for v, o in known), reverse=True)[:5]
         assert best.probabilities[i] == pytest.approx([*likely, *[0] * (5 - len(likely))], rel=1e-9, abs=0)
         named = [verb_and_noun(action) for action in best.ids[i].tolist()]
         assert known.issuperset(named[: len(likely)])
@@ -79,11 +79,11 @@ def test_entropy_is_one_where_nothing_is_known_and_near_zero_where_all_is():
 @given(st.integers(0, 100))
 def test_divergence_is_scipys_over_all_actions(seed):
     ours, theirs = distributions(*two(seed, 2), 1, 1), distributions(*two(seed + 1, 2), 1, 2)
-    found = divergences(ours, theirs)
+    divergence = divergences(ours, theirs)
     for i in range(2):
         p, q = (np.outer(one.verbs[i], one.nouns[i]).ravel() for one in (ours, theirs))
-        assert found[i] == pytest.approx(jensenshannon(p, q, base=2) ** 2)
-    assert divergences(theirs, ours) == pytest.approx(found)
+        assert divergence[i] == pytest.approx(jensenshannon(p, q, base=2) ** 2)
+    assert divergences(theirs, ours) == pytest.approx(divergence)
     assert divergences(ours, ours) == pytest.approx(0)
 
 
@@ -99,14 +99,14 @@ def test_a_class_that_one_network_has_no_output_for_is_impossible_to_it():
 
 def test_temperatures_are_those_of_val(make_clips):
     clips = make_clips(200, skill=3.0)
-    found = served(clips, 10, "pytorch float32", TARGETS)
-    assert found.verb == fit_temperature(clips.verb_logits, clips.verb_classes)
-    assert found.noun == fit_temperature(clips.noun_logits, clips.noun_classes)
-    assert found.is_calibrated
+    fit = served(clips, 10, "pytorch float32", TARGETS)
+    assert fit.verb == fit_temperature(clips.verb_logits, clips.verb_classes)
+    assert fit.noun == fit_temperature(clips.noun_logits, clips.noun_classes)
+    assert fit.is_calibrated
     told = "fitted on 200 val clips (10 crops per frame, pytorch float32)"
-    assert (found.words, found.crops) == (f"temperatures {found.verb:.2f} (verbs) and {found.noun:.2f} (nouns), {told}", 10)
+    assert (fit.words, fit.crops) == (f"temperatures {fit.verb:.2f} (verbs) and {fit.noun:.2f} (nouns), {told}", 10)
     hotter = served(replace(clips, verb_logits=2 * clips.verb_logits), 10, "pytorch float32", TARGETS)
-    assert hotter.verb == pytest.approx(2 * found.verb, rel=1e-3)
+    assert hotter.verb == pytest.approx(2 * fit.verb, rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -115,19 +115,19 @@ def test_temperatures_are_those_of_val(make_clips):
     ids=["all right", "all wrong"],
 )
 def test_answers_that_no_temperature_suits_tell_none(make_clips, num_clips, skill, reason):
-    found = served(make_clips(num_clips, skill=skill), 1, "pytorch float32", TARGETS)
-    assert (found.verb, found.noun, found.is_calibrated) == (1, 1, False)
-    assert found.words.startswith("not calibrated: ")
-    assert reason in found.words
+    fit = served(make_clips(num_clips, skill=skill), 1, "pytorch float32", TARGETS)
+    assert (fit.verb, fit.noun, fit.is_calibrated) == (1, 1, False)
+    assert fit.words.startswith("not calibrated: ")
+    assert reason in fit.words
 
 
 def test_given_nouns_have_no_temperature_and_leave_the_verbs_theirs(make_clips, vocabulary):
     clips = make_clips(200, skill=3.0)
     nouns = tuple(ClassRef(id=i, name=NO_OBJECT) for i in range(3))
     given = with_nouns_given(clips, Vocabulary(verbs=vocabulary.verbs, nouns=nouns))
-    found = served(given, 10, "pytorch float32", VERB_ALONE)
-    assert (found.verb, found.noun, found.is_calibrated) == (fit_temperature(clips.verb_logits, clips.verb_classes), 1, True)
-    assert found.words == f"temperature {found.verb:.2f} (verbs), fitted on 200 val clips (10 crops per frame, pytorch float32)"
+    fit = served(given, 10, "pytorch float32", VERB_ALONE)
+    assert (fit.verb, fit.noun, fit.is_calibrated) == (fit_temperature(clips.verb_logits, clips.verb_classes), 1, True)
+    assert fit.words == f"temperature {fit.verb:.2f} (verbs), fitted on 200 val clips (10 crops per frame, pytorch float32)"
 
 
 def limit(right):
@@ -139,9 +139,9 @@ def limit(right):
 def test_the_threshold_is_the_lowest_that_shows_the_precision(seed, num_clips, precision):
     draws = np.random.default_rng(seed)
     likely, right = draws.integers(1, 12, num_clips) / 12, draws.random(num_clips) < 0.7  # some are equally likely
-    found = lowest_probability(likely, right, precision)
+    lowest = lowest_probability(likely, right, precision)
     fitting = [one for one in set(likely) if (likely >= one).sum() >= MIN_CLIPS and limit(right[likely >= one]) >= precision]
-    assert found == min(fitting, default=None)
+    assert lowest == min(fitting, default=None)
 
 
 def test_a_lucky_val_is_no_proof():
@@ -164,38 +164,38 @@ def fitted(clips, precision=0.8, targets=TARGETS, **known):
 
 
 def test_what_it_says_is_what_it_found():
-    found = fitted(val(20, 15))
+    fit = fitted(val(20, 15))
     for said in (
         "because 88.2 % of the 17 val clips predicted so (10 crops per frame) were right, a share whose lower limit is 80.1 %, and at least 80.0 %",
         "chosen on the same clips, fewer than 45, so on others fewer may be right; each of them shows an action, so it counts no false alarm",
     ):
-        assert said in found.words
+        assert said in fit.words
     assert "the threshold was chosen on the same clips; each of them shows an action" in fitted(val(60, 45)).words
     clip = val(20, 15).only(np.arange(20) == 16)
     verb, noun = (np.exp(one[0, 1]) / np.exp(one[0]).sum() for one in (clip.verb_logits, clip.noun_logits))
-    assert found.probability == pytest.approx(verb * noun)
+    assert fit.probability == pytest.approx(verb * noun)
     assert fitted(val(20, 15), targets=VERB_ALONE).probability == pytest.approx(verb)
 
 
 def test_where_val_never_reaches_the_precision_nothing_is_reported_and_it_says_why():
-    found = fitted(val(40, 5))
-    assert (found.probability, found.reports) == (None, False)
-    assert found.words.startswith("none, because no probability separates 10 or more of the 40 val clips (10 crops per frame) that show a")
+    fit = fitted(val(40, 5))
+    assert (fit.probability, fit.reports) == (None, False)
+    assert fit.words.startswith("none, because no probability separates 10 or more of the 40 val clips (10 crops per frame) that show a")
 
 
 def test_where_val_has_too_few_clips_everything_is_reported_and_it_says_why():
-    found = fitted(val(MIN_CLIPS - 1, MIN_CLIPS - 1))
-    assert (found.probability, found.reports) == (None, True)
-    assert found.words == "of any probability: 9 val clips (10 crops per frame) are too few to choose a threshold, which takes 10"
+    fit = fitted(val(MIN_CLIPS - 1, MIN_CLIPS - 1))
+    assert (fit.probability, fit.reports) == (None, True)
+    assert fit.words == "of any probability: 9 val clips (10 crops per frame) are too few to choose a threshold, which takes 10"
 
 
 @given(st.integers(0, 40), st.integers(0, 40), st.tuples(st.floats(0.01, 0.99), st.floats(0.01, 0.99)), st.integers(0, 99))
 def test_a_higher_precision_never_adds_an_interval(num_clips, num_right, precisions, seed):
     clips = val(num_clips, num_right)
     clips = replace(clips, verb_classes=np.random.default_rng(seed).permutation(clips.verb_classes))
-    found = tuple(Interval(float(i), i + 1.0, 0, 0, i / 50) for i in range(51))
+    intervals = tuple(Interval(float(i), i + 1.0, 0, 0, i / 50) for i in range(51))
     low, high = (fitted(clips, precision) for precision in sorted(precisions))
-    kept = [set(reported(found, one.probability)) if one.reports else set() for one in (low, high)]
+    kept = [set(reported(intervals, one.probability)) if one.reports else set() for one in (low, high)]
     assert kept[1] <= kept[0]
 
 
@@ -214,10 +214,10 @@ def test_clips_predicted_as_nothing_count_in_no_precision_but_those_that_show_no
     verbs = clips.verb_logits.copy()
     verbs[surest] = [0, 0, 9]
     called_nothing = replace(clips, verb_logits=verbs, verb_classes=np.where(surest | wrong, 2, clips.verb_classes))
-    found = fitted(called_nothing, 0.7, targets=targets, nothing=Nothing(2, 6))
-    assert found.probability == fitted(called_nothing.only(~surest), 0.7, targets=targets, nothing=Nothing(2, 6)).probability
-    assert found.words.endswith("; of 12 val clips in which nothing happens it reports an action in 4, 3.3 false alarms a minute")
-    assert "because 81.8 % of the 22 val clips predicted so" in found.words, "18 are right, and 4 that show nothing are called an action"
-    assert fitted(called_nothing, 0.7, targets=targets).words != found.words
+    fit = fitted(called_nothing, 0.7, targets=targets, nothing=Nothing(2, 6))
+    assert fit.probability == fitted(called_nothing.only(~surest), 0.7, targets=targets, nothing=Nothing(2, 6)).probability
+    assert fit.words.endswith("; of 12 val clips in which nothing happens it reports an action in 4, 3.3 false alarms a minute")
+    assert "because 81.8 % of the 22 val clips predicted so" in fit.words, "18 are right, and 4 that show nothing are called an action"
+    assert fitted(called_nothing, 0.7, targets=targets).words != fit.words
     few = fitted(called_nothing.only(np.arange(30) < 17), targets=targets, nothing=Nothing(2, 6))
     assert few.words.startswith("of any probability: 9 val clips on which it named an action (10 crops per frame) are too few")

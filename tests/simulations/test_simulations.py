@@ -79,9 +79,9 @@ def test_films_of_which_few_are_of_another_kind_are_a_trap():
 
 
 def test_the_rule_of_the_gain_seldom_promotes_an_equal_network():
-    found = decisions.promoted_by_chance(5, 0.4, 100, own_films=True)
-    assert found["interval"] <= 0.04
-    assert found[ONE_MORE] > 0.25
+    promoted = decisions.promoted_by_chance(5, 0.4, 100, own_films=True)
+    assert promoted["interval"] <= 0.04
+    assert promoted[ONE_MORE] > 0.25
 
 
 @pytest.mark.parametrize(("accuracy", "least", "most"), [(decisions.MAJORITY, 0, 0.025), (0.7, 0.4, 1)])
@@ -148,9 +148,9 @@ def test_the_gain_from_more_labels_is_in_its_interval(name, num_draws, least):
 @pytest.mark.parametrize("times", [2, 4])
 @pytest.mark.parametrize("truth", TRUTHS, ids=lambda truth: truth.name)
 def test_so_it_is_whatever_the_curve_and_however_many_films(truth, times):
-    found = [labels.held(truth, films, 100, times=times) for films in (3, 60)]
-    assert min(one[0] for one in found if one) >= 0.91
-    assert found[-1] is not None
+    coverages = [labels.held(truth, films, 100, times=times) for films in (3, 60)]
+    assert min(one[0] for one in coverages if one) >= 0.91
+    assert coverages[-1] is not None
 
 
 @pytest.mark.parametrize("num_draws", [20, pytest.param(60, marks=pytest.mark.long)])
@@ -191,17 +191,17 @@ def test_a_threshold_holds_its_precision_on_average_without_refusing_everything(
 
 
 def test_the_last_epoch_of_trials_flatters_less_than_the_one_that_is_best_on_the_scored_clips():
-    found = epochs.flattery(epochs.RATES[1], 0, 12)
-    assert found[epochs.BEST].trial > found[epochs.LAST].trial + 0.5
-    assert found[epochs.BEST].expected > found[epochs.LAST].expected
-    assert found[epochs.BEST].retrained == -found[epochs.BEST].expected
+    flattery = epochs.flattery(epochs.RATES[1], 0, 12)
+    assert flattery[epochs.BEST].trial > flattery[epochs.LAST].trial + 0.5
+    assert flattery[epochs.BEST].expected > flattery[epochs.LAST].expected
+    assert flattery[epochs.BEST].retrained == -flattery[epochs.BEST].expected
 
 
 def test_test_is_a_sample_of_films_where_val_flatters_against_new_ones():
-    found = splits.flattery(30, splits.OPTIONS["default"], 30)
-    assert found["val"][0] > 4
-    assert abs(found["test, left out counted wrong"][0]) < 3
-    assert found["test, left out counted wrong"][1] >= 0.9
+    flattery = splits.flattery(30, splits.OPTIONS["default"], 30)
+    assert flattery["val"][0] > 4
+    assert abs(flattery["test, left out counted wrong"][0]) < 3
+    assert flattery["test, left out counted wrong"][1] >= 0.9
 
 
 def test_an_equal_challenger_passes_too_often_only_where_the_champion_chose_clips_of_val():
@@ -218,15 +218,15 @@ def test_a_threshold_holds_its_precision_for_intervals_where_actions_follow_one_
 
 def test_few_ordinary_films_are_called_unlike_and_many_that_lie_far_off():
     rng, rule = np.random.default_rng(0), "published backbone: all films"
-    found = [drawn[rule] for _ in range(40) if (drawn := shift.draw(rng, 20))]
-    like, far = (np.mean([own[3, off] == "unlike" for own in found]) for off in (0.0, 8.0))
+    drawings = [drawn[rule] for _ in range(40) if (drawn := shift.draw(rng, 20))]
+    like, far = (np.mean([own[3, off] == "unlike" for own in drawings]) for off in (0.0, 8.0))
     assert like < 0.1
     assert far > 0.4
 
 
 def test_what_stands_beside_the_calibration_error_is_what_a_calibrated_network_has():
-    found, by_chance = probabilities.calibrated_errors(23, 60)
-    assert found == pytest.approx(by_chance, rel=0.1)
+    errors, by_chance = probabilities.calibrated_errors(23, 60)
+    assert errors == pytest.approx(by_chance, rel=0.1)
 
 
 def test_thirty_clips_tell_an_int8_that_changes_answers_from_one_that_does_not():

@@ -4,6 +4,7 @@ import logging
 
 import numpy as np
 import pytest
+from pandas import DataFrame
 
 from tasks.data.clips.audio import complete_sound, sound_uri, spectrograms
 from tasks.data.clips.frame_cache import FramesAhead, cache_test_frames, cache_train_frames, load_few
@@ -18,6 +19,7 @@ from tasks.learn.networks.network import Network
 from tasks.learn.networks.sound_recipe import EFFECTS, PackagedWeights
 from tasks.learn.networks.spec import ClassNames, NetworkSpec
 from tasks.options import Modality, SegmentOptions, TrainOptions
+from tasks.served import films as served
 from tasks.served.films import Clip, FilmModel
 from tasks.store.records.video import SoundRecipe
 from tests.pipeline.shelf import Shelf
@@ -118,7 +120,6 @@ def test_a_clip_that_is_no_video_is_named(shelf, clips):
 
 
 def test_people_see_the_spectrogram_of_the_whole_clip(shelf, clips):
-
     complete_sound(shelf, clips, RECIPE, describer)
     shown = spectrograms(shelf, clips).values()
     assert [(levels.shape, bool(levels.any())) for levels in shown] == [((801, 128), heard) for heard in (True, True, False, False)]
@@ -139,3 +140,18 @@ def test_a_registered_network_makes_of_a_file_what_an_evaluation_makes_of_the_cl
         answer = model.logits(Clip(list(films.values())[number], 0, 4, 120), tmp_path)
         for own, logits in zip(answer, expected, strict=True):
             assert own == pytest.approx(logits.numpy(), abs=1e-5)
+
+
+@pytest.mark.slow
+def test_a_fusion_decodes_a_sound_once_and_loads_its_describer_once(films, monkeypatch):
+    calls = []
+
+    def counted(name):
+        function = getattr(served, name)
+        return lambda *arguments: calls.append(name) or function(*arguments)
+
+    for name in ("describer", "decode_audio"):
+        monkeypatch.setattr(served, name, counted(name))
+    model = FilmModel(Saved((Network(SOUND), Network(SPECTROGRAM)), (HeadWeights(1, 1),) * 2, CLASSES), SERVED)
+    model.predict(DataFrame({"clip": [str(films["low"]), str(films["mute"])]}))
+    assert calls == ["describer", "decode_audio", "decode_audio"]

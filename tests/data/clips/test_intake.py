@@ -14,6 +14,7 @@ from tasks.errors import BadConfiguration, BadInput, Unavailable
 from tasks.options import IngestOptions
 from tasks.store.objects import to_json
 from tasks.store.records.video import VideoRecord
+from tests.http_servers import served
 from tests.pipeline.shelf import Shelf
 
 
@@ -146,6 +147,19 @@ def test_the_name_that_labels_a_video_stays_when_a_prediction_takes_it_at_the_sa
     seen = taker(store, labels=first).take_video(offer)
     record = store.read(f"s3://retake/videos/{seen.video}/probe.json", VideoRecord)
     assert "put bag/v.mp4" in record.names
+
+
+def test_files_of_addresses_are_taken_and_one_that_is_not_there_costs_itself(taker, tmp_path, film_of):
+    (tmp_path / "v.mp4").write_bytes(film_of(1))
+    (tmp_path / "labels.csv").write_text("uid,verb,noun")
+    shelf, read = Shelf(), []
+    with served(tmp_path) as address:
+        video, labels, missing = offers_of(*(f"{address}/{name}" for name in ("v.mp4", "labels.csv", "none.csv")))
+        seen = taker(shelf).take_video(video)
+        assert taker().take_annotation(labels, read.append).reason is None
+        assert "404" in taker().take_annotation(missing, pytest.fail).reason
+    assert shelf.read_bytes(shelf.read(f"s3://retake/videos/{seen.video}/probe.json", VideoRecord).uri) == film_of(1)
+    assert read == [b"uid,verb,noun"]
 
 
 def test_a_file_that_vanished_or_does_not_read_costs_itself(taker, tmp_path):

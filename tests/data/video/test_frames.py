@@ -16,7 +16,7 @@ def decode_all(path):
 
 
 @pytest.fixture(scope="module")
-def clip(clips):
+def clip_and_frames(clips):
     """A clip and all of its frames."""
     return clips[0].path, decode_all(clips[0].path)
 
@@ -24,8 +24,8 @@ def clip(clips):
 @pytest.mark.slow
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(indices=st.lists(st.integers(0, 239), min_size=1, max_size=12))
-def test_any_frames_in_any_order(clip, indices):
-    path, frames = clip
+def test_any_frames_in_any_order(clip_and_frames, indices):
+    path, frames = clip_and_frames
     np.testing.assert_array_equal(read_frames(path, indices, short_side=None), frames[indices])
     np.testing.assert_array_equal(list(iter_frames(path, indices, short_side=None)), frames[indices])
 

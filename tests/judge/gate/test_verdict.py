@@ -76,20 +76,25 @@ def test_guessing_is_compared_with_the_registered_network_and_not_with_the_mean_
     assert "The registered network classifies 50.0 % correctly; always predicting 'common action' gives less, 40.0 %" in reasons
 
 
-GATE = ("passed", "provisional", "faces_champion", "is_provisional")
-GATES = ((True, False, True, False), (False, True, False, False), (False, False, True, True), (False, False, True, False), (False,) * 4)
+NOT_PASSED = {"passed": False, "provisional": False, "faces_champion": False, "is_provisional": False}
+GATES = {
+    "passed": NOT_PASSED | {"passed": True, "faces_champion": True},
+    "may become the provisional champion": NOT_PASSED | {"provisional": True},
+    "against a provisional champion": NOT_PASSED | {"faces_champion": True, "is_provisional": True},
+    "against a champion": NOT_PASSED | {"faces_champion": True},
+    "against the baseline": NOT_PASSED,
+}
 
 
 @pytest.mark.parametrize(("numbers", "majority"), [(GAIN, 0.1), ((5, 15, (-0.18, -0.02)), 0.1), (UNSURE, 0.1), (UNSURE, 0.9)])
 @pytest.mark.parametrize("has_seeds", [False, True])
-@pytest.mark.parametrize("gate", GATES)
+@pytest.mark.parametrize("gate", GATES.values(), ids=GATES)
 @pytest.mark.parametrize("promotion", ["auto", "approve", "never"])
 def test_verdict_and_outcome_have_50_words_and_three_figures_at_most(scored, numbers, majority, gate, promotion, has_seeds):
-    if gate == GATES[1] and promotion == "never":
+    if gate["provisional"] and promotion == "never":
         return
     paired = difference(*numbers)
     ours, theirs = scored(0.4 + paired.difference, 0.4, majority=majority)
-    gate = dict(zip(GATE, gate, strict=True))
     outcome = consequence_in_words(promotion, **gate)
     scores = tuple(SeedScore(seed=seed, run_key=str(seed), top1=ours.action.top1, engine="") for seed in range(5))
     spread = SeedSpread(scores=scores, difference=paired) if has_seeds else None

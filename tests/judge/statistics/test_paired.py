@@ -8,9 +8,21 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, multinomial
 
 from tasks.errors import BadInput
-from tasks.judge.statistics import paired
 from tasks.judge.statistics.answers import Answers
 from tasks.judge.statistics.answers import answers_of as ranked_answers
+from tasks.judge.statistics.paired import (
+    clips_needed,
+    clips_within,
+    differences,
+    differing,
+    exact_difference,
+    holm,
+    over_guessing,
+    paired_change,
+    paired_difference,
+    probe_differences,
+    significant,
+)
 from tasks.judge.statistics.uncertainty import TAIL, resample
 from tasks.store.records.record import TARGETS
 from tasks.store.records.training import ProbeAnswers
@@ -23,7 +35,7 @@ CLIPS = st.lists(st.tuples(st.booleans(), st.booleans(), st.sampled_from("abcdef
 def compared(clips, **options):
     ours, theirs, sources = zip(*clips, strict=True)
     options = {"opponent": "champion", "num_resamples": 200} | options
-    return paired.paired_difference(as_answers(np.array(ours)), as_answers(np.array(theirs)), sources, **options)
+    return paired_difference(as_answers(np.array(ours)), as_answers(np.array(theirs)), sources, **options)
 
 
 @settings(max_examples=40)
@@ -50,7 +62,7 @@ def test_swapping_the_networks_turns_the_sign(clips):
 def test_intervals_are_nested_as_the_level_falls_and_at_the_usual_one_are_the_usual(clips):
     ours, theirs, sources = (np.array(values) for values in zip(*clips, strict=True))
     usual, *nested = (
-        paired.paired_change(ours, theirs, sources, num_resamples=200, **level).interval
+        paired_change(ours, theirs, sources, num_resamples=200, **level).interval
         for level in ({}, *({"tail": tail} for tail in (TAIL, 0.01, 0.001, 1e-5, 1e-9)))
     )
     assert nested[0] == usual
@@ -60,7 +72,7 @@ def test_intervals_are_nested_as_the_level_falls_and_at_the_usual_one_are_the_us
 def test_below_what_the_resamples_can_show_the_exact_test_decides_and_students_t_widens_the_interval():
     """All of ten films gain, so that every resample shows it: McNemar's p is 0.001 on one side."""
     right, sources = np.ones(10, bool), [str(film) for film in range(10)]
-    lows = [paired.paired_change(right, ~right, sources, tail=tail).interval[0] for tail in (0.00098, 0.00097)]
+    lows = [paired_change(right, ~right, sources, tail=tail).interval[0] for tail in (0.00098, 0.00097)]
     assert [low > 0 for low in lows] == [True, False]
     gains, clips = np.array([8, 6, 9, 7, 5]), np.full(5, 10)
     lows = [resample(gains, clips, num_resamples=200, seed=0, tail=tail).interval[0] for tail in (1e-4, 1e-5)]
@@ -97,8 +109,8 @@ def test_clips_of_one_video_do_not_count_as_independent():
 
 @pytest.mark.parametrize(("interval", "needed"), [((-0.25, 0.75), 400), ((0.0, 0.5), 101), ((0.01, 0.5), None), ((-0.5, 0.75), 900)])
 def test_clips_needed_by_hand(interval, needed):
-    assert paired.clips_needed(0.25, interval, 100) == needed
-    assert paired.clips_needed(-0.25, (-interval[1], -interval[0]), 100) == needed
+    assert clips_needed(0.25, interval, 100) == needed
+    assert clips_needed(-0.25, (-interval[1], -interval[0]), 100) == needed
 
 
 def mcnemar(gained, num_discordant):
@@ -114,7 +126,7 @@ def test_the_exact_interval_excludes_zero_exactly_where_mcnemar_does(num_discord
         outcomes = (first - 1, first, num_discordant - first, num_discordant - first + 1)
     for gained in outcomes:
         for num_clips in (max(num_discordant, 40), 5 * max(num_discordant, 40)):
-            low, high = paired.exact_difference(gained, num_discordant - gained, num_clips)
+            low, high = exact_difference(gained, num_discordant - gained, num_clips)
             assert (low > 0 or high < 0) == (mcnemar(gained, num_discordant) <= 0.05)
 
 
@@ -125,7 +137,7 @@ def test_the_exact_interval_covers_95_of_100_by_enumeration(shares):
     covered = 0
     for gained in range(13):
         for lost in range(13 - gained):
-            low, high = paired.exact_difference(gained, lost, 12)
+            low, high = exact_difference(gained, lost, 12)
             if low <= gain - loss <= high:
                 covered += multinomial.pmf([gained, lost, 12 - gained - lost], 12, [gain, loss, 1 - gain - loss])
     assert covered >= 0.95
@@ -133,7 +145,7 @@ def test_the_exact_interval_covers_95_of_100_by_enumeration(shares):
 
 def test_every_opponent_and_target_is_compared(make_clips, vocabulary):
     ours, champion, baseline = (make_clips(60, skill=skill) for skill in (5, 2, 0))
-    rows = paired.differences(ours, {"baseline": baseline, "champion": champion}, vocabulary, num_resamples=100)
+    rows = differences(ours, {"baseline": baseline, "champion": champion}, vocabulary, num_resamples=100)
     assert [(d.opponent, d.target) for d in rows] == [(o, t) for o in ("baseline", "champion") for t in TARGETS]
     assert all(d.difference > 0 for d in rows)
 
@@ -144,20 +156,20 @@ def test_guessing_is_right_on_the_most_frequent_class_alone_and_on_the_first_by_
     true = np.array([0] * 4 + [1] * 4 + [2] * 5)
     predicted = np.array([class_id if names[class_id] in right else 9 for class_id in true.tolist()])
     answers = Answers("action", true, predicted[:, None], names)
-    change = paired.over_guessing(answers, list("abc" * 4 + "a"), num_resamples=200)
+    change = over_guessing(answers, list("abc" * 4 + "a"), num_resamples=200)
     assert (change.num_gained, change.num_lost) == (num_gained, num_lost)
-    tied = paired.over_guessing(Answers("action", true[:8], predicted[:8, None], names), list("abcdabcd"), num_resamples=200)
+    tied = over_guessing(Answers("action", true[:8], predicted[:8, None], names), list("abcdabcd"), num_resamples=200)
     assert tied.num_lost == (0 if "take" in right else 4)
 
 
 def test_other_clips_are_refused(make_clips, vocabulary):
     clips = make_clips(10)
     with pytest.raises(BadInput, match="run `evaluate` again"):
-        paired.differences(clips, {"champion": replace(clips, uids=clips.uids[::-1])}, vocabulary)
+        differences(clips, {"champion": replace(clips, uids=clips.uids[::-1])}, vocabulary)
     right, wrong = as_answers(np.array([True])), Answers("action", np.array([0]), np.array([[0]]), {0: "take bag"})
     for theirs in (wrong, replace(right, target="verb")):
         with pytest.raises(BadInput, match="run `evaluate` again"):
-            paired.paired_difference(right, theirs, ["a"], opponent="champion")
+            paired_difference(right, theirs, ["a"], opponent="champion")
 
 
 def test_figures_are_those_that_the_evidence_was_simulated_with():
@@ -167,13 +179,13 @@ def test_figures_are_those_that_the_evidence_was_simulated_with():
     assert (difference.num_gained, difference.num_lost, difference.num_clips_needed) == (20, 11, 189)
     assert difference.interval == pytest.approx((-0.1155334, 0.4155334), abs=1e-6)
     assert (difference.mcnemar_p, difference.p_value) == pytest.approx((0.1496128, 0.2558560), abs=1e-6)
-    assert paired.exact_difference(7, 2, 20) == pytest.approx((-0.0935339, 0.5416720), abs=1e-6)
+    assert exact_difference(7, 2, 20) == pytest.approx((-0.0935339, 0.5416720), abs=1e-6)
 
 
 def test_clips_with_different_answers_are_listed_those_that_one_gets_right_first():
     names = dict(enumerate(("put", "take", "wash")))
     true, first, second = np.array([0, 0, 0, 0]), np.array([[0], [1], [1], [1]]), np.array([[0], [2], [0], [1]])
-    clips = paired.differing(Answers("verb", true, second, names), Answers("verb", true, first, names), "abcd")
+    clips = differing(Answers("verb", true, second, names), Answers("verb", true, first, names), "abcd")
     assert [(clip.uid, clip.first, clip.second) for clip in clips] == [("c", "take", "put"), ("b", "take", "wash")]
     assert {clip.label for clip in clips} == {"put"}
 
@@ -184,7 +196,7 @@ def test_what_the_probe_answers_alike_is_no_difference_and_what_it_misses_is_a_g
     right["verb"] = np.zeros_like(right["verb"])
     digits = {target: "".join(map(str, is_right.astype(int))) for target, is_right in right.items()}
     beside = ProbeAnswers(num_training_clips=9, strengths={"verb": 1.0}, right=digits)
-    verb, noun, action = paired.probe_differences(beside, clips, vocabulary, num_resamples=200)
+    verb, noun, action = probe_differences(beside, clips, vocabulary, num_resamples=200)
     assert verb.difference == pytest.approx(verb.network_top1)
     assert verb.probe_top1 == 0
     assert verb.interval[0] > 0
@@ -196,22 +208,22 @@ def test_what_the_probe_answers_alike_is_no_difference_and_what_it_misses_is_a_g
 def test_answers_to_other_clips_are_not_compared(make_clips, vocabulary):
     clips = make_clips(40)
     beside = ProbeAnswers(num_training_clips=9, strengths={}, right={"verb": "101"})
-    assert paired.probe_differences(beside, clips, vocabulary, num_resamples=100) == ()
+    assert probe_differences(beside, clips, vocabulary, num_resamples=100) == ()
     beside = ProbeAnswers(uids=clips.uids, num_training_clips=9, strengths={}, right={"verb": "1" * 40})
-    assert len(paired.probe_differences(beside, clips, vocabulary, num_resamples=100)) == 1
+    assert len(probe_differences(beside, clips, vocabulary, num_resamples=100)) == 1
     in_another_order = beside.model_copy(update={"uids": clips.uids[::-1]})
-    assert paired.probe_differences(in_another_order, clips, vocabulary, num_resamples=100) == ()
+    assert probe_differences(in_another_order, clips, vocabulary, num_resamples=100) == ()
 
 
 def test_holm_by_hand():
-    assert paired.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert paired.holm([0.5, 0.9]) == [1.0, 1.0]
-    assert paired.holm([]) == []
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []
 
 
 @given(p_values=st.lists(st.floats(0, 1), min_size=1, max_size=30))
 def test_a_test_among_others_is_no_surer_than_alone_no_less_sure_than_by_bonferroni_and_keeps_its_place(p_values):
-    adjusted = paired.holm(p_values)
+    adjusted = holm(p_values)
     for p, corrected in zip(p_values, adjusted, strict=True):
         assert p <= corrected <= max(p, min(1, len(p_values) * p))
     places = range(len(p_values))
@@ -220,17 +232,17 @@ def test_a_test_among_others_is_no_surer_than_alone_no_less_sure_than_by_bonferr
 
 def test_tests_that_could_never_be_significant_cost_the_others_nothing():
     hopeless, clear = 0.25, 0.5**6
-    assert paired.significant([clear], [clear], 0.05) == [True]
-    assert paired.significant([clear, *[0.5] * 7], [clear, *[hopeless] * 7], 0.05) == [True, *[False] * 7]
-    assert paired.significant([clear, *[0.5] * 7], [clear] * 8, 0.05) == [False] * 8
-    assert paired.significant([], [], 0.05) == []
+    assert significant([clear], [clear], 0.05) == [True]
+    assert significant([clear, *[0.5] * 7], [clear, *[hopeless] * 7], 0.05) == [True, *[False] * 7]
+    assert significant([clear, *[0.5] * 7], [clear] * 8, 0.05) == [False] * 8
+    assert significant([], [], 0.05) == []
 
 
 @given(counts=st.lists(st.tuples(st.integers(0, 10), st.integers(0, 10)), min_size=1, max_size=12))
 def test_the_correction_is_no_milder_than_none_and_no_harsher_than_bonferroni(counts):
     p_values = [0.5 ** max(wins - losses, 0) for wins, losses in counts]
     least = [0.5 ** (wins + losses) for wins, losses in counts]
-    for p, is_one in zip(p_values, paired.significant(p_values, least, 0.05), strict=True):
+    for p, is_one in zip(p_values, significant(p_values, least, 0.05), strict=True):
         assert (p <= 0.05 / len(counts)) <= is_one <= (p <= 0.05)
 
 
@@ -238,19 +250,19 @@ def test_the_correction_is_no_milder_than_none_and_no_harsher_than_bonferroni(co
 @given(num_films=st.integers(2, 12), num_lost=st.integers(0, 3), margin=st.sampled_from((0.02, 0.05, 0.2)))
 def test_so_many_clips_show_that_a_network_is_not_worse_by_more_than_a_margin(num_films, num_lost, margin):
     ours, films = np.arange(40) >= num_lost, [str(i % num_films) for i in range(40)]
-    change = paired.paired_change(ours, np.ones(40, bool), films, num_resamples=200)
-    number = paired.clips_within(change, 40, margin)
+    change = paired_change(ours, np.ones(40, bool), films, num_resamples=200)
+    number = clips_within(change, 40, margin)
     if num_lost / 40 >= margin:
         assert number is None
     elif change.interval[0] < -margin:
         lost = round(num_lost * number / 40)
-        assert paired.exact_difference(0, lost, number)[0] >= -margin
+        assert exact_difference(0, lost, number)[0] >= -margin
         assert number > 40
 
 
 def test_the_same_answers_need_fewer_clips_for_a_wider_margin_and_one_film_says_nothing_of_the_correlation():
     same = np.ones(30, bool)
-    needed = [paired.clips_within(paired.paired_change(same, same, [str(i) for i in range(30)]), 30, margin) for margin in (0.02, 0.05)]
+    needed = [clips_within(paired_change(same, same, [str(i) for i in range(30)]), 30, margin) for margin in (0.02, 0.05)]
     assert 150 < needed[0] < 200
     assert 60 < needed[1] < 80
-    assert paired.clips_within(paired.paired_change(same, same, ["a"] * 30), 30, 0.02) == needed[0]
+    assert clips_within(paired_change(same, same, ["a"] * 30), 30, 0.02) == needed[0]

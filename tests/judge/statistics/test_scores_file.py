@@ -10,12 +10,16 @@ from hypothesis import strategies as st
 from tasks.errors import BadInput
 from tasks.judge.statistics.answers import action_id, answers_of, rank, verb_and_noun
 from tasks.judge.statistics.scores_file import from_parquet, to_parquet
+from tasks.judge.statistics.scoring import CERTAIN_LOGIT
 
 
 def test_predictions_come_back_bit_for_bit(make_clips, vocabulary):
-    clips = make_clips(50)
+    clips, same = make_clips(50), make_clips(50)
+    for scored in (clips, same):
+        scored.verb_logits[0, 0], scored.verb_classes[1] = CERTAIN_LOGIT, scored.verb_logits.shape[1]
     written = to_parquet(clips, vocabulary)
-    assert written == to_parquet(make_clips(50), vocabulary)
+    assert written == to_parquet(same, vocabulary)
+    assert pd.read_parquet(io.BytesIO(written)).loss[1] == np.inf
     back = from_parquet(written, "s3://retake/p.parquet")
     assert (back.uids, back.sources) == (clips.uids, clips.sources)
     for field in ("verb_classes", "noun_classes", "verb_logits", "noun_logits", "losses"):

@@ -21,7 +21,7 @@ from tasks.learn.networks.pretrained import widen_heads
 from tasks.learn.networks.spec import ClassNames
 from tasks.logit_mean import mean_logits
 from tasks.options import Consensus, Family, Modality
-from tests.learn.tiny import CLASSES, network_of, scorer_of, snippets_of
+from tests.learn.tiny import CLASSES, Bessel, network_of, scorer_of, snippets_of
 
 pytestmark = pytest.mark.slow
 
@@ -163,8 +163,8 @@ class Words(torch.nn.Module):
 def test_each_view_keeps_its_own_features_whichever_stream_ends_first(outspoken_network):
     network = prepare(outspoken_network)
     views = [np.full((2, 224, 224, 3), 25 * k, np.uint8) for k in range(10)]
-    expected, found = PytorchEngine(network, 10).features(views), OpenvinoEngine(network, 10).features(views)
-    assert torch.cdist(found.flatten(1), expected.flatten(1)).argmin(1).tolist() == list(range(10))
+    expected, converted = PytorchEngine(network, 10).features(views), OpenvinoEngine(network, 10).features(views)
+    assert torch.cdist(converted.flatten(1), expected.flatten(1)).argmin(1).tolist() == list(range(10))
 
 
 def test_nothing_is_sent_printed_or_done_to_other_peoples_loggers():
@@ -173,8 +173,9 @@ def test_nothing_is_sent_printed_or_done_to_other_peoples_loggers():
     assert done.stdout == ""
 
 
-def test_what_cannot_be_converted_raises_one_error_and_leaves_the_root_logger_as_it_was(tiny_network):
-    tiny_network.backbone = torch.nn.Sequential(tiny_network.backbone, Words())
+@pytest.mark.parametrize("unconvertible", [Bessel(), Words()], ids=["an operation that OpenVINO lacks", "no tensor comes out"])
+def test_what_cannot_be_converted_raises_one_error_and_leaves_the_root_logger_as_it_was(tiny_network, unconvertible):
+    tiny_network.backbone = torch.nn.Sequential(tiny_network.backbone, unconvertible)
     level = logging.getLogger().level
     engine = OpenvinoEngine(tiny_network.eval(), 1)
     with pytest.raises(RuntimeError, match="not converted"):

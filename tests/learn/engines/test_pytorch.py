@@ -73,7 +73,7 @@ def test_an_exported_network_answers_alike_without_our_code_for_any_batch_and_si
         torch.testing.assert_close((verb[i], noun[i]), tuple(engine.score(clip.numpy())), atol=1e-5, rtol=1e-4)
 
 
-def test_of_a_network_that_was_taught_verbs_alone_the_verb_logits_are_exported():
+def test_the_module_of_a_network_of_verbs_answers_verb_logits_alone():
     both, example = export_module(network_of())
     alone, _ = export_module(network_of(), has_objects=False)
     torch.testing.assert_close(alone(example), both(example)[0], atol=1e-5, rtol=1e-4)

@@ -29,9 +29,9 @@ def expected():
     shelf.write(f"{RUN}train/result.json", train_result("c", "0", epochs=epochs, seconds=110, hardware=hardware))
     shelf.write(f"{DATASET}manifest.json", manifest(10, 3))
 
-    def run(planned, earlier=WHOLE, run_uri=RUN, **timed):
+    def run(planned, earlier=WHOLE, run_uri=RUN, pace=None, **timed):
         plan = earlier and PlanResult.model_construct(train=earlier, run_uri=run_uri, dataset_uri=DATASET, evaluations=())
-        return estimate(planned, weights_result(pace=timed.pop("pace", None)), manifest(20, 6), plan, shelf, **timed)
+        return estimate(planned, weights_result(pace=pace), manifest(20, 6), plan, shelf, **timed)
 
     return run
 

@@ -48,11 +48,17 @@ def cut_films(ffmpeg, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def labelled_films(cut_films):
+def decoded_films(cut_films):
     bench = cut_films.copy()
     bench.annotate("intervals.csv", INTERVALS)
     bench.build()
     return bench
+
+
+@pytest.fixture
+def bench(decoded_films, mlflow, machine, monkeypatch):
+    monkeypatch.setenv("RETAKE_CODE_VERSION", "test")
+    return decoded_films.copy()
 
 
 def searched(bench, **options):
