@@ -10,7 +10,7 @@ from tasks.judge.statistics.paired import paired_change
 from tasks.learn.inputs.data import CachedClip
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.pretrained import build, scaled_as_published, spec_of
-from tasks.learn.training.job import TrainJob, compute, open_cache, views_of
+from tasks.learn.training.job import TrainJob, compute_missing, open_cache, views_of
 from tasks.learn.training.trials import TrialFailure, TrialJob, TrialOutcome, by_themselves, run_trials
 from tasks.options import LIGHT, Weights, choose_recipe
 from tasks.wording import count
@@ -75,7 +75,7 @@ def _seen(film: Film, folder: Path, network: Network) -> list[CachedClip]:
     job = TrainJob(
         network, CLASSES, cached, cached, LIGHT.model_copy(update={"views_seed": 0}), folder, device="cpu", features=folder / "features"
     )
-    compute(job, "cpu", open_cache(job, network), views_of(job))
+    compute_missing(job, "cpu", open_cache(job, network), views_of(job))
     for clip in cached:
         clip.frames.unlink()
     return cached
