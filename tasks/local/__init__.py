@@ -1,6 +1,6 @@
 """Run object store, MLflow and Airflow as local processes, and the sample videos through them: `make run`.
 
-`__main__` has the commands, `run` the chain, `servers` and `supervise` the servers.
+`__main__` has the commands, `run` the chain, `servers` says how each server is run, `supervise` starts and stops them.
 
 Other rooms import `choices`, for the button of the page *Retake* that runs the samples.
 """

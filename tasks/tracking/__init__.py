@@ -1,5 +1,7 @@
 """Access MLflow: runs with metrics and artifacts, and the model registry. The only package that imports `mlflow`.
 
+`runs` has runs and artifacts, `registry` versions and aliases, `flavours` what is uploaded as a model.
+
 Other rooms import the names of this file.
 """
 

@@ -1,1 +1,4 @@
-"""Probe, cut and decode videos; the only package that runs ffmpeg or PyAV. Encoder settings: `ffmpeg`."""
+"""Probe, cut and decode videos; the only package that runs ffmpeg or PyAV.
+
+Encoder settings: `ffmpeg`. Memory of child processes: `child` says how much, `limits` sets it.
+"""

@@ -1,1 +1,4 @@
-"""Suggest the trials of a search from the results of earlier rounds."""
+"""Suggest the trials of a search from the results of earlier rounds.
+
+`options.search` has what can be searched, and the default ranges.
+"""

@@ -1,4 +1,4 @@
-"""Define the results of label, split and dataset."""
+"""Define the results of label, split and dataset, and the manifest of a dataset."""
 
 from pydantic import Field
 
