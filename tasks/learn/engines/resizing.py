@@ -48,7 +48,7 @@ def centre_crop(images: Tensor, spec: NetworkSpec, *, scales: bool) -> Tensor:
     """Cut a network's centre crop (n, y, x, c) from images (n, h, w, c).
 
     The crop is whole numbers in float32. With `scales`, frames are of any size, and first brought to that of cached ones. Pillow, which
-    scales columns first, gives levels that differ by 1 at most for bilinear, and for bicubic by up to 6 on smooth frames and 22 on noise,
+    scales columns first, gives levels that differ by 1, seldom by 2, for bilinear, and for bicubic by up to 6 on smooth frames and 22 on noise,
     because its overshoot is cut off in between.
     """
     video, pixels = spec.video, crop_pixels(spec)
