@@ -139,6 +139,7 @@ def dead_collector(request, monkeypatch):
         ended.set()
 
 
+@pytest.mark.slow
 def test_a_dead_collector_neither_fails_nor_delays_a_step_nor_has_the_last_word(dead_collector, monkeypatch, caplog):
     caplog.set_level(logging.INFO, logger="opentelemetry")
     monkeypatch.setattr(telemetry, "FLUSH_SECONDS", 0.2)

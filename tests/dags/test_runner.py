@@ -167,6 +167,7 @@ def span_of_task():
         yield span.get_span_context()
 
 
+@pytest.mark.slow
 def test_a_step_sends_its_span_below_that_of_its_task_and_a_json_line_says_why_it_failed(context, log, monkeypatch, span_of_task):
     monkeypatch.setenv("RETAKE_LOG_FORMAT", "json")
     with collecting() as (environment, spans):

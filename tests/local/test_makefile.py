@@ -47,6 +47,7 @@ def printing_python(tmp_path):
     python.chmod(0o755)
 
 
+@pytest.mark.slow
 def test_a_folder_with_any_name_reaches_the_command_whole(make, printing_python, tmp_path):
     result = make("run", "VIDEOS=my videos; $$(touch harm) '\"", "SET=epochs=3 seed=1")
     assert result.stdout.endswith("[-m][tasks.local][run][--videos][my videos; $(touch harm) '\"][--set][epochs=3][--set][seed=1]")
@@ -67,10 +68,12 @@ def test_a_variable_that_nothing_reads_is_refused_with_the_nearest_name(make, pr
     assert re.search(f"unknown variable {message}", result.stderr)
 
 
+@pytest.mark.slow
 def test_settings_may_be_given_as_variables(make, printing_python):
     assert make("run", "CUDA_VISIBLE_DEVICES=0", "RETAKE_HOME=/tmp/elsewhere").stdout.endswith("[run]")
 
 
+@pytest.mark.slow
 def test_the_commands_for_tests_choose_them_by_what_they_need_and_use_a_worker_a_core(make, printing_python):
     tiers, all_tests = make("test-fast", "test-containers", "test-long", "coverage").stdout, make("test").stdout
     for chosen in ("[--tier=fast][-n]", "[--tier=containers][-n]", "[--tier=long][-n]", "[--cov]"):

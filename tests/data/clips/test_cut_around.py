@@ -173,6 +173,7 @@ def test_only_new_intervals_are_cut_and_clips_that_are_gone_stay_for_older_datas
     assert not written
 
 
+@pytest.mark.slow
 def test_a_clip_across_two_chapters_lies_with_the_first_and_leaves_the_others_as_they_are(chapters):
     store, first, second = chapters
     before = [find_cut(store, STORE, first, options(cut)) for cut in ("grid", "intervals")]
@@ -338,6 +339,7 @@ def build(store, cut):
     return store.read(Dataset(result.dataset_uri).manifest)
 
 
+@pytest.mark.slow
 def test_clips_around_intervals_beside_a_grid_change_train_alone(grid_store):
     labelled(grid_store, "grid")
     alone = build(grid_store, "grid")

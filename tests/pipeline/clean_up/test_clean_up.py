@@ -187,6 +187,7 @@ A, B, C = KEYS[:3]
 UNDECIDED = {A: (100, [], [B]), B: (100, [], [])}
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @example(World(runs=UNDECIDED, aliased=[A]))
 @example(World(runs=UNDECIDED, aliased=[A], repeats={A: [B]}))
@@ -214,6 +215,7 @@ def test_nothing_that_is_needed_goes_and_all_else_of_age_does(world):
     assert clean_up(made).num_objects == 0
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(worlds, st.data())
 def test_a_kill_leaves_no_mark_without_what_it_stands_for_and_the_next_run_goes_on(world, data):

@@ -163,6 +163,7 @@ def put(to, name, data):
         (place.root / name).unlink(missing_ok=True)
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @example([0, 0, 1], 10, [False, False, False, False, True, True, True, False])  # deletes while a last listing is read
 @given(
