@@ -182,6 +182,7 @@ def test_what_a_prediction_would_not_list_is_marked(film, changes, verb, reporte
     assert (row["verb"], row["reported"]) == (verb, reported)
 
 
+@pytest.mark.slow
 def test_films_that_cannot_be_read_are_named(shared, tmp_path, film, caplog):
     model, empty = of_frames(), str(shared / "videos" / "odd" / "zero_byte.mp4")
     with pytest.raises(BadInput, match=r"nowhere\.mp4: no such file"):

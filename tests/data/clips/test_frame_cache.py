@@ -136,6 +136,7 @@ def test_where_its_clip_is_damaged_too_both_reasons_and_the_address_are_told(she
     assert str(raised.value).startswith(f"{uri}: damaged, or not a video")
 
 
+@pytest.mark.slow
 def test_flow_that_is_as_wrong_when_it_was_computed_again_is_an_error(shelf, clips):
     wide = clips[0].model_copy(update={"width": 640})
     with pytest.raises(BadVideo, match="its frames are 341x256 pixels instead of 682x256") as raised:

@@ -21,6 +21,7 @@ from tasks.options import Modality
 from tests.learn.tiny import kept_job, snippets_of, state_of, tiny
 
 
+@pytest.mark.slow
 def test_a_backbone_with_heads_for_training_alone_trains_without_them():
     spec = NetworkSpec(backbone="googlenet", num_segments=2, modality=Modality.FLOW)
     network = Network(spec).train()
