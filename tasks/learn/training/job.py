@@ -227,9 +227,8 @@ def probe_features(job: TrainJob, train: ClipDataset) -> NDArray[np.float64]:
     num_views = job.options.feature_variants if train.draws_views else 1
 
     def mean(clip: int) -> Tensor:
-        return (
-            torch.stack([train[ClipKey(epoch=view, clip=clip)].inputs.flatten(0, -2).mean(0) for view in range(num_views)]).double().mean(0)
-        )
+        views = (train[ClipKey(epoch=view, clip=clip)].inputs for view in range(num_views))
+        return torch.stack([inputs.flatten(0, -2).mean(0) for inputs in views]).double().mean(0)
 
     means: NDArray[np.float64] = torch.stack([mean(clip) for clip in range(len(train))]).numpy()
     return means
