@@ -7,7 +7,6 @@ from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +66,7 @@ class FilmModel:
         engines = tuple(PytorchEngine(prepare(network, device), served.crops) for network in saved.networks)
         self._scorer = Scorer(engines, saved.weights, saved.joint and saved.joint.eval())
         if any(spec.flow for spec in self._specs):
-            import_module("tasks.data.video.flow")  # the only part that needs OpenCV
+            import tasks.data.video.flow  # noqa: F401 - the only part that needs OpenCV
 
     def predict(self, model_input: pd.DataFrame | Film | Iterable[Film], params: dict[str, object] | None = None) -> pd.DataFrame:
         """Predict the actions in films.
@@ -245,8 +244,10 @@ def _network_snippets(clip: Path, num_frames: int, spec: NetworkSpec, flows: dic
 
 
 def _flow(clip: Clip, options: FlowOptions, folder: Path) -> Path:
+    from tasks.data.video.flow import FlowMaker
+
     path = folder / f"{options.flow_method}-{options.flow_bound_pixels}{FLOW_SUFFIX}"
-    with import_module("tasks.data.video.flow").FlowMaker(options) as maker:
+    with FlowMaker(options) as maker:
         maker.write(clip.path, path, num_frames=clip.num_frames, short_side=SHORT_SIDE)
     return path
 

@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from modulefinder import ModuleFinder
 from pathlib import Path
 from typing import Any
 
@@ -49,14 +50,6 @@ class TensorModel:
         return flavour
 
 
-LEFT_OUT = frozenset((
-    *("local", "loop", "pages", "pipeline", "tracking"),
-    *("data/clips", "data/labels", "data/split", "judge/gate", "judge/report", "judge/search", "learn/training", "predict/templates"),
-    *("learn/engines/graph.py", "learn/engines/written.py", "served/package"),
-))  # fmt: skip
-"""Rooms of the package that no model needs. MLflow uploads each file by a request of its own, which takes some ten milliseconds."""
-
-
 @dataclass(frozen=True)
 class FilmModel:
     """A checkpoint, with the code that applies it to films.
@@ -64,7 +57,7 @@ class FilmModel:
     Attributes:
         folder: has the checkpoint, and how it is served.
         loader: name of the module whose `_load_pyfunc` reads the folder.
-        code: folder of the package with that module, which is logged too.
+        code: folder of the package with that module, which is logged with those that it imports.
         tensors: the same network for `mlflow.pytorch`, if it has such a module.
     """
 
@@ -80,7 +73,8 @@ class FilmModel:
     def save_model(self, path: str, mlflow_model: Model, pip_requirements: Sequence[str]) -> None:
         """Save it in a folder; MLflow requires this name and these arguments of a flavour."""
         with tempfile.TemporaryDirectory(prefix="retake-code-") as folder:
-            code = shutil.copytree(self.code, Path(folder, self.code.name), ignore=self._unused)
+            code = shutil.copytree(self.code, Path(folder, self.code.name), ignore=shutil.ignore_patterns("__pycache__"))
+            self._remove_unused(code)
             # Without a signature, so that paths, bytes and frames pass as they are. MLServer refuses a signature without inputs.
             mlflow.pyfunc.save_model(
                 path=path,
@@ -96,9 +90,14 @@ class FilmModel:
             mlflow_model.add_flavor(mlflow.pytorch.FLAVOR_NAME, **{**flavour, **inside})
             mlflow_model.save(str(Path(path, "MLmodel")))
 
-    def _unused(self, folder: str, names: list[str]) -> set[str]:
-        room = Path(folder).relative_to(self.code)
-        return {name for name in names if name == "__pycache__" or str(room / name) in LEFT_OUT}
+    def _remove_unused(self, code: Path) -> None:
+        """Remove what the loader does not import: MLflow uploads each file by a request of its own, which takes some ten milliseconds."""
+        finder = ModuleFinder([str(code.parent)])
+        finder.import_hook(self.loader)
+        used = {vars(module)["__file__"] for module in finder.modules.values()}
+        for file in code.rglob("*.*"):
+            if str(file) not in used:
+                file.unlink()
 
 
 def _tensor_signature(shape: Sequence[int], output_names: Sequence[str]) -> ModelSignature:
