@@ -10,6 +10,7 @@ from airflow.sdk.execution_time.hitl import HITLUser
 
 from dags._form import Form, given_options
 from dags._notify import tellers
+from dags._skips import Skipping
 from dags._step import FAILURE, settings_of
 from tasks.settings import ApprovalSettings
 
@@ -19,7 +20,7 @@ ANSWER_TIME = timedelta(days=7)
 TRAIN, USE_AUTO, SKIP = "Train", "Use the preset auto", "Skip"
 
 
-class ApproveOperator(ApprovalOperator):
+class ApproveOperator(Skipping, ApprovalOperator):
     """Ask for approval with texts of an earlier step; a later task handles the answer.
 
     The task is skipped if the report says that no approval is needed. No answer within the report's `approval_hours` means no. If
@@ -41,15 +42,19 @@ class ApproveOperator(ApprovalOperator):
         super().__init__(**{"queue": "cpu", **kwargs, **question})
         self.report = report
 
+    def why_needless(self, context: Context) -> str:
+        """Say that nobody has to be asked, by the report."""
+        report = context["ti"].xcom_pull(task_ids=self.report)
+        return "" if report["awaits_approval"] else "nobody is asked: the promotion rules or the setting *Promotion* decide alone"
+
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - as the parent has it
         """Ask for approval, and wait for the answer.
 
         Raises:
             AirflowSkipException: no approval is needed.
         """
+        self.refuse_needless(context)
         report = context["ti"].xcom_pull(task_ids=self.report)
-        if not report["awaits_approval"]:
-            raise AirflowSkipException("nobody is asked: the promotion rules or the setting *Promotion* decide alone")
         self.response_timeout = timedelta(hours=report["approval_hours"])
         self.assigned_users = _approvers()
         self.notifiers = tellers(report.get("in_short", ""))
@@ -76,7 +81,7 @@ class ApproveOperator(ApprovalOperator):
         }
 
 
-class AskOperator(HITLOperator):
+class AskOperator(Skipping, HITLOperator):
     """Ask before a training that the plan expects to take long.
 
     It succeeds at once if the training is short.
@@ -105,6 +110,7 @@ class AskOperator(HITLOperator):
         """Ask, and wait for the answer, if the plan has a question."""
         plan = context["ti"].xcom_pull(task_ids=self.plan, map_indexes=context["ti"].map_index)
         if not plan["question"]:
+            self.skip_needless(None, context)
             return None
         if given_options(context, self.form)["preset"] == "auto":
             self.options = [TRAIN, SKIP]
@@ -124,6 +130,7 @@ class AskOperator(HITLOperator):
             context["ti"].xcom_push(ANSWER, answer)
             context["ti"].xcom_push(FAILURE, {"step": "ask", "map_index": context["ti"].map_index, "reason": reason})
             raise AirflowSkipException(reason)
+        self.skip_needless(None, context)
 
 
 class ConfirmOperator(HITLOperator):

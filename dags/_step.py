@@ -15,6 +15,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from pydantic_settings import BaseSettings
 
 from dags._form import Form, places, resolve
+from dags._skips import Skipping
 from tasks.errors import BadConfiguration, BadInput, NothingToDo, RetakeError, Unavailable
 from tasks.options import Options
 from tasks.pipeline.step import ImageKind
@@ -66,7 +67,7 @@ class PackageLink(ResultLink):
 LINKS = (MlflowRunLink(), ReportLink(), PackageLink())
 
 
-class StepOperator(BaseOperator):
+class StepOperator(Skipping):
     """One step of `python -m tasks`; a subclass defines where it runs.
 
     Args:
@@ -80,7 +81,9 @@ class StepOperator(BaseOperator):
         returns: name of the result's list that later tasks are expanded over. It is the task's return value, because Airflow expands over
             nothing else; the whole result is the XCom `result`.
         image: of the step's container.
-        switch: name of an option; where it is `off`, the task is skipped without a process.
+        switch: name of an option; where it is `off`, the task is skipped.
+        feeds: id of the task whose result is a `PlanResult`, and the input that this task makes. If the plan's networks do not need it, the
+            task is skipped.
         gpu: whether it uses a GPU if there is one. Such a task waits in the queue `gpu`, others in `cpu`, unless `queue` says otherwise.
     """
 
@@ -103,6 +106,7 @@ class StepOperator(BaseOperator):
         returns: str | None = None,
         image: ImageKind = "worker",
         switch: str = "",
+        feeds: tuple[str, str] | None = None,
         gpu: bool = False,
         **kwargs: Any,  # noqa: ANN401 - Airflow's own arguments
     ) -> None:
@@ -117,6 +121,7 @@ class StepOperator(BaseOperator):
         self.returns = returns
         self.image_kind = image
         self.switch = switch
+        self.feeds = feeds
         self.gpu = gpu
         self._ended: tuple[list[str], dict[str, Any]] | None = None
 
@@ -135,12 +140,11 @@ class StepOperator(BaseOperator):
 
         Raises:
             AirflowFailException: bad input, wrong configuration or a bug, which a retry does not fix.
-            AirflowSkipException: there was nothing to do, or the task is switched off.
+            AirflowSkipException: there was nothing to do, or the run does not need the task.
             AirflowException: everything else.
         """
+        self.refuse_needless(context)
         values = self.values(context)
-        if self.switch and values[self.switch] == "off":
-            raise AirflowSkipException(f"the option {self.switch} is off")
         flags = command_flags(self, values)
         self.log.info("python -m tasks %s", without_secrets(" ".join((self.step, *flags))))
         try:
@@ -152,6 +156,17 @@ class StepOperator(BaseOperator):
             context["ti"].xcom_push(FAILURE, {"step": name, "map_index": context["ti"].map_index, "reason": str(error)})
             raise
         return self.conclude(result, values, context)
+
+    def why_needless(self, context: Context) -> str:
+        """Say why a run does not need the task: an option switches it off, or no network needs the input that it makes."""
+        if self.switch and self.values(context)[self.switch] == "off":
+            return f"the option {self.switch} is off"
+        if self.feeds:
+            plan, made = self.feeds
+            inputs = context["ti"].xcom_pull(task_ids=plan).get("inputs")
+            if inputs is not None and made not in inputs:
+                return f"no network of this run needs {made}"
+        return ""
 
     def values(self, context: Context) -> dict[str, Any]:
         """Resolve the options of the run, and put those of the overlay in their place."""
@@ -169,11 +184,12 @@ class StepOperator(BaseOperator):
         self._ended = (command_flags(self, values), result)
         for asset in self.outlets:
             context["outlet_events"][asset].extra = self.form.handover(values)
-        if self.returns is None:
-            return result
-        context["ti"].xcom_push("result", result)
-        listed: list[dict[str, str]] = result[self.returns]
-        return listed
+        returned: Returned = result
+        if self.returns is not None:
+            context["ti"].xcom_push("result", result)
+            returned = result[self.returns]
+        self.skip_needless(returned, context)
+        return returned
 
     def get_openlineage_facets_on_complete(self, _: object) -> "OperatorLineage[Any, Any]":
         """Name what the step read and wrote. Only Airflow's provider for OpenLineage calls this."""

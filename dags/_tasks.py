@@ -88,24 +88,16 @@ def _arguments(step: Step[Any, Any], form: Form, given: dict[str, Any]) -> dict[
     return {name: value for name, value in made.items() if value} | {name: value for name, value in given.items() if name not in inputs}
 
 
-def flow_tasks(form: Form, *, trigger_rule: str = "all_success", **networks: str) -> tuple[BaseOperator, MappedOperator]:
+def flow_tasks(form: Form, **given: Any) -> tuple[BaseOperator, MappedOperator]:  # noqa: ANN401 - see above
     """Make `flows`, which lists clips without flow, and `flow`, mapped over batches of them.
 
     Both are skipped if no flow is missing.
 
     Args:
         form: the DAG's options.
-        trigger_rule: Airflow's, for `flows`.
-        networks: arguments of `flows` that name the networks.
+        given: other arguments of `flows`; `plan`, `configured` or `prediction` names the networks.
     """
-    flows = step_task(
-        retrain.FLOWS,
-        form,
-        returns="batches",
-        execution_timeout=timedelta(minutes=30),
-        trigger_rule=trigger_rule,
-        **networks,
-    )
+    flows = step_task(retrain.FLOWS, form, returns="batches", execution_timeout=timedelta(minutes=30), **given)
     flow = mapped_step_task(
         retrain.FLOW,
         form,
@@ -118,9 +110,9 @@ def flow_tasks(form: Form, *, trigger_rule: str = "all_success", **networks: str
     return flows, flow
 
 
-def sound_task(form: Form, *, trigger_rule: str = "all_success", **networks: str) -> BaseOperator:
+def sound_task(form: Form, **given: Any) -> BaseOperator:  # noqa: ANN401 - see above
     """Make `sound`, which describes the sound of clips; skipped if no network hears.
 
     Unlike optical flow, which takes minutes for a clip, sound takes seconds: one task does it.
     """
-    return step_task(retrain.SOUND, form, execution_timeout=timedelta(hours=12), trigger_rule=trigger_rule, **networks)
+    return step_task(retrain.SOUND, form, execution_timeout=timedelta(hours=12), **given)

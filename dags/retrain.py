@@ -79,8 +79,8 @@ with DAG(
         ask = AskOperator(task_id="ask", form=FORM, plan="prepare.plan")
         # Runs only where `ask` was skipped: a person refused the training, or there is none.
         use_auto = UseAuto(task_id="use_auto", trigger_dag_id="retrain", form=FORM, question="prepare.ask", trigger_rule="all_skipped")
-        flows, flow = flow_tasks(FORM, plan=PLAN)  # `flow` comes after `flows`, which lists its batches
-        sound = sound_task(FORM, plan=PLAN)
+        flows, flow = flow_tasks(FORM, plan=PLAN, feeds=("prepare.plan", "flow"))  # `flow` comes after `flows`, which lists its batches
+        sound = sound_task(FORM, plan=PLAN, feeds=("prepare.plan", "sound"))
         weights >> plan >> ask >> [flows, sound, use_auto]
     train = step_task(
         retrain.TRAIN,

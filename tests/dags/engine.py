@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import docker
+from airflow.sdk import DAG
 
 from dags._container import container_name
 from dags._docker import DockerStepOperator
@@ -84,4 +85,10 @@ class Bench:
 
 
 def step(play, run_id):
-    return {"task_id": "a_task", "step": "ingest", "form": FORM, "inputs": {"out": f"s3://retake/{run_id}/", "sources": play}}
+    return {
+        "dag": DAG("some_dag"),
+        "task_id": "a_task",
+        "step": "ingest",
+        "form": FORM,
+        "inputs": {"out": f"s3://retake/{run_id}/", "sources": play},
+    }

@@ -106,8 +106,13 @@ def planned(asking):
     def make(question, preset="none"):
         dag, ask = asking
         plan = {"question": question, "gate": {"approval_hours": 5}}
-        results = {(ask.plan, 2): plan}
-        instance = SimpleNamespace(id="ti", map_index=2, xcom_pull=lambda task_ids, map_indexes: results[task_ids, map_indexes])
+        results = {(ask.plan, 2): plan, (ask.plan, None): plan}
+        instance = SimpleNamespace(
+            id="ti",
+            map_index=2,
+            xcom_push=lambda *_, **__: None,
+            xcom_pull=lambda task_ids, map_indexes=None: results[task_ids, map_indexes],
+        )
         params = defaults(dag.FORM) | {"preset": preset}
         return {"ti": instance, "task_instance": instance, "params": params, "triggering_asset_events": {}}
 
@@ -129,7 +134,12 @@ def test_a_long_training_waits_for_an_answer_and_a_short_one_starts_unasked(pres
 def test_only_the_answer_train_goes_on_and_only_auto_starts_another_run(answer, asking):
     (dag, ask), kept = asking, {}
     instance = SimpleNamespace(
-        xcom_push=kept.__setitem__, xcom_pull=lambda task_ids, key: [kept.get(key)], id="ti", task_id="ask", dag_id="d", map_index=2
+        xcom_push=kept.__setitem__,
+        xcom_pull=lambda task_ids, key="": [kept.get(key)] if key else {},
+        id="ti",
+        task_id="ask",
+        dag_id="d",
+        map_index=2,
     )
     with nullcontext() if answer == "Train" else pytest.raises(AirflowSkipException):
         ask.execute_complete({"ti": instance}, answered(answer))

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
+from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException, TaskDeferred
 from kubernetes.client import ApiClient, V1Pod
 
@@ -59,7 +60,7 @@ def task(context):
 
 
 def operator(**arguments):
-    fixed = {"task_id": "a_task", "step": "ingest", "form": FORM, "inputs": {"out": "{store}/ingests/x/"}}
+    fixed = {"dag": DAG("some_dag"), "task_id": "a_task", "step": "ingest", "form": FORM, "inputs": {"out": "{store}/ingests/x/"}}
     return KubernetesStepOperator(**fixed | {"execution_timeout": timedelta(hours=1)} | arguments)
 
 

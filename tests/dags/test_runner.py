@@ -33,7 +33,12 @@ PARAMS = defaults(FORM)
 
 
 def step(**arguments):
-    return StepOperator(**({"task_id": "a_task", "step": "ingest", "form": FORM, "inputs": {"out": "{store}/ingests/{key}/"}} | arguments))
+    return StepOperator(
+        **(
+            {"dag": DAG("some_dag"), "task_id": "a_task", "step": "ingest", "form": FORM, "inputs": {"out": "{store}/ingests/{key}/"}}
+            | arguments
+        )
+    )
 
 
 @pytest.fixture
@@ -290,11 +295,12 @@ SUPERVISED = """
 import json, os, sys
 from datetime import datetime
 from types import SimpleNamespace
+from airflow.sdk import DAG
 from dags._form import Form
 from dags._local import LocalStepOperator as StepOperator
 from tasks.options import IngestOptions
 form = Form((IngestOptions,))
-operator = StepOperator(task_id="a_task", step="ingest", form=form, inputs={"out": "{store}/x/"})
+operator = StepOperator(dag=DAG("some_dag"), task_id="a_task", step="ingest", form=form, inputs={"out": "{store}/x/"})
 context = {"params": {n: p.value for n, p in form.params().items()}, "run_id": "r", "triggering_asset_events": {},
            "dag_run": SimpleNamespace(dag_id="d", run_id="r")}
 for _ in range(2):

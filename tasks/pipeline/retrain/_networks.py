@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from tasks.data.clips.clips import StoredClip, find_cut
 from tasks.errors import BadConfiguration, BadInput
@@ -34,17 +35,16 @@ class Needs:
     sounds: tuple[str, ...]
     clips: Callable[[], Sequence[StoredClip]]
 
+    @property
+    def inputs(self) -> tuple[Literal["flow", "sound"], ...]:
+        """Name the inputs, for a plan."""
+        return (*(("flow",) if self.flows else ()), *(("sound",) if self.sounds else ()))
+
 
 def needs_of(arguments: NetworksArguments, store: Store) -> Needs:
     """Find the inputs that the networks of a training, a comparison or a prediction need."""
     if arguments.plan:
-        plan = store.read(Output(arguments.plan, PlanResult))
-        opponents = list(filter(None, (plan.champion, plan.previous)))
-        return Needs(
-            different([*flows_of(plan), *(flow for opponent in opponents for flow in opponent.flows)]),
-            _named([*sounds_of(plan), *(name for opponent in opponents for name in opponent.sounds)]),
-            lambda: _dataset_clips(plan.dataset_uri, store),
-        )
+        return needs_of_plan(store.read(Output(arguments.plan, PlanResult)), store)
     if arguments.configured:
         configured = store.read(Configurations(arguments.configured))
         trains = [TrainOptions.model_validate_json(configuration.options, context=STORED) for configuration in configured.configurations]
@@ -63,6 +63,16 @@ def needs_of(arguments: NetworksArguments, store: Store) -> Needs:
         different(options for predictor in predictors for options in predictor.flows),
         _named(name for predictor in predictors for name in predictor.sounds),
         lambda: _cut_clips(prediction, store),
+    )
+
+
+def needs_of_plan(plan: PlanResult, store: Store) -> Needs:
+    """Find the inputs that the network of a training and those it is compared with need."""
+    opponents = list(filter(None, (plan.champion, plan.previous)))
+    return Needs(
+        different([*flows_of(plan), *(flow for opponent in opponents for flow in opponent.flows)]),
+        _named([*sounds_of(plan), *(name for opponent in opponents for name in opponent.sounds)]),
+        lambda: _dataset_clips(plan.dataset_uri, store),
     )
 
 

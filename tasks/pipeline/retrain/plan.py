@@ -26,6 +26,7 @@ from tasks.pipeline._plans import (
 )
 from tasks.pipeline._step import finish, log
 from tasks.pipeline.retrain._estimate import estimate, question, seconds_to_test
+from tasks.pipeline.retrain._networks import needs_of_plan
 from tasks.pipeline.retrain.contract import PLAN, PlanArguments
 from tasks.settings import MlflowSettings, load
 from tasks.store.layout import Dataset, Layout
@@ -104,6 +105,7 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
         ),
         question=question(expected, arguments.max_hours) if expected and any(not store.exists(place.last) for place in left) else "",
     )
+    plan = plan.model_copy(update={"inputs": needs_of_plan(plan, store).inputs})
     log.info("run %s: %s from %s on dataset %s", training.run_key, weights.network, weights.description, dataset.digest)
     if expected:
         log.info("%s%s", expected.line, f"; to score: about {duration(plan.test_seconds)}" if plan.test_seconds else "")

@@ -1,6 +1,6 @@
 """Define the results of weights, plan and train, fusions and probes."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, field_serializer
 
@@ -190,7 +190,8 @@ class PlanResult(Record):
     The decision on the trained network is stored under `decision_uri`, which depends on the gate and the champion: different rules or
     another champion mean another decision on the same training. Without a `previous`
     version, `no_previous` says why, unless there is none. `estimate` says how long the training takes, `expected_seconds` in numbers if known, and `test_seconds` how long its test
-    takes at most; `question` is put to a person before it starts, and is empty if it may start at once. `repeats` are
+    takes at most; `question` is put to a person before it starts, and is empty if it may start at once. `inputs` are those that its networks
+    need besides frames, None in plans of older versions. `repeats` are
     trained and scored with this training, and decided with it on their mean. With a `teacher`, the network learns its answers, too.
     """
 
@@ -215,6 +216,7 @@ class PlanResult(Record):
     expected_seconds: float | None = Field(None, exclude_if=lambda seconds: seconds is None)
     test_seconds: float | None = Field(None, exclude_if=lambda seconds: seconds is None)
     question: str = ""
+    inputs: tuple[Literal["flow", "sound"], ...] | None = Field(None, exclude_if=lambda inputs: inputs is None)
     repeats: tuple[Repeat, ...] = Field((), exclude_if=lambda repeats: not repeats)
     teacher: Teacher | None = Field(None, exclude_if=lambda teacher: teacher is None)
 

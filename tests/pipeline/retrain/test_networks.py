@@ -3,11 +3,12 @@
 import pytest
 
 from tasks.options import FlowOptions, Modality, TrainOptions
-from tasks.pipeline.retrain._networks import needs_of
+from tasks.pipeline.retrain._networks import needs_of, needs_of_plan
 from tasks.pipeline.retrain.contract import SoundArguments
 from tasks.store.experiments import Configurations
 from tasks.store.layout import Layout
 from tasks.store.records.experiments import Configuration, ConfigureResult
+from tasks.store.records.training import Champion
 from tests.pipeline.shelf import Shelf, plan_result, train_result
 
 STORE = "s3://retake"
@@ -45,6 +46,20 @@ def compare(shelf, *trains):
 
 def fused(*keys):
     return TrainOptions(fuse=[f"runs/{key}/" for key in keys])
+
+
+@pytest.mark.parametrize(
+    ("train", "champion", "inputs"),
+    [
+        (TrainOptions(), {}, ()),
+        (TRAINS[FLOWS], {}, ("flow",)),
+        (TRAINS[HEARS], {"flows": (FlowOptions(),)}, ("flow", "sound")),
+        (TrainOptions(), {"sounds": ("log-mel",)}, ("sound",)),
+    ],
+)
+def test_a_plan_names_the_inputs_of_its_network_and_of_the_champion(train, champion, inputs, shelf):
+    version = Champion(version=1, checkpoint_uri="s3://x", checkpoint_sha256="", **champion)
+    assert needs_of_plan(plan_result(train=train, champion=version), shelf).inputs == inputs
 
 
 def test_members_of_a_fusion_need_what_they_were_trained_on(shelf):

@@ -142,7 +142,7 @@ def test_auto_is_planned_as_weights_chose_it_and_what_takes_longer_than_allowed_
         return verbs.run("plan", weights_result=out, preset="auto", dataset=DATASET, **options)
 
     short = plan()
-    assert (short.train.head, short.train.backbone, short.question) == (Head.PROBE, "test_resnet", "")
+    assert (short.train.head, short.train.backbone, short.question, short.inputs) == (Head.PROBE, "test_resnet", "", ())
     assert short.estimate.startswith("to fit: heads by logistic regression on 4 clips")
     assert "more than 1e-09 h" in plan(max_hours=1e-9).question
     verbs.store.write(f"{short.run_uri}train/result.json", train_result("c", "0"))
