@@ -28,17 +28,9 @@ from tasks.store.objects import Store
 
 DAGS = REPOSITORY / "dags"
 
-_LOCAL_SETTINGS = f'''"""Keep Airflow's two log servers on loopback: they listen on every interface, and no setting changes it. Written by `make run`."""
-
-import sys
+_LOCAL_SETTINGS = f'''"""Name this machine by its loopback address. Written by `make run`."""
 
 __all__: list[str] = []  # none of these names may override Airflow's settings
-
-if sys.argv[1:2] in (["scheduler"], ["triggerer"]):
-    import uvicorn
-
-    _run = uvicorn.run
-    uvicorn.run = lambda app, **options: _run(app, **{{**options, "host": "{LOOPBACK}"}})
 
 
 def hostname() -> str:
@@ -53,7 +45,7 @@ def passwords_file(home: Home) -> Path:
 
 
 def write_airflow_files(home: Home, credentials: Credentials) -> None:
-    """Write the password file and the loopback hook into Airflow's home."""
+    """Write the password file and the host name into Airflow's home."""
     home.folder("airflow/config")
     passwords = {ADMINISTRATOR: credentials.airflow_password, **{name: person.password for name, person in people(home).items()}}
     write_private(passwords_file(home), json.dumps(passwords))
@@ -353,7 +345,7 @@ def _airflow(home: Home, credentials: Credentials, ports: dict[str, int], settin
     address = f"http://{LOOPBACK}:{ports['airflow']}"
     return Server(
         name="airflow",
-        argv=[_program("airflow"), "standalone"],
+        argv=[sys.executable, "-m", "tasks.local.airflow_servers", _program("airflow")],
         env=airflow_environment(home, credentials, ports)
         | telemetry_environment(os.environ)
         | settings

@@ -8,7 +8,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from typing import Any
 
 EVENTS_FILE = "TEST_EVENTS_FILE"
-SERVERS = {"weed": {"mini"}, "mlflow": {"server", "serve"}, "airflow": {"standalone"}, "docker": {"up"}}
+SERVERS = {"weed": {"mini"}, "mlflow": {"server", "serve"}, "docker": {"up"}}
 """By the program's name: the arguments with which it is a server."""
 
 
@@ -31,7 +31,7 @@ def kind_of(argv: list[str]) -> str | None:
         return "step_processes"
     if program.endswith("run_dags"):
         return "dag_tests"
-    is_server = not SERVERS.get(program, set()).isdisjoint(arguments) or program.endswith("in_browser.serve")
+    is_server = not SERVERS.get(program, set()).isdisjoint(arguments) or program.endswith(("in_browser.serve", "local.airflow_servers"))
     return "servers" if is_server else None
 
 

@@ -1,0 +1,71 @@
+"""Airflow's servers begin and end together; small modules of the same names stand for Airflow."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tasks.local import airflow_servers
+from tasks.local.home import REPOSITORY
+
+MAIN = """
+import os, signal, sys
+def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    print(sys.argv[1], os.getpid(), os.getppid(), flush=True)
+    while True:
+        signal.pause()
+"""
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts the servers after an upgrade of the database by `upgrade`."""
+    processes = []
+
+    def started(upgrade="pass"):
+        for module in (*airflow_servers.SHARED, "airflow.__main__", "airflow.utils.db"):
+            file = tmp_path.joinpath(*module.split(".")).with_suffix(".py")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            for folder in (file.parent, tmp_path / "airflow"):
+                (folder / "__init__.py").touch()
+            file.write_text(MAIN if module.endswith("__main__") else f"def initdb():\n    {upgrade}\n")
+        environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{REPOSITORY}"}
+        command = [sys.executable, "-m", airflow_servers.__name__, "airflow"]
+        processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        return processes[0]
+
+    yield started
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def test_each_server_is_a_fork_of_one_process_that_ends_them_all(start):
+    process = start()
+    ready = dict(process.stdout.readline().split(maxsplit=1) for _ in airflow_servers.SERVERS)
+    assert ready.keys() == set(airflow_servers.SERVERS)
+    assert {int(pids.split()[1]) for pids in ready.values()} == {process.pid}
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=60) == ("", "")
+    assert process.returncode == 0
+
+
+def test_no_server_is_left_where_another_has_ended_by_itself(start):
+    process = start()
+    ready = dict(process.stdout.readline().split(maxsplit=1) for _ in airflow_servers.SERVERS)
+    os.kill(int(ready["scheduler"].split()[0]), signal.SIGKILL)
+    _, said = process.communicate(timeout=60)  # returns when no server holds its end of the pipe
+    assert said == "Airflow's scheduler ended by itself, with status -9\n"
+    assert process.returncode == 1
+
+
+def test_no_server_starts_with_a_database_that_could_not_be_brought_up_to_date(start):
+    process = start(upgrade="raise OSError('disk full')")
+    ran, said = process.communicate(timeout=60)
+    assert ran == ""
+    assert "disk full" in said
+    assert said.endswith("Airflow's database was not brought up to date; the lines above say why\n")
+    assert process.returncode == 1
