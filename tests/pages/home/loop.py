@@ -5,8 +5,7 @@ from urllib.parse import urlencode
 
 from fastapi import Cookie, HTTPException
 
-from tasks.pages.home.app import make_app
-from tasks.pages.home.state import Samples
+from tasks.pages.home.app import Samples, make_app
 from tasks.store.layout import Layout
 from tasks.store.records import status
 from tests.pages.label.page import PageStore

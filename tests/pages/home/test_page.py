@@ -79,7 +79,7 @@ def test_the_page_tells_the_summary_of_a_store_and_what_to_do_next(store):
 
 @pytest.mark.parametrize(("now", "share", "is_alarm"), [("2026-12-12T20:40:59Z", 0.11, False), ("2026-12-12T20:41:00Z", 0.09, True)])
 def test_the_alarms_of_the_page_are_those_of_the_steps(store, monkeypatch, now, share, is_alarm):
-    monkeypatch.setattr("tasks.pages.home.state.now_utc", lambda: now)
+    monkeypatch.setattr("tasks.pages.home.app.now_utc", lambda: now)
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=share, total=1))
     state = told(store)
     for alarm, words in (("is_quiet", "films still arrive"), ("is_nearly_full", "Make room")):
@@ -221,7 +221,7 @@ def test_the_keys_of_the_pages_in_containers_reach_all_that_it_reads(store):
 
 
 def test_two_datasets_are_compared_and_long_lists_are_cut(store, monkeypatch):
-    monkeypatch.setattr("tasks.pages.home.state.MAX_ROWS", 2)
+    monkeypatch.setattr("tasks.pages.home.app.MAX_ROWS", 2)
     layout = Layout(STORE)
     clips = [dataset_clip(f"{number:012}_000000000-000008000") for number in range(5)]
     store.write(layout.dataset(BEFORE).manifest, manifest_of(clips[:2]))

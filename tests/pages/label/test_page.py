@@ -16,8 +16,8 @@ from tasks.keys import recipe_of
 from tasks.options import GateOptions, SegmentOptions
 from tasks.pages.label.answers import _gate_words
 from tasks.pages.label.app import make_app
-from tasks.pages.label.leases import LEASE_SECONDS
 from tasks.pages.label.page_data import PageData
+from tasks.pages.label.queue import LEASE_SECONDS
 from tasks.pipeline.build_dataset import label
 from tasks.pipeline.build_dataset.contract import LabelArguments
 from tasks.predict.files import INTERVAL_COLUMNS
