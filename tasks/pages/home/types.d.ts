@@ -1,4 +1,4 @@
-// What the page's server answers (state.py), and what Airflow says. The records are those of tasks/store/records/status.py.
+// What the page's server answers (app.py), and what Airflow says. The records are those of tasks/store/records/status.py.
 
 type Interval95 = [number, number];
 type SetAsideFile = { name: string; reason: string };
