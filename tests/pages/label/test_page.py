@@ -428,6 +428,14 @@ def test_people_at_two_processes_have_different_clips_before_them(store, anna, b
     assert anna.queue(), "a listing without the newest objects stops nobody"
 
 
+def test_who_may_only_look_sees_the_queue_as_it_is_and_takes_no_clip_from_others(store, anna, ben):
+    vera = Visitor(store, MAY_LOOK)
+    order = [clip["uid"] for clip in vera.queue()]
+    mine = {clip["uid"] for clip in anna.get("/queue", limit=4)["clips"]}
+    assert [clip["uid"] for clip in vera.queue()] == order
+    assert {clip["uid"] for clip in ben.get("/queue", limit=4)["clips"]} == set(order) - mine
+
+
 def test_an_interval_labels_the_clips_that_it_covers(store, anna):
     video = anna.get("/state")["videos"][0]["video"]
     clips = anna.get(f"/videos/{video}")["clips"]
