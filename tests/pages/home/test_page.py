@@ -5,11 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from threading import Event
 from types import SimpleNamespace
-from typing import Annotated
 from urllib.parse import urlencode
 
 import pytest
-from fastapi import Cookie, HTTPException
 from starlette.testclient import TestClient
 
 from tasks.errors import Unavailable
@@ -18,7 +16,7 @@ from tasks.pages.home.app import Samples, make_app
 from tasks.store.layout import Layout
 from tests.data.labels.records import video_record
 from tests.loop.statuses import MODEL, STORE, fill
-from tests.pages.label.page import PagesKeys, PageStore
+from tests.pages.label.page import PagesKeys, PageStore, person
 from tests.pipeline.shelf import dataset_clip, manifest_of
 
 DIGEST, BEFORE = "b" * 16, "a" * 16
@@ -62,12 +60,6 @@ def store():
     filled = PageStore()
     fill(filled)
     return Counting(filled.objects)
-
-
-def person(who: Annotated[str | None, Cookie()] = None) -> str:
-    if who is None:
-        raise HTTPException(401, "not logged in")
-    return who
 
 
 def visit(store, who="anna", **given):
