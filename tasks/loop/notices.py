@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from tasks.disk import LEAST_FREE, Space
 from tasks.errors import BadConfiguration
 from tasks.keys import content_key
-from tasks.loop.live import LEAST_FREE, Space
 from tasks.settings import LOOP_PATH, EventName, in_airflow
 from tasks.store.layout import Layout
 from tasks.store.records.evaluation import DecideResult

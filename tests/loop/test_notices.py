@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.loop.live import Space
+from tasks.disk import Space
 from tasks.loop.notices import MAX_CHARACTERS, Facts, deliver, notices, one_line
 from tasks.settings import EventName
 from tasks.store.records.evaluation import DecideResult

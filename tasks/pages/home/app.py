@@ -19,10 +19,10 @@ from markdown_it.token import Token
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
+from tasks.disk import disks
 from tasks.errors import BadInput, RetakeError
-from tasks.loop.advice import Situation, next_steps, sentence
+from tasks.loop.advice import Live, Situation, next_steps, sentence
 from tasks.loop.difference import difference
-from tasks.loop.live import Live, disks
 from tasks.loop.summary import count_statements, find_manifest, main_model, model_names, read_status
 from tasks.pages.web import file_response, json_body, lead_strangers_to, static_files, turns, with_headers
 from tasks.settings import MachineSettings, load

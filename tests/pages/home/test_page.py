@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from tasks.errors import Unavailable
-from tasks.loop.live import ActiveRun, Approval, Live
+from tasks.loop.advice import ActiveRun, Approval, Live
 from tasks.pages.home.app import Samples, make_app
 from tasks.store.layout import Layout
 from tests.data.labels.records import video_record
