@@ -182,7 +182,7 @@ def page(inputs: PageInputs) -> str:
             ],
             headline=_headline(inputs),
             shift_words=shift_in_words(inputs.shift) if inputs.shift else "",
-            steps=tuple(report_steps(_facts(inputs))),
+            steps=tuple(report_steps(Facts(num_to_label=len(inputs.to_label), label_url=fix_of()))),
             has_labels=any(timeline.labelled for timeline in timelines),
             num_not_reported_left=sum(row.num_left for timeline in timelines for row in timeline.intervals.values()),
             far=FAR,
@@ -193,11 +193,6 @@ def page(inputs: PageInputs) -> str:
             script_hash=script_hash,
         )
     )
-
-
-def _facts(inputs: PageInputs) -> Facts:
-    started = inputs.provenance
-    return Facts(num_to_label=len(inputs.to_label), label_url=label_url(started.airflow_run, uri=started.prediction_uri))
 
 
 def _sections(inputs: PageInputs) -> list[tuple[str, str]]:

@@ -239,7 +239,8 @@ def _find(
     starts, stops = (np.concatenate([getattr(part, name) for part in parts]) for name in ("start_seconds", "stop_seconds"))
     each = {role: intervals(starts, stops, _likely(parts, role, plan, names)) for role in plan.predictors if role in parts[0].logits}
     by_role = {role: tuple(interval for interval in own if interval.verb_class != names.nothing_verb) for role, own in each.items()}
-    kept = {role: _reported(own, plan.predictors[role]) for role, own in by_role.items()}
+    thresholds = {role: plan.predictors[role].interval_threshold for role in by_role if plan.predictors[role].reports_intervals}
+    kept = {role: reported(own, thresholds[role]) if role in thresholds else () for role, own in by_role.items()}
     # A window has no address of its own.
     clips = [
         (start, stop)
@@ -248,10 +249,6 @@ def _find(
         if clip_uri
     ]
     return FoundIntervals(video, tuple(clips), by_role, kept)
-
-
-def _reported(candidates: tuple[Interval, ...], network: Predictor) -> tuple[Interval, ...]:
-    return reported(candidates, network.interval_threshold) if network.reports_intervals else ()
 
 
 def _likely(parts: Sequence[ScoredVideoClips], role: PredictorRole, plan: PredictPlanResult, names: Names) -> Distributions:
