@@ -2,7 +2,7 @@
 
 import "../../label/static/lead_out.js";
 import { airflow, send } from "../../label/static/api.js";
-import { fillSelect, h, openDialog } from "../../label/static/dom.js";
+import { fillSelect, h, openDialog, renew } from "../../label/static/dom.js";
 import { endRun, facts, readAirflow, startRun } from "./airflow.js";
 import { boxes, form, labelPage, link } from "./boxes.js";
 import { chart, table } from "./history.js";
@@ -38,10 +38,8 @@ const drawn = new Map();
 function draw(id, of, make) {
   const key = JSON.stringify(of);
   if (drawn.get(id) === key) return;
-  const focused = [...by(id).querySelectorAll("a, button")].indexOf(/** @type {HTMLElement} */ (document.activeElement));
   drawn.set(id, key);
-  by(id).replaceChildren(.../** @type {(Node | string)[]} */ (make().filter((child) => child !== null && child !== undefined && child !== false)));
-  if (focused >= 0) /** @type {NodeListOf<HTMLElement>} */ (by(id).querySelectorAll("a, button"))[focused]?.focus();
+  renew(by(id), ...make());
 }
 
 /** @param {string} title @param {Child[]} children */
