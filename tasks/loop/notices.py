@@ -1,6 +1,6 @@
-"""Decide which notices an ended run and the state of its store give, by one table of events, and deliver them by Apprise.
+"""Decide which notices an ended run and its store give, and deliver them by Apprise.
 
-No message of this module has more of an address than its scheme.
+One table has the events. No message of this module has more of an address than its scheme.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Score intervals against labelled ones: all of them, next to always guessing, and those that are reported."""
+"""Score intervals against labels: all of them next to always guessing, and the reported ones."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +33,8 @@ GUESSING = "always guessing"
 Group = Literal["other", "val", "training"]
 """Videos that the model never met, that chose its epoch, and that it was trained on."""
 GROUPS: tuple[Group, ...] = ("other", "val", "training")
+Finder = Callable[[Span], Iterator[Stretch]]
+"""Yields the spans of a film that overlap another."""
 
 
 @dataclass(frozen=True)
@@ -167,10 +169,6 @@ def _segment(target: Target, video: str, interval: Interval | KnownInterval, nam
     labels = {"verb": interval.verb_class, "noun": interval.noun_class, "action": names.action(interval.verb_class, interval.noun_class)}
     score = interval.probability if isinstance(interval, Interval) else 1.0
     return Segment(video, interval.start_seconds, interval.stop_seconds, labels[target], score)
-
-
-Finder = Callable[[Span], Iterator[Stretch]]
-"""Yields the spans of a film that overlap another."""
 
 
 @dataclass(frozen=True)

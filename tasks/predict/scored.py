@@ -1,4 +1,4 @@
-"""Write and read the networks' logits for the clips of one video, and make probabilities and intervals of them.
+"""Write and read logits for a video's clips; make probabilities and intervals of them.
 
 A Parquet file with one row per clip, streamed.
 

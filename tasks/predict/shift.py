@@ -1,4 +1,4 @@
-"""Compare new films with the model's dataset: how far they lie from its training clips, and the actions that are predicted in them.
+"""Compare new films with the model's dataset: distances to training clips, and predicted actions.
 
 A clip's distance is the cosine distance of its backbone features to the nearest training clip of another film (Sun, Ming, Zhu and Li 2022,
 Out-of-distribution Detection with Deep Nearest Neighbors, arXiv 2204.06507). A film's score is the mean logarithm of its distances, over as many clips

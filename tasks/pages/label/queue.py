@@ -1,4 +1,4 @@
-"""Order the clips to label, choose those that a second person reads, and lease clips to people who label at once."""
+"""Order the clips to label, choose second readings, and lease clips to people."""
 
 import hashlib
 import threading

@@ -1,4 +1,4 @@
-"""Write the folder of a package, and check it in an environment that has its requirements and nothing else."""
+"""Write the folder of a package, and check it with its requirements alone."""
 
 import io
 import json
