@@ -42,12 +42,9 @@ def test_shares_are_of_clips_and_pairs_of_those_that_differ():
     tally = Tally(NAMES)
     add(tally, "a", [(0, 20), (0, 20), (1, 26)], [(0, 20), (1, 20), (0, 26)])
     add(tally, "b", [(1, 26)], [(0, 26)])
-    shares = {
-        agreement.target: (agreement.num_alike, agreement.num_clips, agreement.num_sources, agreement.share)
-        for agreement in tally.agreements()
-    }
+    shares = {each.target: (each.num_alike, each.num_clips, each.num_sources, each.share) for each in tally.agreements()}
     assert shares == {"verb": (1, 4, 2, 0.25), "noun": (4, 4, 2, 1.0), "action": (1, 4, 2, 0.25)}
-    assert all(agreement.interval[0] <= agreement.share <= agreement.interval[1] for agreement in tally.agreements())
+    assert all(each.interval[0] <= each.share <= each.interval[1] for each in tally.agreements())
     assert [(p.model, p.against, p.num_clips) for p in tally.pairs("verb", 5)] == [("put", "take", 2), ("take", "put", 1)]
     assert [(p.model, p.against) for p in tally.pairs("action", 1)] == [("put meat", "take meat")]
     assert (tally.num_differing("verb"), tally.num_differing("noun")) == (3, 0)
@@ -57,9 +54,7 @@ def test_a_video_in_two_parts_is_one_source_which_says_nothing_about_another():
     tally = Tally(NAMES)
     for _ in range(2):
         add(tally, "a", [(0, 20)] * 2, [(0, 20)] * 2)
-    assert [(agreement.num_clips, agreement.num_sources, agreement.interval) for agreement in tally.agreements()] == [
-        (4, 1, (0.0, 1.0))
-    ] * 3
+    assert [(each.num_clips, each.num_sources, each.interval) for each in tally.agreements()] == [(4, 1, (0.0, 1.0))] * 3
 
 
 def test_accuracy_is_of_labelled_clips_alone():
@@ -86,7 +81,7 @@ def test_accuracy_on_what_was_trained_on_stands_apart():
     add(tally, "a", [(0, 20)] * 3, None, labelled("a", 3), is_trained_on=True)
     add(tally, "b", [(1, 20)], None, labelled("b", 1))
     unseen, trained_on = tally.accuracies()
-    assert [(accuracy.is_trained_on, accuracy.num_clips, top1(accuracy)["model"]["verb"]) for accuracy in (unseen, trained_on)] == [
+    assert [(each.is_trained_on, each.num_clips, top1(each)["model"]["verb"]) for each in (unseen, trained_on)] == [
         (False, 1, 0),
         (True, 3, 1),
     ]
@@ -182,7 +177,7 @@ def test_of_verbs_alone_nouns_count_nowhere():
     verbs[:, 0] = 10
     ranked = distributions(verbs, nouns, 1, 1).ranked()
     tally.add([TalliedClip(f"a-{i}", "a.mp4", 0, 8) for i in range(2)], "a", {"model": ranked, "against": ranked}, labels)
-    assert [(agreement.target, agreement.num_alike) for agreement in tally.agreements()] == [("verb", 2)]
+    assert [(each.target, each.num_alike) for each in tally.agreements()] == [("verb", 2)]
     (accuracy,) = tally.accuracies()
     assert top1(accuracy) == {role: {"verb": 1.0} for role in ("model", "against")}
     assert list(tally.confusions()) == ["verb"]
@@ -197,4 +192,4 @@ def test_labels_that_nothing_happens_count_in_no_accuracy_and_are_answered_like_
     (accuracy,) = tally.accuracies()
     assert (accuracy.num_clips, tally.num_labelled) == (1, 1)
     assert top1(accuracy)["model"] == {"verb": 0.0, "noun": 1.0, "action": 0.0}
-    assert next(agreement for agreement in tally.agreements() if agreement.target == "action").num_clips == 2
+    assert next(each for each in tally.agreements() if each.target == "action").num_clips == 2

@@ -30,17 +30,17 @@ def films(draw):
 def test_intervals_are_in_order_lie_in_windows_and_do_not_overlap(film):
     starts, stops, likely = film
     merged = intervals(starts, stops, likely)
-    for interval in merged:
-        assert interval.start_seconds < interval.stop_seconds
-        assert 0 < interval.probability <= 1 + 1e-9
-        for second in np.arange(interval.start_seconds, interval.stop_seconds, 0.5):
+    for each in merged:
+        assert each.start_seconds < each.stop_seconds
+        assert 0 < each.probability <= 1 + 1e-9
+        for second in np.arange(each.start_seconds, each.stop_seconds, 0.5):
             assert ((starts <= second) & (second < stops)).any(), "an interval has no part that no window covers"
-    for interval, after in itertools.pairwise(merged):
-        assert interval.stop_seconds <= after.start_seconds
-        touches = interval.stop_seconds == after.start_seconds
-        assert not touches or (interval.verb_class, interval.noun_class) != (after.verb_class, after.noun_class)
+    for each, after in itertools.pairwise(merged):
+        assert each.stop_seconds <= after.start_seconds
+        touches = each.stop_seconds == after.start_seconds
+        assert not touches or (each.verb_class, each.noun_class) != (after.verb_class, after.noun_class)
     covered = np.unique([second for a, b in zip(starts, stops, strict=True) for second in np.arange(a, b, 0.5)])
-    assert sum(interval.stop_seconds - interval.start_seconds for interval in merged) == pytest.approx(0.5 * len(covered))
+    assert sum(each.stop_seconds - each.start_seconds for each in merged) == pytest.approx(0.5 * len(covered))
 
 
 @given(films(), st.floats(0, 1), st.floats(0, 1))
@@ -65,11 +65,7 @@ def test_an_action_of_some_seconds_is_found_where_it_is():
     is_second = (middles > 12) & (middles < 24)
     verbs = np.where(is_second[:, None], [[0.1, 0.9]], [[0.8, 0.2]])
     merged = intervals(starts, starts + CLIP, Distributions(verbs, np.ones((len(starts), 1))))
-    assert [(interval.start_seconds, interval.stop_seconds, interval.verb_class) for interval in merged] == [
-        (0, 12, 0),
-        (12, 24, 1),
-        (24, 32, 0),
-    ]
+    assert [(each.start_seconds, each.stop_seconds, each.verb_class) for each in merged] == [(0, 12, 0), (12, 24, 1), (24, 32, 0)]
 
 
 def test_windows_a_clip_apart_are_the_clips_with_their_own_probabilities():

@@ -140,11 +140,7 @@ def test_the_threshold_is_the_lowest_that_shows_the_precision(seed, num_clips, p
     draws = np.random.default_rng(seed)
     likely, right = draws.integers(1, 12, num_clips) / 12, draws.random(num_clips) < 0.7  # some are equally likely
     lowest = lowest_probability(likely, right, precision)
-    fitting = [
-        threshold
-        for threshold in set(likely)
-        if (likely >= threshold).sum() >= MIN_CLIPS and limit(right[likely >= threshold]) >= precision
-    ]
+    fitting = [own for own in set(likely) if (likely >= own).sum() >= MIN_CLIPS and limit(right[likely >= own]) >= precision]
     assert lowest == min(fitting, default=None)
 
 
