@@ -1,4 +1,4 @@
-"""Keep temporary files in a folder that is removed with its process. Full disks are reported."""
+"""Measure disks, and keep temporary files in a folder that is removed with its process. Full disks are reported."""
 
 import errno
 import fcntl
@@ -18,6 +18,33 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 WORK_PREFIX = "retake-work-"
 MAYBE_IN_USE_SECONDS = 2 * 86_400
 """Kernels record the use of a file once a day, with `noatime` never."""
+LEAST_FREE = 0.1
+"""Share of a disk or a store below which a training or an ingest may not end."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """Use of a disk, or of the store where people say how much it may have."""
+
+    name: str
+    used_bytes: float
+    all_bytes: float
+
+    @property
+    def free_share(self) -> float:
+        """Return the share that is free."""
+        return 1 - self.used_bytes / self.all_bytes
+
+
+def disks(cache_dir: Path) -> list[Space]:
+    """Measure the disks of this machine, the fullest first.
+
+    In a container, the root is on the disk of the machine, and the cache may be in memory.
+    """
+    cache = cache_dir.expanduser()
+    folders = {folder.stat().st_dev: folder for folder in (Path("/"), next(path for path in (cache, *cache.parents) if path.exists()))}
+    usages = [(f"The disk of {folder}", shutil.disk_usage(folder)) for folder in folders.values()]
+    return sorted((Space(name, usage.total - usage.free, usage.total) for name, usage in usages), key=lambda space: space.free_share)
 
 
 @dataclass(frozen=True)

@@ -104,12 +104,7 @@ async def _ask_in_time(method: str, url: str, allow_private: bool, body: Mapping
 
 
 async def _download_in_time(url: str, path: Path, max_bytes: int, allow_private: bool) -> None:
-    async with asyncio.timeout(GRACE_SECONDS) as deadline:
-        await _download_once(url, path, max_bytes, allow_private, deadline)
-
-
-async def _download_once(url: str, path: Path, max_bytes: int, allow_private: bool, deadline: asyncio.Timeout) -> None:
-    async with _client() as client:
+    async with asyncio.timeout(GRACE_SECONDS) as deadline, _client() as client:
         for _ in range(MAX_REDIRECTS + 1):
             response = await _send(client, url, allow_private)
             try:

@@ -15,7 +15,7 @@ from dags.plugins._pages import login_address, mounted, stores
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from tasks.pages.home.state import Samples
+    from tasks.pages.home.app import Samples
 
 ICON = "retake/home/static/icon.svg"
 REPOSITORY = Path(__file__).parents[2]
@@ -36,7 +36,7 @@ def _samples() -> "Samples | None":
     if not (REPOSITORY / "tasks" / "local" / "samples").is_dir():
         return None
     from tasks.local.choices import SAMPLE_OPTIONS, SAMPLE_STORE, SAMPLES, Choices
-    from tasks.pages.home.state import Samples
+    from tasks.pages.home.app import Samples
 
     return Samples(SAMPLE_STORE, Choices(store=SAMPLE_STORE, sources=[str(SAMPLES)], options=SAMPLE_OPTIONS).conf("ingest_videos"))
 

@@ -26,8 +26,7 @@ from tasks.local.home import ADMINISTRATOR, REPOSITORY, Credentials, Home, Perso
 from tasks.local.progress import Screen, clock, screen_for
 from tasks.local.report import follow_ingest, report
 from tasks.local.servers import Server, passwords_file, store_settings
-from tasks.loop.advice import next_steps, sentence
-from tasks.loop.live import Live
+from tasks.loop.advice import Live, next_steps, sentence
 from tasks.loop.summary import main_model, read_status
 from tasks.settings import MlflowSettings, StoreSettings, load
 from tasks.store.layout import Layout

@@ -2,5 +2,5 @@
 
 Airflow's plugins import them at the first request.
 
-Other rooms import `home.app`, `home.state`, `label.app`, `label.page_data`, `report`, `trigger_form`.
+Other rooms import `home.app`, `label.app`, `label.page_data`, `report`, `trigger_form`.
 """

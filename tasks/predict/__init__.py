@@ -2,6 +2,5 @@
 
 It says how sure they are, where they agree, and which clips a person should label.
 
-Other rooms import `agreement`, `class_mix`, `files`, `gathering`, `interval_scores`, `intervals`, `names`, `page`, `probabilities`, `reported`,
-`scored`, `shift`, `to_label`.
+Other rooms import `agreement`, `files`, `gathering`, `interval_scores`, `intervals`, `names`, `page`, `probabilities`, `scored`, `shift`, `to_label`.
 """

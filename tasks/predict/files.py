@@ -21,11 +21,10 @@ import pyarrow.parquet as pq
 
 from tasks.data.labels.video_names import without_extension
 from tasks.judge.statistics.answers import NUM_RANKS, verb_and_noun
-from tasks.predict.interval_scores import FoundIntervals
 from tasks.predict.intervals import Interval
 from tasks.predict.names import Names
 from tasks.predict.probabilities import Ranked
-from tasks.predict.scored import ScoredVideoClips
+from tasks.predict.scored import FoundIntervals, ScoredVideoClips
 from tasks.predict.timeline import ShownInterval
 from tasks.store.records.dataset import NO_OBJECT
 from tasks.store.records.experiments import KnownInterval, PredictedVideo, PredictorRole, PredictPlanResult, ScoredVideo

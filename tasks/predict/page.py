@@ -16,9 +16,8 @@ from tasks.judge.report.templating import data_uri, frame_script, styles_of, tem
 from tasks.judge.statistics.detection import MIN_SOURCES, TIOUS
 from tasks.judge.statistics.mistakes import Confusion
 from tasks.predict.agreement import Accuracy, Agreement, Pair
-from tasks.predict.interval_scores import WhenScores
-from tasks.predict.reported import ReportedScores
-from tasks.predict.shift import FALSE_ALARMS, FAR, Shift, in_words
+from tasks.predict.interval_scores import ReportedScores, WhenScores
+from tasks.predict.shift import FALSE_ALARMS, FAR, Shift, shift_in_words
 from tasks.predict.timeline import Bar, Drawing, Guess, ShownClip, ShownInterval, Span, drawing, interval_bars, spans
 from tasks.predict.to_label import ToLabel
 from tasks.report_steps import Facts, report_steps
@@ -182,8 +181,8 @@ def page(inputs: PageInputs) -> str:
                 for target, confusion in inputs.confusions.items()
             ],
             headline=_headline(inputs),
-            shift_words=in_words(inputs.shift) if inputs.shift else "",
-            steps=tuple(report_steps(_facts(inputs))),
+            shift_words=shift_in_words(inputs.shift) if inputs.shift else "",
+            steps=tuple(report_steps(Facts(num_to_label=len(inputs.to_label), label_url=fix_of()))),
             has_labels=any(timeline.labelled for timeline in timelines),
             num_not_reported_left=sum(row.num_left for timeline in timelines for row in timeline.intervals.values()),
             far=FAR,
@@ -194,11 +193,6 @@ def page(inputs: PageInputs) -> str:
             script_hash=script_hash,
         )
     )
-
-
-def _facts(inputs: PageInputs) -> Facts:
-    started = inputs.provenance
-    return Facts(num_to_label=len(inputs.to_label), label_url=label_url(started.airflow_run, uri=started.prediction_uri))
 
 
 def _sections(inputs: PageInputs) -> list[tuple[str, str]]:

@@ -1,11 +1,11 @@
-"""Write and read the networks' logits for the clips of one video, and make probabilities of them.
+"""Write and read logits for a video's clips; make probabilities and intervals of them.
 
 A Parquet file with one row per clip, streamed.
 
 Legend: n clips, f features, 125 verbs, 352 nouns.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from tasks.errors import BadInput
 from tasks.judge.statistics.scoring import Logits
+from tasks.predict.intervals import Interval, intervals, reported
+from tasks.predict.names import Names
 from tasks.predict.probabilities import Distributions, Ranked, distributions, divergences
-from tasks.store.records.experiments import Predictor, PredictorRole
+from tasks.store.records.experiments import Predictor, PredictorRole, PredictPlanResult, ScoredVideo
 from tasks.store.records.record import Target
 from tasks.store.records.video import ClipRecord
 
@@ -190,3 +192,65 @@ def likely_by(predictor: Predictor, verbs: Logits, nouns: Logits, targets: Colle
     if "noun" not in targets:
         return distributions(verbs, np.zeros((len(verbs), 1), np.float32), *temperatures)
     return distributions(verbs, nouns, *temperatures, predictor.actions)
+
+
+@dataclass(frozen=True)
+class FoundIntervals:
+    """The intervals of one video, by network: all those of an action, and those that are reported.
+
+    `clips` are the start and stop of its clips.
+    """
+
+    video: ScoredVideo
+    clips: tuple[tuple[float, float], ...]
+    found: Mapping[PredictorRole, tuple[Interval, ...]]
+    reported: Mapping[PredictorRole, tuple[Interval, ...]]
+
+    @property
+    def not_reported(self) -> Mapping[PredictorRole, tuple[Interval, ...]]:
+        """Return the others that were found."""
+        reported = {role: set(own) for role, own in self.reported.items()}
+        return {role: tuple(interval for interval in own if interval not in reported[role]) for role, own in self.found.items()}
+
+
+def find_intervals(
+    plan: PredictPlanResult, videos: Sequence[ScoredVideo], names: Names, folder: Path, fetch: Callable[[str, Path], None]
+) -> tuple[FoundIntervals, ...]:
+    """Find the intervals of each video whose windows were scored.
+
+    Args:
+        plan: has the networks with their temperatures and thresholds.
+        names: has the targets; without nouns an action is a verb.
+        folder: for a file of windows, until this returns.
+        fetch: downloads the object at an address to a path.
+    """
+    return tuple(_find(plan, video, video.windows_uri, names, folder, fetch) for video in videos if video.windows_uri)
+
+
+def _find(
+    plan: PredictPlanResult, video: ScoredVideo, uri: str, names: Names, folder: Path, fetch: Callable[[str, Path], None]
+) -> FoundIntervals:
+    path = folder / f"{video.video}.windows.parquet"
+    fetch(uri, path)
+    parts = list(read_scored(path))
+    path.unlink()
+    if not parts:
+        return FoundIntervals(video, (), {}, {})
+    starts, stops = (np.concatenate([getattr(part, name) for part in parts]) for name in ("start_seconds", "stop_seconds"))
+    each = {role: intervals(starts, stops, _likely(parts, role, plan, names)) for role in plan.predictors if role in parts[0].logits}
+    by_role = {role: tuple(interval for interval in own if interval.verb_class != names.nothing_verb) for role, own in each.items()}
+    thresholds = {role: plan.predictors[role].interval_threshold for role in by_role if plan.predictors[role].reports_intervals}
+    kept = {role: reported(own, thresholds[role]) if role in thresholds else () for role, own in by_role.items()}
+    # A window has no address of its own.
+    clips = [
+        (start, stop)
+        for part in parts
+        for clip_uri, start, stop in zip(part.uris, part.start_seconds.tolist(), part.stop_seconds.tolist(), strict=True)
+        if clip_uri
+    ]
+    return FoundIntervals(video, tuple(clips), by_role, kept)
+
+
+def _likely(parts: Sequence[ScoredVideoClips], role: PredictorRole, plan: PredictPlanResult, names: Names) -> Distributions:
+    verbs, nouns = (np.concatenate([part.logits[role][head] for part in parts]) for head in (0, 1))
+    return likely_by(plan.predictors[role], verbs, nouns, names.targets)

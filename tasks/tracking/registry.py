@@ -1,7 +1,7 @@
 """Access MLflow's model registry: versions, their cards and tags, and the aliases `challenger` and `champion`."""
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -199,15 +199,13 @@ class Registry:
         They are no longer evaluated, and the same training is registered anew. MLflow keeps its own copy of each model.
         """
         with answering():
-            for model in self._models():
-                for version in self._client.search_model_versions(f"name = '{model.name}'"):
-                    run = run_holding(version.tags.get(CHECKPOINT_TAG, ""))
-                    if run and run.folder_uri in folder_uris:
-                        self._client.set_model_version_tag(
-                            model.name, version.version, TRAINED_BY_TAG, version.tags.get(RUN_KEY_TAG, run.key)
-                        )
-                        for tag in (RUN_KEY_TAG, CHECKPOINT_TAG, CHECKPOINT_HASH_TAG):
-                            self._client.delete_model_version_tag(model.name, version.version, tag)
+            for version in self._versions():
+                run = run_holding(version.tags.get(CHECKPOINT_TAG, ""))
+                if run and run.folder_uri in folder_uris:
+                    trained_by = version.tags.get(RUN_KEY_TAG, run.key)
+                    self._client.set_model_version_tag(version.name, version.version, TRAINED_BY_TAG, trained_by)
+                    for tag in (RUN_KEY_TAG, CHECKPOINT_TAG, CHECKPOINT_HASH_TAG):
+                        self._client.delete_model_version_tag(version.name, version.version, tag)
 
     def _models(self) -> list["RegisteredModel"]:
         """List all registered models, page by page."""
@@ -218,6 +216,11 @@ class Registry:
             models += page
             token = page.token or ""
         return models
+
+    def _versions(self) -> Iterator["ModelVersion"]:
+        """Yield the versions of all registered models."""
+        for model in self._models():
+            yield from self._client.search_model_versions(f"name = '{model.name}'")
 
     def register(
         self,
@@ -286,27 +289,22 @@ class Registry:
 
     def trained_by(self, run_keys: Collection[str]) -> list[tuple[str, int]]:
         """List name and number of all versions that these runs trained."""
-        listed = []
         with answering():
-            for model in self._models():
-                versions = self._client.search_model_versions(f"name = '{model.name}'")
-                listed += [
-                    (model.name, int(version.version))
-                    for version in versions
-                    if version.tags.get(RUN_KEY_TAG, version.tags.get(TRAINED_BY_TAG)) in run_keys
-                ]
-        return sorted(listed)
+            return sorted(
+                (version.name, int(version.version))
+                for version in self._versions()
+                if version.tags.get(RUN_KEY_TAG, version.tags.get(TRAINED_BY_TAG)) in run_keys
+            )
 
     def remove_texts(self, names_video: Callable[[str], bool]) -> None:
         """Delete the tags of versions, and the lines of their descriptions, that name a video."""
         with answering():
-            for model in self._models():
-                for version in self._client.search_model_versions(f"name = '{model.name}'"):
-                    for key in [key for key, text in version.tags.items() if names_video(text)]:
-                        self._client.delete_model_version_tag(model.name, version.version, key)
-                    lines = (version.description or "").splitlines(keepends=True)
-                    if len(kept := [line for line in lines if not names_video(line)]) < len(lines):
-                        self._client.update_model_version(model.name, version.version, "".join(kept))
+            for version in self._versions():
+                for key in [key for key, text in version.tags.items() if names_video(text)]:
+                    self._client.delete_model_version_tag(version.name, version.version, key)
+                lines = (version.description or "").splitlines(keepends=True)
+                if len(kept := [line for line in lines if not names_video(line)]) < len(lines):
+                    self._client.update_model_version(version.name, version.version, "".join(kept))
 
     def aliases(self, model_name: str, version: int) -> tuple[str, ...]:
         """List the aliases that point to a version."""

@@ -16,7 +16,7 @@ import mlflow
 import pandas as pd
 import requests
 from mlflow.data.pandas_dataset import from_pandas
-from mlflow.entities import DatasetInput, InputTag, RunStatus, ViewType
+from mlflow.entities import DatasetInput, InputTag, ViewType
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
@@ -329,4 +329,4 @@ class Tracker:
             if status == "RUNNING":
                 self._client.update_run(run_id, status=status)
             else:
-                self._client.set_terminated(run_id, RunStatus.to_string(RunStatus.from_string(status)))
+                self._client.set_terminated(run_id, status)

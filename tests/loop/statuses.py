@@ -2,7 +2,8 @@
 
 from hypothesis import strategies as st
 
-from tasks.loop.live import Live
+from tasks.loop.advice import Live
+from tasks.store.layout import Layout
 from tasks.store.records.record import SetAside
 from tasks.store.records.status import (
     DatasetChange,
@@ -16,6 +17,7 @@ from tasks.store.records.status import (
     PredictionsStatus,
     PredictionStatus,
     SpaceStatus,
+    SpaceUse,
     SplitStatus,
     TrainingStatus,
     VersionStatus,
@@ -25,6 +27,7 @@ from tests.records import some
 
 NOW = "2026-11-30T21:00:00.000Z"
 STORE = "s3://retake"
+MODEL = "retake-tsn"
 
 
 def maybe(model):
@@ -59,7 +62,7 @@ def model_status(**changes):
     """Version 2 is champion, provisionally."""
     versions = (version(2, "2026-11-30T20:41:00.000Z", "provisional", num_clips=15), version(1, "2026-10-30T08:00:00.000Z", dataset="d1"))
     weak = (WeakClass(name="put meat", verb="put", noun="meat", num_right=1, num_clips=5, uids=("c1",)),)
-    known = {"model_name": "retake-tsn", "champion": 2, "provisional": True, "champion_since": "2026-11-30T20:41:00.000Z", "split": "val"}
+    known = {"model_name": MODEL, "champion": 2, "provisional": True, "champion_since": "2026-11-30T20:41:00.000Z", "split": "val"}
     gain = {"expected_gain": 4.0, "gain_interval": (0.5, 9.0), "gain_clips": 200}
     return some(
         ModelStatus,
@@ -91,4 +94,16 @@ def status(**changes):
         "model": model_status(),
         "predictions": PredictionsStatus(predictions=(some(PredictionStatus, at=NOW, num_to_label=12, unsure_share=0.25),)),
     }
-    return LoopStatus(store=STORE, model_name="retake-tsn", **parts | changes)
+    return LoopStatus(store=STORE, model_name=MODEL, **parts | changes)
+
+
+def fill(store):
+    """Write every part of the summary of a loop at work, and return it."""
+    used = (some(SpaceUse, name="videos"),)
+    state, place = status(space=some(SpaceStatus, at=NOW, before=used, after=used)), Layout(STORE).status
+    of_model = place.of_model(MODEL)
+    for part in ("films", "labels", "dataset", "predictions", "space"):
+        store.write(getattr(place, part), getattr(state, part))
+    store.write(of_model.training, state.training)
+    store.write(of_model.model, state.model)
+    return state

@@ -8,8 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from hypothesis import given, settings
 
-from tasks.loop.advice import next_steps, sentence
-from tasks.loop.live import ActiveRun, Approval, Live
+from tasks.loop.advice import ActiveRun, Approval, Live, next_steps, sentence
 from tasks.settings import QUIET_DAYS
 from tasks.store.records.status import LoopStatus, WeakClass
 from tests.loop.statuses import NOW, STORE, any_live, any_model, any_status, model_status, status

@@ -9,44 +9,29 @@ from tasks.loop.summary import count_statements, find_manifest, keep, main_model
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import DatasetResult
 from tasks.store.records.status import FilmsStatus, PredictionsStatus, PredictionStatus, TrainingStatus
-from tests.loop.statuses import STORE, model_status, status
+from tests.loop.statuses import MODEL, STORE, fill, model_status, status
 from tests.pipeline.shelf import Shelf, manifest_of
 from tests.records import some
 
 PLACE = Layout(STORE).status
-MODEL = PLACE.of_model("retake-tsn")
-
-
-def filled(store):
-    """Write a whole summary."""
-    state = status()
-    for place, part in (
-        (PLACE.films, state.films),
-        (PLACE.labels, state.labels),
-        (PLACE.dataset, state.dataset),
-        (PLACE.predictions, state.predictions),
-        (MODEL.training, state.training),
-        (MODEL.model, state.model),
-    ):
-        store.write(place, part)
-    return state
+OF_MODEL = PLACE.of_model(MODEL)
 
 
 def test_reading_costs_seven_reads_and_no_listing_in_a_store_of_20_000_clips():
     store = Shelf()
     store.objects |= {f"{STORE}/clips/{video:064x}/r/{clip:04d}.mp4": b"" for video in range(250) for clip in range(80)}
-    state = filled(store)
+    state = fill(store)
     store.read_bytes, store.list, store.folders = (Mock(wraps=call) for call in (store.read_bytes, store.list, store.folders))
-    assert read_status(store, STORE, "retake-tsn") == state
+    assert read_status(store, STORE, MODEL) == state
     assert (store.read_bytes.call_count, store.list.call_count, store.folders.call_count) == (7, 0, 0)
-    assert model_names(store, STORE) == ("retake-tsn",)
+    assert model_names(store, STORE) == (MODEL,)
     store.folders.assert_called_once_with(f"{STORE}/status/models/")
     assert (store.read_bytes.call_count, store.list.call_count) == (7, 0)
 
 
 def test_new_statements_of_the_page_are_counted():
     store = Shelf()
-    state = filled(store)
+    state = fill(store)
     log = Layout(STORE).label_log
     for number in range(100):
         store.write_bytes(log.entry(number).uri, b"")
@@ -58,19 +43,19 @@ def test_new_statements_of_the_page_are_counted():
 
 def test_a_part_that_is_missing_or_of_another_version_is_none():
     store = Shelf()
-    filled(store)
+    fill(store)
     store.write_bytes(PLACE.films.uri, b'{"later": 1}')
-    store.remove(MODEL.training.uri)
-    state = read_status(store, STORE, "retake-tsn")
+    store.remove(OF_MODEL.training.uri)
+    state = read_status(store, STORE, MODEL)
     assert (state.films, state.training) == (None, None)
     assert state.model
     keep(store, PLACE.films, lambda earlier: status().films if earlier is None else None)
-    assert read_status(store, STORE, "retake-tsn").films == status().films
+    assert read_status(store, STORE, MODEL).films == status().films
 
 
 def test_a_part_that_differs_in_its_time_alone_is_left_as_it_is():
     store = Shelf()
-    filled(store)
+    fill(store)
     before = dict(store.objects)
     keep(store, PLACE.films, lambda earlier: earlier.model_copy(update={"at": "later"}))
     keep(store, PLACE.labels, lambda _: None)
@@ -134,5 +119,5 @@ def test_the_main_model_is_the_one_of_the_default_name_else_the_one_decided_on_l
         store.write(PLACE.of_model(name).model, model_status(at=at, model_name=name))
     store.write(PLACE.of_model("d").training, some(TrainingStatus))
     assert main_model(store, STORE) == "b"
-    store.write(PLACE.of_model("retake-tsn").training, some(TrainingStatus))
-    assert main_model(store, STORE) == "retake-tsn"
+    store.write(OF_MODEL.training, some(TrainingStatus))
+    assert main_model(store, STORE) == MODEL

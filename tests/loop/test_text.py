@@ -3,8 +3,7 @@
 import pytest
 from hypothesis import given, settings
 
-from tasks.loop.advice import next_steps, sentence
-from tasks.loop.live import Live
+from tasks.loop.advice import Live, next_steps, sentence
 from tasks.loop.text import INDENT, WIDTH, lines_of, lines_of_difference
 from tasks.store.records.status import (
     AdvisedStep,

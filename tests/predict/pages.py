@@ -12,12 +12,10 @@ from tasks.judge.statistics.metrics import measure
 from tasks.judge.statistics.mistakes import Confusion
 from tasks.options import EvaluateOptions, PredictOptions
 from tasks.predict.agreement import Accuracy, Agreement, Pair
-from tasks.predict.class_mix import class_mix, in_words
-from tasks.predict.interval_scores import WhenScores
+from tasks.predict.interval_scores import ReportedScores, WhenScores
 from tasks.predict.names import Names
 from tasks.predict.page import Differing, PageInputs, PredictionProvenance, ShownVideo
-from tasks.predict.reported import ReportedScores
-from tasks.predict.shift import NewFilm, shift_of
+from tasks.predict.shift import NewFilm, class_mix, mix_in_words, shift_of
 from tasks.predict.timeline import Guess, ShownClip, ShownInterval
 from tasks.predict.to_label import Candidate, ToLabel
 from tasks.store.records.dataset import NO_OBJECT
@@ -89,8 +87,8 @@ def when_scored(names, is_trained_on=False):
     """Scores of intervals on three films."""
     rng = np.random.default_rng(1)
     labelled = [Segment(film, 10 * i, 10 * i + 8, label) for film in "abc" for i, label in enumerate((0, 1, 2))]
-    found = [replace(one, label=int(rng.integers(3)), score=float(rng.random())) for one in labelled]
-    each = dict.fromkeys(names.targets, detection_scores(found, labelled, {film: film for film in "abc"}, num_resamples=200))
+    segments = [replace(segment, label=int(rng.integers(3)), score=float(rng.random())) for segment in labelled]
+    each = dict.fromkeys(names.targets, detection_scores(segments, labelled, {film: film for film in "abc"}, num_resamples=200))
     networks, guessed = {"model": each, "against": each}, dict.fromkeys(names.targets, "take")
     group = "training" if is_trained_on else "other"
     return WhenScores(group, 3, 3, 9, 2 * is_trained_on, is_trained_on, networks, each, guessed, names)
@@ -141,7 +139,7 @@ def usual():
             [NewFilm("1", "P01_11.mp4", (0.21, 0.44, 0.48)), NewFilm("2", "one.mp4", (0.46, 0.51))],
             [ReferenceFilm(source=str(n), split="train", distances=(0.2 + 0.01 * n, 0.22), actions=(0, 0)) for n in range(12)],
         ),
-        mix=in_words(class_mix([1, 1, 1, 1, 0], [0, 1, 0] * 6, {0: 9, 1: 7}), Names({0: "take"}, {0: "bag", 1: "sauce"})),
+        mix=mix_in_words(class_mix([1, 1, 1, 1, 0], [0, 1, 0] * 6, {0: 9, 1: 7}), Names({0: "take"}, {0: "bag", 1: "sauce"})),
         when=tuple(when_scored(Names({0: "take", 1: "put", 2: "move"}, {}), trained) for trained in (False, True)),
         agreements=tuple(Agreement(t, 74, 3, n, n / 74, (n / 74 - 0.1, n / 74 + 0.12)) for t, n in zip(TARGETS, (60, 55, 40), strict=True)),
         pairs={target: (Pair("put meat", "take meat", 9), Pair("put", "verb-7", 2)) for target in TARGETS},
@@ -177,15 +175,15 @@ def usual():
 
 def alone():
     """One network, no labels, and a baseline that could not be had."""
-    found = usual()
+    inputs = usual()
     without = {"against": None, "truth": None}
     return replace(
-        found,
+        inputs,
         against=None,
         missing=("the baseline of retake-tsn version 3 was never fetched",),
         videos=tuple(
             replace(shown, clips=tuple(replace(clip, **without) for clip in shown.clips), is_trained_on=False, intervals={})
-            for shown in found.videos
+            for shown in inputs.videos
         ),
         stride_seconds=None,
         shift=None,
@@ -199,11 +197,11 @@ def alone():
 
 
 def hostile():
-    found = usual()
+    inputs = usual()
     guess = (Guess(HOSTILE, 0.5),)
-    listed = found.to_label[0]
+    listed = inputs.to_label[0]
     return replace(
-        found,
+        inputs,
         model=predictor(HOSTILE, interval_words=HOSTILE),
         against=predictor(HOSTILE, is_calibrated=False),
         missing=(HOSTILE,),
@@ -214,35 +212,35 @@ def hostile():
         pairs={target: (Pair(HOSTILE, HOSTILE, 1),) for target in TARGETS},
         confusions={"action": confusion((HOSTILE, HOSTILE, HOSTILE))},
         clip_names={UID: HOSTILE},
-        differing=tuple(replace(one, uri=HOSTILE, file=HOSTILE, model=guess, against=guess, truth=HOSTILE) for one in found.differing),
+        differing=tuple(replace(clip, uri=HOSTILE, file=HOSTILE, model=guess, against=guess, truth=HOSTILE) for clip in inputs.differing),
         to_label=(replace(listed, clip=replace(listed.clip, file=HOSTILE, first=HOSTILE), reason=HOSTILE),),
         set_aside=(SetAside(name=HOSTILE, reason=HOSTILE),),
         warnings=(SetAside(name=HOSTILE, reason=HOSTILE),),
-        provenance=replace(found.provenance, airflow_run="javascript:alert(1)", mlflow_run_url=HOSTILE, known=HOSTILE),
+        provenance=replace(inputs.provenance, airflow_run="javascript:alert(1)", mlflow_run_url=HOSTILE, known=HOSTILE),
     )
 
 
 def verbs_alone():
     """Two networks, and the model was taught verbs alone."""
-    found = usual()
-    candidate = replace(found.to_label[0].clip, noun=NO_OBJECT)
+    inputs = usual()
+    candidate = replace(inputs.to_label[0].clip, noun=NO_OBJECT)
     of_verbs = Names({0: "wave", 1: "clap", 2: "knock"}, {}).of_verbs()
     return replace(
-        found,
+        inputs,
         targets=VERB_ALONE,
-        model=found.model.model_copy(update={"calibration": "temperature 1.30 (verbs), fitted on 23 val clips"}),
-        when=tuple(when_scored(of_verbs, scores.is_trained_on) for scores in found.when),
-        agreements=found.agreements[:1],
-        mix=in_words(class_mix([0, 0, 0, 0, 1], [1, 0, 1] * 6, {1: 9, 0: 7}), of_verbs),
+        model=inputs.model.model_copy(update={"calibration": "temperature 1.30 (verbs), fitted on 23 val clips"}),
+        when=tuple(when_scored(of_verbs, scores.is_trained_on) for scores in inputs.when),
+        agreements=inputs.agreements[:1],
+        mix=mix_in_words(class_mix([0, 0, 0, 0, 1], [1, 0, 1] * 6, {1: 9, 0: 7}), of_verbs),
         pairs={"verb": (Pair("wave", "clap", 9),)},
         num_differing={"verb": 14},
         confusions={"verb": confusion(("wave", "clap", "verb-7"))},
         accuracies=tuple(
             replace(scored, networks={role: {"verb": scores["verb"]} for role, scores in scored.networks.items()})
-            for scored in found.accuracies
+            for scored in inputs.accuracies
         ),
-        differing=tuple(replace(clip, against=clip.model[::-1]) for clip in found.differing),
-        to_label=(replace(found.to_label[0], clip=candidate),),
+        differing=tuple(replace(clip, against=clip.model[::-1]) for clip in inputs.differing),
+        to_label=(replace(inputs.to_label[0], clip=candidate),),
     )
 
 

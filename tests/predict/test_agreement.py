@@ -42,9 +42,9 @@ def test_shares_are_of_clips_and_pairs_of_those_that_differ():
     tally = Tally(NAMES)
     add(tally, "a", [(0, 20), (0, 20), (1, 26)], [(0, 20), (1, 20), (0, 26)])
     add(tally, "b", [(1, 26)], [(0, 26)])
-    shares = {one.target: (one.num_alike, one.num_clips, one.num_sources, one.share) for one in tally.agreements()}
+    shares = {each.target: (each.num_alike, each.num_clips, each.num_sources, each.share) for each in tally.agreements()}
     assert shares == {"verb": (1, 4, 2, 0.25), "noun": (4, 4, 2, 1.0), "action": (1, 4, 2, 0.25)}
-    assert all(one.interval[0] <= one.share <= one.interval[1] for one in tally.agreements())
+    assert all(each.interval[0] <= each.share <= each.interval[1] for each in tally.agreements())
     assert [(p.model, p.against, p.num_clips) for p in tally.pairs("verb", 5)] == [("put", "take", 2), ("take", "put", 1)]
     assert [(p.model, p.against) for p in tally.pairs("action", 1)] == [("put meat", "take meat")]
     assert (tally.num_differing("verb"), tally.num_differing("noun")) == (3, 0)
@@ -54,26 +54,26 @@ def test_a_video_in_two_parts_is_one_source_which_says_nothing_about_another():
     tally = Tally(NAMES)
     for _ in range(2):
         add(tally, "a", [(0, 20)] * 2, [(0, 20)] * 2)
-    assert [(one.num_clips, one.num_sources, one.interval) for one in tally.agreements()] == [(4, 1, (0.0, 1.0))] * 3
+    assert [(each.num_clips, each.num_sources, each.interval) for each in tally.agreements()] == [(4, 1, (0.0, 1.0))] * 3
 
 
 def test_accuracy_is_of_labelled_clips_alone():
     tally = Tally(NAMES)
     add(tally, "a", [(0, 20), (0, 26), (1, 26)], [(1, 20), (1, 20), (1, 26)], labelled("a", 2))
-    (found,) = tally.accuracies()
+    (accuracy,) = tally.accuracies()
     assert tally.num_labelled == 2
-    assert (found.num_clips, found.num_sources, found.is_trained_on) == (2, 1, False)
-    assert top1(found) == {"model": {"verb": 1, "noun": 0.5, "action": 0.5}, "against": {"verb": 0, "noun": 1, "action": 0}}
-    assert found.networks["model"]["action"].majority_class == "take bag"
+    assert (accuracy.num_clips, accuracy.num_sources, accuracy.is_trained_on) == (2, 1, False)
+    assert top1(accuracy) == {"model": {"verb": 1, "noun": 0.5, "action": 0.5}, "against": {"verb": 0, "noun": 1, "action": 0}}
+    assert accuracy.networks["model"]["action"].majority_class == "take bag"
 
 
 def test_a_network_that_is_sure_of_wrong_answers_on_several_videos_is_too_sure():
     tally = Tally(NAMES)
     for video in "abc":
         add(tally, video, [(1, 20)] * 4, None, labelled(video, 4))
-    (found,) = tally.accuracies()
-    assert {target: share > 0.9 for target, share in found.expected["model"].items()} == dict.fromkeys(TARGETS, True)
-    assert [found.is_too_sure("model", target) for target in TARGETS] == [True, False, True]
+    (accuracy,) = tally.accuracies()
+    assert {target: share > 0.9 for target, share in accuracy.expected["model"].items()} == dict.fromkeys(TARGETS, True)
+    assert [accuracy.is_too_sure("model", target) for target in TARGETS] == [True, False, True]
 
 
 def test_accuracy_on_what_was_trained_on_stands_apart():
@@ -81,7 +81,10 @@ def test_accuracy_on_what_was_trained_on_stands_apart():
     add(tally, "a", [(0, 20)] * 3, None, labelled("a", 3), is_trained_on=True)
     add(tally, "b", [(1, 20)], None, labelled("b", 1))
     unseen, trained_on = tally.accuracies()
-    assert [(one.is_trained_on, one.num_clips, top1(one)["model"]["verb"]) for one in (unseen, trained_on)] == [(False, 1, 0), (True, 3, 1)]
+    assert [(each.is_trained_on, each.num_clips, top1(each)["model"]["verb"]) for each in (unseen, trained_on)] == [
+        (False, 1, 0),
+        (True, 3, 1),
+    ]
     assert tally.num_labelled == 4
 
 
@@ -98,10 +101,10 @@ def test_two_networks_are_measured_on_the_clips_that_both_answered():
     tally = Tally(NAMES)
     add(tally, "a", [(0, 20), (1, 20)], [(0, 20), (0, 20)], labelled("a", 2))
     add(tally, "b", [(1, 20)] * 3, None, labelled("b", 3))
-    (found,) = tally.accuracies()
-    assert (found.num_clips, found.num_sources, found.num_left_out, tally.num_labelled) == (2, 1, 3, 5)
-    assert {role: targets["verb"] for role, targets in top1(found).items()} == {"model": 0.5, "against": 1}
-    assert {m.num_clips for targets in found.networks.values() for m in targets.values()} == {2}
+    (accuracy,) = tally.accuracies()
+    assert (accuracy.num_clips, accuracy.num_sources, accuracy.num_left_out, tally.num_labelled) == (2, 1, 3, 5)
+    assert {role: targets["verb"] for role, targets in top1(accuracy).items()} == {"model": 0.5, "against": 1}
+    assert {m.num_clips for targets in accuracy.networks.values() for m in targets.values()} == {2}
     assert tally.agreements()[0].num_clips == 2
 
 
@@ -109,8 +112,8 @@ def test_where_the_second_network_answered_no_clip_with_a_label_the_first_is_mea
     tally = Tally(NAMES)
     add(tally, "a", [(0, 20)] * 2, [(0, 20)] * 2)
     add(tally, "b", [(0, 20)] * 3, None, labelled("b", 3))
-    (found,) = tally.accuracies()
-    assert (found.num_clips, found.num_left_out, list(found.networks)) == (3, 0, ["model"])
+    (accuracy,) = tally.accuracies()
+    assert (accuracy.num_clips, accuracy.num_left_out, list(accuracy.networks)) == (3, 0, ["model"])
 
 
 def test_without_a_second_network_there_is_no_agreement_and_without_labels_no_accuracy():
@@ -128,10 +131,10 @@ def listed(tally, names=NAMES):
 def test_the_matrix_and_the_table_hold_every_pair_of_names():
     tally = Tally(NAMES)
     add(tally, "a", [(0, 20), (0, 20), (1, 26), (1, 26)], [(0, 20), (1, 20), (0, 26), (7, 26)])
-    found = tally.confusions()["verb"]
-    assert (found.rows, found.columns) == (("take", "put", "verb-7"),) * 2
-    assert found.counts.tolist() == [[1, 1, 0], [1, 0, 0], [0, 1, 0]]
-    assert [(cell.row, cell.column, cell.uids) for cell in found.wrong] == [(0, 1, ("a-2",)), (1, 0, ("a-1",)), (2, 1, ("a-3",))]
+    confusion = tally.confusions()["verb"]
+    assert (confusion.rows, confusion.columns) == (("take", "put", "verb-7"),) * 2
+    assert confusion.counts.tolist() == [[1, 1, 0], [1, 0, 0], [0, 1, 0]]
+    assert [(cell.row, cell.column, cell.uids) for cell in confusion.wrong] == [(0, 1, ("a-2",)), (1, 0, ("a-1",)), (2, 1, ("a-3",))]
     assert tally.clip_names(["a-2", "b-0"]) == {"a-2": "film.mp4 0:16\N{EN DASH}0:24"}
     rows = listed(tally)
     assert [sum(int(row["num_clips"]) for row in rows if row["target"] == target) for target in TARGETS] == [4, 4, 4]
@@ -142,10 +145,15 @@ def test_the_matrix_and_the_table_hold_every_pair_of_names():
 def test_names_beyond_thirty_are_added_up_in_the_matrix_alone():
     tally = Tally(NAMES)
     add(tally, "a", [(0, i) for i in range(40)], [(0, i) for i in range(40)])
-    found = tally.confusions()["noun"]
-    assert (len(found.rows), found.rows[-1], int(found.counts.sum()), int(found.counts[-1, -1])) == (31, "10 others", 40, 10)
+    confusion = tally.confusions()["noun"]
+    assert (len(confusion.rows), confusion.rows[-1], int(confusion.counts.sum()), int(confusion.counts[-1, -1])) == (
+        31,
+        "10 others",
+        40,
+        10,
+    )
     assert sum(row["target"] == "noun" for row in listed(tally)) == 40
-    assert found.wrong == ()
+    assert confusion.wrong == ()
     add(tally, "b", [(0, i % 30) for i in range(60)], [(0, i % 30) for i in range(60)])
     add(tally, "c", [(0, i) for i in range(30, 40)], [(0, i) for i in range(39, 29, -1)])
     (cell,) = tally.confusions()["noun"].wrong
@@ -169,7 +177,7 @@ def test_of_verbs_alone_nouns_count_nowhere():
     verbs[:, 0] = 10
     ranked = distributions(verbs, nouns, 1, 1).ranked()
     tally.add([TalliedClip(f"a-{i}", "a.mp4", 0, 8) for i in range(2)], "a", {"model": ranked, "against": ranked}, labels)
-    assert [(one.target, one.num_alike) for one in tally.agreements()] == [("verb", 2)]
+    assert [(each.target, each.num_alike) for each in tally.agreements()] == [("verb", 2)]
     (accuracy,) = tally.accuracies()
     assert top1(accuracy) == {role: {"verb": 1.0} for role in ("model", "against")}
     assert list(tally.confusions()) == ["verb"]
@@ -184,4 +192,4 @@ def test_labels_that_nothing_happens_count_in_no_accuracy_and_are_answered_like_
     (accuracy,) = tally.accuracies()
     assert (accuracy.num_clips, tally.num_labelled) == (1, 1)
     assert top1(accuracy)["model"] == {"verb": 0.0, "noun": 1.0, "action": 0.0}
-    assert next(one for one in tally.agreements() if one.target == "action").num_clips == 2
+    assert next(each for each in tally.agreements() if each.target == "action").num_clips == 2

@@ -17,9 +17,9 @@ from tasks.data.labels.exported import LabelSpan, VideoSpans
 from tasks.data.labels.formats.video_datasets import write_activitynet
 from tasks.errors import BadInput
 from tasks.predict.files import Cue, PredictionTables, block, opening, shown_intervals, write_intervals
-from tasks.predict.interval_scores import find_intervals, table, when_scores
+from tasks.predict.interval_scores import table, when_scores
 from tasks.predict.names import Names
-from tasks.predict.scored import ROWS_PER_GROUP, ScoredWriter, Window, answered, read_scored
+from tasks.predict.scored import ROWS_PER_GROUP, ScoredWriter, Window, answered, find_intervals, read_scored
 from tasks.store.records.dataset import NO_OBJECT, NOTHING
 from tasks.store.records.experiments import KnownInterval, KnownLabels, PredictedVideo, Predictor, ScoredVideo
 from tasks.store.records.record import TARGETS, VERB_ALONE
@@ -54,9 +54,9 @@ def said(second):
 
 
 @pytest.fixture
-def found(tmp_path):
+def find(tmp_path):
     def call(plan, *says, names=NAMES, roles=("model", "against")):
-        videos = [scored(tmp_path, video, one, roles) for video, one in zip(VIDEOS, says, strict=False)]
+        videos = [scored(tmp_path, video, each, roles) for video, each in zip(VIDEOS, says, strict=False)]
         return find_intervals(plan, videos, names, tmp_path, shutil.copy)
 
     return call
@@ -66,9 +66,9 @@ def rows(folder, name="intervals"):
     return csv_rows((folder / f"{name}.csv").read_bytes())
 
 
-def test_table_track_and_json_hold_what_is_reported(found, tmp_path):
+def test_table_track_and_json_hold_what_is_reported(find, tmp_path):
     plan = planned(0.5)
-    write_intervals(plan, found(plan, said), NAMES, VIDEO_NAMES, tmp_path)
+    write_intervals(plan, find(plan, said), NAMES, VIDEO_NAMES, tmp_path)
     (ours, theirs) = rows(tmp_path)
     grey = [(row["network"], row["start_seconds"], row["action"]) for row in rows(tmp_path, "not_reported")]
     assert grey == [("m", "12.0", "put meat"), ("base", "12.0", "put meat")]
@@ -82,45 +82,45 @@ def test_table_track_and_json_hold_what_is_reported(found, tmp_path):
     ((name, listed),) = written["results"].items()
     assert listed == [{"label": "take =bag", "score": float(ours["probability"]), "segment": [0.0, 12.0]}]
     assert name == "é <1>"
-    (track,) = (one.read_text() for one in (tmp_path / "tracks").glob("*.model.intervals.vtt"))
+    (track,) = (each.read_text() for each in (tmp_path / "tracks").glob("*.model.intervals.vtt"))
     assert track.startswith("WEBVTT\n\nNOTE when: m on é &lt;1&gt;.mp4")
     assert "\n00:00:00.000 --> 00:00:12.000\ntake =bag, " in track
     assert track.count("-->") == 1
 
 
-def test_the_results_name_videos_as_exported_labels_do(found, tmp_path):
+def test_the_results_name_videos_as_exported_labels_do(find, tmp_path):
     plan = planned(None)
-    write_intervals(plan, found(plan, said, said, said), NAMES, VIDEO_NAMES, tmp_path)
+    write_intervals(plan, find(plan, said, said, said), NAMES, VIDEO_NAMES, tmp_path)
     results = json.loads((tmp_path / "intervals.model.json").read_text())["results"]
     labels = [VideoSpans(VIDEO_NAMES[video], "", 30, 24, (LabelSpan(0, 12, "take", "bag"),), ()) for video in VIDEOS]
     assert list(results) == list(json.loads(write_activitynet(labels))["database"]) == ["é <1>", "other/é <1>.mp4", VIDEOS[2]]
 
 
-def test_without_a_threshold_the_whole_film_is_reported(found, tmp_path):
+def test_without_a_threshold_the_whole_film_is_reported(find, tmp_path):
     plan = planned(None)
-    write_intervals(plan, found(plan, said, said), NAMES, VIDEO_NAMES, tmp_path)
+    write_intervals(plan, find(plan, said, said), NAMES, VIDEO_NAMES, tmp_path)
     reported = [(row["start_seconds"], row["stop_seconds"], row["action"]) for row in rows(tmp_path) if row["network"] == "m"]
     assert reported == [("0.0", "12.0", "take =bag"), ("12.0", "24.0", "put meat")] * 2
 
 
-def test_where_val_never_reaches_the_precision_no_interval_is_reported_but_all_are_scored(found, tmp_path):
+def test_where_val_never_reaches_the_precision_no_interval_is_reported_but_all_are_scored(find, tmp_path):
     plan = planned(None, reports=False)
-    all_of_them = found(plan, said)
+    all_of_them = find(plan, said)
     write_intervals(plan, all_of_them, NAMES, VIDEO_NAMES, tmp_path)
     assert rows(tmp_path) == []
     assert "-->" not in next((tmp_path / "tracks").iterdir()).read_text()
     assert list(json.loads((tmp_path / "intervals.model.json").read_text())["results"].values()) == [[]]
     shown = shown_intervals(all_of_them[0], NAMES)
-    assert all(own and all(one.is_not_reported for one in own) for own in shown.values())
+    assert all(own and all(each.is_not_reported for each in own) for own in shown.values())
     (scores,) = when_scores(plan, all_of_them, known(labelled(VIDEOS[0], (0, 12, 0, 20))), NAMES)
     assert scores.networks["model"]["action"].mean == 1
 
 
 @pytest.mark.parametrize("verbs_alone", [False, True])
-def test_where_a_network_says_that_nothing_happens_it_reports_and_scores_no_interval(found, tmp_path, verbs_alone):
+def test_where_a_network_says_that_nothing_happens_it_reports_and_scores_no_interval(find, tmp_path, verbs_alone):
     plan, names = planned(None), Names(NAMES.verbs | {7: NOTHING}, NAMES.nouns | {30: NO_OBJECT})
     names = names.of_verbs() if verbs_alone else names
-    idle = found(plan, lambda second: (7, 30, 12) if second < 12 else (1, 26, 5), names=names)
+    idle = find(plan, lambda second: (7, 30, 12) if second < 12 else (1, 26, 5), names=names)
     write_intervals(plan, idle, names, VIDEO_NAMES, tmp_path)
     reported = [(row["network"], row["start_seconds"], row["verb"]) for row in rows(tmp_path)]
     assert reported == [("m", "12.0", "put"), ("base", "12.0", "put")]
@@ -128,13 +128,13 @@ def test_where_a_network_says_that_nothing_happens_it_reports_and_scores_no_inte
         assert NOTHING not in written.read_text()
     assert [len(shown) for shown in shown_intervals(idle[0], names).values()] == [1, 1]
     (scores,) = when_scores(plan, idle, known(labelled(VIDEOS[0], (12, 24, 1, 26))), names)
-    assert all(one.mean == 1 for one in scores.networks["model"].values())
+    assert all(each.mean == 1 for each in scores.networks["model"].values())
     assert [len(own) for own in idle[0].found.values()] == [1, 1]
 
 
-def test_of_verbs_alone_an_action_is_a_verb_with_its_probability(found, tmp_path):
+def test_of_verbs_alone_an_action_is_a_verb_with_its_probability(find, tmp_path):
     plan, names = planned(None, against=False), NAMES.of_verbs()
-    write_intervals(plan, found(plan, said, names=names, roles=("model",)), names, VIDEO_NAMES, tmp_path)
+    write_intervals(plan, find(plan, said, names=names, roles=("model",)), names, VIDEO_NAMES, tmp_path)
     listed = rows(tmp_path)
     assert list(listed[0]) == ["video", "video_sha256", "network", "start_seconds", "stop_seconds", "verb", "verb_class", "probability"]
     assert [row["verb"] for row in listed] == ["take", "put"]
@@ -154,36 +154,36 @@ def known(intervals, covered=None):
     ("covered", "num_masked", "mean"),
     [(None, 0, 0.5), ({VIDEOS[0]: ((0, 12),), VIDEOS[1]: ((0, 24),)}, 1, 1), ({VIDEOS[0]: ((0, 18),), VIDEOS[1]: ((0, 24),)}, 0, 0.5)],
 )
-def test_an_interval_where_nobody_labelled_anything_is_neither_right_nor_wrong(found, covered, num_masked, mean):
+def test_an_interval_where_nobody_labelled_anything_is_neither_right_nor_wrong(find, covered, num_masked, mean):
     """The first film is labelled in part: what is found in the rest of it comes first, and was wrong."""
     plan = planned(None, against=False)
     truth = [*labelled(VIDEOS[0], (0, 12, 0, 20)), *labelled(VIDEOS[1], (0, 12, 0, 20), (12, 24, 1, 26))]
     stretches = covered and {video: tuple(Interval(start_seconds=a, stop_seconds=b) for a, b in own) for video, own in covered.items()}
-    (scores,) = when_scores(plan, found(plan, said, said, roles=("model",)), known(truth, stretches), NAMES)
+    (scores,) = when_scores(plan, find(plan, said, said, roles=("model",)), known(truth, stretches), NAMES)
     assert scores.num_masked == num_masked
-    put = next(one for one in scores.networks["model"]["verb"].classes if one.label == 1)
+    put = next(each for each in scores.networks["model"]["verb"].classes if each.label == 1)
     assert put.by_tiou[-1] == pytest.approx(mean)
 
 
-def test_networks_are_scored_next_to_always_guessing_and_training_videos_apart(found):
+def test_networks_are_scored_next_to_always_guessing_and_training_videos_apart(find):
     plan = planned(0.9999, trained_on=(VIDEOS[2],), measured_on=VIDEOS[2:], sources={VIDEOS[1]: VIDEOS[0]})
     truth = [
         *labelled(VIDEOS[0], (0, 12, 0, 20), (12, 24, 1, 26)),
         *labelled(VIDEOS[1], (0, 12, 0, 20), (12, 24, 1, 20), (2, 3, 0, 20)),
         *labelled(VIDEOS[2], (0, 24, 1, 26)),
     ]
-    others, trained = when_scores(plan, found(plan, said, said, said), known(truth), NAMES)
-    assert when_scores(plan.model_copy(update={"measured_on": VIDEOS[1:]}), found(plan, said, said), known(truth), NAMES)[1].group == "val"
+    others, trained = when_scores(plan, find(plan, said, said, said), known(truth), NAMES)
+    assert when_scores(plan.model_copy(update={"measured_on": VIDEOS[1:]}), find(plan, said, said), known(truth), NAMES)[1].group == "val"
     assert (others.is_trained_on, others.num_videos, others.num_sources, others.num_labelled) == (False, 2, 1, 5)
     assert (trained.is_trained_on, trained.num_videos, trained.num_labelled) == (True, 1, 1)
     verb, noun, action = (others.networks["model"][target] for target in ("verb", "noun", "action"))
-    assert [(one.label, one.num_labelled) for one in verb.classes] == [(0, 3), (1, 2)]
+    assert [(each.label, each.num_labelled) for each in verb.classes] == [(0, 3), (1, 2)]
     assert verb.by_tiou[-1] == pytest.approx((2 / 3 + 1) / 2), "below the threshold too"
     assert noun.by_tiou[-1] == pytest.approx((2 / 4 + 1 / 2) / 2), "of equal scores neither comes first"
     assert len(action.classes) == 3
     assert others.guessed == {"verb": "take", "noun": "=bag", "action": "take =bag"}
     assert others.guessing["action"].mean < action.mean
-    assert [one.name for one in others.classes("action")] == ["take =bag", "put =bag", "put meat"]
+    assert [each.name for each in others.classes("action")] == ["take =bag", "put =bag", "put meat"]
     lines = csv_rows(table((others, trained), plan, NAMES))
     mean = next(line for line in lines if (line["network"], line["target"], line["class"]) == ("m", "verb", "(mean of classes)"))
     assert float(mean["ap_0.5"]) == pytest.approx((2 / 3 + 1) / 2, abs=1e-6)
@@ -192,10 +192,10 @@ def test_networks_are_scored_next_to_always_guessing_and_training_videos_apart(f
     assert not others.has_intervals
 
 
-def test_from_two_source_videos_on_means_and_classes_have_intervals(found):
+def test_from_two_source_videos_on_means_and_classes_have_intervals(find):
     plan = planned(None)
     truth = [*labelled(VIDEOS[0], (0, 12, 0, 20), (12, 24, 1, 26)), *labelled(VIDEOS[1], (0, 12, 0, 20), (12, 24, 1, 20))]
-    scores = when_scores(plan, found(plan, said, said), known(truth), NAMES)
+    scores = when_scores(plan, find(plan, said, said), known(truth), NAMES)
     assert scores[0].has_intervals
     for line in csv_rows(table(scores, plan, NAMES)):
         if line["class"] in ("meat", "put =bag", "put meat"):
@@ -204,15 +204,15 @@ def test_from_two_source_videos_on_means_and_classes_have_intervals(found):
             assert 0 <= float(line["ap_mean_low"]) <= float(line["ap_mean"]) <= float(line["ap_mean_high"]) <= 1
 
 
-def test_without_labelled_intervals_nothing_is_scored(found):
+def test_without_labelled_intervals_nothing_is_scored(find):
     plan = planned(None)
-    assert when_scores(plan, found(plan, said), known([]), NAMES) == ()
-    assert when_scores(plan, found(plan, said), known(labelled(VIDEOS[1], (0, 8, 0, 20))), NAMES) == ()
+    assert when_scores(plan, find(plan, said), known([]), NAMES) == ()
+    assert when_scores(plan, find(plan, said), known(labelled(VIDEOS[1], (0, 8, 0, 20))), NAMES) == ()
 
 
-def test_videos_with_windows_of_one_network_are_left_out_for_both_and_counted(found):
+def test_videos_with_windows_of_one_network_are_left_out_for_both_and_counted(find):
     plan = planned(None)
-    both, alone = found(plan, said), found(plan, said, said, roles=("model",))[1:]
+    both, alone = find(plan, said), find(plan, said, said, roles=("model",))[1:]
     truth = [*labelled(VIDEOS[0], (0, 12, 0, 20)), *labelled(VIDEOS[1], (0, 12, 0, 20))]
     (scores,) = when_scores(plan, [*both, *alone], known(truth), NAMES)
     assert (scores.num_videos, scores.num_left_out) == (1, 1)
@@ -251,10 +251,10 @@ def test_one_network_and_no_known_clips_leave_holes(tmp_path):
     path = tmp_path / "a.parquet"
     with ScoredWriter(path) as writer:
         writer.add(clip(0), {"model": (np.zeros(125, np.float32), np.zeros(352, np.float32))}, np.zeros(4, np.float32), None)
-    (found,) = read_scored(path)
-    assert list(found.logits) == ["model"]
-    assert np.isnan(found.novelty).all()
-    assert answered(found, NETWORKS, TARGETS).divergences.shape == (0,)
+    (clips,) = read_scored(path)
+    assert list(clips.logits) == ["model"]
+    assert np.isnan(clips.novelty).all()
+    assert answered(clips, NETWORKS, TARGETS).divergences.shape == (0,)
 
 
 @pytest.mark.parametrize("content", [b"", b"no table"])
@@ -321,7 +321,7 @@ def test_of_verbs_alone_a_row_has_the_verb_alone_and_divergence_and_entropy_are_
 
 def test_an_action_without_an_object_is_its_verb():
     names = Names({0: "wave", 1: "put"}, {352: NO_OBJECT, 26: "meat"})
-    assert [names.name("action", names.action(*one)) for one in ((0, 352), (1, 26))] == ["wave", "put meat"]
+    assert [names.name("action", names.action(*each)) for each in ((0, 352), (1, 26))] == ["wave", "put meat"]
     assert names.of_verbs().name("action", names.of_verbs().action(1, 26)) == "put"
     assert names.of_verbs().targets == VERB_ALONE
 

@@ -52,29 +52,29 @@ def predicted(folder):
 
 def test_a_video_that_crosses_what_a_page_has_room_for_tells_how_much_of_it_is_shown(gathered, monkeypatch):
     monkeypatch.setattr(gathering, "MAX_SHOWN_CLIPS", 5)
-    found, _ = gathered((3, BOTH), (4, BOTH), (2, BOTH))
-    assert [(len(video.clips), video.num_clips) for video in found.videos] == [(3, 3), (2, 4)]
-    assert found.num_clips == 9
+    page, _ = gathered((3, BOTH), (4, BOTH), (2, BOTH))
+    assert [(len(video.clips), video.num_clips) for video in page.videos] == [(3, 3), (2, 4)]
+    assert page.num_clips == 9
 
 
 def test_recordings_and_what_was_trained_on_are_those_of_the_plan(gathered):
     videos = [f"{seed:064x}" for seed in range(3)]
     labels = [f"{'0' * 12}_000000000-000008000"]  # the first clip of each video, for their hashes begin alike
-    found, _ = gathered((2, BOTH), (2, BOTH), (2, BOTH), labels=labels, sources={videos[1]: "r", videos[2]: "r"}, trained_on=(videos[2],))
-    assert found.tally.agreements()[0].num_sources == 2
-    assert [(one.is_trained_on, one.num_clips, one.num_sources) for one in found.tally.accuracies()] == [(False, 2, 2), (True, 1, 1)]
-    assert [video.is_trained_on for video in found.videos] == [False, False, True]
-    assert found.num_videos_trained_on == 1
+    page, _ = gathered((2, BOTH), (2, BOTH), (2, BOTH), labels=labels, sources={videos[1]: "r", videos[2]: "r"}, trained_on=(videos[2],))
+    assert page.tally.agreements()[0].num_sources == 2
+    assert [(each.is_trained_on, each.num_clips, each.num_sources) for each in page.tally.accuracies()] == [(False, 2, 2), (True, 1, 1)]
+    assert [video.is_trained_on for video in page.videos] == [False, False, True]
+    assert page.num_videos_trained_on == 1
 
 
 def test_networks_of_different_sizes_are_compared_by_verb_and_noun(gathered):
     # So few classes that the two often say the same.
-    found, folder = gathered((200, BOTH), sizes={"model": (6, 7), "against": (5, 6)})
+    page, folder = gathered((200, BOTH), sizes={"model": (6, 7), "against": (5, 6)})
     best = {(row["uid"], row["network"]): row for row in predicted(folder) if row["rank"] == "1"}
     pairs = [(row, best[uid, "base"]) for (uid, network), row in best.items() if network == "m"]
     of_action = ("action_verb_class", "action_noun_class")
     alike = sum(all(ours[name] == theirs[name] for name in of_action) for ours, theirs in pairs)
-    assert found.tally.agreements()[-1].num_alike == alike > 0
+    assert page.tally.agreements()[-1].num_alike == alike > 0
     assert {row["action_noun_class"] for row, _ in pairs} == set("0123456")
     assert {row["action_noun_class"] for _, row in pairs} == set("012345")
     for ours, _ in pairs:
@@ -83,33 +83,33 @@ def test_networks_of_different_sizes_are_compared_by_verb_and_noun(gathered):
 
 def test_clips_on_which_the_networks_do_not_differ_are_not_among_the_differences(gathered, monkeypatch):
     monkeypatch.setattr(scored, "divergences", lambda *_: np.array([0, 0.0049, 0.005]))
-    found, _ = gathered((3, BOTH))
-    assert [one.divergence for one in found.differing] == [0.005]
+    page, _ = gathered((3, BOTH))
+    assert [clip.divergence for clip in page.differing] == [0.005]
 
 
 def test_a_video_without_the_second_networks_answers_has_the_models_alone(gathered):
-    found, folder = gathered((2, BOTH), (3, ALONE))
+    page, folder = gathered((2, BOTH), (3, ALONE))
     assert {(row["video"], row["network"]) for row in predicted(folder)} == {("0.mp4", "m"), ("0.mp4", "base"), ("1.mp4", "m")}
     assert len(list((folder / "tracks").iterdir())) == 3
-    assert found.tally.agreements()[0].num_clips == 2
-    assert [clip.against is None for video in found.videos for clip in video.clips] == [False] * 2 + [True] * 3
+    assert page.tally.agreements()[0].num_clips == 2
+    assert [clip.against is None for video in page.videos for clip in video.clips] == [False] * 2 + [True] * 3
 
 
 def test_a_video_of_several_parts_is_one_in_every_table(gathered):
     num_clips = 2 * ROWS_PER_GROUP + 3
-    found, folder = gathered((num_clips, BOTH))
+    page, folder = gathered((num_clips, BOTH))
     rows = [row for row in predicted(folder) if (row["network"], row["rank"]) == ("m", "1")]
     assert [float(row["start_seconds"]) for row in rows] == [8.0 * i for i in range(num_clips)]
-    (shown,) = found.videos
+    (shown,) = page.videos
     assert ([clip.uid for clip in shown.clips], shown.num_clips) == ([row["uid"] for row in rows], num_clips)
     for track in (folder / "tracks").iterdir():
         text = track.read_text()
         assert (text.count("WEBVTT"), text.count("-->")) == (1, num_clips)
     best = {row["uid"]: row["action"] for row in rows}
-    listed = [one.clip for one in found.to_label]
+    listed = [clip.clip for clip in page.to_label]
     assert len({clip.uid for clip in listed}) == len(listed) == PredictOptions().num_to_label
     assert {clip.uid: clip.first for clip in listed}.items() <= best.items()
-    assert {one.uid: one.model[0].action for one in found.differing}.items() <= best.items()
+    assert {clip.uid: clip.model[0].action for clip in page.differing}.items() <= best.items()
 
 
 class Peak:
@@ -134,8 +134,8 @@ def test_of_a_long_video_a_few_clips_are_held_at_a_time(gathered, monkeypatch, r
     monkeypatch.setattr(to_label, "MAX_POOL", 10)
     peaks = [Peak() for _ in range(3)]
     for peak, num_groups in zip(peaks, (1, 2, 5), strict=True):  # the first warms up
-        found, _ = gathered((num_groups * ROWS_PER_GROUP, roles), num_features=num_features, within=peak)
-        assert found.num_clips == num_groups * ROWS_PER_GROUP
+        page, _ = gathered((num_groups * ROWS_PER_GROUP, roles), num_features=num_features, within=peak)
+        assert page.num_clips == num_groups * ROWS_PER_GROUP
     # The logits of a clip by one network are 1908 bytes, 1024 features are 4096.
     assert peaks[2].num_bytes - peaks[1].num_bytes < 4 * ROWS_PER_GROUP * 1500
 

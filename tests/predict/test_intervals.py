@@ -29,25 +29,25 @@ def films(draw):
 @given(films())
 def test_intervals_are_in_order_lie_in_windows_and_do_not_overlap(film):
     starts, stops, likely = film
-    found = intervals(starts, stops, likely)
-    for one in found:
-        assert one.start_seconds < one.stop_seconds
-        assert 0 < one.probability <= 1 + 1e-9
-        for second in np.arange(one.start_seconds, one.stop_seconds, 0.5):
+    merged = intervals(starts, stops, likely)
+    for each in merged:
+        assert each.start_seconds < each.stop_seconds
+        assert 0 < each.probability <= 1 + 1e-9
+        for second in np.arange(each.start_seconds, each.stop_seconds, 0.5):
             assert ((starts <= second) & (second < stops)).any(), "an interval has no part that no window covers"
-    for one, after in itertools.pairwise(found):
-        assert one.stop_seconds <= after.start_seconds
-        touches = one.stop_seconds == after.start_seconds
-        assert not touches or (one.verb_class, one.noun_class) != (after.verb_class, after.noun_class)
+    for each, after in itertools.pairwise(merged):
+        assert each.stop_seconds <= after.start_seconds
+        touches = each.stop_seconds == after.start_seconds
+        assert not touches or (each.verb_class, each.noun_class) != (after.verb_class, after.noun_class)
     covered = np.unique([second for a, b in zip(starts, stops, strict=True) for second in np.arange(a, b, 0.5)])
-    assert sum(one.stop_seconds - one.start_seconds for one in found) == pytest.approx(0.5 * len(covered))
+    assert sum(each.stop_seconds - each.start_seconds for each in merged) == pytest.approx(0.5 * len(covered))
 
 
 @given(films(), st.floats(0, 1), st.floats(0, 1))
-def test_a_higher_threshold_never_adds_an_interval(film, one, other):
-    found = intervals(*film)
-    low, high = sorted((one, other))
-    assert set(reported(found, high)) <= set(reported(found, low)) <= set(reported(found, None)) == set(found)
+def test_a_higher_threshold_never_adds_an_interval(film, threshold, other):
+    merged = intervals(*film)
+    low, high = sorted((threshold, other))
+    assert set(reported(merged, high)) <= set(reported(merged, low)) <= set(reported(merged, None)) == set(merged)
 
 
 @given(films())
@@ -64,14 +64,14 @@ def test_an_action_of_some_seconds_is_found_where_it_is():
     middles = starts + CLIP / 2
     is_second = (middles > 12) & (middles < 24)
     verbs = np.where(is_second[:, None], [[0.1, 0.9]], [[0.8, 0.2]])
-    found = intervals(starts, starts + CLIP, Distributions(verbs, np.ones((len(starts), 1))))
-    assert [(one.start_seconds, one.stop_seconds, one.verb_class) for one in found] == [(0, 12, 0), (12, 24, 1), (24, 32, 0)]
+    merged = intervals(starts, starts + CLIP, Distributions(verbs, np.ones((len(starts), 1))))
+    assert [(each.start_seconds, each.stop_seconds, each.verb_class) for each in merged] == [(0, 12, 0), (12, 24, 1), (24, 32, 0)]
 
 
 def test_windows_a_clip_apart_are_the_clips_with_their_own_probabilities():
     verbs = np.array([[0.7, 0.3], [0.9, 0.1], [0.2, 0.8]])
-    found = intervals(np.array([0.0, 8, 16]), np.array([8.0, 16, 20]), Distributions(verbs, np.ones((3, 1))))
-    assert found == (Interval(0, 16, 0, 0, pytest.approx(0.8)), Interval(16, 20, 1, 0, 0.8))
+    merged = intervals(np.array([0.0, 8, 16]), np.array([8.0, 16, 20]), Distributions(verbs, np.ones((3, 1))))
+    assert merged == (Interval(0, 16, 0, 0, pytest.approx(0.8)), Interval(16, 20, 1, 0, 0.8))
 
 
 def test_an_interval_is_the_likeliest_known_pair():
@@ -81,9 +81,9 @@ def test_an_interval_is_the_likeliest_known_pair():
 
 
 def test_a_gap_ends_an_interval():
-    one = Distributions(np.ones((2, 1)), np.ones((2, 1)))
-    found = intervals(np.array([0.0, 16]), np.array([8.0, 24]), one)
-    assert [(i.start_seconds, i.stop_seconds) for i in found] == [(0, 8), (16, 24)]
+    likely = Distributions(np.ones((2, 1)), np.ones((2, 1)))
+    merged = intervals(np.array([0.0, 16]), np.array([8.0, 24]), likely)
+    assert [(i.start_seconds, i.stop_seconds) for i in merged] == [(0, 8), (16, 24)]
 
 
 def test_a_film_without_windows_has_no_intervals():
@@ -91,6 +91,6 @@ def test_a_film_without_windows_has_no_intervals():
 
 
 def test_a_window_counts_the_more_the_nearer_its_middle_is():
-    found = cells(np.array([0.0, 2, 4]), np.array([8.0, 10, 12]))
-    assert list(zip(found.starts, found.stops, strict=True)) == [(0, 2), (2, 4), (4, 8), (8, 10), (10, 12)]
-    assert [weights.tolist() for weights in found.weights[2:3]] == [[0.25, 0.5, 0.25]]
+    parts = cells(np.array([0.0, 2, 4]), np.array([8.0, 10, 12]))
+    assert list(zip(parts.starts, parts.stops, strict=True)) == [(0, 2), (2, 4), (4, 8), (8, 10), (10, 12)]
+    assert [weights.tolist() for weights in parts.weights[2:3]] == [[0.25, 0.5, 0.25]]

@@ -76,9 +76,9 @@ def test_a_cell_of_differing_predictions_leads_to_its_clips_and_these_to_the_pag
     inputs = usual()
     started = replace(inputs.provenance, airflow_run="http://127.0.0.1:8080/dags/predict_videos/runs/1")
     tree = Tree(page(replace(inputs, provenance=started)))
-    anchors = [f"#{one['id']}" for one in tree.of("div") if one.get("class") == "cell"]
+    anchors = [f"#{cell['id']}" for cell in tree.of("div") if cell.get("class") == "cell"]
     assert anchors == ["#cell-verb-2-0", "#cell-noun-11-0", "#cell-action-30-0"]
-    links = [one["href"] for one in tree.of("a")]
+    links = [link["href"] for link in tree.of("a")]
     assert [link for link in links if link.startswith("#cell")] == anchors
     assert links.count(f"http://127.0.0.1:8080/retake/label/?store={started.prediction_uri}#clip={UID}") == 3
     assert "verb-7 by baseline, put by retake-tsn version 3: 2 clips of" in tree.text
@@ -167,13 +167,13 @@ def clip(i, ours, theirs="take bag", truth=None):
 
 
 def test_neighbours_of_which_the_same_is_said_are_one_span():
-    found = spans([clip(0, "put meat"), clip(1, "put meat"), clip(2, "take bag"), clip(3, "put meat")])
-    assert [(s.start_seconds, s.stop_seconds, s.num_clips, s.model.action, s.differs) for s in found] == [
+    stretches = spans([clip(0, "put meat"), clip(1, "put meat"), clip(2, "take bag"), clip(3, "put meat")])
+    assert [(s.start_seconds, s.stop_seconds, s.num_clips, s.model.action, s.differs) for s in stretches] == [
         (0, 16, 2, "put meat", True),
         (16, 24, 1, "take bag", False),
         (24, 32, 1, "put meat", True),
     ]
-    assert found[0].model.probability == pytest.approx(0.3)
+    assert stretches[0].model.probability == pytest.approx(0.3)
 
 
 def test_each_network_and_their_differences_are_drawn_along_the_whole_video():
@@ -225,7 +225,7 @@ def test_intervals_are_drawn_below_the_clips_with_their_probability_and_labels_w
     assert "0:03 to 0:20.5: take meat" in tree.text
     assert "after the last clip" not in tree.text
     assert "0:20 to 0:24: put sauce, 20.0 %, not reported" in tree.text
-    assert len([one for one in tree.of("svg") if one.get("class") == "not-reported"]) == 1
+    assert len([drawing for drawing in tree.of("svg") if drawing.get("class") == "not-reported"]) == 1
     spoken = [attributes["aria-label"] for attributes in tree.of("svg") if "when" in attributes.get("class", "").split()]
     assert spoken == [f"P01_11.mp4: {number}" for number in ("1 interval and 1 not reported", "0 intervals", "1 labelled interval")]
 
@@ -254,7 +254,7 @@ def test_of_very_many_intervals_that_are_not_reported_the_likeliest_are_shown_an
     video = replace(inputs.videos[1], intervals={"model": (*sure, *grey), "against": grey[:10]})
     tree = Tree(page(replace(inputs, videos=(video,))))
     assert "not_reported.csv lists them all, also the 10 least likely, which do not fit here." in tree.text
-    assert len([one for one in tree.of("svg") if one.get("class") == "not-reported"]) == MAX_NOT_REPORTED
+    assert len([drawing for drawing in tree.of("svg") if drawing.get("class") == "not-reported"]) == MAX_NOT_REPORTED
     assert f"1 interval and {MAX_NOT_REPORTED:,} not reported of retake-tsn version 3; 0 intervals and 10 not" in tree.text
     assert "take bag 0.0 %" in tree.text
 
@@ -265,7 +265,7 @@ def test_where_one_source_video_has_labels_the_page_says_that_there_is_no_interv
     assert "interval (CI) of the mean is over source videos" in text
 
     def without(scores):
-        return {target: replace(found, interval=None) for target, found in scores.items()}
+        return {target: replace(score, interval=None) for target, score in scores.items()}
 
     networks = {role: without(scores) for role, scores in other.networks.items()}
     shown = words(replace(inputs, when=(replace(other, networks=networks, guessing=without(other.guessing)),)))

@@ -81,7 +81,7 @@ def test_divergence_is_scipys_over_all_actions(seed):
     ours, theirs = distributions(*two(seed, 2), 1, 1), distributions(*two(seed + 1, 2), 1, 2)
     divergence = divergences(ours, theirs)
     for i in range(2):
-        p, q = (np.outer(one.verbs[i], one.nouns[i]).ravel() for one in (ours, theirs))
+        p, q = (np.outer(likely.verbs[i], likely.nouns[i]).ravel() for likely in (ours, theirs))
         assert divergence[i] == pytest.approx(jensenshannon(p, q, base=2) ** 2)
     assert divergences(theirs, ours) == pytest.approx(divergence)
     assert divergences(ours, ours) == pytest.approx(0)
@@ -140,7 +140,7 @@ def test_the_threshold_is_the_lowest_that_shows_the_precision(seed, num_clips, p
     draws = np.random.default_rng(seed)
     likely, right = draws.integers(1, 12, num_clips) / 12, draws.random(num_clips) < 0.7  # some are equally likely
     lowest = lowest_probability(likely, right, precision)
-    fitting = [one for one in set(likely) if (likely >= one).sum() >= MIN_CLIPS and limit(right[likely >= one]) >= precision]
+    fitting = [own for own in set(likely) if (likely >= own).sum() >= MIN_CLIPS and limit(right[likely >= own]) >= precision]
     assert lowest == min(fitting, default=None)
 
 
@@ -172,7 +172,7 @@ def test_what_it_says_is_what_it_found():
         assert said in fit.words
     assert "the threshold was chosen on the same clips; each of them shows an action" in fitted(val(60, 45)).words
     clip = val(20, 15).only(np.arange(20) == 16)
-    verb, noun = (np.exp(one[0, 1]) / np.exp(one[0]).sum() for one in (clip.verb_logits, clip.noun_logits))
+    verb, noun = (np.exp(logits[0, 1]) / np.exp(logits[0]).sum() for logits in (clip.verb_logits, clip.noun_logits))
     assert fit.probability == pytest.approx(verb * noun)
     assert fitted(val(20, 15), targets=VERB_ALONE).probability == pytest.approx(verb)
 
@@ -195,7 +195,7 @@ def test_a_higher_precision_never_adds_an_interval(num_clips, num_right, precisi
     clips = replace(clips, verb_classes=np.random.default_rng(seed).permutation(clips.verb_classes))
     intervals = tuple(Interval(float(i), i + 1.0, 0, 0, i / 50) for i in range(51))
     low, high = (fitted(clips, precision) for precision in sorted(precisions))
-    kept = [set(reported(intervals, one.probability)) if one.reports else set() for one in (low, high)]
+    kept = [set(reported(intervals, threshold.probability)) if threshold.reports else set() for threshold in (low, high)]
     assert kept[1] <= kept[0]
 
 

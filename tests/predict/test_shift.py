@@ -3,7 +3,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from tasks.predict.shift import NewFilm, distances_between_films, in_words, reference_films, shift_of, table
+from tasks.predict.names import Names
+from tasks.predict.shift import NewFilm, class_mix, distances_between_films, mix_in_words, reference_films, shift_in_words, shift_of, table
 from tasks.store.records.shift import ReferenceFilm
 from tests.judge.report.tree import csv_rows
 
@@ -28,8 +29,8 @@ def test_films_far_from_the_training_clips_are_unlike_and_others_are_not(num_fil
     assert (far.verdict, near.verdict) == ("unlike", "like")
     assert (far.num_far, near.num_far) == (2 * num_new, 0)
     assert [film.num_nearer_films for film in far.films] == [num_films] * num_new
-    assert "Do not trust the names" in in_words(far)
-    assert "Do not trust" not in in_words(near)
+    assert "Do not trust the names" in shift_in_words(far)
+    assert "Do not trust" not in shift_in_words(near)
 
 
 def test_the_p_value_is_the_rank_among_the_films_where_there_are_enough():
@@ -69,7 +70,7 @@ def test_with_few_films_or_very_different_ones_it_cannot_tell(distances):
     reference = [ReferenceFilm(source=str(n), split="test", distances=(own,), actions=(0,)) for n, own in enumerate(distances)]
     shift = shift_of(new(0.9), reference)
     assert (shift.verdict, shift.p_value) == ("unknown", None)
-    assert in_words(shift).startswith("cannot tell")
+    assert shift_in_words(shift).startswith("cannot tell")
 
 
 def test_a_clip_is_compared_with_training_clips_of_other_films():
@@ -85,3 +86,21 @@ def test_the_table_has_a_row_for_each_film():
     shift = shift_of(new(0.8, 2), dataset(8))
     columns = ("videos", "num_clips", "num_far", "num_nearer_films", "num_films")
     assert [[row[name] for name in columns] for row in csv_rows(table(shift))] == [[f"{n}.mp4", "2", "2", "8", "8"] for n in (0, 1)]
+
+
+NAMES = Names({0: "take", 1: "put"}, {0: "bag"}).of_verbs()
+TAKE, PUT = NAMES.action(0, 0), NAMES.action(1, 0)
+TRAINED = {TAKE: 5, PUT: 5}
+
+
+def test_predicted_actions_stand_beside_labels_and_predictions_of_test():
+    mix = class_mix([PUT] * 4, [TAKE, PUT, PUT], TRAINED)
+    assert (mix.distance, mix.action, mix.share, mix.trained_share) == (0.5, PUT, 1, 0.5)
+    words = mix_in_words(mix, NAMES)
+    assert "by a total variation of 50.0 % in 4 new clips, and 16.7 % in 3 clips of test." in words
+    assert "put, predicted in 100.0 % of the new clips, has 50.0 % of the labels" in words
+
+
+def test_an_action_without_a_label_counts_and_test_may_lack_clips():
+    mix = class_mix([7], [], TRAINED)
+    assert (mix.distance, mix.distance_of_test, mix.action) == (1, None, 7)

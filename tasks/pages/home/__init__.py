@@ -1,1 +1,1 @@
-"""Serve the page *Retake*: `app` is the application, `state` its data, `docs` renders Retake's documentation."""
+"""Serve the page *Retake*: `app` is the application, `static/` its files."""

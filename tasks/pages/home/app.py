@@ -1,26 +1,39 @@
-"""Make the web application of the page *Retake*.
+"""Serve the page *Retake*: its data, the comparison of two datasets, and Retake's documentation.
 
 It only reads: what a person starts or stops there goes from the browser to Airflow's API. The browser also reads Airflow's runs, schedules and
-questions there, so that a person sees those that Airflow shows to them, and hands them on for the rules that say what to do next.
+questions there, so that a person sees those that Airflow shows to them, and hands them on for the rules that say what to do next. Of a store it
+reads the summary, a few small objects that steps write, and lists nothing.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from html import escape
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_jsonable_python
 
+from tasks.disk import disks
 from tasks.errors import BadInput, RetakeError
-from tasks.loop.live import Live
-from tasks.pages.home.docs import contents, rendered
-from tasks.pages.home.state import Samples, dataset_difference, state
+from tasks.loop.advice import Live, Situation, next_steps, sentence
+from tasks.loop.difference import difference
+from tasks.loop.summary import count_statements, find_manifest, main_model, model_names, read_status
 from tasks.pages.web import file_response, json_body, lead_strangers_to, static_files, turns, with_headers
+from tasks.settings import MachineSettings, load
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
+from tasks.store.records.record import now_utc
+from tasks.store.records.status import LoopStatus
 
+Json = dict[str, Any]
+MAX_ROWS = 100
+"""Rows of each list of a difference that the page shows; the command lists all."""
 STATIC = Path(__file__).with_name("static")
 MAX_BODY_BYTES = 65_536
 BODY_SECONDS = 10.0
@@ -30,6 +43,55 @@ LIVE = TypeAdapter(Live)
 PICTURES = {".png": "image/png", ".svg": "image/svg+xml"}
 DIGEST = r"^(latest|[0-9a-f]{4,64})$"
 MAX_NAME = 1024
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The store of the sample videos, and the options of the ingest that `make run` starts on them."""
+
+    store: str
+    conf: Mapping[str, object]
+
+
+def state(store: Store, store_uri: str, model_name: str, live: Live) -> Json:
+    """Describe a store and one of its models; of an unknown one, the main model."""
+    models = model_names(store, store_uri)
+    status = read_status(store, store_uri, model_name if model_name in models else main_model(store, store_uri, models))
+    empty = is_empty(store, store_uri, status)
+    free_share = disks(load(MachineSettings).cache_dir)[0].free_share
+    known = replace(live, now=now_utc(), num_statements=count_statements(store, status), disk_free_share=free_share, has_films=not empty)
+    situation = Situation(status, known)
+    return {
+        "models": models,
+        "status": status.model_dump(mode="json"),
+        "sentence": f"There are no films in {store_uri} yet." if empty else sentence(status, known.now),
+        "steps": [asdict(step) for step in next_steps(status, known, lambda path: path)],
+        "num_statements": known.num_statements,
+        "is_quiet": situation.is_quiet,
+        "folders": to_jsonable_python(status.space.folders if status.space else ()),
+        "disk_free_share": known.disk_free_share,
+        "is_nearly_full": situation.is_nearly_full,
+        "now": known.now,
+        "is_empty": empty,
+    }
+
+
+def is_empty(store: Store, store_uri: str, status: LoopStatus) -> bool:
+    """Check whether the store has no videos; a store that an earlier version filled has some, and no summary."""
+    return status.films is None and status.dataset is None and next(iter(store.list(Layout(store_uri).videos)), None) is None
+
+
+def dataset_difference(store: Store, store_uri: str, before: str, after: str) -> Json:
+    """Compare two datasets; of a long list the first rows, and its length.
+
+    Raises:
+        BadInput: there is no such dataset, or several begin with the name.
+    """
+    (before_digest, first), (after_digest, second) = (find_manifest(store, store_uri, name) for name in (before, after))
+    compared = to_jsonable_python(difference(first, second))
+    rows = {name: value[:MAX_ROWS] if isinstance(value, list) else value for name, value in compared.items()}
+    numbers = {name: len(value) for name, value in compared.items() if isinstance(value, list)}
+    return {"before": before_digest, "after": after_digest, "rows": rows, "numbers": numbers}
 
 
 def make_app(
@@ -136,3 +198,69 @@ def _documentation(folder: Path) -> APIRouter:
         return HTMLResponse(rendered(pages[name]))
 
     return router
+
+
+_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
+_SERVED = re.compile(r"https?://|#|[\w-]+\.md(#|$)")
+"""Links that lead somewhere from a page of the browser. Others name files of the repository."""
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<link rel="icon" href="../home/static/icon.svg">
+<link rel="stylesheet" href="../home/static/home.css">
+<script src="../label/static/lead_out.js" defer></script>
+</head>
+<body class="text">
+<header class="top"><nav aria-label="Retake"><a href="../">Retake</a> <a href="./">All pages</a></nav></header>
+<main>
+{body}
+</main>
+</body>
+</html>
+"""
+
+
+def contents(folder: Path) -> str:
+    """List the documentation's pages."""
+    lines = [f'<li><a href="{escape(path.name)}">{escape(title_of(path))}</a></li>' for path in sorted(folder.glob("*.md"))]
+    return PAGE.format(title="Retake: documentation", body="<h1>Documentation</h1>\n<ul class='contents'>\n" + "\n".join(lines) + "\n</ul>")
+
+
+def title_of(path: Path) -> str:
+    """Return the first heading of a page."""
+    heading = re.search(r"^# (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return heading[1].replace("`", "") if heading else path.stem
+
+
+def rendered(path: Path) -> str:
+    """Render a page of the documentation; HTML in it stays text, and links to files that are not served lead nowhere."""
+    tokens = _MARKDOWN.parse(path.read_text(encoding="utf-8"))
+    for number, token in enumerate(tokens):
+        if token.type == "heading_open":
+            token.attrSet("id", anchor(tokens[number + 1].content))
+        for child in token.children or ():
+            _lead(child)
+    # A wide table scrolls by itself, and can be reached by keys.
+    body = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {})
+    body = body.replace("<table>", '<div class="wide" tabindex="0" role="group" aria-label="Table"><table>').replace(
+        "</table>", "</table></div>"
+    )
+    return PAGE.format(title=escape(title_of(path)), body=body.replace("<pre>", '<pre tabindex="0">'))
+
+
+def anchor(heading: str) -> str:
+    """Make the anchor of a heading as GitHub does."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def _lead(token: Token) -> None:
+    href = str(token.attrGet("href") or "")
+    if token.type != "link_open":
+        return
+    if not _SERVED.match(href):
+        del token.attrs["href"]
+    elif href.startswith("http"):
+        token.attrSet("target", "_top")

@@ -1,4 +1,4 @@
-// What the page's server answers (state.py), and what Airflow says. The records are those of tasks/store/records/status.py.
+// What the page's server answers (app.py), and what Airflow says. The records are those of tasks/store/records/status.py.
 
 type Interval95 = [number, number];
 type SetAsideFile = { name: string; reason: string };
@@ -35,7 +35,7 @@ type HomeState = {
 };
 
 type LiveRun = { dag_id: string; run_id: string; state: "running" | "queued"; since: string; started_by: string; waits_for: string; url: string };
-/** What the server's rules read: live.py. Null where Airflow does not say. */
+/** What the server's rules read: advice.py. Null where Airflow does not say. */
 type LiveFacts = {
   approvals: { subject: string; url: string; since: string }[] | null;
   runs: LiveRun[] | null;

@@ -18,9 +18,8 @@ from tasks.options import GateOptions, SplitOptions
 from tasks.pages.label.asked import AskedClip, AskedInterval, AskedMerge, AskedStatement, AskedWithdrawal, ReviewQuery
 from tasks.pages.label.clips import Cut, PageClip
 from tasks.pages.label.labels import ClipLabels, Covering, Coverings, suggested_to
-from tasks.pages.label.leases import Leases
 from tasks.pages.label.page_data import PageData, View
-from tasks.pages.label.queue import Reader, Wanted, filtered, first_readings, mixed, others_last, second_readings
+from tasks.pages.label.queue import Leases, Reader, Wanted, filtered, first_readings, mixed, others_last, second_readings
 from tasks.pages.label.views import Counts, answered, counts_of, described, hidden_of, reviewed, span, touches, unread_of
 from tasks.store.records.dataset import NOTHING, DatasetResult
 from tasks.store.records.labelling import AnyStatement, ClassMerge, ClipStatement, IntervalStatement, Reading, Withdrawal

@@ -1,21 +1,33 @@
-"""Order the clips to label, and choose those that a second person reads."""
+"""Order the clips to label, choose second readings, and lease clips to people."""
 
+import hashlib
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from tasks.data.labels.intervals import drawn_by
 from tasks.data.labels.ledger import Ledger
+from tasks.errors import BadInput
 from tasks.pages.label.clips import Cut, PageClip, Suggestion
 from tasks.pages.label.labels import ClipLabels, CoveringOf, suggested_to
 from tasks.pages.label.page_data import View
+from tasks.store.layout import Layout
+from tasks.store.objects import Store
 from tasks.store.records.evaluation import DoubtfulLabel
-from tasks.store.records.labelling import ClipStatement, Reading
+from tasks.store.records.labelling import ClipStatement, Lease, Reading
+from tasks.store.stored import Stored
 
 Show = Literal["unlabelled", "all", "labelled", "unsure", "people-differ", "conflicts", "model-differs", "suspicious"]
 
 FIRST_READINGS_BETWEEN = 9
 """First readings before each second reading, so that every tenth clip is one."""
+
+LEASE_SECONDS = 180
+NUM_PEOPLE = 50
+"""The leases that are read; more people at once may get the same clips."""
 
 
 @dataclass(frozen=True)
@@ -130,3 +142,33 @@ def _fits(wanted: Wanted, labels: ClipLabels, best: Suggestion | None, doubtful:
             fits = labels.doubt(doubtful) is not None
     named = words or best
     return fits and (not wanted.name or (named is not None and wanted.name in (named.verb, named.noun, f"{named.verb} {named.noun}")))
+
+
+class Leases:
+    """Reads and writes which clips are leased to whom. Hold `turn` while a person is given clips."""
+
+    def __init__(self, store: Store, store_uri: str) -> None:
+        self.turn = threading.Lock()
+        self._store = store
+        self._log = Layout(store_uri).label_log
+
+    def to_others(self, person: str) -> set[str]:
+        """List the clips that others have had before them in the minutes before the latest lease."""
+        written = {lease.uri: datetime.fromisoformat(lease.modified) for lease in self._store.list(self._log.leases)}
+        latest = max(written.values(), default=datetime.max.replace(tzinfo=UTC))
+        # A listing may come without a lease that was written just now.
+        written.pop(self._lease(person).uri, None)
+        leases = [uri for uri, modified in written.items() if latest - modified < timedelta(seconds=LEASE_SECONDS)]
+        uids = set[str]()
+        for uri in leases[:NUM_PEOPLE]:
+            with suppress(BadInput):
+                uids.update(self._store.read(uri, Lease).uids)
+        return uids
+
+    def lease(self, uids: Iterable[str], person: str) -> None:
+        """Lease clips to a person, in place of those that they had."""
+        self._store.write(self._lease(person), Lease(by=person, uids=tuple(uids)))
+
+    def _lease(self, person: str) -> Stored[Lease]:
+        # A name may have any letters, an address may not.
+        return self._log.lease(hashlib.sha256(person.encode()).hexdigest()[:16])

@@ -26,9 +26,8 @@ from tasks.pipeline.export._contract import contract_of, licence_of
 from tasks.pipeline.export._models import write
 from tasks.predict.probabilities import Nothing, fit_threshold, served
 from tasks.served.package.contract import Registered
-from tasks.served.package.fresh_check import check_package
 from tasks.served.package.sample import make_sample
-from tasks.served.package.write import TITLES, write_package
+from tasks.served.package.write import TITLES, check_package, write_package
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store

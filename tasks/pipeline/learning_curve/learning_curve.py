@@ -20,7 +20,7 @@ from tasks.learn.hardware import keep_freed_memory
 from tasks.learn.inputs.data import with_label_noise
 from tasks.learn.training.job import TrainJob
 from tasks.learn.training.trials import TrialFailure, TrialJob, TrialOutcome, run_trials
-from tasks.loop.history import Gain, with_gain
+from tasks.loop.parts import Gain, with_gain
 from tasks.loop.summary import keep
 from tasks.options import TrainOptions
 from tasks.pipeline._step import LEAST_URGENT, finish, finished, log, write_files

@@ -12,7 +12,7 @@ from tasks.judge.statistics.scores_file import to_parquet
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
 from tasks.learn.inputs.describe_sound import describer
-from tasks.loop.history import Score, are_of, not_scored_now, with_scores
+from tasks.loop.parts import Score, are_of, not_scored_now, with_scores
 from tasks.loop.summary import keep
 from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._plans import PlannedTraining

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from tasks.loop.advice import next_steps, sentence
-from tasks.loop.live import Live, disks
+from tasks.disk import disks
+from tasks.loop.advice import Live, next_steps, sentence
 from tasks.loop.summary import count_statements, main_model, read_status
 from tasks.loop.text import lines_of
 from tasks.pipeline.loop.contract import StatusArguments

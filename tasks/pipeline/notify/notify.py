@@ -2,11 +2,10 @@
 
 from datetime import datetime
 
+from tasks.disk import Space, disks
 from tasks.errors import BadConfiguration, Unavailable
-from tasks.loop.advice import next_steps, sentence
-from tasks.loop.delivery import deliver
-from tasks.loop.events import Facts, notices
-from tasks.loop.live import Live, Space, disks
+from tasks.loop.advice import Live, next_steps, sentence
+from tasks.loop.notices import Facts, deliver, notices
 from tasks.loop.summary import keep, main_model, read_known, read_status
 from tasks.pipeline._step import log
 from tasks.pipeline.notify.contract import NotifyArguments

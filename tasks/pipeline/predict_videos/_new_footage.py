@@ -4,10 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tasks.pipeline.predict_videos._chosen import dataset_clips, training_clips
-from tasks.predict.class_mix import ClassMix, class_mix
 from tasks.predict.gathering import Gathered
 from tasks.predict.names import Names
-from tasks.predict.shift import NewFilm, Shift, shift_of
+from tasks.predict.shift import ClassMix, NewFilm, Shift, class_mix, shift_of
 from tasks.store.objects import Store
 from tasks.store.records.experiments import KnownClipsResult, PredictPlanResult, ScoredVideo
 

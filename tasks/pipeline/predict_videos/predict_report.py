@@ -19,15 +19,14 @@ from tasks.pipeline.predict_videos._chosen import names_of
 from tasks.pipeline.predict_videos._new_footage import new_footage
 from tasks.pipeline.predict_videos.contract import REPORT, PredictReportArguments
 from tasks.predict.agreement import Tally, confusion_table
-from tasks.predict.class_mix import in_words as in_words_of_mix
 from tasks.predict.files import shown_intervals, shown_labels, write_intervals
 from tasks.predict.gathering import Gathered, gather
-from tasks.predict.interval_scores import FoundIntervals, WhenScores, find_intervals, when_scores
+from tasks.predict.interval_scores import WhenScores, reported_scores, when_scores
 from tasks.predict.interval_scores import table as table_of_when
 from tasks.predict.names import Names
 from tasks.predict.page import Differing, PageInputs, PredictionProvenance, page
-from tasks.predict.reported import reported_scores
-from tasks.predict.shift import in_words
+from tasks.predict.scored import FoundIntervals, find_intervals
+from tasks.predict.shift import mix_in_words, shift_in_words
 from tasks.predict.shift import table as table_of_shift
 from tasks.predict.to_label import parquet, table
 from tasks.settings import MachineSettings, MlflowSettings, load, report_url
@@ -101,11 +100,11 @@ def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
             (folder / "confusion.csv").write_bytes(confusion_table(gathered.tally.named, names))
         shift, mix = new_footage(plan, videos, gathered, known, names, store)
         if shift:
-            log.info("new footage: %s", in_words(shift))
+            log.info("new footage: %s", shift_in_words(shift))
             (folder / "shift.csv").write_bytes(table_of_shift(shift))
         inputs = _page_inputs(plan, gathered, films, known_labels.intervals, when, names, batches, set_aside, known, url, store)
         inputs = replace(
-            inputs, reported=reported_scores(plan, films, known_labels, names), shift=shift, mix=in_words_of_mix(mix, names) if mix else ""
+            inputs, reported=reported_scores(plan, films, known_labels, names), shift=shift, mix=mix_in_words(mix, names) if mix else ""
         )
         inputs = replace(inputs, thumbnails=_thumbnails(plan, inputs.named_uids[:MAX_THUMBNAILS], videos, store))
         (folder / "report.html").write_text(page(inputs), encoding="utf-8")
@@ -130,7 +129,7 @@ def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
         report_url=report_url(place.page, f"{url}/artifacts/report.html"),
         mlflow_run_url=url,
         num_failed_batches=num_failed_batches,
-        shift="" if shift is None else in_words(shift),
+        shift="" if shift is None else shift_in_words(shift),
         intervals_uri=None if plan.predict.stride_seconds is None else place.intervals,
         num_intervals=None if plan.predict.stride_seconds is None else sum(len(film.reported.get("model", ())) for film in films),
     )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tasks.judge.gate.champion import moves
-from tasks.loop.history import (
+from tasks.loop.parts import (
     CHAMPION_AGAIN,
     Evidence,
     Gain,

@@ -16,8 +16,8 @@ from tasks.keys import recipe_of
 from tasks.options import GateOptions, SegmentOptions
 from tasks.pages.label.answers import _gate_words
 from tasks.pages.label.app import make_app
-from tasks.pages.label.leases import LEASE_SECONDS
 from tasks.pages.label.page_data import PageData
+from tasks.pages.label.queue import LEASE_SECONDS
 from tasks.pipeline.build_dataset import label
 from tasks.pipeline.build_dataset.contract import LabelArguments
 from tasks.predict.files import INTERVAL_COLUMNS
@@ -426,6 +426,14 @@ def test_people_at_two_processes_have_different_clips_before_them(store, anna, b
     listed = store.list
     monkeypatch.setattr(store, "list", lambda prefix: [] if "/lent/" in prefix else listed(prefix))
     assert anna.queue(), "a listing without the newest objects stops nobody"
+
+
+def test_who_may_only_look_sees_the_queue_as_it_is_and_takes_no_clip_from_others(store, anna, ben):
+    vera = Visitor(store, MAY_LOOK)
+    order = [clip["uid"] for clip in vera.queue()]
+    mine = {clip["uid"] for clip in anna.get("/queue", limit=4)["clips"]}
+    assert [clip["uid"] for clip in vera.queue()] == order
+    assert {clip["uid"] for clip in ben.get("/queue", limit=4)["clips"]} == set(order) - mine
 
 
 def test_an_interval_labels_the_clips_that_it_covers(store, anna):

@@ -99,19 +99,19 @@ def test_filters():
     known = {others[2].uid: Known(Words("move", "pan", "labels.csv:3"))}
     doubtful = {clip.uid: some(DoubtfulLabel, uid=clip.uid, verb="put", noun="meat") for clip in (first, second, others[0], others[2])}
 
-    def found(**wanted) -> list[str]:
+    def fitting(**wanted) -> list[str]:
         view, reader = view_of(cut, known, suggested, doubtful), Reader("cleo", True, 0)
         return [uid for uid, _ in filtered(cut.clips, view, Ledger.of(log.entries), Wanted(**wanted), reader, uncovered)]
 
-    assert found(show="people-differ") == [first.uid]
-    assert found(show="unsure") == [second.uid]
-    assert found(show="model-differs") == [others[0].uid]
-    assert found(show="suspicious") == [others[0].uid], "the others have other labels by now, or none"
-    assert found(show="labelled") == [first.uid, others[0].uid, others[2].uid]
-    assert found() == [others[1].uid, others[3].uid]
-    assert found(show="all", video=first.video) == [first.uid, second.uid]
-    assert found(show="all", name="pan") == [others[2].uid]
-    assert found(show="all", name="put meat") == [others[0].uid, others[1].uid]
+    assert fitting(show="people-differ") == [first.uid]
+    assert fitting(show="unsure") == [second.uid]
+    assert fitting(show="model-differs") == [others[0].uid]
+    assert fitting(show="suspicious") == [others[0].uid], "the others have other labels by now, or none"
+    assert fitting(show="labelled") == [first.uid, others[0].uid, others[2].uid]
+    assert fitting() == [others[1].uid, others[3].uid]
+    assert fitting(show="all", video=first.video) == [first.uid, second.uid]
+    assert fitting(show="all", name="pan") == [others[2].uid]
+    assert fitting(show="all", name="put meat") == [others[0].uid, others[1].uid]
 
 
 def test_a_clip_that_one_other_has_answered_has_no_label_for_its_second_reader():
@@ -123,18 +123,18 @@ def test_a_clip_that_one_other_has_answered_has_no_label_for_its_second_reader()
 
     doubtful = {first.uid: some(DoubtfulLabel, uid=first.uid, verb="put", noun="meat")}
 
-    def found(reader: Reader, **wanted) -> list[tuple[str, str]]:
+    def fitting(reader: Reader, **wanted) -> list[tuple[str, str]]:
         view = view_of(cut, known, suggested, doubtful)
         return list(filtered(cut.clips, view, Ledger.of(log.entries), Wanted(**wanted), reader, uncovered))
 
     second = Reader("ben", may_label=True, second_share=1)
-    assert found(second, show="labelled") == found(second, show="all", name="put meat") == found(second, show="suspicious") == []
-    assert found(second, show="all", name="take bag") == [], "nor is it found by what the model suggests"
-    assert found(second, show="all") == [(first.uid, "second"), (last.uid, "first")]
+    assert fitting(second, show="labelled") == fitting(second, show="all", name="put meat") == fitting(second, show="suspicious") == []
+    assert fitting(second, show="all", name="take bag") == [], "nor is it found by what the model suggests"
+    assert fitting(second, show="all") == [(first.uid, "second"), (last.uid, "first")]
     for other in (Reader("anna", True, 1), Reader("ben", True, 0), Reader("ben", False, 1)):
-        assert found(other, show="labelled") == [(first.uid, "first")]
+        assert fitting(other, show="labelled") == [(first.uid, "first")]
     log.clip(first, "take", "meat", by="cleo")
-    assert found(second, show="labelled") == [(first.uid, "first")]
+    assert fitting(second, show="labelled") == [(first.uid, "first")]
 
 
 def test_clips_that_others_have_before_them_come_last():

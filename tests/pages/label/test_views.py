@@ -127,7 +127,7 @@ def test_a_second_reader_sees_no_label_of_a_clip_that_another_cut_has():
 BEN = Reader("ben", may_label=True, second_share=1)
 
 
-def found(log: Writer, reader: Reader = BEN, **query):
+def listed(log: Writer, reader: Reader = BEN, **query):
     rows = reviewed(View(CUT, Suggestions(), {}, ()), [CUT], Ledger.of(log.entries), ReviewQuery(**query), reader, lambda uid: None)
     return [(row["kind"], row["verb"], row["start_seconds"]) for row in rows["rows"]], rows["num_hidden"]
 
@@ -137,15 +137,15 @@ def test_intervals_are_listed_by_time_of_the_log_and_found_as_clips_are():
     first = log.interval(0, 12, "whisk", "egg")
     log.clip(CLIPS[2], "put", "meat")
     second = log.interval(14, 15, "salt", "egg")
-    assert found(log, reader)[0] == [("interval", "salt", 14), ("clip", "put", 16), ("interval", "whisk", 0)]
-    assert found(log, reader, show="intervals", name="whisk egg")[0] == [("interval", "whisk", 0)]
-    assert found(log, reader, by="anna", video=VIDEO, name="egg")[0] == [("interval", "salt", 14), ("interval", "whisk", 0)]
-    assert found(log, reader, by="ben")[0] == found(log, reader, show="conflicts")[0] == found(log, reader, show="unsure")[0] == []
+    assert listed(log, reader)[0] == [("interval", "salt", 14), ("clip", "put", 16), ("interval", "whisk", 0)]
+    assert listed(log, reader, show="intervals", name="whisk egg")[0] == [("interval", "whisk", 0)]
+    assert listed(log, reader, by="anna", video=VIDEO, name="egg")[0] == [("interval", "salt", 14), ("interval", "whisk", 0)]
+    assert listed(log, reader, by="ben")[0] == listed(log, reader, show="conflicts")[0] == listed(log, reader, show="unsure")[0] == []
     log.merge("verb", "whisk", "beat")
     log.withdraw(second)
-    assert found(log, reader, show="intervals")[0] == [("interval", "beat", 0)]
+    assert listed(log, reader, show="intervals")[0] == [("interval", "beat", 0)]
     log.withdraw(first)
-    assert found(log, reader, show="intervals")[0] == []
+    assert listed(log, reader, show="intervals")[0] == []
 
 
 def test_a_second_reader_sees_no_interval_that_touches_the_clip():
@@ -153,6 +153,6 @@ def test_a_second_reader_sees_no_interval_that_touches_the_clip():
     log.clip(CLIPS[0], "put", "meat")
     log.interval(7, 12, "whisk", "egg")
     log.interval(8, 12, "salt", "egg")
-    assert found(log) == ([("interval", "salt", 8)], 2)
+    assert listed(log) == ([("interval", "salt", 8)], 2)
     log.clip(CLIPS[0], "put", "meat", by="ben")
-    assert found(log)[1] == 0
+    assert listed(log)[1] == 0

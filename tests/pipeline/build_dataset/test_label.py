@@ -3,6 +3,7 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from unittest.mock import Mock, call
 
 import pytest
 
@@ -54,6 +55,17 @@ def test_new_words_are_numbered_in_the_store_and_a_second_run_changes_nothing(st
     before = dict(store.objects)
     assert labelled(store) == (result, ids)
     assert store.objects == before
+
+
+@pytest.mark.parametrize("cut", ["grid", "both"])
+def test_each_label_file_is_read_once(store, cut, monkeypatch):
+    files = [f"{STORE}/annotations/{name}" for name in ("a.csv", "b.csv")]
+    for uri in files:
+        store.write_bytes(uri, b"video,start_seconds,stop_seconds,verb,noun\na.mp4,0,4,put,meat\n")
+    read = Mock(wraps=store.read_bytes)
+    monkeypatch.setattr(store, "read_bytes", read)
+    label.run(LabelArguments(store=STORE, cut=cut), store)
+    assert [read.call_args_list.count(call(uri)) for uri in files] == [1, 1]
 
 
 @pytest.mark.parametrize("num_writes", range(6))

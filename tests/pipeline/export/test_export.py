@@ -8,7 +8,7 @@ from tasks.options import EvaluateOptions, ExportOptions
 from tasks.pipeline.distil import _student
 from tasks.pipeline.export import _package
 from tasks.served.package.contract import Contract
-from tasks.served.package.fresh_check import CheckResult, Part
+from tasks.served.package.write import CheckResult, Part
 from tasks.store.layout import Layout
 from tasks.store.records.evaluation import DecideResult
 from tasks.store.records.training import Evaluation

@@ -15,9 +15,9 @@ from tasks.options import LabelOptions
 from tasks.pipeline.labels import export_labels
 from tasks.pipeline.labels.contract import LabelsExportArguments
 from tasks.predict.files import write_intervals
-from tasks.predict.interval_scores import FoundIntervals
 from tasks.predict.intervals import Interval
 from tasks.predict.names import Names
+from tasks.predict.scored import FoundIntervals
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import LabelsFile
 from tasks.store.records.experiments import PredictBatchResult, ScoredVideo

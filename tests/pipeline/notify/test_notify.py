@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tasks.disk import Space
 from tasks.errors import BadConfiguration, Unavailable
-from tasks.loop.live import Space
 from tasks.pipeline.commands import parse
 from tasks.pipeline.notify import notify
 from tasks.store.layout import Layout

@@ -35,9 +35,9 @@ export function link(address, text) {
   return h("a", { href, target: /^[a-z]+:|\/dags\//.test(href) && "_top" }, text);
 }
 
-/** Return the address of the form of a DAG, on this store. @param {string} dag @param {Shown} shown */
-export function form(dag, { state: { status } }) {
-  const named = dag === "retrain" && status.model_name ? { model_name: status.model_name } : {};
+/** Return the address of the form of a DAG, on this store, with other options. @param {string} dag @param {HomeState} state @param {object} options */
+export function form(dag, { status }, options = {}) {
+  const named = dag === "retrain" && status.model_name ? { model_name: status.model_name } : options;
   return `trigger/?${new URLSearchParams({ dag, conf: JSON.stringify({ store: status.store, ...named }) })}`;
 }
 
@@ -59,7 +59,7 @@ function later(title, href, when, acts = []) {
 /** @type {MakeBox} */
 function films(shown) {
   const { films: part } = shown.state.status;
-  const acts = [link(form("ingest_videos", shown), "Ingest …")];
+  const acts = [link(form("ingest_videos", shown.state), "Ingest …")];
   const title = "Films";
   if (!part) return later(title, "", "ingest", acts);
   const why = () => shown.panel("Files that were set aside", h("ul", { class: "list" }, part.first_set_aside.map(({ name, reason }) => h("li", {}, h("strong", {}, name), `: ${reason}`))), part.num_set_aside > part.first_set_aside.length && h("p", { class: "quiet" }, `These are the first of ${part.num_set_aside}; the log of the task summarise names all.`));
@@ -108,7 +108,7 @@ function invite(shown) {
 /** @type {MakeBox} */
 function dataset(shown) {
   const { dataset: part } = shown.state.status;
-  const acts = [link(form("build_dataset", shown), "Build …")];
+  const acts = [link(form("build_dataset", shown.state), "Build …")];
   const title = "Dataset";
   if (!part) return later(title, "", "build", acts);
   const { change, warnings } = part;
@@ -143,7 +143,7 @@ function changed({ num_clips_added, num_clips_removed, num_relabelled, num_moved
 function training(shown) {
   const { state, seen } = shown;
   const { training: part } = state.status;
-  const acts = [link(form("retrain", shown), "Train …")];
+  const acts = [link(form("retrain", state), "Train …")];
   const title = "Training";
   const runs = seen.runs ?? [];
   const queue = runs.filter(({ run_id, dag_id }) => run_id !== seen.training?.run.run_id || dag_id !== seen.training?.run.dag_id);
@@ -193,7 +193,6 @@ function champion(shown) {
   const load = () => shown.panel("Load the champion", h("pre", { tabindex: 0 }, `import mlflow\nmodel = mlflow.pyfunc.load_model("${uri}")\nmodel.predict(["film.mp4"])`), h("p", { class: "quiet" }, "MLFLOW_TRACKING_URI names the server."));
   const earlier = part.versions.filter(({ version, event }) => version !== part.champion && event !== "kept");
   const back = () => shown.panel("Roll back", h("p", {}, earlier.length ? "This makes an earlier version champion again, and says why in its history:" : "No earlier version was champion."), earlier.length > 0 && h("pre", { tabindex: 0 }, `python -m tasks rollback --model-name ${name} --to ${earlier[0].version} --reason "…"`));
-  const predict = `trigger/?${new URLSearchParams({ dag: "predict_videos", conf: JSON.stringify({ store: shown.state.status.store, model: uri }) })}`;
   const alarm = current.saw_forgotten ? "Saw data that was forgotten: train anew" : part.provisional ? "Provisional" : null;
   return {
     title,
@@ -203,6 +202,6 @@ function champion(shown) {
     at: part.champion_since,
     alarm,
     lines: [`of actions, on ${isNow ? "today's clips" : count(current.num_clips, "clip")}${part.split ? ` of ${part.split}` : ""}`],
-    acts: [link(predict, "Predict …"), " ", button("Load", load), " ", button("Roll back", back)],
+    acts: [link(form("predict_videos", shown.state, { model: uri }), "Predict …"), " ", button("Load", load), " ", button("Roll back", back)],
   };
 }

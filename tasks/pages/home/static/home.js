@@ -2,9 +2,9 @@
 
 import "../../label/static/lead_out.js";
 import { airflow, send } from "../../label/static/api.js";
-import { fillSelect, h, openDialog } from "../../label/static/dom.js";
+import { fillSelect, h, openDialog, renew } from "../../label/static/dom.js";
 import { endRun, facts, readAirflow, startRun } from "./airflow.js";
-import { boxes, labelPage, link } from "./boxes.js";
+import { boxes, form, labelPage, link } from "./boxes.js";
 import { chart, table } from "./history.js";
 import { next, predictions, serversText, space, weak } from "./panels.js";
 
@@ -38,10 +38,8 @@ const drawn = new Map();
 function draw(id, of, make) {
   const key = JSON.stringify(of);
   if (drawn.get(id) === key) return;
-  const focused = [...by(id).querySelectorAll("a, button")].indexOf(/** @type {HTMLElement} */ (document.activeElement));
   drawn.set(id, key);
-  by(id).replaceChildren(.../** @type {(Node | string)[]} */ (make().filter((child) => child !== null && child !== undefined && child !== false)));
-  if (focused >= 0) /** @type {NodeListOf<HTMLElement>} */ (by(id).querySelectorAll("a, button"))[focused]?.focus();
+  renew(by(id), ...make());
 }
 
 /** @param {string} title @param {Child[]} children */
@@ -70,7 +68,6 @@ function stop(run) {
 
 /** Return where a step leads from this page. @param {string} url */
 function leads(url) {
-  if (url.startsWith("/retake/#")) return url.slice("/retake/".length);
   if (url.startsWith("/retake/")) return url.slice("/retake/".length);
   return url.startsWith("/") ? airflow(url.slice(1)) : url;
 }
@@ -131,9 +128,9 @@ function steps({ steps: list }) {
 }
 
 /** @param {HomeState} told */
-function begin({ samples, store }) {
-  const conf = JSON.stringify({ store });
-  const own = h("li", {}, "Your own films: put them into ", h("code", {}, `${store}/inbox/`), ", or name a folder or a bucket in the ", link(`trigger/?${new URLSearchParams({ dag: "ingest_videos", conf })}`, "form of ingest_videos"), ". Sub-folders named by label, such as ", h("code", {}, "put meat"), ", label their films.");
+function begin(told) {
+  const { samples, store } = told;
+  const own = h("li", {}, "Your own films: put them into ", h("code", {}, `${store}/inbox/`), ", or name a folder or a bucket in the ", link(form("ingest_videos", told), "form of ingest_videos"), ". Sub-folders named by label, such as ", h("code", {}, "put meat"), ", label their films.");
   const rest = h("li", {}, "The rest follows by itself: clips, labels, dataset, training, and a question whether to use the result.");
   if (!samples) return [h("ul", {}, own, rest)];
   const run = h("button", { type: "button", onclick: async () => {

@@ -62,7 +62,7 @@ export function next(shown) {
   const { seen, state } = shown;
   const { training } = state.status;
   const at = (seen.scheduled ?? []).toSorted((a, b) => Date.parse(a.at) - Date.parse(b.at));
-  const lines = at.map((run) => h("p", { title: moment(run.at) }, link(form(run.dag_id, shown), run.dag_id), ` ${ahead(run.at, state.now)} (${clockTime(run.at)})`));
+  const lines = at.map((run) => h("p", { title: moment(run.at) }, link(form(run.dag_id, state), run.dag_id), ` ${ahead(run.at, state.now)} (${clockTime(run.at)})`));
   const waiting = (seen.approvals ?? []).map(({ subject, url, since }) => h("p", { class: "alarm" }, link(airflow(url.slice(1)), subject), `: asked ${ago(since, state.now)}`));
   const recipe = training && h("p", { class: "cut", title: training.recipe }, `A new dataset trains${took(training) && `, ${took(training)}`}: ${training.recipe}`);
   const errors = seen.import_errors?.length ? h("p", { class: "alarm" }, `Airflow cannot read ${seen.import_errors.join(", ")}`) : null;

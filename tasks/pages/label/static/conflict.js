@@ -1,8 +1,7 @@
 // Shows the answer about a clip beside the interval over it that says otherwise, with the choice between them.
 
 import { token } from "./api.js";
-import { coloured } from "./colour.js";
-import { h } from "./dom.js";
+import { coloured, h } from "./dom.js";
 import { session } from "./session.js";
 import { NOTHING, answerName, clock } from "./text.js";
 

@@ -1,6 +1,7 @@
 // Makes elements from plain values. Text is always a text node, so a name is never read as HTML.
 
 const SVG = "http://www.w3.org/2000/svg";
+const NUM_HUES = 24;
 
 /** @template {Element} E @param {E} element @param {Attributes} attributes @param {(Child | Child[])[]} children */
 function fill(element, attributes, children) {
@@ -58,4 +59,18 @@ export function renew(element, ...children) {
 export function openDialog(dialog, onClose = () => {}) {
   dialog.addEventListener("close", onClose, { once: true });
   dialog.showModal();
+}
+
+/** Return the hue of a class in degrees by its name alone, the same on every page. @param {string} name */
+export function hueOf(name) {
+  let hash = 2166136261;
+  for (const letter of name) hash = Math.imul(hash ^ (letter.codePointAt(0) ?? 0), 16777619);
+  return ((hash >>> 8) % NUM_HUES) * (360 / NUM_HUES);
+}
+
+/** Colour an element by a class: what it has of `--class` and `--class-page` then is the class's; the style sheet makes it readable in light and dark. @template {HTMLElement | SVGElement} E @param {E} element @param {string} name */
+export function coloured(element, name) {
+  element.classList.add("coloured");
+  element.style.setProperty("--hue", String(hueOf(name)));
+  return element;
 }

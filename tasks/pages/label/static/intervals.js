@@ -1,12 +1,10 @@
 // The view *Intervals*: actions from one moment of a video to another.
 
 import { get, token } from "./api.js";
-import { coloured } from "./colour.js";
 import { conflictItem, settle } from "./conflict.js";
-import { by, h, renew } from "./dom.js";
+import { by, coloured, h, renew } from "./dom.js";
 import { isBlind } from "./filters.js";
-import { playerKeys } from "./frames.js";
-import { Player } from "./player.js";
+import { Player, playerKeys } from "./player.js";
 import { Sequence } from "./sequence.js";
 import { changes, learn, session } from "./session.js";
 import { announce } from "./status.js";

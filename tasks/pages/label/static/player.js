@@ -2,6 +2,8 @@
 
 import { h } from "./dom.js";
 
+const RATES = [0.25, 0.5, 1, 1.5, 2, 3];
+
 /** Plays films. Fires `time`, `end` of a film that does not loop, `ready` when the picture of the time asked for is there, `state`, and `broken` if a film cannot be played. */
 export class Player extends EventTarget {
   /** @type {HTMLVideoElement} */
@@ -130,4 +132,26 @@ export class Player extends EventTarget {
   get rate() {
     return this.#front.playbackRate;
   }
+}
+
+/** Return the keys for a player; `frame()` is the length of a frame in seconds. @param {Player} player @param {() => number} frame @param {(seconds: number) => unknown} [seek] */
+export function playerKeys(player, frame, seek = (seconds) => player.seek(seconds), now = () => player.time) {
+  const step = (/** @type {number} */ seconds) => () => {
+    player.play(false);
+    seek(now() + seconds);
+  };
+  const faster = (/** @type {number} */ by) => () => {
+    const place = RATES.indexOf(player.rate);
+    player.rate = RATES[Math.min(Math.max(place + by, 0), RATES.length - 1)];
+  };
+  return {
+    " ": () => player.toggle(),
+    ArrowLeft: () => step(-frame())(),
+    ArrowRight: () => step(frame())(),
+    "shift+ArrowLeft": step(-1),
+    "shift+ArrowRight": step(1),
+    M: () => player.toggleSound(),
+    "<": faster(-1),
+    ">": faster(1),
+  };
 }

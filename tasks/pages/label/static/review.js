@@ -1,9 +1,8 @@
 // The view *Review*: all labels, who gave them, where people differ, and how far they agree.
 
 import { get, token } from "./api.js";
-import { coloured } from "./colour.js";
 import { conflictItem, settle } from "./conflict.js";
-import { by, fillSelect, h, openDialog, renew } from "./dom.js";
+import { by, coloured, fillSelect, h, openDialog, renew } from "./dom.js";
 import { filmOf } from "./films.js";
 import { Player } from "./player.js";
 import { changes, learn, session } from "./session.js";

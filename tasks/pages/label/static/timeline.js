@@ -1,7 +1,6 @@
 // Draws a video's timeline: intervals, labels of clips and files, suggestions, the draft and the playhead. Bars can be chosen, and the ends of the draft dragged.
 
-import { coloured } from "./colour.js";
-import { svg } from "./dom.js";
+import { coloured, svg } from "./dom.js";
 import { answerName, clock, sinceText } from "./text.js";
 
 const RULER = 20;

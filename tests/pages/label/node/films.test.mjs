@@ -5,7 +5,7 @@ import { fakePage, fakeServer, settled } from "./fakes.mjs";
 
 const document = fakePage();
 const { filmOf, keepOnly } = await import("../../../../tasks/pages/label/static/films.js");
-const { playerKeys } = await import("../../../../tasks/pages/label/static/frames.js");
+const { playerKeys } = await import("../../../../tasks/pages/label/static/player.js");
 const { Sequence } = await import("../../../../tasks/pages/label/static/sequence.js");
 const { isSame, lanesOf } = await import("../../../../tasks/pages/label/static/timeline.js");
 

@@ -1,12 +1,19 @@
-"""Decide which notices an ended run and the state of its store give, by one table of events."""
+"""Decide which notices an ended run and its store give, and deliver them by Apprise.
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+One table has the events. No message of this module has more of an address than its scheme.
+"""
+
+import logging
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from tasks.disk import LEAST_FREE, Space
+from tasks.errors import BadConfiguration
 from tasks.keys import content_key
-from tasks.loop.live import LEAST_FREE, Space
 from tasks.settings import LOOP_PATH, EventName, in_airflow
 from tasks.store.layout import Layout
 from tasks.store.records.evaluation import DecideResult
@@ -15,7 +22,7 @@ from tasks.store.records.notices import EndedRun, Notice
 from tasks.store.records.record import Record
 from tasks.store.records.status import LoopStatus
 from tasks.store.records.video import SummaryResult
-from tasks.wording import count, percent, size
+from tasks.wording import WORD_JOINER, count, percent, printable, size, without_secrets
 
 R = TypeVar("R", bound=Record)
 WAITING = timedelta(days=1)
@@ -23,6 +30,8 @@ MAX_STEPS = 3
 """In a digest."""
 DIGEST_HOUR = timedelta(hours=6)
 """After the start of the week, Monday 00:00 UTC."""
+MAX_CHARACTERS = 300
+DELIVER_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -189,3 +198,54 @@ def notices(facts: Facts, causes: Mapping[str, str], wanted: Collection[EventNam
         notice = event(facts) if is_hourly or not needs_hourly else None
         if notice and notice.event in wanted and (not notice.about or causes.get(notice.about) != notice.cause):
             yield notice
+
+
+def deliver(notice: Notice, addresses: Sequence[str]) -> list[str]:
+    """Send a notice to all addresses at once, without a retry; return why each of the others did not get it.
+
+    Raises:
+        BadConfiguration: Apprise is not installed.
+    """
+    try:
+        from apprise import Apprise, AppriseResultStatus, NotifyFormat
+    except ImportError:
+        raise BadConfiguration("apprise is not installed; run this where Airflow runs, or: pip install -e '.[airflow]'") from None
+    names = {f"to-{number}": f"address {number} ({_scheme(address)})" for number, address in enumerate(addresses, 1)}
+    apprise = Apprise()
+    with _silence():
+        unknown = [name for (tag, name), address in zip(names.items(), addresses, strict=True) if not apprise.add(address, tag=tag)]
+        title, body = one_line(notice.title), f"{one_line(notice.text)}\n{notice.url}"
+        told = apprise.notify(body, title, body_format=NotifyFormat.TEXT, timeout=DELIVER_SECONDS) if len(apprise) else ()
+    return [f"{name} is none that Apprise knows" for name in unknown] + [
+        f"{names[result.tag[0]]} "
+        + ("took too long" if result.status == AppriseResultStatus.TIMEOUT else "refused a notice, or did not answer")
+        for result in told
+        if not result
+    ]
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Log nothing: messages of Apprise and of its clients quote addresses, which have passwords and tokens.
+
+    Apprise stays silent, because a thread of it may go on after the limit.
+    """
+    logging.getLogger("apprise").disabled = True
+    before = logging.root.manager.disable
+    logging.disable()
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+def _scheme(address: str) -> str:
+    scheme = re.match(r"([a-z]{1,20})://", address)
+    return scheme[1] if scheme else "without a scheme"
+
+
+def one_line(text: str) -> str:
+    """Put untrusted text on one line that calls nobody: in chats, `@all` and `<!channel>` would."""
+    line = printable(without_secrets(" ".join(text.split())))
+    short = line if len(line) <= MAX_CHARACTERS else f"{line[:MAX_CHARACTERS]}…"
+    return re.sub("[@<]", lambda sign: sign[0] + WORD_JOINER, short)
