@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from threading import Event, Lock, Semaphore, Timer
 from typing import IO, TypeVar
 
+from tasks.data.video import limits
 from tasks.errors import OutOfMemory, Unavailable
 
 T = TypeVar("T")
@@ -27,7 +28,7 @@ STEP_BYTES = 512 << 20
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUPS = Path("/proc/self/cgroup")
 
-LIMITS = Path(__file__).with_name("limits.py")
+LIMITS = Path(limits.__file__)
 
 KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH")
 """Environment variables that each child gets. It sees the store's keys only if its caller passes them, as to the reader of label files."""
@@ -88,7 +89,7 @@ def usable_bytes() -> int:
 
 def _cgroup_limits() -> list[int]:
     """List the memory limits of this process's cgroup, of v1 or v2, and its parents."""
-    limits = []
+    limits_bytes = []
     for line in OWN_CGROUPS.read_text().splitlines() if OWN_CGROUPS.exists() else ():
         _, controllers, path = line.split(":", 2)
         if controllers == "":
@@ -104,8 +105,8 @@ def _cgroup_limits() -> list[int]:
             except OSError:
                 continue
             if limit != "max":
-                limits.append(int(limit))
-    return limits
+                limits_bytes.append(int(limit))
+    return limits_bytes
 
 
 def child_environment() -> dict[str, str]:
