@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tasks.predict.shift import NewFilm, distances_between_films, in_words, reference_films, shift_of, table
-from tasks.store.records.shift import ReferenceFilm
+from tasks.store.records.experiments import ReferenceFilm
 from tests.judge.report.tree import csv_rows
 
 

@@ -24,8 +24,8 @@ from tasks.errors import MissingObject
 from tasks.store.derived import folder_together, run_showing_clips
 from tasks.store.layout import Layout, is_file_of_video
 from tasks.store.objects import Store, StoredObject, to_json
-from tasks.store.records.forgetting import Forgetting, Tombstone, TraceCount
 from tasks.store.records.labelling import Forgotten, LogBlock, LogEntry
+from tasks.store.records.upkeep import Forgetting, Tombstone, TraceCount
 from tasks.store.stored import Folder, last_name
 
 MARKS = ("result.json", "manifest.json", "clips.json", "probe.json")

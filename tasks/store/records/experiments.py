@@ -8,7 +8,6 @@ from tasks.options import EvaluateOptions, FlowOptions, Modality, PredictOptions
 from tasks.store.records.evaluation import EngineUsed, Latency, NothingScores, PairedDifference, TargetMetrics
 from tasks.store.records.metrics import ConfusionCounts, NamedClip
 from tasks.store.records.record import TARGETS, KeptSegmentOptions, Record, SetAside, SplitName, Target, leaves_out
-from tasks.store.records.shift import ReferenceFilm
 from tasks.store.records.video import BatchRef, Interval
 
 SCHEMA_VERSION = 1
@@ -261,6 +260,24 @@ class PredictPlanResult(Record):
         """Return the networks of the plan, by role."""
         both: dict[PredictorRole, Predictor | None] = {"model": self.model, "against": self.against}
         return {role: predictor for role, predictor in both.items() if predictor}
+
+
+class ReferenceFilm(Record):
+    """A source video of the model's dataset: its clips' cosine distances to the nearest training clip of another film, and predicted actions.
+
+    `actions` are ids of `tasks.judge.statistics.answers`, one for each distance.
+    """
+
+    source: str
+    split: SplitName
+    distances: tuple[float, ...]
+    actions: tuple[int, ...]
+
+
+class ReferenceFilms(Record):
+    """`runs/<run key>/known/<key>.json`: the films that new ones are compared with."""
+
+    films: tuple[ReferenceFilm, ...]
 
 
 class KnownClipsResult(Record):

@@ -22,8 +22,7 @@ from tasks.predict.scored import read_scored
 from tasks.store.experiments import Prediction
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import DatasetResult, LabelsFile, Manifest, action_name
-from tasks.store.records.experiments import KnownLabels
-from tasks.store.records.shift import ReferenceFilm
+from tasks.store.records.experiments import KnownLabels, ReferenceFilm
 from tasks.store.records.training import PlanResult
 from tasks.wording import count
 from tests.pipeline.in_process import LABELS, STORE, Bench
