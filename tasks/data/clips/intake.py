@@ -12,8 +12,7 @@ from threading import Lock
 
 from tasks.data.clips.frigate import fetch_footage, is_frigate
 from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES, video_records
-from tasks.data.clips.local_files import read_chunks
-from tasks.data.clips.sources import IncomingFile
+from tasks.data.clips.sources import IncomingFile, read_chunks
 from tasks.data.clips.web_video import PAGE_PREFIX, download_video, is_page
 from tasks.data.labels.video_names import name_without_label
 from tasks.data.video.child import MemoryShares, usable_bytes
@@ -26,7 +25,7 @@ from tasks.settings import SourceSettings, load
 from tasks.store.layout import Layout, Video
 from tasks.store.objects import Store
 from tasks.store.records.video import SeenFile, VideoRecord
-from tasks.store.stored import connection_of, names_object
+from tasks.store.stored import connection_of, has_key
 from tasks.wording import plain_reason
 
 log = logging.getLogger("retake")
@@ -128,7 +127,7 @@ class Intake:
             raise BadInput(str(error)) from error
 
     def _read_object(self, uri: str, path: Path) -> None:
-        if not names_object(uri):
+        if not has_key(uri):
             raise BadInput(f"{uri!r} is not the address of an object; write s3://bucket/key")
         try:
             self._store.read_file(uri, path)

@@ -12,7 +12,7 @@ from tasks.data.clips.label_inputs import (
     own_classes,
     video_records,
 )
-from tasks.data.clips.local_files import read_chunks
+from tasks.data.clips.sources import read_chunks
 from tasks.data.labels.file_labels import CheckedFile, LastClips, check_files
 from tasks.data.labels.formats.label_studio import with_frame_rate
 from tasks.data.labels.rows import AnnotationFile
