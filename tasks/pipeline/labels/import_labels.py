@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks.data.clips.annotation_files import kept_name, write_latest
+from tasks.data.clips.intake import kept_name, write_latest
 from tasks.data.clips.label_inputs import (
     MAX_ANNOTATION_BYTES,
     annotation_file,
