@@ -4,9 +4,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from tasks.data.split.manifest import build_manifest, dataset_digest, unlabelled_clips
-from tasks.data.split.recordings import keep_places, shared_in_words, shared_recordings
-from tasks.data.split.split import assign_splits
+from tasks.data.split.manifest import build_manifest, dataset_digest, shared_in_words, shared_recordings, unlabelled_clips
+from tasks.data.split.split import assign_splits, keep_places
 from tasks.errors import BadDataset
 from tasks.options import LabelOptions, SegmentOptions, SplitOptions
 from tasks.store.records.dataset import LabelsFile, Recording, Vocabulary

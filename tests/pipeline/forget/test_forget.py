@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.data.split.split_csv import read_split_csv
+from tasks.data.split.split import read_split_csv
 from tasks.errors import BadConfiguration, BadInput
 from tasks.judge.gate.champion import complete_move, kept_decisions, make_move, moves
 from tasks.options import Weights

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from tasks.data.split.split_csv import read_split_csv
+from tasks.data.split.split import read_split_csv
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.keys import content_key
 from tasks.pages.label.clips import read_suggestions
