@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.data.clips.audio import MakeDescriber, cache_audio, cache_root, leave_out_silent
 from tasks.data.clips.clips import StoredClip
 from tasks.data.clips.flow import compute_flow, flow_uri, without_flow
+from tasks.data.clips.sound import MakeDescriber, cache_audio, cache_root, leave_out_silent
 from tasks.data.video.cache import BadEntry, CacheItem, cache_frames, kept_decoders
 from tasks.data.video.frames import num_fields
 from tasks.disk import work_folder
