@@ -17,7 +17,7 @@ from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.video_names import KnownVideos, VideoIndex
 from tasks.data.labels.vocabulary import OwnClasses
 from tasks.wording import safe_cell
-from tests.data.labels.formats.test_tables_of_tools import EPIC_55
+from tests.data.labels.formats.test_video_datasets import EPIC_55
 from tests.data.labels.records import actions, video_record
 
 NUM_CLIPS = 3
