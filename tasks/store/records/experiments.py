@@ -154,12 +154,11 @@ PredictorRole = Literal["model", "against"]
 class Predictor(Record):
     """One network, pinned by its checkpoint's hash, with the temperatures that calibrate it.
 
-    `label` is its name in every table; `flows` is the optical flow that it needs, and `sounds` are the names of the
-    features of sound, as far as its training is known. `calibration` says where
-    the temperatures come from, or why they are 1; `calibration_crops` is the number of crops per frame of the clips they were fitted on,
-    None if they are 1. `interval_threshold` is the probability from which intervals are reported, None for all, or for none if
-    `reports_intervals` is False; `interval_words` says where it comes from. A champion that is `provisional` had not passed the gate.
-    Without `actions`, every pair of verb and noun is predicted.
+    `label` is its name in every table; `flows` is the optical flow that it needs, and `sounds` are the names of the features of sound, as
+    far as its training is known. `calibration` says where the temperatures come from, or why they are 1; `calibration_crops` is the number
+    of crops per frame of the clips they were fitted on, None if they are 1. `interval_threshold` is the probability from which intervals
+    are reported, None for all, or for none if `reports_intervals` is False; `interval_words` says where it comes from. A champion that is
+    `provisional` had not passed the gate. Without `actions`, every pair of verb and noun is predicted.
     """
 
     label: str

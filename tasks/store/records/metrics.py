@@ -29,11 +29,10 @@ class ReliabilityBin(Record):
 class Calibration(Record):
     """Calibration of one model and target on one split.
 
-    `temperature` is fitted on val and divides the logits; None for actions, because verb and noun have one each.
-    `ece` is the expected calibration error over the bins (Guo et al. 2017, arXiv 1706.04599); `ece_calibrated` is the same after temperature
-    scaling, on val with temperatures fitted on other source videos, and None if val has only one video.
-    `ece_by_chance` and `ece_calibrated_by_chance` are those of a perfectly calibrated model on the same number of clips; None in records of
-    older versions.
+    `temperature` is fitted on val and divides the logits; None for actions, because verb and noun have one each. `ece` is the expected
+    calibration error over the bins (Guo et al. 2017, arXiv 1706.04599); `ece_calibrated` is the same after temperature scaling, on val with
+    temperatures fitted on other source videos, and None if val has only one video. `ece_by_chance` and `ece_calibrated_by_chance` are those
+    of a perfectly calibrated model on the same number of clips; None in records of older versions.
     """
 
     model: str

@@ -199,11 +199,10 @@ class Importance(Record):
 class SelectionBias(Record):
     """How much better the best trial looks than it is.
 
-    `num_trials` recipes were compared. `best_of_equal` is the expected lead of the best one over the mean if all
-    were equally good, in top-1; `corrected` is the
-    winner's top-1 less the estimated `optimism`. The three are None with a single source video, which does not show how far scores vary.
-    `seeds` are the scores of the winner's recipe under new seeds. `gain` is their mean less the score of the form's recipe, with its 95 %
-    interval; both are None where there is no such comparison, and in records of older versions.
+    `num_trials` recipes were compared. `best_of_equal` is the expected lead of the best one over the mean if all were equally good, in
+    top-1; `corrected` is the winner's top-1 less the estimated `optimism`. The three are None with a single source video, which does not
+    show how far scores vary. `seeds` are the scores of the winner's recipe under new seeds. `gain` is their mean less the score of the
+    form's recipe, with its 95 % interval; both are None where there is no such comparison, and in records of older versions.
     """
 
     num_trials: int
