@@ -5,5 +5,5 @@
 Other rooms import `clips.*`, `labels.exported`, `labels.file_labels`, `labels.formats`, `labels.formats.label_studio`, `labels.intervals`,
 `labels.labels`, `labels.ledger`, `labels.page_labels`, `labels.recordings`, `labels.rows`, `labels.video_names`, `labels.vocabulary`,
 `split.folds`, `split.manifest`, `split.split`, `video.audio`, `video.child`, `video.cut`, `video.ffmpeg`, `video.frames`,
-`video.probe`, `video.spans`.
+`video.probe`.
 """
