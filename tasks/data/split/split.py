@@ -4,10 +4,10 @@ Videos never move, sources are never divided, and clips of val and test whose ac
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeGuard
 
-from tasks.data.labels.tables import read_table
+from tasks.data.labels.tables import Cells, open_table
 from tasks.data.split.stratify import hash_share, shuffled, stratify
 from tasks.errors import BadDataset, BadLabels
 from tasks.options import SplitOptions
@@ -16,6 +16,7 @@ from tasks.store.records.record import SPLITS, Record, SetAside, SplitName
 from tasks.wording import csv_table, plain_count, quoted
 
 COLUMNS, DRAWN = ("source", "split"), "drawn"
+LAYOUT = {"splits": COLUMNS}
 ENOUGH_OFF = 0.25
 """Deviation from a split's target size above which to warn, as a share. Deviations of at most one clip are ignored."""
 MAX_CHANCE = 0.5
@@ -108,14 +109,8 @@ def read_split_csv(content: bytes) -> dict[str, SplitName]:
     Raises:
         BadDataset: the file is damaged; the message names the line. Nothing is guessed, since that could move a test clip into train.
     """
-    try:
-        table = read_table(content, {"splits": COLUMNS})
-    except BadLabels as error:
-        raise BadDataset(f"split.csv {error}; restore it from the store's backup or an older dataset") from None
-    for line, reason in table.refused:
-        raise BadDataset(f"split.csv line {line} {reason}; correct that line")
     splits: dict[str, SplitName] = {}
-    for line, cells in table.lines:
+    for line, cells in _lines(content):
         source, split = cells["source"], cells["split"]
         if not source or not _is_split(split):
             raise BadDataset(f"split.csv line {line}: {quoted(source)} has the split {quoted(split)}; write one of {', '.join(SPLITS)}")
@@ -127,7 +122,18 @@ def read_split_csv(content: bytes) -> dict[str, SplitName]:
 
 def read_drawn(content: bytes) -> frozenset[str]:
     """Read which test videos were drawn at random, by hash, of a file that `read_split_csv` reads."""
-    return frozenset(cells["source"] for _, cells in read_table(content, {"splits": COLUMNS}).lines if cells.get(DRAWN))
+    return frozenset(cells["source"] for _, cells in _lines(content) if cells.get(DRAWN))
+
+
+def _lines(content: bytes) -> Iterator[tuple[int, Cells]]:
+    try:
+        lines = list(open_table(content, LAYOUT, LAYOUT).lines)
+    except BadLabels as error:
+        raise BadDataset(f"split.csv {error}; restore it from the store's backup or an older dataset") from None
+    for line, cells in lines:
+        if isinstance(cells, str):
+            raise BadDataset(f"split.csv line {line} {cells}; correct that line")
+        yield line, cells
 
 
 def _is_split(text: str) -> TypeGuard[SplitName]:
