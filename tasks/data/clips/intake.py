@@ -237,7 +237,6 @@ def keep_annotations(
     """Store every annotation file, named by its content; set unreadable ones aside, and other files of such suffixes.
 
     A CSV file is kept whatever it holds: the step `label` says what is wrong with it.
-
     A file that is already stored is written again if a later one of the same name would override it, unless it is unchanged in the inbox.
     """
     folder = Layout(store_uri).annotations
@@ -249,21 +248,20 @@ def keep_annotations(
         if earlier and earlier.reason and (_is_csv(incoming) or earlier.reason.startswith(NO_LABELS)):
             seen.append(earlier)
             continue
-        read: list[tuple[str, bytes]] = []
+        named: dict[str, bytes] = {}
 
-        def keep(content: bytes, incoming: IncomingFile = incoming, read: list[tuple[str, bytes]] = read) -> None:
+        def keep(content: bytes, incoming: IncomingFile = incoming, named: dict[str, bytes] = named) -> None:
             if not _is_csv(incoming):
                 _require_labels(incoming.name, content)
             name = kept_name(incoming.name, content)
             check_key(folder.file(name))
-            read.append((name, content))
+            named[name] = content
 
-        seen.append(intake.take_annotation(incoming, keep).model_copy(update={"kept_as": "".join(name for name, _ in read)}))
-        for name, content in read:
-            if earlier and name in kept:
-                continue
-            wanted.pop(name, None)
-            wanted[name] = content
+        seen.append(intake.take_annotation(incoming, keep).model_copy(update={"kept_as": "".join(named)}))
+        for name, content in named.items():
+            if not (earlier and name in kept):
+                wanted.pop(name, None)
+                wanted[name] = content
     _write_annotations(store, folder, kept, wanted)
     return seen
 
