@@ -4,6 +4,6 @@
 
 Other rooms import `clips.*`, `labels.exported`, `labels.file_labels`, `labels.formats`, `labels.formats.label_studio`, `labels.intervals`,
 `labels.labels`, `labels.ledger`, `labels.page_labels`, `labels.recordings`, `labels.rows`, `labels.video_names`, `labels.vocabulary`,
-`split.folds`, `split.manifest`, `split.recordings`, `split.split`, `split.split_csv`, `video.audio`, `video.child`, `video.cut`, `video.ffmpeg`, `video.flow`, `video.frames`,
-`video.probe`, `video.spans`.
+`split.folds`, `split.manifest`, `split.split`, `video.audio`, `video.child`, `video.cut`, `video.ffmpeg`, `video.flow`, `video.frames`,
+`video.probe`.
 """

@@ -11,7 +11,7 @@ from tasks.local.supervise import Announce
 from tasks.pipeline.upkeep.backup import Sources, back_up, stores_to_copy
 from tasks.pipeline.upkeep.restore import present_objects, restore_files, restore_objects, verified
 from tasks.store.objects import Store
-from tasks.store.records.backup import BackupResult, Snapshot
+from tasks.store.records.upkeep import BackupResult, Snapshot
 
 
 def back_up_home(home: Home, to: str, *, with_secrets: bool) -> BackupResult:

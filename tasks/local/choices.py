@@ -7,10 +7,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tasks.data.clips.bucket_files import names_objects
 from tasks.errors import BadConfiguration, BadInput
 from tasks.options import LIGHT, PRESETS, Head, IngestOptions, Options, SegmentOptions, TrainOptions, forms, with_recipe
 from tasks.options.base import refusals
+from tasks.store.stored import names_objects
 
 SAMPLES = Path(__file__).with_name("samples")
 SAMPLE_STORE = "s3://retake-sample"

@@ -15,7 +15,6 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tasks.data.clips.bucket_files import names_objects
 from tasks.errors import BadConfiguration, BadInput
 from tasks.learn.gpus import num_gpus
 from tasks.local import supervise
@@ -34,7 +33,7 @@ from tasks.store.objects import Store
 from tasks.store.records.evaluation import ChampionMove
 from tasks.store.records.record import now_utc
 from tasks.store.runs import Decision
-from tasks.store.stored import Folder, bucket_uri
+from tasks.store.stored import Folder, bucket_uri, names_objects
 from tasks.wording import count, duration
 
 OWN_STORE = "s3://retake"

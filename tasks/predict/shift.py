@@ -21,8 +21,8 @@ from scipy.stats import permutation_test
 from tasks.judge.statistics.answers import Ids
 from tasks.predict.names import Names
 from tasks.predict.to_label import Features, directions
+from tasks.store.records.experiments import ReferenceFilm
 from tasks.store.records.record import SplitName
-from tasks.store.records.shift import ReferenceFilm
 from tasks.wording import count, csv_table, percent, plain_cell
 from tasks.wording import p_value as p_value_in_words
 

@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 
 from tasks.data.video.audio import decode_audio
 from tasks.data.video.child import undivided
-from tasks.data.video.cut import cut
+from tasks.data.video.cut import cut, frames_per_clip
 from tasks.data.video.ffmpeg import find_ffmpeg, time_limit
 from tasks.data.video.frames import FLOW_SUFFIX, iter_fields, num_fields, read_frames, write_pictures
 from tasks.data.video.probe import count_frames, probe
-from tasks.data.video.spans import frames_per_clip
 from tasks.errors import BadCheckpoint, BadInput
 from tasks.judge.statistics.scoring import Logits, one_hot_logits
 from tasks.learn.engines.engine import prepare

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from typing import Literal, Self
 
 from tasks.store.experiments import AskedComparison, AskedSearch, ComparisonTable, Prediction
-from tasks.store.records.clean_up import CleanUpResult
 from tasks.store.records.dataset import ClassRef, DatasetResult, LabelResult, LabelsFile, Manifest, SplitResult
 from tasks.store.records.evaluation import ChampionMove, DecisionRecord
 from tasks.store.records.experiments import PredictPlanResult, TabulateResult
-from tasks.store.records.forgetting import ForgetResult, Forgetting, Receipt, Tombstone
 from tasks.store.records.labelling import Lease, LogBlock, LogEntry
 from tasks.store.records.looks import Charge, Look, SeenClips
 from tasks.store.records.notices import Notified
@@ -30,6 +28,7 @@ from tasks.store.records.status import (
     TrainingStatus,
 )
 from tasks.store.records.training import PlanResult, Recipe, WeightsResult
+from tasks.store.records.upkeep import CleanUpResult, ForgetResult, Forgetting, Receipt, Tombstone
 from tasks.store.records.video import (
     Batch,
     ClipsFile,

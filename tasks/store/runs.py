@@ -5,11 +5,11 @@ from typing import Literal, NamedTuple, Self
 
 from tasks.store.records.curves import CurveTrainings, LearningCurveResult, NoLearningCurve
 from tasks.store.records.evaluation import CompareResult, DecideResult, EvaluateResult, EvaluateResults, RegisterResult, ReportResult
+from tasks.store.records.experiments import ReferenceFilms
 from tasks.store.records.export import ExportResult
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.record import SplitName
 from tasks.store.records.search import TrialScore
-from tasks.store.records.shift import ReferenceFilms
 from tasks.store.records.status import RescoreResult
 from tasks.store.records.training import Fusion, NoProbe, PlanResult, ProbeAnswers, TrainResult, UnlabelledClips
 from tasks.store.records.video import FlowBatch, FlowResult, FlowsResult, SoundResult

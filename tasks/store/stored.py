@@ -226,10 +226,15 @@ def as_folder(uri: str) -> str:
     return f"{uri.rstrip('/')}/"
 
 
-def names_object(uri: str) -> bool:
+def has_key(uri: str) -> bool:
     """Check whether an s3:// address has both a bucket and a key."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     return bool(bucket and key)
+
+
+def names_objects(source: str) -> bool:
+    """Check whether a source names objects of a bucket: by a pattern, a folder or a connection."""
+    return bool(connection_of(source)) or (source.startswith("s3://") and ("*" in source or source.endswith("/")))
 
 
 def check_key(uri: str) -> None:

@@ -20,9 +20,9 @@ from tasks.predict.timeline import Guess, ShownClip, ShownInterval
 from tasks.predict.to_label import Candidate, ToLabel
 from tasks.store.records.dataset import NO_OBJECT
 from tasks.store.records.evaluation import EngineUsed
+from tasks.store.records.experiments import ReferenceFilm
 from tasks.store.records.metrics import Cell
 from tasks.store.records.record import TARGETS, VERB_ALONE, SetAside
-from tasks.store.records.shift import ReferenceFilm
 from tasks.wording import count
 from tests.pipeline import shelf
 from tests.records import some

@@ -5,7 +5,7 @@ import pytest
 
 from tasks.predict.names import Names
 from tasks.predict.shift import NewFilm, class_mix, distances_between_films, mix_in_words, reference_films, shift_in_words, shift_of, table
-from tasks.store.records.shift import ReferenceFilm
+from tasks.store.records.experiments import ReferenceFilm
 from tests.judge.report.tree import csv_rows
 
 

@@ -90,7 +90,7 @@ def test_no_other_file_makes_an_address():
         "f\"{uri.rstrip('/')}/result.json\"",
         'f"s3://{bucket}/x"',
         'store_uri + "/new"',
-        'found.uri.removesuffix("decide/result.json")',
+        'decided.uri.removesuffix("decide/result.json")',
         '"{store}/ingests/{key}/"',
         '"{{ task.mapped.out }}weights/"',
         'f"{DECISION}plan/"',

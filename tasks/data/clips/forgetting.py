@@ -15,8 +15,8 @@ from tasks.store.derived import claimed_run, is_training_plan, taught_run
 from tasks.store.layout import Layout, dataset_of, folders_of, is_manifest
 from tasks.store.objects import Store
 from tasks.store.records.dataset import LabelsFile, Manifest
-from tasks.store.records.forgetting import Forgetting
 from tasks.store.records.training import PlanResult
+from tasks.store.records.upkeep import Forgetting
 from tasks.store.records.video import ClipRecord, ClipsFile, VideoRecord
 from tasks.store.runs import run_holding
 from tasks.store.stored import connection_of

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.data.clips.audio import MakeDescriber, cache_audio, cache_root, leave_out_silent
 from tasks.data.clips.clips import StoredClip
 from tasks.data.clips.flow import compute_flow, flow_uri, without_flow
-from tasks.data.video.cache import BadEntry, CacheItem, cache_frames, kept_decoders
+from tasks.data.clips.sound import MakeDescriber, cache_audio, cache_root, leave_out_silent
+from tasks.data.video.arrays import BadEntry, CacheItem, cache_frames, kept_decoders
 from tasks.data.video.frames import num_fields
 from tasks.disk import work_folder
 from tasks.errors import BadInput, BadVideo
@@ -81,11 +81,6 @@ def cache_test_frames(
     if spec.flow and (bad := _complete_flow(store, clips, spec.flow)):
         raise _without_flow(bad, len(clips))
     return _cache(store, clips, [frames_in_test(_num_frames(clip, spec), spec) for clip in clips], spec, root or cache_root())
-
-
-def num_test_frames(clip: StoredClip, spec: NetworkSpec) -> int:
-    """Count the frames that `cache_test_frames` keeps of a clip; sound has none."""
-    return 0 if spec.modality.is_heard else len(frames_in_test(_num_frames(clip, spec), spec))
 
 
 def cache_chosen_frames(
@@ -283,7 +278,8 @@ class FramesAhead:
         longest = max(clips, key=lambda clip: clip.num_frames, default=None)
         if longest is None:
             return CHUNK_CLIPS
-        num_frames = sum(num_test_frames(longest, spec) + len(self._further(longest, spec)) for spec in self._specs)
+        tested = (len(frames_in_test(_num_frames(longest, spec), spec)) for spec in self._specs if not spec.modality.is_heard)
+        num_frames = sum(tested) + sum(len(self._further(longest, spec)) for spec in self._specs)
         return max(1, min(CHUNK_CLIPS, CHUNK_FRAMES // max(1, num_frames)))
 
     def _start(self, num_chunks: int) -> None:

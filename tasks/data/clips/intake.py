@@ -1,32 +1,39 @@
-"""Ingest single files into the store; set unusable ones aside with the reason."""
+"""Ingest videos and annotation files into the store; set unusable ones aside with the reason.
+
+Annotation files are kept in `annotations/`, where later files override earlier ones.
+"""
 
 import hashlib
 import logging
+import re
 import tempfile
+import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from threading import Lock
 
 from tasks.data.clips.frigate import fetch_footage, is_frigate
-from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES, video_records
-from tasks.data.clips.local_files import read_chunks
-from tasks.data.clips.sources import IncomingFile
+from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES, annotation_objects, video_records
+from tasks.data.clips.sources import IncomingFile, read_chunks
 from tasks.data.clips.web_video import PAGE_PREFIX, download_video, is_page
+from tasks.data.labels.formats import formats
+from tasks.data.labels.reading import layout_of
+from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.video_names import name_without_label
 from tasks.data.video.child import MemoryShares, usable_bytes
 from tasks.data.video.probe import probe
 from tasks.disk import FULL, check_room
 from tasks.download import download, is_url
-from tasks.errors import BadConfiguration, BadInput, TooLarge, TooSlow, Unavailable
+from tasks.errors import BadConfiguration, BadInput, BadLabels, TooLarge, TooSlow, Unavailable
 from tasks.options import IngestOptions
 from tasks.settings import SourceSettings, load
 from tasks.store.layout import Layout, Video
 from tasks.store.objects import Store
 from tasks.store.records.video import SeenFile, VideoRecord
-from tasks.store.stored import connection_of, names_object
+from tasks.store.stored import Folder, check_key, connection_of, has_key
 from tasks.wording import plain_reason
 
 log = logging.getLogger("retake")
@@ -35,6 +42,12 @@ NUM_THREADS = 4
 """Number of files ingested in parallel."""
 
 VIDEO_SUFFIXES = {"matroska": ".mkv", "webm": ".webm", "mov": ".mp4", "avi": ".avi", "mpegts": ".ts", "flv": ".flv"}
+
+TICK_SECONDS = 1.1
+"""Minimum gap between uploads. The store's times are whole seconds, and files of the same second are ordered by name."""
+
+NO_LABELS = "no annotation file: "
+_KEPT = re.compile(r"(.*)-[0-9a-f]{8}(\.[a-z0-9]+)", re.DOTALL)
 
 
 class Intake:
@@ -128,7 +141,7 @@ class Intake:
             raise BadInput(str(error)) from error
 
     def _read_object(self, uri: str, path: Path) -> None:
-        if not names_object(uri):
+        if not has_key(uri):
             raise BadInput(f"{uri!r} is not the address of an object; write s3://bucket/key")
         try:
             self._store.read_file(uri, path)
@@ -216,3 +229,94 @@ def _reason_to_set_aside(incoming: IncomingFile, error: BadInput | OSError) -> s
             f"{incoming.name}: cannot be kept in this machine's temporary folder ({reason}); make room there, or set TMPDIR"
         ) from error
     return f"the file cannot be read ({reason})"
+
+
+def keep_annotations(
+    store: Store, store_uri: str, intake: Intake, files: Sequence[IncomingFile], known: Mapping[tuple[str, str], SeenFile]
+) -> list[SeenFile]:
+    """Store every annotation file, named by its content; set unreadable ones aside, and other files of such suffixes.
+
+    A CSV file is kept whatever it holds: the step `label` says what is wrong with it.
+    A file that is already stored is written again if a later one of the same name would override it, unless it is unchanged in the inbox.
+    """
+    folder = Layout(store_uri).annotations
+    kept = [folder.name_of(listed.uri) for listed in annotation_objects(store, store_uri)]
+    wanted: dict[str, bytes] = {}
+    seen = []
+    for incoming in files:
+        earlier = known.get((incoming.name, incoming.etag))
+        if earlier and earlier.reason and (_is_csv(incoming) or earlier.reason.startswith(NO_LABELS)):
+            seen.append(earlier)
+            continue
+        named: dict[str, bytes] = {}
+
+        def keep(content: bytes, incoming: IncomingFile = incoming, named: dict[str, bytes] = named) -> None:
+            if not _is_csv(incoming):
+                _require_labels(incoming.name, content)
+            name = kept_name(incoming.name, content)
+            check_key(folder.file(name))
+            named[name] = content
+
+        seen.append(intake.take_annotation(incoming, keep).model_copy(update={"kept_as": "".join(named)}))
+        for name, content in named.items():
+            if not (earlier and name in kept):
+                wanted.pop(name, None)
+                wanted[name] = content
+    _write_annotations(store, folder, kept, wanted)
+    return seen
+
+
+def write_latest(store: Store, store_uri: str, wanted: Mapping[str, bytes]) -> None:
+    """Store annotation files so that they are the latest of their names; `wanted` has them by `kept_name`, in order."""
+    folder = Layout(store_uri).annotations
+    _write_annotations(store, folder, [folder.name_of(listed.uri) for listed in annotation_objects(store, store_uri)], wanted)
+
+
+def _write_annotations(store: Store, folder: Folder, kept: Sequence[str], wanted: Mapping[str, bytes]) -> None:
+    latest = kept[-1] if kept else ""
+    for name in to_write(kept, list(wanted)):
+        if name < latest:
+            time.sleep(TICK_SECONDS)
+        store.write_bytes(folder.file(name), wanted[name])
+        latest = name
+
+
+def kept_name(name: str, content: bytes) -> str:
+    """Name an annotation file by its content, such as `labels-0123abcd.csv`."""
+    path = PurePosixPath(name)
+    suffix = path.suffix.lower() if path.suffix.lower() in formats().suffixes else ".txt"
+    return f"{path.stem}-{hashlib.sha256(content).hexdigest()[:8]}{suffix}"
+
+
+def _is_csv(incoming: IncomingFile) -> bool:
+    return incoming.name.lower().endswith(".csv")
+
+
+def _require_labels(name: str, content: bytes) -> None:
+    try:
+        layout_of(AnnotationFile(PurePosixPath(name).name, content))
+    except BadLabels as error:
+        raise BadInput(f"{NO_LABELS}it {error}") from None
+
+
+def to_write(kept: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """Choose the files to upload so that `wanted` are the latest of every stem. `kept` is in upload order."""
+    kept_by_stem, wanted_by_stem = _by_stem(kept), _by_stem(wanted)
+    missing = {name for stem, names in wanted_by_stem.items() for name in _rest(kept_by_stem[stem], names)}
+    return [name for name in wanted if name in missing]
+
+
+def _rest(kept: Sequence[str], wanted: Sequence[str]) -> Sequence[str]:
+    """Drop the longest start of `wanted` that `kept` already ends with."""
+    for number in range(min(len(kept), len(wanted)), 0, -1):
+        if kept[-number:] == wanted[:number]:
+            return wanted[number:]
+    return wanted
+
+
+def _by_stem(names: Iterable[str]) -> defaultdict[str, list[str]]:
+    by_stem: defaultdict[str, list[str]] = defaultdict(list)
+    for name in names:
+        if match := _KEPT.fullmatch(name):
+            by_stem[match[1] + match[2]].append(name)
+    return by_stem

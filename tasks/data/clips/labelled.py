@@ -24,10 +24,10 @@ from tasks.data.clips.label_inputs import (
     read_log,
     video_records,
 )
+from tasks.data.labels.all_files import ReadFiles, current_intervals, interval_rows, read_files
 from tasks.data.labels.chapters import Borders, borders_of, crossing
 from tasks.data.labels.exported import CurrentIntervals
 from tasks.data.labels.intervals import without
-from tasks.data.labels.labelled_rows import ReadFiles, current_intervals, interval_rows, read_files
 from tasks.data.labels.labels import Labelling, label_clips
 from tasks.data.labels.ledger import Ledger
 from tasks.data.labels.page_labels import AnyFile, clipped_intervals, page_labels, touched_clips, with_page_intervals, with_page_labels

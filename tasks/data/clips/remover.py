@@ -19,13 +19,13 @@ from tasks.data.clips.traces import LabelledVideos, Traces, csv_blanked, json_bl
 from tasks.data.labels.formats import formats
 from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.video_names import VideoIndex
-from tasks.data.split.split_csv import read_drawn, read_split_csv, write_split_csv
+from tasks.data.split.split import read_drawn, read_split_csv, write_split_csv
 from tasks.errors import MissingObject
 from tasks.store.derived import folder_together, run_showing_clips
 from tasks.store.layout import Layout, is_file_of_video
 from tasks.store.objects import Store, StoredObject, to_json
-from tasks.store.records.forgetting import Forgetting, Tombstone, TraceCount
 from tasks.store.records.labelling import Forgotten, LogBlock, LogEntry
+from tasks.store.records.upkeep import Forgetting, Tombstone, TraceCount
 from tasks.store.stored import Folder, last_name
 
 MARKS = ("result.json", "manifest.json", "clips.json", "probe.json")

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from tasks.data.labels.all_files import read_files
 from tasks.data.labels.chapters import NO_BORDERS, OVERRUN_SECONDS, Borders, carried_on, rows_across
 from tasks.data.labels.intervals import ROUNDING_SECONDS, Winner, merged, winners
-from tasks.data.labels.labelled_rows import read_files
 from tasks.data.labels.page_labels import PAGE
 from tasks.data.labels.reading import ReadFile, Refusals, in_order
 from tasks.data.labels.rows import AnnotationFile, ClipRow, IntervalRow, LabelRow

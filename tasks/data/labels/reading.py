@@ -26,7 +26,7 @@ from tasks.data.labels.rows import (
     reason_of,
     row_reader,
 )
-from tasks.data.labels.tables import Cells, open_table
+from tasks.data.labels.tables import Table, open_table
 from tasks.data.labels.vocabulary import MAX_TEXT_LENGTH, Lexicon, normal_name
 from tasks.errors import BadLabels
 from tasks.store.records.dataset import NO_OBJECT, Problem
@@ -149,19 +149,13 @@ def layout_of(file: AnnotationFile) -> str:
     return opened[0].name if isinstance(opened, tuple) else opened.layout
 
 
-@dataclass(frozen=True)
-class _Table:
-    layout: str
-    lines: Iterator[tuple[int, Cells | str]]
-
-
-def _open(file: AnnotationFile) -> tuple[DocumentFormat, Document] | _Table:
+def _open(file: AnnotationFile) -> tuple[DocumentFormat, Document] | Table:
     if file.unread:
         raise BadLabels(file.unread)
     if recognised := recognise(file.name, file.content):
         return recognised
     try:
-        table = _Table(*open_table(file.content, formats().layouts, LAYOUTS))
+        table = open_table(file.content, formats().layouts, LAYOUTS)
     except BadLabels:
         # Tried last: a plugin may take any text.
         if recognised := recognise_text(file.name, file.content):

@@ -13,7 +13,7 @@ from operator import attrgetter
 from pathlib import PurePosixPath
 from typing import Any, Generic, TypeVar
 
-from tasks.data.labels.file_names import SMALL_COPY, Chapter, Numbered, Timed, read_file_name
+from tasks.data.labels.camera_names import SMALL_COPY, Chapter, Numbered, Timed, read_file_name
 from tasks.data.labels.rows import RecordingLine
 from tasks.data.labels.video_names import VideoIndex
 from tasks.store.records.dataset import Groups, Problem, Recording

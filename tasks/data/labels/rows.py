@@ -235,26 +235,18 @@ class RecordingLine(Line):
     recording: Annotated[str, BeforeValidator(text_of_cell), Field(max_length=MAX_TEXT_LENGTH)] = ""
 
 
-MODELS: dict[str, type[Line]] = {
-    "intervals": IntervalLine,
-    "clips": ClipLine,
-    "verb classes": VerbClassLine,
-    "noun classes": NounClassLine,
-    "classes of EPIC-KITCHENS-100": Epic100ClassLine,
-    "same classes": SameAsLine,
-    "fully labelled videos": FullyLabelledLine,
-    "recordings": RecordingLine,
+LINES: dict[str, tuple[type[Line], tuple[str, ...]]] = {
+    "intervals": (IntervalLine, ("video", "start_seconds", "stop_seconds", "verb", "noun")),
+    "clips": (ClipLine, ("uid", "verb", "noun")),
+    "verb classes": (VerbClassLine, ("verb_id", "class_key")),
+    "noun classes": (NounClassLine, ("noun_id", "class_key")),
+    "classes of EPIC-KITCHENS-100": (Epic100ClassLine, ("id", "key", "instances")),
+    "same classes": (SameAsLine, ("target", "name", "same_as")),
+    "fully labelled videos": (FullyLabelledLine, ("video", "fully_labelled")),
+    "recordings": (RecordingLine, ("video", "recording")),
 }
-LAYOUTS = {
-    "intervals": ("video", "start_seconds", "stop_seconds", "verb", "noun"),
-    "clips": ("uid", "verb", "noun"),
-    "verb classes": ("verb_id", "class_key"),
-    "noun classes": ("noun_id", "class_key"),
-    "classes of EPIC-KITCHENS-100": ("id", "key", "instances"),
-    "same classes": ("target", "name", "same_as"),
-    "fully labelled videos": ("video", "fully_labelled"),
-    "recordings": ("video", "recording"),
-}
+"""The model of a line of each layout, and the columns that must be there."""
+LAYOUTS = {layout: columns for layout, (_, columns) in LINES.items()}
 
 LABEL_COLUMNS = ("verb", "noun", "action", "verb_class", "noun_class")
 TO_FILL_IN = (*LABEL_COLUMNS, "source")
@@ -270,7 +262,7 @@ def row_reader(layout: str) -> Callable[[int, Cells], Line | LabelRow]:
     """Return the reader of the lines of a layout. The reader raises a ValueError that names the faults of a line."""
     if layout in ("clips", "intervals"):
         return partial(_read_clip if layout == "clips" else _read_interval, _Shared())
-    return partial(_validated, MODELS[layout])
+    return partial(_validated, LINES[layout][0])
 
 
 def _validated(model: type[L], line: int, cells: Cells) -> L:

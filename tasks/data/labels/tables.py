@@ -31,11 +31,10 @@ Cells = dict[str, str]
 
 @dataclass(frozen=True)
 class Table:
-    """A table with a known header. `refused` holds line numbers and reasons."""
+    """A table with a known header. A line is its number with its cells, or with the reason for rejecting it."""
 
     layout: str
-    lines: tuple[tuple[int, Cells], ...]
-    refused: tuple[tuple[int, str], ...]
+    lines: Iterator[tuple[int, Cells | str]]
 
 
 def text_encoding(content: bytes) -> str:
@@ -53,25 +52,14 @@ def text_encoding(content: bytes) -> str:
     raise BadLabels("is neither UTF-8, UTF-16 nor Windows (cp1252) text; save it as 'CSV UTF-8'")
 
 
-def read_table(content: bytes, layouts: Mapping[str, tuple[str, ...]]) -> Table:
-    """Read a whole table with `open_table`."""
-    layout, lines = open_table(content, layouts, layouts)
-    parsed = list(lines)
-    good = tuple((number, cells) for number, cells in parsed if isinstance(cells, dict))
-    return Table(layout, good, tuple((number, reason) for number, reason in parsed if isinstance(reason, str)))
-
-
-def open_table(
-    content: bytes, layouts: Mapping[str, tuple[str, ...]], known: Mapping[str, tuple[str, ...]]
-) -> tuple[str, Iterator[tuple[int, Cells | str]]]:
+def open_table(content: bytes, layouts: Mapping[str, tuple[str, ...]], known: Mapping[str, tuple[str, ...]]) -> Table:
     """Match a table's header to the first of `layouts` (name to required columns). Those in `known` are named if none fits.
 
-    Returns the layout's name and the lines. Order, case and spaces of the header are free, and so is the delimiter. Every physical line is
-    parsed on its own, so that an unclosed quote spoils one line, not the rest of the file. A line is its number with its cells, or with the
-    reason for rejecting it.
+    Order, case and spaces of the header are free, and so is the delimiter. Every physical line is parsed on its own, so that an unclosed quote
+    spoils one line, not the rest of the file.
 
     Raises:
-        BadLabels: not text, empty, or no layout fits.
+        BadLabels: not text, empty, or no layout fits; while the lines are read, that there are too many.
     """
     lines = filled_lines(content)
     number, header = next(lines, (0, ""))
@@ -80,7 +68,7 @@ def open_table(
     if not number:
         raise BadLabels("is empty")
     layout, delimiter, columns = _recognise(header, layouts, known)
-    return layout, _read_lines(lines, delimiter, columns)
+    return Table(layout, _read_lines(lines, delimiter, columns))
 
 
 def _read_lines(lines: Iterator[tuple[int, str]], delimiter: str, columns: list[str]) -> Iterator[tuple[int, Cells | str]]:

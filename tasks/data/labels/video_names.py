@@ -47,7 +47,7 @@ class VideoIndex:
         self._names = names
         self._video_by_start = {video[:12]: video for video in names}
         self._file_names = sorted({PurePosixPath(name).name for own in names.values() for name in own})
-        self._found: dict[tuple[str, bool], tuple[str, str]] = {}
+        self._remembered: dict[tuple[str, bool], tuple[str, str]] = {}
         self._num_near_left = MAX_NEAR_MATCHES
         self._tiers: list[defaultdict[str, set[str]]] = [defaultdict(set) for _ in range(5)]
         for video, own in names.items():
@@ -62,7 +62,7 @@ class VideoIndex:
         if videos == self._beside:
             return self
         index = copy(self)
-        index._beside, index._found = videos, {}
+        index._beside, index._remembered = videos, {}
         return index
 
     def clip(self, uid: str) -> ClipRecord | None:
@@ -89,14 +89,14 @@ class VideoIndex:
     def named(self, name: str, *, loosely: bool = False) -> str:
         """Resolve `name` as `video()` does, to a video with or without clips."""
         key = name, loosely
-        if key not in self._found:
-            if len(self._found) >= MAX_REMEMBERED:
-                self._found.clear()
+        if key not in self._remembered:
+            if len(self._remembered) >= MAX_REMEMBERED:
+                self._remembered.clear()
             try:
-                self._found[key] = self._resolved(name, loosely=loosely) or self._unknown(name), ""
+                self._remembered[key] = self._resolved(name, loosely=loosely) or self._unknown(name), ""
             except ValueError as error:
-                self._found[key] = "", str(error)
-        video, reason = self._found[key]
+                self._remembered[key] = "", str(error)
+        video, reason = self._remembered[key]
         if reason:
             raise ValueError(reason)
         return video

@@ -77,9 +77,9 @@ def _fold(manifest: Manifest, held_out: Set[str]) -> Manifest:
     return manifest.model_copy(update={"clips": tuple(clip for clip in divided if is_counted(manifest.segment, clip.around, clip.split))})
 
 
-def subset_sizes(num_clips: int, shares: Sequence[float] = SHARES) -> list[int]:
-    """Count the clips of each share, rounded, at least one; equal counts are listed once."""
-    return sorted({max(1, math.floor(share * num_clips + 0.5)) for share in shares})
+def subset_sizes(num_clips: int) -> list[int]:
+    """Count the clips of each of `SHARES`, rounded, at least one; equal counts are listed once."""
+    return sorted({max(1, math.floor(share * num_clips + 0.5)) for share in SHARES})
 
 
 def random_orders(sources: Sequence[str], num_draws: int, seed: int) -> list[list[int]]:

@@ -1,20 +1,29 @@
 """Write a dataset's manifest for training, and one CSV per split; count its clips, source videos and classes."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import product
 from typing import Final
 
-from tasks.data.split.recordings import shared_recordings
 from tasks.data.split.split import SplitAssignment
 from tasks.errors import BadDataset
 from tasks.keys import content_key
 from tasks.options import SegmentOptions, SplitOptions
-from tasks.store.records.dataset import NOTHING, ClassRef, DatasetClip, LabelledClip, LabelsFile, Manifest, UnseenClip, Vocabulary
+from tasks.store.records.dataset import (
+    NOTHING,
+    ClassRef,
+    DatasetClip,
+    LabelledClip,
+    LabelsFile,
+    Manifest,
+    SharedRecording,
+    UnseenClip,
+    Vocabulary,
+)
 from tasks.store.records.metrics import LabelCount, SplitSize
 from tasks.store.records.record import SPLITS, SplitName, Target
 from tasks.store.records.video import ClipRecord, Interval
-from tasks.wording import csv_table
+from tasks.wording import csv_table, plain_count, some
 
 NOTES: Final = dict.fromkeys(
     ("agreement", "without_clip", "unseen", "drawn", "accepted", "chosen", "shared_recordings", "web_pages"), True
@@ -67,6 +76,36 @@ def _unseen(labels: LabelsFile, assignment: SplitAssignment, train_actions: Coll
         and assignment.split_by_video[clip.clip.video] == splits[clip.source]
         and is_counted(labels.segment, clip.clip.around, splits[clip.source])
     )
+
+
+def shared_recordings(labels: LabelsFile, assignment: SplitAssignment) -> tuple[SharedRecording, ...]:
+    """List the recordings that val shares with train, and test with train or val, by split and name."""
+    excluded = {bad.name for bad in assignment.excluded}
+    recording_of = {video: recording.name for recording in labels.recordings for video in recording.videos}
+    num_clips: defaultdict[str, Counter[SplitName]] = defaultdict(Counter)
+    for clip in labels.clips:
+        if clip.action and clip.clip.video in recording_of and clip.clip.uid not in excluded:
+            num_clips[recording_of[clip.clip.video]][assignment.split_by_source[clip.source]] += 1
+    return tuple(
+        SharedRecording(name=name, split=split, num_clips=number[split])
+        for split in SPLITS[1:]
+        for name, number in sorted(num_clips.items())
+        if number[split] and any(number[earlier] for earlier in SPLITS[: SPLITS.index(split)])
+    )
+
+
+def shared_in_words(recordings: Sequence[SharedRecording]) -> tuple[str, ...]:
+    """Say of val and of test how many clips come from recordings that an earlier split has, too."""
+    lines = []
+    for split in SPLITS[1:]:
+        own = [recording for recording in recordings if recording.split == split]
+        if own:
+            number = sum(recording.num_clips for recording in own)
+            names = some([f"{recording.name} ({recording.num_clips})" for recording in own])
+            come = "comes" if number == 1 else "come"
+            earlier = " or ".join(SPLITS[: SPLITS.index(split)])
+            lines.append(f"{plain_count(number, 'clip')} of {split} {come} from recordings that {earlier} has, too: {names}")
+    return tuple(lines)
 
 
 def usable_clips(labels: LabelsFile, assignment: SplitAssignment) -> list[LabelledClip]:

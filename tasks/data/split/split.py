@@ -1,18 +1,22 @@
-"""Split sources into train, val and test.
+"""Split sources into train, val and test, which `datasets/split.csv` keeps for ever.
 
 Videos never move, sources are never divided, and clips of val and test whose action train lacks are excluded.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TypeGuard
 
+from tasks.data.labels.tables import Cells, open_table
 from tasks.data.split.stratify import hash_share, shuffled, stratify
-from tasks.errors import BadDataset
+from tasks.errors import BadDataset, BadLabels
 from tasks.options import SplitOptions
-from tasks.store.records.dataset import NOTHING, LabelledClip
+from tasks.store.records.dataset import NOTHING, LabelledClip, LabelsFile, Recording
 from tasks.store.records.record import SPLITS, Record, SetAside, SplitName
-from tasks.wording import plain_count, quoted
+from tasks.wording import csv_table, plain_count, quoted
 
+COLUMNS, DRAWN = ("source", "split"), "drawn"
+LAYOUT = {"splits": COLUMNS}
 ENOUGH_OFF = 0.25
 """Deviation from a split's target size above which to warn, as a share. Deviations of at most one clip are ignored."""
 MAX_CHANCE = 0.5
@@ -97,6 +101,77 @@ def assign_splits(
             *([f"{plain_count(len(without_action), 'clip')} of {STAY_OUT}"] if without_action else []),
         ),
     )
+
+
+def read_split_csv(content: bytes) -> dict[str, SplitName]:
+    """Read the split of each source name and video hash, in the file's order.
+
+    Raises:
+        BadDataset: the file is damaged; the message names the line. Nothing is guessed, since that could move a test clip into train.
+    """
+    splits: dict[str, SplitName] = {}
+    for line, cells in _lines(content):
+        source, split = cells["source"], cells["split"]
+        if not source or not _is_split(split):
+            raise BadDataset(f"split.csv line {line}: {quoted(source)} has the split {quoted(split)}; write one of {', '.join(SPLITS)}")
+        if source in splits:
+            raise BadDataset(f"split.csv line {line} repeats {quoted(source)}; keep only one line")
+        splits[source] = split
+    return splits
+
+
+def read_drawn(content: bytes) -> frozenset[str]:
+    """Read which test videos were drawn at random, by hash, of a file that `read_split_csv` reads."""
+    return frozenset(cells["source"] for _, cells in _lines(content) if cells.get(DRAWN))
+
+
+def _lines(content: bytes) -> Iterator[tuple[int, Cells]]:
+    try:
+        lines = list(open_table(content, LAYOUT, LAYOUT).lines)
+    except BadLabels as error:
+        raise BadDataset(f"split.csv {error}; restore it from the store's backup or an older dataset") from None
+    for line, cells in lines:
+        if isinstance(cells, str):
+            raise BadDataset(f"split.csv line {line} {cells}; correct that line")
+        yield line, cells
+
+
+def _is_split(text: str) -> TypeGuard[SplitName]:
+    return text in SPLITS
+
+
+def write_split_csv(kept: Mapping[str, SplitName], assigned: Mapping[str, SplitName], drawn: Collection[str] = ()) -> bytes:
+    """Write the lines of `kept` in their order, then the new ones of `assigned`, sorted, and of each whether it was drawn, if any was."""
+    new = {source: assigned[source] for source in sorted(assigned.keys() - kept.keys())}
+    marks = {source: {DRAWN: "yes"} for source in drawn}
+    rows = ({"source": source, "split": split, **marks.get(source, {})} for source, split in {**kept, **new}.items())
+    return csv_table((*COLUMNS, DRAWN) if drawn else COLUMNS, rows)
+
+
+def keep_places(labels: LabelsFile, kept: Mapping[str, SplitName]) -> LabelsFile:
+    """Divide the source of each recording whose videos were dealt to several splits, so that none of them moves or is left out.
+
+    The videos of a split have the first of them as their source. Videos that were not dealt go with those of train, else of val.
+    `kept` has the splits of videos by hash.
+    """
+    source_by_video: dict[str, str] = {}
+    for recording in labels.recordings:
+        splits = {kept[video] for video in recording.videos if video in kept}
+        if len(splits) > 1:
+            source_by_video |= _sources(recording, kept, min(splits, key=SPLITS.index))
+    clips = tuple(
+        clip.model_copy(update={"source": source_by_video[clip.clip.video]}) if clip.clip.video in source_by_video else clip
+        for clip in labels.clips
+    )
+    return labels.model_copy(update={"clips": clips})
+
+
+def _sources(recording: Recording, kept: Mapping[str, SplitName], split_of_new: SplitName) -> dict[str, str]:
+    first: dict[SplitName, str] = {}
+    for video in recording.videos:
+        if video in kept:
+            first.setdefault(kept[video], video)
+    return {video: first[kept.get(video, split_of_new)] for video in recording.videos}
 
 
 def no_label(num_clips: int) -> str:

@@ -238,6 +238,11 @@ def picture(video: FilterableStream, source: VideoProbe, options: SegmentOptions
     return video.filter("fps", fps=options.fps, start_time=0)
 
 
+def sound(file: FilterableStream, index: int, first_pts: int) -> FilterableStream:
+    """Resample a sound stream from the sample `first_pts` on, with silence in its gaps."""
+    return file[str(index)].filter("aresample", SAMPLE_RATE).filter("aresample", first_pts=first_pts, **{"async": 1})
+
+
 def encoding(options: SegmentOptions, *, has_audio: bool) -> dict[str, str | int | None]:
     """Return ffmpeg's options for pictures, sound and metadata of a clip."""
     sound: dict[str, str | int | None] = {}

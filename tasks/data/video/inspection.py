@@ -6,11 +6,12 @@ at most the first frame.
 
 import json
 import math
+import re
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,7 +22,6 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from tasks.data.video.camera_tags import camera, recorded_at
 from tasks.errors import BadVideo, OutOfMemory
 
 FORMATS = ("mov", "matroska", "avi", "mpegts", "mpeg", "flv", "asf", "ogg", "mxf")
@@ -50,6 +50,14 @@ MAX_PACKETS_BEFORE_A_FRAME = 300
 
 HDR_TRANSFERS = (16, 18)
 """SMPTE ST 2084 (PQ) and ARIB STD-B67 (HLG), as numbered in ITU-T H.273."""
+
+MAX_CAMERA_LENGTH = 60
+FIRST_YEAR, LAST_YEAR = 2000, 2099
+"""A container without a time has that of its format's epoch: 1904 or 1970."""
+
+MAKES = ("make", "com.apple.quicktime.make", "com.android.manufacturer")
+MODELS = ("model", "com.apple.quicktime.model", "com.android.model")
+TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?Z?")
 
 
 def url(path: Path) -> str:
@@ -207,6 +215,41 @@ def displayed_size(width: int, height: int, pixel_aspect: Fraction | None, rotat
     """Return width and height as displayed: in square pixels, after rotation."""
     square_width = round(width * (pixel_aspect or 1))
     return (height, square_width) if rotation_degrees % 180 == 90 else (square_width, height)
+
+
+def camera(tags: Mapping[str, str]) -> str | None:
+    """Return make and model of the camera in printable text, if the container's tags, which are untrusted, name a model."""
+    tags = {name.casefold(): text for name, text in tags.items()}
+    make, model = _plain(tags, MAKES), _plain(tags, MODELS)
+    if not model:
+        return None
+    named = model if model.casefold().startswith(make.casefold()) else f"{make} {model}"
+    return named[:MAX_CAMERA_LENGTH].strip()
+
+
+def recorded_at(tags: Mapping[str, str]) -> datetime | None:
+    """Return the start of the recording by the camera's clock, if its year is plausible.
+
+    Many cameras write their local time as if it were UTC.
+    """
+    text = next((text for name, text in tags.items() if name.casefold() == "creation_time"), "")
+    if not TIME.fullmatch(text):
+        return None
+    try:
+        time = datetime.fromisoformat(text[:19]).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return time if is_plausible(time) else None
+
+
+def is_plausible(time: datetime) -> bool:
+    """Check whether a time is in UTC, and in a year of digital cameras."""
+    return time.tzinfo == UTC and FIRST_YEAR <= time.year <= LAST_YEAR
+
+
+def _plain(tags: Mapping[str, str], names: tuple[str, ...]) -> str:
+    text = next((tags[name] for name in names if tags.get(name)), "")[: 4 * MAX_CAMERA_LENGTH]
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
 
 
 @dataclass

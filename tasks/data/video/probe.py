@@ -7,9 +7,9 @@ from typing import IO, Annotated, Never
 import av
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
-from tasks.data.video import camera_tags, inspection
+from tasks.data.video import inspection
 from tasks.data.video.child import Memory, run_child
-from tasks.data.video.inspection import READY, VideoProbe
+from tasks.data.video.inspection import READY, VideoProbe, camera, is_plausible
 from tasks.errors import BadVideo, OutOfMemory, Unavailable
 
 MAX_BYTES = 2 << 30
@@ -29,9 +29,9 @@ ROOTS = ":".join({str(Path(module.__file__).parents[depth]) for module, depth in
 
 
 def _with_plain_tags(probe: VideoProbe) -> VideoProbe:
-    if probe.camera != camera_tags.camera({"model": probe.camera or ""}):
+    if probe.camera != camera({"model": probe.camera or ""}):
         raise ValueError("the camera's name is not plain text")
-    if probe.recorded_at and not camera_tags.is_plausible(probe.recorded_at):
+    if probe.recorded_at and not is_plausible(probe.recorded_at):
         raise ValueError("the time of the recording is not plausible")
     return probe
 

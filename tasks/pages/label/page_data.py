@@ -21,7 +21,7 @@ from tasks.data.clips.label_inputs import BLOCK_SIZE, append_to_log, inputs_dige
 from tasks.data.clips.labelled import labelled_by_files
 from tasks.data.labels.labels import Labelling
 from tasks.data.labels.ledger import Ledger, read_twice
-from tasks.data.split.split_csv import read_split_csv
+from tasks.data.split.split import read_split_csv
 from tasks.errors import BadInput, MissingObject, NotThere, RetakeError, Unavailable
 from tasks.judge.statistics.kappa import agreement
 from tasks.keys import recipe_of

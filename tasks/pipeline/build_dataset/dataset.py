@@ -1,9 +1,16 @@
 """Write the dataset under its digest: CSV files, histograms, and the manifest last."""
 
-from tasks.data.split.manifest import build_manifest, dataset_digest, num_classes, num_clips, num_nothing, num_sources, same_clips
-from tasks.data.split.recordings import keep_places, shared_in_words
-from tasks.data.split.split import assign_splits
-from tasks.data.split.split_csv import read_drawn, read_split_csv
+from tasks.data.split.manifest import (
+    build_manifest,
+    dataset_digest,
+    num_classes,
+    num_clips,
+    num_nothing,
+    num_sources,
+    same_clips,
+    shared_in_words,
+)
+from tasks.data.split.split import assign_splits, keep_places, read_drawn, read_split_csv
 from tasks.errors import BadDataset, NothingToDo
 from tasks.loop.difference import change_of, difference
 from tasks.loop.parts import dataset_status

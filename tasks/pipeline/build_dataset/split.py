@@ -3,10 +3,8 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from tasks.data.split.manifest import usable_clips
-from tasks.data.split.recordings import keep_places, shared_in_words, shared_recordings
-from tasks.data.split.split import SplitAssignment, assign_splits, no_label
-from tasks.data.split.split_csv import read_drawn, read_split_csv, write_split_csv
+from tasks.data.split.manifest import shared_in_words, shared_recordings, usable_clips
+from tasks.data.split.split import SplitAssignment, assign_splits, keep_places, no_label, read_drawn, read_split_csv, write_split_csv
 from tasks.errors import NothingToDo, Unavailable
 from tasks.options import SplitOptions
 from tasks.pipeline._step import finish, log

@@ -21,9 +21,9 @@ from tasks.pipeline.clean_up.contract import CLEAN_UP, CleanUpArguments
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
-from tasks.store.records.clean_up import CleanUpResult
 from tasks.store.records.record import now_utc
 from tasks.store.records.status import SpaceStatus, SpaceUse
+from tasks.store.records.upkeep import CleanUpResult
 from tasks.store.retention import Survey, Unit, Use, expired, in_order, keys_in, needs_of, survey
 from tasks.store.stored import last_name
 from tasks.tracking import Registry, collect_garbage

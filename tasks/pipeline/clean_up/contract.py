@@ -3,7 +3,7 @@
 from tasks.options import CleanUpOptions
 from tasks.pipeline.step import Step, StepArguments
 from tasks.store.layout import Layout
-from tasks.store.records.clean_up import CleanUpResult
+from tasks.store.records.upkeep import CleanUpResult
 
 
 class CleanUpArguments(StepArguments, CleanUpOptions):

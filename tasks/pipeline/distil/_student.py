@@ -1,7 +1,7 @@
 """Plan, train and score a student of a trained network."""
 
 from tasks.data.split.manifest import num_clips, unlabelled_clips
-from tasks.data.split.split_csv import read_split_csv
+from tasks.data.split.split import read_split_csv
 from tasks.errors import BadInput, MissingObject
 from tasks.keys import content_key, recipe_of
 from tasks.learn.engines.choice import spread

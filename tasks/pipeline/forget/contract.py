@@ -6,7 +6,7 @@ from tasks.keys import content_key
 from tasks.options import ForgetOptions
 from tasks.pipeline.step import Step, StepArguments
 from tasks.store.layout import Layout
-from tasks.store.records.forgetting import ForgetResult
+from tasks.store.records.upkeep import ForgetResult
 
 
 class ForgetArguments(StepArguments, ForgetOptions):

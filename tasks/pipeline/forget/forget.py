@@ -18,8 +18,8 @@ from tasks.pipeline.forget.contract import FORGET, ForgetArguments
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.layout import Layout, ModelState
 from tasks.store.objects import Store
-from tasks.store.records.forgetting import ForgetResult, Forgetting, Receipt, Tombstone
 from tasks.store.records.record import now_utc
+from tasks.store.records.upkeep import ForgetResult, Forgetting, Receipt, Tombstone
 from tasks.tracking import FORGOTTEN_TAG, Registry, Tracker, remove_evidence
 from tasks.wording import count, quoted, some
 

@@ -5,11 +5,10 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from tasks.data.clips.annotation_files import keep_annotations
 from tasks.data.clips.clips import find_cut
 from tasks.data.clips.cutting import batch_size, num_uncut
 from tasks.data.clips.frigate import is_frigate
-from tasks.data.clips.intake import NUM_THREADS, Intake
+from tasks.data.clips.intake import NUM_THREADS, Intake, keep_annotations
 from tasks.data.clips.label_inputs import (
     annotation_objects,
     count_entries,

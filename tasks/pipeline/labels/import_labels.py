@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks.data.clips.annotation_files import kept_name, write_latest
+from tasks.data.clips.intake import kept_name, write_latest
 from tasks.data.clips.label_inputs import (
     MAX_ANNOTATION_BYTES,
     annotation_file,
@@ -12,7 +12,7 @@ from tasks.data.clips.label_inputs import (
     own_classes,
     video_records,
 )
-from tasks.data.clips.local_files import read_chunks
+from tasks.data.clips.sources import read_chunks
 from tasks.data.labels.file_labels import CheckedFile, LastClips, check_files
 from tasks.data.labels.formats.label_studio import with_frame_rate
 from tasks.data.labels.rows import AnnotationFile

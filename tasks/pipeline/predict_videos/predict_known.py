@@ -30,9 +30,8 @@ from tasks.predict.to_label import Features, from_bytes, to_bytes
 from tasks.settings import MachineSettings, load
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip
-from tasks.store.records.experiments import KnownClipsResult, PredictPlanResult
+from tasks.store.records.experiments import KnownClipsResult, PredictPlanResult, ReferenceFilm, ReferenceFilms
 from tasks.store.records.record import TARGETS, VERB_ALONE
-from tasks.store.records.shift import ReferenceFilm, ReferenceFilms
 from tasks.store.runs import Run
 from tasks.store.stored import Output, Stored
 

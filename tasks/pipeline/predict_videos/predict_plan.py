@@ -13,7 +13,7 @@ from tasks.data.clips.labelled import LabelledParts, PredictedVideos, label_now,
 from tasks.data.clips.sources import IncomingFile, incoming_files
 from tasks.data.labels.intervals import overlap_finder, without
 from tasks.data.labels.rows import AnnotationFile
-from tasks.data.split.split_csv import read_split_csv
+from tasks.data.split.split import read_split_csv
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.keys import content_key, options_key, recipe_of
 from tasks.learn.inputs.sampling import window_grid

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from tasks.data.clips.audio import describe_sound, read_notes, without_sound
 from tasks.data.clips.clips import StoredClip
+from tasks.data.clips.sound import describe_sound, read_notes, without_sound
 from tasks.errors import NothingToDo
 from tasks.learn.inputs.describe_sound import describer
 from tasks.learn.networks.sound_recipe import recipe_needed

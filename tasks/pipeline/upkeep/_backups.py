@@ -22,7 +22,7 @@ from tasks.disk import full_disk, work_folder
 from tasks.errors import BadConfiguration, BadInput, Unavailable
 from tasks.store import stored
 from tasks.store.objects import Store, to_json
-from tasks.store.records.backup import Content, KeptFile, Snapshot
+from tasks.store.records.upkeep import Content, KeptFile, Snapshot
 from tasks.store.stored import as_folder, connection_of, split_uri, without_connection
 from tasks.wording import some
 

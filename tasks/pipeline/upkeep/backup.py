@@ -18,7 +18,7 @@ from tasks.pipeline.upkeep.contract import BackupArguments
 from tasks.settings import RunnerSettings, load
 from tasks.store.layout import Layout
 from tasks.store.objects import Store, StoredObject
-from tasks.store.records.backup import BackupResult, KeptFile, KeptObject, Snapshot
+from tasks.store.records.upkeep import BackupResult, KeptFile, KeptObject, Snapshot
 from tasks.wording import plain_count, size
 
 NUM_TRIES = 10

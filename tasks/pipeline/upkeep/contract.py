@@ -6,7 +6,7 @@ from pydantic import AwareDatetime, Field
 
 from tasks.options import Options, StoreUri
 from tasks.pipeline.step import Command
-from tasks.store.records.backup import BackupResult, RestoreResult
+from tasks.store.records.upkeep import BackupResult, RestoreResult
 
 PLACE = "Folder of backups, s3://BUCKET/PREFIX, or s3+NAME://BUCKET/PREFIX on another server"
 

@@ -10,7 +10,7 @@ from tasks.pipeline.upkeep._backups import Backups
 from tasks.pipeline.upkeep.contract import RestoreArguments
 from tasks.store.layout import Layout
 from tasks.store.objects import Store, StoredObject
-from tasks.store.records.backup import RestoreResult, Snapshot
+from tasks.store.records.upkeep import RestoreResult, Snapshot
 from tasks.store.stored import last_name
 from tasks.wording import listed, plain_count, size, some
 

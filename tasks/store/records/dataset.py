@@ -1,9 +1,7 @@
 """Define the results of label, split and dataset, and the manifest of a dataset."""
 
-from pydantic import Field
-
 from tasks.options import SplitOptions
-from tasks.store.records.record import TARGETS, VERB_ALONE, KeptLabelOptions, KeptSegmentOptions, Record, SetAside, SplitName, Target
+from tasks.store.records.record import TARGETS, VERB_ALONE, KeptLabelOptions, KeptSegmentOptions, Record, SetAside, SplitName, Target, later
 from tasks.store.records.video import ClipRecord, Interval, WebPage
 
 NUM_EPIC_VERBS, NUM_EPIC_NOUNS = 125, 352
@@ -23,7 +21,7 @@ class Problem(Record):
 
     file: str
     line: int | None
-    item: str = Field("", exclude_if=lambda item: not item)
+    item: str = later("")
     reason: str
 
     @property
@@ -96,8 +94,8 @@ class LabelledClip(Record):
     verb_class: int | None
     noun_class: int | None
     origin: str | None
-    second_action: str | None = Field(None, exclude_if=lambda action: action is None)
-    groups: Groups = Field((), exclude_if=lambda groups: not groups)
+    second_action: str | None = later(None)
+    groups: Groups = later(())
 
     @property
     def action(self) -> str | None:
@@ -140,7 +138,7 @@ class Agreement(Record):
     share: float
     kappa: float | None
     interval: tuple[float, float] | None
-    differing: tuple[Disagreement, ...] = Field((), exclude_if=lambda clips: not clips)
+    differing: tuple[Disagreement, ...] = later(())
 
     @property
     def about_interval(self) -> str:
@@ -177,12 +175,12 @@ class LabelsFile(Record):
     folders: tuple[ReadFolder, ...] = ()
     left_out: tuple[SetAside, ...] = ()
     hints: tuple[str, ...] = ()
-    agreement: Agreement | None = Field(None, exclude_if=lambda agreement: agreement is None)
-    without_clip: tuple[str, ...] = Field((), exclude_if=lambda lines: not lines)
-    chosen: tuple[str, ...] = Field((), exclude_if=lambda videos: not videos)
-    accepted: tuple[str, ...] | None = Field(None, exclude_if=lambda uids: uids is None)
-    recordings: tuple[Recording, ...] = Field((), exclude_if=lambda recordings: not recordings)
-    web_pages: dict[str, WebPage] = Field({}, exclude_if=lambda pages: not pages)
+    agreement: Agreement | None = later(None)
+    without_clip: tuple[str, ...] = later(())
+    chosen: tuple[str, ...] = later(())
+    accepted: tuple[str, ...] | None = later(None)
+    recordings: tuple[Recording, ...] = later(())
+    web_pages: dict[str, WebPage] = later({})
 
 
 class LabelResult(Record):
@@ -206,9 +204,9 @@ class LabelResult(Record):
     first_left_out: tuple[SetAside, ...] = ()
     num_hints: int = 0
     first_hints: tuple[str, ...] = ()
-    recordings_uri: str | None = Field(None, exclude_if=lambda uri: uri is None)
-    num_recordings: int = Field(0, exclude_if=lambda number: not number)
-    first_recordings: tuple[SetAside, ...] = Field((), exclude_if=lambda recordings: not recordings)
+    recordings_uri: str | None = later(None)
+    num_recordings: int = later(0)
+    first_recordings: tuple[SetAside, ...] = later(())
 
 
 class SplitResult(Record):
@@ -243,9 +241,9 @@ class DatasetClip(Record):
     verb_class: int
     noun_class: int
     origin: str
-    second_action: str | None = Field(None, exclude_if=lambda action: action is None)
-    around: Interval | None = Field(None, exclude_if=lambda interval: interval is None)
-    groups: Groups = Field((), exclude_if=lambda groups: not groups)
+    second_action: str | None = later(None)
+    around: Interval | None = later(None)
+    groups: Groups = later(())
 
     @property
     def action(self) -> str:
@@ -292,14 +290,14 @@ class Manifest(Record):
     clips: tuple[DatasetClip, ...]
     excluded: tuple[SetAside, ...]
     warnings: tuple[str, ...]
-    agreement: Agreement | None = Field(None, exclude_if=lambda agreement: agreement is None)
-    without_clip: tuple[str, ...] = Field((), exclude_if=lambda lines: not lines)
+    agreement: Agreement | None = later(None)
+    without_clip: tuple[str, ...] = later(())
     unseen: tuple[UnseenClip, ...] | None = None
     drawn: tuple[str, ...] | None = None
     accepted: tuple[str, ...] | None = None
     chosen: tuple[str, ...] | None = None
-    shared_recordings: tuple[SharedRecording, ...] = Field((), exclude_if=lambda recordings: not recordings)
-    web_pages: dict[str, WebPage] = Field({}, exclude_if=lambda pages: not pages)
+    shared_recordings: tuple[SharedRecording, ...] = later(())
+    web_pages: dict[str, WebPage] = later({})
 
     @property
     def train_actions(self) -> tuple[tuple[int, int], ...]:
@@ -320,8 +318,8 @@ class DatasetResult(Record):
     num_clips: dict[SplitName, int]
     num_sources: dict[SplitName, int]
     num_classes: dict[Target, int]
-    num_nothing: dict[SplitName, int] = Field({}, exclude_if=lambda number: not number)
-    num_acting_sources: dict[SplitName, int] = Field({}, exclude_if=lambda number: not number)
+    num_nothing: dict[SplitName, int] = later({})
+    num_acting_sources: dict[SplitName, int] = later({})
     num_unlabelled: int
     warnings: tuple[str, ...]
-    made_by: str | None = Field(None, exclude_if=lambda address: address is None)
+    made_by: str | None = later(None)

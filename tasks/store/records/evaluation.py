@@ -3,11 +3,9 @@
 import statistics
 from typing import Literal
 
-from pydantic import Field
-
 from tasks.options import GateOptions
 from tasks.store.records.dataset import ClassRef
-from tasks.store.records.record import TARGETS, ModelRole, Record, SplitName, Target
+from tasks.store.records.record import TARGETS, ModelRole, Record, SplitName, Target, later
 
 EngineName = Literal["pytorch", "openvino", "cuda"]
 EnginePrecision = Literal["float32", "bfloat16", "float16", "int8"]
@@ -130,7 +128,7 @@ class LabelAudit(Record):
 
     num_clips: int
     num_judged: int = 0
-    num_without_features: int = Field(0, exclude_if=lambda number: number == 0)
+    num_without_features: int = later(0)
     num_doubtful: int = 0
     doubtful: tuple[DoubtfulLabel, ...] = ()
     reason: str = ""
@@ -179,8 +177,8 @@ class EvaluateResult(Record):
     unknown_verbs: tuple[ClassRef, ...] = ()
     unknown_nouns: tuple[ClassRef, ...] = ()
     unheard: tuple[str, ...] = ()
-    nothing: NothingScores | None = Field(None, exclude_if=lambda scores: scores is None)
-    audit: LabelAudit | None = Field(None, exclude_if=lambda audit: audit is None)
+    nothing: NothingScores | None = later(None)
+    audit: LabelAudit | None = later(None)
 
 
 class EvaluateResults(Record):
@@ -205,7 +203,7 @@ class PairedDifference(Record):
     opponent: Literal["baseline", "champion", "previous", "reference"]
     num_clips: int
     num_sources: int
-    num_seeds: int = Field(1, exclude_if=lambda number: number == 1)
+    num_seeds: int = later(1)
     difference: float
     interval: tuple[float, float]
     num_gained: int
@@ -295,8 +293,8 @@ class Attempt(Record):
     which have no `spent`.
     """
 
-    number: int = Field(0, exclude_if=lambda number: not number)
-    num_others_on_dataset: int = Field(0, exclude_if=lambda number: not number)
+    number: int = later(0)
+    num_others_on_dataset: int = later(0)
     num_others: int = 0
     num_decided: int = 0
     num_networks: float = 1
@@ -338,7 +336,7 @@ class CompareResult(Record):
     mlflow_run_url: str
     attempt: Attempt | None = None
     provisional: bool = False
-    spread: SeedSpread | None = Field(None, exclude_if=lambda spread: spread is None)
+    spread: SeedSpread | None = later(None)
 
     @property
     def awaits_approval(self) -> bool:

@@ -7,8 +7,7 @@ from pydantic import Field
 from tasks.options import EvaluateOptions, FlowOptions, Modality, PredictOptions, TrainOptions
 from tasks.store.records.evaluation import EngineUsed, Latency, NothingScores, PairedDifference, TargetMetrics
 from tasks.store.records.metrics import ConfusionCounts, NamedClip
-from tasks.store.records.record import TARGETS, KeptSegmentOptions, Record, SetAside, SplitName, Target, leaves_out
-from tasks.store.records.shift import ReferenceFilm
+from tasks.store.records.record import TARGETS, KeptSegmentOptions, Record, SetAside, SplitName, Target, later, leaves_out
 from tasks.store.records.video import BatchRef, Interval
 
 SCHEMA_VERSION = 1
@@ -71,7 +70,7 @@ class ComparedNetwork(Record):
     training_seconds: float
     num_epochs: int
     differences: tuple[PairedDifference, ...]
-    nothing: NothingScores | None = Field(None, exclude_if=lambda scores: scores is None)
+    nothing: NothingScores | None = later(None)
 
     @property
     def inputs(self) -> tuple[Modality, ...]:
@@ -121,14 +120,12 @@ class Comparison(Record):
     reference: str | None = Field(description="name of the configuration that the others are compared to; None if it failed")
     networks: tuple[ComparedNetwork, ...]
     failed: tuple[FailedConfiguration, ...]
-    selection: str = Field("", exclude_if=lambda words: not words, description="how many clips are left, and why")
-    caution: str = Field("", exclude_if=lambda words: not words, description="a warning where they are few")
-    confusions: tuple[ConfusionCounts, ...] = Field((), exclude_if=lambda confusions: not confusions)
-    differing: tuple[DifferingClip, ...] = Field((), exclude_if=lambda clips: not clips, description="those that one gets right come first")
-    clips: tuple[NamedClip, ...] = Field(
-        (), exclude_if=lambda clips: not clips, description="film and time of each clip that is named by its uid"
-    )
-    airflow_run: str = Field("", exclude_if=lambda url: not url)
+    selection: str = later("", "how many clips are left, and why")
+    caution: str = later("", "a warning where they are few")
+    confusions: tuple[ConfusionCounts, ...] = later(())
+    differing: tuple[DifferingClip, ...] = later((), "those that one gets right come first")
+    clips: tuple[NamedClip, ...] = later((), "film and time of each clip that is named by its uid")
+    airflow_run: str = later("")
 
     @property
     def named_uids(self) -> tuple[str, ...]:
@@ -157,12 +154,11 @@ PredictorRole = Literal["model", "against"]
 class Predictor(Record):
     """One network, pinned by its checkpoint's hash, with the temperatures that calibrate it.
 
-    `label` is its name in every table; `flows` is the optical flow that it needs, and `sounds` are the names of the
-    features of sound, as far as its training is known. `calibration` says where
-    the temperatures come from, or why they are 1; `calibration_crops` is the number of crops per frame of the clips they were fitted on,
-    None if they are 1. `interval_threshold` is the probability from which intervals are reported, None for all, or for none if
-    `reports_intervals` is False; `interval_words` says where it comes from. A champion that is `provisional` had not passed the gate.
-    Without `actions`, every pair of verb and noun is predicted.
+    `label` is its name in every table; `flows` is the optical flow that it needs, and `sounds` are the names of the features of sound, as
+    far as its training is known. `calibration` says where the temperatures come from, or why they are 1; `calibration_crops` is the number
+    of crops per frame of the clips they were fitted on, None if they are 1. `interval_threshold` is the probability from which intervals
+    are reported, None for all, or for none if `reports_intervals` is False; `interval_words` says where it comes from. A champion that is
+    `provisional` had not passed the gate. Without `actions`, every pair of verb and noun is predicted.
     """
 
     label: str
@@ -170,17 +166,17 @@ class Predictor(Record):
     checkpoint_uri: str
     checkpoint_sha256: str
     flows: tuple[FlowOptions, ...]
-    sounds: tuple[str, ...] = Field((), exclude_if=lambda names: not names)
+    sounds: tuple[str, ...] = later(())
     verb_temperature: float
     noun_temperature: float
     is_calibrated: bool
     calibration: str
     calibration_crops: int | None = None
-    interval_threshold: float | None = Field(None, exclude_if=lambda threshold: threshold is None)
-    reports_intervals: bool = Field(True, exclude_if=lambda reports: reports)
-    interval_words: str = Field("", exclude_if=lambda words: not words)
-    provisional: bool = Field(False, exclude_if=lambda provisional: not provisional)
-    actions: tuple[tuple[int, int], ...] = Field((), exclude_if=lambda pairs: not pairs)
+    interval_threshold: float | None = later(None)
+    reports_intervals: bool = later(True)
+    interval_words: str = later("")
+    provisional: bool = later(False)
+    actions: tuple[tuple[int, int], ...] = later(())
 
 
 class PredictedVideo(Record):
@@ -222,8 +218,8 @@ class KnownLabels(Record):
     """
 
     labels: tuple[KnownLabel, ...]
-    intervals: tuple[KnownInterval, ...] = Field((), exclude_if=lambda intervals: not intervals)
-    covered: dict[str, tuple[Interval, ...]] | None = Field(None, exclude_if=lambda covered: covered is None)
+    intervals: tuple[KnownInterval, ...] = later(())
+    covered: dict[str, tuple[Interval, ...]] | None = later(None)
 
 
 class PredictPlanResult(Record):
@@ -263,6 +259,24 @@ class PredictPlanResult(Record):
         return {role: predictor for role, predictor in both.items() if predictor}
 
 
+class ReferenceFilm(Record):
+    """A source video of the model's dataset: its clips' cosine distances to the nearest training clip of another film, and predicted actions.
+
+    `actions` are ids of `tasks.judge.statistics.answers`, one for each distance.
+    """
+
+    source: str
+    split: SplitName
+    distances: tuple[float, ...]
+    actions: tuple[int, ...]
+
+
+class ReferenceFilms(Record):
+    """`runs/<run key>/known/<key>.json`: the films that new ones are compared with."""
+
+    films: tuple[ReferenceFilm, ...]
+
+
 class KnownClipsResult(Record):
     """Features of a sample of the model's training clips, None if these are unknown, and the films that new ones are compared with."""
 
@@ -282,7 +296,7 @@ class ScoredVideo(Record):
     name: str
     num_clips: int
     scored_uri: str
-    windows_uri: str | None = Field(None, exclude_if=lambda uri: uri is None)
+    windows_uri: str | None = later(None)
 
     _older = leaves_out("preview_uri")
 
@@ -328,6 +342,6 @@ class PredictReportResult(Record):
     report_url: str
     mlflow_run_url: str
     num_failed_batches: int = 0
-    shift: str = Field("", exclude_if=lambda words: not words)
-    intervals_uri: str | None = Field(None, exclude_if=lambda uri: uri is None)
-    num_intervals: int | None = Field(None, exclude_if=lambda number: number is None)
+    shift: str = later("")
+    intervals_uri: str | None = later(None)
+    num_intervals: int | None = later(None)

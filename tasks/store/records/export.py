@@ -2,9 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
-
-from tasks.store.records.record import Record, SplitName, Target
+from tasks.store.records.record import Record, SplitName, Target, later
 
 PackageFormat = Literal["onnx", "openvino"]
 FloatPrecision = Literal["fp32", "fp16"]
@@ -79,7 +77,7 @@ class ExportResult(Record):
     version: int
     format: PackageFormat
     precision: PackagePrecision
-    refused: str = Field("", exclude_if=lambda reason: not reason)
+    refused: str = later("")
     export_uri: str
     size_bytes: int
     networks: tuple[PackedNetwork, ...]

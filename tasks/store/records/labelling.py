@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from tasks.store.records.dataset import Problem
-from tasks.store.records.record import Record
+from tasks.store.records.record import Record, later
 
 Answer = Literal["action", "nothing", "unsure"]
 Reading = Literal["first", "second"]
@@ -82,8 +82,8 @@ class ClipStatement(Statement):
     reading: Reading = "first"
     suggested: Suggested | None = None
     over: Token | None = None
-    checked: bool = Field(False, exclude_if=lambda is_checked: not is_checked)
-    chosen: bool | None = Field(None, exclude_if=lambda chosen: chosen is None)
+    checked: bool = later(False)
+    chosen: bool | None = later(None)
 
     @model_validator(mode="after")
     def _an_action_has_words(self) -> "ClipStatement":

@@ -2,10 +2,8 @@
 
 from typing import Literal
 
-from pydantic import Field
-
 from tasks.store.records.evaluation import Attempt
-from tasks.store.records.record import Record, SplitName
+from tasks.store.records.record import Record, SplitName, later
 
 LookKind = Literal["decision", "comparison", "trial", "curve", "versions", "history"]
 
@@ -43,4 +41,4 @@ class Charge(Record):
     key: str
     run_key: str
     attempt: Attempt
-    repeats: tuple[str, ...] = Field((), exclude_if=lambda repeats: not repeats)
+    repeats: tuple[str, ...] = later(())

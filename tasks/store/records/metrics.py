@@ -7,7 +7,7 @@ from tasks.store.records.curves import LearningCurveResult, LongTraining
 from tasks.store.records.dataset import Agreement, SharedRecording
 from tasks.store.records.evaluation import Attempt, EvaluateResult, LabelAudit, NameableClips, PairedDifference, RuleOutcome, SeedSpread
 from tasks.store.records.export import ExportResult
-from tasks.store.records.record import TARGETS, ModelRole, Record, SplitName, Target
+from tasks.store.records.record import TARGETS, ModelRole, Record, SplitName, Target, later
 from tasks.store.records.training import Epoch, Fusion, ProbeDifference
 from tasks.store.records.video import WebPage
 
@@ -29,11 +29,10 @@ class ReliabilityBin(Record):
 class Calibration(Record):
     """Calibration of one model and target on one split.
 
-    `temperature` is fitted on val and divides the logits; None for actions, because verb and noun have one each.
-    `ece` is the expected calibration error over the bins (Guo et al. 2017, arXiv 1706.04599); `ece_calibrated` is the same after temperature
-    scaling, on val with temperatures fitted on other source videos, and None if val has only one video.
-    `ece_by_chance` and `ece_calibrated_by_chance` are those of a perfectly calibrated model on the same number of clips; None in records of
-    older versions.
+    `temperature` is fitted on val and divides the logits; None for actions, because verb and noun have one each. `ece` is the expected
+    calibration error over the bins (Guo et al. 2017, arXiv 1706.04599); `ece_calibrated` is the same after temperature scaling, on val with
+    temperatures fitted on other source videos, and None if val has only one video. `ece_by_chance` and `ece_calibrated_by_chance` are those
+    of a perfectly calibrated model on the same number of clips; None in records of older versions.
     """
 
     model: str
@@ -146,11 +145,11 @@ class DataChecks(Record):
     near_duplicates: tuple[NearDuplicate, ...]
     missing_from_train: tuple[str, ...]
     label_conflicts: tuple[LabelConflict, ...]
-    with_speech: tuple[str, ...] | None = Field(None, exclude_if=lambda uids: uids is None)
-    two_actions: tuple[TwoActions, ...] = Field((), exclude_if=lambda clips: not clips)
-    agreement: Agreement | None = Field(None, exclude_if=lambda agreement: agreement is None)
-    without_clip: tuple[str, ...] = Field((), exclude_if=lambda lines: not lines)
-    shared_recordings: tuple[SharedRecording, ...] = Field((), exclude_if=lambda recordings: not recordings)
+    with_speech: tuple[str, ...] | None = later(None)
+    two_actions: tuple[TwoActions, ...] = later(())
+    agreement: Agreement | None = later(None)
+    without_clip: tuple[str, ...] = later(())
+    shared_recordings: tuple[SharedRecording, ...] = later(())
 
     @property
     def is_clean(self) -> bool:
@@ -182,7 +181,7 @@ class ConfusionCounts(Record):
     rows: tuple[str, ...]
     columns: tuple[str, ...]
     counts: tuple[tuple[int, ...], ...]
-    wrong: tuple[Cell, ...] = Field((), exclude_if=lambda cells: not cells)
+    wrong: tuple[Cell, ...] = later(())
 
 
 class LabelCount(Record):
@@ -204,7 +203,7 @@ class SplitSize(Record):
     num_verbs: int
     num_nouns: int
     num_actions: int
-    num_nothing: int = Field(0, exclude_if=lambda number: not number)
+    num_nothing: int = later(0)
 
 
 class Provenance(Record):
@@ -252,9 +251,7 @@ class Metrics(Record):
     deciding_split: SplitName
     baseline: str
     baseline_is_chance: bool
-    version: int | None = Field(
-        None, exclude_if=lambda number: number is None, description="the network's own version, if it was registered when this was written"
-    )
+    version: int | None = later(None, "the network's own version, if it was registered when this was written")
     champion_version: int | None
     champion_is_provisional: bool = Field(False, description="the champion has not passed the gate")
     previous_version: int | None = Field(None, description="the version before this one, if it is not the champion; it decides nothing")
@@ -271,17 +268,13 @@ class Metrics(Record):
     splits: tuple[SplitSize, ...]
     results: tuple[EvaluateResult, ...]
     differences: tuple[PairedDifference, ...]
-    spread: SeedSpread | None = Field(
-        None,
-        exclude_if=lambda spread: spread is None,
-        description="the scores of the recipe by seed, and the mean on which the gate decides; missing if one seed trained it",
+    spread: SeedSpread | None = later(
+        None, "the scores of the recipe by seed, and the mean on which the gate decides; missing if one seed trained it"
     )
     nameable: NameableClips | None = Field(
         None, description="the comparison on the clips that every network can name, if some network cannot name all"
     )
-    closed_set: ClosedSet | None = Field(
-        None, exclude_if=lambda left_out: left_out is None, description="clips of actions that train lacks, if the deciding split has some"
-    )
+    closed_set: ClosedSet | None = later(None, "clips of actions that train lacks, if the deciding split has some")
     num_drawn: int | None = Field(
         None, description="source videos of test that were drawn at random, whatever they show; null if the dataset is of an older version"
     )
@@ -294,9 +287,7 @@ class Metrics(Record):
     class_changes: tuple[ClassChange, ...]
     confusions: tuple[ConfusionCounts, ...]
     label_counts: tuple[LabelCount, ...]
-    num_unlabelled: int = Field(
-        0, exclude_if=lambda number: not number, description="clips without a label when the dataset was built, if known"
-    )
+    num_unlabelled: int = later(0, "clips without a label when the dataset was built, if known")
     calibration: tuple[Calibration, ...]
     mistakes: tuple[Mistake, ...]
     groups: tuple[GroupScore, ...] = Field((), description="the new network's scores by source video and by columns of annotation files")
@@ -312,14 +303,10 @@ class Metrics(Record):
         (), description="the new network minus a plain probe on the same features; empty where it was not compared"
     )
     no_probe: str | None = Field(None, description="why it was not compared, as a part of a sentence; null where it was, or need not be")
-    packages: tuple[ExportResult, ...] = Field(
-        (), exclude_if=lambda packages: not packages, description="packages of this network for other machines"
-    )
+    packages: tuple[ExportResult, ...] = later((), "packages of this network for other machines")
     clips: tuple[NamedClip, ...] = Field((), description="film and time of each clip that is named by its uid")
     fusion: Fusion | None = Field(None, description="how the weights of a fusion were chosen; a fusion has no epochs")
-    web_pages: tuple[WebPage, ...] = Field(
-        (), exclude_if=lambda pages: not pages, description="the pages that videos of the dataset were downloaded from, with their licences"
-    )
+    web_pages: tuple[WebPage, ...] = later((), "the pages that videos of the dataset were downloaded from, with their licences")
     provenance: Provenance
 
     @property

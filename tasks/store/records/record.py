@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, WrapSerializer, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, WrapSerializer, model_validator
 
 from tasks.options import LabelOptions, SegmentOptions
 
+T = TypeVar("T")
 SplitName = Literal["train", "val", "test"]
 ModelRole = Literal["baseline", "fine-tuned", "champion", "previous"]
 Target = Literal["verb", "noun", "action"]
@@ -29,6 +30,11 @@ class Record(BaseModel):
     """An immutable record without extra fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def later(default: T, description: str | None = None) -> T:
+    """Declare a field that older records lack: at its default it is left out, so that their bytes stay."""
+    return Field(default, description=description, exclude_if=lambda value: value == default)
 
 
 def leaves_out(*names: str) -> Any:  # noqa: ANN401 - what pydantic finds in the class

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from pydantic import Field
 
 from tasks.options import Cut, EvaluateOptions, SearchOptions, TrainOptions
-from tasks.store.records.record import TARGETS, Record, Target, leaves_out
+from tasks.store.records.record import TARGETS, Record, Target, later, leaves_out
 from tasks.store.records.training import Epoch
 
 SCHEMA_VERSION = 1
@@ -29,7 +29,7 @@ class SearchPlanResult(Record):
     evaluate: EvaluateOptions
     model_name: str
     clip_seconds: float
-    cut: Cut = Field("grid", exclude_if=lambda cut: cut == "grid")
+    cut: Cut = later("grid")
     fold_uris: tuple[str, ...]
 
     @property
@@ -54,7 +54,7 @@ class RecutDataset(Record):
     """The same videos in the same splits and folds, cut in another way, or the reason of a `failure`."""
 
     clip_seconds: float
-    cut: Cut = Field("grid", exclude_if=lambda cut: cut == "grid")
+    cut: Cut = later("grid")
     dataset_uri: str | None = None
     fold_uris: tuple[str, ...] = ()
     failure: str | None = None
@@ -199,11 +199,10 @@ class Importance(Record):
 class SelectionBias(Record):
     """How much better the best trial looks than it is.
 
-    `num_trials` recipes were compared. `best_of_equal` is the expected lead of the best one over the mean if all
-    were equally good, in top-1; `corrected` is the
-    winner's top-1 less the estimated `optimism`. The three are None with a single source video, which does not show how far scores vary.
-    `seeds` are the scores of the winner's recipe under new seeds. `gain` is their mean less the score of the form's recipe, with its 95 %
-    interval; both are None where there is no such comparison, and in records of older versions.
+    `num_trials` recipes were compared. `best_of_equal` is the expected lead of the best one over the mean if all were equally good, in
+    top-1; `corrected` is the winner's top-1 less the estimated `optimism`. The three are None with a single source video, which does not
+    show how far scores vary. `seeds` are the scores of the winner's recipe under new seeds. `gain` is their mean less the score of the
+    form's recipe, with its 95 % interval; both are None where there is no such comparison, and in records of older versions.
     """
 
     num_trials: int

@@ -5,9 +5,7 @@ Times are UTC, as `now_utc` writes them. Lists are cut to the first few; their n
 
 from typing import Literal
 
-from pydantic import Field
-
-from tasks.store.records.record import Record, SetAside, SplitName
+from tasks.store.records.record import Record, SetAside, SplitName, later
 
 
 class FilmsStatus(Record):
@@ -121,10 +119,10 @@ class VersionStatus(Record):
     interval: tuple[float, float]
     top1_now: float | None = None
     interval_now: tuple[float, float] | None = None
-    num_left_out: int = Field(default=0, exclude_if=lambda number: not number)
+    num_left_out: int = later(0)
     report_url: str = ""
     mlflow_run_url: str = ""
-    saw_forgotten: bool = Field(default=False, exclude_if=lambda saw: not saw)
+    saw_forgotten: bool = later(False)
 
 
 class WeakClass(Record):
@@ -188,7 +186,7 @@ class SpaceUse(Record):
     name: str
     num_objects: int
     size_bytes: int
-    is_cache: bool = Field(default=False, exclude_if=lambda is_cache: not is_cache)
+    is_cache: bool = later(False)
 
 
 class SpaceStatus(Record):

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, field_serializer
 
 from tasks.options import EvaluateOptions, FlowOptions, GateOptions, Head, Modality, TrainOptions, Weights
-from tasks.store.records.record import ModelRole, Record, SplitName, Target, leaves_out
+from tasks.store.records.record import ModelRole, Record, SplitName, Target, later, leaves_out
 from tasks.store.records.video import ClipRecord
 
 
@@ -16,7 +16,7 @@ class Member(Record):
     network: str
     modality: Modality
     flow: FlowOptions | None
-    sound: str | None = Field(None, exclude_if=lambda name: name is None)
+    sound: str | None = later(None)
     run_key: str
     checkpoint_uri: str
     checkpoint_sha256: str
@@ -100,11 +100,11 @@ class WeightsResult(Record):
     is_chance: bool
     members: tuple[Member, ...] = ()
     backbone_sha256: str | None = None
-    recipe: TrainOptions | None = Field(None, exclude_if=lambda recipe: recipe is None)
-    dataset_uri: str | None = Field(None, exclude_if=lambda uri: uri is None)
-    chosen: str = Field("", exclude_if=lambda line: not line)
-    pace: BatchTime | None = Field(None, exclude_if=lambda pace: pace is None)
-    repeats: tuple[SeededStart, ...] = Field((), exclude_if=lambda repeats: not repeats)
+    recipe: TrainOptions | None = later(None)
+    dataset_uri: str | None = later(None)
+    chosen: str = later("")
+    pace: BatchTime | None = later(None)
+    repeats: tuple[SeededStart, ...] = later(())
 
 
 class Recipe(Record):
@@ -145,7 +145,7 @@ class Champion(Record):
     checkpoint_uri: str
     checkpoint_sha256: str
     flows: tuple[FlowOptions, ...] = ()
-    sounds: tuple[str, ...] = Field((), exclude_if=lambda names: not names)
+    sounds: tuple[str, ...] = later(())
     provisional: bool = False
 
 
@@ -207,18 +207,18 @@ class PlanResult(Record):
     model_name: str
     weights: WeightsResult
     champion: Champion | None
-    previous: Champion | None = Field(None, exclude_if=lambda version: version is None)
-    no_previous: str = Field("", exclude_if=lambda reason: not reason)
-    deciding_split: SplitName | None = Field(None, exclude_if=lambda split: split is None)
+    previous: Champion | None = later(None)
+    no_previous: str = later("")
+    deciding_split: SplitName | None = later(None)
     num_train_clips: int | None = None
     evaluations: tuple[Evaluation, ...]
     estimate: str = ""
-    expected_seconds: float | None = Field(None, exclude_if=lambda seconds: seconds is None)
-    test_seconds: float | None = Field(None, exclude_if=lambda seconds: seconds is None)
+    expected_seconds: float | None = later(None)
+    test_seconds: float | None = later(None)
     question: str = ""
-    inputs: tuple[Literal["flow", "sound"], ...] | None = Field(None, exclude_if=lambda inputs: inputs is None)
-    repeats: tuple[Repeat, ...] = Field((), exclude_if=lambda repeats: not repeats)
-    teacher: Teacher | None = Field(None, exclude_if=lambda teacher: teacher is None)
+    inputs: tuple[Literal["flow", "sound"], ...] | None = later(None)
+    repeats: tuple[Repeat, ...] = later(())
+    teacher: Teacher | None = later(None)
 
     _older = leaves_out("networks")
 

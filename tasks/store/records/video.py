@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from enum import StrEnum
 
-from pydantic import Field
-
 from tasks.options import FlowOptions
-from tasks.store.records.record import KeptSegmentOptions, Record, SetAside
+from tasks.store.records.record import KeptSegmentOptions, Record, SetAside, later
 from tasks.wording import count
 
 NUM_FIRST = 20
@@ -51,9 +49,9 @@ class VideoRecord(Record):
     is_hdr: bool | None = None
     video_index: int | None = None
     audio_index: int | None = None
-    camera: str | None = Field(None, exclude_if=lambda camera: camera is None)
-    recorded_at: datetime | None = Field(None, exclude_if=lambda time: time is None)
-    web_page: WebPage | None = Field(None, exclude_if=lambda page: page is None)
+    camera: str | None = later(None)
+    recorded_at: datetime | None = later(None)
+    web_page: WebPage | None = later(None)
 
 
 class BatchRef(Record):
@@ -69,7 +67,7 @@ class Interval(Record):
 
     start_seconds: float
     stop_seconds: float
-    next_video: str | None = Field(None, exclude_if=lambda video: video is None)
+    next_video: str | None = later(None)
 
 
 Intervals = Mapping[str, tuple[Interval, ...]]
@@ -80,7 +78,7 @@ class Batch(Record):
     """`ingests/<key>/batches/<n>.json`: the videos of one mapped task, with their labelled intervals if clips are cut around them."""
 
     videos: tuple[str, ...]
-    intervals: dict[str, tuple[Interval, ...]] = Field({}, exclude_if=lambda intervals: not intervals)
+    intervals: dict[str, tuple[Interval, ...]] = later({})
 
 
 class SeenFile(Record):
@@ -95,7 +93,7 @@ class SeenFile(Record):
     size_bytes: int
     video: str | None
     reason: str | None
-    kept_as: str = Field("", exclude_if=lambda name: not name)
+    kept_as: str = later("")
 
 
 class Inventory(Record):
@@ -119,7 +117,7 @@ class TakenFiles(Record):
 
     num_files: int
     num_videos: int
-    num_unusable: int | None = Field(None, exclude_if=lambda number: number is None)
+    num_unusable: int | None = later(None)
 
     @property
     def in_words(self) -> str:
@@ -160,7 +158,7 @@ class ClipRecord(Record):
     width: int
     height: int
     has_audio: bool
-    around: Interval | None = Field(None, exclude_if=lambda interval: interval is None)
+    around: Interval | None = later(None)
 
     @property
     def next_video(self) -> str | None:
@@ -173,9 +171,8 @@ class ClipsFile(Record):
 
     `recipe` is `tasks.keys.clip_recipe_of` the options and the version `ffmpeg`; for clips cut by older versions, which did not record it,
     `recipe_of` the options alone. `lacked_bytes` is the memory limit that was too small for the video, 0 if it or the next was not there;
-    `is_out_of_reach` if that was for the server on which it was left, which hourly runs try again.
-    Clips around intervals have `spans_digest`, a hash of all parts that were to be cut. When intervals change, the list is written again with
-    the next `revision`.
+    `is_out_of_reach` if that was for the server on which it was left, which hourly runs try again. Clips around intervals have
+    `spans_digest`, a hash of all parts that were to be cut. When intervals change, the list is written again with the next `revision`.
     """
 
     video: str
@@ -187,9 +184,9 @@ class ClipsFile(Record):
     warnings: tuple[str, ...]
     set_aside: str | None
     lacked_bytes: int | None = None
-    is_out_of_reach: bool = Field(default=False, exclude_if=lambda away: not away)
-    spans_digest: str | None = Field(None, exclude_if=lambda digest: digest is None)
-    revision: int = Field(0, exclude_if=lambda revision: not revision)
+    is_out_of_reach: bool = later(False)
+    spans_digest: str | None = later(None)
+    revision: int = later(0)
 
 
 class SegmentResult(Record):

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.data.clips.annotation_files import keep_annotations, to_write
 from tasks.data.clips.cutting import batch_size
-from tasks.data.clips.intake import Intake
+from tasks.data.clips.intake import Intake, keep_annotations, to_write
 from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES
 from tasks.data.clips.sources import IncomingFile, incoming_files
 from tasks.errors import BadConfiguration, BadInput, Unavailable

@@ -7,10 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from tasks.data.clips import intake, local_files
+from tasks.data.clips import intake, sources
 from tasks.data.clips.intake import Intake
-from tasks.data.clips.local_files import read_chunks
-from tasks.data.clips.sources import IncomingFile, incoming_files
+from tasks.data.clips.sources import IncomingFile, incoming_files, read_chunks
 from tasks.data.video import probe
 from tasks.errors import BadInput
 from tasks.options import IngestOptions
@@ -68,7 +67,7 @@ def swap():
                 taker.rename(path)
                 return os.open(*arguments, **known)
 
-            patch.setattr(local_files.os, "open", swapped)
+            patch.setattr(sources.os, "open", swapped)
 
         yield run
 
@@ -122,7 +121,7 @@ def test_a_file_that_grows_or_never_ends_is_given_up(tmp_path, monkeypatch):
     with pytest.raises(BadInput, match="too large"):
         list(read_chunks(path, max_bytes=2, too_large="too large"))
     assert b"".join(read_chunks(path, max_bytes=3, too_large="too large")) == bytes(3)
-    monkeypatch.setattr(local_files, "time", SimpleNamespace(monotonic=iter((0, 61.5)).__next__))
+    monkeypatch.setattr(sources, "time", SimpleNamespace(monotonic=iter((0, 61.5)).__next__))
     taker = Intake(Shelf(), STORE, IngestOptions(max_video_mib=1), allow_private=False)
     seen = taker.take_video(IncomingFile("a.mp4", str(path), "etag", 3))
     assert "longer than 61 s" in seen.reason

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tasks.data.labels.file_names import read_file_name
+from tasks.data.labels.camera_names import read_file_name
 from tasks.data.labels.labels import label_clips
 from tasks.data.labels.recordings import MAX_PATTERNS, camera_groups, detect_recordings, recordings_csv
 from tasks.data.labels.rows import AnnotationFile

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks.data.split.split import SplitAssignment, assign_splits
-from tasks.data.split.split_csv import read_drawn, read_split_csv, write_split_csv
+from tasks.data.split.split import SplitAssignment, assign_splits, read_drawn, read_split_csv, write_split_csv
 from tasks.errors import BadDataset
 from tasks.options import SplitOptions
 from tasks.store.records.dataset import NO_OBJECT, NOTHING, LabelledClip

@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tasks.data.video.child import Memory, undivided
-from tasks.data.video.cut import cut, cut_arguments, is_kept
+from tasks.data.video.cut import cut, cut_arguments, frames_per_clip, is_kept
 from tasks.data.video.ffmpeg import clip_size, run_ffmpeg
 from tasks.data.video.frames import read_frames
 from tasks.data.video.probe import probe
-from tasks.data.video.spans import frames_per_clip
 from tasks.errors import BadVideo, OutOfMemory
 from tasks.options import SegmentOptions
 from tests.data.video.test_probe import REFUSED

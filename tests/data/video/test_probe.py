@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.data.video import probe as probing
-from tasks.data.video.camera_tags import MAX_CAMERA_LENGTH, camera, recorded_at
 from tasks.data.video.child import Memory, undivided
-from tasks.data.video.inspection import displayed_size
+from tasks.data.video.inspection import MAX_CAMERA_LENGTH, camera, displayed_size, recorded_at
 from tasks.data.video.probe import count_frames, probe
 from tasks.errors import BadVideo, OutOfMemory, Unavailable
 from tests.data.video.hostile import blank, claiming_a_frame_of, claiming_samples

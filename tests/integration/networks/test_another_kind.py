@@ -13,8 +13,8 @@ import httpx
 import pytest
 from mlflow import MlflowClient
 
-from tasks.data.clips.audio import sound_uri
 from tasks.data.clips.flow import flow_uri
+from tasks.data.clips.sound import sound_uri
 from tasks.keys import flow_recipe_of
 from tasks.learn.networks.checkpoints import save
 from tasks.learn.networks.network import Network

@@ -4,8 +4,7 @@ import hashlib
 
 import pytest
 
-from tasks.data.split.split import assign_splits
-from tasks.data.split.split_csv import read_split_csv
+from tasks.data.split.split import assign_splits, read_split_csv
 from tasks.errors import BadInput, NothingToDo
 from tasks.pipeline import _datasets
 from tasks.pipeline.build_dataset import split

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from tasks.errors import BadInput, Unavailable
 from tasks.store.layout import Layout
 from tasks.store.records.evaluation import ChampionMove, DecisionRecord
-from tasks.store.records.forgetting import Tombstone
 from tasks.store.records.status import SpaceStatus
+from tasks.store.records.upkeep import Tombstone
 from tests.pipeline.in_process import STORE, Bench
 from tests.pipeline.mlflow_in_memory import MlflowInMemory, connected
 from tests.pipeline.shelf import Fragile, Killed

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.data.split.split_csv import read_split_csv
+from tasks.data.split.split import read_split_csv
 from tasks.errors import BadConfiguration, BadInput
 from tasks.judge.gate.champion import complete_move, kept_decisions, make_move, moves
 from tasks.options import Weights
@@ -21,11 +21,11 @@ from tasks.pipeline.retrain.contract import WeightsArguments
 from tasks.settings import MlflowSettings, load
 from tasks.store.records.dataset import DatasetResult, Manifest
 from tasks.store.records.evaluation import DecisionRecord
-from tasks.store.records.forgetting import Receipt
 from tasks.store.records.labelling import ClipStatement, LogBlock, LogEntry
 from tasks.store.records.looks import SeenClips
 from tasks.store.records.status import FilmsStatus, ModelStatus, VersionStatus, WeakClass
 from tasks.store.records.training import PlanResult, UnlabelledClips
+from tasks.store.records.upkeep import Receipt
 from tasks.store.records.video import ClipsFile, Inventory, VideoRecord
 from tasks.tracking import Registry
 from tests.data.labels.records import clip_record

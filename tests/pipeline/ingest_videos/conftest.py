@@ -73,7 +73,7 @@ def video(tmp_path_factory, ffmpeg):
 @pytest.fixture
 def store(monkeypatch):
     store = Watched()
-    monkeypatch.setattr("tasks.data.clips.annotation_files.time", SimpleNamespace(sleep=store.sleep))
+    monkeypatch.setattr("tasks.data.clips.intake.time", SimpleNamespace(sleep=store.sleep))
     monkeypatch.setenv("RETAKE_ALLOW_PRIVATE_ADDRESSES", "true")
     return store
 

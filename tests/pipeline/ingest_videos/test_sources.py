@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from tasks.data.clips import local_files
 from tasks.data.clips.label_inputs import inputs_digest
+from tasks.data.clips.sources import QUIET_SECONDS
 from tasks.errors import BadConfiguration, BadInput, MissingObject, NothingToDo, Unavailable
 from tasks.store.records.video import Inventory, VideoRecord
 from tests.pipeline.in_process import RECIPE, STORE
@@ -246,7 +246,7 @@ def test_an_hourly_run_waits_until_a_recorder_has_been_quiet_for_a_minute(bench,
         bench.take()
     recording.write_bytes(video)
     assert "the inbox is empty" in told_nothing(bench)
-    quiet(recording, seconds=local_files.QUIET_SECONDS + 1)
+    quiet(recording, seconds=QUIET_SECONDS + 1)
     assert bench.take().num_videos == 1
 
 

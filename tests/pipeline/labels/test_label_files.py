@@ -45,7 +45,7 @@ def taken(videos):
 @pytest.fixture
 def bench(taken, monkeypatch):
     """A store of its own, in which the videos were taken in and labelled."""
-    monkeypatch.setattr("tasks.data.clips.annotation_files.TICK_SECONDS", 0)  # each write to it is a second after the one before
+    monkeypatch.setattr("tasks.data.clips.intake.TICK_SECONDS", 0)  # each write to it is a second after the one before
     return Bench(taken.copy())
 
 

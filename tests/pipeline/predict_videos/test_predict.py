@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from tasks.data.split.split_csv import read_split_csv
+from tasks.data.split.split import read_split_csv
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.keys import content_key
 from tasks.pages.label.clips import read_suggestions
@@ -22,8 +22,7 @@ from tasks.predict.scored import read_scored
 from tasks.store.experiments import Prediction
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import DatasetResult, LabelsFile, Manifest, action_name
-from tasks.store.records.experiments import KnownLabels
-from tasks.store.records.shift import ReferenceFilm
+from tasks.store.records.experiments import KnownLabels, ReferenceFilm
 from tasks.store.records.training import PlanResult
 from tasks.wording import count
 from tests.pipeline.in_process import LABELS, STORE, Bench

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.data.clips.audio import note_of, sound_uri
+from tasks.data.clips.sound import note_of, sound_uri
 from tasks.errors import BadConfiguration, NothingToDo
 from tasks.learn.networks import sound_recipe as installed
 from tasks.learn.networks.sound_recipe import PackagedWeights, recipe_needed

@@ -80,7 +80,7 @@ def _of_cells(line: int, cells: Mapping[str, str], attributes: Mapping[str, obje
     else:
         times, shape = [cells["temporal_segment_start"], cells["temporal_segment_end"]], []
     values = mapping(_json(cells["metadata"], "metadata"), "metadata")
-    yield from _found(line, "", _views(files, videos), times, shape, values, attributes)
+    yield from _labelled(line, "", _views(files, videos), times, shape, values, attributes)
 
 
 def read_project(document: Document, videos: Videos) -> Items:
@@ -90,10 +90,10 @@ def read_project(document: Document, videos: Videos) -> Items:
     for line, (key, item) in enumerate(_part(project, "metadata").items(), start=1):
         where = f"metadata {printable(key[:40])}"
         try:
-            of_one = mapping(item, "metadata")
-            shape = sequence(of_one.get("xy", []), "xy")
-            times, values = sequence(of_one.get("z"), "z"), mapping(of_one.get("av"), "av")
-            yield from _found(line, where, files_of(str(of_one.get("vid"))), times, shape, values, _part(project, "attribute"))
+            of_item = mapping(item, "metadata")
+            shape = sequence(of_item.get("xy", []), "xy")
+            times, values = sequence(of_item.get("z"), "z"), mapping(of_item.get("av"), "av")
+            yield from _labelled(line, where, files_of(str(of_item.get("vid"))), times, shape, values, _part(project, "attribute"))
         except ValueError as error:
             yield Refused(line, where, str(error))
 
@@ -124,7 +124,7 @@ def _views(files: Sequence[str], videos: Videos) -> tuple[str, ...]:
     return tuple(name for name in files if videos.finds(name)) if len(files) > 1 and any(map(videos.finds, files)) else tuple(files[:1])
 
 
-def _found(
+def _labelled(
     line: int,
     where: str,
     files: tuple[str, ...],

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tasks.data.labels.all_files import current_intervals, read_files
 from tasks.data.labels.exported import CurrentIntervals, LabelSpan, exported_labels, video_spans
 from tasks.data.labels.formats import formats
-from tasks.data.labels.labelled_rows import current_intervals, read_files
 from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.video_names import KnownVideos, VideoIndex
 from tasks.data.labels.vocabulary import OwnClasses
 from tasks.wording import safe_cell
-from tests.data.labels.formats.test_tables_of_tools import EPIC_55
+from tests.data.labels.formats.test_video_datasets import EPIC_55
 from tests.data.labels.records import actions, video_record
 
 NUM_CLIPS = 3

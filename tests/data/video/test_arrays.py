@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.data.video import cache
-from tasks.data.video.cache import CacheItem, cache_frames, kept_decoders
+from tasks.data.video import arrays
+from tasks.data.video.arrays import CacheItem, cache_frames, kept_decoders
 from tasks.data.video.flow import FlowMaker
 from tasks.data.video.frames import iter_fields, read_frames
 from tasks.disk import WORK_PREFIX
@@ -39,9 +39,9 @@ class Store:
 @pytest.fixture(autouse=True)
 def pool(monkeypatch):
     """Let a thread decode in the place of a single process, which takes longer to start than these few frames."""
-    processes = cache.ProcessPoolExecutor
+    processes = arrays.ProcessPoolExecutor
     monkeypatch.setattr(
-        cache, "ProcessPoolExecutor", lambda number, mp_context: ThreadPoolExecutor(1) if number == 1 else processes(number, mp_context)
+        arrays, "ProcessPoolExecutor", lambda number, mp_context: ThreadPoolExecutor(1) if number == 1 else processes(number, mp_context)
     )
 
 
@@ -85,7 +85,7 @@ def test_entries_hold_the_frames_and_are_made_once(clips, store, tmp_path):
 
 def test_calls_in_a_block_share_their_decoders_which_end_with_it(clips, store, tmp_path, monkeypatch):
     pools: list[ThreadPoolExecutor] = []
-    monkeypatch.setattr(cache, "ProcessPoolExecutor", lambda *_, **__: pools.append(ThreadPoolExecutor(1)) or pools[-1])
+    monkeypatch.setattr(arrays, "ProcessPoolExecutor", lambda *_, **__: pools.append(ThreadPoolExecutor(1)) or pools[-1])
     with kept_decoders(1):
         for indices in (MIDDLES, EVERY_FIFTH):
             fill([item(clips[0], indices)], tmp_path, store)
@@ -99,7 +99,7 @@ def test_calls_in_a_block_share_their_decoders_which_end_with_it(clips, store, t
 def test_frames_of_another_decoder_or_scaler_are_made_anew_under_the_same_name(clips, store, tmp_path, monkeypatch):
     items = [item(clips[0], MIDDLES)]
     (first,) = fill(items, tmp_path, store)
-    monkeypatch.setattr(cache, "frames_made_by", lambda: "av-99.0-pillow-13.0.0")
+    monkeypatch.setattr(arrays, "frames_made_by", lambda: "av-99.0-pillow-13.0.0")
     (second,) = fill(items, tmp_path, store)
     assert (first.name, first.parent) == (second.name, tmp_path / frames_made_by())
     assert second.parent == tmp_path / "av-99.0-pillow-13.0.0"

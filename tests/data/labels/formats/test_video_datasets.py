@@ -1,5 +1,6 @@
-"""BORIS, EPIC-KITCHENS, HACS clips, Kinetics, and lists: tables that their headers tell apart."""
+"""EPIC-KITCHENS, ActivityNet, HACS, Kinetics, FiftyOne, and lists."""
 
+import json
 import time
 
 import pytest
@@ -8,45 +9,10 @@ from hypothesis import strategies as st
 
 from tasks.data.labels.formats.video_datasets import ENTRY
 
-BORIS = "Observation id\tMedia duration (s)\tFPS (frame/s)\tSubject\tBehavior\tBehavioral category\tModifier #1\tBehavior type\tStart (s)\tStop (s)\tDuration (s)\tMedia file name\tImage index start"
-OLD_BORIS = "Observation id,Media file,Total length,FPS,Subject,Behavior,Modifiers,Behavior type,Start (s),Stop (s)"
 EPIC_55 = "uid,participant_id,video_id,narration,start_timestamp,stop_timestamp,start_frame,stop_frame,verb,verb_class,noun,noun_class,all_nouns,all_noun_classes"
 EPIC_100 = "narration_id,participant_id,video_id,narration_timestamp,start_timestamp,stop_timestamp,start_frame,stop_frame,narration,verb,verb_class,noun,noun_class,all_nouns,all_noun_classes"
 VERBS_100 = "id,key,instances,category\n0,take,\"['take', 'grab', 'pick-up']\",retrieve\n50,zest,\"['zest', 'rasp']\",split\n"
 PUT_MEAT = (["put meat"], [])
-
-
-def boris(*rows, more=("", "")):
-    lines = [
-        f"obs1\t539.92\t25.0\tNo focal subject\t{behavior}\t\t{modifier}\t{kind}\t{start}\t{stop}\t1\t{media}\t45{more[1]}"
-        for behavior, modifier, kind, start, stop, media in rows
-    ]
-    return {"events.tsv": "\n".join([BORIS + more[0], *lines])}
-
-
-def test_boris(read):
-    files = boris(
-        ("put", "meat", "STATE", "1.800", "8.125", "a.mp4"),
-        ("Take bag", "None", "STATE", "9", "16", "/x/a.mp4"),
-        ("bite", "", "POINT", "3", "3", "a.mp4"),
-        ("put", "", "STATE", "NA", "4", "a.mp4"),
-        ("put", "", "STATE", "1", "4", "a.mp4;b.mp4"),
-    )
-    assert read(files, 2) == (
-        ["put meat", "take bag"],
-        [
-            "events.tsv line 4: 'bite' is a point in time without a duration; code it as a state event",
-            "events.tsv line 5: Start (s) 'NA' is not a number",
-            "events.tsv line 6: its observation has 2 media files, over which its times run on; give each an observation of its own",
-        ],
-    )
-    assert read({"events.csv": f"{OLD_BORIS}\nobs1,a.mp4,540,25,x,put,None|meat,STATE,0,8\n"}) == PUT_MEAT
-
-
-def test_a_time_offset_of_boris_is_refused(read):
-    none, some = (boris(("put", "meat", "STATE", 1, 8, "a.mp4"), more=("\tTime offset (s)", f"\t{offset}")) for offset in ("0.0", "5"))
-    assert read(none) == PUT_MEAT
-    assert "set it to 0 and export again" in read(some)[1][0]
 
 
 def epic_55(uid, start, stop, verb, verb_class, noun, noun_class):
@@ -152,3 +118,37 @@ def test_the_time_of_a_line_is_not_the_square_of_its_length(repeated):
 
     short, long = (seconds_of("a.mp4" + repeated * number) for number in (1000, 16_000))
     assert long < 64 * max(short, 0.001)
+
+
+def test_activitynet_and_hacs_segments(read):
+    good = {"subset": "training", "duration": "92.17", "url": "x", "annotations": [{"label": "Put meat", "segment": [0, 8.0]}]}
+    bad = [{"label": "Wave", "segment": [0]}, {"label": "", "segment": [0, 1]}, {"label": "x", "segment": ["0", "1e999"]}, 7]
+    database = {"--0edUL8zmA": good, "b": {"subset": "testing", "duration": 9}, "c": {"annotations": bad}}
+    files = {"activity_net.json": json.dumps({"version": "1.3", "taxonomy": [], "database": database})}
+    assert read(files, {"v_--0edUL8zmA.mp4": 2, "c.mp4": 1}) == (
+        ["put meat", None, None],
+        [
+            "activity_net.json, video c, annotation 1: segment is not a start and an end",
+            "activity_net.json, video c, annotation 2: has no label",
+            "activity_net.json, video c, annotation 3: end '1e999' is not a number",
+            "activity_net.json, video c, annotation 4: annotation is not an object",
+        ],
+    )
+
+
+@pytest.mark.parametrize("times", [{"support": [241, 480]}, {"timestamps": [8, 16]}])
+def test_fiftyone_counts_frames_from_one_and_includes_the_last(read, times):
+    labels = {"classes": ["take bag", "put meat"], "labels": {"a": [{"label": 1, "confidence": 0.9, **times}], "b": None}}
+    assert read({"labels.json": json.dumps(labels)}, {"x/a.mp4": 3}, min_overlap=1) == ([None, "put meat", None], [])
+
+
+def test_fiftyones_odd_labels_are_named(read):
+    given = [{"label": 2, "support": [1, 2]}, {"label": "wave", "support": [0, 2]}, {"label": 0}, {"label": True, "support": [1, 2]}]
+    _, told = read({"labels.json": json.dumps({"classes": ["wave"], "labels": {"a": given, "z": given[:1]}})})
+    assert [reason.partition(": ")[2] for reason in told[:4]] == [
+        "label 2 is in no list of classes",
+        "begins at frame 0, but frames count from 1",
+        "has no support",
+        "label 'True' is not a number",
+    ]
+    assert "'z' matches no ingested video" in told[4]

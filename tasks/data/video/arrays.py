@@ -1,4 +1,4 @@
-"""Cache decoded frames and flow fields as memory-mapped arrays, one file per clip.
+"""Decode frames and flow fields once, into memory-mapped arrays, one file per clip.
 
 Shapes: t frames, h and w pixels, p planes: 3 of RGB, or x and y of flow; uint8.
 """

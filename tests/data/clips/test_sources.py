@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.data.clips.bucket_files import matching_objects, names_objects
+from tasks.data.clips.sources import matching_objects
 from tasks.errors import BadConfiguration, BadInput
 from tasks.store.objects import StoredObject
+from tasks.store.stored import names_objects
 from tests.pipeline.shelf import Shelf
 
 KEYS = [
@@ -33,7 +34,7 @@ def bucket_of(keys, root=FILMS):
 
 
 def names_of(source, keys=KEYS):
-    return [name for name, _ in matching_objects(source, bucket_of(keys))]
+    return [file.name for file in matching_objects(source, bucket_of(keys))]
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ def test_of_many_objects_only_those_that_match_are_held():
             return (StoredObject(f"{prefix_uri}{number:06}.mp4", "e", 1, "") for number in range(20_000))
 
     tracemalloc.start()
-    matching = [name for name, _ in matching_objects(f"{FILMS}*999.mp4", Large())]
+    matching = list(matching_objects(f"{FILMS}*999.mp4", Large()))
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(matching) == 20

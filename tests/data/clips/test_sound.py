@@ -5,10 +5,10 @@ import weakref
 import numpy as np
 import pytest
 
-from tasks.data.clips import audio
-from tasks.data.clips.audio import CLIPS_AT_ONCE, complete_sound, describe_sound, note_of, read_stored, sound_uri, without_sound
+from tasks.data.clips.sound import CLIPS_AT_ONCE, complete_sound, describe_sound, note_of, read_stored, sound_uri, without_sound
 from tasks.disk import own_temporary_folder
 from tasks.errors import BadConfiguration, BadVideo, MissingObject, Unavailable
+from tasks.learn.inputs.clip_files import write_sound
 from tasks.learn.inputs.describe_sound import describer
 from tasks.store.records.video import SoundRecipe, SoundState
 from tests.pipeline.shelf import Shelf, fill_disk
@@ -81,14 +81,14 @@ def test_only_what_is_missing_is_described_and_a_second_time_gives_the_same_byte
 
 
 def test_only_the_sounds_in_work_are_held_in_memory(shelf, monkeypatch):
-    made, most, write = [], [], audio.write_sound
+    made, most = [], []
 
     def count_alive(path, sound):
         made.append(weakref.ref(sound))
         most.append(sum(alive() is not None for alive in made))
-        write(path, sound)
+        write_sound(path, sound)
 
-    monkeypatch.setattr(audio, "write_sound", count_alive)
+    monkeypatch.setattr("tasks.data.clips.sound.write_sound", count_alive)
     assert describe_sound(shelf, shelf.clips("b" * 64, 4 * CLIPS_AT_ONCE), describer(RECIPE)).num_clips == len(made)
     assert max(most) <= CLIPS_AT_ONCE
 
