@@ -12,8 +12,7 @@ from torch.nn.functional import cross_entropy
 from tasks.errors import BadCheckpoint
 from tasks.learn.engines.choice import ScoringJob
 from tasks.learn.engines.explain import activation_sheet
-from tasks.learn.engines.scorer import make_scorer
-from tasks.learn.engines.shared import SharedFeatures
+from tasks.learn.engines.scorer import SharedFeatures, make_scorer
 from tasks.learn.inputs.clip_files import read_tested
 from tasks.learn.inputs.data import CachedClip
 from tasks.learn.inputs.features import FeatureCache
