@@ -19,8 +19,7 @@ from tasks.learn.engines.written import answerer, quantise
 from tasks.learn.inputs.clip_files import example_input
 from tasks.learn.inputs.sampling import joined
 from tasks.learn.networks.checkpoints import HeadWeights, Saved
-from tasks.learn.networks.network import Network
-from tasks.learn.networks.pretrained import widen_heads
+from tasks.learn.networks.network import Network, widen_heads
 from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import Consensus, Family, Modality
 from tasks.store.records.video import SoundRecipe

@@ -28,9 +28,9 @@ from tasks.learn.inputs.crops import Normalise
 from tasks.learn.inputs.data import CachedClip, View
 from tasks.learn.inputs.features import FeatureMemory
 from tasks.learn.inputs.sampling import middle_snippets
-from tasks.learn.networks.backbone_file import fill_backbone
 from tasks.learn.networks.checkpoints import HeadWeights, Saved, load, save
 from tasks.learn.networks.network import Network
+from tasks.learn.networks.pretrained import fill_backbone
 from tasks.learn.networks.sound_recipe import NUM_MELS, num_spectra, num_windows
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.learn.training.costs import complexity
