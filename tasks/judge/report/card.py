@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from tasks.judge.gate.gate import attempt_in_words
 from tasks.judge.gate.verdict import cautions, deciding_results, figures_in_words, opponent_of, verdict_of
-from tasks.judge.gate.words import attempt_in_words
 from tasks.judge.report.scores import (
     Table,
     label_of,

@@ -10,8 +10,8 @@ from itertools import groupby
 from operator import attrgetter
 
 from tasks.judge.gate.facts import facts_of
+from tasks.judge.gate.gate import attempt_in_words
 from tasks.judge.gate.verdict import cautions, deciding_results, opponent_of, verdict_of
-from tasks.judge.gate.words import attempt_in_words
 from tasks.judge.report.class_tables import change_tables, histograms, matrix_groups
 from tasks.judge.report.figures.networks import reliability_charts
 from tasks.judge.report.figures.training import training_charts

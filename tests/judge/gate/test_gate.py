@@ -3,8 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import BadInput
-from tasks.judge.gate.gate import contenders, judge
-from tasks.judge.gate.words import attempt_in_words
+from tasks.judge.gate.gate import attempt_in_words, contenders, judge
 from tasks.judge.statistics.class_changes import ClassOutcome
 from tasks.options import GateOptions
 from tasks.store.records.evaluation import Attempt, SeedScore, SeedSpread

@@ -2,8 +2,8 @@ import re
 
 import pytest
 
+from tasks.judge.gate.gate import attempt_in_words
 from tasks.judge.gate.verdict import figures_in_words
-from tasks.judge.gate.words import attempt_in_words
 from tasks.judge.report.card import approval_question, model_card
 from tasks.store.records.dataset import SharedRecording
 from tasks.store.records.evaluation import RuleOutcome, SeedScore, SeedSpread
