@@ -10,7 +10,7 @@ from tasks.errors import BadInput
 from tasks.judge.gate.verdict import always_predicting, majority_scores, majority_warning
 from tasks.judge.report.class_tables import matrix_groups
 from tasks.judge.report.figures.networks import cost_chart
-from tasks.judge.report.page import clip_in_words, settings_of
+from tasks.judge.report.run import clip_in_words, settings_of
 from tasks.judge.report.scores import NOTHING_LEGEND, DifferenceRow, difference_row, nothing_table
 from tasks.judge.report.templating import leaning, machine_rows, rendered, styles_of
 from tasks.judge.statistics.paired import LEVEL, holm

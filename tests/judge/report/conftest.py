@@ -8,7 +8,7 @@ import pytest
 
 from tasks.judge.report.figures.pictures import contact_sheet, spectrogram_sheet
 from tasks.judge.report.networks import networks_page
-from tasks.judge.report.page import ReportInputs, page
+from tasks.judge.report.run import ReportInputs, page
 from tasks.judge.report.search import search_page
 from tasks.predict.page import page as prediction_page
 from tasks.store.records.evaluation import ActivationMap

@@ -4,7 +4,7 @@ import pytest
 
 from tasks.judge.gate.gate import attempt_in_words
 from tasks.judge.gate.verdict import figures_in_words
-from tasks.judge.report.card import approval_question, model_card
+from tasks.judge.report.run import approval_question, model_card
 from tasks.store.records.dataset import SharedRecording
 from tasks.store.records.evaluation import RuleOutcome, SeedScore, SeedSpread
 from tasks.wording import percent, percent_interval, signed

@@ -1,7 +1,6 @@
 import pytest
 
-from tasks.judge.report.card import model_card
-from tasks.judge.report.page import ReportInputs, page, training_settings
+from tasks.judge.report.run import ReportInputs, model_card, page, training_settings
 from tasks.judge.report.templating import TURNS
 from tasks.options import TrainOptions
 from tasks.store.records.training import FusedMember, Fusion

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from tasks.judge.report.card import approval_question, model_card
 from tasks.judge.report.comparison_text import markdown, text
 from tasks.judge.report.networks import networks_note, networks_page
+from tasks.judge.report.run import approval_question, model_card
 from tasks.judge.report.scores import nothing_table
 from tasks.store.records.evaluation import NameableClips, NetworkScore, NothingScores, UnnamedClips
 from tasks.store.records.record import TARGETS

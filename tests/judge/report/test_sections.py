@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tasks.judge.report.card import model_card
 from tasks.judge.report.figures.training import long_chart
+from tasks.judge.report.run import model_card
 from tasks.judge.report.sections import curve_answer, curve_section, long_section, probe_answer, sentence_of
 from tasks.judge.statistics.long_training import long_training
 from tasks.store.records.curves import CurveGain

@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from tasks.judge.report.card import model_card
 from tasks.judge.report.figures.pictures import spectrogram_sheet
-from tasks.judge.report.page import page
+from tasks.judge.report.run import model_card, page
 from tasks.wording import stretch
 from tests.judge.report.tree import Tree
 

@@ -4,8 +4,8 @@ import pytest
 
 from tasks.judge.report import networks
 from tasks.judge.report import search as search_tables
-from tasks.judge.report.card import model_card
 from tasks.judge.report.networks import networks_note, networks_page
+from tasks.judge.report.run import model_card
 from tasks.judge.report.search import search_note, search_page
 from tasks.store.records.dataset import NO_OBJECT
 from tasks.store.records.record import VERB_ALONE
