@@ -32,9 +32,8 @@ from tasks.learn.training.trials import TrialJob, prepare_head_trial, run_head_t
 from tasks.options import Modality, TrainOptions, Weights
 from tasks.video_networks import VIDEO_NETWORKS
 from tests.learn.red import LAYOUTS, Red, RedHead
+from tests.learn.tiny import NUM_FEATURES, TINY_VIDEO, outspoken, save_noise, snippets_of, state_of, tiny, tiny_video_network
 from tests.learn.tiny import job as tiny_job
-from tests.learn.tiny import outspoken, save_noise, snippets_of, state_of, tiny
-from tests.learn.tiny_video import NUM_FEATURES, TINY_VIDEO, tiny_video_network
 
 pytestmark = pytest.mark.slow
 

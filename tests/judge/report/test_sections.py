@@ -12,7 +12,7 @@ from tasks.judge.report.sections import curve_answer, curve_section, long_sectio
 from tasks.judge.statistics.long_training import long_training
 from tasks.store.records.curves import CurveGain
 from tasks.store.records.training import Epoch, ProbeDifference
-from tests.judge.report.labels import curve_of
+from tests.judge.report.runs import curve_of
 from tests.judge.report.tree import plain, stays_within, words_of
 from tests.judge.statistics.clips import kept_answers
 from tests.records import some

@@ -13,8 +13,7 @@ from tests.judge.report.a_search import search_of
 from tests.judge.report.compared import comparison_of
 from tests.judge.report.conftest import RETRAIN
 from tests.judge.report.named import without_objects
-from tests.judge.report.rendered import front_matter
-from tests.judge.report.tree import Tree, without_settings
+from tests.judge.report.tree import Tree, front_matter, without_settings
 
 
 def of_all(subject, tables, *pages):

@@ -11,8 +11,7 @@ from tasks.learn.networks.checkpoints import HeadWeights, Saved
 from tasks.learn.networks.network import Network
 from tasks.options import Consensus, Family, Modality
 from tasks.store.records.evaluation import EngineUsed
-from tests.learn.tiny import CLASSES, network_of, scorer_of, snippets_of, tiny
-from tests.learn.tiny_video import tiny_video_network
+from tests.learn.tiny import CLASSES, network_of, scorer_of, snippets_of, tiny, tiny_video_network
 
 GRID = WindowGrid(8, 2)
 NUM_LAST = 5

@@ -20,8 +20,7 @@ from tasks.learn.networks.network import Network
 from tasks.learn.networks.pretrained import NONCOMMERCIAL, PERMISSIVE, PUBLISHED, build, licence_warning, published
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.options import Modality, Weights
-from tests.learn.tiny import tiny
-from tests.learn.tiny_video import NUM_FEATURES, TINY_VIDEO, tiny_video_network
+from tests.learn.tiny import NUM_FEATURES, TINY_VIDEO, tiny, tiny_video_network
 
 LITE0 = NetworkSpec(backbone="tf_efficientnet_lite0", num_segments=2)
 RESNET = tiny(backbone="test_resnet")
