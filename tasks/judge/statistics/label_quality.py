@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.judge.statistics.uncertainty import BOOTSTRAP_SEED, MAX_DRAWS_AT_ONCE, expanded_interval, interval_around
+from tasks.judge.statistics.uncertainty import expanded_interval, interval_around, resampled_counts
 from tasks.store.records.dataset import MIN_VIDEOS_OF_AGREEMENT, Agreement, DatasetClip
 from tasks.store.records.evaluation import DoubtfulLabel, LabelAudit
 
@@ -67,11 +67,7 @@ def _interval(kappa: float, agreed: Counts, clips: Counts, first: Counts, second
     num_videos = len(clips)
     if num_videos < MIN_VIDEOS_OF_AGREEMENT:
         return None
-    rng, values = np.random.default_rng(BOOTSTRAP_SEED), list[NDArray[np.float64]]()
-    block = max(1, MAX_DRAWS_AT_ONCE // max(first.shape))
-    for start in range(0, num_resamples, block):
-        times = rng.multinomial(num_videos, np.full(num_videos, 1 / num_videos), size=min(block, num_resamples - start))
-        values.append(_kappas(agreed, clips, first, second, times))
+    values = [_kappas(agreed, clips, first, second, times) for times in resampled_counts(num_videos, num_resamples, max(first.shape))]
     low, high = expanded_interval(np.nan_to_num(np.concatenate(values), nan=1.0), kappa, num_videos)
     share = float(agreed.sum() / clips.sum())
     by_chance = float((first.sum(axis=0) * second.sum(axis=0)).sum() / clips.sum() ** 2)
