@@ -14,8 +14,7 @@ from tasks.judge.gate.facts import facts_of
 from tasks.judge.gate.gate import attempt_in_words
 from tasks.judge.gate.verdict import cautions, deciding_results, figures_in_words, opponent_of, verdict_of
 from tasks.judge.report.class_tables import change_tables, histograms, matrix_groups
-from tasks.judge.report.figures.networks import reliability_charts
-from tasks.judge.report.figures.training import training_charts
+from tasks.judge.report.figures.run import reliability_charts, training_charts
 from tasks.judge.report.scores import (
     NOTHING_LEGEND,
     Table,

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tasks.judge.report.figures.training import long_chart
+from tasks.judge.report.figures.run import long_chart
 from tasks.judge.report.run import model_card
 from tasks.judge.report.sections import curve_answer, curve_section, long_section, probe_answer, sentence_of
 from tasks.judge.statistics.long_training import long_training
