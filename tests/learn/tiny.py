@@ -166,9 +166,9 @@ def state_of(outcome: TrainOutcome) -> dict[str, torch.Tensor]:
     return load(outcome.best).network.state_dict()
 
 
-def assert_same_files(one: Path, two: Path) -> None:
-    assert (one / "best.pt").read_bytes() == (two / "best.pt").read_bytes()
-    assert learnt(one) == learnt(two)
+def assert_same_files(first: Path, second: Path) -> None:
+    assert (first / "best.pt").read_bytes() == (second / "best.pt").read_bytes()
+    assert learnt(first) == learnt(second)
 
 
 def learnt(folder: Path) -> list:
