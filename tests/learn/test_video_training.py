@@ -31,8 +31,19 @@ from tasks.learn.training.job import JoinedNetwork, TrainJob, joint_spec, set_up
 from tasks.learn.training.trials import TrialJob, prepare_head_trial, run_head_trial
 from tasks.options import Modality, TrainOptions, Weights
 from tasks.video_networks import VIDEO_NETWORKS
-from tests.learn.red import LAYOUTS, Red, RedHead
-from tests.learn.tiny import NUM_FEATURES, TINY_VIDEO, outspoken, save_noise, snippets_of, state_of, tiny, tiny_video_network
+from tests.learn.tiny import (
+    LAYOUTS,
+    NUM_FEATURES,
+    TINY_VIDEO,
+    Red,
+    RedHead,
+    outspoken,
+    save_noise,
+    snippets_of,
+    state_of,
+    tiny,
+    tiny_video_network,
+)
 from tests.learn.tiny import job as tiny_job
 
 pytestmark = pytest.mark.slow

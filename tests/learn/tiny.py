@@ -14,6 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from timm.models import register_model
 from timm.models.resnet import BasicBlock, ResNet
 from torch import Tensor, nn
+from torch.nn import functional
 from torchvision.models.video.resnet import BasicBlock as VideoBlock
 from torchvision.models.video.resnet import Conv3DSimple
 
@@ -22,6 +23,7 @@ from tasks.learn.engines.scorer import make_scorer
 from tasks.learn.inputs.data import CachedClip
 from tasks.learn.networks import libraries
 from tasks.learn.networks.checkpoints import Saved, load
+from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import FAMILIES, ClassNames, NetworkSpec
 from tasks.learn.training.epochs import LAST, EpochFiles
@@ -239,3 +241,40 @@ def tiny_video_network() -> Iterator[VideoNetwork]:
         patch.setattr(libraries, "torchvision_video", lambda name: TinyVideo())
         patch.setattr(libraries, "torchvision_url", lambda name: "https://nowhere.invalid/tiny_video.pth")
         yield TINY_VIDEO
+
+
+LAYOUTS = ["channels first", "channels last", "tokens"]
+
+
+class Red(nn.Module):
+    """How red an image or a film is on average, and how red it is not in all other features, through a map of this layout."""
+
+    def __init__(self, layout: str, num_features: int) -> None:
+        super().__init__()
+        self.layout, self.num_features = layout, num_features
+        self.mapped, self.last = nn.Identity(), nn.Identity()
+
+    def forward(self, inputs):
+        redness = inputs[:, :1] - inputs[:, :1].amin()
+        red = functional.avg_pool2d(redness, 16) if inputs.ndim == 4 else functional.avg_pool3d(redness, (2, 8, 8))
+        features = torch.cat([red, *[-red] * (self.num_features - 1)], 1)
+        if self.layout == "channels first":
+            return self.mapped(features).flatten(2).mean(2)
+        if self.layout == "channels last":
+            return self.mapped(features.movedim(1, -1)).flatten(1, -2).mean(1)
+        patches = features.flatten(2).transpose(1, 2)
+        tokens = self.mapped(torch.cat([torch.zeros_like(patches[:, :1]), patches], 1))[:, 1:]
+        # A class token looks at the patches once; afterwards nothing depends on them.
+        return self.last(torch.cat([tokens.mean(1, keepdim=True), tokens], 1))[:, 0]
+
+
+class RedHead(nn.Module):
+    """Verb 1 for the first feature; a parameter only to have one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def forward(self, features):
+        scores = features.mean(1)[:, :2].flip(1) * self.weight
+        return Logits(scores, scores)

@@ -5,12 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tasks.store.records.dataset import NO_OBJECT
-from tasks.store.records.evaluation import (
-    EvaluateResult,
-    PairedDifference,
-    SeedSpread,
-    TargetMetrics,
-)
+from tasks.store.records.evaluation import EvaluateResult, PairedDifference, SeedSpread, TargetMetrics
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.record import MODELS, ModelRole, SplitName, Target
 from tasks.wording import count, listed, percent, percent_interval, points, quoted, roughly, signed

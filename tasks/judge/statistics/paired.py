@@ -130,12 +130,7 @@ def differing(ours: Answers, theirs: Answers, uids: Sequence[str]) -> tuple[Diff
 
 
 def paired_change(
-    ours: NDArray[np.bool_],
-    theirs: NDArray[np.bool_],
-    sources: Sequence[str],
-    *,
-    num_resamples: int = 2000,
-    tail: float = TAIL,
+    ours: NDArray[np.bool_], theirs: NDArray[np.bool_], sources: Sequence[str], *, num_resamples: int = 2000, tail: float = TAIL
 ) -> PairedChange:
     """Compute the difference of two shares of the same clips, `ours` - `theirs`.
 

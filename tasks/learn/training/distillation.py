@@ -52,14 +52,7 @@ class DistillationLoss(nn.Module):
     """
 
     def __init__(
-        self,
-        teaching: Teaching,
-        clips: Sequence[CachedClip],
-        spec: NetworkSpec,
-        *,
-        num_features: int | None,
-        seed: int,
-        has_objects: bool,
+        self, teaching: Teaching, clips: Sequence[CachedClip], spec: NetworkSpec, *, num_features: int | None, seed: int, has_objects: bool
     ) -> None:
         super().__init__()
         self.has_objects = has_objects

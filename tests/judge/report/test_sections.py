@@ -14,8 +14,8 @@ from tasks.store.records.curves import CurveGain
 from tasks.store.records.training import Epoch, ProbeDifference
 from tests.judge.report.runs import curve_of
 from tests.judge.report.tree import plain, stays_within, words_of
-from tests.judge.statistics.clips import kept_answers
 from tests.records import some
+from tests.scored_clips import kept_answers
 
 NUMBERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4000)
 DESCENT = (0.60, 0.50, 0.38, 0.30, 0.33, 0.42, 0.50, 0.52, 0.46, 0.36, 0.28, 0.25, 0.24)

@@ -21,7 +21,7 @@ from tasks.judge.statistics.mistakes import (
 from tasks.judge.statistics.uncertainty import top1_interval
 from tasks.store.records.record import TARGETS
 from tests.data.labels.records import dataset_clip
-from tests.judge.statistics.clips import about, answers
+from tests.scored_clips import about, answers
 
 
 def test_the_commonest_class_comes_first_what_is_only_predicted_last_and_rare_classes_share_a_row_and_a_column():
