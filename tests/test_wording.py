@@ -31,7 +31,7 @@ from tasks.wording import (
     text_of_cell,
     without_secrets,
 )
-from tests.judge.report.rendered import HOSTILE, rendered
+from tests.judge.report.tree import HOSTILE, rendered
 
 
 @pytest.mark.parametrize(

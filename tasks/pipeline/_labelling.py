@@ -7,7 +7,7 @@ from tasks.data.clips.label_inputs import number_words
 from tasks.data.clips.labelled import Given, label_now
 from tasks.data.labels.ledger import Ledger, differing, read_twice
 from tasks.data.labels.page_labels import PAGE, accepted_clips
-from tasks.judge.statistics.kappa import agreement
+from tasks.judge.statistics.label_quality import agreement
 from tasks.keys import recipe_of
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.store.layout import Layout

@@ -15,8 +15,7 @@ from tasks.judge.statistics.metrics import with_actions
 from tasks.judge.statistics.scoring import ScoredClips, with_nouns_given
 from tasks.learn.inputs.data import CachedClip
 from tasks.learn.inputs.describe_sound import describer
-from tasks.learn.networks.network import Network
-from tasks.learn.networks.pretrained import widen_heads
+from tasks.learn.networks.network import Network, widen_heads
 from tasks.learn.networks.spec import no_names, trained_names
 from tasks.learn.training.cached_heads import score_heads
 from tasks.learn.training.epochs import BEST, LAST, EpochFiles, head_file

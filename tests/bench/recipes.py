@@ -9,7 +9,8 @@ from tasks.data.video.frames import iter_frames
 from tasks.judge.statistics.paired import paired_change
 from tasks.learn.inputs.data import CachedClip
 from tasks.learn.networks.network import Network
-from tasks.learn.networks.pretrained import build, scaled_as_published, spec_of
+from tasks.learn.networks.pretrained import build, scaled_as_published
+from tasks.learn.networks.spec import spec_of
 from tasks.learn.training.job import TrainJob, compute_missing, open_cache, views_of
 from tasks.learn.training.trials import TrialFailure, TrialJob, TrialOutcome, by_themselves, run_trials
 from tasks.options import LIGHT, Weights, choose_recipe

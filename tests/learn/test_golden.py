@@ -67,8 +67,8 @@ def expected_keys(shared: Path, spec: NetworkSpec) -> dict[str, list[int]]:
     """Every key of the published file with its shape: as listed, or put together from the lists of its backbone and of its head."""
 
     def listed(name: str) -> dict[str, list[int]]:
-        found: dict[str, list[int]] = json.loads((shared / f"golden/keys_{name}.json").read_text())
-        return found
+        keys: dict[str, list[int]] = json.loads((shared / f"golden/keys_{name}.json").read_text())
+        return keys
 
     arch = {"resnet50": "resnet50", "bninception": "BNInception"}[spec.backbone]
     whole = shared / f"golden/keys_{spec.family}_{arch}.json"

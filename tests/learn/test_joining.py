@@ -12,8 +12,7 @@ from torch.nn.functional import cross_entropy
 from tasks.errors import BadCheckpoint
 from tasks.learn.engines.choice import ScoringJob
 from tasks.learn.engines.explain import activation_sheet
-from tasks.learn.engines.scorer import make_scorer
-from tasks.learn.engines.shared import SharedFeatures
+from tasks.learn.engines.scorer import SharedFeatures, make_scorer
 from tasks.learn.inputs.clip_files import read_tested
 from tasks.learn.inputs.data import CachedClip
 from tasks.learn.inputs.features import FeatureCache
@@ -77,8 +76,8 @@ def job(films, tmp_path_factory):
         options = TrainOptions.model_validate(RECIPE | QUICK | choice)
         networks = [Network(spec, seed) for seed, spec in enumerate(specs)]
         names = [Path(f"clip-{i}") for i in range(NUM_CLIPS)]
-        clips = [CachedClip(one, *label_of(i), source=str(i // 4)) for i, one in enumerate(names)]
-        joined = [JoinedNetwork(one, dict(zip(names, films[one.spec.modality], strict=True))) for one in networks]
+        clips = [CachedClip(name, *label_of(i), source=str(i // 4)) for i, name in enumerate(names)]
+        joined = [JoinedNetwork(network, dict(zip(names, films[network.spec.modality], strict=True))) for network in networks]
         head = Network(joint_spec(networks, options, **SIZES), seed=5)
         folder = root / (name or f"run-{next(numbers)}")
         train, val = clips[:NUM_TRAINED], clips[NUM_TRAINED:]
@@ -100,7 +99,7 @@ def rights(films, saved):
     """Tell for each val clip with sound whether its verb and its noun are right."""
     scorer, _ = scorer_of(saved)
     answers = {i: scorer.score(inputs_of(films, saved, i)) for i in range(NUM_TRAINED, NUM_CLIPS) if i not in SILENT}
-    return np.array([[int(logits.argmax()) == true for logits, true in zip(one, label_of(i), strict=True)] for i, one in answers.items()])
+    return np.array([[int(logits.argmax()) == true for logits, true in zip(pair, label_of(i), strict=True)] for i, pair in answers.items()])
 
 
 @pytest.mark.parametrize("head", [Head.LINEAR, Head.PROBE, Head.LSTM, Head.TCN])
@@ -132,7 +131,7 @@ def test_a_test_answers_as_the_validation_did(job, films, tmp_path):
     for name in names:
         logits = shared.score(name, inputs_of(films, saved, int(name)))
         truth = torch.tensor(label_of(int(name)))
-        losses.append(sum(cross_entropy(one, true) for one, true in zip(logits, truth, strict=True)))
+        losses.append(sum(cross_entropy(own, true) for own, true in zip(logits, truth, strict=True)))
     assert float(torch.stack(losses).mean()) == pytest.approx(best.val.loss, rel=1e-3)
     shared.close()
     for name in names[:2]:
@@ -145,11 +144,11 @@ def test_an_answer_to_a_silent_clip_is_that_of_what_is_seen_of_it(job, films):
     scorer, _ = scorer_of(saved)
     seen, *heard = scorer.see(inputs_of(films, saved, SILENT[1]))
     assert scorer.is_silent([seen, *heard])
-    assert not any(one.any() for one in heard)
+    assert not any(own.any() for own in heard)
     joint = saved.joint
     features = joint.backbone([seen, *heard])
     assert not features[..., joint.spec.joined[0] :].any()
-    averages = [mean.expand_as(one) for one, mean in zip(heard, torch.split(joint.backbone.mean, joint.spec.joined)[1:], strict=True)]
+    averages = [mean.expand_as(own) for own, mean in zip(heard, torch.split(joint.backbone.mean, joint.spec.joined)[1:], strict=True)]
     torch.testing.assert_close(scorer.answer([seen, *heard]), scorer.answer([seen, *averages]), atol=1e-5, rtol=1e-4)
     assert int(scorer.answer([seen, *heard]).noun.argmax()) == label_of(SILENT[1])[1]
 
@@ -160,14 +159,14 @@ def test_clips_that_are_all_silent_are_trained_on_and_answered(job, films, tmp_p
     sees, hears = made.joined
     mute = replace(hears, frames=dict.fromkeys(hears.frames, tmp_path / "silence.npy"))
     saved = load(fit(replace(made, joined=[sees, mute])).best)
-    assert all(one.isfinite().all() for one in scorer_of(saved)[0].score(inputs_of(films, saved, 0)))
+    assert all(own.isfinite().all() for own in scorer_of(saved)[0].score(inputs_of(films, saved, 0)))
 
 
 def test_features_are_standardised_on_the_clips_in_which_there_are_some():
     joining = Joining(NetworkSpec(backbone="joined", joined=(2, 1), num_segments=2))
     seen = torch.tensor([[[1.0, 10.0], [3.0, 30.0]]])
     heard = torch.tensor([[[5.0]], [[0.0]], [[7.0]]])
-    joining.fit([seen, one[None]] for one in heard)
+    joining.fit([seen, own[None]] for own in heard)
     torch.testing.assert_close(joining.mean, torch.tensor([2.0, 20.0, 6.0]))
     torch.testing.assert_close(joining.scale, torch.tensor([1.0, 10.0, 1.0]))
     together = joining([seen, heard])
@@ -222,10 +221,12 @@ def test_a_picture_of_where_the_network_looked_follows_from_the_joint_answer(job
 
 
 def test_the_size_is_that_of_the_backbones_and_the_joint_head(job):
-    networks = [one.network for one in job().joined]
+    networks = [member.network for member in job().joined]
     joint = job().network
-    found = complexity([one.spec for one in networks], 10, joint.spec)
-    assert found.num_parameters == sum(p.numel() for part in (*(one.backbone for one in networks), joint.head) for p in part.parameters())
+    size = complexity([network.spec for network in networks], 10, joint.spec)
+    assert size.num_parameters == sum(
+        p.numel() for part in (*(network.backbone for network in networks), joint.head) for p in part.parameters()
+    )
 
 
 def test_a_checkpoint_whose_head_takes_other_features_is_refused_and_one_of_joined_networks_is_no_single_one(job, trained, tmp_path):

@@ -31,10 +31,20 @@ from tasks.learn.training.job import JoinedNetwork, TrainJob, joint_spec, set_up
 from tasks.learn.training.trials import TrialJob, prepare_head_trial, run_head_trial
 from tasks.options import Modality, TrainOptions, Weights
 from tasks.video_networks import VIDEO_NETWORKS
-from tests.learn.red import LAYOUTS, Red, RedHead
+from tests.learn.tiny import (
+    LAYOUTS,
+    NUM_FEATURES,
+    TINY_VIDEO,
+    Red,
+    RedHead,
+    outspoken,
+    save_noise,
+    snippets_of,
+    state_of,
+    tiny,
+    tiny_video_network,
+)
 from tests.learn.tiny import job as tiny_job
-from tests.learn.tiny import outspoken, save_noise, snippets_of, state_of, tiny
-from tests.learn.tiny_video import NUM_FEATURES, TINY_VIDEO, tiny_video_network
 
 pytestmark = pytest.mark.slow
 
@@ -77,9 +87,9 @@ def test_where_the_backbone_does_not_learn_one_clip_at_a_time_is_normalised(tmp_
     sizes = []
     module.normalise.register_forward_hook(lambda _, __, output: sizes.append(len(output)))
     with torch.set_grad_enabled(trainable == "heads"):
-        found = module.answer(module.see(inputs))
+        logits = module.answer(module.see(inputs))
     assert sizes == [1, 1]
-    torch.testing.assert_close(found.verb, expected.verb, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(logits.verb, expected.verb, rtol=1e-4, atol=1e-5)
 
 
 def test_the_frames_of_a_view_follow_one_another(clips):
@@ -174,9 +184,9 @@ def test_a_network_without_maps_says_so():
 
 
 def test_size_time_and_title_are_those_of_all_views():
-    one, three = (complexity([SPEC.model_copy(update={"num_segments": num})], 10) for num in (1, 3))
-    assert three.num_parameters == one.num_parameters
-    assert three.num_flops > 2.9 * one.num_flops
+    single, three = (complexity([SPEC.model_copy(update={"num_segments": num})], 10) for num in (1, 3))
+    assert three.num_parameters == single.num_parameters
+    assert three.num_flops > 2.9 * single.num_flops
     assert time_batch(Network(SPEC), TrainOptions(family="3D", backbone=TINY_VIDEO.name, batch_size=2), 4, "cpu").num_clips == 1
     assert SPEC.title == "3D tiny_video rgb, 3 views"
 

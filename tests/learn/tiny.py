@@ -1,7 +1,8 @@
 """Networks, inputs and trainings that take seconds, and comparisons of them."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -12,17 +13,24 @@ from numpy.typing import NDArray
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from timm.models import register_model
 from timm.models.resnet import BasicBlock, ResNet
+from torch import Tensor, nn
+from torch.nn import functional
+from torchvision.models.video.resnet import BasicBlock as VideoBlock
+from torchvision.models.video.resnet import Conv3DSimple
 
 from tasks.learn.engines.choice import ScoringJob
 from tasks.learn.engines.scorer import make_scorer
 from tasks.learn.inputs.data import CachedClip
+from tasks.learn.networks import libraries
 from tasks.learn.networks.checkpoints import Saved, load
+from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import FAMILIES, ClassNames, NetworkSpec
 from tasks.learn.training.epochs import LAST, EpochFiles
 from tasks.learn.training.fit import TrainOutcome, fit
 from tasks.learn.training.job import TrainJob
 from tasks.options import Family, TrainOptions
+from tasks.video_networks import VIDEO_NETWORKS, VideoNetwork
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CLASSES = ClassNames(verbs=tuple("abcde"), nouns=tuple("wxyz"))
@@ -160,9 +168,9 @@ def state_of(outcome: TrainOutcome) -> dict[str, torch.Tensor]:
     return load(outcome.best).network.state_dict()
 
 
-def assert_same_files(one: Path, two: Path) -> None:
-    assert (one / "best.pt").read_bytes() == (two / "best.pt").read_bytes()
-    assert learnt(one) == learnt(two)
+def assert_same_files(first: Path, second: Path) -> None:
+    assert (first / "best.pt").read_bytes() == (second / "best.pt").read_bytes()
+    assert learnt(first) == learnt(second)
 
 
 def learnt(folder: Path) -> list:
@@ -203,3 +211,70 @@ def passes_of(network: Network) -> list[None]:
     passes: list[None] = []
     network.backbone.register_forward_hook(lambda *_: passes.append(None))
     return passes
+
+
+NUM_FEATURES = 16
+TINY_VIDEO = VideoNetwork("tiny_video", 4, 2, 3, (40, 52), 32, (0.45, 0.45, 0.45), (0.225, 0.225, 0.225), NUM_FEATURES)
+
+
+class TinyVideo(nn.Module):
+    """The stem and the first two stages of r3d_18, with a block in each, and few channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv3d(3, 8, (3, 7, 7), (1, 2, 2), (1, 3, 3), bias=False), nn.BatchNorm3d(8), nn.ReLU())
+        self.layer1 = nn.Sequential(VideoBlock(8, 8, Conv3DSimple))
+        halved = nn.Sequential(nn.Conv3d(8, NUM_FEATURES, 1, 2, bias=False), nn.BatchNorm3d(NUM_FEATURES))
+        self.layer2 = nn.Sequential(VideoBlock(8, NUM_FEATURES, Conv3DSimple, 2, halved))
+        self.avgpool = nn.AdaptiveAvgPool3d(1)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        features: Tensor = self.avgpool(self.layer2(self.layer1(self.stem(inputs))))
+        return features.flatten(1)
+
+
+@contextmanager
+def tiny_video_network() -> Iterator[VideoNetwork]:
+    """Put it into the table."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(VIDEO_NETWORKS, TINY_VIDEO.name, TINY_VIDEO)
+        patch.setattr(libraries, "torchvision_video", lambda name: TinyVideo())
+        patch.setattr(libraries, "torchvision_url", lambda name: "https://nowhere.invalid/tiny_video.pth")
+        yield TINY_VIDEO
+
+
+LAYOUTS = ["channels first", "channels last", "tokens"]
+
+
+class Red(nn.Module):
+    """How red an image or a film is on average, and how red it is not in all other features, through a map of this layout."""
+
+    def __init__(self, layout: str, num_features: int) -> None:
+        super().__init__()
+        self.layout, self.num_features = layout, num_features
+        self.mapped, self.last = nn.Identity(), nn.Identity()
+
+    def forward(self, inputs):
+        redness = inputs[:, :1] - inputs[:, :1].amin()
+        red = functional.avg_pool2d(redness, 16) if inputs.ndim == 4 else functional.avg_pool3d(redness, (2, 8, 8))
+        features = torch.cat([red, *[-red] * (self.num_features - 1)], 1)
+        if self.layout == "channels first":
+            return self.mapped(features).flatten(2).mean(2)
+        if self.layout == "channels last":
+            return self.mapped(features.movedim(1, -1)).flatten(1, -2).mean(1)
+        patches = features.flatten(2).transpose(1, 2)
+        tokens = self.mapped(torch.cat([torch.zeros_like(patches[:, :1]), patches], 1))[:, 1:]
+        # A class token looks at the patches once; afterwards nothing depends on them.
+        return self.last(torch.cat([tokens.mean(1, keepdim=True), tokens], 1))[:, 0]
+
+
+class RedHead(nn.Module):
+    """Verb 1 for the first feature; a parameter only to have one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def forward(self, features):
+        scores = features.mean(1)[:, :2].flip(1) * self.weight
+        return Logits(scores, scores)

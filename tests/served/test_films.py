@@ -33,8 +33,7 @@ from tasks.predict.probabilities import distributions
 from tasks.served import SERVERS, Served, _load_pyfunc
 from tasks.served.films import Clip, FilmModel, SentFilmModel
 from tasks.store.records.dataset import NO_OBJECT, NOTHING
-from tests.learn.tiny import CLASSES, network_of
-from tests.learn.tiny_video import TINY_VIDEO, tiny_video_network
+from tests.learn.tiny import CLASSES, TINY_VIDEO, network_of, tiny_video_network
 from tests.pipeline.predict_videos.test_predict_batch import DIS, FIRST, RUN, SOUND, Job
 from tests.pipeline.shelf import Shelf, filmed, predictor
 from tests.records import some

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tasks.judge.statistics import kappa as measured
-from tasks.judge.statistics.kappa import agreement
+from tasks.judge.statistics import label_quality
+from tasks.judge.statistics.label_quality import agreement
 from tests.simulations.tables import Table, beta, of_each, worst_coverage
 
 NUM_RESAMPLES = 300
@@ -54,7 +54,7 @@ def resampled(pairs: list[tuple[str, str, str]], rng: np.random.Generator) -> tu
         agreed[at] += one == other
         clips[at] += 1
     times = rng.multinomial(len(videos), np.full(len(videos), 1 / len(videos)), size=NUM_RESAMPLES)
-    values = measured._kappas(agreed, clips, first, second, times)
+    values = label_quality._kappas(agreed, clips, first, second, times)
     low, high = np.nanquantile(values, (0.025, 0.975)) if not np.isnan(values).all() else (np.nan, np.nan)
     return None if np.isnan(low) else (float(low), float(high))
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.model_selection import GroupKFold
 
-from tasks.judge.statistics.label_audit import audit_labels
+from tasks.judge.statistics.label_quality import audit_labels
 from tasks.learn.training.probe import cross_fitted, fit_probe
 from tests.bench.material import cut_up, emptied
 from tests.bench.scoring import KITCHEN

@@ -4,14 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from tasks.judge.gate.words import spread_in_words
 from tasks.store.records.dataset import NO_OBJECT
-from tasks.store.records.evaluation import (
-    EvaluateResult,
-    PairedDifference,
-    SeedSpread,
-    TargetMetrics,
-)
+from tasks.store.records.evaluation import EvaluateResult, PairedDifference, SeedSpread, TargetMetrics
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.record import MODELS, ModelRole, SplitName, Target
 from tasks.wording import count, listed, percent, percent_interval, points, quoted, roughly, signed
@@ -134,6 +128,13 @@ def why(
         f"On {sample} the new network classifies {percent(ours.action.top1)} of the {difference.target}s correctly, "
         f"{_against_opponent(theirs, difference, min_clips)}; {_against_majority(ours, beats_guessing=beats_guessing)}."
     )
+
+
+def spread_in_words(spread: SeedSpread) -> str:
+    """List the scores of all seeds, the registered network's first, with their standard deviation."""
+    first, *others = ((percent(score.top1), f"seed {score.seed}") for score in spread.scores)
+    named = [f"{first[0]} ({first[1]}, registered)", *(f"{top1} ({seed})" for top1, seed in others)]
+    return f"{listed(named)}, standard deviation {points(spread.top1_seed_sd)}"
 
 
 def guessing_caveat(ours: EvaluateResult) -> str:

@@ -1,4 +1,4 @@
-"""Report a comparison of networks as a page, a note and a CSV table.
+"""Report a comparison of networks as a page with charts, a note and a CSV table.
 
 The first network is the reference of significant differences.
 """
@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from tasks.errors import BadInput
 from tasks.judge.gate.verdict import always_predicting, majority_scores, majority_warning
 from tasks.judge.report.class_tables import matrix_groups
-from tasks.judge.report.figures.networks import cost_chart
-from tasks.judge.report.page import clip_in_words, settings_of
+from tasks.judge.report.figures import drawing
+from tasks.judge.report.figures.drawing import Chart
+from tasks.judge.report.run import clip_in_words, settings_of
 from tasks.judge.report.scores import NOTHING_LEGEND, DifferenceRow, difference_row, nothing_table
 from tasks.judge.report.templating import leaning, machine_rows, rendered, styles_of
 from tasks.judge.statistics.paired import LEVEL, holm
@@ -18,7 +19,7 @@ from tasks.options import Modality
 from tasks.store.records.evaluation import PairedDifference
 from tasks.store.records.experiments import ComparedNetwork, Comparison
 from tasks.store.records.record import ModelRole, Target
-from tasks.wording import count, csv_table, listed, percent, plain_cell
+from tasks.wording import count, csv_table, duration, listed, percent, percent_interval, plain_cell, quantity
 
 FLOW_COST = (
     "Neither includes optical flow, which is computed once per clip: for 8 seconds of video TV-L1 takes minutes of one core, DIS seconds."
@@ -29,6 +30,8 @@ VERSIONS: tuple[ModelRole, ...] = ("previous", "fine-tuned")
 
 NUM_OPEN = 20
 """Clips with different answers that are listed before the page folds them."""
+
+COST_SIZE = (420, 300)
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,40 @@ def _machines(comparison: Comparison) -> list[tuple[str, list[tuple[str, str]]]]
     if len(by_machine) == 1:
         return [("Scored on", list(next(iter(by_machine))))]
     return [(f"{', '.join(numbers)} scored on", list(rows)) for rows, numbers in by_machine.items()]
+
+
+def cost_chart(comparison: Comparison, *, in_flops: bool) -> Chart | None:
+    """Draw numbered top-1 scores with intervals over cost per clip; None if no cost is known."""
+    title = "Accuracy over FLOPs" if in_flops else "Accuracy over latency"
+    shown = [(i, n.name, n.action, *known) for i, n in enumerate(comparison.networks, 1) if (known := _cost(n, in_flops=in_flops))]
+    if not shown:
+        return None
+    spoken = [f"{i}, {name}: {percent(a.top1)} {percent_interval(a.top1_interval)}, {words}" for i, name, a, _, words in shown]
+    x, y = [cost for *_, cost, _ in shown], [action.top1 for _, _, action, *_ in shown]
+    majority, target = comparison.networks[0].action.majority_top1, comparison.targets[-1]
+    with drawing.axes_of(COST_SIZE) as (figure, axes):
+        drawing.add_majority(axes, majority)
+        for number, _, action, cost, _ in shown:
+            axes.plot([cost, cost], action.top1_interval, color=drawing.GREY, linewidth=1.6, clip_on=False)
+            axes.annotate(str(number), (cost, action.top1), (6, 5), textcoords="offset points", color=drawing.INK, fontweight="bold")
+        axes.scatter(x, y, 48, color=drawing.BLUE, edgecolors=drawing.PAGE, linewidths=1, zorder=3, clip_on=False, gid="networks")
+        drawing.leave_room(axes, x)
+        axes.set(ylim=(0, 1), xlabel="billion FLOPs per clip" if in_flops else "seconds per clip, median", ylabel=f"{target} top-1, %")
+        axes.yaxis.set_major_formatter(drawing.PERCENT)
+        axes.grid(axis="y", clip_on=False)
+        words = (
+            f"{'; '.join(spoken)}. Bars are 95 % confidence intervals; the dashed line is always predicting the most frequent {target}: "
+            f"{percent(majority)}."
+        )
+        drawn = drawing.svg(figure, f"networks-{'flops' if in_flops else 'latency'}", title, words, {"networks": spoken})
+    return Chart(title, drawn, COST_SIZE[0] + 60)
+
+
+def _cost(network: ComparedNetwork, *, in_flops: bool) -> tuple[float, str] | None:
+    """Compute the cost per clip, as axis value and as text; None if unknown."""
+    if not in_flops:
+        return network.latency.inference_median_seconds, duration(network.latency.inference_median_seconds)
+    return None if network.num_flops is None else (network.num_flops / 1e9, f"{quantity(network.num_flops)} FLOPs")
 
 
 def difference_of(network: ComparedNetwork, target: Target) -> PairedDifference | None:

@@ -14,14 +14,7 @@ from tasks.judge.gate.verdict import (
     majority_scores,
     majority_warning,
 )
-from tasks.store.records.evaluation import (
-    EvaluateResult,
-    NameableClips,
-    NothingScores,
-    PairedDifference,
-    TargetMetrics,
-    UnnamedClips,
-)
+from tasks.store.records.evaluation import EvaluateResult, NameableClips, NothingScores, PairedDifference, TargetMetrics, UnnamedClips
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.record import IN_TABLES, IN_WORDS, TARGETS, ModelRole, Target
 from tasks.wording import count, listed, markdown_text, percent, percent_interval, points, quoted, roughly, signed

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from tasks.judge.report.figures.search import curves_chart, history_chart, latency_chart
-from tasks.judge.report.page import settings_of
+from tasks.judge.report.run import settings_of
 from tasks.judge.report.templating import frame_script, rendered
 from tasks.judge.search.trials import (
     deciding_top1,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from tasks.judge.gate.verdict import is_absent
 from tasks.judge.report.figures.drawing import Chart
-from tasks.judge.report.figures.training import learning_curve_chart, long_chart
+from tasks.judge.report.figures.run import learning_curve_chart, long_chart
 from tasks.store.records.curves import CurveGain, ErrorChange, LearningCurveResult, LongTraining, TargetCurve
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.training import ProbeDifference

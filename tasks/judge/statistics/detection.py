@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.judge.statistics.uncertainty import BOOTSTRAP_SEED, MAX_DRAWS_AT_ONCE, expanded_interval, interval_around
+from tasks.judge.statistics.uncertainty import expanded_interval, interval_around, resampled_counts
 
 TIOUS = (0.1, 0.2, 0.3, 0.4, 0.5)
 MIDDLE = len(TIOUS) // 2
@@ -86,7 +86,7 @@ class _Matched:
 
 
 def detection_scores(
-    predicted: Sequence[Segment], labelled: Sequence[Segment], sources: Mapping[str, str], *, num_resamples: int, seed: int = BOOTSTRAP_SEED
+    predicted: Sequence[Segment], labelled: Sequence[Segment], sources: Mapping[str, str], *, num_resamples: int
 ) -> DetectionScores:
     """Score predicted intervals against labelled ones.
 
@@ -105,7 +105,7 @@ def detection_scores(
     each = np.stack([_average_precisions(matches, once)[:, 0] for matches in matched])
 
     def interval(of: Sequence[_Matched], mean: np.float64) -> tuple[float, float] | None:
-        return _interval(of, float(mean), len(names), num_resamples, seed)
+        return _interval(of, float(mean), len(names), num_resamples)
 
     classes = tuple(
         ClassPrecision(matches.label, counts[matches.label], tuple(own.tolist()), interval([matches], own.mean()))
@@ -201,7 +201,7 @@ def _average_precisions(matched: _Matched, times: NDArray[np.int64]) -> Floats:
     return np.stack(averages)
 
 
-def _interval(matched: Sequence[_Matched], mean: float, num_sources: int, num_resamples: int, seed: int) -> tuple[float, float] | None:
+def _interval(matched: Sequence[_Matched], mean: float, num_sources: int, num_resamples: int) -> tuple[float, float] | None:
     """Compute the 95 % interval of the mean from resampled source videos; every draw that has a label counts.
 
     Where the videos at hand are alike by chance, resampling them shows no spread. So the interval is at least as wide as that of a share of
@@ -214,24 +214,18 @@ def _interval(matched: Sequence[_Matched], mean: float, num_sources: int, num_re
     if labelled.sum() < MIN_SOURCES or not num_resamples:
         return None
     num_right = np.sum([np.bincount(matches.sources[matches.right[MIDDLE]], minlength=num_sources) for matches in matched], axis=0)
-    draws = _draw(matched, num_sources, num_resamples, np.random.default_rng(seed))
+    draws = _draw(matched, num_sources, num_resamples)
     draws = draws[~np.isnan(draws)]
     resampled, of_share = expanded_interval(draws, mean, num_sources), interval_around(mean, num_right[labelled], num_labelled[labelled])
     too_high = max(0.0, float(draws.mean()) - mean)
     return max(0.0, min(resampled[0], of_share[0]) - too_high), min(1.0, max(resampled[1], of_share[1]))
 
 
-def _draw(matched: Sequence[_Matched], num_sources: int, num_resamples: int, rng: np.random.Generator) -> Floats:
-    """Compute the mean (r,) of each resample over the classes with labels, in blocks that bound memory use; NaN without a label."""
-    block = max(1, MAX_DRAWS_AT_ONCE // max(num_sources, *(len(matches.sources) for matches in matched)))
-    means = np.empty(num_resamples)
-    for start in range(0, num_resamples, block):
-        stop = min(start + block, num_resamples)
-        times = rng.multinomial(num_sources, np.full(num_sources, 1 / num_sources), size=stop - start)
-        total, number = np.zeros(stop - start), np.zeros(stop - start)
-        for matches in matched:
-            own = _average_precisions(matches, times).mean(axis=0)
-            total += np.nan_to_num(own)
-            number += ~np.isnan(own)
-        means[start:stop] = np.divide(total, number, out=np.full(stop - start, np.nan), where=number > 0)
-    return means
+def _draw(matched: Sequence[_Matched], num_sources: int, num_resamples: int) -> Floats:
+    """Compute the mean (r,) of each resample over the classes with labels; NaN without a label."""
+    means = []
+    for times in resampled_counts(num_sources, num_resamples, max(num_sources, *(len(matches.sources) for matches in matched))):
+        of_classes = np.stack([_average_precisions(matches, times).mean(axis=0) for matches in matched])
+        number = (~np.isnan(of_classes)).sum(axis=0)
+        means.append(np.divide(np.nansum(of_classes, axis=0), number, out=np.full(len(times), np.nan), where=number > 0))
+    return np.concatenate(means)

@@ -92,18 +92,18 @@ def learning_curve(
     majority_top1: float,
     new_classes: float = 0.0,
     num_resamples: int = 2000,
-    seed: int = BOOTSTRAP_SEED,
 ) -> TargetCurve:
     """Compute a learning curve of one target, and extrapolate it where the data allow.
 
     Shares that are not better than always guessing are left out: a curve begins where the network learns more than the most frequent class.
+
+    The result does not depend on the order of the val clips.
 
     Args:
         right: (p, d, n) whether each training answers each val clip correctly; d at least 2.
         num_clips: (p,) training clips, in rising order; the last one is all of them.
         sources: (n,) the source video of each val clip.
         new_classes: how many classes half of the training clips lacks (`num_new_classes`).
-        seed: of the draws. The result does not depend on the order of the val clips.
     """
     first = _first_above(right, majority_top1)
     above = right[first:], num_clips[first:], sources
@@ -111,9 +111,9 @@ def learning_curve(
     if unknown is None and len(num_clips) - first < MIN_SHARES:
         shares = count(len(num_clips) - first, "share")
         unknown = f"Of the training clips, {shares} beat always predicting the most frequent class; it takes {MIN_SHARES}."
-    if unknown is None and not follows_law(*above, num_resamples=num_resamples, seed=seed):
+    if unknown is None and not follows_law(*above, num_resamples=num_resamples):
         unknown = "The accuracies do not follow a power law, so they cannot be extrapolated."
-    extrapolation = Extrapolation() if unknown else extrapolate(*above, num_resamples=num_resamples, seed=seed)
+    extrapolation = Extrapolation() if unknown else extrapolate(*above, num_resamples=num_resamples)
     points = tuple(_point(number, of_share, sources) for number, of_share in zip(num_clips, right, strict=True))
     return TargetCurve(
         target=target,
@@ -132,9 +132,7 @@ def _first_above(right: NDArray[np.bool_], majority_top1: float) -> int:
     return int(below[-1]) + 1 if below.size else 0
 
 
-def extrapolate(
-    right: NDArray[np.bool_], num_clips: Sequence[int], sources: Sequence[str], *, num_resamples: int, seed: int = BOOTSTRAP_SEED
-) -> Extrapolation:
+def extrapolate(right: NDArray[np.bool_], num_clips: Sequence[int], sources: Sequence[str], *, num_resamples: int) -> Extrapolation:
     """Extrapolate a learning curve by a power law with a floor.
 
     A bootstrap draws source videos of val and draws of training clips anew, both at once, and fits the law to each resample (the pigeonhole
@@ -147,7 +145,7 @@ def extrapolate(
     wrong, sizes = _counts(right, sources)
     shares = np.array(num_clips) / num_clips[-1]
     law = fit_power_laws((1 - top1)[None], shares)
-    laws = fit_power_laws(_resampled_errors(wrong, sizes, num_resamples, seed), shares)
+    laws = fit_power_laws(_resampled_errors(wrong, sizes, num_resamples), shares)
     estimates = _gains(law, laws, len(sources), num_units=min(len(sizes), right.shape[1]), left=1 - float(top1[-1]))
     fitted = {}
     for share in (*np.geomspace(shares[0], 1, NUM_FITTED)[:-1].tolist(), *estimates):
@@ -160,9 +158,7 @@ def extrapolate(
     return Extrapolation(tuple(fitted.values()), tuple(gains))
 
 
-def follows_law(
-    right: NDArray[np.bool_], num_clips: Sequence[int], sources: Sequence[str], *, num_resamples: int, seed: int = BOOTSTRAP_SEED
-) -> bool:
+def follows_law(right: NDArray[np.bool_], num_clips: Sequence[int], sources: Sequence[str], *, num_resamples: int) -> bool:
     """Test the fit of a power law; false if the curve fits worse than 95 % of resamples of a curve that follows it.
 
     The resamples are those of `extrapolate`, moved so that the fitted law is their mean. Arguments are as in `learning_curve`.
@@ -170,7 +166,7 @@ def follows_law(
     shares = np.array(num_clips) / num_clips[-1]
     errors = (1 - right.mean(axis=(1, 2)))[None]
     fitted = _errors_at(fit_power_laws(errors, shares), shares)
-    resampled = _resampled_errors(*_counts(right, sources), num_resamples, seed)
+    resampled = _resampled_errors(*_counts(right, sources), num_resamples)
     observed, expected = (_squares(at, shares) for at in (errors, np.clip(resampled + fitted - errors, 0, 1)))
     # Rounding must not reject a curve that follows the law exactly.
     return bool((expected >= observed - 1e-12).mean() >= FIT_LEVEL)
@@ -218,9 +214,9 @@ def reason_not_to(right: NDArray[np.bool_], num_clips: Sequence[int], sources: S
     return None
 
 
-def _resampled_errors(wrong: NDArray[np.int64], sizes: NDArray[np.int64], num_resamples: int, seed: int) -> Floats:
+def _resampled_errors(wrong: NDArray[np.int64], sizes: NDArray[np.int64], num_resamples: int) -> Floats:
     """Draw source videos and draws anew: errors (r, p) from counts (p, d, s) and sizes (s,)."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(BOOTSTRAP_SEED)
     num_draws, num_sources = wrong.shape[1:]
     draws = rng.multinomial(num_draws, np.full(num_draws, 1 / num_draws), size=num_resamples)
     sources = rng.multinomial(num_sources, np.full(num_sources, 1 / num_sources), size=num_resamples)

@@ -18,7 +18,7 @@ from scipy.stats import binomtest
 from tasks.errors import BadInput
 from tasks.judge.statistics.answers import Answers, answers_of
 from tasks.judge.statistics.scoring import ScoredClips
-from tasks.judge.statistics.uncertainty import BOOTSTRAP_SEED, TAIL, resample, sums_by_source
+from tasks.judge.statistics.uncertainty import TAIL, resample, sums_by_source
 from tasks.store.records.dataset import Vocabulary
 from tasks.store.records.evaluation import PairedDifference
 from tasks.store.records.experiments import DifferingClip
@@ -71,7 +71,7 @@ def differences(
 
 
 def paired_difference(
-    ours: Answers, theirs: Answers, sources: Sequence[str], *, opponent: Opponent, num_resamples: int = 2000, seed: int = BOOTSTRAP_SEED
+    ours: Answers, theirs: Answers, sources: Sequence[str], *, opponent: Opponent, num_resamples: int = 2000
 ) -> PairedDifference:
     """Compute the top-1 difference `ours` - `theirs` with a 95 % interval.
 
@@ -80,25 +80,18 @@ def paired_difference(
     Args:
         ours, theirs: answers of the two networks for the same n clips in the same order, n at least 1.
         sources: (n,) the source video of each clip.
-        seed: of the draws. The result does not depend on the order of the clips.
 
     Raises:
         BadInput: the targets or the true classes differ.
     """
     if ours.target != theirs.target or not np.array_equal(ours.true, theirs.true) or len(sources) != len(ours.true):
         raise BadInput(f"the new network and the {opponent} have answers for different clips; run `evaluate` again for both")
-    change = paired_change(ours.right, theirs.right, sources, num_resamples=num_resamples, seed=seed)
+    change = paired_change(ours.right, theirs.right, sources, num_resamples=num_resamples)
     return PairedDifference(
         target=ours.target,
         opponent=opponent,
         num_clips=len(sources),
-        num_sources=change.num_sources,
-        difference=change.difference,
-        interval=change.interval,
-        num_gained=change.num_gained,
-        num_lost=change.num_lost,
-        mcnemar_p=change.mcnemar_p,
-        p_value=change.p_value,
+        **vars(change),
         num_clips_needed=clips_needed(change.difference, change.interval, len(sources)),
     )
 
@@ -137,13 +130,7 @@ def differing(ours: Answers, theirs: Answers, uids: Sequence[str]) -> tuple[Diff
 
 
 def paired_change(
-    ours: NDArray[np.bool_],
-    theirs: NDArray[np.bool_],
-    sources: Sequence[str],
-    *,
-    num_resamples: int = 2000,
-    seed: int = BOOTSTRAP_SEED,
-    tail: float = TAIL,
+    ours: NDArray[np.bool_], theirs: NDArray[np.bool_], sources: Sequence[str], *, num_resamples: int = 2000, tail: float = TAIL
 ) -> PairedChange:
     """Compute the difference of two shares of the same clips, `ours` - `theirs`.
 
@@ -151,12 +138,11 @@ def paired_change(
     number of independent clips (`exact_difference`), so it contains zero whenever McNemar's test is not significant. With a single video it
     is (-1, 1). McNemar's test is the two-sided binomial test on the clips that exactly one of the two has. It assumes independent clips, so
     the interval may contain zero although the test is significant. `p_value` belongs to the interval: the largest p of the tests it is
-    built from.
+    built from. The result does not depend on the order of the clips.
 
     Args:
         ours, theirs: (n,) whether each clip counts, n at least 1.
         sources: (n,) the source video of each clip.
-        seed: of the draws. The result does not depend on the order of the clips.
         tail: the interval's chance to miss on one side; its intervals are nested.
     """
     gains = ours.astype(np.int64) - theirs.astype(np.int64)
@@ -165,7 +151,7 @@ def paired_change(
     mcnemar_p = float(binomtest(num_gained, num_gained + num_lost).pvalue) if num_gained + num_lost else 1.0
     low, high, p_value = -1.0, 1.0, 1.0
     if len(clips_of_source) > 1:
-        resampled = resample(sums, clips_of_source, num_resamples=num_resamples, seed=seed, tail=tail)
+        resampled = resample(sums, clips_of_source, num_resamples=num_resamples, tail=tail)
         exact = exact_difference(num_gained, num_lost, num_clips, tail)
         low, high = max(low, min(resampled.interval[0], exact[0])), min(high, max(resampled.interval[1], exact[1]))
         p_value = max(resampled.p_value, mcnemar_p)

@@ -14,7 +14,7 @@ from scipy.stats import binomtest
 
 from tasks.judge.statistics.answers import Answers
 from tasks.judge.statistics.paired import Opponent, PairedChange, clips_needed, exact_difference, paired_change
-from tasks.judge.statistics.uncertainty import BOOTSTRAP_SEED, TAIL, resample, sums_by_source
+from tasks.judge.statistics.uncertainty import TAIL, resample, sums_by_source
 from tasks.store.records.evaluation import PairedDifference
 
 LEAST_P_VALUE = 1e-9
@@ -26,7 +26,6 @@ def recipe_change(
     sources: Sequence[str],
     *,
     num_resamples: int = 2000,
-    seed: int = BOOTSTRAP_SEED,
     tail: float = TAIL,
     theirs_varies: bool = False,
 ) -> PairedChange:
@@ -42,7 +41,7 @@ def recipe_change(
         ours: (k, n) whether each clip counts, by seed.
         theirs: (n,) likewise, for the other network.
         sources: (n,) the source video of each clip.
-        num_resamples, seed, tail: as in `paired_change`.
+        num_resamples, tail: as in `paired_change`.
         theirs_varies: whether the other network stands for its recipe, and varies with its seed as much.
 
     Returns:
@@ -50,7 +49,7 @@ def recipe_change(
     """
     num_seeds, num_clips = ours.shape
     if num_seeds == 1:
-        return paired_change(ours[0], theirs, sources, num_resamples=num_resamples, seed=seed, tail=tail)
+        return paired_change(ours[0], theirs, sources, num_resamples=num_resamples, tail=tail)
     gains = ours.astype(np.int64) - theirs.astype(np.int64)
     num_gained, num_lost = int((gains > 0).sum()), int((gains < 0).sum())
     sums, clips_of_source = sums_by_source(gains.sum(axis=0), sources)
@@ -59,7 +58,7 @@ def recipe_change(
     mcnemar_p = float(binomtest(more, more + fewer).pvalue) if more > fewer else 1.0
     low, high, p_value = -1.0, 1.0, 1.0
     if len(clips_of_source) > 1:
-        resampled = resample(sums, clips_of_source * num_seeds, num_resamples=num_resamples, seed=seed, tail=tail)
+        resampled = resample(sums, clips_of_source * num_seeds, num_resamples=num_resamples, tail=tail)
         errors = _errors(gains, sources, theirs_varies=theirs_varies)
         reach = _reach(tail, errors)
         exact_low = exact_difference(math.floor(num_gained / num_seeds), math.ceil(num_lost / num_seeds), num_clips, tail)[0]
@@ -95,14 +94,8 @@ def recipe_difference(
         target=theirs.target,
         opponent=opponent,
         num_clips=len(sources),
-        num_sources=change.num_sources,
         num_seeds=len(ours),
-        difference=change.difference,
-        interval=change.interval,
-        num_gained=change.num_gained,
-        num_lost=change.num_lost,
-        mcnemar_p=change.mcnemar_p,
-        p_value=change.p_value,
+        **vars(change),
         # More clips do not make seeds agree.
         num_clips_needed=None if len(ours) > 1 else clips_needed(change.difference, change.interval, len(sources)),
     )

@@ -3,7 +3,7 @@
 Legend: n clips, s source videos, p shares of right clips, r correlations or resamples, d draws.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -137,7 +137,7 @@ class Resampled:
     p_value: float
 
 
-def resample(sums: NDArray[np.int64], num_clips: NDArray[np.int64], *, num_resamples: int, seed: int, tail: float = TAIL) -> Resampled:
+def resample(sums: NDArray[np.int64], num_clips: NDArray[np.int64], *, num_resamples: int, tail: float = TAIL) -> Resampled:
     """Resample whole source videos, because clips of one video are correlated.
 
     With few videos the percentile interval is too narrow, so its quantiles are moved outwards by Student's t ("expanded percentile",
@@ -153,7 +153,7 @@ def resample(sums: NDArray[np.int64], num_clips: NDArray[np.int64], *, num_resam
         tail: the interval's chance to miss on one side.
     """
     num_sources = len(num_clips)
-    means = _draw(sums, num_clips, num_resamples, np.random.default_rng(seed))
+    means = _draw(sums, num_clips, num_resamples)
     centre = sums.sum() / num_clips.sum()
     interval = expanded_interval(means, centre, num_sources, tail)
     if centre == 0:
@@ -175,9 +175,16 @@ def expanded_interval(draws: NDArray[np.float64], centre: float, num_sources: in
     return float(min(low, centre + quantile_of_t * error)), float(max(high, centre - quantile_of_t * error))
 
 
-def _draw(sums: NDArray[np.int64], num_clips: NDArray[np.int64], num_resamples: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def resampled_counts(num_sources: int, num_resamples: int, width: int) -> Iterator[NDArray[np.int64]]:
+    """Draw how often each source video counts in each resample (r, s), in blocks of at most `MAX_DRAWS_AT_ONCE` / `width` resamples."""
+    rng, block = np.random.default_rng(BOOTSTRAP_SEED), max(1, MAX_DRAWS_AT_ONCE // width)
+    for start in range(0, num_resamples, block):
+        yield rng.multinomial(num_sources, np.full(num_sources, 1 / num_sources), size=min(block, num_resamples - start))
+
+
+def _draw(sums: NDArray[np.int64], num_clips: NDArray[np.int64], num_resamples: int) -> NDArray[np.float64]:
     """Compute the mean (r,) of each resample, in blocks that bound memory use."""
-    num_sources = len(num_clips)
+    num_sources, rng = len(num_clips), np.random.default_rng(BOOTSTRAP_SEED)
     block = max(1, MAX_DRAWS_AT_ONCE // num_sources)
     means = np.empty(num_resamples)
     for start in range(0, num_resamples, block):

@@ -20,6 +20,7 @@ from tasks.learn.inputs.crops import Frames, Normalise, cut_views
 from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import CROP_PIXELS
+from tasks.learn.networks.weights_file import first_line
 from tasks.options import Modality
 from tasks.video_networks import VideoNetwork
 
@@ -122,7 +123,7 @@ def _class_heat(
         return _heat(outputs, getattr(logits, head)[0, class_id], as_map)
     # Raised by torch for missing gradients or memory.
     except RuntimeError as error:
-        raise NothingToSee((str(error) or type(error).__name__).splitlines()[0]) from error
+        raise NothingToSee(first_line(error)) from error
 
 
 def _last_outputs(network: Network, snippets: Tensor, as_map: AsMap) -> tuple[list[Tensor], Tensor]:

@@ -46,11 +46,7 @@ class Quantised:
 
 
 def quantise(
-    path: Path,
-    calibration: Sequence[Inputs],
-    validation: Sequence[Inputs],
-    correct: Callable[[list[Outputs]], list[bool]],
-    max_drop: float,
+    path: Path, calibration: Sequence[Inputs], validation: Sequence[Inputs], correct: Callable[[list[Outputs]], list[bool]], max_drop: float
 ) -> Quantised:
     """Turn a written fp32 model into int8, in place.
 

@@ -254,3 +254,22 @@ def _flat(maps: Tensor) -> Tensor:
     if max(maps.shape[2:]) > MAX_SIDE:
         maps = adaptive_avg_pool2d(maps, (min(maps.shape[2], MAX_SIDE), min(maps.shape[3], MAX_SIDE)))
     return maps.flatten(2).transpose(1, 2)
+
+
+def widen_heads(network: Network, num_verbs: int, num_nouns: int, seed: int) -> Network:
+    """Widen the heads to at least `num_verbs` and `num_nouns` outputs; existing classes keep their weights.
+
+    Returns `network` itself if it is large enough. A class's id is its index, so rows of the classifiers are copied by index. Further rows are
+    initialised as in a new network of this size and seed.
+    """
+    spec = network.spec
+    sizes = {"num_verbs": max(num_verbs, spec.num_verbs), "num_nouns": max(num_nouns, spec.num_nouns)}
+    if sizes == {"num_verbs": spec.num_verbs, "num_nouns": spec.num_nouns}:
+        return network
+    wider = Network(spec.model_copy(update=sizes), seed)
+    known = network.state_dict()
+    with torch.no_grad():
+        for name, tensor in wider.state_dict().items():
+            # Only the classifiers differ in size.
+            (tensor[: len(known[name])] if tensor.ndim else tensor).copy_(known[name])
+    return wider

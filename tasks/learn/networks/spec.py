@@ -11,10 +11,11 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from tasks.learn.networks.sound_recipe import recipe_named
 from tasks.options import Consensus, Family, FlowOptions, Head, Interpolation, Modality, TrainOptions
 from tasks.store.records.dataset import NO_OBJECT, NOTHING, NUM_EPIC_NOUNS, NUM_EPIC_VERBS, Vocabulary
 from tasks.store.records.video import SoundRecipe
-from tasks.video_networks import VIDEO_NETWORKS, Triple, VideoNetwork
+from tasks.video_networks import DEFAULT_VIDEO_NETWORK, VIDEO_NETWORKS, Triple, VideoNetwork
 
 MAX_SEGMENTS = 64
 MAX_DRAWS = 10_000
@@ -230,6 +231,31 @@ def snippet_format(image: InputFormat, modality: Modality, video: VideoNetwork |
     if modality is Modality.RGB_DIFFERENCE:
         return SnippetFormat(image.scale, mean * num_frames, std * num_frames, "reversed differences" if reverse else "differences")
     return SnippetFormat(image.scale, mean * num_frames, std * num_frames, "reversed" if reverse else "as they are")
+
+
+def spec_of(options: TrainOptions, backbone: str | None = None) -> NetworkSpec:
+    """Build the spec of training options, with EPIC's classes; `backbone` replaces theirs, such as "auto".
+
+    Interpolation "auto" is bilinear here, until the weights are known.
+    """
+    consensus, temporal_shift = FAMILIES[options.family]
+    backbone = backbone or options.backbone
+    if options.family is Family.VIDEO and backbone == "auto":
+        backbone = DEFAULT_VIDEO_NETWORK
+    video = VIDEO_NETWORKS.get(backbone)
+    return NetworkSpec(
+        backbone=backbone,
+        num_segments=video.num_views if video else options.num_segments,
+        sampling_window=options.sampling_window,
+        interpolation="bicubic" if options.interpolation == "bicubic" and options.modality.is_scaled else "bilinear",
+        modality=options.modality,
+        flow=options.picked(FlowOptions),
+        sound=recipe_named(backbone) if options.modality is Modality.SOUND else None,
+        consensus=CONSENSUS_OF_HEADS.get(options.head, consensus),
+        temporal_shift=temporal_shift,
+        num_verbs=NUM_EPIC_VERBS,
+        num_nouns=NUM_EPIC_NOUNS,
+    )
 
 
 class ClassNames(BaseModel):

@@ -5,7 +5,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
-from time import monotonic, perf_counter
+from time import perf_counter
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from tasks.learn.networks.backbones import crop_pixels
 from tasks.learn.networks.network import Network, to_channels_last
 from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec, trained_view
 from tasks.learn.training.module import ActionModule
+from tasks.learn.training.progress import finished_at
 from tasks.learn.training.recipe import CrossEntropies
 from tasks.options import TrainOptions
 from tasks.store.records.training import BatchTime
@@ -87,23 +88,16 @@ def _time_steps(network: Network, options: TrainOptions, num_clips: int, device:
     labels = torch.zeros(num_clips, dtype=torch.long, device=device)
     dtype = PRECISIONS.get(options.precision)
     for _ in range(2):
-        started = _now(device)
+        started = finished_at(device)
         with torch.autocast(device, dtype=dtype, enabled=dtype is not None):
             loss = criterion(module.answer(module.see(images)), labels, labels).total.mean()
-        seen = _now(device)
+        seen = finished_at(device)
         loss.backward()
         optimizer.step()
-        ended = _now(device)
+        ended = finished_at(device)
     # A validation shows all views of a video network, a training step one.
     forward_seconds = (seen - started) * spec.num_segments / num_snippets
     return BatchTime(num_clips=num_clips, seconds=ended - started, forward_seconds=forward_seconds, device=describe(device).device_name)
-
-
-def _now(device: Device) -> float:
-    """Return the time after the device has finished all queued work."""
-    if device == "cuda":
-        torch.cuda.synchronize()
-    return monotonic()
 
 
 @dataclass(frozen=True)

@@ -52,14 +52,7 @@ class DistillationLoss(nn.Module):
     """
 
     def __init__(
-        self,
-        teaching: Teaching,
-        clips: Sequence[CachedClip],
-        spec: NetworkSpec,
-        *,
-        num_features: int | None,
-        seed: int,
-        has_objects: bool,
+        self, teaching: Teaching, clips: Sequence[CachedClip], spec: NetworkSpec, *, num_features: int | None, seed: int, has_objects: bool
     ) -> None:
         super().__init__()
         self.has_objects = has_objects
@@ -90,10 +83,10 @@ class DistillationLoss(nn.Module):
         return losses * (clips >= 0)
 
 
-def divergence(student: Tensor, teacher: Tensor, temperature: float = TEMPERATURE) -> Tensor:
+def divergence(student: Tensor, teacher: Tensor) -> Tensor:
     """Compute T² KL(teacher || student) per clip (b,), in nats, from logits (b, c)."""
-    ours, theirs = (functional.log_softmax(logits / temperature, dim=1) for logits in (student, teacher))
-    return temperature**2 * functional.kl_div(ours, theirs, reduction="none", log_target=True).sum(1)
+    ours, theirs = (functional.log_softmax(logits / TEMPERATURE, dim=1) for logits in (student, teacher))
+    return TEMPERATURE**2 * functional.kl_div(ours, theirs, reduction="none", log_target=True).sum(1)
 
 
 def over_classes(logits: Tensor, classes: Iterable[int], num_classes: int) -> Tensor:

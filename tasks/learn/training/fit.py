@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import Callback, EarlyStopping
-from pytorch_lightning.loggers import Logger, TensorBoardLogger
+from pytorch_lightning.loggers import TensorBoardLogger
 
 from tasks.errors import BadConfiguration
 from tasks.learn.hardware import Device, Hardware, choose_device, describe
@@ -40,12 +40,11 @@ class TrainOutcome:
     hardware: Hardware
 
 
-def fit(job: TrainJob, *, loggers: Sequence[Logger] = (), on_epoch: Callable[[EpochFiles], None] | None = None) -> TrainOutcome:
+def fit(job: TrainJob, *, on_epoch: Callable[[EpochFiles], None] | None = None) -> TrainOutcome:
     """Train to the end, resuming if possible; each of several processes calls it.
 
     Args:
         job: network, data, options and device.
-        loggers: Lightning loggers in addition to TensorBoard's; they get all metrics of every logged epoch.
         on_epoch: called in the first process once the files of an epoch, or of several quick ones, are written; an exception ends training.
 
     Raises:
@@ -63,9 +62,8 @@ def fit(job: TrainJob, *, loggers: Sequence[Logger] = (), on_epoch: Callable[[Ep
         end_with_starter()  # so that none of the processes outlives the first
     job.folder.mkdir(parents=True, exist_ok=True)
     setup = set_up_features(job, device) if job.caches_features else set_up_images(job, device)
-    tensorboard = TensorBoardLogger(job.folder, name=TENSORBOARD, version="")
     with one_thread() if job.caches_features else nullcontext():
-        keeper, best_epoch, best_val_loss = run_epochs(job, device, setup, loggers=[tensorboard, *loggers], on_epoch=on_epoch)
+        keeper, best_epoch, best_val_loss = run_epochs(job, device, setup, on_epoch=on_epoch)
     if process_rank() == 0:
         keeper.write_best()
         if job.joined:
@@ -82,17 +80,11 @@ def fit(job: TrainJob, *, loggers: Sequence[Logger] = (), on_epoch: Callable[[Ep
 
 
 def run_epochs(
-    job: TrainJob,
-    device: Device,
-    setup: Setup,
-    *,
-    loggers: Sequence[Logger] = (),
-    on_epoch: Callable[[EpochFiles], None] | None = None,
-    writes: bool = True,
+    job: TrainJob, device: Device, setup: Setup, *, on_epoch: Callable[[EpochFiles], None] | None = None, writes: bool = True
 ) -> tuple[EpochKeeper, int, float]:
     """Run the remaining epochs of a job; return the keeper with the history, the best epoch (from 0), and its validation loss.
 
-    Without `writes` there is no checkpoint.
+    Without `writes` there is no checkpoint, and nothing for TensorBoard.
 
     Raises:
         BadConfiguration, Unavailable, RetakeError: as `fit`.
@@ -120,12 +112,9 @@ def run_epochs(
         # A video network may learn from one view of a clip, and validation shows all.
         num_views = job.network.spec.num_segments // trained_view(job.network.spec, options).num_segments
         ending = EndOnSigterm()
-        callbacks = [
-            ending,
-            RemainingTime(options, len(job.train), len(job.val), num_views),
-            *filter(None, [keeper, early_stopping]),
-        ]
-        trainer = _make_trainer(job, device, loggers, callbacks)
+        callbacks = [ending, RemainingTime(options, len(job.train), len(job.val), num_views), keeper]
+        callbacks += [early_stopping] if early_stopping else []
+        trainer = _make_trainer(job, device, callbacks, writes=writes)
         # If this process fails, so do the others, and the other way round.
         with failing_together(trainer, ending):
             try:
@@ -176,7 +165,7 @@ def require_possible(job: TrainJob, device: Device) -> None:
     require_rank(job.devices)
 
 
-def _make_trainer(job: TrainJob, device: Device, loggers: Sequence[Logger], callbacks: list[Callback]) -> pl.Trainer:
+def _make_trainer(job: TrainJob, device: Device, callbacks: list[Callback], *, writes: bool) -> pl.Trainer:
     options = job.options
     return pl.Trainer(
         accelerator=device,
@@ -191,7 +180,7 @@ def _make_trainer(job: TrainJob, device: Device, loggers: Sequence[Logger], call
         num_sanity_val_steps=0,
         # Some cuDNN kernels are nondeterministic; CPU kernels are not.
         deterministic="warn" if device == "cuda" else False,
-        logger=list(loggers),
+        logger=TensorBoardLogger(job.folder, name=TENSORBOARD, version="") if writes else False,
         log_every_n_steps=1,
         callbacks=callbacks,
         default_root_dir=job.folder,

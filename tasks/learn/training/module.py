@@ -121,14 +121,19 @@ class Learner(pl.LightningModule, ABC):
         self.val_means = Means(classes.nothing)
         self.reported: dict[str, float] = {}
         """The latest scores by name, such as `val/loss`."""
+        self.keep(network)
 
     @abstractmethod
+    def keep(self, network: Network) -> None:
+        """Keep the part of a network that is trained."""
+
     def see(self, inputs: Tensor) -> Tensor:
-        """Convert `Sample.inputs` to the inputs of the trained part, float (b, t, …)."""
+        """Convert `Sample.inputs` to the inputs of the trained part, float (b, t, …); features stay as they are."""
+        return inputs
 
-    @abstractmethod
     def features(self, seen: Tensor) -> Tensor:
-        """Compute features (b, t, …, f) from the output of `see`."""
+        """Compute features (b, t, …, f) from the output of `see`, which is features here."""
+        return seen
 
     @abstractmethod
     def logits_of(self, features: Tensor) -> Logits:
@@ -191,19 +196,12 @@ class ActionModule(Learner):
     does any batch-norm except the first.
     """
 
-    def __init__(
-        self,
-        network: Network,
-        options: TrainOptions,
-        clips: Sequence[CachedClip],
-        classes: ClassNames | None = None,
-        teaching: Teaching | None = None,
-    ) -> None:
-        super().__init__(network, options, clips, classes, teaching)
+    def keep(self, network: Network) -> None:
+        """Keep the network, with all frozen that the recipe excludes."""
         self.network = network
         self.normalise = Normalise(network.input_format)
-        freeze(network, options)
-        self.in_evaluation = evaluation_modules(network, options)
+        freeze(network, self.recipe)
+        self.in_evaluation = evaluation_modules(network, self.recipe)
 
     def train(self, mode: bool = True) -> "ActionModule":
         """Switch the mode, keeping frozen modules in evaluation mode."""
@@ -259,24 +257,9 @@ class ActionModule(Learner):
 class HeadModule(Learner):
     """Trains a network's heads on features; Lightning's checkpoints leave out the frozen backbone."""
 
-    def __init__(
-        self,
-        network: Network,
-        options: TrainOptions,
-        clips: Sequence[CachedClip],
-        classes: ClassNames | None = None,
-        teaching: Teaching | None = None,
-    ) -> None:
-        super().__init__(network, options, clips, classes, teaching)
+    def keep(self, network: Network) -> None:
+        """Keep the heads alone."""
         self.head = network.head
-
-    def see(self, inputs: Tensor) -> Tensor:
-        """Return features float32 (b, t, f) unchanged."""
-        return inputs
-
-    def features(self, seen: Tensor) -> Tensor:
-        """Return features float32 (b, t, f) unchanged."""
-        return seen
 
     def logits_of(self, features: Tensor) -> Logits:
         """Compute logits from features float32 (b, t, f)."""

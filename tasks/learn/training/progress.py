@@ -133,17 +133,17 @@ class RemainingTime(Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start timing when the first batch starts to load."""
-        self.last_batch_at_seconds = _now(pl_module)
+        self.last_batch_at_seconds = finished_at(pl_module.device.type)
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: object, batch_idx: int) -> None:
         """Start timing the forward pass."""
         if self._is_timing:
-            self.started_at_seconds = _now(pl_module)
+            self.started_at_seconds = finished_at(pl_module.device.type)
 
     def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
         """Record the time of the forward pass."""
         if self._is_timing:
-            self.forward_seconds = _now(pl_module) - self.started_at_seconds
+            self.forward_seconds = finished_at(pl_module.device.type) - self.started_at_seconds
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
@@ -151,7 +151,7 @@ class RemainingTime(Callback):
         """Record the batch's time, and log the remaining time when it is due."""
         # Synchronise with the GPU only when the time is used.
         is_due = self.logs_at_seconds is not None and monotonic() >= self.logs_at_seconds
-        now = _now(pl_module) if is_due or self._is_timing else monotonic()
+        now = finished_at(pl_module.device.type) if is_due or self._is_timing else monotonic()
         if self.num_batches:
             self.training_seconds += now - self.last_batch_at_seconds
         self.last_batch_at_seconds = now
@@ -164,11 +164,11 @@ class RemainingTime(Callback):
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start timing the validation."""
-        self.started_at_seconds = _now(pl_module)
+        self.started_at_seconds = finished_at(pl_module.device.type)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Record the validation's time."""
-        self.validation_seconds = _now(pl_module) - self.started_at_seconds
+        self.validation_seconds = finished_at(pl_module.device.type) - self.started_at_seconds
 
     @property
     def _is_timing(self) -> bool:
@@ -198,8 +198,8 @@ class RemainingTime(Callback):
         )
 
 
-def _now(module: pl.LightningModule) -> float:
-    """Return the time after the device has finished all queued work."""
-    if module.device.type == "cuda":
-        torch.cuda.synchronize(module.device)
+def finished_at(device: str) -> float:
+    """Return the time after this process's device has finished all queued work."""
+    if device == "cuda":
+        torch.cuda.synchronize()
     return monotonic()

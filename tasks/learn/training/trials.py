@@ -236,12 +236,7 @@ Prepare = Callable[[TrialJob], HeadTrial]
 OnDone = Callable[[int, TrialOutcome | TrialFailure], None]
 
 
-def run_trials(
-    jobs: Sequence[TrialJob],
-    *,
-    num_processes: int,
-    on_done: OnDone,
-) -> None:
+def run_trials(jobs: Sequence[TrialJob], *, num_processes: int, on_done: OnDone) -> None:
     """Train and score each job: in this process, until the rest justifies starting others.
 
     Results do not depend on `num_processes`. Jobs may share a network object; its feature caches are then opened once.

@@ -23,7 +23,7 @@ from tasks.data.labels.labels import Labelling
 from tasks.data.labels.ledger import Ledger, read_twice
 from tasks.data.split.split import read_split_csv
 from tasks.errors import BadInput, MissingObject, NotThere, RetakeError, Unavailable
-from tasks.judge.statistics.kappa import agreement
+from tasks.judge.statistics.label_quality import agreement
 from tasks.keys import recipe_of
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.pages.label.clips import ClipFiles, Cut, PageClip, Suggestion, Suggestions, diverse, of_use, read_suggestions

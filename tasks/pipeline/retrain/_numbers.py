@@ -12,11 +12,10 @@ from tasks.judge.statistics.answers import answers_of
 from tasks.judge.statistics.calibration import calibrations
 from tasks.judge.statistics.checks import Fingerprint, check_data, from_parquet
 from tasks.judge.statistics.class_changes import class_changes
-from tasks.judge.statistics.groups import SOURCE_VIDEO, group_scores
 from tasks.judge.statistics.long_training import from_parquet as kept_from_parquet
 from tasks.judge.statistics.long_training import long_training
 from tasks.judge.statistics.metrics import closed_set
-from tasks.judge.statistics.mistakes import confusions, worst_mistakes
+from tasks.judge.statistics.mistakes import SOURCE_VIDEO, confusions, group_scores, worst_mistakes
 from tasks.judge.statistics.paired import probe_differences
 from tasks.judge.statistics.scoring import ScoredClips
 from tasks.judge.statistics.uncertainty import BOOTSTRAP_SEED

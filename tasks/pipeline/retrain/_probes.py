@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
-from tasks.judge.statistics.label_audit import audit_labels
-from tasks.learn.engines.shared import SharedFeatures
+from tasks.judge.statistics.label_quality import audit_labels
+from tasks.learn.engines.scorer import SharedFeatures
 from tasks.learn.training.cached_heads import fit_beside
 from tasks.learn.training.probe import cross_fitted
 from tasks.options import FEW_CLIPS, Head

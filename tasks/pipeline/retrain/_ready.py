@@ -16,8 +16,7 @@ from tasks.keys import content_key
 from tasks.learn.engines.choice import NUM_CALIBRATION_CLIPS, ScoringJob, num_checked, spread, trained_classes
 from tasks.learn.engines.engine import Engine
 from tasks.learn.engines.kept import CheckedFeatures
-from tasks.learn.engines.scorer import Scorer, make_scorer
-from tasks.learn.engines.shared import SharedFeatures, is_shareable
+from tasks.learn.engines.scorer import Scorer, SharedFeatures, is_shareable, make_scorer
 from tasks.learn.hardware import choose_device, describe
 from tasks.learn.inputs.clip_files import is_silent
 from tasks.learn.inputs.crops import Frames, NumCrops

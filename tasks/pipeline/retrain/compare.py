@@ -9,7 +9,7 @@ from tasks.data.split.manifest import label_counts
 from tasks.errors import BadInput
 from tasks.judge.gate.gate import contenders, judge, scoreless_rules
 from tasks.judge.gate.looks import spend
-from tasks.judge.gate.words import spread_in_words
+from tasks.judge.gate.verdict import spread_in_words
 from tasks.judge.report.comparison_text import markdown, text
 from tasks.judge.statistics.answers import Answers, answers_of
 from tasks.judge.statistics.class_changes import class_outcomes

@@ -11,9 +11,8 @@ from tasks.data.clips.frame_cache import cache_test_frames, rgb_frames
 from tasks.data.clips.sound import spectrograms
 from tasks.errors import BadInput
 from tasks.judge.gate.verdict import figures_in_words
-from tasks.judge.report.card import approval_question, model_card
 from tasks.judge.report.figures.pictures import contact_sheet, spectrogram_sheet
-from tasks.judge.report.page import ReportInputs, page
+from tasks.judge.report.run import ReportInputs, approval_question, model_card, page
 from tasks.learn.networks.sound_recipe import recipe_needed
 from tasks.pipeline._plans import plans_of, sounds_of
 from tasks.pipeline._step import finish, finished, log, write_files

@@ -17,8 +17,7 @@ from tasks.learn.hardware import choose_device, describe
 from tasks.learn.inputs.data import CachedClip
 from tasks.learn.inputs.describe_sound import describer
 from tasks.learn.networks.checkpoints import Saved
-from tasks.learn.networks.network import Network
-from tasks.learn.networks.pretrained import widen_heads
+from tasks.learn.networks.network import Network, widen_heads
 from tasks.learn.networks.spec import ClassNames, trained_names
 from tasks.learn.training.costs import clip_seconds
 from tasks.learn.training.epochs import LAST, with_last_weights

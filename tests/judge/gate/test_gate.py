@@ -3,8 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import BadInput
-from tasks.judge.gate.gate import contenders, judge
-from tasks.judge.gate.words import attempt_in_words
+from tasks.judge.gate.gate import attempt_in_words, contenders, judge
 from tasks.judge.statistics.class_changes import ClassOutcome
 from tasks.options import GateOptions
 from tasks.store.records.evaluation import Attempt, SeedScore, SeedSpread
@@ -32,7 +31,7 @@ def failed(judgement):
     return [rule.rule for rule in judgement.rules if not rule.passed]
 
 
-def found(judgement, rule):
+def rule_of(judgement, rule):
     return next(r for r in judgement.rules if r.rule == rule)
 
 
@@ -59,7 +58,7 @@ def of_seeds(interval, num_gained=36, num_lost=12, engine=ENGINE.label):
 def test_the_mean_of_the_seeds_must_gain_and_the_registered_network_too(scored, interval, own, failing):
     judgement = judged(*scored(), difference(*own), spread=of_seeds(interval))
     assert failed(judgement) == failing
-    detail = found(judgement, "gain").detail
+    detail = rule_of(judgement, "gain").detail
     assert detail.startswith("action top-1 on average over 3 seeds +8.0 points [")
     assert f"the registered network gains {signed((own[0] - own[1]) / 100)} by itself" in detail
 
@@ -73,7 +72,7 @@ def test_several_seeds_are_judged_by_their_mean_with_each_score_beside_it_and_al
     assert "too small to tell: more films or more seeds would be needed" in judged(*scored(), spread=of_seeds((-0.1, 0.2))).why
     mixed = judged(*scored(), spread=of_seeds((0.01, 0.15), engine="openvino int8"))
     assert failed(mixed) == ["engine"]
-    assert "seed 5 was scored by openvino int8" in found(mixed, "engine").detail
+    assert "seed 5 was scored by openvino int8" in rule_of(mixed, "engine").detail
     guessed = judged(*scored(0.38, 0.4, majority=0.4), spread=of_seeds((0.01, 0.15))).verdict
     assert guessed.startswith("No better than guessing: the registered network names 38.0 % of the actions right, always predicting")
 
@@ -94,7 +93,7 @@ def test_a_tie_never_passes(scored, num, low, high):
     [((0.001, 0.2), True, "lies above zero"), ((0.0, 0.2), False, "includes zero"), ((-0.2, -0.03), False, "lies below zero")],
 )
 def test_the_interval_must_lie_above_zero(scored, interval, passes, words):
-    gain = found(judged(*scored(), difference(interval=interval)), "gain")
+    gain = rule_of(judged(*scored(), difference(interval=interval)), "gain")
     assert gain.passed == passes
     assert words in gain.detail
 
@@ -109,7 +108,7 @@ def test_where_nothing_is_left_to_risk_no_network_passes(scored):
 def test_the_interval_at_the_level_of_the_decision_must_lie_above_zero(scored, low, passes):
     attempt = Attempt(num_others=9, num_networks=10, spent=0.025, interval=(low, 0.2))
     judgement = judged(*scored(), attempt=attempt)
-    gain = found(judgement, "gain")
+    gain = rule_of(judgement, "gain")
     assert (gain.passed, judgement.passed) == (passes, passes)
     assert gain.detail.startswith("action top-1 +10.0 points [2.0, 18.0]: the 99.5 % confidence interval [")
 
@@ -130,7 +129,7 @@ def test_scores_of_another_engine_or_other_crops_do_not_count(scored):
     for update in ({"crops": 1}, {"engine": ours.engine.model_copy(update={"precision": other})}):
         judgement = judged(ours, theirs.model_copy(update=update))
         assert failed(judgement) == ["engine"]
-        assert "`engine`" in found(judgement, "engine").detail
+        assert "`engine`" in rule_of(judgement, "engine").detail
     heads_alone = theirs.engine.model_copy(update={"precision": other, "has_backbone": False})
     assert judged(ours, theirs.model_copy(update={"engine": heads_alone})).passed
     described = ours.engine.model_copy(update={"description": "another machine", "num_checked_clips": 99})
@@ -152,7 +151,7 @@ def test_scores_of_another_engine_or_other_crops_do_not_count(scored):
 )
 def test_no_class_with_enough_clips_may_surely_lose_much(scored, other, passes):
     judgement = judged(*scored(), outcomes=[outcome(), other], max_class_loss_points=20, min_class_clips=10)
-    assert found(judgement, "classes").passed == passes == judgement.passed
+    assert rule_of(judgement, "classes").passed == passes == judgement.passed
 
 
 def test_a_loss_must_be_surer_the_more_classes_are_judged_and_classes_that_lose_are_named_worst_first(scored):
@@ -160,8 +159,8 @@ def test_a_loss_must_be_surer_the_more_classes_are_judged_and_classes_that_lose_
     assert failed(judged(*scored(), outcomes=[outcome(5)])) == ["classes"]
     among = judged(*scored(), outcomes=[outcome(5), *(outcome(4, 4, name=f"verb{i}") for i in range(3))])
     assert among.passed
-    assert found(among, "classes").detail.endswith("1 lost more, but not significantly")
-    rule = found(judged(*scored(), outcomes=[outcome(i, name=f"verb{i}") for i in range(8, 16)]), "classes")
+    assert rule_of(among, "classes").detail.endswith("1 lost more, but not significantly")
+    rule = rule_of(judged(*scored(), outcomes=[outcome(i, name=f"verb{i}") for i in range(8, 16)]), "classes")
     assert rule.detail.startswith("verb 'verb15' loses 75.0 points of recall (20 clips), verb 'verb14' loses 70.0")
     assert "and 3 more; at most 20 are allowed" in rule.detail
     assert rule.title == "No significant loss in a class"
@@ -175,7 +174,7 @@ def test_a_loss_must_be_surer_the_more_classes_are_judged_and_classes_that_lose_
     ],
 )
 def test_the_rule_of_the_classes_says_how_many_it_could_test(scored, num_clips, title, words):
-    rule = found(judged(*scored(), outcomes=[outcome(num_clips=number) for number in num_clips]), "classes")
+    rule = rule_of(judged(*scored(), outcomes=[outcome(num_clips=number) for number in num_clips]), "classes")
     assert (rule.title, rule.passed) == (title, True)
     assert words in rule.detail
 
@@ -222,7 +221,7 @@ def test_without_a_champion_a_network_better_than_guessing_becomes_the_provision
 def test_a_network_that_guessing_matches_is_told_which_labels_are_few(scored):
     counts = [some(LabelCount, name=name, num_clips=number) for name, number in {"put meat": 9, "take cup": 2, "open bin": 1}.items()]
     assert "train has fewest clips of: 'open bin' (1 clip), 'take cup' (2 clips), 'put" in judged(*scored(0.1), train_counts=counts).reason
-    assert "more labels" not in found(judged(*scored(), train_counts=counts), "guessing").detail
+    assert "more labels" not in rule_of(judged(*scored(), train_counts=counts), "guessing").detail
 
 
 @pytest.mark.parametrize(("margin", "fails", "words"), [(0.09, [], "lies above"), (0.1, ["guessing"], "does not lie above")])
@@ -230,7 +229,7 @@ def test_to_pass_a_network_must_surely_beat_guessing_and_to_be_provisional_on_th
     change = difference(opponent="baseline")
     judgement = judged(*scored(0.5, 0.4, opponent="baseline", majority=0.4), change, margin=margin)
     assert (failed(judgement), judgement.passed, judgement.provisional) == (fails, not fails, bool(fails))
-    assert found(judgement, "guessing").detail.endswith(f"'common action': the 95 % confidence interval {words} zero")
+    assert rule_of(judgement, "guessing").detail.endswith(f"'common action': the 95 % confidence interval {words} zero")
 
 
 def test_a_winner_that_guessing_matches_is_stopped_or_warned_of(scored):

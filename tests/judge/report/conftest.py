@@ -8,16 +8,15 @@ import pytest
 
 from tasks.judge.report.figures.pictures import contact_sheet, spectrogram_sheet
 from tasks.judge.report.networks import networks_page
-from tasks.judge.report.page import ReportInputs, page
+from tasks.judge.report.run import ReportInputs, page
 from tasks.judge.report.search import search_page
 from tasks.predict.page import page as prediction_page
 from tasks.store.records.evaluation import ActivationMap
 from tests.judge.report.a_search import search_of
 from tests.judge.report.compared import NAMES as NETWORKS
 from tests.judge.report.compared import comparison_of, versions_of
-from tests.judge.report.labels import curve_of
 from tests.judge.report.named import HOSTILE_NAMES, Named, drawn, hostile, mixed, original, without_objects
-from tests.judge.report.runs import DIRTY, metrics_of
+from tests.judge.report.runs import DIRTY, curve_of, metrics_of
 from tests.predict.pages import CASES as PREDICTED
 from tests.records import some
 

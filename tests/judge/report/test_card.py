@@ -2,16 +2,15 @@ import re
 
 import pytest
 
+from tasks.judge.gate.gate import attempt_in_words
 from tasks.judge.gate.verdict import figures_in_words
-from tasks.judge.gate.words import attempt_in_words
-from tasks.judge.report.card import approval_question, model_card
+from tasks.judge.report.run import approval_question, model_card
 from tasks.store.records.dataset import SharedRecording
 from tasks.store.records.evaluation import RuleOutcome, SeedScore, SeedSpread
 from tasks.wording import percent, percent_interval, signed
 from tests.judge.report.conftest import CASES
-from tests.judge.report.rendered import HOSTILE_NAME, front_matter, rendered
 from tests.judge.report.runs import web_page
-from tests.judge.report.tree import Tree
+from tests.judge.report.tree import HOSTILE_NAME, Tree, front_matter, rendered
 from tests.records import some
 
 

@@ -13,8 +13,8 @@ from tasks.store.records.evaluation import Attempt
 from tasks.store.records.record import TARGETS
 from tasks.wording import percent_interval
 from tests.judge.report.named import drawn, mixed, original
-from tests.judge.report.rendered import HOSTILE_NAME, rendered
 from tests.judge.report.runs import answers_of, beyond_guessing, difference, result
+from tests.judge.report.tree import HOSTILE_NAME, rendered
 
 BASELINE = "ImageNet backbone under untrained, seeded heads: this baseline is chance"
 ORIGINAL = original()

@@ -4,8 +4,7 @@ from dataclasses import replace
 import pytest
 
 from tasks.judge.gate.facts import facts_of
-from tasks.judge.report.card import model_card
-from tasks.judge.report.page import SECTIONS, page
+from tasks.judge.report.run import SECTIONS, model_card, page
 from tasks.judge.report.templating import data_uri
 from tasks.options import GateOptions, TrainOptions
 from tasks.options.base import STORED

@@ -4,17 +4,16 @@ import re
 
 import pytest
 
-from tasks.judge.report.card import approval_question, model_card
 from tasks.judge.report.comparison_text import markdown, text
 from tasks.judge.report.networks import networks_note, networks_page
+from tasks.judge.report.run import approval_question, model_card
 from tasks.judge.report.scores import nothing_table
 from tasks.store.records.evaluation import NameableClips, NetworkScore, NothingScores, UnnamedClips
 from tasks.store.records.record import TARGETS
 from tasks.wording import percent
 from tests.judge.report.compared import comparison_of
-from tests.judge.report.rendered import HOSTILE, rendered
 from tests.judge.report.test_comparison_text import compared
-from tests.judge.report.tree import plain, rows_of
+from tests.judge.report.tree import HOSTILE, plain, rendered, rows_of
 from tests.records import some
 
 RECALL = {"num_clips": 12, "num_sources": 3, "num_recognised": 9, "recall": 0.75, "recall_interval": (0.4, 0.9)}

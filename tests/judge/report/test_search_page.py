@@ -13,8 +13,7 @@ from tasks.wording import percent
 from tests.judge.report.a_search import search_of
 from tests.judge.report.conftest import RETRAIN, SEARCHES
 from tests.judge.report.named import HOSTILE_NAMES
-from tests.judge.report.rendered import rendered
-from tests.judge.report.tree import csv_rows
+from tests.judge.report.tree import csv_rows, rendered
 
 pytestmark = pytest.mark.slow
 

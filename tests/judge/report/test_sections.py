@@ -6,16 +6,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tasks.judge.report.card import model_card
-from tasks.judge.report.figures.training import long_chart
+from tasks.judge.report.figures.run import long_chart
+from tasks.judge.report.run import model_card
 from tasks.judge.report.sections import curve_answer, curve_section, long_section, probe_answer, sentence_of
 from tasks.judge.statistics.long_training import long_training
 from tasks.store.records.curves import CurveGain
 from tasks.store.records.training import Epoch, ProbeDifference
-from tests.judge.report.labels import curve_of
+from tests.judge.report.runs import curve_of
 from tests.judge.report.tree import plain, stays_within, words_of
-from tests.judge.statistics.clips import kept_answers
 from tests.records import some
+from tests.scored_clips import kept_answers
 
 NUMBERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4000)
 DESCENT = (0.60, 0.50, 0.38, 0.30, 0.33, 0.42, 0.50, 0.52, 0.46, 0.36, 0.28, 0.25, 0.24)
@@ -41,26 +41,26 @@ def history(errors, fitted=300):
 
 
 @cache
-def found(errors, **choice):
+def trained(errors, **choice):
     return long_training(kept(errors, **choice), history(errors), "action", num_resamples=200)
 
 
 def test_a_second_descent_is_told_in_one_sentence_and_few_clips_cannot_tell():
-    sentence = sentence_of(found(DESCENT))
+    sentence = sentence_of(trained(DESCENT))
     assert sentence.startswith("A second descent: on 600 val clips of 100 source videos the error of actions rises from 30.0 % after")
     assert "to 52.0 % after epoch 128 (+22.0 points" in sentence
     assert "falls again to 24.0 % after epoch 4,000 (-28.0 points" in sentence
     assert "the second minimum is lower than the first" in sentence
     assert sentence.count(". ") == 0
-    assert sentence_of(found(ONE_FALL)).startswith("No second descent is seen")
+    assert sentence_of(trained(ONE_FALL)).startswith("No second descent is seen")
     unknown = "The data cannot tell whether there is a second descent: on"
-    assert sentence_of(found(DESCENT, num_clips=15, clips_a_video=3)).startswith(unknown)
-    assert sentence_of(found(ONE_FALL, num_clips=2, clips_a_video=1)).startswith(f"{unknown} 2 val")
+    assert sentence_of(trained(DESCENT, num_clips=15, clips_a_video=3)).startswith(unknown)
+    assert sentence_of(trained(ONE_FALL, num_clips=2, clips_a_video=1)).startswith(f"{unknown} 2 val")
 
 
 @pytest.mark.parametrize(("errors", "marks"), [(DESCENT, ["1st minimum: 8", "peak: 128", "2nd minimum: 4,000"]), (ONE_FALL, [])])
 def test_the_drawing_marks_what_the_sentence_names(errors, marks):
-    chart = long_chart(found(errors), history(errors))
+    chart = long_chart(trained(errors), history(errors))
     words, told = words_of(chart.svg)
     assert [word for word in words if "minimum" in word or "peak" in word] == marks
     assert {"training error", "validation error", "validation loss", "training error 0: 301"} <= set(words)
@@ -160,5 +160,5 @@ def test_page_and_card_have_the_answer_or_say_why_there_is_none(make_inputs, pag
 )
 def test_the_answer_about_a_plain_probe_is_what_the_interval_allows(interval, said):
     clips = {"num_clips": 15, "num_sources": 3}
-    found = some(ProbeDifference, target="action", difference=sum(interval) / 2, interval=interval, **clips)
-    assert probe_answer(found, "test").startswith(said)
+    beside = some(ProbeDifference, target="action", difference=sum(interval) / 2, interval=interval, **clips)
+    assert probe_answer(beside, "test").startswith(said)

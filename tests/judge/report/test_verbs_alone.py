@@ -4,8 +4,8 @@ import pytest
 
 from tasks.judge.report import networks
 from tasks.judge.report import search as search_tables
-from tasks.judge.report.card import model_card
 from tasks.judge.report.networks import networks_note, networks_page
+from tasks.judge.report.run import model_card
 from tasks.judge.report.search import search_note, search_page
 from tasks.store.records.dataset import NO_OBJECT
 from tasks.store.records.record import VERB_ALONE
@@ -13,8 +13,7 @@ from tests.judge.report.a_search import search_of
 from tests.judge.report.compared import comparison_of
 from tests.judge.report.conftest import RETRAIN
 from tests.judge.report.named import without_objects
-from tests.judge.report.rendered import front_matter
-from tests.judge.report.tree import Tree, without_settings
+from tests.judge.report.tree import Tree, front_matter, without_settings
 
 
 def of_all(subject, tables, *pages):

@@ -1,10 +1,15 @@
-"""A page as its elements and its text, and the faults of its markup."""
+"""A page, and Markdown once it is rendered, as elements and text, and the faults of its markup.
+
+Markdown is rendered with HTML let through and addresses made into links, as the most willing renderers do."""
 
 import csv
 import io
 import re
 from html import unescape
 from html.parser import HTMLParser
+
+import yaml
+from markdown_it import MarkdownIt
 
 VOID = {"meta", "img", "br", "link", "input", "hr", "area", "base", "col", "embed", "source", "track", "wbr"}
 
@@ -72,3 +77,54 @@ def stays_within(svg):
     width, height = (float(n) for n in re.search(r'viewBox="0 0 (\S+) (\S+)"', svg).groups())
     marks = [(float(x), float(y)) for x, y in re.findall(r'<use [^>]*x="(\S+)" y="(\S+)"', svg)]
     return bool(marks) and all(0 <= x <= width and 0 <= y <= height for x, y in marks)
+
+
+HOSTILE = (
+    "![x](http://evil/p.png)",
+    "[a](http://evil)",
+    "[a]: http://evil 'x'",
+    "www.evil.example",
+    "WWW.evil.com/x",
+    "https://evil.com",
+    "<https://evil.com>",
+    "evil.com",
+    "//evil.com",
+    "mailto:a@evil.com",
+    "a@b.example",
+    "@someone",
+    "<img src=x>",
+    "<script>alert(1)</script>",
+    "&lt;img&gt; &amp;",
+    "a | b || c",
+    "a\n\n# b\r\nc\u2028d",
+    "`code` ``more``",
+    "*a* _b_ __c__ ~~d~~",
+    "# a",
+    "- a",
+    "+ a",
+    "1. a",
+    "10) a",
+    "===",
+    "---",
+    "~~~",
+    "a\\",
+    "\\[a](b)",
+    "![",
+    "> a",
+)
+
+HOSTILE_NAME = "<img src=x> [a](http://evil) | `b` *c*\n# d"
+"""As much as fits in a name that is not cut; each by itself is tried in `tests/test_wording.py`."""
+
+
+def rendered(markdown):
+    """Tags, links, and the text without what is there to break addresses."""
+    tree = Tree(MarkdownIt("gfm-like", {"html": True}).render(markdown))
+    links = [value for _, attributes in tree.elements for name, value in attributes.items() if name in ("href", "src")]
+    return [tag for tag, _ in tree.elements], links, " ".join("".join(tree.texts).replace("\u2060", "").split())
+
+
+def front_matter(card):
+    """Split a model card into its front matter and its text."""
+    _, head, body = re.split(r"^---$", card, maxsplit=2, flags=re.M)
+    return yaml.safe_load(head), body

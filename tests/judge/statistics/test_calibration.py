@@ -19,7 +19,7 @@ from tasks.judge.statistics.calibration import (
 )
 from tasks.judge.statistics.scoring import ScoredClips
 from tasks.store.records.record import TARGETS, VERB_ALONE
-from tests.judge.statistics.clips import shuffled
+from tests.scored_clips import shuffled
 
 
 def honest(num_clips, *, seed=0, num_sources=20, heat=1.0):

@@ -5,7 +5,7 @@ import pytest
 from tasks.errors import BadInput
 from tasks.judge.statistics.class_changes import ClassOutcome, class_changes, class_outcomes, significant_losses
 from tasks.store.records.record import TARGETS
-from tests.judge.statistics.clips import about
+from tests.scored_clips import about
 
 
 def test_every_verb_and_noun_is_counted_as_its_recall_says(make_clips, vocabulary):

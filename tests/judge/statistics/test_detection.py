@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.judge.statistics import detection
+from tasks.judge.statistics import detection, uncertainty
 from tasks.judge.statistics.detection import TIOUS, Segment, always_guessing, detection_scores, overlap_ratio
 
 SOURCES = {video: video for video in "abcd"}
@@ -176,7 +176,7 @@ def test_blocks_of_resamples_change_nothing(monkeypatch):
     labelled = [Segment(video, 10 * i, 10 * i + 8, int(rng.integers(3))) for video in "abcd" for i in range(5)]
     detected = [replace(segment, label=int(rng.integers(3)), score=rng.random()) for segment in labelled]
     whole, sizes, compute = scored(detected, labelled, num_resamples=100), [], detection._average_precisions
-    monkeypatch.setattr(detection, "MAX_DRAWS_AT_ONCE", 70)
+    monkeypatch.setattr(uncertainty, "MAX_DRAWS_AT_ONCE", 70)
     monkeypatch.setattr(detection, "_average_precisions", lambda matched, times: sizes.append(len(times)) or compute(matched, times))
     assert scored(detected, labelled, num_resamples=100) == whole
     assert 1 < max(sizes) <= 70 // 4

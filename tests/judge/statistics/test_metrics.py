@@ -19,9 +19,8 @@ from tasks.store.records.evaluation import EvaluateResult
 from tasks.store.records.record import TARGETS
 from tests.judge.report.named import original
 from tests.judge.report.runs import answers_of as named_answers
-from tests.judge.statistics.clips import answers
 from tests.pipeline.shelf import words
-from tests.scored_clips import summary_of
+from tests.scored_clips import answers, summary_of
 
 # The golden table: top-1, weighted precision, weighted recall, majority class.
 ORIGINAL_FIGURES = [

@@ -80,8 +80,8 @@ def test_views_one_after_the_other_are_seen_as_all_at_once():
     images = Normalise(network.input_format)(cut_crops(FRAMES, 10, Modality.RGB)[:3].flatten(0, 1))
     with torch.inference_mode():
         at_once = network.backbone(images)
-    found = PytorchEngine(network, 10).features(cut_views(FRAMES, 10, Modality.RGB)[:3])
-    torch.testing.assert_close(found.flatten(0, 1), at_once, atol=1e-4, rtol=1e-4)
+    features = PytorchEngine(network, 10).features(cut_views(FRAMES, 10, Modality.RGB)[:3])
+    torch.testing.assert_close(features.flatten(0, 1), at_once, atol=1e-4, rtol=1e-4)
 
 
 IMAGES = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))

@@ -9,8 +9,7 @@ from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.explain import NothingToSee, _spatial_outputs, activation_sheet, grad_cam
 from tasks.learn.networks.network import Network
 from tasks.options import Family
-from tests.learn.red import LAYOUTS, Red, RedHead
-from tests.learn.tiny import snippets_of, tiny
+from tests.learn.tiny import LAYOUTS, Red, RedHead, snippets_of, tiny
 
 FRAMES = snippets_of(tiny())
 LARGE = [

@@ -17,7 +17,7 @@ from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer
 from tasks.learn.inputs.crops import cut_views
 from tasks.learn.networks.checkpoints import HeadWeights, Saved, load, save_fusion
-from tasks.learn.networks.pretrained import widen_heads
+from tasks.learn.networks.network import widen_heads
 from tasks.learn.networks.spec import ClassNames
 from tasks.logit_mean import mean_logits
 from tasks.options import Consensus, Family, Modality

@@ -19,13 +19,11 @@ from tasks.learn.engines.written import answerer, quantise
 from tasks.learn.inputs.clip_files import example_input
 from tasks.learn.inputs.sampling import joined
 from tasks.learn.networks.checkpoints import HeadWeights, Saved
-from tasks.learn.networks.network import Network
-from tasks.learn.networks.pretrained import widen_heads
+from tasks.learn.networks.network import Network, widen_heads
 from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import Consensus, Family, Modality
 from tasks.store.records.video import SoundRecipe
-from tests.learn.tiny import CLASSES, Bessel, network_of, outspoken
-from tests.learn.tiny_video import TINY_VIDEO, tiny_video_network
+from tests.learn.tiny import CLASSES, TINY_VIDEO, Bessel, network_of, outspoken, tiny_video_network
 
 pytestmark = pytest.mark.slow
 

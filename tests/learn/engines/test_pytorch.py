@@ -13,8 +13,7 @@ from tasks.learn.engines.resizing import half
 from tasks.learn.inputs.crops import centre_offset
 from tasks.learn.networks.spec import CONSENSUS_OF_HEADS
 from tasks.options import Consensus, Family, Modality
-from tests.learn.tiny import network_of
-from tests.learn.tiny_video import TINY_VIDEO, tiny_video_network
+from tests.learn.tiny import TINY_VIDEO, network_of, tiny_video_network
 
 READ_WITHOUT_OUR_CODE = """
 import sys, torch

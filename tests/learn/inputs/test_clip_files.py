@@ -28,9 +28,9 @@ from tasks.learn.inputs.crops import Normalise
 from tasks.learn.inputs.data import CachedClip, View
 from tasks.learn.inputs.features import FeatureMemory
 from tasks.learn.inputs.sampling import middle_snippets
-from tasks.learn.networks.backbone_file import fill_backbone
 from tasks.learn.networks.checkpoints import HeadWeights, Saved, load, save
 from tasks.learn.networks.network import Network
+from tasks.learn.networks.pretrained import fill_backbone
 from tasks.learn.networks.sound_recipe import NUM_MELS, num_spectra, num_windows
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.learn.training.costs import complexity
@@ -88,9 +88,9 @@ def test_each_segment_hears_a_window_within_itself(seconds, num_segments, window
     spec = SOUND.model_copy(update={"num_segments": num_segments, "sampling_window": window})
     rows = np.arange(num_windows(seconds), dtype=np.float32)[:, None]
     middle, drawn = (sound_input(rows, spec, rng)[:, 0] for rng in (None, np.random.default_rng(seed)))
-    for found in (middle, drawn):
-        assert found.shape == (num_segments,)
-        assert (np.diff(found) >= 0).all()
+    for starts in (middle, drawn):
+        assert starts.shape == (num_segments,)
+        assert (np.diff(starts) >= 0).all()
     length = max(1, round(len(rows) * window))
     assert np.abs(drawn - middle).max() <= max(1, length / num_segments)
     assert middle.max() - middle.min() < length
@@ -109,11 +109,11 @@ def test_middles_are_heard_in_a_test_and_random_windows_in_training(tmp_path):
 def test_a_picture_has_time_to_the_right_and_low_notes_at_the_bottom():
     spectra = np.zeros((PICTURE_SPECTRA, NUM_MELS), np.uint8)
     spectra[-100:, :32] = 255
-    found = picture(spectra)[..., 0]
-    assert found.shape == (224, 224)
-    assert found[-40:, -40:].min() == 255
-    assert not found[:160].any()
-    assert not found[:, :160].any()
+    pixels = picture(spectra)[..., 0]
+    assert pixels.shape == (224, 224)
+    assert pixels[-40:, -40:].min() == 255
+    assert not pixels[:160].any()
+    assert not pixels[:, :160].any()
     short = np.full((50, NUM_MELS), 9, np.uint8)
     assert (sound_input(short, SPECTROGRAM) == 9).all(), "a shorter clip holds its last sound"
 
@@ -141,7 +141,9 @@ def test_a_file_of_something_else_is_refused(tmp_path):
 
 
 def test_a_spectrogram_is_seen_as_the_same_grey_picture_in_three_colours():
-    ours, theirs = (Network(NetworkSpec(backbone="tf_efficientnet_lite0", modality=one)) for one in (Modality.SPECTROGRAM, Modality.RGB))
+    ours, theirs = (
+        Network(NetworkSpec(backbone="tf_efficientnet_lite0", modality=modality)) for modality in (Modality.SPECTROGRAM, Modality.RGB)
+    )
     fill_backbone(ours, theirs.backbone.state_dict())
     grey = torch.randint(0, 256, (1, 1, 224, 224), dtype=torch.uint8)
     with torch.no_grad():
@@ -186,10 +188,10 @@ def test_a_training_scores_silence_as_an_engine_does(tmp_path, trainable, consen
     inputs = [torch.from_numpy(frames).permute(0, 3, 1, 2) for frames in (silence(SPECTROGRAM), example_input(SPECTROGRAM))]
     module = ActionModule(network, OPTIONS[Modality.SPECTROGRAM].model_copy(update={"trainable": trainable}), [clip]).eval()
     with torch.no_grad():
-        found = module.answer(module.see(torch.stack(inputs)))
+        logits = module.answer(module.see(torch.stack(inputs)))
     engine = PytorchEngine(prepare(network), 1)
     for i, frames in enumerate((silence(SPECTROGRAM), example_input(SPECTROGRAM))):
-        assert torch.allclose(found.verb[i], engine.score(frames).verb, rtol=1e-4, atol=1e-4)
+        assert torch.allclose(logits.verb[i], engine.score(frames).verb, rtol=1e-4, atol=1e-4)
 
 
 @both
@@ -271,13 +273,13 @@ def a_sound(**changes) -> Sound:
 def test_what_was_written_is_read(tmp_path, speech_share):
     sound = a_sound(speech_share=speech_share, state=SoundState.UNREADABLE, reason="it does not decode")
     write_sound(tmp_path / "0000.npz", sound)
-    found = read_sound(tmp_path / "0000.npz")
+    kept = read_sound(tmp_path / "0000.npz")
     for name in ("log_mel", "features", "starts_seconds"):
         expected = getattr(sound, name)
-        assert getattr(found, name).dtype == expected.dtype
-        assert np.array_equal(getattr(found, name), expected)
-    assert (found.state, found.reason, found.speech_share) == (SoundState.UNREADABLE, "it does not decode", speech_share)
-    assert not found.is_heard
+        assert getattr(kept, name).dtype == expected.dtype
+        assert np.array_equal(getattr(kept, name), expected)
+    assert (kept.state, kept.reason, kept.speech_share) == (SoundState.UNREADABLE, "it does not decode", speech_share)
+    assert not kept.is_heard
 
 
 def test_damaged_files_are_named_and_changed_bytes_refused_or_read_as_they_were(tmp_path):

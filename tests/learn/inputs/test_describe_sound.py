@@ -1,28 +1,43 @@
+import os
+
 import numpy as np
 import pytest
+import torch
 
-from tasks.errors import BadConfiguration
+from tasks.errors import BadCheckpoint, BadConfiguration
 from tasks.learn.inputs import describe_sound
-from tasks.learn.inputs.describe_sound import CHUNK_SAMPLES, CONTEXT_SAMPLES, describer, detect_speech, load_speech
-from tasks.learn.inputs.effects_network import log_mel
+from tasks.learn.inputs.describe_sound import (
+    CHUNK_SAMPLES,
+    CONTEXT_SAMPLES,
+    LOG_FLOOR,
+    MAX_LEVEL,
+    EffectsNetwork,
+    describer,
+    detect_speech,
+    effects_features,
+    effects_spectrogram,
+    load_effects,
+    load_speech,
+    log_mel,
+)
 from tasks.learn.networks.sound_recipe import EFFECTS, SPECTRA_PER_SECOND, SPEECH, installed_recipe, num_features, num_spectra, num_windows
 from tasks.store.records.video import SoundRecipe, SoundState
-from tests.learn.inputs.sound_reference import SECONDS, signal
+from tests.learn.inputs.sound_reference import SECONDS, STEP, reference, signal
 
 PLAIN = SoundRecipe(network=None, speech=None)
 
 
 def test_features_without_a_network_are_the_mean_and_deviation_of_each_band():
-    found = describer(PLAIN).describe({24_000: signal(24_000)}, seconds=SECONDS, state=SoundState.HEARD)
-    assert found.features.shape == (num_windows(SECONDS), num_features(PLAIN))
+    sound = describer(PLAIN).describe({24_000: signal(24_000)}, seconds=SECONDS, state=SoundState.HEARD)
+    assert sound.features.shape == (num_windows(SECONDS), num_features(PLAIN))
     spectra = log_mel(signal(24_000))
-    first = round(float(found.starts_seconds[-1]) * SPECTRA_PER_SECOND)
+    first = round(float(sound.starts_seconds[-1]) * SPECTRA_PER_SECOND)
     window = spectra[first : first + 464]
-    assert found.features[-1, :128] == pytest.approx(window.mean(axis=0), abs=0.01)
-    assert found.features[-1, 128:] == pytest.approx(window.std(axis=0), abs=0.01)
-    assert found.log_mel == pytest.approx(spectra, abs=0.01)
-    assert found.state is SoundState.HEARD
-    assert found.speech_share is None
+    assert sound.features[-1, :128] == pytest.approx(window.mean(axis=0), abs=0.01)
+    assert sound.features[-1, 128:] == pytest.approx(window.std(axis=0), abs=0.01)
+    assert sound.log_mel == pytest.approx(spectra, abs=0.01)
+    assert sound.state is SoundState.HEARD
+    assert sound.speech_share is None
 
 
 @pytest.mark.parametrize(
@@ -59,10 +74,10 @@ def test_speech_is_a_share_of_the_clip_and_a_feature_of_each_window(monkeypatch,
     hearing = describer(recipe)
     assert hearing.rates_hz == (16_000, 24_000)
     samples = {rate: np.ones(8 * rate, np.float32) for rate in hearing.rates_hz}
-    found = hearing.describe(samples, seconds=8, state=SoundState.HEARD)
-    assert found.speech_share == pytest.approx(0.5)
-    assert found.features.shape[1] == num_features(recipe) == 257
-    shares = found.features[:, -1]
+    sound = hearing.describe(samples, seconds=8, state=SoundState.HEARD)
+    assert sound.speech_share == pytest.approx(0.5)
+    assert sound.features.shape[1] == num_features(recipe) == 257
+    shares = sound.features[:, -1]
     assert shares[0] == pytest.approx(1, abs=0.02)
     assert shares[-1] == 0
     assert (np.diff(shares) <= 1e-6).all()
@@ -119,3 +134,77 @@ def test_a_voice_is_speech_and_noise_is_not():
     for quiet in (np.zeros(32_000, np.float32), hiss, signal(16_000)):
         assert not detect_speech(quiet, detector).any()
     assert detect_speech(vowels(4), detector).mean() > 0.1
+
+
+needs_aisfx = pytest.mark.skipif(EFFECTS.find() is None and not os.environ.get("CI"), reason=f"aisfx is not installed: {EFFECTS.install}")
+
+
+@pytest.fixture(scope="module")
+def seeded():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return EffectsNetwork().eval().requires_grad_(False)
+
+
+@needs_aisfx
+def test_the_features_are_those_of_the_published_code():
+    network = load_effects(EFFECTS.find())
+    with torch.inference_mode():
+        features = network(effects_spectrogram(signal(44_100))[None, 10:110])[0].numpy()
+    assert np.abs(features - reference()["features"]).max() < 1e-3
+
+
+def test_a_file_as_aisfx_writes_it_is_loaded_as_weights_only(seeded, tmp_path):
+    weights = {f"embedding_net.{key}": value for key, value in seeded.state_dict().items()}
+    torch.save((weights | {"fc.0.0.weight": torch.zeros(2, 2)}, {"library": (0, 3)}), tmp_path / "checkpoint.pth")
+    windows = torch.rand(2, 100, 96)
+    with torch.inference_mode():
+        assert torch.equal(load_effects(tmp_path / "checkpoint.pth")(windows), seeded(windows))
+
+
+class Runs:
+    """Would run code when it is unpickled."""
+
+    def __reduce__(self):
+        return print, ("run",)
+
+
+@pytest.mark.parametrize("content", [(Runs(), {}), ({}, {}), {"weights": torch.zeros(1)}, ({"embedding_net.bn1": torch.zeros(1)}, {}), 3])
+def test_another_file_or_one_that_would_run_code_is_refused(content, tmp_path):
+    torch.save(content, tmp_path / "checkpoint.pth")
+    with pytest.raises(BadCheckpoint, match=r"checkpoint\.pth: not the weights of aisfx"):
+        load_effects(tmp_path / "checkpoint.pth")
+
+
+def test_each_window_is_heard_at_its_time_and_equal_ones_once(seeded):
+    samples, starts = signal(44_100), np.array([0, 0, 0.25, 0.5, 0.5], np.float32)
+    seen = []
+    features = effects_features(samples, starts, lambda windows: seen.append(len(windows)) or seeded(windows))
+    assert seen == [3]
+    assert np.array_equal(features[0], features[1])
+    assert np.array_equal(features[3], features[4])
+    with torch.inference_mode():
+        spectrogram = effects_spectrogram(samples)
+        alone = seeded(spectrogram[None, 11:111])[0].numpy()
+    assert features[2] == pytest.approx(alone, abs=1e-5)
+
+
+def test_behind_the_end_of_a_short_clip_is_silence(seeded):
+    samples = signal(44_100)[: 44_100 // 2]
+    longer = np.concatenate([samples, np.zeros(3 * 44_100, np.float32)])
+    starts = np.zeros(1, np.float32)
+    assert effects_features(samples, starts, seeded) == pytest.approx(effects_features(longer, starts, seeded), abs=1e-5)
+
+
+def test_the_spectrograms_are_essentias_and_librosas():
+    bands = effects_spectrogram(signal(44_100)).numpy() * MAX_LEVEL
+    assert np.abs(bands[::STEP] - reference()["bands"]).max() < 1e-4
+    spectra = log_mel(signal(24_000))
+    assert spectra.shape == (num_spectra(SECONDS), 128)
+    assert np.abs(spectra[::STEP] - reference()["log_mel"]).max() < 1e-4
+
+
+@pytest.mark.parametrize("num_samples", [1, 2, 119, 240, 2047])
+def test_a_sound_may_be_shorter_than_a_spectrum_and_silence_is_the_logarithm_of_the_floor(num_samples):
+    assert log_mel(np.ones(num_samples, np.float32)).shape == (1 + num_samples // 120, 128)
+    assert log_mel(np.zeros(24_000, np.float32)) == pytest.approx(np.full((201, 128), np.log(LOG_FLOOR)))

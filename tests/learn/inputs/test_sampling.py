@@ -170,8 +170,8 @@ def test_strides_to_choose_are_taken(clip_seconds, fps):
         window_grid(segment, 0.00123)
     if (suggested := str(refused.value).rpartition("choose for example ")[2]) != "a model of other clips":
         assert 1 <= len(suggested.split(", ")) <= 4
-        for one in suggested.split(", "):
-            window_grid(segment, PredictOptions(stride_seconds=float(one)).stride_seconds)
+        for stride in suggested.split(", "):
+            window_grid(segment, PredictOptions(stride_seconds=float(stride)).stride_seconds)
 
 
 def test_strides_divide_a_clip():

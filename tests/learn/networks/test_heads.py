@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from tasks.errors import BadConfiguration
 from tasks.learn.networks.checkpoints import load
 from tasks.learn.networks.heads import HEADS
-from tasks.learn.networks.network import Network, weights_sha256
-from tasks.learn.networks.pretrained import widen_heads
+from tasks.learn.networks.network import Network, weights_sha256, widen_heads
 from tasks.learn.networks.spec import CONSENSUS_OF_HEADS, ClassNames, NetworkSpec
 from tasks.learn.training.fit import fit
 from tasks.options import Consensus

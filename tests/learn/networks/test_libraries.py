@@ -14,9 +14,8 @@ from tasks.learn.engines.explain import video_heat
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.inputs.crops import Normalise, cut_crops
 from tasks.learn.networks import backbones, libraries
-from tasks.learn.networks.backbone_file import load_backbone
 from tasks.learn.networks.network import Network
-from tasks.learn.networks.pretrained import build
+from tasks.learn.networks.pretrained import build, load_backbone
 from tasks.learn.networks.spec import NetworkSpec, snippet_format
 from tasks.options import Modality, Weights
 from tasks.video_networks import VIDEO_NETWORKS

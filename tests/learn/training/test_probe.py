@@ -38,8 +38,8 @@ def test_a_probe_answers_as_scikit_learn_does_on_standardised_features(num_class
     features, labels, sources = clusters(num_classes, num_clips, num_features, seed)
     probe, choice = fit_probe(features, labels, sources, 12, scores_choice=False)
     theirs = make_pipeline(StandardScaler(), LogisticRegression(C=choice.strength, tol=1e-10, max_iter=10_000)).fit(features, labels)
-    found = torch.from_numpy(probe(features)[:, ::3][:, :num_classes]).softmax(1).numpy()
-    assert np.abs(found - theirs.predict_proba(features)).max() < 2e-3
+    ours = torch.from_numpy(probe(features)[:, ::3][:, :num_classes]).softmax(1).numpy()
+    assert np.abs(ours - theirs.predict_proba(features)).max() < 2e-3
 
 
 @given(seed=st.integers(0, 99), scale=st.floats(0.01, 1000), num_classes=st.integers(1, 4))

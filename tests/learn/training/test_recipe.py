@@ -82,8 +82,8 @@ def test_balanced_weights_are_one_on_the_mean_and_alike_for_every_class_in_sum(l
 def rates(network: Network, **choice) -> dict[str, tuple[float, float]]:
     """Rate and decay of each parameter, by name."""
     groups = ActionModule(network, TrainOptions(**choice), []).make_optimizer().param_groups
-    found = {id(p): (group["lr"], group["weight_decay"]) for group in groups for p in group["params"]}
-    return {name: found[id(parameter)] for name, parameter in network.named_parameters() if id(parameter) in found}
+    settings = {id(p): (group["lr"], group["weight_decay"]) for group in groups for p in group["params"]}
+    return {name: settings[id(parameter)] for name, parameter in network.named_parameters() if id(parameter) in settings}
 
 
 def test_all_learn_alike_by_default(tiny_network):

@@ -106,8 +106,8 @@ def in_a_test(outcome: TrainOutcome, planned: TrialJob) -> tuple[float, list[lis
     for clip in planned.train.val:
         logits = engine.score(read_snippets(clip.frames, engine.network.spec))
         pairs = list(zip(logits, (clip.verb, clip.noun), strict=True))
-        losses.append(sum(float(torch.logsumexp(one, 0) - one[label]) for one, label in pairs))
-        rights.append([int(one.argmax()) == label for one, label in pairs])
+        losses.append(sum(float(torch.logsumexp(scores, 0) - scores[label]) for scores, label in pairs))
+        rights.append([int(scores.argmax()) == label for scores, label in pairs])
     return sum(losses) / len(losses), rights
 
 

@@ -3,7 +3,7 @@
 import hashlib
 
 from tasks.learn.networks.network import Network
-from tasks.learn.networks.pretrained import spec_of
+from tasks.learn.networks.spec import spec_of
 from tasks.options import TrainOptions
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import DatasetResult

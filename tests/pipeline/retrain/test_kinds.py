@@ -19,7 +19,7 @@ from tasks.store.experiments import Configurations, Configured
 from tasks.store.layout import Dataset
 from tasks.store.records.experiments import Comparison, Configuration, ConfigureResult
 from tasks.store.records.metrics import Metrics
-from tests.learn.tiny_video import TINY_VIDEO, tiny_video_network
+from tests.learn.tiny import TINY_VIDEO, tiny_video_network
 from tests.pipeline.in_process import STORE
 from tests.pipeline.retrain.bench import DATASET
 

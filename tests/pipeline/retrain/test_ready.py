@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from tasks.learn.engines.choice import ScoringJob
-from tasks.learn.engines.scorer import make_scorer
-from tasks.learn.engines.shared import SharedFeatures
+from tasks.learn.engines.scorer import SharedFeatures, make_scorer
 from tasks.learn.inputs.clip_files import example_input
 from tasks.learn.networks.checkpoints import HeadWeights, Saved
 from tasks.learn.networks.network import Network

@@ -12,7 +12,7 @@ from tasks.pipeline.retrain.contract import WeightsArguments
 from tasks.pipeline.retrain.weights import run
 from tasks.store.records.training import TrainResult
 from tasks.store.records.video import SoundRecipe
-from tests.learn.tiny_video import TINY_VIDEO, tiny_video_network
+from tests.learn.tiny import TINY_VIDEO, tiny_video_network
 from tests.pipeline.shelf import Shelf, dataset_clip, manifest_of, put_trained
 
 EPIC, IMAGENET, NONE = Weights.EPIC, Weights.IMAGENET, Weights.NONE

@@ -32,8 +32,7 @@ from tasks.served.films import FilmModel
 from tasks.served.package import predict
 from tasks.served.package.check import preprocessing
 from tasks.served.package.contract import input_of, window_of
-from tests.learn.tiny import CLASSES, network_of, tiny, with_branches
-from tests.learn.tiny_video import TINY_VIDEO, tiny_video_network
+from tests.learn.tiny import CLASSES, TINY_VIDEO, network_of, tiny, tiny_video_network, with_branches
 from tests.pipeline.shelf import filmed
 from tests.records import some
 

@@ -8,7 +8,7 @@ from itertools import accumulate
 
 from tasks.judge.report.figures import drawing
 from tasks.judge.report.figures.drawing import Chart, Style
-from tasks.judge.report.figures.training import LOSS, TOP1, Quantity
+from tasks.judge.report.figures.run import LOSS, TOP1, Quantity
 from tasks.judge.search.trials import deciding_top1, decisive, form_recipe, values_in_words
 from tasks.store.records.search import Search
 from tasks.store.records.training import Epoch

@@ -3,8 +3,7 @@ import re
 import pytest
 
 from tasks.judge.report.figures.drawing import VARIABLES
-from tasks.judge.report.figures.networks import reliability_chart
-from tasks.judge.report.figures.training import MAX_MARKS, training_charts
+from tasks.judge.report.figures.run import MAX_MARKS, reliability_chart, training_charts
 from tasks.store.records.metrics import Calibration, ReliabilityBin
 from tasks.store.records.record import TARGETS
 from tasks.store.records.training import Epoch

@@ -1,14 +1,18 @@
-"""Draw a training by epoch, a long training, and accuracy by number of training clips."""
+"""Draw a run: its training by epoch, a long training, accuracy by number of training clips, and calibration."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import Formatter, FuncFormatter, LogLocator, NullLocator
+from matplotlib.lines import Line2D
+from matplotlib.ticker import Formatter, FuncFormatter, LogLocator, MultipleLocator, NullLocator
 
+from tasks.judge.gate.verdict import deciding_results
 from tasks.judge.report.figures import drawing
 from tasks.judge.report.figures.drawing import Chart, Look, Style
 from tasks.store.records.curves import LongTraining, TargetCurve
+from tasks.store.records.metrics import Calibration, Metrics
+from tasks.store.records.record import IN_TABLES, MODELS, TARGETS, ModelRole, Target
 from tasks.store.records.training import Epoch
 from tasks.wording import count, crops_in_words, percent, percent_interval
 
@@ -24,6 +28,15 @@ CURVE_SIZE = (560, 330)
 
 ROOM_FACTOR = 1.12
 """Factor by which the logarithmic axis goes beyond the outermost points."""
+
+RELIABILITY_SIZE = (330, 350)
+LOOKS: dict[ModelRole, Look] = {
+    "baseline": (drawing.GREY, "s", ":"),
+    "previous": (drawing.PURPLE, "v", ":"),
+    "champion": (drawing.ORANGE, "^", "--"),
+    "fine-tuned": (drawing.BLUE, "o", "-"),
+}
+MIN_MARK_AREA, MAX_MARK_AREA = 14.0, 200.0
 
 
 @dataclass(frozen=True)
@@ -218,3 +231,55 @@ def _curve_in_words(curve: TargetCurve, means: list[str]) -> str:
         f"With 95 % confidence intervals over source videos: {'; '.join(means)}.{extrapolated} "
         f"The dashed grey line is always predicting the most frequent {curve.target}: {percent(curve.majority_top1)}."
     )
+
+
+def reliability_charts(metrics: Metrics) -> tuple[Chart, ...]:
+    """Draw one chart per target with every network scored on the deciding split, if it has bins."""
+    charts = []
+    scored = {result.model for result in deciding_results(metrics)}
+    for target in TARGETS:
+        lines = [
+            (role, c)
+            for role in MODELS
+            for c in metrics.calibration
+            if (c.model, c.split, c.target) == (role, metrics.deciding_split, target) and role in scored and c.bins
+        ]
+        if lines:
+            charts.append(reliability_chart(target, lines))
+    return tuple(charts)
+
+
+def reliability_chart(target: Target, calibrations: Sequence[tuple[ModelRole, Calibration]]) -> Chart:
+    """Draw accuracy over confidence, one marker per bin.
+
+    A marker's area is proportional to the bin's clips; the diagonal is perfect calibration.
+    """
+    title = f"{target}s"
+    most = max((b.num_clips for _, c in calibrations for b in c.bins), default=1) or 1
+    spoken: dict[str, list[str]] = {}
+    with drawing.axes_of(RELIABILITY_SIZE) as (figure, axes):
+        handles = axes.plot(
+            [0, 1], [0, 1], color=drawing.GREY, linewidth=1.2, linestyle=drawing.LONG_DASHES, label="perfectly calibrated", clip_on=False
+        )
+        for role, calibration in calibrations:
+            colour, marker, dashes = LOOKS[role]
+            filled = [b for b in calibration.bins if b.num_clips]
+            x, y = [b.mean_confidence for b in filled], [b.accuracy for b in filled]
+            axes.plot(x, y, color=colour, linestyle=dashes, linewidth=1.6, clip_on=False)
+            areas = [max(MIN_MARK_AREA, MAX_MARK_AREA * b.num_clips / most) for b in filled]
+            gid = f"bins-{role}"
+            axes.scatter(x, y, areas, color=colour, marker=marker, edgecolors=drawing.PAGE, linewidths=1, clip_on=False, zorder=3, gid=gid)
+            handles.append(Line2D([], [], color=colour, marker=marker, linestyle=dashes, linewidth=1.6, label=IN_TABLES[role]))
+            spoken[gid] = [
+                f"{IN_TABLES[role]}: {count(b.num_clips, 'clip')}, mean confidence {percent(b.mean_confidence)}, accuracy {percent(b.accuracy)}"
+                for b in filled
+            ]
+        axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="confidence, %", ylabel="accuracy, %")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MultipleLocator(0.25))
+            axis.set_major_formatter(drawing.PERCENT)
+        axes.grid(axis="y", clip_on=False)
+        drawing.add_legend(figure, ncols=2, handles=handles)
+        words = "; ".join(mark for marks in spoken.values() for mark in marks) or "no clips"
+        drawn = drawing.svg(figure, f"reliability-{target}", title, f"Accuracy over confidence. {words}.", spoken)
+    return Chart(title, drawn, RELIABILITY_SIZE[0] + 50)

@@ -9,7 +9,7 @@ from tasks.errors import BadInput
 from tasks.judge.statistics.long_training import first_without_error, from_parquet, long_training, rise_and_fall, to_parquet
 from tasks.store.records.record import TARGETS
 from tasks.store.records.training import Epoch
-from tests.judge.statistics.clips import kept_answers
+from tests.scored_clips import kept_answers
 
 
 def judged(rights):

@@ -1,22 +1,32 @@
-"""Render the report as one self-contained HTML file.
+"""Report a run as a page, as a model card, and as the question of its approval.
 
-No requests, no web fonts, readable without scripts.
+The page is one self-contained HTML file: no requests, no web fonts, readable without scripts. Card and question are Markdown with all names escaped.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
+from typing import Any
 
 from tasks.judge.gate.facts import facts_of
-from tasks.judge.gate.verdict import cautions, deciding_results, opponent_of, verdict_of
-from tasks.judge.gate.words import attempt_in_words
+from tasks.judge.gate.gate import attempt_in_words
+from tasks.judge.gate.verdict import cautions, deciding_results, figures_in_words, opponent_of, verdict_of
 from tasks.judge.report.class_tables import change_tables, histograms, matrix_groups
-from tasks.judge.report.figures.networks import reliability_charts
-from tasks.judge.report.figures.training import training_charts
-from tasks.judge.report.scores import NOTHING_LEGEND, label_of, nameable_table, nothing_table, seeds_table, target_tables, unnamed_of
-from tasks.judge.report.sections import curve_section, long_section, probe_section
+from tasks.judge.report.figures.run import reliability_charts, training_charts
+from tasks.judge.report.scores import (
+    NOTHING_LEGEND,
+    Table,
+    label_of,
+    nameable_table,
+    nothing_table,
+    seeds_table,
+    target_tables,
+    unnamed_in_words,
+    unnamed_of,
+)
+from tasks.judge.report.sections import curve_answer, curve_section, long_section, probe_section
 from tasks.judge.report.templating import about_split, coverage, data_uri, frame_script, leaning, machine_rows, rendered, styles_of
 from tasks.keys import JOINED
 from tasks.options import Options, TrainOptions
@@ -26,7 +36,9 @@ from tasks.store.records.dataset import NO_OBJECT, action_name
 from tasks.store.records.evaluation import ActivationMap
 from tasks.store.records.metrics import MAX_DOUBTFUL, Metrics, Mistake, NamedClip
 from tasks.store.records.record import MODELS
-from tasks.wording import stretch
+from tasks.wording import count, markdown_text, stretch
+
+MAX_WORSE_NAMED, MAX_PAGES_NAMED = 10, 5
 
 
 @dataclass(frozen=True)
@@ -112,17 +124,14 @@ class MistakeCard:
 def page(inputs: ReportInputs) -> str:
     """Render the page as HTML. Names are escaped."""
     metrics = inputs.metrics
-    opponent = opponent_of(metrics)
-    results = deciding_results(metrics)
-    tables = target_tables(metrics)
-    challenger = next((r for r in results if r.model == "fine-tuned"), None)
-    scored_on = (challenger or results[0]).hardware if results else {}
+    results, shared = deciding_results(metrics), _shared(metrics)
+    scored_on = (shared["challenger"] or results[0]).hardware if results else {}
     labels = {role: label_of(role, metrics) for role in MODELS}
     clip_of = partial(_clip, metrics, {clip.uid: clip for clip in metrics.clips}, styles_of(inputs.thumbnails))
     script, script_hash = frame_script()
     return rendered(
         "page.html.j2",
-        m=metrics,
+        **shared,
         clip_of=clip_of,
         thumbnails=inputs.thumbnails,
         names_of=lambda uids: [clip_of(uid)[0] or uid for uid in uids],
@@ -130,23 +139,14 @@ def page(inputs: ReportInputs) -> str:
         script_hash=script_hash,
         sections=SECTIONS,
         results=results,
-        challenger=challenger,
         deciding_size=next((s for s in metrics.splits if s.split == metrics.deciding_split), None),
         labels=labels,
-        opponent=opponent,
-        verdict=verdict_of(metrics),
+        opponent=opponent_of(metrics),
         cautions=cautions(metrics),
         steps=tuple(report_steps(facts_of(metrics))),
-        leaning=leaning(metrics.deciding_split, chose_epoch=metrics.val_chose),
-        about_split=about_split(metrics),
-        coverage=coverage(metrics),
-        attempt=attempt_in_words(metrics.attempt, metrics.deciding_split),
-        tables=tables,
         unnamed=unnamed_of(metrics),
         nameable_table=nameable_table(metrics, metrics.targets),
         num_nothing=sum(size.num_nothing for size in metrics.splits),
-        seeds=seeds_table(metrics),
-        nothing=nothing_table((labels[result.model], result.nothing) for result in results),
         nothing_legend=NOTHING_LEGEND,
         gate_settings=settings_of(metrics.gate),
         groups=[(column, list(own)) for column, own in groupby(metrics.groups, key=attrgetter("column"))],
@@ -165,6 +165,80 @@ def page(inputs: ReportInputs) -> str:
         machines=(("Scored on", machine_rows(scored_on)), ("Trained on", machine_rows(metrics.provenance.trained_on))),
         option_groups=(("Training", training_settings(metrics)), ("Evaluation", settings_of(metrics.provenance.evaluate))),
     )
+
+
+def model_card(metrics: Metrics) -> str:
+    """Render the card: YAML front matter and Markdown; under 5,000 characters unless names are very long."""
+    shared = _shared(metrics)
+    challenger = shared["challenger"]
+    return rendered(
+        "card.md.j2",
+        **shared,
+        cautions=[words for words, _ in cautions(metrics)],
+        unnamed=unnamed_in_words(metrics.nameable) if metrics.nameable else "",
+        nameable_table=_card_nameable_table(metrics),
+        scores=[(target, getattr(challenger, target)) for target in metrics.targets] if challenger else [],
+        opponent=label_of(opponent_of(metrics), metrics),
+        worse={target: [c.name for c in metrics.class_changes if c.target == target and c.is_worse] for target in metrics.targets},
+        more_labels=curve_answer(metrics.learning_curve) if metrics.learning_curve else "",
+        max_worse=MAX_WORSE_NAMED,
+        max_pages=MAX_PAGES_NAMED,
+    )
+
+
+def _shared(metrics: Metrics) -> dict[str, Any]:
+    """Collect what page and card show."""
+    results = deciding_results(metrics)
+    return {
+        "m": metrics,
+        "challenger": next((result for result in results if result.model == "fine-tuned"), None),
+        "verdict": verdict_of(metrics),
+        "leaning": leaning(metrics.deciding_split, chose_epoch=metrics.val_chose),
+        "about_split": about_split(metrics),
+        "coverage": coverage(metrics),
+        "attempt": attempt_in_words(metrics.attempt, metrics.deciding_split),
+        "tables": target_tables(metrics),
+        "seeds": seeds_table(metrics),
+        "nothing": nothing_table((label_of(result.model, metrics), result.nothing) for result in results),
+    }
+
+
+def _card_nameable_table(metrics: Metrics) -> Table | None:
+    """Build the table of the last target on the clips that every network can name."""
+    table = nameable_table(metrics, metrics.targets[-1:])
+    if table is None or metrics.nameable is None:
+        return None
+    nameable = f"{count(metrics.nameable.num_clips, 'clip')} that every network can name"
+    return replace(table, titles=(f"{metrics.targets[-1]}s, top-1", "all clips", nameable, "95 % CI"))
+
+
+def approval_question(metrics: Metrics, report_url: str) -> str:
+    """Write the verdict, the rules and a link to the report, the only link."""
+    doubts = "; ".join(words for words, _ in cautions(metrics))
+    champion = (
+        "none yet"
+        if metrics.champion_version is None
+        else f"version {metrics.champion_version}{' (provisional)' if metrics.champion_is_provisional else ''}"
+    )
+    caution = leaning(metrics.deciding_split, chose_epoch=metrics.val_chose)
+    rules = "\n".join(
+        f"- {markdown_text(rule.title)}: **{'passed' if rule.passed else 'failed'}**, {markdown_text(rule.detail)}"
+        for rule in metrics.rules
+    )
+    parts = (
+        markdown_text(f"{metrics.verdict} {verdict_of(metrics).then}"),
+        f"**{figures}**" if (figures := markdown_text(figures_in_words(metrics))) else "",
+        markdown_text(metrics.why),
+        markdown_text(f"Perhaps too optimistic: {doubts}." if doubts else ""),
+        markdown_text(caution),
+        markdown_text(unnamed_of(metrics)),
+        f"**[Read the report]({report_url})**: tables, videos of the worst mistakes, data checks.",
+        f"Current champion: {champion}. Gate rules:",
+        rules,
+        f"*Approve* makes the new version {'the provisional ' if metrics.provisional else ''}champion; *Reject*, or no answer in time, changes nothing. "
+        "Your comment is stored with the decision.",
+    )
+    return "\n\n".join(part for part in parts if part)
 
 
 def _clip(metrics: Metrics, clips: Mapping[str, NamedClip], pictures: Mapping[str, str], uid: str) -> tuple[str, str, str, str, str]:

@@ -1,10 +1,16 @@
+"""The report of a fusion, of joined features, of a network that hears and of one with one view."""
+
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
-from tasks.judge.report.card import model_card
-from tasks.judge.report.page import ReportInputs, page, training_settings
+from tasks.judge.report.figures.pictures import spectrogram_sheet
+from tasks.judge.report.run import ReportInputs, model_card, page, training_settings
 from tasks.judge.report.templating import TURNS
 from tasks.options import TrainOptions
 from tasks.store.records.training import FusedMember, Fusion
+from tasks.wording import stretch
 from tests.judge.report.named import HOSTILE_NAMES, drawn
 from tests.judge.report.runs import metrics_of
 from tests.judge.report.tree import Tree
@@ -62,3 +68,32 @@ def test_joined_features_show_the_options_that_train_their_head_and_none_of_a_ne
     titles = {setting.title for setting in training_settings(metrics)}
     assert {"Fuse", "Join", "Classification head", "Learning rate", "Maximum epochs", "Views per clip, heads only"} <= titles
     assert not titles & {"Network", "Input", "Backbone", "Segments", "Start from", "Optical flow method"}
+
+
+def test_the_sound_of_a_mistake_stands_beside_it_and_its_absence_is_told(make_inputs):
+    inputs = make_inputs("bare")
+    usual = make_inputs().metrics
+    silent = usual.mistakes[1].uid
+    results = [result.model_copy(update={"unheard": (silent,)}) for result in usual.results]
+    metrics = inputs.metrics.model_copy(update={"results": tuple(results), "mistakes": usual.mistakes})
+    uids = [mistake.uid for mistake in usual.mistakes]
+    shown = {clip.uid: f"{clip.file} {stretch(clip.start_seconds, clip.stop_seconds)}" for clip in metrics.clips}
+    sheet = spectrogram_sheet(np.full((1601, 128), 90, np.uint8))
+    html = page(replace(inputs, metrics=metrics, spectrograms=dict.fromkeys(uids, sheet) | {silent: b""}))
+    tree = Tree(html)
+    assert not tree.faults
+    pictures = [image["alt"] for image in tree.of("img") if image["alt"].startswith("Spectrogram")]
+    assert pictures == [f"Spectrogram of clip {shown[uid]}" for uid in uids if uid != silent]
+    assert html.count("nothing to hear</p>") == 1
+    assert f"had nothing to hear: {shown[silent]}" in html
+    assert "their frames and sound" in html
+
+
+def test_a_network_with_one_view_is_not_said_to_have_seen_ten_crops(make_inputs, changed_page):
+    metrics = make_inputs().metrics
+    *others, tuned = metrics.results
+    results = (*others, tuned.model_copy(update={"own_crops": 1}))
+    assert "10 crops" in model_card(metrics)
+    assert ", 1 crop." in model_card(metrics.model_copy(update={"results": results}))
+    cell = '<td class="num">1</td>'
+    assert changed_page(results=results).count(cell) > changed_page().count(cell)
