@@ -27,8 +27,8 @@ from tests.ports import port_offset
 WORKSHOP_PORT_OFFSET = port_offset(1000)
 WARM_SECONDS = 100
 CHAIN_STORE = "s3://retake-steps"
-DAG_MODULES = [*(f"dags.{path.stem}" for path in (REPOSITORY / "dags").glob("[a-z]*.py")), "airflow.api_fastapi.execution_api.app"]
-"""What a command that runs DAGs imports; the last module is the API that `dag.test()` calls in process."""
+DAG_MODULES = [*(f"dags.{path.stem}" for path in (REPOSITORY / "dags").glob("[a-z]*.py")), "tests.integration.execution_api"]
+"""What a command that runs DAGs imports."""
 
 
 @contextmanager
