@@ -45,7 +45,10 @@ def own_home(folder: Path, port_offset: int) -> Iterator[Home]:
 
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory) -> Iterator[Workshop]:
-    with own_home(tmp_path_factory.mktemp("integration"), WORKSHOP_PORT_OFFSET) as home:
+    with (
+        own_home(tmp_path_factory.mktemp("integration"), WORKSHOP_PORT_OFFSET) as home,
+        warm_python(home, os.environ, warm.MODULES) as steps,
+    ):
         servers = {server.name: server for server in supervise.up(home, lambda _: None, ("store", "mlflow"))}
         ports = {name: server.ports for name, server in servers.items()}
         credentials = Credentials.load(home)
@@ -59,6 +62,7 @@ def workshop(tmp_path_factory) -> Iterator[Workshop]:
             "MLFLOW_TRACKING_URI": servers["mlflow"].address,
             "RETAKE_CACHE_DIR": str(home.root / "cache"),
             "RETAKE_CODE_VERSION": "test",
+            "RETAKE_PYTHON": str(steps),
             "AIRFLOW_HOME": str(home.root / "airflow"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
@@ -68,25 +72,29 @@ def workshop(tmp_path_factory) -> Iterator[Workshop]:
             subprocess.run(argv, env=environment, capture_output=True, check=True, timeout=200)
         # Else each `dag.test()` would read all files of DAGs into the database anew.
         environment["AIRFLOW__CORE__DAGS_FOLDER"] = str(tmp_path_factory.mktemp("no DAGs"))
-        with warm_python(home, os.environ, warm.MODULES) as steps:
-            environment["RETAKE_PYTHON"] = str(steps)
-            with warm_python(Home(home.root / "for-dags"), environment, DAG_MODULES) as airflow:
-                yield Workshop(Store.from_settings(settings), environment, airflow)
+        with warm_python(Home(home.root / "for-dags"), environment, DAG_MODULES) as airflow:
+            for started in (home, Home(home.root / "for-dags")):
+                wait_until_warm(started)
+            yield Workshop(Store.from_settings(settings), environment, airflow)
 
 
 @contextmanager
 def warm_python(home: Home, environment: Mapping[str, str], modules: Sequence[str]) -> Iterator[Path]:
-    """Run a warm process with `modules` imported; yield the program that forks from it."""
+    """Start a warm process that imports `modules`; yield the program that forks from it."""
     program = warm.write_program(home, sys.executable)
     warm.start(home, environment, modules)
     try:
-        deadline = time.monotonic() + WARM_SECONDS
-        while not (home.root / "servers" / SOCKET).exists():
-            assert time.monotonic() < deadline, processes.tail(processes.log_file(home, warm.NAME))
-            time.sleep(0.1)
         yield program
     finally:
         warm.stop(home)
+
+
+def wait_until_warm(home: Home) -> None:
+    """Wait until the warm process has imported its modules."""
+    deadline = time.monotonic() + WARM_SECONDS
+    while not (home.root / "servers" / SOCKET).exists():
+        assert time.monotonic() < deadline, processes.tail(processes.log_file(home, warm.NAME))
+        time.sleep(0.1)
 
 
 @pytest.fixture
