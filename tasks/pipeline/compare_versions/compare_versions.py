@@ -26,8 +26,7 @@ from tasks.pipeline._thumbnails import thumbnails
 from tasks.pipeline._trained import Trained, find_trained, plan_of, taught_on, trained_on, unseen
 from tasks.pipeline.compare_networks._tested import Tested, compared, publish
 from tasks.pipeline.compare_versions.contract import COMPARE_VERSIONS, CompareVersionsArguments
-from tasks.pipeline.retrain._one_engine import Choice, common_choice
-from tasks.pipeline.retrain._ready import Ready, make_ready
+from tasks.pipeline.retrain._ready import Choice, Ready, common_choice, make_ready
 from tasks.settings import MachineSettings, load
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store

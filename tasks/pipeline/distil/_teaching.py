@@ -12,8 +12,7 @@ from tasks.learn.training.distillation import Teaching
 from tasks.learn.training.job import TrainJob
 from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._step import log
-from tasks.pipeline.retrain._one_engine import Choice
-from tasks.pipeline.retrain._ready import make_ready
+from tasks.pipeline.retrain._ready import Choice, make_ready
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip
 from tasks.store.records.training import PlanResult
