@@ -15,10 +15,10 @@ from tasks.loop.parts import with_prediction
 from tasks.loop.summary import keep
 from tasks.pipeline._step import finish, finished, log
 from tasks.pipeline._thumbnails import MAX_THUMBNAILS, thumbnails
-from tasks.pipeline.predict_videos._chosen import names_of
-from tasks.pipeline.predict_videos._new_footage import new_footage
+from tasks.pipeline.predict_videos._chosen import dataset_clips, names_of, training_clips
 from tasks.pipeline.predict_videos.contract import REPORT, PredictReportArguments
 from tasks.predict.agreement import Tally, confusion_table
+from tasks.predict.class_mix import ClassMix, class_mix
 from tasks.predict.class_mix import in_words as in_words_of_mix
 from tasks.predict.files import shown_intervals, shown_labels, write_intervals
 from tasks.predict.gathering import Gathered, gather
@@ -27,7 +27,7 @@ from tasks.predict.interval_scores import table as table_of_when
 from tasks.predict.names import Names
 from tasks.predict.page import Differing, PageInputs, PredictionProvenance, page
 from tasks.predict.reported import reported_scores
-from tasks.predict.shift import in_words
+from tasks.predict.shift import NewFilm, Shift, in_words, shift_of
 from tasks.predict.shift import table as table_of_shift
 from tasks.predict.to_label import parquet, table
 from tasks.settings import MachineSettings, MlflowSettings, load, report_url
@@ -99,7 +99,7 @@ def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
         (folder / "to_label.parquet").write_bytes(parquet(gathered.to_label))
         if any(gathered.tally.named.values()):
             (folder / "confusion.csv").write_bytes(confusion_table(gathered.tally.named, names))
-        shift, mix = new_footage(plan, videos, gathered, known, names, store)
+        shift, mix = _new_footage(plan, videos, gathered, known, names, store)
         if shift:
             log.info("new footage: %s", in_words(shift))
             (folder / "shift.csv").write_bytes(table_of_shift(shift))
@@ -161,6 +161,34 @@ def _batches(plan: PredictPlanResult, store: Store) -> tuple[list[PredictBatchRe
         except MissingObject:
             failed += [SetAside(name=video.name, reason=TASK_FAILED) for video in store.read(batch.uri, PredictionBatch).videos]
     return results, failed
+
+
+def _new_footage(
+    plan: PredictPlanResult, videos: Sequence[ScoredVideo], gathered: Gathered, known: KnownClipsResult, names: Names, store: Store
+) -> tuple[Shift | None, ClassMix | None]:
+    """Compare distances and predicted actions by source video; None without a new video, or a training clip."""
+    films = _new_films(plan, [video for video in videos if video.video in gathered.distances], store)
+    if not films:
+        return None, None
+    new = [
+        NewFilm(source, ", ".join(video.name for video in own), [d for video in own for d in gathered.distances[video.video]])
+        for source, own in films.items()
+    ]
+    labels = Counter(names.action(clip.verb_class, clip.noun_class) for clip in training_clips(plan, store))
+    predicted = [action for own in films.values() for video in own for action in gathered.actions[video.video]]
+    of_test = [action for film in known.reference if film.split == "test" for action in film.actions]
+    return shift_of(new, known.reference), class_mix(predicted, of_test, labels)
+
+
+def _new_films(plan: PredictPlanResult, videos: Sequence[ScoredVideo], store: Store) -> dict[str, list[ScoredVideo]]:
+    """Group the videos outside the model's dataset by source video."""
+    met = {name for clip in dataset_clips(plan, store) for name in (clip.video, clip.source)}
+    films: dict[str, list[ScoredVideo]] = {}
+    for video in videos:
+        source = plan.sources.get(video.video, video.video)
+        if met.isdisjoint({video.video, source}):
+            films.setdefault(source, []).append(video)
+    return films
 
 
 def _page_inputs(
