@@ -9,7 +9,7 @@ from tasks.loop.events import Facts, notices
 from tasks.loop.live import Live, Space, disks
 from tasks.loop.summary import keep, main_model, read_known, read_status
 from tasks.pipeline._step import log
-from tasks.pipeline.notify.contract import NotifyArguments
+from tasks.pipeline.loop.contract import NotifyArguments
 from tasks.settings import ApprovalSettings, MachineSettings, NotifySettings, load
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
