@@ -6,11 +6,10 @@ Other rooms import the names of this file, and `base`, `forms`, `presets`, `reci
 """
 
 from tasks.options.base import NO_LOGIN_PATTERN, STORE_URI_PATTERN, Options, StoreUri
-from tasks.options.clean_up import CleanUpOptions
 from tasks.options.data import Cut, IngestOptions, LabelOptions, SegmentOptions, SplitOptions
+from tasks.options.deletion import CleanUpOptions, ForgetOptions
 from tasks.options.evaluation import CurveOptions, EvaluateOptions, GateOptions, LearningCurveOptions, RegisterOptions
 from tasks.options.export import ChampionExportOptions, ExportOptions
-from tasks.options.forget import ForgetOptions
 from tasks.options.network import AUTO_BACKBONE, SOUND_FEATURES, Consensus, Family, FlowOptions, Head, Interpolation, Modality
 from tasks.options.prediction import MAX_STRIDE_SECONDS, MIN_STRIDE_SECONDS, MODEL_REFERENCE, PredictOptions
 from tasks.options.presets import (
