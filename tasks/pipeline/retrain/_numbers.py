@@ -20,8 +20,8 @@ from tasks.judge.statistics.mistakes import confusions, worst_mistakes
 from tasks.judge.statistics.paired import probe_differences
 from tasks.judge.statistics.scoring import ScoredClips
 from tasks.judge.statistics.uncertainty import BOOTSTRAP_SEED
+from tasks.pipeline._plans import no_curve_reason
 from tasks.pipeline._step import log
-from tasks.pipeline.learning_curve._recipe import no_curve_reason
 from tasks.pipeline.retrain._evidence import predictions
 from tasks.settings import MachineSettings, load
 from tasks.store.layout import Dataset, Layout

@@ -15,10 +15,9 @@ from tasks.judge.report.card import approval_question, model_card
 from tasks.judge.report.figures.pictures import contact_sheet, spectrogram_sheet
 from tasks.judge.report.page import ReportInputs, page
 from tasks.learn.networks.sound_recipe import recipe_needed
-from tasks.pipeline._plans import plans_of, sounds_of
+from tasks.pipeline._plans import no_curve_reason, plans_of, sounds_of
 from tasks.pipeline._step import finish, finished, log, write_files
 from tasks.pipeline._thumbnails import thumbnails
-from tasks.pipeline.learning_curve._recipe import no_curve_reason
 from tasks.pipeline.retrain._evidence import evaluation_results, predictions_of_actions, version_description
 from tasks.pipeline.retrain._numbers import metrics_of, packages_of, why_no_curve
 from tasks.pipeline.retrain.contract import REPORT, ReportArguments
