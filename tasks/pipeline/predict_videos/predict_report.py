@@ -13,8 +13,8 @@ from tasks.data.labels.video_names import video_names
 from tasks.errors import BadInput, MissingObject
 from tasks.loop.parts import with_prediction
 from tasks.loop.summary import keep
+from tasks.pipeline._media import MAX_THUMBNAILS, playable, thumbnails
 from tasks.pipeline._step import finish, finished, log
-from tasks.pipeline._thumbnails import MAX_THUMBNAILS, thumbnails
 from tasks.pipeline.predict_videos._chosen import dataset_clips, names_of, training_clips
 from tasks.pipeline.predict_videos.contract import REPORT, PredictReportArguments
 from tasks.predict.agreement import Tally, confusion_table
@@ -25,7 +25,7 @@ from tasks.predict.gathering import Gathered, gather
 from tasks.predict.interval_scores import FoundIntervals, WhenScores, find_intervals, when_scores
 from tasks.predict.interval_scores import table as table_of_when
 from tasks.predict.names import Names
-from tasks.predict.page import Differing, PageInputs, PredictionProvenance, page
+from tasks.predict.page import PageInputs, PredictionProvenance, page
 from tasks.predict.reported import reported_scores
 from tasks.predict.shift import NewFilm, Shift, in_words, shift_of
 from tasks.predict.shift import table as table_of_shift
@@ -52,9 +52,6 @@ from tasks.store.records.video import NUM_FIRST
 from tasks.store.stored import Output
 from tasks.tracking import Tracker, prediction_run
 from tasks.wording import count
-
-MAX_PLAYABLE_BYTES = 16 << 20
-"""Maximum size of the clips in a page. Others are named by their address."""
 
 NUM_PAIRS = 8
 TASK_FAILED = "its task failed; see predict's log"
@@ -210,6 +207,7 @@ def _page_inputs(
     intervals = {film.video.video: shown_intervals(film, names) for film in films}
     labelled = {video: shown_labels(video, labels, names) for video in intervals}
     confusions = tally.confusions()
+    media = playable(store, (clip.uri for clip in gathered.differing))
     return PageInputs(
         model=plan.model,
         against=plan.against if agreements else None,
@@ -228,7 +226,7 @@ def _page_inputs(
         confusions=confusions,
         clip_names=tally.clip_names({uid for matrix in confusions.values() for cell in matrix.wrong for uid in cell.uids}),
         accuracies=tally.accuracies(),
-        differing=_playable(gathered.differing, store),
+        differing=tuple(replace(clip, media=media.get(clip.uri)) for clip in gathered.differing),
         to_label=tuple(gathered.to_label),
         set_aside=set_aside,
         when=when,
@@ -271,21 +269,6 @@ def _engines(batches: Sequence[PredictBatchResult]) -> dict[PredictorRole, tuple
             engines.setdefault(key, used)
             counts.setdefault(role, Counter())[key] += sum(video.num_clips for video in batch.videos)
     return {role: tuple((engines[key], number) for key, number in own.most_common() if number) for role, own in counts.items()}
-
-
-def _playable(differing: Sequence[Differing], store: Store) -> tuple[Differing, ...]:
-    """Load the clips, up to the maximum size of a page."""
-    left_bytes = MAX_PLAYABLE_BYTES
-
-    def media(uri: str) -> bytes | None:
-        nonlocal left_bytes
-        stored = store.stat(uri)
-        if stored is None or stored.size_bytes > left_bytes:
-            return None
-        left_bytes -= stored.size_bytes
-        return store.read_bytes(stored.uri)
-
-    return tuple(replace(clip, media=media(clip.uri)) for clip in differing)
 
 
 def _metrics(inputs: PageInputs) -> dict[str, float]:
