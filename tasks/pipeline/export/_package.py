@@ -24,8 +24,7 @@ from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._step import finish, finished, log
 from tasks.pipeline._trained import Trained, first_weights, plan_of
 from tasks.pipeline.export import _timed
-from tasks.pipeline.export._answers import Answers, Clips, difference_of, largest_difference, scores_of
-from tasks.pipeline.export._models import Written, write
+from tasks.pipeline.export._models import Answers, Clips, Written, difference_of, largest_difference, scores_of, write
 from tasks.predict.probabilities import Nothing, Served, Threshold, fit_threshold, served
 from tasks.served.package.contract import Contract, Registered, Size, input_of, window_of
 from tasks.served.package.fresh_check import check_package
