@@ -18,8 +18,14 @@ from tasks.learn.networks.sound_recipe import recipe_needed
 from tasks.pipeline._media import playable, thumbnails
 from tasks.pipeline._plans import no_curve_reason, plans_of, sounds_of
 from tasks.pipeline._step import finish, finished, log, write_files
-from tasks.pipeline.retrain._evidence import evaluation_results, predictions_of_actions, version_description
-from tasks.pipeline.retrain._numbers import metrics_of, packages_of, why_no_curve
+from tasks.pipeline.retrain._evidence import (
+    evaluation_results,
+    metrics_of,
+    packages_of,
+    predictions_of_actions,
+    version_description,
+    why_no_curve,
+)
 from tasks.pipeline.retrain.contract import REPORT, ReportArguments
 from tasks.settings import MachineSettings, MlflowSettings, load, report_url
 from tasks.store.derived import decision_of_plan

@@ -15,7 +15,7 @@ from tasks.judge.statistics.scores_file import to_parquet
 from tasks.learn.networks.sound_recipe import SPEECH, PackagedWeights
 from tasks.options import GateOptions, SplitOptions, TrainOptions
 from tasks.pipeline import _media
-from tasks.pipeline.retrain import _numbers, report
+from tasks.pipeline.retrain import _evidence, report
 from tasks.pipeline.retrain.contract import ReportArguments
 from tasks.store.records.curves import NoLearningCurve
 from tasks.store.records.dataset import UnseenClip
@@ -260,7 +260,7 @@ def test_a_package_is_in_the_report_also_if_another_task_wrote_it_meanwhile(
 ):
     if is_written_meanwhile:
         seen = iter([()])
-        monkeypatch.setattr(_numbers, "packages_of", lambda *_: next(seen, (package,)))
+        monkeypatch.setattr(_evidence, "packages_of", lambda *_: next(seen, (package,)))
     reported(shelf, tmp_path)
     assert shelf.read(written[0].metrics_uri, Metrics).packages == (package,)
     assert "ONNX fp32" in shelf.objects[written[0].report_uri].decode()
