@@ -8,7 +8,7 @@ from importlib import metadata
 
 from tasks.errors import BadConfiguration
 from tasks.options import ExportOptions, Family, FlowOptions, GateOptions, Head, Modality, RecipeOptions, SegmentOptions, TrainOptions
-from tasks.options.start import IDLE_IN_PROBE
+from tasks.options.training import IDLE_IN_PROBE
 
 OPENCV = "opencv-contrib-python-headless"
 UNNAMED_OPENCV = "5.0.0.93"

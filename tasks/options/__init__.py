@@ -2,15 +2,13 @@
 
 The command line and Airflow's trigger forms are made from these models.
 
-Other rooms import the names of this file, and `base`, `forms`, `presets`, `recipe`, `search`, `start`.
+Other rooms import the names of this file, and `base`, `forms`, `presets`, `recipe`, `search`, `training`.
 """
 
 from tasks.options.base import NO_LOGIN_PATTERN, STORE_URI_PATTERN, Options, StoreUri
-from tasks.options.clean_up import CleanUpOptions
 from tasks.options.data import Cut, IngestOptions, LabelOptions, SegmentOptions, SplitOptions
-from tasks.options.evaluation import CurveOptions, EvaluateOptions, GateOptions, LearningCurveOptions, RegisterOptions
+from tasks.options.deletion import CleanUpOptions, ForgetOptions
 from tasks.options.export import ChampionExportOptions, ExportOptions
-from tasks.options.forget import ForgetOptions
 from tasks.options.network import AUTO_BACKBONE, SOUND_FEATURES, Consensus, Family, FlowOptions, Head, Interpolation, Modality
 from tasks.options.prediction import MAX_STRIDE_SECONDS, MIN_STRIDE_SECONDS, MODEL_REFERENCE, PredictOptions
 from tasks.options.presets import (
@@ -26,9 +24,19 @@ from tasks.options.presets import (
     with_recipe,
 )
 from tasks.options.recipe import RecipeOptions
-from tasks.options.retrain import MAX_SEEDS, ComparisonOptions, RetrainOptions, VersionOptions
+from tasks.options.retrain import (
+    MAX_SEEDS,
+    ComparisonOptions,
+    CurveOptions,
+    EvaluateOptions,
+    GateOptions,
+    LearningCurveOptions,
+    RegisterOptions,
+    RetrainOptions,
+    VersionOptions,
+)
 from tasks.options.search import SearchOptions
-from tasks.options.start import TrainOptions, Weights
+from tasks.options.training import TrainOptions, Weights
 
 __all__ = [
     "AUTO_BACKBONE",

@@ -4,13 +4,12 @@ from collections.abc import Iterable
 
 from tasks.options.base import Options
 from tasks.options.data import IngestOptions, LabelOptions, SegmentOptions, SplitOptions
-from tasks.options.evaluation import EvaluateOptions, GateOptions, LearningCurveOptions, RegisterOptions
 from tasks.options.export import ChampionExportOptions
 from tasks.options.prediction import PredictOptions
 from tasks.options.presets import PresetOptions
-from tasks.options.retrain import RetrainOptions
+from tasks.options.retrain import EvaluateOptions, GateOptions, LearningCurveOptions, RegisterOptions, RetrainOptions
 from tasks.options.search import SearchOptions
-from tasks.options.start import TrainOptions
+from tasks.options.training import TrainOptions
 
 OptionModels = tuple[type[Options], ...]
 

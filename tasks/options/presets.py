@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from tasks.options.base import MODEL_NAME_PATTERN, Options
 from tasks.options.network import AUTO_BACKBONE, Family, Head, Modality
-from tasks.options.start import IDLE_IN_PROBE, StartOptions, TrainOptions, Weights
+from tasks.options.training import IDLE_IN_PROBE, StartOptions, TrainOptions, Weights
 from tasks.wording import count
 
 ORIGINAL = TrainOptions(

@@ -20,6 +20,7 @@ from tasks.options import (
     Modality,
     RecipeName,
     TrainOptions,
+    Weights,
     choose_recipe,
     with_recipe,
 )
@@ -252,6 +253,15 @@ def _plans_under(folder_uri: str, store: Store) -> tuple[PlanResult, ...]:
         except BadInput as error:
             log.warning("%s", error)
     return tuple(plans)
+
+
+def no_curve_reason(plan: PlanResult) -> str:
+    """Say why a training has no learning curve; empty if it has."""
+    if plan.weights.members and plan.train.join == "logits":
+        return "a fusion of trained networks is not trained"
+    if plan.weights.members or plan.weights.weights is Weights.TRAINED:
+        return "the training starts from a trained network, which may know all of these clips already, so a share of them would not show what the others add"
+    return ""
 
 
 def flow_of(train: TrainOptions) -> FlowOptions | None:

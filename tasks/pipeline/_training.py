@@ -4,35 +4,39 @@ Fetch its inputs, fit, and write checkpoints and history to the store and MLflow
 """
 
 import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from tasks.data.clips.frame_cache import cache_test_frames, cache_train_frames, sharing_decoders
+from tasks.data.clips.clips import StoredClip
+from tasks.data.clips.frame_cache import FramesAhead, cache_test_frames, cache_train_frames, sharing_decoders
 from tasks.data.split.manifest import split_rows
 from tasks.judge.statistics.long_training import KeptAnswers, first_without_error, to_parquet
 from tasks.judge.statistics.metrics import with_actions
 from tasks.judge.statistics.scoring import ScoredClips, with_nouns_given
-from tasks.learn.inputs.data import CachedClip
+from tasks.learn.inputs.data import NO_LABEL, CachedClip
 from tasks.learn.inputs.describe_sound import describer
 from tasks.learn.networks.network import Network, widen_heads
 from tasks.learn.networks.spec import no_names, trained_names
 from tasks.learn.training.cached_heads import score_heads
+from tasks.learn.training.distillation import Teaching
 from tasks.learn.training.epochs import BEST, LAST, EpochFiles, head_file
 from tasks.learn.training.fit import fit
 from tasks.learn.training.job import JoinedNetwork, TrainJob, joint_spec
 from tasks.learn.training.progress import EpochRecord, is_logged, is_power_of_two
 from tasks.pipeline._checkpoints import fetch_network, file_sha256
 from tasks.pipeline._step import finish, log, write_files
-from tasks.pipeline.distil._teaching import taught
 from tasks.pipeline.retrain._fusion import choose_fusion
+from tasks.pipeline.retrain._ready import Choice, make_ready
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip, Manifest
 from tasks.store.records.record import SPLITS
-from tasks.store.records.training import Epoch, PlanResult, TrainResult
-from tasks.store.runs import Training
+from tasks.store.records.training import Epoch, PlanResult, Teacher, TrainResult
+from tasks.store.runs import Run, Training
 from tasks.tracking import Tracker, tracked_run
 from tasks.wording import csv_table
 
@@ -137,7 +141,34 @@ def fetch_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Pat
         devices=devices,
     )
     used = [clip for clip in clips["train"] if clip.uid in frames]
-    return (taught(job, used, plan, store, folder) if plan.teacher else job), used
+    return (_taught(job, used, plan, plan.teacher, store, folder) if plan.teacher else job), used
+
+
+def _taught(job: TrainJob, labelled: Sequence[DatasetClip], plan: PlanResult, teacher: Teacher, store: Store, folder: Path) -> TrainJob:
+    """Add the unlabelled clips to the job of a student, and its teacher's answers to all clips.
+
+    `labelled` are the clips of its `train`, in this order.
+    """
+    unlabelled = store.read(Run(plan.run_uri).train.unlabelled).clips
+    frames = cache_train_frames(store, unlabelled, job.network.spec, plan.train, describer) if unlabelled else {}
+    more = [CachedClip(frames[clip.uid], NO_LABEL, NO_LABEL, clip.video) for clip in unlabelled]
+    (own := folder / "teacher").mkdir()
+    ready = make_ready(
+        fetch_network(store, teacher.checkpoint_uri, teacher.checkpoint_sha256, own),
+        Choice(plan.evaluate.engine),
+        plan.evaluate.model_copy(update={"crops": 1}),
+        [],
+        labelled,
+        checked_on=labelled,
+        shares_features=False,
+        store=store,
+    )
+    clips: list[StoredClip] = [*labelled, *unlabelled]
+    with FramesAhead(store, clips, ready.specs, describer=describer) as ahead:
+        answers = [ready.scorer.score_and_see(ahead.load(clip)) for clip in clips]
+    ready.close()
+    log.info("the teacher answered %d clips by %s", len(clips), ready.engine.label)
+    return replace(job, train=[*job.train, *more], teaching=Teaching.of(answers, is_hint=len(ready.specs) == 1))
 
 
 def _log_inputs(tracker: Tracker, run_id: str, plan: PlanResult, manifest: Manifest, store: Store) -> None:

@@ -28,7 +28,6 @@ from tasks.pipeline.ingest_videos import contract as ingest_videos
 from tasks.pipeline.labels import contract as labels
 from tasks.pipeline.learning_curve import contract as learning_curve
 from tasks.pipeline.loop import contract as loop
-from tasks.pipeline.notify import contract as notify
 from tasks.pipeline.predict_videos import contract as predict_videos
 from tasks.pipeline.retrain import contract as retrain
 from tasks.pipeline.search import contract as search
@@ -50,7 +49,6 @@ COMMANDS: Mapping[str, Command] = {
         search,
         predict_videos,
         export,
-        notify,
         clean_up,
         forget,
         upkeep,

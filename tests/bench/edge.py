@@ -34,7 +34,7 @@ from tasks.learn.networks.checkpoints import load, save
 from tasks.learn.training.distillation import Teaching
 from tasks.options import Weights
 from tasks.pipeline.export import _timed
-from tasks.pipeline.export._answers import refusal_of_int8
+from tasks.pipeline.export._models import refusal_of_int8
 from tasks.store.records.export import PackageCosts
 from tasks.wording import count, percent, percent_interval, signed
 from tests.bench.machine import in_words, machine

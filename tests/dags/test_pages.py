@@ -11,8 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from dags.plugins import home_page, label_page
-from dags.plugins._pages import mounted
+from dags.plugins.pages import make_home, make_label, mounted
 from tasks.data.clips.labelled import labelled_in_child
 from tasks.local.choices import SAMPLE_STORE, SAMPLES
 from tasks.local.home import REPOSITORY
@@ -25,8 +24,7 @@ PLUGIN = """
 import sys
 import airflow.plugins_manager
 before = set(sys.modules)
-from dags.plugins.home_page import HomePage
-from dags.plugins.label_page import LabelPage
+from dags.plugins.pages import HomePage, LabelPage
 assert not {name for name in set(sys.modules) - before if name.partition('.')[0] in ('fastapi', 'minio', 'tasks')}
 for middleware in LabelPage.fastapi_root_middlewares:
     assert middleware["middleware"](print) is print
@@ -82,13 +80,13 @@ def test_while_its_first_request_makes_a_page_the_server_answers_others_and_make
 def test_no_label_file_is_read_in_the_api_server(monkeypatch):
     tell_where(monkeypatch, "127.0.0.1:1")
     monkeypatch.setattr("tasks.pages.label.app.make_app", lambda stores, *_: stores)
-    assert {data._label for data in label_page.make()} == {labelled_in_child}
+    assert {data._label for data in make_label()} == {labelled_in_child}
 
 
 def test_the_page_has_the_samples_and_the_documentation_of_the_checkout(monkeypatch):
     tell_where(monkeypatch, "127.0.0.1:1")
     monkeypatch.setattr("tasks.pages.home.app.make_app", lambda *given: given)
-    _, _, _, _, docs, samples = home_page.make()
+    _, _, _, _, docs, samples = make_home()
     assert (docs / "architecture.md").is_file()
     assert samples.store == samples.conf["store"] == SAMPLE_STORE
     assert samples.conf["sources"] == [str(SAMPLES)]

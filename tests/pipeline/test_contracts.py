@@ -1,4 +1,4 @@
-"""What the contracts say of the steps, against the steps themselves."""
+"""What the contracts say of the steps, against the steps themselves and docs/commands.md, which is made of them."""
 
 import subprocess
 import sys
@@ -14,6 +14,7 @@ from tasks.local.home import REPOSITORY
 from tasks.options import SegmentOptions
 from tasks.pipeline.commands import COMMANDS, STEPS, parse
 from tasks.pipeline.step import ShellArguments, StepArguments
+from tests.pipeline.page import PAGE, page
 
 
 @pytest.mark.parametrize("step", COMMANDS.values(), ids=COMMANDS)
@@ -95,3 +96,7 @@ def test_lineage_leads_from_a_film_to_a_model_through_clips_dataset_and_training
         reached.update(written)
     assert {"s3://retake/clips/", "s3://retake/datasets/d/", f"{RUN}train/"} < reached
     assert "http://mlflow:5000/models/retake-tsn/versions/3" in reached
+
+
+def test_the_page_of_the_commands_is_up_to_date():
+    assert PAGE.read_text(encoding="utf-8") == page(), "run `make commands`"

@@ -12,6 +12,7 @@ from tasks.data.split.manifest import (
 )
 from tasks.data.split.split import assign_splits, keep_places, read_drawn, read_split_csv
 from tasks.errors import BadDataset, NothingToDo
+from tasks.judge.report.figures.pictures import histograms
 from tasks.loop.difference import change_of, difference
 from tasks.loop.parts import dataset_status
 from tasks.loop.summary import keep
@@ -60,7 +61,7 @@ def run(arguments: SplitArguments, store: Store) -> DatasetResult:
     is_known = latest is not None and latest.digest == digest and (made_by is None or latest.made_by != made_by)
     if latest is not None and is_known:
         made_by = latest.made_by
-    write_dataset(dataset, manifest, store)
+    write_dataset(dataset, manifest, store, histograms)
     result = _result(manifest, dataset, num_unlabelled=sum(clip.action is None for clip in labels.clips), made_by=made_by)
     log.info("dataset %s: %s", digest, ", ".join(f"{count(n, 'clip')} in {split}" for split, n in result.num_clips.items()))
     if result.num_nothing:

@@ -20,14 +20,13 @@ from tasks.learn.hardware import keep_freed_memory
 from tasks.learn.inputs.describe_sound import describer
 from tasks.options import EvaluateOptions, GateOptions
 from tasks.pipeline._checkpoints import fetch_network
+from tasks.pipeline._media import thumbnails
 from tasks.pipeline._plans import find_dataset
 from tasks.pipeline._step import finish, finished, log
-from tasks.pipeline._thumbnails import thumbnails
 from tasks.pipeline._trained import Trained, find_trained, plan_of, taught_on, trained_on, unseen
 from tasks.pipeline.compare_networks._tested import Tested, compared, publish
 from tasks.pipeline.compare_versions.contract import COMPARE_VERSIONS, CompareVersionsArguments
-from tasks.pipeline.retrain._one_engine import Choice, common_choice
-from tasks.pipeline.retrain._ready import Ready, make_ready
+from tasks.pipeline.retrain._ready import Choice, Ready, common_choice, make_ready
 from tasks.settings import MachineSettings, load
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store

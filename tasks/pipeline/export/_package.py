@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version as version_of
 from pathlib import Path
 
 import numpy as np
@@ -13,32 +14,35 @@ import numpy as np
 from tasks.errors import BadConfiguration, BadInput, MissingObject
 from tasks.judge.statistics.scores_file import from_parquet
 from tasks.keys import export_key
-from tasks.learn.engines.graph import Graph, make_graph
+from tasks.learn.engines.graph import OPSET, Graph, make_graph
 from tasks.learn.engines.written import describe
 from tasks.learn.hardware import describe as hardware_of
-from tasks.options import ExportOptions, PredictOptions
+from tasks.learn.networks.backbones import of
+from tasks.learn.networks.checkpoints import Saved
+from tasks.options import ExportOptions, PredictOptions, Weights
 from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._step import finish, finished, log
-from tasks.pipeline._trained import Trained, plan_of
+from tasks.pipeline._trained import Trained, first_weights, plan_of
 from tasks.pipeline.export import _timed
-from tasks.pipeline.export._answers import Answers, Clips, difference_of, largest_difference, scores_of
-from tasks.pipeline.export._contract import contract_of, licence_of
-from tasks.pipeline.export._models import write
-from tasks.predict.probabilities import Nothing, fit_threshold, served
-from tasks.served.package.contract import Registered
+from tasks.pipeline.export._models import Answers, Clips, Written, difference_of, largest_difference, scores_of, write
+from tasks.predict.probabilities import Nothing, Served, Threshold, fit_threshold, served
+from tasks.served.package.contract import Contract, Registered, Size, input_of, window_of
 from tasks.served.package.sample import make_sample
 from tasks.served.package.write import TITLES, check_package, write_package
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
+from tasks.store.records.dataset import Manifest
 from tasks.store.records.evaluation import EvaluateResult
-from tasks.store.records.export import ExportResult, PackageCosts, PackageScore, PackedNetwork
+from tasks.store.records.export import ExportResult, PackageCosts, PackageFormat, PackageScore, PackedNetwork
 from tasks.store.records.record import SplitName
 from tasks.store.records.training import PlanResult
 from tasks.store.runs import Decision, Package, Run, Scores
 from tasks.store.stored import Folder
 from tasks.tracking import RegisteredVersion, Tracker
 from tasks.wording import count
+
+RUNTIMES = {"onnx": ("onnx", "onnxruntime"), "openvino": ("openvino",)}
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,7 @@ def pack(
         if written.precision == "int8":
             sample = sample.expecting(written.path)
         largest = max(largest_difference(scored, reference[split]) for split, scored in written.answers.items())
-        contract = contract_of(
+        contract = _contract_of(
             Registered(
                 name=model_name,
                 version=version.version,
@@ -188,6 +192,63 @@ def copy_package(place: Package, folder: Path, store: Store) -> None:
         path = folder / Folder(place.files).name_of(stored.uri)
         path.parent.mkdir(parents=True, exist_ok=True)
         store.read_file(stored.uri, path)
+
+
+def _contract_of(
+    registered: Registered,
+    licence: str,
+    manifest: Manifest,
+    saved: Saved,
+    graph: Graph,
+    packed: PackedNetwork,
+    model_format: PackageFormat,
+    written: Written,
+    temperatures: Served,
+    threshold: Threshold,
+    tolerance: Mapping[Size, float],
+    max_difference: float,
+) -> Contract:
+    """Fill in the contract from the network's training and measurements; `registered` is the version, or its student."""
+    window = window_of(manifest.segment.on_grid)
+    return Contract(
+        registered=registered,
+        format=model_format,
+        precision=written.precision,
+        refused=written.refused,
+        window=window,
+        inputs=tuple(input_of(own, network.spec, window) for own, network in zip(graph.inputs, saved.networks, strict=True)),
+        outputs=graph.outputs,
+        verbs=saved.classes.verbs,
+        nouns=saved.classes.nouns,
+        pairs=manifest.train_actions,
+        nothing=manifest.vocabulary.nothing_verb,
+        verb_temperature=temperatures.verb,
+        noun_temperature=temperatures.noun,
+        calibration=temperatures.words,
+        threshold=threshold.probability,
+        reports=threshold.reports,
+        interval_words=threshold.words,
+        tolerance=tolerance,
+        max_difference=max_difference,
+        weights_licence=licence,
+        versions={
+            "retake": load(MachineSettings).code_version,
+            "opset": str(OPSET),
+            **{name: version_of(name) for name in ("torch", *RUNTIMES[model_format])},
+        },
+        scores=packed.scores,
+        hardware=f"{packed.hardware['device_name']}, {count(int(packed.hardware['num_cores']), 'core')}",
+    )
+
+
+def licence_of(plan: PlanResult, saved: Saved, store: Store) -> str:
+    """Name the licences of the published weights that a network's first trainings began with, if they are known."""
+    try:
+        first = first_weights(plan, store)
+    except BadInput as error:  # the plan of an earlier training is gone
+        log.warning("the licence of the weights is not known: %s", error)
+        return ""
+    return ", ".join(sorted({of(network.spec).licence for network in saved.networks} - {""})) if first == {Weights.IMAGENET} else ""
 
 
 def _evaluated(name: str, title: str, network: RegisteredVersion | Trained, plan: PlanResult, store: Store) -> Evaluated:

@@ -10,7 +10,7 @@ from tasks.data.clips.labelled import intervals_to_export, label_now
 from tasks.data.labels.exported import LabelSpan, exported_labels, video_spans
 from tasks.data.labels.formats import formats
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
-from tasks.pipeline._labelling import latest_labels
+from tasks.pipeline._datasets import latest_labels
 from tasks.pipeline._step import log
 from tasks.pipeline.labels.contract import LabelsExportArguments
 from tasks.predict.files import action_of, rows_of

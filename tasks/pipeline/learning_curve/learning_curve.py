@@ -5,6 +5,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from math import ceil
 from operator import attrgetter
 from pathlib import Path
 
@@ -22,10 +23,11 @@ from tasks.learn.training.job import TrainJob
 from tasks.learn.training.trials import TrialFailure, TrialJob, TrialOutcome, run_trials
 from tasks.loop.parts import Gain, with_gain
 from tasks.loop.summary import keep
-from tasks.options import TrainOptions
+from tasks.options import LIGHT, TrainOptions
+from tasks.options.recipe import LONG_EPOCHS
+from tasks.pipeline._plans import no_curve_reason
 from tasks.pipeline._step import LEAST_URGENT, finish, finished, log, write_files
 from tasks.pipeline._training import fetch_inputs
-from tasks.pipeline.learning_curve._recipe import asked_epochs, curve_recipe, no_curve_reason
 from tasks.pipeline.learning_curve.contract import LEARNING_CURVE, DecidedArguments
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.derived import decision_of_plan
@@ -42,6 +44,14 @@ from tasks.wording import count, csv_table, percent
 
 COLUMNS = ("num_clips", "num_sources", "draw", "num_epochs", "best_epoch", "seconds")
 NUM_DRAWS = 5
+
+FROM_LIGHT = {
+    "epochs", "batch_size", "accumulate_batches", "trainable", "learning_rate", "optimizer", "weight_decay", "schedule", "warmup_epochs",
+    "label_smoothing", "class_weights", "dropout", "precision", "validate_every", "validation_crops", "patience", "feature_variants",
+}  # fmt: skip
+"""Options by which heads are trained in place of a whole network. Views of the clips stay those of the run, so its cached frames serve."""
+MAX_STEPS = 20_000
+"""Maximum number of optimizer steps of one training. One of the heads takes 2 ms (docs/performance.md: 100 clips one by one in 0.21 s)."""
 
 
 def run(arguments: DecidedArguments, store: Store) -> LearningCurveResult:
@@ -228,3 +238,38 @@ def _report(done: CurveTraining, *, num_done: int, num_all: int) -> None:
         num_done, num_all, count(done.num_clips, "clip"), count(done.num_sources, "source video"), done.draw + 1,
         target, percent(right.count("1") / len(right)),
     )  # fmt: skip
+
+
+def curve_recipe(train: TrainOptions, num_clips: int) -> TrainOptions:
+    """Return the options of each training of the curve.
+
+    That is the run's own recipe if it trains heads alone, else that of preset `light` on its network. Longer trainings are shortened. None stops
+    early, so that all take as many epochs.
+    """
+    # `picked` leaves out what is gone, which a whole network was trained with.
+    on_heads = train.trainable == "heads"
+    recipe = train.as_trained() if on_heads else train.picked(TrainOptions).model_copy(update=LIGHT.model_dump(include=FROM_LIGHT))
+    most_epochs = max(1, MAX_STEPS // _steps(recipe, num_clips))
+    # The clips' labels are altered before shares are drawn.
+    return _over(recipe, min(recipe.epochs, LONG_EPOCHS, most_epochs)).model_copy(update={"label_noise": 0.0, "patience": 0})
+
+
+def asked_epochs(train: TrainOptions) -> int:
+    """Return the epochs of the recipe that `curve_recipe` may have shortened."""
+    return train.as_trained().epochs if train.trainable == "heads" else LIGHT.epochs
+
+
+def _steps(recipe: TrainOptions, num_clips: int) -> int:
+    """Count the optimizer steps of an epoch."""
+    return ceil(ceil(num_clips / recipe.batch_size) / recipe.accumulate_batches)
+
+
+def _over(recipe: TrainOptions, epochs: int) -> TrainOptions:
+    """Spread a recipe over another number of epochs, its warm-up and its validations included."""
+
+    def spread(number: int) -> int:
+        # Rounded down, so that the parts still fit into the whole.
+        return number * epochs // recipe.epochs
+
+    spread_over = {"warmup_epochs": spread(recipe.warmup_epochs), "validate_every": max(1, spread(recipe.validate_every))}
+    return recipe.model_copy(update={"epochs": epochs, **spread_over})

@@ -19,8 +19,7 @@ from tasks.pipeline._plans import PlannedTraining
 from tasks.pipeline._step import LEAST_URGENT, finish, finished, log
 from tasks.pipeline._trained import plan_of, taught_on, trained_on, unseen
 from tasks.pipeline.learning_curve.contract import RESCORE, DecidedArguments
-from tasks.pipeline.retrain._one_engine import Choice
-from tasks.pipeline.retrain._ready import make_ready
+from tasks.pipeline.retrain._ready import Choice, make_ready
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip, Manifest

@@ -1,1 +1,1 @@
-"""Say at a shell where the loop stands, and how two datasets differ."""
+"""Say where the loop stands and how two datasets differ, and send word to people."""

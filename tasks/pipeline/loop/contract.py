@@ -1,8 +1,10 @@
-"""Describe the commands that say where the loop stands, and how two datasets differ."""
+"""Describe the commands that say where the loop stands, how two datasets differ, and what people are told."""
 
-from pydantic import Field
+from pydantic import Field, Json
 
+from tasks.options import Options
 from tasks.pipeline.step import Command, ShellArguments
+from tasks.store.records.notices import EndedRun, Notice, NotifyResult
 from tasks.store.records.status import DiffResult, StatusResult
 
 
@@ -23,6 +25,13 @@ class DiffArguments(ShellArguments):
     after: str = Field(description="The later one, named as the earlier one")
 
 
+class NotifyArguments(Options):
+    """A run or a notice; without either, a test."""
+
+    ended: Json[EndedRun] | None = Field(None, title="Run", description="That ended, as Airflow's scheduler tells it")
+    notice: Json[Notice] | None = Field(None, title="Notice", description="To send")
+
+
 STATUS = Command(
     name="status",
     summary="say where the loop stands, and what to do next",
@@ -37,4 +46,11 @@ DIFF = Command(
     arguments=DiffArguments,
     result=DiffResult,
     positional={"before": "BEFORE", "after": "AFTER"},
+)
+NOTIFY = Command(
+    name="notify",
+    summary="send word to people, where Airflow runs; without flags, a test",
+    module="loop.notify",
+    arguments=NotifyArguments,
+    result=NotifyResult,
 )

@@ -13,15 +13,10 @@ from tasks.store.layout import Layout
 from tasks.store.records.experiments import KnownClipsResult, PredictBatchResult, PredictPlanResult, PredictReportResult
 from tasks.store.records.video import SegmentResult
 from tasks.store.runs import Run
-from tasks.store.stored import Output
 
 
 class PredictPlanArguments(StepArguments, PredictOptions, EvaluateOptions):
     """All options of a prediction."""
-
-
-def _plan(arguments: PredictPlanArguments) -> Output[PredictPlanResult]:
-    return Layout(arguments.store).prediction_plan(content_key(arguments.keyed()))
 
 
 class PredictCutArguments(StepArguments):
@@ -63,7 +58,7 @@ PLAN = Step(
     module="predict_videos.predict_plan",
     arguments=PredictPlanArguments,
     result=PredictPlanResult,
-    address=_plan,
+    address=lambda arguments: Layout(arguments.store).prediction_plan(content_key(arguments.keyed())),
     reads=lambda _, result: [Run(result.run_uri).train.folder_uri] if result.run_uri else [],
     writes=lambda _, result: [Prediction(result.prediction_uri).plan.folder_uri],
     task="plan",

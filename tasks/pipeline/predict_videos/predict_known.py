@@ -33,7 +33,7 @@ from tasks.store.records.dataset import DatasetClip
 from tasks.store.records.experiments import KnownClipsResult, PredictPlanResult, ReferenceFilm, ReferenceFilms
 from tasks.store.records.record import TARGETS, VERB_ALONE
 from tasks.store.runs import Run
-from tasks.store.stored import Output, Stored
+from tasks.store.stored import Output
 
 MAX_KNOWN_CLIPS = 300
 """Maximum number of training clips, evenly spaced so that every video has its share. One crop each, a tenth of the work of scoring."""
@@ -65,7 +65,7 @@ def run(arguments: PredictKnownArguments, store: Store) -> KnownClipsResult:
     trained_on = [clip for clip in clips if clip.split == "train"]
     sample, own = spread(trained_on, MAX_KNOWN_CLIPS), Run(plan.run_uri)
     uri, films_at = own.known(_key(plan, sample)), own.reference(_reference_key(plan, sample))
-    known, reference = _kept(uri, store), _kept_films(films_at, store)
+    known, reference = _kept(uri, store), store.read(films_at).films if store.exists(films_at.uri) else None
     if known is None or reference is None:
         log.info(
             "looking at %d of the %d clips that %s was trained on, and at other clips of its dataset",
@@ -163,10 +163,6 @@ def _kept(uri: str, store: Store) -> Features | None:
     except BadInput as error:
         log.warning("computing the features again: %s", error)
         return None
-
-
-def _kept_films(place: Stored[ReferenceFilms], store: Store) -> tuple[ReferenceFilm, ...] | None:
-    return store.read(place).films if store.exists(place.uri) else None
 
 
 def _seen(

@@ -3,33 +3,30 @@
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import groupby
-from operator import attrgetter
 
 from tasks.data.clips.cutting import batch_size
 from tasks.data.clips.intake import Intake
 from tasks.data.clips.label_inputs import video_records, videos_beside
-from tasks.data.clips.labelled import LabelledParts, PredictedVideos, label_now, labelled_intervals
+from tasks.data.clips.labelled import PredictedVideos, labelled_intervals
 from tasks.data.clips.sources import IncomingFile, incoming_files
-from tasks.data.labels.intervals import overlap_finder, without
 from tasks.data.labels.rows import AnnotationFile
 from tasks.data.split.split import read_split_csv
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
-from tasks.keys import content_key, options_key, recipe_of
+from tasks.keys import content_key, options_key
 from tasks.learn.inputs.sampling import window_grid
-from tasks.options import EvaluateOptions, IngestOptions, LabelOptions, PredictOptions, SegmentOptions
+from tasks.options import EvaluateOptions, IngestOptions, PredictOptions, SegmentOptions
 from tasks.pipeline._step import finish, log
 from tasks.pipeline.predict_videos._chosen import Found, baseline_of, registered
-from tasks.pipeline.predict_videos._sources import labelled_sources, sources_of_new
+from tasks.pipeline.predict_videos._labels import covered_by, labelled_sources, labels_of, labels_today, sources_of_new
 from tasks.pipeline.predict_videos.contract import PLAN, PredictPlanArguments
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.experiments import Prediction
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
-from tasks.store.records.dataset import NOTHING, LabelledClip, Manifest
-from tasks.store.records.experiments import KnownLabel, KnownLabels, PredictedVideo, PredictionBatch, PredictPlanResult, PredictReportResult
+from tasks.store.records.dataset import Manifest
+from tasks.store.records.experiments import PredictedVideo, PredictionBatch, PredictPlanResult, PredictReportResult
 from tasks.store.records.record import SetAside, SplitName
-from tasks.store.records.video import BatchRef, Interval
+from tasks.store.records.video import BatchRef
 from tasks.tracking import Registry
 from tasks.wording import count
 
@@ -101,11 +98,11 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
     measured_on = tuple(
         video.video for video in videos.taken if not of_val.isdisjoint({video.video, sources.get(video.video, video.video)})
     )
-    labels = _labels(videos.taken, manifests, latest)
+    labels = labels_of(videos.taken, manifests, latest)
     if arguments.stride_seconds is not None:
         named = PredictedVideos({video.video: video.name for video in videos.taken}, videos.beside)
         parts = labelled_intervals(store, arguments.store, named)
-        labels = labels.model_copy(update={"intervals": parts.intervals, "covered": _covered(parts, latest)})
+        labels = labels.model_copy(update={"intervals": parts.intervals, "covered": covered_by(parts, latest)})
     own_sources = {video.video: sources[video.video] for video in videos.taken if sources.get(video.video, video.video) != video.video}
     evaluate, predict = arguments.picked(EvaluateOptions), arguments.picked(PredictOptions)
     for reason in (*missing, *(f"{bad.name}: {bad.reason}" for bad in videos.set_aside)):
@@ -230,10 +227,13 @@ def _videos(arguments: PredictPlanArguments, trained_on: frozenset[str], sources
         BadInput: nothing is left.
         NothingToDo: no video was requested, and every ingested video was trained on.
     """
-    candidates, bad, beside = _asked_for(arguments, store) if arguments.videos else (_ingested(arguments.store, store), [], [])
-    # Videos that an earlier prediction took in have lost the names that tell their recording.
     if arguments.videos:
+        candidates, bad, beside = _asked_for(arguments, store)
+        # Videos that an earlier prediction took in have lost the names that tell their recording.
         sources = {**sources, **sources_of_new(candidates, sources, arguments.store, store)}
+    else:
+        records = video_records(store, arguments.store)
+        candidates, bad, beside = _in_order(PredictedVideo(video=record.video, name=record.names[0]) for record in records), [], []
     trained = [video for video in candidates if not trained_on.isdisjoint({video.video, sources.get(video.video, video.video)})]
     refused = [] if arguments.allow_trained else trained
     taken = [video for video in candidates if video not in refused]
@@ -275,66 +275,8 @@ def _asked_for(arguments: PredictPlanArguments, store: Store) -> tuple[list[Pred
     return _in_order(PredictedVideo(video=video, name=name) for video, name in names.items()), bad, beside
 
 
-def _ingested(store_uri: str, store: Store) -> list[PredictedVideo]:
-    return _in_order(PredictedVideo(video=record.video, name=record.names[0]) for record in video_records(store, store_uri))
-
-
 def _in_order(videos: Iterable[PredictedVideo]) -> list[PredictedVideo]:
     return sorted(videos, key=lambda video: (video.name, video.video))
-
-
-def labels_today(store_uri: str, segment: SegmentOptions, store: Store) -> tuple[LabelledClip, ...]:
-    """Label all clips anew, by the options of the last build; nothing is written."""
-    clips = Layout(store_uri).labels(recipe_of(segment)).clips
-    built = store.read(clips) if store.exists(clips.uri) else None
-    try:
-        return label_now(store, store_uri, segment, built.options if built else LabelOptions()).labelling.clips
-    except BadInput as error:
-        (log.warning if built else log.info)("labels since the last build are left out: %s", error)
-    return built.clips if built else ()
-
-
-def _labels(videos: Iterable[PredictedVideo], manifests: Iterable[Manifest], latest: Iterable[LabelledClip]) -> KnownLabels:
-    """Collect the labels of these videos' clips on the grid: the latest, else those of the datasets."""
-    wanted = {video.video for video in videos}
-    labels: dict[str, KnownLabel] = {}
-    for clip in (clip for manifest in manifests for clip in manifest.clips if clip.video in wanted and clip.around is None):
-        labels[clip.uid] = KnownLabel(uid=clip.uid, verb_class=clip.verb_class, noun_class=clip.noun_class)
-    for labelled in latest:
-        if (
-            labelled.clip.video in wanted
-            and labelled.clip.around is None
-            and labelled.verb_class is not None
-            and labelled.noun_class is not None
-        ):
-            labels[labelled.clip.uid] = KnownLabel(uid=labelled.clip.uid, verb_class=labelled.verb_class, noun_class=labelled.noun_class)
-    return KnownLabels(labels=tuple(labels[uid] for uid in sorted(labels)))
-
-
-def _covered(parts: LabelledParts, latest: Iterable[LabelledClip]) -> dict[str, tuple[Interval, ...]]:
-    """List the time of each video in which labels say when something happens.
-
-    Clips labelled as nothing add to that of files, unless a labelled interval overlaps them: it says nothing about the rest of a clip. Clips of an
-    action are left out unless an interval of it overlaps them, because their labels do not say when it begins and ends.
-    """
-    in_files = {video: overlap_finder(own) for video, own in parts.covered.items()}
-    actions = {video: overlap_finder(own) for video, own in groupby(sorted(parts.intervals, key=attrgetter("video")), attrgetter("video"))}
-    idle: dict[str, list[Interval]] = {}
-    acting: dict[str, list[Interval]] = {}
-    for labelled in latest:
-        clip, classes = labelled.clip, (labelled.verb_class, labelled.noun_class)
-        if labelled.action is None or clip.around is not None:
-            continue
-        span = Interval(start_seconds=clip.start_seconds, stop_seconds=clip.stop_seconds)
-        if labelled.verb == NOTHING:
-            if clip.video not in in_files or not any(in_files[clip.video](clip)):
-                idle.setdefault(clip.video, []).append(span)
-        elif clip.video not in actions or all((own.verb_class, own.noun_class) != classes for own in actions[clip.video](clip)):
-            acting.setdefault(clip.video, []).append(span)
-    return {
-        video: tuple(without([*parts.covered.get(video, ()), *idle.get(video, ())], acting.get(video, ())))
-        for video in sorted({*parts.covered, *idle})
-    }
 
 
 def _write_batches(prediction: Prediction, videos: Sequence[PredictedVideo], store: Store) -> tuple[BatchRef, ...]:

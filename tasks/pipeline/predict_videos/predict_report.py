@@ -13,10 +13,9 @@ from tasks.data.labels.video_names import video_names
 from tasks.errors import BadInput, MissingObject
 from tasks.loop.parts import with_prediction
 from tasks.loop.summary import keep
+from tasks.pipeline._media import MAX_THUMBNAILS, playable, thumbnails
 from tasks.pipeline._step import finish, finished, log
-from tasks.pipeline._thumbnails import MAX_THUMBNAILS, thumbnails
-from tasks.pipeline.predict_videos._chosen import names_of
-from tasks.pipeline.predict_videos._new_footage import new_footage
+from tasks.pipeline.predict_videos._chosen import dataset_clips, names_of, training_clips
 from tasks.pipeline.predict_videos.contract import REPORT, PredictReportArguments
 from tasks.predict.agreement import Tally, confusion_table
 from tasks.predict.files import shown_intervals, shown_labels, write_intervals
@@ -24,9 +23,9 @@ from tasks.predict.gathering import Gathered, gather
 from tasks.predict.interval_scores import WhenScores, reported_scores, when_scores
 from tasks.predict.interval_scores import table as table_of_when
 from tasks.predict.names import Names
-from tasks.predict.page import Differing, PageInputs, PredictionProvenance, page
+from tasks.predict.page import PageInputs, PredictionProvenance, page
 from tasks.predict.scored import FoundIntervals, find_intervals
-from tasks.predict.shift import mix_in_words, shift_in_words
+from tasks.predict.shift import ClassMix, NewFilm, Shift, class_mix, mix_in_words, shift_in_words, shift_of
 from tasks.predict.shift import table as table_of_shift
 from tasks.predict.to_label import parquet, table
 from tasks.settings import MachineSettings, MlflowSettings, load, report_url
@@ -51,9 +50,6 @@ from tasks.store.records.video import NUM_FIRST
 from tasks.store.stored import Output
 from tasks.tracking import Tracker, prediction_run
 from tasks.wording import count
-
-MAX_PLAYABLE_BYTES = 16 << 20
-"""Maximum size of the clips in a page. Others are named by their address."""
 
 NUM_PAIRS = 8
 TASK_FAILED = "its task failed; see predict's log"
@@ -98,7 +94,7 @@ def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
         (folder / "to_label.parquet").write_bytes(parquet(gathered.to_label))
         if any(gathered.tally.named.values()):
             (folder / "confusion.csv").write_bytes(confusion_table(gathered.tally.named, names))
-        shift, mix = new_footage(plan, videos, gathered, known, names, store)
+        shift, mix = _new_footage(plan, videos, gathered, known, names, store)
         if shift:
             log.info("new footage: %s", shift_in_words(shift))
             (folder / "shift.csv").write_bytes(table_of_shift(shift))
@@ -162,6 +158,34 @@ def _batches(plan: PredictPlanResult, store: Store) -> tuple[list[PredictBatchRe
     return results, failed
 
 
+def _new_footage(
+    plan: PredictPlanResult, videos: Sequence[ScoredVideo], gathered: Gathered, known: KnownClipsResult, names: Names, store: Store
+) -> tuple[Shift | None, ClassMix | None]:
+    """Compare distances and predicted actions by source video; None without a new video, or a training clip."""
+    films = _new_films(plan, [video for video in videos if video.video in gathered.distances], store)
+    if not films:
+        return None, None
+    new = [
+        NewFilm(source, ", ".join(video.name for video in own), [d for video in own for d in gathered.distances[video.video]])
+        for source, own in films.items()
+    ]
+    labels = Counter(names.action(clip.verb_class, clip.noun_class) for clip in training_clips(plan, store))
+    predicted = [action for own in films.values() for video in own for action in gathered.actions[video.video]]
+    of_test = [action for film in known.reference if film.split == "test" for action in film.actions]
+    return shift_of(new, known.reference), class_mix(predicted, of_test, labels)
+
+
+def _new_films(plan: PredictPlanResult, videos: Sequence[ScoredVideo], store: Store) -> dict[str, list[ScoredVideo]]:
+    """Group the videos outside the model's dataset by source video."""
+    met = {name for clip in dataset_clips(plan, store) for name in (clip.video, clip.source)}
+    films: dict[str, list[ScoredVideo]] = {}
+    for video in videos:
+        source = plan.sources.get(video.video, video.video)
+        if met.isdisjoint({video.video, source}):
+            films.setdefault(source, []).append(video)
+    return films
+
+
 def _page_inputs(
     plan: PredictPlanResult,
     gathered: Gathered,
@@ -181,6 +205,7 @@ def _page_inputs(
     intervals = {film.video.video: shown_intervals(film, names) for film in films}
     labelled = {video: shown_labels(video, labels, names) for video in intervals}
     confusions = tally.confusions()
+    media = playable(store, (clip.uri for clip in gathered.differing))
     return PageInputs(
         model=plan.model,
         against=plan.against if agreements else None,
@@ -199,7 +224,7 @@ def _page_inputs(
         confusions=confusions,
         clip_names=tally.clip_names({uid for matrix in confusions.values() for cell in matrix.wrong for uid in cell.uids}),
         accuracies=tally.accuracies(),
-        differing=_playable(gathered.differing, store),
+        differing=tuple(replace(clip, media=media.get(clip.uri)) for clip in gathered.differing),
         to_label=tuple(gathered.to_label),
         set_aside=set_aside,
         when=when,
@@ -242,21 +267,6 @@ def _engines(batches: Sequence[PredictBatchResult]) -> dict[PredictorRole, tuple
             engines.setdefault(key, used)
             counts.setdefault(role, Counter())[key] += sum(video.num_clips for video in batch.videos)
     return {role: tuple((engines[key], number) for key, number in own.most_common() if number) for role, own in counts.items()}
-
-
-def _playable(differing: Sequence[Differing], store: Store) -> tuple[Differing, ...]:
-    """Load the clips, up to the maximum size of a page."""
-    left_bytes = MAX_PLAYABLE_BYTES
-
-    def media(uri: str) -> bytes | None:
-        nonlocal left_bytes
-        stored = store.stat(uri)
-        if stored is None or stored.size_bytes > left_bytes:
-            return None
-        left_bytes -= stored.size_bytes
-        return store.read_bytes(stored.uri)
-
-    return tuple(replace(clip, media=media(clip.uri)) for clip in differing)
 
 
 def _metrics(inputs: PageInputs) -> dict[str, float]:

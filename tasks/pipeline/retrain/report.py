@@ -14,12 +14,17 @@ from tasks.judge.gate.verdict import figures_in_words
 from tasks.judge.report.figures.pictures import contact_sheet, spectrogram_sheet
 from tasks.judge.report.run import ReportInputs, approval_question, model_card, page
 from tasks.learn.networks.sound_recipe import recipe_needed
-from tasks.pipeline._plans import plans_of, sounds_of
+from tasks.pipeline._media import playable, thumbnails
+from tasks.pipeline._plans import no_curve_reason, plans_of, sounds_of
 from tasks.pipeline._step import finish, finished, log, write_files
-from tasks.pipeline._thumbnails import thumbnails
-from tasks.pipeline.learning_curve._recipe import no_curve_reason
-from tasks.pipeline.retrain._evidence import evaluation_results, predictions_of_actions, version_description
-from tasks.pipeline.retrain._numbers import metrics_of, packages_of, why_no_curve
+from tasks.pipeline.retrain._evidence import (
+    evaluation_results,
+    metrics_of,
+    packages_of,
+    predictions_of_actions,
+    version_description,
+    why_no_curve,
+)
 from tasks.pipeline.retrain.contract import REPORT, ReportArguments
 from tasks.settings import MachineSettings, MlflowSettings, load, report_url
 from tasks.store.derived import decision_of_plan
@@ -32,9 +37,6 @@ from tasks.store.records.training import PlanResult
 from tasks.store.runs import Decision, Report, Run
 from tasks.store.stored import Output
 from tasks.tracking import Registry, Tracker, tracked_run
-
-MAX_PLAYABLE_BYTES = 16 << 20
-"""Maximum size of the clips in a page; others are named by their address."""
 
 
 def run(arguments: ReportArguments, store: Store) -> ReportResult:
@@ -81,12 +83,13 @@ def _written(arguments: ReportArguments, plan: PlanResult, place: Report, earlie
         seen = rgb_frames(plan.train.num_segments, plan.train.sampling_window)
         wrong = {mistake.uid for mistake in metrics.mistakes}
         frames = cache_test_frames(store, [clip for clip in manifest.clips if clip.uid in wrong], seen)
+        media = playable(store, (mistake.clip_uri for mistake in metrics.mistakes))
         inputs = ReportInputs(
             metrics=metrics,
             sheets={uid: contact_sheet(np.load(path)) for uid, path in frames.items()},
             thumbnails=thumbnails(store, manifest.clips, metrics.named_uids, seen),
             activations=_activations(store, results, metrics.mistakes),
-            clips=_playable(store, metrics.mistakes),
+            clips={mistake.uid: media[mistake.clip_uri] for mistake in metrics.mistakes if mistake.clip_uri in media},
             spectrograms=_spectrograms(store, plan, manifest, metrics.mistakes),
         )
         write_files(store, place, _files(place, inputs), Path(folder))
@@ -168,15 +171,3 @@ def _activations(store: Store, results: list[EvaluateResult], mistakes: Sequence
     for activation in (activation for result in results for activation in result.activations if activation.uid in shown):
         maps.setdefault(activation.uid, []).append((activation, store.read_bytes(activation.uri)))
     return maps
-
-
-def _playable(store: Store, mistakes: Sequence[Mistake]) -> dict[str, bytes]:
-    """Load the clips, the worst mistakes first, up to the maximum size of a page."""
-    clips: dict[str, bytes] = {}
-    left_bytes = MAX_PLAYABLE_BYTES
-    for mistake in mistakes:
-        stored = store.stat(mistake.clip_uri)
-        if stored and stored.size_bytes <= left_bytes:
-            clips[mistake.uid] = store.read_bytes(mistake.clip_uri)
-            left_bytes -= stored.size_bytes
-    return clips

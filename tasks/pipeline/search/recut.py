@@ -11,10 +11,10 @@ from tasks.data.split.folds import same_folds
 from tasks.data.split.manifest import build_manifest, dataset_digest, is_counted
 from tasks.data.split.split import assign_splits
 from tasks.errors import BadDataset, BadInput, NothingToDo
+from tasks.judge.report.figures.pictures import histograms
 from tasks.judge.search.space import Space
 from tasks.options import SegmentOptions
-from tasks.pipeline._datasets import write_dataset, write_folds
-from tasks.pipeline._labelling import label_store
+from tasks.pipeline._datasets import label_store, write_dataset, write_folds
 from tasks.pipeline._step import finish, finished, log
 from tasks.pipeline.search._rounds import Data, covering_clips
 from tasks.pipeline.search.contract import RECUT, SearchedArguments
@@ -105,7 +105,7 @@ def _recut(cutting: Cutting, plan: SearchPlanResult, own: Manifest, store: Store
     covering_clips(store, search.store_uri, scored, segment)
     _require_outputs(manifest, scored, own)
     dataset = Layout(search.store_uri).dataset(dataset_digest(manifest))
-    write_dataset(dataset, manifest, store)
+    write_dataset(dataset, manifest, store, histograms)
     folds = write_folds(search, same_folds(manifest, data.manifests), store) if plan.search.folds else (dataset.folder_uri,)
     num_clips = ", ".join(f"{sum(clip.split == split for clip in manifest.clips)} clips in {split}" for split in SPLITS)
     log.info("dataset %s: %s", dataset.digest, num_clips)

@@ -6,7 +6,6 @@ import pytest
 
 from tasks.data.split.split import assign_splits, read_split_csv
 from tasks.errors import BadInput, NothingToDo
-from tasks.pipeline import _datasets
 from tasks.pipeline.build_dataset import split
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import NO_OBJECT, DatasetResult, LabelsFile, Manifest
@@ -21,7 +20,7 @@ FOUR = ("put meat/a.mp4", "put meat/b.mp4", "take bag/c.mp4", "take bag/d.mp4")
 
 @pytest.fixture(autouse=True)
 def no_drawing(monkeypatch):
-    monkeypatch.setattr(_datasets, "histograms", lambda manifest: dict.fromkeys(TARGETS, b"a picture"))
+    monkeypatch.setattr("tasks.pipeline.build_dataset.dataset.histograms", lambda manifest: dict.fromkeys(TARGETS, b"a picture"))
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from tasks.learn.inputs.sampling import joined
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.options import ExportOptions, Modality, Weights
 from tasks.pipeline.export import _models
-from tasks.pipeline.export._answers import apart, refusal_of_int8, right_of, scores_of
-from tasks.pipeline.export._contract import licence_of
+from tasks.pipeline.export._models import apart, refusal_of_int8, right_of, scores_of
+from tasks.pipeline.export._package import licence_of
 from tasks.store.layout import Layout
 from tasks.store.records.training import Member
 from tests.pipeline.shelf import Shelf, dataset_clip, plan_result, weights_result, words

@@ -40,7 +40,7 @@ DATASET = f"{STORE}/datasets/d2/"
 
 @pytest.fixture
 def bench(monkeypatch):
-    monkeypatch.setattr("tasks.pipeline._datasets.histograms", lambda manifest: {})
+    monkeypatch.setattr("tasks.pipeline.build_dataset.dataset.histograms", lambda manifest: {})
     made = Bench()
     taken_in(made.store, FOUR)
     return made

@@ -16,7 +16,7 @@ from tasks.options import LIGHT, LONG, ORIGINAL, TrainOptions, Weights
 from tasks.options.base import STORED
 from tasks.pipeline._training import fetch_inputs
 from tasks.pipeline.learning_curve import learning_curve
-from tasks.pipeline.learning_curve._recipe import MAX_STEPS, asked_epochs, curve_recipe
+from tasks.pipeline.learning_curve.learning_curve import MAX_STEPS, asked_epochs, curve_recipe
 from tasks.store.layout import Layout
 from tasks.store.records.curves import NoLearningCurve
 from tasks.store.records.metrics import Metrics

@@ -14,8 +14,8 @@ from tasks.judge.statistics import checks
 from tasks.judge.statistics.scores_file import to_parquet
 from tasks.learn.networks.sound_recipe import SPEECH, PackagedWeights
 from tasks.options import GateOptions, SplitOptions, TrainOptions
-from tasks.pipeline import _thumbnails
-from tasks.pipeline.retrain import _numbers, report
+from tasks.pipeline import _media
+from tasks.pipeline.retrain import _evidence, report
 from tasks.pipeline.retrain.contract import ReportArguments
 from tasks.store.records.curves import NoLearningCurve
 from tasks.store.records.dataset import UnseenClip
@@ -50,7 +50,7 @@ def reported(shelf, folder, mlflow=None, *, is_retried=False):
         mlflow = connected(mlflow or MlflowInMemory(), patch)
         patch.setenv("RETAKE_AIRFLOW_URL", AIRFLOW_RUN)
         patch.setattr(drawing, "svg", lambda *_: "")
-        for module in (report, _thumbnails):
+        for module in (report, _media):
             patch.setattr(module, "cache_test_frames", frames)
         arguments = ReportArguments(store="s3://retake", plan=f"{DECISION}plan/")
         result = report.run(arguments, shelf)
@@ -192,12 +192,20 @@ def test_without_times_they_are_left_out_and_beyond_its_bound_a_page_has_links_w
     result, objects, _ = written
     num_named = len(Metrics.model_validate_json(objects[result.metrics_uri]).named_uids)
     assert objects[result.report_uri].decode().count("{ background-image: url(") == num_named
-    monkeypatch.setattr(_thumbnails, "MAX_THUMBNAILS", 3)
+    monkeypatch.setattr(_media, "MAX_THUMBNAILS", 3)
     reported(unreported, tmp_path)
     page = unreported.objects[result.report_uri].decode()
     assert page.count("{ background-image: url(") == 3
     assert "dataset of unknown date" in page
     assert ">None<" not in page
+
+
+def test_a_page_plays_the_first_clips_as_far_as_it_holds_them(monkeypatch):
+    shelf, uris = Shelf(), [f"s3://retake/{size_bytes}" for size_bytes in (4, 9, 5, 2)]
+    for uri in uris:
+        shelf.write_bytes(uri, bytes(int(uri[-1])))
+    monkeypatch.setattr(_media, "MAX_PLAYABLE_BYTES", 10)
+    assert list(_media.playable(shelf, [*uris, uris[0], "s3://retake/gone"])) == [uris[0], uris[2]]
 
 
 NOBODY_HEARD = dict.fromkeys(("num_clips", "num_described", "num_silent", "num_without_track", "num_unreadable", "seconds"), 0)
@@ -252,7 +260,7 @@ def test_a_package_is_in_the_report_also_if_another_task_wrote_it_meanwhile(
 ):
     if is_written_meanwhile:
         seen = iter([()])
-        monkeypatch.setattr(_numbers, "packages_of", lambda *_: next(seen, (package,)))
+        monkeypatch.setattr(_evidence, "packages_of", lambda *_: next(seen, (package,)))
     reported(shelf, tmp_path)
     assert shelf.read(written[0].metrics_uri, Metrics).packages == (package,)
     assert "ONNX fp32" in shelf.objects[written[0].report_uri].decode()

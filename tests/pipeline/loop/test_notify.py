@@ -8,7 +8,7 @@ import pytest
 from tasks.disk import Space
 from tasks.errors import BadConfiguration, Unavailable
 from tasks.pipeline.commands import parse
-from tasks.pipeline.notify import notify
+from tasks.pipeline.loop import notify
 from tasks.store.layout import Layout
 from tasks.store.records.notices import EndedRun, Notice, Notified
 from tasks.store.records.status import FilmsStatus, SpaceStatus, SpaceUse

@@ -1,4 +1,4 @@
-"""Draw small pictures of the clips that a page names."""
+"""Draw small pictures of the clips that a page names, and load those that it plays."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,6 +18,9 @@ MAX_THUMBNAILS = 200
 """Small pictures of a page, 1 to 2 kB each of a film and 5 kB of noise; other named clips have their links alone."""
 
 THUMBNAIL_WIDTH = 96
+
+MAX_PLAYABLE_BYTES = 16 << 20
+"""Maximum size of the clips in a page; others are named by their address."""
 
 ONE_FRAME = rgb_frames(1)
 
@@ -51,3 +54,15 @@ def _thumbnail(path: Path) -> bytes:
     frames = np.load(path, mmap_mode="r")
     middle = len(frames) // 2
     return contact_sheet(frames[middle : middle + 1], THUMBNAIL_WIDTH)
+
+
+def playable(store: Store, uris: Iterable[str]) -> dict[str, bytes]:
+    """Load clips by address, the first ones first, up to the maximum size of a page."""
+    clips: dict[str, bytes] = {}
+    left_bytes = MAX_PLAYABLE_BYTES
+    for uri in dict.fromkeys(uris):
+        stored = store.stat(uri)
+        if stored and stored.size_bytes <= left_bytes:
+            clips[uri] = store.read_bytes(uri)
+            left_bytes -= stored.size_bytes
+    return clips

@@ -1,4 +1,4 @@
-"""Declare the options of cleaning a store up."""
+"""Declare the options of what deletes: cleaning a store up, and forgetting videos."""
 
 from typing import ClassVar
 
@@ -23,3 +23,17 @@ class CleanUpOptions(Options):
         title="Keep, trainings",
         description="The trainings of the latest decisions on each model stay, and of all that were champion",
     )
+
+
+class ForgetOptions(Options):
+    """Choose one video, or all videos of one source, and the reason for the receipt."""
+
+    section: ClassVar[str] = "Forget"
+
+    video: str | None = Field(
+        None, min_length=1, title="Video", description="Its name, its content hash, or the first 12 digits of that or more"
+    )
+    source: str | None = Field(
+        None, min_length=1, title="Source", description="In place of a video: a source or recording, all of whose videos are forgotten"
+    )
+    reason: str = Field("", max_length=500, title="Reason", description="Kept in the receipt, so without the name of the video")

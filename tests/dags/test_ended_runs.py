@@ -21,14 +21,13 @@ from sqlalchemy.pool import StaticPool
 
 from dags import _notify, ingest_videos, predict_videos, retrain
 from dags._assets import PASSED_OVER
-from dags._ended import SUMMARIES
 from dags._step import ReportLink
-from dags.plugins import notify, run_note
+from dags.plugins.ended_runs import MAX_NOTE_CHARACTERS, SUMMARIES, on_dag_run_failed, on_dag_run_success
 from tests.dags.conftest import comes_true
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 SECRET = "hunter22"  # noqa: S105
-BAD = [{"name": "<b>.mp4", "reason": "no [video](http://a.b)"}, {"name": "c.mp4", "reason": "no video" * run_note.MAX_NOTE_CHARACTERS}]
+BAD = [{"name": "<b>.mp4", "reason": "no [video](http://a.b)"}, {"name": "c.mp4", "reason": "no video" * MAX_NOTE_CHARACTERS}]
 
 
 @pytest.fixture
@@ -62,7 +61,7 @@ def noted(session):
         run = ended(session, dag_id, "success", hours=next(numbers), xcoms=[(task_id, key, result)])
         if note:
             run.note = note
-        run_note.on_dag_run_success(run)
+        on_dag_run_success(run, "success")
         session.commit()
         return run.note
 
@@ -108,9 +107,9 @@ def handed(monkeypatch):
 def test_a_run_is_handed_over_with_the_result_that_people_are_told_of(dag, task_id, session, handed):
     assert dag.get_task(task_id)
     store = {"conf": {"store": "s3://other/"}}
-    notify.on_dag_run_success(ended(session, dag.dag_id, "success", xcoms=[(task_id, "return_value", {"a": 1})], **store), "success")
+    on_dag_run_success(ended(session, dag.dag_id, "success", xcoms=[(task_id, "return_value", {"num_set_aside": 0})], **store), "success")
     (run,) = handed
-    assert (run.result, run.store, run.is_failed, run.is_scheduled) == ({"a": 1}, "s3://other", False, True)
+    assert (run.result, run.store, run.is_failed, run.is_scheduled) == ({"num_set_aside": 0}, "s3://other", False, True)
     assert run.run_url == f"http://airflow.test:8080/dags/{dag.dag_id}/runs/scheduled0"
 
 
@@ -126,12 +125,12 @@ def test_a_failed_run_says_why_and_whether_the_scheduled_one_before_failed_too(s
     run = ended(session, "search", "failed", xcoms=reasons)
     for number, (state, task_id) in enumerate([("skipped", "ask"), ("failed", "train"), ("failed", "report")]):
         add_task(session, run, number, state, task_id)
-    notify.on_dag_run_failed(run, "task_failure")
+    on_dag_run_failed(run, "task_failure")
     run = ended(session, "search", "failed", hours=1)
     add_task(session, run, 9, "failed", "train")
-    notify.on_dag_run_failed(run, "task_failure")
-    notify.on_dag_run_failed(ended(session, "search", "failed", "manual", hours=2), "timed_out")
-    notify.on_dag_run_success(ended(session, "search", "success", hours=3), "success")
+    on_dag_run_failed(run, "task_failure")
+    on_dag_run_failed(ended(session, "search", "failed", "manual", hours=2), "timed_out")
+    on_dag_run_success(ended(session, "search", "success", hours=3), "success")
     assert [(run.reason, run.failed_before) for run in handed] == [
         ("train: train it", False),
         ("train: its log says why", True),
@@ -147,16 +146,16 @@ def test_a_scheduled_run_brings_the_questions_without_an_answer(session, handed)
         add_task(session, asking, number, state, "publish.approve")
         own = {"assignees": [{"id": "ada", "name": "ada"}] if number == 0 else [], "responded_at": answered}
         session.execute(insert(HITLDetail).values(ti_id=UUID(int=number), **question | own))
-    notify.on_dag_run_success(ended(session, "ingest_videos", "success"), "success")
+    on_dag_run_success(ended(session, "ingest_videos", "success"), "success")
     (waiting,) = handed[0].waiting
     assert (waiting.subject, waiting.since, waiting.is_assigned) == ("Promote?", NOW.isoformat(), True)
     assert waiting.url.endswith("/runs/manual0/tasks/publish.approve/required_actions?map_index=0")
 
 
 def test_nothing_is_handed_over_without_an_address_or_where_a_person_ended_the_run(session, handed, monkeypatch):
-    notify.on_dag_run_failed(ended(session, "search", "failed"), "Dag Run's state was manually set to `failed`.")
+    on_dag_run_failed(ended(session, "search", "failed"), "Dag Run's state was manually set to `failed`.")
     monkeypatch.delenv("RETAKE_NOTIFY")
-    notify.on_dag_run_failed(ended(session, "search", "failed", hours=1), "task_failure")
+    on_dag_run_failed(ended(session, "search", "failed", hours=1), "task_failure")
     assert handed == []
 
 

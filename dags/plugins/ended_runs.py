@@ -1,8 +1,15 @@
-"""Tell people of ended runs, from the scheduler, which knows of them first. The command `notify` decides whether there is anything to tell."""
+"""Note on an ended run its report, its set-aside files, and the asset events it did not take; and tell people of it.
+
+Airflow shows the note in its grid and in the list of runs. A task cannot note anything on its own run without the credential of a person. The
+scheduler, which ends the run, can, and it knows first that a run ended. The command `notify` decides whether there is anything to tell.
+
+Every process of Airflow loads plugins, and only one of the scheduler needs the modules that functions import here.
+"""
 
 import sys
+from collections.abc import Iterator
 from datetime import UTC
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from airflow.listeners import hookimpl
@@ -14,28 +21,74 @@ if TYPE_CHECKING:
 
     from tasks.store.records.notices import EndedRun, Waiting
 
+SUMMARIES = {"ingest_videos": "summarise", "predict_videos": "report"}
+"""The task of each DAG whose result lists the files that were set aside."""
+
+REPORT = "_link_ReportLink"
+"""Key of the XCom in which Airflow keeps the address of the button *Report*."""
+
+MAX_NOTE_CHARACTERS = 1000
+"""As many as the column of Airflow's database holds."""
+
 
 @hookimpl
 def on_dag_run_success(dag_run: "DagRun", msg: str) -> None:
-    """Hand over a run whose result, or whose end, may be news; one that a person ended is none."""
+    """Note on a run, and hand over one whose result, or whose end, may be news; one that a person ended is none."""
     from sqlalchemy.orm import object_session
 
-    from dags._ended import SUMMARIES
     from dags._notify import is_wanted, notify_later
 
     session = object_session(dag_run)
+    if session is None:
+        return
+    _note(dag_run, session)
     task_id = (SUMMARIES | {"retrain": "publish.decide"}).get(dag_run.dag_id)
-    if "manually" not in msg and session and is_wanted() and (task_id or dag_run.state == "failed"):
+    if "manually" not in msg and is_wanted() and (task_id or dag_run.state == "failed"):
         notify_later(_ended(dag_run, session, task_id))
 
 
 on_dag_run_failed = on_dag_run_success
 
 
+def _returned(dag_run: "DagRun", session: "Session", key: str, task_id: str | None = None) -> Iterator[Any]:
+    """Yield the XComs of a run that are not empty, from Airflow's tables, as only its scheduler may."""
+    from airflow.models.xcom import XComModel
+
+    listed = XComModel.get_many(run_id=dag_run.run_id, key=key, task_ids=task_id, dag_ids=dag_run.dag_id)
+    return filter(None, map(XComModel.deserialize_value, session.scalars(listed)))
+
+
+def _note(dag_run: "DagRun", session: "Session") -> None:
+    """Note on a run its report, which files were set aside, and which events passed over.
+
+    A person's note stays.
+    """
+    from dags._assets import PASSED_OVER
+    from tasks.wording import count, markdown_text
+
+    if dag_run.dag_run_note and dag_run.dag_run_note.user_id:
+        return
+    task_id = SUMMARIES.get(dag_run.dag_id)
+    passed_over, report = (next(_returned(dag_run, session, key), None) for key in (PASSED_OVER, REPORT))
+    result = next(_returned(dag_run, session, "return_value", task_id), None) if task_id else None
+    lines = [f"[Report]({report})"] if report else []
+    if passed_over:
+        lines.append(markdown_text(passed_over)[: MAX_NOTE_CHARACTERS - sum(len(line) + 1 for line in lines)])
+    if result and result["num_set_aside"]:
+        bad = [f"- {markdown_text(file['name'])}: {markdown_text(file['reason'])}" for file in result["first_set_aside"]]
+        for line in (f"{count(result['num_set_aside'], 'file')} set aside; the log of `{task_id}` names each.", *bad):
+            if len("\n".join([*lines, line])) > MAX_NOTE_CHARACTERS:
+                break
+            lines.append(line)
+    if lines:
+        dag_run.note = "\n".join(lines)
+    elif task_id:
+        dag_run.dag_run_note = None
+
+
 def _ended(dag_run: "DagRun", session: "Session", task_id: str | None) -> "EndedRun":
     from airflow.models.dagrun import DagRun
 
-    from dags._ended import returned
     from dags._environment import run_url
     from tasks.settings import RunnerSettings, load
     from tasks.store.records.notices import EndedRun
@@ -50,7 +103,7 @@ def _ended(dag_run: "DagRun", session: "Session", task_id: str | None) -> "Ended
         is_scheduled=is_scheduled,
         failed_before=before is not None and before.state == "failed",
         reason=_reason(dag_run, session),
-        result=next(returned(dag_run, session, "return_value", task_id), None) if task_id else None,
+        result=next(_returned(dag_run, session, "return_value", task_id), None) if task_id else None,
         waiting=_waiting(session) if is_scheduled else (),
     )
 
@@ -60,14 +113,13 @@ def _reason(dag_run: "DagRun", session: "Session") -> str:
     from airflow.models.taskinstance import TaskInstance
     from sqlalchemy import select
 
-    from dags._ended import returned
     from dags._step import FAILURE
 
     of_run = (TaskInstance.dag_id == dag_run.dag_id, TaskInstance.run_id == dag_run.run_id, TaskInstance.state == "failed")
     task_id = session.scalar(select(TaskInstance.task_id).where(*of_run).order_by(TaskInstance.end_date).limit(1))
     if task_id is None:
         return ""
-    failure = next(returned(dag_run, session, FAILURE, task_id), None)
+    failure = next(_returned(dag_run, session, FAILURE, task_id), None)
     return f"{task_id}: {failure['reason'] if failure else 'its log says why'}"
 
 
@@ -97,8 +149,8 @@ def _waiting(session: "Session") -> "tuple[Waiting, ...]":
     )
 
 
-class Notify(AirflowPlugin):
+class EndedRuns(AirflowPlugin):
     """The listener of this file."""
 
-    name = "retake_notify"
+    name = "retake_ended_runs"
     listeners = [sys.modules[__name__]]  # noqa: RUF012 - as Airflow declares it

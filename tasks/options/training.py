@@ -1,4 +1,4 @@
-"""Declare where a training starts: initial weights, cached views and seed.
+"""Declare the options of a training: initial weights, cached views and seed.
 
 `TrainOptions` joins them with the network (`network`) and with how it is trained, such as the learning rate (`recipe`).
 """

@@ -1,1 +1,0 @@
-"""Send word to people."""
