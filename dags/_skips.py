@@ -8,6 +8,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 class Skipping(BaseOperator, SkipMixin):
     """A task that skips those directly behind it that the run does not need."""
 
+    inherits_from_skipmixin = True  # by this Airflow knows that those who are cleared are to be skipped again
+
     def why_needless(self, context: Context) -> str:
         """Say why a run does not need this task, by the context of the task before it; empty if it does."""
         return ""
@@ -28,5 +30,6 @@ class Skipping(BaseOperator, SkipMixin):
         for task, reason in needless.items():
             self.log.info("%s is skipped: %s", task.task_id, reason)
         if needless:
-            context["ti"].xcom_push(BaseXCom.XCOM_RETURN_KEY, returned)
+            if returned is not None:
+                context["ti"].xcom_push(BaseXCom.XCOM_RETURN_KEY, returned)
             self.skip(context["ti"], needless)

@@ -13,7 +13,7 @@ Without an answer in time the champion stays.
 **Owner**: the operator of this Retake.
 
 **When it fails**
-- *Pink, skipped*: there is no dataset yet, or it was trained with these options before; the log of `plan` says which and links to that run.
+- *Pink, skipped*: the log of the task, or of the one before it, says why. There is no dataset yet, or it was trained with these options before; the log of `plan` says which and links to that run.
   *Train again* in the form overrides this. Only `register` and what follows: labels were altered (*Label noise*), so nothing is registered. Only `flows` and `flow`, or `sound`: the network needs no optical flow or does not hear, or it is there already.
   `use_auto` is skipped in almost every run. `ask` and all that follows: a long training was not wanted, or nobody answered.
   Only `learning_curve`: it is switched off, or there is nothing to draw it from; the report says why. Only `export` and `report_with_package`: no package was asked for, or the champion stays.

@@ -33,7 +33,7 @@ MAX_NOTE_CHARACTERS = 1000
 
 @hookimpl
 def on_dag_run_success(dag_run: "DagRun", msg: str) -> None:
-    """Note on a run, and hand over one whose result, or whose end, may be news; one that a person ended is none."""
+    """Hand over a run whose result, or whose end, may be news, and note on it; one that a person ended is no news."""
     from sqlalchemy.orm import object_session
 
     from dags._notify import is_wanted, notify_later
@@ -41,10 +41,10 @@ def on_dag_run_success(dag_run: "DagRun", msg: str) -> None:
     session = object_session(dag_run)
     if session is None:
         return
-    _note(dag_run, session)
     task_id = (SUMMARIES | {"retrain": "publish.decide"}).get(dag_run.dag_id)
     if "manually" not in msg and is_wanted() and (task_id or dag_run.state == "failed"):
         notify_later(_ended(dag_run, session, task_id))
+    _note(dag_run, session)
 
 
 on_dag_run_failed = on_dag_run_success

@@ -2,5 +2,7 @@
 
 `__main__` has the commands, `run` the chain, `servers` says how each server is run, `supervise` starts and stops them.
 
+`tests/films` draws the films of `samples/` and `long_film/`.
+
 Other rooms import `choices`, for the button of the page *Retake* that runs the samples.
 """

@@ -28,24 +28,26 @@ SHARED = (
     "airflow.api_fastapi.core_api.app",
     "airflow.api_fastapi.execution_api.app",
 )
-"""Modules that the servers import at their start. None may start a thread or open the database."""
+"""Modules that the servers import at their start. None may open the database, or start a thread that does not begin anew in a fork."""
+
+ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 def run(program: str) -> None:
     """Bring the database up to date, start the servers, and wait for their end.
 
-    After SIGINT or SIGTERM, and if one server ends by itself, the others are ended, too.
+    SIGINT and SIGTERM end them all. Where one ends by itself, the others go on, and with them the steps at work.
 
     Raises:
-        SystemExit: always; the code is not 0 if a server, or the upgrade of the database, ended by itself.
+        SystemExit: the database was not brought up to date.
     """
     _listen_on_loopback()
     for module in SHARED:
         import_module(module)
     gc.freeze()  # a collection in a fork would copy the memory of all imported objects
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)  # until there is somebody to pass them on
     # In a fork: connections to the database must not be inherited.
-    upgrade = _fork(initdb)
-    if os.waitpid(upgrade, 0)[1]:
+    if os.waitpid(_fork(initdb), 0)[1]:
         sys.exit("Airflow's database was not brought up to date; the lines above say why")
     names = {_fork(partial(_serve, program, name)): name for name in SERVERS}
     is_ending = False
@@ -57,17 +59,14 @@ def run(program: str) -> None:
             with suppress(ProcessLookupError):
                 os.kill(server, signal.SIGTERM)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ENDING:
         signal.signal(number, end)
-    code = 0
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     while names:
         ended, status = os.wait()
         name = names.pop(ended)
         if not is_ending:
-            code = 1
             sys.stderr.write(f"Airflow's {name} ended by itself, with status {os.waitstatus_to_exitcode(status)}\n")
-            end()
-    sys.exit(code)
 
 
 def _fork(work: Callable[[], object]) -> int:
@@ -76,7 +75,9 @@ def _fork(work: Callable[[], object]) -> int:
     sys.stderr.flush()
     process = os.fork()
     if process == 0:
-        sys.exit(work())  # type: ignore[arg-type]
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+        work()
+        sys.exit()
     return process
 
 
@@ -87,7 +88,7 @@ def _serve(program: str, name: str) -> None:
 
 
 def _listen_on_loopback() -> None:
-    """Keep Airflow's log servers on loopback: they listen on every interface, and no setting changes it."""
+    """Keep Airflow's log servers, which are forks of these, on loopback: they listen on every interface, and no setting changes it."""
     listen = uvicorn.run
     uvicorn.run = lambda app, **options: listen(app, **{**options, "host": LOOPBACK})
 

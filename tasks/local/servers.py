@@ -127,8 +127,8 @@ WANTED_PORTS: dict[str, dict[str, int]] = {
 """The ports of each server; the first is the public one."""
 
 TITLES = {"store": "object store", "mlflow": "MLflow", "airflow": "Airflow"}
-STOPS = {"store": (signal.SIGTERM, 10.0), "mlflow": (signal.SIGTERM, 10.0), "airflow": (signal.SIGINT, 10.0)}
-"""The stop signal of each server and its grace in seconds. After SIGTERM, Airflow would wait for running steps."""
+STOP = signal.SIGTERM, 10.0
+"""The signal that ends a server, and its grace in seconds; Airflow would wait for running steps."""
 
 # The shell may configure another Airflow, MLflow or S3. Machine settings for steps (RETAKE_DEVICE …) are inherited.
 _NOT_INHERITED = ("AIRFLOW_", "AIRFLOW__", "AWS_", "MLFLOW_", "OTEL_", "OPENLINEAGE_")

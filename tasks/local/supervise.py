@@ -12,7 +12,7 @@ from tasks.errors import BadConfiguration, Unavailable
 from tasks.local import processes, warm
 from tasks.local.home import Credentials, Home
 from tasks.local.processes import Record, choose_ports, is_free
-from tasks.local.servers import STOPS, TITLES, WANTED_PORTS, Server, all_servers
+from tasks.local.servers import STOP, TITLES, WANTED_PORTS, Server, all_servers
 
 Announce = Callable[[str], None]
 _POLL_SECONDS = 0.1
@@ -41,7 +41,7 @@ def up(home: Home, announce: Announce, names: Collection[str] = tuple(WANTED_POR
     records = {name: processes.read_record(home, name) for name in WANTED_PORTS}
     for name, record in records.items():
         if record is None or not processes.is_running(record):
-            processes.stop(home, name, *STOPS[name])  # children that outlived their server hold its ports
+            processes.stop(home, name, *STOP)  # children that outlived their server hold its ports
     servers = [s for s in all_servers(home, credentials, _ports(records, patience_seconds=2)) if s.name in names]
     started: dict[str, Record] = {}
     for server in servers:
@@ -52,7 +52,7 @@ def up(home: Home, announce: Announce, names: Collection[str] = tuple(WANTED_POR
         if record is not None and processes.is_running(record):
             why = "it is unhealthy" if record.fingerprint == server.fingerprint else "its settings or the code's version changed"
             announce(f"{server.title}: restarting it: {why}")
-        processes.stop(home, server.name, *STOPS[server.name])
+        processes.stop(home, server.name, *STOP)
         wanted = WANTED_PORTS[server.name][server.name] + _offset()
         taken = "" if server.ports[server.name] == wanted else f" (port {wanted} is taken)"
         announce(f"{server.title}: starting at {server.address}{taken}")
@@ -68,7 +68,7 @@ def down(home: Home, announce: Announce) -> None:
     """Stop every server of this home and their child processes, Airflow first. Hold the lock."""
 
     def end(name: str) -> None:
-        ended = processes.stop(home, name, *STOPS[name])
+        ended = processes.stop(home, name, *STOP)
         announce(f"{TITLES[name]}: {'ended' if ended else 'did not run'}")
 
     end("airflow")  # before the servers that its steps use

@@ -95,7 +95,7 @@ class FilmModel:
         finder = ModuleFinder([str(code.parent)])
         finder.import_hook(self.loader)
         used = {vars(module)["__file__"] for module in finder.modules.values()}
-        for file in code.rglob("*.*"):
+        for file in filter(Path.is_file, code.rglob("*")):
             if str(file) not in used:
                 file.unlink()
 

@@ -23,6 +23,7 @@ def ending():
         try:
             task.skip_needless(returned, about)
         except DownstreamTasksSkipped as skipped:
+            assert task.inherits_from_skipmixin
             assert kept.pop(XCOM_SKIPMIXIN_KEY) == {"skipped": skipped.tasks}, "Airflow skips them again where they are cleared"
             return set(skipped.tasks), kept
         return set(), kept

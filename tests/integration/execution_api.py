@@ -1,4 +1,4 @@
-"""Build the API that `dag.test()` calls in process, which takes five seconds: once, before processes are forked."""
+"""Build, when imported, the API that `dag.test()` calls in process: it takes five seconds, once before processes are forked."""
 
 import asyncio
 

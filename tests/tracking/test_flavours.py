@@ -13,7 +13,7 @@ def test_the_code_of_a_model_is_what_its_loader_imports(monkeypatch, tmp_path):
     packed = set()
 
     def note(code_paths, **_):
-        packed.update(str(path.relative_to(Path(code_paths[0]).parent)) for path in Path(code_paths[0]).rglob("*.*"))
+        packed.update(str(path.relative_to(Path(code_paths[0]).parent)) for path in Path(code_paths[0]).rglob("*") if path.is_file())
 
     monkeypatch.setattr(flavours, "mlflow", SimpleNamespace(pyfunc=SimpleNamespace(save_model=note)))
     FilmModel(tmp_path, tasks.served.__name__, REPOSITORY / "tasks", None).save_model("model", None, [])

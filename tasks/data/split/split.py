@@ -121,7 +121,7 @@ def read_split_csv(content: bytes) -> dict[str, SplitName]:
 
 
 def read_drawn(content: bytes) -> frozenset[str]:
-    """Read which test videos were drawn at random, by hash, of a file that `read_split_csv` reads."""
+    """Read which test videos were drawn at random, by hash; raises as `read_split_csv` does."""
     return frozenset(cells["source"] for _, cells in _lines(content) if cells.get(DRAWN))
 
 

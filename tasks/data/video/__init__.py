@@ -1,4 +1,4 @@
 """Probe, cut and decode videos; the only package that runs ffmpeg or PyAV.
 
-Encoder settings: `ffmpeg`. Memory of child processes: `child` says how much, `limits` sets it.
+`cut` cuts whole videos, and says which rest is long enough; `spans` cuts parts around intervals. Encoder settings: `ffmpeg`. Memory of child processes: `child` says how much, `limits` sets it.
 """

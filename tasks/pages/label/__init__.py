@@ -1,4 +1,4 @@
 """Serve the labelling page: clips to label, intervals, a review of all labels, and the classes.
 
-Nothing here knows Airflow: who asks, and who may write, comes from outside.
+In `static/`, each view has its own keys; `keys.js` hands them the strokes. Nothing here knows Airflow: who asks, and who may write, comes from outside.
 """
