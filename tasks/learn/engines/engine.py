@@ -113,6 +113,9 @@ def clip_logits(network: Network, features: Tensor) -> Logits:
 
 def prepare(network: Network, device: torch.device | str = "cpu") -> Network:
     """Prepare a network for fast inference, in place: evaluation mode, batch-norm folded, channels last."""
+    if getattr(network.backbone, "dynamic_img_size", False):
+        # Position embeddings would be resampled at each image, and OpenVINO does so without anti-aliasing.
+        network.backbone.set_input_size((crop_pixels(network.spec),) * 2)  # type: ignore[operator]  # of timm's transformers
     network.backbone = fold_batch_norms(network.backbone, example_view(network.spec))
     return to_channels_last(network.eval().to(device))
 

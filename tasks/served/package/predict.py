@@ -191,8 +191,8 @@ def main() -> int:
             for interval in intervals(answers(source, contract, run, stride), contract):
                 print(cue(interval) if options.format == "vtt" else json.dumps({"source": shown, **interval}), flush=True)
         except (ValueError, OSError, av.error.FFmpegError) as error:
-            status = 1
-            print(f"{shown}: {str(error).replace(source, shown)}", file=sys.stderr)
+            status, is_silent = 1, not Path(source).is_file() and isinstance(error, av.error.ExitError | av.error.InvalidDataError)
+            print(f"{shown}: {'no answer, or no film' if is_silent else str(error).replace(source, shown)}", file=sys.stderr)
     return status
 
 

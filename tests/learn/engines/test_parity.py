@@ -6,6 +6,8 @@ from tasks.learn.engines.choice import check, compare_head
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.openvino import OpenvinoEngine
 from tasks.learn.engines.pytorch import PytorchEngine
+from tasks.learn.networks.network import Network
+from tests.learn.tiny import tiny
 
 EXPECTED = torch.linspace(-3, 3, 21).repeat(2, 1)
 
@@ -88,3 +90,10 @@ def test_a_wrong_graph_does_not_hide_behind_the_tolerance_of_rounding(outspoken_
     exact = engine.features_in_float32
     monkeypatch.setattr(engine, "features_in_float32", lambda view: exact(view) * 1.01)
     assert "converted graph differs by 0.01 " in check(engine, PytorchEngine(network, 10), clips).failure
+
+
+@pytest.mark.slow
+def test_a_transformer_that_takes_images_of_another_size_than_its_weights_passes():
+    network = prepare(Network(tiny(backbone="test_vit", consensus="attentive"), seed=1))
+    noise = np.random.default_rng(0).integers(0, 256, (1, 2, 256, 300, 3), np.uint8)
+    assert check(OpenvinoEngine(network, 1, floating="float32"), PytorchEngine(network, 1), noise).failure is None

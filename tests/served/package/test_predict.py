@@ -4,6 +4,7 @@ None of these needs a trained network.
 """
 
 import json
+import socket
 from itertools import islice
 
 import av
@@ -217,6 +218,20 @@ def test_a_password_in_an_address_is_not_printed(is_answered, tmp_path, monkeypa
     printed = "".join(capsys.readouterr())
     assert "rtsp://camera/stream" in printed
     assert "secret" not in printed
+
+
+@pytest.mark.parametrize("scheme", ["rtsp", "http"])
+def test_an_address_that_never_answers_is_given_up(scheme, tmp_path, monkeypatch, capsys):
+    (tmp_path / "contract.json").write_text(json.dumps(contract_of(tiny())))
+    for name, changed in {"HERE": tmp_path, "loaded": lambda _: None}.items():
+        monkeypatch.setattr(predict, name, changed)
+    wait = av.open
+    monkeypatch.setattr(av, "open", lambda *given, timeout, **how: wait(*given, timeout=timeout / 100, **how))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"{scheme}://127.0.0.1:{silent.getsockname()[1]}/stream"
+        monkeypatch.setattr("sys.argv", ["predict.py", address])
+        assert predict.main() == 1
+    assert capsys.readouterr().err == f"{address}: no answer, or no film\n"
 
 
 def test_of_a_folder_those_files_are_named_that_end_as_films_and_cannot_be_read(tmp_path, monkeypatch, capsys):
