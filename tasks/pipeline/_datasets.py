@@ -11,7 +11,7 @@ from tasks.data.split.manifest import dataset_digest, split_csv
 from tasks.judge.statistics.label_quality import agreement
 from tasks.keys import recipe_of
 from tasks.options import LabelOptions, SegmentOptions
-from tasks.pipeline._step import log
+from tasks.pipeline._results import log
 from tasks.store.experiments import SearchPlan
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store

@@ -10,7 +10,7 @@ from tasks.data.clips.frame_cache import cache_test_frames, rgb_frames
 from tasks.errors import BadInput
 from tasks.judge.report.figures.pictures import contact_sheet
 from tasks.learn.networks.spec import NetworkSpec
-from tasks.pipeline._step import log
+from tasks.pipeline._results import log
 from tasks.store.objects import Store
 from tasks.wording import count
 

@@ -26,7 +26,7 @@ from tasks.options import (
 )
 from tasks.options.base import refusals
 from tasks.options.presets import PURPOSES
-from tasks.pipeline._step import log
+from tasks.pipeline._results import log
 from tasks.settings import MachineSettings, load
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store

@@ -27,7 +27,7 @@ from tasks.learn.training.fit import fit
 from tasks.learn.training.job import JoinedNetwork, TrainJob, joint_spec
 from tasks.learn.training.progress import EpochRecord, is_logged, is_power_of_two
 from tasks.pipeline._checkpoints import fetch_network, file_sha256
-from tasks.pipeline._step import finish, log, write_files
+from tasks.pipeline._results import finish, log, write_files
 from tasks.pipeline.retrain._fusion import choose_fusion
 from tasks.pipeline.retrain._ready import Choice, make_ready
 from tasks.settings import MachineSettings, MlflowSettings, load

@@ -18,7 +18,7 @@ from tasks.learn.networks.spec import NetworkSpec, no_names, spec_of
 from tasks.options import SOUND_FEATURES, Family, Modality, TrainOptions, Weights
 from tasks.pipeline._checkpoints import fetch_trained, file_sha256
 from tasks.pipeline._plans import is_trained
-from tasks.pipeline._step import log
+from tasks.pipeline._results import log
 from tasks.pipeline._trained import find_trained
 from tasks.settings import MachineSettings, load
 from tasks.store.layout import Layout

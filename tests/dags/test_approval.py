@@ -134,7 +134,7 @@ def test_a_long_training_waits_for_an_answer_and_a_short_one_starts_unasked(pres
 def test_only_the_answer_train_goes_on_and_only_auto_starts_another_run(answer, asking):
     (dag, ask), kept = asking, {}
     instance = SimpleNamespace(
-        xcom_push=kept.__setitem__,
+        xcom_push=lambda key, value: kept.update({key: value}),
         xcom_pull=lambda task_ids, key="": [kept.get(key)] if key else {"inputs": []},
         id="ti",
         task_id="ask",

@@ -18,7 +18,7 @@ from tasks.loop.parts import dataset_status
 from tasks.loop.summary import keep
 from tasks.options import SplitOptions
 from tasks.pipeline._datasets import write_dataset
-from tasks.pipeline._step import finish, log
+from tasks.pipeline._results import finish, log
 from tasks.pipeline.build_dataset.contract import DATASET, SplitArguments
 from tasks.settings import MachineSettings, load
 from tasks.store.layout import Dataset, Labels, Layout

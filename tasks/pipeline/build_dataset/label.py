@@ -10,7 +10,7 @@ from tasks.loop.parts import labels_status
 from tasks.loop.summary import keep
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.pipeline._datasets import label_store
-from tasks.pipeline._step import finish, log
+from tasks.pipeline._results import finish, log
 from tasks.pipeline.build_dataset.contract import LABEL, LabelArguments
 from tasks.store.layout import Layout
 from tasks.store.objects import Store

@@ -7,7 +7,7 @@ from tasks.data.split.manifest import shared_in_words, shared_recordings, usable
 from tasks.data.split.split import SplitAssignment, assign_splits, keep_places, no_label, read_drawn, read_split_csv, write_split_csv
 from tasks.errors import NothingToDo, Unavailable
 from tasks.options import SplitOptions
-from tasks.pipeline._step import finish, log
+from tasks.pipeline._results import finish, log
 from tasks.pipeline.build_dataset.contract import SPLIT, SplitArguments
 from tasks.store.derived import taught_run
 from tasks.store.layout import Labels, Layout

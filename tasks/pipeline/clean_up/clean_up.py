@@ -16,7 +16,7 @@ from tasks.data.clips.remover import drop_from_cache
 from tasks.disk import CachedFile, cached_files, unused
 from tasks.errors import BadInput, MissingObject
 from tasks.judge.gate.champion import kept_decisions, moves
-from tasks.pipeline._step import finish, log
+from tasks.pipeline._results import finish, log
 from tasks.pipeline.clean_up.contract import CLEAN_UP, CleanUpArguments
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.layout import Layout

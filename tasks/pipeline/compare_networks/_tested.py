@@ -10,7 +10,7 @@ from tasks.judge.report.networks import metrics_of, networks_note, networks_page
 from tasks.judge.statistics.metrics import with_actions
 from tasks.judge.statistics.paired import differences
 from tasks.judge.statistics.scoring import ScoredClips
-from tasks.pipeline._step import finish, log, write_files
+from tasks.pipeline._results import finish, log, write_files
 from tasks.settings import MlflowSettings, load, report_url
 from tasks.store.experiments import ComparisonTable
 from tasks.store.objects import Store, to_json

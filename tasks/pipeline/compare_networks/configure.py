@@ -12,7 +12,7 @@ from tasks.learn.gpus import trains_on_gpu
 from tasks.options import TrainOptions, choose_recipe
 from tasks.options.base import refusals
 from tasks.pipeline._plans import find_dataset, recipe_for, require_no_secrets
-from tasks.pipeline._step import finish, log
+from tasks.pipeline._results import finish, log
 from tasks.pipeline.compare_networks.contract import CONFIGURE, ConfigureArguments
 from tasks.store.objects import Store
 from tasks.store.records.experiments import Configuration, ConfigureResult

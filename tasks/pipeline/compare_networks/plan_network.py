@@ -5,7 +5,7 @@ from tasks.errors import BadConfiguration, BadDataset
 from tasks.keys import content_key
 from tasks.options import EvaluateOptions, GateOptions, TrainOptions
 from tasks.pipeline._plans import find_dataset, plan_training
-from tasks.pipeline._step import finish, log
+from tasks.pipeline._results import finish, log
 from tasks.pipeline.compare_networks.contract import PLAN_NETWORK, PlanNetworkArguments
 from tasks.pipeline.retrain._estimate import estimate, question
 from tasks.store.experiments import Claims

@@ -22,7 +22,7 @@ from tasks.options import EvaluateOptions, GateOptions
 from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._media import thumbnails
 from tasks.pipeline._plans import find_dataset
-from tasks.pipeline._step import finish, finished, log
+from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline._trained import Trained, find_trained, plan_of, taught_on, trained_on, unseen
 from tasks.pipeline.compare_networks._tested import Tested, compared, publish
 from tasks.pipeline.compare_versions.contract import COMPARE_VERSIONS, CompareVersionsArguments

@@ -9,7 +9,7 @@ from tasks.learn.gpus import keep_to_one_gpu, trains_on_gpu
 from tasks.learn.hardware import keep_freed_memory
 from tasks.options import Family, GateOptions, Head, Modality, TrainOptions
 from tasks.pipeline._plans import plan_training
-from tasks.pipeline._step import finish, finished, log
+from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline._trained import Trained, plan_of
 from tasks.pipeline._training import train_planned
 from tasks.pipeline._weights import find_weights

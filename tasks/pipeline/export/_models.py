@@ -26,7 +26,7 @@ from tasks.learn.inputs.describe_sound import describer
 from tasks.learn.networks.checkpoints import Saved
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.options import ExportOptions
-from tasks.pipeline._step import log
+from tasks.pipeline._results import log
 from tasks.served.package.sample import SHARES_OF_STD
 from tasks.served.package.write import TITLES
 from tasks.store.objects import Store

@@ -21,7 +21,7 @@ from tasks.learn.networks.backbones import of
 from tasks.learn.networks.checkpoints import Saved
 from tasks.options import ExportOptions, PredictOptions, Weights
 from tasks.pipeline._checkpoints import fetch_network
-from tasks.pipeline._step import finish, finished, log
+from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline._trained import Trained, first_weights, plan_of
 from tasks.pipeline.export import _timed
 from tasks.pipeline.export._models import Answers, Clips, Written, difference_of, largest_difference, scores_of, write

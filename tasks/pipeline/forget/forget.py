@@ -13,7 +13,7 @@ from tasks.data.clips.traces import HASH_DIGITS, Traces
 from tasks.data.labels.video_names import VideoIndex
 from tasks.errors import BadConfiguration, BadInput, Unavailable
 from tasks.loop.summary import keep, read_known
-from tasks.pipeline._step import finish, finished, log
+from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline.forget.contract import FORGET, ForgetArguments
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.layout import Layout, ModelState

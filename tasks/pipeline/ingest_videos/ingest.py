@@ -24,7 +24,7 @@ from tasks.data.labels.ledger import num_new_labels
 from tasks.errors import BadConfiguration, BadInput, NothingToDo, Unavailable
 from tasks.keys import recipe_of
 from tasks.options import IngestOptions, SegmentOptions
-from tasks.pipeline._step import finish, log
+from tasks.pipeline._results import finish, log
 from tasks.pipeline.ingest_videos.contract import INGEST, IngestArguments
 from tasks.settings import MachineSettings, SourceSettings, load
 from tasks.store.layout import Layout

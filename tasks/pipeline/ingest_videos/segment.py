@@ -2,7 +2,7 @@
 
 from tasks.data.clips.cutting import cut_videos
 from tasks.options import SegmentOptions
-from tasks.pipeline._step import finish
+from tasks.pipeline._results import finish
 from tasks.pipeline.ingest_videos.contract import SEGMENT, SegmentArguments
 from tasks.store.objects import Store
 from tasks.store.records.video import Batch, SegmentResult

@@ -5,7 +5,7 @@ from tasks.keys import recipe_of
 from tasks.loop.parts import films_status
 from tasks.loop.summary import keep
 from tasks.options import SegmentOptions
-from tasks.pipeline._step import finish, log
+from tasks.pipeline._results import finish, log
 from tasks.pipeline.ingest_videos.contract import SUMMARISE, SummariseArguments
 from tasks.store.layout import Ingest, Layout
 from tasks.store.objects import Store

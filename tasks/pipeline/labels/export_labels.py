@@ -11,7 +11,7 @@ from tasks.data.labels.exported import LabelSpan, exported_labels, video_spans
 from tasks.data.labels.formats import formats
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.pipeline._datasets import latest_labels
-from tasks.pipeline._step import log
+from tasks.pipeline._results import log
 from tasks.pipeline.labels.contract import LabelsExportArguments
 from tasks.predict.files import action_of, rows_of
 from tasks.store.experiments import PredictedBatch, Prediction

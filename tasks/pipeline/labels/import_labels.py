@@ -18,7 +18,7 @@ from tasks.data.labels.formats.label_studio import with_frame_rate
 from tasks.data.labels.rows import AnnotationFile
 from tasks.errors import BadConfiguration, BadInput, BadLabels
 from tasks.pipeline._datasets import latest_labels
-from tasks.pipeline._step import log
+from tasks.pipeline._results import log
 from tasks.pipeline.labels.contract import LabelsImportArguments
 from tasks.store.layout import Layout
 from tasks.store.objects import Store

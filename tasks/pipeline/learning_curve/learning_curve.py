@@ -26,7 +26,7 @@ from tasks.loop.summary import keep
 from tasks.options import LIGHT, TrainOptions
 from tasks.options.recipe import LONG_EPOCHS
 from tasks.pipeline._plans import no_curve_reason
-from tasks.pipeline._step import LEAST_URGENT, finish, finished, log, write_files
+from tasks.pipeline._results import LEAST_URGENT, finish, finished, log, write_files
 from tasks.pipeline._training import fetch_inputs
 from tasks.pipeline.learning_curve.contract import LEARNING_CURVE, DecidedArguments
 from tasks.settings import MachineSettings, MlflowSettings, load

@@ -16,7 +16,7 @@ from tasks.loop.parts import Score, are_of, not_scored_now, with_scores
 from tasks.loop.summary import keep
 from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._plans import PlannedTraining
-from tasks.pipeline._step import LEAST_URGENT, finish, finished, log
+from tasks.pipeline._results import LEAST_URGENT, finish, finished, log
 from tasks.pipeline._trained import plan_of, taught_on, trained_on, unseen
 from tasks.pipeline.learning_curve.contract import RESCORE, DecidedArguments
 from tasks.pipeline.retrain._ready import Choice, make_ready

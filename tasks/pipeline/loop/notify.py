@@ -7,7 +7,7 @@ from tasks.errors import BadConfiguration, Unavailable
 from tasks.loop.advice import Live, next_steps, sentence
 from tasks.loop.notices import Facts, deliver, notices
 from tasks.loop.summary import keep, main_model, read_known, read_status
-from tasks.pipeline._step import log
+from tasks.pipeline._results import log
 from tasks.pipeline.loop.contract import NotifyArguments
 from tasks.settings import ApprovalSettings, MachineSettings, NotifySettings, load
 from tasks.store.layout import Layout

@@ -7,7 +7,7 @@ from tasks.data.labels.vocabulary import NOUNS, VERBS
 from tasks.errors import BadInput, MissingObject
 from tasks.judge.statistics.scores_file import from_parquet
 from tasks.pipeline._plans import flows_of, plans_of, run_of, sounds_of
-from tasks.pipeline._step import log
+from tasks.pipeline._results import log
 from tasks.predict.names import Names
 from tasks.predict.probabilities import NO_THRESHOLD, Nothing, Served, Threshold, fit_threshold, not_calibrated, served, without_threshold
 from tasks.store.layout import Dataset

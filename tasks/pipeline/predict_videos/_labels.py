@@ -12,7 +12,7 @@ from tasks.data.labels.video_names import lacks_label
 from tasks.errors import BadInput
 from tasks.keys import recipe_of
 from tasks.options import LabelOptions, SegmentOptions
-from tasks.pipeline._step import log
+from tasks.pipeline._results import log
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import NOTHING, LabelledClip, Manifest

@@ -15,7 +15,7 @@ from tasks.judge.statistics.scoring import Logits, each_scored, peak_memory_byte
 from tasks.learn.engines.scorer import Noted, centre
 from tasks.learn.inputs.clip_files import is_silent
 from tasks.learn.inputs.describe_sound import describer
-from tasks.pipeline._step import finish, finished, log
+from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline.predict_videos._ready import Frames, Ready
 from tasks.pipeline.predict_videos._windows import LogitsByRole, NotedByRole, Sliding, sliding_over
 from tasks.predict.scored import ScoredWriter, Window

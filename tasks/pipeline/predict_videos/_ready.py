@@ -20,7 +20,7 @@ from tasks.learn.inputs.describe_sound import describer
 from tasks.learn.networks.heads import Logits as ModelLogits
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.pipeline._checkpoints import fetch_network
-from tasks.pipeline._step import log
+from tasks.pipeline._results import log
 from tasks.settings import MachineSettings, load
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip

@@ -8,7 +8,7 @@ from tasks.judge.statistics.scoring import Logits
 from tasks.learn.engines.scorer import BetweenClips, Noted
 from tasks.learn.inputs.sampling import further_frames, sees_single_frames, slides, window_grid
 from tasks.learn.networks.spec import NetworkSpec
-from tasks.pipeline._step import log
+from tasks.pipeline._results import log
 from tasks.pipeline.predict_videos._ready import Ready
 from tasks.predict.scored import Window
 from tasks.store.records.experiments import PredictorRole, PredictPlanResult

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tasks.errors import BadConfiguration
 from tasks.options import EvaluateOptions, PredictOptions
-from tasks.pipeline._step import log
+from tasks.pipeline._results import log
 from tasks.pipeline.predict_videos import predict_batch, predict_known, predict_plan, predict_report
 from tasks.pipeline.predict_videos.contract import (
     PredictArguments,

@@ -11,7 +11,7 @@ from tasks.errors import BadCheckpoint, BadInput, MissingObject
 from tasks.judge.statistics.scoring import peak_memory_bytes
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
-from tasks.pipeline._step import finish, finished, log
+from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline.predict_videos._chosen import training_clips
 from tasks.pipeline.predict_videos._one_video import NotComparable, Work, predict_video, verb_alone
 from tasks.pipeline.predict_videos._ready import Ready, make_ready

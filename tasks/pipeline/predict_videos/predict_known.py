@@ -20,7 +20,7 @@ from tasks.learn.engines.choice import spread
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
 from tasks.learn.inputs.describe_sound import describer
-from tasks.pipeline._step import finish, finished, log
+from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline.predict_videos._chosen import dataset_clips
 from tasks.pipeline.predict_videos._ready import Frames, make_ready
 from tasks.pipeline.predict_videos.contract import KNOWN, PredictKnownArguments

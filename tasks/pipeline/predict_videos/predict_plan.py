@@ -15,7 +15,7 @@ from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.keys import content_key, options_key
 from tasks.learn.inputs.sampling import window_grid
 from tasks.options import EvaluateOptions, IngestOptions, PredictOptions, SegmentOptions
-from tasks.pipeline._step import finish, log
+from tasks.pipeline._results import finish, log
 from tasks.pipeline.predict_videos._chosen import Found, baseline_of, registered
 from tasks.pipeline.predict_videos._labels import covered_by, labelled_sources, labels_of, labels_today, sources_of_new
 from tasks.pipeline.predict_videos.contract import PLAN, PredictPlanArguments

@@ -14,7 +14,7 @@ from tasks.errors import BadInput, MissingObject
 from tasks.loop.parts import with_prediction
 from tasks.loop.summary import keep
 from tasks.pipeline._media import MAX_THUMBNAILS, playable, thumbnails
-from tasks.pipeline._step import finish, finished, log
+from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline.predict_videos._chosen import dataset_clips, names_of, training_clips
 from tasks.pipeline.predict_videos.contract import REPORT, PredictReportArguments
 from tasks.predict.agreement import Tally, confusion_table

@@ -22,7 +22,7 @@ from tasks.judge.statistics.scores_file import from_parquet
 from tasks.judge.statistics.scoring import ScoredClips
 from tasks.judge.statistics.uncertainty import BOOTSTRAP_SEED
 from tasks.pipeline._plans import no_curve_reason
-from tasks.pipeline._step import log
+from tasks.pipeline._results import log
 from tasks.settings import MachineSettings, load
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store

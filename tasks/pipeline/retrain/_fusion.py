@@ -26,7 +26,7 @@ from tasks.learn.training.job import joint_spec
 from tasks.options import TrainOptions, Weights
 from tasks.pipeline._checkpoints import fetch_network, fetch_trained, file_sha256
 from tasks.pipeline._plans import sound_of
-from tasks.pipeline._step import log
+from tasks.pipeline._results import log
 from tasks.pipeline._trained import find_trained
 from tasks.settings import MachineSettings, load
 from tasks.store.layout import Layout

@@ -9,7 +9,7 @@ from tasks.errors import BadConfiguration, BadInput
 from tasks.options import FlowOptions, TrainOptions
 from tasks.options.base import STORED
 from tasks.pipeline._plans import compared_plans_of, different, flow_of, flows_of, plans_of, sound_of, sounds_of
-from tasks.pipeline._step import log
+from tasks.pipeline._results import log
 from tasks.pipeline._trained import find_trained
 from tasks.pipeline.retrain.contract import NetworksArguments
 from tasks.store.experiments import Configurations

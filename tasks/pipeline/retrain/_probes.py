@@ -12,7 +12,7 @@ from tasks.learn.engines.scorer import SharedFeatures
 from tasks.learn.training.cached_heads import fit_beside
 from tasks.learn.training.probe import cross_fitted
 from tasks.options import FEW_CLIPS, Head
-from tasks.pipeline._step import log
+from tasks.pipeline._results import log
 from tasks.pipeline._training import fetch_inputs
 from tasks.store.objects import Store, to_json
 from tasks.store.records.dataset import DatasetClip, Manifest

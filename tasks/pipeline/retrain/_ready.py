@@ -39,7 +39,7 @@ from tasks.learn.networks.checkpoints import Saved
 from tasks.learn.networks.spec import ClassNames, NetworkSpec
 from tasks.learn.training.costs import Complexity, complexity
 from tasks.options import EvaluateOptions
-from tasks.pipeline._step import log
+from tasks.pipeline._results import log
 from tasks.settings import MachineSettings, load
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip, Vocabulary

@@ -19,7 +19,7 @@ from tasks.judge.statistics.scoring import ScoredClips
 from tasks.judge.statistics.seeds import recipe_difference
 from tasks.judge.statistics.uncertainty import TAIL
 from tasks.pipeline._plans import plans_with_repeats
-from tasks.pipeline._step import finish, finished, log, write_files
+from tasks.pipeline._results import finish, finished, log, write_files
 from tasks.pipeline.retrain._evidence import evaluation_results, predictions_of_actions
 from tasks.pipeline.retrain.contract import COMPARE, PlannedArguments
 from tasks.settings import MlflowSettings, load

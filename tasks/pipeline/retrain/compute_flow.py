@@ -3,7 +3,7 @@
 import os
 
 from tasks.data.clips.flow import compute_flow, shortness, without_flow
-from tasks.pipeline._step import finish, finished, log
+from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline.retrain.contract import FLOW, FlowArguments
 from tasks.settings import MachineSettings, load
 from tasks.store.objects import Store

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from tasks.judge.gate.champion import complete_move, keep_decision, kept_decision, make_move, moves
-from tasks.pipeline._step import finish, finished, log
+from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline.retrain._evidence import version_description
 from tasks.pipeline.retrain._history import keep_decision_summary
 from tasks.pipeline.retrain.contract import DECIDE, DecideArguments

@@ -8,7 +8,7 @@ from tasks.data.clips.sound import describe_sound, read_notes, without_sound
 from tasks.errors import NothingToDo
 from tasks.learn.inputs.describe_sound import describer
 from tasks.learn.networks.sound_recipe import recipe_needed
-from tasks.pipeline._step import finish, finished, log
+from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline.retrain._networks import needs_of
 from tasks.pipeline.retrain.contract import SOUND, SoundArguments
 from tasks.store.objects import Store

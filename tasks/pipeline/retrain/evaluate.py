@@ -29,7 +29,7 @@ from tasks.learn.hardware import keep_freed_memory, return_freed_memory
 from tasks.learn.inputs.describe_sound import describer
 from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._plans import plans_with_repeats
-from tasks.pipeline._step import finish, finished, log, write_files
+from tasks.pipeline._results import finish, finished, log, write_files
 from tasks.pipeline.retrain._probes import audited, beside_probe
 from tasks.pipeline.retrain._ready import Scoring, make_ready, next_scoring
 from tasks.pipeline.retrain.contract import EVALUATE, PlannedArguments

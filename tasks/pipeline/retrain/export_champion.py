@@ -1,7 +1,7 @@
 """Pack the new champion, and name the package on its version in MLflow."""
 
 from tasks.errors import NothingToDo
-from tasks.pipeline._step import log
+from tasks.pipeline._results import log
 from tasks.pipeline.export._package import pack
 from tasks.pipeline.retrain.contract import ExportChampionArguments
 from tasks.settings import MlflowSettings, load

@@ -5,7 +5,7 @@ import math
 from tasks.data.clips.flow import without_flow
 from tasks.errors import NothingToDo
 from tasks.keys import flow_recipe_of
-from tasks.pipeline._step import finish, log
+from tasks.pipeline._results import finish, log
 from tasks.pipeline.retrain._networks import needs_of
 from tasks.pipeline.retrain.contract import FLOWS, FlowsArguments
 from tasks.store.objects import Store

@@ -24,7 +24,7 @@ from tasks.pipeline._plans import (
     run_of,
     sounds_of,
 )
-from tasks.pipeline._step import finish, log
+from tasks.pipeline._results import finish, log
 from tasks.pipeline.retrain._estimate import estimate, question, seconds_to_test
 from tasks.pipeline.retrain._networks import needs_of_plan
 from tasks.pipeline.retrain.contract import PLAN, PlanArguments

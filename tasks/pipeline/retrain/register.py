@@ -13,7 +13,7 @@ from tasks.learn.networks.sound_recipe import SPEECH
 from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import PredictOptions
 from tasks.pipeline._checkpoints import CHECKPOINT, fetch_network
-from tasks.pipeline._step import finish, finished, log
+from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline.predict_videos._chosen import fitted
 from tasks.pipeline.retrain._evidence import version_description
 from tasks.pipeline.retrain.contract import REGISTER, PlannedArguments

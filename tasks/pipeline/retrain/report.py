@@ -16,7 +16,7 @@ from tasks.judge.report.run import ReportInputs, approval_question, model_card, 
 from tasks.learn.networks.sound_recipe import recipe_needed
 from tasks.pipeline._media import playable, thumbnails
 from tasks.pipeline._plans import no_curve_reason, plans_of, sounds_of
-from tasks.pipeline._step import finish, finished, log, write_files
+from tasks.pipeline._results import finish, finished, log, write_files
 from tasks.pipeline.retrain._evidence import (
     evaluation_results,
     metrics_of,

@@ -1,7 +1,7 @@
 """Move the alias `champion` back to an earlier version, and record the reason."""
 
 from tasks.judge.gate.champion import roll_back
-from tasks.pipeline._step import log
+from tasks.pipeline._results import log
 from tasks.pipeline.retrain._history import keep_rollback_summary
 from tasks.pipeline.retrain.contract import RollbackArguments
 from tasks.settings import MlflowSettings, load

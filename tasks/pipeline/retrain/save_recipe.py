@@ -6,7 +6,7 @@ from tasks.errors import BadConfiguration, BadInput
 from tasks.options import UNKEYED_PRESETS, TrainOptions
 from tasks.options.base import refusals
 from tasks.pipeline._plans import in_words, require_no_secrets
-from tasks.pipeline._step import log
+from tasks.pipeline._results import log
 from tasks.pipeline.retrain.contract import SaveRecipeArguments
 from tasks.settings import RunnerSettings, load
 from tasks.store.derived import search_at

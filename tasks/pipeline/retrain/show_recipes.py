@@ -3,7 +3,7 @@
 from tasks.errors import BadInput
 from tasks.options import TrainOptions
 from tasks.pipeline._plans import find_recipe, in_words, recipe_names
-from tasks.pipeline._step import log
+from tasks.pipeline._results import log
 from tasks.pipeline.retrain.contract import ShowRecipesArguments
 from tasks.store.objects import Store
 from tasks.store.records.training import RecipesResult

@@ -12,7 +12,7 @@ from tasks.learn.hardware import keep_freed_memory
 from tasks.learn.training.fit import fit
 from tasks.learn.training.processes import is_first_process, leave_others, shareable_devices
 from tasks.pipeline._plans import plans_with_repeats
-from tasks.pipeline._step import finished, log
+from tasks.pipeline._results import finished, log
 from tasks.pipeline._training import FOLDER_PREFIX, make_job, train_planned
 from tasks.pipeline.retrain.contract import TRAIN, PlannedArguments
 from tasks.settings import MachineSettings, MlflowSettings, load

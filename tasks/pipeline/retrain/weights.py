@@ -9,7 +9,7 @@ from tasks.learn.training.costs import time_batch
 from tasks.options import Modality, TrainOptions
 from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._plans import find_dataset, recipe_for, repeats_of
-from tasks.pipeline._step import finish, log
+from tasks.pipeline._results import finish, log
 from tasks.pipeline._weights import find_weights
 from tasks.pipeline.retrain._fusion import equal_fusion
 from tasks.pipeline.retrain.contract import WEIGHTS, WeightsArguments

@@ -26,7 +26,7 @@ from tasks.learn.training.trials import ScoredClip, TrialJob, TrialOutcome, by_t
 from tasks.options import GateOptions, TrainOptions
 from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._plans import PlannedTraining, plan_training
-from tasks.pipeline._step import finish, log
+from tasks.pipeline._results import finish, log
 from tasks.pipeline._training import epoch_of, logged_epochs, train_planned
 from tasks.pipeline._weights import find_weights
 from tasks.pipeline.search._rounds import Data, covering_clips, score_at

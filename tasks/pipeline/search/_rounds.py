@@ -11,7 +11,7 @@ from tasks.judge.search.suggest import batches_of, history_digest
 from tasks.judge.search.trials import best_first
 from tasks.keys import content_key
 from tasks.options import SegmentOptions
-from tasks.pipeline._step import finished, log
+from tasks.pipeline._results import finished, log
 from tasks.store.derived import trials_of_batch
 from tasks.store.experiments import SearchPlan, SearchRound
 from tasks.store.layout import Dataset, Layout

@@ -15,7 +15,7 @@ from tasks.judge.report.figures.pictures import histograms
 from tasks.judge.search.space import Space
 from tasks.options import SegmentOptions
 from tasks.pipeline._datasets import label_store, write_dataset, write_folds
-from tasks.pipeline._step import finish, finished, log
+from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline.search._rounds import Data, covering_clips
 from tasks.pipeline.search.contract import RECUT, SearchedArguments
 from tasks.store.experiments import SearchPlan

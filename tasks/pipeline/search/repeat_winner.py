@@ -2,7 +2,7 @@
 
 from tasks.judge.search.suggest import history_digest
 from tasks.pipeline._plans import with_next_seed
-from tasks.pipeline._step import finish
+from tasks.pipeline._results import finish
 from tasks.pipeline.search._rounds import Data, all_trials, ranked_trials, require_current, still_valid, write_round
 from tasks.pipeline.search.contract import REPEAT_WINNER, SearchedArguments
 from tasks.store.experiments import SearchPlan

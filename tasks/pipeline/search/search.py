@@ -2,7 +2,7 @@
 
 from tasks.errors import NothingToDo
 from tasks.options import EvaluateOptions, PresetOptions, RegisterOptions, SearchOptions, TrainOptions
-from tasks.pipeline._step import log
+from tasks.pipeline._results import log
 from tasks.pipeline.search import gather, recut, repeat_winner, search_plan, search_report, suggest, train_trials
 from tasks.pipeline.search.contract import (
     GatherArguments,

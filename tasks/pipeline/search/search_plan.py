@@ -8,7 +8,7 @@ from tasks.keys import options_key, search_key
 from tasks.options import EvaluateOptions, SearchOptions, TrainOptions, Weights
 from tasks.pipeline._datasets import write_folds
 from tasks.pipeline._plans import find_dataset, is_trained, recipe_for, require_no_secrets
-from tasks.pipeline._step import finish, log
+from tasks.pipeline._results import finish, log
 from tasks.pipeline.search.contract import PLAN, SearchPlanArguments
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store

@@ -13,7 +13,7 @@ from tasks.judge.search.suggest import pareto_front
 from tasks.judge.search.trials import form_recipe
 from tasks.keys import content_key
 from tasks.options import Options, RegisterOptions
-from tasks.pipeline._step import finish, finished, log, write_files
+from tasks.pipeline._results import finish, finished, log, write_files
 from tasks.pipeline.search._rounds import Data, all_trials, ranked_trials, require_current, scores_of, trained_seeds
 from tasks.pipeline.search.contract import REPORT, SearchedArguments
 from tasks.settings import MachineSettings, MlflowSettings, load, report_url

@@ -11,7 +11,7 @@ from tasks.judge.search.trials import scored, values_in_words
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import choose_device, keep_freed_memory
 from tasks.learn.training.trials import TrialFailure, TrialJob, TrialOutcome, run_trials
-from tasks.pipeline._step import finish, finished, log
+from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline.search._fold_trainings import FoldTraining, FoldTrainings
 from tasks.pipeline.search._rounds import Data
 from tasks.pipeline.search.contract import TRAIN_TRIALS, TrainTrialsArguments

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tasks.errors import BadConfiguration, BadInput, MissingObject, Unavailable
-from tasks.pipeline._step import log
+from tasks.pipeline._results import log
 from tasks.pipeline.upkeep._backups import Backups, is_sqlite
 from tasks.pipeline.upkeep.contract import BackupArguments
 from tasks.settings import RunnerSettings, load

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tasks.errors import BadConfiguration
-from tasks.pipeline._step import log
+from tasks.pipeline._results import log
 from tasks.pipeline.upkeep._backups import Backups
 from tasks.pipeline.upkeep.contract import RestoreArguments
 from tasks.store.layout import Layout
