@@ -181,10 +181,10 @@ def _evidence(
     with ThreadPoolExecutor(1, thread_name_prefix="evidence") as beside:
         # Other processes decode for them, while this thread draws.
         fingerprints = beside.submit(_fingerprints, store, clips) if evaluation.model == "fine-tuned" else None
-        files = {
-            place.predictions: to_parquet(scored, vocabulary),
-            **{place.file(name): picture for name, picture in _pictures(on_actions, vocabulary, evaluation).items()},
-        }
+        files = {place.predictions: to_parquet(scored, vocabulary)}
+        # Confusions of untrained heads tell nothing.
+        if evaluation.model != "baseline" or not plan.weights.is_chance:
+            files |= {place.file(name): picture for name, picture in _pictures(on_actions, vocabulary, evaluation).items()}
     if fingerprints:
         files[place.fingerprints] = fingerprints_to_parquet(fingerprints.result())
     maps: list[ActivationMap] = []

@@ -41,7 +41,9 @@ def test_labels_that_name_no_object_make_one_target_from_the_training_to_the_reg
     assert {result.targets for result in results.values()} == {VERB_ALONE}
     assert all(result.verb == result.action for result in results.values())
     assert f"baseline on 4 val clips: top-1 of verbs {percent(results['baseline'].verb.top1)}" in caplog.messages
-    assert {"baseline/val/confusion_verbs.png", "fine-tuned/val/loss_per_clip.png"} <= verbs.logged.artifacts.keys()
+    assert plan.weights.is_chance
+    assert {name for name in verbs.logged.artifacts if name.startswith("baseline/val/")} == {"baseline/val/predictions.parquet"}
+    assert {"fine-tuned/val/confusion_verbs.png", "fine-tuned/val/loss_per_clip.png"} <= verbs.logged.artifacts.keys()
     assert {difference.target for difference in compared.differences} == set(VERB_ALONE)
     assert "4 of 4 val clips belong to classes that the baseline cannot name: verb 'wave' and verb 'наливать'." in shelf.objects[
         compared.table_uri
