@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
@@ -14,7 +15,7 @@ MAIN = """
 import os, signal, sys
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    print(sys.argv[1], os.getpid(), os.getppid(), flush=True)
+    os.write(1, f"{sys.argv[1]} {os.getpid()} {os.getppid()}\\n".encode())
     while True:
         signal.pause()
 """
@@ -35,12 +36,14 @@ def start(tmp_path):
         environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{REPOSITORY}"}
         # The budget counts servers by `-m`.
         command = [sys.executable, "-c", f"from {airflow_servers.__name__} import run; run('airflow')"]
-        processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        processes.append(subprocess.Popen(command, env=environment, start_new_session=True, **pipes))
         return processes[0]
 
     yield started
     for process in processes:
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
 
 
