@@ -8,7 +8,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 class Skipping(BaseOperator, SkipMixin):
     """A task that skips those directly behind it that the run does not need."""
 
-    inherits_from_skipmixin = True  # by this Airflow knows that those who are cleared are to be skipped again
+    inherits_from_skipmixin = True  # Airflow reads it, to skip those tasks again where they are cleared
 
     def why_needless(self, context: Context) -> str:
         """Say why a run does not need this task, by the context of the task before it; empty if it does."""

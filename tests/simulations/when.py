@@ -78,11 +78,11 @@ def limits(rng: np.random.Generator, num_films: int, cell: Cell) -> dict[str, Li
     number = {str(n): n for n in range(num_films)}
     matched = [detection._match(label, found, labelled, number, num_films) for label in sorted({one.label for one in labelled})]
     means = [float(detection._average_precisions(one, np.ones((1, num_films), np.int64)).mean()) for one in matched]
-    draws = detection._draw(matched, num_films, NUM_RESAMPLES, np.random.default_rng(0))
+    draws = detection._draw(matched, num_films, NUM_RESAMPLES)
     first = [(one, mean) for one, mean in zip(matched, means, strict=True) if one.label == 0]
-    ours = detection._interval(matched, float(np.mean(means)), num_films, NUM_RESAMPLES, 0)
+    ours = detection._interval(matched, float(np.mean(means)), num_films, NUM_RESAMPLES)
     resampled = expanded_interval(draws[~np.isnan(draws)], float(np.mean(means)), num_films)
-    of_class = detection._interval([first[0][0]], first[0][1], num_films, NUM_RESAMPLES, 0) if first else None
+    of_class = detection._interval([first[0][0]], first[0][1], num_films, NUM_RESAMPLES) if first else None
     return dict(zip(INTERVALS, (ours, resampled, of_class), strict=True))
 
 
