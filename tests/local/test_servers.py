@@ -245,7 +245,7 @@ def test_a_server_that_cannot_start_shows_the_end_of_its_log(home, tmp_path, mon
     monkeypatch.setattr(servers, "_program", lambda name: "/bin/false" if name == "mlflow" else "/bin/cat")
     try:
         with pytest.raises(Unavailable, match=r"MLflow ended at its start.*mlflow\.log|object store ended at its start.*store\.log"):
-            supervise.up(broken, lambda _: None)
+            supervise.up(broken, lambda _: None, ("store", "mlflow"))
     finally:
         supervise.down(broken, lambda _: None)
 
