@@ -25,6 +25,7 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Literal, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -35,6 +36,7 @@ from tasks.learn.engines.openvino import OpenvinoEngine
 from tasks.learn.engines.pytorch import CudaEngine, PytorchEngine
 from tasks.learn.hardware import Device
 from tasks.learn.inputs.crops import Frames, NumCrops, cut_views
+from tasks.learn.networks.backbones import crop_pixels
 from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.network import Network
 from tasks.store.records.dataset import DatasetClip
@@ -51,6 +53,9 @@ OPENVINO_FROM_CLIPS = 10
 
 In float32 it is 6 for `tf_efficientnet_lite0` and 11 for ResNet-50. The check takes most of it: PyTorch scores its clips, too.
 """
+
+OPENVINO_FROM_VIEWS = 30
+"""Number of views from which OpenVINO in float32 saves more time than conversion and check take."""
 
 KINDS_IN_FLOAT32: dict[str, Kind] = {"openvino float32": "openvino-float32", "pytorch float32": "pytorch"}
 """The engines that a network may fall back to, by their labels."""
@@ -254,7 +259,7 @@ def make_engine(network: Network, wanted: Wanted | Kind, job: ScoringJob) -> tup
         # Raised by torch, and by our engine for OpenVINO and NNCF, for unsupported operations, shapes or lack of memory; RetakeError is not
         # among them.
         except (RuntimeError, ImportError, TypeError, NotImplementedError) as error:
-            reasons.append(f"{candidate} cannot run this network: {' '.join(str(error).split())[:MAX_REASON] or type(error).__name__}")
+            reasons.append(f"{candidate} cannot run this network: {_reason(error)}")
             break
         if not parity.failure:
             return _settled(engine, parity, "; ".join(reasons) or None)
@@ -262,6 +267,27 @@ def make_engine(network: Network, wanted: Wanted | Kind, job: ScoringJob) -> tup
         if engine.precision == "float32":
             break
     return _settled(reference, None, "; ".join(reasons))
+
+
+def float32_engine(network: Network, num_views: int) -> Engine:
+    """Choose the engine that computes features of views in float32 on a CPU, for a network as returned by `prepare`.
+
+    Noise takes the place of a clip in the check of the converted graph.
+    """
+    reference, spec = PytorchEngine(network, 1), network.spec
+    if num_views < OPENVINO_FROM_VIEWS or spec.video or not _is_installed("openvino"):
+        return reference
+    pixels = crop_pixels(spec)
+    noise = np.random.default_rng(0).integers(256, size=(spec.num_segments, pixels, pixels, spec.snippet.num_planes), dtype=np.uint8)
+    try:
+        engine = OpenvinoEngine(network, 1, floating="float32")
+        failure = _wrong_graph(engine, reference, noise)
+    except (RuntimeError, ImportError, TypeError, NotImplementedError) as error:  # as in `make_engine`
+        failure = _reason(error)
+    if failure:
+        log.warning("features are computed by PyTorch, at half the speed, since OpenVINO cannot be used: %s", failure)
+        return reference
+    return engine
 
 
 def spread(items: Sequence[T], num_items: int) -> list[T]:
@@ -301,6 +327,10 @@ def _settled(engine: Engine, parity: Parity | None, fallback_reason: str | None)
             parity.tolerance,
         )
     return engine, used
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:MAX_REASON] or type(error).__name__
 
 
 def _is_installed(package: str) -> bool:

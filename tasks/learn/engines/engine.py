@@ -11,10 +11,10 @@ Fold batch-norm into the preceding convolution, which saves one write and read o
 import logging
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 from functools import partial
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, TypeVar
 
 import torch
 from timm.layers.norm_act import BatchNormAct2d
@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 TOLERANCE = 1e-3
 """Maximum difference of a feature, relative to the largest feature. Rounding alone causes a hundredth of it."""
 
+K = TypeVar("K")
 Convolution = nn.Conv2d | nn.Conv3d
 Norm = nn.BatchNorm2d | nn.BatchNorm3d
 
@@ -64,6 +65,11 @@ class Engine(ABC):
 
         Each view is uint8 (t, 224, 224, p), or of the size of a video network.
         """
+
+    def stream(self, views: Iterable[tuple[K, Frames]]) -> Iterator[tuple[K, Tensor]]:
+        """Compute the features float32 (t, f) of views one by one, as `features` does, each under its own key; in any order."""
+        for key, view in views:
+            yield key, self.features([view])[0]
 
     def score(self, frames: Frames) -> Logits:
         """Score one clip: float32 on the CPU, verb (v,) and noun (n,).

@@ -6,16 +6,18 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tasks.learn.engines.engine import Engine
+from tasks.learn.engines.engine import Engine, K
 from tasks.learn.hardware import silenced
 from tasks.learn.inputs.crops import Arrange, Frames, NumCrops, cut_views
 from tasks.learn.networks.backbones import crop_pixels
@@ -81,17 +83,28 @@ class OpenvinoEngine(Engine):
             ImportError: NNCF is not installed, for int8.
             RuntimeError: OpenVINO cannot convert or compile this backbone, or NNCF cannot quantise it.
         """
-        num_views, parts = len(views), [part for view in views for part in _parts(view, self.network.spec)]
-        outputs = np.empty((len(parts), *self._compiled.output(0).shape), np.float32)
+        parts = [part for view in views for part in _parts(view, self.network.spec)]
+        outputs = dict(self._run(enumerate(parts)))
+        return torch.from_numpy(np.stack([outputs[k] for k in range(len(parts))]).reshape(len(views), -1, *self.network.feature_shape))
 
-        def keep(request: Any, k: int) -> None:  # noqa: ANN401 -- OpenVINO publishes no type for it
-            outputs[k] = request.get_output_tensor().data
+    def stream(self, views: Iterable[tuple[K, Frames]]) -> Iterator[tuple[K, Tensor]]:
+        """Compute the features of views, as `Engine.stream` says, while the next ones are read; not for a video network."""
+        return ((key, torch.from_numpy(features)) for key, features in self._run(views))
+
+    def _run(self, parts: Iterable[tuple[K, Frames]]) -> Iterator[tuple[K, NDArray[np.float32]]]:
+        """Run the graph on its inputs, and yield the outputs in the order in which they are ready."""
+        ready: deque[tuple[K, NDArray[np.float32]]] = deque()
+
+        def keep(request: Any, key: K) -> None:  # noqa: ANN401 -- OpenVINO publishes no type for it
+            ready.append((key, np.array(request.get_output_tensor().data, np.float32)))
 
         self._queue.set_callback(keep)
-        for k, part in enumerate(parts):
-            self._queue.start_async({0: np.ascontiguousarray(part)}, k)
+        for key, part in parts:
+            self._queue.start_async({0: np.ascontiguousarray(part)}, key)
+            while ready:
+                yield ready.popleft()
         self._queue.wait_all()
-        return torch.from_numpy(outputs.reshape(num_views, -1, *self.network.feature_shape))
+        yield from ready
 
     def features_in_float32(self, view: Frames) -> Tensor:
         """Run the graph in float32, without quantisation, on one view (t, 224, 224, p): float32 (t, f)."""

@@ -10,7 +10,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -38,6 +38,9 @@ VIEWS_VERSION = 1
 SECONDS_BETWEEN_LINES = 10
 PRECISIONS = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 """The backbone's autocast dtype by `TrainOptions.precision`; float32 for any other value."""
+
+See = Callable[[Iterable[tuple[View, Tensor]]], Iterator[tuple[View, Tensor]]]
+"""Runs a backbone on views, uint8 images (t, p, h, w) or features of sound (t, f), and yields float32 (t, f) or (t, p, f) of each, in any order."""
 
 HEADER_BYTES = 128
 PARTIAL = ".partial"
@@ -162,25 +165,17 @@ def training_features(root: Path, network: Network, precision: str) -> FeatureCa
 
 
 def compute_features(
-    network: Network,
-    views: Sequence[View],
-    cache: FeatureCache,
-    *,
-    device: torch.device,
-    precision: str,
-    num_workers: int,
-    place: float = 0,
+    see: See, spec: NetworkSpec, views: Sequence[View], cache: FeatureCache, *, num_workers: int, place: float = 0
 ) -> None:
-    """Compute and cache missing features; moves the backbone to `device` and back to the CPU.
+    """Compute and cache missing features.
 
     The backbone runs on one clip at a time, so that features do not depend on which others are missing.
 
     Args:
-        network: its backbone computes the features.
+        see: runs the backbone.
+        spec: of its network.
         views: views whose features are needed.
-        cache: the features' cache, opened for `network`.
-        device: where the backbone runs.
-        precision: as in `TrainOptions`.
+        cache: the features' cache, opened for this network.
         num_workers: processes that read and augment frames; 0 uses this process.
         place: where to start in the missing views, from 0 to 1; processes that start at different places share the work.
 
@@ -192,32 +187,51 @@ def compute_features(
     if not missing:
         return
     cache.make_room(len(missing), "make room, point RETAKE_CACHE_DIR to a larger disk, or lower feature_variants")
-    if network.spec.sees_patches:
+    if spec.sees_patches:
         log.info("features of patches take %s on the disk", size(cache.num_bytes(len(missing))))
     first = int(place * len(missing))
     missing = missing[first:] + missing[:first]
+    num_cached, num_done = len(views) - len(missing), 0
+    silent: set[View] = set()
+
+    def needed() -> Iterator[tuple[View, Tensor]]:
+        nonlocal num_done
+        loader = DataLoader(_Images(missing, spec, cache), batch_size=None, num_workers=num_workers)
+        for view, images in zip(missing, loader, strict=True):
+            if spec.modality.is_heard and not images.any():
+                silent.add(view)
+            if images.numel() and not cache.has(view.name):
+                yield view, images
+            else:
+                num_done += 1
+
+    started_at = logged_at = monotonic()
+    for view, features in see(needed()):
+        cache.write(view.name, torch.zeros_like(features) if view in silent else features.reshape(cache.shape))
+        num_done, now = num_done + 1, monotonic()
+        if now - logged_at >= SECONDS_BETWEEN_LINES and num_done < len(missing):
+            left = (now - started_at) / num_done * (len(missing) - num_done)
+            log.info("features of %d of %d views, %.0f s left", num_cached + num_done, len(views), left)
+            logged_at = now
+    log.info("features of %d views, %d of them cached before, %.0f s", len(views), num_cached, monotonic() - started_at)
+
+
+def see_by_torch(
+    network: Network, device: torch.device, precision: str, views: Iterable[tuple[View, Tensor]]
+) -> Iterator[tuple[View, Tensor]]:
+    """Run a network's backbone on views by PyTorch, as `See`; it moves to `device` and back to the CPU.
+
+    `precision` is as in `TrainOptions`.
+    """
     backbone = to_channels_last(network).backbone.eval().to(device)
     normalise = Normalise(network.input_format).to(device)
-    loader = DataLoader(_Images(missing, network.spec, cache), batch_size=None, num_workers=num_workers)
-    num_cached = len(views) - len(missing)
-    started_at = logged_at = monotonic()
-    dtype = PRECISIONS.get(precision)
+    dtype, spec = PRECISIONS.get(precision), network.spec
     with torch.inference_mode(), torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
-        for index, images in enumerate(loader):
-            if images.numel() and not cache.has(missing[index].name):
-                # All views of a clip at once may not fit into memory.
-                parts = images.to(device).split(1 if network.spec.video else len(images))
-                snippets = [part if network.spec.sound else in_channels_last(normalise(part)) for part in parts]
-                features = torch.cat([backbone(snippet) for snippet in snippets]).reshape(cache.shape).float().cpu()
-                is_silent = network.spec.modality.is_heard and not images.any()
-                cache.write(missing[index].name, torch.zeros_like(features) if is_silent else features)
-            num_computed, now = index + 1, monotonic()
-            if num_computed == len(missing):
-                log.info("features of %d views, %d of them cached before, %.0f s", len(views), num_cached, now - started_at)
-            elif now - logged_at >= SECONDS_BETWEEN_LINES:
-                left = (now - started_at) / num_computed * (len(missing) - num_computed)
-                log.info("features of %d of %d views, %.0f s left", num_cached + num_computed, len(views), left)
-                logged_at = now
+        for view, images in views:
+            # All views of a clip at once may not fit into memory.
+            parts = torch.split(images.to(device), 1 if spec.video else len(images))
+            snippets = [part if spec.sound else in_channels_last(normalise(part)) for part in parts]
+            yield view, torch.cat([backbone(snippet) for snippet in snippets]).float().cpu()
     backbone.cpu()
 
 

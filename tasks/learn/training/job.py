@@ -3,7 +3,7 @@
 # n: clips, t: segments, f: features
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from tasks.learn.engines.engine import prepare
+from tasks.learn.engines.choice import float32_engine
+from tasks.learn.engines.engine import Engine, prepare
 from tasks.learn.hardware import Device, WantedDevice
 from tasks.learn.inputs.crops import Augmentation
 from tasks.learn.inputs.data import CachedClip, ClipDataset, ClipKey, Sample, Share, Source, View, make_loader, with_label_noise
-from tasks.learn.inputs.features import FeatureCache, FeatureMemory, compute_features, training_features
+from tasks.learn.inputs.features import PRECISIONS, FeatureCache, FeatureMemory, See, compute_features, see_by_torch, training_features
 from tasks.learn.networks.joining import Joining
 from tasks.learn.networks.network import Network, synchronise_norms, to_channels_last
 from tasks.learn.networks.spec import CONSENSUS_OF_HEADS, ClassNames, NetworkSpec, trained_view
@@ -210,16 +211,14 @@ def compute_missing(job: TrainJob, device: Device, cache: FeatureCache, views: l
     """Compute missing features, divided among the processes of a training."""
     if all(cache.has(view.name) for view in views):
         return
-    rank = process_rank()
-    compute_features(
-        prepare(deepcopy(job.network)),
-        views,
-        cache,
-        device=torch.device(device, rank) if device == "cuda" else torch.device(device),
-        precision=job.options.precision,
-        num_workers=_num_workers(job, device),
-        place=rank / job.devices,
-    )
+    rank, spec, precision = process_rank(), job.network.spec, job.options.precision
+    network = prepare(deepcopy(job.network))
+    see: See
+    if device == "cpu" and precision not in PRECISIONS and not spec.sound:
+        see = partial(_see_by_engine, float32_engine(network, len(views)))
+    else:
+        see = partial(see_by_torch, network, torch.device(device, rank) if device == "cuda" else torch.device(device), precision)
+    compute_features(see, spec, views, cache, num_workers=_num_workers(job, device), place=rank / job.devices)
 
 
 def probe_features(job: TrainJob, train: ClipDataset) -> NDArray[np.float64]:
@@ -232,6 +231,10 @@ def probe_features(job: TrainJob, train: ClipDataset) -> NDArray[np.float64]:
 
     means: NDArray[np.float64] = torch.stack([mean(clip) for clip in range(len(train))]).numpy()
     return means
+
+
+def _see_by_engine(engine: Engine, views: Iterable[tuple[View, Tensor]]) -> Iterator[tuple[View, Tensor]]:
+    return engine.stream((view, images.permute(0, 2, 3, 1).numpy()) for view, images in views)
 
 
 def _datasets(job: TrainJob, train_source: Source, val_source: Source) -> tuple[ClipDataset, ClipDataset]:

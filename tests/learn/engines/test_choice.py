@@ -142,6 +142,26 @@ def test_a_network_that_cannot_be_converted_is_scored_by_pytorch(outspoken_netwo
     assert engine.score(CLIPS[0]).verb.shape == (5,)
 
 
+@pytest.mark.parametrize(
+    ("num_views", "lacks", "expected"),
+    [(30, "", "openvino"), (29, "", "pytorch"), (30, "a right graph", "pytorch"), (30, "a conversion", "pytorch")],
+)
+def test_features_of_many_views_are_computed_by_openvino_and_equal_pytorch_s(tiny_network, monkeypatch, caplog, num_views, lacks, expected):
+    if lacks == "a conversion":
+        tiny_network.backbone = torch.nn.Sequential(tiny_network.backbone, Bessel())
+    elif lacks:
+        monkeypatch.setattr(OpenvinoEngine, "features_in_float32", lambda self, view: 1.01 * self.features([view])[0])
+    network = prepare(tiny_network)
+    engine = choice.float32_engine(network, num_views)
+    assert engine.name == expected
+    assert ("features are computed by PyTorch" in caplog.text) is bool(lacks)
+    views = [snippets_of(tiny(), seed)[:, :224, :224] for seed in range(5)]
+    seen = dict(engine.stream(enumerate(views)))
+    assert sorted(seen) == list(range(5))
+    for number, view in enumerate(views):
+        torch.testing.assert_close(seen[number], PytorchEngine(network, 1).features([view])[0], rtol=1e-3, atol=1e-4)
+
+
 def test_spread_items_are_the_same_ones_every_time():
     assert spread(range(100), 3) == [0, 33, 66]
     assert spread([5, 6], 3) == [5, 6]

@@ -3,6 +3,7 @@ import os
 import shutil
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from tasks.errors import Unavailable
 from tasks.learn.inputs import features
 from tasks.learn.inputs.crops import Augmentation
 from tasks.learn.inputs.data import View
-from tasks.learn.inputs.features import FeatureCache, compute_features, training_features
+from tasks.learn.inputs.features import FeatureCache, compute_features, see_by_torch, training_features
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import CONSENSUS_OF_HEADS
 from tasks.learn.training.fit import fit
@@ -31,7 +32,8 @@ FIGURES_OF_VIEWS = [
 
 
 def compute(network: Network, views: list[View], kept: FeatureCache, **choice) -> None:
-    compute_features(network, views, kept, device=torch.device("cpu"), precision="32-true", num_workers=0, **choice)
+    see = partial(see_by_torch, network, torch.device("cpu"), "32-true")
+    compute_features(see, network.spec, views, kept, num_workers=0, **choice)
 
 
 @pytest.fixture
