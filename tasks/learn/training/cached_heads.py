@@ -53,7 +53,7 @@ def fit_beside(job: TrainJob) -> ProbeBeside:
     targets = [([clip.verb for clip in train.clips], spec.num_verbs)]
     if job.classes.has_objects:
         targets.append(([clip.noun for clip in train.clips], spec.num_nouns))
-    fitted = [fit_probe(features, np.array(labels), sources, num_classes, scores_choice=False) for labels, num_classes in targets]
+    fitted = [fit_probe(features, np.array(labels), sources, num_classes) for labels, num_classes in targets]
     verb, *nouns = (linear for linear, _ in fitted)
     return ProbeBeside(verb, nouns[0] if nouns else None, tuple(choice.strength for _, choice in fitted))
 
