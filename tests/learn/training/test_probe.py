@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +63,7 @@ def test_crossed_probabilities_come_from_other_source_videos_alone(monkeypatch):
     assert np.delete(np.nanargmax(probabilities, axis=1) == labels, 4).mean() > 0.8
     assert np.isnan(cross_fitted(features, labels, [0] * 30)).all()
     # A constant C, which all clips would have a say in.
-    monkeypatch.setattr("tasks.learn.training.probe.NESTED_UP_TO", 0)
+    monkeypatch.setattr("tasks.learn.training.probe.CHOSEN_UP_TO", 0)
     before = cross_fitted(features, labels, sources)
     after = cross_fitted(features, np.where(sources == 0, (labels + 1) % 3, labels), sources)
     assert np.array_equal(before[sources == 0], after[sources == 0])
@@ -125,11 +124,9 @@ def kept(folder: Path, clips, **choice) -> TrainJob:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Iterator[Path]:
-    """A folder whose trainings share their features, and do not score the choice of a strength, which takes longest."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tasks.learn.training.probe.NESTED_UP_TO", 0)
-        yield tmp_path_factory.mktemp("probes")
+def folder(tmp_path_factory) -> Path:
+    """A folder whose trainings share their features."""
+    return tmp_path_factory.mktemp("probes")
 
 
 @pytest.fixture(scope="module")
