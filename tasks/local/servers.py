@@ -320,7 +320,7 @@ def _mlflow(home: Home, credentials: Credentials, ports: dict[str, dict[str, int
     }
     return Server(
         name="mlflow",
-        argv=[_program("mlflow"), "server", *(f"--{flag}={value}" for flag, value in flags.items())],
+        argv=[sys.executable, "-m", "tasks.local.mlflow_server", *(f"--{flag}={value}" for flag, value in flags.items())],
         env={
             "AWS_ACCESS_KEY_ID": credentials.store_access_key,
             "AWS_SECRET_ACCESS_KEY": credentials.store_secret_key,

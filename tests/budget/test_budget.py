@@ -28,6 +28,7 @@ def test_that_starts_a_server_from_a_child_process():
         (["/venv/bin/python", "-m", "mlflow", "server", "--port=1"], "servers"),
         (["/venv/bin/python", "-P", "-m", "mlflow", "models", "serve", "-m", "models:/m/1"], "servers"),
         (["/venv/bin/python", "-m", "tasks.local.airflow_servers", "/venv/bin/airflow"], "servers"),
+        (["/venv/bin/python", "-m", "tasks.local.mlflow_server", "--port=1"], "servers"),
         (["/venv/bin/airflow", "db", "migrate"], None),
         (["docker", "compose", "--file=x", "up", "--wait"], "servers"),
         (["docker", "compose", "down"], None),
