@@ -94,7 +94,7 @@ def curve(clips: Clips, order: str, seed: int) -> list[float]:
     labelled, found = list(shuffled[:FIRST]), []
     while True:
         known = pool.of(np.array(labelled))
-        heads = [fit_probe(known.features, ids, known.films.tolist(), ids_of.max() + 1, scores_choice=False)[0]
+        heads = [fit_probe(known.features, ids, known.films.tolist(), ids_of.max() + 1)[0]
                  for ids, ids_of in ((known.verbs, clips.verbs), (known.nouns, clips.nouns))]  # fmt: skip
         right = [head(test.features).argmax(1) == ids for head, ids in zip(heads, (test.verbs, test.nouns), strict=True)]
         found.append(float((right[0] & right[1]).mean()))

@@ -63,7 +63,7 @@ def accuracy(clips: Clips, given: np.ndarray, true: np.ndarray) -> float:
     named = np.empty(len(true), int)
     for fitted, left_out in GroupKFold(min(NUM_FOLDS, len(np.unique(clips.films)))).split(true, groups=clips.films):
         films = clips.films[fitted].tolist()
-        head, _ = fit_probe(clips.features[fitted], labels[fitted], films, len(actions), scores_choice=False)
+        head, _ = fit_probe(clips.features[fitted], labels[fitted], films, len(actions))
         named[left_out] = head(clips.features[left_out]).argmax(1)
     return float((named == right).mean())
 

@@ -33,7 +33,7 @@ DEFAULT_STRENGTH = 1e-2
 """C where no clip can be left out, as with a single source video."""
 NUM_FOLDS = 5
 NESTED_UP_TO = 500
-"""Maximum number of clips for which the choice itself is scored on left-out videos, too; it takes five times as long."""
+"""Maximum number of clips for which the choice of C itself is scored on left-out videos, too; it takes five times as long."""
 UNSEEN_MARGIN = 10.0
 """How far the logit of a class without training clips lies below the mean logit of the others, so that it is never the highest."""
 
@@ -56,25 +56,20 @@ class Linear:
 
 @dataclass(frozen=True)
 class Choice:
-    """The chosen C, and the mean loss in nats of each C on left-out videos; empty if none could be scored.
-
-    `nested_top1` is the accuracy on videos that had no part in the choice; None if it was not computed.
-    """
+    """The chosen C, and the mean loss in nats of each C on left-out videos; empty if none could be scored."""
 
     strength: float
     losses: dict[float, float]
-    nested_top1: float | None
 
     def __str__(self) -> str:
         if not self.losses:
             return f"C {self.strength:g}, as no class has clips of two source videos to choose it by"
         tried = ", ".join(f"{loss:.3f} at C {strength:g}" for strength, loss in self.losses.items())
-        nested = "" if self.nested_top1 is None else f"; top-1 on videos left out of the choice, too: {percent(self.nested_top1)}"
-        return f"C {self.strength:g}, by the loss on left-out source videos: {tried}{nested}"
+        return f"C {self.strength:g}, by the loss on left-out source videos: {tried}"
 
 
 def fit_probe(
-    features: Floats, labels: Integers, sources: Sequence[Hashable], num_classes: int, *, balanced: bool = False, scores_choice: bool = True
+    features: Floats, labels: Integers, sources: Sequence[Hashable], num_classes: int, *, balanced: bool = False
 ) -> tuple[Linear, Choice]:
     """Fit one head to features (n, f), one row for each training clip.
 
@@ -87,7 +82,6 @@ def fit_probe(
         sources: (n,) the source video of each clip; folds keep its clips together.
         num_classes: v.
         balanced: weight clips by the inverse frequency of their class.
-        scores_choice: whether `nested_top1` is computed, for up to `NESTED_UP_TO` clips.
 
     Raises:
         BadConfiguration: features are no finite numbers.
@@ -96,14 +90,12 @@ def fit_probe(
     groups = _groups(sources)
     with threadpool_limits(1):
         strength, losses = _choose(features, labels, groups, balanced=balanced)
-        is_scored = scores_choice and losses and len(labels) <= NESTED_UP_TO
-        nested = _nested_top1(features, labels, groups, balanced=balanced) if is_scored else None
         seen = _Reduced.of(features).fit(labels, strength, balanced=balanced)
     classes = np.unique(labels)
     weight = np.tile(seen.weight.mean(0), (num_classes, 1))
     bias = np.full(num_classes, seen.bias.mean() - UNSEEN_MARGIN)
     weight[classes], bias[classes] = seen.weight, seen.bias
-    return Linear(weight, bias), Choice(strength, losses, nested)
+    return Linear(weight, bias), Choice(strength, losses)
 
 
 def cross_fitted(features: Floats, labels: Integers, sources: Sequence[Hashable]) -> Floats:
@@ -130,6 +122,17 @@ def cross_fitted(features: Floats, labels: Integers, sources: Sequence[Hashable]
     return probabilities
 
 
+def nested_top1(features: Floats, labels: Integers, sources: Sequence[Hashable], *, balanced: bool = False) -> float:
+    """Compute the accuracy on source videos that had no part in the fit, nor in the choice of C."""
+    groups, num_right = _groups(sources), 0
+    with threadpool_limits(1):
+        for fitted, left_out in _folds(groups):
+            strength, _ = _choose(features[fitted], labels[fitted], groups[fitted], balanced=balanced)
+            logits = _Reduced.of(features[fitted]).fit(labels[fitted], strength, balanced=balanced)(features[left_out])
+            num_right += int((np.unique(labels[fitted])[logits.argmax(1)] == labels[left_out]).sum())
+    return num_right / len(labels)
+
+
 def fit_heads(
     head: nn.Module, features: Floats, verbs: Integers, nouns: Integers | None, sources: Sequence[Hashable], *, balanced: bool = False
 ) -> None:
@@ -142,9 +145,14 @@ def fit_heads(
         with torch.no_grad():
             for name in ("weight", "bias"):
                 layer.get_parameter(name).copy_(torch.from_numpy(getattr(fitted, name)))
+        checked = ""
+        if choice.losses and len(labels) <= NESTED_UP_TO:
+            top1 = nested_top1(features, labels, sources, balanced=balanced)
+            checked = f"; top-1 on videos left out of the choice, too: {percent(top1)}"
         log.info(
-            "probe of %s on %s of %s: %s",
-            count(len(np.unique(labels)), target), count(len(labels), "clip"), count(len(set(sources)), "source video"), choice,
+            "probe of %s on %s of %s: %s%s",
+            count(len(np.unique(labels)), target), count(len(labels), "clip"), count(len(set(sources)), "source video"),
+            choice, checked,
         )  # fmt: skip
 
 
@@ -208,15 +216,6 @@ def _choose(features: Floats, labels: Integers, groups: Integers, *, balanced: b
         return DEFAULT_STRENGTH, {}
     losses = {strength: float(total / num_counted) for strength, total in zip(STRENGTHS, totals, strict=True)}
     return min(losses, key=lambda strength: (losses[strength], strength)), losses
-
-
-def _nested_top1(features: Floats, labels: Integers, groups: Integers, *, balanced: bool) -> float:
-    num_right = 0
-    for fitted, left_out in _folds(groups):
-        strength, _ = _choose(features[fitted], labels[fitted], groups[fitted], balanced=balanced)
-        logits = _Reduced.of(features[fitted]).fit(labels[fitted], strength, balanced=balanced)(features[left_out])
-        num_right += int((np.unique(labels[fitted])[logits.argmax(1)] == labels[left_out]).sum())
-    return num_right / len(labels)
 
 
 def _require_finite(features: Floats) -> None:
