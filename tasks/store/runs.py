@@ -68,13 +68,12 @@ class Evaluations(Place):
 class Comparing(OutputOf[CompareResult]):
     """`compare/` of a decision: the new network beside its opponents."""
 
-    table = file("comparison.md")
     text = file("comparison.txt")
 
     @classmethod
     def of(cls, result: CompareResult) -> Self:
-        """Find the comparison of a result, by the address of its table."""
-        return cls(result.table_uri.removesuffix("comparison.md"))
+        """Find the comparison of a result, by the address of a file in its folder."""
+        return cls(f"{result.table_uri.rpartition('/')[0]}/")
 
 
 class Report(OutputOf[ReportResult]):

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import log_softmax
 
 from tasks.judge.gate.gate import judge
-from tasks.judge.report.comparison_text import markdown, text
+from tasks.judge.report.comparison_text import note, text
 from tasks.judge.statistics.answers import action_id, answers_of
 from tasks.judge.statistics.class_changes import class_changes, class_outcomes
 from tasks.judge.statistics.fusion import fuse
@@ -83,7 +83,7 @@ def test_scores_differences_confusions_the_gate_the_tables_and_the_verdict_are_o
     assert "of the verbs correctly" in judgement.why
     assert "Better on verbs" in [rule.title for rule in judgement.rules]
     for written in (
-        markdown(list(results.values()), ours, compared, judgement, "none"),
+        note(judgement, "none", "val", val_chose=True),
         text(list(results.values()), ours, compared, judgement, "none"),
         judgement.reason,
         str(judgement.rules),
