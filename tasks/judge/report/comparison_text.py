@@ -17,7 +17,7 @@ COLUMN_WIDTH = 22
 
 
 def headline(judgement: Judgement) -> str:
-    """Join verdict and consequence, which may differ if `beat_guessing` is off."""
+    """Join verdict and consequence."""
     return f"{judgement.verdict} {judgement.consequence}"
 
 
