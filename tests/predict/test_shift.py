@@ -84,3 +84,8 @@ def test_the_table_has_a_row_for_each_film():
     shift = shift_of(new(0.8, 2), dataset(8))
     columns = ("videos", "num_clips", "num_far", "num_nearer_films", "num_films")
     assert [[row[name] for name in columns] for row in csv_rows(table(shift))] == [[f"{n}.mp4", "2", "2", "8", "8"] for n in (0, 1)]
+
+
+def test_a_film_of_an_earlier_version_is_read_without_its_predicted_actions():
+    (film,) = dataset(1)
+    assert ReferenceFilm.model_validate(film.model_dump() | {"actions": (0, 1)}) == film

@@ -11,7 +11,7 @@ from tasks.options.base import STORED
 from tasks.store.records.dataset import NO_OBJECT, Agreement, Disagreement, action_name
 from tasks.store.records.evaluation import LabelAudit, RuleOutcome, SeedScore, SeedSpread
 from tasks.store.records.export import ExportResult, PackageCosts, PackageDifference, PackageScore, PackedNetwork
-from tasks.store.records.metrics import ClassChange, ClosedSet, SplitSize, TwoActions
+from tasks.store.records.metrics import ClassChange, ClosedSet, Metrics, SplitSize, TwoActions
 from tasks.store.records.record import IN_TABLES, MODELS
 from tasks.wording import p_value, percent, percent_interval, signed, stretch
 from tests.judge.report.conftest import CASES, COMPARISONS, PREDICTIONS, THUMBNAIL, pictured
@@ -367,6 +367,12 @@ def test_a_network_that_was_not_counted_has_no_size_and_keeps_its_engine(make_in
     items = re.findall("<li>(.*?)</li>", re.search(r"<h3>Size and engine</h3>\s*<ul>(.*?)</ul>", html, re.DOTALL)[1])
     assert [("FLOPs per clip" in item, "parameters" in item) for item in items] == [(False, False)] + [(True, True)] * (len(items) - 1)
     assert all(first.engine.description in item for item in items)
+
+
+def test_numbers_of_an_earlier_version_are_read_without_their_probe(make_inputs):
+    metrics = make_inputs("usual").metrics
+    earlier = metrics.model_dump(mode="json") | {"probe": [{"target": "verb"}], "no_probe": "features were not kept"}
+    assert Metrics.model_validate(earlier) == metrics
 
 
 def test_what_is_next_counts_the_clips_that_the_gate_lacks_and_knows_where_only_harder_films_help(make_inputs):
