@@ -101,7 +101,7 @@ def test_the_interval_must_lie_above_zero(scored, interval, passes, words):
 def test_where_nothing_is_left_to_risk_no_network_passes(scored):
     judgement = judged(*scored(), attempt=Attempt(spent=0.1, charge=0.0001, is_spent=False, obstacle="wait until Monday"))
     assert failed(judgement) == ["looks"]
-    assert "nothing is left to test at; wait until Monday)" in judgement.reason
+    assert "(no other network was scored on these val clips; nothing is left to test at; wait until Monday)" in judgement.reason
 
 
 @pytest.mark.parametrize(("low", "passes"), [(0.001, True), (-0.01, False)])
