@@ -12,7 +12,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 FOR_RUN := $(VENV)/.for-run
 FOR_TEST := $(VENV)/.for-test
-FOR_BENCH := $(VENV)/.for-bench
 FOR_PAGES := node_modules/.for-lint
 INSTALL := $(BIN)/python -m pip install --progress-bar off --disable-pip-version-check --no-input -c constraints.txt
 # On a terminal, one line shows what pip is doing; elsewhere a new line every 30 s. sh starts what is in the background deaf to Ctrl-C, so it is passed on.
@@ -97,7 +96,7 @@ test-long: $(FOR_TEST) ## Run the tests that take minutes each; before a release
 coverage: $(FOR_TEST) ## Run the tests of `make test` and report code coverage
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS) --cov
 
-bench: $(FOR_BENCH) ## Benchmark speed and memory against the original code and other packages; ARGS="--quick --only item" selects
+bench: $(FOR_TEST) ## Benchmark speed and memory against the original code; ARGS="--quick --only item" selects
 	$(BIN)/python -m tests.bench $(ARGS)
 
 evidence: $(FOR_TEST) ## Simulate the error rates of intervals, gate and corrections; ARGS=--write-docs updates docs/evidence.md
@@ -165,11 +164,6 @@ $(FOR_TEST): pyproject.toml constraints.txt | $(BIN)/python
 	@$(INSTALL) -e '.[airflow,steps,train,local,dev]' $(SHOWN)
 	@$(INSTALL) --no-deps aisfx==0.1.2 $(SHOWN)
 	@touch $@ $(FOR_RUN)
-
-$(FOR_BENCH): $(FOR_TEST)
-	@echo "installing the packages to benchmark against"
-	@$(INSTALL) -e '.[bench]' $(SHOWN)
-	@touch $@
 
 $(FOR_PAGES): package.json package-lock.json
 	@echo "installing the checks of the pages' scripts into node_modules"

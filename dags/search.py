@@ -37,7 +37,7 @@ from tasks.options import EvaluateOptions, PresetOptions, RegisterOptions, Searc
 from tasks.pipeline.search import contract as search
 
 MORE = (
-    "ranges", "search_sampler", "objectives", "folds", "search_seed", "backbone", "family", "modality", "head",
+    "ranges", "search_sampler", "objectives", "folds", "backbone", "family", "modality", "head",
     "trainable", "epochs", "crops", "model_name",
 )  # fmt: skip
 FORM = Form(

@@ -38,10 +38,9 @@ def shows_one_view(chosen: TrainOptions) -> bool:
 IDLE: tuple[tuple[Callable[[TrainOptions], bool], tuple[str, ...]], ...] = (
     (lambda chosen: chosen.head is Head.PROBE, IDLE_IN_PROBE),
     (lambda chosen: chosen.family is Family.VIDEO, ("num_segments", "frame_step", "validation_crops")),
-    (lambda chosen: chosen.modality is not Modality.FLOW, ("flow_method", "flow_bound_pixels")),
+    (lambda chosen: chosen.modality is not Modality.FLOW, ("flow_method",)),
     (lambda chosen: chosen.modality is not Modality.RGB or chosen.train_frames == "middle", ("frame_step",)),
-    (lambda chosen: chosen.modality is Modality.FLOW, ("interpolation",)),
-    (lambda chosen: chosen.modality.is_heard, ("crop", "mirror", "interpolation", "validation_crops")),
+    (lambda chosen: chosen.modality.is_heard, ("crop", "mirror", "validation_crops")),
     (lambda chosen: chosen.trainable != "heads" or shows_one_view(chosen), ("feature_variants",)),
     (lambda chosen: chosen.trainable == "heads", ("batch_norm",)),
     (lambda chosen: chosen.views_seed == chosen.seed or shows_one_view(chosen), ("views_seed",)),
@@ -122,7 +121,7 @@ def flow_recipe_of(options: FlowOptions) -> str:
     OpenCV's versions compute slightly different flow. PyAV and Pillow are not part of the key: the versions measured decode the same frames,
     and a new key would mean recomputing all flow for hours.
     """
-    chosen, version = options.model_dump(mode="json"), installed(OPENCV)
+    chosen, version = options.keyed(), installed(OPENCV)
     return content_key(chosen if version == UNNAMED_OPENCV else {**chosen, "opencv": version})
 
 

@@ -123,7 +123,7 @@ def test_each_option_that_is_chosen_gives_a_training_a_name_of_its_own():
     others = [
         {"dropout": 0.5}, {"train_frames": "middle"}, {"mirror": False}, {"validation_crops": 10}, {"label_noise": 0.2},
         {"sampling_window": 0.5}, {"backbone": "resnet50", "backbone_weights": "0" * 64},
-        {"interpolation": "bicubic"}, {"head": "lstm"}, {"join": "features", "fuse": ["runs/a/"], "trainable": "heads"},
+        {"head": "lstm"}, {"join": "features", "fuse": ["runs/a/"], "trainable": "heads"},
         {"views_seed": 1},
     ]  # fmt: skip
     assert {
@@ -139,14 +139,12 @@ VIDEO = {"family": "3D", "backbone": "r3d_18"}
     ("option", "value", "without", "used_with"),
     [
         ("flow_method", "dis", {}, {"modality": "flow"}),
-        ("flow_bound_pixels", 15, {}, {"modality": "flow"}),
         ("num_segments", 3, VIDEO, {}),
         ("validation_crops", 10, VIDEO, {}),
         ("frame_step", 2, VIDEO, {}),
         ("frame_step", 3, {"modality": "flow"}, {}),
         ("frame_step", 3, {"modality": "flow"}, {"crop": "centre", "mirror": False}),
         ("frame_step", 3, {"train_frames": "middle"}, {}),
-        ("interpolation", "bicubic", {"modality": "flow"}, {}),
         ("feature_variants", 3, {}, {"trainable": "heads"}),
         ("feature_variants", 3, ONE_VIEW | {"trainable": "heads"}, ONE_VIEW | {"trainable": "heads", "mirror": True}),
         ("feature_variants", 3, ONE_VIEW | {"trainable": "heads", "modality": "flow"}, {"trainable": "heads"}),
@@ -162,7 +160,7 @@ def test_what_changes_nothing_of_a_training_makes_no_other_one(option, value, wi
 
 def test_what_changes_no_sound_makes_no_other_training_of_it():
     for heard in ({"modality": "sound", "trainable": "heads"}, {"modality": "spectrogram"}):
-        seen = {"crop": "multi-scale", "mirror": False, "interpolation": "bicubic", "validation_crops": 10}
+        seen = {"crop": "multi-scale", "mirror": False, "validation_crops": 10}
         assert without_idle(TrainOptions(**heard, **seen)) == without_idle(TrainOptions(**heard))
         middle = heard | {"train_frames": "middle", "trainable": "heads"}
         assert without_idle(TrainOptions(**middle, feature_variants=3)) == without_idle(TrainOptions(**middle))

@@ -12,7 +12,6 @@ from tasks.options.export import ChampionExportOptions, ExportOptions
 from tasks.options.network import AUTO_BACKBONE, SOUND_FEATURES, Consensus, Family, FlowOptions, Head, Interpolation, Modality
 from tasks.options.prediction import MAX_STRIDE_SECONDS, MIN_STRIDE_SECONDS, MODEL_REFERENCE, PredictOptions
 from tasks.options.presets import (
-    FEW_CLIPS,
     LIGHT,
     LONG,
     ORIGINAL,
@@ -40,7 +39,6 @@ from tasks.options.training import TrainOptions, Weights
 
 __all__ = [
     "AUTO_BACKBONE",
-    "FEW_CLIPS",
     "LIGHT",
     "LONG",
     "MAX_SEEDS",

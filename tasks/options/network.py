@@ -84,12 +84,10 @@ class FlowOptions(Options):
     """Set how optical flow is computed. A hash of these options and of OpenCV's version names its folder."""
 
     section: ClassVar[str] = "Optical flow"
+    retired: ClassVar[Mapping[str, Any]] = {"flow_bound_pixels": 20.0}
 
     flow_method: Literal["tvl1", "dis"] = Field(
         "tvl1", title="Optical flow method", description="For modality flow. tvl1: as in EPIC-KITCHENS-55 and TSN; dis: many times faster"
-    )
-    flow_bound_pixels: float = Field(
-        20, gt=0, le=127, title="Maximum flow, pixels", description="Motion is clipped to this in both directions and stored as 8 bit"
     )
 
 
@@ -97,7 +95,7 @@ class NetworkOptions(Options):
     """Choose the network to train."""
 
     section: ClassVar[str] = "Network"
-    retired: ClassVar[Mapping[str, Any]] = {"relation_draws": 0}
+    retired: ClassVar[Mapping[str, Any]] = {"relation_draws": 0, "interpolation": "auto"}
 
     family: Family = Field(
         Family.TSN,
@@ -136,11 +134,6 @@ class NetworkOptions(Options):
         le=1,
         title="Sampling window, share of the clip",
         description="The segments are spread over this middle part of each clip, in training and in tests; half of it halves their spacing. 1: the whole clip",
-    )
-    interpolation: Literal["auto", "bilinear", "bicubic"] = Field(
-        "auto",
-        title="Interpolation of frames",
-        description="For rgb and rgb-difference, of clips whose short side is not 256 pixels. auto: as for the images that the weights of the backbone were trained on; bilinear: as in TSN",
     )
 
     @model_validator(mode="after")

@@ -85,8 +85,6 @@ PURPOSES = {
     "long": "the same heads as light for 4000 epochs, to see whether the validation error falls a second time",
 }
 
-FEW_CLIPS = 300
-"""Number of training clips below which every other network is compared with a probe, and `plan.advice` recommends a head."""
 MOST_PROBED_CLIPS = 10_000
 """Maximum number of training clips for which a probe is chosen on a frozen backbone; docs/models.md has its time and memory up to there."""
 PROBE_VIEWS = 4

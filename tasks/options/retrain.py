@@ -124,7 +124,7 @@ class GateOptions(Options):
     """Set when the new network replaces the champion. The champion is scored on the same clips; a tie keeps it."""
 
     section: ClassVar[str] = "Promotion"
-    retired: ClassVar[Mapping[str, Any]] = {"gain_rule": "interval", "min_gain_points": 1.0}
+    retired: ClassVar[Mapping[str, Any]] = {"gain_rule": "interval", "min_gain_points": 1.0, "beat_guessing": True}
 
     promotion: Literal["auto", "approve", "never"] = Field(
         "auto",
@@ -153,11 +153,6 @@ class GateOptions(Options):
         title="Error allowed in a year",
         description="In any 365 days the charges of decisions under this model name sum to at most this. A charge is about the chance that a decision promotes "
         "a network that is no better, at most 0.025. A decision demands more certainty the less is left, and the more networks were scored on the same clips",
-    )
-    beat_guessing: bool = Field(
-        True,
-        title="Must beat guessing",
-        description="Action top-1 (verb top-1 if no label has an object) must be significantly higher than that of always guessing the most frequent class",
     )
     max_class_loss_points: float = Field(
         20.0,

@@ -58,7 +58,7 @@ class SearchOptions(Options):
     """Choose what is searched, and how long."""
 
     section: ClassVar[str] = "Search"
-    retired: ClassVar[Mapping[str, Any]] = {"halving": False, "budget_hours": 0.0}
+    retired: ClassVar[Mapping[str, Any]] = {"halving": False, "budget_hours": 0.0, "search_seed": 0}
     retired_values: ClassVar[Mapping[str, Collection[str]]] = {
         "search_sampler": ("random", "cma-es"), "search": ("mixup", "color_jitter", "segment_length"),
     }  # fmt: skip
@@ -112,7 +112,6 @@ class SearchOptions(Options):
         description="Each trial is trained this many times, and scored on the training videos that it left out. 0: trials are scored on val; a later "
         "decision on val counts them all, and demands more certainty. Empty: 3, or as many as train has source videos",
     )
-    search_seed: int = Field(0, ge=0, le=2**31 - 1, title="Search seed")
     then_retrain: bool = Field(
         False,
         title="Retrain the winner",

@@ -74,8 +74,6 @@ def plan_training(
         "weights": weights.weights,
         "checkpoint": None,
         "backbone_weights": weights.backbone_sha256,
-        # The network that `weights` names knows how its frames are scaled.
-        "interpolation": TrainOptions.model_fields["interpolation"].default,
     }
     train = without_idle(options).model_copy(update=start)
     members = {"members": [member.checkpoint_sha256 for member in weights.members]} if weights.members else {}

@@ -103,14 +103,10 @@ def _trained_start(options: TrainOptions, store_uri: str, store: Store) -> Weigh
             f"checkpoint: {trained.name} is {spec.title}, where family {options.family} was asked; choose family {spec.family}"
         )
     asked = spec_of(options, spec.backbone if options.backbone == AUTO else None)
-    if options.interpolation == AUTO:
-        asked = asked.model_copy(update={"interpolation": spec.interpolation})
-    if (spec.title, spec.flow) != (asked.title, asked.flow):
-        held, wanted = (
-            f"{network.title}{f', {network.flow.flow_bound_pixels} pixels' if network.flow else ''}" for network in (spec, asked)
-        )
+    asked = asked.model_copy(update={"interpolation": spec.interpolation})
+    if spec.title != asked.title:
         raise BadConfiguration(
-            f"checkpoint: {trained.name} is {held}, where {wanted} was asked; choose the options that it was trained with"
+            f"checkpoint: {trained.name} is {spec.title}, where {asked.title} was asked; choose the options that it was trained with"
         )
     log.info("starting from %s: %s, run %s", trained.name, spec, trained.run_key)
     return WeightsResult(
@@ -127,7 +123,7 @@ def _trained_start(options: TrainOptions, store_uri: str, store: Store) -> Weigh
 def _start_from(candidate: Candidate, options: TrainOptions, store_uri: str, store: Store) -> WeightsResult:
     backbone, weights = candidate
     spec = spec_of(options, backbone)
-    if options.interpolation == AUTO and weights in (Weights.IMAGENET, Weights.FILE):
+    if weights in (Weights.IMAGENET, Weights.FILE):
         spec = scaled_as_published(spec)
     with tempfile.TemporaryDirectory(prefix="retake-weights-") as name:
         folder = Path(name)

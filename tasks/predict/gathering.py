@@ -40,8 +40,7 @@ class Gathered:
     """The page's data of all videos.
 
     `videos` are those that fit on the page; `differing` has the largest differences first. `distances` are, by video, those of its clips to the
-    nearest training clip, if any is known, and `actions` those that the model predicts in them. In `num_unsure` clips no action has a probability
-    of `UNSURE`.
+    nearest training clip, if any is known. In `num_unsure` clips no action has a probability of `UNSURE`.
     """
 
     tally: Tally
@@ -51,7 +50,6 @@ class Gathered:
     differing: list[Differing] = field(default_factory=list)
     to_label: list[ToLabel] = field(default_factory=list)
     distances: dict[str, list[float]] = field(default_factory=dict)
-    actions: dict[str, list[int]] = field(default_factory=dict)
     num_unsure: int = 0
 
 
@@ -92,7 +90,6 @@ class _Gatherer:
                     self._novelty.append(float(clips.novelty[i]))
             if not np.isnan(clips.novelty).any():
                 gathered.distances.setdefault(video.video, []).extend(clips.novelty.tolist())
-            gathered.actions.setdefault(video.video, []).extend(predicted.ranked["model"]["action"].ids[:, 0].tolist())
             gathered.num_unsure += int((predicted.ranked["model"]["action"].probabilities[:, 0] < UNSURE).sum())
             num_read += len(clips.uids)
             gathered.num_clips += len(clips.uids)

@@ -114,8 +114,6 @@ class PageInputs:
     when: tuple[WhenScores, ...] = ()
     reported: tuple[ReportedScores, ...] = ()
     shift: Shift | None = None
-    mix: str = ""
-    """A sentence on the predicted actions of those videos beside the labels of the training clips."""
     clip_names: Mapping[str, str] = field(default_factory=dict)
     """Film and time of the clips that the cells of `confusions` list."""
     thumbnails: Mapping[str, bytes] = field(default_factory=dict)

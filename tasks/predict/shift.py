@@ -1,4 +1,4 @@
-"""Compare new films with the model's dataset: distances to training clips, and predicted actions.
+"""Compare new films with the model's dataset by their distances to training clips.
 
 A clip's distance is the cosine distance of its backbone features to the nearest training clip of another film (Sun, Ming, Zhu and Li 2022,
 Out-of-distribution Detection with Deep Nearest Neighbors, arXiv 2204.06507). A film's score is the mean logarithm of its distances, over as many clips
@@ -7,7 +7,6 @@ as the shortest film has: a mean over fewer clips varies more.
 Legend: n clips, m training clips, f features, r films of the dataset, s new films.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import comb
@@ -18,8 +17,6 @@ from numpy.typing import NDArray
 from scipy.special import stdtr
 from scipy.stats import permutation_test
 
-from tasks.judge.statistics.answers import Ids
-from tasks.predict.names import Names
 from tasks.predict.to_label import Features, directions
 from tasks.store.records.experiments import ReferenceFilm
 from tasks.store.records.record import SplitName
@@ -101,14 +98,12 @@ def distances_between_films(features: Features, films: Sequence[str], known: Fea
     return distances
 
 
-def reference_films(
-    distances: NDArray[np.float64], actions: Ids, films: Sequence[str], splits: Mapping[str, SplitName]
-) -> tuple[ReferenceFilm, ...]:
-    """Group (n,) distances and (n,) predicted actions by film; leave out clips without a training clip of another film."""
+def reference_films(distances: NDArray[np.float64], films: Sequence[str], splits: Mapping[str, SplitName]) -> tuple[ReferenceFilm, ...]:
+    """Group (n,) distances by film; leave out clips without a training clip of another film."""
     names = np.array(films)
     of_film = {name: (names == name) & np.isfinite(distances) for name in sorted(set(films))}
     return tuple(
-        ReferenceFilm(source=name, split=splits[name], distances=tuple(distances[own].tolist()), actions=tuple(actions[own].tolist()))
+        ReferenceFilm(source=name, split=splits[name], distances=tuple(distances[own].tolist()))
         for name, own in of_film.items()
         if own.any()
     )
@@ -220,63 +215,3 @@ def _students_p_value(new: NDArray[np.float64], scores: NDArray[np.float64]) -> 
 def _difference(new: NDArray[np.float64], others: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
     difference: NDArray[np.float64] = new.mean(axis=axis) - others.mean(axis=axis)
     return difference
-
-
-@dataclass(frozen=True)
-class ClassMix:
-    """The predicted actions of `num_clips` new clips beside the labels of the training clips.
-
-    `distance` is the total variation between the two, from 0 to 1, and `distance_of_test` that of `num_clips_of_test` clips of test films; None
-    without such clips. `action` has the largest excess: it is predicted in `share` of the new clips, and has `trained_share` of the labels.
-    """
-
-    distance: float
-    num_clips: int
-    distance_of_test: float | None
-    num_clips_of_test: int
-    action: int
-    share: float
-    trained_share: float
-
-
-def class_mix(new: Sequence[int], of_test: Sequence[int], trained: Mapping[int, int]) -> ClassMix:
-    """Measure the total variation between predicted actions and labels.
-
-    Args:
-        new: the predicted action ids of the clips of new films, one at least.
-        of_test: the same of films of test.
-        trained: number of training clips by the action of their label.
-    """
-    shares, labels = _shares(Counter(new)), _shares(trained)
-    most = max(sorted(shares), key=lambda action: shares[action] - labels.get(action, 0))
-    return ClassMix(
-        distance=_total_variation(shares, labels),
-        num_clips=len(new),
-        distance_of_test=_total_variation(_shares(Counter(of_test)), labels) if of_test else None,
-        num_clips_of_test=len(of_test),
-        action=most,
-        share=shares[most],
-        trained_share=labels.get(most, 0),
-    )
-
-
-def mix_in_words(mix: ClassMix, names: Names) -> str:
-    """Say how the predicted actions differ from the labels of the training clips."""
-    if mix.distance_of_test is None:
-        of_test = "; there are no clips of test to compare with"
-    else:
-        of_test = f", and {percent(mix.distance_of_test)} in {count(mix.num_clips_of_test, 'clip')} of test"
-    return (
-        f"Predicted {names.targets[-1]}s differ from the labels of the training clips by a total variation of {percent(mix.distance)} in "
-        f"{count(mix.num_clips, 'new clip')}{of_test}. Fewer clips differ more by chance. The largest excess: {names.name('action', mix.action)}, "
-        f"predicted in {percent(mix.share)} of the new clips, has {percent(mix.trained_share)} of the labels."
-    )
-
-
-def _shares(counts: Mapping[int, int]) -> dict[int, float]:
-    total = sum(counts.values())
-    return {action: number / total for action, number in counts.items()}
-
-
-def _total_variation(left: Mapping[int, float], right: Mapping[int, float]) -> float:
-    return sum(abs(left.get(action, 0) - right.get(action, 0)) for action in left.keys() | right.keys()) / 2

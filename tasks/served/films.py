@@ -245,7 +245,7 @@ def _network_snippets(clip: Path, num_frames: int, spec: NetworkSpec, flows: dic
 def _flow(clip: Clip, options: FlowOptions, folder: Path) -> Path:
     from tasks.data.video.flow import FlowMaker
 
-    path = folder / f"{options.flow_method}-{options.flow_bound_pixels}{FLOW_SUFFIX}"
+    path = folder / f"{options.flow_method}{FLOW_SUFFIX}"
     with FlowMaker(options) as maker:
         maker.write(clip.path, path, num_frames=clip.num_frames, short_side=SHORT_SIDE)
     return path

@@ -11,7 +11,7 @@ from tasks.store.records.metrics import Metrics
 from tasks.store.records.record import SplitName
 from tasks.store.records.search import TrialScore
 from tasks.store.records.status import RescoreResult
-from tasks.store.records.training import Fusion, NoProbe, PlanResult, ProbeAnswers, TrainResult, UnlabelledClips
+from tasks.store.records.training import Fusion, PlanResult, TrainResult, UnlabelledClips
 from tasks.store.records.video import FlowBatch, FlowResult, FlowsResult, SoundResult
 from tasks.store.stored import Below, Output, OutputOf, Place, Stored, file, keyed, last_name, numbered, output, record, stored
 
@@ -51,9 +51,6 @@ class Scores(OutputOf[EvaluateResult]):
 
     predictions = file("predictions.parquet")
     fingerprints = file("fingerprints.parquet")
-    probe = record("probe.json", ProbeAnswers)
-    """How a plain probe answers the same clips, where training clips are few."""
-    no_probe = record("no_probe.json", NoProbe)
 
     def activation(self, uid: str, target: Literal["verb", "noun"]) -> str:
         """Return the address of a Grad-CAM picture of a clip."""
@@ -71,13 +68,12 @@ class Evaluations(Place):
 class Comparing(OutputOf[CompareResult]):
     """`compare/` of a decision: the new network beside its opponents."""
 
-    table = file("comparison.md")
     text = file("comparison.txt")
 
     @classmethod
     def of(cls, result: CompareResult) -> Self:
-        """Find the comparison of a result, by the address of its table."""
-        return cls(result.table_uri.removesuffix("comparison.md"))
+        """Find the comparison of a result, by the address of a file in its folder."""
+        return cls(f"{result.table_uri.rpartition('/')[0]}/")
 
 
 class Report(OutputOf[ReportResult]):

@@ -1,27 +1,20 @@
-"""Row `item`: a training item from the frame cache, and from the clip by other ways."""
+"""Row `item`: a training item from the frame cache, beside decoding the clip."""
 
 import subprocess
-from collections.abc import Callable, Sequence
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
-import cv2
 import ffmpeg as arguments_of
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.data.video.cut import CutClip
 from tasks.data.video.frames import iter_frames
-from tasks.learn.inputs.crops import augmented
 from tasks.learn.inputs.data import View
-from tasks.learn.inputs.sampling import random_snippets
 from tasks.learn.networks.spec import NetworkSpec
 from tests.bench.material import FFMPEG, clips
 from tests.bench.measure import Measure, Row, alternate
 
 SPEC = NetworkSpec(backbone="none", num_segments=8)
-Decode = Callable[[CutClip, Sequence[int]], NDArray[np.uint8]]
 
 
 def item(folder: Path, quick: bool) -> list[Row]:
@@ -34,37 +27,22 @@ def item(folder: Path, quick: bool) -> list[Row]:
             View(path, 0, 0).images(SPEC)
         return None
 
-    def by(decode: Decode) -> Measure:
-        def load() -> None:
-            for number, clip in enumerate(made):
-                rng = np.random.default_rng(number)
-                frames = [frame for snippet in random_snippets(clip.num_frames, SPEC.num_segments, rng) for frame in snippet]
-                augmented(decode(clip, frames), number, SPEC.modality)
-
-        return load
-
     def decoding_alone() -> float | None:
         for clip in made:
             _whole(clip)
         return None
 
-    variants: dict[str, Measure] = {
-        "ffmpeg, decoding alone": decoding_alone,
-        "ffmpeg, whole clip": by(lambda clip, indices: _whole(clip)[list(indices)]),
-        **{name: by(decode) for name, decode in _peers().items()},
-        "frame cache": from_the_cache,
-    }
+    variants: dict[str, Measure] = {"ffmpeg, decoding alone": decoding_alone, "frame cache": from_the_cache}
     for measure in variants.values():
         measure()
     values = {name: [value / len(made) * 1e3 for value in found] for name, found in alternate(variants, 2 if quick else 5).items()}
-    target, limit = "frame cache at most 0.05 x", "cutting, scaling and mirroring eight frames, which each way has to do"
+    target, limit = "frame cache at most 0.05 x", "cutting, scaling and mirroring eight frames"
     how = (
         f"Mean over {len(made)} clips, all files read once before, so that they come from the kernel's cache. "
-        "`ffmpeg, decoding alone` is the original experiment's way, ffmpeg-python's pipe of raw frames of the whole clip; all others "
-        "take eight random frames and augment them."
+        "`ffmpeg, decoding alone` is the original experiment's way, ffmpeg-python's pipe of raw frames of the whole clip; the frame cache "
+        "gives eight random frames, which are augmented, too."
     )
-    notes = {} if len(_peers()) == 2 else {"Peers": "those that are not installed are left out; `pip install -e '.[bench]'`"}
-    return [Row("item", "A training item", "ms", values, "ffmpeg, decoding alone", target, limit, how, notes)]
+    return [Row("item", "A training item", "ms", values, "ffmpeg, decoding alone", target, limit, how)]
 
 
 def _cached(folder: Path, clip: CutClip) -> Path:
@@ -78,19 +56,3 @@ def _whole(clip: CutClip) -> NDArray[np.uint8]:
     output = arguments_of.input(str(clip.path)).output("pipe:", format="rawvideo", pix_fmt="rgb24", loglevel="error")
     raw = subprocess.run([str(FFMPEG), *arguments_of.get_args(output)], check=True, stdout=subprocess.PIPE).stdout
     return np.frombuffer(raw, np.uint8).reshape(-1, clip.height, clip.width, 3)
-
-
-def _peers() -> dict[str, Decode]:
-    """Packages that decode single frames, where they are installed."""
-
-    def by_opencv(clip: CutClip, indices: Sequence[int]) -> NDArray[np.uint8]:
-        video, frames = cv2.VideoCapture(str(clip.path)), []
-        for index in indices:
-            video.set(cv2.CAP_PROP_POS_FRAMES, index)
-            frames.append(cv2.cvtColor(video.read()[1], cv2.COLOR_BGR2RGB))
-        return np.stack(frames)
-
-    def by_decord(clip: CutClip, indices: Sequence[int]) -> NDArray[np.uint8]:
-        return import_module("decord").VideoReader(str(clip.path), num_threads=1).get_batch(list(indices)).asnumpy()
-
-    return ({"decord": by_decord} if find_spec("decord") else {}) | {"opencv": by_opencv}

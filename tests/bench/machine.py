@@ -8,10 +8,7 @@ import psutil
 
 from tasks.learn.hardware import describe
 
-LIBRARIES = (
-    *("torch", "pytorch-lightning", "openvino", "av", "numpy", "apache-airflow", "mlflow", "decord"),
-    "opencv-contrib-python-headless",
-)
+LIBRARIES = ("torch", "pytorch-lightning", "openvino", "av", "numpy", "apache-airflow", "mlflow", "opencv-contrib-python-headless")
 
 
 def machine() -> dict[str, object]:

@@ -33,7 +33,6 @@ QUICK: dict[str, object] = {
     "crops": 1,
     "bootstrap_resamples": 100,
     "model_name": "kitchen",
-    "beat_guessing": False,
     "min_gate_clips": 1,
     "min_gate_sources": 1,
     "learning_curve": False,

@@ -26,8 +26,8 @@ def test_the_run_ends_as_one_to_which_nothing_happened(disturbed, chain, stack):
 
 
 def _objects(job, run) -> list[str]:
-    """Without those of a champion, which the first run has not, of a probe, which no trained backbone has, and the maps of mistakes."""
-    left_out = re.compile(r"/champion-|/activations/|/(no_)?probe\.json$")
+    """Without those of a champion, which the first run has not, and the maps of mistakes."""
+    left_out = re.compile(r"/champion-|/activations/")
     names = [name for name in job.run_objects(run) if not left_out.search(name)]
     return sorted(re.sub(r"^(decisions|evaluate)/[0-9a-f]{16}/", r"\1/", name) for name in names)
 

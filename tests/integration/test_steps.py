@@ -79,7 +79,7 @@ def test_the_report_its_numbers_and_the_card_are_in_mlflow_too(workshop, chain, 
     metrics = workshop.store.read(reported.metrics_uri, Metrics)
     run_id = workshop.store.read(f"{chain.run}register/result.json", RegisterResult).mlflow_run_id
     logged = {artifact.path for artifact in mlflow.list_artifacts(run_id)}
-    assert {"report.html", "metrics.json", "README.md", "comparison.md"} <= logged
+    assert {"report.html", "metrics.json", "README.md", "comparison.txt"} <= logged
     page = workshop.store.read_bytes(reported.report_uri).decode()
     assert metrics.provenance.run_key in page
     assert {result.engine.name for result in metrics.results} == {"pytorch"}

@@ -25,7 +25,7 @@ SUMMARY = some(
     num_warnings=0,
     first_set_aside=(SetAside(name="notes.mp4", reason="no video stream"),),
 )
-COMPARED = some(CompareResult, table_uri=f"{DECISION_URI}compare/comparison.md", reason="0.60 beats 0.10")
+COMPARED = some(CompareResult, table_uri=f"{DECISION_URI}compare/comparison.txt", reason="0.60 beats 0.10")
 DECIDED = some(DecideResult, model_name="retake-tsn", version=3, promoted=True, champion=3, reason="0.60 beats 0.10")
 REPORTED = some(ReportResult, report_url="http://mlflow/r/artifacts/report.html", metrics_uri=f"{DECISION_URI}report/metrics.json")
 RESULTS = {"compare": COMPARED, "report": REPORTED, "decide": DECIDED}

@@ -3,7 +3,6 @@
 import re
 import sys
 import tomllib
-import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -15,7 +14,7 @@ from tasks import options
 from tasks.local.home import REPOSITORY
 from tasks.options import Options
 from tasks.pipeline.commands import COMMANDS
-from tasks.pipeline.step import Command, Step, StepArguments
+from tasks.pipeline.step import Command, Step
 
 PAGE = REPOSITORY / "docs" / "commands.md"
 HEAD = """\
@@ -35,16 +34,10 @@ WORDS = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most
 
 def page() -> str:
     """Write the whole page."""
-    dags = list(dict.fromkeys(step.dag for step in COMMANDS.values()))
     models = list(dict.fromkeys(model for step in COMMANDS.values() for model in step.options))
     overview = table(("Step", "DAG", "Does", "Image", "GPU"), map(_overview, COMMANDS.values()))
-    common = [
-        "Each step that a DAG runs takes this one:",
-        _arguments(StepArguments, StepArguments.model_fields),
-    ]
-    steps = [part for dag in dags for part in (f"## {dag}", *(_section(step) for step in COMMANDS.values() if step.dag == dag))]
     options = [part for model in models for part in (f"### {_title(model)}", *_sections(model))]
-    return "\n\n".join([HEAD, "## All commands", overview, *common, *steps, "## Options", *options]) + "\n"
+    return "\n\n".join([HEAD, "## All commands", overview, "## Options", *options]) + "\n"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -54,44 +47,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _overview(step: Command) -> tuple[str, ...]:
     dags = "by hand" if not isinstance(step, Step) else ", ".join(f"`{dag}`" for dag in (step.dag, *step.also_in))
-    return f"[`{step.name}`](#{step.name.replace(' ', '-')})", dags, step.summary, step.image, "yes" if step.gpu else ""
-
-
-def _section(step: Command) -> str:
-    own = [name for name in step.own if not isinstance(step, Step) or name not in StepArguments.model_fields]
-    task = f" In Airflow the task is `{step.task_id}`." if isinstance(step, Step) and step.task_id != step.name else ""
-    options = ", ".join(f"[{_title(model)}](#{_title(model).lower().replace(' ', '-')})" for model in step.options)
-    parts = [f"### {step.name}", f"`{_usage(step)}`", f"{step.summary[0].upper()}{step.summary[1:]}.{task}"]
-    parts += [
-        f"`{word}` stands for `{name}`" + (", which has no flag here." if _is_list(step, name) else ".")
-        for name, word in step.positional.items()
-    ]
-    parts += ["Exactly one of:"] if step.alternatives else []
-    parts += [_arguments(step.arguments, own)] if own else []
-    parts += [f"Options: {options}."] if options else []
-    parts += [f"Result: `{step.result.__name__}` of `{step.result.__module__.replace('.', '/')}.py`."]
-    return "\n\n".join(parts)
-
-
-def _is_list(step: Command, name: str) -> bool:
-    return typing.get_origin(step.arguments.model_fields[name].annotation) is list
-
-
-def _usage(step: Command) -> str:
-    """Write the shortest command line of a step."""
-    fields = step.arguments.model_fields
-    required = [f"--{_flag(name)}=…" for name, field in fields.items() if field.is_required() and name not in step.positional]
-    one_of = [f"({' | '.join(f'--{_flag(name)}=…' for name in step.alternatives)})"] if step.alternatives else []
-    words = [
-        f"[{word} …]" if _is_list(step, name) else word if fields[name].is_required() else f"[{word}]"
-        for name, word in step.positional.items()
-    ]
-    others = len(fields) - len(required) - len(step.alternatives) - len(words)
-    return " ".join(["python -m tasks", step.name, *words, *required, *one_of, *(["[--OPTION=… …]"] if others else [])])
-
-
-def _flag(name: str) -> str:
-    return name.replace("_", "-")
+    return f"`{step.name}`", dags, step.summary, step.image, "yes" if step.gpu else ""
 
 
 def _sections(model: type[Options]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from tasks.predict.agreement import Accuracy, Agreement, Pair
 from tasks.predict.interval_scores import ReportedScores, WhenScores
 from tasks.predict.names import Names
 from tasks.predict.page import Differing, PageInputs, PredictionProvenance, ShownVideo
-from tasks.predict.shift import NewFilm, class_mix, mix_in_words, shift_of
+from tasks.predict.shift import NewFilm, shift_of
 from tasks.predict.timeline import Guess, ShownClip, ShownInterval
 from tasks.predict.to_label import Candidate, ToLabel
 from tasks.store.records.dataset import NO_OBJECT
@@ -137,9 +137,8 @@ def usual():
         ),
         shift=shift_of(
             [NewFilm("1", "P01_11.mp4", (0.21, 0.44, 0.48)), NewFilm("2", "one.mp4", (0.46, 0.51))],
-            [ReferenceFilm(source=str(n), split="train", distances=(0.2 + 0.01 * n, 0.22), actions=(0, 0)) for n in range(12)],
+            [ReferenceFilm(source=str(n), split="train", distances=(0.2 + 0.01 * n, 0.22)) for n in range(12)],
         ),
-        mix=mix_in_words(class_mix([1, 1, 1, 1, 0], [0, 1, 0] * 6, {0: 9, 1: 7}), Names({0: "take"}, {0: "bag", 1: "sauce"})),
         when=tuple(when_scored(Names({0: "take", 1: "put", 2: "move"}, {}), trained) for trained in (False, True)),
         agreements=tuple(Agreement(t, 74, 3, n, n / 74, (n / 74 - 0.1, n / 74 + 0.12)) for t, n in zip(TARGETS, (60, 55, 40), strict=True)),
         pairs={target: (Pair("put meat", "take meat", 9), Pair("put", "verb-7", 2)) for target in TARGETS},
@@ -208,7 +207,6 @@ def hostile():
         videos=(when_found(video(HOSTILE, 5, 4, action=HOSTILE), (HOSTILE,)),),
         when=(when_scored(Names(dict.fromkeys(range(3), HOSTILE), {})),),
         shift=shift_of([NewFilm("1", HOSTILE, (0.5,))], ()),
-        mix=HOSTILE,
         pairs={target: (Pair(HOSTILE, HOSTILE, 1),) for target in TARGETS},
         confusions={"action": confusion((HOSTILE, HOSTILE, HOSTILE))},
         clip_names={UID: HOSTILE},
@@ -231,7 +229,6 @@ def verbs_alone():
         model=inputs.model.model_copy(update={"calibration": "temperature 1.30 (verbs), fitted on 23 val clips"}),
         when=tuple(when_scored(of_verbs, scores.is_trained_on) for scores in inputs.when),
         agreements=inputs.agreements[:1],
-        mix=mix_in_words(class_mix([0, 0, 0, 0, 1], [1, 0, 1] * 6, {1: 9, 0: 7}), of_verbs),
         pairs={"verb": (Pair("wave", "clap", 9),)},
         num_differing={"verb": 14},
         confusions={"verb": confusion(("wave", "clap", "verb-7"))},

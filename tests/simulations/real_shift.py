@@ -22,7 +22,7 @@ def verdict(dataset: Clips, new: Clips) -> str:
     """Compare new films with those of a dataset, all of them in train."""
     owners, newcomers = ([f"{kind} {film}" for film in clips.films] for kind, clips in (("known", dataset), ("new", new)))
     own = distances_between_films(dataset.features, owners, dataset.features, owners)
-    reference = reference_films(own, np.zeros(len(owners), np.int64), owners, dict.fromkeys(owners, "train"))
+    reference = reference_films(own, owners, dict.fromkeys(owners, "train"))
     distances = distances_between_films(new.features, newcomers, dataset.features, owners)
     films = {name: distances[[owner == name for owner in newcomers]].tolist() for name in dict.fromkeys(newcomers)}
     return shift_of([NewFilm(name, name, of_film) for name, of_film in films.items()], reference).verdict

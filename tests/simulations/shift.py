@@ -61,9 +61,7 @@ def verdicts(
         return distances_between_films(own, [name] * len(own), features, owners)
 
     others = {name: distances(name, of_film[name]) for name in films if splits[name] in compared}
-    reference = [
-        film for name, own in others.items() for film in reference_films(own, np.zeros(len(own), np.int64), [name] * len(own), splits)
-    ]
+    reference = [film for name, own in others.items() for film in reference_films(own, [name] * len(own), splits)]
     others_off = {off: [NewFilm(name, "", distances(name, own).tolist()) for name, own in by_name.items()] for off, by_name in new.items()}
     return {(number, off): shift_of(own[:number], reference).verdict for off, own in others_off.items() for number in NEW_FILMS}
 

@@ -146,11 +146,12 @@ def test_no_other_text_is_a_run(text):
     assert parse_run(text) is None
 
 
-def test_a_comparison_is_found_by_its_result():
+@pytest.mark.parametrize("name", ["comparison.txt", "comparison.md"], ids=["today", "version 0.3.0"])
+def test_a_comparison_is_found_by_its_result(name):
     comparing = Decision("s3://retake/runs/0123456789abcdef/decisions/0123456789abcdef/").compare
 
     class Result:
-        table_uri = comparing.table
+        table_uri = comparing.file(name)
 
     assert Comparing.of(Result) == comparing
 

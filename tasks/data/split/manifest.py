@@ -149,8 +149,8 @@ def dataset_digest(manifest: Manifest) -> str:
 
 def same_clips(manifest: Manifest, other: Manifest) -> bool:
     """Check whether two datasets differ at most in the shares that their splits were to have."""
-    wishes = NOTES | {"split": True, "warnings": True}
-    return manifest.model_dump(exclude=wishes) == other.model_dump(exclude=wishes)
+    left_out = NOTES | {"split": True, "warnings": True}
+    return manifest.model_dump(exclude=left_out) == other.model_dump(exclude=left_out)
 
 
 def split_csv(manifest: Manifest, split: SplitName) -> bytes:

@@ -55,12 +55,14 @@ def assign_splits(
 ) -> SplitAssignment:
     """Assign the sources of labelled clips to splits.
 
-    `kept` has earlier splits of sources by name and of videos by hash. A video in `kept` never moves, even if its
-    source was renamed; a source takes the split of its videos, else its own. Train has every verb, noun and action of the clips that val and
-    test keep. From 12 sources on, test is drawn at random among new sources, whatever they show. Beside old ones each new source has a
-    chance of twice test's share, until test has it. `drawn` has the videos of earlier draws. New videos of `chosen`, where a model chose clips to
-    label, go to train, because such clips are harder for it; only if val would fall short of its share they are dealt like others. Other shares of
-    labelled clips are met as closely as whole sources allow.
+    Train has every verb, noun and action of the clips that val and test keep.
+
+    Args:
+        clips: all clips; those without an action are left out.
+        kept: earlier splits of sources by name and of videos by hash. Such a video never moves, even if its source was renamed.
+        options: the shares, and the seed.
+        drawn: the videos of earlier draws for test.
+        chosen: the videos where a model chose clips to label.
 
     Raises:
         BadDataset: nothing is labelled, there is only one action, or train or val would be empty; the message says what to add.
@@ -82,22 +84,23 @@ def assign_splits(
     test_share = options.test_share_of(len(counts)) if in_test or options.test_share is not None else 0.0
     train_actions = {action for source, own in counts.items() if splits[source] == "train" for action in own}
     split_of = {**kept, **split_by_video}
-    reasons = {clip.clip.uid: _reason_to_exclude(clip, splits[clip.source], split_of, train_actions) for clip in labelled}
-    without_action = _test_without_action([clip for clip in labelled if not reasons[clip.clip.uid]], splits)
+    misplaced = {clip.clip.uid: reason for clip in labelled if (reason := _why_misplaced(clip, splits[clip.source], split_of))}
+    in_place = [clip for clip in labelled if clip.clip.uid not in misplaced]
+    untaught = [clip for clip in in_place if splits[clip.source] != "train" and clip.action not in train_actions]
+    reasons = misplaced | {clip.clip.uid: _why_untaught(clip, splits[clip.source]) for clip in untaught}
+    without_action = _test_without_action([clip for clip in labelled if clip.clip.uid not in reasons], splits)
     reasons |= dict.fromkeys(without_action, NO_ACTION_IN_TEST)
-    excluded = tuple(SetAside(name=uid, reason=reason) for uid, reason in reasons.items() if reason)
-    out = {bad.name for bad in excluded}
-    used = [clip for clip in labelled if clip.clip.uid not in out]
+    used = [clip for clip in labelled if clip.clip.uid not in reasons]
     _stop_if_untrainable(used, splits, len({clip.source for clip in labelled}))
     return SplitAssignment(
         split_by_source=dict(sorted(splits.items())),
         split_by_video=dict(sorted(split_by_video.items())),
         drawn=drawn_now,
         test_share=test_share,
-        excluded=excluded,
+        excluded=tuple(SetAside(name=clip.clip.uid, reason=reasons[clip.clip.uid]) for clip in labelled if clip.clip.uid in reasons),
         warnings=(
             *_share_warnings(used, splits, options.val_share, None if drawn_now else options.test_share),
-            *_exclusion_warnings(labelled, out - without_action, train_actions),
+            *_exclusion_warnings(Counter(str(clip.action) for clip in untaught), len(misplaced)),
             *([f"{plain_count(len(without_action), 'clip')} of {STAY_OUT}"] if without_action else []),
         ),
     )
@@ -193,10 +196,15 @@ def _stop_if_nothing_to_learn(labelled: Sequence[LabelledClip], num_clips: int) 
 
 
 def _fixed(labelled: Iterable[LabelledClip], kept: Mapping[str, SplitName]) -> dict[str, SplitName]:
-    """Find the fixed split of each source: that of its videos; if those differ, its own if it is among them."""
+    """Find the fixed split of each source: that of its videos, else its own, else that of videos in which its clips end.
+
+    If the splits of its videos differ, its own is taken if it is among them.
+    """
     of_videos: defaultdict[str, dict[str, SplitName | None]] = defaultdict(dict)
+    of_next: defaultdict[str, set[SplitName]] = defaultdict(set)
     for clip in labelled:
         of_videos[clip.source][clip.clip.video] = kept.get(clip.clip.video)
+        of_next[clip.source].update(kept[video] for video in _videos(clip) if video in kept)
     all_videos = {video for videos in of_videos.values() for video in videos}
     fixed = {}
     for source, videos in of_videos.items():
@@ -205,8 +213,8 @@ def _fixed(labelled: Iterable[LabelledClip], kept: Mapping[str, SplitName]) -> d
         own = None if source in all_videos else kept.get(source)
         if own and (own in splits_of_videos or not splits_of_videos):
             fixed[source] = own
-        elif splits_of_videos:
-            fixed[source] = min(splits_of_videos, key=SPLITS.index)
+        elif splits := splits_of_videos or of_next[source]:
+            fixed[source] = min(splits, key=SPLITS.index)
     return fixed
 
 
@@ -214,6 +222,10 @@ def _split_sources(
     counts: Mapping[str, Counter[str]], fixed: dict[str, SplitName], chosen: Collection[str], options: SplitOptions
 ) -> tuple[dict[str, SplitName], set[str]]:
     """Find the split of each source, and the new sources that were drawn for test.
+
+    From 12 sources on, test is drawn at random among new sources, whatever they show. New sources of `chosen` go to train, because such clips are
+    harder for the model; only if val would fall short of its share they are dealt like others. Other shares of labelled clips are met as closely
+    as whole sources allow.
 
     Args:
         counts: the clips of each source by action.
@@ -228,7 +240,7 @@ def _split_sources(
         "test": 0 if draws_test else share,
     }
     new_train = set(chosen) - fixed.keys()
-    # Beside earlier sources a short test catches up gradually; without any, the draw gives it its whole share.
+    # Beside earlier sources a short test catches up gradually, by twice its share; without any, the draw gives it its whole share.
     chance = max(share, min(2 * share, MAX_CHANCE)) if fixed else 1.0
     num_missing = round(share * len(counts)) - sum(fixed.get(source) == "test" for source in counts)
     new_test = _draw_test(counts.keys() - fixed.keys() - new_train, num_missing, chance, seed) if draws_test else set[str]()
@@ -237,7 +249,8 @@ def _split_sources(
         in_train: dict[str, SplitName] = dict.fromkeys(train, "train")
         in_test: dict[str, SplitName] = dict.fromkeys(test, "test")
         splits = fixed | stratify(counts, fixed | in_train | in_test, shares, seed)
-        val_share = sum(own.total() for source, own in counts.items() if splits[source] == "val") / sum(map(Counter.total, counts.values()))
+        num_val = sum(own.total() for source, own in counts.items() if splits[source] == "val")
+        val_share = num_val / max(1, sum(map(Counter.total, counts.values())))
         if _can_train(counts, splits) and (not train or val_share >= (1 - ENOUGH_OFF) * options.val_share):
             break
     return splits, test
@@ -262,17 +275,20 @@ def _videos(clip: LabelledClip) -> tuple[str, ...]:
     return (clip.clip.video, clip.clip.next_video) if clip.clip.next_video else (clip.clip.video,)
 
 
-def _reason_to_exclude(clip: LabelledClip, split: SplitName, split_of: Mapping[str, SplitName], train_actions: set[str]) -> str | None:
-    # The dataset's digest covers these reasons and the warnings below: rewording them changes every digest.
+def _why_misplaced(clip: LabelledClip, split: SplitName, split_of: Mapping[str, SplitName]) -> str | None:
+    """Say that a video of the clip is in another split than its source; None if all are in one."""
+    # The dataset's digest covers these reasons: to reword one is to make other datasets of such clips.
     split_of_video = next((split_of[video] for video in _videos(clip) if split_of.get(video, split) != split), split)
-    if split_of_video != split:
-        return (
-            f"its video is in {split_of_video}, its source {quoted(clip.source)} is in {split}, and no clip changes its split: "
-            "give the video another source"
-        )
-    if split != "train" and clip.action not in train_actions:
-        return f"it is in {split}, and no clip of train shows {quoted(str(clip.action))}"
-    return None
+    if split_of_video == split:
+        return None
+    return (
+        f"its video is in {split_of_video}, its source {quoted(clip.source)} is in {split}, and no clip changes its split: "
+        "give the video another source"
+    )
+
+
+def _why_untaught(clip: LabelledClip, split: SplitName) -> str:
+    return f"it is in {split}, and no clip of train shows {quoted(str(clip.action))}"
 
 
 def _test_without_action(used: Sequence[LabelledClip], splits: Mapping[str, SplitName]) -> set[str]:
@@ -314,30 +330,29 @@ def _share_warnings(used: Sequence[LabelledClip], splits: Mapping[str, SplitName
     bound = {next(iter(sources)) for sources in sources_of_action.values() if len(sources) == 1}
     sizes = sorted(clips_of_source.values())
     warnings = []
-    wishes: tuple[tuple[SplitName, float | None], ...] = (("val", val_share), ("test", test_share))
-    for split, share in wishes:
+    shares: tuple[tuple[SplitName, float | None], ...] = (("val", val_share), ("test", test_share))
+    for split, share in shares:
         if share is None:
             continue
-        wished = share * len(used)
-        off = abs(got[split] - wished)
-        if (wished and got[split] == 0) or off > max(1, ENOUGH_OFF * wished):
+        asked_for = share * len(used)
+        off = abs(got[split] - asked_for)
+        if (asked_for and got[split] == 0) or off > max(1, ENOUGH_OFF * asked_for):
             warnings.append(
-                f"{split} has {got[split]} of {len(used)} clips ({got[split] / len(used):.0%}) where {share:.0%} was wished, because "
+                f"{split} has {got[split]} of {len(used)} clips ({got[split] / len(used):.0%}) where {share:.0%} was asked for, because "
                 f"a source is never divided or moved (the {len(sizes)} have {sizes[0]} to {sizes[-1]} clips each), and "
                 f"{len(bound)} must be in train as the only ones there of an action"
             )
     return warnings
 
 
-def _exclusion_warnings(labelled: Sequence[LabelledClip], out: set[str], train_actions: set[str]) -> list[str]:
-    not_in_train = Counter(str(clip.action) for clip in labelled if clip.clip.uid in out and clip.action not in train_actions)
-    num_misplaced = len(out) - not_in_train.total()
+def _exclusion_warnings(untaught: Counter[str], num_misplaced: int) -> list[str]:
+    """Warn of clips that stay out: by action those that train does not teach, and those in a video of another split."""
     warnings = []
-    if not_in_train:
-        listed = ", ".join(f"{action} ({number})" for action, number in sorted(not_in_train.items())[:MAX_LISTED])
-        more = f" and {len(not_in_train) - MAX_LISTED} more" if len(not_in_train) > MAX_LISTED else ""
+    if untaught:
+        listed = ", ".join(f"{action} ({number})" for action, number in sorted(untaught.items())[:MAX_LISTED])
+        more = f" and {len(untaught) - MAX_LISTED} more" if len(untaught) > MAX_LISTED else ""
         warnings.append(
-            f"{plain_count(not_in_train.total(), 'clip')} of val or test stay out, because train has none of their actions: {listed}{more}"
+            f"{plain_count(untaught.total(), 'clip')} of val or test stay out, because train has none of their actions: {listed}{more}"
         )
     if num_misplaced:
         warnings.append(

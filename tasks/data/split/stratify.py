@@ -34,8 +34,8 @@ def stratify(
     num_sources = Counter(action for source in order for action in counts[source])
     rest = [source for source in order if source not in table.split]
     for source in sorted(rest, key=lambda s: (min(num_sources[action] for action in counts[s]), -table.size(s))):
-        table.put(source, min(table.wished, key=lambda split: table.cost_of_adding(source, split)))
-    for split in table.wished:
+        table.put(source, min(table.asked_for, key=lambda split: table.cost_of_adding(source, split)))
+    for split in table.asked_for:
         if table.num_sources[split] == 0:
             _fill(table, split)
     _improve(table)
@@ -66,7 +66,7 @@ class _Table:
     ) -> None:
         self.new = new
         self.split: dict[str, SplitName] = {}
-        self.wished = [split for split in SPLITS if shares[split] > 0]
+        self.asked_for = [split for split in SPLITS if shares[split] > 0]
         self._shares = shares
         teachable = {action for source in counts if kept.get(source, "train") == "train" for action in counts[source]}
         self.counts = {s: {a: n for a, n in own.items() if a in teachable} for s, own in counts.items()}
@@ -154,7 +154,7 @@ def _fill(table: _Table, split: SplitName) -> None:
 
 def _improve(table: _Table) -> None:
     for _ in range(MAX_PASSES):
-        moved = [_try_move(table, source, split) for source, split in product(table.new, table.wished)]
+        moved = [_try_move(table, source, split) for source, split in product(table.new, table.asked_for)]
         swapped = [_try_swap(table, a, b) for a, b in _pairs(table)]
         if not any(moved) and not any(swapped):
             return

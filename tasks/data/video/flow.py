@@ -3,7 +3,7 @@
 It is each pixel's x and y motion between frames, in 8 bits. The method is TV-L1 (Zach, Pock, Bischof, DAGM 2007) with OpenCV's default
 settings, as in TSN's dense_flow and EPIC-KITCHENS-55's gpu_flow, which ran on a GPU; or DIS (arXiv 1603.03590) with OpenCV's medium preset.
 EPIC's published flow uses 60 fps video, pairs every second frame with the third one after it, and is clipped to 25 pixels. Ours pairs each
-frame with the next and is clipped to 20 pixels by default, like TSN's. The same motion in 30 fps clips is therefore two thirds as many
+frame with the next and is clipped to 20 pixels, like TSN's. The same motion in 30 fps clips is therefore two thirds as many
 pixels, and 0.83 times as far from middle grey, as in the flow that EPIC's networks were trained on.
 """
 
@@ -25,6 +25,9 @@ from tasks.options import FlowOptions
 
 Picture = NDArray[np.uint8]
 
+BOUND_PIXELS = 20
+"""Motion is clipped to this in both directions, as TSN's is."""
+
 FIELDS_AHEAD = 2
 """Number of fields per thread that are computed ahead of writing. It bounds memory use for long clips."""
 
@@ -36,7 +39,7 @@ class FlowMaker:
     cores. A field depends only on its two frames, the options, OpenCV's version and the processor type.
 
     Args:
-        options: method and bound.
+        options: the method.
         num_threads: number of pairs computed in parallel; 0 means all cores that this process may use.
     """
 
@@ -79,7 +82,7 @@ class FlowMaker:
 
     def _field(self, first: Picture, second: Picture) -> Picture:
         """Compute one field, uint8 (2h, w): x above y."""
-        flow = quantise(_motion(first, second, self._options.flow_method), self._options.flow_bound_pixels)
+        flow = quantise(_motion(first, second, self._options.flow_method), BOUND_PIXELS)
         x, y = np.moveaxis(flow, -1, 0)
         return np.concatenate([x, y])
 

@@ -15,7 +15,6 @@ from tasks.store.records.metrics import LabelCount
 from tasks.store.records.record import SplitName
 from tasks.wording import count, listed, percent, percent_interval, points, quoted, signed
 
-DECIDING_SPLITS: tuple[SplitName, ...] = ("test", "val")
 MAX_CLASSES_NAMED = 5
 
 
@@ -24,7 +23,7 @@ class Judgement:
     """The gate's result.
 
     Attributes:
-        rules: labels (if they were altered), engine, num_clips, num_sources, looks, gain, guessing (if `beat_guessing`), classes, in this order.
+        rules: labels (if they were altered), engine, num_clips, num_sources, looks, gain, guessing, classes, in this order.
         passed: whether all rules passed.
         verdict: one sentence: which network is better, and three figures.
         why: by how much, whether that is significant, and the majority class's score; with several seeds, also the score of each.
@@ -65,7 +64,8 @@ def deciding_split(clips: Sequence[DatasetClip], gate: GateOptions) -> SplitName
     """
     test = [clip.source for clip in clips if clip.split == "test" and clip.has_action]
     splits = {clip.split for clip in clips}
-    for split in DECIDING_SPLITS if gate.is_enough(len(test), len(set(test))) else DECIDING_SPLITS[::-1]:
+    preferred: tuple[SplitName, SplitName] = ("test", "val") if gate.is_enough(len(test), len(set(test))) else ("val", "test")
+    for split in preferred:
         if split in splits:
             return split
     raise BadInput("the dataset has neither a test nor a val split to decide on; build it again with a val_share")
@@ -90,15 +90,12 @@ def judge(
     Where there is no champion, a network that fails becomes the provisional one if it is right more often than always predicting the
     most frequent action; to pass, it must be so significantly.
 
-    With `beat_guessing` off, a network may pass that is no better than always predicting the most frequent action; verdict and reason
-    then say so.
-
     With several seeds, the recipe must gain on average, and its registered network must be right on more clips than the opponent, too. All other
     rules are about the registered network, which is the one that will answer.
 
     Args:
         difference: of the registered network.
-        attempt: the level at which the gain must show, and its interval there.
+        attempt: the level at which the gain is tested, and the interval of the gain at that level.
         over_guessing: how the new network compares with always predicting the most frequent action, on the same clips.
         label_noise: the share of training labels that were altered; with any, the network never passes.
         train_counts: clips of each class of the last target in train.
@@ -111,10 +108,9 @@ def judge(
     _check(ours, theirs, difference)
     rules = (
         *scoreless_rules(ours, theirs, gate, label_noise, spread),
-        # Enough of the year's error must be left to test at.
-        RuleOutcome(rule="looks", title="Error left to risk", passed=not attempt.obstacle, detail=attempt_in_words(attempt, ours.split)),
+        _looks(attempt, ours.split),
         _gain(difference, attempt, spread),
-        *([_guessing(ours, over_guessing, train_counts)] if gate.beat_guessing else []),
+        _guessing(ours, over_guessing, train_counts),
         _classes(class_outcomes, gate, "verb or noun" if "noun" in ours.targets else "verb"),
     )
     passed = all(rule.passed for rule in rules)
@@ -129,13 +125,13 @@ def judge(
         is_provisional=is_provisional,
     )
     return Judgement(
-        rules,
-        passed,
-        verdict_on(ours, theirs, difference, spread),
-        why(ours, theirs, difference, spread, beats_guessing=over_guessing.interval[0] > 0, min_clips=gate.min_gate_clips),
-        consequence,
-        _reason(rules, ours, theirs, difference, consequence, spread),
-        provisional,
+        rules=rules,
+        passed=passed,
+        verdict=verdict_on(ours, theirs, difference, spread),
+        why=why(ours, theirs, difference, spread, beats_guessing=over_guessing.interval[0] > 0, min_clips=gate.min_gate_clips),
+        consequence=consequence,
+        reason=_reason(rules, ours, theirs, difference, consequence, spread),
+        provisional=provisional,
     )
 
 
@@ -168,23 +164,28 @@ def _check(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDiffe
 
 
 def _engine(ours: EvaluateResult, theirs: EvaluateResult, spread: SeedSpread | None) -> RuleOutcome:
-    scored = [f"{result.engine.label}, {count(result.crops, 'crop')}" for result in (ours, theirs)]
-    passed = scored[0] == scored[1]
-    detail = f"both scored by {scored[0]}"
-    if not passed and ours.crops == theirs.crops and not (ours.engine.has_backbone and theirs.engine.has_backbone):
-        passed, detail = True, f"scored by {scored[0]} and {scored[1]}; heads on features of sound run alike in every engine"
-    if not passed:
-        detail = (
-            f"the new network was scored by {scored[0]}, the {theirs.model} by {scored[1]}; run again with an `engine` that both "
+    passed, detail = _is_same_engine(ours, theirs, spread)
+    return RuleOutcome(rule="engine", title="Same engine and crops", passed=passed, detail=detail)
+
+
+def _is_same_engine(ours: EvaluateResult, theirs: EvaluateResult, spread: SeedSpread | None) -> tuple[bool, str]:
+    """Check whether all networks were scored alike, and say how they were."""
+    by_ours, by_theirs = (f"{result.engine.label}, {count(result.crops, 'crop')}" for result in (ours, theirs))
+    is_alike_in_all = ours.crops == theirs.crops and not (ours.engine.has_backbone and theirs.engine.has_backbone)
+    if by_ours != by_theirs and not is_alike_in_all:
+        return False, (
+            f"the new network was scored by {by_ours}, the {theirs.model} by {by_theirs}; run again with an `engine` that both "
             "can use, such as engine=pytorch, and the same `crops`"
         )
-    other = next((score for score in spread.scores if score.engine != ours.engine.label), None) if spread else None
-    if passed and other:
-        passed = False
-        detail = (
-            f"seed {other.seed} was scored by {other.engine}, the registered network by {ours.engine.label}; run again with engine=pytorch"
-        )
-    return RuleOutcome(rule="engine", title="Same engine and crops", passed=passed, detail=detail)
+    for score in spread.scores if spread else ():
+        if score.engine != ours.engine.label:
+            return False, (
+                f"seed {score.seed} was scored by {score.engine}, the registered network by {ours.engine.label}; "
+                "run again with engine=pytorch"
+            )
+    if by_ours != by_theirs:
+        return True, f"scored by {by_ours} and {by_theirs}; heads on features of sound run alike in every engine"
+    return True, f"both scored by {by_ours}"
 
 
 def _labels(label_noise: float) -> RuleOutcome:
@@ -194,6 +195,13 @@ def _labels(label_noise: float) -> RuleOutcome:
 
 def _enough(rule: Literal["num_clips", "num_sources"], title: str, number: int, least: int, noun: str) -> RuleOutcome:
     return RuleOutcome(rule=rule, title=title, passed=number >= least, detail=f"{count(number, noun)}, at least {least:,} needed")
+
+
+def _looks(attempt: Attempt, split: SplitName) -> RuleOutcome:
+    """Check whether earlier decisions left enough of the year's error to test at."""
+    # One sentence without its full stop, as the details of all rules, which reasons join.
+    detail = "; ".join(f"{sentence[0].lower()}{sentence[1:]}" for sentence in _looks_and_risk(attempt, split))
+    return RuleOutcome(rule="looks", title="Error budget left for this year", passed=not attempt.obstacle, detail=detail)
 
 
 def _gain(registered: PairedDifference, attempt: Attempt, spread: SeedSpread | None = None) -> RuleOutcome:
@@ -234,11 +242,8 @@ def _classes(class_outcomes: Sequence[ClassOutcome], gate: GateOptions, kinds: s
     certain = significant_losses(judged)
     failed = [change for change in large if change in certain]
     of_enough = f"{count(gate.min_class_clips, 'clip')} or more"
-    title = (
-        f"No significant loss in {len(judged):,} testable of {count(len(class_outcomes), 'class')}"
-        if judged
-        else "No class has enough clips to test"
-    )
+    title = f"No class loses too much ({len(judged):,} of {len(class_outcomes):,} tested)"
+    limit = f"{gate.max_class_loss_points:g} points of recall"
     if failed:
         worst = sorted(failed, key=lambda outcome: (-outcome.num_fewer / outcome.num_clips, outcome.target, outcome.name))
         named = [
@@ -246,15 +251,13 @@ def _classes(class_outcomes: Sequence[ClassOutcome], gate: GateOptions, kinds: s
             for outcome in worst[:MAX_CLASSES_NAMED]
         ]
         others = f", and {len(failed) - len(named)} more" if len(failed) > len(named) else ""
-        title = "No significant loss in a class"
-        detail = f"{', '.join(named)}{others}; at most {gate.max_class_loss_points:g} are allowed, and the loss is significant"
+        detail = f"{', '.join(named)}{others}; more than {limit} fails a class if the loss is significant"
     elif judged:
         by_chance = f"; {len(large)} lost more, but not significantly" if large else ""
-        detail = (
-            f"no {kinds} with {of_enough} ({len(judged)} of {len(class_outcomes)} tested) loses significantly more than {gate.max_class_loss_points:g} points of recall"
-            f"{by_chance}"
-        )
+        less = f"; {len(certain)} lost significantly, but not more" if certain else ""
+        detail = f"no {kinds} with {of_enough} has a significant loss of more than {limit}{by_chance}{less}"
     else:
+        title = "No class has enough clips to test"
         detail = f"no {kinds} has {of_enough}, so none was tested"
     return RuleOutcome(rule="classes", title=title, passed=not failed, detail=detail)
 
@@ -284,8 +287,13 @@ def _reason(
 
 def attempt_in_words(attempt: Attempt | None, split: SplitName) -> str:
     """Say how often the deciding clips were looked at, at which level they decide, and what is spent; empty for older results."""
-    if attempt is None or attempt.spent is None:
-        return ""
+    return "".join(f"{sentence}. " for sentence in _looks_and_risk(attempt, split)).rstrip() if attempt else ""
+
+
+def _looks_and_risk(attempt: Attempt, split: SplitName) -> tuple[str, ...]:
+    """Write the sentences of `attempt_in_words`, without their full stops."""
+    if attempt.spent is None:
+        return ()
     level = _share(attempt.level)
     if attempt.num_others:
         others = f"{_networks(attempt.num_others, 'other network')} scored on these {split} clips"
@@ -305,7 +313,7 @@ def attempt_in_words(attempt: Attempt | None, split: SplitName) -> str:
         risk = f"A network that is no better passes in about {_share(attempt.charge)} of cases at most; {spent}"
     else:
         risk = f"It risks nothing, since it promotes nothing whatever the scores are; {spent}"
-    return f"{looks}. {risk}."
+    return looks, risk
 
 
 def _networks(number: int, noun: str) -> str:

@@ -26,7 +26,7 @@ from tasks.judge.report.scores import (
     unnamed_in_words,
     unnamed_of,
 )
-from tasks.judge.report.sections import curve_answer, curve_section, long_section, probe_section
+from tasks.judge.report.sections import curve_answer, curve_section, long_section
 from tasks.judge.report.templating import about_split, coverage, data_uri, frame_script, leaning, machine_rows, rendered, styles_of
 from tasks.keys import JOINED
 from tasks.options import Options, TrainOptions
@@ -154,7 +154,6 @@ def page(inputs: ReportInputs) -> str:
         matrix_groups=matrix_groups(metrics.confusions, MODELS),
         training_charts=training_charts(metrics.epochs, metrics.best_epoch, metrics.provenance.train.validation_crops),
         long_section=long_section(metrics),
-        beside_probe=probe_section(metrics),
         curve=curve_section(metrics.learning_curve) if metrics.learning_curve else None,
         histograms=histograms(metrics.label_counts),
         audit=metrics.audit,

@@ -1,4 +1,4 @@
-"""Answer in words: do more labels help, does a long training descend twice, is the head worth more than a probe."""
+"""Answer in words: do more labels help, does a long training descend twice."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,6 @@ from tasks.judge.report.figures.drawing import Chart
 from tasks.judge.report.figures.run import learning_curve_chart, long_chart
 from tasks.store.records.curves import CurveGain, ErrorChange, LearningCurveResult, LongTraining, TargetCurve
 from tasks.store.records.metrics import Metrics
-from tasks.store.records.training import ProbeDifference
 from tasks.wording import count, listed, p_value, percent, percent_interval, signed
 
 MULTIPLES = {2: "twice", 4: "four times"}
@@ -36,14 +35,6 @@ class LongSection:
     sentence: str
     chart: Chart
     note: str
-
-
-@dataclass(frozen=True)
-class ProbeSection:
-    """The answer, and rows of target, the network's and the probe's top-1, difference, and interval."""
-
-    answer: str
-    rows: tuple[tuple[str, ...], ...]
 
 
 EQUAL = {
@@ -225,34 +216,3 @@ def _long_note(training: LongTraining, metrics: Metrics) -> str:
         "Dots are the epochs whose heads were kept; the band is their 95 % confidence interval over source videos. Minima and peak are chosen "
         f"among them, and p-values are corrected for all {count(pairs, 'pair')} (Holm). Epoch-wise double descent: Nakkiran et al. 2019, arXiv 1912.02292."
     )
-
-
-def probe_section(metrics: Metrics) -> ProbeSection | None:
-    """Make the section; None where nothing was compared."""
-    if not metrics.probe:
-        return None
-    rows = (
-        (
-            difference.target,
-            percent(difference.network_top1),
-            percent(difference.probe_top1),
-            signed(difference.difference),
-            percent_interval(difference.interval),
-        )
-        for difference in reversed(metrics.probe)
-    )
-    return ProbeSection(probe_answer(metrics.probe[-1], metrics.deciding_split), tuple(rows))
-
-
-def probe_answer(decisive: ProbeDifference, split: str) -> str:
-    """Answer in two sentences whether the trained head is worth more than a probe."""
-    low, high = decisive.interval
-    clips = f"{count(decisive.num_clips, 'clip')} of {count(decisive.num_sources, 'source video')}"
-    sentence = f"{signed(decisive.difference)} points of {decisive.target} top-1 on {split} ({clips}; 95 % CI {percent_interval(decisive.interval)})"
-    if low > 0:
-        answer = "The trained head is better than a plain probe"
-    elif high < 0:
-        answer = "A plain probe is better than the trained head: choose head=probe"
-    else:
-        answer = "The data cannot tell whether the trained head is better than a plain probe, which trains in seconds"
-    return f"{answer}: {sentence}." if high >= 0 else f"{answer}. {sentence[0].upper()}{sentence[1:]}."

@@ -33,12 +33,10 @@ START_OPTIONS = {
     "modality",
     "num_segments",
     "sampling_window",
-    "interpolation",
     "weights",
     "checkpoint",
     "backbone_weights",
     "flow_method",
-    "flow_bound_pixels",
     "seed",
 }
 """Options that the start of a training depends on: its weights, and the specification beside them."""

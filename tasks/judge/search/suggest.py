@@ -30,6 +30,9 @@ MAX_ATTEMPTS = 50
 NUM_STARTUP_TRIALS = 5
 """Number of finished trials from which TPE learns. Optuna's default of 10 would leave a search of three small rounds to chance."""
 
+SEARCH_SEED = 0
+"""Seed of samplers and folds, beside the key of the search and the round."""
+
 MAX_GRID = 100_000
 """Number of combinations above which a grid is rejected. Optuna lists all of them in memory."""
 
@@ -100,9 +103,9 @@ def identity(values: Mapping[str, Value], options: TrainOptions) -> str:
     return content_key(options_key(options) | {name: values[name] for name in OF_CLIPS if name in values})
 
 
-def seed_of(key: str, round_number: int, seed: int) -> int:
+def seed_of(key: str, round_number: int) -> int:
     """Derive the seed of the sampler in a round of the search `key`."""
-    return int.from_bytes(hashlib.sha256(f"{key}/{round_number}/{seed}".encode()).digest()[:4], "big")
+    return int.from_bytes(hashlib.sha256(f"{key}/{round_number}/{SEARCH_SEED}".encode()).digest()[:4], "big")
 
 
 def _proposals(

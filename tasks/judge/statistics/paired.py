@@ -22,7 +22,6 @@ from tasks.judge.statistics.uncertainty import TAIL, resample, sums_by_source
 from tasks.store.records.dataset import Vocabulary
 from tasks.store.records.evaluation import PairedDifference
 from tasks.store.records.experiments import DifferingClip
-from tasks.store.records.training import ProbeAnswers, ProbeDifference
 
 Opponent = Literal["baseline", "champion", "previous", "reference"]
 
@@ -256,33 +255,6 @@ def _beta_cdf(a: int, b: int, x: NDArray[np.float64]) -> NDArray[np.float64]:
         return (x >= 1).astype(np.float64)
     cdf: NDArray[np.float64] = betainc(a, b, np.clip(x, 0, 1))
     return cdf
-
-
-def probe_differences(
-    answers: ProbeAnswers, ours: ScoredClips, vocabulary: Vocabulary, *, num_resamples: int
-) -> tuple[ProbeDifference, ...]:
-    """Compare the network with the probe on the deciding clips; empty if it answered others."""
-    if answers.uids is not None and answers.uids != ours.uids:
-        return ()
-    compared = []
-    for target, of_network in answers_of(ours, vocabulary).items():
-        of_probe = np.array([digit == "1" for digit in answers.right.get(target, "")])
-        if len(of_probe) != len(of_network.right):
-            continue
-        change = paired_change(of_network.right, of_probe, ours.sources, num_resamples=num_resamples)
-        compared.append(
-            ProbeDifference(
-                target=target,
-                network_top1=float(of_network.right.mean()),
-                probe_top1=float(of_probe.mean()),
-                difference=change.difference,
-                interval=change.interval,
-                p_value=change.p_value,
-                num_clips=len(of_probe),
-                num_sources=change.num_sources,
-            )
-        )
-    return tuple(compared)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

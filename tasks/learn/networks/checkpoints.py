@@ -19,6 +19,7 @@ from tasks.learn.networks import backbones
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import ClassNames, NetworkSpec
 from tasks.learn.networks.weights_file import check_tensors, first_line, in_short, read_weights
+from tasks.options.base import STORED
 from tasks.wording import quantity
 
 HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth(\.tar)?\Z")
@@ -192,7 +193,7 @@ def load(path: Path) -> Saved:
         classes = ClassNames.model_validate(content["classes"])
         members = [{**content, "weights": (1.0, 1.0)}] if content["format"] == FORMAT else content["members"]
         parts = [*members, content["joint"]] if content["format"] == JOINED_FORMAT else members
-        specs = [NetworkSpec.model_validate(part["spec"], strict=False) for part in parts]
+        specs = [NetworkSpec.model_validate(part["spec"], strict=False, context=STORED) for part in parts]
         states = [dict(part["state_dict"]) for part in parts]
         weights = tuple(HeadWeights(*map(float, member["weights"])) for member in members)
         is_joint = [bool(spec.joined) for spec in specs]
@@ -202,6 +203,8 @@ def load(path: Path) -> Saved:
             raise ValueError
     except (LookupError, TypeError, ValueError, RuntimeError, ArithmeticError):
         raise BadCheckpoint(f"{path}: not a checkpoint of Retake; it holds {in_short(content)}") from None
+    if any(spec.flow and spec.flow.gone for spec in specs):
+        raise BadCheckpoint(f"{path}: its optical flow is clipped otherwise than to 20 pixels, which was removed; train it again")
     check_tensors([tensor for state in states for tensor in state.values()], path)
     networks = [_network(spec, state, path) for spec, state in zip(specs, states, strict=True) if not spec.joined]
     sizes = tuple(network.feature_shape[-1] for network in networks)

@@ -236,7 +236,7 @@ def snippet_format(image: InputFormat, modality: Modality, video: VideoNetwork |
 def spec_of(options: TrainOptions, backbone: str | None = None) -> NetworkSpec:
     """Build the spec of training options, with EPIC's classes; `backbone` replaces theirs, such as "auto".
 
-    Interpolation "auto" is bilinear here, until the weights are known.
+    Interpolation is bilinear here, until the weights are known.
     """
     consensus, temporal_shift = FAMILIES[options.family]
     backbone = backbone or options.backbone
@@ -247,7 +247,6 @@ def spec_of(options: TrainOptions, backbone: str | None = None) -> NetworkSpec:
         backbone=backbone,
         num_segments=video.num_views if video else options.num_segments,
         sampling_window=options.sampling_window,
-        interpolation="bicubic" if options.interpolation == "bicubic" and options.modality.is_scaled else "bilinear",
         modality=options.modality,
         flow=options.picked(FlowOptions),
         sound=recipe_named(backbone) if options.modality is Modality.SOUND else None,

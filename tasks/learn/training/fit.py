@@ -195,7 +195,7 @@ def _quieten_lightning() -> None:
     # Info lines about devices and optional libraries; the step logs what matters.
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # The number of workers is chosen by `num_workers`.
+    # `job` chooses the number of workers.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     # Partial batch-norm and frozen backbones are in evaluation mode on purpose.
     warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")

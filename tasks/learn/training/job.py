@@ -68,8 +68,8 @@ class TrainJob:
 
     `folder` holds best.pt, last.ckpt and tensorboard/. If there is a last.ckpt, training resumes from it and also needs best.pt, except with
     cached features: then last.ckpt includes the best heads, and best.pt is written at the end.
-    `network` is modified by training. If `classes` have no objects, only verbs are trained. With `num_workers` None, clips are read in this
-    process on a CPU, and in up to 8 worker processes with a GPU.
+    `network` is modified by training. If `classes` have no objects, only verbs are trained. Clips are read in this process on a
+    CPU, and in up to 8 worker processes with a GPU.
 
     If only the heads are trained, epochs cycle through `feature_variants` views of each clip, whose features are cached under `features` and
     shared with other trainings. Without that folder every epoch computes them again, with the same results up to rounding. Processes on
@@ -90,7 +90,6 @@ class TrainJob:
     options: TrainOptions
     folder: Path
     device: WantedDevice = "auto"
-    num_workers: int | None = None
     features: Path | None = None
     devices: int = 1
     joined: Sequence[JoinedNetwork] = ()
@@ -258,8 +257,7 @@ def training_clips(job: TrainJob, source: Source) -> ClipDataset:
 
 
 def _num_workers(job: TrainJob, device: Device) -> int:
-    default = 0 if device == "cpu" else min(MAX_WORKERS, max(1, len(os.sched_getaffinity(0)) // job.devices))
-    return default if job.num_workers is None else job.num_workers
+    return 0 if device == "cpu" else min(MAX_WORKERS, max(1, len(os.sched_getaffinity(0)) // job.devices))
 
 
 def _loader(job: TrainJob, device: Device, dataset: ClipDataset, num_workers: int) -> DataLoader[Sample]:

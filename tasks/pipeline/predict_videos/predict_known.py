@@ -6,14 +6,12 @@ They come from this model's own backbone and lie under its training's run: compu
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from tasks.data.clips.clips import StoredClip, find_cut
 from tasks.data.clips.frame_cache import FramesAhead, passing_frames
 from tasks.errors import BadInput
-from tasks.judge.statistics.answers import action_id
 from tasks.judge.statistics.scoring import each_scored
 from tasks.keys import content_key
 from tasks.learn.engines.choice import spread
@@ -24,14 +22,12 @@ from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline.predict_videos._chosen import dataset_clips
 from tasks.pipeline.predict_videos._ready import Frames, make_ready
 from tasks.pipeline.predict_videos.contract import KNOWN, PredictKnownArguments
-from tasks.predict.scored import likely_by
 from tasks.predict.shift import distances_between_films, reference_films
 from tasks.predict.to_label import Features, from_bytes, to_bytes
 from tasks.settings import MachineSettings, load
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip
 from tasks.store.records.experiments import KnownClipsResult, PredictPlanResult, ReferenceFilm, ReferenceFilms
-from tasks.store.records.record import TARGETS, VERB_ALONE
 from tasks.store.runs import Run
 from tasks.store.stored import Output
 
@@ -40,13 +36,6 @@ MAX_KNOWN_CLIPS = 300
 
 MAX_REFERENCE_CLIPS, MAX_REFERENCE_FILMS = 300, 60
 """Maximum number of clips whose distance is measured, and of films that share them equally."""
-
-
-class Seen(NamedTuple):
-    """Features (f,) of a clip, and the action that the model predicts."""
-
-    features: Features
-    action: int
 
 
 def run(arguments: PredictKnownArguments, store: Store) -> KnownClipsResult:
@@ -80,7 +69,7 @@ def run(arguments: PredictKnownArguments, store: Store) -> KnownClipsResult:
             reason = f"none of {len(sample)} clips that {plan.model.label} was trained on can be read"
             log.warning("novelty is skipped: %s", reason)
             return finish(store, output, KnownClipsResult(num_clips=0, features_uri=None, reason=reason))
-        known = np.stack([seen[clip.uid].features for clip in read])
+        known = np.stack([seen[clip.uid] for clip in read])
         reference = _films(seen, compared, known, read, clips)
         store.write_bytes(uri, to_bytes(known))
         store.write(films_at, ReferenceFilms(films=reference))
@@ -112,7 +101,7 @@ def _compared(plan: PredictPlanResult, clips: Sequence[DatasetClip], store: Stor
 
 
 def _films(
-    seen: Mapping[str, Seen],
+    seen: Mapping[str, Features],
     compared: Iterable[StoredClip],
     known: Features,
     known_clips: Iterable[DatasetClip],
@@ -124,10 +113,9 @@ def _films(
     if not read:
         return ()
     films = [sources[clip.video] for clip in read]
-    own = np.stack([seen[clip.uid].features for clip in read])
+    own = np.stack([seen[clip.uid] for clip in read])
     distances = distances_between_films(own, films, known, [clip.source for clip in known_clips])
-    actions = np.array([seen[clip.uid].action for clip in read])
-    return reference_films(distances, actions, films, {clip.source: clip.split for clip in clips})
+    return reference_films(distances, films, {clip.source: clip.split for clip in clips})
 
 
 def _key(plan: PredictPlanResult, sample: Sequence[StoredClip]) -> str:
@@ -143,16 +131,8 @@ def _key(plan: PredictPlanResult, sample: Sequence[StoredClip]) -> str:
 
 
 def _reference_key(plan: PredictPlanResult, sample: Sequence[StoredClip]) -> str:
-    """Hash everything that the distances and predicted actions of the dataset's films depend on; nothing of the films is read."""
-    model = plan.model
-    return content_key(
-        {
-            "known": _key(plan, sample),
-            "dataset": plan.model_dataset_uri,
-            "temperatures": [model.verb_temperature, model.noun_temperature],
-            "actions": model.actions,
-        }
-    )
+    """Hash everything that the distances of the dataset's films depend on; nothing of the films is read."""
+    return content_key({"known": _key(plan, sample), "dataset": plan.model_dataset_uri})
 
 
 def _kept(uri: str, store: Store) -> Features | None:
@@ -167,8 +147,8 @@ def _kept(uri: str, store: Store) -> Features | None:
 
 def _seen(
     plan: PredictPlanResult, sample: Sequence[DatasetClip], compared: Sequence[StoredClip], trained_on: Sequence[DatasetClip], store: Store
-) -> dict[str, Seen]:
-    """Compute features of the model's first backbone and predicted actions by uid, for each clip that can be read."""
+) -> dict[str, Features]:
+    """Compute features of the model's first backbone by uid, for each clip that can be read."""
     keep_to_one_gpu()
     keep_freed_memory()
     clips = list({clip.uid: clip for clip in (*sample, *compared)}.values())
@@ -185,13 +165,7 @@ def _seen(
                     log.warning("left out: clip %s: %s", clip.uid, error)
                     return None
 
-            def see(inputs: list[Frames] | None) -> Seen | None:
-                if inputs is None:
-                    return None
-                logits, features = ready.scorer.score_and_see(inputs)
-                verbs, nouns = ready.named(logits)
-                targets = TARGETS if ready.given_noun is None else VERB_ALONE
-                verb, noun, _ = likely_by(plan.model, verbs[None], nouns[None], targets).best()
-                return Seen(features.numpy(), int(action_id(verb, noun)[0]))
+            def see(inputs: list[Frames] | None) -> Features | None:
+                return None if inputs is None else ready.scorer.score_and_see(inputs)[1].numpy()
 
             return {scored.clip.uid: scored.answer for scored in each_scored(clips, load_or_none, see) if scored.answer is not None}

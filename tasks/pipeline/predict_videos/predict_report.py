@@ -15,7 +15,7 @@ from tasks.loop.parts import with_prediction
 from tasks.loop.summary import keep
 from tasks.pipeline._media import MAX_THUMBNAILS, playable, thumbnails
 from tasks.pipeline._results import finish, finished, log
-from tasks.pipeline.predict_videos._chosen import dataset_clips, names_of, training_clips
+from tasks.pipeline.predict_videos._chosen import dataset_clips, names_of
 from tasks.pipeline.predict_videos.contract import REPORT, PredictReportArguments
 from tasks.predict.agreement import Tally, confusion_table
 from tasks.predict.files import shown_intervals, shown_labels, write_intervals
@@ -25,7 +25,7 @@ from tasks.predict.interval_scores import table as table_of_when
 from tasks.predict.names import Names
 from tasks.predict.page import PageInputs, PredictionProvenance, page
 from tasks.predict.scored import FoundIntervals, find_intervals
-from tasks.predict.shift import ClassMix, NewFilm, Shift, class_mix, mix_in_words, shift_in_words, shift_of
+from tasks.predict.shift import NewFilm, Shift, shift_in_words, shift_of
 from tasks.predict.shift import table as table_of_shift
 from tasks.predict.to_label import parquet, table
 from tasks.settings import MachineSettings, MlflowSettings, load, report_url
@@ -94,14 +94,12 @@ def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
         (folder / "to_label.parquet").write_bytes(parquet(gathered.to_label))
         if any(gathered.tally.named.values()):
             (folder / "confusion.csv").write_bytes(confusion_table(gathered.tally.named, names))
-        shift, mix = _new_footage(plan, videos, gathered, known, names, store)
+        shift = _new_footage(plan, videos, gathered, known, store)
         if shift:
             log.info("new footage: %s", shift_in_words(shift))
             (folder / "shift.csv").write_bytes(table_of_shift(shift))
         inputs = _page_inputs(plan, gathered, films, known_labels.intervals, when, names, batches, set_aside, known, url, store)
-        inputs = replace(
-            inputs, reported=reported_scores(plan, films, known_labels, names), shift=shift, mix=mix_in_words(mix, names) if mix else ""
-        )
+        inputs = replace(inputs, reported=reported_scores(plan, films, known_labels, names), shift=shift)
         inputs = replace(inputs, thumbnails=_thumbnails(plan, inputs.named_uids[:MAX_THUMBNAILS], videos, store))
         (folder / "report.html").write_text(page(inputs), encoding="utf-8")
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -159,20 +157,17 @@ def _batches(plan: PredictPlanResult, store: Store) -> tuple[list[PredictBatchRe
 
 
 def _new_footage(
-    plan: PredictPlanResult, videos: Sequence[ScoredVideo], gathered: Gathered, known: KnownClipsResult, names: Names, store: Store
-) -> tuple[Shift | None, ClassMix | None]:
-    """Compare distances and predicted actions by source video; None without a new video, or a training clip."""
+    plan: PredictPlanResult, videos: Sequence[ScoredVideo], gathered: Gathered, known: KnownClipsResult, store: Store
+) -> Shift | None:
+    """Compare distances by source video; None without a new video, or a training clip."""
     films = _new_films(plan, [video for video in videos if video.video in gathered.distances], store)
     if not films:
-        return None, None
+        return None
     new = [
         NewFilm(source, ", ".join(video.name for video in own), [d for video in own for d in gathered.distances[video.video]])
         for source, own in films.items()
     ]
-    labels = Counter(names.action(clip.verb_class, clip.noun_class) for clip in training_clips(plan, store))
-    predicted = [action for own in films.values() for video in own for action in gathered.actions[video.video]]
-    of_test = [action for film in known.reference if film.split == "test" for action in film.actions]
-    return shift_of(new, known.reference), class_mix(predicted, of_test, labels)
+    return shift_of(new, known.reference)
 
 
 def _new_films(plan: PredictPlanResult, videos: Sequence[ScoredVideo], store: Store) -> dict[str, list[ScoredVideo]]:

@@ -17,7 +17,6 @@ from tasks.judge.statistics.long_training import from_parquet as kept_from_parqu
 from tasks.judge.statistics.long_training import long_training
 from tasks.judge.statistics.metrics import closed_set, with_actions
 from tasks.judge.statistics.mistakes import SOURCE_VIDEO, confusions, group_scores, worst_mistakes
-from tasks.judge.statistics.paired import probe_differences
 from tasks.judge.statistics.scores_file import from_parquet
 from tasks.judge.statistics.scoring import ScoredClips
 from tasks.judge.statistics.uncertainty import BOOTSTRAP_SEED
@@ -32,7 +31,7 @@ from tasks.store.records.evaluation import CompareResult, EvaluateResult
 from tasks.store.records.export import ExportResult
 from tasks.store.records.metrics import GroupScore, Metrics, Provenance
 from tasks.store.records.record import ModelRole, SplitName, now_utc
-from tasks.store.records.training import PlanResult, ProbeDifference, TrainResult
+from tasks.store.records.training import PlanResult, TrainResult
 from tasks.store.runs import Decision, Run, Scores
 
 VIDEO_HASH = re.compile(r"[0-9a-f]{64}")
@@ -152,8 +151,6 @@ def metrics_of(
         long_training=_long_training(store, plan, manifest, trained),
         learning_curve=curve,
         no_learning_curve=None if curve else no_curve,
-        probe=_beside_probe(store, plan, manifest, scored["fine-tuned"], compared.split),
-        no_probe=_why_no_probe(store, plan, compared.split),
         packages=packages_of(store, plan),
         fusion=trained.fusion,
         web_pages=tuple(sorted(manifest.web_pages.values(), key=lambda page: page.address)),
@@ -197,24 +194,6 @@ def _with_speech(store: Store, plan: PlanResult) -> tuple[str, ...] | None:
     """List the clips in which somebody speaks, if the step `sound` listened for it."""
     described = Run(plan.run_uri).sound
     return store.read(described).with_speech if store.exists(described.uri) else None
-
-
-def _beside_probe(store: Store, plan: PlanResult, manifest: Manifest, ours: ScoredClips, split: SplitName) -> tuple[ProbeDifference, ...]:
-    """Compare the new network with the probe that answered the same clips, if one did."""
-    place = _fine_tuned(plan, split).probe
-    if not store.exists(place.uri):
-        return ()
-    return probe_differences(store.read(place), ours, manifest.vocabulary, num_resamples=plan.evaluate.bootstrap_resamples)
-
-
-def _why_no_probe(store: Store, plan: PlanResult, split: SplitName) -> str | None:
-    """Say why the step `evaluate` left the probe out, if one was due."""
-    place = _fine_tuned(plan, split).no_probe
-    return store.read(place).reason.rstrip(".") if store.exists(place.uri) else None
-
-
-def _fine_tuned(plan: PlanResult, split: SplitName) -> Scores:
-    return next(Scores(evaluation.out) for evaluation in plan.evaluations if (evaluation.model, evaluation.split) == ("fine-tuned", split))
 
 
 def why_no_curve(store: Store, plan: PlanResult, *, is_wanted: bool) -> str:

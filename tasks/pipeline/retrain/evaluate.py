@@ -30,7 +30,7 @@ from tasks.learn.inputs.describe_sound import describer
 from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._plans import plans_with_repeats
 from tasks.pipeline._results import finish, finished, log, write_files
-from tasks.pipeline.retrain._probes import audited, beside_probe
+from tasks.pipeline.retrain._probes import audited
 from tasks.pipeline.retrain._ready import Scoring, make_ready, next_scoring
 from tasks.pipeline.retrain.contract import EVALUATE, PlannedArguments
 from tasks.settings import MlflowSettings, load
@@ -137,14 +137,12 @@ def _score(decided: PlanResult, scoring: Scoring, store: Store) -> EngineUsed:
                 scored, timings = ready.score_all(
                     clips[evaluation.split], ahead, manifest.vocabulary, f" with {IN_WORDS[evaluation.model]}"
                 )
-                acting = [clip for clip in clips[evaluation.split] if clip.has_action]
                 # Before the first pictures and maps are made: the memory of scoring alone, which is equal for all splits.
                 peak = peak or timings.peak_memory_bytes
                 place = Scores(evaluation.out)
                 files, maps = _evidence(evaluation, plan, scored, clips[evaluation.split], manifest.vocabulary, ready.scorer, ahead, store)
                 audit = None
                 if _is_explained(evaluation, plan):
-                    files |= beside_probe(place, plan, manifest, acting, ready.shared, store, folder)
                     audit = audited(plan, manifest.clips, ready.shared)
                 result = ready.summary(
                     scored,

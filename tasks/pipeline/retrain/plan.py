@@ -12,7 +12,7 @@ from tasks.judge.statistics.uncertainty import power_in_words
 from tasks.keys import content_key, options_key
 from tasks.loop.parts import training_status
 from tasks.loop.summary import keep
-from tasks.options import FEW_CLIPS, EvaluateOptions, Family, GateOptions, Head, TrainOptions
+from tasks.options import EvaluateOptions, Family, GateOptions, TrainOptions
 from tasks.pipeline._plans import (
     PlannedTraining,
     find_dataset,
@@ -31,7 +31,6 @@ from tasks.pipeline.retrain.contract import PLAN, PlanArguments
 from tasks.settings import MlflowSettings, load
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
-from tasks.store.records.dataset import DatasetClip
 from tasks.store.records.record import SPLITS, ModelRole, SplitName, now_utc
 from tasks.store.records.training import Champion, Evaluation, PlanResult, Repeat, WeightsResult
 from tasks.store.runs import Decision, Evaluations, Run, Scores, deciding
@@ -109,8 +108,6 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
     log.info("run %s: %s from %s on dataset %s", training.run_key, weights.network, weights.description, dataset.digest)
     if expected:
         log.info("%s%s", expected.line, f"; to score: about {duration(plan.test_seconds)}" if plan.test_seconds else "")
-    if remark := advice(training.train, [clip for clip in manifest.clips if clip.split == "train"]):
-        log.info("%s", remark)
     if warning := rate_warning(training.train, manifest.segment.fps):
         log.warning("%s", warning)
     plan = plan.model_copy(update={"repeats": tuple(_plan_repeat(plan, repeat, start, decisive, store) for repeat, start in further)})
@@ -266,25 +263,3 @@ def evaluations(
     opponents: tuple[tuple[ModelRole, Champion | None], ...] = (("champion", champion), ("previous", previous))
     pairs += [(model, decisive, f"{model}-{version.version}") for model, version in opponents if version]
     return [Evaluation(model=model, split=split, out=place.scores(name, split).folder_uri) for model, split, name in pairs]
-
-
-REVERSES = (("put", "take"), ("open", "close"), ("insert", "remove"), ("turn-on", "turn-off"), ("fold", "unfold"), ("lift", "drop"))
-"""Verbs that are often each other's reverse."""
-
-
-def advice(train: TrainOptions, clips: Sequence[DatasetClip]) -> str | None:
-    """Say in one line which head suits these training clips, and why.
-
-    None if they are many, or if nothing is trained.
-    """
-    num_sources = len({clip.source for clip in clips})
-    if train.fuse or not 0 < len(clips) < FEW_CLIPS:
-        return None
-    of = f"{count(len(clips), 'training clip')} of {count(num_sources, 'source video')}"
-    if train.head is Head.PROBE:
-        return f"head: probe, as recommended for {of}"
-    verbs = {clip.verb for clip in clips}
-    pair = next((pair for pair in REVERSES if verbs.issuperset(pair)), None)
-    unlike = f", but cannot tell {pair[0]} from {pair[1]} by the order of frames; compare it with head tcn" if pair else ""
-    family = "family=TSN and " if train.family in (Family.TRN, Family.MTRN) else ""
-    return f"head: probe is recommended for {of}, with {family}trainable=heads: it has one setting, chosen by cross-validation, and no epochs{unlike}"

@@ -3,7 +3,7 @@
 from tasks.data.split.folds import folds_of
 from tasks.errors import BadConfiguration, BadDataset
 from tasks.judge.search.space import START_OPTIONS, Space
-from tasks.judge.search.suggest import require_searchable
+from tasks.judge.search.suggest import SEARCH_SEED, require_searchable
 from tasks.keys import options_key, search_key
 from tasks.options import EvaluateOptions, SearchOptions, TrainOptions, Weights
 from tasks.pipeline._datasets import write_folds
@@ -101,10 +101,10 @@ def _folds(dataset: Dataset, manifest: Manifest, chosen: SearchOptions) -> list[
         BadDataset: train cannot have the chosen number of folds, or val has no clip to score trials on.
     """
     if chosen.folds:
-        return folds_of(manifest, chosen.folds, chosen.search_seed)
+        return folds_of(manifest, chosen.folds, SEARCH_SEED)
     for number in range(NUM_FOLDS, 1, -1) if chosen.folds is None else ():
         try:
-            return folds_of(manifest, number, chosen.search_seed)
+            return folds_of(manifest, number, SEARCH_SEED)
         except BadDataset:
             continue
     if not any(clip.split == "val" for clip in manifest.clips):

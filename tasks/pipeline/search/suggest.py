@@ -48,7 +48,7 @@ def _new(plan: SearchPlanResult, number: int, known: Sequence[ScoredTrial], targ
     base = space.complete(space.own)
     recipes = [] if known or base is None else [(space.own, base)]
     taken = {identity(*recipe) for recipe in recipes}
-    new = suggest(space, plan.search, seed_of(plan.key, number, plan.search.search_seed), known, target, wanted)
+    new = suggest(space, plan.search, seed_of(plan.key, number), known, target, wanted)
     recipes += [recipe for recipe in new if identity(*recipe) not in taken]
     first = len(known)
     return [Trial(number=first + i, values=values, options=options) for i, (values, options) in enumerate(recipes[:wanted])]

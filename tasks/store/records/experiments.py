@@ -260,15 +260,13 @@ class PredictPlanResult(Record):
 
 
 class ReferenceFilm(Record):
-    """A source video of the model's dataset: its clips' cosine distances to the nearest training clip of another film, and predicted actions.
-
-    `actions` are ids of `tasks.judge.statistics.answers`, one for each distance.
-    """
+    """A source video of the model's dataset: its clips' cosine distances to the nearest training clip of another film."""
 
     source: str
     split: SplitName
     distances: tuple[float, ...]
-    actions: tuple[int, ...]
+
+    _older = leaves_out("actions")
 
 
 class ReferenceFilms(Record):

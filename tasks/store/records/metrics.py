@@ -7,8 +7,8 @@ from tasks.store.records.curves import LearningCurveResult, LongTraining
 from tasks.store.records.dataset import Agreement, SharedRecording
 from tasks.store.records.evaluation import Attempt, EvaluateResult, LabelAudit, NameableClips, PairedDifference, RuleOutcome, SeedSpread
 from tasks.store.records.export import ExportResult
-from tasks.store.records.record import TARGETS, ModelRole, Record, SplitName, Target, later
-from tasks.store.records.training import Epoch, Fusion, ProbeDifference
+from tasks.store.records.record import TARGETS, ModelRole, Record, SplitName, Target, later, leaves_out
+from tasks.store.records.training import Epoch, Fusion
 from tasks.store.records.video import WebPage
 
 SCHEMA_VERSION = 1
@@ -299,15 +299,13 @@ class Metrics(Record):
         None, description="what more training clips would gain; null if `no_learning_curve` says why not"
     )
     no_learning_curve: str | None = Field(None, description="why there is no learning curve, as a part of a sentence")
-    probe: tuple[ProbeDifference, ...] = Field(
-        (), description="the new network minus a plain probe on the same features; empty where it was not compared"
-    )
-    no_probe: str | None = Field(None, description="why it was not compared, as a part of a sentence; null where it was, or need not be")
     packages: tuple[ExportResult, ...] = later((), "packages of this network for other machines")
     clips: tuple[NamedClip, ...] = Field((), description="film and time of each clip that is named by its uid")
     fusion: Fusion | None = Field(None, description="how the weights of a fusion were chosen; a fusion has no epochs")
     web_pages: tuple[WebPage, ...] = later((), "the pages that videos of the dataset were downloaded from, with their licences")
     provenance: Provenance
+
+    _older = leaves_out("probe", "no_probe")
 
     @property
     def val_chose(self) -> bool:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, field_serializer
 
 from tasks.options import EvaluateOptions, FlowOptions, GateOptions, Head, Modality, TrainOptions, Weights
-from tasks.store.records.record import ModelRole, Record, SplitName, Target, later, leaves_out
+from tasks.store.records.record import ModelRole, Record, SplitName, later, leaves_out
 from tasks.store.records.video import ClipRecord
 
 
@@ -299,35 +299,3 @@ class TrainResult(Record):
     def num_epochs(self) -> int:
         """Count the trained epochs, which may be more than `epochs` has."""
         return self.epochs[-1].epoch + 1 if self.epochs else 0
-
-
-class ProbeAnswers(Record):
-    """`probe.json` beside a network's scores: how a probe answers the same clips.
-
-    `right` has, per target, one digit per clip in the order of `uids`: 1 if the answer is right. `strengths` is the chosen C of each head.
-    Records of older versions have no `uids`; their clips are those of the dataset, in its order.
-    """
-
-    uids: tuple[str, ...] | None = None
-    num_training_clips: int
-    strengths: dict[Target, float]
-    right: dict[Target, str]
-
-
-class NoProbe(Record):
-    """`no_probe.json` beside a network's scores: why no probe answers, as a part of a sentence."""
-
-    reason: str
-
-
-class ProbeDifference(Record):
-    """The trained network's top-1 minus the probe's on the same clips, as in `PairedDifference`."""
-
-    target: Target
-    network_top1: float
-    probe_top1: float
-    difference: float
-    interval: tuple[float, float]
-    p_value: float
-    num_clips: int
-    num_sources: int

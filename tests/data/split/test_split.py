@@ -217,7 +217,7 @@ def test_kept_val_clips_of_an_untaught_class_stay_out_until_it_is_taught(clips_o
 def test_an_impossible_share_is_told_with_its_numbers(clips_of):
     clips = clips_of({"big": ["put meat"] * 40 + ["take bag"] * 40, "small": ["put meat", "take bag"] * 4, "only": ["move pot"] * 12})
     (warning,) = assign_splits(clips, {}, SplitOptions(val_share=0.4)).warnings
-    assert warning.startswith("val has 8 of 100 clips (8%) where 40% was wished, because")
+    assert warning.startswith("val has 8 of 100 clips (8%) where 40% was asked for, because")
     assert "8 to 80 clips each" in warning
     assert "2 must be in train" in warning
 
@@ -253,15 +253,46 @@ def test_what_cannot_be_trained_is_refused_with_the_remedy(clips_of, data, kept,
         assign_splits(clips_of(data), kept, DEFAULT)
 
 
+def ending_in_next(clip):
+    around = Interval(start_seconds=23, stop_seconds=25, next_video=video_of("next"))
+    return clip.model_copy(update={"clip": clip.clip.model_copy(update={"around": around})})
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("split_of_next", "is_out"), [("train", False), ("val", True), (None, False)])
 def test_a_clip_that_ends_in_a_video_of_another_split_stays_out_and_teaches_nothing(clips_of, split_of_next, is_out):
     clips = clips_of({"a": ["put meat", "take bag", "move pot"], "b": ["put meat", "take bag", "move pot"]})
-    around = Interval(start_seconds=23, stop_seconds=25, next_video=video_of("next"))
-    clips[2] = clips[2].model_copy(update={"clip": clips[2].clip.model_copy(update={"around": around})})
+    clips[2] = ending_in_next(clips[2])
     next_split = {video_of("next"): split_of_next} if split_of_next else {}
     result = assign_splits(clips, {video_of("a"): "train", video_of("b"): "val", **next_split}, NO_TEST)
     assert {bad.name for bad in result.excluded} == ({clips[2].clip.uid, clips[5].clip.uid} if is_out else set())
+
+
+@pytest.mark.parametrize("split_of_next", ["train", "val"])
+def test_a_new_video_whose_one_clip_ends_in_a_video_with_a_split_follows_that(clips_of, split_of_next):
+    clips = clips_of({"a": ["put meat", "take bag"], "b": ["put meat", "take bag"], "c": ["put meat"]})
+    clips[4] = ending_in_next(clips[4])
+    kept = {video_of("a"): "train", video_of("b"): "val", video_of("next"): split_of_next}
+    result = assign_splits(clips, kept, NO_TEST)
+    assert result.split_by_source["c"] == split_of_next
+    assert result.excluded == ()
+
+
+def test_clips_that_stay_out_are_counted_by_their_reasons(clips_of):
+    clips = clips_of({"a": ["put meat", "take bag", "move pot"], "b": ["put meat", "take bag", "move pot"]})
+    clips[2] = ending_in_next(clips[2])
+    result = assign_splits(clips, {video_of("a"): "train", video_of("b"): "val", video_of("next"): "val"}, NO_TEST)
+    assert [warning for warning in result.warnings if "stay out" in warning] == [
+        "1 clip of val or test stay out, because train has none of their actions: move pot (1)",
+        "1 clip stay out, because a source column now joins them with videos of another split",
+    ]
+
+
+def test_where_all_clips_contradict_earlier_splits_there_is_a_remedy(clips_of):
+    clips = clips_of({"a": ["put meat", "take bag"]})
+    clips = list(map(ending_in_next, clips))
+    with pytest.raises(BadDataset, match=r"train has 0 actions because split\.csv keeps"):
+        assign_splits(clips, {video_of("a"): "train", video_of("next"): "val"}, NO_TEST)
 
 
 def test_thousands_of_sources_take_seconds(clips_of):

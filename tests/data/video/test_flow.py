@@ -59,17 +59,17 @@ def write_clip(path, frames):
     return path
 
 
-def flow_of(clip, num_frames, method="dis", bound_pixels=20, short_side=SIDE, num_threads=2):
+def flow_of(clip, num_frames, method="dis", short_side=SIDE, num_threads=2):
     """All fields (n, h, w, 2) by way of the file."""
     path = clip.with_suffix(".mkv")
-    with FlowMaker(FlowOptions(flow_method=method, flow_bound_pixels=bound_pixels), num_threads) as maker:
+    with FlowMaker(FlowOptions(flow_method=method), num_threads) as maker:
         num_written = maker.write(clip, path, num_frames=num_frames, short_side=short_side)
     assert num_written == num_fields(num_frames)
     return np.stack(list(iter_fields(path, range(num_written))))
 
 
-def pixels(flow, bound_pixels=20):
-    return flow * (2 * bound_pixels / 255) - bound_pixels
+def pixels(flow):
+    return flow * (40 / 255) - 20
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -83,9 +83,10 @@ def test_a_known_motion_is_found_in_pixels_x_before_y(method, tmp_path):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_motion_beyond_the_bound_is_the_bound(method, tmp_path):
+def test_motion_beyond_the_bound_is_the_bound(method, tmp_path, monkeypatch):
+    monkeypatch.setattr("tasks.data.video.flow.BOUND_PIXELS", 2)
     clip = write_clip(tmp_path / "clip.mp4", moving(3, x=4, y=-4))
-    inner = flow_of(clip, 3, method, bound_pixels=2)[:, 12:-12, 12:-12]
+    inner = flow_of(clip, 3, method)[:, 12:-12, 12:-12]
     np.testing.assert_array_equal(np.median(inner, (0, 1, 2)), (255, 0))
 
 
@@ -116,10 +117,11 @@ def test_the_flow_of_the_mirror_image_is_the_mirrored_flow(method, tmp_path):
     assert np.median(pixels(of_mirrored)[..., 0]) == pytest.approx(-5, abs=0.25)
 
 
-def test_the_file_holds_exactly_what_was_computed_and_any_field_is_read_alone(tmp_path):
+def test_the_file_holds_exactly_what_was_computed_and_any_field_is_read_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr("tasks.data.video.flow.BOUND_PIXELS", 4)
     noise = np.random.default_rng(0).integers(0, 256, (12, SIDE, 91), np.uint8)
     clip = write_clip(tmp_path / "clip.mp4", list(noise))
-    flow = flow_of(clip, 12, bound_pixels=4)
+    flow = flow_of(clip, 12)
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in read_frames(clip, range(12), short_side=SIDE)]
     algorithm = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     computed = np.stack([quantise(algorithm.calc(a, b, None), 4) for a, b in pairwise(grey)])

@@ -39,7 +39,7 @@ MODEL = "another-kind"
 CHAMPION_KEY = "f" * 16
 SERVE_SECONDS = 200
 # Of a kind that no other test has in this store.
-FLOW = FlowOptions(flow_method="dis", flow_bound_pixels=15)
+FLOW = FlowOptions(flow_method="dis")
 SEES_FLOW = {"backbone": "test_resnet", "num_segments": 2, "modality": Modality.FLOW, **FLOW.model_dump()}
 HEARS = {"modality": "sound", "backbone": "log-mel", "num_segments": 4, "trainable": "heads", "feature_variants": 1, "num_seeds": 1}
 

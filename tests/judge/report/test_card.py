@@ -171,7 +171,7 @@ def test_why_scores_may_be_too_optimistic_stands_in_question_card_and_the_banner
 def test_how_often_these_clips_were_looked_at_stands_in_question_page_and_card(make_inputs, page_of):
     inputs = make_inputs("usual")
     detail = attempt_in_words(inputs.metrics.attempt, "test")
-    rule = RuleOutcome(rule="looks", title="Error left to risk", passed=True, detail=detail)
+    rule = RuleOutcome(rule="looks", title="Error budget left for this year", passed=True, detail=detail)
     for said in (question(inputs.metrics, rules=(rule,)), page_of("usual"), model_card(inputs.metrics)):
         assert said.replace("\\", "").count("2 other networks were scored on these") == 1
 

@@ -11,9 +11,8 @@ from tasks.options.base import STORED
 from tasks.store.records.dataset import NO_OBJECT, Agreement, Disagreement, action_name
 from tasks.store.records.evaluation import LabelAudit, RuleOutcome, SeedScore, SeedSpread
 from tasks.store.records.export import ExportResult, PackageCosts, PackageDifference, PackageScore, PackedNetwork
-from tasks.store.records.metrics import ClassChange, ClosedSet, SplitSize, TwoActions
-from tasks.store.records.record import IN_TABLES, MODELS, TARGETS
-from tasks.store.records.training import ProbeDifference
+from tasks.store.records.metrics import ClassChange, ClosedSet, Metrics, SplitSize, TwoActions
+from tasks.store.records.record import IN_TABLES, MODELS
 from tasks.wording import p_value, percent, percent_interval, signed, stretch
 from tests.judge.report.conftest import CASES, COMPARISONS, PREDICTIONS, THUMBNAIL, pictured
 from tests.judge.report.named import HOSTILE_NAMES
@@ -358,7 +357,7 @@ def test_a_usual_page_has_errors_beside_chance_and_its_seeds_and_nothing_of_what
     text = plain(page_of("usual"))
     assert "15.3 % by chance 12.2 %" in text
     assert "split 7, training 0, bootstrap 0 (2,000 resamples)" in text
-    absent = "also selected|at the limit of the search|plain probe|can(not)? name|othing happens|Fusion|Spectrogram"
+    absent = "also selected|at the limit of the search|can(not)? name|othing happens|Fusion|Spectrogram"
     assert not re.search(absent, page_of("usual") + model_card(make_inputs("usual").metrics))
 
 
@@ -370,12 +369,10 @@ def test_a_network_that_was_not_counted_has_no_size_and_keeps_its_engine(make_in
     assert all(first.engine.description in item for item in items)
 
 
-def test_the_page_has_the_comparison_with_a_plain_probe_or_says_why_there_is_none(changed_page):
-    compared = changed_page(probe=tuple(some(ProbeDifference, target=target, interval=(-0.1, 0.1)) for target in TARGETS))
-    assert "Beside a plain probe" in compared
-    assert "[-10.0, 10.0]" in compared
-    none = changed_page(no_probe="features of 2 clips were not kept")
-    assert "The network is not compared with a plain probe: features of 2 clips were not kept." in none
+def test_numbers_of_an_earlier_version_are_read_without_their_probe(make_inputs):
+    metrics = make_inputs("usual").metrics
+    earlier = metrics.model_dump(mode="json") | {"probe": [{"target": "verb"}], "no_probe": "features were not kept"}
+    assert Metrics.model_validate(earlier) == metrics
 
 
 def test_what_is_next_counts_the_clips_that_the_gate_lacks_and_knows_where_only_harder_films_help(make_inputs):

@@ -8,13 +8,12 @@ import pytest
 
 from tasks.judge.report.figures.run import long_chart
 from tasks.judge.report.run import model_card
-from tasks.judge.report.sections import curve_answer, curve_section, long_section, probe_answer, sentence_of
+from tasks.judge.report.sections import curve_answer, curve_section, long_section, sentence_of
 from tasks.judge.statistics.long_training import long_training
 from tasks.store.records.curves import CurveGain
-from tasks.store.records.training import Epoch, ProbeDifference
+from tasks.store.records.training import Epoch
 from tests.judge.report.runs import curve_of
 from tests.judge.report.tree import plain, stays_within, words_of
-from tests.records import some
 from tests.scored_clips import kept_answers
 
 NUMBERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4000)
@@ -148,17 +147,3 @@ def test_page_and_card_have_the_answer_or_say_why_there_is_none(make_inputs, pag
     assert "Twice as many clips: +" in page_of("usual")
     assert "## Would more labels help?\n\nMore labels may help" in model_card(make_inputs("usual").metrics)
     assert "Would more labels help?" not in model_card(make_inputs("bare").metrics)
-
-
-@pytest.mark.parametrize(
-    ("interval", "said"),
-    [
-        ((0.1, 0.3), "The trained head is better than a plain probe: +20.0 points of action top-1 on test (15 clips of 3 source videos"),
-        ((-0.3, -0.1), "A plain probe is better than the trained head: choose head=probe. -20.0 points of action top-1 on test"),
-        ((-0.1, 0.1), "The data cannot tell whether the trained head is better than a plain probe, which trains in seconds: 0.0 points"),
-    ],
-)
-def test_the_answer_about_a_plain_probe_is_what_the_interval_allows(interval, said):
-    clips = {"num_clips": 15, "num_sources": 3}
-    beside = some(ProbeDifference, target="action", difference=sum(interval) / 2, interval=interval, **clips)
-    assert probe_answer(beside, "test").startswith(said)

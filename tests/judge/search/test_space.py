@@ -65,7 +65,7 @@ def test_values_that_contradict_one_another_make_no_training_and_options_without
     assert searched.complete({"head": "tcn", "family": "TSN"}) == LIGHT.model_copy(update={"head": "tcn", "family": "TSN"})
     searched = space("schedule=constant, cosine")
     recipe = searched.complete({"schedule": "constant"})
-    assert recipe == Space(LIGHT.model_copy(update={"flow_bound_pixels": 3}), searched.ranges, GRID).complete({"schedule": "constant"})
+    assert recipe == Space(LIGHT.model_copy(update={"flow_method": "dis"}), searched.ranges, GRID).complete({"schedule": "constant"})
 
 
 def test_a_clip_length_is_of_the_clips_and_changes_no_option_of_the_training():

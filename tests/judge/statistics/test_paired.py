@@ -9,7 +9,6 @@ from scipy.stats import binomtest, multinomial
 
 from tasks.errors import BadInput
 from tasks.judge.statistics.answers import Answers
-from tasks.judge.statistics.answers import answers_of as ranked_answers
 from tasks.judge.statistics.paired import (
     clips_needed,
     clips_within,
@@ -20,12 +19,10 @@ from tasks.judge.statistics.paired import (
     over_guessing,
     paired_change,
     paired_difference,
-    probe_differences,
     significant,
 )
 from tasks.judge.statistics.uncertainty import TAIL, resample
 from tasks.store.records.record import TARGETS
-from tasks.store.records.training import ProbeAnswers
 from tests.simulations.answers import as_answers
 
 # Whether the fine-tuned network is right, whether its opponent is, and the source video.
@@ -188,31 +185,6 @@ def test_clips_with_different_answers_are_listed_those_that_one_gets_right_first
     clips = differing(Answers("verb", true, second, names), Answers("verb", true, first, names), "abcd")
     assert [(clip.uid, clip.first, clip.second) for clip in clips] == [("c", "take", "put"), ("b", "take", "wash")]
     assert {clip.label for clip in clips} == {"put"}
-
-
-def test_what_the_probe_answers_alike_is_no_difference_and_what_it_misses_is_a_gain(make_clips, vocabulary):
-    clips = make_clips(40, skill=6.0)
-    right = {target: answers.right for target, answers in ranked_answers(clips, vocabulary).items()}
-    right["verb"] = np.zeros_like(right["verb"])
-    digits = {target: "".join(map(str, is_right.astype(int))) for target, is_right in right.items()}
-    beside = ProbeAnswers(num_training_clips=9, strengths={"verb": 1.0}, right=digits)
-    verb, noun, action = probe_differences(beside, clips, vocabulary, num_resamples=200)
-    assert verb.difference == pytest.approx(verb.network_top1)
-    assert verb.probe_top1 == 0
-    assert verb.interval[0] > 0
-    assert (noun.difference, action.difference) == (0, 0)
-    assert noun.interval[0] <= 0 <= noun.interval[1]
-    assert (action.num_clips, action.num_sources) == (40, 4)
-
-
-def test_answers_to_other_clips_are_not_compared(make_clips, vocabulary):
-    clips = make_clips(40)
-    beside = ProbeAnswers(num_training_clips=9, strengths={}, right={"verb": "101"})
-    assert probe_differences(beside, clips, vocabulary, num_resamples=100) == ()
-    beside = ProbeAnswers(uids=clips.uids, num_training_clips=9, strengths={}, right={"verb": "1" * 40})
-    assert len(probe_differences(beside, clips, vocabulary, num_resamples=100)) == 1
-    in_another_order = beside.model_copy(update={"uids": clips.uids[::-1]})
-    assert probe_differences(in_another_order, clips, vocabulary, num_resamples=100) == ()
 
 
 def test_holm_by_hand():

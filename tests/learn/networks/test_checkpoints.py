@@ -181,7 +181,7 @@ def test_a_file_that_is_not_what_its_name_says_is_refused(content, hashed, tmp_p
 
 def test_ours_comes_back_as_it_went_and_gives_the_same_bytes_twice(tmp_path: Path):
     # Also with the kind of flow that it was trained on.
-    spec = tiny(modality="flow", flow=FlowOptions(flow_method="dis", flow_bound_pixels=15))
+    spec = tiny(modality="flow", flow=FlowOptions(flow_method="dis"))
     save(tmp_path / "one.pt", Network(spec, seed=1).to(memory_format=torch.channels_last), CLASSES)
     save(tmp_path / "two.pt", Network(spec, seed=1), CLASSES)
     assert (tmp_path / "one.pt").read_bytes() == (tmp_path / "two.pt").read_bytes()
@@ -279,6 +279,17 @@ def test_tensors_that_are_no_plain_weights_are_bad_input(refuses, stored, kind):
 )
 def test_an_absurd_description_is_refused_at_once(refuses, stored, described):
     refuses(spec=stored["spec"] | described)
+
+
+def test_flow_of_an_earlier_version_is_read_unless_it_is_clipped_otherwise(tmp_path, stored, refuses):
+    flow = {"flow_method": "tvl1", "flow_bound_pixels": 20.0}
+    spec = tiny(modality="flow")
+    save(tmp_path / "flow.pt", Network(spec, seed=1), CLASSES)
+    content = torch.load(tmp_path / "flow.pt", weights_only=True)
+    torch.save(content | {"spec": content["spec"] | {"flow": flow}}, tmp_path / "earlier.pt")
+    assert load(tmp_path / "earlier.pt").network.spec == spec
+    said = refuses(spec=stored["spec"] | {"modality": "flow", "flow": flow | {"flow_bound_pixels": 15.0}})
+    assert said.endswith("its optical flow is clipped otherwise than to 20 pixels, which was removed; train it again")
 
 
 @pytest.mark.parametrize(

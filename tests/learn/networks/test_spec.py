@@ -37,7 +37,7 @@ def test_a_spec_comes_back_as_it_was_stored_and_only_one_that_sees_flow_says_how
     assert NetworkSpec(backbone="b", modality="flow", flow=dis).flow == dis
     assert NetworkSpec(backbone="b", modality="flow").flow == FlowOptions()
     assert NetworkSpec(backbone="b", flow=dis).flow is None
-    spec = NetworkSpec(backbone="b", modality="flow", flow=FlowOptions(flow_bound_pixels=15), sampling_window=0.3, interpolation="bicubic")
+    spec = NetworkSpec(backbone="b", modality="flow", flow=FlowOptions(flow_method="dis"), sampling_window=0.3, interpolation="bicubic")
     assert NetworkSpec.model_validate(spec.model_dump(mode="json")) == NetworkSpec.model_validate(spec) == spec
     assert NetworkSpec.model_validate({"backbone": "b", "num_segments": 8, "modality": "rgb"}) == NetworkSpec(backbone="b")
 

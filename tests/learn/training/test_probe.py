@@ -12,12 +12,11 @@ from sklearn.preprocessing import StandardScaler
 from tasks.errors import BadConfiguration
 from tasks.learn.inputs.features import training_features
 from tasks.learn.networks.checkpoints import load
-from tasks.learn.training.cached_heads import fit_beside
 from tasks.learn.training.fit import TrainOutcome, fit
 from tasks.learn.training.job import TrainJob, views_of
 from tasks.learn.training.probe import STRENGTHS, UNSEEN_MARGIN, cross_fitted, fit_probe
 from tasks.learn.training.trials import TrialJob
-from tests.learn.tiny import HEADS, assert_same_files, job, kept_job, passes_of, scores
+from tests.learn.tiny import HEADS, assert_same_files, job, kept_job, scores
 from tests.learn.training.test_trials import run_trial
 
 
@@ -84,8 +83,9 @@ def test_a_feature_that_hardly_varies_in_train_does_not_rule_elsewhere():
 def test_strong_regularisation_is_chosen_where_features_say_nothing_and_weak_where_they_say_all():
     rng = np.random.default_rng(0)
     labels, sources = np.arange(40) % 2, [clip // 4 for clip in range(40)]
-    _, of_noise = fit_probe(rng.normal(size=(40, 10)), labels, sources, 2)
-    _, of_signal = fit_probe(labels[:, None] * 10.0 + rng.normal(size=(40, 10)), labels, sources, 2)
+    noise, signal = rng.normal(size=(40, 10)), labels[:, None] * 10.0 + rng.normal(size=(40, 10))
+    _, of_noise = fit_probe(noise, labels, sources, 2)
+    _, of_signal = fit_probe(signal, labels, sources, 2)
     assert of_noise.strength < 1e-2 <= of_signal.strength
     assert set(of_noise.losses) == set(STRENGTHS)
     assert "at C 0.01" in str(of_signal)
@@ -169,20 +169,6 @@ def test_the_fitted_heads_are_those_of_the_clips_mean_features(clips, folder, fi
 def test_options_of_an_epoch_change_nothing(clips, folder, fitted):
     other = fit(kept(folder / "other", clips, epochs=9, learning_rate=0.3, dropout=0.5, patience=2))
     assert fitted.best.read_bytes() == other.best.read_bytes()
-
-
-def test_beside_a_training_the_probe_is_fitted_to_the_features_that_it_has_seen(clips, folder, fitted):
-    trained = kept_job(folder / "trained", clips)
-    fit(trained)
-    passes = passes_of(trained.network)
-    beside = fit_beside(trained)
-    assert not passes
-    assert beside.noun is not None
-    head = load(fitted.best).network.head
-    for ours, theirs in ((beside.verb, head.fc_verb), (beside.noun, head.fc_noun)):
-        np.testing.assert_allclose(ours.weight, theirs.weight.detach(), rtol=1e-3, atol=1e-3)
-    verbs, nouns = beside.predict(np.zeros((3, 96)))
-    assert (verbs.shape, nouns.shape) == ((3,), (3,))
 
 
 def test_a_probe_without_cached_features_is_refused(clips, tmp_path):

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import pytest
 
 from tasks.judge.gate.gate import deciding_split
-from tasks.options import FEW_CLIPS, GateOptions, Head, TrainOptions
+from tasks.options import GateOptions, Head, TrainOptions
 from tasks.pipeline.retrain.contract import PlanArguments
 from tasks.pipeline.retrain.plan import _champion as champion_of
 from tasks.pipeline.retrain.plan import _previous as previous_of
-from tasks.pipeline.retrain.plan import advice, evaluations, rate_warning
+from tasks.pipeline.retrain.plan import evaluations, rate_warning
 from tasks.settings import MlflowSettings, load
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import NOTHING, DatasetResult
@@ -19,7 +19,6 @@ from tasks.store.runs import Evaluations, Run
 from tasks.tracking import RegisteredVersion, Tracker, tracked_run
 from tests.pipeline.in_process import STORE
 from tests.pipeline.retrain.bench import DATASET
-from tests.pipeline.retrain.test_estimate import manifest
 from tests.pipeline.shelf import Shelf, dataset_clip, manifest_of, plan_result, train_result
 from tests.records import some
 
@@ -109,29 +108,6 @@ def test_a_video_network_alone_is_warned_of_clips_that_play_at_another_speed_to_
     told = rate_warning(TrainOptions(family="3D", backbone="mc3_18"), fps)
     assert told is None if speed is None else re.fullmatch(said, told)
     assert rate_warning(TrainOptions(), fps) is None
-
-
-@pytest.mark.parametrize(
-    ("options", "num_clips", "said"),
-    [
-        ({}, 0, None),
-        ({}, 1, "head: probe is recommended for .*no epochs.*"),
-        ({}, FEW_CLIPS - 1, "head: probe is recommended for .*no epochs.*"),
-        ({}, FEW_CLIPS, None),
-        ({"family": "TRN"}, 9, ".*with family=TSN and trainable=heads:.*"),
-        ({"family": "TSM"}, 9, ".*, with trainable=heads:.*"),
-        ({"head": "probe", "trainable": "heads"}, 9, "head: probe, as recommended for 9 training clips of 1 source video"),
-    ],
-)
-def test_a_probe_is_recommended_for_few_clips_with_the_options_that_it_needs_and_the_reason(options, num_clips, said):
-    told = advice(TrainOptions(**options), manifest(num_clips, 0).clips)
-    assert told is None if said is None else re.fullmatch(said, told)
-
-
-def test_what_a_probe_cannot_see_is_named():
-    put, take = manifest(2, 0).clips
-    said = advice(TrainOptions(), [put, take.model_copy(update={"verb": "take"})])
-    assert said.endswith("but cannot tell put from take by the order of frames; compare it with head tcn")
 
 
 def test_auto_is_planned_as_weights_chose_it_and_what_takes_longer_than_allowed_is_asked_unless_it_is_trained(verbs):

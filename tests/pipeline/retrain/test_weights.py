@@ -6,7 +6,6 @@ from tasks.learn.networks.checkpoints import load
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.options import TrainOptions, Weights
-from tasks.pipeline._plans import plan_training
 from tasks.pipeline._weights import candidates
 from tasks.pipeline.retrain.contract import WeightsArguments
 from tasks.pipeline.retrain.weights import run
@@ -118,10 +117,8 @@ def test_a_trained_video_network_starts_no_network_of_single_pictures(shelf):
     ("options", "interpolation"),
     [
         ({}, "bicubic"),
-        ({"interpolation": "bilinear"}, "bilinear"),
         ({"modality": "flow"}, "bilinear"),
         ({"weights": NONE}, "bilinear"),
-        ({"weights": NONE, "interpolation": "bicubic"}, "bicubic"),
     ],
 )
 def test_frames_are_scaled_as_those_that_the_weights_know(shelf, tmp_path, options, interpolation):
@@ -131,15 +128,10 @@ def test_frames_are_scaled_as_those_that_the_weights_know(shelf, tmp_path, optio
     assert load(tmp_path / "start.ckpt").network.spec.interpolation == interpolation
 
 
-@pytest.mark.parametrize(("asked", "is_taken"), [("auto", True), ("bicubic", True), ("bilinear", False)])
-def test_a_trained_network_keeps_its_scaling(shelf, asked, is_taken):
+def test_a_trained_network_keeps_its_scaling(shelf):
     spec = SPEC.model_copy(update={"interpolation": "bicubic"})
     put_training(shelf, spec)
-    if is_taken:
-        assert start_from(shelf, interpolation=asked).network == spec.title
-    else:
-        with pytest.raises(BadConfiguration, match="2 segments, bicubic, where"):
-            start_from(shelf, interpolation=asked)
+    assert start_from(shelf).network == spec.title
 
 
 def test_a_network_of_altered_labels_is_no_start(shelf):
@@ -175,14 +167,6 @@ def test_a_checkpoint_that_cannot_be_is_bad_input(checkpoint):
         with pytest.raises(BadInput) as caught:
             start_from(Shelf(), **options)
         assert "\n" not in str(caught.value)
-
-
-def test_a_run_is_known_by_the_network_that_it_starts_from_and_not_by_how_its_scaling_was_asked_for():
-    def key(asked):
-        chosen = {"checkpoint": None, "backbone": "test_resnet", "weights": NONE, "interpolation": asked}
-        return plan_training("s3://retake", "d", TrainOptions(num_segments=2, **chosen), start_from(Shelf(), **chosen), "model").run_key
-
-    assert key("auto") == key("bilinear") != key("bicubic")
 
 
 @pytest.mark.slow
