@@ -12,7 +12,7 @@ from tasks.learn.networks.network import Network
 from tasks.learn.networks.pretrained import build, scaled_as_published
 from tasks.learn.networks.spec import spec_of
 from tasks.learn.training.job import TrainJob, compute_missing, open_cache, views_of
-from tasks.learn.training.trials import TrialFailure, TrialJob, TrialOutcome, by_themselves, run_trials
+from tasks.learn.training.trials import TrialFailure, TrialJob, TrialOutcome, run_trials
 from tasks.options import LIGHT, Weights, choose_recipe
 from tasks.wording import count
 from tests.bench.material import CLASSES, FFMPEG, cut_up
@@ -50,7 +50,7 @@ def recipes(folder: Path, quick: bool) -> list[Row]:
                 for options in RECIPES.values():
                     drawn = options.model_copy(update={"seed": seed, "views_seed": 0})
                     job = TrainJob(network, CLASSES, train, val, drawn, folder, device="cpu", features=folder / "features")
-                    jobs.append(TrialJob(job, num_crops=1, others=by_themselves(test)))
+                    jobs.append(TrialJob(job, num_crops=1, others=test))
         run_trials(jobs, num_processes=1, on_done=outcomes.__setitem__)
         right = [_right(outcomes[number]) for number in range(len(jobs))]
         probe, light = right[::2], right[1::2]

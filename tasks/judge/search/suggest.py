@@ -18,7 +18,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from tasks.errors import BadConfiguration
-from tasks.judge.search.space import OF_CLIPS, Space
+from tasks.judge.search.space import Space
 from tasks.keys import content_key, options_key
 from tasks.options import SearchOptions, TrainOptions
 from tasks.store.records.record import Target
@@ -54,12 +54,12 @@ def suggest(
     Args:
         seed: of the sampler, see `seed_of`.
     """
-    known = {identity(trial.values, trial.options) for trial in earlier}
+    known = {identity(trial.options) for trial in earlier}
     suggestions: list[Suggestion] = []
     with quiet():
         for values in _proposals(space, chosen, seed, earlier, target, num_trials):
             options = space.complete(values)
-            if options is not None and (key := identity(values, options)) not in known:
+            if options is not None and (key := identity(options)) not in known:
                 known.add(key)
                 suggestions.append((values, options))
             if len(suggestions) == num_trials:
@@ -95,9 +95,9 @@ def num_objectives(chosen: SearchOptions) -> int:
     return 1 if chosen.objectives == "accuracy" else 2
 
 
-def identity(values: Mapping[str, Value], options: TrainOptions) -> str:
+def identity(options: TrainOptions) -> str:
     """Build the identity of a recipe, equal for equal recipes."""
-    return content_key(options_key(options) | {name: values[name] for name in OF_CLIPS if name in values})
+    return content_key(options_key(options))
 
 
 def seed_of(key: str, round_number: int, seed: int) -> int:

@@ -10,7 +10,7 @@ import logging
 import math
 import os
 import pickle  # noqa: TID251 - between the processes of one step, as multiprocessing does itself
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from copy import deepcopy
@@ -59,24 +59,6 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class ScoredClip:
-    """A labelled clip that a trial is scored on, and the frames of the clips that cover it.
-
-    Its logits are the mean over `parts`, weighted by the seconds that each has in common with it. A clip usually covers itself; a network
-    of another clip length sees other clips of the same seconds.
-    """
-
-    verb: int
-    noun: int
-    parts: tuple[tuple[Path, float], ...]
-
-
-def by_themselves(clips: Iterable[CachedClip]) -> tuple[ScoredClip, ...]:
-    """Score each clip by its own frames."""
-    return tuple(ScoredClip(clip.verb, clip.noun, ((clip.frames, 1.0),)) for clip in clips)
-
-
-@dataclass(frozen=True)
 class TrialJob:
     """One training of heads, and the clips and crops of its score.
 
@@ -86,12 +68,12 @@ class TrialJob:
 
     train: TrainJob
     num_crops: NumCrops
-    others: tuple[ScoredClip, ...] = ()
+    others: Sequence[CachedClip] = ()
 
     @property
-    def scored(self) -> tuple[ScoredClip, ...]:
+    def scored(self) -> Sequence[CachedClip]:
         """List the clips that the trial is scored on."""
-        return self.others or by_themselves(self.train.val)
+        return self.others or self.train.val
 
 
 @dataclass(frozen=True)
@@ -122,7 +104,7 @@ class HeadTrial:
 
 
 def score_network(
-    network: Network, classes: ClassNames, clips: Sequence[ScoredClip], num_crops: NumCrops, device: WantedDevice
+    network: Network, classes: ClassNames, clips: Sequence[CachedClip], num_crops: NumCrops, device: WantedDevice
 ) -> tuple[float, dict[Target, str]]:
     """Score a trained network on clips, in float32: the mean loss in nats, and the digits as in `TrialOutcome`.
 
@@ -152,10 +134,8 @@ def prepare_head_trial(job: TrialJob, opened: Callable[[Network, Path, str], Ope
     head_alone, trained, scored = opened(train.network, train.features, train.options.precision)
     compute_missing(train, device, trained, views_of(train))
     exactly = replace(train, options=train.options.model_copy(update={"precision": "32-true"}))
-    seen = dict.fromkeys(frames for clip in job.scored for frames, _ in clip.parts)
-    compute_missing(
-        exactly, device, scored, [view for frames in seen for view in _test_views(frames, train.network.spec.num_crops(job.num_crops))]
-    )
+    num_crops = train.network.spec.num_crops(job.num_crops)
+    compute_missing(exactly, device, scored, [view for clip in job.scored for view in _test_views(clip.frames, num_crops)])
     return HeadTrial(replace(job, train=replace(train, network=head_alone)), trained, scored)
 
 
@@ -194,14 +174,13 @@ def _test_views(frames: Path, num_crops: NumCrops) -> list[View]:
     return [View(frames, number=number, num_crops=num_crops) for number in range(num_crops)]
 
 
-def _score(answer: Callable[[Path], Logits], clips: Sequence[ScoredClip], classes: ClassNames) -> tuple[float, dict[Target, str]]:
+def _score(answer: Callable[[Path], Logits], clips: Sequence[CachedClip], classes: ClassNames) -> tuple[float, dict[Target, str]]:
     """Compute the mean loss, and the digits of right answers by target.
 
     `answer` returns the logits, (v,) and (n,), of the frames of one clip. Clips in which nothing happens are left out.
     """
     clips = [clip for clip in clips if clip.verb != classes.nothing]
-    kept = cache(answer)
-    verb_rows, noun_rows = zip(*(_mean([(kept(frames), weight) for frames, weight in clip.parts]) for clip in clips), strict=True)
+    verb_rows, noun_rows = zip(*(answer(clip.frames) for clip in clips), strict=True)
     logits = Logits(torch.stack(verb_rows), torch.stack(noun_rows))
     verbs, nouns = torch.tensor([clip.verb for clip in clips]), torch.tensor([clip.noun for clip in clips])
     has_objects = classes.has_objects
@@ -211,16 +190,6 @@ def _score(answer: Callable[[Path], Logits], clips: Sequence[ScoredClip], classe
     verb_right, noun_right = logits.verb.argmax(1) == verbs, logits.noun.argmax(1) == nouns
     rights = dict(zip(TARGETS, (verb_right, noun_right, verb_right & noun_right), strict=True))
     return loss, {target: "".join(str(int(is_right)) for is_right in rights[target]) for target in (TARGETS if has_objects else VERB_ALONE)}
-
-
-def _mean(answers: Sequence[tuple[Logits, float]]) -> Logits:
-    """Average logits, (v,) and (n,), by weight; those of a single clip stay as they are."""
-    if len(answers) == 1:
-        return answers[0][0]
-    total = sum(weight for _, weight in answers)
-    verb = torch.stack([logits.verb * (weight / total) for logits, weight in answers]).sum(0)
-    noun = torch.stack([logits.noun * (weight / total) for logits, weight in answers]).sum(0)
-    return Logits(verb, noun)
 
 
 @dataclass(frozen=True)

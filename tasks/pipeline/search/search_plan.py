@@ -13,7 +13,7 @@ from tasks.pipeline.search.contract import PLAN, SearchPlanArguments
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.records.dataset import Manifest
-from tasks.store.records.search import Cutting, SearchPlanResult
+from tasks.store.records.search import SearchPlanResult
 from tasks.wording import count
 
 NUM_FOLDS = 3
@@ -39,7 +39,7 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
     )
     if reason:
         log.info("%s", reason)
-    space = Space.of(chosen, train, Cutting(manifest.segment.clip_seconds, manifest.segment.cut))
+    space = Space.of(chosen, train)
     require_searchable(space, chosen)
     for line in space.untried():
         log.warning("%s", line)
@@ -70,8 +70,6 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
         train=train,
         evaluate=evaluate,
         model_name=arguments.model_name,
-        clip_seconds=manifest.segment.clip_seconds,
-        cut=manifest.segment.cut,
         fold_uris=write_folds(place, folds, store) if folds else (dataset.folder_uri,),
     )
     scored = count(len(folds), "fold") if folds else "val"

@@ -13,7 +13,7 @@ from tasks.learn.hardware import choose_device, keep_freed_memory
 from tasks.learn.training.trials import TrialFailure, TrialJob, TrialOutcome, run_trials
 from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline.search._fold_trainings import FoldTraining, FoldTrainings
-from tasks.pipeline.search._rounds import Data
+from tasks.pipeline.search._rounds import Data, require_current
 from tasks.pipeline.search.contract import TRAIN_TRIALS, TrainTrialsArguments
 from tasks.settings import MachineSettings, load
 from tasks.store.experiments import SearchPlan, TrainedTrials
@@ -28,6 +28,7 @@ def run(arguments: TrainTrialsArguments, store: Store) -> TrialsResult:
     A trial that cannot be trained is recorded as failed; the others continue. It is tried again when this step runs again.
 
     Raises:
+        BadConfiguration: the search was planned with options that are gone.
         Unavailable: the store, MLflow or the weights are not there for now; finished trials are not repeated.
     """
     place = TRAIN_TRIALS.address(arguments)
@@ -35,6 +36,7 @@ def run(arguments: TrainTrialsArguments, store: Store) -> TrialsResult:
     if earlier and not earlier.num_failed:
         return earlier
     plan, batch = store.read(SearchPlan(arguments.search)), store.read(arguments.batch, TrialBatch)
+    require_current(plan)
     train_batch(plan, batch, place, store)
     trials = [store.read(place.trial(trial.number)) for trial in batch.trials]
     _record_looks(plan, trials, arguments.store, store)

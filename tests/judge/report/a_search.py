@@ -90,7 +90,6 @@ def search_of(
         plan=some(
             SearchPlanResult,
             search=SearchOptions(search=list(winner.values), num_trials=max(num_trials, rounds), **options),
-            clip_seconds=8,
             fold_uris=tuple(f"s3://retake/searches/5e/folds/{i}/" for i in range(folds)),
         ),
         targets=targets,
