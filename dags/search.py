@@ -12,7 +12,7 @@ this DAG trained; it trains heads again, in seconds.
 **Owner**: the operator of this Retake.
 
 **When it fails**
-- *Red, in `plan`*: a range of the form is invalid, or the sampler cannot search it; the log says which.
+- *Red, in `plan`*: a range of the form is invalid; the log says which.
 - *Red, in `trials`*: the machine or the store failed more often than a task is retried. The other trials count, and the table shows these as failed.
 - *Failed trials in the table*: it has the reason. If the cause has passed, clear their task `trials`, red or green, with its downstream tasks. Later
   rounds are suggested anew if results changed.
@@ -35,7 +35,7 @@ from tasks.options import EvaluateOptions, PresetOptions, RegisterOptions, Searc
 from tasks.pipeline.search import contract as search
 
 MORE = (
-    "ranges", "search_sampler", "objectives", "folds", "search_seed", "backbone", "family", "modality", "head",
+    "ranges", "objectives", "folds", "search_seed", "backbone", "family", "modality", "head",
     "trainable", "epochs", "crops", "model_name",
 )  # fmt: skip
 FORM = Form(

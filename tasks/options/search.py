@@ -54,9 +54,9 @@ class SearchOptions(Options):
     """Choose what is searched, and how long."""
 
     section: ClassVar[str] = "Search"
-    retired: ClassVar[Mapping[str, Any]] = {"halving": False, "budget_hours": 0.0}
+    retired: ClassVar[Mapping[str, Any]] = {"halving": False, "budget_hours": 0.0, "search_sampler": "tpe"}
     retired_values: ClassVar[Mapping[str, Collection[str]]] = {
-        "search_sampler": ("random", "cma-es"), "search": ("mixup", "color_jitter", "segment_length", "clip_seconds", "cut"),
+        "search": ("mixup", "color_jitter", "segment_length", "clip_seconds", "cut"),
     }  # fmt: skip
 
     dataset: StoreUri | None = Field(
@@ -88,11 +88,6 @@ class SearchOptions(Options):
         le=MAX_ROUNDS,
         title="Rounds",
         description="Trials of one round run at the same time; each round learns from the rounds before it",
-    )
-    search_sampler: Literal["tpe", "grid"] = Field(
-        "tpe",
-        title="Sampler",
-        description="Optuna's. tpe: suggests near the best trials so far; grid: all combinations of listed values, and 5 values of a range",
     )
     objectives: Literal["accuracy", "accuracy and latency"] = Field(
         "accuracy",

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from pydantic import ValidationError
 
@@ -14,9 +13,6 @@ from tasks.keys import without_idle
 from tasks.options import SearchOptions, TrainOptions
 from tasks.options.base import refusals
 from tasks.store.records.search import Value
-
-GRID_POINTS = 5
-"""Number of values that a grid takes from a range of real numbers."""
 
 EXCLUSIVE = ("family", "head", "modality", "backbone", "num_segments", "trainable")
 """Options with values that exclude one another."""
@@ -80,15 +76,11 @@ class Space:
 
     def untried(self) -> list[str]:
         """Name in a line each the values that no recipe of the space can have, and why."""
-        listed = {name: values for name, values in self.grid().items() if name in EXCLUSIVE}
+        listed = {name: _ends(distribution) for name, distribution in self.ranges.items() if name in EXCLUSIVE}
         recipes = [dict(zip(listed, values, strict=True)) for values in product(*listed.values())]
         tried = {choice for recipe in recipes if self.complete(self.own | recipe) for choice in recipe.items()}
         never = [(name, value) for name, values in listed.items() for value in values if (name, value) not in tried]
         return [f"{name}={value} is never tried: {_refusal(self.base, name, value)}" for name, value in never]
-
-    def grid(self) -> dict[str, list[Value]]:
-        """List the values of a full grid, by option."""
-        return {name: _points(distribution) for name, distribution in self.ranges.items()}
 
 
 def _split(line: str) -> tuple[str, str]:
@@ -144,15 +136,6 @@ def _ends(distribution: BaseDistribution) -> Sequence[Value]:
         return [_plain(choice) for choice in distribution.choices]
     assert isinstance(distribution, (IntDistribution, FloatDistribution))  # noqa: S101 - `_distribution` makes no others
     return [distribution.low, distribution.high]
-
-
-def _points(distribution: BaseDistribution) -> list[Value]:
-    if isinstance(distribution, FloatDistribution):
-        spaced = np.geomspace if distribution.log else np.linspace
-        return [float(point) for point in spaced(distribution.low, distribution.high, GRID_POINTS)]
-    if isinstance(distribution, IntDistribution):
-        return list(range(distribution.low, distribution.high + 1))
-    return list(_ends(distribution))
 
 
 def _plain(choice: object) -> Value:

@@ -1,11 +1,10 @@
-"""Suggest trials by Optuna's samplers, from a study that is rebuilt from stored results.
+"""Suggest trials by Optuna's TPE sampler, from a study that is rebuilt from stored results.
 
 The sampler is seeded by the search and the round, so that every process suggests the same trials from the same results. A study in a
 database would be one more thing to keep and to lock.
 """
 
 import hashlib
-import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,11 +12,10 @@ from functools import partial
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import GridSampler, TPESampler
+from optuna.samplers import TPESampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from tasks.errors import BadConfiguration
 from tasks.judge.search.space import Space
 from tasks.keys import content_key, options_key
 from tasks.options import SearchOptions, TrainOptions
@@ -29,9 +27,6 @@ MAX_ATTEMPTS = 50
 
 NUM_STARTUP_TRIALS = 5
 """Number of finished trials from which TPE learns. Optuna's default of 10 would leave a search of three small rounds to chance."""
-
-MAX_GRID = 100_000
-"""Number of combinations above which a grid is rejected. Optuna lists all of them in memory."""
 
 DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)
 """Optimisation directions of top-1 and of latency."""
@@ -67,19 +62,6 @@ def suggest(
     return suggestions
 
 
-def require_searchable(space: Space, chosen: SearchOptions) -> None:
-    """Check that the sampler can search this space.
-
-    Raises:
-        BadConfiguration: a grid would be too large.
-    """
-    if chosen.search_sampler == "grid" and (size := math.prod(map(len, space.grid().values()))) > MAX_GRID:
-        raise BadConfiguration(
-            f"search_sampler grid would have {size:,} combinations, and at most {MAX_GRID:,} are possible; search fewer options, or "
-            "choose search_sampler tpe"
-        )
-
-
 def pareto_front(trials: Sequence[ScoredTrial], target: Target) -> tuple[int, ...]:
     """List the trials, by number, that no other beats in top-1 and latency; empty without latency."""
     measured = [(trial.number, trial.scores[target].top1, trial.latency_seconds) for trial in trials if trial.latency_seconds is not None]
@@ -108,16 +90,10 @@ def seed_of(key: str, round_number: int, seed: int) -> int:
 def _proposals(
     space: Space, chosen: SearchOptions, seed: int, earlier: Sequence[ScoredTrial], target: Target, num_trials: int
 ) -> Iterator[dict[str, Value]]:
-    if chosen.search_sampler == "grid":
-        grid = space.grid()
-        limit = math.prod(map(len, grid.values()))
-        study = optuna.create_study(sampler=GridSampler(grid, seed=seed))
-    else:
-        limit = num_trials * MAX_ATTEMPTS
-        sampler = TPESampler(seed=seed, multivariate=True, n_startup_trials=NUM_STARTUP_TRIALS)
-        study = optuna.create_study(directions=DIRECTIONS[: num_objectives(chosen)], sampler=sampler)
-        study.add_trials([_frozen(trial, space.ranges, chosen, target) for trial in earlier if is_within(trial.values, space.ranges)])
-    for _ in range(limit):
+    sampler = TPESampler(seed=seed, multivariate=True, n_startup_trials=NUM_STARTUP_TRIALS)
+    study = optuna.create_study(directions=DIRECTIONS[: num_objectives(chosen)], sampler=sampler)
+    study.add_trials([_frozen(trial, space.ranges, chosen, target) for trial in earlier if is_within(trial.values, space.ranges)])
+    for _ in range(num_trials * MAX_ATTEMPTS):
         trial = study.ask(dict(space.ranges))
         values: dict[str, Value] = dict(trial.params)
         yield values

@@ -3,7 +3,6 @@
 from tasks.data.split.folds import folds_of
 from tasks.errors import BadConfiguration, BadDataset
 from tasks.judge.search.space import START_OPTIONS, Space
-from tasks.judge.search.suggest import require_searchable
 from tasks.keys import options_key, search_key
 from tasks.options import EvaluateOptions, SearchOptions, TrainOptions, Weights
 from tasks.pipeline._datasets import write_folds
@@ -23,7 +22,7 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
     """Fix everything that the rounds have in common.
 
     Raises:
-        BadConfiguration: a range is wrong or contradicts other options, the sampler cannot search this space, or an address has a password.
+        BadConfiguration: a range is wrong or contradicts other options, or an address has a password.
         BadDataset: there is nothing to select trials on.
         MissingObject: there is no such dataset.
         NothingToDo: there is no dataset yet.
@@ -40,7 +39,6 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
     if reason:
         log.info("%s", reason)
     space = Space.of(chosen, train)
-    require_searchable(space, chosen)
     for line in space.untried():
         log.warning("%s", line)
     _require_one_start(chosen, train)

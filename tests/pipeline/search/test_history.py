@@ -100,7 +100,7 @@ def test_the_first_trial_is_the_recipe_of_the_form_and_each_other_one_is_within_
 
 def whole(bench):
     """A search from the plan to the report."""
-    plan = planned(bench, num_trials=4, search_sampler="grid")
+    plan = planned(bench, num_trials=4)
     searched(bench, plan)
     train(bench, repeated(bench, plan))
     return reported(bench, plan)
@@ -232,7 +232,7 @@ def test_a_search_of_an_earlier_version_goes_on_from_its_trials_to_the_report(be
 
 
 @pytest.mark.parametrize(
-    ("part", "changes"), [("search", {"halving": True}), ("search", {"search": ["dropout", "cut"]}), ("train", {"mixup": 0.2})]
+    ("part", "changes"), [("search", {"search_sampler": "grid"}), ("search", {"search": ["dropout", "cut"]}), ("train", {"mixup": 0.2})]
 )
 def test_a_search_that_was_planned_with_an_option_that_is_gone_is_read_and_does_not_go_on(bench, part, changes):
     plan = planned(bench, num_trials=2, rounds=1)

@@ -31,7 +31,6 @@ WHOLE = {
 }
 HEADS = WHOLE | {"trainable": "heads"}
 RATES = {"search": ["learning_rate"], "ranges": ["learning_rate=1e-4..1e-2 log"]}
-GRID = {"search_sampler": "grid", "rounds": 1}
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +71,7 @@ def first_batch(bench, **options):
 
 
 def test_a_failed_trial_fails_nothing_and_the_same_again_changes_nothing(bench):
-    options = {"search": ["dropout", "backbone"], "ranges": ["dropout=0, 0.5", "backbone=test_resnet, no_such_network"], **GRID}
+    options = {"search": ["dropout", "backbone"], "ranges": ["dropout=0, 0.5", "backbone=test_resnet, no_such_network"], "rounds": 1}
     done, result = searched(bench, **HEADS | options, num_trials=4)
     assert {trial.values["backbone"]: bool(trial.failure) for trial in done.trials} == {"test_resnet": False, "no_such_network": True}
     assert all("no_such_network" in trial.failure for trial in done.trials if trial.failure)
@@ -111,7 +110,7 @@ def test_a_training_of_retrain_is_found_and_not_repeated(bench):
 
 
 def test_trials_that_were_trained_before_a_kill_are_kept_and_failed_ones_tried_again(bench):
-    options = HEADS | GRID | {"search": ["batch_size", "sampling_window"], "ranges": ["batch_size=1, 2", "sampling_window=0.5, 1"]}
+    options = HEADS | {"search": ["batch_size", "sampling_window"], "ranges": ["batch_size=1, 2", "sampling_window=0.5, 1"], "rounds": 1}
     batch = first_batch(bench, **options, num_trials=4)
     trials = trials_of_batch(batch["batch"])
     failed = bench.store.read(batch["batch"], TrialBatch).trials[1]
@@ -129,7 +128,7 @@ def test_trials_that_were_trained_before_a_kill_are_kept_and_failed_ones_tried_a
 
 
 def test_trials_in_folds_are_scored_on_the_clips_that_each_left_out_and_timed(bench):
-    options = {"search": ["dropout"], "ranges": ["dropout=0, 0.5"], **GRID, "folds": 2}
+    options = {"search": ["dropout"], "ranges": ["dropout=0, 0.5"], "rounds": 1, "folds": 2}
     done, result = searched(bench, **HEADS | options, num_trials=2, objectives="accuracy and latency")
     held_out = [clip.uid for uri in done.plan.fold_uris for clip in bench.val_of(Dataset(uri))]
     assert done.num_clips == len(held_out) == len(set(held_out))
