@@ -142,15 +142,11 @@ class GatherResult(Record):
 
 
 class Importance(Record):
-    """Share of the score's variance that an option explains by itself.
-
-    It has a 95 % interval over resampled trials. If no option matters, all shares stay below their `by_chance` in 95 of 100 searches.
-    """
+    """Share of the score's variance that an option explains by itself."""
 
     option: str
     share: float
-    interval: tuple[float, float]
-    by_chance: float
+    _older = leaves_out("interval", "by_chance")
 
 
 class SelectionBias(Record):
