@@ -33,7 +33,6 @@ from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.experiments import SearchPlan
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
-from tasks.store.records.dataset import Manifest
 from tasks.store.records.record import Target
 from tasks.store.records.search import NetworkLatency, SearchPlanResult, Trial, TrialScore
 from tasks.store.records.training import Epoch, PlanResult, TrainResult, WeightsResult
@@ -186,7 +185,7 @@ class FoldTrainings:
 
         Trainings must not change it.
         """
-        words = self._manifest(part.dataset_uri).vocabulary
+        words = self._manifests[part.dataset_uri].vocabulary
         key = (part.weights.sha256, part.options.seed, words.num_verbs, words.num_nouns)
         if key not in self._networks:
             self._networks[key] = widen_heads(self._start(part).network, words.num_verbs, words.num_nouns, part.options.seed)
@@ -199,7 +198,7 @@ class FoldTrainings:
         return self._saved[sha256]
 
     def _classes(self, part: FoldTraining) -> ClassNames:
-        return trained_names(self._manifest(part.dataset_uri).vocabulary, self._start(part).classes, self._network(part).spec)
+        return trained_names(self._manifests[part.dataset_uri].vocabulary, self._start(part).classes, self._network(part).spec)
 
     def _planned(self, part: FoldTraining) -> PlanResult:
         """Make the plan that `train` would follow, without testing or deciding anything."""
@@ -233,7 +232,7 @@ class FoldTrainings:
 
     def _cached(self, part: FoldTraining, split: Literal["train", "val"]) -> list[CachedClip]:
         """Pair the clips of a split that have frames with their classes."""
-        clips = [clip for clip in self._manifest(part.dataset_uri).clips if clip.split == split]
+        clips = [clip for clip in self._manifests[part.dataset_uri].clips if clip.split == split]
         spec, options = self._network(part).spec, part.options
         key = (part.dataset_uri, split, spec.model_dump_json(), options.frame_step, options.train_frames)
         if key not in self._frames:
@@ -244,11 +243,6 @@ class FoldTrainings:
             )
         frames = self._frames[key]
         return [CachedClip(frames[clip.uid], clip.verb_class, clip.noun_class, clip.source) for clip in clips if clip.uid in frames]
-
-    def _manifest(self, uri: str) -> Manifest:
-        if uri not in self._manifests:
-            self._manifests[uri] = self.store.read(Dataset(uri).manifest)
-        return self._manifests[uri]
 
     def _stored(self, part: FoldTraining) -> Stored[TrialScore]:
         return part.run.validation(self.plan.evaluate.crops)
