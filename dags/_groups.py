@@ -85,26 +85,25 @@ def network(mapped: dict[str, str], form: Form) -> None:
     weights >> plan >> ask >> train >> evaluate
 
 
-def add_rounds(before: list[BaseOperator], form: Form) -> list[BaseOperator]:
-    """Add as many rounds as a form can ask for, in sequence behind the tasks `before`.
+def add_rounds(plan: BaseOperator, form: Form) -> list[BaseOperator]:
+    """Add as many rounds as a form can ask for, in sequence behind the task `plan`.
 
     Returns the last task of each round. Airflow's graphs have no loops. The rounds that a form does not ask for are skipped.
     """
     gathered: list[BaseOperator] = []
     for number in range(1, MAX_ROUNDS + 1):
         with TaskGroup(f"round_{number}", tooltip="Suggestions from all earlier rounds, their trainings, and the best so far"):
-            gathered.append(_round(number, gathered[-1:] or before, form))
+            gathered.append(_round(number, gathered[-1] if gathered else plan, form))
     return gathered
 
 
-def _round(number: int, before: list[BaseOperator], form: Form) -> BaseOperator:
+def _round(number: int, before: BaseOperator, form: Form) -> BaseOperator:
     suggest = step_task(
         search.SUGGEST,
         form,
         search=SEARCH,
         round=str(number),
         returns="batches",
-        trigger_rule="none_failed_min_one_success",  # without another clip length, `recut` is skipped
         execution_timeout=timedelta(minutes=30),
     )
     trials = mapped_step_task(

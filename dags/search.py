@@ -12,13 +12,11 @@ this DAG trained; it trains heads again, in seconds.
 **Owner**: the operator of this Retake.
 
 **When it fails**
-- *Red, in `plan`*: a range of the form is invalid, or the sampler cannot search it; the log says which.
-- *Red, in `recut`*: labels have changed since the dataset was built. Run `build_dataset`, and trigger the search again.
+- *Red, in `plan`*: a range of the form is invalid; the log says which.
 - *Red, in `trials`*: the machine or the store failed more often than a task is retried. The other trials count, and the table shows these as failed.
-- *Failed trials in the table*: it has the reason. If the cause has passed, clear their task `trials`, red or green, with its downstream tasks; clear
-  `recut`, too, if a clip length or cut had no labels. Later rounds are suggested anew if results changed.
-- *Pink, skipped*: in `recut`, no other clip length or cut is searched; in `plan`, there is no dataset yet. Elsewhere, the search has fewer rounds,
-  or its space has no further trial.
+- *Failed trials in the table*: it has the reason. If the cause has passed, clear their task `trials`, red or green, with its downstream tasks. Later
+  rounds are suggested anew if results changed.
+- *Pink, skipped*: in `plan`, there is no dataset yet. Elsewhere, the search has fewer rounds, or its space has no further trial.
 - *Orange, to be retried*: the store or MLflow did not answer, or the machine stopped. Finished trials are not repeated.
 - *Grey, never starting*: `trials` waits for a slot of the pool `gpu`, one per GPU.
 
@@ -37,7 +35,7 @@ from tasks.options import EvaluateOptions, PresetOptions, RegisterOptions, Searc
 from tasks.pipeline.search import contract as search
 
 MORE = (
-    "ranges", "search_sampler", "objectives", "folds", "backbone", "family", "modality", "head",
+    "ranges", "objectives", "folds", "backbone", "family", "modality", "head",
     "trainable", "epochs", "crops", "model_name",
 )  # fmt: skip
 FORM = Form(
@@ -48,9 +46,7 @@ FORM = Form(
 
 with DAG(schedule=None, **dag_arguments(__file__, __doc__, FORM, "model")) as dag:
     plan = step_task(search.PLAN, FORM, execution_timeout=timedelta(minutes=30))
-    recut = step_task(search.RECUT, FORM, search=SEARCH, execution_timeout=timedelta(hours=12))
-    plan >> recut
-    rounds = add_rounds([plan, recut], FORM)
+    rounds = add_rounds(plan, FORM)
     repeat = step_task(
         search.REPEAT_WINNER,
         FORM,

@@ -128,12 +128,12 @@ def test_options_that_are_gone_are_read_and_remembered_where_they_had_another_va
     stored = [{"num_to_label": 3, "preview": preview} for preview in (False, True)]
     kept, changed = (PredictOptions.model_validate(values, context=STORED) for values in stored)
     assert (kept, kept.gone, changed.gone) == (PredictOptions(num_to_label=3), {}, {"preview": True})
-    for given in ({"search_sampler": "random"}, {"search": ["dropout", "mixup"]}):
-        read = SearchOptions.model_validate(given, context=STORED)
+    for model, given in ((TrainOptions, {"schedule": "plateau"}), (SearchOptions, {"search": ["dropout", "mixup"]})):
+        read = model.model_validate(given, context=STORED)
         assert read.gone == given == read.model_dump(exclude_defaults=True), "it is written as it was read"
         assert read.model_dump(include=set(given)) == given
         assert read.model_dump(include=set()) == {}
-        assert read.model_dump(exclude=set(given)).keys() == SearchOptions.model_fields.keys() - given.keys()
+        assert read.model_dump(exclude=set(given)).keys() == model.model_fields.keys() - given.keys()
     for refused, context in ((stored[0], None), ({"no_such_option": 1}, STORED)):
         with pytest.raises(ValidationError, match="not permitted"):
             PredictOptions.model_validate(refused, context=context)

@@ -25,10 +25,8 @@ RANGES = {
     "head": "linear, probe, attentive, lstm, tcn",
     "modality": "rgb, rgb-difference",
     "backbone": "tf_efficientnet_lite0, resnet50",
-    "clip_seconds": "2, 4, 8",
-    "cut": "grid, intervals, both",
 }
-"""Options of a training and of cutting that can be searched, with their default ranges."""
+"""Options of a training that can be searched, with their default ranges."""
 
 Searched = Literal[
     "learning_rate",
@@ -48,8 +46,6 @@ Searched = Literal[
     "head",
     "modality",
     "backbone",
-    "clip_seconds",
-    "cut",
 ]
 MAX_ROUNDS = 8
 
@@ -58,9 +54,9 @@ class SearchOptions(Options):
     """Choose what is searched, and how long."""
 
     section: ClassVar[str] = "Search"
-    retired: ClassVar[Mapping[str, Any]] = {"halving": False, "budget_hours": 0.0, "search_seed": 0}
+    retired: ClassVar[Mapping[str, Any]] = {"halving": False, "budget_hours": 0.0, "search_sampler": "tpe", "search_seed": 0}
     retired_values: ClassVar[Mapping[str, Collection[str]]] = {
-        "search_sampler": ("random", "cma-es"), "search": ("mixup", "color_jitter", "segment_length"),
+        "search": ("mixup", "color_jitter", "segment_length", "clip_seconds", "cut"),
     }  # fmt: skip
 
     dataset: StoreUri | None = Field(
@@ -77,7 +73,7 @@ class SearchOptions(Options):
         [f"{name}={values}" for name, values in RANGES.items()],
         title="Ranges",
         description="One per line: `dropout=0..0.8` between two numbers, `learning_rate=1e-5..1e-1 log` on a logarithmic scale, `batch_size=4, 8, 16` "
-        "one of these. Only lines of searched options count. For each other value of clip_seconds and cut the videos are cut and labelled again",
+        "one of these. Only lines of searched options count",
     )
     num_trials: int = Field(
         24,
@@ -92,11 +88,6 @@ class SearchOptions(Options):
         le=MAX_ROUNDS,
         title="Rounds",
         description="Trials of one round run at the same time; each round learns from the rounds before it",
-    )
-    search_sampler: Literal["tpe", "grid"] = Field(
-        "tpe",
-        title="Sampler",
-        description="Optuna's. tpe: suggests near the best trials so far; grid: all combinations of listed values, and 5 values of a range",
     )
     objectives: Literal["accuracy", "accuracy and latency"] = Field(
         "accuracy",

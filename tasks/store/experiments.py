@@ -14,7 +14,6 @@ from tasks.store.records.experiments import (
 from tasks.store.records.search import (
     GatherResult,
     NetworkLatency,
-    RecutResult,
     ScoredTrial,
     Search,
     SearchPlanResult,
@@ -152,8 +151,6 @@ class SearchPlan(OutputOf[SearchPlanResult]):
     seeds = Below("rounds/seeds/", SearchRound)
     """The round that trains the winner again under new seeds."""
     report = Below("report/", SearchReport)
-    recut = output("recut/", RecutResult)
-    """The datasets of other clip lengths."""
     fold = keyed("folds/{digest}/", str)
     """A fold, a dataset of its own."""
     weights = keyed("weights/{key}/", made(WeightsResult))

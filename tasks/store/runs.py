@@ -144,10 +144,6 @@ class Run(Place):
         """Return the key of the dataset, the options and all other inputs."""
         return last_name(self.folder_uri)
 
-    def validation_on(self, digest: str, crops: int) -> Stored[TrialScore]:
-        """Find the answers on the validation clips of another dataset, whose clips have another length."""
-        return Stored(f"{self.folder_uri}validation/last-epoch/{digest}/{crops}-crops.json", TrialScore)
-
 
 def run_beside(uri: str, key: str, otherwise: str) -> Run:
     """Find a training in the store of `uri`, in `otherwise` if that is below no run."""

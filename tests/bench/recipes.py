@@ -12,7 +12,7 @@ from tasks.learn.networks.network import Network
 from tasks.learn.networks.pretrained import build, scaled_as_published
 from tasks.learn.networks.spec import spec_of
 from tasks.learn.training.job import TrainJob, compute_missing, open_cache, views_of
-from tasks.learn.training.trials import TrialFailure, TrialJob, TrialOutcome, by_themselves, run_trials
+from tasks.learn.training.trials import TrialFailure, TrialJob, TrialOutcome, run_trials
 from tasks.options import LIGHT, Weights, choose_recipe
 from tasks.wording import count
 from tests.bench.material import CLASSES, FFMPEG, cut_up
@@ -38,7 +38,6 @@ def recipes(folder: Path, quick: bool) -> list[Row]:
     clips = [_seen(film, folder, starts[0]) for film in films]
 
     def row(size: int) -> Row:
-        outcomes: dict[int, TrialOutcome | TrialFailure] = {}
         jobs, tested = [], []
         for seed, network in enumerate(starts):
             order = np.random.default_rng(seed).permutation(num_films)
@@ -50,9 +49,8 @@ def recipes(folder: Path, quick: bool) -> list[Row]:
                 for options in RECIPES.values():
                     drawn = options.model_copy(update={"seed": seed, "views_seed": 0})
                     job = TrainJob(network, CLASSES, train, val, drawn, folder, device="cpu", features=folder / "features")
-                    jobs.append(TrialJob(job, num_crops=1, others=by_themselves(test)))
-        run_trials(jobs, num_processes=1, on_done=outcomes.__setitem__)
-        right = [_right(outcomes[number]) for number in range(len(jobs))]
+                    jobs.append(TrialJob(job, num_crops=1, others=test))
+        right = [_right(outcome) for outcome in run_trials(jobs)]
         probe, light = right[::2], right[1::2]
         change = paired_change(np.concatenate(light), np.concatenate(probe), [str(clip.source) for clip in tested])
         low, high = (f"{100 * limit:.1f}" for limit in change.interval)

@@ -212,7 +212,6 @@ CHAINS = {
     "compare_versions": ["compare_versions"],
     "forget": ["list ask forget ask_to_train build"],
     "search": [
-        "plan recut round_1.suggest",
         "plan round_1.suggest",
         *(f"round_{number}.suggest round_{number}.trials round_{number}.gather repeat_winner" for number in ROUNDS),
         *(f"round_{number}.suggest round_{number}.gather" for number in ROUNDS),
@@ -260,7 +259,7 @@ RULES = {
     "forget": {},
     # A search goes on where a trial failed, and reports the rounds that there were.
     "search": {
-        **{f"round_{number}.{task}": rule for number in ROUNDS for task, rule in (("suggest", SOME), ("gather", DONE))},
+        **{f"round_{number}.gather": DONE for number in ROUNDS},
         "repeat_winner": SOME,
         "report": DONE,
     },

@@ -21,7 +21,6 @@ CONF = {
     "preset": "none",
     "search": ["dropout", "backbone"],
     "ranges": ["dropout=0, 0.5", "backbone=tf_efficientnet_lite0, no_such_network"],
-    "search_sampler": "grid",
     "num_trials": 4,
     "folds": 0,
     "rounds": 2,

@@ -20,7 +20,7 @@ from tasks.learn.training.fit import TrainOutcome, fit
 from tasks.learn.training.module import ActionModule
 from tasks.learn.training.progress import is_logged
 from tasks.learn.training.recipe import CrossEntropies, balanced_weights
-from tasks.learn.training.trials import by_themselves, score_network
+from tasks.learn.training.trials import score_network
 from tasks.options import ORIGINAL, recipe
 from tests.learn.tiny import EXACT, assert_resumes, assert_same_files, curves, job, kept_job, outspoken, state_of
 
@@ -118,7 +118,7 @@ def test_the_epoch_is_chosen_by_the_loss_of_a_test_with_ten_crops(make, clips, t
     outcome = fit(planned)
     losses = [record.val.loss for record in outcome.history]
     assert (outcome.best_epoch, outcome.best_val_loss) == (int(np.argmin(losses)), min(losses))
-    loss, _ = score_network(load(outcome.best).network, planned.classes, by_themselves(planned.val), 10, "cpu")
+    loss, _ = score_network(load(outcome.best).network, planned.classes, planned.val, 10, "cpu")
     assert outcome.best_val_loss == pytest.approx(loss, rel=1e-5)
 
 

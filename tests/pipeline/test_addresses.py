@@ -55,7 +55,6 @@ ADDRESSES = {
         *("--family=TRN", "--epochs=3"),
     ): f"comparisons/c/x/{configuration_key(TrainOptions(family='TRN', epochs=3))}/plan/",
     ("tabulate", f"--configured={ROOT}/comparisons/c/x/"): "comparisons/c/x/table/",
-    ("recut", SEARCH): "searches/s/x/recut/",
     ("suggest", SEARCH, "--round=2"): "searches/s/x/rounds/2/suggest/",
     (
         "train_trials",

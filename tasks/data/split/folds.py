@@ -39,28 +39,8 @@ def folds_of(manifest: Manifest, num_folds: int, seed: int) -> list[Manifest]:
     strata = [clip.action if num_clips[clip.action] >= num_folds else RARE for clip in clips]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")
-        folds = list(StratifiedGroupKFold(num_folds, shuffle=True, random_state=seed).split(clips, strata, sources))
-    return _with_actions([_fold(manifest, {sources[index] for index in held_out}) for _, held_out in folds])
-
-
-def same_folds(manifest: Manifest, folds: Sequence[Manifest]) -> list[Manifest]:
-    """Divide the training clips of a manifest as `folds` divide the same sources.
-
-    Raises:
-        BadDataset: no clip is left to train on or to validate, or a fold would be validated on no action.
-    """
-    held_out = [{clip.source for clip in fold.clips if clip.split == "val"} for fold in folds]
-    divided = [_fold(manifest, sources) for sources in held_out]
-    for number, fold in enumerate(divided, 1):
-        if {clip.split for clip in fold.clips} != {"train", "val"}:
-            raise BadDataset(
-                f"no labelled clip of fold {number} is left to train on or to validate; choose fewer folds, or label more clips"
-            )
-    return _with_actions(divided)
-
-
-def _with_actions(folds: list[Manifest]) -> list[Manifest]:
-    """Return the folds; raise BadDataset if nothing happens in any validation clip of one, so that no trial can be scored on it."""
+        parts = list(StratifiedGroupKFold(num_folds, shuffle=True, random_state=seed).split(clips, strata, sources))
+    folds = [_fold(manifest, {sources[index] for index in held_out}) for _, held_out in parts]
     for number, fold in enumerate(folds, 1):
         if not any(clip.split == "val" and clip.has_action for clip in fold.clips):
             raise BadDataset(

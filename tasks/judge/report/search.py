@@ -23,7 +23,7 @@ from tasks.judge.search.trials import (
 )
 from tasks.options import SearchOptions
 from tasks.settings import FORM_PATH, in_airflow
-from tasks.store.records.search import Cutting, ScoredTrial, Search
+from tasks.store.records.search import ScoredTrial, Search
 from tasks.wording import count, csv_table, duration, listed, percent, percent_interval, plain_cell, signed
 
 NUM_SHOWN = 30
@@ -109,7 +109,6 @@ def search_page(search: Search, retrain: Mapping[str, object], form_url: str | N
         charts=[chart for chart in charts if chart],
         has_latency=any(trial.latency_seconds is not None for trial in search.trials),
         duration=duration(3600 * num_hours(search.trials)),
-        cutting=[f"{name}={spelled(value)}" for name, value in winner_of(search).values.items() if name in Cutting._fields],
         retrain_json=json.dumps(retrain, indent=2, ensure_ascii=False),
         form_url=form_url,
         ranges={name: range_of(name, search) for name in searched(search)},

@@ -10,20 +10,17 @@ import numpy as np
 import optuna
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
-from optuna.importance import FanovaImportanceEvaluator
-from optuna.study import Study
-from optuna.trial import FrozenTrial, create_trial
+from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+from optuna.trial import create_trial
 
 from tasks.judge.search.suggest import is_within, quiet
 from tasks.judge.statistics.seeds import recipe_change
-from tasks.judge.statistics.uncertainty import LEVEL, sums_by_source
+from tasks.judge.statistics.uncertainty import sums_by_source
 from tasks.store.records.record import Target
-from tasks.store.records.search import Importance, ScoredTrial, SelectionBias, Value
-from tasks.wording import count, listed
+from tasks.store.records.search import Importance, ScoredTrial, SelectionBias
+from tasks.wording import count
 
 MIN_TRIALS = 10
-NUM_HALVES, NUM_PERMUTATIONS = 50, 100
-
 NUM_TREES, MAX_DEPTH = 24, 4
 """Shallow trees fit less noise, and are ten times faster."""
 
@@ -34,56 +31,34 @@ NUM_RESAMPLES = 2000
 def importances(
     trials: Sequence[ScoredTrial], ranges: Mapping[str, BaseDistribution], target: Target
 ) -> tuple[tuple[Importance, ...], str]:
-    """Estimate the importance of each searched option, most important first.
+    """Divide the differences between these trials among the searched options, most important first.
 
-    The text says how much the data can show. The share is that of fANOVA (Hutter, Hoos and Leyton-Brown 2014, An Efficient Approach for
-    Assessing Hyperparameter Importance): the variance of a random forest's predictions over the option alone, divided by the variance over
-    all. Ranges with a logarithmic scale are measured on it.
-
-    Intervals come from random halves of the trials, whose shares differ about as much as those of other searches of the full size would
-    (the delete-half jackknife of Shao and Wu 1989). A bootstrap would repeat trials, which a forest takes for certainty.
-
-    The share by chance is that of permuted scores: its mean plus as many standard deviations as the most extreme option of 95 in 100
-    permutations stays below, so that it holds for all options together (Westfall and Young 1993). Beside an option that matters much, others
-    stay below it more easily.
+    The share is that of fANOVA (Hutter, Hoos and Leyton-Brown 2014, An Efficient Approach for Assessing Hyperparameter Importance): the
+    variance of a random forest's predictions over the option alone, divided by the variance over all. Ranges with a logarithmic scale are
+    measured on it.
 
     Args:
-        trials: of the search. Failed trials, those outside the ranges, and repetitions with more epochs do not count.
+        trials: of the search. Failed trials, and those outside the ranges, do not count.
 
     Returns:
-        nothing but the words if fewer than 10 trials count, or all have the same score.
+        the shares and how to read them; the words alone if fewer than 10 trials count, or all have the same score.
     """
-    varied = {name: _scaled(distribution) for name, distribution in ranges.items() if not distribution.single()}
-    counted = _counted(trials, ranges, varied, target)
+    counted = [trial for trial in trials if trial.failure is None and is_within(trial.values, ranges)]
     if len(counted) < MIN_TRIALS:
-        reason = (
-            f"Only {count(len(counted), 'trial')} can be compared. It takes {MIN_TRIALS} to tell which options matter, and more to be sure."
-        )
-        return (), reason
-    scores = np.array([trial.value for trial in counted])
-    if np.ptp(scores) == 0:
+        return (), f"Only {count(len(counted), 'trial')} can be compared. It takes {MIN_TRIALS} to tell which options matter."
+    if len({trial.scores[target].top1 for trial in counted}) == 1:
         return (), f"All {count(len(counted), 'trial')} have the same score, so no option made a difference."
-    rng = np.random.default_rng(SEED)
-    names = tuple(varied)
+    scaled = {name: _scaled(distribution) for name, distribution in ranges.items() if not distribution.single()}
     with quiet():
-        study = _study(counted)
-        shares = _shares(study, scores, names)
-        drawn = [rng.permutation(len(counted))[: -(-len(counted) // 2)] for _ in range(NUM_HALVES)]
-        halves = np.array([_shares(_study([counted[i] for i in half]), scores[half], names) for half in drawn])
-        permuted = np.array([_shares(study, rng.permutation(scores), names) for _ in range(NUM_PERMUTATIONS)])
-    low, high = np.quantile(halves, ((1 - LEVEL) / 2, (1 + LEVEL) / 2), axis=0) - halves.mean(axis=0) + shares
-    by_chance = _family_wise(permuted)
-    rows = [
-        Importance(
-            option=name,
-            share=float(shares[i]),
-            interval=(float(max(0, min(low[i], shares[i]))), float(min(1, max(high[i], shares[i])))),
-            by_chance=float(by_chance[i]),
-        )
-        for i, name in enumerate(names)
-    ]
-    rows.sort(key=lambda row: (-row.share, row.option))
-    return tuple(rows), _in_words(rows, len(counted))
+        study = optuna.create_study()
+        for trial in counted:
+            logarithmic = {name: math.log10(float(trial.values[name])) for name in scaled if scaled[name] is not ranges[name]}
+            params = {name: trial.values[name] for name in scaled} | logarithmic
+            study.add_trial(create_trial(params=params, distributions=scaled, value=trial.scores[target].top1))
+        evaluator = FanovaImportanceEvaluator(n_trees=NUM_TREES, max_depth=MAX_DEPTH, seed=SEED)
+        shares = get_param_importances(study, evaluator=evaluator, normalize=False)
+    words = f"These shares are of this search's {count(len(counted), 'trial')} alone. Chance can give one option more than half."
+    return tuple(Importance(option=name, share=share) for name, share in shares.items()), words
 
 
 def _scaled(distribution: BaseDistribution) -> BaseDistribution:
@@ -91,55 +66,6 @@ def _scaled(distribution: BaseDistribution) -> BaseDistribution:
     if isinstance(distribution, (FloatDistribution, IntDistribution)) and distribution.log:
         return FloatDistribution(math.log10(distribution.low), math.log10(distribution.high))
     return distribution
-
-
-def _counted(
-    trials: Sequence[ScoredTrial], ranges: Mapping[str, BaseDistribution], varied: Mapping[str, BaseDistribution], target: Target
-) -> list[FrozenTrial]:
-    """Convert the scored trials within the ranges to Optuna's, only the first of each recipe."""
-    first: dict[tuple[Value, ...], FrozenTrial] = {}
-    for trial in sorted(trials, key=lambda scored: scored.number):
-        recipe = tuple(trial.values[name] for name in ranges)
-        if trial.failure is not None or recipe in first or not is_within(trial.values, ranges):
-            continue
-        logarithmic = {name: math.log10(float(trial.values[name])) for name in varied if varied[name] is not ranges[name]}
-        values = {name: trial.values[name] for name in varied} | logarithmic
-        first[recipe] = create_trial(params=values, distributions=dict(varied), value=trial.scores[target].top1)
-    return list(first.values())
-
-
-def _study(trials: Sequence[FrozenTrial]) -> Study:
-    study = optuna.create_study()
-    study.add_trials(trials)
-    return study
-
-
-def _shares(study: Study, scores: NDArray[np.float64], names: Sequence[str]) -> NDArray[np.float64]:
-    """Compute each option's share in (number of trials,) scores; zeros if all scores are equal."""
-    if np.ptp(scores) == 0:
-        return np.zeros(len(names))
-    evaluator = FanovaImportanceEvaluator(n_trees=NUM_TREES, max_depth=MAX_DEPTH, seed=SEED)
-    shares = evaluator.evaluate(study, list(names), target=lambda trial: float(scores[trial.number]))
-    return np.array([shares[name] for name in names])
-
-
-def _family_wise(permuted: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Compute the options' levels that 95 of 100 permutations keep below for all options at once."""
-    mean, deviation = permuted.mean(axis=0), permuted.std(axis=0, ddof=1)
-    extreme = ((permuted - mean) / np.where(deviation > 0, deviation, 1)).max(axis=1)
-    levels: NDArray[np.float64] = np.minimum(1, mean + np.quantile(extreme, LEVEL) * deviation)
-    return levels
-
-
-def _in_words(rows: Sequence[Importance], num_trials: int) -> str:
-    above = [row.option for row in rows if row.share > row.by_chance]
-    if not above:
-        return (
-            f"No option explains more than chance would: {count(num_trials, 'trial')} with scores as uncertain as these cannot tell which "
-            "options matter."
-        )
-    rest = "" if len(above) == len(rows) else " Of the others the data cannot tell whether they matter."
-    return f"{listed(above)} {'explains' if len(above) == 1 else 'explain'} more than chance would.{rest}"
 
 
 def selection_bias(right: Sequence[str], sources: Sequence[str], winner: int) -> SelectionBias:

@@ -2,26 +2,17 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 
-import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from tasks.errors import BadConfiguration
 from tasks.keys import without_idle
-from tasks.options import SearchOptions, SegmentOptions, TrainOptions
+from tasks.options import SearchOptions, TrainOptions
 from tasks.options.base import refusals
-from tasks.store.records.search import Cutting, Value
-
-GRID_POINTS = 5
-"""Number of values that a grid takes from a range of real numbers."""
-
-CLIP_SECONDS, CUT = "clip_seconds", "cut"
-CUTTING = TypeAdapter(Cutting)
-OF_CLIPS = (CLIP_SECONDS, CUT)
-"""Searched options that belong to the clips and not to the training."""
+from tasks.store.records.search import Value
 
 EXCLUSIVE = ("family", "head", "modality", "backbone", "num_segments", "trainable")
 """Options with values that exclude one another."""
@@ -44,17 +35,13 @@ START_OPTIONS = {
 
 @dataclass(frozen=True)
 class Space:
-    """The searched options with their ranges, over the base recipe that has all other options.
-
-    `cutting` is how the dataset was cut.
-    """
+    """The searched options with their ranges, over the base recipe that has all other options."""
 
     base: TrainOptions
     ranges: Mapping[str, BaseDistribution]
-    cutting: Cutting
 
     @classmethod
-    def of(cls, chosen: SearchOptions, base: TrainOptions, cutting: Cutting) -> "Space":
+    def of(cls, chosen: SearchOptions, base: TrainOptions) -> "Space":
         """Read the ranges of the searched options.
 
         Raises:
@@ -65,54 +52,33 @@ class Space:
             raise BadConfiguration(f"ranges: {', '.join(missing)} has no line; add one, as in `{missing[0]}=…`, or do not search it")
         if base.fuse:
             raise BadConfiguration("fuse: a search trains its networks; fuse them afterwards in retrain, by their runs/KEY/")
-        if CLIP_SECONDS in chosen.search and ".." in lines[CLIP_SECONDS]:
-            raise BadConfiguration(
-                f"ranges: `{CLIP_SECONDS}={lines[CLIP_SECONDS]}`: list single lengths; the videos are cut again for each"
-            )
-        space = cls(base, {name: _distribution(name, lines[name]) for name in sorted(set(chosen.search))}, cutting)
+        space = cls(base, {name: _distribution(name, lines[name]) for name in sorted(set(chosen.search))})
         for name, distribution in space.ranges.items():
             for value in _ends(distribution):
                 if problems := _problems(name, value):
                     raise BadConfiguration(f"ranges: `{name}={lines[name]}`: {problems}")
-        lengths = [float(length) for length in space.grid().get(CLIP_SECONDS, [])]
-        return replace(space, ranges={**space.ranges, CLIP_SECONDS: CategoricalDistribution(lengths)}) if lengths else space
+        return space
 
     def complete(self, values: Mapping[str, Value]) -> TrainOptions | None:
         """Complete suggested values to the options of a training; None if they contradict one another."""
-        trained = {name: value for name, value in values.items() if name not in OF_CLIPS}
         try:
-            return without_idle(TrainOptions.model_validate(self.base.model_dump(mode="json") | trained))
+            return without_idle(TrainOptions.model_validate({**self.base.model_dump(mode="json"), **values}))
         except ValidationError:
             return None
 
     @property
     def own(self) -> dict[str, Value]:
         """Return the values of the base recipe; they may lie outside the ranges."""
-        values = self.base.model_dump(mode="json") | self.cutting._asdict()
+        values = self.base.model_dump(mode="json")
         return {name: values[name] for name in self.ranges}
-
-    @property
-    def other_cuttings(self) -> list[Cutting]:
-        """List the ways of cutting of the space that are not the dataset's."""
-        lengths, cuts = (self.grid().get(name, [own]) for name, own in self.cutting._asdict().items())
-        return sorted({cutting_of({CLIP_SECONDS: seconds, CUT: cut}, self.cutting) for seconds in lengths for cut in cuts} - {self.cutting})
 
     def untried(self) -> list[str]:
         """Name in a line each the values that no recipe of the space can have, and why."""
-        listed = {name: values for name, values in self.grid().items() if name in EXCLUSIVE}
+        listed = {name: _ends(distribution) for name, distribution in self.ranges.items() if name in EXCLUSIVE}
         recipes = [dict(zip(listed, values, strict=True)) for values in product(*listed.values())]
         tried = {choice for recipe in recipes if self.complete(self.own | recipe) for choice in recipe.items()}
         never = [(name, value) for name, values in listed.items() for value in values if (name, value) not in tried]
         return [f"{name}={value} is never tried: {_refusal(self.base, name, value)}" for name, value in never]
-
-    def grid(self) -> dict[str, list[Value]]:
-        """List the values of a full grid, by option."""
-        return {name: _points(distribution) for name, distribution in self.ranges.items()}
-
-
-def cutting_of(values: Mapping[str, Value], own: Cutting) -> Cutting:
-    """Return how the clips of a trial are cut; `own` is how those of the dataset are."""
-    return CUTTING.validate_python({name: values.get(name, value) for name, value in own._asdict().items()})
 
 
 def _split(line: str) -> tuple[str, str]:
@@ -120,7 +86,7 @@ def _split(line: str) -> tuple[str, str]:
     if not equals or not values.strip():
         raise BadConfiguration(f"ranges: `{line}` is no range; write option=value, value or option=low..high")
     # Forms of earlier versions have lines of options that are retired.
-    if name.strip() not in (*TrainOptions.model_fields, *TrainOptions.all_retired(), *OF_CLIPS):
+    if name.strip() not in (*TrainOptions.model_fields, *TrainOptions.all_retired(), *SearchOptions.retired_values["search"]):
         raise BadConfiguration(f"ranges: `{line}`: unknown option {name.strip()}")
     return name.strip(), values.strip()
 
@@ -170,15 +136,6 @@ def _ends(distribution: BaseDistribution) -> Sequence[Value]:
     return [distribution.low, distribution.high]
 
 
-def _points(distribution: BaseDistribution) -> list[Value]:
-    if isinstance(distribution, FloatDistribution):
-        spaced = np.geomspace if distribution.log else np.linspace
-        return [float(point) for point in spaced(distribution.low, distribution.high, GRID_POINTS)]
-    if isinstance(distribution, IntDistribution):
-        return list(range(distribution.low, distribution.high + 1))
-    return list(_ends(distribution))
-
-
 def _plain(choice: object) -> Value:
     assert isinstance(choice, (bool, int, float, str))  # noqa: S101 - `_value` makes no others
     return choice
@@ -194,10 +151,9 @@ def _refusal(base: TrainOptions, name: str, value: Value) -> str:
 
 
 def _problems(name: str, value: Value) -> str:
-    """Explain why no training, or no clip, can have this value, whatever the other options are."""
-    model = SegmentOptions if name in OF_CLIPS else TrainOptions
+    """Explain why no training can have this value, whatever the other options are."""
     try:
-        model.model_validate({name: value})
+        TrainOptions.model_validate({name: value})
     except ValidationError as error:
-        return "; ".join(reason for field, reason in refusals(error, model) if field)
+        return "; ".join(reason for field, reason in refusals(error, TrainOptions) if field)
     return ""

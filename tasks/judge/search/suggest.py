@@ -1,11 +1,10 @@
-"""Suggest trials by Optuna's samplers, from a study that is rebuilt from stored results.
+"""Suggest trials by Optuna's TPE sampler, from a study that is rebuilt from stored results.
 
 The sampler is seeded by the search and the round, so that every process suggests the same trials from the same results. A study in a
 database would be one more thing to keep and to lock.
 """
 
 import hashlib
-import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,12 +12,11 @@ from functools import partial
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import GridSampler, TPESampler
+from optuna.samplers import TPESampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from tasks.errors import BadConfiguration
-from tasks.judge.search.space import OF_CLIPS, Space
+from tasks.judge.search.space import Space
 from tasks.keys import content_key, options_key
 from tasks.options import SearchOptions, TrainOptions
 from tasks.store.records.record import Target
@@ -33,9 +31,6 @@ NUM_STARTUP_TRIALS = 5
 SEARCH_SEED = 0
 """Seed of samplers and folds, beside the key of the search and the round."""
 
-MAX_GRID = 100_000
-"""Number of combinations above which a grid is rejected. Optuna lists all of them in memory."""
-
 DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)
 """Optimisation directions of top-1 and of latency."""
 
@@ -43,7 +38,7 @@ Suggestion = tuple[dict[str, Value], TrainOptions]
 """The searched values, and the complete options."""
 
 MAX_HEADS, MIN_HEADS = 64, 8
-"""Number of trials of heads per task. Starting a task takes several seconds, and eight train side by side in one."""
+"""Number of trials of heads per task. Starting a task takes several seconds."""
 
 EPOCHS_PER_BATCH = 4000
 """Epochs of heads per task, all trials together: of long trainings, fewer share the retries and the time limit of a task."""
@@ -57,30 +52,17 @@ def suggest(
     Args:
         seed: of the sampler, see `seed_of`.
     """
-    known = {identity(trial.values, trial.options) for trial in earlier}
+    known = {identity(trial.options) for trial in earlier}
     suggestions: list[Suggestion] = []
     with quiet():
         for values in _proposals(space, chosen, seed, earlier, target, num_trials):
             options = space.complete(values)
-            if options is not None and (key := identity(values, options)) not in known:
+            if options is not None and (key := identity(options)) not in known:
                 known.add(key)
                 suggestions.append((values, options))
             if len(suggestions) == num_trials:
                 break
     return suggestions
-
-
-def require_searchable(space: Space, chosen: SearchOptions) -> None:
-    """Check that the sampler can search this space.
-
-    Raises:
-        BadConfiguration: a grid would be too large.
-    """
-    if chosen.search_sampler == "grid" and (size := math.prod(map(len, space.grid().values()))) > MAX_GRID:
-        raise BadConfiguration(
-            f"search_sampler grid would have {size:,} combinations, and at most {MAX_GRID:,} are possible; search fewer options, or "
-            "choose search_sampler tpe"
-        )
 
 
 def pareto_front(trials: Sequence[ScoredTrial], target: Target) -> tuple[int, ...]:
@@ -98,9 +80,9 @@ def num_objectives(chosen: SearchOptions) -> int:
     return 1 if chosen.objectives == "accuracy" else 2
 
 
-def identity(values: Mapping[str, Value], options: TrainOptions) -> str:
+def identity(options: TrainOptions) -> str:
     """Build the identity of a recipe, equal for equal recipes."""
-    return content_key(options_key(options) | {name: values[name] for name in OF_CLIPS if name in values})
+    return content_key(options_key(options))
 
 
 def seed_of(key: str, round_number: int) -> int:
@@ -111,16 +93,10 @@ def seed_of(key: str, round_number: int) -> int:
 def _proposals(
     space: Space, chosen: SearchOptions, seed: int, earlier: Sequence[ScoredTrial], target: Target, num_trials: int
 ) -> Iterator[dict[str, Value]]:
-    if chosen.search_sampler == "grid":
-        grid = space.grid()
-        limit = math.prod(map(len, grid.values()))
-        study = optuna.create_study(sampler=GridSampler(grid, seed=seed))
-    else:
-        limit = num_trials * MAX_ATTEMPTS
-        sampler = TPESampler(seed=seed, multivariate=True, n_startup_trials=NUM_STARTUP_TRIALS)
-        study = optuna.create_study(directions=DIRECTIONS[: num_objectives(chosen)], sampler=sampler)
-        study.add_trials([_frozen(trial, space.ranges, chosen, target) for trial in earlier if is_within(trial.values, space.ranges)])
-    for _ in range(limit):
+    sampler = TPESampler(seed=seed, multivariate=True, n_startup_trials=NUM_STARTUP_TRIALS)
+    study = optuna.create_study(directions=DIRECTIONS[: num_objectives(chosen)], sampler=sampler)
+    study.add_trials([_frozen(trial, space.ranges, chosen, target) for trial in earlier if is_within(trial.values, space.ranges)])
+    for _ in range(num_trials * MAX_ATTEMPTS):
         trial = study.ask(dict(space.ranges))
         values: dict[str, Value] = dict(trial.params)
         yield values

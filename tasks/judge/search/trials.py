@@ -83,7 +83,7 @@ def form_recipe(search: Search) -> ScoredTrial | None:
 
     None if it has no score.
     """
-    own = search.plan.train.model_dump(mode="json") | search.plan.cutting._asdict()
+    own = search.plan.train.model_dump(mode="json")
     return next(
         (trial for trial in search.trials if trial.failure is None and all(value == own[name] for name, value in trial.values.items())),
         None,

@@ -1,4 +1,4 @@
-"""Train the heads of trials of a search on cached features, side by side, and score their last epochs.
+"""Train the heads of trials of a search on cached features, and score their last epochs.
 
 There are no files after each epoch and there is no backbone: about half a second per trial of some dozen clips. Module, callbacks and random
 draws are those of `fit`, so the heads are the same, bit for bit.
@@ -6,25 +6,17 @@ draws are those of `fit`, so the heads are the same, bit for bit.
 
 # k: crops, t: segments, f: features, v: verbs, n: nouns
 
-import logging
 import math
-import os
-import pickle  # noqa: TID251 - between the processes of one step, as multiprocessing does itself
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from functools import cache, partial
-from multiprocessing import get_context
+from functools import cache
 from pathlib import Path
-from time import monotonic
-from typing import TypeVar
 
 import torch
 from torch import nn
 
-from tasks.errors import BadConfiguration, BadInput, Unavailable
+from tasks.errors import BadConfiguration, BadInput
 from tasks.learn.engines.engine import clip_logits, prepare
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.hardware import WantedDevice, choose_device
@@ -38,42 +30,15 @@ from tasks.learn.networks.spec import ClassNames
 from tasks.learn.training.epochs import EpochKeeper
 from tasks.learn.training.fit import one_thread, require_possible, run_epochs
 from tasks.learn.training.job import TrainJob, compute_missing, set_up_heads, views_of
-from tasks.learn.training.processes import end_with
 from tasks.learn.training.progress import EpochRecord
 from tasks.learn.training.recipe import CrossEntropies
 from tasks.store.records.record import TARGETS, VERB_ALONE, Target
 
-log = logging.getLogger(__name__)
-
 Opened = tuple[Network, FeatureCache, FeatureCache]
 """A network without its backbone, and its caches for training and score."""
 
-START_SECONDS = 10.0
-"""Minimum training time that justifies starting other processes. Each of them spends 4 s of processor time on its imports."""
-
-MAX_PROCESSES = 8
-"""Each takes 0.7 GB, most of it for libraries, and up to `MEMORY_BYTES` more for features."""
-
 MEMORY_BYTES = 512 * 1024**2
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class ScoredClip:
-    """A labelled clip that a trial is scored on, and the frames of the clips that cover it.
-
-    Its logits are the mean over `parts`, weighted by the seconds that each has in common with it. A clip usually covers itself; a network
-    of another clip length sees other clips of the same seconds.
-    """
-
-    verb: int
-    noun: int
-    parts: tuple[tuple[Path, float], ...]
-
-
-def by_themselves(clips: Iterable[CachedClip]) -> tuple[ScoredClip, ...]:
-    """Score each clip by its own frames."""
-    return tuple(ScoredClip(clip.verb, clip.noun, ((clip.frames, 1.0),)) for clip in clips)
+"""Features that stay in memory for the next trials."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +51,12 @@ class TrialJob:
 
     train: TrainJob
     num_crops: NumCrops
-    others: tuple[ScoredClip, ...] = ()
+    others: Sequence[CachedClip] = ()
 
     @property
-    def scored(self) -> tuple[ScoredClip, ...]:
+    def scored(self) -> Sequence[CachedClip]:
         """List the clips that the trial is scored on."""
-        return self.others or by_themselves(self.train.val)
+        return self.others or self.train.val
 
 
 @dataclass(frozen=True)
@@ -111,7 +76,7 @@ class TrialOutcome:
 
 @dataclass(frozen=True)
 class HeadTrial:
-    """A trial of heads on cached features, small enough to send to another process: its network has no backbone.
+    """A trial of heads on cached features; its network has no backbone.
 
     Training reads `trained`, the score reads `scored`, which is in float32.
     """
@@ -122,7 +87,7 @@ class HeadTrial:
 
 
 def score_network(
-    network: Network, classes: ClassNames, clips: Sequence[ScoredClip], num_crops: NumCrops, device: WantedDevice
+    network: Network, classes: ClassNames, clips: Sequence[CachedClip], num_crops: NumCrops, device: WantedDevice
 ) -> tuple[float, dict[Target, str]]:
     """Score a trained network on clips, in float32: the mean loss in nats, and the digits as in `TrialOutcome`.
 
@@ -152,15 +117,13 @@ def prepare_head_trial(job: TrialJob, opened: Callable[[Network, Path, str], Ope
     head_alone, trained, scored = opened(train.network, train.features, train.options.precision)
     compute_missing(train, device, trained, views_of(train))
     exactly = replace(train, options=train.options.model_copy(update={"precision": "32-true"}))
-    seen = dict.fromkeys(frames for clip in job.scored for frames, _ in clip.parts)
-    compute_missing(
-        exactly, device, scored, [view for frames in seen for view in _test_views(frames, train.network.spec.num_crops(job.num_crops))]
-    )
+    num_crops = train.network.spec.num_crops(job.num_crops)
+    compute_missing(exactly, device, scored, [view for clip in job.scored for view in _test_views(clip.frames, num_crops)])
     return HeadTrial(replace(job, train=replace(train, network=head_alone)), trained, scored)
 
 
 def run_head_trial(trial: HeadTrial, memory: FeatureMemory) -> TrialOutcome:
-    """Train and score heads in this process, with one thread.
+    """Train and score heads with one thread.
 
     Raises:
         BadConfiguration: as `fit`, or the score's loss is not finite.
@@ -194,14 +157,13 @@ def _test_views(frames: Path, num_crops: NumCrops) -> list[View]:
     return [View(frames, number=number, num_crops=num_crops) for number in range(num_crops)]
 
 
-def _score(answer: Callable[[Path], Logits], clips: Sequence[ScoredClip], classes: ClassNames) -> tuple[float, dict[Target, str]]:
+def _score(answer: Callable[[Path], Logits], clips: Sequence[CachedClip], classes: ClassNames) -> tuple[float, dict[Target, str]]:
     """Compute the mean loss, and the digits of right answers by target.
 
     `answer` returns the logits, (v,) and (n,), of the frames of one clip. Clips in which nothing happens are left out.
     """
     clips = [clip for clip in clips if clip.verb != classes.nothing]
-    kept = cache(answer)
-    verb_rows, noun_rows = zip(*(_mean([(kept(frames), weight) for frames, weight in clip.parts]) for clip in clips), strict=True)
+    verb_rows, noun_rows = zip(*(answer(clip.frames) for clip in clips), strict=True)
     logits = Logits(torch.stack(verb_rows), torch.stack(noun_rows))
     verbs, nouns = torch.tensor([clip.verb for clip in clips]), torch.tensor([clip.noun for clip in clips])
     has_objects = classes.has_objects
@@ -213,16 +175,6 @@ def _score(answer: Callable[[Path], Logits], clips: Sequence[ScoredClip], classe
     return loss, {target: "".join(str(int(is_right)) for is_right in rights[target]) for target in (TARGETS if has_objects else VERB_ALONE)}
 
 
-def _mean(answers: Sequence[tuple[Logits, float]]) -> Logits:
-    """Average logits, (v,) and (n,), by weight; those of a single clip stay as they are."""
-    if len(answers) == 1:
-        return answers[0][0]
-    total = sum(weight for _, weight in answers)
-    verb = torch.stack([logits.verb * (weight / total) for logits, weight in answers]).sum(0)
-    noun = torch.stack([logits.noun * (weight / total) for logits, weight in answers]).sum(0)
-    return Logits(verb, noun)
-
-
 @dataclass(frozen=True)
 class TrialFailure:
     """Reason why a trial has no result, for people."""
@@ -230,85 +182,19 @@ class TrialFailure:
     reason: str
 
 
-Prepare = Callable[[TrialJob], HeadTrial]
+def run_trials(jobs: Sequence[TrialJob]) -> Iterator[TrialOutcome | TrialFailure]:
+    """Train and score each job, in this order.
 
-
-OnDone = Callable[[int, TrialOutcome | TrialFailure], None]
-
-
-def run_trials(jobs: Sequence[TrialJob], *, num_processes: int, on_done: OnDone) -> None:
-    """Train and score each job: in this process, until the rest justifies starting others.
-
-    Results do not depend on `num_processes`. Jobs may share a network object; its feature caches are then opened once.
-
-    Args:
-        jobs: the trials.
-        num_processes: maximum number of processes that train heads; 0: as many as cores.
-        on_done: called in this thread with a job's index as soon as it is done; an exception from it stops all.
+    Jobs may share a network object; its feature caches are then opened once.
 
     Raises:
-        Unavailable: a process was killed, or features or frames are damaged or do not fit on the disk.
+        Unavailable: features or frames are damaged or do not fit on the disk, or SIGTERM arrived.
     """
-    num_processes = num_processes or len(os.sched_getaffinity(0))
-    prepare: Prepare = partial(prepare_head_trial, opened=cache(open_network))
-    memory = FeatureMemory(MEMORY_BYTES)
-    left = dict(enumerate(jobs))
-    for index, job in enumerate(jobs):
-        del left[index]
-        trial = _attempt(partial(prepare, job))
-        started = monotonic()
-        outcome = trial if isinstance(trial, TrialFailure) else _attempt(partial(run_head_trial, trial, memory))
-        seconds = monotonic() - started
-        on_done(index, outcome)
-        if num_processes > 1 and seconds * len(left) > START_SECONDS:
-            break
-    if left:
-        _run_side_by_side(left, prepare, min(num_processes, len(left), MAX_PROCESSES), on_done)
-
-
-def _run_side_by_side(jobs: Mapping[int, TrialJob], prepare: Prepare, num_processes: int, on_done: OnDone) -> None:
-    """Run trials of heads in other processes, while this one computes the features of the next trial."""
-    running: dict[Future[TrialOutcome | TrialFailure], int] = {}
-
-    def report(timeout_seconds: float | None) -> None:
-        for future in wait(running, timeout_seconds, FIRST_COMPLETED).done:
-            on_done(running.pop(future), future.result())
-
-    log.info("%d trials in %d processes", len(jobs), num_processes)
-    with ProcessPoolExecutor(num_processes, get_context("spawn"), initializer=end_with, initargs=(os.getpid(),)) as pool:
+    opened, memory = cache(open_network), FeatureMemory(MEMORY_BYTES)
+    for job in jobs:
         try:
-            for index, job in jobs.items():
-                trial = _attempt(partial(prepare, job))
-                if isinstance(trial, TrialFailure):
-                    on_done(index, trial)
-                else:
-                    # As bytes: multiprocessing would share the memory of tensors over a socket in a temporary folder that ends before it does.
-                    running[pool.submit(_run_here, pickle.dumps(trial))] = index
-                report(0)
-            while running:
-                report(None)
-        except BrokenProcessPool as error:
-            raise Unavailable(
-                "a process that trained heads was killed, probably for lack of memory; lower RETAKE_NUM_PROCESSES and retry"
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _run_here(pickled: bytes) -> TrialOutcome | TrialFailure:
-    trial: HeadTrial = pickle.loads(pickled)  # noqa: S301 - this process's parent made it
-    return _attempt(partial(run_head_trial, trial, _memory()))
-
-
-@cache
-def _memory() -> FeatureMemory:
-    """Return this process's memory, which its trials share."""
-    return FeatureMemory(MEMORY_BYTES)
-
-
-def _attempt(run: Callable[[], T]) -> T | TrialFailure:
-    """Run a trial, and convert a permanent failure to a result."""
-    try:
-        return run()
-    except (BadConfiguration, BadInput) as error:
-        return TrialFailure(str(error))
+            outcome = run_head_trial(prepare_head_trial(job, opened), memory)
+        except (BadConfiguration, BadInput) as error:
+            yield TrialFailure(str(error))
+        else:
+            yield outcome

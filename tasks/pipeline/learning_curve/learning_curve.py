@@ -20,7 +20,7 @@ from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
 from tasks.learn.inputs.data import with_label_noise
 from tasks.learn.training.job import TrainJob
-from tasks.learn.training.trials import TrialFailure, TrialJob, TrialOutcome, run_trials
+from tasks.learn.training.trials import TrialFailure, TrialJob, run_trials
 from tasks.loop.parts import Gain, with_gain
 from tasks.loop.summary import keep
 from tasks.options import LIGHT, TrainOptions
@@ -29,7 +29,7 @@ from tasks.pipeline._plans import no_curve_reason
 from tasks.pipeline._results import LEAST_URGENT, finish, finished, log, write_files
 from tasks.pipeline._training import fetch_inputs
 from tasks.pipeline.learning_curve.contract import LEARNING_CURVE, DecidedArguments
-from tasks.settings import MachineSettings, MlflowSettings, load
+from tasks.settings import MlflowSettings, load
 from tasks.store.derived import decision_of_plan
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
@@ -193,24 +193,22 @@ def train_curve(plan: PlanResult, manifest: Manifest, store: Store) -> CurveTrai
         draws = random_orders(sources, NUM_DRAWS, plan.train.seed)
         shares = [(size, draw) for size in subset_sizes(len(clips)) for draw in range(NUM_DRAWS)]
         jobs = [TrialJob(_part(job, recipe, draws[draw][:size]), plan.train.validation_crops) for size, draw in shares]
-        done: dict[int, CurveTraining] = {}
-
-        def keep(index: int, outcome: TrialOutcome | TrialFailure) -> None:
-            size, draw = shares[index]
+        done: list[CurveTraining] = []
+        for (size, draw), outcome in zip(shares, run_trials(jobs), strict=True):
             if isinstance(outcome, TrialFailure):
                 raise NothingToDo(f"heads do not train on {count(size, 'training clip')}: {outcome.reason}")
-            done[index] = CurveTraining(
-                num_clips=size,
-                num_sources=len({sources[clip] for clip in draws[draw][:size]}),
-                draw=draw,
-                num_epochs=len(outcome.history),
-                best_epoch=outcome.best_epoch,
-                seconds=round(sum(record.seconds for record in outcome.history), 3),
-                right=outcome.right,
+            done.append(
+                CurveTraining(
+                    num_clips=size,
+                    num_sources=len({sources[clip] for clip in draws[draw][:size]}),
+                    draw=draw,
+                    num_epochs=len(outcome.history),
+                    best_epoch=outcome.best_epoch,
+                    seconds=round(sum(record.seconds for record in outcome.history), 3),
+                    right=outcome.right,
+                )
             )
-            _report(done[index], num_done=len(done), num_all=len(jobs))
-
-        run_trials(jobs, num_processes=load(MachineSettings).num_processes, on_done=keep)
+            _report(done[-1], num_done=len(done), num_all=len(jobs))
     return CurveTrainings(
         recipe="own" if plan.train.trainable == "heads" else "light",
         num_clips=len(clips),
@@ -219,7 +217,7 @@ def train_curve(plan: PlanResult, manifest: Manifest, store: Store) -> CurveTrai
         num_epochs=recipe.epochs,
         equal="epochs",
         scored_epoch="last",
-        trainings=tuple(done[index] for index in range(len(jobs))),
+        trainings=tuple(done),
     )
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from tasks.data.clips.frame_cache import cache_test_frames, cache_train_frames
-from tasks.errors import BadDataset
-from tasks.judge.search.space import START_OPTIONS, cutting_of
+from tasks.judge.search.space import START_OPTIONS
 from tasks.keys import content_key
 from tasks.learn.hardware import choose_device, describe
 from tasks.learn.inputs.data import CachedClip
@@ -22,23 +21,21 @@ from tasks.learn.networks.spec import ClassNames, trained_names
 from tasks.learn.training.costs import clip_seconds
 from tasks.learn.training.epochs import LAST, with_last_weights
 from tasks.learn.training.job import TrainJob
-from tasks.learn.training.trials import ScoredClip, TrialJob, TrialOutcome, by_themselves, score_network
+from tasks.learn.training.trials import TrialJob, TrialOutcome, score_network
 from tasks.options import GateOptions, TrainOptions
 from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._plans import PlannedTraining, plan_training
 from tasks.pipeline._results import finish, log
 from tasks.pipeline._training import epoch_of, logged_epochs, train_planned
 from tasks.pipeline._weights import find_weights
-from tasks.pipeline.search._rounds import Data, covering_clips, score_at
+from tasks.pipeline.search._rounds import Data
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.experiments import SearchPlan
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
-from tasks.store.records.dataset import Manifest
 from tasks.store.records.record import Target
 from tasks.store.records.search import NetworkLatency, SearchPlanResult, Trial, TrialScore
 from tasks.store.records.training import Epoch, PlanResult, TrainResult, WeightsResult
-from tasks.store.records.video import ClipRecord
 from tasks.store.runs import Run
 from tasks.store.stored import Stored
 from tasks.tracking import Tracker
@@ -46,10 +43,7 @@ from tasks.tracking import Tracker
 
 @dataclass(frozen=True)
 class FoldTraining:
-    """The training of a trial on one fold, or on the whole dataset.
-
-    `dataset_uri` has clips that are cut as the trial says.
-    """
+    """The training of a trial on one fold, or on the whole dataset."""
 
     trial: Trial
     fold: int
@@ -87,17 +81,15 @@ class FoldTrainings:
         self._saved: dict[str, Saved] = {}
         self._networks: dict[tuple[str, int, int, int], Network] = {}
         self._frames: dict[tuple[object, ...], dict[str, Path]] = {}
-        self._parts: dict[tuple[str, int], list[list[tuple[ClipRecord, float]]]] = {}
         self._manifests = dict(zip(plan.fold_uris, self.data.manifests, strict=True))
 
     def of(self, trial: Trial) -> list[FoldTraining]:
         """Plan a trial's trainings, one per fold, under the run keys of `retrain`.
 
         Raises:
-            BadDataset: no training can have clips that are cut as the trial says.
             BadConfiguration, BadInput, Unavailable: as the step `weights`.
         """
-        weights, uris = self._weights(trial.options), self._fold_uris(trial)
+        weights = self._weights(trial.options)
         return [
             FoldTraining(
                 trial,
@@ -106,7 +98,7 @@ class FoldTrainings:
                 weights,
                 plan_training(self.place.store_uri, Dataset(uri).digest, trial.options, weights, self.plan.model_name),
             )
-            for fold, uri in enumerate(uris)
+            for fold, uri in enumerate(self.plan.fold_uris)
         ]
 
     def score_of(self, part: FoldTraining) -> TrialScore | None:
@@ -153,7 +145,7 @@ class FoldTrainings:
             device=self.machine.device,
             features=self.machine.cache_dir.expanduser() / "features",
         )
-        return TrialJob(job, self.plan.evaluate.crops, self._scored_clips(part))
+        return TrialJob(job, self.plan.evaluate.crops)
 
     def keep_heads(self, part: FoldTraining, outcome: TrialOutcome) -> None:
         """Write the score of trained heads."""
@@ -169,7 +161,7 @@ class FoldTrainings:
     def latency_seconds(self, part: FoldTraining) -> float | None:
         """Return the network's median time for a scored clip, if latency is an objective.
 
-        A network is measured once per search. Networks of shorter clips see several for each scored clip.
+        A network is measured once per search.
         """
         if self.plan.search.objectives == "accuracy":
             return None
@@ -178,7 +170,7 @@ class FoldTrainings:
         if not self.store.exists(stored.uri):
             measured = clip_seconds(deepcopy(network), self.plan.evaluate.crops, self.machine.device)
             self.store.create(stored, NetworkLatency(seconds=measured, device=describe(choose_device(self.machine.device)).device_name))
-        return self.store.read(stored).seconds * self.plan.clip_seconds / cutting_of(part.trial.values, self.plan.cutting).clip_seconds
+        return self.store.read(stored).seconds
 
     def _weights(self, options: TrainOptions) -> WeightsResult:
         """Find the weights that trainings of this network start from, once per search."""
@@ -193,7 +185,7 @@ class FoldTrainings:
 
         Trainings must not change it.
         """
-        words = self._manifest(part.dataset_uri).vocabulary
+        words = self._manifests[part.dataset_uri].vocabulary
         key = (part.weights.sha256, part.options.seed, words.num_verbs, words.num_nouns)
         if key not in self._networks:
             self._networks[key] = widen_heads(self._start(part).network, words.num_verbs, words.num_nouns, part.options.seed)
@@ -206,7 +198,7 @@ class FoldTrainings:
         return self._saved[sha256]
 
     def _classes(self, part: FoldTraining) -> ClassNames:
-        return trained_names(self._manifest(part.dataset_uri).vocabulary, self._start(part).classes, self._network(part).spec)
+        return trained_names(self._manifests[part.dataset_uri].vocabulary, self._start(part).classes, self._network(part).spec)
 
     def _planned(self, part: FoldTraining) -> PlanResult:
         """Make the plan that `train` would follow, without testing or deciding anything."""
@@ -230,8 +222,7 @@ class FoldTrainings:
         with tempfile.TemporaryDirectory(prefix="retake-last-") as folder:
             self.store.read_file(part.run.train.last, Path(folder) / LAST)
             network = with_last_weights(self._network(part), Path(folder) / LAST)
-        scored = self._scored_clips(part) or by_themselves(self._cached(part, "val"))
-        loss, right = score_network(network, self._classes(part), scored, self.plan.evaluate.crops, self.machine.device)
+        loss, right = score_network(network, self._classes(part), self._cached(part, "val"), self.plan.evaluate.crops, self.machine.device)
         return self._keep(part, trained.epochs, trained.seconds, loss, right)
 
     def _keep(self, part: FoldTraining, epochs: tuple[Epoch, ...], seconds: float, loss: float, right: dict[Target, str]) -> TrialScore:
@@ -241,7 +232,7 @@ class FoldTrainings:
 
     def _cached(self, part: FoldTraining, split: Literal["train", "val"]) -> list[CachedClip]:
         """Pair the clips of a split that have frames with their classes."""
-        clips = [clip for clip in self._manifest(part.dataset_uri).clips if clip.split == split]
+        clips = [clip for clip in self._manifests[part.dataset_uri].clips if clip.split == split]
         spec, options = self._network(part).spec, part.options
         key = (part.dataset_uri, split, spec.model_dump_json(), options.frame_step, options.train_frames)
         if key not in self._frames:
@@ -253,39 +244,5 @@ class FoldTrainings:
         frames = self._frames[key]
         return [CachedClip(frames[clip.uid], clip.verb_class, clip.noun_class, clip.source) for clip in clips if clip.uid in frames]
 
-    def _scored_clips(self, part: FoldTraining) -> tuple[ScoredClip, ...]:
-        """Return the clips that all trials are scored on, if this trial's are cut otherwise."""
-        if cutting_of(part.trial.values, self.plan.cutting) == self.plan.cutting:
-            return ()
-        spec, scored, key = self._network(part).spec, self.data.clips[part.fold], (part.dataset_uri, part.fold)
-        if key not in self._parts:
-            segment = self._manifest(part.dataset_uri).segment
-            self._parts[key] = covering_clips(self.store, self.place.store_uri, scored, segment)
-        parts = self._parts[key]
-        seen = (*key, "covering", spec.model_dump_json())
-        if seen not in self._frames:
-            covering = list({cover.uid: cover for own in parts for cover, _ in own}.values())
-            self._frames[seen] = cache_test_frames(self.store, covering, spec, describer=describer)
-        frames = self._frames[seen]
-        return tuple(
-            ScoredClip(clip.verb_class, clip.noun_class, tuple((frames[cover.uid], seconds) for cover, seconds in own))
-            for clip, own in zip(scored, parts, strict=True)
-        )
-
-    def _fold_uris(self, trial: Trial) -> tuple[str, ...]:
-        """Return the datasets that are cut as a trial says, one per fold."""
-        cutting = cutting_of(trial.values, self.plan.cutting)
-        if cutting == self.plan.cutting:
-            return self.plan.fold_uris
-        recut = self.store.read(self.place.recut).of(cutting)
-        if recut.failure is not None:
-            raise BadDataset(f"no training can have {cutting.words}: {recut.failure}")
-        return recut.fold_uris
-
-    def _manifest(self, uri: str) -> Manifest:
-        if uri not in self._manifests:
-            self._manifests[uri] = self.store.read(Dataset(uri).manifest)
-        return self._manifests[uri]
-
     def _stored(self, part: FoldTraining) -> Stored[TrialScore]:
-        return score_at(part.run, part.trial.values, part.fold, self.plan)
+        return part.run.validation(self.plan.evaluate.crops)

@@ -1,16 +1,12 @@
-"""Read and write the rounds of a search, and find the clips that cover its windows."""
+"""Read and write the rounds of a search."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tasks.data.clips.clips import find_cut
-from tasks.data.labels.intervals import ROUNDING_SECONDS, overlap_seconds
-from tasks.errors import BadDataset, BadInput, MissingObject
-from tasks.judge.search.space import cutting_of
+from tasks.errors import BadInput, MissingObject
 from tasks.judge.search.suggest import batches_of, history_digest
 from tasks.judge.search.trials import best_first
 from tasks.keys import content_key
-from tasks.options import SegmentOptions
 from tasks.pipeline._results import finished, log
 from tasks.store.derived import trials_of_batch
 from tasks.store.experiments import SearchPlan, SearchRound
@@ -18,10 +14,8 @@ from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip, Manifest
 from tasks.store.records.record import Target
-from tasks.store.records.search import ScoredTrial, SearchPlanResult, SuggestResult, Trial, TrialBatch, TrialBatchRef, TrialScore, Value
-from tasks.store.records.video import ClipRecord
-from tasks.store.runs import Run
-from tasks.store.stored import Output, Stored
+from tasks.store.records.search import ScoredTrial, SearchPlanResult, SuggestResult, Trial, TrialBatch, TrialBatchRef, TrialScore
+from tasks.store.stored import Output
 
 NO_REASON = "it left no result; the log of its task says why"
 
@@ -140,17 +134,10 @@ def write_round(place: SearchRound, number: int, trials: Sequence[Trial], inputs
     return SuggestResult(round=number, inputs_digest=inputs_digest, batches=tuple(refs))
 
 
-def score_at(run: Run, values: Mapping[str, Value], fold: int, plan: SearchPlanResult) -> Stored[TrialScore]:
-    """Find the score of a trial's training on one fold."""
-    crops = plan.evaluate.crops
-    is_own = cutting_of(values, plan.cutting) == plan.cutting
-    return run.validation(crops) if is_own else run.validation_on(Dataset(plan.fold_uris[fold]).digest, crops)
-
-
 def scores_of(trial: ScoredTrial, plan: SearchPlanResult, store: Store) -> list[TrialScore]:
     """Read the scores of a finished trial, one per fold."""
     layout = Layout(SearchPlan(plan.search_uri).store_uri)
-    return [store.read(score_at(layout.run(key), trial.values, fold, plan)) for fold, key in enumerate(trial.run_keys)]
+    return [store.read(layout.run(key).validation(plan.evaluate.crops)) for key in trial.run_keys]
 
 
 @dataclass(frozen=True)
@@ -176,29 +163,3 @@ class Data:
     def target(self) -> Target:
         """Return the deciding target."""
         return self.manifests[0].vocabulary.targets[-1]
-
-
-def covering_clips(
-    store: Store, store_uri: str, scored: Sequence[DatasetClip], segment: SegmentOptions
-) -> list[list[tuple[ClipRecord, float]]]:
-    """List, for each scored clip, the clips of the grid that overlap it, with common seconds.
-
-    `segment` says how long these are.
-
-    Raises:
-        BadDataset: a clip is covered by none.
-    """
-    files = {video: find_cut(store, store_uri, video, segment.on_grid) for video in {clip.video for clip in scored}}
-    return [covering(clip, file.clips if (file := files[clip.video]) else ()) for clip in scored]
-
-
-def covering(clip: DatasetClip, others: Sequence[ClipRecord]) -> list[tuple[ClipRecord, float]]:
-    """List the clips of the same video that overlap `clip`, with the seconds that they have in common.
-
-    Raises:
-        BadDataset: none does.
-    """
-    overlapping = [(other, seconds) for other in others if (seconds := overlap_seconds(clip, other)) > ROUNDING_SECONDS]
-    if not overlapping:
-        raise BadDataset(f"no clip of this length covers {clip.uid}, on which trials are scored; do not search this clip length")
-    return overlapping

@@ -8,7 +8,7 @@ from tasks.options.search import MAX_ROUNDS
 from tasks.pipeline.step import Command, SearchUri, ShellArguments, Step, StepArguments, TrialBatchUri
 from tasks.store.derived import search_at, trials_of_batch
 from tasks.store.layout import Layout
-from tasks.store.records.search import GatherResult, RecutResult, SearchPlanResult, SearchReportResult, SuggestResult, TrialsResult
+from tasks.store.records.search import GatherResult, SearchPlanResult, SearchReportResult, SuggestResult, TrialsResult
 
 
 class SearchPlanArguments(StepArguments, PresetOptions, SearchOptions, TrainOptions, EvaluateOptions, RegisterOptions):
@@ -58,14 +58,6 @@ PLAN = Step(
     result=SearchPlanResult,
     address=lambda arguments: Layout(arguments.store).search(search_key(arguments.model_dump(mode="json"))),
     task="plan",
-)
-RECUT = Step(
-    name="recut",
-    summary="cut and label the videos of a search again, for other clip lengths and cuts",
-    module="search.recut",
-    arguments=SearchedArguments,
-    result=RecutResult,
-    address=lambda arguments: search_at(arguments.search).recut,
 )
 SUGGEST = Step(
     name="suggest",

@@ -3,7 +3,7 @@
 from tasks.errors import NothingToDo
 from tasks.options import EvaluateOptions, PresetOptions, RegisterOptions, SearchOptions, TrainOptions
 from tasks.pipeline._results import log
-from tasks.pipeline.search import gather, recut, repeat_winner, search_plan, search_report, suggest, train_trials
+from tasks.pipeline.search import gather, repeat_winner, search_plan, search_report, suggest, train_trials
 from tasks.pipeline.search.contract import (
     GatherArguments,
     RoundArguments,
@@ -30,10 +30,6 @@ def run(arguments: SearchArguments, store: Store) -> SearchReportResult:
     options = {name: getattr(arguments, name) for model in MODELS for name in model.model_fields}
     plan = search_plan.run(SearchPlanArguments(store=where, **options), store)
     common = {"store": where, "search": plan.search_uri}
-    try:
-        recut.run(SearchedArguments(**common), store)
-    except NothingToDo as reason:
-        log.info("%s", reason)
     for number in range(1, plan.search.rounds + 1):
         try:
             suggested = suggest.run(RoundArguments(**common, round=number), store)

@@ -3,7 +3,7 @@
 from tasks.data.split.folds import folds_of
 from tasks.errors import BadConfiguration, BadDataset
 from tasks.judge.search.space import START_OPTIONS, Space
-from tasks.judge.search.suggest import SEARCH_SEED, require_searchable
+from tasks.judge.search.suggest import SEARCH_SEED
 from tasks.keys import options_key, search_key
 from tasks.options import EvaluateOptions, SearchOptions, TrainOptions, Weights
 from tasks.pipeline._datasets import write_folds
@@ -13,7 +13,7 @@ from tasks.pipeline.search.contract import PLAN, SearchPlanArguments
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.records.dataset import Manifest
-from tasks.store.records.search import Cutting, SearchPlanResult
+from tasks.store.records.search import SearchPlanResult
 from tasks.wording import count
 
 NUM_FOLDS = 3
@@ -23,7 +23,7 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
     """Fix everything that the rounds have in common.
 
     Raises:
-        BadConfiguration: a range is wrong or contradicts other options, the sampler cannot search this space, or an address has a password.
+        BadConfiguration: a range is wrong or contradicts other options, or an address has a password.
         BadDataset: there is nothing to select trials on.
         MissingObject: there is no such dataset.
         NothingToDo: there is no dataset yet.
@@ -39,8 +39,7 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
     )
     if reason:
         log.info("%s", reason)
-    space = Space.of(chosen, train, Cutting(manifest.segment.clip_seconds, manifest.segment.cut))
-    require_searchable(space, chosen)
+    space = Space.of(chosen, train)
     for line in space.untried():
         log.warning("%s", line)
     _require_one_start(chosen, train)
@@ -70,8 +69,6 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
         train=train,
         evaluate=evaluate,
         model_name=arguments.model_name,
-        clip_seconds=manifest.segment.clip_seconds,
-        cut=manifest.segment.cut,
         fold_uris=write_folds(place, folds, store) if folds else (dataset.folder_uri,),
     )
     scored = count(len(folds), "fold") if folds else "val"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tasks.judge.report.search import metrics_of, retrain_address, search_note, search_page, table, verdict
 from tasks.judge.search.analysis import gain_over_form, importances, selection_bias
-from tasks.judge.search.space import Space, cutting_of
+from tasks.judge.search.space import Space
 from tasks.judge.search.suggest import pareto_front
 from tasks.judge.search.trials import form_recipe
 from tasks.keys import content_key
@@ -44,7 +44,7 @@ def run(arguments: SearchedArguments, store: Store) -> SearchReportResult:
     require_current(plan)
     search = numbers_of(plan, trials, seeds, store)
     winner = search.trials[search.winner]
-    retrain = _retrain_parameters(plan, winner, store)
+    retrain = _retrain_parameters(plan, winner)
     tracker = Tracker(load(MlflowSettings))
     with search_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-search-") as folder:
         write_files(store, place, _files(place, search, retrain), Path(folder))
@@ -73,18 +73,11 @@ def run(arguments: SearchedArguments, store: Store) -> SearchReportResult:
     return finish(store, place, result)
 
 
-def _retrain_parameters(plan: SearchPlanResult, winner: ScoredTrial, store: Store) -> dict[str, object]:
-    """Collect the parameters of `retrain` for the winner's recipe and the dataset that is cut as it says.
-
-    Others have their defaults.
-    """
+def _retrain_parameters(plan: SearchPlanResult, winner: ScoredTrial) -> dict[str, object]:
+    """Collect the parameters of `retrain` for the winner's recipe; others have their defaults."""
     given: list[Options] = [winner.options, plan.evaluate, RegisterOptions(model_name=plan.model_name)]
     values = {name: value for options in given for name, value in options.model_dump(mode="json", exclude_defaults=True).items()}
-    search = SearchPlan(plan.search_uri)
-    values |= {"preset": "none", "store": search.store_uri, "dataset": plan.dataset_uri}
-    if (cutting := cutting_of(winner.values, plan.cutting)) != plan.cutting:
-        values["dataset"] = store.read(search.recut).of(cutting).dataset_uri
-    return values
+    return values | {"preset": "none", "store": SearchPlan(plan.search_uri).store_uri, "dataset": plan.dataset_uri}
 
 
 def numbers_of(plan: SearchPlanResult, trials: Sequence[ScoredTrial], seeds: Sequence[ScoredTrial], store: Store) -> Search:
@@ -100,7 +93,7 @@ def numbers_of(plan: SearchPlanResult, trials: Sequence[ScoredTrial], seeds: Seq
     sources = [clip.source for clip in clips]
     right = ["".join(score.right[target] for score in scores_of(trial, plan, store)) for trial in ranked]
     frequencies = Counter({"verb": lambda clip: clip.verb, "action": lambda clip: clip.action}[target](clip) for clip in clips)
-    importance, note = importances(trials, Space.of(plan.search, plan.train, plan.cutting).ranges, target)
+    importance, note = importances(trials, Space.of(plan.search, plan.train).ranges, target)
     search = Search(
         created=now_utc(),
         plan=plan,

@@ -43,12 +43,12 @@ def run(arguments: RoundArguments, store: Store) -> SuggestResult:
 
 def _new(plan: SearchPlanResult, number: int, known: Sequence[ScoredTrial], target: Target) -> list[Trial]:
     """Suggest new recipes; the first trial of the search is the form's recipe."""
-    space = Space.of(plan.search, plan.train, plan.cutting)
+    space = Space.of(plan.search, plan.train)
     wanted = num_suggested(plan.search, number, len(known))
     base = space.complete(space.own)
     recipes = [] if known or base is None else [(space.own, base)]
-    taken = {identity(*recipe) for recipe in recipes}
+    taken = {identity(options) for _, options in recipes}
     new = suggest(space, plan.search, seed_of(plan.key, number), known, target, wanted)
-    recipes += [recipe for recipe in new if identity(*recipe) not in taken]
+    recipes += [(values, options) for values, options in new if identity(options) not in taken]
     first = len(known)
     return [Trial(number=first + i, values=values, options=options) for i, (values, options) in enumerate(recipes[:wanted])]

@@ -10,10 +10,10 @@ from tasks.judge.gate.looks import record_look
 from tasks.judge.search.trials import scored, values_in_words
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import choose_device, keep_freed_memory
-from tasks.learn.training.trials import TrialFailure, TrialJob, TrialOutcome, run_trials
+from tasks.learn.training.trials import TrialFailure, TrialJob, run_trials
 from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline.search._fold_trainings import FoldTraining, FoldTrainings
-from tasks.pipeline.search._rounds import Data
+from tasks.pipeline.search._rounds import Data, require_current
 from tasks.pipeline.search.contract import TRAIN_TRIALS, TrainTrialsArguments
 from tasks.settings import MachineSettings, load
 from tasks.store.experiments import SearchPlan, TrainedTrials
@@ -28,6 +28,7 @@ def run(arguments: TrainTrialsArguments, store: Store) -> TrialsResult:
     A trial that cannot be trained is recorded as failed; the others continue. It is tried again when this step runs again.
 
     Raises:
+        BadConfiguration: the search was planned with options that are gone.
         Unavailable: the store, MLflow or the weights are not there for now; finished trials are not repeated.
     """
     place = TRAIN_TRIALS.address(arguments)
@@ -35,6 +36,7 @@ def run(arguments: TrainTrialsArguments, store: Store) -> TrialsResult:
     if earlier and not earlier.num_failed:
         return earlier
     plan, batch = store.read(SearchPlan(arguments.search)), store.read(arguments.batch, TrialBatch)
+    require_current(plan)
     train_batch(plan, batch, place, store)
     trials = [store.read(place.trial(trial.number)) for trial in batch.trials]
     _record_looks(plan, trials, arguments.store, store)
@@ -146,7 +148,7 @@ def _is_scored(place: TrainedTrials, trial: Trial, store: Store) -> bool:
 
 
 def _find_and_train(card: Scorecard, planned: dict[int, list[FoldTraining]]) -> None:
-    """Score earlier trainings, train whole networks one by one, then all heads together."""
+    """Score earlier trainings, train whole networks, then all heads, which share their features."""
     trials = {trial.number: trial for trial in card.batch.trials}
     heads: list[tuple[FoldTraining, TrialJob]] = []
     for number, parts in planned.items():
@@ -157,8 +159,7 @@ def _find_and_train(card: Scorecard, planned: dict[int, list[FoldTraining]]) -> 
             if not missing:
                 card.conclude(trials[number], parts)
             elif trials[number].options.trainable == "heads":
-                # Measured before other processes train: their load would slow it down.
-                card.parts.latency_seconds(parts[0])
+                card.parts.latency_seconds(parts[0])  # a network that cannot be timed fails its trial alone
                 heads += [(part, card.parts.head_job(part)) for part in missing]
             else:
                 for part in missing:
@@ -166,14 +167,10 @@ def _find_and_train(card: Scorecard, planned: dict[int, list[FoldTraining]]) -> 
                 card.conclude(trials[number], parts)
         except TRIAL_FAILS as error:
             card.fail(trials[number], str(error))
-
-    def done(index: int, outcome: TrialOutcome | TrialFailure) -> None:
-        part, _ = heads[index]
+    for (part, _), outcome in zip(heads, run_trials([job for _, job in heads]), strict=True):
         trial = trials[part.trial.number]
         if isinstance(outcome, TrialFailure):
             card.fail(trial, outcome.reason)
         else:
             card.parts.keep_heads(part, outcome)
             card.conclude(trial, planned[trial.number])
-
-    run_trials([job for _, job in heads], num_processes=load(MachineSettings).num_processes, on_done=done)

@@ -1,11 +1,11 @@
 """Define the results of a search: rounds, trials, and the report's numbers."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import Field
 
-from tasks.options import Cut, EvaluateOptions, SearchOptions, TrainOptions
-from tasks.store.records.record import TARGETS, Record, Target, later, leaves_out
+from tasks.options import EvaluateOptions, SearchOptions, TrainOptions
+from tasks.store.records.record import TARGETS, Record, Target, leaves_out
 from tasks.store.records.training import Epoch
 
 SCHEMA_VERSION = 1
@@ -17,7 +17,7 @@ Value = bool | int | float | str
 class SearchPlanResult(Record):
     """Everything that the rounds of a search have in common; stored under `search_uri`.
 
-    `clip_seconds` and `cut` are those of the dataset. `fold_uris` are the datasets of the folds, in order; without folds, `dataset_uri` alone.
+    `fold_uris` are the datasets of the folds, in order; without folds, `dataset_uri` alone.
     """
 
     key: str
@@ -28,51 +28,8 @@ class SearchPlanResult(Record):
     train: TrainOptions
     evaluate: EvaluateOptions
     model_name: str
-    clip_seconds: float
-    cut: Cut = later("grid")
     fold_uris: tuple[str, ...]
-
-    @property
-    def cutting(self) -> "Cutting":
-        """Return how the dataset was cut."""
-        return Cutting(self.clip_seconds, self.cut)
-
-
-class Cutting(NamedTuple):
-    """How clips are cut, as far as it can be searched."""
-
-    clip_seconds: float
-    cut: Cut
-
-    @property
-    def words(self) -> str:
-        """Describe it, for people."""
-        return f"clips of {self.clip_seconds:g} s" + ("" if self.cut == "grid" else f", cut={self.cut}")
-
-
-class RecutDataset(Record):
-    """The same videos in the same splits and folds, cut in another way, or the reason of a `failure`."""
-
-    clip_seconds: float
-    cut: Cut = later("grid")
-    dataset_uri: str | None = None
-    fold_uris: tuple[str, ...] = ()
-    failure: str | None = None
-
-    @property
-    def cutting(self) -> Cutting:
-        """Return how it was cut."""
-        return Cutting(self.clip_seconds, self.cut)
-
-
-class RecutResult(Record):
-    """The datasets of all ways of cutting of a search but its own."""
-
-    lengths: tuple[RecutDataset, ...]
-
-    def of(self, cutting: Cutting) -> RecutDataset:
-        """Find the dataset that was cut in this way."""
-        return next(length for length in self.lengths if length.cutting == cutting)
+    _older = leaves_out("clip_seconds", "cut")
 
 
 class Trial(Record):
@@ -113,7 +70,7 @@ class TrialScore(Record):
     """One training's curve, and the answers of its last epoch on validation clips.
 
     Stored with the training, for all searches. `right` has, per target, one digit per validation clip in the order of the dataset: 1 if the
-    answer is right. The clips are those of the training, or of a search's dataset that was cut in another way.
+    answer is right.
     """
 
     run_key: str
@@ -185,15 +142,11 @@ class GatherResult(Record):
 
 
 class Importance(Record):
-    """Share of the score's variance that an option explains by itself.
-
-    It has a 95 % interval over resampled trials. If no option matters, all shares stay below their `by_chance` in 95 of 100 searches.
-    """
+    """Share of the score's variance that an option explains by itself."""
 
     option: str
     share: float
-    interval: tuple[float, float]
-    by_chance: float
+    _older = leaves_out("interval", "by_chance")
 
 
 class SelectionBias(Record):

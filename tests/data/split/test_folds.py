@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.data.split.folds import folds_of, random_orders, same_folds, subset_sizes
+from tasks.data.split.folds import folds_of, random_orders, subset_sizes
 from tasks.errors import BadDataset
 from tasks.options import SegmentOptions
 from tasks.store.records.dataset import NOTHING, Manifest
@@ -55,21 +55,6 @@ def test_of_both_cuts_folds_are_validated_on_the_grid_alone(cut, num_held_out):
     assert all(sum(clip.split == "train" for clip in fold.clips) == 4 for fold in folds)
 
 
-@given(sources=SOURCES, seed=st.integers(0, 100))
-@settings(max_examples=40, deadline=None)
-def test_other_clips_of_the_same_sources_are_divided_alike(sources, seed):
-    whole = manifest(sources)
-    folds = folds_of(whole, 3, seed)
-    assert same_folds(whole, folds) == folds
-    twice = whole.model_copy(
-        update={"clips": tuple(clip.model_copy(update={"uid": f"{clip.uid}/{half}"}) for clip in whole.clips for half in (0, 1))}
-    )
-    for fold, other in zip(folds, same_folds(twice, folds), strict=True):
-        split_of = {clip.source: clip.split for clip in fold.clips}
-        assert len(other.clips) == 2 * len(fold.clips)
-        assert all(split_of[clip.source] == clip.split for clip in other.clips)
-
-
 def test_folds_that_cannot_be_validated_are_refused():
     with pytest.raises(BadDataset, match="there are 2; choose fewer, or folds=0"):
         folds_of(manifest([[0], [1]]), 3, 0)
@@ -77,12 +62,6 @@ def test_folds_that_cannot_be_validated_are_refused():
     idle = [clip.model_copy(update={"verb": NOTHING}) if clip.source == "source 1" else clip for clip in whole.clips]
     with pytest.raises(BadDataset, match=r"nothing happens in any validation clip of fold [123]; choose fewer folds"):
         folds_of(whole.model_copy(update={"clips": tuple(idle)}), 3, 0)
-    whole = manifest([[0], [1], [2], [3]])
-    folds = folds_of(whole, 3, 0)
-    held_out = {clip.source for clip in folds[1].clips if clip.split == "val"}
-    fewer = whole.model_copy(update={"clips": tuple(clip for clip in whole.clips if clip.source not in held_out)})
-    with pytest.raises(BadDataset, match="fold 2"):
-        same_folds(fewer, folds)
 
 
 @given(films, st.integers(0, 2**31 - 1))

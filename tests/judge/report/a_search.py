@@ -90,7 +90,6 @@ def search_of(
         plan=some(
             SearchPlanResult,
             search=SearchOptions(search=list(winner.values), num_trials=max(num_trials, rounds), **options),
-            clip_seconds=8,
             fold_uris=tuple(f"s3://retake/searches/5e/folds/{i}/" for i in range(folds)),
         ),
         targets=targets,
@@ -101,12 +100,8 @@ def search_of(
         curves={trial.number: curve(trial, has_accuracy=has_accuracy) for trial in done},
         winner=winner.number,
         pareto=pareto_front(done, targets[-1]) if latency else (),
-        importances=tuple(
-            Importance(option=name, share=0.5 / n, interval=(0.3 / n, 0.6 / n), by_chance=0.2) for n, name in enumerate(BY_IMPORTANCE, 1)
-        )
-        if can_compare
-        else (),
-        importance_note=note or (f"learning_rate {'explains' if can_compare else 'may explain'} more than chance would."),
+        importances=tuple(Importance(option=name, share=0.5 / n) for n, name in enumerate(BY_IMPORTANCE, 1)) if can_compare else (),
+        importance_note=note or ("These shares are of this search's trials alone." if can_compare else "Too few trials can be compared."),
         bias=SelectionBias(
             num_trials=len(done),
             seeds=tuple(with_seed(winner, num_trials + seed, seed) for seed in (1, 2, 3)),

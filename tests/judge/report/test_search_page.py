@@ -123,11 +123,10 @@ def test_metrics_are_numbers_of_the_winner_and_training_that_was_found_costs_not
     assert numbers["training_hours"] == pytest.approx(sum(trial.seconds for trial in search.trials if not trial.was_found) / 3600)
 
 
-def test_importances_stand_beside_chance_or_the_note_stands_alone(page_of):
-    assert page_of("search").count("the line is what chance explains") == 2 * 7  # as label and as tooltip
-    alone = page_of("search on one video")
-    assert "learning_rate may explain more than chance would" in alone
-    assert "by chance</em>" not in alone
+def test_importances_are_said_to_be_of_these_trials_alone_or_the_note_stands_alone(page_of):
+    shares = "that an option explains by itself"
+    assert "These shares are of this search&#39;s trials alone." in page_of("search") and shares in page_of("search")
+    assert "Too few trials can be compared." in page_of("search on one video") and shares not in page_of("search on one video")
 
 
 def test_hostile_names_stay_text():

@@ -2,22 +2,19 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from tasks.errors import BadConfiguration
-from tasks.judge.search.space import Space, cutting_of
+from tasks.judge.search.space import Space
 from tasks.options import LIGHT, SearchOptions, TrainOptions
 from tasks.options.search import RANGES, Searched
-from tasks.store.records.search import Cutting
-
-GRID = Cutting(8, "grid")
 
 
 def space(*lines: str, base: TrainOptions = LIGHT) -> Space:
     chosen = SearchOptions.model_validate({"search": [line.partition("=")[0] for line in lines], "ranges": lines})
-    return Space.of(chosen, base, GRID)
+    return Space.of(chosen, base)
 
 
 def test_the_default_form_can_be_searched_with_every_option_ticked_and_tries_every_value():
     assert set(RANGES) == set(Searched.__args__)
-    searched = Space.of(SearchOptions(search=list(RANGES)), LIGHT, GRID)
+    searched = Space.of(SearchOptions(search=list(RANGES)), LIGHT)
     assert searched.untried() == []
     assert list(searched.ranges) == sorted(RANGES)
     assert searched.ranges["learning_rate"] == FloatDistribution(1e-5, 1e-1, log=True)
@@ -39,9 +36,6 @@ def test_the_default_form_can_be_searched_with_every_option_ticked_and_tries_eve
         ("schedule=constant, cosin", "cosine"),
         ("dropout=", "no range"),
         ("dropout=,", "no value"),
-        ("clip_seconds=2..8", "list single lengths"),
-        ("clip_seconds=4, 90", "60"),
-        ("cut=grid, scenes", "intervals"),
     ],
 )
 def test_a_wrong_range_is_refused_with_its_line(line, message):
@@ -56,7 +50,7 @@ def test_a_wrong_range_is_refused_with_its_line(line, message):
 )
 def test_an_option_without_a_range_and_a_line_of_an_unknown_option_are_refused(ranges, message):
     with pytest.raises(BadConfiguration, match=message):
-        Space.of(SearchOptions(search=["dropout"], ranges=ranges), LIGHT, GRID)
+        Space.of(SearchOptions(search=["dropout"], ranges=ranges), LIGHT)
 
 
 def test_values_that_contradict_one_another_make_no_training_and_options_without_effect_no_other_one():
@@ -65,23 +59,7 @@ def test_values_that_contradict_one_another_make_no_training_and_options_without
     assert searched.complete({"head": "tcn", "family": "TSN"}) == LIGHT.model_copy(update={"head": "tcn", "family": "TSN"})
     searched = space("schedule=constant, cosine")
     recipe = searched.complete({"schedule": "constant"})
-    assert recipe == Space(LIGHT.model_copy(update={"flow_method": "dis"}), searched.ranges, GRID).complete({"schedule": "constant"})
-
-
-def test_a_clip_length_is_of_the_clips_and_changes_no_option_of_the_training():
-    searched = space("clip_seconds=2, 4, 8", "dropout=0, 0.5")
-    assert searched.ranges["clip_seconds"] == CategoricalDistribution([2.0, 4.0, 8.0])
-    assert searched.own == {"clip_seconds": 8, "dropout": LIGHT.dropout}
-    assert searched.other_cuttings == [Cutting(2, "grid"), Cutting(4, "grid")]
-    assert searched.complete({"clip_seconds": 2.0, "dropout": 0.5}) == searched.complete({"clip_seconds": 4.0, "dropout": 0.5})
-    assert space("dropout=0, 0.5").other_cuttings == []
-
-
-def test_lengths_and_cuts_that_are_searched_together_are_all_combined():
-    searched = space("clip_seconds=4, 8", "cut=grid, intervals, both")
-    assert searched.other_cuttings == [Cutting(s, cut) for s in (4, 8) for cut in ("both", "grid", "intervals") if (s, cut) != (8, "grid")]
-    assert cutting_of({"cut": "both"}, GRID) == Cutting(8, "both")
-    assert searched.complete({"cut": "both"}) == searched.complete({"cut": "grid"}) is not None
+    assert recipe == Space(LIGHT.model_copy(update={"flow_method": "dis"}), searched.ranges).complete({"schedule": "constant"})
 
 
 @pytest.mark.parametrize(

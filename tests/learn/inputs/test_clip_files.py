@@ -37,7 +37,7 @@ from tasks.learn.training.costs import complexity
 from tasks.learn.training.fit import fit
 from tasks.learn.training.job import TrainJob
 from tasks.learn.training.module import ActionModule
-from tasks.learn.training.trials import TrialJob, by_themselves, prepare_head_trial, run_head_trial, score_network
+from tasks.learn.training.trials import TrialJob, prepare_head_trial, run_head_trial, score_network
 from tasks.options import Consensus, Modality, TrainOptions
 from tasks.store.records.video import SoundRecipe, SoundState
 from tests.learn.tiny import CLASSES, outspoken, scorer_of, snippets_of, tiny
@@ -174,7 +174,7 @@ def test_heads_learn_the_same_on_cached_features_without_and_in_a_trial_which_sc
     assert fitted.spec == spec
     trial = prepare_head_trial(TrialJob(job_to(tmp_path, learned(spec), clips, clips), num_crops=10))
     scored = run_head_trial(trial, FeatureMemory(2**20))
-    loss, right = score_network(fitted, CLASSES, by_themselves(clips), 10, "cpu")
+    loss, right = score_network(fitted, CLASSES, clips, 10, "cpu")
     assert scored.loss == pytest.approx(loss, abs=1e-4)
     assert scored.right == right
 

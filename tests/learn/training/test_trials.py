@@ -16,10 +16,8 @@ from tasks.learn.networks.network import Network, weights_sha256
 from tasks.learn.training.epochs import LAST, with_last_weights
 from tasks.learn.training.fit import TrainOutcome, fit
 from tasks.learn.training.trials import (
-    ScoredClip,
     TrialJob,
     TrialOutcome,
-    by_themselves,
     prepare_head_trial,
     run_head_trial,
     score_network,
@@ -71,26 +69,9 @@ def run_trial(planned: TrialJob) -> TrialOutcome:
     return run_head_trial(prepare_head_trial(planned), FeatureMemory(0))
 
 
-def test_a_clip_of_several_parts_has_the_mean_of_their_logits_by_seconds(clips, tmp_path: Path):
-    planned = heads(tmp_path, clips, epochs=2)
-    first, second = (clip.frames for clip in planned.train.val[:2])
-    engine = PytorchEngine(prepare(last_of(through_fit(planned, tmp_path / "fit"), planned)), planned.num_crops)
-    parts = [engine.score(read_snippets(frames, engine.network.spec)) for frames in (first, second)]
-    verb, noun = (0.25 * one + 0.75 * other for one, other in zip(*parts, strict=True))
-    label = int(verb.argmax()), int(noun.argmax())
-    other = ScoredClip(*label, ((first, 1.0), (second, 3.0)))
-    wrong = replace(other, noun=(label[1] + 1) % len(noun))
-    losses = [float(torch.logsumexp(verb, 0) - verb[label[0]] + torch.logsumexp(noun, 0) - noun[clip.noun]) for clip in (other, wrong)]
-    outcome = run_trial(replace(planned, others=(other, wrong)))
-    scored = score_network(engine.network, planned.train.classes, (other, wrong), planned.num_crops, "cpu")
-    for loss, right in ((outcome.loss, outcome.right), scored):
-        assert right == {"verb": "11", "noun": "10", "action": "10"}
-        assert loss == pytest.approx(sum(losses) / 2, rel=1e-4)
-
-
 def test_clips_in_which_nothing_happens_are_not_scored(clips, tmp_path: Path):
     planned = heads(tmp_path, clips, epochs=2)
-    idle = ScoredClip(4, 3, ((planned.train.val[0].frames, 1.0),))
+    idle = replace(planned.train.val[0], verb=4)
     acting = replace(idle, verb=0)
     classes = planned.train.classes
     planned = with_train(planned, classes=classes.model_copy(update={"verbs": (*classes.verbs[:4], NOTHING)}))
@@ -130,7 +111,7 @@ def test_heads_and_curve_are_those_of_a_training_to_the_bit_and_the_score_that_o
     assert outcome.stopped_early == trained.stopped_early
     loss, rights = in_a_test(trained, planned)
     assert outcome.loss == pytest.approx(loss, rel=1e-5)
-    whole = score_network(last, planned.train.classes, by_themselves(planned.train.val), num_crops, "cpu")
+    whole = score_network(last, planned.train.classes, planned.train.val, num_crops, "cpu")
     assert whole == (pytest.approx(loss, rel=1e-5), outcome.right)
     assert outcome.right == {
         "verb": "".join(str(int(verb)) for verb, _ in rights),

@@ -138,9 +138,9 @@ def test_heads_that_do_not_train_on_a_share_of_altered_labels_cost_the_curve_and
         given.update({clip.frames: clip.verb for clip in job.train})
         return job, clips
 
-    def failed(asked, num_processes, on_done):
+    def failed(asked):
         jobs.extend(trial.train for trial in asked)
-        on_done(0, TrialFailure(str(BadConfiguration("lower it"))))
+        yield TrialFailure(str(BadConfiguration("lower it")))
 
     monkeypatch.setattr(learning_curve, "fetch_inputs", fetched)
     monkeypatch.setattr(learning_curve, "run_trials", failed)

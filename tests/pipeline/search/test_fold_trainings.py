@@ -1,23 +1,14 @@
-"""Trials of a search share what does not depend on their sampling window, and are scored by the clips that cover a clip."""
-
-from dataclasses import replace
+"""Trials of a search share what does not depend on their sampling window."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tasks.errors import BadDataset
 from tasks.keys import content_key
 from tasks.learn.networks.network import weights_sha256
 from tasks.options import TrainOptions, Weights
 from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline.search import _fold_trainings
 from tasks.pipeline.search._fold_trainings import FoldTrainings
-from tasks.pipeline.search._rounds import covering
 from tasks.store.records.search import Trial
-from tasks.store.records.video import ClipRecord
-from tests.data.labels.records import clip_record
-from tests.judge.search.trials import clip
 
 TRAIN = TrainOptions(backbone="test_resnet", num_segments=2, weights=Weights.NONE)
 
@@ -55,28 +46,3 @@ def test_the_latency_of_a_network_is_measured_once_for_all_windows(trainings, mo
     keys = {content_key(spec.model_copy(update={"sampling_window": 1}).model_dump(mode="json")) for spec in measured}
     place = f"{trainings.plan.search_uri}latency/"
     assert {uri for uri in trainings.store.objects if uri.startswith(place)} == {f"{place}{key}.json" for key in keys}
-
-
-def test_networks_of_shorter_clips_take_their_time_for_each_clip_that_they_cover(trainings, monkeypatch):
-    monkeypatch.setattr(_fold_trainings, "clip_seconds", lambda *_: 0.5)
-    (part,) = trainings.of(trial(0))
-    shorter = replace(part, trial=part.trial.model_copy(update={"values": {"clip_seconds": trainings.plan.clip_seconds / 4}}))
-    assert trainings.latency_seconds(shorter) == 4 * trainings.latency_seconds(part)
-
-
-def cut(clip_seconds: float, video_seconds: float) -> list[ClipRecord]:
-    starts = [clip_seconds * i for i in range(int(video_seconds / clip_seconds))]
-    return [clip_record("v", start_seconds=start, stop_seconds=start + clip_seconds) for start in starts]
-
-
-@given(clip_seconds=st.sampled_from([1, 2, 3, 4, 8, 16]), index=st.integers(0, 5))
-def test_the_clips_of_another_length_cover_each_second_of_a_clip_once(clip_seconds, index):
-    covered = covering(clip(start_seconds=8 * index, stop_seconds=8 * index + 8), cut(clip_seconds, 96))
-    assert sum(seconds for _, seconds in covered) == pytest.approx(8)
-    assert all(0 < seconds <= min(8, clip_seconds) for _, seconds in covered)
-    assert all(part.start_seconds < 8 * index + 8 and part.stop_seconds > 8 * index for part, _ in covered)
-
-
-def test_a_clip_that_none_of_another_length_covers_is_named():
-    with pytest.raises(BadDataset, match="no clip of this length covers a"):
-        covering(clip(start_seconds=96, stop_seconds=98), cut(4, 96))

@@ -63,6 +63,10 @@ def suggested(bench, plan, number):
     return bench.run("suggest", search=plan.search_uri, round=number)
 
 
+def trained(bench, plan, batch):
+    return bench.run("train_trials", search=plan.search_uri, batch=batch)
+
+
 def gathered(bench, plan, number, failures="[]"):
     return bench.run("gather", search=plan.search_uri, round=number, failures=failures)
 
@@ -96,7 +100,7 @@ def test_the_first_trial_is_the_recipe_of_the_form_and_each_other_one_is_within_
 
 def whole(bench):
     """A search from the plan to the report."""
-    plan = planned(bench, num_trials=4, search_sampler="grid")
+    plan = planned(bench, num_trials=4)
     searched(bench, plan)
     train(bench, repeated(bench, plan))
     return reported(bench, plan)
@@ -214,7 +218,7 @@ def test_a_search_of_an_earlier_version_goes_on_from_its_trials_to_the_report(be
     train(bench, suggested(bench, plan, 1))
     gathered(bench, plan, 1)
     written = json.loads(bench.store.read_bytes(place.uri)) | {part: earlier[part] for part in ("search", "train")}
-    bench.store.write_bytes(place.uri, json.dumps(written).encode())
+    bench.store.write_bytes(place.uri, json.dumps(written | {"clip_seconds": 2.0, "cut": "grid"}).encode())
     bench.store.write_bytes(place.round(1).gather.trials.uri, json.dumps({"trials": earlier["trials"]}).encode())
     second, early = suggested(bench, plan, 2), reported(bench, plan)
     digests = [second.inputs_digest, early.inputs_digest]
@@ -228,17 +232,20 @@ def test_a_search_of_an_earlier_version_goes_on_from_its_trials_to_the_report(be
 
 
 @pytest.mark.parametrize(
-    ("part", "changes"), [("search", {"halving": True}), ("search", {"search": ["dropout", "mixup"]}), ("train", {"mixup": 0.2})]
+    ("part", "changes"), [("search", {"search_sampler": "grid"}), ("search", {"search": ["dropout", "cut"]}), ("train", {"mixup": 0.2})]
 )
 def test_a_search_that_was_planned_with_an_option_that_is_gone_is_read_and_does_not_go_on(bench, part, changes):
     plan = planned(bench, num_trials=2, rounds=1)
-    train(bench, suggested(bench, plan, 1))
+    first = suggested(bench, plan, 1)
+    train(bench, first)
     gathered(bench, plan, 1)
+    (batch,) = (ref.uri for ref in first.batches)
+    bench.store.remove(trials_of_batch(batch).uri)
     place = SearchPlan(plan.search_uri)
     written = json.loads(bench.store.read_bytes(place.uri))
     bench.store.write_bytes(place.uri, json.dumps(written | {part: written[part] | changes}).encode())
     (name,) = changes
-    for step in (partial(suggested, number=2), partial(gathered, number=1), repeated, reported):
+    for step in (partial(suggested, number=2), partial(trained, batch=batch), partial(gathered, number=1), repeated, reported):
         with pytest.raises(BadConfiguration, match=f"{plan.search_uri} is from an earlier version, .* removed: {name}="):
             step(bench, plan)
     assert bench.store.read(place).model_dump(mode="json")[part][name] == changes[name]
@@ -254,8 +261,8 @@ def test_a_trained_start_is_refused_where_other_networks_are_searched(bench, sta
 
 def test_a_range_that_is_not_searched_changes_no_key(bench):
     lines = [f"{name}={values}" for name, values in RANGES.items()]
-    older = [*(line for line in lines if not line.startswith("cut=")), "mixup=0, 0.2, 0.4"]
-    plain, searched = planned(bench, ranges=lines), planned(bench, ranges=lines, search=["dropout", "cut"])
+    older = [*(line for line in lines if not line.startswith("mirror=")), "mixup=0, 0.2, 0.4", "clip_seconds=2, 4, 8", "cut=grid, both"]
+    plain, searched = planned(bench, ranges=lines), planned(bench, ranges=lines, search=["dropout", "mirror"])
     assert plain.key == planned(bench, ranges=older).key
     assert searched.key != plain.key
 
