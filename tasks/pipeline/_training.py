@@ -85,7 +85,6 @@ def train_planned(plan: PlanResult, training: Training, store: Store, devices: i
         table = csv_table(Epoch.model_fields, (epoch.model_dump() for epoch in epochs))
         write_files(store, training, {training.file("epochs.csv"): table}, evidence)
         tracker.log_artifacts(run_id, evidence, "train")
-        tracker.log_artifacts(run_id, folder / "tensorboard", "tensorboard")
         tracker.set_tags(run_id, {f"retake.{key}": str(value) for key, value in hardware.items()})
         store.write_file(training.best, outcome.best)
         result = TrainResult(

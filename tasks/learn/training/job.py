@@ -66,7 +66,7 @@ class JoinedNetwork:
 class TrainJob:
     """Everything that one training needs.
 
-    `folder` holds best.pt, last.ckpt and tensorboard/. If there is a last.ckpt, training resumes from it and also needs best.pt, except with
+    `folder` holds best.pt and last.ckpt. If there is a last.ckpt, training resumes from it and also needs best.pt, except with
     cached features: then last.ckpt includes the best heads, and best.pt is written at the end.
     `network` is modified by training. If `classes` have no objects, only verbs are trained. With `num_workers` None, clips are read in this
     process on a CPU, and in up to 8 worker processes with a GPU.

@@ -173,7 +173,7 @@ class Learner(pl.LightningModule, ABC):
         """Report the means."""
         self._report("val", self.val_means)
         if self.recipe.patience:
-            self.log("val/loss", self.reported["val/loss"], logger=False)
+            self.log("val/loss", self.reported["val/loss"])
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return the recipe's optimizer and schedule."""
