@@ -18,10 +18,10 @@ from tasks.judge.statistics.metrics import with_actions
 from tasks.judge.statistics.scoring import ScoredClips, with_nouns_given
 from tasks.learn.inputs.data import NO_LABEL, CachedClip
 from tasks.learn.inputs.describe_sound import describer
+from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.network import Network, widen_heads
 from tasks.learn.networks.spec import no_names, trained_names
 from tasks.learn.training.cached_heads import score_heads
-from tasks.learn.training.distillation import Teaching
 from tasks.learn.training.epochs import BEST, LAST, EpochFiles, head_file
 from tasks.learn.training.fit import fit
 from tasks.learn.training.job import JoinedNetwork, TrainJob, joint_spec
@@ -164,10 +164,10 @@ def _taught(job: TrainJob, labelled: Sequence[DatasetClip], plan: PlanResult, te
     )
     clips: list[StoredClip] = [*labelled, *unlabelled]
     with FramesAhead(store, clips, ready.specs, describer=describer) as ahead:
-        answers = [ready.scorer.score_and_see(ahead.load(clip)) for clip in clips]
+        teaching = Logits.stacked(ready.scorer.score(ahead.load(clip)) for clip in clips)
     ready.close()
     log.info("the teacher answered %d clips by %s", len(clips), ready.engine.label)
-    return replace(job, train=[*job.train, *more], teaching=Teaching.of(answers, is_hint=len(ready.specs) == 1))
+    return replace(job, train=[*job.train, *more], teaching=teaching)
 
 
 def _log_inputs(tracker: Tracker, run_id: str, plan: PlanResult, manifest: Manifest, store: Store) -> None:

@@ -6,7 +6,7 @@ Parameter names match the published checkpoints.
 # b: batch, t: segments, p: patches, f: features, d: reduced features (128), a: attention heads, v: verbs, n: nouns; of relations:
 # s: segments of each, which is their scale, r: relations of one scale, g: features (256)
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import ClassVar, NamedTuple
 
@@ -40,6 +40,11 @@ class Logits(NamedTuple):
 
     verb: Tensor
     noun: Tensor
+
+    @classmethod
+    def stacked(cls, answers: Iterable["Logits"]) -> "Logits":
+        """Stack the logits of several clips or crops: (n, …, v) and (n, …, n)."""
+        return cls(*(torch.stack(own) for own in zip(*answers, strict=True)))
 
     def numpy(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Convert to arrays; the tensors must be on the CPU and have no gradient."""

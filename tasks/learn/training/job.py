@@ -22,10 +22,10 @@ from tasks.learn.hardware import Device, WantedDevice
 from tasks.learn.inputs.crops import Augmentation
 from tasks.learn.inputs.data import CachedClip, ClipDataset, ClipKey, Sample, Share, Source, View, make_loader, with_label_noise
 from tasks.learn.inputs.features import PRECISIONS, FeatureCache, FeatureMemory, See, compute_features, see_by_torch, training_features
+from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.joining import Joining
 from tasks.learn.networks.network import Network, synchronise_norms, to_channels_last
 from tasks.learn.networks.spec import CONSENSUS_OF_HEADS, ClassNames, NetworkSpec, trained_view
-from tasks.learn.training.distillation import Teaching
 from tasks.learn.training.epochs import LAST
 from tasks.learn.training.module import ActionModule, FittedModule, HeadModule, Learner
 from tasks.learn.training.probe import fit_heads
@@ -74,8 +74,8 @@ class TrainJob:
     If only the heads are trained, epochs cycle through `feature_variants` views of each clip, whose features are cached under `features` and
     shared with other trainings. Without that folder every epoch computes them again, with the same results up to rounding. Processes on
     one machine must use the same folder. With `joined`, `network` is a head on the features of those networks, and the `frames` of a clip only
-    look up the file of each in `JoinedNetwork.frames`; this needs a folder of features and a single process. With `teaching`, `train` may have
-    clips without a label.
+    look up the file of each in `JoinedNetwork.frames`; this needs a folder of features and a single process. `teaching` are a
+    teacher's logits of `train`, (n, v) and (n, n), which then may have clips without a label.
 
     `devices` processes train together (see `processes`), each on its own GPU or all on the CPU. The batch size is the total over all
     processes, so results equal those of a single process, up to rounding and the random numbers of dropout and backbone. They differ more
@@ -94,7 +94,7 @@ class TrainJob:
     features: Path | None = None
     devices: int = 1
     joined: Sequence[JoinedNetwork] = ()
-    teaching: Teaching | None = None
+    teaching: Logits | None = None
 
     @property
     def caches_features(self) -> bool:
