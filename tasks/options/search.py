@@ -22,7 +22,7 @@ RANGES = {
     "num_segments": "3, 5, 8",
     "sampling_window": "0.25, 0.5, 0.75, 1",
     "family": "TSN, TRN, MTRN, TSM",
-    "head": "linear, probe, attentive, lstm, tcn",
+    "head": "linear, probe, tcn",
     "modality": "rgb, rgb-difference",
     "backbone": "tf_efficientnet_lite0, resnet50",
     "clip_seconds": "2, 4, 8",

@@ -182,11 +182,6 @@ class NetworkSpec(BaseModel):
         return self.consensus in CONSENSUS_OF_HEADS.values()
 
     @property
-    def sees_patches(self) -> bool:
-        """Check whether the head takes features of each image's patches instead of one vector."""
-        return self.consensus is Consensus.ATTENTIVE
-
-    @property
     def title(self) -> str:
         """Return the title for people, without the classes."""
         if self.joined:

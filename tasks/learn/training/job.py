@@ -111,7 +111,7 @@ def joint_spec(
     """
     return NetworkSpec(
         backbone="joined",
-        joined=tuple(network.feature_shape[-1] for network in networks),
+        joined=tuple(network.num_features for network in networks),
         num_segments=max(network.spec.num_segments for network in networks),
         consensus=CONSENSUS_OF_HEADS.get(options.head, Consensus.AVERAGE),
         num_verbs=num_verbs,
@@ -222,12 +222,12 @@ def compute_missing(job: TrainJob, device: Device, cache: FeatureCache, views: l
 
 
 def probe_features(job: TrainJob, train: ClipDataset) -> NDArray[np.float64]:
-    """Average the features of each clip over its views, segments and patches: (n, f)."""
+    """Average the features of each clip over its views and segments: (n, f)."""
     num_views = job.options.feature_variants if train.draws_views else 1
 
     def mean(clip: int) -> Tensor:
         views = (train[ClipKey(epoch=view, clip=clip)].inputs for view in range(num_views))
-        return torch.stack([inputs.flatten(0, -2).mean(0) for inputs in views]).double().mean(0)
+        return torch.stack([inputs.mean(0) for inputs in views]).double().mean(0)
 
     means: NDArray[np.float64] = torch.stack([mean(clip) for clip in range(len(train))]).numpy()
     return means

@@ -230,7 +230,7 @@ class ActionModule(Learner):
             return features
         silence: Tensor = self.normalise(torch.zeros_like(snippets[:1], dtype=torch.uint8))
         is_silent = (snippets == silence).flatten(1).all(1)
-        return features.masked_fill(is_silent.view(-1, *[1] * (features.ndim - 1)), 0)
+        return features.masked_fill(is_silent[:, None, None], 0)
 
     def make_optimizer(self) -> Optimizer:
         """Make the optimizer of the trained stages and the heads."""

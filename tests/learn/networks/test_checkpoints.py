@@ -305,6 +305,11 @@ def test_what_a_checkpoint_claims_beyond_what_it_holds_is_never_built(refuses, s
     assert _draw(12_870)[0].untyped_storage().nbytes() == 3 * 8, "a draw of relations keeps no others in memory"
 
 
+@pytest.mark.parametrize("head", ["attentive", "lstm"])
+def test_a_head_that_was_removed_is_named_with_the_remedy(refuses, stored, head):
+    assert f"its head {head} was removed; train again with head probe, linear or tcn" in refuses(spec=stored["spec"] | {"consensus": head})
+
+
 FUSION = {"format": "retake-fusion-1"}
 
 

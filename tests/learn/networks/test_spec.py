@@ -18,7 +18,7 @@ from tasks.store.records.dataset import ClassRef, Vocabulary
         ({"temporal_shift": True, "modality": "flow"}, "TSM resnet50 flow (tvl1), 8 segments"),
         ({"sampling_window": 0.5}, "TSN resnet50 rgb, 8 segments, window 0.5"),
         ({"sampling_window": 0.5, "interpolation": "bicubic"}, "TSN resnet50 rgb, 8 segments, window 0.5, bicubic"),
-        ({"consensus": "lstm"}, "TSN resnet50 rgb, 8 segments, lstm head"),
+        ({"consensus": "tcn"}, "TSN resnet50 rgb, 8 segments, tcn head"),
         ({"consensus": "tcn", "temporal_shift": True}, "TSM resnet50 rgb, 8 segments, tcn head"),
         ({"temporal_shift": True, "consensus": "relation"}, "TSM with relation resnet50 rgb, 8 segments"),
     ],

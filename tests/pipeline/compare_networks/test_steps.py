@@ -78,7 +78,7 @@ def test_a_line_may_fuse_trained_networks():
 
 
 def test_joined_features_are_another_network_than_averaged_logits_by_the_options_of_their_head_alone():
-    options = configured([FUSED, JOINED, f"{JOINED} head=lstm"], COMMON)
+    options = configured([FUSED, JOINED, f"{JOINED} head=tcn"], COMMON)
     chosen = options[JOINED].model_dump(exclude_defaults=True).keys() - COMMON.model_dump(exclude_defaults=True).keys()
     assert chosen == {"fuse", "join", "trainable"}
     with pytest.raises(BadConfiguration, match="fuse is empty; name two or more, or set join=logits"):
