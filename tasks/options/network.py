@@ -93,7 +93,7 @@ class NetworkOptions(Options):
     """Choose the network to train."""
 
     section: ClassVar[str] = "Network"
-    retired: ClassVar[Mapping[str, Any]] = {"relation_draws": 0}
+    retired: ClassVar[Mapping[str, Any]] = {"relation_draws": 0, "sampling_window": 1.0}
     retired_values: ClassVar[Mapping[str, Collection[str]]] = {"head": ("attentive", "lstm")}
 
     family: Family = Field(
@@ -126,13 +126,6 @@ class NetworkOptions(Options):
         le=64,
         title="Segments",
         description="Snippets per clip; at most 16 with MTRN. Not for 3D, which has its own number of views",
-    )
-    sampling_window: float = Field(
-        1,
-        gt=0,
-        le=1,
-        title="Sampling window, share of the clip",
-        description="The segments are spread over this middle part of each clip, in training and in tests; half of it halves their spacing. 1: the whole clip",
     )
     interpolation: Literal["auto", "bilinear", "bicubic"] = Field(
         "auto",

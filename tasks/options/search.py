@@ -20,7 +20,6 @@ RANGES = {
     "crop": "resized, multi-scale, centre",
     "mirror": "true, false",
     "num_segments": "3, 5, 8",
-    "sampling_window": "0.25, 0.5, 0.75, 1",
     "family": "TSN, TRN, MTRN, TSM",
     "head": "linear, probe, tcn",
     "modality": "rgb, rgb-difference",
@@ -43,7 +42,6 @@ Searched = Literal[
     "crop",
     "mirror",
     "num_segments",
-    "sampling_window",
     "family",
     "head",
     "modality",
@@ -60,7 +58,7 @@ class SearchOptions(Options):
     section: ClassVar[str] = "Search"
     retired: ClassVar[Mapping[str, Any]] = {"halving": False, "budget_hours": 0.0}
     retired_values: ClassVar[Mapping[str, Collection[str]]] = {
-        "search_sampler": ("random", "cma-es"), "search": ("mixup", "color_jitter", "segment_length"),
+        "search_sampler": ("random", "cma-es"), "search": ("mixup", "color_jitter", "segment_length", "sampling_window"),
     }  # fmt: skip
 
     dataset: StoreUri | None = Field(

@@ -102,7 +102,9 @@ def _trained_start(options: TrainOptions, store_uri: str, store: Store) -> Weigh
         raise BadConfiguration(
             f"checkpoint: {trained.name} is {spec.title}, where family {options.family} was asked; choose family {spec.family}"
         )
-    asked = spec_of(options, spec.backbone if options.backbone == AUTO else None)
+    asked = spec_of(options, spec.backbone if options.backbone == AUTO else None).model_copy(
+        update={"sampling_window": spec.sampling_window}
+    )
     if options.interpolation == AUTO:
         asked = asked.model_copy(update={"interpolation": spec.interpolation})
     if (spec.title, spec.flow) != (asked.title, asked.flow):

@@ -32,7 +32,6 @@ START_OPTIONS = {
     "backbone",
     "modality",
     "num_segments",
-    "sampling_window",
     "interpolation",
     "weights",
     "checkpoint",
