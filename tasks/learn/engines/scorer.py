@@ -68,11 +68,6 @@ class Scorer:
         """Compute one clip's features for each network, float32 (k, t, f) on the CPU; errors as in `score`."""
         return [engine.see(frames) for engine, frames in zip(self.engines, inputs, strict=True)]
 
-    def score_and_see(self, inputs: Sequence[Frames]) -> tuple[Logits, Tensor]:
-        """Score one clip, and return the features of `centre` too, on the CPU."""
-        features = self.see(inputs)
-        return self.answer(features), centre(features)
-
     def explained(self, index: int, inputs: Sequence[Frames]) -> Network:
         """Return one of the networks, with a head that answers as the scorer does; it has a gradient.
 

@@ -200,7 +200,7 @@ def compute_features(
 
     started_at = logged_at = monotonic()
     for view, features in see(needed()):
-        cache.write(view.name, torch.zeros_like(features) if view in silent else features.reshape(cache.shape))
+        cache.write(view.name, torch.zeros_like(features) if view in silent else features)
         num_done, now = num_done + 1, monotonic()
         if now - logged_at >= SECONDS_BETWEEN_LINES and num_done < len(missing):
             left = (now - started_at) / num_done * (len(missing) - num_done)

@@ -17,6 +17,7 @@ from tasks.judge.statistics.answers import action_id
 from tasks.judge.statistics.scoring import each_scored
 from tasks.keys import content_key
 from tasks.learn.engines.choice import spread
+from tasks.learn.engines.scorer import centre
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
 from tasks.learn.inputs.describe_sound import describer
@@ -188,10 +189,10 @@ def _seen(
             def see(inputs: list[Frames] | None) -> Seen | None:
                 if inputs is None:
                     return None
-                logits, features = ready.scorer.score_and_see(inputs)
-                verbs, nouns = ready.named(logits)
+                features = ready.scorer.see(inputs)
+                verbs, nouns = ready.named(ready.scorer.answer(features))
                 targets = TARGETS if ready.given_noun is None else VERB_ALONE
                 verb, noun, _ = likely_by(plan.model, verbs[None], nouns[None], targets).best()
-                return Seen(features.numpy(), int(action_id(verb, noun)[0]))
+                return Seen(centre(features).numpy(), int(action_id(verb, noun)[0]))
 
             return {scored.clip.uid: scored.answer for scored in each_scored(clips, load_or_none, see) if scored.answer is not None}
