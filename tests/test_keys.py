@@ -102,6 +102,8 @@ def test_a_training_keeps_the_name_that_it_had_before_there_were_these_options()
 def test_a_training_of_an_earlier_version_keeps_its_name_with_an_option_that_is_gone():
     stored = TrainOptions.model_validate({"mixup": 0.2, "batch_size": 4, "layer_decay": 1, "segment_length": 0.5}, context=STORED)
     assert content_key(options_key(stored)) == "b7fd34839ba7791c"
+    of_network = TrainOptions.model_validate({"head": "lstm", "sampling_window": 0.5}, context=STORED)
+    assert content_key(options_key(of_network)) == "86a4a78d0e065bf9"
     gate = GateOptions.model_validate({"gain_rule": "margin", "min_gain_points": 1.0}, context=STORED)
     assert content_key(options_key(gate)) == "58038fb8bdd18a8e"
 
@@ -122,8 +124,8 @@ def test_a_search_that_scores_the_last_epoch_has_another_name_than_one_that_scor
 def test_each_option_that_is_chosen_gives_a_training_a_name_of_its_own():
     others = [
         {"dropout": 0.5}, {"train_frames": "middle"}, {"mirror": False}, {"validation_crops": 10}, {"label_noise": 0.2},
-        {"sampling_window": 0.5}, {"backbone": "resnet50", "backbone_weights": "0" * 64},
-        {"head": "lstm"}, {"join": "features", "fuse": ["runs/a/"], "trainable": "heads"},
+        {"backbone": "resnet50", "backbone_weights": "0" * 64},
+        {"head": "tcn"}, {"join": "features", "fuse": ["runs/a/"], "trainable": "heads"},
         {"views_seed": 1},
     ]  # fmt: skip
     assert {

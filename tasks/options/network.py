@@ -1,6 +1,6 @@
 """Declare the options of the network and of optical flow."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Any, ClassVar, Literal, Self
 
@@ -28,8 +28,6 @@ class Head(StrEnum):
 
     LINEAR = "linear"
     PROBE = "probe"
-    ATTENTIVE = "attentive"
-    LSTM = "lstm"
     TCN = "tcn"
 
 
@@ -39,8 +37,6 @@ class Consensus(StrEnum):
     AVERAGE = "average"
     RELATION = "relation"
     MULTISCALE_RELATION = "multiscale-relation"
-    ATTENTIVE = "attentive"
-    LSTM = "lstm"
     TCN = "tcn"
 
 
@@ -95,7 +91,8 @@ class NetworkOptions(Options):
     """Choose the network to train."""
 
     section: ClassVar[str] = "Network"
-    retired: ClassVar[Mapping[str, Any]] = {"relation_draws": 0, "interpolation": "auto"}
+    retired: ClassVar[Mapping[str, Any]] = {"relation_draws": 0, "interpolation": "auto", "sampling_window": 1.0}
+    retired_values: ClassVar[Mapping[str, Collection[str]]] = {"head": ("attentive", "lstm")}
 
     family: Family = Field(
         Family.TSN,
@@ -111,7 +108,7 @@ class NetworkOptions(Options):
     head: Head = Field(
         Head.LINEAR,
         title="Classification head",
-        description="For TSN, TSM and 3D; TRN and MTRN have heads of their own. linear: the mean over segments; probe: the same, fitted by logistic regression on features of a frozen backbone, without epochs; attentive: a learned query looks at the patches of all segments; lstm and tcn: the order of segments, by a recurrent or a convolutional network",
+        description="For TSN, TSM and 3D; TRN and MTRN have heads of their own. linear: the mean over segments; probe: the same, fitted by logistic regression on features of a frozen backbone, without epochs; tcn: the order of segments, by a convolutional network",
     )
     backbone: str = Field(
         "auto",
@@ -128,23 +125,12 @@ class NetworkOptions(Options):
         title="Segments",
         description="Snippets per clip; at most 16 with MTRN. Not for 3D, which has its own number of views",
     )
-    sampling_window: float = Field(
-        1,
-        gt=0,
-        le=1,
-        title="Sampling window, share of the clip",
-        description="The segments are spread over this middle part of each clip, in training and in tests; half of it halves their spacing. 1: the whole clip",
-    )
 
     @model_validator(mode="after")
     def _check_head(self) -> Self:
         if self.head is not Head.LINEAR and self.family in (Family.TRN, Family.MTRN):
             raise ValueError(
                 f"{self.family} relates segments by a head of its own; choose family TSN or TSM for head {self.head}, or head linear"
-            )
-        if self.head is Head.ATTENTIVE and self.family is Family.VIDEO:
-            raise ValueError(
-                "head attentive looks at the patches of single pictures, and family 3D has none; choose another head, or family TSN"
             )
         return self
 
@@ -178,6 +164,4 @@ class NetworkOptions(Options):
             raise ValueError(f"modality=sound has no image backbone such as {self.backbone}; set backbone to auto, aisfx or log-mel")
         if self.family is Family.TSM:
             raise ValueError("TSM shifts the channels of an image backbone, and modality=sound has none; choose family=TSN")
-        if self.head is Head.ATTENTIVE:
-            raise ValueError("head attentive looks at the patches of pictures, and modality=sound has none; choose head lstm or tcn")
         return self

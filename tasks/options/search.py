@@ -20,9 +20,8 @@ RANGES = {
     "crop": "resized, multi-scale, centre",
     "mirror": "true, false",
     "num_segments": "3, 5, 8",
-    "sampling_window": "0.25, 0.5, 0.75, 1",
     "family": "TSN, TRN, MTRN, TSM",
-    "head": "linear, probe, attentive, lstm, tcn",
+    "head": "linear, probe, tcn",
     "modality": "rgb, rgb-difference",
     "backbone": "tf_efficientnet_lite0, resnet50",
 }
@@ -41,7 +40,6 @@ Searched = Literal[
     "crop",
     "mirror",
     "num_segments",
-    "sampling_window",
     "family",
     "head",
     "modality",
@@ -56,7 +54,7 @@ class SearchOptions(Options):
     section: ClassVar[str] = "Search"
     retired: ClassVar[Mapping[str, Any]] = {"halving": False, "budget_hours": 0.0, "search_sampler": "tpe", "search_seed": 0}
     retired_values: ClassVar[Mapping[str, Collection[str]]] = {
-        "search": ("mixup", "color_jitter", "segment_length", "clip_seconds", "cut"),
+        "search": ("mixup", "color_jitter", "segment_length", "clip_seconds", "cut", "sampling_window"),
     }  # fmt: skip
 
     dataset: StoreUri | None = Field(

@@ -132,7 +132,7 @@ class TrainOptions(StartOptions, RecipeOptions, FlowOptions, NetworkOptions):
 
     @model_validator(mode="after")
     def _check_probe(self) -> Self:
-        if self.family is Family.VIDEO and self.head in (Head.LSTM, Head.TCN) and self.trainable != "heads":
+        if self.family is Family.VIDEO and self.head is Head.TCN and self.trainable != "heads":
             raise ValueError(
                 f"head {self.head} relates the views of a clip, and a step that trains the backbone of family 3D shows one; "
                 "set trainable to heads, or choose head linear"
@@ -149,10 +149,6 @@ class TrainOptions(StartOptions, RecipeOptions, FlowOptions, NetworkOptions):
             raise ValueError("join=features joins the networks under fuse, and fuse is empty; name two or more, or set join=logits")
         if self.trainable != "heads":
             raise ValueError(f"join=features trains a head above frozen networks, and trainable is {self.trainable}; set trainable=heads")
-        if self.head is Head.ATTENTIVE:
-            raise ValueError(
-                "head attentive looks at the patches of pictures, and join=features averages them; choose head linear, probe, lstm or tcn"
-            )
         return self
 
     def as_trained(self) -> Self:

@@ -18,10 +18,10 @@ from tasks.judge.statistics.metrics import with_actions
 from tasks.judge.statistics.scoring import ScoredClips, with_nouns_given
 from tasks.learn.inputs.data import NO_LABEL, CachedClip
 from tasks.learn.inputs.describe_sound import describer
+from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.network import Network, widen_heads
 from tasks.learn.networks.spec import no_names, trained_names
 from tasks.learn.training.cached_heads import score_heads
-from tasks.learn.training.distillation import Teaching
 from tasks.learn.training.epochs import BEST, LAST, EpochFiles, head_file
 from tasks.learn.training.fit import fit
 from tasks.learn.training.job import JoinedNetwork, TrainJob, joint_spec
@@ -85,7 +85,6 @@ def train_planned(plan: PlanResult, training: Training, store: Store, devices: i
         table = csv_table(Epoch.model_fields, (epoch.model_dump() for epoch in epochs))
         write_files(store, training, {training.file("epochs.csv"): table}, evidence)
         tracker.log_artifacts(run_id, evidence, "train")
-        tracker.log_artifacts(run_id, folder / "tensorboard", "tensorboard")
         tracker.set_tags(run_id, {f"retake.{key}": str(value) for key, value in hardware.items()})
         store.write_file(training.best, outcome.best)
         result = TrainResult(
@@ -165,10 +164,10 @@ def _taught(job: TrainJob, labelled: Sequence[DatasetClip], plan: PlanResult, te
     )
     clips: list[StoredClip] = [*labelled, *unlabelled]
     with FramesAhead(store, clips, ready.specs, describer=describer) as ahead:
-        answers = [ready.scorer.score_and_see(ahead.load(clip)) for clip in clips]
+        teaching = Logits.stacked(ready.scorer.score(ahead.load(clip)) for clip in clips)
     ready.close()
     log.info("the teacher answered %d clips by %s", len(clips), ready.engine.label)
-    return replace(job, train=[*job.train, *more], teaching=Teaching.of(answers, is_hint=len(ready.specs) == 1))
+    return replace(job, train=[*job.train, *more], teaching=teaching)
 
 
 def _log_inputs(tracker: Tracker, run_id: str, plan: PlanResult, manifest: Manifest, store: Store) -> None:

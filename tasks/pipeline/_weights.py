@@ -103,7 +103,7 @@ def _trained_start(options: TrainOptions, store_uri: str, store: Store) -> Weigh
             f"checkpoint: {trained.name} is {spec.title}, where family {options.family} was asked; choose family {spec.family}"
         )
     asked = spec_of(options, spec.backbone if options.backbone == AUTO else None)
-    asked = asked.model_copy(update={"interpolation": spec.interpolation})
+    asked = asked.model_copy(update={"interpolation": spec.interpolation, "sampling_window": spec.sampling_window})
     if spec.title != asked.title:
         raise BadConfiguration(
             f"checkpoint: {trained.name} is {spec.title}, where {asked.title} was asked; choose the options that it was trained with"

@@ -31,7 +31,6 @@ from tasks.learn.engines.written import Inputs, Outputs, answerer, quantise
 from tasks.learn.inputs.clip_files import read_snippets
 from tasks.learn.inputs.data import CachedClip
 from tasks.learn.networks.checkpoints import load, save
-from tasks.learn.training.distillation import Teaching
 from tasks.options import Weights
 from tasks.pipeline.export import _timed
 from tasks.pipeline.export._models import refusal_of_int8
@@ -70,8 +69,7 @@ def measured(films: Sequence[Film], chosen: Student, num_folds: int, folder: Pat
         teacher = trained(chosen.teacher, chosen.weights, labelled, held_out, folder)
         # Kept before it answers, which folds its layers in place.
         save(checkpoint := emptied(folder / "teacher") / "network.ckpt", teacher, CLASSES)
-        teaching = Teaching(answers(teacher, labelled)[0])
-        learnt = trained(chosen.options, chosen.weights, labelled, held_out, folder, teaching)
+        learnt = trained(chosen.options, chosen.weights, labelled, held_out, folder, answers(teacher, labelled))
         save(of_student := emptied(folder / "student") / "network.ckpt", learnt, CLASSES)
         for network, path in {teacher: checkpoint, learnt: of_student}.items():
             name = f"{path.parent.name}, {network.spec.backbone}"

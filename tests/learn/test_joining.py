@@ -25,7 +25,7 @@ from tasks.learn.training.costs import complexity
 from tasks.learn.training.epochs import head_file
 from tasks.learn.training.fit import fit
 from tasks.learn.training.job import JoinedNetwork, TrainJob, joint_spec
-from tasks.options import Consensus, Head, Modality, TrainOptions
+from tasks.options import Head, Modality, TrainOptions
 from tasks.store.records.video import SoundRecipe
 from tests.learn.tiny import assert_resumes, scorer_of, tiny
 
@@ -36,7 +36,6 @@ SIZES = {"num_verbs": 2, "num_nouns": 2}
 SEES = tiny(**SIZES)
 HEARS = tiny(backbone="log-mel", modality=Modality.SOUND, sound=SoundRecipe(network=None, speech=None), num_segments=4, **SIZES)
 LOOKS_AT_SOUND = tiny(modality=Modality.SPECTROGRAM, num_segments=3, **SIZES)
-PATCHES = tiny(consensus=Consensus.ATTENTIVE, **SIZES)
 RECIPE = {"trainable": "heads", "join": "features", "fuse": ["runs/a/", "runs/b/"], "num_segments": 2, "feature_variants": 1}
 QUICK = {"epochs": 8, "batch_size": 4, "learning_rate": 0.01}
 NUM_CLIPS, NUM_TRAINED, SILENT = 20, 12, (3, 16)
@@ -102,7 +101,7 @@ def rights(films, saved):
     return np.array([[int(logits.argmax()) == true for logits, true in zip(pair, label_of(i), strict=True)] for i, pair in answers.items()])
 
 
-@pytest.mark.parametrize("head", [Head.LINEAR, Head.PROBE, Head.LSTM, Head.TCN])
+@pytest.mark.parametrize("head", [Head.LINEAR, Head.PROBE, Head.TCN])
 def test_a_joint_head_names_what_is_only_heard_and_what_is_only_seen(job, films, head):
     assert rights(films, load(fit(job(head=head)).best)).all()
 
@@ -114,7 +113,7 @@ def test_neither_network_alone_names_both(job, films):
 
 
 def test_a_training_that_was_cut_off_ends_as_if_undisturbed(job):
-    choice = {"head": "lstm", "dropout": 0.5, "schedule": "cosine", "epochs": 2}
+    choice = {"head": "tcn", "dropout": 0.5, "schedule": "cosine", "epochs": 2}
     assert_resumes(lambda name: job(name, **choice), 0)
 
 
@@ -174,10 +173,10 @@ def test_features_are_standardised_on_the_clips_in_which_there_are_some():
     assert together[:, :, 2].tolist() == [[-1, -1], [0, 0], [1, 1]]
 
 
-def test_patches_and_views_of_other_numbers_are_pooled_over_the_same_time():
+def test_segments_and_views_of_other_numbers_are_pooled_over_the_same_time():
     joining = Joining(NetworkSpec(backbone="joined", joined=(1, 1), num_segments=4))
-    patches, views = torch.arange(16.0).reshape(1, 4, 4, 1), torch.tensor([[[1.0], [9.0]]])
-    assert joining([patches, views])[0].tolist() == [[1.5, 1], [5.5, 1], [9.5, 9], [13.5, 9]]
+    segments, views = torch.arange(4.0).reshape(1, 4, 1), torch.tensor([[[1.0], [9.0]]])
+    assert joining([segments, views])[0].tolist() == [[0, 1], [1, 1], [2, 9], [3, 9]]
 
 
 def test_trainings_of_the_networks_share_their_features_with_the_joint_head(job, tmp_path, monkeypatch):
@@ -189,7 +188,7 @@ def test_trainings_of_the_networks_share_their_features_with_the_joint_head(job,
     fit(made)
     num_views = 2 * (2 * NUM_TRAINED + NUM_CLIPS - NUM_TRAINED)
     assert len(written) == num_views
-    fit(job(**choice, head="lstm", learning_rate=0.1))
+    fit(job(**choice, head="tcn", learning_rate=0.1))
     for seed, joined in enumerate(made.joined):
         train, val = ([replace(clip, frames=joined.frames[clip.frames]) for clip in clips] for clips in (made.train, made.val))
         spec = joined.network.spec
@@ -208,7 +207,7 @@ def test_heads_on_the_way_answer_as_in_their_validation(job, trained, tmp_path):
 
 
 def test_a_picture_of_where_the_network_looked_follows_from_the_joint_answer(job, films):
-    saved = load(fit(job(specs=(HEARS, PATCHES))).best)
+    saved = load(fit(job(specs=(HEARS, SEES))).best)
     scorer, _ = scorer_of(saved)
     inputs = inputs_of(films, saved, 0)
     network = scorer.explained(1, inputs)

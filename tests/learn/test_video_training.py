@@ -197,7 +197,7 @@ def test_weights_that_cannot_be_downloaded_are_said_where_to_put():
 
 
 def test_views_of_a_clip_are_joined_with_the_segments_of_another_network(clips, tmp_path):
-    choice = {"trainable": "heads", "join": "features", "fuse": ["runs/a/", "runs/b/"], "head": "lstm", "validation_crops": 10}
+    choice = {"trainable": "heads", "join": "features", "fuse": ["runs/a/", "runs/b/"], "head": "tcn", "validation_crops": 10}
     made = job(tmp_path / "run", clips, **choice)
     networks = [Network(SPEC, seed=1), Network(tiny(), seed=2)]
     joined = [JoinedNetwork(network, {clip.frames: clip.frames for clip in clips}) for network in networks]

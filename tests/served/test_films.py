@@ -50,8 +50,7 @@ KINDS = {
     "TRN": (partial(FLOW, Family.TRN),),
     "MTRN": (partial(DIFFERENCE, Family.MTRN),),
     "3D": (partial(network_of, Family.VIDEO, backbone=TINY_VIDEO.name),),
-    "attentive": (partial(SPECTROGRAM, consensus=CONSENSUS_OF_HEADS[Head.ATTENTIVE]),),
-    "lstm": (partial(HEARS, consensus=CONSENSUS_OF_HEADS[Head.LSTM]),),
+    "spectrogram": (SPECTROGRAM,),
     "TSM, tcn": (partial(network_of, Family.TSM, consensus=CONSENSUS_OF_HEADS[Head.TCN]),),
     "fusion": FUSED,
     "joined": FUSED,
@@ -78,7 +77,7 @@ def saved_as(kind, path):
     if kind == "verbs alone":
         classes = CLASSES.model_copy(update={"nouns": (NO_OBJECT, *CLASSES.nouns[1:]), "has_objects": False})
     if kind == "joined":
-        options = TrainOptions(head=Head.LSTM, trainable="heads", fuse=["a", "b", "c"], join="features")
+        options = TrainOptions(head=Head.TCN, trainable="heads", fuse=["a", "b", "c"], join="features")
         save_joined(path, networks, Network(joint_spec(networks, options, num_verbs=5, num_nouns=4)), classes)
     elif len(networks) > 1:
         save_fusion(path, networks, (HeadWeights(0.2, 0.5), HeadWeights(0.3, 0.1), HeadWeights(0.5, 0.4)), classes)

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from tasks.data.labels.intervals import overlap_seconds
 from tasks.data.video.cut import CutClip
@@ -30,7 +29,6 @@ from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.pretrained import build
 from tasks.learn.networks.spec import NetworkSpec
-from tasks.learn.training.distillation import Teaching
 from tasks.learn.training.fit import fit
 from tasks.learn.training.job import TrainJob
 from tasks.options import TrainOptions, Weights
@@ -109,23 +107,20 @@ def film(path: Path, folder: Path, seconds: float, label) -> Film:
     return Film(path.stem, tuple(clips))
 
 
-def answers(network: Network, clips: Sequence[CachedClip]) -> tuple[Logits, torch.Tensor]:
-    """Answer clips by centre crops: logits (n, v), (n, n), mean features (n, f)."""
+def answers(network: Network, clips: Sequence[CachedClip]) -> Logits:
+    """Answer clips by centre crops: logits (n, v), (n, n)."""
     engine = PytorchEngine(prepare(network), 1)
-    features = [engine.see(read_snippets(clip.frames, network.spec)) for clip in clips]
-    named = [engine.answer(own) for own in features]
-    logits = Logits(*(torch.stack(of) for of in zip(*named, strict=True)))
-    return logits, torch.stack([own.flatten(0, -2).mean(0) for own in features])
+    return Logits.stacked(engine.answer(engine.see(read_snippets(clip.frames, network.spec))) for clip in clips)
 
 
 def right(network: Network, clips: Sequence[CachedClip]) -> np.ndarray:
-    logits, _ = answers(network, clips)
+    logits = answers(network, clips)
     verbs, nouns = (np.array([getattr(clip, name) for clip in clips]) for name in ("verb", "noun"))
     return (logits.verb.argmax(1).numpy() == verbs) & (logits.noun.argmax(1).numpy() == nouns)
 
 
 def trained(options: TrainOptions, weights: Weights, train: Sequence[CachedClip], val: Sequence[CachedClip], folder: Path,
-            teaching: Teaching | None = None) -> Network:  # fmt: skip
+            teaching: Logits | None = None) -> Network:  # fmt: skip
     spec = NetworkSpec(backbone=options.backbone, num_segments=options.num_segments)
     network = build(spec, weights, seed=options.seed).network
     job = TrainJob(network, CLASSES, train, val, options, emptied(folder / "training"), device="cpu", features=folder / "features",
@@ -157,21 +152,18 @@ def measured(films: Sequence[Film], share: float, chosen: Student, seed: int, fo
         unlabelled = [replace(clip, verb=NO_LABEL, noun=NO_LABEL) for clip in others]
         options = chosen.options.model_copy(update={"seed": seed})
         both = [*labelled, *unlabelled]
-        logits, features = answers(teacher, both)
+        teaching = answers(teacher, both)
         epochs = round(options.epochs * len(both) / len(labelled))
         longer = options.model_copy(update={"epochs": epochs, "validate_every": epochs})
         ways = {
             "labels": (options, labelled, None),
             "labels, as many steps": (longer, labelled, None),
-            "distilled, no hint": (options, both, Teaching(logits)),
-            "distilled": (options, both, Teaching(logits, features)),
+            "distilled": (options, both, teaching),
         }
-        if options.trainable == "heads":
-            ways.pop("distilled, no hint")
-        else:
+        if options.trainable != "heads":
             ways.pop("labels, as many steps")
-        for way, (recipe, clips, teaching) in ways.items():
-            keep(way, trained(recipe, chosen.weights, clips, held_out, folder, teaching), held_out)
+        for way, (recipe, clips, taught) in ways.items():
+            keep(way, trained(recipe, chosen.weights, clips, held_out, folder, taught), held_out)
     return answered
 
 

@@ -44,9 +44,9 @@ CHUNK_FRAMES = 2048
 NO_FRAMES: NDArray[np.uint8] = np.empty((0, 0, 0, 3), np.uint8)
 
 
-def rgb_frames(num_segments: int, sampling_window: float = 1) -> NetworkSpec:
+def rgb_frames(num_segments: int) -> NetworkSpec:
     """Build a spec of one RGB frame per segment, for contact sheets and fingerprints."""
-    return NetworkSpec(backbone="none", num_segments=num_segments, sampling_window=sampling_window)
+    return NetworkSpec(backbone="none", num_segments=num_segments)
 
 
 def passing_frames() -> AbstractContextManager[Path]:

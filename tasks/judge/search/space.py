@@ -23,7 +23,6 @@ START_OPTIONS = {
     "backbone",
     "modality",
     "num_segments",
-    "sampling_window",
     "weights",
     "checkpoint",
     "backbone_weights",

@@ -188,7 +188,7 @@ def _scaled(heat: Tensor, size: tuple[int, ...]) -> Heat:
 
 
 def _spatial_outputs(network: Network, snippets: Tensor) -> tuple[list[Tensor], Tensor]:
-    """Compute features (1, t, f), or (1, t, n, f) of patches, and collect the spatial outputs of the backbone's modules.
+    """Compute features (1, t, f), and collect the spatial outputs of the backbone's modules.
 
     Raises:
         NothingToSee: there are none.

@@ -86,10 +86,10 @@ class Graph(nn.Module):
         features = [self._features(i, own) for i, own in enumerate(inputs)]
         logits = self._logits(features)[: len(self.heads)]
         probabilities = ((own / degrees).softmax(1) for own, degrees in zip(logits, self.temperatures, strict=False))
-        return (*logits, *probabilities, *(own.flatten(1, -2).mean(1) for own in features))
+        return (*logits, *probabilities, *(own.mean(1) for own in features))
 
     def _features(self, number: int, own: Tensor) -> Tensor:
-        """Compute features (b, t, f), or (b, t, p, f), 0 for silence."""
+        """Compute features (b, t, f), 0 for silence."""
         member, spec = self.members[number], self.specs[number]
         assert isinstance(member, ExportedNetwork)  # noqa: S101 - for mypy; built so above
         if spec.sound:
@@ -97,7 +97,7 @@ class Graph(nn.Module):
         if KINDS[spec.modality] == "frames":
             own = own.reshape(own.shape[0], spec.num_segments, spec.snippet.num_frames, *own.shape[2:])
         features = member.network.features(member.snippets(own, scales=own.ndim == 6))
-        return torch.where(has_any(own).view(-1, *(1,) * (features.ndim - 1)), features, 0) if spec.modality.is_heard else features
+        return torch.where(has_any(own)[:, None, None], features, 0) if spec.modality.is_heard else features
 
     def _logits(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
         if self.joint:

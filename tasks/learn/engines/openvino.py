@@ -77,7 +77,7 @@ class OpenvinoEngine(Engine):
         return _ov().AsyncInferQueue(self._compiled, NUM_STREAMS)
 
     def features(self, views: Sequence[Frames]) -> Tensor:
-        """Map views uint8 (t, 224, 224, p) to float32 (k, t, f), or (k, t, p, f) for patches, on the CPU.
+        """Map views uint8 (t, 224, 224, p) to float32 (k, t, f) on the CPU.
 
         Raises:
             ImportError: NNCF is not installed, for int8.
@@ -85,7 +85,7 @@ class OpenvinoEngine(Engine):
         """
         parts = [part for view in views for part in _parts(view, self.network.spec)]
         outputs = dict(self._run(enumerate(parts)))
-        return torch.from_numpy(np.stack([outputs[k] for k in range(len(parts))]).reshape(len(views), -1, *self.network.feature_shape))
+        return torch.from_numpy(np.stack([outputs[k] for k in range(len(parts))]).reshape(len(views), -1, self.network.num_features))
 
     def stream(self, views: Iterable[tuple[K, Frames]]) -> Iterator[tuple[K, Tensor]]:
         """Compute the features of views, as `Engine.stream` says, while the next ones are read; not for a video network."""

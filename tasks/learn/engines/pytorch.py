@@ -46,7 +46,7 @@ class PytorchEngine(Engine):
             views, at_once = [view[i : i + 1] for view in views for i in range(len(view))], 1
         parts = [self._run_batch(views[i : i + at_once]) for i in range(0, len(views), at_once)]
         features = torch.cat(parts)
-        return features.view(num_views, -1, *features.shape[1:])
+        return features.view(num_views, -1, features.shape[1])
 
     def _run_batch(self, views: Sequence[Frames]) -> Tensor:
         # Frames store channels in the last dimension, so permuting gives channels-last memory without a copy.

@@ -68,11 +68,6 @@ class Scorer:
         """Compute one clip's features for each network, float32 (k, t, f) on the CPU; errors as in `score`."""
         return [engine.see(frames) for engine, frames in zip(self.engines, inputs, strict=True)]
 
-    def score_and_see(self, inputs: Sequence[Frames]) -> tuple[Logits, Tensor]:
-        """Score one clip, and return the features of `centre` too, on the CPU."""
-        features = self.see(inputs)
-        return self.answer(features), centre(features)
-
     def explained(self, index: int, inputs: Sequence[Frames]) -> Network:
         """Return one of the networks, with a head that answers as the scorer does; it has a gradient.
 
@@ -105,8 +100,8 @@ class Scorer:
 
 
 def centre(features: Sequence[Tensor]) -> Tensor:
-    """Average the first network's centre-crop features of `Scorer.see` over segments and patches: float32 (f,)."""
-    return _centre(features[0]).flatten(0, -2).mean(dim=0)
+    """Average the first network's centre-crop features of `Scorer.see` over segments: float32 (f,)."""
+    return _centre(features[0]).mean(dim=0)
 
 
 def make_scorer(saved: Saved, wanted: Wanted | Kind, jobs: Sequence[ScoringJob]) -> tuple[Scorer, EngineUsed]:
@@ -217,7 +212,7 @@ class SharedFeatures:
         self._writer.submit(lambda: None).result()  # whatever was to be written before is
         if len(self._caches) != 1 or not self._caches[0].has(clip):
             return None
-        features: NDArray[np.float64] = self._caches[0].read(clip).flatten(0, -2).double().mean(0).numpy()
+        features: NDArray[np.float64] = self._caches[0].read(clip).flatten(0, 1).double().mean(0).numpy()
         return features
 
     @property

@@ -4,7 +4,7 @@ The cache key holds everything that a feature depends on: the backbone's weights
 view and how views are drawn. Trainings that differ only in the heads' options, such as learning rate, epochs or batch size, share the cache.
 """
 
-# b: batch, t: segments, f: features, c: channels, p: patches, h, w: pixels
+# b: batch, t: segments, f: features, c: channels, p: 8-bit planes of a snippet, h, w: pixels
 
 import logging
 import math
@@ -28,7 +28,6 @@ from tasks.learn.inputs.crops import Normalise
 from tasks.learn.inputs.data import View
 from tasks.learn.networks.network import Network, in_channels_last, to_channels_last, weights_sha256
 from tasks.learn.networks.spec import NetworkSpec
-from tasks.wording import size
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +39,7 @@ PRECISIONS = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 """The backbone's autocast dtype by `TrainOptions.precision`; float32 for any other value."""
 
 See = Callable[[Iterable[tuple[View, Tensor]]], Iterator[tuple[View, Tensor]]]
-"""Runs a backbone on views, uint8 images (t, p, h, w) or features of sound (t, f), and yields float32 (t, f) or (t, p, f) of each, in any order."""
+"""Runs a backbone on views, uint8 images (t, p, h, w) or features of sound (t, f), and yields float32 (t, f) of each, in any order."""
 
 HEADER_BYTES = 128
 PARTIAL = ".partial"
@@ -54,19 +53,19 @@ class FeatureCache:
     Args:
         root: folder of the feature cache; may be deleted at any time.
         network: its backbone computes the features, in evaluation mode, with its current weights.
-        shape: shape of one entry, without the last dimensions, those of a segment's features.
+        shape: shape of one entry, without the last dimension, that of features.
         key: everything else that the features depend on.
     """
 
     def __init__(self, root: Path, network: Network, shape: tuple[int, ...], key: Mapping[str, object]) -> None:
         spec = network.spec
-        self.shape = (*shape, *network.feature_shape)
+        self.shape = (*shape, network.num_features)
         named = spec.model_dump(
             mode="json",
             include={"backbone", "num_segments", "sampling_window", "interpolation", "modality", "flow", "sound", "temporal_shift"},
         )
         made_by = {"input": asdict(network.input_format), "frames": frames_made_by(), "weights": weights_sha256(network.backbone)}
-        seen = {"patches": True} if spec.sees_patches else {"video": asdict(spec.video)} if spec.video else {}
+        seen = {"video": asdict(spec.video)} if spec.video else {}
         self.folder = root / content_key({**named, **made_by, **key, **seen})
 
     def path(self, name: str) -> Path:
@@ -126,12 +125,8 @@ class FeatureCache:
             with suppress(FileNotFoundError):
                 if time.time() - partial.stat().st_mtime > ABANDONED_SECONDS:
                     partial.unlink()
-        if short := shortage(self.folder, self.num_bytes(num_files)):
+        if short := shortage(self.folder, num_files * self._file_bytes):
             raise Unavailable(f"{self.folder}: for the features of {num_files} views {short}; {advice}")
-
-    def num_bytes(self, num_files: int) -> int:
-        """Compute how much room this number of files takes."""
-        return num_files * self._file_bytes
 
     @property
     def _file_bytes(self) -> int:
@@ -159,7 +154,7 @@ class FeatureMemory:
 
 
 def training_features(root: Path, network: Network, precision: str) -> FeatureCache:
-    """Open the cache under `root` for features (t, f), or (t, p, f), of views; `precision` as in `TrainOptions`."""
+    """Open the cache under `root` for features (t, f) of views; `precision` as in `TrainOptions`."""
     key = {"precision": precision, "views": VIEWS_VERSION, "batch_norms": "folded"}
     return FeatureCache(root, network, (network.spec.num_segments,), key)
 
@@ -187,8 +182,6 @@ def compute_features(
     if not missing:
         return
     cache.make_room(len(missing), "make room, point RETAKE_CACHE_DIR to a larger disk, or lower feature_variants")
-    if spec.sees_patches:
-        log.info("features of patches take %s on the disk", size(cache.num_bytes(len(missing))))
     first = int(place * len(missing))
     missing = missing[first:] + missing[:first]
     num_cached, num_done = len(views) - len(missing), 0
@@ -207,7 +200,7 @@ def compute_features(
 
     started_at = logged_at = monotonic()
     for view, features in see(needed()):
-        cache.write(view.name, torch.zeros_like(features) if view in silent else features.reshape(cache.shape))
+        cache.write(view.name, torch.zeros_like(features) if view in silent else features)
         num_done, now = num_done + 1, monotonic()
         if now - logged_at >= SECONDS_BETWEEN_LINES and num_done < len(missing):
             left = (now - started_at) / num_done * (len(missing) - num_done)

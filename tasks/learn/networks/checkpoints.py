@@ -28,6 +28,7 @@ EPIC_MODALITIES = {"rgb": "RGB", "flow": "Flow"}
 FORMAT = "retake-1"
 FUSION_FORMAT = "retake-fusion-1"
 JOINED_FORMAT = "retake-joined-1"
+REMOVED_HEADS = ("attentive", "lstm")
 
 
 class HeadWeights(NamedTuple):
@@ -193,6 +194,11 @@ def load(path: Path) -> Saved:
         classes = ClassNames.model_validate(content["classes"])
         members = [{**content, "weights": (1.0, 1.0)}] if content["format"] == FORMAT else content["members"]
         parts = [*members, content["joint"]] if content["format"] == JOINED_FORMAT else members
+        if gone := [head for head in REMOVED_HEADS for part in parts if dict(part["spec"]).get("consensus") == head]:
+            raise BadCheckpoint(
+                f"{path}: its head {gone[0]} was removed; train again with head probe, linear or tcn, and if this network is champion, "
+                "roll back, or remove its alias in MLflow"
+            )
         specs = [NetworkSpec.model_validate(part["spec"], strict=False, context=STORED) for part in parts]
         states = [dict(part["state_dict"]) for part in parts]
         weights = tuple(HeadWeights(*map(float, member["weights"])) for member in members)
@@ -207,7 +213,7 @@ def load(path: Path) -> Saved:
         raise BadCheckpoint(f"{path}: its optical flow is clipped otherwise than to 20 pixels, which was removed; train it again")
     check_tensors([tensor for state in states for tensor in state.values()], path)
     networks = [_network(spec, state, path) for spec, state in zip(specs, states, strict=True) if not spec.joined]
-    sizes = tuple(network.feature_shape[-1] for network in networks)
+    sizes = tuple(network.num_features for network in networks)
     for spec, state in zip(specs[len(members) :], states[len(members) :], strict=True):
         if spec.joined != sizes:
             raise BadCheckpoint(f"{path}: its head takes {spec.joined} features of networks that have {sizes}; train it again")

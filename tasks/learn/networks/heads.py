@@ -3,10 +3,10 @@
 Parameter names match the published checkpoints.
 """
 
-# b: batch, t: segments, p: patches, f: features, d: reduced features (128), a: attention heads, v: verbs, n: nouns; of relations:
-# s: segments of each, which is their scale, r: relations of one scale, g: features (256)
+# b: batch, t: segments, f: features, d: reduced features (128), v: verbs, n: nouns; of relations: s: segments of each, which is their scale,
+# r: relations of one scale, g: features (256)
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import ClassVar, NamedTuple
 
@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
 
 from tasks.errors import BadConfiguration
 from tasks.learn.networks.spec import NetworkSpec
@@ -31,7 +30,6 @@ Drawn = tuple[Tensor, Tensor]
 """(r,) indices of relations, and (r,) weights: how often each is drawn per pass. They sum to `NUM_DRAWN`, or to all relations if fewer."""
 
 NUM_REDUCED = 128
-NUM_ATTENTION_HEADS = 4
 KERNEL = 3
 
 
@@ -40,6 +38,11 @@ class Logits(NamedTuple):
 
     verb: Tensor
     noun: Tensor
+
+    @classmethod
+    def stacked(cls, answers: Iterable["Logits"]) -> "Logits":
+        """Stack the logits of several clips or crops: (n, …, v) and (n, …, n)."""
+        return cls(*(torch.stack(own) for own in zip(*answers, strict=True)))
 
     def numpy(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Convert to arrays; the tensors must be on the CPU and have no gradient."""
@@ -166,78 +169,6 @@ def _draw(num_relations: int, generator: torch.Generator | None = None) -> Drawn
     return chosen, torch.ones(len(chosen))
 
 
-class ReducedHead(nn.Module):
-    """Reduces the features of each segment to `NUM_REDUCED`, normalised so that backbones of any scale train alike."""
-
-    is_linear: ClassVar[bool] = False
-
-    def __init__(self, num_features: int, spec: NetworkSpec) -> None:
-        super().__init__()
-        self.reduce = nn.Sequential(nn.LayerNorm(num_features), nn.Linear(num_features, NUM_REDUCED))
-        self.fc_verb = small_linear(NUM_REDUCED, spec.num_verbs)
-        self.fc_noun = small_linear(NUM_REDUCED, spec.num_nouns)
-
-    def classify(self, summary: Tensor) -> Logits:
-        """Map a clip's summary (b, d) to Logits (b, v), (b, n)."""
-        return Logits(self.fc_verb(summary), self.fc_noun(summary))
-
-
-class Attentive(ReducedHead):
-    """One learned query attends to the patches of all segments at once.
-
-    The attentive probe of V-JEPA (Bardes et al., arXiv 2404.08471). Patches have the position of their segment in time, by sines (Vaswani et
-    al., arXiv 1706.03762), and none in the image.
-    """
-
-    def __init__(self, num_features: int, spec: NetworkSpec) -> None:
-        super().__init__(num_features, spec)
-        self.query = nn.Parameter(torch.randn(NUM_REDUCED))
-        self.keys_and_values = nn.Linear(NUM_REDUCED, 2 * NUM_REDUCED)
-        self.attended = nn.Linear(NUM_REDUCED, NUM_REDUCED)
-        self.combine = nn.Sequential(
-            nn.LayerNorm(NUM_REDUCED), nn.Linear(NUM_REDUCED, 2 * NUM_REDUCED), nn.GELU(), nn.Linear(2 * NUM_REDUCED, NUM_REDUCED)
-        )
-        self.register_buffer("positions", time_waves(spec.num_segments), persistent=False)
-        self.positions: Tensor
-
-    def forward(self, features: Tensor) -> Logits:
-        """Map (b, t, p, f) to Logits (b, v), (b, n)."""
-        seen = (self.reduce(features) + self.positions[:, None]).flatten(1, 2)
-        # (b, t * p, 2 * d) -> (b, a, t * p, 2 * d / a)
-        keys, values = self.keys_and_values(seen).unflatten(2, (NUM_ATTENTION_HEADS, -1)).transpose(1, 2).chunk(2, dim=3)
-        query = self.query.reshape(NUM_ATTENTION_HEADS, 1, -1).expand(seen.shape[0], -1, -1, -1)
-        attended = self.attended(scaled_dot_product_attention(query, keys, values).flatten(1))
-        return self.classify(attended + self.combine(attended))
-
-
-def time_waves(num_segments: int) -> Tensor:
-    """Compute sines and cosines (t, d) of the segments' places in time; the longest wave is 64 segments."""
-    rates = 2 * torch.pi / 2 ** torch.linspace(1, 6, NUM_REDUCED // 2)
-    angles = torch.arange(num_segments)[:, None] * rates
-    return torch.cat([angles.sin(), angles.cos()], dim=1)
-
-
-class Recurrent(ReducedHead):
-    """Relates the segments by an LSTM, and answers at the last segment (Ng et al., arXiv 1503.08909).
-
-    Its forget gates start open (Jozefowicz et al., ICML 2015), so that the first of many segments still counts.
-    """
-
-    def __init__(self, num_features: int, spec: NetworkSpec) -> None:
-        super().__init__(num_features, spec)
-        # Unlike `nn.LSTM`, a cell can be exported, and cuDNN cannot keep it from giving gradients in evaluation mode.
-        self.lstm = nn.LSTMCell(NUM_REDUCED, NUM_REDUCED)
-        nn.init.ones_(self.lstm.bias_ih[NUM_REDUCED : 2 * NUM_REDUCED])
-
-    def forward(self, features: Tensor) -> Logits:
-        """Map (b, t, f) to Logits (b, v), (b, n)."""
-        first, *others = self.reduce(features).unbind(1)
-        state = self.lstm(first)
-        for segment in others:
-            state = self.lstm(segment, state)
-        return self.classify(state[0])
-
-
 class DilatedBlock(nn.Module):
     """Adds a dilated convolution over time, then one of width 1, to its input: MS-TCN's block (arXiv 1903.01945)."""
 
@@ -252,30 +183,33 @@ class DilatedBlock(nn.Module):
         return result
 
 
-class TemporalConvolution(ReducedHead):
+class TemporalConvolution(nn.Module):
     """Temporal convolutional network (Lea et al., arXiv 1611.05267) of MS-TCN's blocks, averaged over time.
 
-    Each block doubles the dilation, so that in the end the middle segment has seen the whole clip, and so has every segment if their number is
-    a power of two.
+    The features of each segment are first reduced to `NUM_REDUCED`, normalised so that backbones of any scale train alike. Each block doubles
+    the dilation, so that in the end the middle segment has seen the whole clip, and so has every segment if their number is a power of two.
     """
 
+    is_linear: ClassVar[bool] = False
+
     def __init__(self, num_features: int, spec: NetworkSpec) -> None:
-        super().__init__(num_features, spec)
+        super().__init__()
+        self.reduce = nn.Sequential(nn.LayerNorm(num_features), nn.Linear(num_features, NUM_REDUCED))
+        self.fc_verb = small_linear(NUM_REDUCED, spec.num_verbs)
+        self.fc_noun = small_linear(NUM_REDUCED, spec.num_nouns)
         num_blocks = max(1, spec.num_segments.bit_length() - 1)
         self.blocks = nn.Sequential(*(DilatedBlock(2**level) for level in range(num_blocks)))
 
     def forward(self, features: Tensor) -> Logits:
         """Map (b, t, f) to Logits (b, v), (b, n)."""
-        segments = self.blocks(self.reduce(features).transpose(1, 2))
-        return self.classify(segments.mean(2))
+        summary = self.blocks(self.reduce(features).transpose(1, 2)).mean(2)
+        return Logits(self.fc_verb(summary), self.fc_noun(summary))
 
 
 HEADS: Mapping[Consensus, Callable[[int, NetworkSpec], nn.Module]] = {
     Consensus.AVERAGE: SegmentAverage,
     Consensus.RELATION: Relation,
     Consensus.MULTISCALE_RELATION: MultiscaleRelation,
-    Consensus.ATTENTIVE: Attentive,
-    Consensus.LSTM: Recurrent,
     Consensus.TCN: TemporalConvolution,
 }
-"""(number of features, spec) -> module (b, t, f), or (b, t, p, f) of patches, -> Logits."""
+"""(number of features, spec) -> module (b, t, f) -> Logits."""

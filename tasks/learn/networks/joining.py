@@ -1,6 +1,6 @@
 """Join the features of several networks, for a head that sees all of them."""
 
-# k: crops, s: segments of one network, p: patches, f: its features, t: segments of the joint head, j: features of all networks
+# k: crops, s: segments of one network, f: its features, t: segments of the joint head, j: features of all networks
 
 from collections.abc import Iterable, Sequence
 
@@ -17,8 +17,7 @@ MIN_SPREAD = 0.1
 class Joining(nn.Module):
     """Standardises the features of each network on the training clips, and lays them side by side.
 
-    They are averaged over patches, and pooled over time to the segments of the head. A clip that is silent to a network has features of 0
-    alone, and counts as the average of the training clips.
+    They are pooled over time to the segments of the head. A clip that is silent to a network has features of 0 alone, and counts as the average of the training clips.
     """
 
     def __init__(self, spec: NetworkSpec) -> None:
@@ -31,7 +30,7 @@ class Joining(nn.Module):
         self.scale: Tensor
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
-        """Map (k, s, f), or (k, s, p, f), of each network to (k, t, j); of a network with one crop it is repeated."""
+        """Map (k, s, f) of each network to (k, t, j); of a network with one crop it is repeated."""
         num_crops = max(own.shape[0] for own in features)
         means, scales = torch.split(self.mean, self.sizes), torch.split(self.scale, self.sizes)
         parts = [
@@ -41,9 +40,8 @@ class Joining(nn.Module):
         return torch.cat(parts, 2)
 
     def pooled(self, features: Tensor) -> Tensor:
-        """Average (k, s, f), or (k, s, p, f), over patches, and over time to (k, t, f)."""
-        of_segments = features.flatten(2, -2).mean(2) if features.ndim == 4 else features
-        return adaptive_avg_pool1d(of_segments.transpose(1, 2), self.num_segments).transpose(1, 2)
+        """Average (k, s, f) over time to (k, t, f)."""
+        return adaptive_avg_pool1d(features.transpose(1, 2), self.num_segments).transpose(1, 2)
 
     def fit(self, views: Iterable[Sequence[Tensor]]) -> None:
         """Set means and deviations to those of views, each as `forward` takes it."""
@@ -75,7 +73,7 @@ class HeadAmong(nn.Module):
         self.index = index
 
     def forward(self, features: Tensor) -> object:
-        """Map (b, t, f), or (b, t, p, f), to Logits (b, v), (b, n)."""
+        """Map (b, t, f) to Logits (b, v), (b, n)."""
         together = [*self.features[: self.index], features.cpu(), *self.features[self.index + 1 :]]
         return self.joint.get_submodule("head")(self.joint.get_submodule("backbone")(together))
 

@@ -1,24 +1,19 @@
-"""Define the network: backbone, with temporal shift or features of patches, and two heads.
+"""Define the network: backbone, perhaps with temporal shift, and two heads.
 
 The backbone runs per snippet, the head over segments.
 """
 
-# b: batch, t: segments, or views of a video network, whose c is (3, frames); c: channels, h, w: pixels (224), p: patches (at most 49),
-# f: features, v: verbs, n: nouns, or images
+# b: batch, t: segments, or views of a video network, whose c is (3, frames); c: channels, h, w: pixels (224), f: features, v: verbs,
+# n: nouns, or images
 
 import hashlib
-from collections.abc import Callable, Mapping
-from functools import cache
-from itertools import takewhile
-from math import isqrt
-from types import MethodType
+from collections.abc import Mapping
 
 import torch
 from timm.layers.norm_act import convert_sync_batchnorm
 from timm.models import _efficientnet_blocks as timm_blocks
 from timm.models.convnext import ConvNeXtBlock
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d
 from torchvision.models.efficientnet import MBConv
 from torchvision.models.mobilenetv2 import InvertedResidual as Mobilenet2Block
 from torchvision.models.mobilenetv3 import InvertedResidual as Mobilenet3Block
@@ -26,8 +21,7 @@ from torchvision.models.mobilenetv3 import InvertedResidual as Mobilenet3Block
 from tasks.errors import BadConfiguration
 from tasks.learn.networks import backbones
 from tasks.learn.networks.heads import HEADS, Logits
-from tasks.learn.networks.spec import CROP_PIXELS, NetworkSpec, snippet_format
-from tasks.learn.networks.weights_file import first_line
+from tasks.learn.networks.spec import NetworkSpec, snippet_format
 from tasks.options import Modality
 
 FOLD = 8
@@ -50,16 +44,11 @@ FURTHER_BLOCKS: Mapping[type[nn.Module], tuple[tuple[str, ...], str]] = {
 }
 """Blocks of MobileNetV4 and ConvNeXt. They are wrapped only where a backbone has none of `BLOCKS`: trained networks keep their shifts."""
 
-MAX_SIDE = 7
-AFTER_MAP = ("avgpool", "classifier", "fc")
-"""Names of torchvision's modules that follow the feature map."""
-
 
 class Network(nn.Module):
     """Maps (b, t, c, 224, 224), normalised for the backbone, to Logits, verb (b, v) and noun (b, n).
 
-    Its initial weights depend only on spec and seed, not on torch's global generator. `feature_shape` is that of a segment's features, (f,),
-    or (p, f) if the head sees patches.
+    Its initial weights depend only on spec and seed, not on torch's global generator.
 
     Raises:
         BadConfiguration: the spec names an unknown backbone, modality or combination.
@@ -73,14 +62,12 @@ class Network(nn.Module):
             )
         row = backbones.of(spec)
         self.spec = spec
-        self.feature_shape: tuple[int, ...] = patch_shape(spec.backbone) if spec.sees_patches else (row.num_features,)
+        self.num_features = row.num_features
         self.input_format = snippet_format(row.input, spec.modality, spec.video)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.backbone = row.construct(spec.snippet.num_channels)
-            self.head = HEADS[spec.consensus](self.feature_shape[-1], spec)
-        if spec.sees_patches:
-            give_patches(self.backbone)
+            self.head = HEADS[spec.consensus](self.num_features, spec)
         if spec.temporal_shift:
             insert_temporal_shift(self.backbone, spec.num_segments)
 
@@ -90,9 +77,9 @@ class Network(nn.Module):
         return logits
 
     def features(self, snippets: Tensor) -> Tensor:
-        """Map (b, t, c, h, w) to (b, t, f), or (b, t, p, f) if the head sees patches."""
+        """Map (b, t, c, h, w) to (b, t, f)."""
         features: Tensor = self.backbone(snippets.flatten(0, 1))
-        return features.reshape(*snippets.shape[:2], *self.feature_shape[:-1], -1)
+        return features.reshape(*snippets.shape[:2], -1)
 
 
 def to_channels_last(network: Network) -> Network:
@@ -186,74 +173,6 @@ def unshifted_key(backbone: nn.Module, key: str) -> str:
 def _is_resnet_block(name: str, module: nn.Module) -> bool:
     stage, _, number = name.partition(".")
     return stage in STAGES and number.isdigit() and isinstance(getattr(module, "conv1", None), nn.Module)
-
-
-def give_patches(backbone: nn.Module) -> None:
-    """Let a backbone map (n, c, 224, 224) to features of patches (n, p, f) instead of (n, f), in place."""
-    # The module itself stays: its names are those of the weights, and temporal shift and folding look for them.
-    setattr(backbone, "forward", MethodType(_patches, backbone))  # noqa: B010 - mypy takes no assignment to a method
-
-
-@cache
-def patch_shape(name: str) -> tuple[int, int]:
-    """Measure the number of patches of a backbone, at most 49, and of their features.
-
-    Raises:
-        BadConfiguration: the backbone is unknown, or has no features of patches.
-    """
-    with torch.random.fork_rng(devices=[]), torch.inference_mode():
-        backbone = backbones.find(name).construct(3).eval()
-        give_patches(backbone)
-        try:
-            _, num_patches, num_features = backbone(torch.zeros(1, 3, CROP_PIXELS, CROP_PIXELS)).shape
-            if num_patches == 1:
-                raise ValueError("its last features are one vector")
-        # A chain of modules that is none, or an output that is neither a map nor tokens.
-        except (AssertionError, AttributeError, IndexError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
-            raise BadConfiguration(
-                f"head attentive looks at the patches of each image, and backbone {name} gives no features of patches "
-                f"({first_line(error)}); choose another backbone, such as tf_efficientnet_lite0 or resnet50, or head lstm or tcn"
-            ) from None
-    return num_patches, num_features
-
-
-def _patches(backbone: nn.Module, images: Tensor) -> Tensor:
-    """Map (n, c, 224, 224) to (n, p, f): timm's `forward_features` without the class token, or the map before the pooling."""
-    own = getattr(backbone, "forward_features", None)
-    features = own(images) if own else _map_of_chain(backbone, images)
-    if not isinstance(features, Tensor) or features.ndim not in (3, 4):
-        raise ValueError("its last features are neither a map nor tokens")
-    if features.ndim == 3:
-        return _pooled_tokens(features[:, int(getattr(backbone, "num_prefix_tokens", 0)) :])
-    # Some of timm's transformers have their features in the last dimension.
-    return _flat(features.permute(0, 3, 1, 2) if getattr(backbone, "output_fmt", "NCHW") == "NHWC" else features)
-
-
-def _map_of_chain(backbone: nn.Module, images: Tensor) -> Tensor:
-    """Run the modules before the pooling of a torchvision model one after the other."""
-    features = images
-    before: Callable[[tuple[str, nn.Module]], bool] = lambda named: named[0] not in AFTER_MAP  # noqa: E731 - for the type
-    for _, module in takewhile(before, backbone.named_children()):
-        features = module(features)
-    if features.ndim != 4 or features.shape[2] != features.shape[3]:
-        raise ValueError("its modules are no chain that ends in a feature map")
-    return features
-
-
-def _pooled_tokens(tokens: Tensor) -> Tensor:
-    side = isqrt(tokens.shape[1])
-    if tokens.shape[1] == side**2 + 1 > 2:
-        tokens = tokens[:, 1:]  # a class token that the model does not declare
-    if side <= MAX_SIDE or side**2 != tokens.shape[1]:
-        return tokens
-    return _flat(tokens.transpose(1, 2).reshape(len(tokens), -1, side, side))
-
-
-def _flat(maps: Tensor) -> Tensor:
-    """Pool maps to at most 7 x 7: (n, f, h, w) to (n, p, f)."""
-    if max(maps.shape[2:]) > MAX_SIDE:
-        maps = adaptive_avg_pool2d(maps, (min(maps.shape[2], MAX_SIDE), min(maps.shape[3], MAX_SIDE)))
-    return maps.flatten(2).transpose(1, 2)
 
 
 def widen_heads(network: Network, num_verbs: int, num_nouns: int, seed: int) -> Network:

@@ -131,13 +131,12 @@ def build(spec: NetworkSpec, weights: Weights, *, epic_file: Path | None = None,
     if weights is Weights.EPIC:
         if epic_file is None:
             raise BadConfiguration(_no_epic_file(spec))
-        window = "" if spec.sampling_window == 1 else f", on sampling window {spec.sampling_window:g} instead of the whole clip"
         if spec.has_chosen_head:
             network = Network(spec, seed)
             linear = spec.model_copy(update={"consensus": Consensus.AVERAGE})
             network.backbone.load_state_dict(load_epic(epic_file, linear, seed).backbone.state_dict())
-            return _under_untrained_heads(network, f"Backbone of EPIC-KITCHENS-55 as published ({epic_file.name}){window}")
-        description = f"EPIC-KITCHENS-55 weights as published ({epic_file.name}){window}"
+            return _under_untrained_heads(network, f"Backbone of EPIC-KITCHENS-55 as published ({epic_file.name})")
+        description = f"EPIC-KITCHENS-55 weights as published ({epic_file.name})"
         return Start(load_epic(epic_file, spec, seed), description, is_chance=False)
     network = Network(spec, seed)
     if weights is Weights.NONE:

@@ -111,8 +111,9 @@ class NetworkSpec(BaseModel):
     `relation_draws` is of the multi-scale relation, in checkpoints of older versions: the published code samples three relations per scale in
     testing; 0 averages over all possible samples, another number over that many, seeded by `relation_seed`.
     `joined` are the numbers of features of other networks, where these are joined and there is no backbone.
-    The segments are spread over the middle share `sampling_window` of a clip; `interpolation` scales frames, but not those of flow, to short
-    side 256. At 1 and bilinear they are left out of dumps, so that keys made of these are those of earlier versions.
+    `sampling_window` is of checkpoints of older versions, whose segments are spread over this middle share of a clip; `interpolation` scales
+    frames, but not those of flow, to short side 256. At 1 and bilinear they are left out of dumps, so that keys made of these are those of
+    earlier versions.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -182,11 +183,6 @@ class NetworkSpec(BaseModel):
         return self.consensus in CONSENSUS_OF_HEADS.values()
 
     @property
-    def sees_patches(self) -> bool:
-        """Check whether the head takes features of each image's patches instead of one vector."""
-        return self.consensus is Consensus.ATTENTIVE
-
-    @property
     def title(self) -> str:
         """Return the title for people, without the classes."""
         if self.joined:
@@ -246,7 +242,6 @@ def spec_of(options: TrainOptions, backbone: str | None = None) -> NetworkSpec:
     return NetworkSpec(
         backbone=backbone,
         num_segments=video.num_views if video else options.num_segments,
-        sampling_window=options.sampling_window,
         modality=options.modality,
         flow=options.picked(FlowOptions),
         sound=recipe_named(backbone) if options.modality is Modality.SOUND else None,

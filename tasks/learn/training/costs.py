@@ -135,7 +135,7 @@ def _of_backbone(spec: NetworkSpec, num_crops: NumCrops) -> Complexity:
 def _of_head(spec: NetworkSpec, num_crops: NumCrops) -> Complexity:
     network = Network(spec).eval().to("meta")
     with torch.inference_mode(), FlopCounterMode(display=False) as counted:
-        network.head(torch.empty(1, spec.num_segments, *network.feature_shape, device="meta"))
+        network.head(torch.empty(1, spec.num_segments, network.num_features, device="meta"))
     # Engines run linear heads once, on the mean over crops.
     num_passes = 1 if network.head.is_linear else spec.num_crops(num_crops)
     return Complexity(_num_parameters(network.head), num_passes * counted.get_total_flops())

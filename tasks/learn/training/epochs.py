@@ -1,10 +1,10 @@
 """Seed and record each epoch, write its checkpoints and log lines, and call the step back when one is due."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from math import ceil, inf
+from math import inf
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -21,7 +21,7 @@ from tasks.learn.networks.checkpoints import save
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import ClassNames
 from tasks.learn.networks.weights_file import first_line, in_short, read_weights
-from tasks.learn.training.progress import EpochRecord, curves_of, from_state, in_words, is_logged, is_power_of_two, scores_of, to_state
+from tasks.learn.training.progress import EpochRecord, from_state, in_words, is_power_of_two, scores_of, to_state
 from tasks.options import TrainOptions
 from tasks.wording import duration
 
@@ -142,8 +142,7 @@ class EpochKeeper(Callback):
             self.best = record
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log the earlier epochs of a resumed run; stop it if it had stopped early."""
-        self._show(trainer, self.history)
+        """Stop a resumed run that had stopped early."""
         if self.early_stopping and self.early_stopping.stopped_epoch:
             trainer.should_stop = True
 
@@ -165,7 +164,6 @@ class EpochKeeper(Callback):
             val=scores_of(self.reported, "val") if was_validated else None,
         )
         self._add(record)
-        self._show(trainer, [record])
         if self.best is record:
             self._keep_best(trainer)
         is_last = epoch + 1 == trainer.max_epochs or trainer.should_stop
@@ -173,18 +171,6 @@ class EpochKeeper(Callback):
             with_heads = self.caches_features and self.options.is_long and (is_last or is_power_of_two(epoch + 1))
             if with_heads or is_last or self._is_due(trainer):
                 self._write(trainer, with_heads=with_heads)
-
-    def _show(self, trainer: pl.Trainer, records: Iterable[EpochRecord]) -> None:
-        """Pass epochs to the loggers, by the number of steps until their end."""
-        num_steps = ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
-        for record in records:
-            if not is_logged(record.epoch):
-                continue
-            curves = curves_of("train", record.train) | (curves_of("val", record.val) if record.val else {})
-            for logger in trainer.loggers:
-                logger.log_metrics(
-                    curves | {"epoch": float(record.epoch), "learning_rate": record.learning_rate}, (record.epoch + 1) * num_steps - 1
-                )
 
     def _is_due(self, trainer: pl.Trainer) -> bool:
         if not self.caches_features or len(self.history) <= ALL_WRITTEN:

@@ -11,7 +11,6 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import Callback, EarlyStopping
-from pytorch_lightning.loggers import TensorBoardLogger
 
 from tasks.errors import BadConfiguration
 from tasks.learn.hardware import Device, Hardware, choose_device, describe
@@ -24,8 +23,6 @@ from tasks.learn.training.progress import EpochRecord, RemainingTime
 from tasks.options import Head
 
 log = logging.getLogger(__name__)
-
-TENSORBOARD = "tensorboard"
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,7 @@ def run_epochs(
 ) -> tuple[EpochKeeper, int, float]:
     """Run the remaining epochs of a job; return the keeper with the history, the best epoch (from 0), and its validation loss.
 
-    Without `writes` there is no checkpoint, and nothing for TensorBoard.
+    Without `writes` there is no checkpoint.
 
     Raises:
         BadConfiguration, Unavailable, RetakeError: as `fit`.
@@ -114,7 +111,7 @@ def run_epochs(
         ending = EndOnSigterm()
         callbacks = [ending, RemainingTime(options, len(job.train), len(job.val), num_views), keeper]
         callbacks += [early_stopping] if early_stopping else []
-        trainer = _make_trainer(job, device, callbacks, writes=writes)
+        trainer = _make_trainer(job, device, callbacks)
         # If this process fails, so do the others, and the other way round.
         with failing_together(trainer, ending):
             try:
@@ -165,7 +162,7 @@ def require_possible(job: TrainJob, device: Device) -> None:
     require_rank(job.devices)
 
 
-def _make_trainer(job: TrainJob, device: Device, callbacks: list[Callback], *, writes: bool) -> pl.Trainer:
+def _make_trainer(job: TrainJob, device: Device, callbacks: list[Callback]) -> pl.Trainer:
     options = job.options
     return pl.Trainer(
         accelerator=device,
@@ -180,8 +177,7 @@ def _make_trainer(job: TrainJob, device: Device, callbacks: list[Callback], *, w
         num_sanity_val_steps=0,
         # Some cuDNN kernels are nondeterministic; CPU kernels are not.
         deterministic="warn" if device == "cuda" else False,
-        logger=TensorBoardLogger(job.folder, name=TENSORBOARD, version="") if writes else False,
-        log_every_n_steps=1,
+        logger=False,
         callbacks=callbacks,
         default_root_dir=job.folder,
         enable_checkpointing=False,

@@ -22,10 +22,10 @@ from tasks.learn.hardware import Device, WantedDevice
 from tasks.learn.inputs.crops import Augmentation
 from tasks.learn.inputs.data import CachedClip, ClipDataset, ClipKey, Sample, Share, Source, View, make_loader, with_label_noise
 from tasks.learn.inputs.features import PRECISIONS, FeatureCache, FeatureMemory, See, compute_features, see_by_torch, training_features
+from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.joining import Joining
 from tasks.learn.networks.network import Network, synchronise_norms, to_channels_last
 from tasks.learn.networks.spec import CONSENSUS_OF_HEADS, ClassNames, NetworkSpec, trained_view
-from tasks.learn.training.distillation import Teaching
 from tasks.learn.training.epochs import LAST
 from tasks.learn.training.module import ActionModule, FittedModule, HeadModule, Learner
 from tasks.learn.training.probe import fit_heads
@@ -66,7 +66,7 @@ class JoinedNetwork:
 class TrainJob:
     """Everything that one training needs.
 
-    `folder` holds best.pt, last.ckpt and tensorboard/. If there is a last.ckpt, training resumes from it and also needs best.pt, except with
+    `folder` holds best.pt and last.ckpt. If there is a last.ckpt, training resumes from it and also needs best.pt, except with
     cached features: then last.ckpt includes the best heads, and best.pt is written at the end.
     `network` is modified by training. If `classes` have no objects, only verbs are trained. Clips are read in this process on a
     CPU, and in up to 8 worker processes with a GPU.
@@ -74,8 +74,8 @@ class TrainJob:
     If only the heads are trained, epochs cycle through `feature_variants` views of each clip, whose features are cached under `features` and
     shared with other trainings. Without that folder every epoch computes them again, with the same results up to rounding. Processes on
     one machine must use the same folder. With `joined`, `network` is a head on the features of those networks, and the `frames` of a clip only
-    look up the file of each in `JoinedNetwork.frames`; this needs a folder of features and a single process. With `teaching`, `train` may have
-    clips without a label.
+    look up the file of each in `JoinedNetwork.frames`; this needs a folder of features and a single process. `teaching` are a
+    teacher's logits of `train`, (n, v) and (n, n), which then may have clips without a label.
 
     `devices` processes train together (see `processes`), each on its own GPU or all on the CPU. The batch size is the total over all
     processes, so results equal those of a single process, up to rounding and the random numbers of dropout and backbone. They differ more
@@ -93,7 +93,7 @@ class TrainJob:
     features: Path | None = None
     devices: int = 1
     joined: Sequence[JoinedNetwork] = ()
-    teaching: Teaching | None = None
+    teaching: Logits | None = None
 
     @property
     def caches_features(self) -> bool:
@@ -110,7 +110,7 @@ def joint_spec(
     """
     return NetworkSpec(
         backbone="joined",
-        joined=tuple(network.feature_shape[-1] for network in networks),
+        joined=tuple(network.num_features for network in networks),
         num_segments=max(network.spec.num_segments for network in networks),
         consensus=CONSENSUS_OF_HEADS.get(options.head, Consensus.AVERAGE),
         num_verbs=num_verbs,
@@ -221,12 +221,12 @@ def compute_missing(job: TrainJob, device: Device, cache: FeatureCache, views: l
 
 
 def probe_features(job: TrainJob, train: ClipDataset) -> NDArray[np.float64]:
-    """Average the features of each clip over its views, segments and patches: (n, f)."""
+    """Average the features of each clip over its views and segments: (n, f)."""
     num_views = job.options.feature_variants if train.draws_views else 1
 
     def mean(clip: int) -> Tensor:
         views = (train[ClipKey(epoch=view, clip=clip)].inputs for view in range(num_views))
-        return torch.stack([inputs.flatten(0, -2).mean(0) for inputs in views]).double().mean(0)
+        return torch.stack([inputs.mean(0) for inputs in views]).double().mean(0)
 
     means: NDArray[np.float64] = torch.stack([mean(clip) for clip in range(len(train))]).numpy()
     return means

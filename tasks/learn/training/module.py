@@ -18,7 +18,7 @@ from tasks.learn.inputs.data import NO_LABEL, CachedClip, Sample
 from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import ClassNames, no_names
-from tasks.learn.training.distillation import DistillationLoss, Teaching
+from tasks.learn.training.distillation import DistillationLoss
 from tasks.learn.training.progress import Scores
 from tasks.learn.training.recipe import (
     ClassWeights,
@@ -85,7 +85,7 @@ class Learner(pl.LightningModule, ABC):
         options: the recipe and its seed.
         clips: all training clips, of all processes.
         classes: without objects, only verbs are trained and reported. Clips in which nothing happens count in no reported accuracy.
-        teaching: a teacher's answers to `clips`, if there is one.
+        teaching: a teacher's logits of `clips`, (n, v) and (n, n), if there is one.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Learner(pl.LightningModule, ABC):
         options: TrainOptions,
         clips: Sequence[CachedClip],
         classes: ClassNames | None = None,
-        teaching: Teaching | None = None,
+        teaching: Logits | None = None,
     ) -> None:
         super().__init__()
         classes = classes or no_names(network.spec)
@@ -111,11 +111,7 @@ class Learner(pl.LightningModule, ABC):
         self.val_losses = CrossEntropies(has_objects=classes.has_objects)
         self.distillation: DistillationLoss | None = None
         if teaching:
-            # The features of a frozen backbone have nothing to learn from a hint.
-            num_features = None if options.trainable == "heads" else network.feature_shape[-1]
-            self.distillation = DistillationLoss(
-                teaching, clips, network.spec, num_features=num_features, seed=options.seed, has_objects=classes.has_objects
-            )
+            self.distillation = DistillationLoss(teaching, clips, network.spec, has_objects=classes.has_objects)
         self.dropout = nn.Dropout(options.dropout)
         self.train_means = Means(classes.nothing)
         self.val_means = Means(classes.nothing)
@@ -131,30 +127,21 @@ class Learner(pl.LightningModule, ABC):
         """Convert `Sample.inputs` to the inputs of the trained part, float (b, t, …); features stay as they are."""
         return inputs
 
-    def features(self, seen: Tensor) -> Tensor:
-        """Compute features (b, t, …, f) from the output of `see`, which is features here."""
-        return seen
-
     @abstractmethod
-    def logits_of(self, features: Tensor) -> Logits:
-        """Compute Logits (b, v), (b, n) from features."""
+    def answer(self, seen: Tensor) -> Logits:
+        """Compute Logits (b, v), (b, n) from the output of `see`."""
 
     @abstractmethod
     def make_optimizer(self) -> Optimizer:
         """Make the optimizer of the trainable parameters."""
 
-    def answer(self, seen: Tensor) -> Logits:
-        """Compute Logits (b, v), (b, n) from the output of `see`."""
-        return self.logits_of(self.features(seen))
-
     def training_step(self, batch: Sample, batch_index: int) -> Tensor:
         """Compute one batch's part of the mean loss over all clips of an optimizer step."""
-        features = self.features(self.see(batch.inputs))
-        logits = self.logits_of(features)
+        logits = self.answer(self.see(batch.inputs))
         losses: ClipLosses = self.train_losses(logits, batch.verb, batch.noun)
         total = losses.total
         if self.distillation:
-            total = total + self.distillation(logits, features, batch.clip)
+            total = total + self.distillation(logits, batch.clip)
         self.train_means.count(losses, logits, batch)
         if self.trainer.is_last_batch:
             self._report("train", self.train_means)
@@ -165,15 +152,15 @@ class Learner(pl.LightningModule, ABC):
     def validation_step(self, batch: Sample, batch_index: int) -> None:
         """Count one batch, averaging each clip's logits over its crops, as in testing."""
         crops = batch.inputs.unbind(1) if self.num_crops > 1 else [batch.inputs]
-        answers = [self.answer(self.see(crop)) for crop in crops]
-        logits = Logits(*(torch.stack(of_crops).float().mean(0) for of_crops in zip(*answers, strict=True)))
+        of_crops = Logits.stacked(self.answer(self.see(crop)) for crop in crops)
+        logits = Logits(*(own.float().mean(0) for own in of_crops))
         self.val_means.count(self.val_losses(logits, batch.verb, batch.noun), logits, batch)
 
     def on_validation_epoch_end(self) -> None:
         """Report the means."""
         self._report("val", self.val_means)
         if self.recipe.patience:
-            self.log("val/loss", self.reported["val/loss"], logger=False)
+            self.log("val/loss", self.reported["val/loss"])
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return the recipe's optimizer and schedule."""
@@ -220,12 +207,9 @@ class ActionModule(Learner):
         snippets: Tensor = inputs if self._sees_single_clips else self.normalise(inputs)
         return snippets
 
-    def features(self, seen: Tensor) -> Tensor:
-        """Compute features (b, t, …, f) from the output of `see`."""
-        return seen if self.recipe.trainable == "heads" else self._features(seen)
-
-    def logits_of(self, features: Tensor) -> Logits:
-        """Compute logits from features."""
+    def answer(self, seen: Tensor) -> Logits:
+        """Compute logits from the output of `see`."""
+        features = seen if self.recipe.trainable == "heads" else self._features(seen)
         logits: Logits = self.network.head(self.dropout(features))
         return logits
 
@@ -246,12 +230,11 @@ class ActionModule(Learner):
             return features
         silence: Tensor = self.normalise(torch.zeros_like(snippets[:1], dtype=torch.uint8))
         is_silent = (snippets == silence).flatten(1).all(1)
-        return features.masked_fill(is_silent.view(-1, *[1] * (features.ndim - 1)), 0)
+        return features.masked_fill(is_silent[:, None, None], 0)
 
     def make_optimizer(self) -> Optimizer:
         """Make the optimizer of the trained stages and the heads."""
-        hint = [] if self.distillation is None else parameter_groups(self.distillation.named_parameters(), self.recipe)
-        return make_optimizer([*network_groups(self.network, self.recipe), *hint], self.recipe)
+        return make_optimizer(network_groups(self.network, self.recipe), self.recipe)
 
 
 class HeadModule(Learner):
@@ -261,9 +244,9 @@ class HeadModule(Learner):
         """Keep the heads alone."""
         self.head = network.head
 
-    def logits_of(self, features: Tensor) -> Logits:
+    def answer(self, seen: Tensor) -> Logits:
         """Compute logits from features float32 (b, t, f)."""
-        logits: Logits = self.head(self.dropout(features))
+        logits: Logits = self.head(self.dropout(seen))
         return logits
 
     def make_optimizer(self) -> Optimizer:

@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
@@ -92,11 +92,6 @@ def scores_of(metrics: Mapping[str, float], stage: str) -> Scores:
         noun_top1=metrics.get(f"{stage}/noun_top1"),
         action_top1=metrics.get(f"{stage}/action_top1"),
     )
-
-
-def curves_of(stage: str, scores: Scores) -> dict[str, float]:
-    """Name the scores as on the curves of a logger: `train/loss`."""
-    return {f"{stage}/{name}": value for name, value in asdict(scores).items() if value is not None}
 
 
 def in_words(scores: Scores) -> str:

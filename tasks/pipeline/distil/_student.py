@@ -108,7 +108,7 @@ def student_options(teacher: TrainOptions, backbone: str, *, has_gpu: bool) -> T
     """Choose a student's options: the segments and head of its teacher, and this machine's recipe."""
     kept: dict[str, object] = {"backbone": backbone, "seed": teacher.seed}
     if not teacher.fuse and teacher.modality is Modality.RGB and teacher.family is not Family.VIDEO:
-        kept |= teacher.model_dump(include={"family", "head", "num_segments", "sampling_window"})
+        kept |= {name: getattr(teacher, name) for name in ("family", "head", "num_segments")}
     if kept.get("head") is Head.PROBE:
         kept["head"] = Head.LINEAR
     return TrainOptions.model_validate({**(WHOLE if has_gpu else HEADS), **kept})

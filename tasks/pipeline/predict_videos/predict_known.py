@@ -15,6 +15,7 @@ from tasks.errors import BadInput
 from tasks.judge.statistics.scoring import each_scored
 from tasks.keys import content_key
 from tasks.learn.engines.choice import spread
+from tasks.learn.engines.scorer import centre
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
 from tasks.learn.inputs.describe_sound import describer
@@ -166,6 +167,6 @@ def _seen(
                     return None
 
             def see(inputs: list[Frames] | None) -> Features | None:
-                return None if inputs is None else ready.scorer.score_and_see(inputs)[1].numpy()
+                return None if inputs is None else centre(ready.scorer.see(inputs)).numpy()
 
             return {scored.clip.uid: scored.answer for scored in each_scored(clips, load_or_none, see) if scored.answer is not None}

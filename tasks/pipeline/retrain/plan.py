@@ -231,6 +231,8 @@ def _previous(
         reason = "its checkpoint is gone from the store"
     elif trained is None or not store.exists(Dataset(trained.dataset_uri).manifest.uri):
         reason = "the clips that it was trained on are not known any more"
+    elif head := trained.train.gone.get("head"):
+        reason = f"its head {head} was removed"
     else:
         seen = {clip.uid for clip in store.read(Dataset(trained.dataset_uri).manifest).clips if clip.split == "train"}
         if shared := len(seen.intersection(deciders)):

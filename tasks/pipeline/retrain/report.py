@@ -80,7 +80,7 @@ def _written(arguments: ReportArguments, plan: PlanResult, place: Report, earlie
             no_curve=why_no_curve(store, plan, is_wanted=arguments.learning_curve),
         )
         # The frames that the test saw; the cache has them where the same machine tested the network.
-        seen = rgb_frames(plan.train.num_segments, plan.train.sampling_window)
+        seen = rgb_frames(plan.train.num_segments)
         wrong = {mistake.uid for mistake in metrics.mistakes}
         frames = cache_test_frames(store, [clip for clip in manifest.clips if clip.uid in wrong], seen)
         media = playable(store, (mistake.clip_uri for mistake in metrics.mistakes))

@@ -63,7 +63,7 @@ def test_hostile_names_of_members_stay_text():
 
 def test_joined_features_show_the_options_that_train_their_head_and_none_of_a_network():
     metrics = metrics_of(drawn(40))
-    train = TrainOptions(fuse=["runs/a/", "runs/b/"], join="features", trainable="heads", head="lstm")
+    train = TrainOptions(fuse=["runs/a/", "runs/b/"], join="features", trainable="heads", head="tcn")
     metrics = metrics.model_copy(update={"provenance": metrics.provenance.model_copy(update={"train": train})})
     titles = {setting.title for setting in training_settings(metrics)}
     assert {"Fuse", "Join", "Classification head", "Learning rate", "Maximum epochs", "Views per clip, heads only"} <= titles

@@ -66,10 +66,10 @@ def test_values_that_contradict_one_another_make_no_training_and_options_without
     ("lines", "base", "said"),
     [
         (["head=linear, probe"], TrainOptions(), ["head=probe is never tried: head probe is fitted on the features of a frozen"]),
-        (["head=linear, lstm", "family=TRN, MTRN"], LIGHT, ["head=lstm is never tried: no value of the other searched options fits it"]),
+        (["head=linear, tcn", "family=TRN, MTRN"], LIGHT, ["head=tcn is never tried: no value of the other searched options fits it"]),
         (["family=TSN, 3D"], LIGHT, ["family=3D is never tried: family 3D needs a video network and backbone tf_efficientnet_lite0"]),
         (["head=linear, probe", "trainable=all, heads"], TrainOptions(), []),
-        (["head=linear, lstm", "family=TRN, TSN"], TrainOptions(), []),
+        (["head=linear, tcn", "family=TRN, TSN"], TrainOptions(), []),
         (["dropout=0..0.5"], TrainOptions(), []),
     ],
 )

@@ -29,11 +29,10 @@ def head_of(consensus):
     """A head with logits of the size that a trained one has, and the features of a clip's 80 views."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        spec = NetworkSpec(backbone="resnet50", consensus=consensus)
-        head = HEADS[consensus](NUM_FEATURES, spec)
+        head = HEADS[consensus](NUM_FEATURES, NetworkSpec(backbone="resnet50", consensus=consensus))
         for parameter in head.parameters():
             torch.nn.init.normal_(parameter, std=0.1)
-        return head, torch.rand(NUM_VIEWS, NUM_SEGMENTS, *([4] if spec.sees_patches else []), NUM_FEATURES)
+        return head, torch.rand(NUM_VIEWS, NUM_SEGMENTS, NUM_FEATURES)
 
 
 @pytest.mark.parametrize("consensus", HEADS)

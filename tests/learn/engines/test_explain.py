@@ -15,7 +15,7 @@ FRAMES = snippets_of(tiny())
 LARGE = [
     tiny(backbone="bninception"),
     tiny(backbone="bninception", modality="rgb-difference"),
-    tiny(backbone="mixer_s32_224", consensus="attentive"),
+    tiny(backbone="mixer_s32_224"),
     tiny(backbone="swin_tiny_patch4_window7_224"),
 ]
 
@@ -24,10 +24,9 @@ LARGE = [
     "spec",
     [
         tiny(Family.TSM),
-        *(tiny(consensus=consensus) for consensus in ("relation", "multiscale-relation", "attentive", "lstm", "tcn")),
+        *(tiny(consensus=consensus) for consensus in ("relation", "multiscale-relation", "tcn")),
         tiny(modality="flow"),
         tiny(backbone="test_vit"),
-        tiny(backbone="test_vit", consensus="attentive"),
         pytest.param(tiny(backbone="tf_efficientnet_lite0"), marks=pytest.mark.slow),
         *(pytest.param(spec, marks=pytest.mark.long) for spec in LARGE),
     ],
@@ -52,9 +51,8 @@ def test_every_kind_of_network_can_be_looked_into(spec):
 
 
 @pytest.mark.parametrize("backbone", ["test_vit", pytest.param("mixer_s32_224", marks=pytest.mark.long)])
-@pytest.mark.parametrize("consensus", ["average", "attentive"])
-def test_a_transformer_is_looked_into_at_its_last_patches_whatever_its_head_takes(backbone, consensus):
-    network = prepare(Network(tiny(backbone=backbone, consensus=consensus), seed=1))
+def test_a_transformer_is_looked_into_at_its_last_patches(backbone):
+    network = prepare(Network(tiny(backbone=backbone), seed=1))
     outputs, features = _spatial_outputs(network, torch.zeros(2, 3, 224, 224))
     assert outputs[-1].ndim == 3
     assert outputs[-1].shape[2] == features.shape[-1]

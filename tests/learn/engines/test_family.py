@@ -14,32 +14,30 @@ from tasks.learn.engines.choice import check
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.openvino import OpenvinoEngine
 from tasks.learn.engines.pytorch import PytorchEngine
-from tasks.learn.engines.scorer import Scorer
+from tasks.learn.engines.scorer import Scorer, centre
 from tasks.learn.inputs.crops import cut_views
 from tasks.learn.networks.checkpoints import HeadWeights, Saved, load, save_fusion
 from tasks.learn.networks.network import widen_heads
 from tasks.learn.networks.spec import ClassNames
 from tasks.logit_mean import mean_logits
-from tasks.options import Consensus, Family, Modality
-from tests.learn.tiny import CLASSES, Bessel, network_of, scorer_of, snippets_of
+from tasks.options import Family, Modality
+from tests.learn.tiny import Bessel, network_of, scorer_of, snippets_of
 
 pytestmark = pytest.mark.slow
 
 
 PICTURES = [modality for modality in Modality if modality is not Modality.SOUND]
-ATTENTIVE = {"consensus": Consensus.ATTENTIVE}
 GRAPHS = [
     *((Family.TSN, {"modality": modality}) for modality in PICTURES),
-    (Family.TSM, ATTENTIVE),
+    (Family.TSM, {}),
     (Family.TSN, {"backbone": "test_efficientnet"}),
-    (Family.TSN, {"backbone": "vit_tiny_patch16_224", **ATTENTIVE}),
+    (Family.TSN, {"backbone": "vit_tiny_patch16_224"}),
 ]
 """Relations between segments are computed after the graph, which is that of TSN."""
 
 MORE_GRAPHS = [
     *((Family.TSN, {"backbone": "bninception", "modality": modality}) for modality in PICTURES),
-    *((Family.TSM, {"modality": modality}) for modality in PICTURES),
-    (Family.TSN, {"backbone": "bninception", **ATTENTIVE}),
+    *((Family.TSM, {"modality": modality}) for modality in PICTURES if modality is not Modality.RGB),
     (Family.TSN, {"backbone": "tf_efficientnet_lite0"}),
 ]
 
@@ -50,32 +48,20 @@ def test_openvino_answers_as_pytorch_does_for_every_network_and_input(family, ch
     reference, clip = PytorchEngine(prepare(network), 1), snippets_of(network.spec)
     engine = OpenvinoEngine(reference.network, 1, floating="float32")
     assert check(engine, reference, [clip]).failure is None
-    assert engine.see(clip, 1).shape == (1, 3, *network.feature_shape)
+    assert engine.see(clip, 1).shape == (1, 3, network.num_features)
     view = cut_views(clip, 1, network.spec.modality)[0]
     expected = reference.features([view])[0]
     assert (engine.features_in_float32(view) - expected).abs().max() <= 1e-4 * expected.abs().max()
 
 
-@pytest.mark.parametrize("consensus", Consensus)
-def test_a_scorer_shows_one_vector_of_a_clip_whatever_the_head_sees(consensus):
-    saved = Saved((network_of(consensus=consensus),), (HeadWeights(1, 1),), CLASSES)
-    scorer, _ = scorer_of(saved)
-    logits, features = scorer.score_and_see([snippets_of(saved.network.spec)])
-    assert features.shape == (96,)
-    assert torch.equal(logits.verb, scorer.score([snippets_of(saved.network.spec)]).verb)
-
-
 @pytest.mark.parametrize("num_crops", [1, 10])
-def test_the_answer_is_that_of_scoring_alone_and_what_is_seen_the_centre_of_the_first_network(num_crops):
+def test_of_several_networks_and_crops_the_centre_of_the_first_is_kept_as_one_vector(num_crops):
     networks = (network_of(), network_of(Family.TRN, modality=Modality.FLOW, seed=2))
     scorer = Scorer(tuple(PytorchEngine(prepare(network), num_crops) for network in networks), (HeadWeights(1, 3), HeadWeights(3, 1)))
     inputs = [snippets_of(engine.network.spec) for engine in scorer.engines]
-    logits, seen = scorer.score_and_see(inputs)
-    assert all(map(torch.equal, logits, scorer.score(inputs)))
+    seen = centre(scorer.see(inputs))
     views = cut_views(inputs[0], num_crops, Modality.RGB)
-    centre = scorer.engines[0].features([views[8 if num_crops == 10 else 0]])[0].mean(dim=0)
-    assert seen.shape == centre.shape
-    torch.testing.assert_close(seen, centre)
+    torch.testing.assert_close(seen, scorer.engines[0].features([views[8 if num_crops == 10 else 0]])[0].mean(dim=0))
 
 
 @pytest.fixture

@@ -38,8 +38,6 @@ KINDS: dict[str, Sequence[dict]] = {
     "MTRN on flow": [{"family": Family.MTRN, "modality": Modality.FLOW}],
     "TSM": [{"family": Family.TSM}],
     "3D": [VIDEO],
-    "attentive": [{"consensus": Consensus.ATTENTIVE}],
-    "lstm": [{"consensus": Consensus.LSTM}],
     "tcn": [{"consensus": Consensus.TCN}],
     "spectrogram": [SPECTROGRAM],
     "sound": [SOUND],
@@ -68,7 +66,7 @@ def saved_of(kind: str) -> Saved:
 
 def joined_of() -> Saved:
     networks = (network_of(**VIDEO), network_of(**SOUND, num_segments=4))
-    sizes = tuple(network.feature_shape[-1] for network in networks)
+    sizes = tuple(network.num_features for network in networks)
     joint = Network(NetworkSpec(backbone="joined", joined=sizes, num_segments=2, num_verbs=5, num_nouns=4), seed=5).eval()
     joint.backbone.scale.fill_(0.5)
     return Saved(networks, (HeadWeights(1, 1),) * 2, CLASSES, outspoken(joint))

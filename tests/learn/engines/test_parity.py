@@ -94,6 +94,6 @@ def test_a_wrong_graph_does_not_hide_behind_the_tolerance_of_rounding(outspoken_
 
 @pytest.mark.slow
 def test_a_transformer_that_takes_images_of_another_size_than_its_weights_passes():
-    network = prepare(Network(tiny(backbone="test_vit", consensus="attentive"), seed=1))
+    network = prepare(Network(tiny(backbone="test_vit"), seed=1))
     noise = np.random.default_rng(0).integers(0, 256, (1, 2, 256, 300, 3), np.uint8)
     assert check(OpenvinoEngine(network, 1, floating="float32"), PytorchEngine(network, 1), noise).failure is None

@@ -26,9 +26,8 @@ assert not any(name.split(".")[0] == "tasks" for name in sys.modules)
 KINDS = {
     "TRN on flow": {"family": Family.TRN, "modality": Modality.FLOW},
     "MTRN on differences": {"family": Family.MTRN, "modality": Modality.RGB_DIFFERENCE},
-    "TSM, attentive": {"family": Family.TSM, "consensus": Consensus.ATTENTIVE},
+    "TSM": {"family": Family.TSM},
     "3D": {"family": Family.VIDEO, "backbone": TINY_VIDEO.name},
-    "TSN, lstm": {"consensus": Consensus.LSTM},
     "transformer, tcn": {"backbone": "test_vit", "consensus": Consensus.TCN, "num_segments": 9},
 }
 

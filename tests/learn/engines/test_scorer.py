@@ -108,7 +108,7 @@ def keep(features: SharedFeatures, clip) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "changes"),
-    [(Family.TSN, {}), (Family.TRN, {}), (Family.TSM, {"consensus": Consensus.ATTENTIVE})],
+    [(Family.TSN, {}), (Family.TRN, {}), (Family.TSM, {"consensus": Consensus.TCN})],
 )
 def test_another_head_answers_from_kept_features_as_it_would_from_frames(shared, family, changes):
     first, scorer = shared(network_of(family, **changes), num_crops=10)
@@ -127,14 +127,13 @@ def test_another_head_answers_from_kept_features_as_it_would_from_frames(shared,
 @pytest.mark.parametrize(
     ("change", "choice"),
     [
-        ({"consensus": Consensus.ATTENTIVE}, {}),
         ({"seed": 2, "head_seed": 1}, {}),
         ({"family": Family.TSM}, {}),
         ({"sampling_window": 0.5}, {}),
         ({}, {"num_crops": 10}),
         ({}, {"wanted": "openvino"}),
     ],
-    ids=["patches", "weights", "family", "window", "crops", "engine"],
+    ids=["weights", "family", "window", "crops", "engine"],
 )
 def test_features_of_another_backbone_window_crop_or_engine_are_not_taken(shared, change, choice):
     first, _ = shared(network_of())

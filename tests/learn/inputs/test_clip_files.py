@@ -154,7 +154,7 @@ def test_a_spectrogram_is_seen_as_the_same_grey_picture_in_three_colours():
     assert torch.allclose(heard_as, seen_as, atol=1e-5)
 
 
-@pytest.mark.parametrize("consensus", ["multiscale-relation", "lstm"])
+@pytest.mark.parametrize("consensus", ["multiscale-relation", "tcn"])
 def test_heads_that_relate_segments_take_features_of_sound(consensus):
     spec = tiny(**SOUND.model_dump() | {"consensus": Consensus(consensus)})
     engine = PytorchEngine(prepare(learned(spec)), 10)
@@ -180,7 +180,7 @@ def test_heads_learn_the_same_on_cached_features_without_and_in_a_trial_which_sc
 
 
 @pytest.mark.parametrize(
-    ("trainable", "consensus"), [("heads", Consensus.AVERAGE), ("last-stage", Consensus.ATTENTIVE), ("all", Consensus.AVERAGE)]
+    ("trainable", "consensus"), [("heads", Consensus.AVERAGE), ("last-stage", Consensus.TCN), ("all", Consensus.AVERAGE)]
 )
 def test_a_training_scores_silence_as_an_engine_does(tmp_path, trainable, consensus):
     network = learned(tiny(**SPECTROGRAM.model_dump() | {"consensus": consensus}))

@@ -18,7 +18,6 @@ from tasks.learn.inputs.features import FeatureCache, compute_features, see_by_t
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import CONSENSUS_OF_HEADS
 from tasks.learn.training.fit import fit
-from tasks.options import Head
 from tests.learn.tiny import HEADS, figures, job, kept_job, passes_of, state_of, tiny
 
 FIGURES_OF_VIEWS = [
@@ -64,14 +63,6 @@ def test_heads_on_kept_features_train_as_they_do_through_the_backbone(clips, tmp
             torch.testing.assert_close(tensor, theirs[name], msg=name)
 
 
-def test_an_attentive_head_and_the_backbone_below_it_train_together(clips, tmp_path: Path):
-    planned = job(tmp_path, clips, tiny(consensus=CONSENSUS_OF_HEADS[Head.ATTENTIVE]), head="attentive", epochs=2)
-    before = {name: tensor.clone() for name, tensor in planned.network.backbone.state_dict().items()}
-    outcome = fit(planned)
-    assert outcome.history[-1].train.loss < outcome.history[0].train.loss
-    assert not all(torch.equal(state_of(outcome)[f"backbone.{name}"], tensor) for name, tensor in before.items())
-
-
 @pytest.mark.slow
 def test_a_sweep_computes_nothing_again(clips, tmp_path: Path):
     def num_computed(name: str, **choice) -> int:
@@ -97,8 +88,7 @@ def test_features_are_filed_under_all_that_they_follow_from(tmp_path: Path, monk
     next(altered.backbone.buffers())[0] += 1
     assert folder(other_head) == folder(network)
     others = [folder(altered), folder(Network(tiny(), seed=2)), folder(network, "bf16-mixed")]
-    attentive = {"consensus": CONSENSUS_OF_HEADS[Head.ATTENTIVE]}
-    for change in ({"num_segments": 3}, {"sampling_window": 0.5}, {"interpolation": "bicubic"}, attentive):
+    for change in ({"num_segments": 3}, {"sampling_window": 0.5}, {"interpolation": "bicubic"}):
         others.append(folder(Network(tiny(**change), seed=1)))
     for change in ({"arrange": "reversed"}, {"scale": 1.0}, {"mean": (0.0, 0.0, 0.0)}, {"std": (1.0, 1.0, 1.0)}):
         otherwise = Network(tiny(), seed=1)

@@ -77,13 +77,6 @@ def test_an_epic_file_fills_every_parameter(epic_content, hashed, family):
     }
 
 
-def test_published_weights_start_a_network_of_another_window_and_their_description_says_so(content, hashed):
-    path = hashed(content)
-    whole, half = (build(tiny(sampling_window=window), Weights.EPIC, epic_file=path) for window in (1, 0.5))
-    assert weights_sha256(whole.network) == weights_sha256(half.network)
-    assert half.description == f"{whole.description}, on sampling window 0.5 instead of the whole clip"
-
-
 @pytest.mark.parametrize("consensus", CONSENSUS_OF_HEADS.values())
 def test_a_chosen_head_starts_above_the_published_backbone(content, hashed, consensus):
     start = build(tiny(consensus=consensus), Weights.EPIC, epic_file=hashed(content), seed=3)
@@ -314,6 +307,11 @@ def test_what_a_checkpoint_claims_beyond_what_it_holds_is_never_built(refuses, s
     assert said in refuses(spec=stored["spec"] | described)
     assert outlined in ([], [True])
     assert _draw(12_870)[0].untyped_storage().nbytes() == 3 * 8, "a draw of relations keeps no others in memory"
+
+
+@pytest.mark.parametrize("head", ["attentive", "lstm"])
+def test_a_head_that_was_removed_is_named_with_the_remedy(refuses, stored, head):
+    assert f"its head {head} was removed; train again with head probe, linear or tcn" in refuses(spec=stored["spec"] | {"consensus": head})
 
 
 FUSION = {"format": "retake-fusion-1"}

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from tasks.learn.networks.spec import ClassNames, NetworkSpec, no_names, trained_names
-from tasks.options import FlowOptions, TrainOptions
+from tasks.options import FlowOptions
 from tasks.store.records.dataset import ClassRef, Vocabulary
 
 
@@ -18,7 +18,7 @@ from tasks.store.records.dataset import ClassRef, Vocabulary
         ({"temporal_shift": True, "modality": "flow"}, "TSM resnet50 flow (tvl1), 8 segments"),
         ({"sampling_window": 0.5}, "TSN resnet50 rgb, 8 segments, window 0.5"),
         ({"sampling_window": 0.5, "interpolation": "bicubic"}, "TSN resnet50 rgb, 8 segments, window 0.5, bicubic"),
-        ({"consensus": "lstm"}, "TSN resnet50 rgb, 8 segments, lstm head"),
+        ({"consensus": "tcn"}, "TSN resnet50 rgb, 8 segments, tcn head"),
         ({"consensus": "tcn", "temporal_shift": True}, "TSM resnet50 rgb, 8 segments, tcn head"),
         ({"temporal_shift": True, "consensus": "relation"}, "TSM with relation resnet50 rgb, 8 segments"),
     ],
@@ -55,9 +55,8 @@ def test_a_network_of_the_whole_clip_is_stored_as_before_there_were_windows():
 
 @pytest.mark.parametrize("window", [0, -0.5, 1.01, float("nan"), float("inf")])
 def test_a_window_is_a_part_of_the_clip(window):
-    for refuses in (lambda: NetworkSpec(backbone="b", sampling_window=window), lambda: TrainOptions(sampling_window=window)):
-        with pytest.raises(ValidationError, match="sampling_window"):
-            refuses()
+    with pytest.raises(ValidationError, match="sampling_window"):
+        NetworkSpec(backbone="b", sampling_window=window)
 
 
 SPEC = NetworkSpec(backbone="test_resnet")

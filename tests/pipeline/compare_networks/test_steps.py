@@ -59,7 +59,7 @@ def test_the_forms_own_lines_are_configurations():
         (["family=TSN", "fuse=runs/0123456789abcdef/ fuse=runs/0/"], "fuse occurs twice"),
         (["family=TSN", "family=3D"], "family 3D needs a video network and backbone resnet50 sees single pictures"),
         (["modality=rgb", FUSED, f"{FUSED} epochs=9"], f"`{FUSED} epochs=9` is the same network as `{FUSED}`"),
-        ([JOINED, f"{JOINED} modality=flow num_segments=3 sampling_window=0.5 backbone=resnet50"], "is the same network as"),
+        ([JOINED, f"{JOINED} modality=flow num_segments=3 backbone=resnet50"], "is the same network as"),
     ],
 )
 def test_a_line_that_is_no_configuration_is_repeated_with_what_is_wrong(lines, said):
@@ -78,7 +78,7 @@ def test_a_line_may_fuse_trained_networks():
 
 
 def test_joined_features_are_another_network_than_averaged_logits_by_the_options_of_their_head_alone():
-    options = configured([FUSED, JOINED, f"{JOINED} head=lstm"], COMMON)
+    options = configured([FUSED, JOINED, f"{JOINED} head=tcn"], COMMON)
     chosen = options[JOINED].model_dump(exclude_defaults=True).keys() - COMMON.model_dump(exclude_defaults=True).keys()
     assert chosen == {"fuse", "join", "trainable"}
     with pytest.raises(BadConfiguration, match="fuse is empty; name two or more, or set join=logits"):

@@ -259,7 +259,7 @@ def test_a_clip_without_sound_is_named_and_answered_by_what_is_frequent(small):
         np.testing.assert_array_equal(scored, network.head.fc_verb.bias.detach().numpy())
 
 
-@pytest.mark.parametrize("head", [Head.LINEAR, Head.LSTM])
+@pytest.mark.parametrize("head", [Head.LINEAR, Head.TCN])
 def test_joined_features_of_a_clip_without_sound_are_answered_by_what_is_seen_and_it_is_named(small, film, head):
     members = [made(spec_of(Family.TSN, Modality.RGB), 0), Network(SOUND)]
     options = TrainOptions(fuse=["a", "b"], join="features", trainable="heads", head=head)

@@ -151,8 +151,8 @@ def test_a_run_of_fused_networks_is_named_by_its_members_in_their_order_and_what
     fused = equal_fusion(JOIN.fuse[::-1], STORE, shelf)
     swapped = key(join="logits")
     fused = equal_fusion(JOIN.fuse, STORE, shelf, JOIN)
-    assert len({swapped, key(), key(join="logits"), key(epochs=7), key(head="lstm"), key(seed=3)}) == 6
-    assert key() == key(backbone="resnet50", modality="flow", num_segments=3, sampling_window=0.5)
+    assert len({swapped, key(), key(join="logits"), key(epochs=7), key(head="linear"), key(seed=3)}) == 6
+    assert key() == key(backbone="resnet50", modality="flow", num_segments=3)
     assert key(join="logits") == key(join="logits", epochs=7, backbone="resnet50")
 
 

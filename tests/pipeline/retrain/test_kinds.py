@@ -112,7 +112,7 @@ def test_a_network_that_hears_is_registered_once_as_a_model_that_answers_as_the_
     assert_answers_as(labelled, last_clip(labelled, scored), scored)
 
 
-@pytest.mark.parametrize("options", [{}, {"join": "features", "head": "lstm", **HEADS}], ids=["averaged", "joined"])
+@pytest.mark.parametrize("options", [{}, {"join": "features", "head": "tcn", **HEADS}], ids=["averaged", "joined"])
 def test_two_networks_are_reported_and_registered_as_one_model_that_answers_as_the_evaluation(labelled, tmp_path, options):
     members = []
     for own in ({"frame_step": 30}, SOUND):
@@ -130,7 +130,7 @@ def test_two_networks_are_reported_and_registered_as_one_model_that_answers_as_t
     assert html.escape(plan.weights.network) in page
     if saved.joint:
         assert (len(trained.epochs), trained.fusion) == (1, None)
-        assert saved.joint.spec.joined == tuple(network.feature_shape[0] for network in saved.networks)
+        assert saved.joint.spec.joined == tuple(network.num_features for network in saved.networks)
         assert metrics.baseline.startswith("the mean of 2 networks with equal weights")
     else:
         fusion = trained.fusion

@@ -46,8 +46,8 @@ def test_the_card_of_a_video_network_names_the_rate_of_the_clips_it_was_trained_
         (
             None,
             None,
-            {"family": "TSM", "head": "lstm", "backbone": "vit_base_patch16_clip_224.openai"},
-            "TSM lstm vit_base_patch16_clip_224",
+            {"family": "TSM", "head": "tcn", "backbone": "vit_base_patch16_clip_224.openai"},
+            "TSM tcn vit_base_patch16_clip_224",
         ),
         (None, None, {"backbone": "tf_efficientnet_b0.in1k"}, "TSN efficientnet_b0"),
         (None, None, {"backbone": "vit_small_patch14_dinov2.lvd142m"}, "TSN dinov2"),

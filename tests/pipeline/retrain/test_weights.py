@@ -27,7 +27,6 @@ EPIC, IMAGENET, NONE = Weights.EPIC, Weights.IMAGENET, Weights.NONE
         ({"backbone": "bninception"}, [("bninception", EPIC), ("bninception", IMAGENET)]),
         ({"backbone": "convnext_tiny"}, [("convnext_tiny", IMAGENET)]),
         ({"num_segments": 4}, [("resnet50", IMAGENET), ("tf_efficientnet_lite0", IMAGENET)]),
-        ({"backbone": "resnet50", "sampling_window": 0.5}, [("resnet50", EPIC), ("resnet50", IMAGENET)]),
         ({"num_segments": 4, "checkpoint": "/own.pth.tar"}, [("resnet50", EPIC)]),
         ({"backbone": "resnet50", "weights": NONE}, [("resnet50", NONE)]),
         ({"backbone": "resnet50", "backbone_weights": "own.pth"}, [("resnet50", Weights.FILE)]),
@@ -85,11 +84,15 @@ def test_a_trained_network_of_this_store_is_a_start(shelf, options):
     assert start.description == f"the network that {RUN} trained"
 
 
+def test_a_network_of_an_earlier_version_that_saw_the_middle_of_clips_is_a_start_and_goes_on_so(shelf):
+    put_training(shelf, windowed := SPEC.model_copy(update={"sampling_window": 0.5}))
+    assert start_from(shelf).network == windowed.title != SPEC.title
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         ({"num_segments": 8}, "is TSN test_resnet rgb, 2 segments, where TSN test_resnet rgb, 8 segments was asked"),
-        ({"sampling_window": 0.5}, "is TSN test_resnet rgb, 2 segments, where TSN test_resnet rgb, 2 segments, window 0.5 was asked"),
         ({"weights": Weights.TRAINED, "checkpoint": None}, "weights=trained needs the network's name under checkpoint"),
         ({"weights": Weights.TRAINED, "checkpoint": "best.pt"}, "checkpoint: best.pt names no network"),
         ({"weights": Weights.IMAGENET}, "is a trained network, and weights is imagenet; choose trained"),

@@ -253,8 +253,8 @@ def test_a_search_that_was_planned_with_an_option_that_is_gone_is_read_and_does_
 
 @pytest.mark.parametrize("start", [{"weights": "trained", "checkpoint": "models:/m@champion"}, {"checkpoint": "runs/0123456789abcdef/"}])
 def test_a_trained_start_is_refused_where_other_networks_are_searched(bench, start):
-    asked = {"search": ["learning_rate", "sampling_window"], "ranges": ["learning_rate=1e-4..1e-2 log", "sampling_window=0.5, 1"]}
-    with pytest.raises(BadConfiguration, match="fits one value of sampling_window"):
+    asked = {"search": ["learning_rate", "num_segments"], "ranges": ["learning_rate=1e-4..1e-2 log", "num_segments=2, 3"]}
+    with pytest.raises(BadConfiguration, match="fits one value of num_segments"):
         planned(bench, **asked, **start)
     assert planned(bench, **asked | {"search": ["learning_rate"]}, **start).search.search == ["learning_rate"]
 

@@ -110,7 +110,7 @@ def test_a_training_of_retrain_is_found_and_not_repeated(bench):
 
 
 def test_trials_that_were_trained_before_a_kill_are_kept_and_failed_ones_tried_again(bench):
-    options = HEADS | {"search": ["batch_size", "sampling_window"], "ranges": ["batch_size=1, 2", "sampling_window=0.5, 1"], "rounds": 1}
+    options = HEADS | {"search": ["batch_size", "num_segments"], "ranges": ["batch_size=1, 2", "num_segments=1, 2"], "rounds": 1}
     batch = first_batch(bench, **options, num_trials=4)
     trials = trials_of_batch(batch["batch"])
     failed = bench.store.read(batch["batch"], TrialBatch).trials[1]
