@@ -28,7 +28,7 @@ from tasks.options.base import STORED
         ({"modality": "sound", "trainable": "heads", "backbone": "resnet50"}, "set backbone to auto, aisfx or log-mel"),
         ({"modality": "sound", "trainable": "heads", "family": "TSM"}, "choose family=TSN"),
         ({"modality": "sound", "trainable": "heads", "weights": "imagenet"}, "set weights=auto"),
-        ({"modality": "spectrogram", "backbone": "log-mel"}, "modality is spectrogram; choose modality=sound"),
+        ({"modality": "flow", "backbone": "log-mel"}, "modality is flow; choose modality=sound"),
         ({"join": "features", "trainable": "heads"}, "fuse is empty; name two or more, or set join=logits"),
         ({"join": "features", "fuse": ["runs/a/"]}, "trainable is all; set trainable=heads"),
         ({"join": "features", "fuse": ["runs/a/"], "trainable": "heads", "head": "attentive"}, "choose head linear, probe, lstm or tcn"),

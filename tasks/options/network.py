@@ -1,6 +1,6 @@
 """Declare the options of the network and of optical flow."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Any, ClassVar, Literal, Self
 
@@ -50,13 +50,12 @@ class Modality(StrEnum):
     RGB = "rgb"
     FLOW = "flow"
     RGB_DIFFERENCE = "rgb-difference"
-    SPECTROGRAM = "spectrogram"
     SOUND = "sound"
 
     @property
     def is_heard(self) -> bool:
         """Check whether the input is made of a clip's sound."""
-        return self in (Modality.SPECTROGRAM, Modality.SOUND)
+        return self is Modality.SOUND
 
     @property
     def is_scaled(self) -> bool:
@@ -98,6 +97,7 @@ class NetworkOptions(Options):
 
     section: ClassVar[str] = "Network"
     retired: ClassVar[Mapping[str, Any]] = {"relation_draws": 0}
+    retired_values: ClassVar[Mapping[str, Collection[str]]] = {"modality": ("spectrogram",)}
 
     family: Family = Field(
         Family.TSN,
@@ -107,7 +107,7 @@ class NetworkOptions(Options):
     modality: Modality = Field(
         Modality.RGB,
         title="Input",
-        description="rgb: one frame per segment; flow: five x/y fields of optical flow, computed first; rgb-difference: five frame differences; spectrogram: 2 seconds of sound as a picture; "
+        description="rgb: one frame per segment; flow: five x/y fields of optical flow, computed first; rgb-difference: five frame differences; "
         "sound: features of a window of sound, on which only heads train",
     )
     head: Head = Field(

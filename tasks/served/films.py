@@ -25,7 +25,7 @@ from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer
 from tasks.learn.hardware import choose_device
-from tasks.learn.inputs.clip_files import Sound, recipe_of, rows_of, sound_input
+from tasks.learn.inputs.clip_files import Sound, rows_of, sound_input
 from tasks.learn.inputs.describe_sound import Describer, describer
 from tasks.learn.inputs.sampling import evaluation_snippets, joined, kept_frames, middle_frames
 from tasks.learn.networks.checkpoints import Saved
@@ -61,7 +61,7 @@ class FilmModel:
         self._served = served
         self._classes = saved.classes
         self._specs = [network.spec for network in saved.networks]
-        self._hearing = {recipe: describer(recipe) for recipe in {recipe_of(spec) for spec in self._specs if spec.modality.is_heard}}
+        self._hearing = {recipe: describer(recipe) for recipe in {spec.sound for spec in self._specs if spec.sound}}
         engines = tuple(PytorchEngine(prepare(network, device), served.crops) for network in saved.networks)
         self._scorer = Scorer(engines, saved.weights, saved.joint and saved.joint.eval())
         if any(spec.flow for spec in self._specs):
@@ -224,9 +224,7 @@ def snippets(clip: Clip, specs: Sequence[NetworkSpec], hearing: Mapping[SoundRec
     flows = {spec.flow: _flow(clip, spec.flow, folder) for spec in specs if spec.flow}
     sounds = _sounds(clip.path, hearing) if hearing else {}
     return [
-        sound_input(rows_of(sounds[recipe_of(spec)], spec.modality), spec)
-        if spec.modality.is_heard
-        else _network_snippets(clip.path, clip.num_frames, spec, flows)
+        sound_input(rows_of(sounds[spec.sound]), spec) if spec.sound else _network_snippets(clip.path, clip.num_frames, spec, flows)
         for spec in specs
     ]
 

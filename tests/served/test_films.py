@@ -42,7 +42,6 @@ SECONDS = SegmentOptions(clip_seconds=1, min_clip_seconds=0.3)
 SERVED = some(Served, segment=SECONDS, verb_temperature=0.5, noun_temperature=2, threshold=0, actions=())
 FLOW = partial(network_of, modality=Modality.FLOW, flow=DIS)
 DIFFERENCE = partial(network_of, modality=Modality.RGB_DIFFERENCE)
-SPECTROGRAM = partial(network_of, modality=Modality.SPECTROGRAM)
 HEARS = partial(network_of, **SOUND.model_dump(include={"backbone", "modality", "sound"}))
 FUSED = (network_of, FLOW, HEARS)
 KINDS = {
@@ -50,7 +49,7 @@ KINDS = {
     "TRN": (partial(FLOW, Family.TRN),),
     "MTRN": (partial(DIFFERENCE, Family.MTRN),),
     "3D": (partial(network_of, Family.VIDEO, backbone=TINY_VIDEO.name),),
-    "attentive": (partial(SPECTROGRAM, consensus=CONSENSUS_OF_HEADS[Head.ATTENTIVE]),),
+    "attentive": (partial(network_of, consensus=CONSENSUS_OF_HEADS[Head.ATTENTIVE]),),
     "lstm": (partial(HEARS, consensus=CONSENSUS_OF_HEADS[Head.LSTM]),),
     "TSM, tcn": (partial(network_of, Family.TSM, consensus=CONSENSUS_OF_HEADS[Head.TCN]),),
     "fusion": FUSED,

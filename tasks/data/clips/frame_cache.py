@@ -21,7 +21,7 @@ from tasks.data.video.frames import num_fields
 from tasks.disk import work_folder
 from tasks.errors import BadInput, BadVideo
 from tasks.keys import flow_recipe_of
-from tasks.learn.inputs.clip_files import read_tested, recipe_of
+from tasks.learn.inputs.clip_files import read_tested
 from tasks.learn.inputs.sampling import frames_in_test, kept_frames
 from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import FlowOptions, Modality, TrainOptions
@@ -76,8 +76,8 @@ def cache_test_frames(
         BadVideo: a clip does not decode, or clips have no readable flow in the store and it cannot be computed from them; the message lists
             them. No clip is skipped, since networks are compared on the same clips.
     """
-    if spec.modality.is_heard:
-        return cache_audio(store, clips, spec.modality, recipe_of(spec), root or cache_root(), describer)
+    if spec.sound:
+        return cache_audio(store, clips, spec.sound, root or cache_root(), describer)
     if spec.flow and (bad := _complete_flow(store, clips, spec.flow)):
         raise _without_flow(bad, len(clips))
     return _cache(store, clips, [frames_in_test(_num_frames(clip, spec), spec) for clip in clips], spec, root or cache_root())
@@ -107,8 +107,8 @@ def cache_train_frames(
     Raises:
         BadVideo: a clip does not decode, or no clip has flow.
     """
-    if spec.modality.is_heard:
-        return leave_out_silent(clips, cache_audio(store, clips, spec.modality, recipe_of(spec), cache_root(), describer))
+    if spec.sound:
+        return leave_out_silent(clips, cache_audio(store, clips, spec.sound, cache_root(), describer))
     if spec.flow and (bad := _complete_flow(store, clips, spec.flow)):
         error, lacking = _without_flow(bad, len(clips)), {clip.name for clip in bad}
         if len(lacking) == len(clips):

@@ -20,9 +20,8 @@ from tasks.data.clips.clips import AnyClip, C, StoredClip, derive_each
 from tasks.data.video.audio import decode_audio
 from tasks.disk import work_folder
 from tasks.errors import BadConfiguration, BadVideo
-from tasks.learn.inputs.clip_files import SOUND_SUFFIX, Sound, read_sound, rows_of, write_sound
-from tasks.learn.networks.sound_recipe import SPECTRA_ALONE, VERSION, sound_recipe_of
-from tasks.options import Modality
+from tasks.learn.inputs.clip_files import SOUND_SUFFIX, Sound, quantised, read_sound, rows_of, write_sound
+from tasks.learn.networks.sound_recipe import VERSION, sound_recipe_of
 from tasks.settings import MachineSettings, load
 from tasks.store.layout import folders_of, sound_note_of_clip, sound_of_clip
 from tasks.store.objects import Store
@@ -151,9 +150,9 @@ def read_stored(store: Store, clip: StoredClip, recipe: SoundRecipe) -> Sound:
 
 
 def cache_audio(
-    store: Store, clips: Sequence[StoredClip], modality: Modality, recipe: SoundRecipe, root: Path, describer: MakeDescriber | None
+    store: Store, clips: Sequence[StoredClip], recipe: SoundRecipe, root: Path, describer: MakeDescriber | None
 ) -> dict[str, Path]:
-    """Cache the sound of each clip under `root`, as `tasks.learn.inputs.clip_files.Rows`; return paths by uid.
+    """Cache the features of each clip's sound under `root`; return paths by uid.
 
     Sound that is not in the store is described now, by `describer`. A clip in which there is nothing to hear has zeros.
 
@@ -163,15 +162,13 @@ def cache_audio(
     """
     folder = root / "sound" / sound_recipe_of(recipe)
     folder.mkdir(parents=True, exist_ok=True)
-    paths = {clip.uid: folder / f"{clip.sha256}-{modality.value}-{VERSION}.npy" for clip in clips}
+    paths = {clip.uid: folder / f"{clip.sha256}-sound-{VERSION}.npy" for clip in clips}
     missing = [clip for clip in clips if not _is_whole(paths[clip.uid])]
     if not missing:
         return paths
     complete_sound(store, missing, recipe, describer)
     with work_folder(folder) as work, ThreadPoolExecutor(NUM_FETCHERS, thread_name_prefix="sound") as pool:
-        jobs = [
-            pool.submit(_fetch, store, clip, modality, recipe, describer, work / paths[clip.uid].name, paths[clip.uid]) for clip in missing
-        ]
+        jobs = [pool.submit(_fetch, store, clip, recipe, describer, work / paths[clip.uid].name, paths[clip.uid]) for clip in missing]
         for job in jobs:
             job.result()
     return paths
@@ -179,21 +176,23 @@ def cache_audio(
 
 def leave_out_silent(clips: Sequence[StoredClip], paths: dict[str, Path]) -> dict[str, Path]:
     """Leave out the clips in which there is nothing to hear, by name and number; raise BadVideo if none is left to train on."""
-    unheard = {clip.uid for clip in clips if not _load(paths[clip.uid]).any()}
+    unheard = {clip.uid for clip in clips if not np.load(paths[clip.uid], allow_pickle=False).any()}
     if len(unheard) == len(clips):
-        raise BadVideo("no training clip has sound; choose an input other than sound or spectrogram, or add videos with sound")
+        raise BadVideo("no training clip has sound; choose an input other than sound, or add videos with sound")
     if unheard:
         log.warning("%d of %d training clips have nothing to hear and are left out: %s", len(unheard), len(clips), some(sorted(unheard)))
     return {uid: path for uid, path in paths.items() if uid not in unheard}
 
 
-def spectrograms(store: Store, clips: Sequence[StoredClip], recipe: SoundRecipe = SPECTRA_ALONE) -> dict[str, NDArray[np.uint8]]:
-    """Load the spectrogram of each clip for people, uint8 (s, 128), by uid.
+def spectrograms(store: Store, clips: Sequence[StoredClip], recipe: SoundRecipe) -> dict[str, NDArray[np.uint8]]:
+    """Load the spectrogram of each clip for people, uint8 (s, 128), by uid; without clips in which there is nothing to hear.
 
     Raises:
-        BadConfiguration: the sound of a clip is not described.
+        MissingObject: the sound of a clip is not described.
+        BadVideo: a description is damaged.
     """
-    return {uid: _load(path) for uid, path in cache_audio(store, clips, Modality.SPECTROGRAM, recipe, cache_root(), None).items()}
+    sounds = ((clip.uid, read_stored(store, clip, recipe)) for clip in clips)
+    return {uid: quantised(sound.log_mel) for uid, sound in sounds if sound.is_heard}
 
 
 def cache_root() -> Path:
@@ -201,9 +200,7 @@ def cache_root() -> Path:
     return load(MachineSettings).cache_dir.expanduser() / "frames"
 
 
-def _fetch(
-    store: Store, clip: StoredClip, modality: Modality, recipe: SoundRecipe, describer: MakeDescriber | None, made: Path, path: Path
-) -> None:
+def _fetch(store: Store, clip: StoredClip, recipe: SoundRecipe, describer: MakeDescriber | None, made: Path, path: Path) -> None:
     try:
         sound = read_stored(store, clip, recipe)
     except BadVideo as error:
@@ -212,13 +209,8 @@ def _fetch(
         log.warning("%s; describing this sound again", error)
         describe_sound(store, [clip], describer(recipe))
         sound = read_stored(store, clip, recipe)
-    np.save(made, rows_of(sound, modality), allow_pickle=False)
+    np.save(made, rows_of(sound), allow_pickle=False)
     made.replace(path)
-
-
-def _load(path: Path) -> NDArray[np.uint8]:
-    rows: NDArray[np.uint8] = np.load(path, allow_pickle=False)
-    return rows
 
 
 def _is_whole(path: Path) -> bool:

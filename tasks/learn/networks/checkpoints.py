@@ -192,6 +192,7 @@ def load(path: Path) -> Saved:
         classes = ClassNames.model_validate(content["classes"])
         members = [{**content, "weights": (1.0, 1.0)}] if content["format"] == FORMAT else content["members"]
         parts = [*members, content["joint"]] if content["format"] == JOINED_FORMAT else members
+        _refuse_removed([dict(part["spec"]) for part in parts], path)
         specs = [NetworkSpec.model_validate(part["spec"], strict=False) for part in parts]
         states = [dict(part["state_dict"]) for part in parts]
         weights = tuple(HeadWeights(*map(float, member["weights"])) for member in members)
@@ -210,6 +211,15 @@ def load(path: Path) -> Saved:
             raise BadCheckpoint(f"{path}: its head takes {spec.joined} features of networks that have {sizes}; train it again")
         networks.append(_network(spec, state, path))
     return Saved(tuple(networks[: len(members)]), weights, classes, next(iter(networks[len(members) :]), None))
+
+
+def _refuse_removed(specs: Sequence[Mapping[str, object]], path: Path) -> None:
+    for spec in specs:
+        if spec.get("modality") == "spectrogram":
+            raise BadCheckpoint(
+                f"{path}: it sees spectrograms, which no network takes any more; train it again with modality=sound, "
+                "or use the version that wrote it"
+            )
 
 
 def _network(spec: NetworkSpec, state: Mapping[str, Tensor], path: Path) -> Network:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tasks.errors import BadConfiguration
 from tasks.keys import content_key, installed
-from tasks.options import AUTO_BACKBONE, SOUND_FEATURES, Modality
+from tasks.options import AUTO_BACKBONE, SOUND_FEATURES
 from tasks.store.records.video import SoundRecipe
 
 SPECTRUM_RATE_HZ = 24_000
@@ -32,8 +32,6 @@ VERSION = 1
 """Counts changes of the descriptions that are stored under a recipe."""
 
 NUM_EFFECTS = 512
-SPECTRA_ALONE = SoundRecipe(network=None, speech=None)
-"""Needs no network. It is the recipe of spectrograms, so that they depend on no installed package."""
 
 
 def num_samples(seconds: float, rate_hz: int) -> int:
@@ -147,11 +145,9 @@ def recipe_named(name: str) -> SoundRecipe:
 
 
 def recipe_needed(name: str) -> SoundRecipe:
-    """Find the recipe of features of this name, of `spectrogram`, or of `auto`: all that is installed.
+    """Find the recipe of features of this name, or of `auto`: all that is installed.
 
     Raises:
         BadConfiguration: as `recipe_named`.
     """
-    if name == Modality.SPECTROGRAM:
-        return SPECTRA_ALONE
     return installed_recipe() if name == AUTO_BACKBONE else recipe_named(name)

@@ -82,11 +82,10 @@ SNIPPETS: Mapping[Modality, Snippet] = {
     Modality.RGB: Snippet(1, frame_planes=3, num_channels=3, in_words="one RGB frame each", crop_scales=(1, 0.875, 0.75, 0.66)),
     Modality.FLOW: Snippet(5, frame_planes=2, num_channels=10, in_words="5 flow frames in a row each, x and y by turns, 8 bit"),
     Modality.RGB_DIFFERENCE: Snippet(6, frame_planes=3, num_channels=15, in_words="6 RGB frames in a row each"),
-    Modality.SPECTROGRAM: Snippet(1, frame_planes=1, num_channels=1),
     Modality.SOUND: Snippet(1, frame_planes=1, num_channels=1),
 }
-"""TSN's snippets (arXiv 1608.00859): one frame; 5 flow fields of x and y; 5 differences of 6 frames. Of sound, one grey picture, or the
-features of one window.
+"""TSN's snippets (arXiv 1608.00859): one frame; 5 flow fields of x and y; 5 differences of 6 frames. Of sound, the features of one
+window.
 """
 
 
@@ -216,9 +215,6 @@ def snippet_format(image: InputFormat, modality: Modality, video: VideoNetwork |
     """
     if modality is Modality.SOUND:
         return SnippetFormat(1, (0,), (1,), "as they are")
-    if modality is Modality.SPECTROGRAM:
-        # The first layer is the mean over three colours. A third of their deviation makes the picture as strong as in all three.
-        return SnippetFormat(image.scale, (sum(image.mean) / 3,), (sum(image.std) / 9,), "as they are")
     if video:
         return SnippetFormat(image.scale, image.mean * video.num_frames, image.std * video.num_frames, "video")
     num_frames = SNIPPETS[modality].num_frames

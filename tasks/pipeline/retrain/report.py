@@ -156,13 +156,13 @@ def _files(place: Report, inputs: ReportInputs) -> dict[str, bytes]:
 
 def _spectrograms(store: Store, plan: PlanResult, manifest: Manifest, mistakes: Sequence[Mistake]) -> dict[str, bytes]:
     """Draw the sound of the mistakes of a network that hears; nothing where there is nothing to hear."""
-    if not any(modality.is_heard for modality in (plan.train.modality, *(member.modality for member in plan.weights.members))):
+    if not sounds_of(plan):
         return {}
     shown = {mistake.uid for mistake in mistakes}
     described = Run(plan.run_uri).sound
     recipe = store.read(described).recipes[0] if store.exists(described.uri) else recipe_needed(sounds_of(plan)[0])
     sounds = spectrograms(store, [clip for clip in manifest.clips if clip.uid in shown], recipe)
-    return {uid: spectrogram_sheet(levels) if levels.any() else b"" for uid, levels in sounds.items()}
+    return dict.fromkeys(shown, b"") | {uid: spectrogram_sheet(levels) for uid, levels in sounds.items()}
 
 
 def _activations(store: Store, results: list[EvaluateResult], mistakes: Sequence[Mistake]) -> dict[str, list[tuple[ActivationMap, bytes]]]:

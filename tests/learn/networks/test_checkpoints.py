@@ -282,6 +282,15 @@ def test_an_absurd_description_is_refused_at_once(refuses, stored, described):
 
 
 @pytest.mark.parametrize(
+    ("described", "said"), [({"modality": "spectrogram"}, "sees spectrograms, which no network takes any more; train it again")]
+)
+def test_a_network_of_a_kind_that_was_removed_is_refused_with_the_remedy(refuses, stored, described, said):
+    assert said in refuses(spec=stored["spec"] | described)
+    member = {"spec": stored["spec"] | described, "state_dict": {}, "weights": (1.0, 1.0)}
+    assert said in refuses(format="retake-fusion-1", members=[member, member])
+
+
+@pytest.mark.parametrize(
     ("described", "said"),
     [
         ({"backbone": "eva_giant_patch14_224"}, "claims a backbone of 1.01 billion weights and holds 107,251"),

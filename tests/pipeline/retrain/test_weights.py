@@ -34,7 +34,6 @@ EPIC, IMAGENET, NONE = Weights.EPIC, Weights.IMAGENET, Weights.NONE
         ({"backbone": "resnet50", "backbone_weights": "own.pth"}, [("resnet50", Weights.FILE)]),
         ({"modality": "sound", "trainable": "heads"}, [("aisfx", NONE), ("log-mel", NONE)]),
         ({"modality": "sound", "trainable": "heads", "backbone": "log-mel"}, [("log-mel", NONE)]),
-        ({"modality": "spectrogram"}, [("resnet50", IMAGENET), ("tf_efficientnet_lite0", IMAGENET)]),
     ],
 )
 def test_starts_come_best_first_and_a_checkpoint_that_is_named_has_no_rival(options, expected):
