@@ -111,6 +111,8 @@ def test_a_training_on_sound_of_an_earlier_version_keeps_its_name():
     assert configuration_key(TrainOptions(**heard)) == "c3b92c180b3fd67c"
     stored = TrainOptions.model_validate({"modality": "spectrogram"}, context=STORED)
     assert content_key(options_key(stored)) == "78f20eb520f898b7"
+    stored = TrainOptions.model_validate(heard | {"backbone": "aisfx"}, context=STORED)
+    assert content_key(options_key(stored)) == "dd2366499d31ec22"
 
 
 def test_a_form_keeps_the_plan_that_it_led_to_before_options_were_removed():

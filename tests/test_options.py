@@ -25,7 +25,7 @@ from tasks.options.base import STORED
         ({"family": "MTRN", "head": "tcn"}, "MTRN relates segments by a head of its own"),
         ({"weights": "file"}, "weights=file needs backbone_weights"),
         ({"modality": "sound"}, "trainable is all; set trainable=heads"),
-        ({"modality": "sound", "trainable": "heads", "backbone": "resnet50"}, "set backbone to auto, aisfx or log-mel"),
+        ({"modality": "sound", "trainable": "heads", "backbone": "resnet50"}, "set backbone to auto or log-mel"),
         ({"modality": "sound", "trainable": "heads", "family": "TSM"}, "choose family=TSN"),
         ({"modality": "sound", "trainable": "heads", "weights": "imagenet"}, "set weights=auto"),
         ({"modality": "flow", "backbone": "log-mel"}, "modality is flow; choose modality=sound"),

@@ -215,10 +215,12 @@ def load(path: Path) -> Saved:
 
 def _refuse_removed(specs: Sequence[Mapping[str, object]], path: Path) -> None:
     for spec in specs:
-        if spec.get("modality") == "spectrogram":
+        sound = spec.get("sound")
+        is_of_effects = isinstance(sound, Mapping) and sound.get("network")
+        if spec.get("modality") == "spectrogram" or is_of_effects:
+            seen = "features of aisfx" if is_of_effects else "spectrograms"
             raise BadCheckpoint(
-                f"{path}: it sees spectrograms, which no network takes any more; train it again with modality=sound, "
-                "or use the version that wrote it"
+                f"{path}: it takes {seen}, which were removed; train it again with modality=sound, or use the version that wrote it"
             )
 
 

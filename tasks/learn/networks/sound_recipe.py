@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from tasks.errors import BadConfiguration
 from tasks.keys import content_key, installed
-from tasks.options import AUTO_BACKBONE, SOUND_FEATURES
 from tasks.store.records.video import SoundRecipe
 
 SPECTRUM_RATE_HZ = 24_000
@@ -30,8 +29,6 @@ WINDOW_SECONDS = 100 * 1024 / 44_100
 WINDOWS_PER_SECOND = 4
 VERSION = 1
 """Counts changes of the descriptions that are stored under a recipe."""
-
-NUM_EFFECTS = 512
 
 
 def num_samples(seconds: float, rate_hz: int) -> int:
@@ -84,16 +81,6 @@ class PackagedWeights:
         return path
 
 
-EFFECTS = PackagedWeights(
-    distribution="aisfx",
-    version="0.1.2",
-    file="aisfx/models/checkpoint.pth",
-    sha256="499ea75909c932a2f94c35fa722fa4fabc5bcb7e84917209cc5f7402627b7eb5",
-    install="pip install --no-deps aisfx==0.1.2",
-)
-"""Representation Learning for the Automatic Indexing of Sound Effects Libraries (ISMIR 2022); CC BY 4.0."""
-
-
 SPEECH = PackagedWeights(
     distribution="silero-vad",
     version="6.2.3",
@@ -110,12 +97,12 @@ def installed_recipe() -> SoundRecipe:
     Raises:
         BadConfiguration: a package has other weights than those that are known.
     """
-    return SoundRecipe(network=EFFECTS.sha256 if EFFECTS.find() else None, speech=SPEECH.sha256 if SPEECH.find() else None)
+    return SoundRecipe(network=None, speech=SPEECH.sha256 if SPEECH.find() else None)
 
 
 def num_features(recipe: SoundRecipe) -> int:
-    """Count the features of a window: the network's, or mean and deviation of each band, and the share of speech."""
-    return (NUM_EFFECTS if recipe.network else 2 * NUM_MELS) + (1 if recipe.speech else 0)
+    """Count the features of a window: mean and deviation of each band, and the share of speech."""
+    return 2 * NUM_MELS + (1 if recipe.speech else 0)
 
 
 def sound_recipe_of(recipe: SoundRecipe) -> str:
@@ -127,27 +114,3 @@ def sound_recipe_of(recipe: SoundRecipe) -> str:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def recipe_named(name: str) -> SoundRecipe:
-    """Describe sound by the features of this name, and by the network for speech that is installed here.
-
-    Raises:
-        BadConfiguration: they are not installed.
-    """
-    recipe = installed_recipe()
-    effects, _ = SOUND_FEATURES
-    if name != effects:
-        return recipe.model_copy(update={"network": None})
-    if recipe.network is None:
-        raise BadConfiguration(f"backbone {name}: it is not installed here; run `{EFFECTS.install}`, or choose backbone log-mel")
-    return recipe
-
-
-def recipe_needed(name: str) -> SoundRecipe:
-    """Find the recipe of features of this name, or of `auto`: all that is installed.
-
-    Raises:
-        BadConfiguration: as `recipe_named`.
-    """
-    return installed_recipe() if name == AUTO_BACKBONE else recipe_named(name)

@@ -11,7 +11,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from tasks.learn.networks.sound_recipe import recipe_named
+from tasks.learn.networks.sound_recipe import installed_recipe
 from tasks.options import Consensus, Family, FlowOptions, Head, Interpolation, Modality, TrainOptions
 from tasks.store.records.dataset import NO_OBJECT, NOTHING, NUM_EPIC_NOUNS, NUM_EPIC_VERBS, Vocabulary
 from tasks.store.records.video import SoundRecipe
@@ -246,7 +246,7 @@ def spec_of(options: TrainOptions, backbone: str | None = None) -> NetworkSpec:
         interpolation="bicubic" if options.interpolation == "bicubic" and options.modality.is_scaled else "bilinear",
         modality=options.modality,
         flow=options.picked(FlowOptions),
-        sound=recipe_named(backbone) if options.modality is Modality.SOUND else None,
+        sound=installed_recipe() if options.modality is Modality.SOUND else None,
         consensus=CONSENSUS_OF_HEADS.get(options.head, consensus),
         temporal_shift=temporal_shift,
         num_verbs=NUM_EPIC_VERBS,

@@ -7,7 +7,7 @@ from tasks.data.clips.clips import StoredClip
 from tasks.data.clips.sound import describe_sound, read_notes, without_sound
 from tasks.errors import NothingToDo
 from tasks.learn.inputs.describe_sound import describer
-from tasks.learn.networks.sound_recipe import recipe_needed
+from tasks.learn.networks.sound_recipe import installed_recipe
 from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline.retrain._networks import needs_of
 from tasks.pipeline.retrain.contract import SOUND, SoundArguments
@@ -30,24 +30,17 @@ def run(arguments: SoundArguments, store: Store) -> SoundResult:
     if not needs.sounds:
         raise NothingToDo("no network of this run hears sound")
     clips = needs.clips()
-    recipes = list(dict.fromkeys(recipe_needed(name) for name in needs.sounds))
-    missing = {recipe: without_sound(store, clips, recipe) for recipe in recipes}
+    recipe = installed_recipe()
+    missing = without_sound(store, clips, recipe)
     earlier = finished(store, SOUND.address(arguments))
-    if earlier and (earlier.recipes, earlier.num_clips) != (tuple(recipes), len(clips)):
-        earlier = None  # of other networks, or before something was installed
-    if earlier and not any(missing.values()):
+    if earlier and (earlier.recipes, earlier.num_clips) != ((recipe,), len(clips)):
+        earlier = None  # of other clips, or before something was installed
+    if earlier and not missing:
         return earlier
-    for recipe, lacking in missing.items():
-        log.info("describing the sound of %d of %d clips by %s", len(lacking), len(clips), "aisfx" if recipe.network else "statistics")
-    done = [describe_sound(store, lacking, describer(recipe)) for recipe, lacking in missing.items() if lacking]
-    listening = next((recipe for recipe in recipes if recipe.speech), recipes[0])
-    result = _result(clips, read_notes(store, clips, listening), listening).model_copy(
-        update={
-            "recipes": tuple(recipes),
-            "num_described": sum(described.num_clips for described in done),
-            "seconds": round(sum(described.seconds for described in done), 3),
-            "set_aside": tuple({aside.name: aside for described in done for aside in described.set_aside}.values()),
-        }
+    log.info("describing the sound of %d of %d clips", len(missing), len(clips))
+    described = describe_sound(store, missing, describer(recipe))
+    result = _result(clips, read_notes(store, clips, recipe), recipe).model_copy(
+        update={"num_described": described.num_clips, "seconds": round(described.seconds, 3), "set_aside": described.set_aside}
     )
     if earlier and not result.num_described:
         return earlier

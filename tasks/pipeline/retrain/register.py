@@ -48,7 +48,7 @@ PACKAGES = (
 FLOW_PACKAGES = ("opencv-contrib-python-headless",)
 """That of a network that sees optical flow."""
 SPEECH_PACKAGES = (SPEECH.distribution, "openvino")
-"""Those of a network that hears whether somebody speaks. aisfx is not among them: it cannot be installed with its dependencies."""
+"""Those of a network that hears whether somebody speaks."""
 HUB_PACKAGES = ("transformers",)
 """That of video networks from the Hugging Face hub."""
 

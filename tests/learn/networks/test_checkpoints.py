@@ -282,7 +282,11 @@ def test_an_absurd_description_is_refused_at_once(refuses, stored, described):
 
 
 @pytest.mark.parametrize(
-    ("described", "said"), [({"modality": "spectrogram"}, "sees spectrograms, which no network takes any more; train it again")]
+    ("described", "said"),
+    [
+        ({"modality": "spectrogram"}, "takes spectrograms, which were removed; train it again with modality=sound"),
+        ({"modality": "sound", "sound": {"network": "0" * 64, "speech": None}}, "takes features of aisfx, which were removed"),
+    ],
 )
 def test_a_network_of_a_kind_that_was_removed_is_refused_with_the_remedy(refuses, stored, described, said):
     assert said in refuses(spec=stored["spec"] | described)

@@ -7,10 +7,8 @@ from tasks.errors import BadConfiguration
 from tasks.learn.inputs.sampling import middle_snippets
 from tasks.learn.networks import sound_recipe
 from tasks.learn.networks.sound_recipe import (
-    EFFECTS,
     WINDOW_SECONDS,
     PackagedWeights,
-    installed_recipe,
     num_features,
     num_spectra,
     num_windows,
@@ -29,20 +27,15 @@ def test_a_package_that_is_not_installed_has_no_weights_and_another_file_in_it_i
         other.find()
 
 
-def test_the_recipe_names_the_weights_that_are_installed(monkeypatch, tmp_path):
-    monkeypatch.setattr(PackagedWeights, "find", lambda self: tmp_path if self is EFFECTS else None)
-    assert installed_recipe() == SoundRecipe(network=EFFECTS.sha256, speech=None)
-
-
 def test_each_network_and_decoder_has_a_folder_of_its_own(monkeypatch):
-    recipes = [PLAIN, SoundRecipe(network="a", speech=None), SoundRecipe(network=None, speech="a")]
+    recipes = [PLAIN, SoundRecipe(network=None, speech="a")]
     keys = {sound_recipe_of(recipe) for recipe in recipes}
     monkeypatch.setattr(sound_recipe, "installed", lambda name: "another version")
-    assert len(keys | {sound_recipe_of(recipe) for recipe in recipes}) == 6
+    assert len(keys | {sound_recipe_of(recipe) for recipe in recipes}) == 4
 
 
 def test_features_are_counted_and_segments_draw_windows_as_they_draw_frames():
-    assert [num_features(recipe) for recipe in (PLAIN, SoundRecipe(network="a", speech="b"))] == [256, 513]
+    assert [num_features(recipe) for recipe in (PLAIN, SoundRecipe(network=None, speech="b"))] == [256, 257]
     assert (num_windows(8), num_spectra(8)) == (32, 1601)
     assert middle_snippets(num_windows(8), 8) == [[n] for n in range(2, 32, 4)]
     assert middle_snippets(num_windows(8), 64) == [[n // 2] for n in range(64)]

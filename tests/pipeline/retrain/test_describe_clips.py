@@ -3,9 +3,8 @@
 import pytest
 
 from tasks.data.clips.sound import note_of, sound_uri
-from tasks.errors import BadConfiguration, NothingToDo
-from tasks.learn.networks import sound_recipe as installed
-from tasks.learn.networks.sound_recipe import PackagedWeights, recipe_needed
+from tasks.errors import NothingToDo
+from tasks.learn.networks.sound_recipe import PackagedWeights
 from tasks.options import TrainOptions
 from tasks.pipeline.retrain import describe_clips
 from tasks.pipeline.retrain.contract import SOUND, SoundArguments
@@ -91,7 +90,8 @@ def test_a_result_of_other_recipes_or_clips_is_not_taken_and_who_speaks_is_count
     first = describe_clips.run(ARGUMENTS, shelf)
     shelf.objects.pop(clip("damaged").uri)
     other = SoundRecipe(network=None, speech="s")
-    monkeypatch.setattr(installed, "recipe_named", lambda name: other)
+    monkeypatch.setattr(describe_clips, "installed_recipe", lambda: other)
+    monkeypatch.setattr(describe_clips, "describer", lambda recipe: None)
     for name, share in (("tone", 0.3), ("silence", 0.06), ("none", 0.0), ("damaged", 0.1)):
         shelf.objects[sound_uri(clip(name).uri, other)] = b""
         shelf.write(note_of(clip(name), other), SoundNote(state=SoundState.HEARD, reason="", speech_share=share))
@@ -105,19 +105,7 @@ def test_a_result_of_other_recipes_or_clips_is_not_taken_and_who_speaks_is_count
     assert describe_clips.run(ARGUMENTS, shelf).num_clips == 2
 
 
-def test_a_network_that_asks_for_what_is_not_installed_is_told_so(shelf):
-    planned(shelf, "aisfx")
-    with pytest.raises(BadConfiguration, match="backbone aisfx: it is not installed here"):
-        describe_clips.run(ARGUMENTS, shelf)
-
-
 def test_a_planned_network_that_hears_needs_it_as_a_champion_does(shelf):
     heard = TrainOptions(modality="sound", backbone="log-mel", trainable="heads")
     shelf.write(f"{PLAN}result.json", plan_result(train=heard))
     assert describe_clips.run(ARGUMENTS, shelf).num_described == 3
-
-
-def test_statistics_are_taken_although_a_network_is_installed_where_they_are_asked_for(monkeypatch, tmp_path):
-    monkeypatch.setattr(PackagedWeights, "find", lambda self: tmp_path if self is installed.EFFECTS else None)
-    assert recipe_needed("log-mel") == RECIPE
-    assert recipe_needed("aisfx").network == recipe_needed("auto").network == installed.EFFECTS.sha256
