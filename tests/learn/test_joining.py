@@ -26,7 +26,6 @@ from tasks.learn.training.epochs import head_file
 from tasks.learn.training.fit import fit
 from tasks.learn.training.job import JoinedNetwork, TrainJob, joint_spec
 from tasks.options import Consensus, Head, Modality, TrainOptions
-from tasks.store.records.video import SoundRecipe
 from tests.learn.tiny import assert_resumes, scorer_of, tiny
 
 pytestmark = pytest.mark.slow
@@ -34,7 +33,7 @@ pytestmark = pytest.mark.slow
 CLASSES = ClassNames(verbs=("pour", "cut"), nouns=("cup", "pan"))
 SIZES = {"num_verbs": 2, "num_nouns": 2}
 SEES = tiny(**SIZES)
-HEARS = tiny(backbone="log-mel", modality=Modality.SOUND, sound=SoundRecipe(network=None, speech=None), num_segments=4, **SIZES)
+HEARS = tiny(backbone="log-mel", modality=Modality.SOUND, num_segments=4, **SIZES)
 PATCHES = tiny(consensus=Consensus.ATTENTIVE, **SIZES)
 RECIPE = {"trainable": "heads", "join": "features", "fuse": ["runs/a/", "runs/b/"], "num_segments": 2, "feature_variants": 1}
 QUICK = {"epochs": 8, "batch_size": 4, "learning_rate": 0.01}

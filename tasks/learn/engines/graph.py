@@ -25,7 +25,7 @@ from tasks.learn.engines.written import SCALING, save
 from tasks.learn.hardware import silenced
 from tasks.learn.networks.checkpoints import Saved
 from tasks.learn.networks.joining import has_any
-from tasks.learn.networks.sound_recipe import num_features
+from tasks.learn.networks.sound_recipe import NUM_SOUND_FEATURES
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.learn.networks.weights_file import first_line
 from tasks.options import Modality
@@ -125,7 +125,7 @@ def _inputs(specs: Sequence[NetworkSpec]) -> tuple[GraphInput, ...]:
 
 def _shape(spec: NetworkSpec) -> tuple[int | None, ...]:
     if spec.sound:
-        return (spec.num_segments, num_features(spec.sound))
+        return (spec.num_segments, NUM_SOUND_FEATURES)
     if spec.modality is Modality.FLOW:
         return (spec.num_segments, None, None, spec.snippet.num_planes)
     return (spec.num_frames, None, None, 3)

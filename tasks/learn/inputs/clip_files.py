@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tasks.errors import BadDataset, BadVideo, MissingObject
 from tasks.learn.inputs.sampling import evaluation_snippets, joined, middle_snippets, random_snippets, window_frames
-from tasks.learn.networks.sound_recipe import NUM_MELS, num_features
+from tasks.learn.networks.sound_recipe import NUM_MELS, NUM_SOUND_FEATURES
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.store.records.video import SoundState
 
@@ -51,7 +51,6 @@ class Sound:
         starts_seconds: float32 (w,), where each window begins.
         state: whether there is any sound.
         reason: why there is none, in plain words; empty if there is.
-        speech_share: the share of the clip in which somebody speaks; None if it was not measured.
     """
 
     log_mel: NDArray[np.float16]
@@ -59,7 +58,6 @@ class Sound:
     starts_seconds: NDArray[np.float32]
     state: SoundState
     reason: str = ""
-    speech_share: float | None = None
 
     @property
     def is_heard(self) -> bool:
@@ -69,7 +67,6 @@ class Sound:
 
 def write_sound(path: Path, sound: Sound) -> None:
     """Write a sound; the same sound gives the same bytes."""
-    speech = np.nan if sound.speech_share is None else sound.speech_share
     np.savez_compressed(
         path,
         log_mel=sound.log_mel.astype(np.float16),
@@ -77,7 +74,6 @@ def write_sound(path: Path, sound: Sound) -> None:
         starts_seconds=sound.starts_seconds.astype(np.float32),
         state=np.array(sound.state.value),
         reason=np.array(sound.reason),
-        speech_share=np.array(speech, np.float64),
     )
 
 
@@ -89,14 +85,12 @@ def read_sound(path: Path) -> Sound:
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            speech = float(arrays["speech_share"])
             sound = Sound(
                 log_mel=arrays["log_mel"],
                 features=arrays["features"],
                 starts_seconds=arrays["starts_seconds"],
                 state=SoundState(str(arrays["state"])),
                 reason=str(arrays["reason"]),
-                speech_share=None if np.isnan(speech) else speech,
             )
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise BadVideo(f"{path.name}: damaged, or not a stored sound ({error}); delete it in the store and run `sound` again") from None
@@ -125,10 +119,8 @@ def read_sound_input(path: Path, spec: NetworkSpec, rng: np.random.Generator | N
         BadDataset: it does not hold the sound of such a network.
     """
     rows = open_array(path, "features of sound", "fetch them again")
-    assert spec.sound is not None  # noqa: S101 - other networks see frames
-    num_columns = num_features(spec.sound)
-    if rows.shape[1:] != (num_columns,) or rows.dtype != np.float32 or not len(rows):
-        raise BadDataset(f"{path}: holds {rows.dtype} {rows.shape}, expected float32 (time, {num_columns}); delete it")
+    if rows.shape[1:] != (NUM_SOUND_FEATURES,) or rows.dtype != np.float32 or not len(rows):
+        raise BadDataset(f"{path}: holds {rows.dtype} {rows.shape}, expected float32 (time, {NUM_SOUND_FEATURES}); delete it")
     return sound_input(rows, spec, rng)
 
 

@@ -216,11 +216,11 @@ def load(path: Path) -> Saved:
 def _refuse_removed(specs: Sequence[Mapping[str, object]], path: Path) -> None:
     for spec in specs:
         sound = spec.get("sound")
-        is_of_effects = isinstance(sound, Mapping) and sound.get("network")
-        if spec.get("modality") == "spectrogram" or is_of_effects:
-            seen = "features of aisfx" if is_of_effects else "spectrograms"
+        network, speech = (sound.get("network"), sound.get("speech")) if isinstance(sound, Mapping) else (None, None)
+        is_picture = spec.get("modality") == "spectrogram"
+        if removed := "spectrograms" if is_picture else "features of aisfx" if network else "shares of speech" if speech else "":
             raise BadCheckpoint(
-                f"{path}: it takes {seen}, which were removed; train it again with modality=sound, or use the version that wrote it"
+                f"{path}: it takes {removed}, which were removed; train it again with modality=sound, or use the version that wrote it"
             )
 
 

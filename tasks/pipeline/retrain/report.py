@@ -13,7 +13,6 @@ from tasks.errors import BadInput
 from tasks.judge.gate.verdict import figures_in_words
 from tasks.judge.report.figures.pictures import contact_sheet, spectrogram_sheet
 from tasks.judge.report.run import ReportInputs, approval_question, model_card, page
-from tasks.learn.networks.sound_recipe import installed_recipe
 from tasks.pipeline._media import playable, thumbnails
 from tasks.pipeline._plans import no_curve_reason, plans_of, sounds_of
 from tasks.pipeline._results import finish, finished, log, write_files
@@ -159,9 +158,7 @@ def _spectrograms(store: Store, plan: PlanResult, manifest: Manifest, mistakes: 
     if not sounds_of(plan):
         return {}
     shown = {mistake.uid for mistake in mistakes}
-    described = Run(plan.run_uri).sound
-    recipe = store.read(described).recipes[0] if store.exists(described.uri) else installed_recipe()
-    sounds = spectrograms(store, [clip for clip in manifest.clips if clip.uid in shown], recipe)
+    sounds = spectrograms(store, [clip for clip in manifest.clips if clip.uid in shown])
     return dict.fromkeys(shown, b"") | {uid: spectrogram_sheet(levels) for uid, levels in sounds.items()}
 
 

@@ -12,11 +12,10 @@ from tasks.errors import BadVideo
 from tasks.keys import frames_made_by
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.options import FlowOptions, Modality, TrainOptions
-from tasks.store.records.video import SoundRecipe
 from tests.pipeline.shelf import Shelf
 
 SPEC = NetworkSpec(backbone="test_resnet", num_segments=2)
-SOUND = NetworkSpec(backbone="log-mel", modality=Modality.SOUND, sound=SoundRecipe(network=None, speech=None))
+SOUND = NetworkSpec(backbone="log-mel", modality=Modality.SOUND)
 
 OPTIONS = FlowOptions(flow_method="dis")
 SEES_FLOW = NetworkSpec(backbone="test_resnet", num_segments=2, modality=Modality.FLOW, flow=OPTIONS)

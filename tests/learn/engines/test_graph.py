@@ -22,12 +22,11 @@ from tasks.learn.networks.checkpoints import HeadWeights, Saved
 from tasks.learn.networks.network import Network, widen_heads
 from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import Consensus, Family, Modality
-from tasks.store.records.video import SoundRecipe
 from tests.learn.tiny import CLASSES, TINY_VIDEO, Bessel, network_of, outspoken, tiny_video_network
 
 pytestmark = pytest.mark.slow
 
-SOUND = {"backbone": "log-mel", "modality": Modality.SOUND, "sound": SoundRecipe(network=None, speech=None)}
+SOUND = {"backbone": "log-mel", "modality": Modality.SOUND}
 VIDEO = {"family": Family.VIDEO, "backbone": TINY_VIDEO.name}
 DIFFERENCE = {"modality": Modality.RGB_DIFFERENCE}
 KINDS: dict[str, Sequence[dict]] = {

@@ -27,16 +27,15 @@ from tasks.learn.inputs.sampling import middle_snippets
 from tasks.learn.networks.checkpoints import HeadWeights, Saved, load, save
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.sound_recipe import NUM_MELS, num_windows
-from tasks.learn.networks.spec import NetworkSpec
 from tasks.learn.training.costs import complexity
 from tasks.learn.training.fit import fit
 from tasks.learn.training.job import TrainJob
 from tasks.learn.training.trials import TrialJob, by_themselves, prepare_head_trial, run_head_trial, score_network
 from tasks.options import Consensus, Modality, TrainOptions
-from tasks.store.records.video import SoundRecipe, SoundState
+from tasks.store.records.video import SoundState
 from tests.learn.tiny import CLASSES, outspoken, scorer_of, snippets_of, tiny
 
-SOUND = tiny(backbone="log-mel", modality=Modality.SOUND, sound=SoundRecipe(network=None, speech=None), num_segments=4)
+SOUND = tiny(backbone="log-mel", modality=Modality.SOUND, num_segments=4)
 SEES = tiny()
 OPTIONS = TrainOptions(modality=Modality.SOUND, learning_rate=1e-3, trainable="heads", epochs=3, batch_size=2)
 SILENCE = np.zeros((4, 2 * NUM_MELS), np.float32)
@@ -177,17 +176,14 @@ def test_no_map_lies_over_features_of_sound():
         activation_sheet(prepare(learned(SOUND)), noise(0, 4), "verb", 0)
 
 
-def test_a_network_of_sound_keeps_how_its_sound_is_described(tmp_path):
-    spec = SOUND.model_copy(update={"sound": SoundRecipe(network=None, speech="1" * 64)})
-    save(tmp_path / "a.ckpt", Network(spec), CLASSES)
-    assert load(tmp_path / "a.ckpt").network.spec == spec
-    assert Network(spec).head.fc_verb.in_features == 257
+def test_a_network_of_sound_comes_back_from_its_checkpoint_and_others_say_nothing_of_sound(tmp_path):
+    save(tmp_path / "a.ckpt", Network(SOUND), CLASSES)
+    assert load(tmp_path / "a.ckpt").network.spec == SOUND
+    assert Network(SOUND).head.fc_verb.in_features == 2 * NUM_MELS
     assert "sound" not in SEES.model_dump(mode="json")
-    with pytest.raises(ValueError, match="without a recipe"):
-        NetworkSpec(backbone="log-mel", modality=Modality.SOUND)
 
 
-NAMES = ("log_mel", "features", "starts_seconds", "state", "reason", "speech_share")
+NAMES = ("log_mel", "features", "starts_seconds", "state", "reason")
 
 
 def a_sound(**changes) -> Sound:
@@ -201,16 +197,15 @@ def a_sound(**changes) -> Sound:
     return Sound(**{**values, **changes})
 
 
-@pytest.mark.parametrize("speech_share", [None, 0.0, 0.25])
-def test_what_was_written_is_read(tmp_path, speech_share):
-    sound = a_sound(speech_share=speech_share, state=SoundState.UNREADABLE, reason="it does not decode")
+def test_what_was_written_is_read(tmp_path):
+    sound = a_sound(state=SoundState.UNREADABLE, reason="it does not decode")
     write_sound(tmp_path / "0000.npz", sound)
     kept = read_sound(tmp_path / "0000.npz")
     for name in ("log_mel", "features", "starts_seconds"):
         expected = getattr(sound, name)
         assert getattr(kept, name).dtype == expected.dtype
         assert np.array_equal(getattr(kept, name), expected)
-    assert (kept.state, kept.reason, kept.speech_share) == (SoundState.UNREADABLE, "it does not decode", speech_share)
+    assert (kept.state, kept.reason) == (SoundState.UNREADABLE, "it does not decode")
     assert not kept.is_heard
 
 

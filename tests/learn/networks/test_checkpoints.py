@@ -286,6 +286,7 @@ def test_an_absurd_description_is_refused_at_once(refuses, stored, described):
     [
         ({"modality": "spectrogram"}, "takes spectrograms, which were removed; train it again with modality=sound"),
         ({"modality": "sound", "sound": {"network": "0" * 64, "speech": None}}, "takes features of aisfx, which were removed"),
+        ({"modality": "sound", "sound": {"network": None, "speech": "0" * 64}}, "takes shares of speech, which were removed"),
     ],
 )
 def test_a_network_of_a_kind_that_was_removed_is_refused_with_the_remedy(refuses, stored, described, said):

@@ -16,7 +16,6 @@ from tasks.pipeline._checkpoints import file_sha256
 from tasks.pipeline._plans import plan_training
 from tasks.pipeline._training import joined_inputs
 from tasks.pipeline.retrain._fusion import _heard_by_all, equal_fusion
-from tasks.store.records.video import SoundRecipe
 from tests.pipeline.shelf import RUN, Shelf, dataset_clip, manifest_of, plan_result, train_result, words
 
 pytestmark = pytest.mark.slow
@@ -166,7 +165,7 @@ def test_every_clip_that_all_members_can_see_is_trained_on_also_where_there_is_n
     monkeypatch.setattr(_training, "cache_train_frames", seen([("flow", "t1"), ("sound", "t2")]))
     monkeypatch.setattr(_training, "cache_test_frames", seen([]))
     specs = [NetworkSpec(backbone="test_resnet", modality=modality, num_segments=2) for modality in ("rgb", "flow")]
-    specs.append(NetworkSpec(backbone="log-mel", modality="sound", sound=SoundRecipe(network=None, speech=None), num_segments=2))
+    specs.append(NetworkSpec(backbone="log-mel", modality="sound", num_segments=2))
     save_fusion(tmp_path / "members", [Network(spec) for spec in specs], [HeadWeights(1, 1)] * 3, no_names(specs[0]))
     shelf.write_file(f"{RUN}c.ckpt", tmp_path / "members")
     plan = plan_result(sha256=file_sha256(tmp_path / "members"), train=JOIN.model_copy(update={"seed": 4}))

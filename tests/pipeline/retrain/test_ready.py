@@ -20,7 +20,6 @@ from tasks.options import EvaluateOptions, Modality
 from tasks.pipeline.retrain._ready import Ready, next_scoring
 from tasks.store.records.evaluation import EngineUsed, EvaluateResult
 from tasks.store.records.training import Champion, Evaluation
-from tasks.store.records.video import SoundRecipe
 from tests.pipeline.retrain.evaluating import CHECKPOINT, SPEC
 from tests.pipeline.shelf import RUN, plan_result, put_trained
 from tests.records import some
@@ -28,7 +27,7 @@ from tests.records import some
 CLASSES = ClassNames(verbs=tuple("abcde"), nouns=tuple("wxyz"))
 NUMBERS = {"num_segments": 2, "num_verbs": 5, "num_nouns": 4}
 SEES = NetworkSpec(backbone="test_resnet", **NUMBERS)
-SOUND = NetworkSpec(backbone="log-mel", modality=Modality.SOUND, sound=SoundRecipe(network=None, speech=None), **NUMBERS)
+SOUND = NetworkSpec(backbone="log-mel", modality=Modality.SOUND, **NUMBERS)
 CLIPS = [SimpleNamespace(uid=uid, sha256=f"{uid}-") for uid in ("heard", "unheard", "another")]
 UIDS = [clip.uid for clip in CLIPS]
 

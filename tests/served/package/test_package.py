@@ -22,7 +22,6 @@ from tasks.served.package.contract import Contract, input_of, window_of
 from tasks.served.package.sample import make_sample
 from tasks.served.package.write import check_package, write_package
 from tasks.store.records.export import PackageScore
-from tasks.store.records.video import SoundRecipe
 from tests.learn.tiny import CLASSES, network_of
 from tests.pipeline.shelf import filmed
 from tests.records import some
@@ -216,7 +215,7 @@ def test_a_requirement_that_is_not_installed_is_named(package, tmp_path):
 def test_a_network_without_frames_is_checked_by_arrays_alone_which_the_cpu_computes(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     saved = Saved(
-        (network_of(backbone="log-mel", modality=Modality.SOUND, sound=SoundRecipe(network=None, speech=None)),),
+        (network_of(backbone="log-mel", modality=Modality.SOUND),),
         (HeadWeights(1, 1),),
         CLASSES,
     )
