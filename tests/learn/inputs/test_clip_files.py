@@ -181,6 +181,7 @@ def test_a_network_of_sound_comes_back_from_its_checkpoint_and_others_say_nothin
     assert load(tmp_path / "a.ckpt").network.spec == SOUND
     assert Network(SOUND).head.fc_verb.in_features == 2 * NUM_MELS
     assert "sound" not in SEES.model_dump(mode="json")
+    assert SOUND.model_dump(mode="json")["sound"] == {"network": None, "speech": None}, "names of runs are made of these bytes"
 
 
 NAMES = ("log_mel", "features", "starts_seconds", "state", "reason")
