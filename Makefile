@@ -162,7 +162,6 @@ $(FOR_RUN): pyproject.toml constraints.txt | $(BIN)/python
 $(FOR_TEST): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing into $(VENV), with the packages of the tests; some minutes the first time"
 	@$(INSTALL) -e '.[airflow,steps,train,local,dev]' $(SHOWN)
-	@$(INSTALL) --no-deps aisfx==0.1.2 $(SHOWN)
 	@touch $@ $(FOR_RUN)
 
 $(FOR_PAGES): package.json package-lock.json

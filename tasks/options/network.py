@@ -46,13 +46,12 @@ class Modality(StrEnum):
     RGB = "rgb"
     FLOW = "flow"
     RGB_DIFFERENCE = "rgb-difference"
-    SPECTROGRAM = "spectrogram"
     SOUND = "sound"
 
     @property
     def is_heard(self) -> bool:
         """Check whether the input is made of a clip's sound."""
-        return self in (Modality.SPECTROGRAM, Modality.SOUND)
+        return self is Modality.SOUND
 
     @property
     def is_scaled(self) -> bool:
@@ -69,11 +68,10 @@ SUGGESTED_BACKBONES = {
     "bninception": "EPIC-KITCHENS-55's weights or ImageNet's",
     "tf_efficientnet_lite0": "ImageNet's weights, which need no download",
     **dict.fromkeys(VIDEO_NETWORKS, "for network 3D"),
-    "aisfx": "for input sound, with the package aisfx",
-    "log-mel": "for input sound, without a package",
+    "log-mel": "for input sound",
 }
-SOUND_FEATURES = ("aisfx", "log-mel")
-"""Names of the features of sound, in place of a backbone: of a frozen network of that package, or statistics of the spectrogram."""
+SOUND_BACKBONE = "log-mel"
+"""Name of the features of sound, in place of a backbone: statistics of the spectrogram."""
 
 
 class FlowOptions(Options):
@@ -92,7 +90,9 @@ class NetworkOptions(Options):
 
     section: ClassVar[str] = "Network"
     retired: ClassVar[Mapping[str, Any]] = {"relation_draws": 0, "interpolation": "auto", "sampling_window": 1.0}
-    retired_values: ClassVar[Mapping[str, Collection[str]]] = {"head": ("attentive", "lstm")}
+    retired_values: ClassVar[Mapping[str, Collection[str]]] = {
+        "head": ("attentive", "lstm"), "modality": ("spectrogram",), "backbone": ("aisfx",)
+    }  # fmt: skip
 
     family: Family = Field(
         Family.TSN,
@@ -102,7 +102,7 @@ class NetworkOptions(Options):
     modality: Modality = Field(
         Modality.RGB,
         title="Input",
-        description="rgb: one frame per segment; flow: five x/y fields of optical flow, computed first; rgb-difference: five frame differences; spectrogram: 2 seconds of sound as a picture; "
+        description="rgb: one frame per segment; flow: five x/y fields of optical flow, computed first; rgb-difference: five frame differences; "
         "sound: features of a window of sound, on which only heads train",
     )
     head: Head = Field(
@@ -115,7 +115,7 @@ class NetworkOptions(Options):
         pattern=MODEL_NAME_PATTERN,
         title="Backbone",
         description="auto, a suggestion, or any other model of timm or torchvision. auto: resnet50, or tf_efficientnet_lite0, which needs no download; "
-        f"for network 3D {DEFAULT_VIDEO_NETWORK}; for input sound aisfx if it is installed, else log-mel",
+        f"for network 3D {DEFAULT_VIDEO_NETWORK}; for input sound log-mel",
         json_schema_extra={"examples": list(SUGGESTED_BACKBONES), "values_display": dict(SUGGESTED_BACKBONES)},
     )
     num_segments: int = Field(
@@ -157,11 +157,11 @@ class NetworkOptions(Options):
     @model_validator(mode="after")
     def _fit_modality(self) -> Self:
         if self.modality is not Modality.SOUND:
-            if self.backbone in SOUND_FEATURES:
+            if self.backbone == SOUND_BACKBONE:
                 raise ValueError(f"{self.backbone} stands for features of sound, and modality is {self.modality}; choose modality=sound")
             return self
-        if self.backbone not in (AUTO_BACKBONE, *SOUND_FEATURES):
-            raise ValueError(f"modality=sound has no image backbone such as {self.backbone}; set backbone to auto, aisfx or log-mel")
+        if self.backbone not in (AUTO_BACKBONE, SOUND_BACKBONE):
+            raise ValueError(f"modality=sound has no image backbone such as {self.backbone}; set backbone to auto or log-mel")
         if self.family is Family.TSM:
             raise ValueError("TSM shifts the channels of an image backbone, and modality=sound has none; choose family=TSN")
         return self

@@ -290,13 +290,8 @@ class Seeing(Protocol):
 
 
 def sound_of(network: Seeing) -> str | None:
-    """Return the name of the features of sound that a network hears.
-
-    It is `spectrogram` for spectra alone, and None if the network hears nothing.
-    """
-    if not network.modality.is_heard:
-        return None
-    return network.backbone if network.modality is Modality.SOUND else network.modality.value
+    """Return the name of the features of sound that a network hears; None if it hears nothing."""
+    return network.backbone if network.modality.is_heard else None
 
 
 def sounds_of(plan: PlanResult) -> tuple[str, ...]:

@@ -17,7 +17,6 @@ from tasks.judge.statistics.long_training import KeptAnswers, first_without_erro
 from tasks.judge.statistics.metrics import with_actions
 from tasks.judge.statistics.scoring import ScoredClips, with_nouns_given
 from tasks.learn.inputs.data import NO_LABEL, CachedClip
-from tasks.learn.inputs.describe_sound import describer
 from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.network import Network, widen_heads
 from tasks.learn.networks.spec import no_names, trained_names
@@ -126,8 +125,8 @@ def fetch_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Pat
     spec = network.spec
     clips = {split: [clip for clip in manifest.clips if clip.split == split] for split in SPLITS}
     with sharing_decoders():
-        frames = cache_train_frames(store, clips["train"], spec, plan.train, describer)
-        tested = cache_test_frames(store, clips["val"], spec, describer=describer)
+        frames = cache_train_frames(store, clips["train"], spec, plan.train)
+        tested = cache_test_frames(store, clips["val"], spec)
     job = TrainJob(
         network=network,
         classes=trained_names(words, start.classes, spec),
@@ -149,7 +148,7 @@ def _taught(job: TrainJob, labelled: Sequence[DatasetClip], plan: PlanResult, te
     `labelled` are the clips of its `train`, in this order.
     """
     unlabelled = store.read(Run(plan.run_uri).train.unlabelled).clips
-    frames = cache_train_frames(store, unlabelled, job.network.spec, plan.train, describer) if unlabelled else {}
+    frames = cache_train_frames(store, unlabelled, job.network.spec, plan.train) if unlabelled else {}
     more = [CachedClip(frames[clip.uid], NO_LABEL, NO_LABEL, clip.video) for clip in unlabelled]
     (own := folder / "teacher").mkdir()
     ready = make_ready(
@@ -163,7 +162,7 @@ def _taught(job: TrainJob, labelled: Sequence[DatasetClip], plan: PlanResult, te
         store=store,
     )
     clips: list[StoredClip] = [*labelled, *unlabelled]
-    with FramesAhead(store, clips, ready.specs, describer=describer) as ahead:
+    with FramesAhead(store, clips, ready.specs) as ahead:
         teaching = Logits.stacked(ready.scorer.score(ahead.load(clip)) for clip in clips)
     ready.close()
     log.info("the teacher answered %d clips by %s", len(clips), ready.engine.label)
@@ -265,12 +264,8 @@ def joined_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Pa
     for network in saved.networks:
         spec = network.spec
         seen = {
-            **(
-                cache_test_frames(store, train, spec, describer=describer)
-                if spec.modality.is_heard
-                else cache_train_frames(store, train, spec, plan.train, describer)
-            ),
-            **cache_test_frames(store, val, spec, describer=describer),
+            **(cache_test_frames(store, train, spec) if spec.modality.is_heard else cache_train_frames(store, train, spec, plan.train)),
+            **cache_test_frames(store, val, spec),
         }
         joined.append(JoinedNetwork(network, {Path(uid): path for uid, path in seen.items()}))
     used = [clip for clip in train if all(Path(clip.uid) in member.frames for member in joined)]

@@ -15,7 +15,7 @@ from tasks.errors import BadCheckpoint, BadConfiguration, BadInput, RetakeError,
 from tasks.learn.networks.checkpoints import check_name, save, verify_sha256
 from tasks.learn.networks.pretrained import PUBLISHED, build, published, scaled_as_published
 from tasks.learn.networks.spec import NetworkSpec, no_names, spec_of
-from tasks.options import SOUND_FEATURES, Family, Modality, TrainOptions, Weights
+from tasks.options import SOUND_BACKBONE, Family, Modality, TrainOptions, Weights
 from tasks.pipeline._checkpoints import fetch_trained, file_sha256
 from tasks.pipeline._plans import is_trained
 from tasks.pipeline._results import log
@@ -64,7 +64,7 @@ def find_weights(options: TrainOptions, store_uri: str, store: Store) -> Weights
 def candidates(options: TrainOptions) -> list[Candidate]:
     """List the starts that `options` allow, best first."""
     if options.modality is Modality.SOUND:
-        return [(name, Weights.NONE) for name in (SOUND_FEATURES if options.backbone == AUTO else [options.backbone])]
+        return [(SOUND_BACKBONE, Weights.NONE)]
     if options.backbone_weights:
         return [(options.backbone, Weights.FILE)]
     is_video = options.family is Family.VIDEO

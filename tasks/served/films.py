@@ -25,17 +25,17 @@ from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer
 from tasks.learn.hardware import choose_device
-from tasks.learn.inputs.clip_files import Sound, recipe_of, rows_of, sound_input
-from tasks.learn.inputs.describe_sound import Describer, describer
+from tasks.learn.inputs.clip_files import rows_of, sound_input
+from tasks.learn.inputs.describe_sound import describe
 from tasks.learn.inputs.sampling import evaluation_snippets, joined, kept_frames, middle_frames
 from tasks.learn.networks.checkpoints import Saved
+from tasks.learn.networks.sound_recipe import SPECTRUM_RATE_HZ
 from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import FlowOptions
 from tasks.predict.intervals import intervals, reported
 from tasks.predict.probabilities import distributions
 from tasks.served import Served
 from tasks.store.records.dataset import NOTHING
-from tasks.store.records.video import SoundRecipe
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,6 @@ class FilmModel:
         self._served = served
         self._classes = saved.classes
         self._specs = [network.spec for network in saved.networks]
-        self._hearing = {recipe: describer(recipe) for recipe in {recipe_of(spec) for spec in self._specs if spec.modality.is_heard}}
         engines = tuple(PytorchEngine(prepare(network, device), served.crops) for network in saved.networks)
         self._scorer = Scorer(engines, saved.weights, saved.joint and saved.joint.eval())
         if any(spec.flow for spec in self._specs):
@@ -109,7 +108,7 @@ class FilmModel:
             BadInput: the clip does not decode.
             BadCheckpoint: the logits are not finite.
         """
-        verb, noun = (logits.numpy() for logits in self._scorer.score(snippets(clip, self._specs, self._hearing, folder)))
+        verb, noun = (logits.numpy() for logits in self._scorer.score(snippets(clip, self._specs, folder)))
         if not all(np.isfinite(logits).all() for logits in (verb, noun)):
             raise BadCheckpoint(f"{clip.path.name}: the network's logits are not finite")
         given = self._classes.given_noun
@@ -219,14 +218,12 @@ def _each(model_input: pd.DataFrame | Film | Iterable[Film]) -> Iterator[Film]:
             yield film
 
 
-def snippets(clip: Clip, specs: Sequence[NetworkSpec], hearing: Mapping[SoundRecipe, Describer], folder: Path) -> list[Frames]:
+def snippets(clip: Clip, specs: Sequence[NetworkSpec], folder: Path) -> list[Frames]:
     """Read the test input of each network: snippets uint8 (t, h, w, p), or as `sound_input` returns it."""
     flows = {spec.flow: _flow(clip, spec.flow, folder) for spec in specs if spec.flow}
-    sounds = _sounds(clip.path, hearing) if hearing else {}
+    heard = _heard(clip.path) if any(spec.sound for spec in specs) else None
     return [
-        sound_input(rows_of(sounds[recipe_of(spec)], spec.modality), spec)
-        if spec.modality.is_heard
-        else _network_snippets(clip.path, clip.num_frames, spec, flows)
+        _network_snippets(clip.path, clip.num_frames, spec, flows) if heard is None or not spec.sound else sound_input(heard, spec)
         for spec in specs
     ]
 
@@ -251,10 +248,7 @@ def _flow(clip: Clip, options: FlowOptions, folder: Path) -> Path:
     return path
 
 
-def _sounds(clip: Path, hearing: Mapping[SoundRecipe, Describer]) -> dict[SoundRecipe, Sound]:
-    """Decode the sound once, and describe it by each recipe as the step `sound` does."""
-    sound = decode_audio(clip, sorted({rate for recipe_describer in hearing.values() for rate in recipe_describer.rates_hz}))
-    return {
-        recipe: recipe_describer.describe(sound.samples, seconds=sound.seconds, state=sound.state, reason=sound.reason)
-        for recipe, recipe_describer in hearing.items()
-    }
+def _heard(clip: Path) -> NDArray[np.float32]:
+    """Decode and describe the sound, as the step `sound` does."""
+    sound = decode_audio(clip, [SPECTRUM_RATE_HZ])
+    return rows_of(describe(sound.samples[SPECTRUM_RATE_HZ], seconds=sound.seconds, state=sound.state, reason=sound.reason))

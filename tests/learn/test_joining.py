@@ -26,7 +26,6 @@ from tasks.learn.training.epochs import head_file
 from tasks.learn.training.fit import fit
 from tasks.learn.training.job import JoinedNetwork, TrainJob, joint_spec
 from tasks.options import Head, Modality, TrainOptions
-from tasks.store.records.video import SoundRecipe
 from tests.learn.tiny import assert_resumes, scorer_of, tiny
 
 pytestmark = pytest.mark.slow
@@ -34,8 +33,7 @@ pytestmark = pytest.mark.slow
 CLASSES = ClassNames(verbs=("pour", "cut"), nouns=("cup", "pan"))
 SIZES = {"num_verbs": 2, "num_nouns": 2}
 SEES = tiny(**SIZES)
-HEARS = tiny(backbone="log-mel", modality=Modality.SOUND, sound=SoundRecipe(network=None, speech=None), num_segments=4, **SIZES)
-LOOKS_AT_SOUND = tiny(modality=Modality.SPECTROGRAM, num_segments=3, **SIZES)
+HEARS = tiny(backbone="log-mel", modality=Modality.SOUND, num_segments=4, **SIZES)
 RECIPE = {"trainable": "heads", "join": "features", "fuse": ["runs/a/", "runs/b/"], "num_segments": 2, "feature_variants": 1}
 QUICK = {"epochs": 8, "batch_size": 4, "learning_rate": 0.01}
 NUM_CLIPS, NUM_TRAINED, SILENT = 20, 12, (3, 16)
@@ -50,7 +48,7 @@ def label_of(clip):
 def films(tmp_path_factory):
     """Clips whose verb is heard alone and whose noun is seen alone, as files by input; in two of them there is nothing to hear."""
     folder, rng = tmp_path_factory.mktemp("films"), np.random.default_rng(0)
-    files = {modality: [folder / f"{modality}-{i}.npy" for i in range(NUM_CLIPS)] for modality in (Modality.RGB, *HEARD)}
+    files = {modality: [folder / f"{modality}-{i}.npy" for i in range(NUM_CLIPS)] for modality in (Modality.RGB, Modality.SOUND)}
     for i in range(NUM_CLIPS):
         verb, noun = label_of(i)
         frames = rng.integers(0, 80, (4, 256, 300, 3)) + 150 * np.eye(3, dtype=int)[noun]
@@ -58,12 +56,7 @@ def films(tmp_path_factory):
         loud = np.roll(np.repeat([0.0, 1.0], 128), 128 * verb)
         windows = (rng.random((33, 256)) - 8 + 4 * loud) * (i not in SILENT)
         np.save(files[Modality.SOUND][i], windows.astype(np.float32))
-        spectra = (rng.integers(1, 60, (1600, 128)) + 150 * (np.arange(128) // 64 == verb)) * (i not in SILENT)
-        np.save(files[Modality.SPECTROGRAM][i], spectra.astype(np.uint8))
     return files
-
-
-HEARD = (Modality.SOUND, Modality.SPECTROGRAM)
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +132,7 @@ def test_a_test_answers_as_the_validation_did(job, films, tmp_path):
 
 
 def test_an_answer_to_a_silent_clip_is_that_of_what_is_seen_of_it(job, films):
-    saved = load(fit(job(specs=(SEES, HEARS, LOOKS_AT_SOUND))).best)
+    saved = load(fit(job(specs=(SEES, HEARS, HEARS))).best)
     scorer, _ = scorer_of(saved)
     seen, *heard = scorer.see(inputs_of(films, saved, SILENT[1]))
     assert scorer.is_silent([seen, *heard])

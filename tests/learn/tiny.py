@@ -86,8 +86,7 @@ def with_branches(network: Network) -> Network:
 
 def snippets_of(spec: NetworkSpec, seed: int = 0) -> NDArray[np.uint8]:
     """Noise as a test of this network reads it."""
-    pixels = (224, 224) if spec.modality.is_heard else (256, 300)
-    return np.random.default_rng(seed).integers(0, 256, (spec.num_segments, *pixels, spec.snippet.num_planes), dtype=np.uint8)
+    return np.random.default_rng(seed).integers(0, 256, (spec.num_segments, 256, 300, spec.snippet.num_planes), dtype=np.uint8)
 
 
 def save_noise(folder: Path, lengths: Sequence[int]) -> list[CachedClip]:

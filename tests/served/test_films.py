@@ -19,7 +19,6 @@ from tasks.data.video.cut import cut
 from tasks.data.video.frames import read_frames
 from tasks.data.video.probe import probe
 from tasks.errors import BadCheckpoint, BadConfiguration, BadInput, BadVideo
-from tasks.learn.inputs.describe_sound import describer
 from tasks.learn.networks.checkpoints import HeadWeights, Saved, load, save, save_fusion, save_joined
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import CONSENSUS_OF_HEADS, FAMILIES
@@ -42,15 +41,13 @@ SECONDS = SegmentOptions(clip_seconds=1, min_clip_seconds=0.3)
 SERVED = some(Served, segment=SECONDS, verb_temperature=0.5, noun_temperature=2, threshold=0, actions=())
 FLOW = partial(network_of, modality=Modality.FLOW, flow=DIS)
 DIFFERENCE = partial(network_of, modality=Modality.RGB_DIFFERENCE)
-SPECTROGRAM = partial(network_of, modality=Modality.SPECTROGRAM)
-HEARS = partial(network_of, **SOUND.model_dump(include={"backbone", "modality", "sound"}))
+HEARS = partial(network_of, **SOUND.model_dump(include={"backbone", "modality"}))
 FUSED = (network_of, FLOW, HEARS)
 KINDS = {
     "TSN": (network_of,),
     "TRN": (partial(FLOW, Family.TRN),),
     "MTRN": (partial(DIFFERENCE, Family.MTRN),),
     "3D": (partial(network_of, Family.VIDEO, backbone=TINY_VIDEO.name),),
-    "spectrogram": (SPECTROGRAM,),
     "TSM, tcn": (partial(network_of, Family.TSM, consensus=CONSENSUS_OF_HEADS[Head.TCN]),),
     "fusion": FUSED,
     "joined": FUSED,
@@ -103,7 +100,7 @@ def test_a_registered_model_of_each_kind_answers_a_clip_as_a_prediction_does(kin
     job.write_batch(FIRST)
     job.write_plan(against=None)
     compute_flow(job.shelf, job.cut[FIRST][:1], DIS)
-    complete_sound(job.shelf, job.cut[FIRST][:1], SOUND.sound, describer)
+    complete_sound(job.shelf, job.cut[FIRST][:1])
     job.predict()
     likely = distributions(*job.scored(FIRST).logits["model"], SERVED.verb_temperature, SERVED.noun_temperature)
     (likeliest,) = intervals(np.array([0.0]), np.array([1.0]), likely)

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from tasks.data.clips.clips import StoredClip
 from tasks.data.clips.flow import compute_flow, flow_uri, without_flow
-from tasks.data.clips.sound import MakeDescriber, cache_audio, cache_root, leave_out_silent
+from tasks.data.clips.sound import cache_audio, cache_root, leave_out_silent
 from tasks.data.video.arrays import BadEntry, CacheItem, cache_frames, kept_decoders
 from tasks.data.video.frames import num_fields
 from tasks.disk import work_folder
 from tasks.errors import BadInput, BadVideo
 from tasks.keys import flow_recipe_of
-from tasks.learn.inputs.clip_files import read_tested, recipe_of
+from tasks.learn.inputs.clip_files import read_tested
 from tasks.learn.inputs.sampling import frames_in_test, kept_frames
 from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import FlowOptions, Modality, TrainOptions
@@ -64,20 +64,18 @@ def sharing_decoders() -> AbstractContextManager[None]:
     return kept_decoders(load(MachineSettings).num_processes)
 
 
-def cache_test_frames(
-    store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, root: Path | None = None, describer: MakeDescriber | None = None
-) -> dict[str, Path]:
+def cache_test_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, root: Path | None = None) -> dict[str, Path]:
     """Cache the test frames of each clip, snippet by snippet; return paths by uid.
 
     Arrays are (t * m, h, w, 3), or (t * m, h, w, 2) for flow; of a video network all frames at its rate, because its views overlap; of sound
-    they are those of `cache_audio`, which takes the `describer`. They are in this machine's cache, or under `root`.
+    they are those of `cache_audio`. They are in this machine's cache, or under `root`.
 
     Raises:
         BadVideo: a clip does not decode, or clips have no readable flow in the store and it cannot be computed from them; the message lists
             them. No clip is skipped, since networks are compared on the same clips.
     """
-    if spec.modality.is_heard:
-        return cache_audio(store, clips, spec.modality, recipe_of(spec), root or cache_root(), describer)
+    if spec.sound:
+        return cache_audio(store, clips, root or cache_root())
     if spec.flow and (bad := _complete_flow(store, clips, spec.flow)):
         raise _without_flow(bad, len(clips))
     return _cache(store, clips, [frames_in_test(_num_frames(clip, spec), spec) for clip in clips], spec, root or cache_root())
@@ -95,9 +93,7 @@ def cache_chosen_frames(
     return _cache(store, [clip for clip, _ in wanted], [frames for _, frames in wanted], spec, root or cache_root()) if wanted else {}
 
 
-def cache_train_frames(
-    store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, options: TrainOptions, describer: MakeDescriber | None = None
-) -> dict[str, Path]:
+def cache_train_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, options: TrainOptions) -> dict[str, Path]:
     """Cache the frames that training samples from; return paths by uid.
 
     Arrays are (t, h, w, 3), or (t, h, w, 2) for flow: every `frame_step`-th frame of the sampling window, all of its frames if a snippet has
@@ -107,8 +103,8 @@ def cache_train_frames(
     Raises:
         BadVideo: a clip does not decode, or no clip has flow.
     """
-    if spec.modality.is_heard:
-        return leave_out_silent(clips, cache_audio(store, clips, spec.modality, recipe_of(spec), cache_root(), describer))
+    if spec.sound:
+        return leave_out_silent(clips, cache_audio(store, clips, cache_root()))
     if spec.flow and (bad := _complete_flow(store, clips, spec.flow)):
         error, lacking = _without_flow(bad, len(clips)), {clip.name for clip in bad}
         if len(lacking) == len(clips):
@@ -125,11 +121,9 @@ def cache_train_frames(
     return _cache(store, clips, [seen(_num_frames(clip, spec)) for clip in clips], spec, cache_root())
 
 
-def load_few(
-    store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, describer: MakeDescriber | None = None
-) -> list[NDArray[np.uint8]]:
+def load_few(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec) -> list[NDArray[np.uint8]]:
     """Load the test input of each of these clips into memory, uint8 (t, h, w, p) of frames. Raises as `cache_test_frames`."""
-    paths = cache_test_frames(store, clips, spec, describer=describer)
+    paths = cache_test_frames(store, clips, spec)
     return [read_tested(paths[clip.uid], spec) for clip in clips]
 
 
@@ -217,7 +211,6 @@ class FramesAhead:
         specs: the networks' specs, at least one.
         folder: temporary folder for arrays that are used once: a chunk is deleted when the next one is reached, so that the disk holds at
             most three, and the rest at the end of the block. Without it the arrays stay in this machine's cache.
-        describer: describes sound that is missing, as in `cache_test_frames`.
         further: chooses frames besides those of a test, for `load_further`.
     """
 
@@ -228,13 +221,11 @@ class FramesAhead:
         specs: Sequence[NetworkSpec],
         folder: Path | None = None,
         *,
-        describer: MakeDescriber | None = None,
         further: ChosenFrames = lambda clip, spec: (),
     ) -> None:
         self._store = store
         self._specs = specs
         self._folder = folder
-        self._describer = describer
         self._further = further
         self._decoder = ThreadPoolExecutor(1, thread_name_prefix="decoder")
         size = self._chunk_size(clips)
@@ -292,7 +283,7 @@ class FramesAhead:
 
     def _decode(self, clips: Sequence[StoredClip], root: Path | None) -> Decoded:
         try:
-            tested = [cache_test_frames(self._store, clips, spec, root, self._describer) for spec in self._specs]
+            tested = [cache_test_frames(self._store, clips, spec, root) for spec in self._specs]
             further = [cache_chosen_frames(self._store, clips, spec, self._further, root) for spec in self._specs]
         except BadInput as error:
             if len(clips) == 1:

@@ -1,17 +1,13 @@
-"""Keep the described sound of each clip beside it in the store, and cached on this machine as networks need it.
-
-Steps pass the function that loads the networks for it. Does not import torch.
-"""
+"""Keep the described sound of each clip beside it in the store, and cached on this machine as networks need it. Does not import torch."""
 
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,45 +15,30 @@ from numpy.typing import NDArray
 from tasks.data.clips.clips import AnyClip, C, StoredClip, derive_each
 from tasks.data.video.audio import decode_audio
 from tasks.disk import work_folder
-from tasks.errors import BadConfiguration, BadVideo
-from tasks.learn.inputs.clip_files import SOUND_SUFFIX, Sound, read_sound, rows_of, write_sound
-from tasks.learn.networks.sound_recipe import SPECTRA_ALONE, VERSION, sound_recipe_of
-from tasks.options import Modality
+from tasks.errors import BadVideo
+from tasks.learn.inputs.clip_files import SOUND_SUFFIX, Sound, quantised, read_sound, rows_of, write_sound
+from tasks.learn.inputs.describe_sound import describe
+from tasks.learn.networks.sound_recipe import SPECTRUM_RATE_HZ, VERSION, sound_key
 from tasks.settings import MachineSettings, load
 from tasks.store.layout import folders_of, sound_note_of_clip, sound_of_clip
 from tasks.store.objects import Store
 from tasks.store.records.record import SetAside
-from tasks.store.records.video import SoundNote, SoundRecipe, SoundState
+from tasks.store.records.video import SoundNote
 from tasks.store.stored import Stored
-from tasks.wording import count, some
+from tasks.wording import some
 
 log = logging.getLogger("retake")
 
 CLIPS_AT_ONCE = 4
-"""Clips are fetched and decoded beside one another. torch describes one after the other, on all cores."""
+SPEECH_RATE_HZ = 16_000
 
 NOTES_AT_ONCE = 8
 
 NUM_FETCHERS = 8
 
 
-class Describer(Protocol):
-    """The properties of `tasks.learn.inputs.describe_sound.Describer`, which imports torch."""
-
-    @property
-    def recipe(self) -> SoundRecipe:
-        """Return how it describes sound."""
-
-    @property
-    def rates_hz(self) -> tuple[int, ...]:
-        """List the rates that it needs."""
-
-    def describe(self, samples: Mapping[int, NDArray[np.float32]], *, seconds: float, state: SoundState, reason: str = "") -> Sound:
-        """Describe the sound of a clip."""
-
-
-MakeDescriber = Callable[[SoundRecipe], Describer]
-"""Loads the networks of a recipe: `tasks.learn.inputs.describe_sound.describer`. In its place None stands for a step that describes no sound."""
+Listen = Callable[[NDArray[np.float32]], float]
+"""Computes the share of speech in sound (n,) at `SPEECH_RATE_HZ`."""
 
 
 @dataclass(frozen=True)
@@ -69,75 +50,77 @@ class Described:
     set_aside: tuple[SetAside, ...]
 
 
-def sound_uri(clip_uri: str, recipe: SoundRecipe) -> str:
+def sound_uri(clip_uri: str) -> str:
     """Return the address of a clip's described sound."""
-    return sound_of_clip(clip_uri, sound_recipe_of(recipe))
+    return sound_of_clip(clip_uri, sound_key())
 
 
-def note_of(clip: AnyClip, recipe: SoundRecipe) -> Stored[SoundNote]:
+def note_of(clip: AnyClip) -> Stored[SoundNote]:
     """Find the note on a clip's described sound."""
-    return sound_note_of_clip(clip.uri, sound_recipe_of(recipe))
+    return sound_note_of_clip(clip.uri, sound_key())
 
 
-def read_notes(store: Store, clips: Sequence[StoredClip], recipe: SoundRecipe) -> list[SoundNote | None]:
+def read_notes(store: Store, clips: Sequence[StoredClip]) -> list[SoundNote | None]:
     """Read the note on the sound of each clip; None where sound is not described."""
-    described = {clip.uri for clip in clips} - {clip.uri for clip in without_sound(store, clips, recipe)}
+    described = {clip.uri for clip in clips} - {clip.uri for clip in without_sound(store, clips)}
     with ThreadPoolExecutor(NOTES_AT_ONCE, thread_name_prefix="sound-notes") as pool:
-        return list(pool.map(lambda clip: store.read(note_of(clip, recipe)) if clip.uri in described else None, clips))
+        return list(pool.map(lambda clip: store.read(note_of(clip)) if clip.uri in described else None, clips))
 
 
-def without_sound(store: Store, clips: Sequence[C], recipe: SoundRecipe) -> list[C]:
+def without_sound(store: Store, clips: Sequence[C]) -> list[C]:
     """Select the clips whose sound is not described in the store."""
-    wanted = [(sound_uri(clip.uri, recipe), note_of(clip, recipe).uri) for clip in clips]
+    wanted = [(sound_uri(clip.uri), note_of(clip).uri) for clip in clips]
     there = {listed.uri for folder in folders_of(uri for uri, _ in wanted) for listed in store.list(folder)}
     return [clip for clip, uris in zip(clips, wanted, strict=True) if not there.issuperset(uris)]
 
 
-def complete_sound(store: Store, clips: Sequence[StoredClip], recipe: SoundRecipe, describer: MakeDescriber | None) -> None:
-    """Describe the sound that is missing, for example for a champion that hears by another recipe.
+def complete_sound(store: Store, clips: Sequence[StoredClip]) -> None:
+    """Describe the sound that is missing, for example after another version of PyAV was installed.
 
     Raises:
         BadVideo: clips cannot be read; the message lists them. A clip without sound is no such clip.
-        BadConfiguration: a network of the recipe is not installed here, or this step describes no sound.
     """
-    missing = without_sound(store, clips, recipe)
+    missing = without_sound(store, clips)
     if not missing:
         return
-    if describer is None:
-        raise BadConfiguration(f"the sound of {count(len(missing), 'clip')} is not described in the store; run the step `sound` again")
     log.info("the sound of %d of %d clips is not described in the store; describing it now", len(missing), len(clips))
-    if bad := describe_sound(store, missing, describer(recipe)).set_aside:
+    if bad := describe_sound(store, missing).set_aside:
         raise BadVideo(
             f"{len(bad)} of {len(clips)} clips cannot be read: {some([f'{clip.name}: {clip.reason}' for clip in bad])}. "
             "Delete the clips.json beside them in the store and cut their videos again (ingest_videos)"
         )
 
 
-def describe_sound(store: Store, clips: Sequence[StoredClip], describer: Describer) -> Described:
-    """Describe the sound of these clips, also silence, with the reason, and upload the descriptions to the store."""
+def describe_sound(store: Store, clips: Sequence[StoredClip], listen: Listen | None = None) -> Described:
+    """Describe the sound of these clips, also silence, with the reason, and upload the descriptions to the store.
+
+    Notes tell the share of speech where somebody is to `listen` for it.
+    """
     started = time.monotonic()
     lock = Lock()
+    rates_hz = (SPECTRUM_RATE_HZ, SPEECH_RATE_HZ) if listen else (SPECTRUM_RATE_HZ,)
 
-    def describe(clip: StoredClip, source: Path) -> SoundNote:
+    def describe_one(clip: StoredClip, source: Path) -> SoundNote:
         # The sound itself is not returned: all of them at once need not fit into memory.
-        decoded = decode_audio(source, describer.rates_hz)
-        with lock:
-            sound = describer.describe(decoded.samples, seconds=decoded.seconds, state=decoded.state, reason=decoded.reason)
+        decoded = decode_audio(source, rates_hz)
+        sound = describe(decoded.samples[SPECTRUM_RATE_HZ], seconds=decoded.seconds, state=decoded.state, reason=decoded.reason)
         made = source.with_suffix(SOUND_SUFFIX)
         write_sound(made, sound)
-        store.write_file(sound_uri(clip.uri, describer.recipe), made)
-        note = SoundNote(state=sound.state, reason=sound.reason, speech_share=sound.speech_share)
-        store.write(note_of(clip, describer.recipe), note)
+        store.write_file(sound_uri(clip.uri), made)
+        with lock:
+            share = listen(decoded.samples[SPEECH_RATE_HZ]) if listen else None
+        note = SoundNote(state=sound.state, reason=sound.reason, speech_share=share)
+        store.write(note_of(clip), note)
         return note
 
     def report(note: SoundNote) -> str:
         return note.reason or note.state.value
 
-    set_aside = derive_each(store, clips, describe, report, kind="sound", num_at_once=CLIPS_AT_ONCE, failed="cannot be heard")
+    set_aside = derive_each(store, clips, describe_one, report, kind="sound", num_at_once=CLIPS_AT_ONCE, failed="cannot be heard")
     return Described(len(clips) - len(set_aside), time.monotonic() - started, set_aside)
 
 
-def read_stored(store: Store, clip: StoredClip, recipe: SoundRecipe) -> Sound:
+def read_stored(store: Store, clip: StoredClip) -> Sound:
     """Read the described sound of a clip.
 
     Raises:
@@ -146,32 +129,27 @@ def read_stored(store: Store, clip: StoredClip, recipe: SoundRecipe) -> Sound:
     """
     with tempfile.TemporaryDirectory(prefix="retake-sound-") as name:
         path = Path(name) / f"0{SOUND_SUFFIX}"
-        store.read_file(sound_uri(clip.uri, recipe), path)
+        store.read_file(sound_uri(clip.uri), path)
         return read_sound(path)
 
 
-def cache_audio(
-    store: Store, clips: Sequence[StoredClip], modality: Modality, recipe: SoundRecipe, root: Path, describer: MakeDescriber | None
-) -> dict[str, Path]:
-    """Cache the sound of each clip under `root`, as `tasks.learn.inputs.clip_files.Rows`; return paths by uid.
+def cache_audio(store: Store, clips: Sequence[StoredClip], root: Path) -> dict[str, Path]:
+    """Cache the features of each clip's sound under `root`; return paths by uid.
 
-    Sound that is not in the store is described now, by `describer`. A clip in which there is nothing to hear has zeros.
+    Sound that is not in the store is described now. A clip in which there is nothing to hear has zeros.
 
     Raises:
         BadVideo: a clip cannot be read.
-        BadConfiguration: sound is missing, and there is no describer, or the network that it needs is not installed here.
     """
-    folder = root / "sound" / sound_recipe_of(recipe)
+    folder = root / "sound" / sound_key()
     folder.mkdir(parents=True, exist_ok=True)
-    paths = {clip.uid: folder / f"{clip.sha256}-{modality.value}-{VERSION}.npy" for clip in clips}
+    paths = {clip.uid: folder / f"{clip.sha256}-sound-{VERSION}.npy" for clip in clips}
     missing = [clip for clip in clips if not _is_whole(paths[clip.uid])]
     if not missing:
         return paths
-    complete_sound(store, missing, recipe, describer)
+    complete_sound(store, missing)
     with work_folder(folder) as work, ThreadPoolExecutor(NUM_FETCHERS, thread_name_prefix="sound") as pool:
-        jobs = [
-            pool.submit(_fetch, store, clip, modality, recipe, describer, work / paths[clip.uid].name, paths[clip.uid]) for clip in missing
-        ]
+        jobs = [pool.submit(_fetch, store, clip, work / paths[clip.uid].name, paths[clip.uid]) for clip in missing]
         for job in jobs:
             job.result()
     return paths
@@ -179,21 +157,23 @@ def cache_audio(
 
 def leave_out_silent(clips: Sequence[StoredClip], paths: dict[str, Path]) -> dict[str, Path]:
     """Leave out the clips in which there is nothing to hear, by name and number; raise BadVideo if none is left to train on."""
-    unheard = {clip.uid for clip in clips if not _load(paths[clip.uid]).any()}
+    unheard = {clip.uid for clip in clips if not np.load(paths[clip.uid], allow_pickle=False).any()}
     if len(unheard) == len(clips):
-        raise BadVideo("no training clip has sound; choose an input other than sound or spectrogram, or add videos with sound")
+        raise BadVideo("no training clip has sound; choose an input other than sound, or add videos with sound")
     if unheard:
         log.warning("%d of %d training clips have nothing to hear and are left out: %s", len(unheard), len(clips), some(sorted(unheard)))
     return {uid: path for uid, path in paths.items() if uid not in unheard}
 
 
-def spectrograms(store: Store, clips: Sequence[StoredClip], recipe: SoundRecipe = SPECTRA_ALONE) -> dict[str, NDArray[np.uint8]]:
-    """Load the spectrogram of each clip for people, uint8 (s, 128), by uid.
+def spectrograms(store: Store, clips: Sequence[StoredClip]) -> dict[str, NDArray[np.uint8]]:
+    """Load the spectrogram of each clip for people, uint8 (s, 128), by uid; without clips in which there is nothing to hear.
 
     Raises:
-        BadConfiguration: the sound of a clip is not described.
+        MissingObject: the sound of a clip is not described.
+        BadVideo: a description is damaged.
     """
-    return {uid: _load(path) for uid, path in cache_audio(store, clips, Modality.SPECTROGRAM, recipe, cache_root(), None).items()}
+    sounds = ((clip.uid, read_stored(store, clip)) for clip in clips)
+    return {uid: quantised(sound.log_mel) for uid, sound in sounds if sound.is_heard}
 
 
 def cache_root() -> Path:
@@ -201,24 +181,15 @@ def cache_root() -> Path:
     return load(MachineSettings).cache_dir.expanduser() / "frames"
 
 
-def _fetch(
-    store: Store, clip: StoredClip, modality: Modality, recipe: SoundRecipe, describer: MakeDescriber | None, made: Path, path: Path
-) -> None:
+def _fetch(store: Store, clip: StoredClip, made: Path, path: Path) -> None:
     try:
-        sound = read_stored(store, clip, recipe)
+        sound = read_stored(store, clip)
     except BadVideo as error:
-        if describer is None:
-            raise
         log.warning("%s; describing this sound again", error)
-        describe_sound(store, [clip], describer(recipe))
-        sound = read_stored(store, clip, recipe)
-    np.save(made, rows_of(sound, modality), allow_pickle=False)
+        describe_sound(store, [clip])
+        sound = read_stored(store, clip)
+    np.save(made, rows_of(sound), allow_pickle=False)
     made.replace(path)
-
-
-def _load(path: Path) -> NDArray[np.uint8]:
-    rows: NDArray[np.uint8] = np.load(path, allow_pickle=False)
-    return rows
 
 
 def _is_whole(path: Path) -> bool:

@@ -59,7 +59,6 @@ def check_data(
     clips: Sequence[DatasetClip],
     fingerprints: Mapping[str, Fingerprint],
     targets: Collection[Target],
-    with_speech: tuple[str, ...] | None = None,
     agreement: Agreement | None = None,
     without_clip: tuple[str, ...] = (),
     shared_recordings: tuple[SharedRecording, ...] = (),
@@ -75,7 +74,6 @@ def check_data(
         clips: the dataset's clips, of all splits.
         fingerprints: (t,) perceptual hashes of each clip, by uid; t is the same for all.
         targets: targets whose classes must all occur in train.
-        with_speech: uids of the clips in which somebody speaks; None if nobody listened for it.
         agreement: of two readers, None if nobody read a clip twice.
         without_clip: a line for each annotation file with intervals that label no clip.
         shared_recordings: those that val shares with train, or test with train or val.
@@ -91,7 +89,6 @@ def check_data(
         near_duplicates=duplicates,
         missing_from_train=_missing_from_train(ordered, targets),
         label_conflicts=conflicts,
-        with_speech=with_speech,
         agreement=agreement,
         without_clip=without_clip,
         shared_recordings=shared_recordings,

@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tasks.errors import BadInput
-from tasks.learn.inputs.clip_files import is_silent
 from tasks.learn.inputs.crops import Frames, NumCrops, cut_views
 from tasks.learn.networks import backbones
 from tasks.learn.networks.backbones import crop_pixels
@@ -91,9 +90,7 @@ class Engine(ABC):
                 f"the clip has {len(frames)} snippets of {frames.shape[-1]} planes, the network expects {spec.num_segments} of "
                 f"{spec.snippet.num_planes} ({spec.modality.value})"
             )
-        features = self.features(cut_views(frames, num_crops or self.num_crops, spec.modality, spec.video))
-        # The heads answer a silent clip by their biases alone.
-        return torch.zeros_like(features) if is_silent(frames, spec) else features
+        return self.features(cut_views(frames, num_crops or self.num_crops, spec.modality, spec.video))
 
     def is_silent(self, features: Tensor) -> bool:
         """Check whether the features of `see` are those of silence."""

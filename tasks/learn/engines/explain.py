@@ -250,11 +250,8 @@ def _tile(image: NDArray[np.uint8], heat: Heat) -> Image.Image:
 def pictures(snippets: Frames, modality: Modality) -> Frames:
     """Render one RGB picture (t, h, w, 3) per snippet, uint8 (t, h, w, p), for people.
 
-    It is the first frame, the spectrogram in grey, or for flow the mean motion: direction as hue, speed as brightness, relative to the fastest
-    point of all snippets.
+    It is the first frame, or for flow the mean motion: direction as hue, speed as brightness, relative to the fastest point of all snippets.
     """
-    if modality is Modality.SPECTROGRAM:
-        return np.repeat(snippets, 3, axis=-1)
     if modality is not Modality.FLOW:
         return snippets[..., :3]
     x, y = (snippets[..., first::2].mean(-1) - NO_MOTION for first in (0, 1))

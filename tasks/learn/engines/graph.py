@@ -23,10 +23,9 @@ from tasks.learn.engines.openvino import openvino_core
 from tasks.learn.engines.pytorch import ExportedNetwork
 from tasks.learn.engines.written import SCALING, save
 from tasks.learn.hardware import silenced
-from tasks.learn.networks.backbones import crop_pixels
 from tasks.learn.networks.checkpoints import Saved
 from tasks.learn.networks.joining import has_any
-from tasks.learn.networks.sound_recipe import num_features
+from tasks.learn.networks.sound_recipe import NUM_SOUND_FEATURES
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.learn.networks.weights_file import first_line
 from tasks.options import Modality
@@ -40,7 +39,6 @@ KINDS: Mapping[Modality, InputKind] = {
     Modality.RGB: "frames",
     Modality.RGB_DIFFERENCE: "frames",
     Modality.FLOW: "flow",
-    Modality.SPECTROGRAM: "spectrogram",
     Modality.SOUND: "sound",
 }
 
@@ -65,8 +63,8 @@ class GraphInput:
 class Graph(nn.Module):
     """Maps clips to logits, probabilities and mean features, in the order of `outputs`.
 
-    It takes one input for each network: RGB frames of any size in the order of snippets, fields of flow with short side 256, pictures of sound,
-    or features of sound.
+    It takes one input for each network: RGB frames of any size in the order of snippets, fields of flow with short side 256, or features of
+    sound.
     """
 
     def __init__(self, saved: Saved, verb_temperature: float, noun_temperature: float) -> None:
@@ -89,15 +87,14 @@ class Graph(nn.Module):
         return (*logits, *probabilities, *(own.mean(1) for own in features))
 
     def _features(self, number: int, own: Tensor) -> Tensor:
-        """Compute features (b, t, f), 0 for silence."""
+        """Compute features (b, t, f)."""
         member, spec = self.members[number], self.specs[number]
         assert isinstance(member, ExportedNetwork)  # noqa: S101 - for mypy; built so above
         if spec.sound:
             return own
         if KINDS[spec.modality] == "frames":
             own = own.reshape(own.shape[0], spec.num_segments, spec.snippet.num_frames, *own.shape[2:])
-        features = member.network.features(member.snippets(own, scales=own.ndim == 6))
-        return torch.where(has_any(own)[:, None, None], features, 0) if spec.modality.is_heard else features
+        return member.network.features(member.snippets(own, scales=own.ndim == 6))
 
     def _logits(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
         if self.joint:
@@ -128,9 +125,7 @@ def _inputs(specs: Sequence[NetworkSpec]) -> tuple[GraphInput, ...]:
 
 def _shape(spec: NetworkSpec) -> tuple[int | None, ...]:
     if spec.sound:
-        return (spec.num_segments, num_features(spec.sound))
-    if spec.modality is Modality.SPECTROGRAM:
-        return (spec.num_segments, crop_pixels(spec), crop_pixels(spec), 1)
+        return (spec.num_segments, NUM_SOUND_FEATURES)
     if spec.modality is Modality.FLOW:
         return (spec.num_segments, None, None, spec.snippet.num_planes)
     return (spec.num_frames, None, None, 3)

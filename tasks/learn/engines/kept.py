@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from tasks.errors import Unavailable
 from tasks.keys import flow_recipe_of
 from tasks.learn.engines.engine import Engine
-from tasks.learn.inputs.clip_files import recipe_of
 from tasks.learn.inputs.features import VIEWS_VERSION, FeatureCache
-from tasks.learn.networks.sound_recipe import sound_recipe_of
+from tasks.learn.networks.sound_recipe import sound_key
 from tasks.store.records.evaluation import EngineUsed
 
 
@@ -80,6 +79,6 @@ def open_cache(root: Path, engine: Engine, used: Engine | EngineUsed, head: nn.M
         "views": VIEWS_VERSION,
         "computed_flow": flow_recipe_of(network.spec.flow) if network.spec.flow else None,
     }
-    if network.spec.modality.is_heard:
-        key["sound"] = sound_recipe_of(recipe_of(network.spec))
+    if network.spec.sound:
+        key["sound"] = sound_key()
     return FeatureCache(root, network, (num_views, network.spec.num_segments), key)

@@ -2,5 +2,5 @@
 
 The sizes of multi-scale crops are in `networks.spec.SNIPPETS`.
 
-From outside: `sampling` and `clip_files`, without torch; `crops`, `data`, `describe_sound`.
+From outside: `sampling`, `clip_files` and `describe_sound`, without torch; `crops`, `data`, `speech`.
 """

@@ -1,6 +1,6 @@
 """Read a clip's input from its file: snippets of frames, or its described sound. Does not import torch.
 
-Sound is a picture of its spectrogram, or features of a window, for each segment. A silent clip has zeros alone.
+Sound is features of a window for each segment. A silent clip has zeros alone.
 """
 
 # t: segments, h, w: pixels, p: 8-bit planes of a snippet, s: spectra, one every 5 ms; w: windows, one every 250 ms; f: features
@@ -13,26 +13,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from tasks.errors import BadDataset, BadVideo, MissingObject
 from tasks.learn.inputs.sampling import evaluation_snippets, joined, middle_snippets, random_snippets, window_frames
-from tasks.learn.networks.sound_recipe import NUM_MELS, SPECTRA_ALONE, num_features
+from tasks.learn.networks.sound_recipe import NUM_MELS, NUM_SOUND_FEATURES
 from tasks.learn.networks.spec import NetworkSpec
-from tasks.options import Modality
-from tasks.store.records.video import SoundRecipe, SoundState
+from tasks.store.records.video import SoundState
 
 SOUND_SUFFIX = ".npz"
-PICTURE_SPECTRA = 400
-"""Two seconds, as in the published audio networks of EPIC-KITCHENS (Auditory SlowFast, arXiv 2103.03516)."""
-
-PICTURE_PIXELS = 224
-
 QUIETEST, LOUDEST = np.log(1e-6), 7.0
 """Limits of the logarithms that 8 bits hold, from silence to a tone at full scale."""
-
-Rows = NDArray[Any]
-"""One clip's sound in time: uint8 (s, 128) of the spectrogram, or float32 (w, f) of features."""
 
 
 def open_array(path: Path, content: str, remedy: str) -> NDArray[Any]:
@@ -61,7 +51,6 @@ class Sound:
         starts_seconds: float32 (w,), where each window begins.
         state: whether there is any sound.
         reason: why there is none, in plain words; empty if there is.
-        speech_share: the share of the clip in which somebody speaks; None if it was not measured.
     """
 
     log_mel: NDArray[np.float16]
@@ -69,7 +58,6 @@ class Sound:
     starts_seconds: NDArray[np.float32]
     state: SoundState
     reason: str = ""
-    speech_share: float | None = None
 
     @property
     def is_heard(self) -> bool:
@@ -79,7 +67,6 @@ class Sound:
 
 def write_sound(path: Path, sound: Sound) -> None:
     """Write a sound; the same sound gives the same bytes."""
-    speech = np.nan if sound.speech_share is None else sound.speech_share
     np.savez_compressed(
         path,
         log_mel=sound.log_mel.astype(np.float16),
@@ -87,7 +74,6 @@ def write_sound(path: Path, sound: Sound) -> None:
         starts_seconds=sound.starts_seconds.astype(np.float32),
         state=np.array(sound.state.value),
         reason=np.array(sound.reason),
-        speech_share=np.array(speech, np.float64),
     )
 
 
@@ -99,14 +85,12 @@ def read_sound(path: Path) -> Sound:
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            speech = float(arrays["speech_share"])
             sound = Sound(
                 log_mel=arrays["log_mel"],
                 features=arrays["features"],
                 starts_seconds=arrays["starts_seconds"],
                 state=SoundState(str(arrays["state"])),
                 reason=str(arrays["reason"]),
-                speech_share=None if np.isnan(speech) else speech,
             )
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise BadVideo(f"{path.name}: damaged, or not a stored sound ({error}); delete it in the store and run `sound` again") from None
@@ -115,16 +99,9 @@ def read_sound(path: Path) -> Sound:
     return sound
 
 
-def recipe_of(spec: NetworkSpec) -> SoundRecipe:
-    """Return how the sound is described that a network takes."""
-    return spec.sound or SPECTRA_ALONE
-
-
-def rows_of(sound: Sound, modality: Modality) -> Rows:
-    """Return the part of a described sound that a modality needs, in time."""
-    if modality is Modality.SOUND:
-        return sound.features if sound.is_heard else np.zeros_like(sound.features)
-    return quantised(sound.log_mel) if sound.is_heard else np.zeros(sound.log_mel.shape, np.uint8)
+def rows_of(sound: Sound) -> NDArray[np.float32]:
+    """Return the features (w, f) that a network hears: zeros where there is nothing to hear."""
+    return sound.features if sound.is_heard else np.zeros_like(sound.features)
 
 
 def quantised(log_mel: NDArray[np.float16]) -> NDArray[np.uint8]:
@@ -135,51 +112,31 @@ def quantised(log_mel: NDArray[np.float16]) -> NDArray[np.uint8]:
 
 
 def read_sound_input(path: Path, spec: NetworkSpec, rng: np.random.Generator | None = None) -> NDArray[Any]:
-    """Read one clip's input, as `sound_input`, from an .npy file of `Rows`.
+    """Read one clip's input, as `sound_input`, from an .npy file of `rows_of`.
 
     Raises:
         MissingObject: the file does not exist.
         BadDataset: it does not hold the sound of such a network.
     """
-    rows = open_array(path, "spectra or features of sound", "fetch them again")
-    num_columns, kind = (num_features(spec.sound), np.dtype(np.float32)) if spec.sound else (NUM_MELS, np.dtype(np.uint8))
-    if rows.shape[1:] != (num_columns,) or rows.dtype != kind or not len(rows):
-        raise BadDataset(f"{path}: holds {rows.dtype} {rows.shape}, expected {kind} (time, {num_columns}); delete it")
+    rows = open_array(path, "features of sound", "fetch them again")
+    if rows.shape[1:] != (NUM_SOUND_FEATURES,) or rows.dtype != np.float32 or not len(rows):
+        raise BadDataset(f"{path}: holds {rows.dtype} {rows.shape}, expected float32 (time, {NUM_SOUND_FEATURES}); delete it")
     return sound_input(rows, spec, rng)
 
 
-def sound_input(rows: Rows, spec: NetworkSpec, rng: np.random.Generator | None = None) -> NDArray[Any]:
-    """Pick the input of a network from one clip's sound: uint8 (t, 224, 224, 1), or float32 (t, f).
+def sound_input(rows: NDArray[np.float32], spec: NetworkSpec, rng: np.random.Generator | None = None) -> NDArray[Any]:
+    """Pick the input of a network from one clip's sound, float32 (t, f).
 
     Segments are divided as those of frames are: a window of the clip begins in each, in its middle or where `rng` draws it.
     """
-    length = PICTURE_SPECTRA if spec.modality is Modality.SPECTROGRAM else 1
-    within = window_frames(len(rows), spec.sampling_window, length)
-    if rng is None:
-        windows = middle_snippets(len(within), spec.num_segments, length)
-    else:
-        windows = random_snippets(len(within), spec.num_segments, rng, length)
-    numbers = within.start + np.array(windows)
-    return np.array(rows[numbers[:, 0]]) if spec.modality is Modality.SOUND else np.stack([picture(rows[of_one]) for of_one in numbers])
+    within = window_frames(len(rows), spec.sampling_window)
+    windows = middle_snippets(len(within), spec.num_segments) if rng is None else random_snippets(len(within), spec.num_segments, rng)
+    return np.array(rows[within.start + np.array(windows)[:, 0]])
 
 
 def is_silent(frames: NDArray[Any], spec: NetworkSpec) -> bool:
     """Check whether this is silence, as a network of sound takes it."""
     return spec.modality.is_heard and not frames.any()
-
-
-def picture(spectra: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Scale spectra (s, 128) to a picture (224, 224, 1), time to the right and low notes at the bottom."""
-    drawn = Image.fromarray(np.ascontiguousarray(spectra.T[::-1]))
-    return np.asarray(drawn.resize((PICTURE_PIXELS, PICTURE_PIXELS), Image.Resampling.BILINEAR))[..., None]
-
-
-def example_input(spec: NetworkSpec) -> NDArray[Any]:
-    """Return noise with the shape of one clip's input."""
-    rng = np.random.default_rng(0)
-    if spec.sound:
-        return rng.random((spec.num_segments, num_features(spec.sound)), np.float32)
-    return rng.integers(256, size=(spec.num_segments, PICTURE_PIXELS, PICTURE_PIXELS, 1), dtype=np.uint8)
 
 
 def read_snippets(path: Path, spec: NetworkSpec, rng: np.random.Generator | None = None) -> NDArray[np.uint8]:

@@ -42,8 +42,6 @@ def cut_views(frames: Frames, num_crops: NumCrops, modality: Modality, video: Vi
     Raises:
         BadInput: a side is shorter than a crop.
     """
-    if modality.is_heard:
-        return [frames]
     if video:
         sized = scaled(frames, video)
         return [_cut(sized, *centre_offset(sized.shape[2], sized.shape[1], video), video.crop_pixels)]

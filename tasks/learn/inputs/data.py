@@ -101,8 +101,7 @@ class View(NamedTuple):
         """
         rng = self._rng()
         if spec.modality.is_heard:
-            inputs = torch.from_numpy(read_sound_input(self.frames, spec, None if self.middle_frames else rng))
-            return inputs if spec.sound else inputs.permute(0, 3, 1, 2)
+            return torch.from_numpy(read_sound_input(self.frames, spec, None if self.middle_frames else rng))
         if rng is None:
             only = slice(self.number, self.number + 1)
             return cut_crops(read_snippets(self.frames, spec), self.num_crops, spec.modality, only, spec.video)[0]

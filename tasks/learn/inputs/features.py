@@ -185,14 +185,11 @@ def compute_features(
     first = int(place * len(missing))
     missing = missing[first:] + missing[:first]
     num_cached, num_done = len(views) - len(missing), 0
-    silent: set[View] = set()
 
     def needed() -> Iterator[tuple[View, Tensor]]:
         nonlocal num_done
         loader = DataLoader(_Images(missing, spec, cache), batch_size=None, num_workers=num_workers)
         for view, images in zip(missing, loader, strict=True):
-            if spec.modality.is_heard and not images.any():
-                silent.add(view)
             if images.numel() and not cache.has(view.name):
                 yield view, images
             else:
@@ -200,7 +197,7 @@ def compute_features(
 
     started_at = logged_at = monotonic()
     for view, features in see(needed()):
-        cache.write(view.name, torch.zeros_like(features) if view in silent else features)
+        cache.write(view.name, features)
         num_done, now = num_done + 1, monotonic()
         if now - logged_at >= SECONDS_BETWEEN_LINES and num_done < len(missing):
             left = (now - started_at) / num_done * (len(missing) - num_done)

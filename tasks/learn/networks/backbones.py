@@ -25,7 +25,7 @@ from tasks.learn.networks import libraries
 from tasks.learn.networks.bninception import NUM_FEATURES, BNInception
 from tasks.learn.networks.joining import Joining
 from tasks.learn.networks.libraries import PLAIN, StateDict, download, matching_keys
-from tasks.learn.networks.sound_recipe import num_features
+from tasks.learn.networks.sound_recipe import NUM_SOUND_FEATURES
 from tasks.learn.networks.spec import CROP_PIXELS, HALF, IMAGENET_MEAN, IMAGENET_STD, InputFormat, NetworkSpec
 from tasks.learn.networks.weights_file import first_line
 from tasks.options import Interpolation
@@ -144,7 +144,7 @@ def of(spec: NetworkSpec) -> Backbone:
     if spec.joined:
         return _passing_on(spec.backbone, sum(spec.joined), lambda _: Joining(spec))
     if spec.sound:
-        return _passing_on(spec.backbone, num_features(spec.sound), lambda _: nn.Identity())
+        return _passing_on(spec.backbone, NUM_SOUND_FEATURES, lambda _: nn.Identity())
     return find(spec.backbone)
 
 

@@ -194,11 +194,7 @@ def load(path: Path) -> Saved:
         classes = ClassNames.model_validate(content["classes"])
         members = [{**content, "weights": (1.0, 1.0)}] if content["format"] == FORMAT else content["members"]
         parts = [*members, content["joint"]] if content["format"] == JOINED_FORMAT else members
-        if gone := [head for head in REMOVED_HEADS for part in parts if dict(part["spec"]).get("consensus") == head]:
-            raise BadCheckpoint(
-                f"{path}: its head {gone[0]} was removed; train again with head probe, linear or tcn, and if this network is champion, "
-                "roll back, or remove its alias in MLflow"
-            )
+        _refuse_removed([dict(part["spec"]) for part in parts], path)
         specs = [NetworkSpec.model_validate(part["spec"], strict=False, context=STORED) for part in parts]
         states = [dict(part["state_dict"]) for part in parts]
         weights = tuple(HeadWeights(*map(float, member["weights"])) for member in members)
@@ -219,6 +215,25 @@ def load(path: Path) -> Saved:
             raise BadCheckpoint(f"{path}: its head takes {spec.joined} features of networks that have {sizes}; train it again")
         networks.append(_network(spec, state, path))
     return Saved(tuple(networks[: len(members)]), weights, classes, next(iter(networks[len(members) :]), None))
+
+
+def _refuse_removed(specs: Sequence[Mapping[str, object]], path: Path) -> None:
+    """Refuse networks of a kind that this version no longer has."""
+    for spec in specs:
+        sound = spec.get("sound")
+        network, speech = (sound.get("network"), sound.get("speech")) if isinstance(sound, Mapping) else (None, None)
+        removed = {
+            f"the head {spec.get('consensus')}": spec.get("consensus") in REMOVED_HEADS and "head probe, linear or tcn",
+            "spectrograms as pictures": spec.get("modality") == "spectrogram" and "modality=sound",
+            "features of aisfx": network and "modality=sound",
+            "shares of speech": speech and "modality=sound",
+        }
+        for part, instead in removed.items():
+            if instead:
+                raise BadCheckpoint(
+                    f"{path}: it has {part}, which this version no longer has; train again with {instead}, and if this network is champion, "
+                    "roll back, or remove its alias in MLflow"
+                )
 
 
 def _network(spec: NetworkSpec, state: Mapping[str, Tensor], path: Path) -> Network:

@@ -7,14 +7,12 @@ The specification is stored with every checkpoint and result.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from tasks.learn.networks.sound_recipe import recipe_named
 from tasks.options import Consensus, Family, FlowOptions, Head, Interpolation, Modality, TrainOptions
 from tasks.store.records.dataset import NO_OBJECT, NOTHING, NUM_EPIC_NOUNS, NUM_EPIC_VERBS, Vocabulary
-from tasks.store.records.video import SoundRecipe
 from tasks.video_networks import DEFAULT_VIDEO_NETWORK, VIDEO_NETWORKS, Triple, VideoNetwork
 
 MAX_SEGMENTS = 64
@@ -82,11 +80,10 @@ SNIPPETS: Mapping[Modality, Snippet] = {
     Modality.RGB: Snippet(1, frame_planes=3, num_channels=3, in_words="one RGB frame each", crop_scales=(1, 0.875, 0.75, 0.66)),
     Modality.FLOW: Snippet(5, frame_planes=2, num_channels=10, in_words="5 flow frames in a row each, x and y by turns, 8 bit"),
     Modality.RGB_DIFFERENCE: Snippet(6, frame_planes=3, num_channels=15, in_words="6 RGB frames in a row each"),
-    Modality.SPECTROGRAM: Snippet(1, frame_planes=1, num_channels=1),
     Modality.SOUND: Snippet(1, frame_planes=1, num_channels=1),
 }
-"""TSN's snippets (arXiv 1608.00859): one frame; 5 flow fields of x and y; 5 differences of 6 frames. Of sound, one grey picture, or the
-features of one window.
+"""TSN's snippets (arXiv 1608.00859): one frame; 5 flow fields of x and y; 5 differences of 6 frames. Of sound, the features of one
+window.
 """
 
 
@@ -104,10 +101,19 @@ CONSENSUS_OF_HEADS: Mapping[Head, Consensus] = {head: Consensus[head.name] for h
 """Consensus that a head puts in the place of the family's."""
 
 
+class DescribedSound(BaseModel):
+    """The described sound that a network hears. There is one description; its fields keep the bytes of checkpoints, and so the names of runs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    network: None = None
+    speech: None = None
+
+
 class NetworkSpec(BaseModel):
     """One network: backbone, optional temporal shift, consensus, and the sizes of both heads.
 
-    `flow` and `sound` define how those are computed, if they are the modality; with sound, `backbone` names its features.
+    `flow` and `sound` are there if they are the modality; with sound, `backbone` names its features.
     `relation_draws` is of the multi-scale relation, in checkpoints of older versions: the published code samples three relations per scale in
     testing; 0 averages over all possible samples, another number over that many, seeded by `relation_seed`.
     `joined` are the numbers of features of other networks, where these are joined and there is no backbone.
@@ -124,7 +130,7 @@ class NetworkSpec(BaseModel):
     interpolation: Interpolation = Field("bilinear", exclude_if=lambda interpolation: interpolation == "bilinear")
     modality: Modality = Modality.RGB
     flow: FlowOptions | None = None
-    sound: SoundRecipe | None = Field(None, exclude_if=lambda recipe: recipe is None)
+    sound: DescribedSound | None = Field(None, exclude_if=lambda recipe: recipe is None)
     consensus: Consensus = Consensus.AVERAGE
     temporal_shift: bool = False
     relation_draws: int = Field(0, ge=0, le=MAX_DRAWS)
@@ -135,17 +141,15 @@ class NetworkSpec(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _set_flow_by_modality(cls, values: object) -> object:
+    def _set_input_by_modality(cls, values: object) -> object:
         if not isinstance(values, dict):
             return values  # already a spec
-        is_flow = values.get("modality") == Modality.FLOW
-        return {**values, "flow": (values.get("flow") or FlowOptions()) if is_flow else None}
-
-    @model_validator(mode="after")
-    def _describe_sound(self) -> Self:
-        if (self.modality is Modality.SOUND) is not (self.sound is not None):
-            raise ValueError(f"modality {self.modality} {'without' if self.sound is None else 'with'} a recipe of its sound")
-        return self
+        modality = values.get("modality")
+        return {
+            **values,
+            "flow": (values.get("flow") or FlowOptions()) if modality == Modality.FLOW else None,
+            "sound": (values.get("sound") or DescribedSound()) if modality == Modality.SOUND else None,
+        }
 
     @property
     def video(self) -> VideoNetwork | None:
@@ -212,9 +216,6 @@ def snippet_format(image: InputFormat, modality: Modality, video: VideoNetwork |
     """
     if modality is Modality.SOUND:
         return SnippetFormat(1, (0,), (1,), "as they are")
-    if modality is Modality.SPECTROGRAM:
-        # The first layer is the mean over three colours. A third of their deviation makes the picture as strong as in all three.
-        return SnippetFormat(image.scale, (sum(image.mean) / 3,), (sum(image.std) / 9,), "as they are")
     if video:
         return SnippetFormat(image.scale, image.mean * video.num_frames, image.std * video.num_frames, "video")
     num_frames = SNIPPETS[modality].num_frames
@@ -244,7 +245,6 @@ def spec_of(options: TrainOptions, backbone: str | None = None) -> NetworkSpec:
         num_segments=video.num_views if video else options.num_segments,
         modality=options.modality,
         flow=options.picked(FlowOptions),
-        sound=recipe_named(backbone) if options.modality is Modality.SOUND else None,
         consensus=CONSENSUS_OF_HEADS.get(options.head, consensus),
         temporal_shift=temporal_shift,
         num_verbs=NUM_EPIC_VERBS,

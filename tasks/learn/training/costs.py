@@ -16,7 +16,6 @@ from tasks.errors import BadConfiguration
 from tasks.learn.engines.engine import example_view, prepare
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.hardware import Device, WantedDevice, choose_device, describe
-from tasks.learn.inputs.clip_files import example_input
 from tasks.learn.inputs.crops import NumCrops
 from tasks.learn.inputs.features import PRECISIONS
 from tasks.learn.networks.backbones import crop_pixels
@@ -61,7 +60,7 @@ def clip_seconds(network: Network, num_crops: NumCrops, device: WantedDevice) ->
     """
     spec = network.spec
     shape = spec.num_segments, SHORT_SIDE, CLIP_WIDTH, spec.snippet.num_planes
-    frames = example_input(spec) if spec.modality.is_heard else np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8)
+    frames = example_view(spec).numpy() if spec.sound else np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8)
     engine = PytorchEngine(prepare(network, choose_device(device)), num_crops)
     seconds = []
     try:

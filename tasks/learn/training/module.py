@@ -221,16 +221,7 @@ class ActionModule(Learner):
     def _features(self, snippets: Tensor) -> Tensor:
         """Map (b, t, c, h, w), or uint8 (b, t, p, h, w), to (b, t, f)."""
         parts = torch.split(snippets, 1) if self._sees_single_clips else [snippets]
-        return torch.cat([self._seen(part if part.is_floating_point() else self.normalise(part)) for part in parts])
-
-    def _seen(self, snippets: Tensor) -> Tensor:
-        """Map (b, t, c, h, w) to (b, t, f); to 0 where there is silence, as in tests."""
-        features = self.network.features(snippets)
-        if not self.network.spec.modality.is_heard:
-            return features
-        silence: Tensor = self.normalise(torch.zeros_like(snippets[:1], dtype=torch.uint8))
-        is_silent = (snippets == silence).flatten(1).all(1)
-        return features.masked_fill(is_silent[:, None, None], 0)
+        return torch.cat([self.network.features(part if part.is_floating_point() else self.normalise(part)) for part in parts])
 
     def make_optimizer(self) -> Optimizer:
         """Make the optimizer of the trained stages and the heads."""

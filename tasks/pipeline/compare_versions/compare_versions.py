@@ -17,7 +17,6 @@ from tasks.judge.statistics.paired import differing
 from tasks.keys import content_key
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
-from tasks.learn.inputs.describe_sound import describer
 from tasks.options import EvaluateOptions, GateOptions
 from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._media import thumbnails
@@ -196,7 +195,7 @@ def _score(
 def _tested(
     version: Version, ready: Ready, clips: Sequence[DatasetClip], vocabulary: Vocabulary, evaluate: EvaluateOptions, store: Store
 ) -> Tested:
-    with FramesAhead(store, clips, ready.specs, describer=describer) as ahead:
+    with FramesAhead(store, clips, ready.specs) as ahead:
         scored, timings = ready.score_all(clips, ahead, vocabulary)
     ready.close()
     result = ready.summary(

@@ -22,7 +22,6 @@ from tasks.learn.engines.graph import Graph, write_onnx, write_openvino
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer
 from tasks.learn.engines.written import Inputs, Outputs, answerer, quantise
-from tasks.learn.inputs.describe_sound import describer
 from tasks.learn.networks.checkpoints import Saved
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.options import ExportOptions
@@ -95,7 +94,7 @@ class Clips:
         return logits
 
     def _ahead(self, clips: Sequence[DatasetClip]) -> FramesAhead:
-        return FramesAhead(self.store, clips, [network.spec for network in self.saved.networks], describer=describer)
+        return FramesAhead(self.store, clips, [network.spec for network in self.saved.networks])
 
 
 Write = Callable[[Graph, Path, FloatPrecision], None]

@@ -11,7 +11,6 @@ from tasks.judge.gate.looks import record_look
 from tasks.judge.statistics.scores_file import to_parquet
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
-from tasks.learn.inputs.describe_sound import describer
 from tasks.loop.parts import Score, are_of, not_scored_now, with_scores
 from tasks.loop.summary import keep
 from tasks.pipeline._checkpoints import fetch_network
@@ -141,7 +140,7 @@ def _score(own: Run, plan: PlanResult, clips: Sequence[DatasetClip], manifest: M
             shares_features=its_plan.train.trainable == "heads",
             store=store,
         )
-        with FramesAhead(store, clips, ready.specs, describer=describer) as ahead:
+        with FramesAhead(store, clips, ready.specs) as ahead:
             scored, timings = ready.score_all(clips, ahead, manifest.vocabulary)
         ready.close()
     result = ready.summary(

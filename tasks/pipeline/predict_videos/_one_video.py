@@ -14,7 +14,6 @@ from tasks.errors import BadCheckpoint, BadInput, BadVideo, RetakeError
 from tasks.judge.statistics.scoring import Logits, each_scored, peak_memory_bytes, require_finite
 from tasks.learn.engines.scorer import Noted, centre
 from tasks.learn.inputs.clip_files import is_silent
-from tasks.learn.inputs.describe_sound import describer
 from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline.predict_videos._ready import Frames, Ready
 from tasks.pipeline.predict_videos._windows import LogitsByRole, NotedByRole, Sliding, sliding_over
@@ -138,7 +137,7 @@ def _score(
     unheard: set[str] = set()
     specs = [spec for ready in networks.values() for spec in ready.specs]
     with (
-        FramesAhead(work.store, clips, specs, work.frames, describer=describer, further=sliding.further) as ahead,
+        FramesAhead(work.store, clips, specs, work.frames, further=sliding.further) as ahead,
         ScoredWriter(path) as writer,
         ScoredWriter(windows_path) as windows,
     ):

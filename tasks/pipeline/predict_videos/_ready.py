@@ -16,7 +16,6 @@ from tasks.learn.engines.scorer import Scorer, make_scorer
 from tasks.learn.hardware import choose_device
 from tasks.learn.inputs.clip_files import read_tested
 from tasks.learn.inputs.crops import NumCrops
-from tasks.learn.inputs.describe_sound import describer
 from tasks.learn.networks.heads import Logits as ModelLogits
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.pipeline._checkpoints import fetch_network
@@ -117,14 +116,14 @@ def _decoded(clips: Sequence[StoredClip], num_clips: int, spec: NetworkSpec, sto
     """Load snippets of evenly spaced clips; replace clips that do not decode."""
     few = spread(clips, num_clips)
     try:
-        paths = cache_test_frames(store, few, spec, root, describer)
+        paths = cache_test_frames(store, few, spec, root)
         return [read_tested(paths[clip.uid], spec) for clip in few]
     except BadInput as error:
         log.warning("looking for other clips to check or calibrate an engine on: %s", error)
     decoded: list[Frames] = []
     for clip in {clip.uid: clip for clip in (*few, *spread(clips, MAX_TRIED_CLIPS))}.values():
         try:
-            decoded.append(read_tested(cache_test_frames(store, [clip], spec, root, describer)[clip.uid], spec))
+            decoded.append(read_tested(cache_test_frames(store, [clip], spec, root)[clip.uid], spec))
         except BadInput as error:
             log.warning("not checked or calibrated on: %s", error)
         if len(decoded) == num_clips:

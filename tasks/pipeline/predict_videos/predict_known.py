@@ -18,7 +18,6 @@ from tasks.learn.engines.choice import spread
 from tasks.learn.engines.scorer import centre
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
-from tasks.learn.inputs.describe_sound import describer
 from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline.predict_videos._chosen import dataset_clips
 from tasks.pipeline.predict_videos._ready import Frames, make_ready
@@ -157,7 +156,7 @@ def _seen(
         ready = make_ready(
             plan.model, clips, trained_on, wanted=plan.evaluate.engine, num_crops=1, store=store, folder=Path(name), frames=frames
         )
-        with FramesAhead(store, clips, ready.specs, frames, describer=describer) as ahead:
+        with FramesAhead(store, clips, ready.specs, frames) as ahead:
 
             def load_or_none(clip: StoredClip) -> list[Frames] | None:
                 try:

@@ -141,11 +141,10 @@ def metrics_of(
             manifest.clips,
             _fingerprints(store, results),
             manifest.vocabulary.targets,
-            _with_speech(store, plan),
             manifest.agreement,
             manifest.without_clip,
             manifest.shared_recordings,
-        ),
+        ).model_copy(update=_speech(store, plan)),
         epochs=trained.epochs,
         best_epoch=trained.best_epoch,
         long_training=_long_training(store, plan, manifest, trained),
@@ -190,10 +189,13 @@ def _long_training(store: Store, plan: PlanResult, manifest: Manifest, trained: 
     return long_training(kept, trained.epochs, manifest.vocabulary.targets[-1], num_resamples=plan.evaluate.bootstrap_resamples)
 
 
-def _with_speech(store: Store, plan: PlanResult) -> tuple[str, ...] | None:
-    """List the clips in which somebody speaks, if the step `sound` listened for it."""
+def _speech(store: Store, plan: PlanResult) -> dict[str, object]:
+    """Return the check of speech, if a network hears."""
     described = Run(plan.run_uri).sound
-    return store.read(described).with_speech if store.exists(described.uri) else None
+    if not store.exists(described.uri):
+        return {}
+    with_speech = store.read(described).with_speech
+    return {"with_speech": with_speech, "speech_unchecked": with_speech is None}
 
 
 def why_no_curve(store: Store, plan: PlanResult, *, is_wanted: bool) -> str:

@@ -17,7 +17,6 @@ from tasks.learn.engines.choice import ScoringJob, make_engine, num_checked, spr
 from tasks.learn.hardware import choose_device, describe
 from tasks.learn.inputs.clip_files import is_silent
 from tasks.learn.inputs.crops import Frames
-from tasks.learn.inputs.describe_sound import describer
 from tasks.learn.networks.checkpoints import HeadWeights, Saved, fusion_title, save_fusion
 from tasks.learn.networks.network import Network, weights_sha256
 from tasks.learn.networks.spec import ClassNames, NetworkSpec, placeholder
@@ -198,10 +197,10 @@ def _score(network: Network, clips: Sequence[DatasetClip], store: Store, unheard
         device=choose_device(load(MachineSettings).device),
         num_clips=len(clips),
         num_crops=1,
-        checked=lambda: load_few(store, spread(clips, num_checked("auto")), network.spec, describer),
+        checked=lambda: load_few(store, spread(clips, num_checked("auto")), network.spec),
         calibration=list,
     )
-    with FramesAhead(store, clips, [network.spec], describer=describer) as ahead:
+    with FramesAhead(store, clips, [network.spec]) as ahead:
         engine, _ = make_engine(network, "auto", job)
 
         def seen(clip: DatasetClip) -> Frames:

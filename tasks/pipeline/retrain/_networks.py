@@ -1,6 +1,6 @@
 """Find the networks that a run is about, and the clips that they see."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,18 +27,18 @@ class Needs:
 
     Attributes:
         flows: options of optical flow, each once.
-        sounds: names of the features of sound, each once.
+        hears: whether a network hears described sound.
         clips: lists the clips that the networks see.
     """
 
     flows: tuple[FlowOptions, ...]
-    sounds: tuple[str, ...]
+    hears: bool
     clips: Callable[[], Sequence[StoredClip]]
 
     @property
     def inputs(self) -> tuple[Literal["flow", "sound"], ...]:
         """Name the inputs, for a plan."""
-        return (*(("flow",) if self.flows else ()), *(("sound",) if self.sounds else ()))
+        return (*(("flow",) if self.flows else ()), *(("sound",) if self.hears else ()))
 
 
 def needs_of(arguments: NetworksArguments, store: Store) -> Needs:
@@ -53,7 +53,7 @@ def needs_of(arguments: NetworksArguments, store: Store) -> Needs:
         trains = [train for train in trains if not train.fuse]
         return Needs(
             different([*map(flow_of, trains), *(flow for plan in members for flow in flows_of(plan))]),
-            _named([*map(sound_of, trains), *(name for plan in members for name in sounds_of(plan))]),
+            any(map(sound_of, trains)) or any(map(sounds_of, members)),
             lambda: _dataset_clips(configured.dataset_uri, store),
         )
     assert arguments.prediction is not None  # noqa: S101 - the arguments name exactly one of the three
@@ -61,7 +61,7 @@ def needs_of(arguments: NetworksArguments, store: Store) -> Needs:
     predictors = prediction.predictors.values()
     return Needs(
         different(options for predictor in predictors for options in predictor.flows),
-        _named(name for predictor in predictors for name in predictor.sounds),
+        any(predictor.sounds for predictor in predictors),
         lambda: _cut_clips(prediction, store),
     )
 
@@ -71,7 +71,7 @@ def needs_of_plan(plan: PlanResult, store: Store) -> Needs:
     opponents = list(filter(None, (plan.champion, plan.previous)))
     return Needs(
         different([*flows_of(plan), *(flow for opponent in opponents for flow in opponent.flows)]),
-        _named([*sounds_of(plan), *(name for opponent in opponents for name in opponent.sounds)]),
+        bool(sounds_of(plan)) or any(opponent.sounds for opponent in opponents),
         lambda: _dataset_clips(plan.dataset_uri, store),
     )
 
@@ -86,10 +86,6 @@ def _members(train: TrainOptions, store_uri: str, store: Store) -> Iterator[Plan
             continue
         if plans := plans_of(run, store) or compared_plans_of(run, store):
             yield plans[0]
-
-
-def _named(names: Iterable[str | None]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for name in names if name))
 
 
 def _dataset_clips(dataset_uri: str, store: Store) -> Sequence[StoredClip]:

@@ -33,7 +33,6 @@ from tasks.learn.engines.scorer import Scorer, SharedFeatures, is_shareable, mak
 from tasks.learn.hardware import choose_device, describe
 from tasks.learn.inputs.clip_files import is_silent
 from tasks.learn.inputs.crops import Frames, NumCrops
-from tasks.learn.inputs.describe_sound import describer
 from tasks.learn.inputs.features import PARTIAL
 from tasks.learn.networks.checkpoints import Saved
 from tasks.learn.networks.spec import ClassNames, NetworkSpec
@@ -277,8 +276,8 @@ def make_ready(
             device=choose_device(load(MachineSettings).device),
             num_clips=len(checked_on),
             num_crops=evaluate.crops,
-            checked=lambda: load_few(store, checked, spec, describer),
-            calibration=lambda: load_few(store, spread(trained_on, NUM_CALIBRATION_CLIPS), spec, describer),
+            checked=lambda: load_few(store, checked, spec),
+            calibration=lambda: load_few(store, spread(trained_on, NUM_CALIBRATION_CLIPS), spec),
             trained=trained_classes(trained_on),
             kept=kept,
         )

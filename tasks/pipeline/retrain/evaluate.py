@@ -26,7 +26,6 @@ from tasks.learn.engines.explain import NothingToSee, activation_sheet
 from tasks.learn.engines.scorer import Scorer
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory, return_freed_memory
-from tasks.learn.inputs.describe_sound import describer
 from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._plans import plans_with_repeats
 from tasks.pipeline._results import finish, finished, log, write_files
@@ -120,7 +119,7 @@ def _score(decided: PlanResult, scoring: Scoring, store: Store) -> EngineUsed:
         saved = fetch_network(store, *_checkpoint(planned[0].model, plan, store), folder)
         specs = [network.spec for network in saved.networks]
         # The first frames are decoded while one core converts the network.
-        with FramesAhead(store, [clip for evaluation in missing for clip in clips[evaluation.split]], specs, describer=describer) as ahead:
+        with FramesAhead(store, [clip for evaluation in missing for clip in clips[evaluation.split]], specs) as ahead:
             ready = make_ready(
                 saved,
                 scoring.choice,

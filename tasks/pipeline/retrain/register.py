@@ -9,7 +9,6 @@ from tasks.errors import NothingToDo
 from tasks.learn.engines.pytorch import export_failure, export_module
 from tasks.learn.networks.backbones import BACKBONES, of
 from tasks.learn.networks.checkpoints import Saved
-from tasks.learn.networks.sound_recipe import SPEECH
 from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import PredictOptions
 from tasks.pipeline._checkpoints import CHECKPOINT, fetch_network
@@ -47,8 +46,6 @@ PACKAGES = (
 """Packages that `served` needs, with their dependencies. The tensor module needs the first two."""
 FLOW_PACKAGES = ("opencv-contrib-python-headless",)
 """That of a network that sees optical flow."""
-SPEECH_PACKAGES = (SPEECH.distribution, "openvino")
-"""Those of a network that hears whether somebody speaks. aisfx is not among them: it cannot be installed with its dependencies."""
 HUB_PACKAGES = ("transformers",)
 """That of video networks from the Hugging Face hub."""
 
@@ -143,7 +140,6 @@ def _packages(saved: Saved) -> tuple[str, ...]:
     return (
         *PACKAGES,
         *(FLOW_PACKAGES if any(spec.flow for spec in specs) else ()),
-        *(SPEECH_PACKAGES if any(spec.sound and spec.sound.speech for spec in specs) else ()),
         *dict.fromkeys(package for spec in specs if (package := of(spec).package)),
         *(HUB_PACKAGES if any(spec.video and spec.video.repository for spec in specs) else ()),
     )

@@ -13,7 +13,6 @@ from tasks.errors import BadInput
 from tasks.judge.gate.verdict import figures_in_words
 from tasks.judge.report.figures.pictures import contact_sheet, spectrogram_sheet
 from tasks.judge.report.run import ReportInputs, approval_question, model_card, page
-from tasks.learn.networks.sound_recipe import recipe_needed
 from tasks.pipeline._media import playable, thumbnails
 from tasks.pipeline._plans import no_curve_reason, plans_of, sounds_of
 from tasks.pipeline._results import finish, finished, log, write_files
@@ -156,13 +155,11 @@ def _files(place: Report, inputs: ReportInputs) -> dict[str, bytes]:
 
 def _spectrograms(store: Store, plan: PlanResult, manifest: Manifest, mistakes: Sequence[Mistake]) -> dict[str, bytes]:
     """Draw the sound of the mistakes of a network that hears; nothing where there is nothing to hear."""
-    if not any(modality.is_heard for modality in (plan.train.modality, *(member.modality for member in plan.weights.members))):
+    if not sounds_of(plan):
         return {}
     shown = {mistake.uid for mistake in mistakes}
-    described = Run(plan.run_uri).sound
-    recipe = store.read(described).recipes[0] if store.exists(described.uri) else recipe_needed(sounds_of(plan)[0])
-    sounds = spectrograms(store, [clip for clip in manifest.clips if clip.uid in shown], recipe)
-    return {uid: spectrogram_sheet(levels) if levels.any() else b"" for uid, levels in sounds.items()}
+    sounds = spectrograms(store, [clip for clip in manifest.clips if clip.uid in shown])
+    return dict.fromkeys(shown, b"") | {uid: spectrogram_sheet(levels) for uid, levels in sounds.items()}
 
 
 def _activations(store: Store, results: list[EvaluateResult], mistakes: Sequence[Mistake]) -> dict[str, list[tuple[ActivationMap, bytes]]]:

@@ -14,7 +14,6 @@ from tasks.judge.search.space import START_OPTIONS
 from tasks.keys import content_key
 from tasks.learn.hardware import choose_device, describe
 from tasks.learn.inputs.data import CachedClip
-from tasks.learn.inputs.describe_sound import describer
 from tasks.learn.networks.checkpoints import Saved
 from tasks.learn.networks.network import Network, widen_heads
 from tasks.learn.networks.spec import ClassNames, trained_names
@@ -237,9 +236,7 @@ class FoldTrainings:
         key = (part.dataset_uri, split, spec.model_dump_json(), options.frame_step, options.train_frames)
         if key not in self._frames:
             self._frames[key] = (
-                cache_train_frames(self.store, clips, spec, options, describer)
-                if split == "train"
-                else cache_test_frames(self.store, clips, spec, describer=describer)
+                cache_train_frames(self.store, clips, spec, options) if split == "train" else cache_test_frames(self.store, clips, spec)
             )
         frames = self._frames[key]
         return [CachedClip(frames[clip.uid], clip.verb_class, clip.noun_class, clip.source) for clip in clips if clip.uid in frames]

@@ -19,8 +19,6 @@ from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer
 from tasks.learn.engines.written import answerer
-from tasks.learn.inputs.clip_files import recipe_of
-from tasks.learn.inputs.describe_sound import describer
 from tasks.learn.inputs.sampling import middle_frames
 from tasks.learn.networks.checkpoints import Saved
 from tasks.learn.networks.spec import ClassNames, NetworkSpec
@@ -114,8 +112,7 @@ def make_sample(saved: Saved, segment: SegmentOptions, names: Sequence[str], fol
     arrays = dict[str, NDArray[Any]]()
     for size, short_side in sizes.items():
         clip = _cut(film, segment.model_copy(update={"crf": 0, "short_side": short_side}), folder)
-        hearing = {recipe: describer(recipe) for recipe in {recipe_of(spec) for spec in specs if spec.modality.is_heard}}
-        seen = snippets(clip, specs, hearing, folder)
+        seen = snippets(clip, specs, folder)
         both = [scorer.score(inputs) for inputs in (seen, [np.ascontiguousarray(own[:, ::-1]) for own in seen])]
         for head, logits in zip(("verb", "noun") if saved.classes.has_objects else ("verb",), zip(*both, strict=True), strict=False):
             arrays[f"{size}/{head}_logits"] = np.stack([own.numpy() for own in logits])

@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from tasks.options import EvaluateOptions, FlowOptions, Modality, PredictOptions, TrainOptions
+from tasks.options import EvaluateOptions, FlowOptions, PredictOptions, TrainOptions
 from tasks.store.records.evaluation import EngineUsed, Latency, NothingScores, PairedDifference, TargetMetrics
 from tasks.store.records.metrics import ConfusionCounts, NamedClip
-from tasks.store.records.record import TARGETS, KeptSegmentOptions, Record, SetAside, SplitName, Target, later, leaves_out
+from tasks.store.records.record import TARGETS, KeptModality, KeptSegmentOptions, Record, SetAside, SplitName, Target, later, leaves_out
 from tasks.store.records.video import BatchRef, Interval
 
 SCHEMA_VERSION = 1
@@ -49,9 +49,9 @@ class ComparedNetwork(Record):
     network: str
     family: str
     backbone: str
-    modality: Modality | None
+    modality: KeptModality | None
     num_segments: int | None
-    members: tuple[Modality, ...] = ()
+    members: tuple[KeptModality, ...] = ()
     weights: str
     run_key: str
     run_uri: str
@@ -73,7 +73,7 @@ class ComparedNetwork(Record):
     nothing: NothingScores | None = later(None)
 
     @property
-    def inputs(self) -> tuple[Modality, ...]:
+    def inputs(self) -> tuple[KeptModality, ...]:
         """List the inputs of the network, or of the members of a fusion."""
         return self.members or ((self.modality,) if self.modality else ())
 

@@ -7,7 +7,7 @@ from tasks.store.records.record import Record, SplitName, Target, later
 PackageFormat = Literal["onnx", "openvino"]
 FloatPrecision = Literal["fp32", "fp16"]
 PackagePrecision = FloatPrecision | Literal["int8"]
-InputKind = Literal["frames", "flow", "spectrogram", "sound"]
+InputKind = Literal["frames", "flow", "sound"]
 
 
 class PackageScore(Record):

@@ -136,7 +136,8 @@ class DataChecks(Record):
     """Checks of the data: leakage between splits, classes missing from train, contradicting labels.
 
     `two_actions` are clips with two labels of one file that each cover at least `min_overlap`. They harm no score, but one clip has one
-    label. In the clips `with_speech`, by their uids, somebody speaks; None if nobody listened for it. It harms no score.
+    label. In the clips `with_speech`, by their uids, somebody speaks; None if nobody listened for it, which is `speech_unchecked` of a network
+    that hears. It harms no score.
     `agreement` is that of two readers, None if nobody read a clip twice. `without_clip` says of each annotation file which of its intervals
     label no clip. `shared_recordings` are those that val shares with train, or test with train or val.
     """
@@ -146,6 +147,7 @@ class DataChecks(Record):
     missing_from_train: tuple[str, ...]
     label_conflicts: tuple[LabelConflict, ...]
     with_speech: tuple[str, ...] | None = later(None)
+    speech_unchecked: bool = later(False)
     two_actions: tuple[TwoActions, ...] = later(())
     agreement: Agreement | None = later(None)
     without_clip: tuple[str, ...] = later(())

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, WrapSerializer, model_validator
 
-from tasks.options import LabelOptions, SegmentOptions
+from tasks.options import LabelOptions, Modality, SegmentOptions
 
 T = TypeVar("T")
 SplitName = Literal["train", "val", "test"]
@@ -65,6 +65,10 @@ def _without(**later: object) -> WrapSerializer:
 KeptLabelOptions = Annotated[LabelOptions, _without(nothing_share=0)]
 KeptSegmentOptions = Annotated[SegmentOptions, _without(cut="grid")]
 """Options as records keep them: without those added later at their defaults, so that the digests of older datasets stay."""
+
+
+KeptModality = Modality | Literal["spectrogram"]
+"""The input of a network in records, also one that was removed."""
 
 
 def now_utc() -> str:

@@ -4,8 +4,8 @@ from typing import Any, Literal
 
 from pydantic import Field, field_serializer
 
-from tasks.options import EvaluateOptions, FlowOptions, GateOptions, Head, Modality, TrainOptions, Weights
-from tasks.store.records.record import ModelRole, Record, SplitName, later, leaves_out
+from tasks.options import EvaluateOptions, FlowOptions, GateOptions, Head, TrainOptions, Weights
+from tasks.store.records.record import KeptModality, ModelRole, Record, SplitName, later, leaves_out
 from tasks.store.records.video import ClipRecord
 
 
@@ -14,7 +14,7 @@ class Member(Record):
 
     name: str
     network: str
-    modality: Modality
+    modality: KeptModality
     flow: FlowOptions | None
     sound: str | None = later(None)
     run_key: str

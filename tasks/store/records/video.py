@@ -5,7 +5,7 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from tasks.options import FlowOptions
-from tasks.store.records.record import KeptSegmentOptions, Record, SetAside, later
+from tasks.store.records.record import KeptSegmentOptions, Record, SetAside, later, leaves_out
 from tasks.wording import count
 
 NUM_FIRST = 20
@@ -270,17 +270,6 @@ class SoundState(StrEnum):
     UNREADABLE = "unreadable"
 
 
-class SoundRecipe(Record):
-    """The networks that describe sound. A hash of them names the folder of the descriptions.
-
-    `network` is the SHA-256 of the weights of the frozen network whose features are stored; None stands for statistics of the spectrogram.
-    `speech` is that of the network that hears whether somebody speaks; None means that nobody listened for it.
-    """
-
-    network: str | None
-    speech: str | None
-
-
 class SoundNote(Record):
     """`clips/<video>/<recipe>/sound/<sound recipe>/0003.json`: the state of a clip's sound, written after it.
 
@@ -300,12 +289,13 @@ class SoundNote(Record):
 class SoundResult(Record):
     """The sound of the clips of a training, a comparison or a prediction, in numbers.
 
-    `recipes` are those that the networks hear by. `num_described` and `seconds` are of this run; the other clips were described before.
+    `num_described` and `seconds` are of this run; the other clips were described before.
     `warnings` has each clip in which there is nothing to hear, or not all the time, with the reason; `set_aside` those whose file cannot be
-    read. In the clips `with_speech`, by their uids, somebody speaks; None if nobody listened for it.
+    read. In the clips `with_speech`, by their uids, somebody speaks; None if nobody listened to all of them.
     """
 
-    recipes: tuple[SoundRecipe, ...]
+    _without_recipes = leaves_out("recipes")
+
     num_clips: int
     num_described: int
     num_silent: int

@@ -13,21 +13,16 @@ from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer
 from tasks.learn.inputs.data import View
-from tasks.learn.inputs.describe_sound import describer
 from tasks.learn.networks.checkpoints import HeadWeights, Saved
 from tasks.learn.networks.network import Network
-from tasks.learn.networks.sound_recipe import EFFECTS, PackagedWeights
 from tasks.learn.networks.spec import ClassNames, NetworkSpec
 from tasks.options import Modality, SegmentOptions, TrainOptions
 from tasks.served import films as served
 from tasks.served.films import Clip, FilmModel
-from tasks.store.records.video import SoundRecipe
 from tests.pipeline.shelf import Shelf
 from tests.served.test_films import SERVED as OF_SECONDS
 
-RECIPE = SoundRecipe(network=None, speech=None)
-SOUND = NetworkSpec(backbone="log-mel", modality=Modality.SOUND, sound=RECIPE, num_segments=4, num_verbs=3, num_nouns=2)
-SPECTROGRAM = NetworkSpec(backbone="test_resnet", modality=Modality.SPECTROGRAM, num_segments=2, num_verbs=3, num_nouns=2)
+SOUND = NetworkSpec(backbone="log-mel", modality=Modality.SOUND, num_segments=4, num_verbs=3, num_nouns=2)
 SEES = NetworkSpec(backbone="test_resnet", num_segments=1, num_verbs=3, num_nouns=2)
 TRACKS = {
     "low": "aevalsrc=sin(2*PI*(200+100*t)*t):d=4",
@@ -61,50 +56,36 @@ def clips(shelf, films):
 
 
 def test_a_network_hears_what_there_is_and_zeros_where_there_is_nothing(shelf, clips):
-    low, high, silent, mute = load_few(shelf, clips, SPECTROGRAM, describer)
-    assert low.shape == (2, 224, 224, 1)
-    loudest = [picture[0, :, 112, 0].argmax() for picture in (low, high)]
-    assert loudest[0] > 160
-    assert loudest[1] < 80
-    assert not silent.any()
-    assert not mute.any()
-    features = load_few(shelf, clips, SOUND, describer)
+    features = load_few(shelf, clips, SOUND)
     assert [(rows.shape, bool(rows.any())) for rows in features] == [((4, 256), heard) for heard in (True, True, False, False)]
+    low, high = (rows[0, :128].argmax() for rows in features[:2])
+    assert low < 40 < 80 < high
 
 
-@pytest.mark.parametrize("spec", [SOUND, SPECTROGRAM], ids=lambda spec: spec.modality)
-def test_clips_without_sound_are_named_and_counted_and_left_out_of_training_alone(shelf, clips, spec, caplog):
+def test_clips_without_sound_are_named_and_counted_and_left_out_of_training_alone(shelf, clips, caplog):
     caplog.set_level(logging.WARNING)
     low, high, silent, mute = (clip.uid for clip in clips)
-    assert list(cache_train_frames(shelf, clips, spec, TrainOptions(), describer)) == [low, high]
+    assert list(cache_train_frames(shelf, clips, SOUND, TrainOptions())) == [low, high]
     assert f"2 of 4 training clips have nothing to hear and are left out: {silent}, {mute}" in caplog.text
-    assert list(cache_test_frames(shelf, clips, spec, describer=describer)) == [low, high, silent, mute]
+    assert list(cache_test_frames(shelf, clips, SOUND)) == [low, high, silent, mute]
     with pytest.raises(BadVideo, match="no training clip has sound"):
-        cache_train_frames(shelf, clips[2:], spec, TrainOptions(), describer)
+        cache_train_frames(shelf, clips[2:], SOUND, TrainOptions())
 
 
 def decoded_anew(shelf, clip, spec):
-    for path in cache_test_frames(shelf, [clip], spec, describer=describer).values():
+    for path in cache_test_frames(shelf, [clip], spec).values():
         path.unlink()
-    return load_few(shelf, [clip], spec, describer)[0]
-
-
-def test_a_spectrogram_does_not_depend_on_the_networks_that_are_installed(shelf, clips, monkeypatch, tmp_path):
-    (expected,) = load_few(shelf, clips[:1], SPECTROGRAM, describer)
-    monkeypatch.setattr(PackagedWeights, "find", lambda self: tmp_path / "no-weights" if self is EFFECTS else None)
-    before = dict(shelf.objects)
-    assert np.array_equal(decoded_anew(shelf, clips[0], SPECTROGRAM), expected)
-    assert shelf.objects == before
+    return load_few(shelf, [clip], spec)[0]
 
 
 def test_a_damaged_description_is_made_again(shelf, clips):
-    (expected,) = load_few(shelf, clips[:1], SOUND, describer)
-    shelf.write_bytes(sound_uri(clips[0].uri, RECIPE), b"no sound")
+    (expected,) = load_few(shelf, clips[:1], SOUND)
+    shelf.write_bytes(sound_uri(clips[0].uri), b"no sound")
     assert np.array_equal(decoded_anew(shelf, clips[0], SOUND), expected)
 
 
 def test_a_view_of_training_is_drawn_from_the_whole_clip(shelf, clips):
-    paths = cache_train_frames(shelf, clips, SOUND, TrainOptions(), describer)
+    paths = cache_train_frames(shelf, clips, SOUND, TrainOptions())
     views = [View(paths[clips[0].uid], seed=3, number=number).images(SOUND) for number in range(4)]
     assert len({view.numpy().tobytes() for view in views}) > 1
 
@@ -112,22 +93,23 @@ def test_a_view_of_training_is_drawn_from_the_whole_clip(shelf, clips):
 def test_a_clip_that_is_no_video_is_named(shelf, clips):
     shelf.write_bytes(clips[1].uri, b"no video")
     with pytest.raises(BadVideo, match=f"1 of 4 clips cannot be read: {clips[1].uid}"):
-        cache_test_frames(shelf, clips, SOUND, describer=describer)
-    with FramesAhead(shelf, clips, [SOUND, SPECTROGRAM], describer=describer) as ahead:
+        cache_test_frames(shelf, clips, SOUND)
+    with FramesAhead(shelf, clips, [SOUND, SOUND]) as ahead:
         assert [len(ahead.load(clip)) for clip in (clips[0], clips[2])] == [2, 2]
         with pytest.raises(BadVideo, match=clips[1].uid):
             ahead.load(clips[1])
 
 
 def test_people_see_the_spectrogram_of_the_whole_clip(shelf, clips):
-    complete_sound(shelf, clips, RECIPE, describer)
-    shown = spectrograms(shelf, clips).values()
-    assert [(levels.shape, bool(levels.any())) for levels in shown] == [((801, 128), heard) for heard in (True, True, False, False)]
+    complete_sound(shelf, clips)
+    shown = spectrograms(shelf, clips)
+    assert {uid: levels.shape for uid, levels in shown.items()} == {clip.uid: (801, 128) for clip in clips[:2]}
+    assert all(levels.any() for levels in shown.values())
 
 
 @pytest.mark.slow
 def test_a_registered_network_makes_of_a_file_what_an_evaluation_makes_of_the_clip(shelf, clips, films, tmp_path):
-    specs = [SEES, SOUND, SPECTROGRAM.model_copy(update={"num_segments": 1})]
+    specs = [SEES, SOUND, SOUND.model_copy(update={"num_segments": 1})]
     weights = (HeadWeights(0.2, 0.3), HeadWeights(0.5, 0.3), HeadWeights(0.3, 0.4))
 
     def networks():
@@ -136,22 +118,16 @@ def test_a_registered_network_makes_of_a_file_what_an_evaluation_makes_of_the_cl
     scorer = Scorer(tuple(PytorchEngine(prepare(network), 10) for network in networks()), weights)
     model = FilmModel(Saved(networks(), weights, CLASSES), SERVED)
     for number in (0, 2, 3):
-        expected = scorer.score([load_few(shelf, [clips[number]], spec, describer)[0] for spec in specs])
+        expected = scorer.score([load_few(shelf, [clips[number]], spec)[0] for spec in specs])
         answer = model.logits(Clip(list(films.values())[number], 0, 4, 120), tmp_path)
         for own, logits in zip(answer, expected, strict=True):
             assert own == pytest.approx(logits.numpy(), abs=1e-5)
 
 
 @pytest.mark.slow
-def test_a_fusion_decodes_a_sound_once_and_loads_its_describer_once(films, monkeypatch):
-    calls = []
-
-    def counted(name):
-        function = getattr(served, name)
-        return lambda *arguments: calls.append(name) or function(*arguments)
-
-    for name in ("describer", "decode_audio"):
-        monkeypatch.setattr(served, name, counted(name))
-    model = FilmModel(Saved((Network(SOUND), Network(SPECTROGRAM)), (HeadWeights(1, 1),) * 2, CLASSES), SERVED)
+def test_a_fusion_decodes_a_sound_once(films, monkeypatch):
+    decoded, decode = [], served.decode_audio
+    monkeypatch.setattr(served, "decode_audio", lambda *arguments: decoded.append(arguments) or decode(*arguments))
+    model = FilmModel(Saved((Network(SOUND), Network(SOUND)), (HeadWeights(1, 1),) * 2, CLASSES), SERVED)
     model.predict(DataFrame({"clip": [str(films["low"]), str(films["mute"])]}))
-    assert calls == ["describer", "decode_audio", "decode_audio"]
+    assert len(decoded) == 2

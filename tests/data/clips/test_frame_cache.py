@@ -15,7 +15,7 @@ from tasks.options import FlowOptions, Modality, TrainOptions
 from tests.pipeline.shelf import Shelf
 
 SPEC = NetworkSpec(backbone="test_resnet", num_segments=2)
-SOUND = NetworkSpec(backbone="test_resnet", modality=Modality.SPECTROGRAM)
+SOUND = NetworkSpec(backbone="log-mel", modality=Modality.SOUND)
 
 OPTIONS = FlowOptions(flow_method="dis")
 SEES_FLOW = NetworkSpec(backbone="test_resnet", num_segments=2, modality=Modality.FLOW, flow=OPTIONS)

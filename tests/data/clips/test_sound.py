@@ -7,13 +7,11 @@ import pytest
 
 from tasks.data.clips.sound import CLIPS_AT_ONCE, complete_sound, describe_sound, note_of, read_stored, sound_uri, without_sound
 from tasks.disk import own_temporary_folder
-from tasks.errors import BadConfiguration, BadVideo, MissingObject, Unavailable
+from tasks.errors import BadVideo, MissingObject, Unavailable
 from tasks.learn.inputs.clip_files import write_sound
-from tasks.learn.inputs.describe_sound import describer
-from tasks.store.records.video import SoundRecipe, SoundState
+from tasks.store.records.video import SoundState
 from tests.pipeline.shelf import Shelf, fill_disk
 
-RECIPE = SoundRecipe(network=None, speech=None)
 TRACKS = {
     "a tone": "sine=f=440:r=48000:d=2",
     "silence": "anullsrc=r=48000:d=2",
@@ -44,8 +42,8 @@ def clips(shelf, films):
 
 def test_every_clip_is_described_and_what_is_not_heard_is_explained(shelf, clips, caplog):
     caplog.set_level("INFO", "retake")
-    assert describe_sound(shelf, list(clips.values()), describer(RECIPE)).set_aside == ()
-    sounds = {name: read_stored(shelf, clip, RECIPE) for name, clip in clips.items()}
+    assert describe_sound(shelf, list(clips.values())).set_aside == ()
+    sounds = {name: read_stored(shelf, clip) for name, clip in clips.items()}
     assert {name: sound.state for name, sound in sounds.items()} == {
         **dict.fromkeys(TRACKS, SoundState.HEARD),
         "silence": SoundState.SILENT,
@@ -67,16 +65,16 @@ def test_every_clip_is_described_and_what_is_not_heard_is_explained(shelf, clips
 
 def test_only_what_is_missing_is_described_and_a_second_time_gives_the_same_bytes(shelf, clips):
     some = [clips["a tone"], clips["none"]]
-    complete_sound(shelf, some, RECIPE, describer)
-    assert without_sound(shelf, list(clips.values()), RECIPE) == [clip for clip in clips.values() if clip not in some]
-    uri = sound_uri(some[0].uri, RECIPE)
+    complete_sound(shelf, some)
+    assert without_sound(shelf, list(clips.values())) == [clip for clip in clips.values() if clip not in some]
+    uri = sound_uri(some[0].uri)
     first = shelf.objects.pop(uri)
     shelf.objects.pop(some[1].uri)
-    complete_sound(shelf, some, RECIPE, describer)
+    complete_sound(shelf, some)
     assert shelf.objects[uri] == first
-    note = note_of(some[0], RECIPE).uri
+    note = note_of(some[0]).uri
     kept = shelf.objects.pop(note)
-    complete_sound(shelf, some, RECIPE, describer)
+    complete_sound(shelf, some)
     assert shelf.objects[note] == kept
 
 
@@ -89,7 +87,7 @@ def test_only_the_sounds_in_work_are_held_in_memory(shelf, monkeypatch):
         write_sound(path, sound)
 
     monkeypatch.setattr("tasks.data.clips.sound.write_sound", count_alive)
-    assert describe_sound(shelf, shelf.clips("b" * 64, 4 * CLIPS_AT_ONCE), describer(RECIPE)).num_clips == len(made)
+    assert describe_sound(shelf, shelf.clips("b" * 64, 4 * CLIPS_AT_ONCE)).num_clips == len(made)
     assert max(most) <= CLIPS_AT_ONCE
 
 
@@ -97,13 +95,13 @@ def test_a_clip_that_cannot_be_read_is_named_and_the_others_are_described(shelf,
     shelf.objects[clips["silence"].uri] = b"no video"
     del shelf.objects[clips["short"].uri]
     some = [clips[name] for name in ("a tone", "silence", "short")]
-    described = describe_sound(shelf, some, describer(RECIPE))
+    described = describe_sound(shelf, some)
     assert described.num_clips == 1
     reasons = {file.name: file.reason for file in described.set_aside}
     assert reasons[clips["short"].uid] == "the clip is not in the store"
     assert reasons[clips["silence"].uid].startswith("damaged, or not a video")
     with pytest.raises(BadVideo, match=r"2 of 3 clips cannot be read: .* cut their videos again"):
-        complete_sound(shelf, some, RECIPE, describer)
+        complete_sound(shelf, some)
 
 
 def test_a_full_disk_is_told_with_the_remedy_and_nothing_half_written_counts_as_done(shelf, clips, monkeypatch):
@@ -111,30 +109,32 @@ def test_a_full_disk_is_told_with_the_remedy_and_nothing_half_written_counts_as_
     with monkeypatch.context() as patch, pytest.raises(Unavailable, match=r"the disk is full \(No space left.*make room"):
         fill_disk(shelf, patch, ".npz")
         with own_temporary_folder():
-            describe_sound(shelf, [clips["a tone"]], describer(RECIPE))
+            describe_sound(shelf, [clips["a tone"]])
     assert shelf.objects == before
-    assert describe_sound(shelf, [clips["a tone"]], describer(RECIPE)).num_clips == 1
+    assert describe_sound(shelf, [clips["a tone"]]).num_clips == 1
 
 
 def test_damaged_descriptions_and_missing_ones_are_told_apart(shelf, clips):
     clip = clips["a tone"]
     with pytest.raises(MissingObject):
-        read_stored(shelf, clip, RECIPE)
-    shelf.objects[sound_uri(clip.uri, RECIPE)] = b"no archive"
+        read_stored(shelf, clip)
+    shelf.objects[sound_uri(clip.uri)] = b"no archive"
     with pytest.raises(BadVideo, match="not a stored sound"):
-        read_stored(shelf, clip, RECIPE)
+        read_stored(shelf, clip)
 
 
-def test_descriptions_do_not_depend_on_the_clips_beside_them_and_those_of_another_recipe_lie_apart(shelf, clips):
-    describe_sound(shelf, list(clips.values()), describer(RECIPE))
-    together = read_stored(shelf, clips["8 kHz"], RECIPE)
-    describe_sound(shelf, [clips["8 kHz"]], describer(RECIPE))
-    assert np.array_equal(read_stored(shelf, clips["8 kHz"], RECIPE).features, together.features)
-    assert without_sound(shelf, [clips["8 kHz"]], SoundRecipe(network=None, speech="a")) == [clips["8 kHz"]]
+def test_descriptions_do_not_depend_on_the_clips_beside_them(shelf, clips):
+    describe_sound(shelf, list(clips.values()))
+    together = read_stored(shelf, clips["8 kHz"])
+    describe_sound(shelf, [clips["8 kHz"]])
+    assert np.array_equal(read_stored(shelf, clips["8 kHz"]).features, together.features)
 
 
-def test_a_step_that_describes_no_sound_says_which_one_does(shelf, clips):
-    with pytest.raises(BadConfiguration, match="the sound of 2 clips is not described in the store; run the step `sound` again"):
-        complete_sound(shelf, [clips["a tone"], clips["none"]], RECIPE, None)
-    complete_sound(shelf, [clips["a tone"]], RECIPE, describer)
-    complete_sound(shelf, [clips["a tone"]], RECIPE, None)
+def test_a_note_tells_the_share_of_speech_where_somebody_listens(shelf, clips):
+    some = [clips["a tone"], clips["none"]]
+    describe_sound(shelf, some)
+    described = [shelf.objects[sound_uri(clip.uri)] for clip in some]
+    assert [shelf.read(note_of(clip)).speech_share for clip in some] == [None, None]
+    describe_sound(shelf, some, lambda samples: len(samples) / 128_000)
+    assert [shelf.read(note_of(clip)).speech_share for clip in some] == [0.25, 0.25]
+    assert [shelf.objects[sound_uri(clip.uri)] for clip in some] == described

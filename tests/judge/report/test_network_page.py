@@ -5,6 +5,7 @@ import pytest
 from tasks.errors import BadInput
 from tasks.judge.report.networks import metrics_of, networks_note, networks_page, table, verdict
 from tasks.options import Modality
+from tasks.store.records.experiments import Comparison
 from tasks.store.records.record import TARGETS
 from tests.judge.report.compared import NAMES, comparison_of
 from tests.judge.report.conftest import COMPARISONS
@@ -77,6 +78,12 @@ def test_a_fusion_has_the_inputs_of_its_members():
     assert "Optical flow" in html
     row = csv_rows(table(fused))[1]
     assert (row["family"], row["input"], row["segments"]) == ("fusion", "flow + sound", "")
+
+
+def test_a_comparison_of_a_network_whose_input_was_removed_is_read_and_shown():
+    stored = comparison_of().model_dump(mode="json")
+    stored["networks"][1]["modality"] = "spectrogram"
+    assert csv_rows(table(Comparison.model_validate(stored)))[1]["input"] == "spectrogram"
 
 
 def test_what_was_not_counted_is_left_out_and_no_other_network_with_it():

@@ -289,6 +289,7 @@ REFUSED = "<x>.csv: 1 interval labels no clip: line 2"
 
 CHECKS = {
     "usual": ({}, (), ("omebody speaks", "two readers", "two actions", "label no clip")),
+    "nobody listened": ({"speech_unchecked": True}, ("Clips in which somebody speaks", "not checked"), ("allowed to keep",)),
     "nobody speaks": ({"with_speech": ()}, ("Clips in which somebody speaks",), ("allowed to keep",)),
     "people speak": ({"with_speech": SPOKEN}, ("People speak in 2 clips: are you allowed to keep that?", ALONE), ()),
     "two readers": ({"agreement": AGREEMENT}, ("kappa 0.50 [0.12, 0.90]", "12 clips of 3 videos labelled by two people"), ()),

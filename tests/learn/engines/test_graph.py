@@ -11,26 +11,24 @@ from PIL import Image
 
 from tasks.data.video.frames import RESAMPLING, scaled_size
 from tasks.errors import BadConfiguration
+from tasks.learn.engines.engine import example_view
 from tasks.learn.engines.graph import OPSET, Graph, make_graph, write_onnx, write_openvino
 from tasks.learn.engines.openvino import openvino_core
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer
 from tasks.learn.engines.written import answerer, quantise
-from tasks.learn.inputs.clip_files import example_input
 from tasks.learn.inputs.sampling import joined
 from tasks.learn.networks.checkpoints import HeadWeights, Saved
 from tasks.learn.networks.network import Network, widen_heads
 from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import Consensus, Family, Modality
-from tasks.store.records.video import SoundRecipe
 from tests.learn.tiny import CLASSES, TINY_VIDEO, Bessel, network_of, outspoken, tiny_video_network
 
 pytestmark = pytest.mark.slow
 
-SOUND = {"backbone": "log-mel", "modality": Modality.SOUND, "sound": SoundRecipe(network=None, speech=None)}
+SOUND = {"backbone": "log-mel", "modality": Modality.SOUND}
 VIDEO = {"family": Family.VIDEO, "backbone": TINY_VIDEO.name}
 DIFFERENCE = {"modality": Modality.RGB_DIFFERENCE}
-SPECTROGRAM = {"modality": Modality.SPECTROGRAM}
 KINDS: dict[str, Sequence[dict]] = {
     "TSN": [{}],
     "TSN, bicubic": [{"interpolation": "bicubic"}],
@@ -39,9 +37,8 @@ KINDS: dict[str, Sequence[dict]] = {
     "TSM": [{"family": Family.TSM}],
     "3D": [VIDEO],
     "tcn": [{"consensus": Consensus.TCN}],
-    "spectrogram": [SPECTROGRAM],
     "sound": [SOUND],
-    "fusion": [{"family": Family.TRN, **DIFFERENCE}, SPECTROGRAM, {"family": Family.TRN, **DIFFERENCE, "seed": 2}],
+    "fusion": [{"family": Family.TRN, **DIFFERENCE}, SOUND, {"family": Family.TRN, **DIFFERENCE, "seed": 2}],
 }
 """Every family, head and input, and networks whose logits are averaged."""
 
@@ -76,7 +73,7 @@ def clip_of(spec: NetworkSpec, seed: int, size: tuple[int, int]) -> tuple[np.nda
     """What the graph and what the engine takes of one clip; every third is silent."""
     rng = np.random.default_rng(seed)
     if spec.modality.is_heard:
-        heard = example_input(spec) * (seed % 3 > 0)
+        heard = example_view(spec).numpy() * (seed % 3 > 0)
         return heard, heard
     height, width = size
     if spec.flow:

@@ -145,20 +145,19 @@ def test_features_of_another_backbone_window_crop_or_engine_are_not_taken(shared
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("modality", "name", "value"),
+    ("name", "value"),
     [
-        (Modality.FLOW, "engines.kept.VIEWS_VERSION", 0),
-        (Modality.FLOW, "engines.kept.flow_recipe_of", lambda options: "other"),
-        (Modality.SPECTROGRAM, "networks.sound_recipe.VERSION", 0),
+        ("VIEWS_VERSION", 0),
+        ("flow_recipe_of", lambda options: "other"),
     ],
 )
-def test_features_of_other_crops_flow_or_described_sound_are_not_taken(shared, monkeypatch, modality, name, value):
-    network = network_of(modality=modality)
+def test_features_of_other_crops_or_flow_are_not_taken(shared, monkeypatch, name, value):
+    network = network_of(modality=Modality.FLOW)
     first, _ = shared(network)
     keep(first, snippets_of(network.spec))
     assert first.known("clip") is not None
-    monkeypatch.setattr(f"tasks.learn.{name}", value)
-    assert shared(network_of(modality=modality))[0].known("clip") is None
+    monkeypatch.setattr(f"tasks.learn.engines.kept.{name}", value)
+    assert shared(network_of(modality=Modality.FLOW))[0].known("clip") is None
 
 
 def test_features_of_int8_are_not_shared_because_they_depend_on_the_calibration_clips():

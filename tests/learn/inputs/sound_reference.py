@@ -1,7 +1,7 @@
-"""A test sound, and the results of the libraries that the networks were trained with.
+"""A test sound, and librosa's spectrogram of it.
 
-`sound_reference.npz` was made once by `python -m tests.learn.inputs.sound_reference` in an environment with librosa 0.11.0, essentia 2.1b6.dev1389 and
-`pip install --no-deps aisfx==0.1.2`, beside numpy 2.4.6 and torch 2.13.0. It keeps every `STEP`th spectrum.
+`sound_reference.npz` was made once by `python -m tests.learn.inputs.sound_reference` in an environment with librosa 0.11.0 and numpy 2.4.6. It keeps
+every `STEP`th spectrum.
 """
 
 from functools import cache
@@ -25,30 +25,19 @@ def signal(rate_hz: int) -> NDArray[np.float32]:
 
 
 @cache
-def reference() -> dict[str, NDArray[np.float32]]:
-    """Return the results of librosa, essentia and aisfx."""
+def reference() -> NDArray[np.float32]:
+    """Return librosa's spectrogram."""
     with np.load(FILE, allow_pickle=False) as stored:
-        return dict(stored)
+        spectra: NDArray[np.float32] = stored["log_mel"]
+    return spectra
 
 
 def main() -> None:
-    import essentia.standard as es
     import librosa
-    import torch
-    from aisfx.inference import get_path_modelWeights, load_bestModel
 
     magnitudes = np.abs(librosa.stft(signal(24_000), n_fft=2048, hop_length=120, win_length=240, window="hann", pad_mode="constant"))
     log_mel = np.log(librosa.filters.mel(sr=24_000, n_fft=2048, n_mels=128, htk=True, norm=None) @ magnitudes + 1e-6).T
-    window, spectrum = es.Windowing(type="hann", normalized=False), es.Spectrum(size=2048)
-    mels = es.MelBands(
-        inputSize=1025, numberBands=96, sampleRate=44_100, highFrequencyBound=22_050, warpingFormula="htkMel", weighting="warping"
-    )
-    frames = es.FrameGenerator(signal(44_100), frameSize=2048, hopSize=1024)
-    bands = np.log10(1 + 1e4 * np.array([mels(spectrum(window(frame))) for frame in frames]))
-    network = load_bestModel(*torch.load(get_path_modelWeights(), weights_only=False), "cpu")
-    features = network.get_embedding(torch.tensor(bands[None, 10:110] / 9.457798957824707, dtype=torch.float32))[0].detach().numpy()
-    kept = {"log_mel": log_mel[::STEP], "bands": bands[::STEP], "features": features}
-    np.savez_compressed(FILE, **{name: values.astype(np.float32) for name, values in kept.items()})
+    np.savez_compressed(FILE, log_mel=log_mel[::STEP].astype(np.float32))
 
 
 if __name__ == "__main__":

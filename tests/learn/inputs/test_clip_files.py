@@ -12,11 +12,8 @@ from tasks.learn.engines.explain import NothingToSee, activation_sheet
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.inputs.clip_files import (
     LOUDEST,
-    PICTURE_SPECTRA,
     QUIETEST,
     Sound,
-    example_input,
-    picture,
     quantised,
     read_sound,
     read_sound_input,
@@ -24,62 +21,45 @@ from tasks.learn.inputs.clip_files import (
     sound_input,
     write_sound,
 )
-from tasks.learn.inputs.crops import Normalise
 from tasks.learn.inputs.data import CachedClip, View
 from tasks.learn.inputs.features import FeatureMemory
 from tasks.learn.inputs.sampling import middle_snippets
 from tasks.learn.networks.checkpoints import HeadWeights, Saved, load, save
 from tasks.learn.networks.network import Network
-from tasks.learn.networks.pretrained import fill_backbone
-from tasks.learn.networks.sound_recipe import NUM_MELS, num_spectra, num_windows
-from tasks.learn.networks.spec import NetworkSpec
+from tasks.learn.networks.sound_recipe import NUM_MELS, num_windows
 from tasks.learn.training.costs import complexity
 from tasks.learn.training.fit import fit
 from tasks.learn.training.job import TrainJob
-from tasks.learn.training.module import ActionModule
 from tasks.learn.training.trials import TrialJob, prepare_head_trial, run_head_trial, score_network
 from tasks.options import Consensus, Modality, TrainOptions
-from tasks.store.records.video import SoundRecipe, SoundState
+from tasks.store.records.video import SoundState
 from tests.learn.tiny import CLASSES, outspoken, scorer_of, snippets_of, tiny
 
-SOUND = tiny(backbone="log-mel", modality=Modality.SOUND, sound=SoundRecipe(network=None, speech=None), num_segments=4)
-SPECTROGRAM = tiny(modality=Modality.SPECTROGRAM, num_segments=3)
+SOUND = tiny(backbone="log-mel", modality=Modality.SOUND, num_segments=4)
 SEES = tiny()
-HEADS = {"trainable": "heads", "epochs": 3, "batch_size": 2}
-OPTIONS = {
-    Modality.SOUND: TrainOptions(modality=Modality.SOUND, learning_rate=1e-3, **HEADS),
-    Modality.SPECTROGRAM: TrainOptions(modality=Modality.SPECTROGRAM, backbone="tiny_resnet", **HEADS),
-}
-both = pytest.mark.parametrize("spec", [SOUND, SPECTROGRAM], ids=lambda spec: spec.modality)
+OPTIONS = TrainOptions(modality=Modality.SOUND, learning_rate=1e-3, trainable="heads", epochs=3, batch_size=2)
+SILENCE = np.zeros((4, 2 * NUM_MELS), np.float32)
 
 
-def noise(spec, seed, seconds=8):
-    rng = np.random.default_rng(seed)
-    if spec.sound:
-        return rng.random((num_windows(seconds), 2 * NUM_MELS), np.float32)
-    return rng.integers(1, 256, size=(num_spectra(seconds), NUM_MELS), dtype=np.uint8)
+def noise(seed, num_windows=32):
+    return np.random.default_rng(seed).random((num_windows, 2 * NUM_MELS), np.float32)
 
 
-def kept(folder, spec, num_clips=6):
+def kept(folder, num_clips=6):
     clips = []
     for i in range(num_clips):
-        path = folder / f"{i}-{spec.modality}.npy"
-        np.save(path, noise(spec, i))
+        path = folder / f"{i}.npy"
+        np.save(path, noise(i))
         clips.append(CachedClip(path, verb=i % 3, noun=i % 2))
     return clips
-
-
-def silence(spec):
-    return np.zeros_like(example_input(spec))
 
 
 def learned(spec, seed=0):
     return outspoken(Network(spec, seed), std=1, seed=seed)
 
 
-def job_to(folder, network, train, val, features=True, **choice):
-    options = OPTIONS[network.spec.modality].model_copy(update=choice)
-    return TrainJob(network, CLASSES, train, val, options, folder / f"out-{features}", "cpu", features=folder / "f" if features else None)
+def job_to(folder, network, train, val, features=True):
+    return TrainJob(network, CLASSES, train, val, OPTIONS, folder / f"out-{features}", "cpu", features=folder / "f" if features else None)
 
 
 @pytest.mark.parametrize("seconds", [0.2, 1, 8])
@@ -97,7 +77,7 @@ def test_each_segment_hears_a_window_within_itself(seconds, num_segments, window
 
 
 def test_middles_are_heard_in_a_test_and_random_windows_in_training(tmp_path):
-    (clip,) = kept(tmp_path, SOUND, 1)
+    (clip,) = kept(tmp_path, 1)
     rows = np.load(clip.frames)
     assert np.array_equal(View(clip.frames).images(SOUND), rows[[first for (first,) in middle_snippets(len(rows), 4)]])
     drawn = [View(clip.frames, seed=1, number=number).images(SOUND) for number in (0, 0, 1)]
@@ -106,28 +86,15 @@ def test_middles_are_heard_in_a_test_and_random_windows_in_training(tmp_path):
     assert torch.equal(View(clip.frames, seed=1, middle_frames=True).images(SOUND), View(clip.frames).images(SOUND))
 
 
-def test_a_picture_has_time_to_the_right_and_low_notes_at_the_bottom():
-    spectra = np.zeros((PICTURE_SPECTRA, NUM_MELS), np.uint8)
-    spectra[-100:, :32] = 255
-    pixels = picture(spectra)[..., 0]
-    assert pixels.shape == (224, 224)
-    assert pixels[-40:, -40:].min() == 255
-    assert not pixels[:160].any()
-    assert not pixels[:, :160].any()
-    short = np.full((50, NUM_MELS), 9, np.uint8)
-    assert (sound_input(short, SPECTROGRAM) == 9).all(), "a shorter clip holds its last sound"
-
-
 def test_eight_bits_hold_silence_and_the_loudest_tone_apart():
     log_mel = np.array([[QUIETEST, -5, LOUDEST, LOUDEST + 1]], np.float16)
     assert quantised(log_mel).tolist() == [[0, 108, 255, 255]]
 
 
-@pytest.mark.parametrize("modality", OPTIONS)
 @pytest.mark.parametrize("state", SoundState)
-def test_where_there_is_nothing_to_hear_there_are_zeros(modality, state):
+def test_where_there_is_nothing_to_hear_there_are_zeros(state):
     sound = Sound(np.full((9, NUM_MELS), -3, np.float16), np.ones((4, 256), np.float32), np.zeros(4, np.float32), state)
-    assert rows_of(sound, modality).any() == (state is SoundState.HEARD)
+    assert rows_of(sound).any() == (state is SoundState.HEARD)
 
 
 def test_a_file_of_something_else_is_refused(tmp_path):
@@ -136,90 +103,56 @@ def test_a_file_of_something_else_is_refused(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((9, 7), np.float32))
     with pytest.raises(BadDataset, match=r"expected float32 \(time, 256\)"):
         read_sound_input(tmp_path / "a.npy", SOUND)
-    with pytest.raises(BadDataset, match=r"expected uint8 \(time, 128\)"):
-        read_sound_input(tmp_path / "a.npy", SPECTROGRAM)
-
-
-def test_a_spectrogram_is_seen_as_the_same_grey_picture_in_three_colours():
-    ours, theirs = (
-        Network(NetworkSpec(backbone="tf_efficientnet_lite0", modality=modality)) for modality in (Modality.SPECTROGRAM, Modality.RGB)
-    )
-    fill_backbone(ours, theirs.backbone.state_dict())
-    grey = torch.randint(0, 256, (1, 1, 224, 224), dtype=torch.uint8)
-    with torch.no_grad():
-        heard_as, seen_as = (
-            network.eval().backbone(Normalise(network.input_format)(images))
-            for network, images in ((ours, grey), (theirs, grey.expand(1, 3, -1, -1)))
-        )
-    assert torch.allclose(heard_as, seen_as, atol=1e-5)
 
 
 @pytest.mark.parametrize("consensus", ["multiscale-relation", "tcn"])
 def test_heads_that_relate_segments_take_features_of_sound(consensus):
     spec = tiny(**SOUND.model_dump() | {"consensus": Consensus(consensus)})
     engine = PytorchEngine(prepare(learned(spec)), 10)
-    assert torch.equal(engine.score(silence(spec)).verb, engine.answer(torch.zeros(1, 4, 256)).verb)
+    assert torch.equal(engine.score(SILENCE).verb, engine.answer(torch.zeros(1, 4, 256)).verb)
 
 
 @pytest.mark.slow
-@both
-def test_heads_learn_the_same_on_cached_features_without_and_in_a_trial_which_scores_silence_as_the_engine_does(tmp_path, spec):
-    np.save(tmp_path / "silent.npy", np.zeros_like(noise(spec, 0)))
-    clips = [*kept(tmp_path, spec), CachedClip(tmp_path / "silent.npy", verb=4, noun=3)]
-    outcomes = [fit(job_to(tmp_path, learned(spec), clips, clips, features)) for features in (True, False)]
+def test_heads_learn_the_same_on_cached_features_without_and_in_a_trial_which_scores_silence_as_the_engine_does(tmp_path):
+    np.save(tmp_path / "silent.npy", np.zeros_like(noise(0)))
+    clips = [*kept(tmp_path), CachedClip(tmp_path / "silent.npy", verb=4, noun=3)]
+    outcomes = [fit(job_to(tmp_path, learned(SOUND), clips, clips, features)) for features in (True, False)]
     losses = [[record.val.loss for record in outcome.history] for outcome in outcomes]
     assert losses[0] == pytest.approx(losses[1], abs=1e-4)
     assert losses[0][-1] < losses[0][0]
     fitted = load(outcomes[0].best).network
-    assert fitted.spec == spec
-    trial = prepare_head_trial(TrialJob(job_to(tmp_path, learned(spec), clips, clips), num_crops=10))
+    assert fitted.spec == SOUND
+    trial = prepare_head_trial(TrialJob(job_to(tmp_path, learned(SOUND), clips, clips), num_crops=10))
     scored = run_head_trial(trial, FeatureMemory(2**20))
     loss, right = score_network(fitted, CLASSES, clips, 10, "cpu")
     assert scored.loss == pytest.approx(loss, abs=1e-4)
     assert scored.right == right
 
 
-@pytest.mark.parametrize(
-    ("trainable", "consensus"), [("heads", Consensus.AVERAGE), ("last-stage", Consensus.TCN), ("all", Consensus.AVERAGE)]
-)
-def test_a_training_scores_silence_as_an_engine_does(tmp_path, trainable, consensus):
-    network = learned(tiny(**SPECTROGRAM.model_dump() | {"consensus": consensus}))
-    (clip,) = kept(tmp_path, SPECTROGRAM, 1)
-    inputs = [torch.from_numpy(frames).permute(0, 3, 1, 2) for frames in (silence(SPECTROGRAM), example_input(SPECTROGRAM))]
-    module = ActionModule(network, OPTIONS[Modality.SPECTROGRAM].model_copy(update={"trainable": trainable}), [clip]).eval()
-    with torch.no_grad():
-        logits = module.answer(module.see(torch.stack(inputs)))
-    engine = PytorchEngine(prepare(network), 1)
-    for i, frames in enumerate((silence(SPECTROGRAM), example_input(SPECTROGRAM))):
-        assert torch.allclose(logits.verb[i], engine.score(frames).verb, rtol=1e-4, atol=1e-4)
-
-
-@both
-def test_silence_is_answered_by_the_biases_alone(spec):
-    engine = PytorchEngine(prepare(learned(spec)), 10)
-    answer = engine.score(silence(spec))
+def test_silence_is_answered_by_the_biases_alone():
+    engine = PytorchEngine(prepare(learned(SOUND)), 10)
+    answer = engine.score(SILENCE)
     assert torch.equal(answer.verb, engine.network.head.fc_verb.bias.detach())
-    assert not torch.equal(engine.score(example_input(spec)).verb, answer.verb)
+    assert not torch.equal(engine.score(noise(0, 4)).verb, answer.verb)
 
 
-@both
-def test_in_a_fusion_a_network_that_hears_nothing_does_not_count(spec):
+def test_in_a_fusion_a_network_that_hears_nothing_does_not_count():
     frames = snippets_of(SEES)
     scorer, used = scorer_of(
-        Saved((learned(SEES, 1), learned(spec, 2)), (HeadWeights(0.3, 0.0), HeadWeights(0.7, 1.0)), CLASSES), num_crops=10
+        Saved((learned(SEES, 1), learned(SOUND, 2)), (HeadWeights(0.3, 0.0), HeadWeights(0.7, 1.0)), CLASSES), num_crops=10
     )
-    seen, heard_alone = scorer.engines[0].score(frames), scorer.engines[1].score(example_input(spec))
+    seen, heard_alone = scorer.engines[0].score(frames), scorer.engines[1].score(noise(0, 4))
     assert used.has_backbone
-    assert torch.allclose(scorer.score([frames, silence(spec)]).verb, seen.verb)
-    assert torch.allclose(scorer.score([frames, silence(spec)]).noun, seen.noun)
-    fused = scorer.score([frames, example_input(spec)])
+    assert torch.allclose(scorer.score([frames, SILENCE]).verb, seen.verb)
+    assert torch.allclose(scorer.score([frames, SILENCE]).noun, seen.noun)
+    fused = scorer.score([frames, noise(0, 4)])
     assert torch.allclose(fused.verb, 0.3 * seen.verb + 0.7 * heard_alone.verb, atol=1e-5)
     assert torch.allclose(fused.noun, heard_alone.noun, atol=1e-5)
 
 
 def test_networks_of_sound_alone_answer_silence_together():
-    scorer, _ = scorer_of(Saved((learned(SOUND, 1), learned(SPECTROGRAM, 2)), (HeadWeights(0.5, 0.5),) * 2, CLASSES), num_crops=10)
-    answer = scorer.score([silence(SOUND), silence(SPECTROGRAM)])
+    scorer, _ = scorer_of(Saved((learned(SOUND, 1), learned(SOUND, 2)), (HeadWeights(0.5, 0.5),) * 2, CLASSES), num_crops=10)
+    answer = scorer.score([SILENCE, SILENCE])
     biases = [engine.network.head.fc_verb.bias.detach() for engine in scorer.engines]
     assert torch.allclose(answer.verb, sum(biases) / 2)
 
@@ -233,29 +166,25 @@ def test_features_of_sound_do_not_slow_the_engine_of_pictures():
 
 
 def test_sound_has_one_view_and_hardly_any_operations():
-    assert complexity([SPECTROGRAM], 10) == complexity([SPECTROGRAM], 1)
+    assert complexity([SOUND], 10) == complexity([SOUND], 1)
     heads = SOUND.num_verbs + SOUND.num_nouns
     assert complexity([SOUND], 10).num_flops == 2 * 2 * NUM_MELS * heads
 
 
-def test_a_map_lies_over_a_spectrogram_and_over_no_features():
-    network = prepare(learned(SPECTROGRAM))
-    assert activation_sheet(network, example_input(SPECTROGRAM), "verb", 0).startswith(b"\x89PNG")
+def test_no_map_lies_over_features_of_sound():
     with pytest.raises(NothingToSee, match="features of sound"):
-        activation_sheet(prepare(learned(SOUND)), example_input(SOUND), "verb", 0)
+        activation_sheet(prepare(learned(SOUND)), noise(0, 4), "verb", 0)
 
 
-def test_a_network_of_sound_keeps_how_its_sound_is_described(tmp_path):
-    spec = SOUND.model_copy(update={"sound": SoundRecipe(network="0" * 64, speech="1" * 64)})
-    save(tmp_path / "a.ckpt", Network(spec), CLASSES)
-    assert load(tmp_path / "a.ckpt").network.spec == spec
-    assert Network(spec).head.fc_verb.in_features == 513
+def test_a_network_of_sound_comes_back_from_its_checkpoint_and_others_say_nothing_of_sound(tmp_path):
+    save(tmp_path / "a.ckpt", Network(SOUND), CLASSES)
+    assert load(tmp_path / "a.ckpt").network.spec == SOUND
+    assert Network(SOUND).head.fc_verb.in_features == 2 * NUM_MELS
     assert "sound" not in SEES.model_dump(mode="json")
-    with pytest.raises(ValueError, match="without a recipe"):
-        NetworkSpec(backbone="log-mel", modality=Modality.SOUND)
+    assert SOUND.model_dump(mode="json")["sound"] == {"network": None, "speech": None}, "names of runs are made of these bytes"
 
 
-NAMES = ("log_mel", "features", "starts_seconds", "state", "reason", "speech_share")
+NAMES = ("log_mel", "features", "starts_seconds", "state", "reason")
 
 
 def a_sound(**changes) -> Sound:
@@ -269,16 +198,15 @@ def a_sound(**changes) -> Sound:
     return Sound(**{**values, **changes})
 
 
-@pytest.mark.parametrize("speech_share", [None, 0.0, 0.25])
-def test_what_was_written_is_read(tmp_path, speech_share):
-    sound = a_sound(speech_share=speech_share, state=SoundState.UNREADABLE, reason="it does not decode")
+def test_what_was_written_is_read(tmp_path):
+    sound = a_sound(state=SoundState.UNREADABLE, reason="it does not decode")
     write_sound(tmp_path / "0000.npz", sound)
     kept = read_sound(tmp_path / "0000.npz")
     for name in ("log_mel", "features", "starts_seconds"):
         expected = getattr(sound, name)
         assert getattr(kept, name).dtype == expected.dtype
         assert np.array_equal(getattr(kept, name), expected)
-    assert (kept.state, kept.reason, kept.speech_share) == (SoundState.UNREADABLE, "it does not decode", speech_share)
+    assert (kept.state, kept.reason) == (SoundState.UNREADABLE, "it does not decode")
     assert not kept.is_heard
 
 

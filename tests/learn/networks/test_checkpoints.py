@@ -288,6 +288,20 @@ def test_flow_of_an_earlier_version_is_read_unless_it_is_clipped_otherwise(tmp_p
 @pytest.mark.parametrize(
     ("described", "said"),
     [
+        ({"modality": "spectrogram"}, "takes spectrograms, which were removed; train it again with modality=sound"),
+        ({"modality": "sound", "sound": {"network": "0" * 64, "speech": None}}, "takes features of aisfx, which were removed"),
+        ({"modality": "sound", "sound": {"network": None, "speech": "0" * 64}}, "takes shares of speech, which were removed"),
+    ],
+)
+def test_a_network_of_a_kind_that_was_removed_is_refused_with_the_remedy(refuses, stored, described, said):
+    assert said in refuses(spec=stored["spec"] | described)
+    member = {"spec": stored["spec"] | described, "state_dict": {}, "weights": (1.0, 1.0)}
+    assert said in refuses(format="retake-fusion-1", members=[member, member])
+
+
+@pytest.mark.parametrize(
+    ("described", "said"),
+    [
         ({"backbone": "eva_giant_patch14_224"}, "claims a backbone of 1.01 billion weights and holds 107,251"),
         ({"backbone": "regnet_y_128gf"}, "claims a backbone of 638 million weights"),
         ({"num_verbs": 10_000, "num_nouns": 10_000}, "head.fc_verb.weight is 5 x 96 where"),

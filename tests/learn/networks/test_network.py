@@ -100,7 +100,6 @@ def each_input(backbone: str) -> list[tuple[str, Modality]]:
     ("backbone", "modality"),
     [
         ("tf_efficientnet_lite0", Modality.FLOW),
-        ("tiny_resnet", Modality.SPECTROGRAM),
         ("bninception", Modality.FLOW),
         ("test_efficientnet", Modality.RGB),
         ("mobilenet_v3_small", Modality.RGB_DIFFERENCE),

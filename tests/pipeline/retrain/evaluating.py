@@ -118,7 +118,7 @@ def score(shelf, mlflow, undrawn, tmp_path, monkeypatch):
     """Run the step on noise in place of decoded clips, on all networks of the plan or on this one; gives the results and the run in MLflow."""
     monkeypatch.setenv("RETAKE_DEVICE", "cpu")
 
-    def frames(store, clips, spec, root=None, describer=None):
+    def frames(store, clips, spec, root=None):
         paths = {}
         for clip in clips:
             paths[clip.uid] = tmp_path / f"{clip.uid}-{spec.num_segments}.npy"

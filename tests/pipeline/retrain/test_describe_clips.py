@@ -1,20 +1,19 @@
 """Sound is described where a network hears; clips in which there is nothing to hear are counted and named."""
 
+import json
+
+import numpy as np
 import pytest
 
-from tasks.data.clips.sound import note_of, sound_uri
-from tasks.errors import BadConfiguration, NothingToDo
-from tasks.learn.networks import sound_recipe as installed
-from tasks.learn.networks.sound_recipe import PackagedWeights, recipe_needed
+from tasks.data.clips.sound import sound_uri
+from tasks.errors import NothingToDo
 from tasks.options import TrainOptions
 from tasks.pipeline.retrain import describe_clips
 from tasks.pipeline.retrain.contract import SOUND, SoundArguments
 from tasks.store.records.dataset import Manifest
 from tasks.store.records.training import Champion
-from tasks.store.records.video import SoundNote, SoundRecipe, SoundState
 from tests.pipeline.shelf import RUN, Shelf, dataset_clip, filmed, manifest_of, plan_result
 
-RECIPE = SoundRecipe(network=None, speech=None)
 TRACKS = {"tone": "sine=f=440:r=48000:d=1", "silence": "anullsrc=r=48000:d=1", "none": None, "damaged": None}
 PLAN = f"{RUN}decisions/d/plan/"
 ARGUMENTS = SoundArguments(store="s3://retake", plan=PLAN)
@@ -37,7 +36,7 @@ def clip(name):
 
 @pytest.fixture
 def shelf(films, monkeypatch):
-    monkeypatch.setattr(PackagedWeights, "find", lambda self: None)
+    monkeypatch.setattr(describe_clips, "load_speech_detector", lambda: None)
     made = Shelf()
     for name, data in films.items():
         made.objects[clip(name).uri] = data
@@ -46,9 +45,8 @@ def shelf(films, monkeypatch):
 
 
 def planned(shelf, *sounds):
-    champion = Champion(version=2, checkpoint_uri="s3://retake/c.ckpt", checkpoint_sha256="0", sounds=sounds[:1])
-    previous = champion.model_copy(update={"version": 1, "sounds": sounds[1:]})
-    shelf.write(f"{PLAN}result.json", plan_result(champion=champion, previous=previous))
+    champion = Champion(version=2, checkpoint_uri="s3://retake/c.ckpt", checkpoint_sha256="0", sounds=sounds)
+    shelf.write(f"{PLAN}result.json", plan_result(champion=champion))
 
 
 def test_without_a_network_that_hears_there_is_nothing_to_do(shelf):
@@ -59,17 +57,18 @@ def test_without_a_network_that_hears_there_is_nothing_to_do(shelf):
 
 def test_clips_are_described_counted_and_named(shelf, caplog):
     caplog.set_level("INFO", "retake")
-    planned(shelf, "auto", "log-mel")
+    planned(shelf, "log-mel")
     result = describe_clips.run(ARGUMENTS, shelf)
-    assert (result.recipes, result.num_clips, result.num_described) == ((RECIPE,), 4, 3)
+    assert (result.num_clips, result.num_described) == (4, 3)
     assert (result.num_silent, result.num_without_track, result.num_unreadable, result.with_speech) == (1, 1, 0, None)
     assert {clip.name: clip.reason for clip in result.warnings} == {"silence": "its sound is silence", "none": "it has no sound track"}
     assert [clip.name for clip in result.set_aside] == ["damaged"]
     assert "of 4 clips, 1 are silent, 1 have no sound track, that of 0 cannot be read" in caplog.text
-    for line in ("silence: its sound is silence", "none: it has no sound track"):
+    remedy = "silero-vad is not installed; run `pip install silero-vad==6.2.3`"
+    for line in ("silence: its sound is silence", "none: it has no sound track", remedy):
         assert line in caplog.text
     assert shelf.read(SOUND.address(ARGUMENTS)) == result
-    assert all(sound_uri(clip(name).uri, RECIPE) in shelf.objects for name in ("tone", "silence", "none"))
+    assert all(sound_uri(clip(name).uri) in shelf.objects for name in ("tone", "silence", "none"))
 
 
 def test_a_second_time_changes_nothing_and_what_is_lost_is_described_again(shelf):
@@ -78,7 +77,7 @@ def test_a_second_time_changes_nothing_and_what_is_lost_is_described_again(shelf
     before = dict(shelf.objects)
     assert describe_clips.run(ARGUMENTS, shelf) == result
     assert shelf.objects == before
-    shelf.objects.pop(sound_uri(clip("tone").uri, RECIPE))
+    shelf.objects.pop(sound_uri(clip("tone").uri))
     again = describe_clips.run(ARGUMENTS, shelf)
     assert again.num_described == 1
     assert again.warnings == result.warnings
@@ -86,39 +85,32 @@ def test_a_second_time_changes_nothing_and_what_is_lost_is_described_again(shelf
     assert {uri: data for uri, data in shelf.objects.items() if uri != mark} == {uri: data for uri, data in before.items() if uri != mark}
 
 
-def test_a_result_of_other_recipes_or_clips_is_not_taken_and_who_speaks_is_counted_where_somebody_listened(shelf, monkeypatch):
-    planned(shelf, "spectrogram")
+def test_clips_that_nobody_listened_to_are_listened_to_once_the_detector_is_installed(shelf, monkeypatch):
+    planned(shelf, "log-mel")
     first = describe_clips.run(ARGUMENTS, shelf)
-    shelf.objects.pop(clip("damaged").uri)
-    other = SoundRecipe(network=None, speech="s")
-    monkeypatch.setattr(installed, "recipe_named", lambda name: other)
-    for name, share in (("tone", 0.3), ("silence", 0.06), ("none", 0.0), ("damaged", 0.1)):
-        shelf.objects[sound_uri(clip(name).uri, other)] = b""
-        shelf.write(note_of(clip(name), other), SoundNote(state=SoundState.HEARD, reason="", speech_share=share))
-    planned(shelf, "spectrogram", "log-mel")
+    described = shelf.objects[sound_uri(clip("tone").uri)]
+    is_loud = lambda chunks: (np.abs(chunks).max(axis=1) > 0.01).astype(np.float32)  # noqa: E731
+    monkeypatch.setattr(describe_clips, "load_speech_detector", lambda: is_loud)
+    second = describe_clips.run(ARGUMENTS, shelf)
+    assert (first.with_speech, second.with_speech, second.num_described) == (None, ("tone",), 3)
+    assert shelf.objects[sound_uri(clip("tone").uri)] == described
+    assert describe_clips.run(ARGUMENTS, shelf) == second
+    monkeypatch.setattr(describe_clips, "load_speech_detector", lambda: None)
+    assert describe_clips.run(ARGUMENTS, shelf) == second
+
+
+def test_a_result_of_an_earlier_version_is_read_and_one_of_other_clips_is_not_taken(shelf):
+    planned(shelf, "log-mel")
     result = describe_clips.run(ARGUMENTS, shelf)
-    assert (first.recipes, first.with_speech) == ((RECIPE,), None)
-    assert (result.recipes, result.with_speech) == ((RECIPE, other), ("tone", "damaged"))
-    assert shelf.read(SOUND.address(ARGUMENTS)) == result
+    mark = SOUND.address(ARGUMENTS).uri
+    shelf.write_bytes(mark, json.dumps(json.loads(shelf.objects[mark]) | {"recipes": [{"network": "0" * 64, "speech": None}]}).encode())
+    assert describe_clips.run(ARGUMENTS, shelf) == result
     dataset = shelf.read("s3://retake/datasets/x/manifest.json", Manifest)
     shelf.write("s3://retake/datasets/x/manifest.json", dataset.model_copy(update={"clips": dataset.clips[:2]}))
     assert describe_clips.run(ARGUMENTS, shelf).num_clips == 2
 
 
-def test_a_network_that_asks_for_what_is_not_installed_is_told_so(shelf):
-    planned(shelf, "aisfx")
-    with pytest.raises(BadConfiguration, match="backbone aisfx: it is not installed here"):
-        describe_clips.run(ARGUMENTS, shelf)
-
-
-@pytest.mark.parametrize("options", [{"modality": "sound", "backbone": "log-mel", "trainable": "heads"}, {"modality": "spectrogram"}])
-def test_a_planned_network_that_hears_needs_it_as_a_champion_does(shelf, options):
-    shelf.write(f"{PLAN}result.json", plan_result(train=TrainOptions(**options)))
+def test_a_planned_network_that_hears_needs_it_as_a_champion_does(shelf):
+    heard = TrainOptions(modality="sound", backbone="log-mel", trainable="heads")
+    shelf.write(f"{PLAN}result.json", plan_result(train=heard))
     assert describe_clips.run(ARGUMENTS, shelf).num_described == 3
-
-
-def test_statistics_are_taken_although_a_network_is_installed_where_they_are_asked_for(monkeypatch, tmp_path):
-    monkeypatch.setattr(PackagedWeights, "find", lambda self: tmp_path if self is installed.EFFECTS else None)
-    assert recipe_needed("log-mel") == RECIPE
-    assert recipe_needed("spectrogram") == RECIPE
-    assert recipe_needed("aisfx").network == recipe_needed("auto").network == installed.EFFECTS.sha256

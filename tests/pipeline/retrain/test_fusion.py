@@ -162,9 +162,10 @@ def test_every_clip_that_all_members_can_see_is_trained_on_also_where_there_is_n
             clip.uid: Path(f"{spec.modality}-{clip.uid}") for clip in clips if (spec.modality, clip.uid) not in number
         }
 
-    monkeypatch.setattr(_training, "cache_train_frames", seen([("flow", "t1"), ("spectrogram", "t2")]))
+    monkeypatch.setattr(_training, "cache_train_frames", seen([("flow", "t1"), ("sound", "t2")]))
     monkeypatch.setattr(_training, "cache_test_frames", seen([]))
-    specs = [NetworkSpec(backbone="test_resnet", modality=modality, num_segments=2) for modality in ("rgb", "flow", "spectrogram")]
+    specs = [NetworkSpec(backbone="test_resnet", modality=modality, num_segments=2) for modality in ("rgb", "flow")]
+    specs.append(NetworkSpec(backbone="log-mel", modality="sound", num_segments=2))
     save_fusion(tmp_path / "members", [Network(spec) for spec in specs], [HeadWeights(1, 1)] * 3, no_names(specs[0]))
     shelf.write_file(f"{RUN}c.ckpt", tmp_path / "members")
     plan = plan_result(sha256=file_sha256(tmp_path / "members"), train=JOIN.model_copy(update={"seed": 4}))
@@ -176,6 +177,6 @@ def test_every_clip_that_all_members_can_see_is_trained_on_also_where_there_is_n
     job, clips = joined_inputs(plan, manifest, shelf, tmp_path)
     assert [clip.uid for clip in clips] == [str(clip.frames) for clip in job.train] == ["t0", "t2"]
     assert [str(clip.frames) for clip in job.val] == ["v0"]
-    assert [member.frames[Path("t2")].name for member in job.joined] == ["rgb-t2", "flow-t2", "spectrogram-t2"]
+    assert [member.frames[Path("t2")].name for member in job.joined] == ["rgb-t2", "flow-t2", "sound-t2"]
     assert (job.network.spec.num_verbs, job.network.spec.consensus, job.devices) == (131, "tcn", 1)
     assert job.classes.known_verbs == {130}

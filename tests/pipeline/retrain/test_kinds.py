@@ -102,7 +102,7 @@ def cut_off(*_, **__):
 
 
 def test_a_network_that_hears_is_registered_once_as_a_model_that_answers_as_the_evaluation(labelled, monkeypatch):
-    assert labelled.decide(modality="spectrogram", crops=10).weights.network == "TSN test_resnet spectrogram, 2 segments"
+    assert labelled.decide(**SOUND, crops=10).weights.network == "TSN log-mel sound, 3 segments"
     labelled.run("train")
     scored = labelled.evaluate_trained()
     with monkeypatch.context() as patch, pytest.raises(Unavailable):

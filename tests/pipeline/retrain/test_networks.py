@@ -14,10 +14,9 @@ from tests.pipeline.shelf import Shelf, plan_result, train_result
 STORE = "s3://retake"
 CONFIGURED = f"{STORE}/comparisons/k/d/"
 ARGUMENTS = SoundArguments(store=STORE, configured=CONFIGURED)
-HEARS, LOOKS, FLOWS = "1" * 16, "2" * 16, "3" * 16
+HEARS, FLOWS = "1" * 16, "3" * 16
 TRAINS = {
     HEARS: TrainOptions(modality=Modality.SOUND, backbone="log-mel", trainable="heads"),
-    LOOKS: TrainOptions(modality=Modality.SPECTROGRAM),
     FLOWS: TrainOptions(modality=Modality.FLOW, flow_method="dis"),
 }
 
@@ -63,8 +62,8 @@ def test_a_plan_names_the_inputs_of_its_network_and_of_the_champion(train, champ
 
 
 def test_members_of_a_fusion_need_what_they_were_trained_on(shelf):
-    needs = compare(shelf, TrainOptions(), fused(HEARS, LOOKS, FLOWS))
-    assert needs.sounds == ("log-mel", "spectrogram")
+    needs = compare(shelf, TrainOptions(), fused(HEARS, FLOWS))
+    assert needs.hears
     assert needs.flows == (FlowOptions(flow_method="dis"),)
 
 
@@ -74,10 +73,10 @@ def test_the_other_options_of_a_fusion_need_nothing(shelf):
     shelf.write(run.train, train_result(f"{run.folder_uri}best.pt", "0" * 64))
     shelf.write(run.decision("0" * 16).plan, plan_result())
     needs = compare(shelf, TrainOptions(), fused(sees, sees).model_copy(update={"modality": Modality.FLOW}))
-    assert (needs.sounds, needs.flows) == ((), ())
+    assert (needs.hears, needs.flows) == (False, ())
 
 
 def test_a_member_that_does_not_exist_is_named_and_stops_no_other_network(shelf, caplog):
-    needs = compare(shelf, TRAINS[LOOKS], fused(HEARS, "9" * 16))
-    assert needs.sounds == ("spectrogram", "log-mel")
+    needs = compare(shelf, TRAINS[FLOWS], fused(HEARS, "9" * 16))
+    assert needs.hears
     assert "has no finished training under runs/9999999999999999/" in caplog.text

@@ -9,9 +9,9 @@ import torch
 from tasks.errors import Unavailable
 from tasks.judge.statistics.scores_file import from_parquet
 from tasks.learn.engines.choice import ScoringJob
+from tasks.learn.engines.engine import example_view
 from tasks.learn.engines.openvino import _best_floating_point
 from tasks.learn.engines.scorer import SharedFeatures, make_scorer
-from tasks.learn.inputs.clip_files import example_input
 from tasks.learn.networks.checkpoints import HeadWeights, Saved
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import ClassNames, NetworkSpec
@@ -20,7 +20,6 @@ from tasks.options import EvaluateOptions, Modality
 from tasks.pipeline.retrain._ready import Ready, next_scoring
 from tasks.store.records.evaluation import EngineUsed, EvaluateResult
 from tasks.store.records.training import Champion, Evaluation
-from tasks.store.records.video import SoundRecipe
 from tests.pipeline.retrain.evaluating import CHECKPOINT, SPEC
 from tests.pipeline.shelf import RUN, plan_result, put_trained
 from tests.records import some
@@ -28,8 +27,7 @@ from tests.records import some
 CLASSES = ClassNames(verbs=tuple("abcde"), nouns=tuple("wxyz"))
 NUMBERS = {"num_segments": 2, "num_verbs": 5, "num_nouns": 4}
 SEES = NetworkSpec(backbone="test_resnet", **NUMBERS)
-SPECTROGRAM = NetworkSpec(backbone="test_resnet", modality=Modality.SPECTROGRAM, **NUMBERS)
-SOUND = NetworkSpec(backbone="log-mel", modality=Modality.SOUND, sound=SoundRecipe(network=None, speech=None), **NUMBERS)
+SOUND = NetworkSpec(backbone="log-mel", modality=Modality.SOUND, **NUMBERS)
 CLIPS = [SimpleNamespace(uid=uid, sha256=f"{uid}-") for uid in ("heard", "unheard", "another")]
 UIDS = [clip.uid for clip in CLIPS]
 
@@ -41,7 +39,7 @@ def titles(specs):
 def inputs(spec, *, is_silent):
     if spec is SEES:
         return np.random.default_rng(0).integers(0, 256, (2, 256, 300, 3), dtype=np.uint8)
-    return example_input(spec) * (0 if is_silent else 1)
+    return example_view(spec).numpy() * (0 if is_silent else 1)
 
 
 @pytest.fixture
@@ -56,7 +54,7 @@ def make(tmp_path):
     return call
 
 
-@pytest.mark.parametrize("specs", [[SOUND], [SEES, SPECTROGRAM], [SOUND, SPECTROGRAM]], ids=titles)
+@pytest.mark.parametrize("specs", [[SOUND], [SEES, SOUND]], ids=titles)
 def test_unheard_clips_are_those_whose_drawn_windows_are_silent(make, specs, caplog):
     first = make(specs)
     for clip in CLIPS:
@@ -75,7 +73,7 @@ def test_a_network_that_sees_hears_nothing_and_misses_nothing(make):
     assert ready.unheard_among(UIDS) == ()
 
 
-@pytest.mark.parametrize(("specs", "own"), [([SOUND, SPECTROGRAM], 1), ([SEES, SPECTROGRAM], 10)], ids=titles)
+@pytest.mark.parametrize(("specs", "own"), [([SOUND, SOUND], 1), ([SEES, SOUND], 10)], ids=titles)
 def test_crops_are_those_of_the_networks_that_have_any(make, specs, own):
     assert (make(specs).own_crops(10), make(specs).own_crops(1)) == (own, 1)
 

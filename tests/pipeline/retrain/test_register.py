@@ -9,7 +9,6 @@ from tasks.learn.networks.spec import ClassNames, NetworkSpec
 from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.pipeline.retrain.register import _in_tensors, _packages, _tensors
 from tasks.store.records.training import Member
-from tasks.store.records.video import SoundRecipe
 from tasks.tracking import run_title
 from tests.pipeline.shelf import plan_result
 from tests.records import some
@@ -22,11 +21,9 @@ def saved(**changes):
     return Saved((Network(spec),), (HeadWeights(1, 1),), CLASSES)
 
 
-@pytest.mark.parametrize("speech", [None, "0" * 64])
-def test_a_network_of_sound_has_no_tensors_and_needs_what_describes_its_sound(speech):
-    heard = saved(backbone="log-mel", modality=Modality.SOUND, sound=SoundRecipe(network=None, speech=speech))
-    assert _tensors(heard) is _tensors(saved(modality=Modality.SPECTROGRAM)) is None
-    assert ("silero-vad" in _packages(heard)) == (speech is not None)
+def test_a_network_of_sound_has_no_tensors_and_one_of_flow_needs_opencv():
+    heard = saved(backbone="log-mel", modality=Modality.SOUND)
+    assert _tensors(heard) is None
     needs_opencv = [
         "opencv-contrib-python-headless" in _packages(network) for network in (heard, saved(modality=Modality.FLOW, flow=FlowOptions()))
     ]

@@ -1,8 +1,6 @@
 """The step `report`, without servers or ffmpeg."""
 
 import json
-from pathlib import Path
-from types import SimpleNamespace
 
 import jsonschema
 import numpy as np
@@ -12,7 +10,6 @@ from tasks.errors import BadInput, Unavailable
 from tasks.judge.report.figures import drawing
 from tasks.judge.statistics import checks
 from tasks.judge.statistics.scores_file import to_parquet
-from tasks.learn.networks.sound_recipe import SPEECH, PackagedWeights
 from tasks.options import GateOptions, SplitOptions, TrainOptions
 from tasks.pipeline import _media
 from tasks.pipeline.retrain import _evidence, report
@@ -23,7 +20,7 @@ from tasks.store.records.evaluation import CompareResult, RegisterResult
 from tasks.store.records.export import ExportResult, PackageCosts, PackedNetwork
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.training import Epoch, Evaluation, PlanResult
-from tasks.store.records.video import SoundRecipe, SoundResult
+from tasks.store.records.video import SoundResult
 from tasks.store.runs import Run
 from tasks.tracking.runs import RUN_KEY_TAG
 from tests.data.labels.records import video_of
@@ -211,16 +208,18 @@ def test_a_page_plays_the_first_clips_as_far_as_it_holds_them(monkeypatch):
 NOBODY_HEARD = dict.fromkeys(("num_clips", "num_described", "num_silent", "num_without_track", "num_unreadable", "seconds"), 0)
 
 
-@pytest.mark.parametrize(("uids", "asked"), [(("x-0001",), "People speak in 1 clip: are you allowed to keep that?"), ((), ""), (None, "")])
+@pytest.mark.parametrize(
+    ("uids", "asked"), [(("x-0001",), "People speak in 1 clip: are you allowed to keep that?"), ((), ""), (None, "not checked")]
+)
 def test_clips_in_which_somebody_speaks_are_among_the_data_checks(written, unreported, tmp_path, uids, asked):
     result, objects, _ = written
     assert "omebody speaks" not in objects[result.report_uri].decode()
-    unreported.write(f"{RUN}sound/result.json", SoundResult(**NOBODY_HEARD, recipes=(), with_speech=uids, warnings=(), set_aside=()))
+    unreported.write(f"{RUN}sound/result.json", SoundResult(**NOBODY_HEARD, with_speech=uids, warnings=(), set_aside=()))
     reported(unreported, tmp_path)
     page = unreported.objects[result.report_uri].decode()
-    assert ("omebody speaks" in page) is (uids is not None)
+    assert "omebody speaks" in page
     assert asked in page
-    assert ("allowed to keep" in page) is bool(asked)
+    assert ("allowed to keep" in page) is bool(uids)
 
 
 def test_a_page_without_a_learning_curve_says_that_it_comes_later_and_where_its_run_is(written):
@@ -298,16 +297,3 @@ def test_a_report_that_fails_after_the_curve_leaves_the_run_as_the_decision_ende
     with pytest.raises(Unavailable):
         reported(shelf, tmp_path, mlflow)
     assert mlflow.get_run(run_id).info.status == status
-
-
-@pytest.mark.parametrize("is_described", [True, False])
-def test_the_sound_of_mistakes_is_read_as_it_was_described_for_the_network(monkeypatch, is_described):
-    monkeypatch.setattr(PackagedWeights, "find", lambda self: Path("installed") if self is SPEECH else None)
-    shelf, taken = Shelf(), []
-    monkeypatch.setattr(report, "spectrograms", lambda store, clips, recipe: taken.append(recipe) or {})
-    plan = plan_result(train=TrainOptions(modality="sound", backbone="log-mel", trainable="heads"))
-    if is_described:
-        stored = SoundResult(recipes=(SoundRecipe(network="n", speech=None),), **NOBODY_HEARD, with_speech=None, warnings=(), set_aside=())
-        shelf.write(f"{RUN}sound/result.json", stored)
-    assert report._spectrograms(shelf, plan, SimpleNamespace(clips=()), []) == {}
-    assert taken == [SoundRecipe(network="n", speech=None) if is_described else SoundRecipe(network=None, speech=SPEECH.sha256)]

@@ -1,7 +1,6 @@
 import pytest
 
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
-from tasks.learn.networks import sound_recipe
 from tasks.learn.networks.checkpoints import load
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import NetworkSpec
@@ -10,7 +9,6 @@ from tasks.pipeline._weights import candidates
 from tasks.pipeline.retrain.contract import WeightsArguments
 from tasks.pipeline.retrain.weights import run
 from tasks.store.records.training import TrainResult
-from tasks.store.records.video import SoundRecipe
 from tests.learn.tiny import TINY_VIDEO, tiny_video_network
 from tests.pipeline.shelf import Shelf, dataset_clip, manifest_of, put_trained
 
@@ -30,28 +28,21 @@ EPIC, IMAGENET, NONE = Weights.EPIC, Weights.IMAGENET, Weights.NONE
         ({"num_segments": 4, "checkpoint": "/own.pth.tar"}, [("resnet50", EPIC)]),
         ({"backbone": "resnet50", "weights": NONE}, [("resnet50", NONE)]),
         ({"backbone": "resnet50", "backbone_weights": "own.pth"}, [("resnet50", Weights.FILE)]),
-        ({"modality": "sound", "trainable": "heads"}, [("aisfx", NONE), ("log-mel", NONE)]),
+        ({"modality": "sound", "trainable": "heads"}, [("log-mel", NONE)]),
         ({"modality": "sound", "trainable": "heads", "backbone": "log-mel"}, [("log-mel", NONE)]),
-        ({"modality": "spectrogram"}, [("resnet50", IMAGENET), ("tf_efficientnet_lite0", IMAGENET)]),
     ],
 )
 def test_starts_come_best_first_and_a_checkpoint_that_is_named_has_no_rival(options, expected):
     assert candidates(TrainOptions(**options)) == expected
 
 
-@pytest.mark.parametrize("network", [None, "0" * 64])
-def test_features_of_sound_are_those_that_are_installed(tmp_path, monkeypatch, network):
-    monkeypatch.setattr(sound_recipe, "installed_recipe", lambda: SoundRecipe(network=network, speech=None))
+def test_features_of_sound_need_no_weights(tmp_path):
     store, chosen = Shelf(), {"modality": "sound", "trainable": "heads", "num_segments": 2}
     start = run(WeightsArguments(store="s3://retake", out="s3://retake/pretrained/choices/x/", **chosen), store)
-    name = "aisfx" if network else "log-mel"
-    assert (start.backbone, start.weights, start.network) == (name, NONE, f"TSN {name} sound, 2 segments")
-    assert start.description == f"Features of sound ({name}) under untrained, seeded heads: this baseline is chance"
+    assert (start.backbone, start.weights, start.network) == ("log-mel", NONE, "TSN log-mel sound, 2 segments")
+    assert start.description == "Features of sound (log-mel) under untrained, seeded heads: this baseline is chance"
     store.read_file(start.uri, tmp_path / "start.ckpt")
-    assert load(tmp_path / "start.ckpt").network.spec.sound == SoundRecipe(network=network, speech=None)
-    if network is None:
-        with pytest.raises(BadConfiguration, match="pip install --no-deps aisfx"):
-            run(WeightsArguments(store="s3://retake", out="s3://retake/pretrained/choices/y/", **chosen, backbone="aisfx"), store)
+    assert load(tmp_path / "start.ckpt").network.spec.backbone == "log-mel"
 
 
 RUN = f"runs/{'3' * 16}/"

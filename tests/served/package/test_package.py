@@ -214,6 +214,10 @@ def test_a_requirement_that_is_not_installed_is_named(package, tmp_path):
 
 def test_a_network_without_frames_is_checked_by_arrays_alone_which_the_cpu_computes(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    saved = Saved((network_of(modality=Modality.SPECTROGRAM),), (HeadWeights(1, 1),), CLASSES)
-    sample = make_sample(saved, SEGMENT, ("spectrogram",), tmp_path)
-    assert sorted(sample.arrays) == ["cut/noun_logits", "cut/spectrogram", "cut/verb_logits"]
+    saved = Saved(
+        (network_of(backbone="log-mel", modality=Modality.SOUND),),
+        (HeadWeights(1, 1),),
+        CLASSES,
+    )
+    sample = make_sample(saved, SEGMENT, ("sound",), tmp_path)
+    assert sorted(sample.arrays) == ["cut/noun_logits", "cut/sound", "cut/verb_logits"]
