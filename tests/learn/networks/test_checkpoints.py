@@ -288,9 +288,14 @@ def test_flow_of_an_earlier_version_is_read_unless_it_is_clipped_otherwise(tmp_p
 @pytest.mark.parametrize(
     ("described", "said"),
     [
-        ({"modality": "spectrogram"}, "takes spectrograms, which were removed; train it again with modality=sound"),
-        ({"modality": "sound", "sound": {"network": "0" * 64, "speech": None}}, "takes features of aisfx, which were removed"),
-        ({"modality": "sound", "sound": {"network": None, "speech": "0" * 64}}, "takes shares of speech, which were removed"),
+        (
+            {"consensus": "attentive"},
+            "it has the head attentive, which this version no longer has; train again with head probe, linear or tcn",
+        ),
+        ({"consensus": "lstm"}, "it has the head lstm"),
+        ({"modality": "spectrogram"}, "it has spectrograms as pictures, which this version no longer has; train again with modality=sound"),
+        ({"modality": "sound", "sound": {"network": "0" * 64, "speech": None}}, "it has features of aisfx"),
+        ({"modality": "sound", "sound": {"network": None, "speech": "0" * 64}}, "it has shares of speech"),
     ],
 )
 def test_a_network_of_a_kind_that_was_removed_is_refused_with_the_remedy(refuses, stored, described, said):
@@ -321,11 +326,6 @@ def test_what_a_checkpoint_claims_beyond_what_it_holds_is_never_built(refuses, s
     assert said in refuses(spec=stored["spec"] | described)
     assert outlined in ([], [True])
     assert _draw(12_870)[0].untyped_storage().nbytes() == 3 * 8, "a draw of relations keeps no others in memory"
-
-
-@pytest.mark.parametrize("head", ["attentive", "lstm"])
-def test_a_head_that_was_removed_is_named_with_the_remedy(refuses, stored, head):
-    assert f"its head {head} was removed; train again with head probe, linear or tcn" in refuses(spec=stored["spec"] | {"consensus": head})
 
 
 FUSION = {"format": "retake-fusion-1"}
