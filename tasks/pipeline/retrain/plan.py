@@ -37,7 +37,10 @@ from tasks.store.runs import Decision, Evaluations, Run, Scores, deciding
 from tasks.store.stored import Output
 from tasks.tracking import RegisteredVersion, Registry, Tracker, end_left_behind
 from tasks.video_networks import CLIP_FPS
-from tasks.wording import count, duration
+from tasks.wording import count, duration, listed
+
+PARTS = ("head", "modality", "backbone", "flow_bound_pixels")
+"""Options that say what a network is made of: without their values a trained network cannot be built again."""
 
 
 def run(arguments: PlanArguments, store: Store) -> PlanResult:
@@ -231,8 +234,8 @@ def _previous(
         reason = "its checkpoint is gone from the store"
     elif trained is None or not store.exists(Dataset(trained.dataset_uri).manifest.uri):
         reason = "the clips that it was trained on are not known any more"
-    elif head := trained.train.gone.get("head"):
-        reason = f"its head {head} was removed"
+    elif removed := [f"{name} {trained.train.gone[name]}" for name in PARTS if name in trained.train.gone]:
+        reason = f"its {listed(removed)} {'was' if len(removed) == 1 else 'were'} removed"
     else:
         seen = {clip.uid for clip in store.read(Dataset(trained.dataset_uri).manifest).clips if clip.split == "train"}
         if shared := len(seen.intersection(deciders)):

@@ -55,23 +55,25 @@ BEFORE = RegisteredVersion(2, "", "0" * 16, "s3://retake/runs/0000000000000000/t
 
 
 @pytest.mark.parametrize(
-    ("is_champion", "checkpoint", "trained_on", "head", "told"),
+    ("is_champion", "checkpoint", "trained_on", "options", "told"),
     [
-        (False, b"c", "ab", "linear", ""),
-        (True, b"c", "ab", "linear", "version 2, the champion"),
-        (False, None, "ab", "linear", "version 2 is not compared: its checkpoint is gone from the store"),
-        (False, b"c", "abv", "linear", "version 2 is not compared: it was trained on 1 of the 2 val clips"),
-        (False, b"c", None, "linear", "version 2 is not compared: the clips that it was trained on are not known any more"),
-        (False, b"c", "ab", "lstm", "version 2 is not compared: its head lstm was removed"),
+        (False, b"c", "ab", {}, ""),
+        (True, b"c", "ab", {}, "version 2, the champion"),
+        (False, None, "ab", {}, "version 2 is not compared: its checkpoint is gone from the store"),
+        (False, b"c", "abv", {}, "version 2 is not compared: it was trained on 1 of the 2 val clips"),
+        (False, b"c", None, {}, "version 2 is not compared: the clips that it was trained on are not known any more"),
+        (False, b"c", "ab", {"head": "lstm"}, "version 2 is not compared: its head lstm was removed"),
+        (False, b"c", "ab", {"modality": "spectrogram"}, "version 2 is not compared: its modality spectrogram was removed"),
+        (False, b"c", "ab", {"flow_bound_pixels": 15}, "version 2 is not compared: its flow_bound_pixels 15 was removed"),
     ],
 )
-def test_the_version_before_is_scored_where_it_saw_none_of_the_clips_that_decide(is_champion, checkpoint, trained_on, head, told):
+def test_the_version_before_is_scored_where_it_saw_none_of_the_clips_that_decide(is_champion, checkpoint, trained_on, options, told):
     shelf, now = Shelf(), manifest_of([dataset_clip("a"), dataset_clip("v", "val"), dataset_clip("w", "val")])
     if checkpoint:
         shelf.write_bytes(BEFORE.checkpoint_uri, checkpoint)
     if trained_on is not None:
         plan = plan_result(
-            dataset_uri="s3://retake/datasets/1/", train=TrainOptions.model_validate({"modality": "flow", "head": head}, context=STORED)
+            dataset_uri="s3://retake/datasets/1/", train=TrainOptions.model_validate({"modality": "flow", **options}, context=STORED)
         )
         shelf.write("s3://retake/runs/0000000000000000/decisions/1/plan/result.json", plan)
         shelf.write("s3://retake/datasets/1/manifest.json", manifest_of(map(dataset_clip, trained_on)))
