@@ -9,10 +9,10 @@
 Each folder imports only those before it.
 
 Other rooms import `engines.choice`, `engines.engine`, `engines.explain`, `engines.graph`, `engines.kept`, `engines.pytorch`,
-`engines.scorer`, `engines.written`, `gpus`, `hardware`, `inputs.clip_files`, `inputs.crops`, `inputs.data`, `inputs.describe_sound`, `inputs.features`, `inputs.sampling`, `networks.backbones`,
-`networks.checkpoints`, `networks.heads`, `networks.network`, `networks.pretrained`, `networks.sound_recipe`, `networks.spec`,
-`training.cached_heads`, `training.costs`, `training.distillation`, `training.epochs`, `training.fit`, `training.job`, `training.probe`,
-`training.processes`, `training.progress`, `training.trials`.
+`engines.scorer`, `engines.written`, `gpus`, `hardware`, `inputs.clip_files`, `inputs.crops`, `inputs.data`, `inputs.describe_sound`,
+`inputs.features`, `inputs.sampling`, `networks.backbones`, `networks.checkpoints`, `networks.heads`, `networks.network`,
+`networks.pretrained`, `networks.sound_recipe`, `networks.spec`, `training.cached_heads`, `training.costs`, `training.distillation`,
+`training.epochs`, `training.fit`, `training.job`, `training.linear_probe`, `training.processes`, `training.progress`, `training.trials`.
 """
 
 import os

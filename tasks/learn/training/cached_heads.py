@@ -16,7 +16,7 @@ from tasks.learn.hardware import choose_device
 from tasks.learn.inputs.data import ClipDataset, Source
 from tasks.learn.inputs.features import FeatureMemory
 from tasks.learn.training.job import MEMORY_BYTES, TrainJob, compute_missing, joined_features, open_cache, probe_features, training_clips
-from tasks.learn.training.probe import Linear, fit_probe
+from tasks.learn.training.linear_probe import Linear, fit_probe
 from tasks.options import Head
 
 

@@ -10,7 +10,7 @@ from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.judge.statistics.label_quality import audit_labels
 from tasks.learn.engines.scorer import SharedFeatures
 from tasks.learn.training.cached_heads import fit_beside
-from tasks.learn.training.probe import cross_fitted
+from tasks.learn.training.linear_probe import cross_fitted
 from tasks.options import FEW_CLIPS, Head
 from tasks.pipeline._results import log
 from tasks.pipeline._training import fetch_inputs
