@@ -249,3 +249,9 @@ def test_a_package_that_is_missing_is_named(kind, module, package, tmp_path, mon
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(BadConfiguration, match=f"this model needs the package {package}, .*: pip install {package}"):
         _load_pyfunc(str(model.folder))
+
+
+def test_a_missing_file_of_the_model_itself_is_no_package_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tasks.served.films", None)
+    with pytest.raises(ModuleNotFoundError, match=r"tasks\.served\.films"):
+        _load_pyfunc(str(tmp_path))
