@@ -19,13 +19,14 @@ from tasks.data.video.cut import cut
 from tasks.data.video.frames import read_frames
 from tasks.data.video.probe import probe
 from tasks.errors import BadCheckpoint, BadConfiguration, BadInput, BadVideo
+from tasks.keys import file_sha256
 from tasks.learn.inputs.describe_sound import describer
 from tasks.learn.networks.checkpoints import HeadWeights, Saved, load, save, save_fusion, save_joined
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import CONSENSUS_OF_HEADS, FAMILIES
 from tasks.learn.training.job import joint_spec
 from tasks.options import Family, Head, Modality, SegmentOptions, TrainOptions
-from tasks.pipeline._checkpoints import CHECKPOINT, file_sha256
+from tasks.pipeline._checkpoints import CHECKPOINT
 from tasks.pipeline.retrain import register
 from tasks.pipeline.retrain.register import _model, _packages
 from tasks.predict.intervals import intervals

@@ -6,7 +6,6 @@ where it would reach beyond an end; in a shorter clip it begins at 0 and ends in
 the last.
 """
 
-import hashlib
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.errors import BadConfiguration
-from tasks.keys import content_key, installed
+from tasks.keys import content_key, file_sha256, installed
 from tasks.options import AUTO_BACKBONE, SOUND_FEATURES, Modality
 from tasks.store.records.video import SoundRecipe
 
@@ -125,10 +124,7 @@ def sound_recipe_of(recipe: SoundRecipe) -> str:
     return content_key({**recipe.model_dump(mode="json"), "version": VERSION, "av": installed("av")})
 
 
-@cache
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+_sha256 = cache(file_sha256)
 
 
 def recipe_named(name: str) -> SoundRecipe:
