@@ -99,7 +99,8 @@ def _fork_named(name: str, work: Callable[[], object]) -> int:
         os.close(writing)
         with os.fdopen(reading, "rb") as lines:
             for line in lines:
-                os.write(1, f"{name}: ".encode() + line)
+                with suppress(OSError):  # on a full disk, the servers go on
+                    os.write(1, f"{name}: ".encode() + line)
 
     _fork(copy_lines)
     process = _fork(work_to_pipe)
