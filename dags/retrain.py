@@ -7,16 +7,23 @@ evidence on one page. `learning_curve`, a DAG of its own, then adds whether more
 The page `/retake/trigger/?dag=retrain` of this Airflow is the same form, and says how long the store's last training was expected to take.
 
 **When it waits for you**: if the training is expected to take longer than *Longest training*, the task `ask` asks under *Required actions* whether to
-train, to use the preset `auto` instead, or to skip. Without an answer in time nothing is trained. If *Promotion* is `approve`, the task `approve` asks under *Required actions* whether to promote the new version.
-Without an answer in time the champion stays.
+train, to train by the recipe `auto` instead, or to skip. Without an answer in time nothing is trained. If *Promotion* is `approve`, the task `approve`
+asks there whether to promote the new version. Without an answer in time the champion stays.
 
 **Owner**: the operator of this Retake.
 
 **When it fails**
-- *Pink, skipped*: the log of the task, or of the one before it, says why. There is no dataset yet, or it was trained with these options before; the log of `plan` says which and links to that run.
-  *Train again* in the form overrides this. Only `register` and what follows: labels were altered (*Label noise*), so nothing is registered. Only `flows` and `flow`, or `sound`: the network needs no optical flow or does not hear, or it is there already.
-  `use_auto` is skipped in almost every run. `ask` and all that follows: a long training was not wanted, or nobody answered.
-  Only `learning_curve`: it is switched off, or there is nothing to draw it from; the report says why. Only `export` and `report_with_package`: no package was asked for, or the champion stays.
+- *Pink, skipped*: the log of the task, or of the one before it, says why. Which is skipped, and the usual reason:
+  - `weights` or `plan`: there is no dataset yet, or it was trained with these options before; the log of `plan` links to that run, and
+    *Train again* in the form overrides this.
+  - `ask` and all that follows: a long training was not wanted, or nobody answered.
+  - `use_auto`: nobody asked for it, as in almost every run.
+  - `flows` and `flow`: the network needs no optical flow, or it is there already.
+  - `sound`: the network does not hear, or its sound is there already.
+  - `register` and what follows: labels were altered (*Label noise*), so nothing is registered.
+  - `approve`: no approval is needed.
+  - `learning_curve`: it is switched off, or there is nothing to draw it from; the report says why.
+  - `export` and `report_with_package`: no package was asked for, or the champion stays.
 - *Orange, to be retried*: the store or MLflow did not answer, or the machine stopped. Training resumes after its last epoch.
 - *Red, in `prepare`*: weights are missing or wrong. The log says which file to put where.
 - *Red, in `train` or `evaluate`*: see the last lines of the log. Out of memory: lower the batch size or the segments. No flow or sound: see the log of `flow` or `sound`.
@@ -58,7 +65,7 @@ HALF_HOUR, HOUR = timedelta(minutes=30), timedelta(hours=1)
 
 with DAG(
     schedule=AssetOrTimeSchedule(
-        # Mondays at 02:00, and no run that is overdue. With False, unpausing the DAG would start one that was due in the last hours.
+        # Mondays at 02:00. `timedelta(0)` starts no overdue run; `False` would start one that was due in the last hours, when the DAG is unpaused.
         timetable=CronTriggerTimetable("0 2 * * 1", timezone="UTC", run_immediately=timedelta(0)),
         assets=[DATASET],
     ),

@@ -1,10 +1,11 @@
-"""Derive store keys from options; options that have no effect do not change a key."""
+"""Derive store keys from options and from the content of files; options that have no effect do not change a key."""
 
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import metadata
+from pathlib import Path
 
 from tasks.errors import BadConfiguration
 from tasks.options import ExportOptions, Family, FlowOptions, GateOptions, Head, Modality, RecipeOptions, SegmentOptions, TrainOptions
@@ -80,6 +81,12 @@ def options_key(chosen: TrainOptions | SegmentOptions | GateOptions) -> dict[str
 def content_key(values: Mapping[str, object]) -> str:
     """Hash `values`, independently of their order, to a key of 16 hex digits."""
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def file_sha256(path: Path) -> str:
+    """Hash the content of a file with SHA-256."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def search_key(values: Mapping[str, object]) -> str:

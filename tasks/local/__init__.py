@@ -1,6 +1,7 @@
 """Run object store, MLflow and Airflow as local processes, and the sample videos through them: `make run`.
 
-`__main__` has the commands, `run` the chain, `servers` says how each server is run, `supervise` starts and stops them.
+`__main__` has the commands, `run` the chain, `stack` finds the servers of `make up`, `servers` says how each server is run, `supervise`
+starts and stops them.
 
 `tests/films` draws the films of `samples/` and `long_film/`.
 

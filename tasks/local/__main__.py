@@ -13,20 +13,9 @@ from tasks.local.airflow_api import AirflowApi, RunRef
 from tasks.local.backups import back_up_home, restore_home
 from tasks.local.home import ROLES, Credentials, Home, add_person, people, people_file, remove_person
 from tasks.local.progress import screen_for
-from tasks.local.run import (
-    ENV_FILE,
-    cancel,
-    end_tracked,
-    find_stack,
-    ingest_folder,
-    ingest_into_stack,
-    open_store,
-    ready_airflow,
-    run,
-    say_where,
-    state_of,
-)
+from tasks.local.run import cancel, end_tracked, ingest_folder, open_store, ready_airflow, run, say_where, state_of
 from tasks.local.servers import step_environment
+from tasks.local.stack import ENV_FILE, find_stack, ingest_into_stack
 from tasks.pipeline.upkeep.contract import PLACE
 from tasks.wording import count, size
 
@@ -146,8 +135,8 @@ def _stop(home: Home, _: argparse.Namespace) -> int:
         _say("nothing runs")
         return 0
     with home.lock():
-        for run in _interrupted(home):
-            _say(f"interrupting {run.dag_id}, run {run.run_id}: `make start` goes on with it")
+        for at_work in _interrupted(home):
+            _say(f"interrupting {at_work.dag_id}, run {at_work.run_id}: `make start` goes on with it")
         supervise.down(home, _say)
     return 0
 

@@ -49,7 +49,7 @@ def run(program: str) -> None:
     # In a fork: connections to the database must not be inherited.
     if os.waitpid(_fork(initdb), 0)[1]:
         sys.exit("Airflow's database was not brought up to date; the lines above say why")
-    names = {_fork(partial(_serve, program, name)): name for name in SERVERS}
+    names = {_fork_named(name, partial(_serve, program, name)): name for name in SERVERS}
     is_ending = False
 
     def end(*_: object) -> None:
@@ -64,8 +64,8 @@ def run(program: str) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     while names:
         ended, status = os.wait()
-        name = names.pop(ended)
-        if not is_ending:
+        name = names.pop(ended, None)
+        if name and not is_ending:
             sys.stderr.write(f"Airflow's {name} ended by itself, with status {os.waitstatus_to_exitcode(status)}\n")
 
 
@@ -78,6 +78,34 @@ def _fork(work: Callable[[], object]) -> int:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
         work()
         sys.exit()
+    return process
+
+
+def _fork_named(name: str, work: Callable[[], object]) -> int:
+    """Run `work` in a fork, with its name before each line that it and its child processes write; return its process id."""
+    reading, writing = os.pipe()
+
+    def work_to_pipe() -> None:
+        for output in (1, 2):
+            os.dup2(writing, output)
+        os.close(reading)
+        os.close(writing)
+        work()
+
+    def copy_lines() -> None:
+        for number in ENDING:  # it ends when nobody is left to write
+            signal.signal(number, signal.SIG_IGN)
+        setproctitle(f"log of airflow {name}")
+        os.close(writing)
+        with os.fdopen(reading, "rb") as lines:
+            for line in lines:
+                with suppress(OSError):  # on a full disk, the servers go on
+                    os.write(1, f"{name}: ".encode() + line)
+
+    _fork(copy_lines)
+    process = _fork(work_to_pipe)
+    os.close(reading)
+    os.close(writing)
     return process
 
 

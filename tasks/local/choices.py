@@ -58,7 +58,7 @@ class Choices(BaseModel):
         return {"store": self.store, **sources, **_picked(own, self.options), **following}
 
 
-def parse(pairs: Sequence[str]) -> dict[str, object]:
+def parse(option_pairs: Sequence[str]) -> dict[str, object]:
     """Parse options from `key=value` texts, and validate each by its model.
 
     A probe trains the heads alone, as it must. A preset keeps the options that are named. Beside `auto`, which keeps those that differ from the
@@ -68,7 +68,7 @@ def parse(pairs: Sequence[str]) -> dict[str, object]:
         BadConfiguration: a text is no pair, an option is unknown, or a value is out of range; the message names it.
     """
     given: dict[str, object] = {}
-    for pair in pairs:
+    for pair in option_pairs:
         key, equals, text = pair.partition("=")
         if not equals:
             raise BadConfiguration(f"--set {pair}: write key=value")

@@ -1,4 +1,6 @@
 """Say where the loop stands: the summary of a store, advice by one table of rules, the difference of two datasets, word to people.
 
+`text` prints `python -m tasks status`; `make status` is in `local`.
+
 Other rooms import `advice`, `difference`, `notices`, `parts`, `summary` and `text`.
 """

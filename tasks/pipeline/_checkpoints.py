@@ -1,20 +1,14 @@
 """Fetch checkpoints from the store."""
 
-import hashlib
 from pathlib import Path
 
 from tasks.errors import BadCheckpoint, MissingObject
+from tasks.keys import file_sha256
 from tasks.learn.networks.checkpoints import Saved, load
 from tasks.pipeline._trained import Trained
 from tasks.store.objects import Store
 
 CHECKPOINT = "network.ckpt"
-
-
-def file_sha256(path: Path) -> str:
-    """Hash the content of a file with SHA-256."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fetch_network(store: Store, uri: str, sha256: str, folder: Path) -> Saved:

@@ -16,6 +16,7 @@ from tasks.data.split.manifest import split_rows
 from tasks.judge.statistics.long_training import KeptAnswers, first_without_error, to_parquet
 from tasks.judge.statistics.metrics import with_actions
 from tasks.judge.statistics.scoring import ScoredClips, with_nouns_given
+from tasks.keys import file_sha256
 from tasks.learn.inputs.data import NO_LABEL, CachedClip
 from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.network import Network, widen_heads
@@ -25,7 +26,7 @@ from tasks.learn.training.epochs import BEST, LAST, EpochFiles, head_file
 from tasks.learn.training.fit import fit
 from tasks.learn.training.job import JoinedNetwork, TrainJob, joint_spec
 from tasks.learn.training.progress import EpochRecord, is_logged, is_power_of_two
-from tasks.pipeline._checkpoints import fetch_network, file_sha256
+from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._results import finish, log, write_files
 from tasks.pipeline.retrain._fusion import choose_fusion
 from tasks.pipeline.retrain._ready import Choice, make_ready

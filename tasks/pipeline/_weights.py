@@ -12,11 +12,12 @@ from tasks.data.clips.label_inputs import keep_epic_lists
 from tasks.disk import FULL
 from tasks.download import download, is_url
 from tasks.errors import BadCheckpoint, BadConfiguration, BadInput, RetakeError, Unavailable
+from tasks.keys import file_sha256
 from tasks.learn.networks.checkpoints import check_name, save, verify_sha256
 from tasks.learn.networks.pretrained import PUBLISHED, build, published, scaled_as_published
 from tasks.learn.networks.spec import NetworkSpec, no_names, spec_of
 from tasks.options import SOUND_BACKBONE, Family, Modality, TrainOptions, Weights
-from tasks.pipeline._checkpoints import fetch_trained, file_sha256
+from tasks.pipeline._checkpoints import fetch_trained
 from tasks.pipeline._plans import is_trained
 from tasks.pipeline._results import log
 from tasks.pipeline._trained import find_trained

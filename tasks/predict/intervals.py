@@ -13,6 +13,7 @@ from tasks.predict.probabilities import Distributions
 
 Seconds = NDArray[np.float64]
 Probabilities = NDArray[np.float64]
+Weights = NDArray[np.float64]
 
 NUM_DECIMALS = 6
 """Times that are equal to so many decimals are one."""
@@ -32,7 +33,7 @@ class Cells:
     stops: Seconds
     first: NDArray[np.int64]
     last: NDArray[np.int64]
-    weights: tuple[Seconds, ...]
+    weights: tuple[Weights, ...]
 
     def smooth(self, probabilities: Probabilities) -> Probabilities:
         """Average (n, c) probabilities over the windows of each cell: (m, c)."""
@@ -51,7 +52,7 @@ class Interval:
     probability: float
 
 
-def cells(starts: Seconds, stops: Seconds) -> Cells:
+def cut_into_cells(starts: Seconds, stops: Seconds) -> Cells:
     """Cut a film at the starts and stops (n,) of its windows; both must rise.
 
     A window counts in a cell the more, the nearer their middles are: by 1 - distance of the middles / half the window's length, before the
@@ -84,9 +85,9 @@ def intervals(starts: Seconds, stops: Seconds, likely: Distributions) -> tuple[I
     """
     if not len(starts):
         return ()
-    film_cells = cells(starts, stops)
-    smoothed = replace(likely, verbs=film_cells.smooth(likely.verbs), nouns=film_cells.smooth(likely.nouns))
-    columns = (film_cells.starts, film_cells.stops, *smoothed.best())
+    cells = cut_into_cells(starts, stops)
+    smoothed = replace(likely, verbs=cells.smooth(likely.verbs), nouns=cells.smooth(likely.nouns))
+    columns = (cells.starts, cells.stops, *smoothed.best())
     return merged(
         Interval(start_seconds=start, stop_seconds=stop, verb_class=verb, noun_class=noun, probability=probability)
         for start, stop, verb, noun, probability in zip(*(column.tolist() for column in columns), strict=True)
@@ -105,12 +106,12 @@ def merged(parts: Iterable[Interval]) -> tuple[Interval, ...]:
 
 
 def reported(candidates: Iterable[Interval], threshold: float | None) -> tuple[Interval, ...]:
-    """Keep the intervals whose probability is the threshold of `fit_threshold` or more; all without one."""
+    """Keep the intervals whose probability is the threshold, which `probabilities.fit_threshold` chooses, or more; all without one."""
     return tuple(interval for interval in candidates if threshold is None or interval.probability >= threshold)
 
 
 def _continues(before: Interval, after: Interval) -> bool:
-    # `cells` has rounded the times, so those that touch are equal.
+    # `cut_into_cells` has rounded the times, so those that touch are equal.
     return before.stop_seconds == after.start_seconds and (before.verb_class, before.noun_class) == (after.verb_class, after.noun_class)
 
 

@@ -1,6 +1,6 @@
 """Load a registered model from its own files, on a user's machine, without store or settings.
 
-MLflow starts here. `films`, which needs other packages, is imported last, so that a missing one is named.
+MLflow calls `_load_pyfunc`. Only that imports `films` and the networks, so that an error can name a package that they need and miss.
 
 Other rooms import the names of this file, and `package.*`.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tasks.served.films import FilmModel
 
 CHECKPOINT = "networks.ckpt"
-HOW = "served.json"
+SERVED_FILE = "served.json"
 """Names of the two files of a registered model: its networks, and `Served`."""
 
 DISTRIBUTIONS = {"cv2": "opencv-contrib-python-headless", "PIL": "pillow", "ffmpeg": "ffmpeg-python"}
@@ -33,9 +33,9 @@ SERVERS = {
 class Served(Record):
     """How a registered model answers films, as its training found it.
 
-    `segment` is how its clips were cut, `crops` the crops per frame that its temperatures were fitted with. Intervals are reported from
-    `threshold` on, those of any probability without one, and none if `reports` is False. `actions` are the pairs of verb and noun that may
-    be answered, those of its training clips. `calibration` and `interval_words` say where temperatures and threshold come from.
+    `segment` is how its clips were cut, `crops` the crops per frame that its temperatures were fitted with. An interval is reported if its
+    probability is `threshold` or more, or any if that is None; if `reports` is False, none is. `actions` are the pairs of verb and noun that
+    may be answered, those of its training clips. `calibration` and `interval_words` say where temperatures and threshold come from.
     """
 
     segment: KeptSegmentOptions
@@ -62,11 +62,13 @@ def _load_pyfunc(data_path: str) -> "FilmModel":
         from tasks.learn.networks.checkpoints import load
         from tasks.served.films import FilmModel, SentFilmModel
 
-        saved, served = load(folder / CHECKPOINT), Served.model_validate_json((folder / HOW).read_bytes())
+        saved, served = load(folder / CHECKPOINT), Served.model_validate_json((folder / SERVED_FILE).read_bytes())
         refusals = (attrgetter(name)(sys.modules[module]) for server, (module, name) in SERVERS.items() if server in sys.modules)
         refusal = next(refusals, None)
         return SentFilmModel(saved, served, refusal) if refusal else FilmModel(saved, served)
     except ModuleNotFoundError as error:
         module = (error.name or str(error)).partition(".")[0]
+        if module == "tasks":
+            raise
         package = DISTRIBUTIONS.get(module, module.replace("_", "-"))
         raise BadConfiguration(f"this model needs the package {package}, which is not installed here: pip install {package}") from error

@@ -1,5 +1,6 @@
 """Read and write objects by s3:// address, over any S3 server. The only importer of `minio`."""
 
+import hashlib
 import io
 import json
 from collections.abc import Iterable, Iterator
@@ -17,6 +18,7 @@ from minio.commonconfig import ENABLED
 from minio.datatypes import Object as ListedObject
 from minio.deleteobjects import DeleteObject
 from minio.error import InvalidResponseError, S3Error, ServerError
+from minio.helpers import get_part_info
 from minio.versioningconfig import SUSPENDED
 from pydantic import BaseModel, ValidationError
 
@@ -67,6 +69,7 @@ class StoredObject:
     etag: str
     size_bytes: int
     modified: str
+    """The time of the write by the server's clock; empty if it tells none."""
 
     @property
     def name(self) -> str:
@@ -77,6 +80,17 @@ class StoredObject:
 def to_json(record: BaseModel) -> bytes:
     """Serialise a record with sorted keys, so that equal records are equal bytes."""
     return json.dumps(record.model_dump(mode="json"), sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def etag_of(path: Path) -> str:
+    """Compute the ETag that a file has after `write_file`; a server that encrypts by its own keys gives another."""
+    part_bytes, num_parts = get_part_info(path.stat().st_size, 0)
+    with path.open("rb") as file:
+        parts = [hashlib.md5(file.read(part_bytes), usedforsecurity=False) for _ in range(num_parts)]
+    if num_parts == 1:
+        return parts[0].hexdigest()
+    whole = hashlib.md5(b"".join(part.digest() for part in parts), usedforsecurity=False)
+    return f"{whole.hexdigest()}-{num_parts}"
 
 
 class Store:
@@ -128,7 +142,12 @@ class Store:
         return self._connections[name]
 
     def ensure_bucket(self, uri: str) -> None:
-        """Make the bucket of `uri` unless it exists."""
+        """Make the bucket of `uri` unless it exists.
+
+        Raises:
+            BadConfiguration: it would be on another server than the store.
+        """
+        check_key(uri)
         bucket, _ = split_uri(uri)
         with self._asking(uri):
             try:
@@ -207,8 +226,9 @@ class Store:
     def replace_bytes(self, uri: str, data: bytes, earlier: StoredObject | None) -> bool:
         """Write an object in place of `earlier`, or of none.
 
-        Of several concurrent writers, one succeeds; return False if another one was first. The request is a conditional write of S3
-        (`If-Match`, `If-None-Match: *`), by a signed address, because the SDK has no such argument.
+        Of several concurrent writers, one succeeds; return False if another one was first, or wrote again before this one could read its
+        object back. The request is a conditional write of S3 (`If-Match`, `If-None-Match: *`), by a signed address, because the SDK has no
+        such argument.
 
         Raises:
             BadConfiguration: the server does not know conditional writes.
@@ -226,6 +246,8 @@ class Store:
                 # A server that ignores the condition keeps the last of several objects: each writer checks whether it is its own.
                 return self.read_bytes(uri) == data
             case HTTPStatus.PRECONDITION_FAILED | HTTPStatus.CONFLICT:
+                return False
+            case HTTPStatus.NOT_FOUND if earlier:  # deleted meanwhile
                 return False
             case HTTPStatus.NOT_IMPLEMENTED:
                 raise BadConfiguration(
@@ -398,7 +420,7 @@ def _client(settings: S3Server, http: urllib3.PoolManager) -> Minio:
 
 
 def _stored(uri: str, listed: ListedObject) -> StoredObject:
-    return StoredObject(uri, (listed.etag or "").strip('"'), listed.size or 0, str(listed.last_modified))
+    return StoredObject(uri, (listed.etag or "").strip('"'), listed.size or 0, str(listed.last_modified or ""))
 
 
 def _content_type(key: str) -> str:

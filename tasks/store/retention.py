@@ -126,8 +126,7 @@ def survey(listing: Iterable[StoredObject], folder_uri: str, now: datetime) -> S
         if (place := _place(key)) is None:
             continue
         kind, folder, rest = place
-        # The client allows for a listing without a time, which `objects` writes as "None".
-        time = now if listed.modified == "None" else datetime.fromisoformat(listed.modified)
+        time = datetime.fromisoformat(listed.modified) if listed.modified else now
         unit = surveyed.units.setdefault(f"{folder_uri}{folder}", Unit(f"{folder_uri}{folder}", kind, time))
         unit.newest = max(unit.newest, time)
         if kind.holds is not None and re.fullmatch(kind.holds, rest):

@@ -5,9 +5,9 @@ from itertools import count
 from pathlib import Path
 
 from tasks.data.clips.frame_cache import passing_frames
+from tasks.keys import file_sha256
 from tasks.learn.networks.checkpoints import save
 from tasks.options import EvaluateOptions, PredictOptions
-from tasks.pipeline._checkpoints import file_sha256
 from tasks.pipeline.predict_videos._one_video import Work, predict_video
 from tasks.pipeline.predict_videos._ready import make_ready
 from tasks.store.records.experiments import PredictedVideo

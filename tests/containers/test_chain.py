@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tasks.local.progress import PlainScreen
-from tasks.local.run import upload
+from tasks.local.stack import upload
 from tasks.store.layout import Layout
 from tests.containers.job import QUICK
 from tests.containers.stack import STACK_SECONDS
@@ -55,10 +55,10 @@ def test_no_step_leaves_its_container_behind(chain, stack):
 
 
 def test_a_folder_of_this_machine_is_taken_in_by_the_command_and_uploaded_once(chain, stack, tmp_path):
-    """With nothing in it that can be used, so that the chain behind it finds nothing new."""
+    """With nothing in it that can be used, so that the chain behind it finds nothing new; in parts, as real films are."""
     folder = tmp_path / "holiday"
     folder.mkdir()
-    (folder / "beach.mp4").write_text("no film")
+    (folder / "beach.mp4").write_bytes(b"no film" * (1 << 20))
     options = [f"--set={name}={value}" for name, value in QUICK.items()]
     done = stack.run(sys.executable, "-m", "tasks.local", "ingest-folder", str(folder), "--into=stack", *options)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -40,6 +40,9 @@ def test_of_many_who_create_or_replace_an_object_one_succeeds_and_its_content_st
         assert sum(made) == 1
         assert workshop.store.read_bytes(uri) == f"{number + made.index(True)}".encode()
     assert not workshop.store.create_bytes(uri, b"later")
+    seen = workshop.store.stat(uri)
+    workshop.store.delete([uri])
+    assert not workshop.store.replace_bytes(uri, b"later", seen)
 
 
 def test_two_runs_that_end_together_do_not_both_promote(candidates, monkeypatch):

@@ -17,10 +17,13 @@ from mlflow import MlflowClient
 from mlflow.exceptions import RestException
 
 from tasks.local.home import REPOSITORY
+from tasks.local.progress import PlainScreen
+from tasks.local.stack import upload
 from tasks.settings import MlflowSettings
 from tasks.store.records.evaluation import CompareResult, DecideResult, RegisterResult, ReportResult
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.training import Epoch, PlanResult
+from tasks.store.stored import Folder
 from tasks.tracking import Tracker, collect_garbage
 from tasks.tracking.runs import EPOCHS_AT_ONCE
 from tests.integration.conftest import CHAIN_STORE as STORE
@@ -157,6 +160,13 @@ def test_a_history_of_many_epochs_is_logged_in_calls_that_mlflow_takes(workshop,
     tracker.log_epochs(run_id, epochs)
     for name in names:
         assert sorted(metric.step for metric in mlflow.get_metric_history(run_id, name)) == list(range(len(epochs)))
+
+
+def test_a_film_that_is_uploaded_in_parts_is_uploaded_once(workshop, tmp_path):
+    (tmp_path / "long.mp4").write_bytes(b"film" * (3 << 20))
+    workshop.store.ensure_bucket("s3://uploads")
+    results = [upload(workshop.store, tmp_path, Folder("s3://uploads/inbox/"), PlainScreen(io.StringIO())) for _ in range(2)]
+    assert results == [(1, 1), (0, 1)]
 
 
 def test_a_real_server_deletes_and_mlflow_forgets_what_people_deleted(workshop, mlflow):

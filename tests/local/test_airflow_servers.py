@@ -13,12 +13,24 @@ from tasks.local.home import REPOSITORY
 
 MAIN = """
 import os, signal, sys
+def end(*_):
+    os.write(2, b"ending\\n" * 2000)
+    sys.exit(0)
 def main():
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    os.write(1, f"{sys.argv[1]} {os.getpid()} {os.getppid()}\\n".encode())
+    signal.signal(signal.SIGTERM, end)
+    os.write(1, f"{os.getpid()} {os.getppid()}\\n".encode())
     while True:
         signal.pause()
 """
+
+
+def pids(process) -> dict[str, list[str]]:
+    """Read the first lines, which have the process id of each server and of its parent."""
+    return {name: words.split() for name, words in (process.stdout.readline().split(": ") for _ in airflow_servers.SERVERS)}
+
+
+def last_lines(*names: str) -> list[str]:
+    return sorted(f"{name}: ending" for name in names for _ in range(2000))
 
 
 @pytest.fixture
@@ -47,24 +59,25 @@ def start(tmp_path):
         process.communicate()
 
 
-def test_each_server_is_a_fork_of_one_process_that_ends_them_all(start):
+def test_each_server_is_a_fork_of_one_process_that_ends_them_all_and_each_of_its_lines_has_its_name(start):
     process = start()
-    ready = dict(process.stdout.readline().split(maxsplit=1) for _ in airflow_servers.SERVERS)
+    ready = pids(process)
     assert ready.keys() == set(airflow_servers.SERVERS)
-    assert {int(pids.split()[1]) for pids in ready.values()} == {process.pid}
+    assert {int(parent) for _, parent in ready.values()} == {process.pid}
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=60) == ("", "")
+    ran, said = process.communicate(timeout=60)
+    assert (sorted(ran.splitlines()), said) == (last_lines(*airflow_servers.SERVERS), "")
     assert process.returncode == 0
 
 
 def test_others_go_on_where_a_server_has_ended_by_itself(start):
     process = start()
-    ready = dict(process.stdout.readline().split(maxsplit=1) for _ in airflow_servers.SERVERS)
-    os.kill(int(ready["triggerer"].split()[0]), signal.SIGKILL)
+    os.kill(int(pids(process)["triggerer"][0]), signal.SIGKILL)
     assert process.stderr.readline() == "Airflow's triggerer ended by itself, with status -9\n"
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)
-    assert process.communicate(timeout=60) == ("", "")
+    ran, said = process.communicate(timeout=60)
+    assert (sorted(ran.splitlines()), said) == (last_lines("scheduler", "dag-processor", "api-server"), "")
     assert process.returncode == 0
 
 

@@ -17,7 +17,7 @@ from tasks.local import supervise
 from tasks.local.airflow_api import AirflowApi, RunRef
 from tasks.local.home import Credentials, add_person
 from tasks.local.progress import PlainScreen
-from tasks.local.run import StackSettings, upload
+from tasks.local.stack import StackSettings, upload
 from tasks.local.supervise import State
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import DatasetResult

@@ -138,7 +138,7 @@ class Shelf(Store):
 
     def stat(self, uri):
         data = self.objects.get(uri)
-        return None if data is None else StoredObject(uri, hashlib.sha256(data).hexdigest(), len(data), str(self.written.get(uri)))
+        return None if data is None else StoredObject(uri, hashlib.sha256(data).hexdigest(), len(data), str(self.written.get(uri, "")))
 
     def list(self, prefix_uri):
         return iter([self.stat(uri) for uri in sorted(self.objects) if uri.startswith(prefix_uri)])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.predict.intervals import Interval, cells, intervals, reported
+from tasks.predict.intervals import Interval, cut_into_cells, intervals, reported
 from tasks.predict.probabilities import Distributions
 
 CLIP, STRIDE = 8.0, 2.0
@@ -53,7 +53,7 @@ def test_a_higher_threshold_never_adds_an_interval(film, threshold, other):
 @given(films())
 def test_smoothed_probabilities_sum_to_one_lie_between_those_of_the_windows_and_stay_where_all_agree(film):
     starts, stops, likely = film
-    smooth = cells(starts, stops).smooth(likely.verbs)
+    smooth = cut_into_cells(starts, stops).smooth(likely.verbs)
     np.testing.assert_allclose(smooth.sum(axis=1), 1)
     assert (smooth >= likely.verbs.min(axis=0) - 1e-12).all()
     assert (smooth <= likely.verbs.max(axis=0) + 1e-12).all()
@@ -91,6 +91,6 @@ def test_a_film_without_windows_has_no_intervals():
 
 
 def test_a_window_counts_the_more_the_nearer_its_middle_is():
-    parts = cells(np.array([0.0, 2, 4]), np.array([8.0, 10, 12]))
+    parts = cut_into_cells(np.array([0.0, 2, 4]), np.array([8.0, 10, 12]))
     assert list(zip(parts.starts, parts.stops, strict=True)) == [(0, 2), (2, 4), (4, 8), (8, 10), (10, 12)]
     assert [weights.tolist() for weights in parts.weights[2:3]] == [[0.25, 0.5, 0.25]]

@@ -19,12 +19,13 @@ from tasks.data.video.cut import cut
 from tasks.data.video.frames import read_frames
 from tasks.data.video.probe import probe
 from tasks.errors import BadCheckpoint, BadConfiguration, BadInput, BadVideo
+from tasks.keys import file_sha256
 from tasks.learn.networks.checkpoints import HeadWeights, Saved, load, save, save_fusion, save_joined
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import CONSENSUS_OF_HEADS, FAMILIES
 from tasks.learn.training.job import joint_spec
 from tasks.options import Family, Head, Modality, SegmentOptions, TrainOptions
-from tasks.pipeline._checkpoints import CHECKPOINT, file_sha256
+from tasks.pipeline._checkpoints import CHECKPOINT
 from tasks.pipeline.retrain import register
 from tasks.pipeline.retrain.register import _model, _packages
 from tasks.predict.intervals import intervals
@@ -245,3 +246,9 @@ def test_a_package_that_is_missing_is_named(kind, module, package, tmp_path, mon
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(BadConfiguration, match=f"this model needs the package {package}, .*: pip install {package}"):
         _load_pyfunc(str(model.folder))
+
+
+def test_a_missing_file_of_the_model_itself_is_no_package_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tasks.served.films", None)
+    with pytest.raises(ModuleNotFoundError, match=r"tasks\.served\.films"):
+        _load_pyfunc(str(tmp_path))

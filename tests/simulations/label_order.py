@@ -27,7 +27,7 @@ from tasks.learn.inputs.clip_files import snippets_in_test
 from tasks.learn.inputs.sampling import frames_in_test
 from tasks.learn.networks.pretrained import build
 from tasks.learn.networks.spec import NetworkSpec
-from tasks.learn.training.probe import fit_probe
+from tasks.learn.training.linear_probe import fit_probe
 from tasks.options import Weights
 from tasks.predict.to_label import distances_to_nearest, in_order, scores
 from tests.bench.material import FFMPEG, cut_up, emptied

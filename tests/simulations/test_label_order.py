@@ -49,7 +49,7 @@ def test_both_orders_begin_with_the_same_labels_so_that_the_table_has_paired_dif
 
 
 def test_planted_wrong_labels_are_found_and_mending_them_helps(monkeypatch):
-    monkeypatch.setattr("tasks.learn.training.probe.STRENGTHS", (0.1,))
+    monkeypatch.setattr("tasks.learn.training.linear_probe.STRENGTHS", (0.1,))
     clips = generated()
     precision, found, before, after = measured(clips, SEEDS[0])
     assert precision > 0.5

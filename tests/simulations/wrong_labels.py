@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.model_selection import GroupKFold
 
 from tasks.judge.statistics.label_quality import audit_labels
-from tasks.learn.training.probe import cross_fitted, fit_probe
+from tasks.learn.training.linear_probe import cross_fitted, fit_probe
 from tests.bench.material import cut_up, emptied
 from tests.bench.scoring import KITCHEN
 from tests.data.labels.records import dataset_clip

@@ -1,6 +1,5 @@
 """Cut videos into clips, several at a time; skip videos that were cut before."""
 
-import hashlib
 import logging
 import math
 import os
@@ -21,7 +20,7 @@ from tasks.data.video.inspection import VideoProbe
 from tasks.data.video.probe import probe
 from tasks.data.video.spans import Following, FrameSpan, cut_spans, decoded_seconds, interval_spans, spans_across
 from tasks.errors import BadConfiguration, BadVideo, MissingObject, OutOfMemory, OutOfReach, Unavailable
-from tasks.keys import clip_recipe_of, content_key
+from tasks.keys import clip_recipe_of, content_key, file_sha256
 from tasks.options import SegmentOptions
 from tasks.settings import MachineSettings, load
 from tasks.store.layout import Clips, Layout
@@ -264,12 +263,8 @@ def _fetch_source(store: Store, record: VideoRecord, path: Path) -> None:
         if not is_in_place:
             raise
         raise OutOfReach(str(error)) from error
-    if is_in_place:
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != record.video:
-                raise MissingObject(
-                    f"{record.uri} has another content than when it was taken in; put the video back there, or ingest it again"
-                )
+    if is_in_place and file_sha256(path) != record.video:
+        raise MissingObject(f"{record.uri} has another content than when it was taken in; put the video back there, or ingest it again")
 
 
 def _write(

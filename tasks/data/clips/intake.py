@@ -28,6 +28,7 @@ from tasks.data.video.probe import probe
 from tasks.disk import FULL, check_room
 from tasks.download import download, is_url
 from tasks.errors import BadConfiguration, BadInput, BadLabels, TooLarge, TooSlow, Unavailable
+from tasks.keys import file_sha256
 from tasks.options import IngestOptions
 from tasks.settings import SourceSettings, load
 from tasks.store.layout import Layout, Video
@@ -152,8 +153,7 @@ class Intake:
             raise
 
     def _keep_video(self, incoming: IncomingFile, path: Path) -> str:
-        with path.open("rb") as file:
-            video = hashlib.file_digest(file, "sha256").hexdigest()
+        video = file_sha256(path)
         forgotten = Layout(self._store_uri).forgotten.tombstone(video)
         if self._store.exists(forgotten.uri):
             raise BadInput(f"this video was forgotten (receipt {self._store.read(forgotten).number}) and is never taken in again")

@@ -3,7 +3,6 @@
 `ffmpeg` has filters and encoder settings, `spans` cuts parts of a video.
 """
 
-import hashlib
 import shutil
 import tempfile
 from collections import Counter
@@ -20,6 +19,7 @@ from tasks.data.video.child import Memory
 from tasks.data.video.ffmpeg import AAC_DELAY_SAMPLES, Log, convert, encoding, input_of, picture, sound
 from tasks.data.video.inspection import VideoProbe
 from tasks.errors import BadVideo
+from tasks.keys import file_sha256
 from tasks.options import SegmentOptions
 
 MAX_OVERRUN_SECONDS = 60
@@ -65,8 +65,6 @@ def is_kept(num_frames: int, options: SegmentOptions) -> bool:
 def examine(file: Path, index: int, start_frame: int, options: SegmentOptions) -> CutClip:
     """Describe a clip on disk that begins at frame `start_frame` of the video."""
     num_frames, width, height, has_audio = _read_properties(file)
-    with file.open("rb") as data:
-        sha256 = hashlib.file_digest(data, "sha256").hexdigest()
     return CutClip(
         path=file,
         index=index,
@@ -75,7 +73,7 @@ def examine(file: Path, index: int, start_frame: int, options: SegmentOptions) -
         num_frames=num_frames,
         has_audio=has_audio,
         size_bytes=file.stat().st_size,
-        sha256=sha256,
+        sha256=file_sha256(file),
         width=width,
         height=height,
     )

@@ -1,7 +1,6 @@
 """Read and write checkpoints: our own, and those that EPIC-KITCHENS-55 published. Reading never runs code."""
 
 import argparse
-import hashlib
 import math
 import os
 import re
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from tasks.disk import check_room
 from tasks.errors import BadCheckpoint, BadConfiguration
+from tasks.keys import file_sha256
 from tasks.learn.networks import backbones
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import ClassNames, NetworkSpec
@@ -93,8 +93,7 @@ def verify_sha256(path: Path) -> str:
     digits = check_name(path.name)
     if not path.is_file():
         raise BadCheckpoint(f"{path}: no such file; put the published file there")
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = file_sha256(path)
     if not digest.startswith(digits):
         raise BadCheckpoint(f"{path}: its sha256 begins with {digest[:8]}, its name says {digits}; download it again")
     return digest

@@ -27,8 +27,8 @@ from tasks.learn.networks.joining import Joining
 from tasks.learn.networks.network import Network, synchronise_norms, to_channels_last
 from tasks.learn.networks.spec import CONSENSUS_OF_HEADS, ClassNames, NetworkSpec, trained_view
 from tasks.learn.training.epochs import LAST
+from tasks.learn.training.linear_probe import fit_heads
 from tasks.learn.training.module import ActionModule, FittedModule, HeadModule, Learner
-from tasks.learn.training.probe import fit_heads
 from tasks.learn.training.processes import process_rank
 from tasks.options import Consensus, Head, TrainOptions
 from tasks.store.records.dataset import NUM_EPIC_NOUNS, NUM_EPIC_VERBS

@@ -9,8 +9,8 @@ from tasks.data.labels.vocabulary import class_name, noun_name, require_no_objec
 from tasks.store.records.dataset import NO_OBJECT, NOTHING
 from tasks.store.records.labelling import Answer, Moment, Reading, Suggested, Token, VideoHash, require_order, require_words
 
-Verb = Annotated[str, Field(max_length=200), AfterValidator(class_name)]
-Noun = Annotated[str, Field(max_length=200), AfterValidator(noun_name)]
+Name = Annotated[str, Field(max_length=200), AfterValidator(class_name)]
+NameOrNoObject = Annotated[str, Field(max_length=200), AfterValidator(noun_name)]
 Uid = Annotated[str, Field(pattern=r"^[0-9a-f]{12}_[0-9]{9,12}-[0-9]{9,12}$")]
 
 
@@ -21,13 +21,13 @@ class _Asked(BaseModel):
 
 
 class AskedClip(_Asked):
-    """An answer about a clip."""
+    """An answer about a clip; `over` and `checked` are those of `ClipStatement`."""
 
     kind: Literal["clip"]
     uid: Uid
     answer: Answer
-    verb: Verb | None = None
-    noun: Noun | None = None
+    verb: Name | None = None
+    noun: NameOrNoObject | None = None
     reading: Reading = "first"
     suggested: Suggested | None = None
     over: Token | None = None
@@ -48,8 +48,8 @@ class AskedInterval(_Asked):
     video: VideoHash
     start_seconds: Moment
     stop_seconds: Moment
-    verb: Verb
-    noun: Noun
+    verb: Name
+    noun: NameOrNoObject
     replaces: Token | None = None
     suggested: Suggested | None = None
 
@@ -73,8 +73,8 @@ class AskedMerge(_Asked):
 
     kind: Literal["class"]
     target: Literal["verb", "noun"]
-    name: Verb
-    same_as: Noun
+    name: Name
+    same_as: NameOrNoObject
 
     @model_validator(mode="after")
     def _a_verb_becomes_a_verb(self) -> "AskedMerge":

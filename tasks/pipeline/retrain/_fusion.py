@@ -13,6 +13,7 @@ from tasks.data.clips.frame_cache import FramesAhead, load_few
 from tasks.errors import BadConfiguration, BadInput
 from tasks.judge.statistics.fusion import fuse
 from tasks.judge.statistics.scoring import ScoredClips, score_clips, with_nouns_given
+from tasks.keys import file_sha256
 from tasks.learn.engines.choice import ScoringJob, make_engine, num_checked, spread
 from tasks.learn.hardware import choose_device, describe
 from tasks.learn.inputs.clip_files import is_silent
@@ -23,7 +24,7 @@ from tasks.learn.networks.spec import ClassNames, NetworkSpec, placeholder
 from tasks.learn.training.epochs import BEST
 from tasks.learn.training.job import joint_spec
 from tasks.options import TrainOptions, Weights
-from tasks.pipeline._checkpoints import fetch_network, fetch_trained, file_sha256
+from tasks.pipeline._checkpoints import fetch_network, fetch_trained
 from tasks.pipeline._plans import sound_of
 from tasks.pipeline._results import log
 from tasks.pipeline._trained import find_trained

@@ -7,7 +7,7 @@ import numpy as np
 from tasks.errors import BadConfiguration
 from tasks.judge.statistics.label_quality import audit_labels
 from tasks.learn.engines.scorer import SharedFeatures
-from tasks.learn.training.probe import cross_fitted
+from tasks.learn.training.linear_probe import cross_fitted
 from tasks.pipeline._results import log
 from tasks.store.records.dataset import DatasetClip
 from tasks.store.records.evaluation import LabelAudit

@@ -16,7 +16,7 @@ from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline.predict_videos._chosen import fitted
 from tasks.pipeline.retrain._evidence import version_description
 from tasks.pipeline.retrain.contract import REGISTER, PlannedArguments
-from tasks.served import HOW, Served
+from tasks.served import SERVED_FILE, Served
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
@@ -114,7 +114,7 @@ def _model(saved: Saved, folder: Path, served: Served) -> FilmModel:
     own = folder / "model"
     own.mkdir()
     (folder / CHECKPOINT).rename(own / tasks.served.CHECKPOINT)
-    (own / HOW).write_text(served.model_dump_json())
+    (own / SERVED_FILE).write_text(served.model_dump_json())
     return FilmModel(own, tasks.served.__name__, Path(tasks.__file__).parent, _tensors(saved))
 
 

@@ -1,6 +1,5 @@
 """Keep backups in a folder or a bucket: contents under their hashes, and for each backup a list of them, which is written last."""
 
-import hashlib
 import os
 import re
 import shutil
@@ -20,6 +19,7 @@ from pydantic import ValidationError
 
 from tasks.disk import full_disk, work_folder
 from tasks.errors import BadConfiguration, BadInput, Unavailable
+from tasks.keys import file_sha256
 from tasks.store import stored
 from tasks.store.objects import Store, to_json
 from tasks.store.records.upkeep import Content, KeptFile, Snapshot
@@ -237,7 +237,7 @@ class Backups:
 
     def keep(self, path: Path) -> Content:
         """Put a partial file among the contents, unless its content is there."""
-        content = Content(sha256=_sha256(path), size_bytes=path.stat().st_size)
+        content = Content(sha256=file_sha256(path), size_bytes=path.stat().st_size)
         if not self.has(content):
             self.place.put(path, _name(content.sha256))
         return content
@@ -301,7 +301,7 @@ class Backups:
 
     def _is_whole(self, sha256: str) -> bool:
         with self.content(sha256) as path:
-            return _sha256(path) == sha256
+            return file_sha256(path) == sha256
 
 
 def is_sqlite(path: Path) -> bool:
@@ -312,8 +312,3 @@ def is_sqlite(path: Path) -> bool:
 
 def _name(sha256: str) -> str:
     return f"contents/{sha256[:2]}/{sha256}"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

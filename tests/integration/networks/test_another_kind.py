@@ -15,12 +15,11 @@ from mlflow import MlflowClient
 
 from tasks.data.clips.flow import flow_uri
 from tasks.data.clips.sound import sound_uri
-from tasks.keys import flow_recipe_of
+from tasks.keys import file_sha256, flow_recipe_of
 from tasks.learn.networks.checkpoints import save
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import NetworkSpec, no_names
 from tasks.options import FlowOptions, Modality, TrainOptions
-from tasks.pipeline._checkpoints import file_sha256
 from tasks.store.layout import Dataset
 from tasks.store.records.evaluation import CompareResult, DecideResult, RegisterResult, ReportResult
 from tasks.store.records.experiments import PredictBatchResult, PredictPlanResult

@@ -6,7 +6,7 @@ import pytest
 
 from tasks.data.clips.label_inputs import inputs_digest
 from tasks.data.clips.labelled import given_labels, intervals_to_export
-from tasks.pipeline._checkpoints import file_sha256
+from tasks.keys import file_sha256
 from tasks.store.records.dataset import LabelsFile
 from tasks.store.records.video import NUM_FIRST, IngestResult, SetAsideFile
 from tests.pipeline.in_process import RECIPE, STORE, Bench

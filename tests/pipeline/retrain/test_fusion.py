@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import BadCheckpoint, BadConfiguration, BadInput
+from tasks.keys import file_sha256
 from tasks.learn.networks.checkpoints import HeadWeights, load, save, save_fusion, save_joined
 from tasks.learn.networks.network import Network, weights_sha256
 from tasks.learn.networks.spec import ClassNames, NetworkSpec, no_names
 from tasks.learn.training.job import joint_spec
 from tasks.options import TrainOptions
 from tasks.pipeline import _training
-from tasks.pipeline._checkpoints import file_sha256
 from tasks.pipeline._plans import plan_training
 from tasks.pipeline._training import joined_inputs
 from tasks.pipeline.retrain._fusion import _heard_by_all, equal_fusion

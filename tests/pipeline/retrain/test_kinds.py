@@ -14,7 +14,7 @@ from tasks.errors import Unavailable
 from tasks.learn.inputs.clip_files import read_tested
 from tasks.learn.networks.checkpoints import HeadWeights, load
 from tasks.predict.probabilities import distributions
-from tasks.served import HOW, Served
+from tasks.served import SERVED_FILE, Served
 from tasks.store.experiments import Configurations, Configured
 from tasks.store.layout import Dataset
 from tasks.store.records.experiments import Comparison, Configuration, ConfigureResult
@@ -86,7 +86,7 @@ def assert_answers_as(bench, clip, scored):
         patch.setattr(sys, "path", sys.path[:])  # MLflow puts the model's code before ours
         model = mlflow.pyfunc.load_model(bench.model)
     (answer,) = model.predict([bench.store.read_bytes(clip.uri)]).to_dict("records")
-    (how,) = Path(bench.model).rglob(HOW)
+    (how,) = Path(bench.model).rglob(SERVED_FILE)
     served = Served.model_validate_json(how.read_bytes())
     temperatures = served.verb_temperature, served.noun_temperature
     likely = distributions(scored.verb_logits[-1:], scored.noun_logits[-1:], *temperatures, served.actions)

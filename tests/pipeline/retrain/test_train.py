@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import Unavailable
+from tasks.keys import file_sha256
 from tasks.learn.networks.checkpoints import load, save
 from tasks.learn.networks.network import Network, weights_sha256
 from tasks.learn.networks.spec import ClassNames, NetworkSpec, no_names
 from tasks.options import TrainOptions
 from tasks.pipeline import _training
-from tasks.pipeline._checkpoints import file_sha256
 from tasks.pipeline._plans import repeats_of
 from tasks.pipeline.retrain import train
 from tasks.store.records.training import PlanResult, TrainResult

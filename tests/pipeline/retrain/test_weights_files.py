@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from tasks.errors import BadCheckpoint, BadInput
+from tasks.keys import file_sha256
 from tasks.learn.networks.checkpoints import load
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.pretrained import PUBLISHED
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.options import TrainOptions, Weights
 from tasks.pipeline import _weights
-from tasks.pipeline._checkpoints import file_sha256
 from tasks.pipeline._plans import plan_training
 from tasks.store.layout import Layout
 from tests.http_servers import served

@@ -73,7 +73,7 @@ def fit_probe(
 ) -> tuple[Linear, Choice]:
     """Fit one head to features (n, f), one row for each training clip.
 
-    Features are standardised, those that hardly vary by less, and the classifier is returned for raw ones. The logit of a class without
+    Features are standardised, but divided by no less than `MIN_SPREAD` says; the classifier takes raw ones. The logit of a class without
     training clips is the mean of the others less `UNSEEN_MARGIN`: below the highest, whatever the clip shows.
 
     Args:
@@ -100,7 +100,8 @@ def fit_probe(
 def cross_fitted(features: Floats, labels: Integers, sources: Sequence[Hashable]) -> Floats:
     """Compute the probabilities (n, k) of the classes of `labels`, in order, by probes that saw no clip of the same source video.
 
-    They are not a number where no probe could be fitted, and for classes that no other video has.
+    C alone is chosen on all clips. Probabilities are not a number where no probe could be fitted, and for classes that no other video has;
+    with a single class they are 1.
 
     Raises:
         BadConfiguration: features are no finite numbers.

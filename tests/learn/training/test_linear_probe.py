@@ -14,7 +14,7 @@ from tasks.learn.inputs.features import training_features
 from tasks.learn.networks.checkpoints import load
 from tasks.learn.training.fit import TrainOutcome, fit
 from tasks.learn.training.job import TrainJob, views_of
-from tasks.learn.training.probe import STRENGTHS, UNSEEN_MARGIN, cross_fitted, fit_probe
+from tasks.learn.training.linear_probe import STRENGTHS, UNSEEN_MARGIN, cross_fitted, fit_probe
 from tasks.learn.training.trials import TrialJob
 from tests.learn.tiny import HEADS, assert_same_files, job, kept_job, scores
 from tests.learn.training.test_trials import run_trial
@@ -62,7 +62,7 @@ def test_crossed_probabilities_come_from_other_source_videos_alone(monkeypatch):
     assert np.delete(np.nanargmax(probabilities, axis=1) == labels, 4).mean() > 0.8
     assert np.isnan(cross_fitted(features, labels, [0] * 30)).all()
     # A constant C, which all clips would have a say in.
-    monkeypatch.setattr("tasks.learn.training.probe.CHOSEN_UP_TO", 0)
+    monkeypatch.setattr("tasks.learn.training.linear_probe.CHOSEN_UP_TO", 0)
     before = cross_fitted(features, labels, sources)
     after = cross_fitted(features, np.where(sources == 0, (labels + 1) % 3, labels), sources)
     assert np.array_equal(before[sources == 0], after[sources == 0])
