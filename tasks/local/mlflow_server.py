@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
+# Flask's own check of hosts has its defaults, since the flags come later; FastAPI's, around all routes, has the flags.
 import mlflow.cli
 import mlflow.server
 import uvicorn

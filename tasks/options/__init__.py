@@ -9,7 +9,17 @@ from tasks.options.base import NO_LOGIN_PATTERN, STORE_URI_PATTERN, Options, Sto
 from tasks.options.data import Cut, IngestOptions, LabelOptions, SegmentOptions, SplitOptions
 from tasks.options.deletion import CleanUpOptions, ForgetOptions
 from tasks.options.export import ChampionExportOptions, ExportOptions
-from tasks.options.network import AUTO_BACKBONE, SOUND_BACKBONE, Consensus, Family, FlowOptions, Head, Interpolation, Modality
+from tasks.options.network import (
+    AUTO_BACKBONE,
+    SOUND_BACKBONE,
+    Consensus,
+    Family,
+    FlowOptions,
+    Head,
+    Interpolation,
+    Modality,
+    NetworkOptions,
+)
 from tasks.options.prediction import MAX_STRIDE_SECONDS, MIN_STRIDE_SECONDS, MODEL_REFERENCE, PredictOptions
 from tasks.options.presets import (
     LIGHT,
@@ -69,6 +79,7 @@ __all__ = [
     "LabelOptions",
     "LearningCurveOptions",
     "Modality",
+    "NetworkOptions",
     "Options",
     "PredictOptions",
     "PresetOptions",

@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from tasks.data.clips.clips import AnyClip, C, StoredClip, derive_each
 from tasks.data.video.audio import decode_audio
 from tasks.disk import work_folder
-from tasks.errors import BadVideo
+from tasks.errors import BadVideo, MissingObject
 from tasks.learn.inputs.clip_files import SOUND_SUFFIX, Sound, quantised, read_sound, rows_of, write_sound
 from tasks.learn.inputs.describe_sound import describe
 from tasks.learn.networks.sound_recipe import SPECTRUM_RATE_HZ, VERSION, sound_key
@@ -165,15 +166,20 @@ def leave_out_silent(clips: Sequence[StoredClip], paths: dict[str, Path]) -> dic
     return {uid: path for uid, path in paths.items() if uid not in unheard}
 
 
-def spectrograms(store: Store, clips: Sequence[StoredClip]) -> dict[str, NDArray[np.uint8]]:
-    """Load the spectrogram of each clip for people, uint8 (s, 128), by uid; without clips in which there is nothing to hear.
+def spectrograms(store: Store, clips: Sequence[StoredClip]) -> dict[str, NDArray[np.uint8] | None]:
+    """Load the spectrogram of each described clip for people, uint8 (s, 128), by uid.
+
+    It is None if there is nothing to hear. Clips that only another version of Retake or PyAV has described are left out.
 
     Raises:
-        MissingObject: the sound of a clip is not described.
         BadVideo: a description is damaged.
     """
-    sounds = ((clip.uid, read_stored(store, clip)) for clip in clips)
-    return {uid: quantised(sound.log_mel) for uid, sound in sounds if sound.is_heard}
+    loaded: dict[str, NDArray[np.uint8] | None] = {}
+    for clip in clips:
+        with suppress(MissingObject):
+            sound = read_stored(store, clip)
+            loaded[clip.uid] = quantised(sound.log_mel) if sound.is_heard else None
+    return loaded
 
 
 def cache_root() -> Path:

@@ -19,6 +19,7 @@ from tasks.learn.networks import backbones
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import ClassNames, NetworkSpec
 from tasks.learn.networks.weights_file import check_tensors, first_line, in_short, read_weights
+from tasks.options import NetworkOptions
 from tasks.options.base import STORED
 from tasks.wording import quantity
 
@@ -28,7 +29,6 @@ EPIC_MODALITIES = {"rgb": "RGB", "flow": "Flow"}
 FORMAT = "retake-1"
 FUSION_FORMAT = "retake-fusion-1"
 JOINED_FORMAT = "retake-joined-1"
-REMOVED_HEADS = ("attentive", "lstm")
 
 
 class HeadWeights(NamedTuple):
@@ -204,8 +204,6 @@ def load(path: Path) -> Saved:
             raise ValueError
     except (LookupError, TypeError, ValueError, RuntimeError, ArithmeticError):
         raise BadCheckpoint(f"{path}: not a checkpoint of Retake; it holds {in_short(content)}") from None
-    if any(spec.flow and spec.flow.gone for spec in specs):
-        raise BadCheckpoint(f"{path}: its optical flow is clipped otherwise than to 20 pixels, which was removed; train it again")
     check_tensors([tensor for state in states for tensor in state.values()], path)
     networks = [_network(spec, state, path) for spec, state in zip(specs, states, strict=True) if not spec.joined]
     sizes = tuple(network.num_features for network in networks)
@@ -219,19 +217,20 @@ def load(path: Path) -> Saved:
 def _refuse_removed(specs: Sequence[Mapping[str, object]], path: Path) -> None:
     """Refuse networks of a kind that this version no longer has."""
     for spec in specs:
-        sound = spec.get("sound")
-        network, speech = (sound.get("network"), sound.get("speech")) if isinstance(sound, Mapping) else (None, None)
+        sound, flow = (dict(part) if isinstance(part := spec.get(name), Mapping) else {} for name in ("sound", "flow"))
         removed = {
-            f"the head {spec.get('consensus')}": spec.get("consensus") in REMOVED_HEADS and "head probe, linear or tcn",
+            f"the head {spec.get('consensus')}": spec.get("consensus") in NetworkOptions.retired_values["head"]
+            and "head probe, linear or tcn",
             "spectrograms as pictures": spec.get("modality") == "spectrogram" and "modality=sound",
-            "features of aisfx": network and "modality=sound",
-            "shares of speech": speech and "modality=sound",
+            "features of aisfx": sound.get("network") and "modality=sound",
+            "shares of speech": sound.get("speech") and "modality=sound",
+            "optical flow that is not clipped to 20 pixels": flow.get("flow_bound_pixels", 20) != 20 and "modality=flow",
         }
         for part, instead in removed.items():
             if instead:
                 raise BadCheckpoint(
-                    f"{path}: it has {part}, which this version no longer has; train again with {instead}, and if this network is champion, "
-                    "roll back, or remove its alias in MLflow"
+                    f"{path}: it has {part}, which this version no longer has; train again with {instead}. If this network is champion, roll back "
+                    "or remove its alias in MLflow; if it is the version before, remove its tag retake.checkpoint_uri there"
                 )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from tasks.data.clips.clips import StoredClip
-from tasks.data.clips.sound import Described, Listen, describe_sound, read_notes
+from tasks.data.clips.sound import Described, Listen, describe_sound, read_notes, without_sound
 from tasks.errors import NothingToDo
 from tasks.learn.inputs.speech import INSTALL, PACKAGE, load_speech_detector, speech_share
 from tasks.pipeline._results import finish, finished, log
@@ -29,13 +29,13 @@ def run(arguments: SoundArguments, store: Store) -> SoundResult:
     if not needs.hears:
         raise NothingToDo("no network of this run hears sound")
     clips, listen = needs.clips(), _listener()
-    notes = zip(clips, read_notes(store, clips), strict=True)
-    missing = [clip for clip, note in notes if note is None or (listen and note.speech_share is None)]
     earlier = finished(store, SOUND.address(arguments))
     if earlier and (earlier.num_clips != len(clips) or (listen and earlier.with_speech is None)):
         earlier = None  # of other clips, or before the detector was installed
-    if earlier and not missing:
+    if earlier and not without_sound(store, clips):
         return earlier
+    notes = zip(clips, read_notes(store, clips), strict=True)
+    missing = [clip for clip, note in notes if note is None or (listen and note.speech_share is None)]
     log.info("describing the sound of %d of %d clips", len(missing), len(clips))
     described = describe_sound(store, missing, listen)
     if earlier and not described.num_clips:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from tasks.data.split.manifest import num_clips
-from tasks.errors import NothingToDo
+from tasks.errors import BadConfiguration, NothingToDo
 from tasks.judge.gate.champion import complete_last_move, moves
 from tasks.judge.gate.gate import deciding_split
 from tasks.judge.gate.looks import spend
@@ -12,7 +12,7 @@ from tasks.judge.statistics.uncertainty import power_in_words
 from tasks.keys import content_key, options_key
 from tasks.loop.parts import training_status
 from tasks.loop.summary import keep
-from tasks.options import EvaluateOptions, Family, GateOptions, TrainOptions
+from tasks.options import EvaluateOptions, Family, GateOptions, NetworkOptions, TrainOptions
 from tasks.pipeline._plans import (
     PlannedTraining,
     find_dataset,
@@ -49,6 +49,7 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
     Raises:
         MissingObject: there is no such dataset.
         NothingToDo: these options were trained on this dataset and decided on before, or there is no dataset yet.
+        BadConfiguration: this version of Retake cannot build the champion's network.
     """
     dataset = find_dataset(store, arguments.store, arguments.dataset)
     weights = store.read(Output(arguments.weights_result, WeightsResult))
@@ -204,12 +205,21 @@ def _stop_if_decided(store: Store, run: Run, decision: Decision, champion: Champ
 
 
 def _champion(arguments: PlanArguments, run_key: str, registry: Registry, store: Store) -> tuple[Champion | None, PlanResult | None]:
-    """Find the champion, and the plan of its training if the store has it."""
+    """Find the champion, and the plan of its training if the store has it.
+
+    Raises:
+        BadConfiguration: this version cannot build its network.
+    """
     version = registry.champion(arguments.model_name)
     # A provisional champion may still pass the gate, which it never does against itself.
     if version is None or (version.provisional and version.run_key == run_key):
         return None, None
     trained = next(iter(plans_of(run_of(version, arguments.store), store)), None)
+    if trained and (removed := _removed_parts(trained)):
+        raise BadConfiguration(
+            f"the champion, version {version.version}, cannot be scored, since this version of Retake no longer has its {listed(removed)}; "
+            "roll back, or remove the alias champion in MLflow"
+        )
     return _opponent(version, trained), trained
 
 
@@ -234,8 +244,8 @@ def _previous(
         reason = "its checkpoint is gone from the store"
     elif trained is None or not store.exists(Dataset(trained.dataset_uri).manifest.uri):
         reason = "the clips that it was trained on are not known any more"
-    elif removed := [f"{name} {trained.train.gone[name]}" for name in PARTS if name in trained.train.gone]:
-        reason = f"its {listed(removed)} {'was' if len(removed) == 1 else 'were'} removed"
+    elif removed := _removed_parts(trained):
+        reason = f"this version no longer has its {listed(removed)}"
     else:
         seen = {clip.uid for clip in store.read(Dataset(trained.dataset_uri).manifest).clips if clip.split == "train"}
         if shared := len(seen.intersection(deciders)):
@@ -244,6 +254,17 @@ def _previous(
         return _opponent(version, trained), ""
     log.warning("version %d, the previous one, is not compared: %s", version.version, reason)
     return None, f"version {version.version} is not compared: {reason}"
+
+
+def _removed_parts(trained: PlanResult) -> list[str]:
+    """List what a trained network, or the networks of a fusion, are made of that this version no longer has."""
+    gone = [f"{name} {value}" for name, value in trained.train.gone.items() if name in PARTS]
+    retired = NetworkOptions.retired_values
+    for member in trained.weights.members:
+        gone += [f"{name} {value}" for name, value in (("modality", member.modality), ("backbone", member.sound)) if value in retired[name]]
+        gone += [f"head {head}" for head in retired["head"] if f", {head} head" in member.network]
+        gone += [f"{name} {value}" for name, value in (member.flow.gone if member.flow else {}).items() if name in PARTS]
+    return list(dict.fromkeys(gone))
 
 
 def _opponent(version: RegisteredVersion, trained: PlanResult | None) -> Champion:

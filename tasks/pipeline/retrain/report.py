@@ -159,7 +159,7 @@ def _spectrograms(store: Store, plan: PlanResult, manifest: Manifest, mistakes: 
         return {}
     shown = {mistake.uid for mistake in mistakes}
     sounds = spectrograms(store, [clip for clip in manifest.clips if clip.uid in shown])
-    return dict.fromkeys(shown, b"") | {uid: spectrogram_sheet(levels) for uid, levels in sounds.items()}
+    return {uid: b"" if levels is None else spectrogram_sheet(levels) for uid, levels in sounds.items()}
 
 
 def _activations(store: Store, results: list[EvaluateResult], mistakes: Sequence[Mistake]) -> dict[str, list[tuple[ActivationMap, bytes]]]:

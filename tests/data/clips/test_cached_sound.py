@@ -100,11 +100,12 @@ def test_a_clip_that_is_no_video_is_named(shelf, clips):
             ahead.load(clips[1])
 
 
-def test_people_see_the_spectrogram_of_the_whole_clip(shelf, clips):
-    complete_sound(shelf, clips)
+def test_people_see_the_spectrogram_of_each_whole_clip_that_is_described(shelf, clips):
+    complete_sound(shelf, clips[1:])
     shown = spectrograms(shelf, clips)
-    assert {uid: levels.shape for uid, levels in shown.items()} == {clip.uid: (801, 128) for clip in clips[:2]}
-    assert all(levels.any() for levels in shown.values())
+    assert {uid: levels is not None for uid, levels in shown.items()} == {clips[1].uid: True, clips[2].uid: False, clips[3].uid: False}
+    assert shown[clips[1].uid].shape == (801, 128)
+    assert shown[clips[1].uid].any()
 
 
 @pytest.mark.slow

@@ -150,7 +150,7 @@ def test_features_of_many_views_are_computed_by_openvino_and_equal_pytorch_s(tin
     if lacks == "a conversion":
         tiny_network.backbone = torch.nn.Sequential(tiny_network.backbone, Bessel())
     elif lacks:
-        monkeypatch.setattr(OpenvinoEngine, "features_in_float32", lambda self, view: 1.01 * self.features([view])[0])
+        monkeypatch.setattr(OpenvinoEngine, "features", lambda self, views: 1.01 * PytorchEngine(self.network, 1).features(views))
     network = prepare(tiny_network)
     engine = choice.float32_engine(network, num_views)
     assert engine.name == expected

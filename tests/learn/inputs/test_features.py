@@ -11,13 +11,17 @@ import pytest
 import torch
 
 from tasks.errors import Unavailable
+from tasks.learn.engines import choice as choice_of_engine
+from tasks.learn.engines.engine import prepare
 from tasks.learn.inputs import features
 from tasks.learn.inputs.crops import Augmentation
 from tasks.learn.inputs.data import View
 from tasks.learn.inputs.features import FeatureCache, compute_features, see_by_torch, training_features
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import CONSENSUS_OF_HEADS
+from tasks.learn.training import job as job_of_training
 from tasks.learn.training.fit import fit
+from tasks.learn.training.job import compute_missing, open_cache, views_of
 from tests.learn.tiny import HEADS, figures, job, kept_job, passes_of, state_of, tiny
 
 FIGURES_OF_VIEWS = [
@@ -137,6 +141,19 @@ def test_what_is_damaged_is_computed_again_and_the_rest_is_not(clips, tiny_netwo
     compute(tiny_network, views, kept)
     assert len(passes) == 5
     assert [path.read_bytes() for path in paths] == good
+
+
+def test_a_training_of_many_views_has_the_features_that_torch_computes(clips, tmp_path: Path, monkeypatch, caplog):
+    monkeypatch.setattr(choice_of_engine, "OPENVINO_FROM_VIEWS", 1)
+    monkeypatch.setattr(job_of_training, "see_by_torch", pytest.fail)
+    planned = kept_job(tmp_path / "training", clips)
+    cache, views = open_cache(planned, planned.network), views_of(planned)
+    compute_missing(planned, "cpu", cache, views)
+    assert "computed by PyTorch" not in caplog.text
+    torch_s = training_features(tmp_path / "torch", planned.network, "32-true")
+    compute(prepare(planned.network), views, torch_s)
+    for view in views:
+        torch.testing.assert_close(cache.read(view.name), torch_s.read(view.name), rtol=1e-3, atol=1e-4)
 
 
 def test_processes_begin_apart_and_leave_each_other_what_is_done(clips, tiny_network, kept, monkeypatch):

@@ -282,7 +282,7 @@ def test_flow_of_an_earlier_version_is_read_unless_it_is_clipped_otherwise(tmp_p
     torch.save(content | {"spec": content["spec"] | {"flow": flow}}, tmp_path / "earlier.pt")
     assert load(tmp_path / "earlier.pt").network.spec == spec
     said = refuses(spec=stored["spec"] | {"modality": "flow", "flow": flow | {"flow_bound_pixels": 15.0}})
-    assert said.endswith("its optical flow is clipped otherwise than to 20 pixels, which was removed; train it again")
+    assert "it has optical flow that is not clipped to 20 pixels, which this version no longer has; train again with modality=flow" in said
 
 
 @pytest.mark.parametrize(

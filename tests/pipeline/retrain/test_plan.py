@@ -5,8 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from tasks.errors import BadConfiguration
 from tasks.judge.gate.gate import deciding_split
-from tasks.options import GateOptions, Head, TrainOptions
+from tasks.options import FlowOptions, GateOptions, Head, TrainOptions
 from tasks.options.base import STORED
 from tasks.pipeline.retrain.contract import PlanArguments
 from tasks.pipeline.retrain.plan import _champion as champion_of
@@ -15,12 +16,12 @@ from tasks.pipeline.retrain.plan import evaluations, rate_warning
 from tasks.settings import MlflowSettings, load
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import NOTHING, DatasetResult
-from tasks.store.records.training import Champion, PlanResult
+from tasks.store.records.training import Champion, Member, PlanResult
 from tasks.store.runs import Evaluations, Run
 from tasks.tracking import RegisteredVersion, Tracker, tracked_run
 from tests.pipeline.in_process import STORE
 from tests.pipeline.retrain.bench import DATASET
-from tests.pipeline.shelf import Shelf, dataset_clip, manifest_of, plan_result, train_result
+from tests.pipeline.shelf import Shelf, dataset_clip, manifest_of, plan_result, train_result, weights_result
 from tests.records import some
 
 CHAMPION = Champion(version=3, checkpoint_uri="s3://retake/runs/x/train/best.pt", checkpoint_sha256="0" * 64)
@@ -55,26 +56,21 @@ BEFORE = RegisteredVersion(2, "", "0" * 16, "s3://retake/runs/0000000000000000/t
 
 
 @pytest.mark.parametrize(
-    ("is_champion", "checkpoint", "trained_on", "options", "told"),
+    ("is_champion", "checkpoint", "trained_on", "told"),
     [
-        (False, b"c", "ab", {}, ""),
-        (True, b"c", "ab", {}, "version 2, the champion"),
-        (False, None, "ab", {}, "version 2 is not compared: its checkpoint is gone from the store"),
-        (False, b"c", "abv", {}, "version 2 is not compared: it was trained on 1 of the 2 val clips"),
-        (False, b"c", None, {}, "version 2 is not compared: the clips that it was trained on are not known any more"),
-        (False, b"c", "ab", {"head": "lstm"}, "version 2 is not compared: its head lstm was removed"),
-        (False, b"c", "ab", {"modality": "spectrogram"}, "version 2 is not compared: its modality spectrogram was removed"),
-        (False, b"c", "ab", {"flow_bound_pixels": 15}, "version 2 is not compared: its flow_bound_pixels 15 was removed"),
+        (False, b"c", "ab", ""),
+        (True, b"c", "ab", "version 2, the champion"),
+        (False, None, "ab", "version 2 is not compared: its checkpoint is gone from the store"),
+        (False, b"c", "abv", "version 2 is not compared: it was trained on 1 of the 2 val clips"),
+        (False, b"c", None, "version 2 is not compared: the clips that it was trained on are not known any more"),
     ],
 )
-def test_the_version_before_is_scored_where_it_saw_none_of_the_clips_that_decide(is_champion, checkpoint, trained_on, options, told):
+def test_the_version_before_is_scored_where_it_saw_none_of_the_clips_that_decide(is_champion, checkpoint, trained_on, told):
     shelf, now = Shelf(), manifest_of([dataset_clip("a"), dataset_clip("v", "val"), dataset_clip("w", "val")])
     if checkpoint:
         shelf.write_bytes(BEFORE.checkpoint_uri, checkpoint)
     if trained_on is not None:
-        plan = plan_result(
-            dataset_uri="s3://retake/datasets/1/", train=TrainOptions.model_validate({"modality": "flow", **options}, context=STORED)
-        )
+        plan = plan_result(dataset_uri="s3://retake/datasets/1/", train=TrainOptions(modality="flow"))
         shelf.write("s3://retake/runs/0000000000000000/decisions/1/plan/result.json", plan)
         shelf.write("s3://retake/datasets/1/manifest.json", manifest_of(map(dataset_clip, trained_on)))
     champion = CHAMPION.model_copy(update={"version": 2 if is_champion else 1})
@@ -94,6 +90,50 @@ def test_the_version_before_is_scored_where_it_saw_none_of_the_clips_that_decide
         assert (previous.version, len(previous.flows)) == (2, 1)
         planned = evaluations(Evaluations("s3://retake/runs/y/"), ["train", "val"], "val", champion, previous)
         assert [(e.split, e.out) for e in planned if e.model == "previous"] == [("val", "s3://retake/runs/y/previous-2/val/")]
+
+
+def stored(**options):
+    return {"train": TrainOptions.model_validate(options, context=STORED)}
+
+
+def fused(**changes):
+    flow = FlowOptions.model_validate({"flow_bound_pixels": changes.pop("bound", 20)}, context=STORED)
+    member = {
+        "name": "runs/1/",
+        "run_key": "1",
+        "network": "TSN",
+        "modality": "flow",
+        "flow": flow,
+        "checkpoint_uri": "c",
+        "checkpoint_sha256": "0",
+    }
+    return {"weights": weights_result().model_copy(update={"members": (Member(**member | changes),)})}
+
+
+@pytest.mark.parametrize(
+    ("trained", "said"),
+    [
+        (stored(head="lstm"), "head lstm"),
+        (stored(modality="spectrogram"), "modality spectrogram"),
+        (stored(modality="sound", trainable="heads", backbone="aisfx"), "backbone aisfx"),
+        (stored(modality="flow", flow_bound_pixels=15), "flow_bound_pixels 15"),
+        (fused(modality="spectrogram", flow=None), "modality spectrogram"),
+        (fused(modality="sound", flow=None, sound="aisfx"), "backbone aisfx"),
+        (fused(network="TSN resnet50 rgb, 8 segments, attentive head"), "head attentive"),
+        (fused(bound=15), "flow_bound_pixels 15"),
+    ],
+)
+def test_a_network_that_this_version_cannot_build_is_refused_before_anything_trains(trained, said):
+    shelf = Shelf()
+    shelf.write_bytes(BEFORE.checkpoint_uri, b"c")
+    shelf.write("s3://retake/datasets/x/manifest.json", manifest_of([]))
+    shelf.write("s3://retake/runs/0000000000000000/decisions/1/plan/result.json", plan_result(**trained))
+    registry = SimpleNamespace(previous=lambda name, run_key: BEFORE, champion=lambda name: BEFORE)
+    previous, reason = previous_of("m", Run("s3://retake/runs/1111111111111111/"), None, {}, "val", registry, shelf)
+    assert (previous, reason) == (None, f"version 2 is not compared: this version no longer has its {said}")
+    arguments = PlanArguments(store="s3://retake", weights_result="s3://retake/w/")
+    with pytest.raises(BadConfiguration, match=f"the champion, version 2, cannot be scored.* {said}; roll back"):
+        champion_of(arguments, "own", registry, shelf)
 
 
 def test_both_networks_are_scored_on_every_split_under_addresses_of_their_own():
