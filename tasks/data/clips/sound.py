@@ -169,9 +169,7 @@ def leave_out_silent(clips: Sequence[StoredClip], paths: dict[str, Path]) -> dic
 
 
 def spectrograms(store: Store, clips: Sequence[StoredClip]) -> dict[str, NDArray[np.uint8]]:
-    """Load the spectrogram of each clip for people, uint8 (s, 128), by uid.
-
-    Clips in which there is nothing to hear have none.
+    """Load the spectrogram of each clip for people, uint8 (s, 128), by uid; without clips in which there is nothing to hear.
 
     Raises:
         MissingObject: the sound of a clip is not described.
