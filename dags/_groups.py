@@ -86,9 +86,10 @@ def network(mapped: dict[str, str], form: Form) -> None:
 
 
 def add_rounds(plan: BaseOperator, form: Form) -> list[BaseOperator]:
-    """Add as many rounds as a form can ask for, in sequence behind the task `plan`.
+    """Add as many rounds as a form can ask for, in sequence.
 
-    Returns the last task of each round. Airflow's graphs have no loops. The rounds that a form does not ask for are skipped.
+    The first follows the task `plan`. Returns the last task of each round. Airflow's graphs have no loops. The rounds that a form does not
+    ask for are skipped.
     """
     gathered: list[BaseOperator] = []
     for number in range(1, MAX_ROUNDS + 1):

@@ -7,7 +7,8 @@ options that all of them share. Under *Details* of `tabulate`, the button *Repor
 Nothing is registered or promoted here. `retrain` reuses a training of this DAG if options and registered model are the same, and vice versa.
 
 **When it waits for you**: before a network that is expected to train for longer than *Longest training*, its task `ask` asks under *Required actions*
-whether to train it, to start the whole comparison again with the recipe `auto` when this one has ended, or to skip it. Without an answer in 72 hours it is skipped. The others go on.
+whether to train it, to start the whole comparison again with the recipe `auto` when this one has ended, or to skip it. Without an answer in 72 hours
+it is skipped. The others go on.
 
 **Owner**: the operator of this Retake.
 

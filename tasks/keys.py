@@ -1,4 +1,7 @@
-"""Derive store keys from options and from the content of files; options that have no effect do not change a key."""
+"""Derive store keys from options and from the content of files.
+
+Options that have no effect do not change a key.
+"""
 
 import hashlib
 import json

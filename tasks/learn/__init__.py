@@ -1,4 +1,6 @@
-"""Networks: what they are, what they take, how they answer and how they are trained. The only room that imports torch.
+"""Define networks, train them and answer by them.
+
+This is the only room that imports torch.
 
 - `networks/`: specifications, backbones, heads, weights and checkpoints.
 - `inputs/`: frames and sound of clips, as networks take them; datasets of clips and cached features.
@@ -10,9 +12,10 @@ Each folder imports only those before it.
 
 Other rooms import `engines.choice`, `engines.engine`, `engines.explain`, `engines.graph`, `engines.kept`, `engines.pytorch`,
 `engines.scorer`, `engines.written`, `gpus`, `hardware`, `inputs.clip_files`, `inputs.crops`, `inputs.data`, `inputs.describe_sound`,
-`inputs.features`, `inputs.sampling`, `inputs.speech`, `networks.backbones`, `networks.checkpoints`, `networks.heads`, `networks.network`, `networks.pretrained`, `networks.sound_recipe`, `networks.spec`,
-`training.cached_heads`, `training.costs`, `training.epochs`, `training.fit`, `training.job`, `training.linear_probe`,
-`training.processes`, `training.progress`, `training.trials`.
+`inputs.features`, `inputs.sampling`, `inputs.speech`, `networks.backbones`, `networks.checkpoints`, `networks.heads`,
+`networks.network`, `networks.pretrained`, `networks.sound_recipe`, `networks.spec`, `training.cached_heads`, `training.costs`,
+`training.epochs`, `training.fit`, `training.job`, `training.linear_probe`, `training.processes`, `training.progress`,
+`training.trials`.
 """
 
 import os

@@ -82,7 +82,10 @@ def _fork(work: Callable[[], object]) -> int:
 
 
 def _fork_named(name: str, work: Callable[[], object]) -> int:
-    """Run `work` in a fork, with its name before each line that it and its child processes write; return its process id."""
+    """Run `work` in a fork, and return its process id.
+
+    Its name is before each line that it and its child processes write.
+    """
     reading, writing = os.pipe()
 
     def work_to_pipe() -> None:

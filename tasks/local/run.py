@@ -1,4 +1,4 @@
-"""Run the DAG chain on the local servers, ingest a folder there, and say what they are at.
+"""Run DAGs on the local servers, and say what these are at.
 
 `make run`, `make ingest-folder`, `make status` and `make cancel` call it.
 """

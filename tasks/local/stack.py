@@ -1,4 +1,4 @@
-"""Find the stack in containers by its `.env`, upload a folder into its inbox, and ingest it."""
+"""Find the stack in containers by its `.env`, and ingest a folder into it."""
 
 import os
 import sys
@@ -76,7 +76,10 @@ class StackSettings(BaseSettings):
 
 
 def find_stack() -> StackSettings | None:
-    """Find the stack: its Airflow, not one of `make run` on the same port, accepts the password."""
+    """Find the stack.
+
+    Its Airflow, not one of `make run` on the same port, accepts the password.
+    """
     if not ENV_FILE.exists():
         return None
     settings = load(StackSettings)
@@ -91,7 +94,9 @@ def find_stack() -> StackSettings | None:
 
 
 def ingest_into_stack(stack: StackSettings, videos: str, option_pairs: Sequence[str]) -> int:
-    """Upload one folder to the store's inbox and ingest it; a pattern of a bucket needs no upload.
+    """Upload one folder to the store's inbox and ingest it.
+
+    A pattern of a bucket needs no upload.
 
     Raises:
         RetakeError: an option is wrong, the folder has no file, or the store or Airflow does not answer.

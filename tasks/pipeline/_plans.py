@@ -290,7 +290,7 @@ class Seeing(Protocol):
 
 
 def sound_of(network: Seeing) -> str | None:
-    """Return the name of the features of sound that a network hears; None if it hears nothing."""
+    """Return the name of the features of sound that a network hears, if any."""
     return network.backbone if network.modality.is_heard else None
 
 

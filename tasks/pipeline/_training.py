@@ -265,7 +265,7 @@ def joined_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Pa
     for network in saved.networks:
         spec = network.spec
         seen = {
-            **(cache_test_frames(store, train, spec) if spec.modality.is_heard else cache_train_frames(store, train, spec, plan.train)),
+            **(cache_test_frames(store, train, spec) if spec.sound else cache_train_frames(store, train, spec, plan.train)),
             **cache_test_frames(store, val, spec),
         }
         joined.append(JoinedNetwork(network, {Path(uid): path for uid, path in seen.items()}))

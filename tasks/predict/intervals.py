@@ -106,7 +106,10 @@ def merged(parts: Iterable[Interval]) -> tuple[Interval, ...]:
 
 
 def reported(candidates: Iterable[Interval], threshold: float | None) -> tuple[Interval, ...]:
-    """Keep the intervals whose probability is the threshold, which `probabilities.fit_threshold` chooses, or more; all without one."""
+    """Keep the intervals whose probability is the threshold or more; all without one.
+
+    `probabilities.fit_threshold` chooses it.
+    """
     return tuple(interval for interval in candidates if threshold is None or interval.probability >= threshold)
 
 

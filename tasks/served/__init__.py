@@ -1,6 +1,7 @@
-"""Load a registered model from its own files, on a user's machine, without store or settings.
+"""Load a registered model from its own files, on a user's machine.
 
-MLflow calls `_load_pyfunc`. Only that imports `films` and the networks, so that an error can name a package that they need and miss.
+This needs no store and no settings. MLflow calls `_load_pyfunc`. Only that imports `films` and the networks, so that an error can name a
+package that they need and miss.
 
 Other rooms import the names of this file, and `package.*`.
 """

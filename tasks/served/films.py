@@ -143,7 +143,7 @@ class FilmModel:
         if isinstance(film, np.ndarray):
             if film.ndim != 4 or film.dtype != np.uint8 or film.shape[3] != 3 or not len(film):
                 raise BadInput(f"frames are uint8 RGB (n, height, width, 3), not {film.dtype} {film.shape}")
-            if all(spec.modality.is_heard for spec in self._specs):
+            if all(spec.sound for spec in self._specs):
                 raise BadInput("frames have no sound, which is all that this model takes in; give the file")
             path = folder / "frames.mkv"
             yield Clip(path, 0, len(film) / segment.fps, write_pictures(path, iter(film), is_coloured=True))
@@ -219,7 +219,10 @@ def _each(model_input: pd.DataFrame | Film | Iterable[Film]) -> Iterator[Film]:
 
 
 def snippets(clip: Clip, specs: Sequence[NetworkSpec], folder: Path) -> list[Frames]:
-    """Read the test input of each network: snippets uint8 (t, h, w, p), or as `sound_input` returns it."""
+    """Read the test input of each network.
+
+    It is snippets, uint8 (t, h, w, p), or as `sound_input` returns it.
+    """
     flows = {spec.flow: _flow(clip, spec.flow, folder) for spec in specs if spec.flow}
     heard = _heard(clip.path) if any(spec.sound for spec in specs) else None
     return [

@@ -83,7 +83,10 @@ def to_json(record: BaseModel) -> bytes:
 
 
 def etag_of(path: Path) -> str:
-    """Compute the ETag that a file has after `write_file`; a server that encrypts by its own keys gives another."""
+    """Compute the ETag that a file has after `write_file`.
+
+    A server that encrypts by its own keys gives another.
+    """
     part_bytes, num_parts = get_part_info(path.stat().st_size, 0)
     with path.open("rb") as file:
         parts = [hashlib.md5(file.read(part_bytes), usedforsecurity=False) for _ in range(num_parts)]

@@ -122,7 +122,10 @@ def cache_train_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkS
 
 
 def load_few(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec) -> list[NDArray[np.uint8]]:
-    """Load the test input of each of these clips into memory, uint8 (t, h, w, p) of frames. Raises as `cache_test_frames`."""
+    """Load the test input of each of these clips into memory.
+
+    Frames are uint8 (t, h, w, p). Raises as `cache_test_frames`.
+    """
     paths = cache_test_frames(store, clips, spec)
     return [read_tested(paths[clip.uid], spec) for clip in clips]
 
@@ -269,7 +272,7 @@ class FramesAhead:
         longest = max(clips, key=lambda clip: clip.num_frames, default=None)
         if longest is None:
             return CHUNK_CLIPS
-        tested = (len(frames_in_test(_num_frames(longest, spec), spec)) for spec in self._specs if not spec.modality.is_heard)
+        tested = (len(frames_in_test(_num_frames(longest, spec), spec)) for spec in self._specs if not spec.sound)
         num_frames = sum(tested) + sum(len(self._further(longest, spec)) for spec in self._specs)
         return max(1, min(CHUNK_CLIPS, CHUNK_FRAMES // max(1, num_frames)))
 

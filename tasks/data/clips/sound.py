@@ -1,4 +1,7 @@
-"""Keep the described sound of each clip beside it in the store, and cached on this machine as networks need it. Does not import torch."""
+"""Keep the described sound of each clip beside it in the store.
+
+It is cached on this machine as networks need it. Does not import torch.
+"""
 
 import logging
 import tempfile
@@ -93,9 +96,9 @@ def complete_sound(store: Store, clips: Sequence[StoredClip]) -> None:
 
 
 def describe_sound(store: Store, clips: Sequence[StoredClip], listen: Listen | None = None) -> Described:
-    """Describe the sound of these clips, also silence, with the reason, and upload the descriptions to the store.
+    """Describe the sound of these clips, and upload the descriptions to the store.
 
-    Notes tell the share of speech where somebody is to `listen` for it.
+    Silence is described, too, with its reason. Notes tell the share of speech where somebody is to `listen` for it.
     """
     started = time.monotonic()
     lock = Lock()

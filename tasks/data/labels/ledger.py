@@ -118,7 +118,10 @@ class Ledger:
                     self.num_renames += 1
 
     def _withdraw(self, withdrawal: Withdrawal) -> None:
-        """Take back a statement. Of an interval, also those that it replaced; after an undo the last of them holds again."""
+        """Take back a statement.
+
+        Of an interval, also those that it replaced; after an undo the last of them holds again.
+        """
         token: str | None = withdrawal.withdrawn
         while token and token not in self._withdrawn:
             self._withdrawn.add(token)

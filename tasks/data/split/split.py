@@ -196,9 +196,10 @@ def _stop_if_nothing_to_learn(labelled: Sequence[LabelledClip], num_clips: int) 
 
 
 def _fixed(labelled: Iterable[LabelledClip], kept: Mapping[str, SplitName]) -> dict[str, SplitName]:
-    """Find the fixed split of each source: that of its videos, else its own, else that of videos in which its clips end.
+    """Find the fixed split of each source.
 
-    If the splits of its videos differ, its own is taken if it is among them.
+    It is that of its videos, else its own, else that of videos in which its clips end. If the splits of its videos differ, its own is taken
+    if it is among them.
     """
     of_videos: defaultdict[str, dict[str, SplitName | None]] = defaultdict(dict)
     of_next: defaultdict[str, set[SplitName]] = defaultdict(set)
@@ -276,7 +277,7 @@ def _videos(clip: LabelledClip) -> tuple[str, ...]:
 
 
 def _why_misplaced(clip: LabelledClip, split: SplitName, split_of: Mapping[str, SplitName]) -> str | None:
-    """Say that a video of the clip is in another split than its source; None if all are in one."""
+    """Say which video of the clip is in another split than its source, if any."""
     # The dataset's digest covers these reasons: to reword one is to make other datasets of such clips.
     split_of_video = next((split_of[video] for video in _videos(clip) if split_of.get(video, split) != split), split)
     if split_of_video == split:
@@ -346,7 +347,10 @@ def _share_warnings(used: Sequence[LabelledClip], splits: Mapping[str, SplitName
 
 
 def _exclusion_warnings(untaught: Counter[str], num_misplaced: int) -> list[str]:
-    """Warn of clips that stay out: by action those that train does not teach, and those in a video of another split."""
+    """Warn of clips that stay out.
+
+    These are clips of actions that train does not teach, by action, and clips in a video of another split.
+    """
     warnings = []
     if untaught:
         listed = ", ".join(f"{action} ({number})" for action, number in sorted(untaught.items())[:MAX_LISTED])

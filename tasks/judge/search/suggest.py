@@ -38,7 +38,7 @@ Suggestion = tuple[dict[str, Value], TrainOptions]
 """The searched values, and the complete options."""
 
 MAX_HEADS, MIN_HEADS = 64, 8
-"""Number of trials of heads per task. Starting a task takes several seconds."""
+"""Number of trials of heads per task. Starting a task takes several seconds, so long trainings share one, too."""
 
 EPOCHS_PER_BATCH = 4000
 """Epochs of heads per task, all trials together: of long trainings, fewer share the retries and the time limit of a task."""

@@ -271,9 +271,9 @@ def make_engine(network: Network, wanted: Wanted | Kind, job: ScoringJob) -> tup
 
 
 def float32_engine(network: Network, num_views: int) -> Engine:
-    """Choose the engine that computes features of views in float32 on a CPU, for a network as returned by `prepare`.
+    """Choose the engine that computes features of views in float32 on a CPU.
 
-    Noise takes the place of a clip in the check of the converted graph.
+    The network is as returned by `prepare`. Noise takes the place of a clip in the check of the converted graph.
     """
     reference, spec = PytorchEngine(network, 1), network.spec
     if num_views < OPENVINO_FROM_VIEWS or spec.video or not _is_installed("openvino"):

@@ -66,7 +66,10 @@ class Engine(ABC):
         """
 
     def stream(self, views: Iterable[tuple[K, Frames]]) -> Iterator[tuple[K, Tensor]]:
-        """Compute the features float32 (t, f) of views one by one, as `features` does, each under its own key; in any order."""
+        """Compute the features float32 (t, f) of views one by one.
+
+        They are those of `features`, each under its own key, in any order.
+        """
         for key, view in views:
             yield key, self.features([view])[0]
 
@@ -94,7 +97,7 @@ class Engine(ABC):
 
     def is_silent(self, features: Tensor) -> bool:
         """Check whether the features of `see` are those of silence."""
-        return self.network.spec.modality.is_heard and not features.any()
+        return self.network.spec.sound is not None and not features.any()
 
     def answer(self, features: Tensor) -> Logits:
         """Compute logits, verb (v,) and noun (n,), from the features of `see`."""

@@ -248,7 +248,7 @@ def _tile(image: NDArray[np.uint8], heat: Heat) -> Image.Image:
 
 
 def pictures(snippets: Frames, modality: Modality) -> Frames:
-    """Render one RGB picture (t, h, w, 3) per snippet, uint8 (t, h, w, p), for people.
+    """Render each snippet, uint8 (t, h, w, p), as RGB (t, h, w, 3).
 
     It is the first frame, or for flow the mean motion: direction as hue, speed as brightness, relative to the fastest point of all snippets.
     """

@@ -105,10 +105,7 @@ class Graph(nn.Module):
         if len(answers) == 1:
             return tuple(answers[0])
         # A network to which the clip is silent does not count beside others.
-        heard = [
-            has_any(own) if spec.modality.is_heard else torch.ones_like(has_any(own))
-            for own, spec in zip(features, self.specs, strict=True)
-        ]
+        heard = [has_any(own) if spec.sound else torch.ones_like(has_any(own)) for own, spec in zip(features, self.specs, strict=True)]
         counting = _or_all(torch.stack(heard, 1))
         pairs = zip(zip(*answers, strict=True), zip(*self.weights, strict=True), strict=True)
         return tuple(_mean(logits, torch.tensor(shares), counting) for logits, shares in pairs)

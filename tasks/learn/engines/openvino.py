@@ -88,11 +88,14 @@ class OpenvinoEngine(Engine):
         return torch.from_numpy(np.stack([outputs[k] for k in range(len(parts))]).reshape(len(views), -1, self.network.num_features))
 
     def stream(self, views: Iterable[tuple[K, Frames]]) -> Iterator[tuple[K, Tensor]]:
-        """Compute the features of views, as `Engine.stream` says, while the next ones are read; not for a video network."""
+        """Compute the features of views while the next ones are read.
+
+        As in `Engine.stream`; not for a video network.
+        """
         return ((key, torch.from_numpy(features)) for key, features in self._run(views))
 
     def _run(self, parts: Iterable[tuple[K, Frames]]) -> Iterator[tuple[K, NDArray[np.float32]]]:
-        """Run the graph on its inputs, and yield the outputs in the order in which they are ready."""
+        """Run the graph on its inputs, and yield each output when it is ready."""
         ready: deque[tuple[K, NDArray[np.float32]]] = deque()
 
         def keep(request: Any, key: K) -> None:  # noqa: ANN401 -- OpenVINO publishes no type for it

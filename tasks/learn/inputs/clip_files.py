@@ -1,6 +1,6 @@
-"""Read a clip's input from its file: snippets of frames, or its described sound. Does not import torch.
+"""Read a clip's input from its file: snippets of frames, or its described sound.
 
-Sound is features of a window for each segment. A silent clip has zeros alone.
+Does not import torch. Sound is features of a window for each segment. A silent clip has zeros alone.
 """
 
 # t: segments, h, w: pixels, p: 8-bit planes of a snippet, s: spectra, one every 5 ms; w: windows, one every 250 ms; f: features
@@ -100,7 +100,7 @@ def read_sound(path: Path) -> Sound:
 
 
 def rows_of(sound: Sound) -> NDArray[np.float32]:
-    """Return the features (w, f) that a network hears: zeros where there is nothing to hear."""
+    """Return the features (w, f) that a network hears, zeros for a silent clip."""
     return sound.features if sound.is_heard else np.zeros_like(sound.features)
 
 
@@ -136,7 +136,7 @@ def sound_input(rows: NDArray[np.float32], spec: NetworkSpec, rng: np.random.Gen
 
 def is_silent(frames: NDArray[Any], spec: NetworkSpec) -> bool:
     """Check whether this is silence, as a network of sound takes it."""
-    return spec.modality.is_heard and not frames.any()
+    return spec.sound is not None and not frames.any()
 
 
 def read_snippets(path: Path, spec: NetworkSpec, rng: np.random.Generator | None = None) -> NDArray[np.uint8]:
@@ -170,7 +170,7 @@ def snippets_in_test(frames: NDArray[np.uint8], spec: NetworkSpec) -> NDArray[np
 
 def read_tested(path: Path, spec: NetworkSpec) -> NDArray[Any]:
     """Read the input that an engine scores: as `read_snippets`, or of sound as `sound_input`."""
-    return read_sound_input(path, spec) if spec.modality.is_heard else read_snippets(path, spec)
+    return read_sound_input(path, spec) if spec.sound else read_snippets(path, spec)
 
 
 def _joined(frames: NDArray[np.uint8], snippets: list[list[int]], spec: NetworkSpec) -> NDArray[np.uint8]:

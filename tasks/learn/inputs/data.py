@@ -100,7 +100,7 @@ class View(NamedTuple):
             BadDataset: it does not hold frames.
         """
         rng = self._rng()
-        if spec.modality.is_heard:
+        if spec.sound:
             return torch.from_numpy(read_sound_input(self.frames, spec, None if self.middle_frames else rng))
         if rng is None:
             only = slice(self.number, self.number + 1)

@@ -1,4 +1,7 @@
-"""Describe the sound of a clip by its spectrogram and its features. Does not import torch."""
+"""Describe the sound of a clip by its spectrogram and its features.
+
+Does not import torch.
+"""
 
 # n: samples, s: spectra, w: windows, f: features, b: bins of the spectrum, m: mel bands
 
@@ -30,7 +33,9 @@ LOG_FLOOR = 1e-6
 
 
 def describe(samples: NDArray[np.float32], *, seconds: float, state: SoundState, reason: str = "") -> Sound:
-    """Describe the sound of a clip; the same samples give the same description on the same machine.
+    """Describe the sound of a clip.
+
+    The same samples give the same description on the same machine.
 
     Args:
         samples: float32 (n,) of the whole clip at `SPECTRUM_RATE_HZ`.

@@ -48,7 +48,9 @@ ABANDONED_SECONDS = 24 * 3600
 
 
 class FeatureCache:
-    """Cached features of one backbone under `root`, one file per name; several processes may write at the same time.
+    """Cached features of one backbone under `root`, one file per name.
+
+    Several processes may write at the same time.
 
     Args:
         root: folder of the feature cache; may be deleted at any time.
@@ -209,9 +211,9 @@ def compute_features(
 def see_by_torch(
     network: Network, device: torch.device, precision: str, views: Iterable[tuple[View, Tensor]]
 ) -> Iterator[tuple[View, Tensor]]:
-    """Run a network's backbone on views by PyTorch, as `See`; it moves to `device` and back to the CPU.
+    """Run a network's backbone on views by PyTorch, as `See`.
 
-    `precision` is as in `TrainOptions`.
+    It moves to `device` and back to the CPU. `precision` is as in `TrainOptions`.
     """
     backbone = to_channels_last(network).backbone.eval().to(device)
     normalise = Normalise(network.input_format).to(device)

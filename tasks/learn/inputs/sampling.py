@@ -162,7 +162,7 @@ def _fitting(clip_frames: int, fps: int) -> list[str]:
 
 def slides(spec: NetworkSpec) -> bool:
     """Check whether a network can see a window between two clips; flow and described sound end with each clip."""
-    return spec.flow is None and not spec.modality.is_heard
+    return spec.flow is None and not spec.sound
 
 
 def sees_single_frames(spec: NetworkSpec) -> bool:

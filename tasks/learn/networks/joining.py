@@ -15,9 +15,10 @@ MIN_SPREAD = 0.1
 
 
 class Joining(nn.Module):
-    """Standardises the features of each network on the training clips, and lays them side by side.
+    """Standardises the features of each network on the training clips, and joins them.
 
-    They are pooled over time to the segments of the head. A clip that is silent to a network has features of 0 alone, and counts as the average of the training clips.
+    They are pooled over time to the segments of the head. A clip that is silent to a network has features of 0 alone, and counts as the
+    average of the training clips.
     """
 
     def __init__(self, spec: NetworkSpec) -> None:
@@ -30,7 +31,10 @@ class Joining(nn.Module):
         self.scale: Tensor
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
-        """Map (k, s, f) of each network to (k, t, j); of a network with one crop it is repeated."""
+        """Map (k, s, f) of each network to (k, t, j).
+
+        The only crop of a network is repeated for those of the others.
+        """
         num_crops = max(own.shape[0] for own in features)
         means, scales = torch.split(self.mean, self.sizes), torch.split(self.scale, self.sizes)
         parts = [

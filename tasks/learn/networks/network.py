@@ -46,9 +46,9 @@ FURTHER_BLOCKS: Mapping[type[nn.Module], tuple[tuple[str, ...], str]] = {
 
 
 class Network(nn.Module):
-    """Maps (b, t, c, 224, 224), normalised for the backbone, to Logits, verb (b, v) and noun (b, n).
+    """Maps (b, t, c, 224, 224) to Logits, verb (b, v) and noun (b, n).
 
-    Its initial weights depend only on spec and seed, not on torch's global generator.
+    Inputs are normalised for the backbone. Its initial weights depend only on spec and seed, not on torch's global generator.
 
     Raises:
         BadConfiguration: the spec names an unknown backbone, modality or combination.

@@ -1,4 +1,6 @@
-"""Set how sound is described: its times, the number of its features and its key. Does not import torch.
+"""Set how sound is described: its times, the number of its features and its key.
+
+Does not import torch.
 
 Spectra are those of the published audio networks of EPIC-KITCHENS: 24 kHz, 10 ms long, one every 5 ms. Windows are 2.32 s long, and one every
 250 ms: 32 in a clip of 8 s. A window lies around its own quarter of a second, moved into the clip where it would reach beyond an end; in a
@@ -49,5 +51,5 @@ def window_starts(seconds: float) -> NDArray[np.float32]:
 
 def sound_key() -> str:
     """Compute the key of described sound, which the installed PyAV decoded."""
-    # The names of networks that once described sound, too, keep the key.
+    # `network` and `speech` keep the key of stored descriptions.
     return content_key({"network": None, "speech": None, "version": VERSION, "av": installed("av")})

@@ -102,7 +102,10 @@ CONSENSUS_OF_HEADS: Mapping[Head, Consensus] = {head: Consensus[head.name] for h
 
 
 class DescribedSound(BaseModel):
-    """The described sound that a network hears. There is one description; its fields keep the bytes of checkpoints, and so the names of runs."""
+    """The described sound that a network hears.
+
+    `network` and `speech` keep the bytes of stored checkpoints, and so the names of runs.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -165,7 +168,7 @@ class NetworkSpec(BaseModel):
 
     def num_crops(self, wanted: Literal[1, 10]) -> Literal[1, 10]:
         """Return the crops of a test: one of a video network's views, as published, and of sound, which has no corners."""
-        return 1 if self.video or self.modality.is_heard else wanted
+        return 1 if self.video or self.sound else wanted
 
     @property
     def num_frames(self) -> int:

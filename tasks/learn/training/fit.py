@@ -79,9 +79,9 @@ def fit(job: TrainJob, *, on_epoch: Callable[[EpochFiles], None] | None = None) 
 def run_epochs(
     job: TrainJob, device: Device, setup: Setup, *, on_epoch: Callable[[EpochFiles], None] | None = None, writes: bool = True
 ) -> tuple[EpochKeeper, int, float]:
-    """Run the remaining epochs of a job; return the keeper with the history, the best epoch (from 0), and its validation loss.
+    """Run the remaining epochs of a job.
 
-    Without `writes` there is no checkpoint.
+    Return the keeper with the history, the best epoch (from 0), and its validation loss. Without `writes` there is no checkpoint.
 
     Raises:
         BadConfiguration, Unavailable, RetakeError: as `fit`.

@@ -56,7 +56,10 @@ class Linear:
 
 @dataclass(frozen=True)
 class Choice:
-    """The chosen C, and the mean loss in nats of each C on left-out videos; empty if none could be scored."""
+    """The chosen C, and the mean loss in nats of each C on left-out videos.
+
+    There are no losses if none could be scored.
+    """
 
     strength: float
     losses: dict[float, float]
@@ -98,10 +101,10 @@ def fit_probe(
 
 
 def cross_fitted(features: Floats, labels: Integers, sources: Sequence[Hashable]) -> Floats:
-    """Compute the probabilities (n, k) of the classes of `labels`, in order, by probes that saw no clip of the same source video.
+    """Compute probabilities by probes that saw no clip of the same source video.
 
-    C alone is chosen on all clips. Probabilities are not a number where no probe could be fitted, and for classes that no other video has;
-    with a single class they are 1.
+    They are (n, k), of the classes of `labels` in order. C alone is chosen on all clips. Probabilities are not a number where no probe
+    could be fitted, and for classes that no other video has; with a single class they are 1.
 
     Raises:
         BadConfiguration: features are no finite numbers.

@@ -1,4 +1,4 @@
-"""Train the heads of trials of a search on cached features, and score their last epochs.
+"""Train the heads of a search's trials on cached features, and score their last epochs.
 
 There are no files after each epoch and there is no backbone: about half a second per trial of some dozen clips. Module, callbacks and random
 draws are those of `fit`, so the heads are the same, bit for bit.

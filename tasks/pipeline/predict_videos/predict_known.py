@@ -131,7 +131,10 @@ def _key(plan: PredictPlanResult, sample: Sequence[StoredClip]) -> str:
 
 
 def _reference_key(plan: PredictPlanResult, sample: Sequence[StoredClip]) -> str:
-    """Hash everything that the distances of the dataset's films depend on; nothing of the films is read."""
+    """Hash everything that the distances of the dataset's films depend on.
+
+    Nothing of the films is read.
+    """
     return content_key({"known": _key(plan, sample), "dataset": plan.model_dataset_uri})
 
 
@@ -148,7 +151,7 @@ def _kept(uri: str, store: Store) -> Features | None:
 def _seen(
     plan: PredictPlanResult, sample: Sequence[DatasetClip], compared: Sequence[StoredClip], trained_on: Sequence[DatasetClip], store: Store
 ) -> dict[str, Features]:
-    """Compute features of the model's first backbone by uid, for each clip that can be read."""
+    """Compute features of the model's first backbone of each readable clip, by uid."""
     keep_to_one_gpu()
     keep_freed_memory()
     clips = list({clip.uid: clip for clip in (*sample, *compared)}.values())

@@ -39,7 +39,10 @@ from tasks.wording import count
 
 @dataclass(frozen=True)
 class _Contest:
-    """The new network and its opponent on the deciding clips with an action; `scored` has the answers of all networks."""
+    """The new network and its opponent on the deciding clips with an action.
+
+    `scored` has the answers of all networks.
+    """
 
     plan: PlanResult
     manifest: Manifest
@@ -136,7 +139,10 @@ def _attempt(
 
 
 def _judgement(contest: _Contest, gain: PairedDifference, answers: Answers, attempt: Attempt, spread: SeedSpread | None) -> Judgement:
-    """Apply the gate's rules; `answers` are those of the registered network on the target of `gain`."""
+    """Apply the gate's rules.
+
+    `answers` are those of the registered network on the target of `gain`.
+    """
     plan, manifest = contest.plan, contest.manifest
     acting = [clip for clip in manifest.clips if clip.split == "train" and clip.has_action]
     return judge(
@@ -164,7 +170,7 @@ def _publish(
     tracker: Tracker,
     store: Store,
 ) -> str:
-    """Write the comparison to the store, the log and MLflow, and return the address of its run there."""
+    """Write the comparison to store, log and MLflow, and return its run's address."""
     plan = contest.plan
     shown = note(judgement, plan.weights.description, contest.ours.split, val_chose=plan.val_chooses)
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-compare-") as folder:

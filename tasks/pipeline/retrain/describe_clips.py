@@ -52,7 +52,7 @@ def _listener() -> Listen | None:
 
 
 def _result(clips: Sequence[StoredClip], notes: Sequence[SoundNote | None], described: Described) -> SoundResult:
-    """Count the clips in which there is nothing to hear, and those in which somebody speaks; log both."""
+    """Count the clips without sound, and those in which somebody speaks; log both."""
     stored = [note for note in notes if note]
     states = Counter(note.state for note in stored)
     warnings = tuple(SetAside(name=clip.uid, reason=note.reason) for clip, note in zip(clips, notes, strict=True) if note and note.reason)

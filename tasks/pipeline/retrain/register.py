@@ -123,7 +123,7 @@ def _tensors(saved: Saved) -> TensorModel | None:
 
     The networks of a fusion have different inputs, and those of sound need more than frames, so that they have none.
     """
-    if len(saved.networks) > 1 or saved.network.spec.modality.is_heard:
+    if len(saved.networks) > 1 or saved.network.spec.sound:
         return None
     exported = export_module(saved.network, has_objects=saved.classes.has_objects)
     # MLflow exports it once more, which takes seconds; those of the table are known to succeed.

@@ -95,7 +95,7 @@ def make_sample(saved: Saved, segment: SegmentOptions, names: Sequence[str], fol
         folder: for the film and its clips.
     """
     film, listed = folder / "clip.mp4", folder / "hashes.txt"
-    hears = any(network.spec.modality.is_heard for network in saved.networks)
+    hears = any(network.spec.sound for network in saved.networks)
     drawn = ["-f", "lavfi", "-i", f"{PICTURE}:duration={segment.clip_seconds}"]
     track = ["-f", "lavfi", "-i", f"{SOUND}:duration={segment.clip_seconds}", "-c:a", "aac"] if hears else []
     _run_ffmpeg(
@@ -123,7 +123,7 @@ def make_sample(saved: Saved, segment: SegmentOptions, names: Sequence[str], fol
 
 
 def _takes_frames(spec: NetworkSpec) -> bool:
-    return spec.flow is None and not spec.modality.is_heard
+    return spec.flow is None and not spec.sound
 
 
 def _run_ffmpeg(arguments: Sequence[str], folder: Path) -> None:

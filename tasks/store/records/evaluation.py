@@ -314,9 +314,10 @@ class Attempt(Record):
 class CompareResult(Record):
     """The new network compared with its opponent, and the gate's verdict.
 
-    The verdict is valid only against this champion (or none). `passed` means that every rule passed, `provisional` that the network may become
-    the first champion without that; `gate.promotion` determines whether either promotes the network. `attempt` is None in records of older versions,
-    and `why` is empty, because their `verdict` has the reasons. `spread` is there if several seeds trained the recipe.
+    `table_uri` is the address of `comparison.txt`, in records of older versions of `comparison.md`. The verdict is valid only against this
+    champion (or none). `passed` means that every rule passed, `provisional` that the network may become the first champion without that;
+    `gate.promotion` determines whether either promotes the network. `attempt` is None in records of older versions, and `why` is empty,
+    because their `verdict` has the reasons. `spread` is there if several seeds trained the recipe.
     """
 
     split: SplitName

@@ -260,7 +260,10 @@ class PredictPlanResult(Record):
 
 
 class ReferenceFilm(Record):
-    """A source video of the model's dataset: its clips' cosine distances to the nearest training clip of another film."""
+    """A source video of the model's dataset, and the distances of its clips.
+
+    These are cosine distances to the nearest training clip of another film.
+    """
 
     source: str
     split: SplitName

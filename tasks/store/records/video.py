@@ -294,8 +294,6 @@ class SoundResult(Record):
     read. In the clips `with_speech`, by their uids, somebody speaks; None if nobody listened to all of them.
     """
 
-    _without_recipes = leaves_out("recipes")
-
     num_clips: int
     num_described: int
     num_silent: int
@@ -305,3 +303,5 @@ class SoundResult(Record):
     seconds: float
     warnings: tuple[SetAside, ...]
     set_aside: tuple[SetAside, ...]
+
+    _older = leaves_out("recipes")

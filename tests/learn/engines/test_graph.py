@@ -72,7 +72,7 @@ def joined_of() -> Saved:
 def clip_of(spec: NetworkSpec, seed: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """What the graph and what the engine takes of one clip; every third is silent."""
     rng = np.random.default_rng(seed)
-    if spec.modality.is_heard:
+    if spec.sound:
         heard = example_view(spec).numpy() * (seed % 3 > 0)
         return heard, heard
     height, width = size

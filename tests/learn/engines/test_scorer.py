@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.learn.engines.engine import prepare
+from tasks.learn.engines.engine import example_view, prepare
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import BetweenClips, Scorer, SharedFeatures, is_shareable
 from tasks.learn.inputs.clip_files import snippets_in_test
@@ -145,19 +145,21 @@ def test_features_of_another_backbone_window_crop_or_engine_are_not_taken(shared
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("spec", "name", "value"),
     [
-        ("VIEWS_VERSION", 0),
-        ("flow_recipe_of", lambda options: "other"),
+        ({"modality": Modality.FLOW}, "engines.kept.VIEWS_VERSION", 0),
+        ({"modality": Modality.FLOW}, "engines.kept.flow_recipe_of", lambda options: "other"),
+        ({"modality": Modality.SOUND, "backbone": "log-mel"}, "networks.sound_recipe.VERSION", 0),
     ],
+    ids=["crops", "flow", "sound"],
 )
-def test_features_of_other_crops_or_flow_are_not_taken(shared, monkeypatch, name, value):
-    network = network_of(modality=Modality.FLOW)
+def test_features_of_other_crops_flow_or_described_sound_are_not_taken(shared, monkeypatch, spec, name, value):
+    network = network_of(**spec)
     first, _ = shared(network)
-    keep(first, snippets_of(network.spec))
+    keep(first, example_view(network.spec).numpy() if network.spec.sound else snippets_of(network.spec))
     assert first.known("clip") is not None
-    monkeypatch.setattr(f"tasks.learn.engines.kept.{name}", value)
-    assert shared(network_of(modality=Modality.FLOW))[0].known("clip") is None
+    monkeypatch.setattr(f"tasks.learn.{name}", value)
+    assert shared(network_of(**spec))[0].known("clip") is None
 
 
 def test_features_of_int8_are_not_shared_because_they_depend_on_the_calibration_clips():
