@@ -15,6 +15,7 @@ import av.error
 import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 from PIL import Image
@@ -68,9 +69,10 @@ def iter_frames(
     with open_video(path) as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
+        coloured = VideoReformatter().reformat  # prepared once for all frames
         try:
             for frame in _pick(path, container, stream, numbers):
-                picture = np.asarray(frame.to_ndarray(format=pixel_format), dtype=np.uint8)
+                picture = np.asarray(coloured(frame, format=pixel_format).to_ndarray(), dtype=np.uint8)
                 yield picture if short_side is None else _scaled(picture, short_side, interpolation)
         except av.error.FFmpegError as error:
             raise BadVideo(f"{path.name}: does not decode ({error.strerror})") from error

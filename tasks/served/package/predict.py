@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from fractions import Fraction
+from html import escape
 from importlib import import_module
 from itertools import chain, groupby, islice, pairwise
 from pathlib import Path
@@ -20,7 +21,6 @@ HERE = Path(__file__).resolve().parent
 FORMATS = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,mxf"  # those that read one file, and not any text as pictures
 is_film = re.compile(r"(?i).*\.(3gp|asf|avi|flv|m2ts|m4v|mkv|mov|mp4|mpe?g|mts|mxf|ogv|ts|vob|webm|wmv)").fullmatch
 SCALER = "flags=bicubic+accurate_rnd+full_chroma_int+bitexact:out_color_matrix=bt601:out_range=tv"
-Answer = tuple[int, int, Any, Any]  # start and stop of a window in frames, probabilities of verbs and nouns
 
 
 class Film:
@@ -28,24 +28,19 @@ class Film:
 
     def __init__(self, source: str, fps: int) -> None:
         is_camera, is_address = source.startswith("camera:"), "://" in source
-        address = source.replace("camera:", "/dev/video") if is_camera else source if is_address else f"file:{source}"
+        address = source.replace("camera:", "/dev/video", 1) if is_camera else source if is_address else f"file:{source}"
         options = {"rtsp_transport": "tcp"} if is_camera or is_address else {"protocol_whitelist": "file", "format_whitelist": FORMATS}
         self.container = av.open(address, format="v4l2" if is_camera else None, options=options, timeout=30, metadata_errors="replace")
         stream = self.container.streams.best("video")
         if not isinstance(stream, av.VideoStream) or stream.codec_context.color_trc in (16, 18):  # PQ and HLG
             raise ValueError("it is in HDR; convert it to SDR" if stream else "it has no pictures; give a film")
         stream.thread_type = "AUTO"
-        self.stream, self.clock, self.fps, self.graph_takes = stream, stream.time_base or Fraction(1, 1000), fps, (0, 0, "")
-        self.start = round(Fraction(self.container.start_time or 0, av.time_base) / self.clock)
+        self.stream, self.clock, self.graph_takes = stream, stream.time_base or Fraction(1, 1000), (0, 0, "")
+        self.rate, self.start = self.clock * fps, round(Fraction(self.container.start_time or 0, av.time_base) / self.clock)
 
     def number(self, pts: int) -> int:
-        """Return the number of the frame nearest to a time, the later of two."""
-        return int(((pts - self.start) * self.clock * self.fps + Fraction(1, 2)) // 1)
-
-    def num_frames(self) -> int:
-        """Count the frames without decoding."""
-        ends = (own.pts + (own.duration or 0) for own in self.container.demux(self.stream) if own.size and own.pts is not None)
-        return self.number(max(ends, default=self.start))
+        """Return the number of the frame nearest to a time; of two equally near, the later."""
+        return (2 * (pts - self.start) * self.rate.numerator // self.rate.denominator + 1) // 2
 
     def decoded(self) -> Iterator[tuple[int, av.VideoFrame]]:
         """Yield each frame with its number; leave out damaged ones, as ffmpeg does."""
@@ -56,34 +51,32 @@ class Film:
     def picture(self, frame: av.VideoFrame, max_short_side: int) -> np.ndarray:
         """Scale a frame as Retake does, to upright RGB (h, w, 3) in square pixels."""
         if self.graph_takes != (takes := (frame.width, frame.height, frame.format.name)):
-            width, height = round(frame.width * (self.stream.sample_aspect_ratio or 1)), frame.height
-            scale = min(1.0, max_short_side / min(width, height))
-            size = ":".join(str(int(side * scale / 2 + 1e-6) * 2) for side in (width, height))
+            sides = round(frame.width * (self.stream.sample_aspect_ratio or 1)), frame.height
+            size = ":".join(str(int(side * min(1.0, max_short_side / min(sides)) / 2 + 1e-6) * 2) for side in sides)
             steps = {"scale": f"{size}:{SCALER}", "format": "yuv420p", "setparams": "range=tv:colorspace=smpte170m", "buffersink": None}
-            self.graph, self.graph_takes = av.filter.Graph(), takes
+            self.graph, self.graph_takes, self.coloured = av.filter.Graph(), takes, av.video.reformatter.VideoReformatter().reformat
             first = self.graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=self.clock)
             self.graph.link_nodes(first, *(self.graph.add(name, settings) for name, settings in steps.items())).configure()
         self.graph.vpush(frame)
-        return np.rot90(self.graph.vpull().to_ndarray(format="rgb24"), round(frame.rotation / 90))
+        return np.rot90(self.coloured(self.graph.vpull(), format="rgb24").to_ndarray(), round(frame.rotation / 90))
 
 
 def resampled(frames: Iterable[tuple[int, Any]], total: int) -> Iterator[tuple[int, Any]]:
-    """Yield for each number the last frame up to it, as ffmpeg's filter fps does."""
+    """Yield for each number the last frame up to it, as ffmpeg's filter fps does; without a total, the last frame once."""
     number = 0
-    for (_, frame), (due, _) in pairwise(chain(frames, [(total, None)])):
-        yield from ((shown, frame) for shown in range(number, due))
-        number = max(number, due)
+    for (first, frame), (due, following) in pairwise(chain(frames, [(total, None)])):
+        until = max(due, first + 1) if following is None else due
+        yield from ((shown, frame) for shown in range(number, until))
+        number = max(number, until)
 
 
 def positions(length: int, sampling: dict[str, Any]) -> list[int]:
     """List the frames that a network sees of a window of this length."""
     kept_length = min(length, max(round(length * sampling["window_share"]), sampling["span_frames"]))
-    first, parts, size = (length - kept_length) // 2, sampling["num_segments"], sampling["frames_per_snippet"]
-    kept = range(first, first + kept_length)[:: sampling["frame_stride"]]
-    num_starts = max(1, len(kept) - size + 1)
-    starts = [int(num_starts / parts / 2 + num_starts / parts * i) for i in range(parts)]
-    if sampling["spread"] == "views":
-        starts = [i * (num_starts - 1) // max(1, parts - 1) for i in range(parts)]
+    kept = range((length - kept_length) // 2, (length + kept_length) // 2)[:: sampling["frame_stride"]]
+    parts, size, views = sampling["num_segments"], sampling["frames_per_snippet"], sampling["spread"] == "views"
+    last = max(0, len(kept) - size)
+    starts = [i * last // max(1, parts - 1) if views else int((last + 1) / parts / 2 + (last + 1) / parts * i) for i in range(parts)]
     return [kept[min(start + i, len(kept) - 1)] for start in starts for i in range(size)]
 
 
@@ -93,25 +86,24 @@ def windows(source: str, contract: dict[str, Any], stride: int) -> Iterator[tupl
     if other := sorted({own["kind"] for own in inputs} - {"frames"}):
         raise ValueError(f"the network takes {' and '.join(other)}, which predict.py does not make; contract.json describes it")
     length, shortest, is_file = cut["num_frames"], cut["shortest_frames"], Path(source).is_file()
-    total = Film(source, cut["fps"]).num_frames() if is_file else length << 40
+    packets = (film := Film(source, cut["fps"])).container.demux(film.stream) if is_file else ()  # counted without decoding
+    ends = (own.pts + (own.duration or 0) for own in packets if own.size and own.pts is not None)
+    total = film.number(max(ends, default=film.start)) if is_file else length << 40
     rest = [(total - total % length, total % length)] if total % length >= shortest else []
     coming = chain(((start, length) for start in range(0, total - length + 1, stride)), rest)
-    film, ahead, current, seen = Film(source, cut["fps"]), next(coming, None), list[Any](), dict[int, Any]()
-    if ahead is None:
-        raise ValueError(f"it is too short; give a film of {shortest / cut['fps']:g} s or more")
+    film, ahead, current, seen, stop = Film(source, cut["fps"]), next(coming, None), list[Any](), dict[int, Any](), 0
     for number, frame in resampled(film.decoded(), total if is_file else 0):
         while ahead and ahead[0] <= number:
             wanted = {own["name"]: [ahead[0] + place for place in positions(ahead[1], own["sampling"])] for own in inputs}
-            current.append((ahead[0], sum(ahead), wanted))
-            ahead = next(coming, None)
+            current, ahead = [*current, (ahead[0], sum(ahead), wanted)], next(coming, None)
         if any(number in numbers for *_, wanted in current for numbers in wanted.values()):
             seen[number] = film.picture(frame, cut["short_side"])  # slow, so only of frames that a window needs
         while current and current[0][1] == number + 1:
             start, stop, wanted = current.pop(0)
             yield start, stop, {name: np.stack([seen[number] for number in numbers]) for name, numbers in wanted.items()}
             seen = {number: picture for number, picture in seen.items() if current and current[0][0] <= number}
-    if ahead and ahead[0] == 0:
-        raise ValueError("no frame of it decodes; give another copy")
+    if not stop:
+        raise ValueError(f"no window of it decodes; give {(shortest if is_file else length) / cut['fps']:g} s or more, or another copy")
 
 
 def loaded(contract: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
@@ -125,18 +117,25 @@ def loaded(contract: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, Any
     return lambda inputs: dict(zip(names, model(inputs).values(), strict=True))
 
 
-def answers(source: str, contract: dict[str, Any], run: Callable[[dict[str, Any]], dict[str, Any]], stride: int) -> Iterator[Answer]:
-    """Answer each window, those of a file four at a time."""
-    seen, size = windows(source, contract, stride), 4 if Path(source).is_file() else 1
+def until_failure(seen: Iterator[Any], failed: list[Exception]) -> Iterator[Any]:
+    """Yield windows up to one that cannot be read; add its error to `failed`."""
+    try:
+        yield from seen
+    except (ValueError, OSError, av.error.FFmpegError) as error:
+        failed.append(error)
+
+
+def answers(seen: Iterator[Any], contract: dict[str, Any], run: Callable[..., Any], size: int) -> Iterator[tuple[Any, ...]]:
+    """Yield each window's start and stop in frames, and its probabilities of verbs and nouns; answer `size` at a time."""
     while batch := list(islice(seen, size)):
         outputs = run({name: np.stack([pictures[name] for *_, pictures in batch]) for name in batch[0][2]})
         nouns = outputs.get("noun_probabilities", np.ones((len(batch), len(contract["nouns"]))))
         yield from ((*window[:2], *heads) for window, *heads in zip(batch, outputs["verb_probabilities"], nouns, strict=True))
 
 
-def moments(answered: Iterable[Answer], pairs: np.ndarray) -> Iterator[tuple[int, int, int, float]]:
+def moments(answered: Iterable[tuple[Any, ...]], pairs: np.ndarray) -> Iterator[tuple[int, int, int, float]]:
     """Yield the stretches between edges of windows, each with its likeliest pair."""
-    kept, end = list[Answer](), 0
+    kept, end = list[tuple[Any, ...]](), 0
     for answer in chain(answered, [None]):
         kept, until = ([*kept, answer], answer[0]) if answer else (kept, sys.maxsize)
         for begin, end in pairwise(sorted({edge for window in kept for edge in window[:2] if end <= edge <= until})):
@@ -148,7 +147,7 @@ def moments(answered: Iterable[Answer], pairs: np.ndarray) -> Iterator[tuple[int
         kept = [window for window in kept if window[1] > until]
 
 
-def intervals(answered: Iterable[Answer], contract: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def intervals(answered: Iterable[tuple[Any, ...]], contract: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield each interval of one action once it ends, except where nothing happens."""
     verbs, nouns, threshold, fps = contract["verbs"], contract["nouns"], contract["threshold"], contract["window"]["fps"]
     pairs = np.array(contract["pairs"] or list(np.ndindex(len(verbs), len(nouns))))
@@ -163,7 +162,8 @@ def intervals(answered: Iterable[Answer], contract: dict[str, Any]) -> Iterator[
 def cue(interval: dict[str, Any]) -> str:
     """Write an interval as a cue of WebVTT, if it is reported."""
     start, stop = (f"{int(at // 3600):02}:{int(at // 60 % 60):02}:{at % 60:06.3f}" for at in (interval["start"], interval["stop"]))
-    return f"{start} --> {stop}\n{interval['verb']} {interval['noun']}\n" if interval["reported"] else ""
+    action = escape(f"{interval['verb']} {interval['noun']}".removesuffix(" (none)"), quote=False)
+    return f"{start} --> {stop}\n{action}\n" if interval["reported"] else ""
 
 
 def main() -> int:
@@ -187,10 +187,10 @@ def main() -> int:
     sys.stdout.write("WEBVTT\n\n" if options.format == "vtt" else "")
     for source in sources:
         shown = re.sub("://[^/]*@", "://", source)  # without user and password
-        try:
-            for interval in intervals(answers(source, contract, run, stride), contract):
-                print(cue(interval) if options.format == "vtt" else json.dumps({"source": shown, **interval}), flush=True)
-        except (ValueError, OSError, av.error.FFmpegError) as error:
+        seen, size, failed = windows(source, contract, stride), 4 if Path(source).is_file() else 1, list[Exception]()
+        for interval in intervals(answers(until_failure(seen, failed), contract, run, size), contract):
+            print(cue(interval) if options.format == "vtt" else json.dumps({"source": shown, **interval}), flush=True)
+        for error in failed:
             status, is_silent = 1, not Path(source).is_file() and isinstance(error, av.error.ExitError | av.error.InvalidDataError)
             print(f"{shown}: {'no answer, or no film' if is_silent else str(error).replace(source, shown)}", file=sys.stderr)
     return status

@@ -162,7 +162,7 @@ FAULTS = {
         lambda package, ffmpeg: filmed(ffmpeg, package / "check" / "clip.mp4", picture="testsrc2=s=384x288:r=25,hue=h=5"),
     ),
     "other colours": ("preprocessing", lambda package, _: replace_in(package / "predict.py", 'format="rgb24"', 'format="bgr24"')),
-    "other times": ("preprocessing", lambda package, _: replace_in(package / "predict.py", "Fraction(1, 2)) // 1", "0) // 1")),
+    "other times": ("preprocessing", lambda package, _: replace_in(package / "predict.py", "denominator + 1) // 2", "denominator) // 2")),
     "another mean": ("network", lambda package, _: change_offset(package / "model.onnx", 0.1)),
     "swapped classes": ("network", swap_classes),
     "another temperature": ("network", of_contract(lambda contract: {"noun_temperature": 3})),

@@ -50,11 +50,12 @@ def contract_of(spec, segment=SEGMENT, **changes):
     return json.loads(json.dumps(read, default=lambda record: record.model_dump(mode="json")))
 
 
-@given(st.lists(st.integers(-3, 40), min_size=1, max_size=12).map(sorted), st.integers(1, 5))
+@given(st.lists(st.integers(-3, 40), min_size=1, max_size=12).map(sorted), st.integers(0, 5))
 def test_a_number_shows_the_last_frame_that_is_not_later(numbers, last_duration):
-    total = max(0, numbers[-1] + last_duration)
+    known = numbers[-1] + last_duration if last_duration else 0  # 0 of a stream, whose last frame is shown once
+    total = max(0, known, numbers[-1] + 1)
     earlier = ([i for i, own in enumerate(numbers) if own <= number] for number in range(total))
-    shown = predict.resampled([(own, i) for i, own in enumerate(numbers)], total)
+    shown = predict.resampled([(own, i) for i, own in enumerate(numbers)], known)
     assert list(shown) == [(number, before[-1] if before else 0) for number, before in enumerate(earlier)]
 
 
@@ -124,7 +125,7 @@ def test_a_film_is_answered_as_by_the_registered_model(rate, ffmpeg, tmp_path):
         return {"verb_probabilities": likely.verbs, "noun_probabilities": likely.nouns}
 
     contract = contract_of(network.spec)
-    merged = list(predict.intervals(predict.answers(str(film), contract, run, stride=30), contract))
+    merged = list(predict.intervals(predict.answers(predict.windows(str(film), contract, 30), contract, run, 4), contract))
     assert len(merged) > 1
     assert [{"video": str(film), **own} for own in merged] == [
         {**row, "stop": pytest.approx(row["stop"], abs=1e-6), "probability": pytest.approx(row["probability"])} for row in rows
@@ -149,7 +150,7 @@ def test_real_films_show_the_pictures_of_their_cut(shared, ffmpeg, tmp_path):
 def test_what_cannot_be_answered_is_refused(ffmpeg, tmp_path, shared):
     contract = contract_of(tiny())
     short = filmed(ffmpeg, tmp_path / "short.mp4", seconds=0.3)
-    with pytest.raises(ValueError, match=r"too short; give a film of 0\.5 s or more"):
+    with pytest.raises(ValueError, match=r"no window of it decodes; give 0\.5 s or more, or another copy"):
         next(predict.windows(str(short), contract, 30))
     with pytest.raises(ValueError, match="it has no pictures"):
         next(predict.windows(str(shared / "videos" / "odd" / "audio_only.m4a"), contract, 30))
@@ -160,7 +161,7 @@ def test_what_cannot_be_answered_is_refused(ffmpeg, tmp_path, shared):
     before, box, after = damaged.read_bytes().partition(b"mdat")
     index = after.rindex(b"moov")
     damaged.write_bytes(before + box + bytes(index - 4) + after[index - 4 :])
-    with pytest.raises(ValueError, match="no frame of it decodes; give another copy"):
+    with pytest.raises(ValueError, match="no window of it decodes"):
         next(predict.windows(str(damaged), contract, 30))
     contract["inputs"][0]["kind"] = "flow"
     with pytest.raises(ValueError, match="the network takes flow, which"):
@@ -205,13 +206,14 @@ def test_a_graph_scales_all_frames_of_a_size(ffmpeg, tmp_path, monkeypatch):
 def test_a_password_in_an_address_is_not_printed(is_answered, tmp_path, monkeypatch, capsys):
     address = "rtsp://user:secret@camera/stream"
 
-    def answered(*_):
+    def windows(*_):
         if not is_answered:
             raise OSError(5, "no answer", address)
-        yield {"start": 0}
+        yield 0, 30, {"frames": np.zeros(1)}
 
+    answer = {"verb_probabilities": np.eye(3)[:1], "noun_probabilities": np.eye(3)[:1]}
     (tmp_path / "contract.json").write_text(json.dumps(contract_of(tiny())))
-    for name, changed in {"HERE": tmp_path, "loaded": lambda _: None, "intervals": answered}.items():
+    for name, changed in {"HERE": tmp_path, "loaded": lambda _: lambda _: answer, "windows": windows}.items():
         monkeypatch.setattr(predict, name, changed)
     monkeypatch.setattr("sys.argv", ["predict.py", address])
     assert predict.main() == (not is_answered)
@@ -250,10 +252,43 @@ def test_a_check_whose_film_has_no_window_or_is_shorter_than_one_says_so(ffmpeg,
     assert preprocessing({}, {}, iter(())) == "the film of the check has no window"
     short = filmed(ffmpeg, tmp_path / "short.mp4", seconds=0.3)
     problem = preprocessing({}, {}, predict.windows(str(short), contract_of(tiny()), 30))
-    assert problem == "the film of the check cannot be cut: it is too short; give a film of 0.5 s or more"
+    assert problem == "the film of the check cannot be cut: no window of it decodes; give 0.5 s or more, or another copy"
 
 
 def test_a_cue_has_the_times_of_its_interval():
     interval = {"start": 3661.5, "stop": 3662.0, "verb": "take", "noun": "pan", "reported": True}
     assert predict.cue(interval) == "01:01:01.500 --> 01:01:02.000\ntake pan\n"
     assert predict.cue({**interval, "reported": False}) == ""
+
+
+@pytest.mark.parametrize(("verb", "noun", "shown"), [("wave", "(none)", "wave"), ("cut-&-mix", "<b>-->", "cut-&amp;-mix &lt;b&gt;--&gt;")])
+def test_a_cue_names_its_action_as_plain_text(verb, noun, shown):
+    assert predict.cue({"start": 0, "stop": 1, "verb": verb, "noun": noun, "reported": True}).splitlines()[1] == shown
+
+
+SILENT, SHORT = "no answer, or no film", "no window of it decodes; give 1 s or more, or another copy"
+
+
+@pytest.mark.parametrize(("num_frames", "is_silent", "stop", "said"), [(61, True, 2, SILENT), (60, False, 2, ""), (29, False, 0, SHORT)])
+def test_a_stream_that_ends_or_falls_silent_is_answered_up_to_there(num_frames, is_silent, stop, said, monkeypatch, tmp_path, capsys):
+    class Stream:
+        def __init__(self, source, fps):
+            pass
+
+        def decoded(self):
+            yield from ((number, number) for number in range(num_frames))
+            if is_silent:
+                raise av.error.ExitError(1, "timed out", "rtsp://camera")
+
+        def picture(self, frame, max_short_side):
+            return np.full((2, 2, 3), frame)
+
+    answer = {"verb_probabilities": np.eye(3)[:1], "noun_probabilities": np.eye(3)[:1]}
+    (tmp_path / "contract.json").write_text(json.dumps(contract_of(tiny())))
+    for name, changed in {"HERE": tmp_path, "loaded": lambda _: lambda _: answer, "Film": Stream}.items():
+        monkeypatch.setattr(predict, name, changed)
+    monkeypatch.setattr("sys.argv", ["predict.py", "rtsp://camera"])
+    assert predict.main() == bool(said)
+    printed = capsys.readouterr()
+    assert [json.loads(line)["stop"] for line in printed.out.splitlines()] == [stop] * bool(stop)
+    assert printed.err == (f"rtsp://camera: {said}\n" if said else "")
