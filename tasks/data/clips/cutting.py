@@ -105,10 +105,10 @@ def cut_video(store: Store, store_uri: str, record: VideoRecord, options: Segmen
 def cut_around(
     store: Store, store_uri: str, record: VideoRecord, options: SegmentOptions, intervals: Sequence[Interval], shares: MemoryShares
 ) -> ClipsFile:
-    """Cut clips around the labelled intervals of one video; only those that are new are cut. Failures are recorded as by `cut_video`.
+    """Cut clips around the labelled intervals of one video; only those that are new are cut.
 
     The new list has those that were cut before, by any version of ffmpeg, where they lie. Clips of intervals that are gone are left out of
-    it, and stay in the store for older datasets.
+    it, and stay in the store for older datasets. Failures are recorded as by `cut_video`, but as warnings if the list has clips.
     """
     spans = spans_of(record, intervals, options)
     digest = spans_digest(spans)
@@ -131,8 +131,8 @@ def cut_around(
             if clip := known.get((span.start_frame, span.next_video)):
                 around = Interval(start_seconds=span.interval[0], stop_seconds=span.interval[1], next_video=span.next_video)
                 clips.append(clip.model_copy(update={"index": len(clips), "around": around}))
-        if clips and converted.reason and converted.lacked_bytes is None:
-            converted = _Converted(replace(converted.result, warnings=(converted.reason,)))
+        if clips and converted.reason:
+            converted = replace(converted, result=replace(converted.result, warnings=(converted.reason,)), reason=None)
         revision = before.revision + 1 if before else 0
         return _write(store, place, converted, clips, version, options, record.video, digest, revision)
 
