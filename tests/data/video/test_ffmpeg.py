@@ -30,7 +30,8 @@ def test_takes_the_configured_binary_then_the_carried_one_then_the_systems(tmp_p
     monkeypatch.delenv("IMAGEIO_FFMPEG_EXE", raising=False)
     carried = Path(imageio_ffmpeg.get_ffmpeg_exe())
     mine = script(tmp_path / "mine", "exit 0")
-    assert find_ffmpeg(mine) == mine
+    monkeypatch.chdir(tmp_path.parent)
+    assert find_ffmpeg(mine) == find_ffmpeg(Path(tmp_path.name) / "mine") == mine, "it runs in other folders"
     with pytest.raises(BadConfiguration, match=r"RETAKE_FFMPEG names .*nowhere"):
         find_ffmpeg(tmp_path / "nowhere")
     systems = script(tmp_path / "ffmpeg", "exit 0")
