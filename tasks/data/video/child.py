@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from threading import Event, Lock, Semaphore, Timer
@@ -170,5 +170,7 @@ def _start(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -
 
 
 def _kill(process: "subprocess.Popen[str]") -> None:
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
+    """Kill a process with its children. One that ended may have left children; until it is waited for, its group is no other's."""
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)

@@ -63,11 +63,12 @@ def test_what_is_no_ffmpeg_is_named(tmp_path, text, words):
         ffmpeg_version(program)
 
 
-def test_the_time_limit_ends_children_too(tmp_path):
+@pytest.mark.parametrize("children", ["sleep 600 & sleep 600", "sleep 600 &"], ids=["with their parent", "without it"])
+def test_the_time_limit_ends_children_too(tmp_path, children):
     start = time.monotonic()
     # The child keeps the log open: the run would not return before its end if only the parent were killed.
     with pytest.raises(BadVideo, match=r"party\.mp4: cutting took longer than 0.2 s"):
-        run(script(tmp_path / "slow", "sleep 600 & sleep 600"), seconds=0.2)
+        run(script(tmp_path / "slow", children), seconds=0.2)
     assert time.monotonic() - start < 200
 
 
