@@ -129,7 +129,7 @@ class Situation:
 
     @property
     def weak_classes(self) -> list[WeakClass]:
-        """List the worst actions of the champion of which it gets more than one clip wrong."""
+        """List the champion's worst actions, with more than one clip wrong."""
         return [weak for weak in self.status.model.weak_classes if weak.num_clips - weak.num_right > 1] if self.status.model else []
 
     @property
