@@ -25,6 +25,9 @@ MAX_BYTES = 8 << 30
 STEP_BYTES = 512 << 20
 """Part of a container's memory that is reserved for the step itself."""
 
+MAX_FILE_BYTES = 1 << 32
+"""Maximum of a file that a child writes, unless its caller allows another."""
+
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUPS = Path("/proc/self/cgroup")
 
@@ -122,6 +125,7 @@ def run_child(
     time_limit_seconds: float,
     read: Callable[[IO[str]], T],
     variables: Mapping[str, str],
+    max_file_bytes: int = MAX_FILE_BYTES,
 ) -> tuple[int | None, T]:
     """Run a program in `folder`, `read` its stdout and stderr, and wait for it.
 
@@ -132,7 +136,8 @@ def run_child(
         Unavailable: it cannot be started.
     """
     expired = Event()
-    with _start([sys.executable, "-I", "-S", str(LIMITS), str(os.getpid()), str(memory_bytes), *command], folder, variables) as process:
+    limited = [sys.executable, "-I", "-S", str(LIMITS), str(os.getpid()), str(memory_bytes), str(max_file_bytes), *command]
+    with _start(limited, folder, variables) as process:
 
         def expire() -> None:
             expired.set()
