@@ -1,8 +1,7 @@
 """Say where the loop stands, and what to do next.
 
-It has the summary of a store, advice by one table of rules, the difference of two datasets, and word to people.
+A new concern is a rule of `advice.RULES`, and a message about it one of `notices.EVENTS`. `parts` has what `summary` keeps of a
+store; `difference` compares two datasets. `text` prints `python -m tasks status`; `make status` is in `local`.
 
-`text` prints `python -m tasks status`; `make status` is in `local`.
-
-Other rooms import `advice`, `difference`, `notices`, `parts`, `summary` and `text`.
+Other rooms import `*`.
 """

@@ -75,15 +75,15 @@ class Situation:
     live: Live
 
     @property
-    def is_empty(self) -> bool:
-        """Check whether nothing is known of the store."""
+    def knows_nothing(self) -> bool:
+        """Check whether no step has told anything of the store."""
         return not any((self.status.films, self.status.labels, self.status.dataset, self.status.model))
 
     @property
     def num_new_labels(self) -> int:
         """Count the statements of the labelling page that no dataset has yet."""
-        labels, now = self.status.labels, self.live.num_statements
-        return max(0, now - labels.num_statements) if labels and now is not None else 0
+        labels, number = self.status.labels, self.live.num_statements
+        return max(0, number - labels.num_statements) if labels and number is not None else 0
 
     @property
     def num_unlabelled(self) -> int:
@@ -129,7 +129,7 @@ class Situation:
 
     @property
     def weak_classes(self) -> list[WeakClass]:
-        """List the worst actions of the champion of which it gets more than one clip wrong."""
+        """List the champion's worst actions, with more than one clip wrong."""
         return [weak for weak in self.status.model.weak_classes if weak.num_clips - weak.num_right > 1] if self.status.model else []
 
     @property
@@ -161,24 +161,24 @@ class Rule:
     path: Callable[[Situation], str]
 
 
-def _approvals(now: Situation) -> str:
-    first, *others = now.live.approvals or ()
+def _approvals(here: Situation) -> str:
+    first, *others = here.live.approvals or ()
     return f"Answer the question: {first.subject}" + (f" ({len(others):,} more)" if others else "")
 
 
-def _set_aside(now: Situation) -> str:
-    assert now.status.films is not None  # noqa: S101 - by the condition of the rule
-    first = [f": {bad.name}: {bad.reason}" for bad in now.status.films.first_set_aside[:1]]
-    number = now.status.films.num_set_aside
+def _set_aside(here: Situation) -> str:
+    assert here.status.films is not None  # noqa: S101 - by the condition of the rule
+    first = [f": {bad.name}: {bad.reason}" for bad in here.status.films.first_set_aside[:1]]
+    number = here.status.films.num_set_aside
     return f"See why {count(number, 'file')} {'was' if number == 1 else 'were'} set aside{''.join(first)}"
 
 
-def _label(now: Situation) -> str:
-    model = now.status.model
+def _label(here: Situation) -> str:
+    model = here.status.model
     clips = (
-        f"{count(now.num_chosen, 'clip')} that the latest prediction chose"
-        if now.num_chosen
-        else f"{count(now.num_unlabelled, 'clip')} without a label, or some of them"
+        f"{count(here.num_chosen, 'clip')} that the latest prediction chose"
+        if here.num_chosen
+        else f"{count(here.num_unlabelled, 'clip')} without a label, or some of them"
     )
     if model is None or model.expected_gain is None or model.gain_interval is None or model.gain_clips is None:
         return f"Label the {clips}"
@@ -187,63 +187,63 @@ def _label(now: Situation) -> str:
     return f"Label the {clips}; expected gain of {count(model.gain_clips, 'more label')}: {gain}"
 
 
-def _weak(now: Situation) -> str:
-    named = [f"{quoted(weak.name)} ({weak.num_right} of {weak.num_clips} right)" for weak in now.weak_classes]
+def _weak(here: Situation) -> str:
+    named = [f"{quoted(weak.name)} ({weak.num_right} of {weak.num_clips} right)" for weak in here.weak_classes]
     return f"Bring films of {listed(named)}"
 
 
 RULES = (
-    Rule(lambda now: now.live.approvals, _approvals, lambda now: now.live.approvals[0].url if now.live.approvals else ""),
+    Rule(lambda here: here.live.approvals, _approvals, lambda here: here.live.approvals[0].url if here.live.approvals else ""),
     Rule(
-        lambda now: now.live.import_errors,
-        lambda now: f"Mend what Airflow cannot import: {listed(list(now.live.import_errors or ()))}",
+        lambda here: here.live.import_errors,
+        lambda here: f"Mend what Airflow cannot import: {listed(list(here.live.import_errors or ()))}",
         lambda _: "",
     ),
     Rule(
-        lambda now: now.is_nearly_full,
-        lambda now: f"Make room: only {percent(now.free_share)} of the disk is free",
-        lambda now: now.form("clean_up"),
+        lambda here: here.is_nearly_full,
+        lambda here: f"Make room: only {percent(here.free_share)} of the disk is free",
+        lambda here: here.form("clean_up"),
     ),
     Rule(
-        lambda now: now.is_empty and not now.live.has_films,
-        lambda now: (
-            f"Begin{', unless an earlier version filled the store' if now.live.has_films is None else ''}: "
-            f"put films into {now.status.store}/inbox/, or name a folder in the form"
+        lambda here: here.knows_nothing and not here.live.has_films,
+        lambda here: (
+            f"Begin{', unless an earlier version filled the store' if here.live.has_films is None else ''}: "
+            f"put films into {here.status.store}/inbox/, or name a folder in the form"
         ),
-        lambda now: now.form("ingest_videos"),
+        lambda here: here.form("ingest_videos"),
     ),
     Rule(
-        lambda now: now.status.model and now.status.model.num_doubtful,
-        lambda now: f"Mend {count(now.status.model.num_doubtful if now.status.model else 0, 'doubtful label')}",
-        lambda now: now.label_page,
+        lambda here: here.status.model and here.status.model.num_doubtful,
+        lambda here: f"Mend {count(here.status.model.num_doubtful if here.status.model else 0, 'doubtful label')}",
+        lambda here: here.label_page,
     ),
-    Rule(lambda now: now.num_chosen or now.num_unlabelled, _label, lambda now: now.label_page),
+    Rule(lambda here: here.num_chosen or here.num_unlabelled, _label, lambda here: here.label_page),
     Rule(
-        lambda now: now.num_new_labels and not now.is_active(*BUSY_WITH_LABELS),
-        lambda now: f"Build a dataset: {count(now.num_new_labels, 'new answer')} on the page Label",
-        lambda now: now.form("build_dataset"),
+        lambda here: here.num_new_labels and not here.is_active(*BUSY_WITH_LABELS),
+        lambda here: f"Build a dataset: {count(here.num_new_labels, 'new answer')} on the page Label",
+        lambda here: here.form("build_dataset"),
     ),
     Rule(
-        lambda now: now.is_untrained and not now.is_active("retrain"),
+        lambda here: here.is_untrained and not here.is_active("retrain"),
         lambda _: "Train: no training on the latest dataset is known",
-        lambda now: now.form("retrain", model_name=now.status.model_name),
+        lambda here: here.form("retrain", model_name=here.status.model_name),
     ),
-    Rule(lambda now: now.status.films and now.status.films.num_set_aside, _set_aside, lambda _: f"{LOOP_PATH}#films"),
-    Rule(lambda now: now.weak_classes, _weak, lambda _: f"{LOOP_PATH}#weak"),
+    Rule(lambda here: here.status.films and here.status.films.num_set_aside, _set_aside, lambda _: f"{LOOP_PATH}#films"),
+    Rule(lambda here: here.weak_classes, _weak, lambda _: f"{LOOP_PATH}#weak"),
     Rule(
-        lambda now: now.is_quiet,
-        lambda now: f"See whether films still arrive: nothing new has come for {count(now.days_quiet, 'day')}",
-        lambda now: now.form("ingest_videos"),
-    ),
-    Rule(
-        lambda now: now.champion is not None,
-        lambda now: f"Predict films that champion v{now.champion} was not trained on",
-        lambda now: now.form("predict_videos", model=f"models:/{now.status.model_name}@champion"),
+        lambda here: here.is_quiet,
+        lambda here: f"See whether films still arrive: nothing new has come for {count(here.days_quiet, 'day')}",
+        lambda here: here.form("ingest_videos"),
     ),
     Rule(
-        lambda now: now.champion is None and (not now.is_empty or now.live.has_films),
+        lambda here: here.champion is not None,
+        lambda here: f"Predict films that champion v{here.champion} was not trained on",
+        lambda here: here.form("predict_videos", model=f"models:/{here.status.model_name}@champion"),
+    ),
+    Rule(
+        lambda here: here.champion is None and (not here.knows_nothing or here.live.has_films),
         lambda _: "Bring more films, of several recordings for each action",
-        lambda now: now.form("ingest_videos"),
+        lambda here: here.form("ingest_videos"),
     ),
 )
 """The most important first. One always holds: that of an empty store, or one of the last two."""
@@ -255,13 +255,13 @@ def next_steps(status: LoopStatus, live: Live, link: Callable[[str], str]) -> li
     Args:
         link: makes an address of a path in Airflow.
     """
-    now = Situation(status, live)
-    steps = [(rule.text(now), rule.path(now)) for rule in RULES if rule.holds(now)]
+    here = Situation(status, live)
+    steps = [(rule.text(here), rule.path(here)) for rule in RULES if rule.holds(here)]
     return [NextStep(text if text.endswith((".", "?", "!")) else f"{text}.", link(path) if path else "") for text, path in steps]
 
 
 def sentence(status: LoopStatus, now: str | None = None) -> str:
-    """Say in one sentence where the loop stands; of today, by `now`, the time alone is named."""
+    """Say in one sentence where the loop stands; a time of the day of `now` is shortened."""
     films, labels, dataset, model = status.films, status.labels, status.dataset, status.model
     if model is not None:
         return _of_model(model, now)
@@ -298,7 +298,7 @@ def score_in_words(version: VersionStatus, model: ModelStatus) -> str:
 
 
 def moment(at: str, now: str | None = None) -> str:
-    """Shorten a time in UTC to minutes; of the day of `now` to the time alone."""
+    """Shorten a time in UTC to minutes; on the day of `now`, leave out the date."""
     return at[11:16] if now and at[:10] == now[:10] else at[:16].replace("T", " ")
 
 

@@ -1,6 +1,7 @@
 """Declare the options of each step, a file per topic.
 
-The command line and Airflow's trigger forms are made from these models.
+The command line and Airflow's trigger forms are made from these models. `network`, `recipe` and `training` have a training; `retrain` has
+what follows it: how a network is tested, with how many resamples, the gate, and the name of the registered model. `presets` has the recipes.
 
 Other rooms import the names of this file, and `base`, `forms`, `presets`, `recipe`, `search`, `training`.
 """

@@ -4,9 +4,8 @@ import logging
 import math
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -86,7 +85,7 @@ def cut_videos(store: Store, store_uri: str, videos: Sequence[str], options: Seg
 
 
 def num_at_once(num_cores: int, memory_bytes: int) -> int:
-    """Compute how many videos to cut in parallel, one more than the encoders need, since each is also read, probed and uploaded."""
+    """Compute how many videos to cut in parallel: one more than encode at once, because a video is also read and uploaded."""
     return min(MAX_AT_ONCE, num_cores // NUM_ENCODER_THREADS + 1, max(1, memory_bytes // SHARE_BYTES))
 
 
@@ -97,7 +96,8 @@ def cut_video(store: Store, store_uri: str, record: VideoRecord, options: Segmen
         return before
     version = ffmpeg_version(find_ffmpeg(load(MachineSettings).ffmpeg))
     place = Layout(store_uri).clips(record.video, clip_recipe_of(options, version))
-    with _converted(store, record, options, shares) as converted:
+    with tempfile.TemporaryDirectory(prefix="retake-segment-") as folder:
+        converted = _convert(Path(folder), store, record, options, shares)
         clips = [_keep(clip, place.clip(clip.index), record.video, store) for clip in converted.result.clips]
         return _write(store, place, converted, clips, version, options, record.video)
 
@@ -105,10 +105,10 @@ def cut_video(store: Store, store_uri: str, record: VideoRecord, options: Segmen
 def cut_around(
     store: Store, store_uri: str, record: VideoRecord, options: SegmentOptions, intervals: Sequence[Interval], shares: MemoryShares
 ) -> ClipsFile:
-    """Cut clips around the labelled intervals of one video; only those that are new are cut. Failures are recorded as by `cut_video`.
+    """Cut clips around the labelled intervals of one video; only those that are new are cut.
 
     The new list has those that were cut before, by any version of ffmpeg, where they lie. Clips of intervals that are gone are left out of
-    it, and stay in the store for older datasets.
+    it, and stay in the store for older datasets. Failures are recorded as by `cut_video`, but as warnings if the list has clips.
     """
     spans = spans_of(record, intervals, options)
     digest = spans_digest(spans)
@@ -121,7 +121,8 @@ def cut_around(
     missing = [span for span in spans if (span.start_frame, span.next_video) not in known]
     next_video = next((span.next_video for span in missing if span.next_video), None)
     next_record = store.read(Layout(store_uri).video(next_video).probe) if next_video else None
-    with _converted(store, record, options, shares, missing, next_record) as converted:
+    with tempfile.TemporaryDirectory(prefix="retake-segment-") as folder:
+        converted = _convert(Path(folder), store, record, options, shares, missing, next_record)
         for made in converted.result.clips:
             span, times = missing[made.index], (round(made.start_seconds * 1000), round(made.stop_seconds * 1000))
             uri = place.clip_across(*times, span.next_video) if span.next_video else place.clip_around(*times)
@@ -131,8 +132,8 @@ def cut_around(
             if clip := known.get((span.start_frame, span.next_video)):
                 around = Interval(start_seconds=span.interval[0], stop_seconds=span.interval[1], next_video=span.next_video)
                 clips.append(clip.model_copy(update={"index": len(clips), "around": around}))
-        if clips and converted.reason and converted.lacked_bytes is None:
-            converted = _Converted(replace(converted.result, warnings=(converted.reason,)))
+        if clips and converted.reason:
+            converted = replace(converted, result=replace(converted.result, warnings=(converted.reason,)), reason=None)
         revision = before.revision + 1 if before else 0
         return _write(store, place, converted, clips, version, options, record.video, digest, revision)
 
@@ -167,7 +168,7 @@ def spans_digest(spans: Sequence[FrameSpan]) -> str:
 
 
 def _had_enough(before: ClipsFile, shares: MemoryShares) -> bool:
-    """Check whether more memory would change nothing."""
+    """Check that nothing is missing for want of memory that this machine has."""
     return before.lacked_bytes is None or before.lacked_bytes >= shares.all_bytes
 
 
@@ -181,60 +182,55 @@ class _Converted:
     is_out_of_reach: bool = False
 
 
-@contextmanager
-def _converted(
+def _convert(
+    folder: Path,
     store: Store,
     record: VideoRecord,
     options: SegmentOptions,
     shares: MemoryShares,
     spans: Sequence[FrameSpan] | None = None,
     next_record: VideoRecord | None = None,
-) -> Iterator[_Converted]:
-    """Fetch a video and cut it, on the grid or into `spans`, which may end in the next video; the clips are on disk within the context.
+) -> _Converted:
+    """Fetch a video and cut it in `folder`, on the grid or into `spans`, which may end in the next video.
 
     Without the next video, the other spans are cut.
     """
     if spans is not None and not spans:
-        yield _Converted(NO_CLIPS)
-        return
-    ffmpeg = find_ffmpeg(load(MachineSettings).ffmpeg)
+        return _Converted(NO_CLIPS)
+    ffmpeg, path = find_ffmpeg(load(MachineSettings).ffmpeg), folder / "source"
     limit = time_limit(record.duration_seconds if spans is None else decoded_seconds(spans, options))
-    with tempfile.TemporaryDirectory(prefix="retake-segment-") as name:
-        folder = Path(name)
-        path, next_path = folder / "source", folder / "next"
-        following: Following | None = None
-        without_next: _Converted | None = None
-        try:
-            _fetch_source(store, record, path)
-        except MissingObject as error:
-            yield _not_converted(error, path, shares)
-            return
-        try:
-            if next_record:
-                _fetch_source(store, next_record, next_path)
-                following = next_path, shares.run(partial(_probed, next_record, next_path))
-        except (MissingObject, BadVideo) as error:
-            without_next = _not_converted(error, next_path, shares)
+
+    def cut_with(memory: Memory) -> CutResult:
+        source = _probed(record, path, memory)
+        if spans is None:
+            return cut(path, source, folder, options, ffmpeg=ffmpeg, time_limit_seconds=limit, memory=memory)
+        after = following if isinstance(following, tuple) else None
+        return cut_spans(
+            path, source, folder, options, spans=spans, ffmpeg=ffmpeg, time_limit_seconds=limit, memory=memory, following=after
+        )
+
+    try:
+        _fetch_source(store, record, path)
+        following = _fetch_next(store, next_record, folder / "next", shares) if next_record else None
+        if isinstance(following, _Converted):
             # Clips are numbered by their spans: those across come last (`spans_of`), so that the others keep their numbers.
             spans = [span for span in spans or () if not span.next_video]
+        result = shares.run(cut_with)
+    except (MissingObject, BadVideo) as error:
+        return _not_converted(error, path, shares)
+    if not isinstance(following, _Converted):
+        return _Converted(result)
+    warnings = (*result.warnings, f"no clip goes on in the next file: {following.reason}")
+    return replace(following, result=replace(result, warnings=warnings), reason=None)
 
-        def cut_with(memory: Memory) -> CutResult:
-            source = _probed(record, path, memory)
-            if spans is None:
-                return cut(path, source, folder, options, ffmpeg=ffmpeg, time_limit_seconds=limit, memory=memory)
-            return cut_spans(
-                path, source, folder, options, spans=spans, ffmpeg=ffmpeg, time_limit_seconds=limit, memory=memory, following=following
-            )
 
-        try:
-            converted = _Converted(shares.run(cut_with))
-        except BadVideo as error:
-            converted = _not_converted(error, path, shares)
-        # The next file is of no use where the video itself cannot be cut.
-        if without_next and not converted.reason:
-            warnings = (*converted.result.warnings, f"no clip goes on in the next file: {without_next.reason}")
-            converted = replace(without_next, result=replace(converted.result, warnings=warnings), reason=None)
-        yield converted
+def _fetch_next(store: Store, record: VideoRecord, path: Path, shares: MemoryShares) -> Following | _Converted:
+    """Fetch the next video, or tell why no clip ends in it."""
+    try:
+        _fetch_source(store, record, path)
+        return path, shares.run(partial(_probed, record, path))
+    except (MissingObject, BadVideo) as error:
+        return _not_converted(error, path, shares)
 
 
 def _not_converted(error: MissingObject | BadVideo, path: Path, shares: MemoryShares) -> _Converted:

@@ -1,129 +1,251 @@
-"""Survey a store for videos that are to be forgotten: their names, and the datasets, runs and networks that they are in."""
+"""Delete videos from a store, or write objects anew without them.
 
-import logging
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from pathlib import PurePosixPath
-from typing import TypeVar
+An object goes by its address, its origin or its content. Checkpoints, scores and decisions of runs stay; pages and pictures go, since they may
+show a video. The intent has all that a later try must know, so deletions may happen in any order.
+"""
 
-from pydantic import BaseModel
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path, PurePosixPath
 
-from tasks.data.clips.label_inputs import inventories, video_records
-from tasks.data.clips.traces import Traces
-from tasks.errors import BadInput
-from tasks.store.derived import claimed_run, is_training_plan, taught_run
-from tasks.store.layout import Layout, dataset_of, folders_of, is_manifest
-from tasks.store.objects import Store
-from tasks.store.records.dataset import LabelsFile, Manifest
-from tasks.store.records.training import PlanResult
-from tasks.store.records.upkeep import Forgetting
-from tasks.store.records.video import ClipRecord, ClipsFile, VideoRecord
-from tasks.store.runs import run_holding
-from tasks.store.stored import connection_of
+from pydantic import ValidationError
 
-M = TypeVar("M", bound=BaseModel)
-log = logging.getLogger("retake")
+from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES, NUM_THREADS, came_with, video_records
+from tasks.data.clips.traces import LabelledVideos, Traces, csv_blanked, json_blanked, json_without, table_without
+from tasks.data.labels.formats import formats
+from tasks.data.labels.rows import AnnotationFile
+from tasks.data.labels.video_names import VideoIndex
+from tasks.data.split.split import read_drawn, read_split_csv, write_split_csv
+from tasks.errors import MissingObject
+from tasks.store.derived import folder_together, run_showing_clips
+from tasks.store.layout import Layout, is_file_of_video
+from tasks.store.objects import Store, StoredObject, to_json
+from tasks.store.records.labelling import Forgotten, LogBlock, LogEntry
+from tasks.store.records.upkeep import Forgetting, Tombstone, TraceCount
+from tasks.store.stored import Folder, last_name
+
+MARKS = ("result.json", "manifest.json", "clips.json", "probe.json")
+"""Written last, so deleted first: nobody reads half a folder."""
+
+KINDS = {
+    "inbox": "sources",
+    "videos": "sources",
+    "clips": "clips, flow and sound",
+    "label_log": "statements and leases of the page Label",
+    "annotations": "annotation files",
+    "labels": "lists of labels",
+    "runs": "evaluations and reports",
+    "searches": "comparisons and searches",
+    "comparisons": "comparisons and searches",
+}
+"""The kind of an object by its first folder; any other is called by that folder."""
+
+OPAQUE = (".ckpt", ".mkv", ".mp4", ".npy", ".npz", ".png", ".pt")
+"""Endings of objects that hold no text; they go by address or origin."""
+
+UNREAD = re.compile(r"videos/|pretrained/(?!choices/)|clips/(?!.*/clips\.json$)|runs/[^/]+/packages/[^/]+/package/")
+"""Objects that name no other video than their address does. A package has a drawn film alone."""
+
+OF_DATASET = re.compile(r"(searches|comparisons|plans|pretrained/choices)/|datasets/result\.json")
+"""Objects that are of no use without the dataset that they name."""
+
+STATUS = re.compile(r"status/(dataset|predictions)\.json")
+"""Summaries that lead to datasets and predictions."""
+
+HISTORY = re.compile(r"status/models/.*/model\.json")
+LISTS = re.compile(
+    r"(ingests/[^/]+/inventory|looks/[^/]+/clips|clips/.*/clips|runs/.*/(evaluate/.*/result|train/unlabelled)|status/.*)\.json"
+)
+SPLITS = re.compile(r"datasets/split\.csv")
+TABLES = re.compile(r"runs/.*/(evaluate/.*|train/answers)\.parquet")
+STATEMENTS = re.compile(r"label_log/(blocks/)?[0-9]+\.json")
+DECISIONS = re.compile(r"((champions|decisions)/.*|runs/.*/decide/result)\.json")
+DECISIONS_TABLE = re.compile(r"decisions\.csv")
+LABELS = re.compile(r"(annotations|inbox)/.*")
 
 
-def survey(store: Store, store_uri: str, videos: Sequence[str], *, at: str, by: str, reason: str) -> Forgetting:
-    """Collect the names of the videos, and the datasets, runs and networks that they are in."""
-    records = video_records(store, store_uri)
-    own = [record for record in records if record.video in videos]
-    listed = [item.uri for item in store.list(Layout(store_uri).folder_uri)]
-    clips, others = _clips(store, store_uri, listed, videos)
-    uids = tuple(sorted(clip.uid for clip in others))
-    seen = {file.name for inventory in inventories(store, store_uri) for file in inventory.files if file.video in videos}
-    names = _names(own, [record for record in records if record.video not in videos], seen)
-    by_source = videos_of_sources(store, store_uri, listed)
-    datasets, teaching = _datasets(store, listed, Traces(tuple(videos), keys=uids))
-    shown, taught = _runs(store, listed, datasets, teaching, Traces(tuple(videos), keys=uids))
-    return Forgetting(
-        number=0,
-        at=at,
-        by=by,
-        reason=reason,
-        videos=tuple(videos),
-        names=names,
-        uids=uids,
-        sources=tuple(sorted(source for source, of_source in by_source.items() if of_source <= set(videos))),
-        datasets=tuple(sorted(datasets)),
-        folders=(),
-        shown=tuple(sorted(shown)),
-        taught=tuple(sorted(taught)),
-        clip_hashes=tuple(sorted({clip.sha256 for clip in (*clips, *others)})),
-        left_in_place=tuple(sorted(record.uri for record in own if connection_of(record.uri))),
+@dataclass(frozen=True)
+class Trace:
+    """An object that is deleted, or written anew."""
+
+    uri: str
+    kind: str
+    is_kept: bool
+
+
+class Remover:
+    """Finds and deletes the videos of an intent."""
+
+    def __init__(self, store: Store, store_uri: str, forgetting: Forgetting) -> None:
+        self._store = store
+        self._at = Layout(store_uri)
+        self.forgetting = forgetting
+        self._by_hash = Traces(forgetting.videos, keys=forgetting.uids)
+        self._by_name = Traces(forgetting.videos, forgetting.names, forgetting.uids)
+        self._traces = traces_of(forgetting)
+        records = video_records(store, store_uri)
+        names = {record.video: record.names for record in records} | dict.fromkeys(forgetting.videos, forgetting.names)
+        fps = {record.video: record.fps for record in records} | dict.fromkeys(forgetting.videos, 30.0)
+        self._beside = came_with(store, store_uri)
+        self._labelled = LabelledVideos(VideoIndex((), names), fps, frozenset(forgetting.videos), self._by_name)
+
+    def find(self) -> list[Trace]:
+        """List the objects to delete or write anew, marks first; take folders that go as a whole into the intent.
+
+        Raises:
+            BadInput: an annotation file cannot be written without the videos.
+        """
+        listed = [item for item in self._store.list(self._at.folder_uri) if not item.uri.startswith(self._at.forgotten.folder_uri)]
+        with ThreadPoolExecutor(NUM_THREADS) as pool:
+            named = {item.uri for item, is_named in zip(listed, pool.map(self._is_named, listed), strict=True) if is_named}
+        folders = {*self.forgetting.folders, *filter(None, map(folder_together, named))}
+        self.forgetting = self.forgetting.model_copy(update={"folders": tuple(sorted(folders))})
+        gone = {item.uri for item in listed if folder_together(item.uri) in folders or run_showing_clips(item.uri) in self.forgetting.shown}
+        summaries = {item.uri for item in listed if STATUS.match(self._name(item.uri)) and self._gone.in_bytes(self._content(item.uri))}
+        kept = {uri for uri in (named | summaries) - gone if self._rewritten(uri, self._content(uri)) is not None}
+        # A listing may still have an object that was deleted just now.
+        there = filter(self._store.exists, gone | named | summaries)
+        traces = [Trace(uri, self._kind(uri), is_kept=uri in kept) for uri in there]
+        return sorted(traces, key=lambda trace: (not trace.uri.endswith(MARKS), trace.uri))
+
+    def remove(self, traces: Sequence[Trace]) -> None:
+        """Delete or write anew each object; one that changes meanwhile is left to the next search."""
+        # Marks are no part of another request, which may delete in any order.
+        for (is_kept, _), together in groupby(traces, key=lambda trace: (trace.is_kept, trace.uri.endswith(MARKS))):
+            if is_kept:
+                for trace in together:
+                    self._write_anew(trace.uri)
+            else:
+                self._store.delete(trace.uri for trace in together)
+
+    def _write_anew(self, uri: str) -> None:
+        earlier = self._store.stat(uri)
+        content = self._rewritten(uri, self._content(uri)) if earlier else None
+        if content is None:
+            self._store.delete([uri])
+        else:
+            self._store.replace_bytes(uri, content, earlier)
+
+    def _content(self, uri: str) -> bytes:
+        try:
+            return self._store.read_bytes(uri)
+        except MissingObject:
+            return b""
+
+    def _name(self, uri: str) -> str:
+        return Folder(self._at.folder_uri).name_of(uri)
+
+    def _kind(self, uri: str) -> str:
+        folder = self._name(uri).partition("/")[0]
+        return KINDS.get(folder, folder)
+
+    def _is_named(self, item: StoredObject) -> bool:
+        """Check whether an object names a video, or is made of a dataset that has one."""
+        name = self._name(item.uri)
+        datasets = Traces((), keys=self.forgetting.datasets if OF_DATASET.match(name) else ())
+        if self._is_address_of_video(name) or datasets.in_text(name):
+            return True
+        if UNREAD.match(name) or name.endswith(OPAQUE):
+            return False
+        if LABELS.match(name):
+            if not name.lower().endswith(formats().suffixes) or item.size_bytes > MAX_ANNOTATION_BYTES:
+                return False
+            content = self._content(item.uri)
+            return self._rewritten(item.uri, content) != content
+        content = self._content(item.uri)
+        return self._traces.in_bytes(content) or datasets.in_bytes(content)
+
+    def _is_address_of_video(self, name: str) -> bool:
+        """Check whether an address names a video; only people's files are called by its names."""
+        return (self._by_name if LABELS.match(name) else self._by_hash).in_text(name)
+
+    @property
+    def _gone(self) -> Traces:
+        """Make the texts that name a dataset or a prediction that goes."""
+        predictions = (last_name(uri) for uri in self.forgetting.folders if uri.startswith(self._at.predictions))
+        return Traces((), keys=(*self.forgetting.datasets, *predictions))
+
+    def _rewritten(self, uri: str, content: bytes) -> bytes | None:
+        """Write an object anew without the videos; None if it is to be deleted."""
+        name = self._name(uri)
+        if self._is_address_of_video(name):
+            return None
+        for pattern, rewrite in self._ways.items():
+            if pattern.fullmatch(name):
+                return rewrite(name, content)
+        return None
+
+    @property
+    def _ways(self) -> Mapping[re.Pattern[str], Callable[[str, bytes], bytes | None]]:
+        matches = self._traces.in_text
+        return {
+            STATUS: lambda _, content: json_without(content, lambda text: matches(text) or self._gone.in_text(text)),
+            HISTORY: lambda _, content: json_without(content, matches, blanked=("reason",)),
+            LISTS: lambda _, content: json_without(content, matches),
+            TABLES: lambda _, content: table_without(content, matches),
+            SPLITS: lambda _, content: self._splits_without(content),
+            DECISIONS: lambda _, content: json_blanked(content, matches),
+            DECISIONS_TABLE: lambda _, content: csv_blanked(content, matches),
+            STATEMENTS: lambda _, content: self._statements_without(content),
+            LABELS: self._labels_without,
+        }
+
+    def _splits_without(self, content: bytes) -> bytes:
+        theirs = {*self.forgetting.videos, *self.forgetting.sources}
+        kept = {name: split for name, split in read_split_csv(content).items() if name not in theirs}
+        return write_split_csv(kept, {}, read_drawn(content) - theirs)
+
+    def _statements_without(self, content: bytes) -> bytes:
+        try:
+            block = LogBlock.model_validate_json(content)
+        except ValidationError:
+            try:
+                return to_json(self._statement_without(LogEntry.model_validate_json(content)))
+            except ValidationError:
+                # The entries after a missing one would not be read; one that cannot be read counts for nothing.
+                return b"{}\n"
+        return to_json(LogBlock(entries=tuple(map(self._statement_without, block.entries))))
+
+    def _statement_without(self, entry: LogEntry) -> LogEntry:
+        statement = entry.statement
+        if not self._traces.in_bytes(to_json(entry)):
+            return entry
+        return LogEntry(statement=Forgotten(token=statement.token, by=statement.by, at=statement.at, after=statement.after))
+
+    def _labels_without(self, name: str, content: bytes) -> bytes | None:
+        file = PurePosixPath(name).name
+        beside = self._beside.get(file, frozenset())
+        return self._labelled.beside(beside).without(AnnotationFile(file, content, beside=beside))
+
+
+def traces_of(forgetting: Forgetting) -> Traces:
+    """Make the texts to search contents for: all names but those that the store gives files itself."""
+    names = tuple(name for name in forgetting.names if not is_file_of_video(name))
+    return Traces(forgetting.videos, names, forgetting.uids)
+
+
+def counted(traces: Sequence[Trace]) -> tuple[TraceCount, ...]:
+    """Count deleted and rewritten objects, by kind."""
+    numbers = Counter((trace.kind, trace.is_kept) for trace in traces)
+    return tuple(
+        TraceCount(kind=kind, num_deleted=numbers[kind, False], num_rewritten=numbers[kind, True])
+        for kind in sorted({kind for kind, _ in numbers})
     )
 
 
-def _clips(store: Store, store_uri: str, listed: Sequence[str], videos: Sequence[str]) -> tuple[list[ClipRecord], list[ClipRecord]]:
-    """List the clips of the videos, and those of other videos that end in one."""
-    traces = Traces(tuple(videos))
-    folders = folders_of(uri for uri in listed if uri.startswith(Layout(store_uri).all_clips) and traces.in_text(uri))
-    files = [_read(store, uri, ClipsFile) for uri in listed if uri.endswith("/clips.json") and folders_of([uri]) <= folders]
-    clips = [clip for file in files if file for clip in file.clips]
-    own = [clip for clip in clips if clip.video in videos]
-    return own, [clip for clip in clips if clip.video not in videos and clip.next_video in videos]
+def files_of_clips(folder: Path, clip_hashes: Sequence[str]) -> list[Path]:
+    """List the frames, sound and features of these clips in a cache."""
+    return [path for path in folder.rglob("*") if path.name.startswith(tuple(clip_hashes))]
 
 
-def _read(store: Store, uri: str, model: type[M]) -> M | None:
-    """Read a record; one that is missing, or that another version of Retake wrote, tells nothing."""
-    try:
-        return store.read(uri, model)
-    except BadInput as error:
-        log.warning("%s", error)
-        return None
-
-
-def _names(own: Sequence[VideoRecord], others: Sequence[VideoRecord], seen: Collection[str]) -> tuple[str, ...]:
-    """List the texts that name these videos and no other: paths, file names and web pages."""
-    theirs = {text.casefold() for record in others for name in record.names for text in (name, PurePosixPath(name).name)}
-    pages = {record.web_page.address for record in own if record.web_page}
-    names = {*seen, *(name for record in own for name in record.names)}
-    ours = {*pages, *names, *(PurePosixPath(name).name for name in names)}
-    # A name without an ending or a folder is a word that may stand anywhere.
-    return tuple(sorted(name for name in ours if name.casefold() not in theirs and ("." in name or "/" in name)))
-
-
-def videos_of_sources(store: Store, store_uri: str, listed: Sequence[str]) -> Mapping[str, set[str]]:
-    """Map the names of sources and recordings in today's labels to their videos; a source without a name is called by the hash of its first."""
-    videos: defaultdict[str, set[str]] = defaultdict(set)
-    lists = (uri for uri in listed if uri.startswith(Layout(store_uri).all_labels) and uri.endswith("/labels.json"))
-    for labels in filter(None, (_read(store, uri, LabelsFile) for uri in lists)):
-        for clip in labels.clips:
-            videos[clip.source].add(clip.clip.video)
-        for recording in labels.recordings:
-            videos.pop(recording.videos[0], None)
-            videos[recording.name].update(recording.videos)
-    return videos
-
-
-def _datasets(store: Store, listed: Sequence[str], traces: Traces) -> tuple[set[str], set[str]]:
-    """List the digests of datasets with a clip of the videos, and of those that train on one or choose an epoch by it."""
-    datasets, teaching = set[str](), set[str]()
-    for uri in listed:
-        if is_manifest(uri) and store.exists(uri) and traces.in_bytes(store.read_bytes(uri)):
-            datasets.add(dataset_of(uri))
-            manifest = _read(store, uri, Manifest)
-            if not manifest or any(clip.split != "test" and traces.in_text(clip.uid) for clip in manifest.clips):
-                teaching.add(dataset_of(uri))
-    return datasets, teaching
-
-
-def _runs(store: Store, listed: Sequence[str], datasets: set[str], teaching: set[str], traces: Traces) -> tuple[set[str], set[str]]:
-    """List the runs on these datasets, and those that learnt from the videos.
-
-    Those made from a network that learnt from them count, too.
-    """
-    on, started_from, taught = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set), set[str]()
-    for uri in listed:
-        if claim := claimed_run(uri):
-            on[claim[1]].add(claim[0])
-        elif is_training_plan(uri) and (plan := _read(store, uri, PlanResult)):
-            on[plan.run_key].add(plan.dataset_digest)
-            started_from[plan.run_key] |= {run.key for run in map(run_holding, plan.made_from) if run}
-        elif (student := taught_run(uri)) and traces.in_bytes(store.read_bytes(uri)):
-            taught.add(student)
-    taught |= {run for run, digests in on.items() if digests & teaching}
-    while more := {run for run, before in started_from.items() if before & taught} - taught:
-        taught |= more
-    return {run for run, digests in on.items() if digests & datasets}, taught
+def drop_from_cache(store: Store, store_uri: str, folder: Path) -> int:
+    """Delete the files of forgotten videos from this machine's cache; return their number."""
+    tombstones = [store.read(listed.uri, Tombstone) for listed in store.list(Layout(store_uri).forgotten.tombstones)]
+    files = files_of_clips(folder, [each for tombstone in tombstones for each in tombstone.clip_hashes])
+    for path in files:
+        path.unlink(missing_ok=True)
+    return len(files)

@@ -131,7 +131,7 @@ def _footage(source: str) -> Footage:
         raise BadInput(f"{source!r} names no footage; {REMEDY}")
     try:
         after, before = _time(match["after"]), _time(match["before"]) if match["before"] else None
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise BadInput(f"{source!r} names no footage ({error}); {REMEDY}") from error
     return Footage(match["server"], match["camera"], after, before)
 

@@ -148,12 +148,12 @@ def cache_audio(store: Store, clips: Sequence[StoredClip], root: Path) -> dict[s
     folder = root / "sound" / sound_key()
     folder.mkdir(parents=True, exist_ok=True)
     paths = {clip.uid: folder / f"{clip.sha256}-sound-{VERSION}.npy" for clip in clips}
-    missing = [clip for clip in clips if not _is_whole(paths[clip.uid])]
+    missing = {paths[clip.uid]: clip for clip in clips if not _is_whole(paths[clip.uid])}
     if not missing:
         return paths
-    complete_sound(store, missing)
+    complete_sound(store, list(missing.values()))
     with work_folder(folder) as work, ThreadPoolExecutor(NUM_FETCHERS, thread_name_prefix="sound") as pool:
-        jobs = [pool.submit(_fetch, store, clip, work / paths[clip.uid].name, paths[clip.uid]) for clip in missing]
+        jobs = [pool.submit(_fetch, store, clip, work / path.name, path) for path, clip in missing.items()]
         for job in jobs:
             job.result()
     return paths

@@ -145,13 +145,16 @@ def _answer(job: Job) -> str:
         )
     if not PAGE_ADDRESS.fullmatch(job.address):
         raise BadInput(f"{job.address!r} is no address of a page; write {PAGE_PREFIX}https://…, without a user and a password")
-    seconds = START_SECONDS + (job.options.max_video_mib << 20) / MIN_BYTES_PER_SECOND if job.folder else START_SECONDS
+    max_bytes = job.options.max_video_mib << 20
+    seconds = START_SECONDS + max_bytes / MIN_BYTES_PER_SECOND if job.folder else START_SECONDS
     status, text = run_child(
         [sys.executable, "-m", "tasks.data.clips.web_reader", job.model_dump_json()],
         folder=PACKAGES,
         memory_bytes=CHILD_BYTES,
         time_limit_seconds=seconds,
         read=lambda stream: stream.read(),
+        # Above what is taken, so that the reader itself stops a larger video and says so.
+        max_file_bytes=2 * max_bytes,
         variables={"YTDLP_NO_PLUGINS": "1"} | {name: os.environ[name] for name in ("SSL_CERT_FILE",) if name in os.environ},
     )
     answer = text.rstrip("\n").rpartition("\n")[2]

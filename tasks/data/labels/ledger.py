@@ -58,7 +58,7 @@ MergeByName = dict[tuple[WordTarget, str], ClassMerge]
 class Ledger:
     """All statements of the log so far, in order, and which of them hold.
 
-    A statement holds until somebody takes it back; an interval, also until another replaces it that was not taken back.
+    A statement holds until somebody takes it back. An interval also ends to hold when another replaces it, unless that one was taken back.
     """
 
     num_entries: int = 0
@@ -96,7 +96,7 @@ class Ledger:
             statement = entry.statement
             if statement.token in self._by_token:
                 continue
-            # A merge that cannot be is kept, as it may become possible; the page asks for its `problem` before it writes it.
+            # A merge that cannot be is kept: it can if an earlier one is taken back. The page asks for its `problem` before it writes it.
             if not isinstance(statement, ClassMerge) and (problem := self.problem(statement)):
                 self.problems.append(f"statement {self.num_entries} of the labelling page, by {statement.by}, {problem}")
                 if not isinstance(statement, IntervalStatement):
@@ -128,7 +128,8 @@ class Ledger:
             before = self._by_token.get(token)
             if isinstance(before, IntervalStatement):
                 self._num_changes[before.video] += 1
-            self.num_renames += isinstance(before, ClassMerge)
+            if isinstance(before, ClassMerge):
+                self.num_renames += 1
             token = before.replaces if isinstance(before, IntervalStatement) and not withdrawal.undo else None
 
     def holds(self, statement: Statement) -> bool:
@@ -153,6 +154,8 @@ class Ledger:
         match statement:
             case Withdrawal() if statement.withdrawn not in self._by_token:
                 return "takes back what nobody has said"
+            case Withdrawal() if isinstance(self._by_token[statement.withdrawn], Withdrawal):
+                return "takes back a withdrawal; say again what was withdrawn"
             case IntervalStatement() if statement.replaces:
                 before = self._by_token.get(statement.replaces)
                 if not isinstance(before, IntervalStatement) or before.video != statement.video:
@@ -212,7 +215,7 @@ class Ledger:
 
     @property
     def merges(self) -> list[ClassMerge]:
-        """List the merges in effect, in order: of those that hold, a later one overrides an earlier one of its name, or one that it reverses."""
+        """List the merges in effect, in order. A later merge of a name replaces the earlier one; B into A drops A into B."""
         return list(self._merge_by_name().values())
 
     def _merge_by_name(self) -> MergeByName:

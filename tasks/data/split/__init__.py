@@ -1,4 +1,4 @@
 """Divide videos among train, val and test, fill the manifest, and divide training clips into folds.
 
-`split` also reads and writes `split.csv`. `store.records.dataset` has the fields of a manifest.
+`stratify` deals sources by their actions; `split` keeps places for ever, in `split.csv`. `store.records.dataset` has the fields of a manifest.
 """

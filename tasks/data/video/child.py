@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from threading import Event, Lock, Semaphore, Timer
@@ -24,6 +24,9 @@ MAX_BYTES = 8 << 30
 
 STEP_BYTES = 512 << 20
 """Part of a container's memory that is reserved for the step itself."""
+
+MAX_FILE_BYTES = 1 << 32
+"""Maximum of a file that a child writes, unless its caller allows another."""
 
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUPS = Path("/proc/self/cgroup")
@@ -122,6 +125,7 @@ def run_child(
     time_limit_seconds: float,
     read: Callable[[IO[str]], T],
     variables: Mapping[str, str],
+    max_file_bytes: int = MAX_FILE_BYTES,
 ) -> tuple[int | None, T]:
     """Run a program in `folder`, `read` its stdout and stderr, and wait for it.
 
@@ -132,7 +136,8 @@ def run_child(
         Unavailable: it cannot be started.
     """
     expired = Event()
-    with _start([sys.executable, "-I", "-S", str(LIMITS), str(os.getpid()), str(memory_bytes), *command], folder, variables) as process:
+    limited = [sys.executable, "-I", "-S", str(LIMITS), str(os.getpid()), str(memory_bytes), str(max_file_bytes), *command]
+    with _start(limited, folder, variables) as process:
 
         def expire() -> None:
             expired.set()
@@ -170,5 +175,7 @@ def _start(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -
 
 
 def _kill(process: "subprocess.Popen[str]") -> None:
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
+    """Kill a process with its children. One that ended may have left children; until it is waited for, its group is no other's."""
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)

@@ -110,7 +110,7 @@ def find_ffmpeg(configured: Path | None) -> Path:
         program = shutil.which(configured.expanduser())
         if program is None:
             raise BadConfiguration(f"RETAKE_FFMPEG names {configured}, which is not a program; correct it or unset it")
-        return Path(program)
+        return Path(program).absolute()
     if bundled := sorted(BUNDLED.glob("ffmpeg-*")):
         return bundled[0]
     if system := shutil.which("ffmpeg"):

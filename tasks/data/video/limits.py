@@ -1,6 +1,6 @@
 """Set limits of memory and file size, then exec another program, which dies with the process that started it.
 
-Run as a file: limits.py PARENT_PID MEMORY_BYTES PROGRAM ARGUMENT… The program leads its own process group, so without this it would survive
+Run as a file: limits.py PARENT_PID MEMORY_BYTES FILE_BYTES PROGRAM ARGUMENT… The program leads its own process group, so without this it would survive
 when a runner kills the step with SIGKILL.
 """
 
@@ -11,8 +11,6 @@ import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
-
-MAX_FILE_BYTES = 1 << 32
 
 STACK_BYTES = 2 << 20
 """Per thread. It counts towards the limit from the start: at 8 MiB, the threads of 16 cores took more than the pictures."""
@@ -26,7 +24,7 @@ PR_SET_PDEATHSIG = 1
 
 def main() -> None:
     """Set the limits and exec the program."""
-    parent_pid, memory_bytes, program, *arguments = sys.argv[1:]
+    parent_pid, memory_bytes, file_bytes, program, *arguments = sys.argv[1:]
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != int(parent_pid):
         sys.exit("the process that started this has ended")
@@ -37,7 +35,7 @@ def main() -> None:
         resource.RLIMIT_DATA: int(memory_bytes),
         resource.RLIMIT_AS: int(memory_bytes) + RESERVED_BYTES,
         resource.RLIMIT_STACK: STACK_BYTES,
-        resource.RLIMIT_FSIZE: MAX_FILE_BYTES,
+        resource.RLIMIT_FSIZE: int(file_bytes),
         resource.RLIMIT_CORE: 0,
     }
     for kind, limit in limits.items():

@@ -107,8 +107,8 @@ def cut_spans(
     """Cut these parts of the video `path`, probed as `source`, into clips in a new folder under `folder`.
 
     A clip shows the same frames at the same times as those of `cut`, and on from the end of the video those of `following`. `index` counts `spans`.
-    A part that does not decode, or is shorter than `min_clip_seconds`, is left out with a warning, and so is one across the end of which
-    anything is missing.
+    A part that does not decode, or is shorter than `min_clip_seconds`, is left out with a warning, and so is one that goes on in
+    `following` and lacks a frame.
 
     Raises:
         BadVideo: no part decodes, or cutting exceeds the time limit.

@@ -1,4 +1,5 @@
 """Compute scores and their statistics.
 
-Metrics, uncertainty, paired tests, calibration, and data checks. Pure functions, except for logging.
+`metrics` scores a network, `paired` compares two, `uncertainty` has intervals and the bootstrap (`options.retrain` says how many resamples).
+Pure functions, except for logging.
 """

@@ -117,7 +117,7 @@ def at_search_limit(temperature: float) -> bool:
 
 
 def reliability(confidences: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[ReliabilityBin, ...]:
-    """Bin the clips by top-1 probability, in ten bins of equal width.
+    """Bin the clips by top-1 probability, in `NUM_BINS` bins of equal width.
 
     Empty bins are left out.
 

@@ -1,6 +1,5 @@
 """Networks and their weights.
 
-`backbones` says how each backbone normalises its input; ImageNet's numbers are in `spec`.
-
-From outside: `spec` and `sound_recipe`, without torch; `backbones`, `network`, `heads.Logits`, `pretrained`, `checkpoints`.
+`spec` describes a network, `network` builds it of one of `backbones` and one of `heads`; `pretrained` has published weights, `checkpoints` reads
+and writes trained ones. `backbones` says how each normalises its input; ImageNet's numbers are in `spec`. `spec` and `sound_recipe` import no torch.
 """

@@ -11,8 +11,8 @@ from functools import partial
 from operator import attrgetter
 from typing import NamedTuple
 
+from tasks.data.clips.forgetting import drop_from_cache
 from tasks.data.clips.label_inputs import latest_prediction
-from tasks.data.clips.remover import drop_from_cache
 from tasks.disk import CachedFile, cached_files, unused
 from tasks.errors import BadInput, MissingObject
 from tasks.judge.gate.champion import kept_decisions, moves

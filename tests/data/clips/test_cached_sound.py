@@ -72,6 +72,14 @@ def test_clips_without_sound_are_named_and_counted_and_left_out_of_training_alon
         cache_train_frames(shelf, clips[2:], SOUND, TrainOptions())
 
 
+def test_clips_of_the_same_bytes_are_fetched_once(shelf, clips, monkeypatch):
+    twin = clips[1].model_copy(update={"sha256": clips[0].sha256})
+    complete_sound(shelf, clips[:2])
+    fetched, read_file = [], shelf.read_file
+    monkeypatch.setattr(shelf, "read_file", lambda uri, path: fetched.append(uri) or read_file(uri, path))
+    assert len(set(cache_test_frames(shelf, [clips[0], twin], SOUND).values())) == len(fetched) == 1
+
+
 def decoded_anew(shelf, clip, spec):
     for path in cache_test_frames(shelf, [clip], spec).values():
         path.unlink()

@@ -240,13 +240,16 @@ def test_a_next_chapter_that_cannot_be_read_costs_the_clips_across_alone(chapter
         take_in(store, "both")
 
 
-def test_a_video_that_lacks_memory_waits_for_that_and_not_for_the_next_chapter(chapters, monkeypatch):
+def test_a_video_that_lacks_memory_keeps_its_clips_and_waits_for_that_and_not_for_the_next_chapter(chapters, monkeypatch):
     store, first, second = chapters
+    before = find_cut(store, STORE, first, options("intervals"))
     del store.objects[store.read(Layout(STORE).video(second).probe).uri]
     monkeypatch.setattr(cutting, "usable_bytes", lambda: 3 << 30)
     monkeypatch.setattr(cutting, "cut_spans", Mock(side_effect=OutOfMemory("source: more")))
     take_in(store, "both")
-    assert find_cut(store, STORE, first, options("intervals")).lacked_bytes == 3 << 30
+    after = find_cut(store, STORE, first, options("intervals"))
+    assert (after.clips, after.set_aside, after.lacked_bytes) == (before.clips, None, 3 << 30)
+    assert "it had 3 GiB" in after.warnings[0]
 
 
 def test_parts_that_were_cut_by_earlier_versions_are_known_again():

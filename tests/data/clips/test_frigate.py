@@ -173,6 +173,7 @@ def test_the_export_of_an_interrupted_ingest_is_found(address, recorder, monkeyp
     "path",
     [
         *("nvr", "nvr/front", "nvr:5000/2026-05-01", "/front/2026-05-01", "nvr/front/2026-05-01?token=x", "nvr/a%2Fb/2026-05-01"),
+        "nvr/front/0001-01-01T00:00+05:00",
         *("nvr/front/noon", "nvr/front/2026-05-01/noon", "nvr/front/2026-05-32", "nvr/front/2026-05-01/2026-05-02/2026-05-03"),
     ],
 )

@@ -11,6 +11,7 @@ from tasks.data.clips.intake import Intake
 from tasks.data.clips.sources import IncomingFile, incoming_files
 from tasks.data.clips.web_reader import answer_to, listing_of, page_of, reason_to_refuse
 from tasks.data.clips.web_video import Job, download_video, listed_videos
+from tasks.data.video.child import run_child
 from tasks.errors import BadConfiguration, BadInput, Unavailable
 from tasks.options import IngestOptions
 from tests.pipeline.shelf import Shelf
@@ -182,6 +183,13 @@ def test_a_child_process_reads_other_sites_only_where_private_addresses_are_allo
             download_video(address_of(server), tmp_path / "film", own(server))
             assert (tmp_path / "film").read_bytes() == FILM
         assert bool(server.requests) == (allow == "true")
+
+
+def test_a_child_may_write_a_file_as_large_as_is_taken(tmp_path, monkeypatch):
+    write = ["/usr/bin/truncate", "-s", "5G", str(tmp_path / "film")]
+    monkeypatch.setattr(web_video, "run_child", lambda _, **limits: run_child(write, **limits))
+    job = Job(address="https://a.example/", folder=tmp_path, options=IngestOptions(max_video_mib=5 << 10), allow_private=False)
+    assert web_video._answer(job) == ""
 
 
 def test_without_yt_dlp_the_extra_is_named(monkeypatch):

@@ -235,6 +235,7 @@ def test_an_interval_that_was_moved_and_moved_back_is_where_it_was_left(log, num
     ("impossible", "starts"),
     [
         pytest.param(lambda log: log.withdraw("token-9999"), [0], id="takes back what nobody has said"),
+        pytest.param(lambda log: log.withdraw(log.withdraw(log.interval(8, 9, *PUT))), [0], id="takes back what takes back"),
         pytest.param(lambda log: log.interval(8, 16, *PUT, "token-0001"), [0, 8], id="replaces itself"),
         pytest.param(lambda log: log.interval(8, 16, *PUT, "token-0002"), [0, 8], id="replaces a later one"),
         pytest.param(lambda log: log.entries.append(DamagedEntry(reason="cannot be read")), [0], id="cannot be read"),

@@ -30,7 +30,8 @@ def test_takes_the_configured_binary_then_the_carried_one_then_the_systems(tmp_p
     monkeypatch.delenv("IMAGEIO_FFMPEG_EXE", raising=False)
     carried = Path(imageio_ffmpeg.get_ffmpeg_exe())
     mine = script(tmp_path / "mine", "exit 0")
-    assert find_ffmpeg(mine) == mine
+    monkeypatch.chdir(tmp_path.parent)
+    assert find_ffmpeg(mine) == find_ffmpeg(Path(tmp_path.name) / "mine") == mine, "it runs in other folders"
     with pytest.raises(BadConfiguration, match=r"RETAKE_FFMPEG names .*nowhere"):
         find_ffmpeg(tmp_path / "nowhere")
     systems = script(tmp_path / "ffmpeg", "exit 0")
@@ -62,11 +63,12 @@ def test_what_is_no_ffmpeg_is_named(tmp_path, text, words):
         ffmpeg_version(program)
 
 
-def test_the_time_limit_ends_children_too(tmp_path):
+@pytest.mark.parametrize("children", ["sleep 600 & sleep 600", "sleep 600 &"], ids=["with their parent", "without it"])
+def test_the_time_limit_ends_children_too(tmp_path, children):
     start = time.monotonic()
     # The child keeps the log open: the run would not return before its end if only the parent were killed.
     with pytest.raises(BadVideo, match=r"party\.mp4: cutting took longer than 0.2 s"):
-        run(script(tmp_path / "slow", "sleep 600 & sleep 600"), seconds=0.2)
+        run(script(tmp_path / "slow", children), seconds=0.2)
     assert time.monotonic() - start < 200
 
 
