@@ -1,6 +1,7 @@
 """Access MLflow's model registry: versions, their cards and tags, and the aliases `challenger` and `champion`."""
 
 import logging
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
@@ -84,7 +85,7 @@ class Registry:
         self._client = connect(settings)
 
     def claim(self, model_name: str, store_uri: str) -> None:
-        """Claim a model's decisions for this store, where concurrent runs see each other.
+        """Claim the decisions on an existing model for this store; `register` claims those on a new one.
 
         Raises:
             BadConfiguration: another store keeps them.
@@ -132,10 +133,9 @@ class Registry:
         """Find the latest version of Retake's before that of `run_key`, or the latest if that has none."""
         with answering():
             known = list(filter(_can_be_scored, self._client.search_model_versions(f"name = '{model_name}'")))
-        by_run = {version.run_key: version for version in sorted(map(_registered, known), key=attrgetter("version"))}
-        own = by_run.pop(run_key, None)
-        earlier = (version for version in by_run.values() if own is None or version.version < own.version)
-        return max(earlier, key=attrgetter("version"), default=None)
+        versions = sorted(map(_registered, known), key=attrgetter("version"), reverse=True)
+        own = next((version.version for version in versions if version.run_key == run_key), math.inf)
+        return next((version for version in versions if version.version < own and version.run_key != run_key), None)
 
     def version(self, model_name: str, number: int) -> RegisteredVersion:
         """Find a version that Retake registered.
@@ -202,7 +202,7 @@ class Registry:
             for version in self._versions():
                 run = run_holding(version.tags.get(CHECKPOINT_TAG, ""))
                 if run and run.folder_uri in folder_uris:
-                    trained_by = version.tags.get(RUN_KEY_TAG, run.key)
+                    trained_by = _trained_by(version) or run.key
                     self._client.set_model_version_tag(version.name, version.version, TRAINED_BY_TAG, trained_by)
                     for tag in (RUN_KEY_TAG, CHECKPOINT_TAG, CHECKPOINT_HASH_TAG):
                         self._client.delete_model_version_tag(version.name, version.version, tag)
@@ -240,12 +240,16 @@ class Registry:
             run_key: key to find the version by.
             model: the model to log.
             card: description and metadata of the version.
+
+        Raises:
+            BadConfiguration: another store keeps the decisions on the model.
         """
         with answering():
             earlier = self._version_of(model_name, run_key)
             if earlier is not None:
                 return earlier
             self._ensure_model(model_name, store_uri)
+            self.claim(model_name, store_uri)  # another store may have made the model since the plan
             logged = self._logged_model(run_id)
             if logged is None:
                 log.info("logging the model to MLflow%s", ", with a tensor module that is tried on an example" if model.tensors else "")
@@ -290,11 +294,7 @@ class Registry:
     def trained_by(self, run_keys: Collection[str]) -> list[tuple[str, int]]:
         """List name and number of all versions that these runs trained."""
         with answering():
-            return sorted(
-                (version.name, int(version.version))
-                for version in self._versions()
-                if version.tags.get(RUN_KEY_TAG, version.tags.get(TRAINED_BY_TAG)) in run_keys
-            )
+            return sorted((version.name, int(version.version)) for version in self._versions() if _trained_by(version) in run_keys)
 
     def remove_texts(self, names_video: Callable[[str], bool]) -> None:
         """Delete the tags of versions, and the lines of their descriptions, that name a video."""
@@ -339,6 +339,11 @@ class Registry:
 
 def _can_be_scored(version: "ModelVersion") -> bool:
     return {CHECKPOINT_TAG, CHECKPOINT_HASH_TAG} <= version.tags.keys()
+
+
+def _trained_by(version: "ModelVersion") -> str | None:
+    run_key: str | None = version.tags.get(RUN_KEY_TAG) or version.tags.get(TRAINED_BY_TAG)
+    return run_key
 
 
 def _registered(version: "ModelVersion") -> RegisteredVersion:

@@ -29,6 +29,7 @@ EPIC_MODALITIES = {"rgb": "RGB", "flow": "Flow"}
 FORMAT = "retake-1"
 FUSION_FORMAT = "retake-fusion-1"
 JOINED_FORMAT = "retake-joined-1"
+FORMATS = (FORMAT, FUSION_FORMAT, JOINED_FORMAT)
 
 
 class HeadWeights(NamedTuple):
@@ -188,8 +189,10 @@ def load(path: Path) -> Saved:
     """
     content = read_weights(path)
     try:
-        if content["format"] not in (FORMAT, FUSION_FORMAT, JOINED_FORMAT):
-            raise BadCheckpoint(f"{path}: its format is {_shown(content['format'])}, expected {FORMAT}; use the version that wrote it")
+        if content["format"] not in FORMATS:
+            raise BadCheckpoint(
+                f"{path}: its format is {_shown(content['format'])}, expected {' or '.join(FORMATS)}; use the version that wrote it"
+            )
         classes = ClassNames.model_validate(content["classes"])
         members = [{**content, "weights": (1.0, 1.0)}] if content["format"] == FORMAT else content["members"]
         parts = [*members, content["joint"]] if content["format"] == JOINED_FORMAT else members

@@ -180,12 +180,17 @@ def test_the_version_before_is_the_latest_that_retake_registered_before_this_one
     candidates.client.create_model_version("m", source="", run_id=None, tags={})
     assert registry.previous("m", "new").version == 11
     assert [version and version.version for version in (registry.previous("m", keys[0]), registry.previous("m", keys[10]))] == [None, 10]
+    for version in ("3", "7"):  # as registered by hand
+        candidates.client.delete_model_version_tag("m", version, "retake.run_key")
+    assert registry.previous("m", keys[3]).version == 3
 
 
 def test_a_model_belongs_to_one_store(candidates, registry):
     registry.claim("m", STORE)
     with pytest.raises(BadConfiguration, match=f"are kept in {STORE}, not in s3://elsewhere"):
         registry.claim("m", "s3://elsewhere")
+    with pytest.raises(BadConfiguration, match=f"are kept in {STORE}, not in s3://elsewhere"):
+        registry.register("m", "s3://elsewhere", "run", "planned before the model was made", model=None, card=None)
     candidates.client.create_registered_model("unclaimed")
     registry.claim("unclaimed", "s3://elsewhere")
     assert registry.kept_by("unclaimed") == "s3://elsewhere"
