@@ -2,10 +2,10 @@
 
 import logging
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import mlflow
 from mlflow.entities import LoggedModelStatus
@@ -19,9 +19,11 @@ from tasks.tracking.runs import RUN_KEY_TAG, answering, connect
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
-    from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.store.entities import PagedList
 
 log = logging.getLogger("retake")
+T = TypeVar("T")
 
 CHECKPOINT_TAG = "retake.checkpoint_uri"
 CHECKPOINT_HASH_TAG = "retake.checkpoint_sha256"
@@ -185,7 +187,7 @@ class Registry:
     def aliased(self) -> frozenset[str]:
         """Find the run keys of all versions, of any model, that an alias points to."""
         with answering():
-            models = self._models()
+            models = _all_pages(self._client.search_registered_models)
             versions = [
                 self._client.get_model_version(model.name, str(number)) for model in models for number in set(model.aliases.values())
             ]
@@ -207,20 +209,9 @@ class Registry:
                     for tag in (RUN_KEY_TAG, CHECKPOINT_TAG, CHECKPOINT_HASH_TAG):
                         self._client.delete_model_version_tag(version.name, version.version, tag)
 
-    def _models(self) -> list["RegisteredModel"]:
-        """List all registered models, page by page."""
-        models: list[RegisteredModel] = []
-        token = None
-        while token != "":
-            page = self._client.search_registered_models(max_results=100, page_token=token)
-            models += page
-            token = page.token or ""
-        return models
-
-    def _versions(self) -> Iterator["ModelVersion"]:
-        """Yield the versions of all registered models."""
-        for model in self._models():
-            yield from self._client.search_model_versions(f"name = '{model.name}'")
+    def _versions(self) -> list["ModelVersion"]:
+        """List the versions of all registered models."""
+        return _all_pages(self._client.search_model_versions)
 
     def register(
         self,
@@ -335,6 +326,16 @@ class Registry:
         experiment_id = self._client.get_run(run_id).info.experiment_id
         models = self._client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'")
         return next((model for model in models if model.status == LoggedModelStatus.READY), None)
+
+
+def _all_pages(search: Callable[..., "PagedList[T]"]) -> list[T]:
+    """Collect what a search gives, page by page; not by name, because other people's names may hold quotes, which MLflow's filters cannot."""
+    page = search()
+    listed = list(page)
+    while page.token:
+        page = search(page_token=page.token)
+        listed += page
+    return listed
 
 
 def _can_be_scored(version: "ModelVersion") -> bool:
