@@ -97,6 +97,9 @@ def test_a_run_that_was_compared_with_an_earlier_champion_does_not_promote(candi
     assert not candidates.decide(candidates.make(champion=None)).promoted
     assert candidates.decide(candidates.make(champion=1)).promoted
     assert candidates.champion == 3
+    late = candidates.make(champion=3)
+    candidates.client.delete_registered_model_alias("m", "champion")
+    assert "compared with champion version 3, but meanwhile no version is champion" in candidates.decide(late).reason
 
 
 @pytest.fixture
