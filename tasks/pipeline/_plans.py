@@ -173,7 +173,7 @@ def recipe_for(
         recipe.require_current(f"recipe {preset}")
         options = TrainOptions.model_validate(with_recipe(recipe, values))
         sets, own = in_words(recipe, TrainOptions()), in_words(options, recipe)
-        return options, f"recipe {preset}, which sets {sets}{own and f'; with {own}'}"
+        return options, f"recipe {preset}, which sets {sets or 'nothing'}{own and f'; with {own}'}"
     except ValidationError as error:
         reasons = "; ".join(f"{name}: {reason}" if name else reason for name, reason in refusals(error, TrainOptions))
         raise BadConfiguration(f"preset {preset}: {reasons}; or set preset to none") from None

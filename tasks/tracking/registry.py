@@ -1,10 +1,11 @@
 """Access MLflow's model registry: versions, their cards and tags, and the aliases `challenger` and `champion`."""
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
+import math
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import mlflow
 from mlflow.entities import LoggedModelStatus
@@ -18,9 +19,11 @@ from tasks.tracking.runs import RUN_KEY_TAG, answering, connect
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
-    from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.store.entities import PagedList
 
 log = logging.getLogger("retake")
+T = TypeVar("T")
 
 CHECKPOINT_TAG = "retake.checkpoint_uri"
 CHECKPOINT_HASH_TAG = "retake.checkpoint_sha256"
@@ -84,7 +87,7 @@ class Registry:
         self._client = connect(settings)
 
     def claim(self, model_name: str, store_uri: str) -> None:
-        """Claim a model's decisions for this store, where concurrent runs see each other.
+        """Claim the decisions on an existing model for this store; `register` claims those on a new one.
 
         Raises:
             BadConfiguration: another store keeps them.
@@ -132,10 +135,9 @@ class Registry:
         """Find the latest version of Retake's before that of `run_key`, or the latest if that has none."""
         with answering():
             known = list(filter(_can_be_scored, self._client.search_model_versions(f"name = '{model_name}'")))
-        by_run = {version.run_key: version for version in sorted(map(_registered, known), key=attrgetter("version"))}
-        own = by_run.pop(run_key, None)
-        earlier = (version for version in by_run.values() if own is None or version.version < own.version)
-        return max(earlier, key=attrgetter("version"), default=None)
+        versions = sorted(map(_registered, known), key=attrgetter("version"), reverse=True)
+        own = next((version.version for version in versions if version.run_key == run_key), math.inf)
+        return next((version for version in versions if version.version < own and version.run_key != run_key), None)
 
     def version(self, model_name: str, number: int) -> RegisteredVersion:
         """Find a version that Retake registered.
@@ -185,7 +187,7 @@ class Registry:
     def aliased(self) -> frozenset[str]:
         """Find the run keys of all versions, of any model, that an alias points to."""
         with answering():
-            models = self._models()
+            models = _all_pages(self._client.search_registered_models)
             versions = [
                 self._client.get_model_version(model.name, str(number)) for model in models for number in set(model.aliases.values())
             ]
@@ -202,25 +204,14 @@ class Registry:
             for version in self._versions():
                 run = run_holding(version.tags.get(CHECKPOINT_TAG, ""))
                 if run and run.folder_uri in folder_uris:
-                    trained_by = version.tags.get(RUN_KEY_TAG, run.key)
+                    trained_by = _trained_by(version) or run.key
                     self._client.set_model_version_tag(version.name, version.version, TRAINED_BY_TAG, trained_by)
                     for tag in (RUN_KEY_TAG, CHECKPOINT_TAG, CHECKPOINT_HASH_TAG):
                         self._client.delete_model_version_tag(version.name, version.version, tag)
 
-    def _models(self) -> list["RegisteredModel"]:
-        """List all registered models, page by page."""
-        models: list[RegisteredModel] = []
-        token = None
-        while token != "":
-            page = self._client.search_registered_models(max_results=100, page_token=token)
-            models += page
-            token = page.token or ""
-        return models
-
-    def _versions(self) -> Iterator["ModelVersion"]:
-        """Yield the versions of all registered models."""
-        for model in self._models():
-            yield from self._client.search_model_versions(f"name = '{model.name}'")
+    def _versions(self) -> list["ModelVersion"]:
+        """List the versions of all registered models."""
+        return _all_pages(self._client.search_model_versions)
 
     def register(
         self,
@@ -240,12 +231,16 @@ class Registry:
             run_key: key to find the version by.
             model: the model to log.
             card: description and metadata of the version.
+
+        Raises:
+            BadConfiguration: another store keeps the decisions on the model.
         """
         with answering():
             earlier = self._version_of(model_name, run_key)
             if earlier is not None:
                 return earlier
             self._ensure_model(model_name, store_uri)
+            self.claim(model_name, store_uri)  # another store may have made the model since the plan
             logged = self._logged_model(run_id)
             if logged is None:
                 log.info("logging the model to MLflow%s", ", with a tensor module that is tried on an example" if model.tensors else "")
@@ -290,11 +285,7 @@ class Registry:
     def trained_by(self, run_keys: Collection[str]) -> list[tuple[str, int]]:
         """List name and number of all versions that these runs trained."""
         with answering():
-            return sorted(
-                (version.name, int(version.version))
-                for version in self._versions()
-                if version.tags.get(RUN_KEY_TAG, version.tags.get(TRAINED_BY_TAG)) in run_keys
-            )
+            return sorted((version.name, int(version.version)) for version in self._versions() if _trained_by(version) in run_keys)
 
     def remove_texts(self, names_video: Callable[[str], bool]) -> None:
         """Delete the tags of versions, and the lines of their descriptions, that name a video."""
@@ -337,8 +328,23 @@ class Registry:
         return next((model for model in models if model.status == LoggedModelStatus.READY), None)
 
 
+def _all_pages(search: Callable[..., "PagedList[T]"]) -> list[T]:
+    """Collect what a search gives, page by page; not by name, because other people's names may hold quotes, which MLflow's filters cannot."""
+    page = search()
+    listed = list(page)
+    while page.token:
+        page = search(page_token=page.token)
+        listed += page
+    return listed
+
+
 def _can_be_scored(version: "ModelVersion") -> bool:
     return {CHECKPOINT_TAG, CHECKPOINT_HASH_TAG} <= version.tags.keys()
+
+
+def _trained_by(version: "ModelVersion") -> str | None:
+    run_key: str | None = version.tags.get(RUN_KEY_TAG) or version.tags.get(TRAINED_BY_TAG)
+    return run_key
 
 
 def _registered(version: "ModelVersion") -> RegisteredVersion:

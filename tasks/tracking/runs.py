@@ -84,7 +84,7 @@ def _unavailable(error: Exception) -> Unavailable:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0][:200]
+    return (str(error) or type(error).__name__).splitlines()[0][:200]
 
 
 def collect_garbage(settings: MlflowSettings, days: int) -> None:
@@ -136,10 +136,13 @@ class Tracker:
         self._client = connect(settings)
 
     def ensure_run(self, experiment: str, run_key: str, tags: Mapping[str, str], name: str | None = None) -> str:
-        """Find or create the run with this key, called `name` or by its key, and return its id."""
+        """Find or create the run with this key, called `name` or by its key, and return its id.
+
+        Raises:
+            BadConfiguration: its experiment was deleted.
+        """
         with answering():
-            known = self._client.get_experiment_by_name(experiment)
-            experiment_id = known.experiment_id if known else self._client.create_experiment(experiment)
+            experiment_id = self._ensure_experiment(experiment)
             runs = self._client.search_runs([experiment_id], filter_string=f"tags.`{RUN_KEY_TAG}` = '{run_key}'", max_results=1)
             if runs:
                 run_id: str = runs[0].info.run_id
@@ -149,6 +152,22 @@ class Tracker:
                 run = self._client.create_run(experiment_id, tags={**tags, RUN_KEY_TAG: run_key}, run_name=name or run_key)
                 run_id = run.info.run_id
         return run_id
+
+    def _ensure_experiment(self, name: str) -> str:
+        known = self._client.get_experiment_by_name(name)
+        if known is None:
+            try:
+                created: str = self._client.create_experiment(name)
+            except MlflowException as error:  # another step was first
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+                return self._ensure_experiment(name)
+            return created
+        if known.lifecycle_stage == "deleted":
+            raise BadConfiguration(
+                f"MLflow's experiment {name} was deleted; restore it: mlflow experiments restore --experiment-id {known.experiment_id}"
+            )
+        return known.experiment_id
 
     @contextmanager
     def running(self, run_id: str) -> Iterator[None]:

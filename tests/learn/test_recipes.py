@@ -165,7 +165,7 @@ def test_quick_epochs_are_written_together_and_the_heads_on_the_way_answer_val_a
         val = outcome.history[epoch].val
         assert (verbs.argmax(1) == truth.numpy()).mean() == pytest.approx(val.verb_top1)
         assert torch.nn.functional.cross_entropy(torch.from_numpy(verbs), truth).item() == pytest.approx(val.verb_loss, rel=1e-5)
-    validated[3].write_bytes(b"")
+    validated[3].write_bytes(b"damaged")
     with pytest.raises(BadCheckpoint, match="not the heads of this training"):
         list(score_heads(job, validated))
 

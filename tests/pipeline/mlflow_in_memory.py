@@ -24,6 +24,11 @@ def named_by(filter_string):
     return re.findall(r"(?:tags\.`(.+?)`|name|source_run_id) = '(.+?)'", filter_string)
 
 
+def page_of(listed, max_results, page_token):
+    first = int(page_token or 0)
+    return PagedList(listed[first : first + max_results], str(first + max_results) if len(listed) > first + max_results else None)
+
+
 class MlflowInMemory:
     """Runs, registered models with their versions, and what was logged; models are saved under `folder`, as MLflow would upload them."""
 
@@ -37,7 +42,7 @@ class MlflowInMemory:
         return run
 
     def get_experiment_by_name(self, name):
-        return SimpleNamespace(experiment_id=self.experiments[name]) if name in self.experiments else None
+        return SimpleNamespace(experiment_id=self.experiments[name], lifecycle_stage="active") if name in self.experiments else None
 
     def create_experiment(self, name):
         return self.experiments.setdefault(name, str(len(self.experiments) + 1))
@@ -135,9 +140,7 @@ class MlflowInMemory:
 
     def search_registered_models(self, filter_string="", max_results=100, page_token=None):
         named = [model for model in self.models.values() if filter_string in ("", f"name = '{model.name}'")]
-        first = int(page_token or 0)
-        rest = str(first + max_results) if len(named) > first + max_results else None
-        return PagedList(named[first : first + max_results], rest)
+        return page_of(named, max_results, page_token)
 
     def set_registered_model_tag(self, name, key, value):
         self.models[name].tags[key] = value
@@ -160,7 +163,11 @@ class MlflowInMemory:
             raise RestException({"error_code": "INVALID_PARAMETER_VALUE"})
         return self.get_model_version(name, self.models[name].aliases[alias])
 
-    def search_model_versions(self, filter_string, max_results=100):
+    def search_model_versions(self, filter_string=None, max_results=100, page_token=None):
+        if filter_string is None:
+            return page_of(list(self.versions.values()), max_results, page_token)
+        if filter_string.count("'") % 2:
+            raise RestException({"error_code": "INVALID_PARAMETER_VALUE"})
         (_, wanted), *tags = named_by(filter_string)
         named = [version for (name, _), version in self.versions.items() if name == wanted]
         return [version for version in named if all(version.tags.get(key) == value for key, value in tags)][:max_results]

@@ -5,12 +5,14 @@ import subprocess
 from types import SimpleNamespace
 
 import pytest
+import requests
+from mlflow.exceptions import RestException
 
 from tasks import __main__ as command
-from tasks.errors import BadInput, Terminated, Unavailable
+from tasks.errors import BadConfiguration, BadInput, Terminated, Unavailable
 from tasks.settings import MlflowSettings, load
 from tasks.tracking import Tracker, collect_garbage, end_all, end_left_behind, end_trainings
-from tasks.tracking.runs import AIRFLOW_RUN_TAG
+from tasks.tracking.runs import AIRFLOW_RUN_TAG, answering
 from tests.pipeline.mlflow_in_memory import mlflow
 
 __all__ = ["mlflow"]
@@ -70,6 +72,25 @@ def test_runs_of_a_process_that_was_killed_are_ended_by_who_next_knows_that_nobo
     ids = {name: tracker.ensure_run("retake", name, {AIRFLOW_RUN_TAG: run}) for name, run in by.items()}
     end(tracker, ids["trained"])
     assert {name: mlflow.get_run(run_id).info.status for name, run_id in ids.items()} == dict.fromkeys(by, "RUNNING") | ended
+
+
+def test_an_experiment_that_another_step_makes_first_is_taken_and_a_deleted_one_named_with_the_remedy(tracker, mlflow, monkeypatch):
+    create = mlflow.create_experiment
+
+    def create_second(name):
+        create(name)
+        raise RestException({"error_code": "RESOURCE_ALREADY_EXISTS"})
+
+    monkeypatch.setattr(mlflow, "create_experiment", create_second)
+    assert mlflow.get_run(tracker.ensure_run("retake", "key", {})).info.experiment_id == mlflow.experiments["retake"]
+    monkeypatch.setattr(mlflow, "get_experiment_by_name", lambda name: SimpleNamespace(experiment_id="7", lifecycle_stage="deleted"))
+    with pytest.raises(BadConfiguration, match="experiment retake was deleted; restore it: mlflow experiments restore --experiment-id 7"):
+        tracker.ensure_run("retake", "key", {})
+
+
+def test_an_error_without_a_message_is_named():
+    with pytest.raises(Unavailable, match="does not answer: ConnectionError; check RETAKE_MLFLOW_URI"), answering():
+        raise requests.ConnectionError
 
 
 def test_the_password_of_the_database_is_in_no_command_line_and_no_message(mlflow, monkeypatch):

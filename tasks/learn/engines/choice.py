@@ -1,7 +1,7 @@
 """Choose the engine by machine, number of clips and option, then check its parity with PyTorch in float32.
 
-The choice does not depend on the network's weights, so networks of the same shape get the same engine on a machine. Only a failed check
-changes it: to OpenVINO in float32, then to PyTorch. The result records the fallback.
+The choice does not depend on the network's weights, so networks of the same shape get the same engine on a machine. A failed check
+changes it: to OpenVINO in float32, then to PyTorch; an engine that cannot run the network, to PyTorch at once. The result records the fallback.
 
 A few clips are compared. An engine passes if:
 
@@ -60,6 +60,9 @@ OPENVINO_FROM_VIEWS = 30
 KINDS_IN_FLOAT32: dict[str, Kind] = {"openvino float32": "openvino-float32", "pytorch float32": "pytorch"}
 """The engines that a network may fall back to, by their labels."""
 
+CANNOT_RUN = (RuntimeError, ImportError, TypeError)
+"""Raised by torch, and by our engine for OpenVINO and NNCF, for unsupported operations, shapes or lack of memory; RetakeError is not among them."""
+
 MAX_REASON = 300
 """Maximum characters of a library's error in a result."""
 
@@ -116,13 +119,14 @@ def check(
     seen, expected = ([tested.see(clip, num_crops) for clip in clips] for tested in (engine, reference))
     if kept and num_crops == reference.num_crops:
         kept.keep(reference, expected)
-    parity = _compare_features((engine, seen), (reference, expected), trained)
+    parity = _compare_features(engine, seen, reference, expected, trained)
     return replace(parity, failure=_wrong_graph(engine, reference, clips[0]) or parity.failure)
 
 
-def _compare_features(seen: tuple[Engine, Sequence[Tensor]], expected: tuple[Engine, Sequence[Tensor]], trained: Trained | None) -> Parity:
-    logits, theirs = ([engine.answer(own) for own in features] for engine, features in (seen, expected))
-    return compare_logits(logits, theirs, seen[0].precision, trained)
+def _compare_features(
+    engine: Engine, seen: Sequence[Tensor], reference: Engine, expected: Sequence[Tensor], trained: Trained | None
+) -> Parity:
+    return compare_logits([*map(engine.answer, seen)], [*map(reference.answer, expected)], engine.precision, trained)
 
 
 def compare_logits(logits: Sequence[Logits], expected: Sequence[Logits], precision: EnginePrecision, trained: Trained | None) -> Parity:
@@ -228,7 +232,7 @@ def choose(wanted: Wanted | Kind, device: Device, num_clips: int) -> Kind:
 
 
 def common_label(labels: Set[str]) -> str:
-    """Find the label of the engine that can score what these engines scored: the more exact of OpenVINO's, else PyTorch."""
+    """Find the label of the engine that can score all networks that these scored: the more exact of OpenVINO's, else PyTorch."""
     if len(labels) == 1:
         return next(iter(labels))
     return "openvino float32" if labels == {"openvino bfloat16", "openvino float32"} else "pytorch float32"
@@ -254,18 +258,16 @@ def make_engine(network: Network, wanted: Wanted | Kind, job: ScoringJob) -> tup
         try:
             engine = _build(candidate, reference.network, job)
             if features := job.kept and job.kept.read(engine, reference):
-                parity = _compare_features((engine, features[0]), (reference, features[1]), job.trained)
+                parity = _compare_features(engine, features[0], reference, features[1], job.trained)
             else:
                 parity = check(engine, reference, checked(), job.trained, job.kept)
-        # Raised by torch, and by our engine for OpenVINO and NNCF, for unsupported operations, shapes or lack of memory; RetakeError is not
-        # among them.
-        except (RuntimeError, ImportError, TypeError, NotImplementedError) as error:
+        except CANNOT_RUN as error:
             reasons.append(f"{candidate} cannot run this network: {_reason(error)}")
             break
         if not parity.failure:
             return _settled(engine, parity, "; ".join(reasons) or None)
         reasons.append(f"{engine.name} {engine.precision} failed the parity check against PyTorch: {parity.failure}")
-        if engine.precision == "float32":
+        if engine.precision == "float32":  # "openvino", too, on a machine without bfloat16
             break
     return _settled(reference, None, "; ".join(reasons))
 
@@ -283,7 +285,7 @@ def float32_engine(network: Network, num_views: int) -> Engine:
     try:
         engine = OpenvinoEngine(network, 1, floating="float32")
         failure = _wrong_graph(engine, reference, noise)
-    except (RuntimeError, ImportError, TypeError, NotImplementedError) as error:  # as in `make_engine`
+    except CANNOT_RUN as error:
         failure = _reason(error)
     if failure:
         log.warning("features are computed by PyTorch, at half the speed, since OpenVINO cannot be used: %s", failure)

@@ -28,7 +28,7 @@ NumCrops = Literal[1, 10]
 def cut_views(frames: Frames, num_crops: NumCrops, modality: Modality, video: VideoNetwork | None = None) -> list[Frames]:
     """Cut TSN's ten crops, or the centre crop alone, as views of the frames.
 
-    The ten are five offsets, each crop followed by its mirror image; only mirrored flow is copied. Pictures of sound are one view as they are.
+    The ten are five offsets, each crop followed by its mirror image; only mirrored flow is copied.
 
     Args:
         frames: the clip's snippets, uint8 (t, h, w, p), short side 256.

@@ -35,7 +35,7 @@ VIEWS_VERSION = 1
 """Version of a `View`'s content. Increment it when `data`, `sampling`, `clip_files` or `crops` change frames or augmentation."""
 
 SECONDS_BETWEEN_LINES = 10
-PRECISIONS = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+MIXED_PRECISIONS = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 """The backbone's autocast dtype by `TrainOptions.precision`; float32 for any other value."""
 
 See = Callable[[Iterable[tuple[View, Tensor]]], Iterator[tuple[View, Tensor]]]
@@ -217,7 +217,7 @@ def see_by_torch(
     """
     backbone = to_channels_last(network).backbone.eval().to(device)
     normalise = Normalise(network.input_format).to(device)
-    dtype, spec = PRECISIONS.get(precision), network.spec
+    dtype, spec = MIXED_PRECISIONS.get(precision), network.spec
     with torch.inference_mode(), torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
         for view, images in views:
             # All views of a clip at once may not fit into memory.

@@ -29,6 +29,7 @@ EPIC_MODALITIES = {"rgb": "RGB", "flow": "Flow"}
 FORMAT = "retake-1"
 FUSION_FORMAT = "retake-fusion-1"
 JOINED_FORMAT = "retake-joined-1"
+FORMATS = (FORMAT, FUSION_FORMAT, JOINED_FORMAT)
 
 
 class HeadWeights(NamedTuple):
@@ -73,7 +74,7 @@ def fusion_title(titles: Sequence[str], joint: NetworkSpec | None) -> str:
 
 
 def check_name(name: str) -> str:
-    """Return the hash digits at the end of a published file's name.
+    """Check that a published file's name ends in a hash, and return its digits.
 
     Raises:
         BadCheckpoint: the name does not end in a hash.
@@ -84,8 +85,8 @@ def check_name(name: str) -> str:
     return named[1]
 
 
-def verify_sha256(path: Path) -> str:
-    """Check a file's sha256 against the digits in its name (`…-3ecf904f.pth.tar`), and return it.
+def verify_sha256(path: Path) -> None:
+    """Check a file's sha256 against the digits in its name (`…-3ecf904f.pth.tar`).
 
     Raises:
         BadCheckpoint: the file is missing, its name carries no hash, or the hash differs.
@@ -96,7 +97,6 @@ def verify_sha256(path: Path) -> str:
     digest = file_sha256(path)
     if not digest.startswith(digits):
         raise BadCheckpoint(f"{path}: its sha256 begins with {digest[:8]}, its name says {digits}; download it again")
-    return digest
 
 
 def load_epic(path: Path, spec: NetworkSpec, seed: int = 0) -> Network:
@@ -188,8 +188,10 @@ def load(path: Path) -> Saved:
     """
     content = read_weights(path)
     try:
-        if content["format"] not in (FORMAT, FUSION_FORMAT, JOINED_FORMAT):
-            raise BadCheckpoint(f"{path}: its format is {_shown(content['format'])}, expected {FORMAT}; use the version that wrote it")
+        if content["format"] not in FORMATS:
+            raise BadCheckpoint(
+                f"{path}: its format is {_shown(content['format'])}, expected {' or '.join(FORMATS)}; use the version that wrote it"
+            )
         classes = ClassNames.model_validate(content["classes"])
         members = [{**content, "weights": (1.0, 1.0)}] if content["format"] == FORMAT else content["members"]
         parts = [*members, content["joint"]] if content["format"] == JOINED_FORMAT else members
@@ -218,16 +220,16 @@ def _refuse_removed(specs: Sequence[Mapping[str, object]], path: Path) -> None:
     """Refuse networks of a kind that this version no longer has."""
     for spec in specs:
         sound, flow = (dict(part) if isinstance(part := spec.get(name), Mapping) else {} for name in ("sound", "flow"))
-        removed = {
-            f"the head {spec.get('consensus')}": spec.get("consensus") in NetworkOptions.retired_values["head"]
-            and "head probe, linear or tcn",
-            "spectrograms as pictures": spec.get("modality") == "spectrogram" and "modality=sound",
-            "features of aisfx": sound.get("network") and "modality=sound",
-            "shares of speech": sound.get("speech") and "modality=sound",
-            "optical flow that is not clipped to 20 pixels": flow.get("flow_bound_pixels", 20) != 20 and "modality=flow",
-        }
-        for part, instead in removed.items():
-            if instead:
+        head = spec.get("consensus")
+        removed = (
+            (head in NetworkOptions.retired_values["head"], f"the head {head}", "head probe, linear or tcn"),
+            (spec.get("modality") == "spectrogram", "spectrograms as pictures", "modality=sound"),
+            (sound.get("network"), "features of aisfx", "modality=sound"),
+            (sound.get("speech"), "shares of speech", "modality=sound"),
+            (flow.get("flow_bound_pixels", 20) != 20, "optical flow that is not clipped to 20 pixels", "modality=flow"),
+        )
+        for is_there, part, instead in removed:
+            if is_there:
                 raise BadCheckpoint(
                     f"{path}: it has {part}, which this version no longer has; train again with {instead}. If this network is champion, roll back "
                     "or remove its alias in MLflow; if it is the version before, remove its tag retake.checkpoint_uri there"
@@ -242,7 +244,7 @@ def _network(spec: NetworkSpec, state: Mapping[str, Tensor], path: Path) -> Netw
     num_held = sum(value.numel() for value in state.values() if isinstance(value, Tensor))
     try:
         num_claimed = backbones.num_elements(spec)
-        # For pictures of another size, a backbone has other position embeddings.
+        # Twice, because position embeddings depend on the size of the pictures.
         if num_claimed > 2 * num_held:
             raise BadCheckpoint(
                 f"{path}: it claims a backbone of {quantity(num_claimed)} weights and holds {quantity(num_held)}; train it again"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tasks.errors import BadCheckpoint
 from tasks.learn.hardware import choose_device
 from tasks.learn.inputs.data import ClipDataset, Source
+from tasks.learn.networks.weights_file import read_weights
 from tasks.learn.training.job import TrainJob, joined_features, open_cache
 
 
@@ -32,8 +33,8 @@ def score_heads(job: TrainJob, files: Mapping[int, Path]) -> Iterator[tuple[int,
     head = copy.deepcopy(job.network.head).cpu().eval()
     for epoch, path in files.items():
         try:
-            head.load_state_dict(torch.load(path, weights_only=True))
-        except (RuntimeError, EOFError, ValueError) as error:
+            head.load_state_dict(read_weights(path))
+        except (BadCheckpoint, RuntimeError) as error:
             raise BadCheckpoint(f"{path.name}: not the heads of this training ({error}); train again") from None
         answers = []
         with torch.inference_mode():

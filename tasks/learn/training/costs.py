@@ -17,7 +17,7 @@ from tasks.learn.engines.engine import example_view, prepare
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.hardware import Device, WantedDevice, choose_device, describe
 from tasks.learn.inputs.crops import NumCrops
-from tasks.learn.inputs.features import PRECISIONS
+from tasks.learn.inputs.features import MIXED_PRECISIONS
 from tasks.learn.networks.backbones import crop_pixels
 from tasks.learn.networks.network import Network, to_channels_last
 from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec, trained_view
@@ -85,7 +85,7 @@ def _time_steps(network: Network, options: TrainOptions, num_clips: int, device:
     shape = (num_clips, num_snippets, spec.snippet.num_planes, pixels, pixels)
     images = torch.randint(256, shape, dtype=torch.uint8, device=device)
     labels = torch.zeros(num_clips, dtype=torch.long, device=device)
-    dtype = PRECISIONS.get(options.precision)
+    dtype = MIXED_PRECISIONS.get(options.precision)
     for _ in range(2):
         started = finished_at(device)
         with torch.autocast(device, dtype=dtype, enabled=dtype is not None):

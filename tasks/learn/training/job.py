@@ -21,7 +21,15 @@ from tasks.learn.engines.engine import Engine, prepare
 from tasks.learn.hardware import Device, WantedDevice
 from tasks.learn.inputs.crops import Augmentation
 from tasks.learn.inputs.data import CachedClip, ClipDataset, ClipKey, Sample, Share, Source, View, make_loader, with_label_noise
-from tasks.learn.inputs.features import PRECISIONS, FeatureCache, FeatureMemory, See, compute_features, see_by_torch, training_features
+from tasks.learn.inputs.features import (
+    MIXED_PRECISIONS,
+    FeatureCache,
+    FeatureMemory,
+    See,
+    compute_features,
+    see_by_torch,
+    training_features,
+)
 from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.joining import Joining
 from tasks.learn.networks.network import Network, synchronise_norms, to_channels_last
@@ -54,7 +62,7 @@ class JoinedNetwork:
     frames: Mapping[Path, Path]
 
     def view_of(self, view: View, options: TrainOptions) -> View:
-        """Return what this network takes of a view of the job."""
+        """Return the same view of this network's frames, with its own crops and augmentation."""
         spec, frames = self.network.spec, self.frames[view.frames]
         if view.seed is not None:
             return view._replace(frames=frames, augmentation=Augmentation.of(options, spec.modality))
@@ -66,21 +74,23 @@ class JoinedNetwork:
 class TrainJob:
     """Everything that one training needs.
 
-    `folder` holds best.pt and last.ckpt. If there is a last.ckpt, training resumes from it and also needs best.pt, except with
-    cached features: then last.ckpt includes the best heads, and best.pt is written at the end.
-    `network` is modified by training. If `classes` have no objects, only verbs are trained. Clips are read in this process on a
-    CPU, and in up to 8 worker processes with a GPU.
+    Clips are read in this process on a CPU, and in up to 8 worker processes with a GPU. If only the heads are trained, epochs cycle through
+    `feature_variants` views of each clip.
 
-    If only the heads are trained, epochs cycle through `feature_variants` views of each clip, whose features are cached under `features` and
-    shared with other trainings. Without that folder every epoch computes them again, with the same results up to rounding. Processes on
-    one machine must use the same folder. With `joined`, `network` is a head on the features of those networks, and the `frames` of a clip only
-    look up the file of each in `JoinedNetwork.frames`; this needs a folder of features and a single process. `teaching` are a
-    teacher's logits of `train`, (n, v) and (n, n), which then may have clips without a label.
-
-    `devices` processes train together (see `processes`), each on its own GPU or all on the CPU. The batch size is the total over all
-    processes, so results equal those of a single process, up to rounding and the random numbers of dropout and backbone. They differ more
-    on CPUs with trainable batch-norm, which sees only one process's part of a batch. Each process has its own folder; only the
-    first process writes to its folder. Either all processes find the same last.ckpt, or none finds one.
+    Attributes:
+        network: modified by training.
+        classes: without objects, only verbs are trained.
+        folder: holds best.pt and last.ckpt. If there is a last.ckpt, training resumes from it and also needs best.pt, except with cached features:
+            then last.ckpt includes the best heads, and best.pt is written at the end. Each process has its own folder. The caller puts the
+            same last.ckpt into all of them, or into none; only the first process writes.
+        features: folder of cached features, shared with other trainings and by all processes of a machine. Without it every epoch computes
+            them again, with the same results up to rounding.
+        devices: number of processes that train together (see `processes`), each on its own GPU or all on the CPU. The batch size is the total
+            over all, so results equal those of a single process, up to rounding and the random numbers of dropout and backbone. They differ
+            more on CPUs with trainable batch-norm, which sees only one process's part of a batch.
+        joined: networks whose features `network`, a head, takes. The `frames` of a clip then only look up the file of each in
+            `JoinedNetwork.frames`; this needs a folder of features and a single process.
+        teaching: a teacher's logits of `train`, (clips, verbs) and (clips, nouns); some of these clips may have no label.
     """
 
     network: Network
@@ -154,6 +164,7 @@ def joined_features(job: TrainJob, device: Device) -> Source:
         compute_missing(replace(job, network=member.network, joined=()), device, cache, list(own_views))
     memory = FeatureMemory(MEMORY_BYTES)
     joining = job.network.backbone
+    assert isinstance(joining, Joining)  # noqa: S101 - for mypy; a head on joined features has no other backbone
 
     def features(view: View) -> list[Tensor]:
         views = (member.view_of(view, job.options).name for member in job.joined)
@@ -163,7 +174,6 @@ def joined_features(job: TrainJob, device: Device) -> Source:
         features_of_all: Tensor = joining(features(view))[0]
         return features_of_all
 
-    assert isinstance(joining, Joining)  # noqa: S101 - for mypy; a head on joined features has no other backbone
     joining.fit(map(features, train_views(job)))
     return read
 
@@ -213,7 +223,7 @@ def compute_missing(job: TrainJob, device: Device, cache: FeatureCache, views: l
     rank, spec, precision = process_rank(), job.network.spec, job.options.precision
     network = prepare(deepcopy(job.network))
     see: See
-    if device == "cpu" and precision not in PRECISIONS and not spec.sound:
+    if device == "cpu" and precision not in MIXED_PRECISIONS and not spec.sound:
         see = partial(_see_by_engine, float32_engine(network, len(views)))
     else:
         see = partial(see_by_torch, network, torch.device(device, rank) if device == "cuda" else torch.device(device), precision)

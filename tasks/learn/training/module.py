@@ -85,7 +85,7 @@ class Learner(pl.LightningModule, ABC):
         options: the recipe and its seed.
         clips: all training clips, of all processes.
         classes: without objects, only verbs are trained and reported. Clips in which nothing happens count in no reported accuracy.
-        teaching: a teacher's logits of `clips`, (n, v) and (n, n), if there is one.
+        teaching: a teacher's logits of `clips`, (clips, verbs) and (clips, nouns), if there is one.
     """
 
     def __init__(

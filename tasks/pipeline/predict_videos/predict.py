@@ -82,7 +82,7 @@ def _not_writable(folder: Path, error: OSError) -> BadConfiguration:
 
 
 def _copy(plan: PredictPlanResult, folder: Path, store: Store) -> None:
-    """Copy the report to a folder.
+    """Copy the report's files to a folder.
 
     They replace those of an earlier prediction, and files of the same names.
 
@@ -91,16 +91,19 @@ def _copy(plan: PredictPlanResult, folder: Path, store: Store) -> None:
     """
     report = Prediction(plan.prediction_uri).report
     places = {stored.uri: report.name_of(stored.uri) for stored in store.list(report.folder_uri) if stored.uri != report.uri}
-    for uri in [uri for uri, place in places.items() if not _leads_into_a_folder(place)]:
+    for uri in [uri for uri, place in places.items() if not _stays_inside(place)]:
         log.warning("left in the store, because no file here can have its name: %s", uri)
         del places[uri]
     try:
         _remove_earlier(folder)
-        for uri, place in places.items():
-            (folder / place).parent.mkdir(parents=True, exist_ok=True)
-            store.read_file(uri, folder / place)
-        written = {place: _state(folder / place) for place in sorted(places.values())}
-        (folder / WRITTEN).write_text(json.dumps(written, ensure_ascii=False, indent=1), encoding="utf-8")
+        written: dict[str, list[int]] = {}
+        try:
+            for uri, place in sorted(places.items()):
+                (folder / place).parent.mkdir(parents=True, exist_ok=True)
+                store.read_file(uri, folder / place)
+                written[place] = _state(folder / place)
+        finally:
+            (folder / WRITTEN).write_text(json.dumps(written, ensure_ascii=False, indent=1), encoding="utf-8")
     except OSError as error:
         raise _not_writable(folder, error) from None
     log.info("copied to %s: %s", folder, ", ".join(sorted(places.values())))
@@ -122,7 +125,7 @@ def _remove_earlier(folder: Path) -> None:
         return
     for place, state in written.items():
         path = folder / place
-        inside = _leads_into_a_folder(place) and path.parent.resolve() == folder.resolve() / Path(place).parent
+        inside = _stays_inside(place) and path.parent.resolve() == folder.resolve() / Path(place).parent
         if inside and path.is_file() and not path.is_symlink() and _state(path) == state:
             path.unlink()
 
@@ -132,7 +135,7 @@ def _state(path: Path) -> list[int]:
     return [status.st_size, status.st_mtime_ns]
 
 
-def _leads_into_a_folder(place: str) -> bool:
+def _stays_inside(place: str) -> bool:
     """Check whether a key, as a path, stays below its folder; `/etc/x` does not."""
     return all(name not in ("", ".", "..") and "\0" not in name for name in place.split("/"))
 

@@ -55,9 +55,7 @@ def estimate(
         )
     if by_training := _by_a_training(planned, manifest, earlier, store):
         seconds, why = by_training[0] * num_seeds, by_training[1]
-        # Not all of the champion's time is for heads, which alone are trained again.
-        how = "at most" if num_seeds > 1 and planned.trainable == "heads" else "about"
-        return Estimate(f"{work}, {how} {duration(seconds)}: {why}", seconds)
+        return Estimate(f"{work}, about {duration(seconds)}: {why}", seconds)
     return Estimate(f"{work}; `train` says how long it takes after its first batches", None)
 
 
@@ -103,9 +101,9 @@ def _seconds(pace: BatchTime, planned: TrainOptions, num_train: int, num_val: in
 def _by_a_training(planned: TrainOptions, manifest: Manifest, earlier: PlanResult | None, store: Store) -> tuple[float, str] | None:
     """Estimate the seconds by an earlier training, and say which.
 
-    None if it differs or left no record.
+    None if it differs or left no record. Those of heads tell nothing: their epochs begin when the backbone has seen all clips.
     """
-    if earlier is None or any(getattr(planned, name) != getattr(earlier.train, name) for name in ALIKE):
+    if earlier is None or planned.trainable == "heads" or any(getattr(planned, name) != getattr(earlier.train, name) for name in ALIKE):
         return None
     try:
         result = store.read(Run(earlier.run_uri).train)

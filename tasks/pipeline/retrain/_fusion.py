@@ -62,7 +62,7 @@ def equal_fusion(names: Sequence[str], store_uri: str, store: Store, joint: Trai
                 raise BadConfiguration(
                     f"fuse: {name} answers by the joined features of {len(saved.networks)} networks; fuse these networks instead"
                 )
-            classes = _joined(classes, saved, name, members)
+            classes = _joined(classes, saved, name)
             for network in saved.networks:
                 identity = network.spec, weights_sha256(network)
                 if same := known.get(identity):
@@ -151,11 +151,11 @@ def choose_fusion(
     )
 
 
-def _joined(classes: ClassNames | None, saved: Saved, name: str, members: Sequence[Member]) -> ClassNames:
-    """Join the class names of all members.
+def _joined(classes: ClassNames | None, saved: Saved, name: str) -> ClassNames:
+    """Add the class names of a member to those of the members before it.
 
     Raises:
-        BadInput: two members name a class differently.
+        BadInput: it names a class differently.
     """
     if classes is None:
         return saved.classes
@@ -165,7 +165,7 @@ def _joined(classes: ClassNames | None, saved: Saved, name: str, members: Sequen
         for i, (theirs, known) in enumerate(zip_longest(*(getattr(class_names, f"{kind}s") for class_names in (saved.classes, classes)))):
             given = list(dict.fromkeys(class_name for class_name in (known, theirs) if class_name not in (None, placeholder(kind, i))))
             if len(given) > 1:
-                raise BadInput(f"fuse: {kind} {i} is {theirs} to {name} and {known} to {members[0].name}; they name other classes")
+                raise BadInput(f"fuse: {kind} {i} is {theirs} to {name} and {known} to a network named before it; they have other classes")
             names.append(given[0] if given else placeholder(kind, i))
         joined[f"{kind}s"] = tuple(names)
     return ClassNames(verbs=joined["verbs"], nouns=joined["nouns"], has_objects=saved.classes.has_objects or classes.has_objects)

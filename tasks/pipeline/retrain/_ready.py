@@ -42,7 +42,7 @@ from tasks.pipeline._results import log
 from tasks.settings import MachineSettings, load
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip, Vocabulary
-from tasks.store.records.evaluation import ActivationMap, EngineUsed, EvaluateResult
+from tasks.store.records.evaluation import ActivationMap, EngineUsed, EvaluateResult, LabelAudit
 from tasks.store.records.record import IN_WORDS, ModelRole, SplitName
 from tasks.store.records.training import Evaluation, PlanResult
 from tasks.wording import listed, some
@@ -189,6 +189,7 @@ class Ready:
         peak_memory_bytes: int,
         fingerprints_uri: str | None = None,
         activations: Sequence[ActivationMap] = (),
+        audit: LabelAudit | None = None,
     ) -> EvaluateResult:
         """Combine what `score_all` gave with the facts of the network; see `summarise`."""
         result = summarise(
@@ -210,7 +211,8 @@ class Ready:
             known_verbs=self.classes.known_verbs,
             known_nouns=self.classes.known_nouns,
         )
-        return result.model_copy(update={"own_crops": self.own_crops(crops), "unheard": self.unheard_among(scored.uids)})
+        own = {"own_crops": self.own_crops(crops), "unheard": self.unheard_among(scored.uids), "audit": audit}
+        return result.model_copy(update=own)
 
     def close(self) -> None:
         """Wait until its features are cached."""

@@ -114,7 +114,9 @@ def _decide(
         if move:
             return promoted, move
     compared_with = f"champion version {compared.champion_version}" if compared.champion_version else "no champion"
-    newest = f"version {current} is champion" if current != compared.champion_version and current else "another champion is being named"
-    log.warning("not promoted: another run was first; start `retrain` with Decide again to compare with its champion")
-    why = f"it was compared with {compared_with}, but meanwhile {newest}; start retrain with Decide again to compare with that"
+    newest = f"{f'version {current}' if current else 'no version'} is champion"
+    if current == compared.champion_version:
+        newest = "another champion is being named"
+    why = f"it was compared with {compared_with}, but meanwhile {newest}; start retrain with Decide again"
+    log.warning("not promoted: %s", why)
     return record("kept", RULES, why), None

@@ -51,8 +51,8 @@ FINGERPRINT_FRAMES = 8
 def run(arguments: PlannedArguments, store: Store) -> EvaluateResults:
     """Score each network of the plan on each of its splits that has no result yet.
 
-    Each is logged under `<model>/<split>` of the plan's MLflow run. With engine `auto`, networks that another engine scored than all can use are
-    then scored again.
+    Each is logged under `<model>/<split>` of the plan's MLflow run. With engine `auto`, networks that were not scored by an engine that all can
+    use are scored again by one.
 
     Raises:
         RetakeError: a network cannot be scored; the message names it, and its kind says whether a retry helps.
@@ -84,7 +84,7 @@ def run(arguments: PlannedArguments, store: Store) -> EvaluateResults:
 
 
 def _record_looks(plan: PlanResult, store_uri: str, store: Store) -> None:
-    """Record on which clips the new network was scored that may decide, with its seeds; its opponents are not to be chosen."""
+    """Record that the new network and its seeds were scored on clips that may decide; nobody chooses among opponents."""
     clips = store.read(Dataset(plan.dataset_uri).manifest).clips
     is_compared = plan.decision_uri.startswith(Run(plan.run_uri).comparisons)
     for evaluation in plan.evaluations:
@@ -101,10 +101,10 @@ def _record_looks(plan: PlanResult, store_uri: str, store: Store) -> None:
             )
 
 
-def _score(decided: PlanResult, scoring: Scoring, store: Store) -> EngineUsed:
+def _score(deciding_plan: PlanResult, scoring: Scoring, store: Store) -> EngineUsed:
     """Make one network ready for all its splits, score the missing ones, and return its engine.
 
-    `decided` is the plan of the decision, whose networks all have the same check.
+    All networks of `deciding_plan` have the same check.
     """
     plan = scoring.plan
     # The audit on the deciding split needs the features of all others.
@@ -113,7 +113,7 @@ def _score(decided: PlanResult, scoring: Scoring, store: Store) -> EngineUsed:
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
     tracker = Tracker(load(MlflowSettings))
     clips = {evaluation.split: [clip for clip in manifest.clips if clip.split == evaluation.split] for evaluation in planned}
-    splits = {evaluation.split for evaluation in decided.evaluations}
+    splits = {evaluation.split for evaluation in deciding_plan.evaluations}
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-evaluate-") as name:
         folder = Path(name)
         saved = fetch_network(store, *_checkpoint(planned[0].model, plan, store), folder)
@@ -140,9 +140,6 @@ def _score(decided: PlanResult, scoring: Scoring, store: Store) -> EngineUsed:
                 peak = peak or timings.peak_memory_bytes
                 place = Scores(evaluation.out)
                 files, maps = _evidence(evaluation, plan, scored, clips[evaluation.split], manifest.vocabulary, ready.scorer, ahead, store)
-                audit = None
-                if _is_explained(evaluation, plan):
-                    audit = audited(plan, manifest.clips, ready.shared)
                 result = ready.summary(
                     scored,
                     timings,
@@ -154,10 +151,12 @@ def _score(decided: PlanResult, scoring: Scoring, store: Store) -> EngineUsed:
                     peak_memory_bytes=peak,
                     fingerprints_uri=place.fingerprints if place.fingerprints in files else None,
                     activations=maps,
-                ).model_copy(update={"audit": audit})
+                    audit=audited(plan, manifest.clips, ready.shared) if _is_explained(evaluation, plan) else None,
+                )
                 _publish(evaluation, result, files, folder / evaluation.split, tracker, run_id, store)
         ready.close()
-    if plan is not decided:
+    # A further seed's run in MLflow ends here, that of the decision in `register`.
+    if plan is not deciding_plan:
         tracker.finish(run_id)
     return ready.engine
 
@@ -185,7 +184,8 @@ def _evidence(
     if fingerprints:
         files[place.fingerprints] = fingerprints_to_parquet(fingerprints.result())
     maps: list[ActivationMap] = []
-    for wrong in worst_misnamed(on_actions, vocabulary, NUM_ACTIVATION_MAPS) if _is_explained(evaluation, plan) else ():
+    explained = worst_misnamed(on_actions, vocabulary, NUM_ACTIVATION_MAPS) if _is_explained(evaluation, plan) else ()
+    for wrong in explained:
         clip = acting[wrong.clip]
         if (sheet := _activation_sheet(scorer, clip, wrong, ahead)) is None:
             continue

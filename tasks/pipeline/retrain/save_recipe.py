@@ -42,7 +42,7 @@ def run(arguments: SaveRecipeArguments, store: Store) -> RecipesResult:
     place = Layout(where.rstrip("/")).stored_recipe(name)
     if store.exists(place.uri):
         try:
-            log.info("recipe %s was: %s", name, in_words(store.read(place).options, TrainOptions()))
+            log.info("recipe %s was: %s", name, in_words(store.read(place).options, TrainOptions()) or "the defaults")
         except BadInput as error:
             log.warning("replaced: %s", error)
     recipe = Recipe(options=options, description=description)

@@ -25,5 +25,6 @@ def run(arguments: ShowRecipesArguments, store: Store) -> RecipesResult:
                 raise
             log.warning("%s", error)
             continue
-        log.info("%s (%s): %s", name, recipe.description, in_words(recipe.options, TrainOptions()))
+        described = f" ({recipe.description})" if recipe.description else ""
+        log.info("%s%s: %s", name, described, in_words(recipe.options, TrainOptions()) or "the defaults")
     return RecipesResult(recipes=recipes)

@@ -97,6 +97,9 @@ def test_a_run_that_was_compared_with_an_earlier_champion_does_not_promote(candi
     assert not candidates.decide(candidates.make(champion=None)).promoted
     assert candidates.decide(candidates.make(champion=1)).promoted
     assert candidates.champion == 3
+    late = candidates.make(champion=3)
+    candidates.client.delete_registered_model_alias("m", "champion")
+    assert "compared with champion version 3, but meanwhile no version is champion" in candidates.decide(late).reason
 
 
 @pytest.fixture
@@ -180,12 +183,17 @@ def test_the_version_before_is_the_latest_that_retake_registered_before_this_one
     candidates.client.create_model_version("m", source="", run_id=None, tags={})
     assert registry.previous("m", "new").version == 11
     assert [version and version.version for version in (registry.previous("m", keys[0]), registry.previous("m", keys[10]))] == [None, 10]
+    for version in ("3", "7"):  # as registered by hand
+        candidates.client.delete_model_version_tag("m", version, "retake.run_key")
+    assert registry.previous("m", keys[3]).version == 3
 
 
 def test_a_model_belongs_to_one_store(candidates, registry):
     registry.claim("m", STORE)
     with pytest.raises(BadConfiguration, match=f"are kept in {STORE}, not in s3://elsewhere"):
         registry.claim("m", "s3://elsewhere")
+    with pytest.raises(BadConfiguration, match=f"are kept in {STORE}, not in s3://elsewhere"):
+        registry.register("m", "s3://elsewhere", "run", "planned before the model was made", model=None, card=None)
     candidates.client.create_registered_model("unclaimed")
     registry.claim("unclaimed", "s3://elsewhere")
     assert registry.kept_by("unclaimed") == "s3://elsewhere"

@@ -355,6 +355,12 @@ def test_a_checkpoint_of_another_build_is_bad_input(refuses, change):
     refuses(**change)
 
 
+def test_a_format_of_a_later_version_is_named_beside_those_that_are_read(refuses):
+    assert "format is retake-fusion-2, expected retake-1 or retake-fusion-1 or retake-joined-1; use the" in refuses(
+        format="retake-fusion-2"
+    )
+
+
 @pytest.mark.parametrize(
     ("weights", "num_members", "said"),
     [

@@ -399,15 +399,23 @@ def test_a_source_on_another_server_and_earlier_versions_are_told_of(bench, vide
     assert (receipt.num_left_in_place, receipt.keeps_versions) == (1, keeps_versions)
 
 
-def test_a_version_is_marked_whose_training_was_cleaned_up_however_many_models_there_are(bench, mlflow):
+def test_a_version_is_marked_whose_training_was_cleaned_up_however_many_versions_there_are(bench, mlflow, monkeypatch):
     run = f"{STORE}/runs/{'0' * 16}/"
     mlflow.set_model_version_tag("retake-tsn", "1", "retake.checkpoint_uri", f"{run}train/best.pt")
+    delete = mlflow.delete_model_version_tag
+
+    def delete_and_die(*tag):
+        delete(*tag)
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(mlflow, "delete_model_version_tag", delete_and_die)
+        Registry(load(MlflowSettings)).let_go({run})
     Registry(load(MlflowSettings)).let_go({run})
     assert "retake.run_key" not in mlflow.get_model_version("retake-tsn", "1").tags
-    first = mlflow.models.pop("retake-tsn")
-    for number in range(100):
-        mlflow.create_registered_model(f"model {number}")
-    mlflow.models["retake-tsn"] = first
+    first = mlflow.versions.pop(("retake-tsn", "1"))
+    mlflow.versions |= {("somebody's", str(number)): SimpleNamespace(name="somebody's", tags={}, description="") for number in range(100)}
+    mlflow.versions["retake-tsn", "1"] = first
     assert bench.run("forget", **FORGET).models == ("retake-tsn version 1",)
     assert mlflow.get_model_version("retake-tsn", "1").tags["retake.saw_forgotten"] == "true"
 

@@ -2,9 +2,11 @@
 
 import json
 import logging
+from unittest.mock import Mock
 
 import pytest
 
+from tasks.errors import BadConfiguration
 from tasks.pipeline.predict_videos.predict import WRITTEN, _copy, in_words
 from tasks.store.experiments import Prediction
 from tasks.store.records.experiments import PredictPlanResult, PredictReportResult
@@ -93,3 +95,15 @@ def test_the_files_of_an_earlier_prediction_go_and_nothing_else(tmp_path):
     (folder / WRITTEN).write_text("no list")
     _copy(plan, folder, later)
     assert (folder / "own.txt").exists()
+
+
+def test_files_of_a_copy_that_ended_early_go_with_the_next(tmp_path, monkeypatch):
+    plan, shelf, later = PredictPlanResult.model_construct(prediction_uri=PREDICTION, batches=()), Shelf(), Shelf()
+    for name in ("a.csv", "b.csv"):
+        shelf.write_bytes(f"{PREDICTION}report/{name}", b"x")
+    monkeypatch.setattr(shelf, "read_file", Mock(side_effect=[None, OSError(28, "No space left on device")]))
+    (tmp_path / "a.csv").write_bytes(b"x")
+    with pytest.raises(BadConfiguration, match="No space left on device"):
+        _copy(plan, tmp_path, shelf)
+    _copy(plan, tmp_path, later)
+    assert [path.name for path in tmp_path.iterdir()] == [WRITTEN]

@@ -49,11 +49,17 @@ def test_epochs_and_crops_of_validations_count(expected):
 
 
 @pytest.mark.parametrize(
-    ("earlier", "run_uri"),
-    [(None, RUN), (WHOLE.model_copy(update={"backbone": "bninception"}), RUN), (WHOLE, "s3://retake/runs/gone/")],
+    ("planned", "earlier", "run_uri"),
+    [
+        (WHOLE, None, RUN),
+        (WHOLE, WHOLE.model_copy(update={"backbone": "bninception"}), RUN),
+        (WHOLE, WHOLE, "s3://retake/runs/gone/"),
+        # Its seconds are those of its epochs, without the pass of the backbone before them.
+        (HEADS, HEADS, RUN),
+    ],
 )
-def test_without_a_training_like_it_the_line_says_who_will_know(earlier, run_uri, expected):
-    unknown = expected(WHOLE, earlier, run_uri)
+def test_without_a_training_like_it_the_line_says_who_will_know(planned, earlier, run_uri, expected):
+    unknown = expected(planned, earlier, run_uri)
     assert unknown.line.endswith("; `train` says how long it takes after its first batches")
     assert unknown.seconds is None
 

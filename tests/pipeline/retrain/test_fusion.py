@@ -98,7 +98,11 @@ def test_networks_of_different_sizes_are_fused_under_the_names_that_any_of_them_
         ([name(1), f"{STORE}/{name(1)}"], BadConfiguration, f"{STORE}/{name(1)} is the same network as {name(1)}"),
         ([name(1), GONE], BadCheckpoint, f"{GONE}: its checkpoint {STORE}/{GONE}train/best.pt is gone"),
         ([name(1), name(9)], BadInput, f"{name(9)}: {STORE} has no finished training under {name(9)}"),
-        ([name(1), OTHER_WORDS], BadInput, f"verb 0 is knit to {OTHER_WORDS} and a to {name(1)}; they name other classes"),
+        (
+            [name("c"), name(2), OTHER_WORDS],
+            BadInput,
+            f"verb 0 is knit to {OTHER_WORDS} and a to a network named before it; they have other classes",
+        ),
         ([name(1), OTHER_BYTES], BadCheckpoint, f"{OTHER_BYTES}: {STORE}/{OTHER_BYTES}train/best.pt is not the file that was recorded"),
     ],
     ids=[

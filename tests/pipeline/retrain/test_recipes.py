@@ -33,6 +33,8 @@ def test_a_recipe_is_saved_shown_and_replaced_with_a_word(caplog):
     bench.run("recipe save", names=["mine"])
     assert "recipe mine was: epochs=6, mirror=False" in caplog.text
     assert bench.run("recipe show", names=["mine"]).recipes["mine"].options == TrainOptions()
+    assert "mine: the defaults" in caplog.messages
+    assert recipe_for("mine", TrainOptions(epochs=6), 1, STORE, bench.store)[1] == "recipe mine, which sets nothing; with epochs=6"
 
 
 def test_the_winner_of_a_search_is_saved_where_the_search_lies_with_the_options_that_are_given():
