@@ -8,7 +8,7 @@ from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import ClassNames, NetworkSpec
 from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.pipeline.retrain.register import _in_tensors, _packages, _tensors
-from tasks.store.records.training import Member
+from tasks.store.records.training import Member, Teacher
 from tasks.tracking import run_title
 from tests.pipeline.shelf import plan_result
 from tests.records import some
@@ -49,10 +49,15 @@ def test_the_card_of_a_video_network_names_the_rate_of_the_clips_it_was_trained_
         (None, None, {"backbone": "tf_efficientnet_b0.in1k"}, "TSN efficientnet_b0"),
         (None, None, {"backbone": "vit_small_patch14_dinov2.lvd142m"}, "TSN dinov2"),
         (None, None, {"family": "3D", "backbone": "r2plus1d_18"}, "3D r2plus1d_18"),
+        (None, 45, {"backbone": "resnet50", "seed": 2}, "TSN resnet50 · 45 clips · seed 2"),
     ],
 )
 def test_a_run_is_called_by_what_tells_it_from_others(version, num_train_clips, options, title):
     assert run_title(plan_result(train=TrainOptions(**options), num_train_clips=num_train_clips), version) == title
+
+
+def test_a_student_is_called_one():
+    assert run_title(plan_result(train=TrainOptions(backbone="resnet50")).model_copy(update={"teacher": some(Teacher)})) == "TSN resnet50 · student"
 
 
 def test_a_fusion_is_called_by_its_number_of_networks():
