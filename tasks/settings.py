@@ -19,6 +19,8 @@ PREDICT_PATH = "/dags/predict_videos"
 LOOP_PATH = "/retake/"
 FORM_PATH = "/retake/trigger/"
 COMPARE_PATH = f"{FORM_PATH}?dag=compare_versions"
+TRAINING_PAGES = "workflowType=machine_learning"
+"""Opens MLflow on its pages for trained networks; without it, on those for language models."""
 QUIET_DAYS = 14
 """Without a new film for so long, somebody should look whether films still arrive."""
 EventName = Literal["champion", "approval", "failed", "set_aside", "idle", "full", "unlike", "digest"]
