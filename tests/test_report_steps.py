@@ -5,7 +5,7 @@ import pytest
 from tasks.report_steps import RULES, Facts, NextStep, Rare, report_steps
 from tasks.settings import in_airflow, label_url
 
-LABEL, PREDICT = "http://airflow/label/", "http://airflow/dags/predict_videos"
+LABEL, PREDICT = "http://airflow/label/", "http://airflow/retake/trigger/?dag=predict_videos"
 MANY = tuple(Rare(f"class {number}", number, 1) for number in range(1, 9))
 
 
