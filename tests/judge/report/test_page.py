@@ -410,7 +410,7 @@ def test_a_package_is_shown_beside_the_registered_model_with_why_int8_was_refuse
     difference = some(PackageDifference, against="the registered model", difference=-0.05, interval=(-0.12, 0.01))
     told = {"refused": "int8 is refused", "artifacts_url": "http://mlflow/x"}
     package = some(ExportResult, networks=networks, differences=(difference,), **told)
-    html = changed_page(packages=(package,))
+    html = changed_page(packages=(package, package.model_copy(update={"refused": ""})))
     text = " ".join(Tree(html).text.split())
     for wanted in (
         "OpenVINO fp16 <x> 1 70.0 % [40.0, 90.0]",
@@ -420,6 +420,7 @@ def test_a_package_is_shown_beside_the_registered_model_with_why_int8_was_refuse
         "on EPYC with 2 cores",
     ):
         assert wanted in text
+    assert html.count("<h3>OpenVINO fp16 &lt;x&gt;</h3>") == html.count("<h3>OpenVINO fp16 &lt;x&gt;, instead of int8</h3>") == 1
     assert "http://mlflow/x" in [link["href"] for link in Tree(html).of("a")]
     card = model_card(make_inputs().metrics.model_copy(update={"packages": (package,)}))
     assert "- [OpenVINO fp16 &lt;x&gt;](http://mlflow/x)" in card
