@@ -123,11 +123,12 @@ export function reviewView(outbox) {
     words.clear();
     player ??= new Player(by("change-screen"), { loop: true, label: "The clip" });
     openDialog(by("change"), () => player?.clear());
+    const isHere = () => changing === one && by("change").open;
     try {
-      player.show(await filmOf(one.uid), { play: true });
-      if (!by("change").open) player.clear();
+      const url = await filmOf(one.uid);
+      if (isHere()) player.show(url, { play: true });
     } catch (error) {
-      by("change-about").textContent += ` The clip could not be read: ${error.message}.`;
+      if (isHere()) by("change-about").textContent += ` The clip could not be read: ${error.message}.`;
     }
   }
 

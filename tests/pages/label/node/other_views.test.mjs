@@ -271,6 +271,24 @@ describe("Review", () => {
     ]);
   });
 
+  test("a film that comes late is not shown beside the label that was opened after it", async () => {
+    const page = await open({ rows: [row(), row({ uid: "clip1", verb: "take" }), row({ uid: "clip2", verb: "hold" })] });
+    const late = {};
+    for (const uid of ["clip0", "clip2"]) page.server.answers[`${uid}.mp4`] = () => new Promise((resolve) => (late[uid] = resolve));
+    const shown = () => page.document.querySelector("#change-screen video:not(.behind)").src;
+    for (const verb of ["put", "hold"]) {
+      await page.click(`Change ${verb} meat of a.mp4 0:00.00`);
+      page.by("change").close();
+    }
+    await page.click("Change take meat of a.mp4 0:00.00");
+    const film = shown();
+    late.clip0([200, new Blob(["clip0"])]);
+    late.clip2([503, { detail: "the store is away" }]);
+    await page.wait(0);
+    assert.ok(film);
+    assert.deepEqual([shown(), page.text("change-about")], [film, "a.mp4 0:00.00–0:01.00: take meat (by anna)"]);
+  });
+
   test("a conflict is shown with what each person said", async () => {
     const statements = [said("anna", "put", "meat"), said("ben", "take", "bag", { reading: "second" })];
     const page = await open({ rows: [row({ ...statements[1], is_conflict: true, statements })], num_hidden: 4 });
