@@ -57,6 +57,12 @@ def test_a_second_command_is_refused_while_one_is_at_work_and_a_killed_one_leave
         pass
 
 
+def test_a_full_disk_keeps_nobody_from_the_lock(home):
+    (home.root / "lock").symlink_to("/dev/full")
+    with home.lock():
+        pass
+
+
 def configured(home) -> tuple[str, dict[str, str]]:
     """Read the users of Airflow with their roles, and their passwords."""
     credentials = Credentials.load_or_create(home)
