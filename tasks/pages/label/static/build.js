@@ -96,8 +96,9 @@ export function buildPanel() {
       if (!isGoing) tell();
     } catch (error) {
       if (of !== run) return;
-      say(`${problem(error)} Asking again …`);
-      if (error.status === 0 || error.status >= 500) timer = setTimeout(poll, 2 * POLL_MS);
+      const goesOn = error.status === 0 || error.status >= 500;
+      say(`${problem(error)}${goesOn ? " Asking again …" : ""}`);
+      if (goesOn) timer = setTimeout(poll, 2 * POLL_MS);
       else by("build-start").disabled = false;
     }
   }

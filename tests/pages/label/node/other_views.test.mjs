@@ -604,6 +604,15 @@ describe("Build dataset", () => {
     assert.deepEqual([page.by("build-start").disabled, page.text("build-open")], [true, "Building …"]);
   });
 
+  for (const [status, said, isEnd] of [[401, "You are not logged in to Airflow.", true], [404, "Airflow says: no.", true], [503, "Airflow says: no. Asking again …", false]]) {
+    test(`where Airflow answers a question about the run with ${status}, the page ${isEnd ? "ends" : "goes on and says so"}`, async () => {
+      const { page } = await open();
+      page.server.answers["dagRuns/"] = () => [status, { detail: "no" }];
+      await page.click("build-start");
+      assert.deepEqual([page.text("build-progress"), page.by("build-start").disabled], [said, !isEnd]);
+    });
+  }
+
   for (const [status, said] of [[401, "You are not logged in to Airflow."], [403, "You may not trigger build_dataset."], [500, "Airflow says: no."]]) {
     test(`a start that Airflow answers with ${status} says why`, async () => {
       const { page } = await open({ start: [status, { detail: "no" }] });
