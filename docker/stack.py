@@ -195,4 +195,7 @@ def _fail(problem: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit({"build": build, "up": up, "down": down}[sys.argv[1]]())
+    try:
+        sys.exit({"build": build, "up": up, "down": down}[sys.argv[1]]())
+    except subprocess.CalledProcessError as failed:
+        sys.exit(f"`{' '.join(failed.cmd)}` fails: {(failed.stderr or 'see above').strip()}")

@@ -98,6 +98,10 @@ def has_other_store(variables: Mapping[str, str]) -> bool:
     return variables.get("RETAKE_STORE_ENDPOINT", "") not in ("", OWN_STORE)
 
 
+def _videos(variables: Mapping[str, str]) -> Path:
+    return Path(os.path.expandvars(variables["RETAKE_VIDEOS"]))  # as Compose reads .env
+
+
 def problems(variables: Mapping[str, str]) -> list[str]:
     """Check secrets and related variables; each line names a problem and its remedy."""
     found = []
@@ -111,6 +115,8 @@ def problems(variables: Mapping[str, str]) -> list[str]:
             found.append(f"{name} has a character with a special meaning in URLs or files. {REMEDY}")
     if variables.get("RETAKE_STORE_SECURE", "") not in ("", "true"):
         found.append("RETAKE_STORE_SECURE is neither true nor empty. Delete the line if the store does not use TLS")
+    if not _videos(variables).is_absolute():
+        found.append("RETAKE_VIDEOS is not a whole path, and Docker mounts no other. Write one that begins with /")
     return found
 
 
@@ -126,7 +132,11 @@ def main() -> int:
     if found := problems(variables):
         sys.stderr.writelines(f"{path}: {line}\n" for line in found)
         return 78
-    Path(variables["RETAKE_VIDEOS"]).mkdir(parents=True, exist_ok=True)
+    try:
+        _videos(variables).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        sys.stderr.write(f"{path}: RETAKE_VIDEOS cannot be made ({error.strerror}). Name a folder of yours\n")
+        return 78
     return 0
 
 
