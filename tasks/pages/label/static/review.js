@@ -45,12 +45,16 @@ export function reviewView(outbox) {
 
   /** @param {Review} found */
   function render({ rows, num_rows, num_hidden, rows_per_page, people, agreement, unread }) {
+    const numPages = Math.max(1, Math.ceil(num_rows / rows_per_page));
+    if (page >= numPages) {
+      turn(numPages - 1 - page);
+      return;
+    }
     fillSelect(by("review-by"), [["", "all people"], ...people.map((one) => /** @type {[string, string]} */ ([one, one]))]);
     by("agreement").textContent = agreementText(agreement);
     by("review-count").textContent = `${count(num_rows, "label")}${num_hidden ? `; ${num_hidden.toLocaleString("en")} more hidden until you have read their clips as the second person` : ""}`;
     renew(by("review-unread"), ...unread.slice(0, NUM_UNREAD).map((one) => h("li", {}, one)), unread.length > NUM_UNREAD && h("li", {}, `and ${unread.length - NUM_UNREAD} more`));
     renew(by("review-rows"), rows.length ? table(rows) : h("p", { class: "end" }, "No label fits."));
-    const numPages = Math.max(1, Math.ceil(num_rows / rows_per_page));
     by("review-page").textContent = `page ${page + 1} of ${numPages}`;
     by("review-newer").disabled = page === 0;
     by("review-older").disabled = page + 1 >= numPages;

@@ -356,6 +356,15 @@ describe("Review", () => {
     assert.deepEqual(query(), { show: "all", by: "ben", page: "0" });
   });
 
+  test("where the last label of the last page is withdrawn, the page before it is shown", async () => {
+    const page = await open({ rows: [row()], num_rows: 51 });
+    await page.click("review-older");
+    page.server.answers["page=1"] = () => [200, { ...page.server.review, rows: [], num_rows: 50 }];
+    page.server.review.num_rows = 50;
+    await page.click("Withdraw put meat of a.mp4 0:00.00");
+    assert.deepEqual([page.text("review-page"), page.texts("#review-rows strong")], ["page 1 of 1", ["put meat"]]);
+  });
+
   test("files that are not read whole are named, the first five", async () => {
     const page = await open({ unread: Array.from({ length: 7 }, (_, number) => `<b>${number}.csv: damaged`) });
     assert.deepEqual(page.texts("#review-unread li").slice(4), ["<b>4.csv: damaged", "and 2 more"]);
