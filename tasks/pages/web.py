@@ -13,7 +13,7 @@ TYPES = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-UNAUTHORIZED = 401
+UNAUTHORIZED, FORBIDDEN = 401, 403
 INVALID_TOKEN = "Invalid JWT token"  # noqa: S105 - Airflow's words for a cookie that another installation or an earlier key signed
 TURN_SECONDS = 5.0
 """The longest wait of a request for its turn. It occupies no thread."""
@@ -72,14 +72,10 @@ async def with_headers(request: Request, go_on: Callable[[Request], Awaitable[Re
     return response
 
 
-def status_of(error: HTTPException) -> int:
-    """Return the status of a refusal: a session that this server did not make is none."""
-    return UNAUTHORIZED if error.detail == INVALID_TOKEN else error.status_code
-
-
 def is_stranger(request: Request, error: HTTPException) -> bool:
-    """Check whether a person who opens a page has no session."""
-    return status_of(error) == UNAUTHORIZED and "text/html" in request.headers.get("accept", "")
+    """Check whether a person who opens a page has no session, or one that this server did not make."""
+    unknown = error.status_code == UNAUTHORIZED or (error.status_code == FORBIDDEN and error.detail == INVALID_TOKEN)
+    return unknown and "text/html" in request.headers.get("accept", "")
 
 
 def lead_strangers_to(login: Callable[[str], str], app: FastAPI) -> None:
@@ -89,7 +85,7 @@ def lead_strangers_to(login: Callable[[str], str], app: FastAPI) -> None:
     def refused(request: Request, error: HTTPException) -> Response:
         if is_stranger(request, error):
             return RedirectResponse(login(f"{request.url.path}?{request.url.query}"))
-        return JSONResponse({"detail": error.detail}, status_of(error))
+        return JSONResponse({"detail": error.detail}, error.status_code)
 
 
 def static_files(folder: Path) -> APIRouter:

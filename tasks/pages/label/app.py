@@ -19,7 +19,7 @@ from tasks.pages.label.answers import Answers
 from tasks.pages.label.asked import AskedStatement, ReviewQuery
 from tasks.pages.label.page_data import PageData
 from tasks.pages.label.queue import Reader, Wanted
-from tasks.pages.web import UNAUTHORIZED, Turn, file_response, is_stranger, json_body, static_files, status_of, turns, with_headers
+from tasks.pages.web import UNAUTHORIZED, Turn, file_response, is_stranger, json_body, static_files, turns, with_headers
 from tasks.store.records.labelling import MAX_TEXT
 from tasks.store.stored import as_folder
 
@@ -103,7 +103,7 @@ def _stranger(request: Request, error: HTTPException) -> Response:
     """Lead a stranger who follows a link to the login, by a script, for only the browser knows the hash."""
     if is_stranger(request, error):
         return file_response(STATIC / "login.html", UNAUTHORIZED)
-    return JSONResponse({"detail": error.detail}, status_of(error))
+    return JSONResponse({"detail": error.detail}, error.status_code)
 
 
 def _page(data: PageData, others: Sequence[PageData]) -> APIRouter:

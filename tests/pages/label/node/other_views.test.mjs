@@ -622,9 +622,9 @@ describe("Build dataset", () => {
     });
   }
 
-  for (const [status, said] of [[401, "You are not logged in to Airflow."], [403, "You may not trigger build_dataset."], [500, "Airflow says: no."]]) {
-    test(`a start that Airflow answers with ${status} says why`, async () => {
-      const { page } = await open({ start: [status, { detail: "no" }] });
+  for (const [status, said, detail = "no"] of [[401, "You are not logged in to Airflow."], [403, "You may not trigger build_dataset."], [403, "You are not logged in to Airflow.", "Invalid JWT token"], [500, "Airflow says: no."]]) {
+    test(`a start that Airflow answers with ${status} and ${detail} says why`, async () => {
+      const { page } = await open({ start: [status, { detail }] });
       await page.click("build-start");
       assert.deepEqual([page.text("build-progress"), page.by("build-start").disabled], [said, false]);
     });
