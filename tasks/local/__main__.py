@@ -2,7 +2,9 @@
 
 import argparse
 import logging
+import os
 import shlex
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -31,6 +33,9 @@ def main(argv: list[str] | None = None) -> int:
     except RetakeError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return error.exit_code
+    except BrokenPipeError:  # `head`, for example, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except OSError as error:
         if not full_disk(error):
             raise

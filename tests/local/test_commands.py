@@ -195,6 +195,15 @@ def test_a_setting_that_cannot_be_used_is_named(home, monkeypatch, capsys, name,
     assert message in capsys.readouterr().err
 
 
+def test_a_command_whose_reader_has_enough_ends_without_a_traceback(home, monkeypatch):
+    add_person(home, "anna", "viewer")
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as output:
+        monkeypatch.setattr("sys.stdout", output)
+        assert commands.main(["people", "list"]) == 141
+
+
 def test_a_full_disk_is_named(home, monkeypatch, capsys):
     monkeypatch.setattr(supervise, "up", Mock(side_effect=FULL))
     assert commands.main(["start"]) == Unavailable.exit_code
