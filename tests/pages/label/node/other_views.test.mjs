@@ -613,6 +613,22 @@ describe("Build dataset", () => {
     assert.deepEqual([page.by("build-start").disabled, page.text("build-open")], [true, "Building …"]);
   });
 
+  test("a run that could not be followed without a login is followed again after it", async () => {
+    const going = [];
+    const { page } = await open({ going });
+    await page.click("build-start");
+    const follows = page.server.answers["dagRuns/"];
+    page.server.answers["dagRuns/"] = () => [401, { detail: "no" }];
+    await page.wait(2500);
+    assert.deepEqual([page.text("build-progress"), page.text("build-open")], ["You are not logged in to Airflow.", "Build dataset"]);
+    page.server.answers["dagRuns/"] = follows;
+    going.push({ dag_run_id: "manual__1+00:00", state: "running" });
+    page.by("build").close();
+    await page.click("build-open");
+    assert.match(page.text("build-progress"), /^Running …/);
+    assert.deepEqual([page.by("build-start").disabled, page.text("build-open")], [true, "Building …"]);
+  });
+
   for (const [status, said, isEnd] of [[401, "You are not logged in to Airflow.", true], [404, "Airflow says: no.", true], [503, "Airflow says: no. Asking again …", false]]) {
     test(`where Airflow answers a question about the run with ${status}, the page ${isEnd ? "ends" : "goes on and says so"}`, async () => {
       const { page } = await open();
