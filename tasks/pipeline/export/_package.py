@@ -82,7 +82,7 @@ def pack(
     if student:
         run = Layout(Run(plan.run_uri).store_uri).run(student.run_key)
         packed_plan, run_id = plan_of(run, store), store.read(run.train).mlflow_run_id
-    place = Run(packed_plan.run_uri).package(export_key(options))
+    place = Run(plan.run_uri).package(export_key(options, student.run_key if student else None))
     code_version = load(MachineSettings).code_version
     try:
         if (earlier := finished(store, place)) and earlier.code_version == code_version:
@@ -103,7 +103,7 @@ def pack(
         graph = make_graph(saved, temperatures.verb, temperatures.noun)
         written = write(graph, options, clips, reference, folder)
         packed = PackedNetwork(
-            name=f"{TITLES[options.format]} {written.precision}",
+            name=f"{f'student {packed_plan.train.backbone}, ' if student else ''}{TITLES[options.format]} {written.precision}",
             crops=1,
             size_bytes=sum(path.stat().st_size for path in written.path.parent.iterdir()),
             scores=tuple(score for split, scored in written.answers.items() for score in scores_of(scored, split, vocabulary)),
