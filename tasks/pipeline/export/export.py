@@ -38,7 +38,7 @@ def run(arguments: ExportArguments, store: Store) -> ExportResult:
         copy_package(Package(result.export_uri), folder, store)
     except OSError as error:
         raise _not_writable(folder, error) from None
-    log.info("%s has the package", folder)
+    log.info("copied the package to %s", folder)
     decision = Decision(plan.decision_uri)
     if store.exists(decision.report.uri):
         report.run(ReportArguments(store=where, plan=decision.plan.folder_uri), store)
