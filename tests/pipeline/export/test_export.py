@@ -101,6 +101,7 @@ def test_a_student_is_packed_in_place_of_its_teacher_judged_beside_it_and_shown_
     result = version.run("export", model="models:/cook/1", to=tmp_path / "out", student="test_resnet")
     assert reported == [PLAN.folder_uri]
     assert packages_of(version.store, version.store.read(PLAN)) == (result,)
+    assert result.export_uri != Layout(STORE).run(KEY).package(export_key(ExportOptions())).folder_uri, "that is the version's own"
     contract = Contract.model_validate_json((tmp_path / "out" / "contract.json").read_text())
     assert (contract.registered.name, contract.registered.version) == ("cook", 1)
     assert contract.registered.teacher == "cook version 1, TSN test_resnet rgb, 2 segments"
