@@ -104,9 +104,9 @@ def configuration_key(chosen: TrainOptions) -> str:
 
 
 def export_key(chosen: ExportOptions, student: str | None = None) -> str:
-    """Compute the key of a package among those of one training and its students, by the student's run key.
+    """Compute the key of a package among those of a training and its students.
 
-    The margin counts for int8 alone.
+    The margin counts for int8 alone. `student` is the run key of a student that is packed.
     """
     options = chosen.keyed(exclude=None if chosen.precision == "int8" else {"max_drop_points"})
     return content_key(options | ({"student": student} if student else {}))

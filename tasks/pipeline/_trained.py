@@ -28,7 +28,10 @@ class Trained:
 
 
 def store_of(name: str) -> str:
-    """Find the store of a network by its name in options; RETAKE_STORE_URI where nothing names another."""
+    """Find the store of a network by its name in options.
+
+    It is that of RETAKE_STORE_URI where neither the name nor MLflow tells another.
+    """
     if MODEL.fullmatch(name):
         own = Registry(load(MlflowSettings)).kept_by(Reference.parse(name).name)
     else:

@@ -21,7 +21,7 @@ from tasks.wording import duration, percent, percent_interval, signed, size
 
 
 def run(arguments: ExportArguments, store: Store) -> ExportResult:
-    """Make the package, or find the one made before, copy it to the folder, and show it in the version's report.
+    """Make or find the package, copy it to the folder, and show it in the report.
 
     Raises:
         BadConfiguration: the folder holds other files, or cannot be written to, or the network cannot be packed so.

@@ -214,7 +214,7 @@ def why_no_curve(store: Store, plan: PlanResult, *, is_wanted: bool) -> str:
 
 
 def packages_of(store: Store, plan: PlanResult) -> tuple[ExportResult, ...]:
-    """Read the packages of the trained network and its students, by their names; skip unreadable ones with a warning."""
+    """Read packages of the network and its students, by their names; warn of unreadable ones."""
     packages = []
     for listed in store.list(Run(plan.run_uri).packages):
         if listed.uri.endswith("/result.json"):
