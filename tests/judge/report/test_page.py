@@ -407,7 +407,9 @@ def packed(name, top1, **costs):
 
 def test_a_package_is_shown_beside_the_registered_model_with_why_int8_was_refused(make_inputs, changed_page):
     networks = packed("OpenVINO fp16 <x>", 0.7, start_seconds=1.5, batch_size=4), packed("retake-tsn version 3", 0.75)
-    difference = some(PackageDifference, against="the registered model", difference=-0.05, interval=(-0.12, 0.01))
+    difference = some(
+        PackageDifference, against="the registered model", split="val", target="action", difference=-0.05, interval=(-0.12, 0.01)
+    )
     told = {"refused": "int8 is refused", "artifacts_url": "http://mlflow/x"}
     package = some(ExportResult, networks=networks, differences=(difference,), **told)
     html = changed_page(packages=(package,))
@@ -423,5 +425,8 @@ def test_a_package_is_shown_beside_the_registered_model_with_why_int8_was_refuse
     assert "http://mlflow/x" in [link["href"] for link in Tree(html).of("a")]
     card = model_card(make_inputs().metrics.model_copy(update={"packages": (package,)}))
     assert "- [OpenVINO fp16 &lt;x&gt;](http://mlflow/x)" in card
-    assert "; int8 is refused." in card
+    assert "; actions on val, minus the registered model: -5.0 points [-12.0, 1.0]; int8 is refused." in card
     assert "python -m tasks export models:/" in Tree(changed_page()).text
+    of_student = package.model_copy(update={"networks": (networks[0], packed("runs/5/, student", 0.8), networks[1])})
+    text = " ".join(Tree(changed_page(packages=(of_student,))).text.split())
+    assert all(wanted in text for wanted in ("runs/5/, student 1 80.0 %", "the student's are of its own, on EPYC"))
