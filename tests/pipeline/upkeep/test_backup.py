@@ -395,6 +395,8 @@ def test_a_database_is_copied_with_its_last_transaction_while_another_goes_on(st
     assert not (tmp_path / "new.db-wal").exists()
     with closing(sqlite3.connect(tmp_path / "new.db")) as database:
         assert database.execute("SELECT id FROM runs").fetchall() == [("done",)]
+    with pytest.raises(BadConfiguration, match=r"new\.db/mlflow cannot be written \(.*\); name another folder"):
+        restore.restore_files(backups, snapshot, {"mlflow": tmp_path / "new.db" / "mlflow"}, replace=False)
     with pytest.raises(BadConfiguration, match=r"new\.db is there already"):
         restore.restore_files(backups, snapshot, {"mlflow": tmp_path / "new.db"}, replace=False)
 
