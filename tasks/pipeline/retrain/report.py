@@ -81,7 +81,7 @@ def _written(arguments: ReportArguments, plan: PlanResult, place: Report, earlie
             no_curve=(written and not has_curve and written.no_learning_curve)
             or why_no_curve(store, plan, is_wanted=arguments.learning_curve),
         )
-        # The frames that the test saw; the cache has them where the same machine tested the network.
+        # Those of a test of RGB frames; the cache has them where the same machine tested the network.
         seen = rgb_frames(plan.train.num_segments)
         wrong = {mistake.uid for mistake in metrics.mistakes}
         frames = cache_test_frames(store, [clip for clip in manifest.clips if clip.uid in wrong], seen)

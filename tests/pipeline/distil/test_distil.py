@@ -69,6 +69,8 @@ def test_a_student_learns_from_clips_without_a_label_in_the_store_of_its_model_a
     again = bench.run("distil", model="models:/cook/1", student="test_resnet")
     assert again.checkpoint_sha256 == result.checkpoint_sha256
     assert not {*again.result_uris} & {*result.result_uris}
+    bench.store.write(place, plan)
+    assert bench.run("distil", model="models:/cook/1", student="test_resnet") == result, "by the protocol of the latest decision"
 
 
 def test_a_teacher_whose_dataset_is_gone_is_named(bench):
