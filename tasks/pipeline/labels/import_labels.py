@@ -25,7 +25,7 @@ from tasks.store.objects import Store
 from tasks.store.records.dataset import LabelsFile
 from tasks.store.records.labelling import NUM_FIRST, ImportedFile, LabelsImportResult
 from tasks.store.stored import check_key
-from tasks.wording import plain_count, quoted, some
+from tasks.wording import plain_count, printable, quoted, some
 
 
 def run(arguments: LabelsImportArguments, store: Store) -> LabelsImportResult:
@@ -99,7 +99,7 @@ def _result(file: AnnotationFile, checked: CheckedFile, where: str) -> ImportedF
         uri=Layout(where).annotations.file(kept_name(file.name, file.content)) if checked.layout else None,
         num_labels=checked.num_labels,
         num_without_video=sum(checked.without_video.values()),
-        first_without_video=tuple(checked.without_video)[:NUM_FIRST],
+        first_without_video=tuple(map(printable, checked.without_video))[:NUM_FIRST],
         num_refused=checked.num_refused,
         first_refused=checked.problems[:NUM_FIRST],
         remarks=checked.remarks,
