@@ -33,7 +33,7 @@ def run(arguments: LabelsImportArguments, store: Store) -> LabelsImportResult:
 
     Raises:
         BadConfiguration: no file was named, or a frame rate for a file that has none.
-        BadInput: none of the files can be read.
+        BadInput: none of the files can be read, or the store cannot keep the name of one.
     """
     if not arguments.files:
         raise BadConfiguration("labels import: name one or more annotation files")
@@ -44,7 +44,10 @@ def run(arguments: LabelsImportArguments, store: Store) -> LabelsImportResult:
     readable = [file for file, result in zip(files, checked, strict=True) if result.layout]
     wanted = {kept_name(file.name, file.content): file.content for file in readable}
     for name in wanted:
-        check_key(Layout(where).annotations.file(name))
+        try:
+            check_key(Layout(where).annotations.file(name))
+        except BadInput as error:
+            raise BadInput(f"{quoted(name)}: {error}") from None
     for result in checked:
         _tell(result)
     if not wanted:

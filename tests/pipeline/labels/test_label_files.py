@@ -117,7 +117,9 @@ def test_the_frame_rate_of_a_project_is_kept_with_its_labels(bench, tmp_path):
 
 def test_files_that_cannot_be_read_at_all_are_bad_input(bench, tmp_path):
     (tmp_path / "x.json").write_text("{")
-    for name, reason in (("x.json", "is not JSON"), ("none.json", "No such file")):
+    long = f"{'long' * 61}.csv"
+    (tmp_path / long).write_text("uid,verb,noun\nlong.mp4,put,meat\n")
+    for name, reason in (("x.json", "is not JSON"), ("none.json", "No such file"), (long, "^'longlong.*rename the file")):
         with pytest.raises(BadInput, match=reason):
             imported(bench, tmp_path / name)
     with pytest.raises(BadConfiguration, match="name one or more"):
