@@ -48,7 +48,8 @@ class VideoIndex:
         self._video_by_start = {video[:12]: video for video in names}
         self._file_names = sorted({PurePosixPath(name).name for own in names.values() for name in own})
         self._remembered: dict[tuple[str, bool], tuple[str, str]] = {}
-        self._num_near_left = MAX_NEAR_MATCHES
+        # Of all that `beside` makes of this index together.
+        self._near_left = iter(range(MAX_NEAR_MATCHES))
         self._tiers: list[defaultdict[str, set[str]]] = [defaultdict(set) for _ in range(5)]
         for video, own in names.items():
             for name in own:
@@ -181,9 +182,8 @@ class VideoIndex:
         raise ValueError(f"{quoted(name)} matches no ingested video{self._near(name)}")
 
     def _near(self, name: str) -> str:
-        if self._num_near_left <= 0:
+        if next(self._near_left, None) is None:
             return ""
-        self._num_near_left -= 1
         return near(PurePosixPath(_slashed(name[-MAX_TEXT_LENGTH:])).name, self._file_names)
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.data.labels.video_names import VideoIndex, name_without_label, video_names, without_extension
+from tasks.data.labels.video_names import MAX_NEAR_MATCHES, VideoIndex, name_without_label, video_names, without_extension
 from tests.data.labels.records import video_record
 
 
@@ -62,6 +62,18 @@ def test_a_video_without_clips_is_told_so_however_often_they_are_listed(make):
         assert known.clips(video) == []
         with pytest.raises(ValueError, match="has no clips"):
             known.video("a.mp4")
+
+
+def test_few_names_are_compared_however_many_files_have_videos_of_their_own_beside_them(make):
+    names = {make.clip(name).video: (name,) for name in map("kitchen{}.mp4".format, range(MAX_NEAR_MATCHES))}
+    known, told = VideoIndex([], names), []
+    for video in names:
+        with pytest.raises(ValueError, match="matches no ingested video") as error:
+            known.beside(frozenset([video])).named("kitchn.mp4")
+        told.append("near: " in str(error.value))
+    assert told == [True] * MAX_NEAR_MATCHES
+    with pytest.raises(ValueError, match=r"video$"):
+        known.beside(frozenset(names)).named("kitchn.mp4")
 
 
 @given(st.text(max_size=60))
