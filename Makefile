@@ -48,10 +48,10 @@ start: $(FOR_RUN) ## Start the servers that are not running, and print their add
 	@$(BIN)/python -m tasks.local start
 
 cancel: ## End all runs that are going on, in the local servers, or in the stack if only that is up
-	@if [ -x $(BIN)/python ]; then $(BIN)/python -m tasks.local cancel; else echo "nothing runs: there is no $(VENV)"; fi
+	@if [ -f $(FOR_RUN) ]; then $(BIN)/python -m tasks.local cancel; else echo "nothing runs: nothing is installed in $(VENV)"; fi
 
 stop: ## Stop the servers; runs that are going on are named, and go on at the next start
-	@if [ -x $(BIN)/python ]; then $(BIN)/python -m tasks.local stop; else echo "nothing runs: there is no $(VENV)"; fi
+	@if [ -f $(FOR_RUN) ]; then $(BIN)/python -m tasks.local stop; else echo "nothing runs: nothing is installed in $(VENV)"; fi
 
 status: $(FOR_RUN) ## Show which servers run, their addresses, and what runs in them
 	@$(BIN)/python -m tasks.local status
@@ -147,19 +147,20 @@ constraints-check: $(FOR_TEST) ## Check that constraints.txt resolves for each P
 clean: stop ## Stop the servers, remove .venv and the caches; .retake with models and passwords is kept
 	rm -rf $(VENV) .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis node_modules
 
-$(BIN)/python:
+# venv writes it at its end: where that was killed, it is made anew.
+$(BIN)/pip:
 	@if [ -z "$(PYTHON)" ]; then \
 	  echo "Retake needs Python 3.11 to 3.13 with its venv module, and none was found. Install one (Debian: python3-venv), or name it: make run PYTHON=/path/to/python" >&2; exit 1; fi
 	@$(PYTHON) -c '$(FIT)' 2>/dev/null || { \
 	  echo "$(PYTHON) is not Python 3.11 to 3.13 with its venv module ($$($(PYTHON) --version 2>&1)). Install python3-venv, or name another: make run PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
-$(FOR_RUN): pyproject.toml constraints.txt | $(BIN)/python
+$(FOR_RUN): pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "installing into $(VENV); some minutes the first time"
 	@$(INSTALL) -e '.[airflow,steps,train,local]' $(SHOWN)
 	@touch $@
 
-$(FOR_TEST): pyproject.toml constraints.txt | $(BIN)/python
+$(FOR_TEST): pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "installing into $(VENV), with the packages of the tests; some minutes the first time"
 	@$(INSTALL) -e '.[airflow,steps,train,local,dev]' $(SHOWN)
 	@touch $@ $(FOR_RUN)

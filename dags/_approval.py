@@ -157,8 +157,8 @@ class ConfirmOperator(HITLOperator):
 
     @property
     def answered_by(self) -> str:
-        """Template the name of the person who said yes."""
-        return f"{{{{ ti.xcom_pull(task_ids='{self.task_id}') }}}}"
+        """Template the name of the person who said yes; empty if the task was marked by hand, where None would be a name."""
+        return f"{{{{ ti.xcom_pull(task_ids='{self.task_id}') or '' }}}}"
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
         """Return who said yes.

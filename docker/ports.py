@@ -51,7 +51,7 @@ def problems(wanted: Sequence[Port], own: Collection[int], container_at: Callabl
         own: ports that the stack's containers hold already.
         container_at: returns the name of the container that publishes a port, or an empty string.
     """
-    found = []
+    lines = []
     numbers = {port.number for port in wanted}
     for port in wanted:
         if port.number in own or not is_taken(port.host, port.number):
@@ -62,10 +62,10 @@ def problems(wanted: Sequence[Port], own: Collection[int], container_at: Callabl
         free = next(n for n in others if n not in numbers and not is_taken(port.host, n))
         numbers.add(free)
         variable = VARIABLES.get(port.service, "its port")
-        found.append(
+        lines.append(
             f"port {port.number}, which {port.service} needs, is taken by {by}. End it, or set {variable}={free} in .env; that port is free"
         )
-    return found
+    return lines
 
 
 def is_taken(host: str, number: int) -> bool:

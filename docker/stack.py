@@ -88,8 +88,8 @@ def _compose(arguments: Sequence[str]) -> int:
 
 
 def _configuration() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(_output(["docker", "compose", "config", "--format=json"]))
-    return found
+    configuration: dict[str, Any] = json.loads(_output(["docker", "compose", "config", "--format=json"]))
+    return configuration
 
 
 def _output(command: Sequence[str]) -> str:
@@ -141,8 +141,8 @@ def _left_by_another() -> str | None:
     """Describe volumes of an earlier stack whose passwords this checkout, without .env, does not have."""
     project = os.environ.get("COMPOSE_PROJECT_NAME", "retake")
     volume = f"{project}_postgres"
-    found = subprocess.run(["docker", "volume", "inspect", volume], capture_output=True, check=False)  # noqa: S603, S607 - fixed program
-    if (ROOT / ".env").exists() or found.returncode:
+    inspected = subprocess.run(["docker", "volume", "inspect", volume], capture_output=True, check=False)  # noqa: S603, S607 - fixed program
+    if (ROOT / ".env").exists() or inspected.returncode:
         return None
     return (
         f"there is no .env here, but the volume {volume} of an earlier stack: copy the .env of its checkout here, or run a second stack "
@@ -195,4 +195,7 @@ def _fail(problem: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit({"build": build, "up": up, "down": down}[sys.argv[1]]())
+    try:
+        sys.exit({"build": build, "up": up, "down": down}[sys.argv[1]]())
+    except subprocess.CalledProcessError as failed:
+        sys.exit(f"`{' '.join(failed.cmd)}` fails: {(failed.stderr or 'see above').strip()}")

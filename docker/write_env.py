@@ -98,20 +98,26 @@ def has_other_store(variables: Mapping[str, str]) -> bool:
     return variables.get("RETAKE_STORE_ENDPOINT", "") not in ("", OWN_STORE)
 
 
+def _videos(variables: Mapping[str, str]) -> Path:
+    return Path(os.path.expandvars(variables["RETAKE_VIDEOS"]))  # as Compose reads .env
+
+
 def problems(variables: Mapping[str, str]) -> list[str]:
     """Check secrets and related variables; each line names a problem and its remedy."""
-    found = []
+    lines = []
     for name in SECRETS:
         value = variables[name]
         letters = STORE_LETTERS if name.startswith("RETAKE_STORE_") else LETTERS
         if len(value) < MIN_SECRET_LENGTH or any(word in value.lower() for word in PLACEHOLDERS):
             what = "it is empty" if not value else "too short, or a placeholder"
-            found.append(f"{name} is not a secret: {what}. {REMEDY}")
+            lines.append(f"{name} is not a secret: {what}. {REMEDY}")
         elif not letters.fullmatch(value):
-            found.append(f"{name} has a character with a special meaning in URLs or files. {REMEDY}")
+            lines.append(f"{name} has a character with a special meaning in URLs or files. {REMEDY}")
     if variables.get("RETAKE_STORE_SECURE", "") not in ("", "true"):
-        found.append("RETAKE_STORE_SECURE is neither true nor empty. Delete the line if the store does not use TLS")
-    return found
+        lines.append("RETAKE_STORE_SECURE is neither true nor empty. Delete the line if the store does not use TLS")
+    if not _videos(variables).is_absolute():
+        lines.append("RETAKE_VIDEOS is not a whole path, and Docker mounts no other. Write one that begins with /")
+    return lines
 
 
 def main() -> int:
@@ -123,10 +129,14 @@ def main() -> int:
         sys.stdout.write(f"added to {path}: {', '.join(added)}\n" if existed else f"wrote {path} with random secrets\n")
     # As in Compose, the environment wins.
     variables = {**read(path), **os.environ}
-    if found := problems(variables):
-        sys.stderr.writelines(f"{path}: {line}\n" for line in found)
+    if lines := problems(variables):
+        sys.stderr.writelines(f"{path}: {line}\n" for line in lines)
         return 78
-    Path(variables["RETAKE_VIDEOS"]).mkdir(parents=True, exist_ok=True)
+    try:
+        _videos(variables).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        sys.stderr.write(f"{path}: RETAKE_VIDEOS cannot be made ({error.strerror}). Name a folder of yours\n")
+        return 78
     return 0
 
 

@@ -59,8 +59,9 @@ class CachedFile:
 def cached_files(folders: Iterable[Path]) -> Iterator[CachedFile]:
     """List the files below these folders, but those that a process works on."""
     for folder in folders:
-        for path in folder.rglob("*"):
-            if not any(part.startswith(WORK_PREFIX) for part in path.parts):
+        for parent, below, names in os.walk(folder):  # where a folder goes meanwhile, `rglob` fails
+            below[:] = [name for name in below if not name.startswith(WORK_PREFIX)]
+            for path in (Path(parent, name) for name in names):
                 with suppress(FileNotFoundError):
                     stat = path.lstat()
                     if S_ISREG(stat.st_mode):

@@ -103,12 +103,13 @@ def configuration_key(chosen: TrainOptions) -> str:
     return content_key(options_key(without_idle(chosen)))
 
 
-def export_key(chosen: ExportOptions) -> str:
-    """Compute the key of a package among those of one training.
+def export_key(chosen: ExportOptions, student: str | None = None) -> str:
+    """Compute the key of a package among those of a training and its students.
 
-    The margin counts for int8 alone.
+    The margin counts for int8 alone. `student` is the run key of a student that is packed.
     """
-    return content_key(chosen.keyed(exclude=None if chosen.precision == "int8" else {"max_drop_points"}))
+    options = chosen.keyed(exclude=None if chosen.precision == "int8" else {"max_drop_points"})
+    return content_key(options | ({"student": student} if student else {}))
 
 
 def recipe_of(options: SegmentOptions) -> str:

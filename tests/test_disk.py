@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -187,3 +188,14 @@ def test_a_cache_is_listed_without_what_a_process_works_on(tmp_path):
         (tmp_path / name).write_bytes(b"12")
     (tmp_path / "v" / "link").symlink_to("a.npy")
     assert [(file.path.name, file.size_bytes) for file in cached_files([tmp_path, tmp_path / "none"])] == [("a.npy", 2)]
+
+
+def test_a_folder_that_goes_while_a_cache_is_listed_is_left_out(tmp_path):
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "c.npy").touch()
+    listing = cached_files([tmp_path])
+    next(listing)
+    for name in "ab":
+        shutil.rmtree(tmp_path / name)
+    assert list(listing) == []

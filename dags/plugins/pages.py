@@ -37,7 +37,15 @@ def mounted(prefix: str, name: str, make: "Callable[[], FastAPI]") -> dict[str, 
             return made()
 
     async def application(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:  # noqa: ANN401 - as ASGI defines them
-        app = made() if made.cache_info().currsize else await asyncio.to_thread(made_once)
+        from starlette.responses import PlainTextResponse
+
+        from tasks.errors import BadConfiguration
+
+        app: Any
+        try:
+            app = made() if made.cache_info().currsize else await asyncio.to_thread(made_once)
+        except BadConfiguration as error:
+            app = PlainTextResponse(str(error), 503)
         await app(scope, receive, send)
 
     return {"app": application, "url_prefix": prefix, "name": name}

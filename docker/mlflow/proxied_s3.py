@@ -30,8 +30,8 @@ class ProxiedS3ArtifactRepository(ArtifactRepository):
 
     def list_artifacts(self, path: str | None = None) -> list[FileInfo]:
         """List the artifacts under `path`."""
-        found: list[FileInfo] = self._s3.list_artifacts(path)
-        return found
+        listed: list[FileInfo] = self._s3.list_artifacts(path)
+        return listed
 
     def delete_artifacts(self, artifact_path: str | None = None) -> None:
         """Delete the artifacts under `artifact_path`."""

@@ -119,8 +119,8 @@ def silenced() -> Iterator[None]:
     """Keep OpenVINO, NNCF and ONNX from sending statistics, printing to stdout or changing the log.
 
     The first two send usage statistics when imported, through an optional package; hiding that package disables it. Conversion sets the root logger to
-    ERROR; NNCF replaces the logger class and logs to stdout, which is reserved for a step's result. ONNX logs each
-    weight that it has twice.
+    ERROR; NNCF replaces the logger class and logs to stdout, which is reserved for a step's result. ONNX logs
+    each weight that it has twice, and nodes that it leaves as they are.
     """
     with _SILENCING:
         # A None entry makes Python treat the module as not importable.
@@ -128,7 +128,8 @@ def silenced() -> Iterator[None]:
         root = logging.getLogger()
         level, filters, handlers = root.level, list(root.filters), list(root.handlers)
         logger_class = logging.getLoggerClass()
-        logging.getLogger("onnx_ir").setLevel(logging.WARNING)
+        for chatty in ("onnx_ir", "onnxscript"):
+            logging.getLogger(chatty).setLevel(logging.WARNING)
         try:
             with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
                 # Shapes are fixed, so values that tracing treats as constants are constant; the parity check would catch an error.

@@ -2,12 +2,15 @@
 
 import argparse
 import logging
+import os
 import shlex
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from tasks.errors import BadConfiguration, RetakeError
+from tasks.disk import full_disk
+from tasks.errors import BadConfiguration, RetakeError, Unavailable
 from tasks.local import processes, supervise
 from tasks.local.airflow_api import AirflowApi, RunRef
 from tasks.local.backups import back_up_home, restore_home
@@ -30,6 +33,14 @@ def main(argv: list[str] | None = None) -> int:
     except RetakeError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return error.exit_code
+    except BrokenPipeError:  # `head`, for example, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except OSError as error:
+        if not full_disk(error):
+            raise
+        sys.stderr.write(f"{error.filename or home.root}: the disk is full; make room there, and repeat the command\n")
+        return Unavailable.exit_code
     except KeyboardInterrupt:
         sys.stderr.write(
             "\ninterrupted; the servers and any started run go on. `make cancel` ends the runs, `make stop` the servers, `make run` resumes\n"
@@ -142,11 +153,11 @@ def _stop(home: Home, _: argparse.Namespace) -> int:
 
 
 def _interrupted(home: Home) -> list[RunRef]:
-    """List the runs that a stop interrupts; none where that cannot be known, for damaged files must not keep servers running."""
+    """List the runs that a stop interrupts; none where that is not known: damaged files or a full disk must not keep servers running."""
     try:
         with _local_airflow(home) as api:
             return api.active_runs() if api else []
-    except RetakeError:
+    except (RetakeError, OSError):
         return []
 
 

@@ -49,13 +49,13 @@ def run(program: str) -> None:
     # In a fork: connections to the database must not be inherited.
     if os.waitpid(_fork(initdb), 0)[1]:
         sys.exit("Airflow's database was not brought up to date; the lines above say why")
-    names = {_fork_named(name, partial(_serve, program, name)): name for name in SERVERS}
+    names = {pid: own for name in SERVERS for pid, own in _fork_named(name, partial(_serve, program, name)).items()}
     is_ending = False
 
     def end(*_: object) -> None:
         nonlocal is_ending
         is_ending = True
-        for server in names:
+        for server in (pid for pid, name in names.items() if name in SERVERS):
             with suppress(ProcessLookupError):
                 os.kill(server, signal.SIGTERM)
 
@@ -65,8 +65,9 @@ def run(program: str) -> None:
     while names:
         ended, status = os.wait()
         name = names.pop(ended, None)
-        if name and not is_ending:
-            sys.stderr.write(f"Airflow's {name} ended by itself, with status {os.waitstatus_to_exitcode(status)}\n")
+        if name and not is_ending and (status or name in SERVERS):
+            how = f"Airflow's {name} ended by itself, with status {os.waitstatus_to_exitcode(status)}"
+            _write(2, f"{how}; `make stop` and `make start` start it again\n".encode())
 
 
 def _fork(work: Callable[[], object]) -> int:
@@ -81,8 +82,13 @@ def _fork(work: Callable[[], object]) -> int:
     return process
 
 
-def _fork_named(name: str, work: Callable[[], object]) -> int:
-    """Run `work` in a fork, and return its process id.
+def _write(output: int, line: bytes) -> None:
+    with suppress(OSError):  # on a full disk, the servers go on
+        os.write(output, line)
+
+
+def _fork_named(name: str, work: Callable[[], object]) -> dict[int, str]:
+    """Run `work` in a fork, and copy its lines in another; name both by their process ids.
 
     Its name is before each line that it and its child processes write.
     """
@@ -102,14 +108,12 @@ def _fork_named(name: str, work: Callable[[], object]) -> int:
         os.close(writing)
         with os.fdopen(reading, "rb") as lines:
             for line in lines:
-                with suppress(OSError):  # on a full disk, the servers go on
-                    os.write(1, f"{name}: ".encode() + line)
+                _write(1, f"{name}: ".encode() + line)
 
-    _fork(copy_lines)
-    process = _fork(work_to_pipe)
+    forks = {_fork(copy_lines): f"log of {name}", _fork(work_to_pipe): name}
     os.close(reading)
     os.close(writing)
-    return process
+    return forks
 
 
 def _serve(program: str, name: str) -> None:

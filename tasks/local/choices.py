@@ -1,6 +1,7 @@
 """Parse `key=value` options, and pass each to the DAG of the chain that takes it."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -107,7 +108,7 @@ def check_source(videos: str) -> str:
     """
     if names_objects(videos):
         return videos
-    folder = Path(videos).expanduser().resolve()
+    folder = Path(os.path.expanduser(videos)).resolve()  # noqa: PTH111 - of a user that is not there, `Path.expanduser` raises RuntimeError
     if not folder.is_dir():
         raise BadInput(
             f"{videos} is not a folder; VIDEOS=dir takes a folder of videos, with sub-folders named by label or a CSV of labels, or a pattern of a bucket"

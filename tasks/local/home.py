@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from tasks.errors import BadConfiguration
 
+READ_OTHERWISE = re.compile(r"\?|%[0-9A-Fa-f]{2}|,|\$\w")
+"""A path with these is another to SQLAlchemy, which knows queries and escapes, to the object store, which takes a list, or to Airflow, which fills in variables."""
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -27,14 +29,16 @@ class Home:
     @classmethod
     def find(cls) -> "Home":
         """Find the home of this checkout, without creating it."""
-        return cls(Path(os.environ.get("RETAKE_HOME") or REPOSITORY / ".retake").resolve())
+        return cls(Path(os.environ.get("RETAKE_HOME") or REPOSITORY / ".retake").expanduser().resolve())
 
     def make(self) -> None:
         """Create the folder without access for other users: it holds videos and databases.
 
         Raises:
-            BadConfiguration: it cannot be written.
+            BadConfiguration: it cannot be written, or a server would read its path otherwise.
         """
+        if odd := READ_OTHERWISE.search(str(self.root)):
+            raise BadConfiguration(f"{self.root}: a server would read {odd[0]} as something else; set RETAKE_HOME to another folder")
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             self.root.chmod(0o700)
@@ -71,9 +75,9 @@ class Home:
                     f"another `make run` or `make stop` is running in {self.root} (process {file.read().strip() or 'unknown'}); "
                     "wait for it, or end it with Ctrl-C in its terminal"
                 ) from None
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
+            with suppress(OSError):  # on a full disk, the servers can be stopped
+                os.truncate(file.fileno(), 0)
+                os.write(file.fileno(), str(os.getpid()).encode())
             yield
 
 

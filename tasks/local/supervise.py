@@ -90,7 +90,11 @@ def running(home: Home) -> list[State]:
 
 
 def _offset() -> int:
-    return int(os.environ.get("RETAKE_PORT_OFFSET", "0"))
+    offset = os.environ.get("RETAKE_PORT_OFFSET") or "0"
+    try:
+        return int(offset)
+    except ValueError:
+        raise BadConfiguration(f"RETAKE_PORT_OFFSET is {offset!r}; write a whole number, such as 100") from None
 
 
 def _ports(records: dict[str, Record | None], patience_seconds: float = 0) -> dict[str, dict[str, int]]:

@@ -75,9 +75,8 @@ def labels_status(labels: LabelsFile, result: LabelResult, people: Mapping[str, 
         if origin in folders:
             return "folder", folders[origin]
         # A line of a file is `a.csv:12`, an item of another tool's `a.json, video 3`.
-        file = origin.partition(", ")[0]
-        name, _, line = file.rpartition(":")
-        return "file", name if name and line.isdecimal() else file
+        name, _, line = origin.rpartition(":")
+        return "file", name if name and line.isdecimal() else origin.partition(", ")[0]
 
     counted = Counter(origin_of(clip.clip.uid, clip.origin) for clip in labels.clips if clip.origin is not None)
     most = sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))[:MAX_SHOWN]

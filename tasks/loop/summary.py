@@ -13,13 +13,12 @@ from tasks.store.records.dataset import Manifest
 from tasks.store.records.record import Record
 from tasks.store.records.status import LoopStatus
 from tasks.store.stored import Stored, last_name
-from tasks.wording import listed
+from tasks.wording import some
 
 log = logging.getLogger("retake")
 R = TypeVar("R", bound=Record)
 
 NUM_TRIES = 5
-MAX_NAMED = 5
 LATEST = "latest"
 
 
@@ -105,9 +104,9 @@ def find_manifest(store: Store, store_uri: str, name: str) -> tuple[str, Manifes
     if name == LATEST:
         digests = [store.read(layout.latest_dataset).digest] if store.exists(layout.latest_dataset.uri) else []
     else:
-        digests = [digest for digest in map(last_name, store.folders(layout.latest_dataset.folder_uri)) if digest.startswith(name)]
-    if len(digests) != 1 or not name:
-        choice = f"these begin so: {listed(digests[:MAX_NAMED])}" if digests else "`python -m tasks status` names those that there are"
+        digests = [digest for digest in map(last_name, store.folders(layout.latest_dataset.folder_uri)) if name and digest.startswith(name)]
+    if len(digests) != 1:
+        choice = f"these begin so: {some(digests)}" if digests else "`python -m tasks status` names those that there are"
         raise BadInput(f"{store_uri} has {'no' if not digests else 'more than one'} dataset {name}; {choice}")
     try:
         return digests[0], store.read(layout.dataset(digests[0]).manifest)

@@ -36,7 +36,7 @@ def turns(number: int) -> Turn:
             async with asyncio.timeout(TURN_SECONDS):
                 await free.acquire()
         except TimeoutError:
-            raise HTTPException(503, "the page is busy; it tries again") from None
+            raise HTTPException(503, "the page is busy; try again in a moment") from None
         try:
             yield
         finally:

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from tasks.errors import BadConfiguration, BadInput, MissingObject
 from tasks.options import Weights
 from tasks.pipeline._plans import MODEL, compared_plans_of, plans_of
-from tasks.settings import MlflowSettings, load
+from tasks.settings import MlflowSettings, RunnerSettings, load
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip
 from tasks.store.records.training import PlanResult
 from tasks.store.records.video import ClipRecord
 from tasks.store.runs import Run, parse_run, run_holding, run_name
-from tasks.tracking import Registry
+from tasks.tracking import Reference, Registry
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,18 @@ class Trained:
     run_key: str
     checkpoint_uri: str
     checkpoint_sha256: str
+
+
+def store_of(name: str) -> str:
+    """Find the store of a network by its name in options.
+
+    It is that of RETAKE_STORE_URI where neither the name nor MLflow tells another.
+    """
+    if MODEL.fullmatch(name):
+        own = Registry(load(MlflowSettings)).kept_by(Reference.parse(name).name)
+    else:
+        own = (named := parse_run(name)) and named.store
+    return own or load(RunnerSettings).store_uri
 
 
 def find_trained(option: str, name: str, store_uri: str, store: Store) -> Trained:

@@ -218,7 +218,9 @@ def fit_threshold(
     seen = f"{count(len(right), 'val clip')} on which it named an action" if nothing is not None else count(len(right), "val clip")
     of_crops = f"({count(crops, 'crop')} per frame)"
     if len(right) < MIN_CLIPS:
-        return without_threshold(f"{seen} {of_crops} are too few to choose a threshold, which takes {MIN_CLIPS}")
+        return without_threshold(
+            f"{seen} {of_crops} {'is' if len(right) == 1 else 'are'} too few to choose a threshold, which takes {MIN_CLIPS}"
+        )
     probability = lowest_probability(likely, right, precision)
     if probability is None:
         return Threshold(

@@ -76,8 +76,7 @@ class FilmModel:
 
         Returns:
             One row per interval, without gaps: `video`, `start` and `stop` in seconds, `verb` and `noun`, and the `probability` of both.
-            `reported` is whether a prediction by Retake would list the interval, and `known` whether training clips showed this verb
-            with this noun. Films that cannot be read are left out with a warning.
+            `reported` is whether a prediction by Retake would list the interval. Films that cannot be read are left out with a warning.
 
         Raises:
             BadInput: there is no film that can be read; the message names the first.
@@ -148,6 +147,8 @@ class FilmModel:
             path = folder / "frames.mkv"
             yield Clip(path, 0, len(film) / segment.fps, write_pictures(path, iter(film), is_coloured=True))
             return
+        if not isinstance(film, (str, Path, bytes)):
+            raise BadInput(f"a film is a path, the bytes of a file or frames, and not {film!r}")
         path = folder / "film" if isinstance(film, bytes) else Path(film)
         if isinstance(film, bytes):
             path.write_bytes(film)

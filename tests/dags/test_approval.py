@@ -179,7 +179,8 @@ def test_a_question_about_a_deletion_is_told_at_once_and_only_approvers_answer(t
     assert asked["assigned_users"] == [{"id": "ada", "name": "ada"}]
 
 
-def test_the_step_that_deletes_is_told_who_said_so():
-    pulled = SimpleNamespace(xcom_pull=lambda task_ids: {"ask": "ada"}[task_ids])
-    assert jinja2.Template(forget.dag.get_task("forget").inputs["confirm"]).render(ti=pulled) == "ada"
+@pytest.mark.parametrize(("answer", "confirm"), [("ada", "ada"), (None, "")])
+def test_the_step_that_deletes_is_told_who_said_so_and_refuses_where_the_question_was_marked_by_hand(answer, confirm):
+    pulled = SimpleNamespace(xcom_pull=lambda task_ids: {"ask": answer}[task_ids])
+    assert jinja2.Template(forget.dag.get_task("forget").inputs["confirm"]).render(ti=pulled) == confirm
     assert not forget.dag.get_task("list").inputs

@@ -22,6 +22,8 @@ here, asked = Path(__file__).parent, " ".join(sys.argv[1:])
 with (here / "asked").open("a") as log:
     log.write(asked + "\\n")
 answers = {{"compose config": "config.json", "compose ps": "ps.json", "ps --filter": "container"}}
+if asked.startswith("compose config") and (here / "refusal").exists():
+    sys.exit((here / "refusal").read_text())
 name = next((file for start, file in answers.items() if asked.startswith(start)), None)
 if name:
     sys.stdout.write((here / name).read_text())
@@ -111,6 +113,13 @@ def test_a_secret_that_is_missing_stops_the_start(make_up, tmp_path):
     (tmp_path / ".env").write_text("RETAKE_AIRFLOW_JWT_SECRET=\n")
     code, said, asked = make_up({})
     assert (code, "RETAKE_AIRFLOW_JWT_SECRET is not a secret: it is empty" in said) == (78, True)
+    assert "compose build" not in asked
+
+
+def test_settings_that_compose_refuses_are_told_in_its_words(make_up, tmp_path):
+    (tmp_path / "bin" / "refusal").write_text("invalid hostPort: 80a80")
+    code, said, asked = make_up({})
+    assert (code, said) == (1, "`docker compose config --format=json` fails: invalid hostPort: 80a80\n")
     assert "compose build" not in asked
 
 

@@ -49,9 +49,10 @@ def test_waiting_threads_of_torch_leave_the_cores_to_others_unless_a_person_chos
     assert answer.split() == [policy, "False"], "torch reads it when it is loaded"
 
 
-def test_writing_a_graph_logs_no_line_for_each_weight(caplog):
+@pytest.mark.parametrize("name", ["onnx_ir.passes.common.initializer_deduplication", "onnxscript.optimizer._constant_folding"])
+def test_writing_a_graph_logs_no_line_for_each_weight_or_node(caplog, name):
     with silenced(), caplog.at_level(logging.INFO):
-        logging.getLogger("onnx_ir.passes.common.initializer_deduplication").info("Replaced initializer")
+        logging.getLogger(name).info("Skipping node")
     assert not caplog.records
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from contextlib import suppress
 
+import psutil
 import pytest
 
 from tasks.local import airflow_servers
@@ -70,10 +71,16 @@ def test_each_server_is_a_fork_of_one_process_that_ends_them_all_and_each_of_its
     assert process.returncode == 0
 
 
-def test_others_go_on_where_a_server_has_ended_by_itself(start):
+@pytest.mark.parametrize("name", ["triggerer", "log of triggerer"])
+def test_others_go_on_where_a_server_or_the_copier_of_its_lines_has_ended_by_itself(name, start):
     process = start()
-    os.kill(int(pids(process)["triggerer"][0]), signal.SIGKILL)
-    assert process.stderr.readline() == "Airflow's triggerer ended by itself, with status -9\n"
+    servers = {int(pid) for pid, _ in pids(process).values()}
+    ended = next(
+        child for child in psutil.Process(process.pid).children() if child.cmdline()[0] == name.replace("triggerer", "airflow triggerer")
+    )
+    assert (ended.pid in servers) == (name == "triggerer")
+    ended.kill()
+    assert process.stderr.readline() == f"Airflow's {name} ended by itself, with status -9; `make stop` and `make start` start it again\n"
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)
     ran, said = process.communicate(timeout=60)

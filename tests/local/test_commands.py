@@ -1,5 +1,6 @@
 """The commands of `python -m tasks.local`, without servers, and how they reach the stack in containers."""
 
+import errno
 import io
 import os
 import re
@@ -28,6 +29,8 @@ from tasks.store.runs import Decision
 from tasks.store.stored import Folder, check_key
 from tests.pipeline.shelf import Shelf
 from tests.records import some
+
+FULL = OSError(errno.ENOSPC, "No space left on device", "/home/passwords.json")
 
 
 def states(*, running: str, healthy: str) -> list[State]:
@@ -123,7 +126,7 @@ def test_stop_names_the_runs_that_it_interrupts(servers, monkeypatch, capsys):
     assert "interrupting retrain, run manual__1" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("error", [BadConfiguration("refuses the password"), Unavailable("does not answer")])
+@pytest.mark.parametrize("error", [BadConfiguration("refuses the password"), Unavailable("does not answer"), FULL])
 def test_stop_stops_also_where_airflow_answers_no_question(servers, monkeypatch, capsys, error):
     servers(running="airflow", healthy="airflow")
     monkeypatch.setattr(AirflowApi, "active_runs", Mock(side_effect=error))
@@ -182,10 +185,29 @@ def test_cancel_takes_the_stack_where_no_local_airflow_answers_or_a_person_says_
     assert addresses == ["http://airflow", "http://stack", "http://stack"]
 
 
-def test_a_home_that_cannot_be_written_is_named(monkeypatch, capsys):
-    monkeypatch.setenv("RETAKE_HOME", "/proc/x")
-    assert commands.main(["start"])
-    assert "/proc/x cannot be written" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [("RETAKE_HOME", "/proc/x", "/proc/x cannot be written"), ("RETAKE_PORT_OFFSET", "1O0", "RETAKE_PORT_OFFSET is '1O0'")],
+)
+def test_a_setting_that_cannot_be_used_is_named(home, monkeypatch, capsys, name, value, message):
+    monkeypatch.setenv(name, value)
+    assert commands.main(["start"]) == BadConfiguration.exit_code
+    assert message in capsys.readouterr().err
+
+
+def test_a_command_whose_reader_has_enough_ends_without_a_traceback(home, monkeypatch):
+    add_person(home, "anna", "viewer")
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as output:
+        monkeypatch.setattr("sys.stdout", output)
+        assert commands.main(["people", "list"]) == 141
+
+
+def test_a_full_disk_is_named(home, monkeypatch, capsys):
+    monkeypatch.setattr(supervise, "up", Mock(side_effect=FULL))
+    assert commands.main(["start"]) == Unavailable.exit_code
+    assert capsys.readouterr().err == "/home/passwords.json: the disk is full; make room there, and repeat the command\n"
 
 
 def test_cancel_without_airflow_says_that_no_run_is_at_work(servers, monkeypatch, capsys):

@@ -57,6 +57,25 @@ def test_a_second_command_is_refused_while_one_is_at_work_and_a_killed_one_leave
         pass
 
 
+@pytest.mark.parametrize("letter", ["?", "%20", ",", "$HOME"])
+def test_a_home_whose_path_a_server_would_read_otherwise_is_refused_before_it_is_made(tmp_path, letter):
+    with pytest.raises(BadConfiguration, match="set RETAKE_HOME"):
+        Home(tmp_path / f"my{letter}films").make()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_home_may_be_named_from_the_persons_own_folder_on(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("RETAKE_HOME", "~/my films")
+    assert Home.find().root == tmp_path / "my films"
+
+
+def test_a_full_disk_keeps_nobody_from_the_lock(home):
+    (home.root / "lock").symlink_to("/dev/full")
+    with home.lock():
+        pass
+
+
 def configured(home) -> tuple[str, dict[str, str]]:
     """Read the users of Airflow with their roles, and their passwords."""
     credentials = Credentials.load_or_create(home)

@@ -38,13 +38,27 @@ def test_a_python_that_is_unfit_is_named_and_none_at_all_says_what_to_install(ma
     assert message in result.stderr
 
 
+def put_python(folder: Path, script: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "python").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "python").chmod(0o755)
+    return folder / "python"
+
+
 @pytest.fixture
 def printing_python(tmp_path):
     """Puts a Python into the environment that prints what it is told."""
-    python = tmp_path / ".venv" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.write_text('#!/bin/sh\nprintf "[%s]" "$@"\n')
-    python.chmod(0o755)
+    put_python(tmp_path / ".venv" / "bin", 'printf "[%s]" "$@"').with_name("pip").touch()
+
+
+@pytest.mark.slow
+def test_a_start_that_was_killed_while_it_made_the_environment_is_no_error_for_stop_and_is_made_anew(make, tmp_path):
+    environment = put_python(tmp_path / ".venv" / "bin", "exit 1").parent
+    stopped = make("stop")
+    assert (stopped.returncode, "nothing runs" in stopped.stdout) == (0, True)
+    making = f'[ "$2" = venv ] && cp "$0" {environment} && touch {environment}/pip || printf "[%s]" "$@"'
+    python = put_python(tmp_path / "own", making)
+    assert make("start", f"PYTHON={python}").stdout.endswith("[-m][tasks.local][start]")
 
 
 @pytest.mark.slow

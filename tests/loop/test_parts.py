@@ -46,14 +46,14 @@ def test_an_ingest_that_brings_nothing_new_keeps_the_time_of_the_last_film():
 
 
 def test_labels_are_counted_by_folder_file_and_person():
-    origins = ["folder put meat"] * 2 + ["labels.csv:12", "labels.csv:13", "other: tool.json, video 3"] + ["the page Label"] * 2 + [None]
+    origins = ["folder put meat"] * 2 + ["a, b.csv:12", "a, b.csv:13", "other: tool.json, video 3"] + ["the page Label"] * 2 + [None]
     clips = tuple(some(LabelledClip, clip=clip_record("v", uid=f"u{number}"), origin=origin) for number, origin in enumerate(origins))
     labels = some(LabelsFile, clips=clips, folders=(some(ReadFolder, folder="put meat"),), agreement=None)
     result = some(LabelResult, num_clips=8, num_labelled=7, num_statements=2)
     part = labels_status(labels, result, {"u5": "ada", "u6": "bea"}, AT[0])
     assert {(origin.kind, origin.name): origin.num_clips for origin in part.by_origin} == {
         ("folder", "put meat"): 2,
-        ("file", "labels.csv"): 2,
+        ("file", "a, b.csv"): 2,
         ("file", "other: tool.json"): 1,
         ("person", "ada"): 1,
         ("person", "bea"): 1,

@@ -102,7 +102,7 @@ def test_a_dataset_is_named_by_its_digest_its_first_digits_or_as_the_latest():
     store.write(Layout(STORE).latest_dataset, some(DatasetResult, digest="01ffffffffffffff"))
     assert find_manifest(store, STORE, "latest")[0] == "01ffffffffffffff"
     assert find_manifest(store, STORE, "012")[0] == find_manifest(store, STORE, "0123456789abcdef")[0] == "0123456789abcdef"
-    with pytest.raises(BadInput, match="more than one dataset 01; these begin so: 0123456789abcdef and 01ffffffffffffff"):
+    with pytest.raises(BadInput, match="more than one dataset 01; these begin so: 0123456789abcdef, 01ffffffffffffff"):
         find_manifest(store, STORE, "01")
     with pytest.raises(BadInput, match=r"no dataset 7; .*python -m tasks status"):
         find_manifest(store, STORE, "7")
@@ -110,6 +110,8 @@ def test_a_dataset_is_named_by_its_digest_its_first_digits_or_as_the_latest():
     store.write_bytes(Layout(STORE).dataset("0123456789abcdef").table("train"), b"")
     with pytest.raises(BadInput, match="has no manifest"):
         find_manifest(store, STORE, "012")
+    with pytest.raises(BadInput, match="has no dataset"):
+        find_manifest(store, STORE, "")
 
 
 def test_the_main_model_is_the_one_of_the_default_name_else_the_one_decided_on_last():

@@ -187,6 +187,7 @@ def test_where_val_has_too_few_clips_everything_is_reported_and_it_says_why():
     fit = fitted(val(MIN_CLIPS - 1, MIN_CLIPS - 1))
     assert (fit.probability, fit.reports) == (None, True)
     assert fit.words == "of any probability: 9 val clips (10 crops per frame) are too few to choose a threshold, which takes 10"
+    assert "1 val clip (10 crops per frame) is too few" in fitted(val(1, 1)).words
 
 
 @given(st.integers(0, 40), st.integers(0, 40), st.tuples(st.floats(0.01, 0.99), st.floats(0.01, 0.99)), st.integers(0, 99))

@@ -189,7 +189,7 @@ def test_films_that_cannot_be_read_are_named(shared, tmp_path, film, caplog):
         model.predict(str(tmp_path))
     with pytest.raises(BadInput, match=r"not float64 \(2, 8, 8, 3\)"):
         model.predict(np.zeros((2, 8, 8, 3)))
-    assert len(model.predict([empty, film])) == 1
+    assert len(model.predict(DataFrame({"film": [empty, None, film]}))) == 1
     assert "left out" in caplog.text
     with pytest.raises(BadInput, match="frames have no sound"):
         FilmModel(Saved((HEARS(),), (HeadWeights(1, 1),), CLASSES), SERVED).predict(np.zeros((2, 8, 8, 3), np.uint8))

@@ -51,8 +51,8 @@ log = logging.getLogger("retake")
 NUM_THREADS = 16
 
 NUM_LOGGED = 5
-BESIDE = "beside the videos: "
-"""Before the names of files that came with the videos: a file of the store may have the same name."""
+BESIDE = "beside the videos/"
+"""Before the names of files that came with the videos: a file of the store may have the same name. A folder leaves the file its own name."""
 
 PACKAGES = Path(__file__).parents[3]
 CHILD_SECONDS, CHILD_BYTES = 300, 1 << 30

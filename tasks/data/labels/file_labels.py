@@ -174,15 +174,16 @@ def labels_of_file(
 
 
 def _agreed(rows: list[ClipRow], labels: FileLabels) -> ClipRow | None:
-    """Choose the line to use among lines about the same clip or video; None if they contradict each other."""
-    first = rows[0]
+    """Choose the line to use among lines about the same clip or video, one with a source if any; None if they contradict each other."""
+    first = next((row for row in rows if row.source), rows[0])
 
     def repetition(row: ClipRow) -> str:
         return f"{quoted(row.uid)} already has this label on line {first.line}"
 
     if len({(row.verb, row.noun) for row in rows}) == 1:
-        for row in rows[1:]:
-            labels.refused.add(row.line, partial(repetition, row))
+        for row in rows:
+            if row is not first:
+                labels.refused.add(row.line, partial(repetition, row))
         return first
     second = next(row for row in rows if (row.verb, row.noun) != (first.verb, first.noun))
 

@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from fnmatch import fnmatchcase
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import NoReturn, Self
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -48,7 +48,8 @@ class VideoIndex:
         self._video_by_start = {video[:12]: video for video in names}
         self._file_names = sorted({PurePosixPath(name).name for own in names.values() for name in own})
         self._remembered: dict[tuple[str, bool], tuple[str, str]] = {}
-        self._num_near_left = MAX_NEAR_MATCHES
+        # Of all that `beside` makes of this index together.
+        self._near_left = iter(range(MAX_NEAR_MATCHES))
         self._tiers: list[defaultdict[str, set[str]]] = [defaultdict(set) for _ in range(5)]
         for video, own in names.items():
             for name in own:
@@ -71,7 +72,7 @@ class VideoIndex:
 
     def clips(self, video: str) -> list[ClipRecord]:
         """List the clips of a video by time; `video` is a content hash from `video()`."""
-        return self._clips_by_video[video]
+        return self._clips_by_video.get(video, [])
 
     def video(self, name: str, *, loosely: bool = False) -> str:
         """Resolve `name` to the content hash of a video; `loosely` also tries paths of other machines without their folders.
@@ -181,9 +182,8 @@ class VideoIndex:
         raise ValueError(f"{quoted(name)} matches no ingested video{self._near(name)}")
 
     def _near(self, name: str) -> str:
-        if self._num_near_left <= 0:
+        if next(self._near_left, None) is None:
             return ""
-        self._num_near_left -= 1
         return near(PurePosixPath(_slashed(name[-MAX_TEXT_LENGTH:])).name, self._file_names)
 
 
@@ -226,6 +226,8 @@ def tool_spellings(name: str) -> Iterator[str]:
 
 def _path_in(address: str) -> str:
     """Return the path of an address; anything else is a path itself."""
+    if "://" in address and not address.casefold().startswith(("http://", "https://")):
+        return address.partition("://")[2].partition("/")[2]
     try:
         parts = urlsplit(address)
     except ValueError:
@@ -251,16 +253,15 @@ def _slashed(name: str) -> str:
 
 def _is_match(pattern: Sequence[str], path: Sequence[str]) -> bool:
     """Match a path with a pattern, folder by folder; `**` is any number of them, and at the end at least the file."""
-
-    @cache
-    def match(at: int, depth: int) -> bool:
-        if at == len(pattern) or depth == len(path):
-            return at == len(pattern) and depth == len(path)
-        if pattern[at] == "**" and (match(at + 1, depth) or match(at, depth + 1)):
-            return True
-        return fnmatchcase(path[depth], pattern[at]) and match(at + 1, depth + 1)
-
-    return match(0, 0)
+    # The places in the pattern that may match the next folder.
+    places = {0}
+    for folder in path:
+        for at, part in enumerate(pattern):
+            if part == "**" and at in places:
+                places.add(at + 1)
+        fitting = [at for at in places if at < len(pattern) and fnmatchcase(folder, pattern[at])]
+        places = {at + 1 for at in fitting} | {at for at in fitting if pattern[at] == "**"}
+    return len(pattern) in places
 
 
 def _folded(name: str) -> str:

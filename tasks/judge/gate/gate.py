@@ -321,4 +321,4 @@ def _networks(number: int, noun: str) -> str:
 
 
 def _share(value: float) -> str:
-    return f"{100 * value:.2g} %"
+    return f"{float(f'{100 * value:.2g}'):g} %"

@@ -8,7 +8,7 @@ from tasks.judge.statistics.mistakes import Confusion
 from tasks.store.records.metrics import Cell as WrongCell
 from tasks.store.records.metrics import ClassChange, ConfusionCounts, LabelCount
 from tasks.store.records.record import SPLITS, TARGETS, ModelRole, SplitName, Target
-from tasks.wording import count
+from tasks.wording import count, percent
 
 MAX_SMALL, MAX_MEDIUM = 8, 18
 # Above these shares of a row a cell's text changes colour, to keep its contrast above 4.5 in the dark and the light scheme.
@@ -149,7 +149,7 @@ def _cell(true: str, predicted: str, number: int, support: int, between: tuple[s
     share = number / support if support else 0.0
     depth: Literal["pale", "mid", "deep"] = "pale" if share <= DARK_SCHEME_SWITCH else "mid" if share <= LIGHT_SCHEME_SWITCH else "deep"
     named = f"{true} by {between[0]}, {predicted} by {between[1]}" if between else f"{true} predicted as {predicted}"
-    title = f"{named}: {count(number, 'clip')} of {support:,} ({100 * share:.0f} %)" if number else ""
+    title = f"{named}: {count(number, 'clip')} of {support:,} ({percent(share)})" if number else ""
     text = str(number) if number < 1000 else f"{number // 1000}k"
     return Cell(number, text, share, true == predicted, depth, title)
 

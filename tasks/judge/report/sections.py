@@ -87,7 +87,7 @@ def has_new_classes(curve: TargetCurve) -> bool:
 def in_points(gain: CurveGain) -> str:
     """Format a gain in whole points: `+4 points [0, 9]`."""
     low, high = map(_points, gain.interval)
-    return f"{_points(gain.gain):+d} {'point' if _points(gain.gain) == 1 else 'points'} [{low}, {high}]"
+    return f"{_points(gain.gain):+d} {'point' if abs(_points(gain.gain)) == 1 else 'points'} [{low}, {high}]"
 
 
 def _points(share: float) -> int:

@@ -72,7 +72,7 @@ def selection_bias(right: Sequence[str], sources: Sequence[str], winner: int) ->
     """Estimate the selection bias by resampling source videos, with the same videos for all trials.
 
     Trials are right and wrong on the same clips, so their scores rise and fall together; only what moves them apart lets a lucky trial win.
-    `best_of_equal` is the mean of the largest deviation of a resampled score from the trial's own score.
+    `best_of_equal` is the mean of the largest deviation of a resampled score from the trial's mean.
 
     The optimism is what a resample adds to the score of the trial that wins on it (Efron and Gong 1983). The observed scores already differ
     by chance, so a resample around them would keep the lucky winner in front and find seven tenths of the optimism. So they are first
@@ -91,8 +91,8 @@ def selection_bias(right: Sequence[str], sources: Sequence[str], winner: int) ->
     scores: NDArray[np.float64] = answers.mean(axis=1)
     deviations = _deviations(answers, sources)
     best = (_drawn_together(scores, deviations) + deviations).argmax(axis=1)
-    optimism = float(deviations[np.arange(len(best)), best].mean())
-    lead = float(deviations.max(axis=1).mean())
+    # Neither is below 0 but by rounding.
+    optimism, lead = (max(0.0, float(drawn.mean())) for drawn in (deviations[np.arange(len(best)), best], deviations.max(axis=1)))
     return SelectionBias(num_trials=len(right), best_of_equal=lead, optimism=optimism, corrected=float(scores[winner]) - optimism)
 
 
@@ -118,7 +118,10 @@ def gain_over_form(seeds: Sequence[str], form: str, sources: Sequence[str]) -> t
 
 
 def _deviations(answers: NDArray[np.bool_], sources: Sequence[str]) -> NDArray[np.float64]:
-    """Resample the videos; return (r, k) differences of scores from the trial's own score."""
+    """Resample the videos; return (r, k) deviations of each trial's score from its mean over the resamples.
+
+    That mean is not the trial's own score: a resample with many videos of few clips counts as much as any.
+    """
     per_trial = [sums_by_source(row, sources) for row in answers]
     num_clips = per_trial[0][1]
     sums = np.stack([of_trial for of_trial, _ in per_trial], axis=1)
@@ -126,7 +129,7 @@ def _deviations(answers: NDArray[np.bool_], sources: Sequence[str]) -> NDArray[n
     drawn = np.random.default_rng(SEED).multinomial(num_sources, np.full(num_sources, 1 / num_sources), size=NUM_RESAMPLES)
     means = (drawn @ sums) / (drawn @ num_clips)[:, None]
     # A bootstrap of s videos varies too little, by (s - 1) / s.
-    spread: NDArray[np.float64] = (means - answers.mean(axis=1)) * np.sqrt(num_sources / (num_sources - 1))
+    spread: NDArray[np.float64] = (means - means.mean(axis=0)) * np.sqrt(num_sources / (num_sources - 1))
     return spread
 
 

@@ -102,8 +102,8 @@ def _distribution(name: str, text: str) -> BaseDistribution:
         if words[1:] not in ([], ["log"]):
             raise ValueError
         is_log = words[1:] == ["log"]
-        if isinstance(low, int) and isinstance(high, int) and TrainOptions.model_fields[name].annotation is int:
-            return IntDistribution(low, high, log=is_log)
+        if TrainOptions.model_fields[name].annotation is int and all(float(end).is_integer() for end in (low, high)):
+            return IntDistribution(int(low), int(high), log=is_log)
         return FloatDistribution(float(low), float(high), log=is_log)
     except ValueError:
         raise BadConfiguration(

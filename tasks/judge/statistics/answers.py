@@ -63,8 +63,8 @@ def answers_of(clips: ScoredClips, vocabulary: Vocabulary) -> dict[Target, Answe
     """Rank verbs, nouns and actions for every clip.
 
     An action is right when verb and noun are right. Actions are ranked by log-probability of the verb plus that of the noun, over all
-    pairs. Ties are broken by class id, so the ranking is the same on every machine. A class missing from the vocabulary is called `verb-7`
-    or `noun-7`.
+    pairs. Of equal classes the lower id comes first, of equal actions that with the likelier verb, so the ranking is the same on every machine.
+    A class missing from the vocabulary is called `verb-7` or `noun-7`.
     """
     verbs, nouns = rank(clips.verb_logits), rank(clips.noun_logits)
     verb_name, noun_name = _namer(vocabulary.verbs, "verb"), _namer(vocabulary.nouns, "noun")

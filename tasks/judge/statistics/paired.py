@@ -31,6 +31,9 @@ NUM_GRID_POINTS = 1000
 SMALLEST = 1e-300
 """Replaces a value that is too close to zero to tell its sign. It is small, but safe to divide by."""
 
+MAX_CLIPS_NEEDED = 10_000_000
+"""Beyond so many, nobody labels more clips to tell two networks apart."""
+
 LEVEL = 0.05
 """Family-wise error rate. The share of families of tests in which any result is called significant by chance."""
 
@@ -198,7 +201,7 @@ def clips_within(change: PairedChange, num_clips: int, margin: float) -> int | N
 
     It is more than `num_clips`. Assumes the same shares of gained and lost clips, and clips as correlated as these: the exact limit of
     independent clips finds the number, times the squared ratio of the interval's reach to that limit's. None if the difference itself is not
-    above minus the margin.
+    above minus the margin, or so close to it that more than `MAX_CLIPS_NEEDED` would be needed.
     """
     if change.difference <= -margin:
         return None
@@ -211,6 +214,8 @@ def clips_within(change: PairedChange, num_clips: int, margin: float) -> int | N
     number = num_clips
     while limit(number) < -margin:
         number = math.ceil(1.05 * number)
+        if number > MAX_CLIPS_NEEDED:
+            return None
     # A single source video has the widest interval whatever its clips are, and says nothing of others.
     reaches = [change.difference - low for low in (change.interval[0], limit(num_clips))]
     ratio = (reaches[0] / reaches[1]) ** 2 if change.num_sources > 1 else 1

@@ -210,9 +210,8 @@ def compute_logits(
     if not clips:
         raise BadDataset("no clips to score: the split is empty; add labelled videos or give the split a larger share")
     wait(clips[0])
-    first = load(clips[0])
     # Not measured: the first call compiles, allocates and fills caches.
-    verb, noun = score(first)
+    verb, noun = score(load(clips[0]))
     verb_logits = np.empty((len(clips), verb.size), np.float32)
     noun_logits = np.empty((len(clips), noun.size), np.float32)
     loading_seconds, inference_seconds = np.empty(len(clips)), np.empty(len(clips))

@@ -43,20 +43,14 @@ MEMORY_BYTES = 512 * 1024**2
 
 @dataclass(frozen=True)
 class TrialJob:
-    """One training of heads, and the clips and crops of its score.
+    """One training of heads, and the crops of its score on the validation clips.
 
     `train` is a job for `fit` in a single process, with a folder of features. The weights of its network are left as they are, so trials may
-    share one. It reads and writes nothing in its folder. Without `others`, the trial is scored on the validation clips of its training.
+    share one. It reads and writes nothing in its folder.
     """
 
     train: TrainJob
     num_crops: NumCrops
-    others: Sequence[CachedClip] = ()
-
-    @property
-    def scored(self) -> Sequence[CachedClip]:
-        """List the clips that the trial is scored on."""
-        return self.others or self.train.val
 
 
 @dataclass(frozen=True)
@@ -118,7 +112,7 @@ def prepare_head_trial(job: TrialJob, opened: Callable[[Network, Path, str], Ope
     compute_missing(train, device, trained, views_of(train))
     exactly = replace(train, options=train.options.model_copy(update={"precision": "32-true"}))
     num_crops = train.network.spec.num_crops(job.num_crops)
-    compute_missing(exactly, device, scored, [view for clip in job.scored for view in _test_views(clip.frames, num_crops)])
+    compute_missing(exactly, device, scored, [view for clip in train.val for view in _test_views(clip.frames, num_crops)])
     return HeadTrial(replace(job, train=replace(train, network=head_alone)), trained, scored)
 
 
@@ -136,7 +130,7 @@ def run_head_trial(trial: HeadTrial, memory: FeatureMemory) -> TrialOutcome:
         def answer(frames: Path) -> Logits:
             return clip_logits(network, torch.stack([memory.read(trial.scored, view.name) for view in _test_views(frames, num_crops)]))
 
-        loss, right = _score(answer, trial.job.scored, train.classes)
+        loss, right = _score(answer, train.val, train.classes)
     return TrialOutcome(tuple(keeper.history), best_epoch, keeper.stopped_early, loss, right)
 
 

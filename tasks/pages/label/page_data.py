@@ -260,6 +260,8 @@ class PageData:
             view = self._view_of(cut, before.get(cut.recipe))
             others = {recipe: self._view_of(cuts[recipe], old) for recipe, old in before.items() if recipe in cuts and recipe != cut.recipe}
             self._cuts, self._views, self._view = cuts, {**others, cut.recipe: view}, view
+        else:
+            self._cuts, self._views, self._view = {}, {}, None
         self._viewed_at = self._now()
 
     def _view_of(self, cut: Cut, before: View | None) -> View:

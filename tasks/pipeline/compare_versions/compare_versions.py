@@ -118,9 +118,10 @@ def _left(split: str, manifest: Manifest, versions: Sequence[Version], store: St
     acting = [clip for clip in clips if clip.has_action]
     num_sources = len({clip.source for clip in acting})
     of_split = "of the dataset" if split == "all" else f"of its split {split}"
+    number = len(labelled) - len(clips)
     text = (
-        f"Of the {count(len(labelled), 'labelled clip')} {of_split}, {len(labelled) - len(clips):,} are of films that trained one of the two "
-        f"networks or chose among its epochs. They are left out."
+        f"Of the {count(len(labelled), 'labelled clip')} {of_split}, {f'{number:,}' if number else 'none'} "
+        f"{'are of films' if number > 1 else 'is of a film'} that trained one of the two networks or chose among its epochs{', and left out' if number else ''}."
     )
     if min(len(acting), num_sources) < MIN_LEFT:
         few = (

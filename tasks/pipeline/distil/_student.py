@@ -90,9 +90,10 @@ def distilled(teacher: Trained, student: str, store_uri: str, store: Store) -> T
     trained = finished(store, run.train)
     if trained is None:
         store.write(run.train.unlabelled, UnlabelledClips(clips=tuple(unlabelled)))
-    # Options of the evaluation may have changed since the training.
-    if finished(store, place.plan) is None:
-        finish(store, place.plan, plan)
+    # Options of the evaluation may have changed since the training, and back; the latest plan has those of its scores.
+    kept = finished(store, place.plan)
+    if kept is None or plan_of(run, store).decision_uri != kept.decision_uri:
+        finish(store, place.plan, kept or plan)
     if trained is None:
         keep_to_one_gpu()
         keep_freed_memory()

@@ -2,12 +2,13 @@
 
 from pydantic import Field
 
+from tasks.options import Options, StoreUri
 from tasks.options.base import MODEL_NAME_PATTERN
-from tasks.pipeline.step import Command, ShellArguments
+from tasks.pipeline.step import Command
 from tasks.store.records.training import DistilResult
 
 
-class DistilArguments(ShellArguments):
+class DistilArguments(Options):
     """The teacher, and the backbone of its student."""
 
     model: str = Field(description="The teacher: models:/NAME@ALIAS, models:/NAME/VERSION, or runs/KEY/ of this store")
@@ -16,6 +17,7 @@ class DistilArguments(ShellArguments):
         title="Student",
         description="Backbone of the smaller network: a model of timm or torchvision, such as tf_efficientnet_lite0",
     )
+    store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes the one that keeps the teacher")
 
 
 DISTIL = Command(

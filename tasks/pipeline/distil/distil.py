@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tasks.pipeline._trained import find_trained, plan_of
+from tasks.pipeline._trained import find_trained, plan_of, store_of
 from tasks.pipeline.distil._student import distilled
 from tasks.pipeline.distil.contract import DistilArguments
 from tasks.store.layout import Layout
@@ -21,9 +21,10 @@ def run(arguments: DistilArguments, store: Store) -> DistilResult:
         BadInput: there is no such teacher, or its plan or dataset is gone.
         Unavailable: as the steps `weights`, `train` and `evaluate`.
     """
-    teacher = find_trained("model", arguments.model, arguments.store_uri, store)
-    student = distilled(teacher, arguments.student, arguments.store_uri, store)
-    run = Layout(arguments.store_uri).run(student.run_key)
+    where = (arguments.store or store_of(arguments.model)).rstrip("/")
+    teacher = find_trained("model", arguments.model, where, store)
+    student = distilled(teacher, arguments.student, where, store)
+    run = Layout(where).run(student.run_key)
     plan = plan_of(run, store)
     return DistilResult(
         student=student.name,

@@ -61,7 +61,7 @@ class Clips:
 
     def answers(self, answer: Answer, by: str) -> Answers:
         """Answer the clips of each split in order; `by` names the network in the log."""
-        return {split: self._answers(self.of_split(split), answer, f" of {split} by {by}") for split in self.splits}
+        return {split: self._answers(self.of_split(split), answer, f" on {split} by {by}") for split in self.splits}
 
     def _answers(self, clips: Sequence[DatasetClip], answer: Answer, by: str) -> ScoredClips:
         with self._ahead(clips) as ahead:

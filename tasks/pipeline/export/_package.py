@@ -82,11 +82,13 @@ def pack(
     if student:
         run = Layout(Run(plan.run_uri).store_uri).run(student.run_key)
         packed_plan, run_id = plan_of(run, store), store.read(run.train).mlflow_run_id
-    place = Run(packed_plan.run_uri).package(export_key(options))
+    place = Run(plan.run_uri).package(export_key(options, student.run_key if student else None))
     code_version = load(MachineSettings).code_version
     try:
-        if (earlier := finished(store, place)) and earlier.code_version == code_version:
-            return earlier
+        if earlier := finished(store, place):
+            if earlier.code_version == code_version:
+                return earlier
+            log.info("another version of Retake made it; making it anew")
     except BadInput as error:  # another version of Retake wrote it
         log.warning("%s", error)
     registered = _evaluated("the registered model", title, version, plan, store)
@@ -103,7 +105,7 @@ def pack(
         graph = make_graph(saved, temperatures.verb, temperatures.noun)
         written = write(graph, options, clips, reference, folder)
         packed = PackedNetwork(
-            name=f"{TITLES[options.format]} {written.precision}",
+            name=f"{f'student {packed_plan.train.backbone}, ' if student else ''}{TITLES[options.format]} {written.precision}",
             crops=1,
             size_bytes=sum(path.stat().st_size for path in written.path.parent.iterdir()),
             scores=tuple(score for split, scored in written.answers.items() for score in scores_of(scored, split, vocabulary)),
@@ -154,6 +156,7 @@ def pack(
         describe(written.path, contract.metadata())
         package = folder / "package"
         write_package(package, contract, written.path, sample)
+        log.info("checking the package in a fresh environment")
         checked = check_package(package)
         if not checked.passed:
             raise BadConfiguration(f"the package of {source.title} failed its check, and is not handed out: {checked}")
@@ -266,6 +269,7 @@ def _costs(model: Path, clips: Clips, graph: Graph, folder: Path) -> PackageCost
     Raises:
         BadConfiguration: it does not run there.
     """
+    log.info("timing the model in a process of its own")
     (inputs,) = clips.inputs(clips.of_split("val")[:1], graph)
     np.savez(folder / "clip.npz", allow_pickle=False, **inputs)
     command = [sys.executable, "-I", _timed.__file__, str(model), str(folder / "clip.npz"), str(time.time())]

@@ -5,20 +5,23 @@ from pathlib import Path
 from tasks.errors import BadConfiguration
 from tasks.options import ExportOptions
 from tasks.pipeline._plans import run_of
-from tasks.pipeline._trained import find_trained, plan_of
+from tasks.pipeline._results import log
+from tasks.pipeline._trained import find_trained, plan_of, store_of
 from tasks.pipeline.distil._student import distilled
 from tasks.pipeline.export._package import copy_package, pack
 from tasks.pipeline.export.contract import ExportArguments
-from tasks.settings import MlflowSettings, RunnerSettings, load
+from tasks.pipeline.retrain import report
+from tasks.pipeline.retrain.contract import ReportArguments
+from tasks.settings import MlflowSettings, load
 from tasks.store.objects import Store
 from tasks.store.records.export import ExportResult
-from tasks.store.runs import Package
+from tasks.store.runs import Decision, Package
 from tasks.tracking import Registry
 from tasks.wording import duration, percent, percent_interval, signed, size
 
 
 def run(arguments: ExportArguments, store: Store) -> ExportResult:
-    """Make the package, or find the one made before, and copy it to the folder.
+    """Make or find the package, copy it to the folder, and show it in the report.
 
     Raises:
         BadConfiguration: the folder holds other files, or cannot be written to, or the network cannot be packed so.
@@ -26,9 +29,8 @@ def run(arguments: ExportArguments, store: Store) -> ExportResult:
     """
     folder = arguments.to.expanduser()
     _make_ready(folder)
-    registry = Registry(load(MlflowSettings))
-    name, version = registry.referred(arguments.model)
-    where = (arguments.store or registry.kept_by(name) or load(RunnerSettings).store_uri).rstrip("/")
+    name, version = Registry(load(MlflowSettings)).referred(arguments.model)
+    where = (arguments.store or store_of(arguments.model)).rstrip("/")
     plan = plan_of(run_of(version, where), store)
     student = arguments.student and distilled(find_trained("model", arguments.model, where, store), arguments.student, where, store)
     result = pack(name, version, plan, arguments.picked(ExportOptions), store, student or None)
@@ -36,6 +38,10 @@ def run(arguments: ExportArguments, store: Store) -> ExportResult:
         copy_package(Package(result.export_uri), folder, store)
     except OSError as error:
         raise _not_writable(folder, error) from None
+    log.info("copied the package to %s", folder)
+    decision = Decision(plan.decision_uri)
+    if store.exists(decision.report.uri):
+        report.run(ReportArguments(store=where, plan=decision.plan.folder_uri), store)
     return result
 
 

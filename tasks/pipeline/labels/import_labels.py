@@ -25,7 +25,7 @@ from tasks.store.objects import Store
 from tasks.store.records.dataset import LabelsFile
 from tasks.store.records.labelling import NUM_FIRST, ImportedFile, LabelsImportResult
 from tasks.store.stored import check_key
-from tasks.wording import plain_count, quoted, some
+from tasks.wording import plain_count, printable, quoted, some
 
 
 def run(arguments: LabelsImportArguments, store: Store) -> LabelsImportResult:
@@ -33,7 +33,7 @@ def run(arguments: LabelsImportArguments, store: Store) -> LabelsImportResult:
 
     Raises:
         BadConfiguration: no file was named, or a frame rate for a file that has none.
-        BadInput: none of the files can be read.
+        BadInput: none of the files can be read, or the store cannot keep the name of one.
     """
     if not arguments.files:
         raise BadConfiguration("labels import: name one or more annotation files")
@@ -44,7 +44,10 @@ def run(arguments: LabelsImportArguments, store: Store) -> LabelsImportResult:
     readable = [file for file, result in zip(files, checked, strict=True) if result.layout]
     wanted = {kept_name(file.name, file.content): file.content for file in readable}
     for name in wanted:
-        check_key(Layout(where).annotations.file(name))
+        try:
+            check_key(Layout(where).annotations.file(name))
+        except BadInput as error:
+            raise BadInput(f"{quoted(name)}: {error}") from None
     for result in checked:
         _tell(result)
     if not wanted:
@@ -99,7 +102,7 @@ def _result(file: AnnotationFile, checked: CheckedFile, where: str) -> ImportedF
         uri=Layout(where).annotations.file(kept_name(file.name, file.content)) if checked.layout else None,
         num_labels=checked.num_labels,
         num_without_video=sum(checked.without_video.values()),
-        first_without_video=tuple(checked.without_video)[:NUM_FIRST],
+        first_without_video=tuple(map(printable, checked.without_video))[:NUM_FIRST],
         num_refused=checked.num_refused,
         first_refused=checked.problems[:NUM_FIRST],
         remarks=checked.remarks,

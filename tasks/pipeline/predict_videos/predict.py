@@ -7,6 +7,7 @@ from pathlib import Path
 from tasks.errors import BadConfiguration
 from tasks.options import EvaluateOptions, PredictOptions
 from tasks.pipeline._results import log
+from tasks.pipeline._trained import store_of
 from tasks.pipeline.predict_videos import predict_batch, predict_known, predict_plan, predict_report
 from tasks.pipeline.predict_videos.contract import (
     PredictArguments,
@@ -16,11 +17,9 @@ from tasks.pipeline.predict_videos.contract import (
     PredictReportArguments,
 )
 from tasks.predict.files import rows_of
-from tasks.settings import MlflowSettings, RunnerSettings, load
 from tasks.store.experiments import Prediction
 from tasks.store.objects import Store
 from tasks.store.records.experiments import PredictPlanResult, PredictReportResult
-from tasks.tracking import Reference, Registry
 from tasks.wording import MAX_LISTED, count, percent, stretch, text_of_cell
 
 WRITTEN = ".retake-prediction.json"
@@ -36,7 +35,7 @@ def run(arguments: PredictArguments, store: Store) -> PredictReportResult:
     """
     if arguments.to:
         _make_folder(arguments.to.expanduser())
-    where = (arguments.store or _store_of(arguments.model)).rstrip("/")
+    where = (arguments.store or store_of(arguments.model)).rstrip("/")
     options = {name: getattr(arguments, name) for model in (PredictOptions, EvaluateOptions) for name in model.model_fields}
     plan = predict_plan.decide(PredictPlanArguments(store=where, **options), store)
     if earlier := predict_plan.finished_report(plan, store):
@@ -147,7 +146,3 @@ def _carry_out(plan: PredictPlanResult, store: Store) -> PredictReportResult:
     for batch in plan.batches:
         predict_batch.run(PredictBatchArguments(**common, batch=batch.uri), store)
     return predict_report.run(PredictReportArguments(**common), store)
-
-
-def _store_of(reference: str) -> str:
-    return Registry(load(MlflowSettings)).kept_by(Reference.parse(reference).name) or load(RunnerSettings).store_uri

@@ -214,7 +214,7 @@ def why_no_curve(store: Store, plan: PlanResult, *, is_wanted: bool) -> str:
 
 
 def packages_of(store: Store, plan: PlanResult) -> tuple[ExportResult, ...]:
-    """Read the trained network's packages, by their names; skip unreadable ones with a warning."""
+    """Read packages of the network and its students, by their names; warn of unreadable ones."""
     packages = []
     for listed in store.list(Run(plan.run_uri).packages):
         if listed.uri.endswith("/result.json"):
@@ -222,7 +222,7 @@ def packages_of(store: Store, plan: PlanResult) -> tuple[ExportResult, ...]:
                 packages.append(store.read(listed.uri, ExportResult))
             except BadInput as error:
                 log.warning("%s", error)
-    return tuple(sorted(packages, key=lambda package: package.name))
+    return tuple(sorted(packages, key=lambda package: package.networks[0].name))
 
 
 def _provenance(store: Store, plan: PlanResult, manifest: Manifest, trained: TrainResult, url: str, airflow_run: str | None) -> Provenance:

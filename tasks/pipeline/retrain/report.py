@@ -62,6 +62,7 @@ def _written(arguments: ReportArguments, plan: PlanResult, place: Report, earlie
     tracker = Tracker(load(MlflowSettings))
     results = evaluation_results(store, plan)
     scored = predictions_of_actions(store, results, compared.split, manifest.vocabulary)
+    written = store.read(place.metrics) if earlier else None
     with (
         tracked_run(tracker, plan, is_beside=earlier is not None) as run_id,
         tempfile.TemporaryDirectory(prefix="retake-report-") as folder,
@@ -75,10 +76,12 @@ def _written(arguments: ReportArguments, plan: PlanResult, place: Report, earlie
             results,
             scored,
             url,
-            airflow_run=store.read(place.metrics).provenance.airflow_run if earlier else load(MachineSettings).airflow_url,
-            no_curve=why_no_curve(store, plan, is_wanted=arguments.learning_curve),
+            airflow_run=written.provenance.airflow_run if written else load(MachineSettings).airflow_url,
+            # A command that writes the report anew does not know whether a curve was wanted.
+            no_curve=(written and not has_curve and written.no_learning_curve)
+            or why_no_curve(store, plan, is_wanted=arguments.learning_curve),
         )
-        # The frames that the test saw; the cache has them where the same machine tested the network.
+        # Those of a test of RGB frames; the cache has them where the same machine tested the network.
         seen = rgb_frames(plan.train.num_segments)
         wrong = {mistake.uid for mistake in metrics.mistakes}
         frames = cache_test_frames(store, [clip for clip in manifest.clips if clip.uid in wrong], seen)

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tasks.errors import BadInput, MissingObject
+from tasks.errors import BadConfiguration, BadInput, MissingObject
+from tasks.judge.search.space import Space
 from tasks.judge.search.suggest import batches_of, history_digest
 from tasks.judge.search.trials import best_first
 from tasks.keys import content_key
@@ -28,6 +29,10 @@ def require_current(plan: SearchPlanResult) -> None:
     """
     for options in (plan.search, plan.train):
         options.require_current(plan.search_uri)
+    try:
+        Space.of(plan.search, plan.train)
+    except BadConfiguration as error:
+        raise BadConfiguration(f"{plan.search_uri} is from an earlier version: {error}; start anew without it") from None
 
 
 def trials_before(round_number: int, place: SearchPlan, store: Store) -> tuple[ScoredTrial, ...]:

@@ -12,7 +12,7 @@ from tasks.store.objects import Store
 from tasks.store.records.record import Target
 from tasks.store.records.search import GatherResult, ScoredTrial, SearchPlanResult, TrialList
 from tasks.tracking import ChildRun, Tracker, search_run
-from tasks.wording import duration, percent, percent_interval
+from tasks.wording import count, duration, percent, percent_interval
 
 
 def run(arguments: GatherArguments, store: Store) -> GatherResult:
@@ -69,7 +69,7 @@ def _progress(plan: SearchPlanResult, number: int, trials: Sequence[ScoredTrial]
     ranked = best_first(trials, target)
     trained = [trial for trial in trials if trial.seconds and not trial.was_found]
     num_left = max(0, plan.search.num_trials - len(trials))
-    parts = [f"round {number} of {plan.search.rounds}, {len(trials)} trials"]
+    parts = [f"round {number} of {plan.search.rounds}, {count(len(trials), 'trial')}"]
     if ranked:
         best, score = ranked[0], ranked[0].scores[target]
         parts.append(

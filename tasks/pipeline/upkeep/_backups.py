@@ -8,7 +8,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -52,8 +52,9 @@ class Folder:
         """Make the folder, which other users cannot read, and remove what killed backups left there."""
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path in self.root.glob(f"{_PARTIAL}*"):
-            if time.time() - path.stat().st_mtime > _MAYBE_IN_USE_SECONDS:
-                path.unlink()
+            with suppress(FileNotFoundError):  # another backup has removed it
+                if time.time() - path.stat().st_mtime > _MAYBE_IN_USE_SECONDS:
+                    path.unlink()
 
     @contextmanager
     def partial(self) -> Iterator[Path]:

@@ -4,7 +4,8 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tasks.errors import BadConfiguration
+from tasks.disk import full_disk
+from tasks.errors import BadConfiguration, Unavailable
 from tasks.pipeline._results import log
 from tasks.pipeline.upkeep._backups import Backups
 from tasks.pipeline.upkeep.contract import RestoreArguments
@@ -51,20 +52,26 @@ def restore_files(backups: Backups, snapshot: Snapshot, paths: dict[str, Path], 
     """Copy the files of a backup, each to its path; those without a path are left out.
 
     Raises:
-        BadConfiguration: one is there already, and is not to be replaced.
+        BadConfiguration: one is there already, and is not to be replaced, or cannot be written.
+        Unavailable: the disk is full.
     """
     wanted = [(kept.sha256, paths[kept.name]) for kept in snapshot.files if kept.name in paths]
     if not replace and (there := [str(path) for _, path in wanted if path.exists()]):
         raise BadConfiguration(f"{some(there)} is there already; --replace replaces it, or name a new folder")
     for sha256, path in wanted:
-        path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.partial")
-        with backups.content(sha256) as content:
-            shutil.copyfile(content, partial)
-        partial.chmod(0o600)
-        for suffix in ("-wal", "-shm", "-journal"):  # SQLite would apply those of the earlier database
-            path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
-        partial.replace(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with backups.content(sha256) as content:
+                shutil.copyfile(content, partial)
+            partial.chmod(0o600)
+            for suffix in ("-wal", "-shm", "-journal"):  # SQLite would apply those of the earlier database
+                path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
+            partial.replace(path)
+        except OSError as error:
+            if full_disk(error):
+                raise Unavailable(f"the disk of {path.parent} is full; make room there and run again") from error
+            raise BadConfiguration(f"{path} cannot be written ({error.strerror}); name another folder") from error
 
 
 def present_objects(store: Store, snapshot: Snapshot, *, replace: bool) -> dict[str, StoredObject]:

@@ -192,7 +192,7 @@ def main() -> int:
             print(cue(interval) if options.format == "vtt" else json.dumps({"source": shown, **interval}), flush=True)
         for error in failed:
             status, is_silent = 1, not Path(source).is_file() and isinstance(error, av.error.ExitError | av.error.InvalidDataError)
-            print(f"{shown}: {'no answer, or no film' if is_silent else str(error).replace(source, shown)}", file=sys.stderr)
+            print(f"{shown}: {'no answer, or no film' if is_silent else getattr(error, 'strerror', error)}", file=sys.stderr)
     return status
 
 

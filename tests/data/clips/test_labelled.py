@@ -144,6 +144,14 @@ def test_a_file_beside_the_videos_means_that_of_its_folder_where_others_have_the
     assert [own.video for own in labelled_intervals(shelf, ROOT, videos).intervals] == [video_of("day 1.mp4")]
 
 
+def test_a_job_of_cvat_beside_the_videos_is_of_the_one_that_it_is_called_like(shelf):
+    boxes = '<box frame="0" outside="0"/><box frame="60" outside="1"/>'
+    job = f'<annotations><meta><job><id>1</id></job></meta><track label="put meat">{boxes}</track></annotations>'
+    files = (AnnotationFile("a.xml", job.encode()),)
+    (own,) = labelled_intervals(shelf, ROOT, predicted("a.mp4", files=files)).intervals
+    assert (own.video, own.start_seconds) == (video_of("a.mp4"), 0)
+
+
 def test_a_file_of_the_store_never_labels_a_predicted_video_by_the_name_it_was_given(shelf):
     taken_in(shelf, ["c-0123456789ab.mp4"])
     annotate(shelf, 1, "c.mp4,0,4,put,meat\n")
@@ -152,7 +160,7 @@ def test_a_file_of_the_store_never_labels_a_predicted_video_by_the_name_it_was_g
 
 def test_what_is_wrong_with_a_file_beside_the_videos_is_told(shelf, caplog):
     assert listed(shelf, "a.mp4", one="a.mp4,4,0,put,meat\n" * 8, two="z.mp4,0,4,put,meat\n") == []
-    assert "not scored against: beside the videos: one.csv line 2: " in caplog.text
+    assert "not scored against: beside the videos/one.csv line 2: " in caplog.text
     assert "and 3 more such lines or files" in caplog.text
     assert "no line of two.csv names one of these videos" in caplog.text
 

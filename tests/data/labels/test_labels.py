@@ -218,12 +218,12 @@ def test_a_source_that_a_spreadsheet_takes_for_a_formula_is_refused(label, sourc
 def test_source_is_the_video_unless_a_column_groups(label, make):
     header = "uid,verb,noun,source\n"
     files = {
-        "1.csv": header + "a,put,meat,kitchen 1\nb,put,meat,kitchen 1\nc,put,meat,\n",
+        "1.csv": header + "a,put,meat,kitchen 1\nb,put,meat,kitchen 1\nc,put,meat,\nc,put,meat,yard\n",
         "2.csv": ANNOTATIONS + f"b,{PUT_MEAT}\n",
         "3.csv": header + "a,put,meat,kitchen 2\n",
     }
-    result = label(dict.fromkeys(["a.mp4", "b.mp4", "c.mp4"], 1), files)
-    assert [clip.source for clip in result.clips] == ["kitchen 2", "kitchen 1", make.clip("c.mp4").video]
+    result = label(dict.fromkeys(["a.mp4", "b.mp4", "c.mp4", "d.mp4"], 1), files)
+    assert [clip.source for clip in result.clips] == ["kitchen 2", "kitchen 1", "yard", make.clip("d.mp4").video]
     (change,) = result.changes
     assert "'kitchen 1' (1.csv:2) -> 'kitchen 2'" in change.reason
 

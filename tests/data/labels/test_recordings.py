@@ -243,6 +243,7 @@ def test_a_name_with_an_asterisk_is_that_video_and_a_pattern_means_the_videos_be
     near = VideoIndex([], names).beside(frozenset(video.video for video in VISITS[:2]))
     assert {name for _, name in near.matching("cam*/a/**")} == {"cam1/a/1.mp4", "cam1/a/x/2.mp4"}
     assert len(near.matching("cam2/**")) == 1
+    assert VideoIndex([], {"deep": (f"{'a/' * 400}b.mp4",)}).matching(f"{'**/' * 340}b.mp4")
 
 
 def test_patterns_are_few_because_each_is_compared_with_all_names():

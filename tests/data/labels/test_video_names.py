@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.data.labels.video_names import VideoIndex, name_without_label, video_names, without_extension
+from tasks.data.labels.video_names import MAX_NEAR_MATCHES, VideoIndex, name_without_label, video_names, without_extension
 from tests.data.labels.records import video_record
 
 
@@ -27,6 +27,9 @@ def places(make):
         ("D:\\films\\garden\\A.MP4", "garden/a.mp4"),
         ("/data/local-files/?d=films/garden/a.mp4", "garden/a.mp4"),
         ("../videos/c d.mp4", "c d.mp4"),
+        ("s3://bucket/films/take #1?.mp4", "take #1?.mp4"),
+        ("file:///D:/films/take #1?.mp4", "take #1?.mp4"),
+        ("https://host/c%20d.mp4#t=10", "c d.mp4"),
         ("cam:1.mp4", None),
         ("/x/a.mp4", "matches 2 videos"),
         ("http://[::1/a.mp4", "matches 2 videos"),
@@ -36,7 +39,7 @@ def places(make):
     ],
 )
 def test_a_path_of_another_machine(places, written, meant):
-    known, name_of = places("kitchen/a.mp4", "garden/a.mp4", "c d.mp4", "1.mp4")
+    known, name_of = places("kitchen/a.mp4", "garden/a.mp4", "c d.mp4", "1.mp4", "take #1?.mp4")
     if meant in name_of.values():
         assert name_of[known.video(written, loosely=True)] == meant
     else:
@@ -50,6 +53,27 @@ def test_retakes_own_files_need_a_name_that_fits_and_the_address_of_a_stored_vid
         known.video("/home/x/kitchen/a.mp4")
     (video,) = name_of
     assert known.video(f"s3://retake/videos/{video}/source.mp4", loosely=True) == video
+
+
+def test_a_video_without_clips_is_told_so_however_often_they_are_listed(make):
+    video = make.clip("a.mp4").video
+    known = VideoIndex([], {video: ("a.mp4",)})
+    for _ in range(2):
+        assert known.clips(video) == []
+        with pytest.raises(ValueError, match="has no clips"):
+            known.video("a.mp4")
+
+
+def test_few_names_are_compared_however_many_files_have_videos_of_their_own_beside_them(make):
+    names = {make.clip(name).video: (name,) for name in map("kitchen{}.mp4".format, range(MAX_NEAR_MATCHES))}
+    known, told = VideoIndex([], names), []
+    for video in names:
+        with pytest.raises(ValueError, match="matches no ingested video") as error:
+            known.beside(frozenset([video])).named("kitchn.mp4")
+        told.append("near: " in str(error.value))
+    assert told == [True] * MAX_NEAR_MATCHES
+    with pytest.raises(ValueError, match=r"video$"):
+        known.beside(frozenset(names)).named("kitchn.mp4")
 
 
 @given(st.text(max_size=60))

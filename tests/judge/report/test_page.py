@@ -1,11 +1,14 @@
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from tasks.judge.gate.facts import facts_of
+from tasks.judge.report.class_tables import matrix_between
 from tasks.judge.report.run import SECTIONS, model_card, page
 from tasks.judge.report.templating import data_uri
+from tasks.judge.statistics.mistakes import Confusion
 from tasks.options import GateOptions, TrainOptions
 from tasks.options.base import STORED
 from tasks.store.records.dataset import NO_OBJECT, Agreement, Disagreement, action_name
@@ -34,6 +37,17 @@ def case(request, make_inputs, page_of):
 def test_all_sections_are_there_even_where_nothing_fills_them_and_the_same_inputs_make_the_same_page(make_inputs, page_of):
     assert page(make_inputs("one clip")) == page_of("one clip")
     assert {anchor for anchor, _ in SECTIONS} <= {attributes.get("id") for _, attributes in Tree(page_of("bare")).elements}
+
+
+def test_a_cell_with_all_but_one_clip_of_a_class_does_not_say_that_it_has_all():
+    counts = Confusion(("put", "take"), ("put", "take"), np.array([[299, 1], [0, 5]]))
+    titles = [cell.title for row in matrix_between(counts, "verb", "a", "b").rows for cell in row.cells]
+    assert titles == [
+        "put by a, put by b: 299 clips of 300 (99.7 %)",
+        "put by a, take by b: 1 clip of 300 (0.3 %)",
+        "",
+        "take by a, take by b: 5 clips of 5 (100.0 %)",
+    ]
 
 
 def test_an_address_that_is_no_web_address_is_no_link_and_an_unknown_time_is_called_so(make_inputs, changed_page):
@@ -407,7 +421,9 @@ def packed(name, top1, **costs):
 
 def test_a_package_is_shown_beside_the_registered_model_with_why_int8_was_refused(make_inputs, changed_page):
     networks = packed("OpenVINO fp16 <x>", 0.7, start_seconds=1.5, batch_size=4), packed("retake-tsn version 3", 0.75)
-    difference = some(PackageDifference, against="the registered model", difference=-0.05, interval=(-0.12, 0.01))
+    difference = some(
+        PackageDifference, against="the registered model", split="val", target="action", difference=-0.05, interval=(-0.12, 0.01)
+    )
     told = {"refused": "int8 is refused", "artifacts_url": "http://mlflow/x"}
     package = some(ExportResult, networks=networks, differences=(difference,), **told)
     html = changed_page(packages=(package, package.model_copy(update={"refused": ""})))
@@ -424,5 +440,8 @@ def test_a_package_is_shown_beside_the_registered_model_with_why_int8_was_refuse
     assert "http://mlflow/x" in [link["href"] for link in Tree(html).of("a")]
     card = model_card(make_inputs().metrics.model_copy(update={"packages": (package,)}))
     assert "- [OpenVINO fp16 &lt;x&gt;](http://mlflow/x)" in card
-    assert "; int8 is refused." in card
+    assert "; actions on val, minus the registered model: -5.0 points [-12.0, 1.0]; int8 is refused." in card
     assert "python -m tasks export models:/" in Tree(changed_page()).text
+    of_student = package.model_copy(update={"networks": (networks[0], packed("runs/5/, student", 0.8), networks[1])})
+    text = " ".join(Tree(changed_page(packages=(of_student,))).text.split())
+    assert all(wanted in text for wanted in ("runs/5/, student 1 80.0 %", "the student's are of its own, on EPYC"))

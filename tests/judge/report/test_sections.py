@@ -87,6 +87,7 @@ def with_gain(gain, low, high, top1=0.7):
         ((4, 1, 9), "More labels would help. Twice as many clips: +4 points [1, 9] and four times as many clips: +4 points [1, 9]"),
         ((4, 0.4, 9), "More labels may help. Twice as many clips: +4 points [0, 9]"),
         ((0.6, 0, 1.4), "More labels would hardly help. Twice as many clips: +1 point [0, 1]"),
+        ((-1, -3, 1), "More labels would hardly help. Twice as many clips: -1 point [-3, 1]"),
         ((0, 0, 1.49), "More labels would hardly help. Twice as many clips: +0 points [0, 1]"),
         ((0, 0, 1.96), "More labels may help. Twice as many clips: +0 points [0, 2]"),
         ((9, 0, 30), "The data cannot tell whether more labels would help: anything from no gain to no error left is possible. Twice"),

@@ -4,6 +4,8 @@ import logging
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from scipy.special import ndtri
 
@@ -134,6 +136,17 @@ def test_trials_that_are_right_on_the_same_clips_have_no_luck_to_win_by():
     assert bias.optimism == pytest.approx(0, abs=0.002)
     assert bias.best_of_equal == pytest.approx(0, abs=0.002)
     assert bias.corrected == pytest.approx(answers[0].mean(), abs=0.002)
+
+
+@settings(max_examples=30)
+@given(st.data())
+def test_no_luck_is_negative_however_many_clips_a_video_has(data):
+    sources = data.draw(st.lists(st.sampled_from("abcd"), min_size=2, max_size=12).filter(lambda drawn: len(set(drawn)) > 1))
+    right = data.draw(st.lists(st.text("01", min_size=len(sources), max_size=len(sources)), min_size=1, max_size=4))
+    bias = selection_bias(right, sources, winner=0)
+    assert 0 <= bias.optimism <= bias.best_of_equal
+    if len(set(right)) == 1:
+        assert bias.best_of_equal < 1e-9
 
 
 @pytest.mark.parametrize(

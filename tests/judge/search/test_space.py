@@ -20,6 +20,7 @@ def test_the_default_form_can_be_searched_with_every_option_ticked_and_tries_eve
     assert searched.ranges["learning_rate"] == FloatDistribution(1e-5, 1e-1, log=True)
     assert searched.ranges["batch_size"] == CategoricalDistribution([2, 4, 8, 16])
     assert searched.ranges["warmup_epochs"] == IntDistribution(0, 2)
+    assert space("batch_size=2..1.6e1").ranges["batch_size"] == IntDistribution(2, 16)
     assert searched.ranges["mirror"] == CategoricalDistribution([True, False])
     assert space("weight_decay=0..1").ranges["weight_decay"] == FloatDistribution(0, 1), "of a real number, though the ends are whole"
 

@@ -1,6 +1,7 @@
 import logging
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -94,11 +95,12 @@ def test_the_first_call_is_not_in_the_latency():
 
 
 def test_clips_load_while_one_is_scored_and_never_more_than_a_few_ahead():
-    loaded, ahead = [], []
+    loaded, ahead, num_held = [], [], []
 
     def counted_load(c):
-        loaded.append(c.uid)
-        return load(c)
+        frames = load(c)
+        loaded.append(weakref.ref(frames))
+        return frames
 
     def slow_score(frames):
         done = len(ahead)  # the first call is the warm-up, on the first clip, which loads again
@@ -106,11 +108,13 @@ def test_clips_load_while_one_is_scored_and_never_more_than_a_few_ahead():
         while done and len(loaded) - 1 < min(done + NUM_PREFETCHED, 20) and time.monotonic() < deadline:
             time.sleep(0.001)
         ahead.append(len(loaded) - 1 - done)
+        num_held.append(sum(frames() is not None for frames in loaded))
         return score(frames)
 
     score_clips([clip(i) for i in range(20)], counted_load, slow_score)
     assert len(ahead) == 21
     assert max(ahead) <= NUM_PREFETCHED + 1
+    assert max(num_held) <= NUM_PREFETCHED + 1
     assert ahead[5] >= NUM_PREFETCHED
 
 

@@ -75,7 +75,7 @@ def test_clips_in_which_nothing_happens_are_not_scored(clips, tmp_path: Path):
     acting = replace(idle, verb=0)
     classes = planned.train.classes
     planned = with_train(planned, classes=classes.model_copy(update={"verbs": (*classes.verbs[:4], NOTHING)}))
-    alone, beside = (run_trial(replace(planned, others=others)) for others in ((acting,), (idle, acting, idle)))
+    alone, beside = (run_trial(with_train(planned, val=val)) for val in ([acting], [idle, acting, idle]))
     assert (beside.loss, beside.right) == (alone.loss, alone.right)
     assert len(beside.right["action"]) == 1
 

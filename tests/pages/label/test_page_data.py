@@ -98,6 +98,15 @@ def fails(*_, **__):
     raise Unavailable("the store does not answer")
 
 
+def test_of_a_store_whose_last_film_was_forgotten_nothing_is_shown_any_more():
+    shelf, data = opened("a.mp4")
+    data._read_view()
+    assert data._view
+    shelf.objects.clear()
+    data._read_view()
+    assert (data._view, data.cuts, data.is_empty) == (None, [], True)
+
+
 def test_labels_of_files_are_those_of_the_latest_build_whatever_it_cut_besides():
     shelf, cut = Shelf(), cut_of(1)
     (clip,) = cut.clips.values()

@@ -45,9 +45,10 @@ def bench(versions, monkeypatch):
     return versions
 
 
-def test_a_student_learns_from_clips_without_a_label_and_is_scored(bench, caplog):
+def test_a_student_learns_from_clips_without_a_label_in_the_store_of_its_model_and_is_scored(bench, caplog, monkeypatch):
     caplog.set_level("INFO", "retake")
-    result = bench.run("distil", model="models:/cook/1", student="test_resnet")
+    monkeypatch.setenv("RETAKE_STORE_URI", "s3://elsewhere")
+    result = bench.run("distil", model="models:/cook/1", student="test_resnet", store=None)
     run = Layout(STORE).run(result.student.split("/")[1])
     assert {clip.video for clip in taught_on(run, bench.store)} == {video_of("a"), video_of("c")}
     assert (result.num_labelled, result.num_unlabelled) == (4, 2)
@@ -68,6 +69,8 @@ def test_a_student_learns_from_clips_without_a_label_and_is_scored(bench, caplog
     again = bench.run("distil", model="models:/cook/1", student="test_resnet")
     assert again.checkpoint_sha256 == result.checkpoint_sha256
     assert not {*again.result_uris} & {*result.result_uris}
+    bench.store.write(place, plan)
+    assert bench.run("distil", model="models:/cook/1", student="test_resnet") == result, "by the protocol of the latest decision"
 
 
 def test_a_teacher_whose_dataset_is_gone_is_named(bench):

@@ -6,13 +6,14 @@ from tasks.errors import BadConfiguration, NothingToDo
 from tasks.keys import export_key
 from tasks.options import EvaluateOptions, ExportOptions
 from tasks.pipeline.distil import _student
-from tasks.pipeline.export import _package
+from tasks.pipeline.export import _package, export
+from tasks.pipeline.retrain._evidence import packages_of
 from tasks.served.package.contract import Contract
 from tasks.served.package.write import CheckResult, Part
 from tasks.store.layout import Layout
-from tasks.store.records.evaluation import DecideResult
+from tasks.store.records.evaluation import DecideResult, ReportResult
 from tasks.store.records.training import Evaluation
-from tasks.store.runs import run_holding
+from tasks.store.runs import parse_run
 from tests.pipeline.compare_versions.versions import PUT
 from tests.pipeline.in_process import STORE, Bench
 from tests.pipeline.retrain.evaluating import undrawn
@@ -89,17 +90,25 @@ def test_a_folder_that_is_not_empty_is_refused_and_stays_as_it_was(tmp_path):
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"notes.txt": "of a person"}
 
 
-def test_a_student_is_packed_in_place_of_its_teacher_and_judged_beside_it(version, tmp_path, monkeypatch):
+def test_a_student_is_packed_in_place_of_its_teacher_judged_beside_it_and_shown_in_the_report_of_its_teacher(
+    version, tmp_path, monkeypatch
+):
     untaught = {"epochs": 1, "batch_size": 8, "weights": "none", "num_segments": 2, "learning_rate": 1e-9}
     monkeypatch.setattr(_student, "HEADS", _student.HEADS | untaught)
+    reported = list[str]()
+    monkeypatch.setattr(export.report, "run", lambda arguments, store: reported.append(arguments.plan))
+    version.store.write(Layout(STORE).run(KEY).decision("d").report, some(ReportResult))
     result = version.run("export", model="models:/cook/1", to=tmp_path / "out", student="test_resnet")
+    assert reported == [PLAN.folder_uri]
+    assert packages_of(version.store, version.store.read(PLAN)) == (result,)
+    assert result.export_uri != Layout(STORE).run(KEY).package(export_key(ExportOptions())).folder_uri, "that is the version's own"
     contract = Contract.model_validate_json((tmp_path / "out" / "contract.json").read_text())
     assert (contract.registered.name, contract.registered.version) == ("cook", 1)
     assert contract.registered.teacher == "cook version 1, TSN test_resnet rgb, 2 segments"
-    run = run_holding(result.export_uri)
+    run = Layout(STORE).run(parse_run(result.networks[1].name.partition(",")[0]).key)
     assert contract.registered.checkpoint_sha256 == version.store.read(run.train).checkpoint_sha256
     assert [network.name for network in result.networks] == [
-        "ONNX fp32",
+        "student test_resnet, ONNX fp32",
         f"runs/{run.key}/, student of cook version 1, pytorch float32",
         "cook version 1, pytorch float32",
     ]

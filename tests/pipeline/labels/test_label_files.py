@@ -84,7 +84,7 @@ def test_what_an_older_version_set_aside_as_no_video_is_read_again(videos):
 def test_an_import_says_how_each_file_is_read(bench, tmp_path, caplog):
     caplog.set_level("INFO", "retake")
     good, other, bad = tmp_path / "more.json", tmp_path / "events.tsv", tmp_path / "bad.xml"
-    tasks = [studio("long.mp4", 201, 400, "Take bag"), studio("gone.mp4", 1, 2, "put meat"), studio("long.mp4", 9, 2, "put meat")]
+    tasks = [studio("long.mp4", 201, 400, "Take bag"), studio("gone\ud83d.mp4", 1, 2, "put meat"), studio("long.mp4", 9, 2, "put meat")]
     good.write_text(json.dumps(tasks))
     other.write_text("Behavior\tStart (s)\tStop (s)\tMedia file\nwave\t100\t101\tlong.mp4\n")
     bad.write_text("<!DOCTYPE x><annotations/>")
@@ -92,7 +92,7 @@ def test_an_import_says_how_each_file_is_read(bench, tmp_path, caplog):
         imported(bench, good, other, bad, frame_rate=25)
     first, second, third = imported(bench, good, other, bad)
     assert (first.layout, first.num_labels, first.num_without_video, first.num_refused) == ("Label Studio JSON", 1, 1, 1)
-    assert first.first_without_video == ("gone.mp4",)
+    assert first.first_without_video == ("gone\ufffd.mp4",)
     assert first.first_refused[0].item == "task 1, result 1"
     assert (second.layout, second.num_labels, second.num_refused) == ("BORIS", 0, 1)
     assert "begins at 100 s" in second.first_refused[0].reason
@@ -100,7 +100,7 @@ def test_an_import_says_how_each_file_is_read(bench, tmp_path, caplog):
     for told in (
         "more.json: read as Label Studio JSON: 1 label",
         "more.json: no frame rate for 2 labels: 24 assumed; `labels import --frame-rate` states another",
-        "no video in the store for 1 label: 'gone.mp4'",
+        "no video in the store for 1 label: 'gone\ufffd.mp4'",
         "bad.xml: not taken in: has a document type",
     ):
         assert told in caplog.text
@@ -117,7 +117,9 @@ def test_the_frame_rate_of_a_project_is_kept_with_its_labels(bench, tmp_path):
 
 def test_files_that_cannot_be_read_at_all_are_bad_input(bench, tmp_path):
     (tmp_path / "x.json").write_text("{")
-    for name, reason in (("x.json", "is not JSON"), ("none.json", "No such file")):
+    long = f"{'long' * 61}.csv"
+    (tmp_path / long).write_text("uid,verb,noun\nlong.mp4,put,meat\n")
+    for name, reason in (("x.json", "is not JSON"), ("none.json", "No such file"), (long, "^'longlong.*rename the file")):
         with pytest.raises(BadInput, match=reason):
             imported(bench, tmp_path / name)
     with pytest.raises(BadConfiguration, match="name one or more"):

@@ -253,6 +253,14 @@ def package(shelf):
     return made
 
 
+def test_a_report_that_a_command_writes_anew_says_as_before_that_no_curve_was_wanted(written, shelf, package, tmp_path):
+    uri = written[0].metrics_uri
+    shelf.write(uri, shelf.read(uri, Metrics).model_copy(update={"no_learning_curve": "it is switched off"}))
+    reported(shelf, tmp_path)
+    metrics = shelf.read(uri, Metrics)
+    assert (metrics.packages, metrics.no_learning_curve) == ((package,), "it is switched off")
+
+
 @pytest.mark.parametrize("is_written_meanwhile", [False, True])
 def test_a_package_is_in_the_report_also_if_another_task_wrote_it_meanwhile(
     written, shelf, package, tmp_path, monkeypatch, is_written_meanwhile

@@ -254,8 +254,10 @@ def test_a_folder_of_backups_is_for_one_user_and_loses_what_killed_backups_left(
     for path, age_seconds in ((old, 2 * 86_400), (new, 60)):
         path.touch()
         os.utime(path, (time.time() - age_seconds,) * 2)
+    # What another backup removes at this moment.
+    (gone := folder / ".partial-gone").symlink_to("nowhere")
     backed_up(store, folder)
-    assert list(folder.glob(".*")) == [new]
+    assert set(folder.glob(".*")) == {new, gone}
 
 
 def test_a_backup_that_is_stopped_is_none_and_the_next_one_is_whole(store, to, monkeypatch):
@@ -393,6 +395,8 @@ def test_a_database_is_copied_with_its_last_transaction_while_another_goes_on(st
     assert not (tmp_path / "new.db-wal").exists()
     with closing(sqlite3.connect(tmp_path / "new.db")) as database:
         assert database.execute("SELECT id FROM runs").fetchall() == [("done",)]
+    with pytest.raises(BadConfiguration, match=r"new\.db/mlflow cannot be written \(.*\); name another folder"):
+        restore.restore_files(backups, snapshot, {"mlflow": tmp_path / "new.db" / "mlflow"}, replace=False)
     with pytest.raises(BadConfiguration, match=r"new\.db is there already"):
         restore.restore_files(backups, snapshot, {"mlflow": tmp_path / "new.db"}, replace=False)
 

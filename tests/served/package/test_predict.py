@@ -245,7 +245,9 @@ def test_of_a_folder_those_files_are_named_that_end_as_films_and_cannot_be_read(
         monkeypatch.setattr(predict, name, changed)
     monkeypatch.setattr("sys.argv", ["predict.py", str(tmp_path / "films")])
     assert predict.main() == 1
-    assert [line.partition(": ")[0] for line in capsys.readouterr().err.splitlines()] == [str(folder / "B.MKV"), str(folder / "a.mp4")]
+    assert capsys.readouterr().err.splitlines() == [
+        f"{folder / name}: Invalid data found when processing input" for name in ("B.MKV", "a.mp4")
+    ]
 
 
 def test_a_check_whose_film_has_no_window_or_is_shorter_than_one_says_so(ffmpeg, tmp_path):

@@ -189,7 +189,7 @@ def with_frame_rate(content: bytes, fps: float) -> bytes:
         data = item.get("data") if isinstance(item, dict) and is_json(parsed) else item
         if isinstance(data, dict) and not any(data.get(name) for name in RATE_NAMES):
             data[RATE_NAMES[0]] = fps
-    return json.dumps(parsed, ensure_ascii=False).encode()
+    return json.dumps(parsed, ensure_ascii=False).encode(errors="surrogatepass")
 
 
 @dataclass

@@ -59,7 +59,10 @@ def read_csv(document: Document, videos: Videos) -> Items:
                 if columns not in (EXPORTED, SEGMENTS):
                     raise BadLabels(f"is of VIA with the columns {quoted(value.strip())}; export temporal segments from VIA 3")
             elif name.strip() == ATTRIBUTE:
-                attributes = mapping(parse_json(value.encode()), "ATTRIBUTE")
+                parsed = parse_json(value.encode())
+                if not isinstance(parsed, dict):
+                    raise BadLabels("is of VIA, and its ATTRIBUTE is not an object")
+                attributes = parsed
         else:
             try:
                 if len(written) >= MAX_LINE_CHARACTERS:

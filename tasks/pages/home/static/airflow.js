@@ -1,6 +1,7 @@
 // Reads from Airflow's API, with the rights of the person, what runs, waits and comes next. A part that the person may not see is null.
 
 import { airflow, get, send } from "../../label/static/api.js";
+import { GOING } from "../../label/static/last_build.js";
 
 const WAITING = ["scheduled", "queued"];
 const ASKING = ["awaiting_input", "deferred", "running"];
@@ -22,7 +23,7 @@ export async function readAirflow() {
   const asked = { response_received: "false", order_by: "created_at", limit: MOST };
   const [dags, going, tasks, questions, errors, health] = await Promise.all([
     get(api("dags"), { tags: "retake", limit: MOST }),
-    send(api("dags/~/dagRuns/list"), { states: ["queued", "running"], order_by: "run_after" }),
+    send(api("dags/~/dagRuns/list"), { states: GOING, order_by: "run_after" }),
     get(`${api("dags/~/dagRuns/~/taskInstances")}?state=running&state=scheduled&state=queued`, {}),
     get(api("dags/~/dagRuns/~/hitlDetails"), asked),
     get(api("importErrors"), { limit: MOST }),
@@ -46,9 +47,12 @@ export function facts({ approvals, runs, scheduled, import_errors }) {
   return { approvals: approvals && approvals.slice(0, MOST_TOLD), runs: runs && runs.slice(0, MOST_TOLD), scheduled, import_errors };
 }
 
-/** End a run. @param {LiveRun} run */
-export function endRun({ dag_id, run_id }) {
-  return send(api(`dags/${dag_id}/dagRuns/${encodeURIComponent(run_id)}`), { state: "failed" }, {}, "PATCH");
+/** End a run, and return whether it was unfinished: Airflow would make a failed one of a run that succeeded. @param {LiveRun} run */
+export async function endRun({ dag_id, run_id }) {
+  const path = api(`dags/${dag_id}/dagRuns/${encodeURIComponent(run_id)}`);
+  const isGoing = GOING.includes((await get(path)).state);
+  if (isGoing) await send(path, { state: "failed" }, {}, "PATCH");
+  return isGoing;
 }
 
 /** Start a run; return its path in Airflow. @param {string} dag @param {object} conf */

@@ -48,17 +48,23 @@ function complain(text) {
   by("banner").hidden = !text;
 }
 
+let numCompared = 0;
+
+// The last request decides what is shown.
 async function compare() {
+  const number = (numCompared += 1);
   complain("");
   by("said").textContent = "Comparing …";
   by("difference").replaceChildren();
   try {
     const { before, after, rows, numbers } = await get("../difference", { store, a: a.value, b: b.value });
+    if (number !== numCompared) return;
     by("said").textContent = `${before} → ${after}`;
     const parts = LISTS.filter(([name]) => numbers[name]).map(([name, title, heads, cells]) => list(`${title}${name === "splits" ? "" : `: ${numbers[name].toLocaleString("en")}`}`, heads, rows[name].map(cells), numbers[name], `${before} ${after}`));
     const isSame = LISTS.every(([name]) => name === "splits" || !numbers[name]);
     by("difference").replaceChildren(...(isSame ? [h("p", {}, "They have the same clips, with the same labels, in the same splits.")] : parts));
   } catch (error) {
+    if (number !== numCompared) return;
     by("said").textContent = "";
     complain(`${error.message}.`);
   }
@@ -82,7 +88,7 @@ async function start() {
   const { status, now } = state;
   store ||= state.store;
   const kept = status.dataset?.datasets ?? [];
-  if (!kept.length && !asked.has("a")) throw new Error("The list of datasets appears with the next build");
+  if (!kept.length && !(asked.has("a") && asked.has("b"))) throw new Error("The list of datasets appears with the next build");
   /** @type {[string, string][]} */
   const pairs = kept.map(({ digest, at, num_clips }) => [digest, `${digest.slice(0, 12)} · ${day(at ?? now)} · ${num_clips.toLocaleString("en")} clips`]);
   for (const [select, name, place] of /** @type {[HTMLSelectElement, string, number][]} */ ([[a, "a", 1], [b, "b", 0]])) {

@@ -56,10 +56,10 @@ function stop(run) {
     sure.disabled = true;
     line.replaceChildren("Stopping …");
     try {
-      await endRun(run);
-      line.replaceChildren("Stopped.");
+      line.replaceChildren((await endRun(run)) ? "Stopped." : "It had ended before.");
       look();
     } catch (error) {
+      sure.disabled = false;
       line.replaceChildren(error.status === 403 ? `You may not end runs of ${run.dag_id}.` : `Airflow says: ${error.message}.`);
     }
   } }, "Stop the run");

@@ -1,5 +1,8 @@
 // Talks to the server of the page. Every address is relative to the page.
 
+/** Airflow's words, with the status of what a person may not do, for a session that it signed with an earlier key. */
+const NO_SESSION = "Invalid JWT token";
+
 /** An answer that is not what was asked for; `status` is 0 if there was no answer. */
 export class Failed extends Error {
   /** @param {number} status @param {string} message */
@@ -17,8 +20,9 @@ async function ask(path, options) {
   } catch {
     throw new Failed(0, "the server does not answer");
   }
-  if (!response.ok) throw new Failed(response.status, await reason(response));
-  return response;
+  if (response.ok) return response;
+  const told = await reason(response);
+  throw new Failed(told === NO_SESSION ? 401 : response.status, told);
 }
 
 /** @param {Response} response */

@@ -96,10 +96,18 @@ export function buildPanel() {
       if (!isGoing) tell();
     } catch (error) {
       if (of !== run) return;
-      say(`${problem(error)} Asking again …`);
-      if (error.status === 0 || error.status >= 500) timer = setTimeout(poll, 2 * POLL_MS);
-      else by("build-start").disabled = false;
+      const goesOn = error.status === 0 || error.status >= 500;
+      say(`${problem(error)}${goesOn ? " Asking again …" : ""}`);
+      if (goesOn) timer = setTimeout(poll, 2 * POLL_MS);
+      else leave();
     }
+  }
+
+  // Whoever opens the panel again finds the run again, if it goes on.
+  function leave() {
+    run = "";
+    by("build-start").disabled = false;
+    by("build-open").textContent = "Build dataset";
   }
 
   // The event that starts retrain comes from the task dataset, before its run ends.

@@ -45,12 +45,16 @@ export function reviewView(outbox) {
 
   /** @param {Review} found */
   function render({ rows, num_rows, num_hidden, rows_per_page, people, agreement, unread }) {
+    const numPages = Math.max(1, Math.ceil(num_rows / rows_per_page));
+    if (page >= numPages) {
+      turn(numPages - 1 - page);
+      return;
+    }
     fillSelect(by("review-by"), [["", "all people"], ...people.map((one) => /** @type {[string, string]} */ ([one, one]))]);
     by("agreement").textContent = agreementText(agreement);
     by("review-count").textContent = `${count(num_rows, "label")}${num_hidden ? `; ${num_hidden.toLocaleString("en")} more hidden until you have read their clips as the second person` : ""}`;
     renew(by("review-unread"), ...unread.slice(0, NUM_UNREAD).map((one) => h("li", {}, one)), unread.length > NUM_UNREAD && h("li", {}, `and ${unread.length - NUM_UNREAD} more`));
     renew(by("review-rows"), rows.length ? table(rows) : h("p", { class: "end" }, "No label fits."));
-    const numPages = Math.max(1, Math.ceil(num_rows / rows_per_page));
     by("review-page").textContent = `page ${page + 1} of ${numPages}`;
     by("review-newer").disabled = page === 0;
     by("review-older").disabled = page + 1 >= numPages;
@@ -123,11 +127,12 @@ export function reviewView(outbox) {
     words.clear();
     player ??= new Player(by("change-screen"), { loop: true, label: "The clip" });
     openDialog(by("change"), () => player?.clear());
+    const isHere = () => changing === one && by("change").open;
     try {
-      player.show(await filmOf(one.uid), { play: true });
-      if (!by("change").open) player.clear();
+      const url = await filmOf(one.uid);
+      if (isHere()) player.show(url, { play: true });
     } catch (error) {
-      by("change-about").textContent += ` The clip could not be read: ${error.message}.`;
+      if (isHere()) by("change-about").textContent += ` The clip could not be read: ${error.message}.`;
     }
   }
 

@@ -21,7 +21,7 @@ function complain(text) {
 /** @param {Response} answer */
 async function reasonOf(answer) {
   const detail = (await answer.json().catch(() => ({}))).detail;
-  if (answer.status === 401) return "You are not logged in. Log in to Airflow, and open this address again.";
+  if (answer.status === 401 || detail === "Invalid JWT token") return "You are not logged in. Log in to Airflow, and open this address again.";
   if (answer.status === 403) return `You may not trigger ${dag}.`;
   if (answer.status === 404) return `Airflow has no DAG ${dag}.`;
   return typeof detail === "string" ? detail : JSON.stringify(detail ?? answer.statusText);

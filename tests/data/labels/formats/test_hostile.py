@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.data.labels.formats import documents, items
+from tasks.data.labels.formats import documents, items, via
 from tests.data.labels.records import actions
 
 GOOD = {"z.csv": "uid,verb,noun\na,put,meat\n"}
@@ -58,6 +58,7 @@ def archive(name="annotations.xml", content=b"<annotations/>", compression=zipfi
         ('{"database": 3}', "is JSON of no known tool"),
         ('{"database": {}}', "without any label"),
         ("[{", "is not JSON"),
+        (f"# CSV_HEADER = {','.join(via.SEGMENTS)}\n# ATTRIBUTE = []\n", "ATTRIBUTE is not an object"),
         (b'["\xff"]', "is not JSON"),
         (archive("other.xml"), "0 files annotations.xml"),
         (archive(compression=zipfile.ZIP_LZMA), "unusual compression"),
@@ -65,7 +66,7 @@ def archive(name="annotations.xml", content=b"<annotations/>", compression=zipfi
         (archive()[:60], "damaged archive"),
         (archive(compression=zipfile.ZIP_STORED).replace(b"<annotations/>", b"<annotationsx>"), "damaged archive"),
     ],
-    ids=range(32),
+    ids=range(33),
 )
 def test_a_hostile_file_is_refused_as_a_whole(label, content, reason):
     labelling = label({"a.mp4": 1}, {"bad.json": content} | GOOD)

@@ -246,8 +246,9 @@ def test_a_rate_that_no_task_states_is_said_once_a_file(label):
 def test_a_stated_rate_is_written_where_a_task_has_none():
     both = [task(region(1, 2, "x")), task(region(1, 2, "x"), data={**DATA, "framerate": 50})]
     assert [task["data"].get("fps") for task in json.loads(with_frame_rate(json.dumps(both).encode(), 30))] == [30, None]
-    item = {"video": "a.mp4", "annotator": 1, "annotation_id": 1}
-    assert json.loads(with_frame_rate(json.dumps([item]).encode(), 30)) == [{**item, "fps": 30}]
+    flat = {"video": "a.mp4", "annotator": 1, "annotation_id": 1}
+    for item in (flat, {**flat, "video": "half an emoji \ud83d.mp4"}):
+        assert json.loads(with_frame_rate(json.dumps([item]).encode(), 30)) == [{**item, "fps": 30}]
     with pytest.raises(BadLabels, match="is no JSON of Label Studio"):
         with_frame_rate(b'{"database": {}}', 30)
     with pytest.raises(BadLabels, match="export JSON, or add a column 'fps' to its CSV"):

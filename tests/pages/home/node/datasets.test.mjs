@@ -12,21 +12,29 @@ const STATIC = new URL("../../../../tasks/pages/home/static/", import.meta.url);
 const [A, B] = ["a".repeat(16), "b".repeat(16)];
 const NONE = Object.fromEntries(["videos_added", "videos_removed", "clips_added", "clips_removed", "relabelled", "moved", "classes_added", "classes_removed", "splits"].map((name) => [name, []]));
 
-async function open(search, rows = {}, numbers = {}) {
+async function open(search, rows = {}, numbers = {}, kept = [[B, "2026-11-28T20:00:00Z", 5000], [A, "2026-11-20T20:00:00Z", 4840]]) {
   const document = parse(readFileSync(new URL("datasets.html", STATIC), "utf8"));
   const state = told();
-  state.status.dataset.datasets = [{ digest: B, at: "2026-11-28T20:00:00Z", num_clips: 5000 }, { digest: A, at: "2026-11-20T20:00:00Z", num_clips: 4840 }];
-  const asked = [];
+  state.status.dataset.datasets = kept.map(([digest, at, num_clips]) => ({ digest, at, num_clips }));
+  const [asked, late] = [[], {}];
   const all = { ...NONE, ...rows };
   const answer = { before: A, after: B, rows: all, numbers: { ...Object.fromEntries(Object.entries(all).map(([name, list]) => [name, list.length])), ...numbers } };
   Object.assign(globalThis, { document, Element: FakeElement, window: { top: null }, location: { pathname: "/retake/datasets/", search }, history: { replaceState() {} } });
   globalThis.fetch = async (address) => {
     asked.push(address);
-    return { ok: true, status: 200, json: async () => (address.startsWith("../state") ? state : answer) };
+    return late[address] ?? { ok: true, status: 200, json: async () => (address.startsWith("../state") ? state : answer) };
+  };
+  const settled = async () => {
+    for (let number = 0; number < 5; number += 1) await new Promise(setImmediate);
   };
   await importAnew(new URL("datasets.js", STATIC));
-  for (let number = 0; number < 5; number += 1) await new Promise(setImmediate);
-  return { asked, text: (id) => document.getElementById(id).textContent };
+  await settled();
+  const compare = async (a, b) => {
+    for (const [id, value] of Object.entries({ a, b })) document.getElementById(id).value = value;
+    document.getElementById("choice").dispatchEvent(new Event("submit", { cancelable: true }));
+    await settled();
+  };
+  return { asked, late, answer, settled, compare, text: (id) => document.getElementById(id).textContent };
 }
 
 test("without a choice the latest dataset is compared with the one before", async () => {
@@ -43,6 +51,25 @@ test("each list has its number, and a long one says how to see the rest", async 
   assert.match(text, /New films: 1FilmClipsnew.mp480/);
   assert.match(text, /New classes: 1Classwash pan/);
   assert.match(text, /SplitsSplitClips beforeClips nowtrain12/);
+});
+
+test("of two comparisons the one that was asked for last is shown", async () => {
+  const page = await open("");
+  const [first, second] = [[B, A], [A, A]].map(([a, b]) => `../difference?store=${encodeURIComponent("s3://retake")}&a=${a}&b=${b}`);
+  const reply = {};
+  for (const address of [first, second]) page.late[address] = new Promise((resolve) => (reply[address] = resolve));
+  await page.compare(B, A);
+  await page.compare(A, A);
+  assert.equal(page.asked.at(-1), second);
+  reply[second]({ ok: true, status: 200, json: async () => ({ ...page.answer, before: "second" }) });
+  reply[first]({ ok: false, status: 503, json: async () => ({ detail: "busy" }) });
+  await page.settled();
+  assert.deepEqual([page.text("said"), page.text("banner")], [`second → ${B}`, ""]);
+});
+
+test("an address with one dataset of a store that lists none says when the list comes", async () => {
+  const page = await open(`?a=${A}`, {}, {}, []);
+  assert.equal(page.text("banner"), "The list of datasets appears with the next build.");
 });
 
 test("a dataset of the address that is no longer listed is compared, too", async () => {

@@ -96,12 +96,20 @@ test("a run is stopped after a question, and who may not is told", async () => {
   page.server.refused = { "dagRuns/r%201": 403 };
   await page.click("Stop the run");
   assert.match(page.text("dialog-part"), /may not end runs of retrain/);
-  await page.click("Close");
   page.server.refused = {};
-  await page.click("Stop …");
   await page.click("Stop the run");
-  const [, stopped] = page.asked.filter(({ method }) => method === "PATCH");
-  assert.deepEqual([stopped.address, stopped.body], ["/here/api/v2/dags/retrain/dagRuns/r%201", { state: "failed" }]);
+  assert.match(page.text("dialog-part"), /Stopped\./);
+  const stopped = page.asked.filter(({ method }) => method === "PATCH");
+  assert.deepEqual(stopped.map(({ address, body }) => [address, body]), [["/here/api/v2/dags/retrain/dagRuns/r%201", { state: "failed" }]]);
+});
+
+test("a run that has ended while its question was open stays as it ended", async () => {
+  const page = await open({ airflow: training() });
+  await page.click("Stop …");
+  page.server.runState = "success";
+  await page.click("Stop the run");
+  assert.equal(page.asked.filter(({ method }) => method === "PATCH").length, 0);
+  assert.match(page.text("dialog-part"), /had ended before/);
 });
 
 test("parts that are not there yet say when they come", async () => {

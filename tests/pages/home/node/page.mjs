@@ -49,7 +49,7 @@ const settled = async () => {
 
 /** Open the page; `of` has what the server and Airflow say, and may change. */
 export async function open(of = {}) {
-  const server = { state: told(), airflow: airflow(), status: 200, refused: {}, ...of };
+  const server = { state: told(), airflow: airflow(), status: 200, refused: {}, runState: "running", ...of };
   const document = parse(readFileSync(new URL("home.html", STATIC), "utf8"));
   const asked = [];
   const reply = (status, body) => ({ ok: status < 400, status, json: async () => structuredClone(body) });
@@ -73,7 +73,7 @@ export async function open(of = {}) {
       if (part) return reply(200, part);
       const [, dag] = path.match(/dags\/(\w+)\/dagRuns$/) ?? [];
       if (dag) server.airflow["dagRuns/list"].dag_runs.push(run(dag, "manual__1", "queued"));
-      return reply(200, { dag_run_id: "manual__1" });
+      return reply(200, { dag_run_id: "manual__1", state: server.runState });
     },
   });
   await importAnew(new URL("home.js", STATIC));

@@ -524,16 +524,17 @@ test("filters ask for another list, a name only when the typing rests", async ()
 test("answers that cannot be sent are told with what a person can do, and sent when they can", async () => {
   const server = serverState();
   const page = await Visitor.open(server);
-  for (const [status, said] of [[401, /You are no longer logged in\. \d answers? not saved yet/], [403, /needs the right to trigger build_dataset/], [503, /the server does not answer/]]) {
-    server.answers.statements = () => [status, {}];
+  const loggedOut = /You are no longer logged in\. \d answers? not saved yet/;
+  for (const [status, said, body = {}] of [[401, loggedOut], [403, /needs the right to trigger build_dataset/], [403, loggedOut, { detail: "Invalid JWT token" }], [503, /the server does not answer/]]) {
+    server.answers.statements = () => [status, body];
     await page.press("Enter");
     await page.click("Try again");
     assert.match(page.text("banner"), said);
   }
-  assert.equal(page.text("unsent"), "3 not saved");
+  assert.equal(page.text("unsent"), "4 not saved");
   delete server.answers.statements;
   await page.click("Try again");
-  assert.deepEqual([page.text("banner"), page.text("unsent"), page.said.map(({ uid }) => uid)], ["", "", ["clip0", "clip1", "clip2"]]);
+  assert.deepEqual([page.text("banner"), page.text("unsent"), page.said.map(({ uid }) => uid)], ["", "", ["clip0", "clip1", "clip2", "clip3"]]);
   server.answers.statements = () => [422, { detail: "there is no such clip" }];
   await page.press("Enter");
   assert.match(page.text("banner"), /“put meat” was refused: there is no such clip/);

@@ -271,6 +271,24 @@ describe("Review", () => {
     ]);
   });
 
+  test("a film that comes late is not shown beside the label that was opened after it", async () => {
+    const page = await open({ rows: [row(), row({ uid: "clip1", verb: "take" }), row({ uid: "clip2", verb: "hold" })] });
+    const late = {};
+    for (const uid of ["clip0", "clip2"]) page.server.answers[`${uid}.mp4`] = () => new Promise((resolve) => (late[uid] = resolve));
+    const shown = () => page.document.querySelector("#change-screen video:not(.behind)").src;
+    for (const verb of ["put", "hold"]) {
+      await page.click(`Change ${verb} meat of a.mp4 0:00.00`);
+      page.by("change").close();
+    }
+    await page.click("Change take meat of a.mp4 0:00.00");
+    const film = shown();
+    late.clip0([200, new Blob(["clip0"])]);
+    late.clip2([503, { detail: "the store is away" }]);
+    await page.wait(0);
+    assert.ok(film);
+    assert.deepEqual([shown(), page.text("change-about")], [film, "a.mp4 0:00.00–0:01.00: take meat (by anna)"]);
+  });
+
   test("a conflict is shown with what each person said", async () => {
     const statements = [said("anna", "put", "meat"), said("ben", "take", "bag", { reading: "second" })];
     const page = await open({ rows: [row({ ...statements[1], is_conflict: true, statements })], num_hidden: 4 });
@@ -336,6 +354,15 @@ describe("Review", () => {
     assert.deepEqual([query(), page.by("review-older").disabled], [{ show: "all", page: "2" }, true]);
     await page.fill(page.by("review-by"), "ben");
     assert.deepEqual(query(), { show: "all", by: "ben", page: "0" });
+  });
+
+  test("where the last label of the last page is withdrawn, the page before it is shown", async () => {
+    const page = await open({ rows: [row()], num_rows: 51 });
+    await page.click("review-older");
+    page.server.answers["page=1"] = () => [200, { ...page.server.review, rows: [], num_rows: 50 }];
+    page.server.review.num_rows = 50;
+    await page.click("Withdraw put meat of a.mp4 0:00.00");
+    assert.deepEqual([page.text("review-page"), page.texts("#review-rows strong")], ["page 1 of 1", ["put meat"]]);
   });
 
   test("files that are not read whole are named, the first five", async () => {
@@ -586,9 +613,34 @@ describe("Build dataset", () => {
     assert.deepEqual([page.by("build-start").disabled, page.text("build-open")], [true, "Building …"]);
   });
 
-  for (const [status, said] of [[401, "You are not logged in to Airflow."], [403, "You may not trigger build_dataset."], [500, "Airflow says: no."]]) {
-    test(`a start that Airflow answers with ${status} says why`, async () => {
-      const { page } = await open({ start: [status, { detail: "no" }] });
+  test("a run that could not be followed without a login is followed again after it", async () => {
+    const going = [];
+    const { page } = await open({ going });
+    await page.click("build-start");
+    const follows = page.server.answers["dagRuns/"];
+    page.server.answers["dagRuns/"] = () => [401, { detail: "no" }];
+    await page.wait(2500);
+    assert.deepEqual([page.text("build-progress"), page.text("build-open")], ["You are not logged in to Airflow.", "Build dataset"]);
+    page.server.answers["dagRuns/"] = follows;
+    going.push({ dag_run_id: "manual__1+00:00", state: "running" });
+    page.by("build").close();
+    await page.click("build-open");
+    assert.match(page.text("build-progress"), /^Running …/);
+    assert.deepEqual([page.by("build-start").disabled, page.text("build-open")], [true, "Building …"]);
+  });
+
+  for (const [status, said, isEnd] of [[401, "You are not logged in to Airflow.", true], [404, "Airflow says: no.", true], [503, "Airflow says: no. Asking again …", false]]) {
+    test(`where Airflow answers a question about the run with ${status}, the page ${isEnd ? "ends" : "goes on and says so"}`, async () => {
+      const { page } = await open();
+      page.server.answers["dagRuns/"] = () => [status, { detail: "no" }];
+      await page.click("build-start");
+      assert.deepEqual([page.text("build-progress"), page.by("build-start").disabled], [said, !isEnd]);
+    });
+  }
+
+  for (const [status, said, detail = "no"] of [[401, "You are not logged in to Airflow."], [403, "You may not trigger build_dataset."], [403, "You are not logged in to Airflow.", "Invalid JWT token"], [500, "Airflow says: no."]]) {
+    test(`a start that Airflow answers with ${status} and ${detail} says why`, async () => {
+      const { page } = await open({ start: [status, { detail }] });
       await page.click("build-start");
       assert.deepEqual([page.text("build-progress"), page.by("build-start").disabled], [said, false]);
     });

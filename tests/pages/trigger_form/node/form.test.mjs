@@ -153,6 +153,7 @@ for (const [status, detail, told] of [
   [422, [{ loc: 1 }], '[{"loc":1}]'],
   [401, "", "You are not logged in. Log in to Airflow, and open this address again."],
   [403, "no", "You may not trigger retrain."],
+  [403, "Invalid JWT token", "You are not logged in. Log in to Airflow, and open this address again."],
 ]) {
   test(`Airflow's refusal ${status} is shown, and the form stays`, async () => {
     const form = await open({ answer: [status, { detail }] });
