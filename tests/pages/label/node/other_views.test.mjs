@@ -119,7 +119,7 @@ describe("Intervals", () => {
   test("what is hidden from a second reader is counted", async () => {
     const page = await open({ num_hidden: 1 });
     assert.match(page.text("interval-list"), /^1 label is hidden: you are to read a clip there as the second/);
-    assert.equal(page.text("interval-place"), "0 in this video, 1 more hidden");
+    assert.equal(page.text("interval-place"), "0 intervals in this video, 1 more hidden");
   });
 
   test("labels of clips and files have the colour of their class, and are answered over", async () => {
