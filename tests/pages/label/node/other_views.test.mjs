@@ -57,7 +57,7 @@ describe("Intervals", () => {
     assert.equal(page.text("interval-time"), "0:02.03 of 0:40.00");
     await page.press(..."put meat", "Enter");
     assert.deepEqual(spans(page), [["interval", 0, 2.033, "put", "meat"]]);
-    assert.match(page.text("status"), /^Saved put meat 0:00\.00–0:02\.03;/);
+    assert.match(page.text("status"), /^Saved: put meat 0:00\.00–0:02\.03;/);
     assert.deepEqual([listed(page), page.text("draft")], [["0:00.00–0:02.03"], ""]);
   });
 
