@@ -10,6 +10,7 @@ from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.pipeline.retrain.register import _in_tensors, _packages, _tensors
 from tasks.store.records.training import Member, Teacher
 from tasks.tracking import run_title
+from tasks.tracking.registry import MAX_DESCRIPTION, REST, fitting
 from tests.pipeline.shelf import plan_result
 from tests.records import some
 
@@ -67,6 +68,15 @@ def test_a_fusion_is_called_by_its_number_of_networks():
         run_title(plan.model_copy(update={"weights": plan.weights.model_copy(update={"members": members})}))
         == "fusion of 2 networks · 1,000 clips"
     )
+
+
+def test_a_description_that_is_too_long_ends_after_a_line_and_says_where_the_rest_is():
+    line = "- a rule\n"
+    short = line * (MAX_DESCRIPTION // len(line))
+    long = fitting(short + line)
+    assert fitting(short) == short
+    assert len(long) <= MAX_DESCRIPTION
+    assert long.endswith(f"- a rule{REST}")
 
 
 class Moody(nn.Module):
