@@ -116,7 +116,9 @@ def ingest_into_stack(stack: StackSettings, videos: str, option_pairs: Sequence[
             screen, lambda: follow_ingest(api, Choices(store=store_uri, sources=[source] if in_bucket else [], options=options), screen)
         )
     screen.say(f"Airflow  {stack.airflow_address}  user {ADMINISTRATOR}, password RETAKE_AIRFLOW_PASSWORD in {ENV_FILE}")
-    screen.say(f"MLflow   http://{stack.host}:{stack.mlflow_port}/#/experiments?{TRAINING_PAGES}  user {ADMINISTRATOR}, password RETAKE_MLFLOW_PASSWORD in {ENV_FILE}")
+    screen.say(
+        f"MLflow   http://{stack.host}:{stack.mlflow_port}/#/experiments?{TRAINING_PAGES}  user {ADMINISTRATOR}, password RETAKE_MLFLOW_PASSWORD in {ENV_FILE}"
+    )
     return code
 
 

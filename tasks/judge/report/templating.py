@@ -167,7 +167,13 @@ def coverage(metrics: Metrics) -> str:
 
 
 BYTES, VERSION = "_bytes", "version."
-MACHINE_NAMES = {"cpu_name": "processor", "device_name": "device model", "num_cores": "cores", "num_processes": "processes", "python": "Python"}
+MACHINE_NAMES = {
+    "cpu_name": "processor",
+    "device_name": "device model",
+    "num_cores": "cores",
+    "num_processes": "processes",
+    "python": "Python",
+}
 """Names of a machine's values where these are no words."""
 
 

@@ -58,7 +58,10 @@ def test_a_run_is_called_by_what_tells_it_from_others(version, num_train_clips, 
 
 
 def test_a_student_is_called_one():
-    assert run_title(plan_result(train=TrainOptions(backbone="resnet50")).model_copy(update={"teacher": some(Teacher)})) == "TSN resnet50 · student"
+    assert (
+        run_title(plan_result(train=TrainOptions(backbone="resnet50")).model_copy(update={"teacher": some(Teacher)}))
+        == "TSN resnet50 · student"
+    )
 
 
 def test_a_fusion_is_called_by_its_number_of_networks():
