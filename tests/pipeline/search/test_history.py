@@ -232,7 +232,13 @@ def test_a_search_of_an_earlier_version_goes_on_from_its_trials_to_the_report(be
 
 
 @pytest.mark.parametrize(
-    ("part", "changes"), [("search", {"search_sampler": "grid"}), ("search", {"search": ["dropout", "cut"]}), ("train", {"mixup": 0.2})]
+    ("part", "changes"),
+    [
+        ("search", {"search_sampler": "grid"}),
+        ("search", {"search": ["dropout", "cut"]}),
+        ("train", {"mixup": 0.2}),
+        ("evaluate", {"engine": "openvino-int8"}),
+    ],
 )
 def test_a_search_that_was_planned_with_an_option_that_is_gone_is_read_and_does_not_go_on(bench, part, changes):
     plan = planned(bench, num_trials=2, rounds=1)
