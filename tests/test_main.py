@@ -90,6 +90,7 @@ def test_help_and_a_wrong_command_line_import_nothing_heavy_and_take_little_proc
         (["recipe", "save", "mine", "--layer-decay=0.5"], "recipe save: layer_decay was removed; leave it out"),
         (["search_plan", "--store=s3://retake", "--search=mixup"], "--search-0: mixup was removed; choose another, or leave it out"),
         (["predict", "a.mp4", "--no-preview"], "predict: preview was removed; leave it out"),
+        (["predict", "a.mp4", "--engine=openvino-int8"], "predict: --engine: openvino-int8 was removed; choose another, or leave it out"),
     ],
 )
 def test_a_wrong_command_line_is_one_line_and_a_wrong_configuration(argv, told, caplog):

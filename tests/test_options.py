@@ -6,6 +6,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from tasks.options import LIGHT, ORIGINAL, STORE_URI_PATTERN, PredictOptions, SearchOptions, StoreUri, TrainOptions, choose_recipe
 from tasks.options.base import STORED
+from tasks.options.retrain import EvaluateOptions
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,11 @@ def test_options_that_are_gone_are_read_and_remembered_where_they_had_another_va
     stored = [{"num_to_label": 3, "preview": preview} for preview in (False, True)]
     kept, changed = (PredictOptions.model_validate(values, context=STORED) for values in stored)
     assert (kept, kept.gone, changed.gone) == (PredictOptions(num_to_label=3), {}, {"preview": True})
-    for model, given in ((TrainOptions, {"schedule": "plateau"}), (SearchOptions, {"search": ["dropout", "mixup"]})):
+    for model, given in (
+        (TrainOptions, {"schedule": "plateau"}),
+        (SearchOptions, {"search": ["dropout", "mixup"]}),
+        (EvaluateOptions, {"engine": "openvino-int8"}),
+    ):
         read = model.model_validate(given, context=STORED)
         assert read.gone == given == read.model_dump(exclude_defaults=True), "it is written as it was read"
         assert read.model_dump(include=set(given)) == given

@@ -155,7 +155,7 @@ def _taught(job: TrainJob, labelled: Sequence[DatasetClip], plan: PlanResult, te
     ready = make_ready(
         fetch_network(store, teacher.checkpoint_uri, teacher.checkpoint_sha256, own),
         Choice(plan.evaluate.engine),
-        plan.evaluate.model_copy(update={"crops": 1}),
+        1,
         [],
         labelled,
         checked_on=labelled,

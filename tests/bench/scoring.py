@@ -40,7 +40,7 @@ def scoring(folder: Path, quick: bool) -> list[Row]:
     backbone, num_clips, repetitions = ("test_resnet", 2, 2) if quick else ("resnet50", 12, 7)
     plain = outspoken(network(backbone))
     frames = real_frames(KITCHEN, folder) if KITCHEN.is_dir() and not quick else [middle_of(clip) for clip in clips(folder, num_clips)]
-    variants = scorers(plain, frames[:2])
+    variants = scorers(plain)
     return [speed(backbone, variants, frames[0], plain, repetitions), answers(backbone, variants, frames)]
 
 
@@ -71,15 +71,14 @@ def answers(backbone: str, variants: dict[str, Callable[[Frames], Logits]], fram
     how = f"{len(frames)} clips of real videos where they are; random weights, heads as loud as trained ones."
     differences = {name: largest_difference(logits, expected) for name, logits in found.items()}
     notes = {name: f"a logit differs by {most:.2g} standard deviations at most" for name, most in differences.items()}
-    return Row("answers", title, "of all", shares, REFERENCE, "all, but for int8", how=how, notes=notes)
+    return Row("answers", title, "of all", shares, REFERENCE, "all", how=how, notes=notes)
 
 
-def scorers(plain: Network, calibration: Sequence[Frames]) -> dict[str, Callable[[Frames], Logits]]:
+def scorers(plain: Network) -> dict[str, Callable[[Frames], Logits]]:
     """By name, ways to score a clip's frames (t, h, w, 3): the reference's, and every engine that this CPU has use for."""
     prepared = prepare(deepcopy(plain))
     engines: dict[str, Engine] = {"PyTorch float32": PytorchEngine(prepared, NUM_CROPS)}
-    plain_openvino = OpenvinoEngine(prepared, NUM_CROPS, floating="float32"), OpenvinoEngine(prepared, NUM_CROPS)
-    for engine in (*plain_openvino, OpenvinoEngine(prepared, NUM_CROPS, calibration)):
+    for engine in (OpenvinoEngine(prepared, NUM_CROPS, floating="float32"), OpenvinoEngine(prepared, NUM_CROPS)):
         engines[f"OpenVINO {engine.precision}"] = engine
     return {REFERENCE: lambda frames: reference(plain, frames), **{name: engine.score for name, engine in engines.items()}}
 

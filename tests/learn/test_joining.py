@@ -235,7 +235,7 @@ def test_an_engine_that_is_close_enough_for_each_network_and_not_for_the_joined_
     pytest.importorskip("openvino")
     saved = load(trained.best)
     inputs = inputs_of(films, saved, 0)
-    jobs = [ScoringJob("cpu", 1, num_crops=1, checked=lambda clip=clip: [clip], calibration=list) for clip in inputs]
+    jobs = [ScoringJob("cpu", 1, num_crops=1, checked=lambda clip=clip: [clip]) for clip in inputs]
     _, used = make_scorer(saved, "openvino-float32", jobs)
     assert (used.name, used.fallback_reason) == ("openvino", None)
     with torch.no_grad():

@@ -192,7 +192,7 @@ def epic_key(key: str) -> str:
 def scorer_of(saved: Saved, wanted: str = "pytorch", num_crops: int = 1):
     """Make the scorer of a checkpoint; engines are checked on noise."""
     checked = [[snippets_of(network.spec)] for network in saved.networks]
-    jobs = [ScoringJob("cpu", 1, num_crops, checked=lambda clips=clips: clips, calibration=list) for clips in checked]
+    jobs = [ScoringJob("cpu", 1, num_crops, checked=lambda clips=clips: clips) for clips in checked]
     return make_scorer(saved, wanted, jobs)
 
 

@@ -229,11 +229,7 @@ def test_what_stands_beside_the_calibration_error_is_what_a_calibrated_network_h
     assert errors == pytest.approx(by_chance, rel=0.1)
 
 
-def test_thirty_clips_tell_an_int8_that_changes_answers_from_one_that_does_not():
-    assert probabilities.trusted(30, 0.01, 60) > 0.9 > probabilities.trusted(3, 0.2, 60) > 0.2 > probabilities.trusted(30, 0.2, 60)
-
-
-@pytest.mark.parametrize(("constants", "num_tables"), [(SMALL, 22), pytest.param({}, 27, marks=pytest.mark.long)], ids=["few cells", "all"])
+@pytest.mark.parametrize(("constants", "num_tables"), [(SMALL, 21), pytest.param({}, 26, marks=pytest.mark.long)], ids=["few cells", "all"])
 def test_every_table_can_be_made_and_is_in_the_docs(capsys, monkeypatch, constants, num_tables):
     for part, values in constants.items():
         for name, value in values.items():

@@ -8,8 +8,6 @@ A few clips are compared. An engine passes if:
 - every logit is within a tolerance of PyTorch's: 0.25 standard deviations of the head's logits in bfloat16 and float16, 0.001 in float32;
 - the best verb and noun of every clip, among the trained classes, are PyTorch's, except for near ties: PyTorch's logits of the two classes
   are within the tolerance. Untrained heads have many ties, which rounding decides on any machine;
-- in int8, which is coarser and varies from clip to clip, on the centre crop of 30 clips: the largest logit difference per clip is within
-  0.75 standard deviations on average, and the best class differs in at most one of 20 clips;
 - a converted graph's features in float32 are within a thousandth of the largest of PyTorch's features, so that the tolerance for rounding
   cannot hide a wrong graph.
 
@@ -45,9 +43,8 @@ from tasks.store.records.evaluation import EnginePrecision, EngineUsed
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Wanted = Literal["auto", "pytorch", "openvino", "openvino-int8", "cuda"]
-Kind = Literal["pytorch", "openvino", "openvino-float32", "openvino-int8", "cuda"]
-NUM_CALIBRATION_CLIPS = 8
+Wanted = Literal["auto", "pytorch", "openvino", "cuda"]
+Kind = Literal["pytorch", "openvino", "openvino-float32", "cuda"]
 OPENVINO_FROM_CLIPS = 10
 """Number of clips from which OpenVINO saves more time than conversion, compilation and check take, with 10 crops on two cores.
 
@@ -61,16 +58,14 @@ KINDS_IN_FLOAT32: dict[str, Kind] = {"openvino float32": "openvino-float32", "py
 """The engines that a network may fall back to, by their labels."""
 
 CANNOT_RUN = (RuntimeError, ImportError, TypeError)
-"""Raised by torch, and by our engine for OpenVINO and NNCF, for unsupported operations, shapes or lack of memory; RetakeError is not among them."""
+"""Raised by torch, and by our engine for OpenVINO, for unsupported operations, shapes or lack of memory; RetakeError is not among them."""
 
 MAX_REASON = 300
 """Maximum characters of a library's error in a result."""
 
-NUM_CHECKED_CLIPS, NUM_CHECKED_IN_INT8 = 3, 30
+NUM_CHECKED_CLIPS = 3
 
-MAX_SHARE_FLIPPED_IN_INT8 = 1 / 20
-
-SHARE_OF_STD: dict[EnginePrecision, float] = {"bfloat16": 0.25, "float16": 0.25, "int8": 0.75}
+SHARE_OF_STD: dict[EnginePrecision, float] = {"bfloat16": 0.25, "float16": 0.25}
 ABSOLUTE = 1e-3
 """Maximum logit difference in float32."""
 
@@ -98,8 +93,7 @@ def trained_classes(trained_on: Sequence[DatasetClip]) -> Trained | None:
 class Parity:
     """Result of the check; `failure` is None if it passed.
 
-    `max_difference` and `tolerance` belong to the head that is closest to its limit; in int8 `max_difference` is the mean over clips of the
-    largest difference per clip.
+    `max_difference` and `tolerance` belong to the head that is closest to its limit.
     """
 
     num_clips: int
@@ -115,9 +109,8 @@ def check(
 
     `trained` are the classes considered for the best one; None for all. The reference's features are kept in `kept`.
     """
-    num_crops: NumCrops = 1 if engine.precision == "int8" else engine.num_crops
-    seen, expected = ([tested.see(clip, num_crops) for clip in clips] for tested in (engine, reference))
-    if kept and num_crops == reference.num_crops:
+    seen, expected = ([tested.see(clip) for clip in clips] for tested in (engine, reference))
+    if kept:
         kept.keep(reference, expected)
     parity = _compare_features(engine, seen, reference, expected, trained)
     return replace(parity, failure=_wrong_graph(engine, reference, clips[0]) or parity.failure)
@@ -147,19 +140,16 @@ def compare_logits(logits: Sequence[Logits], expected: Sequence[Logits], precisi
 
 def compare_head(head: str, logits: Tensor, expected: Tensor, precision: EnginePrecision, classes: Sequence[int] | None = None) -> Parity:
     """Compare one head's logits (n, v) with those of PyTorch in float32, and top-1 among `classes`, or among all."""
-    of_clips = (logits - expected).abs().amax(dim=1)
-    difference = float(of_clips.mean() if precision == "int8" else of_clips.max())
+    difference = float((logits - expected).abs().max())
     tolerance = SHARE_OF_STD[precision] * float(expected.std(dim=1).mean()) if precision in SHARE_OF_STD else ABSOLUTE
     # A head may lack some or all of these classes, if they were added later.
     ids = [class_id for class_id in classes or () if class_id < logits.shape[1]] or list(range(logits.shape[1]))
     ours, theirs = logits[:, ids], expected[:, ids]
     num_flipped = int((_lost_margins(ours, theirs) > tolerance).logical_and(ours.argmax(1) != theirs.argmax(1)).sum())
-    max_flipped = int(MAX_SHARE_FLIPPED_IN_INT8 * len(logits)) if precision == "int8" else 0
     failure = None
     if not difference <= tolerance:  # also true for NaN
-        on_average = " on average over clips" if precision == "int8" else ""
-        failure = f"a {head} logit differs by {difference:.3g}{on_average}, tolerance {tolerance:.3g}"
-    elif num_flipped > max_flipped:
+        failure = f"a {head} logit differs by {difference:.3g}, tolerance {tolerance:.3g}"
+    elif num_flipped:
         failure = f"the best {head} differs for {num_flipped} of {len(logits)} clips"
     return Parity(len(logits), difference, tolerance, failure)
 
@@ -190,8 +180,7 @@ class ScoringJob:
         device: the configured device of this machine.
         num_clips: total number of clips to score with this kind of engine.
         num_crops: 10 or 1.
-        checked: returns `num_checked` of the clips, uint8 (t, h, w, p), for the parity check; not called for PyTorch.
-        calibration: returns training clips in the same format; only called for int8.
+        checked: returns `NUM_CHECKED_CLIPS` of the clips, uint8 (t, h, w, p), for the parity check; not called for PyTorch.
         trained: the trained classes, to which the check's top-1 comparison is limited; None if all were trained, or if unknown.
         kept: features in the cache. Where all are there, no engine has to compute any.
     """
@@ -200,14 +189,8 @@ class ScoringJob:
     num_clips: int
     num_crops: NumCrops
     checked: Callable[[], Sequence[Frames]]
-    calibration: Callable[[], Sequence[Frames]]
     trained: Trained | None = None
     kept: CheckedFeatures | None = None
-
-
-def num_checked(wanted: Wanted) -> int:
-    """Return the number of clips in this engine's parity check."""
-    return NUM_CHECKED_IN_INT8 if wanted == "openvino-int8" else NUM_CHECKED_CLIPS
 
 
 def choose(wanted: Wanted | Kind, device: Device, num_clips: int) -> Kind:
@@ -226,8 +209,6 @@ def choose(wanted: Wanted | Kind, device: Device, num_clips: int) -> Kind:
         )
     if wanted.startswith("openvino") and not _is_installed("openvino"):
         raise BadConfiguration(f"engine {wanted}: OpenVINO is not installed; pip install openvino, or choose engine auto")
-    if wanted == "openvino-int8" and not _is_installed("nncf"):
-        raise BadConfiguration("engine openvino-int8: NNCF is not installed; pip install nncf, or choose engine openvino")
     return wanted
 
 
@@ -301,11 +282,7 @@ def spread(items: Sequence[T], num_items: int) -> list[T]:
 def _build(kind: Kind, network: Network, job: ScoringJob) -> Engine:
     if kind == "cuda":
         return CudaEngine(network, job.num_crops, job.num_clips)
-    if kind in ("openvino", "openvino-float32"):
-        return OpenvinoEngine(network, job.num_crops, floating=None if kind == "openvino" else "float32")
-    if not (calibration := job.calibration()):
-        raise BadConfiguration("engine openvino-int8: there are no training clips for calibration; choose engine openvino")
-    return OpenvinoEngine(network, job.num_crops, calibration)
+    return OpenvinoEngine(network, job.num_crops, floating="float32" if kind == "openvino-float32" else None)
 
 
 def _settled(engine: Engine, parity: Parity | None, fallback_reason: str | None) -> tuple[Engine, EngineUsed]:
@@ -323,9 +300,8 @@ def _settled(engine: Engine, parity: Parity | None, fallback_reason: str | None)
     log.info("engine: %s (%s)", used.label, used.description)
     if parity:
         log.info(
-            "parity check on %d clips: %s logit difference %.3g, tolerance %.3g",
+            "parity check on %d clips: largest logit difference %.3g, tolerance %.3g",
             parity.num_clips,
-            "mean" if engine.precision == "int8" else "largest",
             parity.max_difference,
             parity.tolerance,
         )

@@ -83,7 +83,7 @@ class Engine(ABC):
         """
         return self.answer(self.see(frames))
 
-    def see(self, frames: Frames, num_crops: NumCrops | None = None) -> Tensor:
+    def see(self, frames: Frames) -> Tensor:
         """Compute the features of one clip's crops, float32 (k, t, f) on the CPU; errors as in `score`."""
         spec = self.network.spec
         if spec.sound:
@@ -93,7 +93,7 @@ class Engine(ABC):
                 f"the clip has {len(frames)} snippets of {frames.shape[-1]} planes, the network expects {spec.num_segments} of "
                 f"{spec.snippet.num_planes} ({spec.modality.value})"
             )
-        return self.features(cut_views(frames, num_crops or self.num_crops, spec.modality, spec.video))
+        return self.features(cut_views(frames, self.num_crops, spec.modality, spec.video))
 
     def is_silent(self, features: Tensor) -> bool:
         """Check whether the features of `see` are those of silence."""

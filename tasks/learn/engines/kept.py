@@ -39,8 +39,6 @@ class CheckedFeatures:
         Raises:
             Unavailable: kept features are damaged; a retry computes them again.
         """
-        if engine.precision == "int8":
-            return None
         caches = [open_cache(self.root, compared, compared, compared.network.head) for compared in (engine, reference)]
         if not all(caches[0].has(clip) for clip in {*self.checked, *self.scored}) or not all(map(caches[1].has, self.checked)):
             return None

@@ -1,10 +1,9 @@
-"""Run networks by OpenVINO on CPUs: a static graph on 8-bit images, in bfloat16 if the CPU supports it, float32 or int8."""
+"""Run networks by OpenVINO on CPUs: a static graph on 8-bit images, in bfloat16 if the CPU supports it, or float32."""
 
 # k: crops, t: segments, h, w: pixels, p: 8-bit planes, c: channels, f: features
 
 from __future__ import annotations
 
-import logging
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 
 from tasks.learn.engines.engine import Engine, K
 from tasks.learn.hardware import silenced
-from tasks.learn.inputs.crops import Arrange, Frames, NumCrops, cut_views
+from tasks.learn.inputs.crops import Arrange, Frames, NumCrops
 from tasks.learn.networks.backbones import crop_pixels
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import NetworkSpec
@@ -40,7 +39,6 @@ class OpenvinoEngine(Engine):
     Args:
         network: as returned by `prepare`, on the CPU.
         num_crops: 10 or 1.
-        calibration: clips, uint8 (t, h, w, p), for calibrating the activation ranges of int8; if empty, the engine uses floating point.
         floating: bfloat16 or float32; None takes the faster one on this CPU.
 
     Raises:
@@ -49,19 +47,11 @@ class OpenvinoEngine(Engine):
 
     name: ClassVar[EngineName] = "openvino"
 
-    def __init__(
-        self, network: Network, num_crops: NumCrops, calibration: Sequence[Frames] = (), floating: EnginePrecision | None = None
-    ) -> None:
+    def __init__(self, network: Network, num_crops: NumCrops, floating: EnginePrecision | None = None) -> None:
         super().__init__(network, num_crops)
-        self._calibration = calibration
-        self._floating = floating or _best_floating_point()
-        self.precision = "int8" if calibration else self._floating
+        self.precision = floating or _best_floating_point()
         batches = "single snippets" if network.spec.video else f"batches of {network.spec.num_segments} images"
-        self.description = f"OpenVINO {version('openvino')}, {batches} in {NUM_STREAMS} streams" + (
-            f", quantised by NNCF {version('nncf')} on {len(calibration)} training clips, the rest in {self._floating}"
-            if calibration
-            else ""
-        )
+        self.description = f"OpenVINO {version('openvino')}, {batches} in {NUM_STREAMS} streams"
 
     @cached_property
     def _graph(self) -> openvino.Model:
@@ -69,8 +59,7 @@ class OpenvinoEngine(Engine):
 
     @cached_property
     def _compiled(self) -> openvino.CompiledModel:
-        graph = _quantised(self._graph, self._calibration, self.network.spec) if self._calibration else self._graph
-        return compile_graph(graph, self._floating, NUM_STREAMS)
+        return compile_graph(self._graph, self.precision, NUM_STREAMS)
 
     @cached_property
     def _queue(self) -> openvino.AsyncInferQueue:
@@ -80,8 +69,7 @@ class OpenvinoEngine(Engine):
         """Map views uint8 (t, 224, 224, p) to float32 (k, t, f) on the CPU.
 
         Raises:
-            ImportError: NNCF is not installed, for int8.
-            RuntimeError: OpenVINO cannot convert or compile this backbone, or NNCF cannot quantise it.
+            RuntimeError: OpenVINO cannot convert or compile this backbone.
         """
         parts = [part for view in views for part in _parts(view, self.network.spec)]
         outputs = dict(self._run(enumerate(parts)))
@@ -110,7 +98,7 @@ class OpenvinoEngine(Engine):
         yield from ready
 
     def features_in_float32(self, view: Frames) -> Tensor:
-        """Run the graph in float32, without quantisation, on one view (t, 224, 224, p): float32 (t, f)."""
+        """Run the graph in float32 on one view (t, 224, 224, p): float32 (t, f)."""
         compiled = compile_graph(self._graph, "float32", 1)
         parts = [np.array(compiled(np.ascontiguousarray(part))[0], np.float32) for part in _parts(view, self.network.spec)]
         return torch.from_numpy(np.concatenate(parts))
@@ -168,29 +156,6 @@ def _convert(network: Network) -> openvino.Model:
 def _parts(view: Frames, spec: NetworkSpec) -> list[Frames]:
     """Split a view (t, h, w, p) into the inputs of the graph: its snippets, if each is a video."""
     return [view[i : i + 1] for i in range(len(view))] if spec.video else [view]
-
-
-def _quantised(graph: openvino.Model, calibration: Sequence[Frames], spec: NetworkSpec) -> openvino.Model:
-    """Quantise convolutions and matrix products to int8.
-
-    Activation ranges are calibrated on five views per clip, mirrored for every other clip; for a video network on its views of a test.
-
-    Raises:
-        ImportError: NNCF is not installed.
-        RuntimeError: NNCF finds nothing to quantise, or fails otherwise.
-    """
-    cuts = [cut_views(clip, 10, spec.modality, spec.video) for clip in calibration]
-    views = [part for i, cut in enumerate(cuts) for view in (cut if spec.video else cut[i % 2 :: 2]) for part in _parts(view, spec)]
-    with silenced():
-        import nncf  # type: ignore[import-untyped]  # only for int8: importing takes seconds
-
-        logging.getLogger("nncf").setLevel(logging.WARNING)
-        try:
-            images = nncf.Dataset([np.ascontiguousarray(view) for view in views])
-            quantised: openvino.Model = nncf.quantize(graph, images, subset_size=len(views))
-        except Exception as error:  # NNCF's errors share no other base class
-            raise RuntimeError(f"not quantised: {error}") from error
-    return quantised
 
 
 def compile_graph(graph: openvino.Model, precision: EnginePrecision, num_streams: int) -> openvino.CompiledModel:

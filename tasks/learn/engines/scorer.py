@@ -24,7 +24,7 @@ from tasks.learn.engines.engine import Engine, clip_logits
 from tasks.learn.engines.kept import keep, open_cache
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.inputs.clip_files import snippets_in_test
-from tasks.learn.inputs.crops import Frames, NumCrops
+from tasks.learn.inputs.crops import Frames
 from tasks.learn.inputs.sampling import WindowGrid, frames_in_test, frames_of_window, further_frames, sees_single_frames
 from tasks.learn.networks.checkpoints import HeadWeights, Saved
 from tasks.learn.networks.heads import Logits
@@ -136,13 +136,9 @@ def _joint_failure(scorer: Scorer, used: EngineUsed, jobs: Sequence[ScoringJob])
     """
     if not used.num_checked_clips:
         return None
-    num_crops: NumCrops | None = 1 if used.precision == "int8" else None
-    engines = (scorer.engines, tuple(PytorchEngine(engine.network, engine.num_crops) for engine in scorer.engines))
+    reference = replace(scorer, engines=tuple(PytorchEngine(engine.network, engine.num_crops) for engine in scorer.engines))
     clips = list(zip(*(job.checked() for job in jobs), strict=False))
-    answers, expected = (
-        [scorer.answer([engine.see(frames, num_crops) for engine, frames in zip(own, inputs, strict=True)]) for inputs in clips]
-        for own in engines
-    )
+    answers, expected = ([each.score(inputs) for inputs in clips] for each in (scorer, reference))
     return compare_logits(answers, expected, used.precision, jobs[0].trained).failure
 
 
@@ -234,11 +230,6 @@ class SharedFeatures:
     def _stop(self, error: RetakeError) -> None:
         log.warning("features are not shared between networks: %s", error)
         self._caches = []
-
-
-def is_shareable(used: EngineUsed) -> bool:
-    """Check whether features depend on the clip alone; int8 also depends on the calibration clips."""
-    return used.precision != "int8"
 
 
 @dataclass(frozen=True)

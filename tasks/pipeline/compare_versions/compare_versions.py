@@ -174,7 +174,7 @@ def _score(
             return make_ready(
                 fetch_network(store, version.trained.checkpoint_uri, version.trained.checkpoint_sha256, Path(name)),
                 choice,
-                evaluate,
+                evaluate.crops,
                 [clips],
                 [clip for clip in version.clips if clip.split == "train"],
                 checked_on=clips,

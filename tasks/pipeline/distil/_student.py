@@ -7,7 +7,7 @@ from tasks.keys import content_key, recipe_of
 from tasks.learn.engines.choice import spread
 from tasks.learn.gpus import keep_to_one_gpu, trains_on_gpu
 from tasks.learn.hardware import keep_freed_memory
-from tasks.options import Family, GateOptions, Head, Modality, TrainOptions
+from tasks.options import EvaluateOptions, Family, GateOptions, Head, Modality, TrainOptions
 from tasks.pipeline._plans import plan_training
 from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline._trained import Trained, plan_of
@@ -60,15 +60,16 @@ def distilled(teacher: Trained, student: str, store_uri: str, store: Store) -> T
     taught = {"teacher": teacher.checkpoint_sha256, "unlabelled": [clip.uid for clip in unlabelled]}
     training = plan_training(store_uri, taught_by.dataset_digest, options, weights, taught_by.model_name, taught=taught)
     run, splits = training.run, [split for split in SPLITS[1:] if any(clip.split == split for clip in manifest.clips)]
-    place = run.comparison(content_key(taught_by.evaluate.model_dump(mode="json")))
-    scores = training.evaluations(taught_by.evaluate)
+    protocol = taught_by.evaluate.picked(EvaluateOptions)  # without an engine that was removed since
+    place = run.comparison(content_key(protocol.model_dump(mode="json")))
+    scores = training.evaluations(protocol)
     plan = PlanResult(
         run_key=training.run_key,
         run_uri=run.folder_uri,
         dataset_uri=taught_by.dataset_uri,
         dataset_digest=taught_by.dataset_digest,
         train=training.train,
-        evaluate=taught_by.evaluate,
+        evaluate=protocol,
         gate=GateOptions(),
         decision_uri=place.folder_uri,
         num_champions=0,

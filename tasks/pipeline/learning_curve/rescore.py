@@ -133,7 +133,7 @@ def _score(own: Run, plan: PlanResult, clips: Sequence[DatasetClip], manifest: M
         ready = make_ready(
             fetch_network(store, trained.checkpoint_uri, trained.checkpoint_sha256, Path(folder)),
             Choice(plan.evaluate.engine),
-            plan.evaluate,
+            plan.evaluate.crops,
             [clips],
             [clip for clip in manifest.clips if clip.split == "train"],
             checked_on=clips,

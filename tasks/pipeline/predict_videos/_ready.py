@@ -11,7 +11,7 @@ from tasks.data.clips.clips import StoredClip
 from tasks.data.clips.frame_cache import cache_test_frames
 from tasks.errors import BadInput, BadVideo
 from tasks.judge.statistics.scoring import Logits, one_hot_logits
-from tasks.learn.engines.choice import NUM_CALIBRATION_CLIPS, ScoringJob, Wanted, num_checked, spread, trained_classes
+from tasks.learn.engines.choice import NUM_CHECKED_CLIPS, ScoringJob, Wanted, spread, trained_classes
 from tasks.learn.engines.scorer import Scorer, make_scorer
 from tasks.learn.hardware import choose_device
 from tasks.learn.inputs.clip_files import read_tested
@@ -71,7 +71,7 @@ def make_ready(
     Args:
         predictor: describes the network.
         clips: to score.
-        trained_on: training clips; int8 is calibrated on them, and the engine is checked for their classes.
+        trained_on: training clips; the engine is checked for their classes.
         wanted: the engine, or "auto".
         num_crops: 10 or 1.
         store: of the checkpoint and the clips.
@@ -81,14 +81,14 @@ def make_ready(
     Raises:
         MissingObject: the checkpoint is gone.
         BadCheckpoint: its hash is not the recorded one.
-        BadConfiguration: the engine is not available here, or int8 has no training clip to be calibrated on.
+        BadConfiguration: the engine is not available here.
     """
     saved = fetch_network(store, predictor.checkpoint_uri, predictor.checkpoint_sha256, folder)
     specs = tuple(network.spec for network in saved.networks)
 
     def job(spec: NetworkSpec) -> ScoringJob:
         def checked() -> list[Frames]:
-            if decoded := _decoded(clips, num_checked(wanted), spec, store, frames):
+            if decoded := _decoded(clips, spec, store, frames):
                 return decoded
             raise NothingToCheck("no clip decodes that the engine could be checked on")
 
@@ -97,7 +97,6 @@ def make_ready(
             num_clips=len(clips),
             num_crops=num_crops,
             checked=checked,
-            calibration=lambda: _decoded(trained_on, NUM_CALIBRATION_CLIPS, spec, store, frames),
             trained=trained_classes(trained_on),
         )
 
@@ -112,20 +111,20 @@ def make_ready(
     return Ready(scorer, specs, used, None if noun is None else one_hot_logits(np.array([noun]), len(saved.classes.nouns))[0])
 
 
-def _decoded(clips: Sequence[StoredClip], num_clips: int, spec: NetworkSpec, store: Store, root: Path) -> list[Frames]:
+def _decoded(clips: Sequence[StoredClip], spec: NetworkSpec, store: Store, root: Path) -> list[Frames]:
     """Load snippets of evenly spaced clips; replace clips that do not decode."""
-    few = spread(clips, num_clips)
+    few = spread(clips, NUM_CHECKED_CLIPS)
     try:
         paths = cache_test_frames(store, few, spec, root)
         return [read_tested(paths[clip.uid], spec) for clip in few]
     except BadInput as error:
-        log.warning("looking for other clips to check or calibrate an engine on: %s", error)
+        log.warning("looking for other clips to check an engine on: %s", error)
     decoded: list[Frames] = []
     for clip in {clip.uid: clip for clip in (*few, *spread(clips, MAX_TRIED_CLIPS))}.values():
         try:
             decoded.append(read_tested(cache_test_frames(store, [clip], spec, root)[clip.uid], spec))
         except BadInput as error:
-            log.warning("not checked or calibrated on: %s", error)
-        if len(decoded) == num_clips:
+            log.warning("not checked on: %s", error)
+        if len(decoded) == NUM_CHECKED_CLIPS:
             break
     return decoded

@@ -54,6 +54,7 @@ def run(arguments: PredictBatchArguments, store: Store) -> PredictBatchResult:
     keep_to_one_gpu()
     keep_freed_memory()
     plan = store.read(Output(arguments.plan, PredictPlanResult))
+    plan.evaluate.require_current("the prediction")
     videos, set_aside = _cut(plan, store.read(arguments.batch, PredictionBatch).videos, store)
     known = _known(store.read(prediction_of_plan(arguments.plan).known), store)
     with passing_frames() as frames, tempfile.TemporaryDirectory(prefix="retake-predict-") as name:

@@ -47,6 +47,7 @@ def run(arguments: PredictKnownArguments, store: Store) -> KnownClipsResult:
     if earlier := finished(store, output):
         return earlier
     plan = store.read(Output(arguments.plan, PredictPlanResult))
+    plan.evaluate.require_current("the prediction")
     if plan.run_uri is None or plan.model_dataset_uri is None:
         reason = f"the store does not have the dataset that {plan.model.label} was trained on"
         return finish(store, output, KnownClipsResult(num_clips=0, features_uri=None, reason=reason))

@@ -14,7 +14,7 @@ from tasks.errors import BadConfiguration, BadInput
 from tasks.judge.statistics.fusion import fuse
 from tasks.judge.statistics.scoring import ScoredClips, score_clips, with_nouns_given
 from tasks.keys import file_sha256
-from tasks.learn.engines.choice import ScoringJob, make_engine, num_checked, spread
+from tasks.learn.engines.choice import NUM_CHECKED_CLIPS, ScoringJob, make_engine, spread
 from tasks.learn.hardware import choose_device, describe
 from tasks.learn.inputs.clip_files import is_silent
 from tasks.learn.inputs.crops import Frames
@@ -198,8 +198,7 @@ def _score(network: Network, clips: Sequence[DatasetClip], store: Store, unheard
         device=choose_device(load(MachineSettings).device),
         num_clips=len(clips),
         num_crops=1,
-        checked=lambda: load_few(store, spread(clips, num_checked("auto")), network.spec),
-        calibration=list,
+        checked=lambda: load_few(store, spread(clips, NUM_CHECKED_CLIPS), network.spec),
     )
     with FramesAhead(store, clips, [network.spec]) as ahead:
         engine, _ = make_engine(network, "auto", job)

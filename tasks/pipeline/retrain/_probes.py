@@ -26,8 +26,8 @@ def audited(plan: PlanResult, clips: Sequence[DatasetClip], shared: SharedFeatur
     Raises:
         Unavailable: features are damaged; a retry computes them again.
     """
-    if plan.weights.members or plan.train.trainable != "heads" or shared is None:
-        return LabelAudit(num_clips=len(clips), reason="features of a single frozen backbone are needed, in an engine other than int8")
+    if plan.weights.members or shared is None:
+        return LabelAudit(num_clips=len(clips), reason="features of a single frozen backbone are needed")
     if len(clips) > MAX_AUDITED:
         return LabelAudit(num_clips=len(clips), reason=f"the dataset has more than {MAX_AUDITED:,} clips")
     kept = [(clip, seen) for clip in clips if (seen := shared.mean(clip.sha256)) is not None]

@@ -18,18 +18,17 @@ from tasks.judge.statistics.scoring import Logits, ScoredClips, Timings, score_c
 from tasks.keys import content_key
 from tasks.learn.engines.choice import (
     KINDS_IN_FLOAT32,
-    NUM_CALIBRATION_CLIPS,
+    NUM_CHECKED_CLIPS,
     Kind,
     ScoringJob,
     Wanted,
     common_label,
-    num_checked,
     spread,
     trained_classes,
 )
 from tasks.learn.engines.engine import Engine
 from tasks.learn.engines.kept import CheckedFeatures
-from tasks.learn.engines.scorer import Scorer, SharedFeatures, is_shareable, make_scorer
+from tasks.learn.engines.scorer import Scorer, SharedFeatures, make_scorer
 from tasks.learn.hardware import choose_device, describe
 from tasks.learn.inputs.clip_files import is_silent
 from tasks.learn.inputs.crops import Frames, NumCrops
@@ -37,7 +36,6 @@ from tasks.learn.inputs.features import PARTIAL
 from tasks.learn.networks.checkpoints import Saved
 from tasks.learn.networks.spec import ClassNames, NetworkSpec
 from tasks.learn.training.costs import Complexity, complexity
-from tasks.options import EvaluateOptions
 from tasks.pipeline._results import log
 from tasks.settings import MachineSettings, load
 from tasks.store.objects import Store
@@ -240,7 +238,7 @@ def _hardware(engine: Engine) -> dict[str, str | int]:
 def make_ready(
     saved: Saved,
     choice: Choice,
-    evaluate: EvaluateOptions,
+    crops: NumCrops,
     scored: Sequence[Sequence[DatasetClip]],
     trained_on: Sequence[DatasetClip],
     *,
@@ -253,16 +251,16 @@ def make_ready(
     Args:
         saved: the checkpoint; its networks are modified and kept.
         choice: the engine.
-        evaluate: the crops, and the engine as it was asked for.
+        crops: 10 or 1.
         scored: clips to score, those of a split together.
-        trained_on: training clips; int8 is calibrated on them, and the engine is checked for their classes.
+        trained_on: training clips; the engine is checked for their classes.
         checked_on: scored by this kind of engine, by all networks; it is checked on a few of them.
         shares_features: whether networks with the same backbone have its features in common; none have whose backbones were trained.
         store: of the clips.
     """
     specs = [network.spec for network in saved.networks]
     root = load(MachineSettings).cache_dir.expanduser() / "features"
-    checked = spread(checked_on, num_checked(evaluate.engine))
+    checked = spread(checked_on, NUM_CHECKED_CLIPS)
     shas = [clip.sha256 for clips in scored for clip in clips]
     kept = None
     if shares_features and len(specs) == 1:
@@ -277,21 +275,20 @@ def make_ready(
         return ScoringJob(
             device=choose_device(load(MachineSettings).device),
             num_clips=len(checked_on),
-            num_crops=evaluate.crops,
+            num_crops=crops,
             checked=lambda: load_few(store, checked, spec),
-            calibration=lambda: load_few(store, spread(trained_on, NUM_CALIBRATION_CLIPS), spec),
             trained=trained_classes(trained_on),
             kept=kept,
         )
 
     scorer, used = make_scorer(saved, choice.engine, [job(spec) for spec in specs])
-    shared = SharedFeatures(root, scorer, used, shas) if shares_features and is_shareable(used) else None
+    shared = SharedFeatures(root, scorer, used, shas) if shares_features else None
     return Ready(
         scorer,
         specs,
         saved.classes,
         choice.noted(used),
-        complexity(specs, evaluate.crops, saved.joint.spec if saved.joint else None),
+        complexity(specs, crops, saved.joint.spec if saved.joint else None),
         _hardware(scorer.engines[0]),
         shared,
     )

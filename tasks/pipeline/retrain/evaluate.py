@@ -65,6 +65,7 @@ def run(arguments: PlannedArguments, store: Store) -> EvaluateResults:
     used = {evaluation: result.engine for evaluation in scored if (result := finished(store, Scores(evaluation.out)))}
     with sharing_decoders():
         while scoring := next_scoring(plans, used):
+            plan.evaluate.require_current("the evaluation")
             network = IN_WORDS[scoring.evaluations[0].model]
             if scoring.plan is not plan:
                 network += f" with seed {scoring.plan.train.seed}"
@@ -123,7 +124,7 @@ def _score(deciding_plan: PlanResult, scoring: Scoring, store: Store) -> EngineU
             ready = make_ready(
                 saved,
                 scoring.choice,
-                plan.evaluate,
+                plan.evaluate.crops,
                 list(clips.values()),
                 [clip for clip in manifest.clips if clip.split == "train"],
                 # All networks' clips, so that a champion, scored on fewer, gets the same engine and the same check as the others.

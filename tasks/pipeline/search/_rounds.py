@@ -27,7 +27,7 @@ def require_current(plan: SearchPlanResult) -> None:
     Raises:
         BadConfiguration: it was planned with others.
     """
-    for options in (plan.search, plan.train):
+    for options in (plan.search, plan.train, plan.evaluate):
         options.require_current(plan.search_uri)
     try:
         Space.of(plan.search, plan.train)

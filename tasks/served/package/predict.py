@@ -62,7 +62,7 @@ class Film:
 
 
 def resampled(frames: Iterable[tuple[int, Any]], total: int) -> Iterator[tuple[int, Any]]:
-    """Yield for each number the last frame up to it, as ffmpeg's filter fps does; without a total, the last frame once."""
+    """Yield for each number the last frame up to it, as ffmpeg's filter fps does; of a stream the last one once."""
     number = 0
     for (first, frame), (due, following) in pairwise(chain(frames, [(total, None)])):
         until = max(due, first + 1) if following is None else due
@@ -103,7 +103,7 @@ def windows(source: str, contract: dict[str, Any], stride: int) -> Iterator[tupl
             yield start, stop, {name: np.stack([seen[number] for number in numbers]) for name, numbers in wanted.items()}
             seen = {number: picture for number, picture in seen.items() if current and current[0][0] <= number}
     if not stop:
-        raise ValueError(f"no window of it decodes; give {(shortest if is_file else length) / cut['fps']:g} s or more, or another copy")
+        raise ValueError(f"no window of it decodes; give {(shortest if is_file else length) / cut['fps']:g} s or more that do")
 
 
 def loaded(contract: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
@@ -117,16 +117,16 @@ def loaded(contract: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, Any
     return lambda inputs: dict(zip(names, model(inputs).values(), strict=True))
 
 
-def until_failure(seen: Iterator[Any], failed: list[Exception]) -> Iterator[Any]:
-    """Yield windows up to one that cannot be read; add its error to `failed`."""
+def until_failure(made: Iterator[Any], failed: list[Exception]) -> Iterator[Any]:
+    """Yield items up to one that fails; add its error to `failed`."""
     try:
-        yield from seen
+        yield from made
     except (ValueError, OSError, av.error.FFmpegError) as error:
         failed.append(error)
 
 
 def answers(seen: Iterator[Any], contract: dict[str, Any], run: Callable[..., Any], size: int) -> Iterator[tuple[Any, ...]]:
-    """Yield each window's start and stop in frames, and its probabilities of verbs and nouns; answer `size` at a time."""
+    """Yield each window's start, stop and probabilities of verbs and nouns, answered `size` at a time."""
     while batch := list(islice(seen, size)):
         outputs = run({name: np.stack([pictures[name] for *_, pictures in batch]) for name in batch[0][2]})
         nouns = outputs.get("noun_probabilities", np.ones((len(batch), len(contract["nouns"]))))
@@ -186,9 +186,9 @@ def main() -> int:
     run = loaded(contract)
     sys.stdout.write("WEBVTT\n\n" if options.format == "vtt" else "")
     for source in sources:
-        shown = re.sub("://[^/]*@", "://", source)  # without user and password
-        seen, size, failed = windows(source, contract, stride), 4 if Path(source).is_file() else 1, list[Exception]()
-        for interval in intervals(answers(until_failure(seen, failed), contract, run, size), contract):
+        shown, failed = re.sub("://[^/]*@", "://", source), list[Exception]()  # shown without user and password
+        answered = answers(until_failure(windows(source, contract, stride), failed), contract, run, 4 if Path(source).is_file() else 1)
+        for interval in intervals(until_failure(answered, failed), contract):
             print(cue(interval) if options.format == "vtt" else json.dumps({"source": shown, **interval}), flush=True)
         for error in failed:
             status, is_silent = 1, not Path(source).is_file() and isinstance(error, av.error.ExitError | av.error.InvalidDataError)

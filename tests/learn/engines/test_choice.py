@@ -9,20 +9,15 @@ from tasks.learn.engines.choice import ABSOLUTE, OPENVINO_FROM_CLIPS, ScoringJob
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.openvino import OpenvinoEngine
 from tasks.learn.engines.pytorch import CudaEngine, PytorchEngine
-from tasks.learn.hardware import silenced
 from tests.learn.tiny import Bessel, snippets_of, tiny
 
 pytestmark = pytest.mark.slow
-
-with silenced():
-    import nncf
 
 CLIPS = [snippets_of(tiny(), seed) for seed in range(3)]
 
 
 def job(**changes) -> ScoringJob:
-    read = {"checked": lambda: CLIPS[:2], "calibration": lambda: CLIPS[2:]}
-    return ScoringJob(**{"device": "cpu", "num_clips": 100, "num_crops": 1} | read | changes)
+    return ScoringJob(**{"device": "cpu", "num_clips": 100, "num_crops": 1, "checked": lambda: CLIPS[:2]} | changes)
 
 
 @pytest.mark.parametrize(
@@ -57,8 +52,6 @@ def test_what_engines_scored_another_one_can_score_which_is_no_coarser(scored_by
     [
         ("cuda", "", "RETAKE_DEVICE=auto"),
         ("openvino", "openvino", "pip install openvino"),
-        ("openvino-int8", "openvino", "pip install openvino"),
-        ("openvino-int8", "nncf", "pip install nncf"),
     ],
 )
 def test_an_engine_that_was_asked_for_and_cannot_be_had_is_refused_with_the_remedy(monkeypatch, wanted, missing, remedy):
@@ -80,28 +73,6 @@ def test_an_engine_that_passes_is_taken_and_leaves_the_network_in_float32_and_th
     assert 0 < used.max_difference <= used.tolerance
     assert used.fallback_reason is None
     assert {parameter.dtype for parameter in engine.network.parameters()} == {torch.float32}
-
-
-def test_int8_takes_its_clips_from_the_job_and_without_any_is_refused_with_the_remedy(outspoken_network):
-    engine, used = make_engine(outspoken_network, "openvino-int8", job())
-    assert used.label == "openvino int8"
-    assert "on 1 training clip" in engine.description
-    ours, theirs = (each.score(CLIPS[0]).noun for each in (engine, PytorchEngine(engine.network, 1)))
-    assert 0 < (ours - theirs).abs().max() < 0.75 * theirs.std()
-    with pytest.raises(BadConfiguration, match=r"no training clips .* choose engine openvino"):
-        make_engine(outspoken_network, "openvino-int8", job(calibration=list))
-
-
-@pytest.mark.parametrize("error", [nncf.ValidationError, nncf.UnsupportedModelError])
-def test_what_nncf_refuses_is_scored_by_pytorch(tiny_network, monkeypatch, error):
-    def refuse(*_, **__):
-        raise error("not this one")
-
-    monkeypatch.setattr(nncf, "quantize", refuse)
-    engine, used = make_engine(tiny_network, "openvino-int8", job())
-    assert used.label == "pytorch float32"
-    assert used.fallback_reason == "openvino-int8 cannot run this network: not quantised: not this one"
-    assert engine.score(CLIPS[0]).verb.shape == (5,)
 
 
 def test_pytorch_needs_no_check(tiny_network):

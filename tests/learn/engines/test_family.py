@@ -48,7 +48,7 @@ def test_openvino_answers_as_pytorch_does_for_every_network_and_input(family, ch
     reference, clip = PytorchEngine(prepare(network), 1), snippets_of(network.spec)
     engine = OpenvinoEngine(reference.network, 1, floating="float32")
     assert check(engine, reference, [clip]).failure is None
-    assert engine.see(clip, 1).shape == (1, 3, network.num_features)
+    assert engine.see(clip).shape == (1, 3, network.num_features)
     view = cut_views(clip, 1, network.spec.modality)[0]
     expected = reference.features([view])[0]
     assert (engine.features_in_float32(view) - expected).abs().max() <= 1e-4 * expected.abs().max()
@@ -121,6 +121,7 @@ import logging, socket
 import numpy as np
 from tasks.learn.engines.openvino import OpenvinoEngine
 from tasks.learn.engines.engine import prepare
+from tasks.learn.hardware import silenced
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import NetworkSpec
 
@@ -133,7 +134,9 @@ handler = logging.NullHandler()
 root.addHandler(handler)
 root.setLevel(logging.INFO)
 frames = np.zeros((2, 224, 224, 3), np.uint8)
-OpenvinoEngine(prepare(Network(NetworkSpec(backbone="test_resnet", num_segments=2))), 1, [frames])
+OpenvinoEngine(prepare(Network(NetworkSpec(backbone="test_resnet", num_segments=2))), 1).features([frames])
+with silenced():
+    import nncf
 assert (root.level, root.handlers, root.filters) == (logging.INFO, [handler], [])
 assert logging.getLoggerClass() is logging.Logger
 """

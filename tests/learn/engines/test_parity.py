@@ -19,34 +19,13 @@ def off_by(share_of_std):
     return logits
 
 
-@pytest.mark.parametrize(
-    ("precision", "share", "said"),
-    [
-        ("bfloat16", 0.25, "a verb logit differs by"),
-        ("float16", 0.25, "a verb logit differs by"),
-        # On one clip of two, which is 0.75 in the mean.
-        ("int8", 1.5, "on average over clips"),
-    ],
-)
-def test_the_tolerance_of_rounded_numbers_is_a_share_of_what_logits_vary_by_and_that_of_float32_absolute(precision, share, said):
-    assert compare_head("verb", off_by(share * 0.99), EXPECTED, precision).failure is None
-    assert said in compare_head("verb", off_by(share * 1.01), EXPECTED, precision).failure
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_the_tolerance_of_rounded_numbers_is_a_share_of_what_logits_vary_by_and_that_of_float32_absolute(precision):
+    assert compare_head("verb", off_by(0.2475), EXPECTED, precision).failure is None
+    assert "a verb logit differs by" in compare_head("verb", off_by(0.2525), EXPECTED, precision).failure
     assert compare_head("noun", EXPECTED + 0.0009, EXPECTED, "float32").failure is None
     assert "tolerance 0.001" in compare_head("noun", EXPECTED + 0.0011, EXPECTED, "float32").failure
-    num_clips = 2 if precision == "int8" else 1
-    assert compare_head("verb", off_by(0.2), EXPECTED, precision).max_difference == pytest.approx(
-        0.2 * float(EXPECTED[0].std()) / num_clips
-    )
-
-
-@pytest.mark.parametrize(("num_flipped", "is_trusted"), [(0, True), (1, True), (2, False)])
-def test_in_int8_one_best_class_of_twenty_clips_may_be_another_one(num_flipped, is_trusted):
-    expected = torch.zeros(30, 2).index_fill(1, torch.tensor(0), 1.6)
-    logits = expected.clone()
-    logits[:num_flipped] = expected[:num_flipped].flip(1)
-    failure = compare_head("verb", logits, expected, "int8").failure
-    assert (failure is None) == is_trusted
-    assert is_trusted or failure == "the best verb differs for 2 of 30 clips"
+    assert compare_head("verb", off_by(0.2), EXPECTED, precision).max_difference == pytest.approx(0.2 * float(EXPECTED[0].std()))
 
 
 def test_the_best_class_is_looked_for_among_those_that_were_trained():

@@ -4,13 +4,12 @@ import torch
 
 from tasks.learn.engines.engine import example_view, prepare
 from tasks.learn.engines.pytorch import PytorchEngine
-from tasks.learn.engines.scorer import BetweenClips, Scorer, SharedFeatures, is_shareable
+from tasks.learn.engines.scorer import BetweenClips, Scorer, SharedFeatures
 from tasks.learn.inputs.clip_files import snippets_in_test
 from tasks.learn.inputs.sampling import WindowGrid, frames_in_test, further_frames
 from tasks.learn.networks.checkpoints import HeadWeights, Saved
 from tasks.learn.networks.network import Network
 from tasks.options import Consensus, Family, Modality
-from tasks.store.records.evaluation import EngineUsed
 from tests.learn.tiny import CLASSES, network_of, scorer_of, snippets_of, tiny, tiny_video_network
 
 GRID = WindowGrid(8, 2)
@@ -160,13 +159,6 @@ def test_features_of_other_crops_flow_or_described_sound_are_not_taken(shared, m
     assert first.known("clip") is not None
     monkeypatch.setattr(f"tasks.learn.{name}", value)
     assert shared(network_of(**spec))[0].known("clip") is None
-
-
-def test_features_of_int8_are_not_shared_because_they_depend_on_the_calibration_clips():
-    checked = {"num_checked_clips": 0, "max_difference": 0, "tolerance": 0, "fallback_reason": None}
-    used = EngineUsed(name="openvino", precision="int8", description="", **checked)
-    assert not is_shareable(used)
-    assert is_shareable(used.model_copy(update={"precision": "bfloat16"}))
 
 
 @pytest.mark.slow

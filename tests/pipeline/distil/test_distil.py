@@ -7,7 +7,8 @@ import pytest
 
 from tasks.errors import BadInput
 from tasks.keys import recipe_of
-from tasks.options import LabelOptions, SegmentOptions
+from tasks.options import EvaluateOptions, LabelOptions, SegmentOptions
+from tasks.options.base import STORED
 from tasks.pipeline._trained import find_trained, taught_on
 from tasks.pipeline.distil import _student
 from tasks.store.layout import Layout
@@ -62,10 +63,11 @@ def test_a_student_learns_from_clips_without_a_label_in_the_store_of_its_model_a
     before = dict(bench.store.objects)
     assert bench.run("distil", model=f"runs/{KEY}/", student="test_resnet") == result.model_copy(update={"teacher": f"runs/{KEY}/"})
     assert bench.store.objects == before
-    # A later decision on the teacher tests by another protocol, and so is the student.
+    # A later decision on the teacher tests by another protocol, here with an engine that is gone, and so is the student.
     place = Layout(STORE).run(KEY).decision("d").plan
     plan = bench.store.read(place)
-    bench.store.write(place, plan.model_copy(update={"evaluate": plan.evaluate.model_copy(update={"crops": 1})}))
+    protocol = EvaluateOptions.model_validate({"crops": 1, "engine": "openvino-int8"}, context=STORED)
+    bench.store.write(place, plan.model_copy(update={"evaluate": protocol}))
     again = bench.run("distil", model="models:/cook/1", student="test_resnet")
     assert again.checkpoint_sha256 == result.checkpoint_sha256
     assert not {*again.result_uris} & {*result.result_uris}

@@ -16,6 +16,7 @@ from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import FAMILIES, ClassNames, NetworkSpec
 from tasks.learn.training.job import joint_spec
 from tasks.options import EvaluateOptions, Family, FlowOptions, Head, Modality, PredictOptions, SegmentOptions, TrainOptions
+from tasks.options.base import STORED
 from tasks.pipeline.predict_videos import predict_batch, predict_known
 from tasks.pipeline.predict_videos._chosen import names_of
 from tasks.pipeline.predict_videos._one_video import NOTHING_TO_HEAR
@@ -106,7 +107,7 @@ class Job:
             self.model,
             self.against,
             segment=self.segment,
-            evaluate=EvaluateOptions(crops=1, engine=engine),
+            evaluate=EvaluateOptions.model_validate({"crops": 1, "engine": engine}, context=STORED),
             predict=PredictOptions(stride_seconds=stride),
             run_uri=RUN if knows_training else None,
             model_dataset_uri=DATASET if knows_training else None,
@@ -421,11 +422,16 @@ def test_without_any_training_clip_a_prediction_says_nothing_of_novelty(small):
 
 
 def test_the_dataset_of_another_network_stands_in_for_the_models_in_nothing(small):
-    small.write_plan(engine="openvino-int8", knows_training=False)
+    small.write_plan(knows_training=False)
     known = small.know()
     assert known == KnownClipsResult(num_clips=0, features_uri=None, reason="the store does not have the dataset that model was trained on")
-    with pytest.raises(BadConfiguration, match="no training clips for calibration"):
-        small.predict()
+
+
+def test_a_prediction_by_an_engine_that_is_gone_is_refused(small):
+    small.write_plan(engine="openvino-int8")
+    for step in (small.know, small.predict):
+        with pytest.raises(BadConfiguration, match="removed: engine=openvino-int8; start anew"):
+            step()
 
 
 @pytest.mark.parametrize(("is_published", "films"), [(True, {"d": "train", "e": "train", "f": "test"}), (False, {"f": "test"})])

@@ -13,6 +13,7 @@ from tasks.learn.engines.scorer import make_scorer
 from tasks.learn.networks.network import Network, weights_sha256
 from tasks.learn.networks.spec import ClassNames, NetworkSpec
 from tasks.options import EvaluateOptions, TrainOptions
+from tasks.options.base import STORED
 from tasks.pipeline import _training
 from tasks.pipeline.retrain import _ready, evaluate
 from tasks.pipeline.retrain.contract import PlannedArguments
@@ -99,7 +100,7 @@ def shelf():
     def plan(champion=None, previous=None, train=None, splits=("train", "val"), **options):
         record = plan_result(
             evaluations=tuple(evaluations(Evaluations(RUN), splits, "val", champion, previous)),
-            evaluate=EvaluateOptions(bootstrap_resamples=100, **options),
+            evaluate=EvaluateOptions.model_validate({"bootstrap_resamples": 100, **options}, context=STORED),
             champion=champion,
             previous=previous,
             deciding_split="val",

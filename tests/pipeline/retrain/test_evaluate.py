@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from tasks.data.clips import frame_cache
-from tasks.errors import BadCheckpoint, Unavailable
+from tasks.errors import BadCheckpoint, BadConfiguration, Unavailable
 from tasks.judge.statistics.checks import fingerprint, from_parquet
 from tasks.learn.engines import openvino
 from tasks.learn.engines.choice import OPENVINO_FROM_CLIPS
@@ -221,13 +221,17 @@ def test_a_network_that_cannot_be_scored_is_named_and_what_was_scored_before_it_
     assert scorings == ["train", "val"] * 2
 
 
-def test_int8_is_calibrated_on_training_clips_and_a_baseline_is_not_looked_into(score, shelf, monkeypatch):
+def test_a_baseline_is_not_looked_into(score, shelf, monkeypatch):
     monkeypatch.setattr(evaluate, "NUM_ACTIVATION_MAPS", 2)
-    shelf.plan(engine="openvino-int8", crops=1)
-    result = score("baseline")[0]["val"]
-    assert result.engine.label == "openvino int8"
-    assert "on 3 training clips" in result.engine.description
-    assert result.activations == ()
+    shelf.plan(engine="pytorch", crops=1)
+    assert score("baseline")[0]["val"].activations == ()
+
+
+def test_an_evaluation_by_an_engine_that_is_gone_is_refused_before_anything_is_scored(score, shelf, scorings):
+    shelf.plan(engine="openvino-int8")
+    with pytest.raises(BadConfiguration, match="removed: engine=openvino-int8; start anew"):
+        score()
+    assert scorings == []
 
 
 def test_frames_a_second_are_all_that_the_network_looks_at(score, shelf, monkeypatch):

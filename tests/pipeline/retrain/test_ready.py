@@ -46,7 +46,7 @@ def inputs(spec, *, is_silent):
 def make(tmp_path):
     def call(specs):
         saved = Saved(tuple(Network(spec) for spec in specs), (HeadWeights(1, 1),) * len(specs), CLASSES)
-        job = ScoringJob(device="cpu", num_clips=3, num_crops=1, checked=list, calibration=list)
+        job = ScoringJob(device="cpu", num_clips=3, num_crops=1, checked=list)
         scorer, used = make_scorer(saved, "pytorch", [job] * len(specs))
         shared = SharedFeatures(tmp_path, scorer, used, [clip.sha256 for clip in CLIPS])
         return Ready(scorer, specs, CLASSES, used, complexity(specs, 1), {}, shared)

@@ -70,7 +70,7 @@ def test_a_test_sees_the_window_alone_by_each_engine_and_by_the_registered_model
     for film, use in shelves:
         shelf, clips = use()
         checked = load_few(shelf, clips, WINDOW)
-        job = ScoringJob(device="cpu", num_clips=1, num_crops=10, checked=lambda checked=checked: checked, calibration=list)
+        job = ScoringJob(device="cpu", num_clips=1, num_crops=10, checked=lambda checked=checked: checked)
         scorer, used = make_scorer(Saved((Network(WINDOW, seed=1),), saved.weights, CLASSES), engine, [job])
         assert (used.name, used.fallback_reason) == (engine, None)
         verb, _ = FilmModel(saved, SERVED.model_copy(update={"crops": 10})).logits(Clip(film, 0, 1, 30), tmp_path)

@@ -238,6 +238,7 @@ def test_a_search_of_an_earlier_version_goes_on_from_its_trials_to_the_report(be
         ("search", {"search": ["dropout", "cut"]}, ", .* removed: search="),
         ("search", {"search": ["head"], "ranges": ["head=linear, lstm"]}, ": .*lstm was removed.*; start anew"),
         ("train", {"mixup": 0.2}, ", .* removed: mixup="),
+        ("evaluate", {"engine": "openvino-int8"}, ", .* removed: engine="),
     ],
 )
 def test_a_search_that_was_planned_with_an_option_that_is_gone_is_read_and_does_not_go_on(bench, part, changes, said):

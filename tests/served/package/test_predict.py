@@ -150,7 +150,7 @@ def test_real_films_show_the_pictures_of_their_cut(shared, ffmpeg, tmp_path):
 def test_what_cannot_be_answered_is_refused(ffmpeg, tmp_path, shared):
     contract = contract_of(tiny())
     short = filmed(ffmpeg, tmp_path / "short.mp4", seconds=0.3)
-    with pytest.raises(ValueError, match=r"no window of it decodes; give 0\.5 s or more, or another copy"):
+    with pytest.raises(ValueError, match=r"no window of it decodes; give 0\.5 s or more that do"):
         next(predict.windows(str(short), contract, 30))
     with pytest.raises(ValueError, match="it has no pictures"):
         next(predict.windows(str(shared / "videos" / "odd" / "audio_only.m4a"), contract, 30))
@@ -254,7 +254,7 @@ def test_a_check_whose_film_has_no_window_or_is_shorter_than_one_says_so(ffmpeg,
     assert preprocessing({}, {}, iter(())) == "the film of the check has no window"
     short = filmed(ffmpeg, tmp_path / "short.mp4", seconds=0.3)
     problem = preprocessing({}, {}, predict.windows(str(short), contract_of(tiny()), 30))
-    assert problem == "the film of the check cannot be cut: no window of it decodes; give 0.5 s or more, or another copy"
+    assert problem == "the film of the check cannot be cut: no window of it decodes; give 0.5 s or more that do"
 
 
 def test_a_cue_has_the_times_of_its_interval():
@@ -268,7 +268,7 @@ def test_a_cue_names_its_action_as_plain_text(verb, noun, shown):
     assert predict.cue({"start": 0, "stop": 1, "verb": verb, "noun": noun, "reported": True}).splitlines()[1] == shown
 
 
-SILENT, SHORT = "no answer, or no film", "no window of it decodes; give 1 s or more, or another copy"
+SILENT, SHORT = "no answer, or no film", "no window of it decodes; give 1 s or more that do"
 
 
 @pytest.mark.parametrize(("num_frames", "is_silent", "stop", "said"), [(61, True, 2, SILENT), (60, False, 2, ""), (29, False, 0, SHORT)])
@@ -294,3 +294,23 @@ def test_a_stream_that_ends_or_falls_silent_is_answered_up_to_there(num_frames, 
     printed = capsys.readouterr()
     assert [json.loads(line)["stop"] for line in printed.out.splitlines()] == [stop] * bool(stop)
     assert printed.err == (f"rtsp://camera: {said}\n" if said else "")
+
+
+def test_a_film_whose_pictures_change_their_size_is_named_and_the_next_one_answered(monkeypatch, tmp_path, capsys):
+    films = [tmp_path / name for name in ("mixed.mp4", "plain.mp4")]
+    for film in films:
+        film.touch()
+
+    def windows(source, contract, stride):
+        for number, side in enumerate([2, 3] if "mixed" in source else [2]):
+            yield 30 * number, 30 * number + 30, {"frames": np.zeros((1, side, side, 3))}
+
+    answer = {"verb_probabilities": np.eye(3)[:1], "noun_probabilities": np.eye(3)[:1]}
+    (tmp_path / "contract.json").write_text(json.dumps(contract_of(tiny())))
+    for name, changed in {"HERE": tmp_path, "loaded": lambda _: lambda _: answer, "windows": windows}.items():
+        monkeypatch.setattr(predict, name, changed)
+    monkeypatch.setattr("sys.argv", ["predict.py", *map(str, films)])
+    assert predict.main() == 1
+    printed = capsys.readouterr()
+    assert [json.loads(line)["source"] for line in printed.out.splitlines()] == [str(films[1])]
+    assert printed.err == f"{films[0]}: all input arrays must have the same shape\n"
