@@ -35,7 +35,7 @@ from tasks.wording import without_secrets
 M = TypeVar("M", bound=BaseModel)
 log = logging.getLogger(__name__)
 
-NO_LOGIN = "no user and password, which Airflow would keep with the run: put the file into the store, or use an address that expires"
+NO_LOGIN = "give no address with a user and password, which Airflow would keep with the run; put the file into the store, or use an address that expires"
 
 UNKEYED = frozenset((*LearningCurveOptions.model_fields, *ChampionExportOptions.model_fields, "min_new_labels", "max_hours"))
 """Options that have no part in the key of a form: they change neither weights, a plan that is made, nor the files that were seen."""
@@ -198,7 +198,7 @@ def _params(model: type[Options], first: tuple[str, ...]) -> Iterable[tuple[str,
     for name, field in schema["properties"].items():
         field = _flat(field, schema.get("$defs", {}))
         # A form that takes no login says so; Airflow refuses by the pattern before it keeps anything.
-        login = f"Addresses: {NO_LOGIN}" if NO_LOGIN_PATTERN in (field.get("pattern"), field.get("items", {}).get("pattern")) else None
+        login = NO_LOGIN.capitalize() if NO_LOGIN_PATTERN in (field.get("pattern"), field.get("items", {}).get("pattern")) else None
         help_text = ". ".join(filter(None, (field.pop("description", None), _limits(field), login, f"Option: {name}")))
         placed: dict[str, Any] = {} if name in first else {"section": _section(model, name)}
         yield name, Param(defaults[name], description=help_text, **placed, **field)

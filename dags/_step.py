@@ -19,7 +19,7 @@ from dags._skips import Skipping
 from tasks.errors import BadConfiguration, BadInput, NothingToDo, RetakeError, Unavailable
 from tasks.options import Options
 from tasks.pipeline.step import ImageKind
-from tasks.settings import load
+from tasks.settings import TRAINING_PAGES, load
 from tasks.telemetry import message_of
 from tasks.wording import without_secrets
 
@@ -50,6 +50,11 @@ class MlflowRunLink(ResultLink):
     """The button from a task to its MLflow run."""
 
     name, field = "MLflow run", "mlflow_run_url"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: object) -> str:
+        """Return the address, on MLflow's pages for trained models."""
+        address = super().get_link(operator, ti_key=ti_key)
+        return address and f"{address}?{TRAINING_PAGES}"
 
 
 class ReportLink(ResultLink):

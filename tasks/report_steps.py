@@ -54,7 +54,7 @@ def _rare(facts: Facts) -> str:
         f"{quoted(rare.name)} ({count(rare.num_clips, 'clip')} of {count(rare.num_sources, 'video')})" for rare in facts.rare[:MAX_NAMED]
     ]
     more = len(facts.rare) - len(named)
-    return f"Bring more films of {listed([*named, count(more, 'more class')] if more else named)}"
+    return f"Bring more videos of {listed([*named, count(more, 'more class')] if more else named)}"
 
 
 RULES: tuple[tuple[Callable[[Facts], object], Callable[[Facts], str], Callable[[Facts], str]], ...] = (
@@ -72,7 +72,7 @@ RULES: tuple[tuple[Callable[[Facts], object], Callable[[Facts], str], Callable[[
     (
         lambda facts: facts.faultless_split,
         lambda facts: (
-            "Bring films that are harder to tell apart: both networks are right on all "
+            "Bring videos that are harder to tell apart: both networks are right on all "
             f"{facts.faultless_split} clips, so only those can show a difference"
         ),
         lambda _: "",
@@ -80,7 +80,7 @@ RULES: tuple[tuple[Callable[[Facts], object], Callable[[Facts], str], Callable[[
     (lambda facts: facts.rare, _rare, lambda _: ""),
     (
         lambda facts: facts.has_opponent,
-        lambda _: "Compare this version with the champion on all labelled films that trained neither",
+        lambda _: "Compare this version with the champion on all labelled videos that trained neither",
         lambda facts: facts.compare_url,
     ),
     (

@@ -1,5 +1,7 @@
 """Read settings of servers and machine from environment variables with the prefix RETAKE_."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar, get_args
 from urllib.parse import quote, urlsplit
@@ -15,10 +17,10 @@ CONNECTION_NAME = r"[a-z0-9_-]{1,32}"
 LABEL_PATH = "/retake/label/"
 """The short address of the page Label in Airflow."""
 REPORT_PATH = "/retake/report/"
-PREDICT_PATH = "/dags/predict_videos"
 LOOP_PATH = "/retake/"
 FORM_PATH = "/retake/trigger/"
-COMPARE_PATH = f"{FORM_PATH}?dag=compare_versions"
+TRAINING_PAGES = "workflowType=machine_learning"
+"""Opens MLflow on its pages for trained networks; without it, on those for language models."""
 QUIET_DAYS = 14
 """Without a new film for so long, somebody should look whether films still arrive."""
 EventName = Literal["champion", "approval", "failed", "set_aside", "idle", "full", "unlike", "digest"]
@@ -240,6 +242,12 @@ def label_url(airflow_url: str | None, uid: str = "", *, uri: str) -> str:
 def report_url(page_uri: str, otherwise: str) -> str:
     """Make the address where people read a page of the store, in the Airflow of this run; `otherwise` if a person started the step."""
     return in_airflow(load(MachineSettings).airflow_url, f"{REPORT_PATH}?page={quote(page_uri, safe=':/')}") or otherwise
+
+
+def form_path(dag: str, conf: Mapping[str, object]) -> str:
+    """Make the path of the form of a DAG with these options filled in."""
+    given = json.dumps(conf, separators=(",", ":"))
+    return f"{FORM_PATH}?dag={dag}&conf={quote(given, safe=':/@,')}"
 
 
 def in_airflow(airflow_url: str | None, path: str) -> str:

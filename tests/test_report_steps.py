@@ -5,7 +5,7 @@ import pytest
 from tasks.report_steps import RULES, Facts, NextStep, Rare, report_steps
 from tasks.settings import in_airflow, label_url
 
-LABEL, PREDICT = "http://airflow/label/", "http://airflow/dags/predict_videos"
+LABEL, PREDICT = "http://airflow/label/", "http://airflow/retake/trigger/?dag=predict_videos"
 MANY = tuple(Rare(f"class {number}", number, 1) for number in range(1, 9))
 
 
@@ -22,11 +22,11 @@ MANY = tuple(Rare(f"class {number}", number, 1) for number in range(1, 9))
         (
             {"faultless_split": "val"},
             NextStep(
-                "Bring films that are harder to tell apart: both networks are right on all val clips, so only those can show a difference."
+                "Bring videos that are harder to tell apart: both networks are right on all val clips, so only those can show a difference."
             ),
         ),
-        ({"rare": MANY[:2]}, NextStep("Bring more films of 'class 1' (1 clip of 1 video) and 'class 2' (2 clips of 1 video).")),
-        ({"has_opponent": True}, NextStep("Compare this version with the champion on all labelled films that trained neither.", "")),
+        ({"rare": MANY[:2]}, NextStep("Bring more videos of 'class 1' (1 clip of 1 video) and 'class 2' (2 clips of 1 video).")),
+        ({"has_opponent": True}, NextStep("Compare this version with the champion on all labelled videos that trained neither.", "")),
         (
             {"model_name": "m"},
             NextStep("Predict videos that it was not trained on, with models:/m@challenger, because there is no champion yet.", PREDICT),

@@ -3,7 +3,6 @@
 These steps are of a store: on the page Retake, in `status` and in notices. Those of one run's report are in `tasks/report_steps.py`.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,7 +11,7 @@ from urllib.parse import quote
 
 from tasks.disk import LEAST_FREE
 from tasks.report_steps import NextStep
-from tasks.settings import FORM_PATH, LABEL_PATH, LOOP_PATH, QUIET_DAYS
+from tasks.settings import LABEL_PATH, LOOP_PATH, QUIET_DAYS, form_path
 from tasks.store.records.status import LoopStatus, ModelStatus, VersionStatus, WeakClass
 from tasks.wording import count, listed, percent, quoted
 
@@ -143,8 +142,7 @@ class Situation:
 
     def form(self, dag: str, **conf: str) -> str:
         """Make the path of the form that starts a DAG on this store; an empty option is left out."""
-        given = json.dumps({"store": self.status.store, **{name: value for name, value in conf.items() if value}})
-        return f"{FORM_PATH}?dag={dag}&conf={quote(given, safe='')}"
+        return form_path(dag, {"store": self.status.store, **{name: value for name, value in conf.items() if value}})
 
     @property
     def label_page(self) -> str:

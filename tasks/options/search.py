@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from tasks.options.base import Address, Options, StoreUri
+from tasks.options.base import Options, StoreUri
 
 RANGES = {
     "learning_rate": "1e-5..1e-1 log",
@@ -67,7 +67,7 @@ class SearchOptions(Options):
         description="All others keep the value of this form",
         json_schema_extra={"examples": list(RANGES)},
     )
-    ranges: list[Address] = Field(
+    ranges: list[str] = Field(
         [f"{name}={values}" for name, values in RANGES.items()],
         title="Ranges",
         description="One per line: `dropout=0..0.8` between two numbers, `learning_rate=1e-5..1e-1 log` on a logarithmic scale, `batch_size=4, 8, 16` "

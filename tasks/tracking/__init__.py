@@ -83,13 +83,15 @@ def tracked_run(tracker: Tracker, plan: PlanResult, *, is_beside: bool = False) 
 
 
 def run_title(plan: PlanResult, version: int | None = None) -> str:
-    """Name a training for people, such as `v3 · probe lite0 · 55 clips`; without a version until one is registered."""
+    """Name a training for people, such as `v3 · probe lite0 · 55 clips`, with its version once registered and its seed unless that is 0."""
     train, members = plan.train, plan.weights.members
     kind = [train.family] if train.head is Head.LINEAR else [train.family, train.head] if train.family is not Family.TSN else [train.head]
     modality = [train.modality] if train.modality is not Modality.RGB else []
     network = f"fusion of {count(len(members), 'network')}" if members else " ".join([*kind, _short(train.backbone), *modality])
     clips = count(plan.num_train_clips, "clip") if plan.num_train_clips else None
-    return " · ".join(filter(None, (f"v{version}" if version else None, network, clips)))
+    student = "student" if plan.teacher else None
+    seed = f"seed {train.seed}" if train.seed else None
+    return " · ".join(filter(None, (f"v{version}" if version else None, network, student, clips, seed)))
 
 
 def _short(backbone: str) -> str:

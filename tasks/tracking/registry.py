@@ -38,6 +38,7 @@ CHAMPION = "champion"
 
 MAX_DESCRIPTION = 5000
 """MLflow's limit for a version's description, in characters."""
+REST = "\n\nThe rest is in `README.md` among the artifacts of the source run."
 
 
 @dataclass(frozen=True)
@@ -262,7 +263,7 @@ class Registry:
                     CHECKPOINT_TAG: card.checkpoint_uri,
                     CHECKPOINT_HASH_TAG: card.checkpoint_sha256,
                 },
-                description=card.description[:MAX_DESCRIPTION],
+                description=fitting(card.description),
             )
         return int(made.version)
 
@@ -274,7 +275,7 @@ class Registry:
     def describe(self, model_name: str, version: int, description: str) -> None:
         """Replace a version's description."""
         with answering():
-            self._client.update_model_version(model_name, str(version), description[:MAX_DESCRIPTION])
+            self._client.update_model_version(model_name, str(version), fitting(description))
 
     def set_tags(self, model_name: str, version: int, tags: Mapping[str, str]) -> None:
         """Set tags of a version."""
@@ -336,6 +337,13 @@ def _all_pages(search: Callable[..., "PagedList[T]"]) -> list[T]:
         page = search(page_token=page.token)
         listed += page
     return listed
+
+
+def fitting(description: str) -> str:
+    """Cut a description that is too long for MLflow after a whole line, and say where the rest is."""
+    if len(description) <= MAX_DESCRIPTION:
+        return description
+    return description[: MAX_DESCRIPTION - len(REST)].rpartition("\n")[0] + REST
 
 
 def _can_be_scored(version: "ModelVersion") -> bool:

@@ -128,7 +128,7 @@ def test_a_form_refuses_a_password_before_airflow_keeps_it(name):
     plain += ("https://h:8080/@me/a.mp4", "https://h:8080?x@y", "http://[::1]:8080/a@b", "s3://h/a:b@c", "https://h/a:b@c")
     taken = [address for address in (*secret, *plain) if form_takes(param, [address] * 2 if "items" in param.schema else address)]
     assert taken == [*plain]
-    assert "no user and password" in param.description
+    assert "no address with a user and password" in param.description
 
 
 def test_what_may_be_empty_is_null_lists_hold_strings_and_choices_are_the_models():
@@ -262,9 +262,9 @@ def test_of_several_events_the_latest_with_options_counts_and_no_options_go_unna
         (ingest_videos, {"then": {"epoch": 6}}, "then.epoch"),
         (ingest_videos, {"then": {"fps": 6}}, "then.fps"),
         (ingest_videos, {"fps": "https://h/x?pw"}, r"and not 'https://h/x\?…'"),
-        (ingest_videos, {"sources": ["a.mp4", "https://me:pw@h/x"]}, "sources: no user and password, which Airflow"),
-        (ingest_videos, {"then": {"checkpoint": "https://me:pw@h/x"}}, "then: no user and password"),
-        (retrain, {"backbone_weights": "s3://me:pw@h/x"}, "backbone_weights: no user and password"),
+        (ingest_videos, {"sources": ["a.mp4", "https://me:pw@h/x"]}, "sources: give no address with a user and password, which Airflow"),
+        (ingest_videos, {"then": {"checkpoint": "https://me:pw@h/x"}}, "then: give no address with a user and password"),
+        (retrain, {"backbone_weights": "s3://me:pw@h/x"}, "backbone_weights: give no address with a user and password"),
     ],
 )
 def test_a_wrong_option_or_a_malformed_event_fails_without_a_retry_and_is_named(dag, params, named, resolved):

@@ -259,7 +259,7 @@ def test_the_buttons_lead_to_the_run_the_report_and_the_package_that_the_result_
     play("print(json.dumps({'mlflow_run_url': 'http://run', 'report_url': 'http://report', 'artifacts_url': 'http://package'}))")
     operator.execute(context(PARAMS))
     buttons = {link.name: link.get_link(operator, ti_key=None) for link in operator.operator_extra_links}
-    assert buttons == {"MLflow run": "http://run", "Report": "http://report", "Package": "http://package"}
+    assert buttons == {"MLflow run": "http://run?workflowType=machine_learning", "Report": "http://report", "Package": "http://package"}
 
 
 def test_on_kill_ends_the_step_and_its_children(lingering, context, monkeypatch):

@@ -8,6 +8,7 @@ from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException
 
 from dags import learning_curve, retrain, search
 from tasks.options import LIGHT, EvaluateOptions, TrainOptions
+from tasks.settings import TRAINING_PAGES
 from tests.dags.conftest import defaults
 
 OPTIONS = {"store": "s3://retake", "dataset": "s3://retake/datasets/d/", **LIGHT.model_dump(mode="json", exclude_defaults=True)}
@@ -44,7 +45,10 @@ def test_nothing_starts_where_the_form_does_not_ask_for_it_and_the_report_is_one
     task, context = winner(starts_retrain=False)
     with pytest.raises(AirflowSkipException, match="Retrain the winner"):
         task.execute(context)
-    assert {link.get_link(task, ti_key=None) for link in task.operator_extra_links[-2:]} == set(URLS.values())
+    assert {link.get_link(task, ti_key=None) for link in task.operator_extra_links[-2:]} == {
+        f"{URLS['mlflow_run_url']}?{TRAINING_PAGES}",
+        URLS["report_url"],
+    }
 
 
 def test_retrain_knows_every_option_that_it_is_given():

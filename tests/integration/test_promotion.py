@@ -84,4 +84,4 @@ def test_a_promotion_and_a_rollback_that_are_cut_off_are_completed_when_tried_ag
         ("rolled back", "1"),
     ]
     assert candidates.tags(1)["retake.decision"] == "rolled back"
-    assert candidates.client.get_model_version(candidates.model_name, "1").description == f"# Card of {plan.run_key}\n"
+    assert candidates.client.get_model_version(candidates.model_name, "1").description == f"Card of {plan.run_key}\n"

@@ -95,7 +95,7 @@ def test_a_training_ends_with_what_was_set_aside_its_table_and_its_model():
         "decision: promoted: 0.60 beats 0.10",
         "models:/retake-tsn/3",
         "report: http://mlflow/r/artifacts/report.html",
-        "with models:/retake-tsn@champion. http://localhost:8080/dags/predict_videos",
+        "with models:/retake-tsn@champion. http://localhost:8080/retake/trigger/?dag=predict_videos&conf=%7B%22store%22:%22s3://retake%22,%22model%22:%22models:/retake-tsn@champion%22%7D",
     ):
         assert part in text
 

@@ -4,7 +4,7 @@ import math
 
 from tasks.judge.gate.verdict import deciding_results, opponent_of
 from tasks.report_steps import Facts, Rare
-from tasks.settings import COMPARE_PATH, PREDICT_PATH, in_airflow, label_url
+from tasks.settings import form_path, in_airflow, label_url
 from tasks.store.records.dataset import NOTHING
 from tasks.store.records.metrics import Metrics
 from tasks.wording import roughly
@@ -25,9 +25,14 @@ def facts_of(metrics: Metrics, *, has_champion: bool = False) -> Facts:
     compared = ("fine-tuned", opponent_of(metrics))
     top1 = [getattr(result, metrics.targets[-1]).top1 for result in deciding_results(metrics) if result.model in compared]
     few = (rare for rare in counts.values() if rare.num_clips < metrics.gate.min_class_clips or rare.num_sources < MIN_SOURCES)
+    champion, challenger = (f"models:/{metrics.model_name}@{alias}" for alias in ("champion", "challenger"))
+    has_champion |= metrics.champion_version is not None or becomes_champion
+    store_uri = metrics.provenance.dataset_uri.rpartition("/datasets/")[0]
+    predict = form_path("predict_videos", {"store": store_uri, "model": champion if has_champion else challenger})
+    compare = form_path("compare_versions", {"store": store_uri, "first": champion, "second": challenger})
     return Facts(
         model_name="" if metrics.provenance.train.label_noise else metrics.model_name,
-        has_champion=has_champion or metrics.champion_version is not None or becomes_champion,
+        has_champion=has_champion,
         num_unlabelled=metrics.num_unlabelled,
         missing=tuple(
             f"{rule.title.lower()} ({rule.detail}{_labels_needed(metrics) if rule.rule == 'num_clips' else ''})"
@@ -37,9 +42,9 @@ def facts_of(metrics: Metrics, *, has_champion: bool = False) -> Facts:
         faultless_split=metrics.deciding_split if all(score == 1 for score in top1) and len(top1) > 1 else "",
         rare=tuple(sorted(few, key=lambda rare: (rare.num_clips, rare.num_sources, rare.name))),
         label_url=label_url(metrics.provenance.airflow_run, uri=metrics.provenance.dataset_uri),
-        predict_url=in_airflow(metrics.provenance.airflow_run, PREDICT_PATH),
+        predict_url=in_airflow(metrics.provenance.airflow_run, predict),
         has_opponent=metrics.champion_version is not None and not metrics.passed and not metrics.provenance.train.label_noise,
-        compare_url=in_airflow(metrics.provenance.airflow_run, COMPARE_PATH),
+        compare_url=in_airflow(metrics.provenance.airflow_run, compare),
     )
 
 

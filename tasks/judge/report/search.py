@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlencode
 
 from tasks.judge.report.figures.search import curves_chart, history_chart, latency_chart
 from tasks.judge.report.run import settings_of
@@ -22,7 +21,7 @@ from tasks.judge.search.trials import (
     winner_of,
 )
 from tasks.options import SearchOptions
-from tasks.settings import FORM_PATH, in_airflow
+from tasks.settings import form_path, in_airflow
 from tasks.store.records.search import ScoredTrial, Search
 from tasks.wording import count, csv_table, duration, listed, percent, percent_interval, plain_cell, signed
 
@@ -73,8 +72,7 @@ def retrain_address(run_url: str | None, options: Mapping[str, object]) -> str |
 
     `run_url` is an address such as `http://…/dags/search/runs/…`; None without a run.
     """
-    query = urlencode({"dag": "retrain", "conf": json.dumps(options, sort_keys=True)})
-    return in_airflow(run_url, f"{FORM_PATH}?{query}") or None
+    return in_airflow(run_url, form_path("retrain", options)) or None
 
 
 def search_page(search: Search, retrain: Mapping[str, object], form_url: str | None = None) -> str:

@@ -167,15 +167,22 @@ def coverage(metrics: Metrics) -> str:
 
 
 BYTES, VERSION = "_bytes", "version."
+MACHINE_NAMES = {
+    "cpu_name": "processor",
+    "device_name": "device model",
+    "num_cores": "cores",
+    "num_processes": "processes",
+    "python": "Python",
+}
+"""Names of a machine's values where these are no words."""
 
 
 def machine_rows(hardware: Mapping[str, str | int]) -> list[tuple[str, str]]:
     """List names and values of the machine, bytes as sizes, library versions joined in the last row."""
     rows = []
     for key, value in hardware.items():
-        if key.endswith(BYTES) and isinstance(value, int):
-            rows.append((key.removesuffix(BYTES).replace("_", " "), size(value)))
-        elif not key.startswith(VERSION):
-            rows.append((key.replace("_", " "), str(value)))
+        name = MACHINE_NAMES.get(key) or key.removesuffix(BYTES).replace("_", " ")
+        if not key.startswith(VERSION):
+            rows.append((name, size(value) if key.endswith(BYTES) and isinstance(value, int) else str(value)))
     versions = [f"{key.removeprefix(VERSION)} {value}" for key, value in hardware.items() if key.startswith(VERSION)]
     return [*rows, ("versions", ", ".join(versions))] if versions else rows

@@ -56,10 +56,10 @@ def predictions_of_actions(
 
 
 def version_description(store: Store, plan: PlanResult) -> str:
-    """Read the model card of the plan's report, as Markdown without its front matter."""
+    """Read the model card of the plan's report, as Markdown without front matter and title, for MLflow's list shows its first words."""
     reported = store.read(Decision(plan.decision_uri).report)
     card = store.read_bytes(reported.card_uri).decode()
-    return card.removeprefix("---\n").partition("\n---\n")[2].lstrip()
+    return card.removeprefix("---\n").partition("\n---\n")[2].lstrip().partition("\n\n")[2]
 
 
 def metrics_of(

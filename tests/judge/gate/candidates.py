@@ -62,7 +62,7 @@ class Candidates:
         card_uri = f"{plan.decision_uri}report/README.md"
         reported = some(ReportResult, card_uri=card_uri, awaits_approval=comparison.awaits_approval)
         registered = some(RegisterResult, model_name=self.model_name, version=int(version.version), mlflow_run_id=run.info.run_id)
-        self.store.write_bytes(card_uri, f"---\ntags: [video]\n---\n\n# Card of {run_key}\n".encode())
+        self.store.write_bytes(card_uri, f"---\ntags: [video]\n---\n\n# m\n\nCard of {run_key}\n".encode())
         self.store.write(f"{plan.decision_uri}report/result.json", reported)
         self.store.write(f"{plan.decision_uri}plan/result.json", plan)
         self.store.write(f"{plan.decision_uri}compare/result.json", comparison)

@@ -43,7 +43,7 @@ def test_a_version_that_passes_becomes_champion_with_its_reason(candidates):
     tags = candidates.tags(1)
     assert (tags["retake.decision"], tags["retake.decision_reason"]) == ("promoted", line["reason"])
     version = candidates.client.get_model_version("m", "1")
-    assert version.description == f"# Card of {plan.run_key}\n"
+    assert version.description == f"Card of {plan.run_key}\n"
     run = candidates.client.get_run(version.run_id)
     assert (run.info.status, run.data.tags["retake.decision"]) == ("FINISHED", "promoted")
 

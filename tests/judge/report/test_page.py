@@ -426,7 +426,7 @@ def test_a_package_is_shown_beside_the_registered_model_with_why_int8_was_refuse
     )
     told = {"refused": "int8 is refused", "artifacts_url": "http://mlflow/x"}
     package = some(ExportResult, networks=networks, differences=(difference,), **told)
-    html = changed_page(packages=(package,))
+    html = changed_page(packages=(package, package.model_copy(update={"refused": ""})))
     text = " ".join(Tree(html).text.split())
     for wanted in (
         "OpenVINO fp16 <x> 1 70.0 % [40.0, 90.0]",
@@ -436,9 +436,10 @@ def test_a_package_is_shown_beside_the_registered_model_with_why_int8_was_refuse
         "on EPYC with 2 cores",
     ):
         assert wanted in text
+    assert html.count("<h3>OpenVINO fp16 &lt;x&gt;</h3>") == html.count("<h3>OpenVINO fp16 &lt;x&gt;, instead of int8</h3>") == 1
     assert "http://mlflow/x" in [link["href"] for link in Tree(html).of("a")]
     card = model_card(make_inputs().metrics.model_copy(update={"packages": (package,)}))
-    assert "- [OpenVINO fp16 &lt;x&gt;](http://mlflow/x)" in card
+    assert "- [OpenVINO fp16 &lt;x&gt;, instead of int8](http://mlflow/x)" in card
     assert "; actions on val, minus the registered model: -5.0 points [-12.0, 1.0]; int8 is refused." in card
     assert "python -m tasks export models:/" in Tree(changed_page()).text
     of_student = package.model_copy(update={"networks": (networks[0], packed("runs/5/, student", 0.8), networks[1])})

@@ -20,7 +20,7 @@ def test_times_are_in_utc_settings_are_words_and_code_cannot_be_left():
 def test_a_machine_has_sizes_and_its_versions_stand_together():
     hardware = {"memory_bytes": 8 * 2**30, "num_cores": 2, "version.torch": "2.13.0", "version.timm": "1.0.20"}
     told = " | ".join(map(" ".join, machine_rows(hardware)))
-    assert told == "memory 8 GiB | num cores 2 | versions torch 2.13.0, timm 1.0.20"
+    assert told == "memory 8 GiB | cores 2 | versions torch 2.13.0, timm 1.0.20"
     assert machine_rows({}) == []
 
 

@@ -8,8 +8,9 @@ from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import ClassNames, NetworkSpec
 from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.pipeline.retrain.register import _in_tensors, _packages, _tensors
-from tasks.store.records.training import Member
+from tasks.store.records.training import Member, Teacher
 from tasks.tracking import run_title
+from tasks.tracking.registry import MAX_DESCRIPTION, REST, fitting
 from tests.pipeline.shelf import plan_result
 from tests.records import some
 
@@ -49,10 +50,18 @@ def test_the_card_of_a_video_network_names_the_rate_of_the_clips_it_was_trained_
         (None, None, {"backbone": "tf_efficientnet_b0.in1k"}, "TSN efficientnet_b0"),
         (None, None, {"backbone": "vit_small_patch14_dinov2.lvd142m"}, "TSN dinov2"),
         (None, None, {"family": "3D", "backbone": "r2plus1d_18"}, "3D r2plus1d_18"),
+        (None, 45, {"backbone": "resnet50", "seed": 2}, "TSN resnet50 · 45 clips · seed 2"),
     ],
 )
 def test_a_run_is_called_by_what_tells_it_from_others(version, num_train_clips, options, title):
     assert run_title(plan_result(train=TrainOptions(**options), num_train_clips=num_train_clips), version) == title
+
+
+def test_a_student_is_called_one():
+    assert (
+        run_title(plan_result(train=TrainOptions(backbone="resnet50")).model_copy(update={"teacher": some(Teacher)}))
+        == "TSN resnet50 · student"
+    )
 
 
 def test_a_fusion_is_called_by_its_number_of_networks():
@@ -62,6 +71,15 @@ def test_a_fusion_is_called_by_its_number_of_networks():
         run_title(plan.model_copy(update={"weights": plan.weights.model_copy(update={"members": members})}))
         == "fusion of 2 networks · 1,000 clips"
     )
+
+
+def test_a_description_that_is_too_long_ends_after_a_line_and_says_where_the_rest_is():
+    line = "- a rule\n"
+    short = line * (MAX_DESCRIPTION // len(line))
+    long = fitting(short + line)
+    assert fitting(short) == short
+    assert len(long) <= MAX_DESCRIPTION
+    assert long.endswith(f"- a rule{REST}")
 
 
 class Moody(nn.Module):

@@ -102,18 +102,19 @@ def _by_epoch(key: str, title: str, lines: Sequence[Line], best: int, quantity: 
         drawing.whole_ticks(axes.xaxis)
         drawing.value_axis(axes, quantity.formatter)
         if first <= best <= last:
-            mark_epoch(axes, best, f"kept: {best}", on_right=best > (first + last) / 2)
+            mark_epoch(axes, best, f"kept: {best}", on_right=best > (first + last) / 2, at_bottom=quantity.top is not None)
         drawing.add_legend(figure)
         ends = "; ".join(f"{name.removeprefix('marks-')} ends at {marks[-1].rsplit(': ', 1)[1]}" for name, marks in spoken.items())
         drawn = drawing.svg(figure, key, title, f"By epoch, {first} to {last}: {ends}. The kept epoch is {best}.", spoken)
     return Chart(title, drawn, SIZE[0] + 100)
 
 
-def mark_epoch(axes: Axes, epoch: int, text: str, *, on_right: bool) -> None:
-    """Draw a line at an epoch, with its label at the top, on the side with more room."""
+def mark_epoch(axes: Axes, epoch: int, text: str, *, on_right: bool, at_bottom: bool = False) -> None:
+    """Draw a line at an epoch, with its label on the side and at the end with more room: scores rise to the top, losses fall."""
     axes.axvline(epoch, color=drawing.INK, linewidth=1, linestyle=drawing.SHORT_DASHES, clip_on=False)
     offset, side = (-5, "right") if on_right else (5, "left")
-    axes.annotate(text, (epoch, 1), (offset, -2), xycoords=("data", "axes fraction"), textcoords="offset points", ha=side, va="top")
+    y, rise, end = (0, 3, "bottom") if at_bottom else (1, -2, "top")
+    axes.annotate(text, (epoch, y), (offset, rise), xycoords=("data", "axes fraction"), textcoords="offset points", ha=side, va=end)
 
 
 def long_chart(training: LongTraining, epochs: Sequence[Epoch]) -> Chart:

@@ -93,7 +93,7 @@ function labels(shown) {
     at: part.at,
     alarm: part.num_problems ? `${count(part.num_problems, "problem")} in label files` : since > 0 ? `${count(since, "answer")} since: build` : null,
     lines: [
-      h("span", {}, kinds.map(([kind, number]) => `${kind} ${number.toLocaleString("en")}`).join(" · "), origins.length ? " " : "", origins.length > 0 && button("all", all)),
+      h("span", {}, kinds.map(([kind, number]) => `${number.toLocaleString("en")} by ${kind}`).join(" · "), origins.length ? " " : "", origins.length > 0 && button("all", all)),
       part.agreement || h("span", { class: "quiet" }, "No second reader: ", button("invite one", () => invite(shown)), "."),
     ],
     acts,

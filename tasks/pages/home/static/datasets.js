@@ -88,7 +88,7 @@ async function start() {
   const { status, now } = state;
   store ||= state.store;
   const kept = status.dataset?.datasets ?? [];
-  if (!kept.length && !(asked.has("a") && asked.has("b"))) throw new Error("The list of datasets appears with the next build");
+  if (kept.length + ["a", "b"].filter((name) => asked.has(name)).length < 2) throw new Error(`${kept.length ? "There is one dataset: a second to compare" : "The list of datasets"} appears with the next build`);
   /** @type {[string, string][]} */
   const pairs = kept.map(({ digest, at, num_clips }) => [digest, `${digest.slice(0, 12)} · ${day(at ?? now)} · ${num_clips.toLocaleString("en")} clips`]);
   for (const [select, name, place] of /** @type {[HTMLSelectElement, string, number][]} */ ([[a, "a", 1], [b, "b", 0]])) {

@@ -43,9 +43,9 @@ export function size(bytes) {
   return `${value < 10 && power ? value.toFixed(1) : Math.round(value)} ${units[power]}`;
 }
 
-/** Write a time with its day of the week, in the person's own time: "Fri 21:00". @param {string} at */
+/** Write a time with its day of the week, in the person's own time: "Fri 21:00 UTC". @param {string} at */
 export function clockTime(at) {
-  return new Date(at).toLocaleString("en-GB", { weekday: "short", hour: "2-digit", minute: "2-digit" }).replace(",", "");
+  return new Date(at).toLocaleString("en-GB", { weekday: "short", hour: "2-digit", minute: "2-digit", timeZoneName: "short" }).replace(",", "");
 }
 
 /** Write a day: "12 Nov". @param {string} at */

@@ -237,7 +237,7 @@ export function intervalsView(outbox) {
     by("interval-undo").disabled = !done.length;
     for (const id of /** @type {const} */ (["set-in", "set-out", "in", "out"])) by(id).disabled = !video;
     words.input.disabled = !session.mayWrite;
-    by("interval-place").textContent = video ? `${video.intervals.length} in this video${video.num_hidden ? `, ${video.num_hidden} more hidden` : ""}` : "";
+    by("interval-place").textContent = video ? `${count(video.intervals.length, "interval")} in this video${video.num_hidden ? `, ${video.num_hidden} more hidden` : ""}` : "";
     renew(
       by("interval-list"),
       video !== null && video.num_hidden > 0 && h("li", { class: "note" }, hiddenText(video.num_hidden)),

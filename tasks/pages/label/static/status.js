@@ -27,7 +27,7 @@ export function keepStatusNew(outbox) {
     session.counts = answer.counts;
     renderCounts();
     const number = answer.conflicts.length;
-    announce(`Saved ${about}; ${doneText(answer.counts)}.${number ? ` ${count(number, "clip")} now ${number === 1 ? "has" : "have"} two labels: choose one.` : ""}`);
+    announce(`Saved: ${about}; ${doneText(answer.counts)}.${number ? ` ${count(number, "clip")} now ${number === 1 ? "has" : "have"} two labels: choose one.` : ""}`);
   });
   renderBanner(outbox);
 }

@@ -34,10 +34,10 @@ export function count(number, word) {
   return `${number.toLocaleString("en")} ${word}${number === 1 ? "" : "s"}`;
 }
 
-/** Write a moment of the log in the person's own time. @param {string} at */
+/** Write a moment of the log in the person's own time, with its zone. @param {string} at */
 export function moment(at) {
   const date = new Date(at);
-  return Number.isNaN(date.getTime()) ? at : date.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+  return Number.isNaN(date.getTime()) ? at : date.toLocaleString([], { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" });
 }
 
 /** Say who or which file gave a label, and since when it is there. @param {{ by?: string, at?: string }} label */

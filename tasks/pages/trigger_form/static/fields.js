@@ -96,7 +96,10 @@ function kindOf(schema) {
 }
 
 /** @param {unknown} value */
-const inWords = (value) => (value === null || value === "" ? "empty" : typeof value === "string" ? value : JSON.stringify(value));
+function inWords(value) {
+  const words = Array.isArray(value) ? value.join("; ") : value ?? "";
+  return words === "" ? "empty" : typeof words === "string" ? words : JSON.stringify(words);
+}
 
 // Returns the field's element, and functions that read its value and say whether it differs from the default.
 /** @param {string} name @param {Param} param @param {unknown} given */

@@ -119,7 +119,7 @@ async function main() {
   const fields = Object.entries(params).map(([name, param]) => makeField(name, param, given[name]));
   show(fields, given);
   const number = fields.filter((field) => field.isChanged()).length;
-  byId("about").textContent = `${number} of ${fields.length} options differ from their defaults; they are marked.`;
+  byId("about").textContent = number ? `${number} of ${fields.length} options differ from their defaults; they are marked.` : `All ${fields.length} options have their defaults.`;
   startButton.disabled = false;
   if (TRAINS.has(dag)) {
     const tell = () => tellLastTraining(fields).catch(() => {});

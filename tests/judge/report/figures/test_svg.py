@@ -51,6 +51,8 @@ def test_every_point_tells_its_numbers_counted_from_one_and_the_kept_epoch_is_ma
     ]
     assert words_of(accuracies.svg)[1][0] == "verbs, epoch 2: 50.0 %"
     assert "kept: 3" in words_of(losses.svg)[0]
+    top, bottom = (float(re.findall(r'y="([\d.]+)">kept: 3', chart.svg)[0]) for chart in (losses, accuracies))
+    assert top < bottom, "losses fall, scores rise: the label keeps out of their way"
     assert "ends at 1.500" in losses.svg
 
 

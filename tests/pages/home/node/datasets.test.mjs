@@ -72,6 +72,11 @@ test("an address with one dataset of a store that lists none says when the list 
   assert.equal(page.text("banner"), "The list of datasets appears with the next build.");
 });
 
+test("a single dataset is not compared with itself", async () => {
+  const page = await open("", {}, {}, [[A, "2026-11-28T20:00:00Z", 60]]);
+  assert.equal(page.text("banner"), "There is one dataset: a second to compare appears with the next build.");
+});
+
 test("a dataset of the address that is no longer listed is compared, too", async () => {
   const page = await open(`?a=${"c".repeat(16)}&b=${B}`);
   assert.match(page.asked.at(-1), new RegExp(`a=${"c".repeat(16)}`));

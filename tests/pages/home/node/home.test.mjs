@@ -22,7 +22,7 @@ test("five boxes with number, age, alarm and links", async () => {
   const page = await open();
   assert.match(page.text("films"), /250 films.*30 min ago.*1 file set aside.*20,000 clips/);
   assert.doesNotMatch(page.text("films"), /new/);
-  assert.match(page.text("labels"), /25 % of clips.*folder 4,000 · person 1,000.*No second reader/);
+  assert.match(page.text("labels"), /25 % of clips.*4,000 by folder · 1,000 by person.*No second reader/);
   assert.match(page.text("dataset"), /4,500 clips.*train 3,800 · val 700.*\+160, 5 relabelled/);
   assert.match(page.text("training"), /0 runs at work.*Last, 30 min ago: auto: a probe.*about 60 min/);
   assert.match(page.text("champion"), /v2 36 % \[9, 70\].*Provisional.*today's clips of test/);

@@ -48,7 +48,7 @@ def test_the_first_clip_loops_at_once_and_keys_answer_and_go_on(visit, store):
     statements = [entry.statement for entry in read_log(store, STORE)]
     assert [(said.answer, said.verb, said.noun) for said in statements] == [wanted for _, wanted in ANSWERS]
     press(page, "u", "Control+z")
-    expect(page.locator("#status")).to_have_text(f"Saved undo of unsure; {len(ANSWERS)} of 120 done.")
+    expect(page.locator("#status")).to_have_text(f"Saved: undo of unsure; {len(ANSWERS)} of 120 done.")
 
 
 def test_reloads_in_the_middle_lose_nothing_and_memory_does_not_grow_with_each_answer(visit, store):

@@ -30,7 +30,7 @@ def test_an_interval_is_made_by_keyboard_and_a_suggestion_dragged_by_pointer(vis
     page.keyboard.type("whisk egg")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
-    expect(page.locator("#status")).to_have_text(f"Saved whisk egg 0:00.00{TO}0:02.03; 2 of 120 done.")
+    expect(page.locator("#status")).to_have_text(f"Saved: whisk egg 0:00.00{TO}0:02.03; 2 of 120 done.")
     page.keyboard.press("Space")
     expect(page.locator("#interval-time")).to_contain_text("0:04.")
     for key in ("Space", "Home", "ArrowDown", "ArrowDown"):
@@ -43,7 +43,7 @@ def test_an_interval_is_made_by_keyboard_and_a_suggestion_dragged_by_pointer(vis
     page.mouse.up()
     expect(page.locator("#draft")).to_have_text(re.compile("take bag, 0:04.00.0:(10.0|09.9)"))
     page.keyboard.press("Enter")
-    expect(page.locator("#status")).to_contain_text("Saved take bag")
+    expect(page.locator("#status")).to_contain_text("Saved: take bag")
     made, dragged = Ledger.of(read_log(store, STORE)).intervals(cuts[0].video)
     assert (made.start_seconds, made.stop_seconds, made.verb, made.noun) == (0, 2.033, "whisk", "egg")
     assert (dragged.start_seconds, dragged.verb, dragged.noun) == (4, "take", "bag")

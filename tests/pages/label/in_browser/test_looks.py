@@ -120,7 +120,7 @@ def test_keys_reach_the_page_in_the_frame_of_airflow_and_links_lead_out_of_it(vi
     frame = page.frame_locator("iframe")
     expect(frame.locator(READY)).to_be_visible()
     page.keyboard.press("Enter")
-    expect(frame.locator("#status")).to_have_text("Saved put meat; 1 of 120 done.")
+    expect(frame.locator("#status")).to_have_text("Saved: put meat; 1 of 120 done.")
     run = {"dag_id": "retrain", "dag_run_id": "r1", "state": "running", "start_date": "2026-01-01T00:00:00Z"}
     page.route("**/dagRuns/list", lambda route: route.fulfill(json={"dag_runs": [run]}))
     page.route("**/dags/retrain/runs/r1", lambda route: route.fulfill(body="the run"))

@@ -14,7 +14,7 @@ test("the first clip is shown, and one key answers it and goes on", async () => 
   assert.equal(page.by("cuts").hidden, true);
   await page.press("Enter");
   assert.equal(page.text("clip-caption"), "a.mp4 0:01.00–0:02.00");
-  assert.equal(page.text("status"), "Saved put meat; 1 of 120 done.");
+  assert.equal(page.text("status"), "Saved: put meat; 1 of 120 done.");
   const suggested = { verb: "put", noun: "meat", probability: 0.9, shown: true };
   assert.deepEqual(page.said, [{ kind: "clip", uid: "clip0", answer: "action", verb: "put", noun: "meat", reading: "first", suggested }]);
 });
@@ -283,7 +283,7 @@ test("an undo at once takes an answer by a letter back, and one later brings the
   await page.press("u", "Control+z");
   assert.deepEqual(page.said.map(({ kind }) => kind), ["clip", "withdrawal"]);
   assert.equal(page.server.statements[1].withdrawn, page.server.statements[0].token);
-  assert.match(page.text("status"), /^Saved undo of unsure/);
+  assert.match(page.text("status"), /^Saved: undo of unsure/);
   await page.press("Enter", "PageDown", "Control+z", "Enter");
   assert.deepEqual(page.said.filter(({ kind }) => kind === "clip").map(({ uid }) => uid), ["clip0", "clip0", "clip0"]);
 });

@@ -57,7 +57,7 @@ describe("Intervals", () => {
     assert.equal(page.text("interval-time"), "0:02.03 of 0:40.00");
     await page.press(..."put meat", "Enter");
     assert.deepEqual(spans(page), [["interval", 0, 2.033, "put", "meat"]]);
-    assert.match(page.text("status"), /^Saved put meat 0:00\.00–0:02\.03;/);
+    assert.match(page.text("status"), /^Saved: put meat 0:00\.00–0:02\.03;/);
     assert.deepEqual([listed(page), page.text("draft")], [["0:00.00–0:02.03"], ""]);
   });
 
@@ -119,7 +119,7 @@ describe("Intervals", () => {
   test("what is hidden from a second reader is counted", async () => {
     const page = await open({ num_hidden: 1 });
     assert.match(page.text("interval-list"), /^1 label is hidden: you are to read a clip there as the second/);
-    assert.equal(page.text("interval-place"), "0 in this video, 1 more hidden");
+    assert.equal(page.text("interval-place"), "0 intervals in this video, 1 more hidden");
   });
 
   test("labels of clips and files have the colour of their class, and are answered over", async () => {

@@ -10,7 +10,7 @@ const { filters } = await import("../../../../tasks/pages/label/static/filters.j
 const { lastBuild } = await import("../../../../tasks/pages/label/static/last_build.js");
 const { currentName, learn, refresh, session } = await import("../../../../tasks/pages/label/static/session.js");
 const { labelText, noSuggestionText, spokenText } = await import("../../../../tasks/pages/label/static/clip_text.js");
-const { answerName, clock, count, percent } = await import("../../../../tasks/pages/label/static/text.js");
+const { answerName, clock, count, moment, percent } = await import("../../../../tasks/pages/label/static/text.js");
 
 const STATE = { me: "anna", may_write: true, ready: true, second_share: 0.1, store: "s3://retake", build: {}, cut: "", cuts: [], counts: {}, videos: [], frequent: [] };
 let server;
@@ -140,5 +140,6 @@ test("people are told why there is no suggestion, and who answered", () => {
 test("values are written for people", () => {
   assert.deepEqual([clock(0), clock(59.999), clock(3661.5), clock(62, 0)], ["0:00.00", "1:00.00", "1:01:01.50", "1:02"]);
   assert.deepEqual([percent(0.376), count(1, "clip"), count(1200, "clip")], ["38 %", "1 clip", "1,200 clips"]);
+  assert.match(moment("2026-11-30T23:25:00Z"), /:[0-9]{2}(\s[AP]M)?\s(?![AP]M)\S+$/, "with its zone");
   assert.deepEqual([answerName("action", "put", ""), answerName("unsure"), answerName("nothing")], ["put", "unsure", "nothing happens"]);
 });

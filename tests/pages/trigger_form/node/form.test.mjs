@@ -41,6 +41,10 @@ test("an option that Airflow's form leaves out is shown if the address names it"
   assert.equal((await open()).field("dropout"), null);
 });
 
+test("a form of defaults alone says so", async () => {
+  assert.equal((await open({ conf: {} })).about.textContent, "All 9 options have their defaults.");
+});
+
 test("what may be typed is suggested, each value with its words", async () => {
   const form = await openForm({ params: { backbone: param("auto", { type: "string", examples: ["auto", "x"], values_display: { x: "<b>" } }) } });
   const list = form.field("backbone").parentNode.querySelector("datalist");
@@ -62,7 +66,7 @@ test("a value goes back to its default, and is marked until then", async () => {
   assert.ok(field.classList.contains("given"));
   assert.equal(form.back("rate").textContent, "Default: 0.1");
   assert.equal(form.back("dataset").textContent, "Default: empty");
-  assert.equal(form.back("fuse").textContent, "Default: []");
+  assert.equal(form.back("fuse").textContent, "Default: empty");
   form.back("rate").dispatchEvent(new Event("click"));
   assert.ok(!field.classList.contains("given"));
   assert.ok(form.back("rate").parentNode.hidden);
