@@ -78,12 +78,13 @@ def test_while_its_first_request_makes_a_page_the_server_answers_others_and_make
     assert (len(made), sorted(answered)) == (1, [0, 1, 2])
 
 
-def test_a_page_that_settings_keep_from_being_made_says_so_and_is_there_once_they_are_right(monkeypatch):
+def test_a_page_that_settings_keep_from_being_made_says_so_and_is_there_once_they_are_right(monkeypatch, caplog):
     tell_where(monkeypatch, "127.0.0.1:1")
     monkeypatch.setenv("RETAKE_LABEL_SECOND_SHARE", "10")
     page = TestClient(mounted("/p", "A page", make_label)["app"])
     answer = page.get("/static/login.js")
     assert (answer.status_code, "RETAKE_LABEL_SECOND_SHARE" in answer.text) == (503, True)
+    assert "A page: environment: RETAKE_LABEL_SECOND_SHARE" in caplog.text
     monkeypatch.setenv("RETAKE_LABEL_SECOND_SHARE", "0.1")
     assert page.get("/static/login.js").status_code == 200
 
