@@ -5,7 +5,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from tasks.options import LIGHT, ORIGINAL, STORE_URI_PATTERN, PredictOptions, SearchOptions, StoreUri, TrainOptions, choose_recipe
-from tasks.options.base import STORED
+from tasks.options.base import STORED, StoreRoot
 from tasks.settings import LabellingSettings, RunnerSettings, SourceSettings
 
 
@@ -71,6 +71,7 @@ def test_the_original_experiment_stays_what_it_was():
 def test_a_bucket_or_a_folder_in_it_is_a_store_and_an_address_that_leads_elsewhere_is_none(uri, is_store):
     with nullcontext() if is_store else pytest.raises(ValidationError):
         assert TypeAdapter(StoreUri).validate_python(uri) == uri
+        assert TypeAdapter(StoreRoot).validate_python(uri) == uri.rstrip("/")
     assert bool(re.search(STORE_URI_PATTERN, uri)) == is_store, "the form has the same pattern"
 
 

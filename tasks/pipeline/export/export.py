@@ -31,7 +31,7 @@ def run(arguments: ExportArguments, store: Store) -> ExportResult:
     folder = expanded(arguments.to)
     _make_ready(folder)
     name, version = Registry(load(MlflowSettings)).referred(arguments.model)
-    where = (arguments.store or store_of(arguments.model)).rstrip("/")
+    where = arguments.store or store_of(arguments.model)
     plan = plan_of(run_of(version, where), store)
     student = arguments.student and distilled(find_trained("model", arguments.model, where, store), arguments.student, where, store)
     result = pack(name, version, plan, arguments.picked(ExportOptions), store, student or None)

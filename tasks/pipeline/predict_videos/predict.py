@@ -36,7 +36,7 @@ def run(arguments: PredictArguments, store: Store) -> PredictReportResult:
     """
     if arguments.to:
         _make_folder(expanded(arguments.to))
-    where = (arguments.store or store_of(arguments.model)).rstrip("/")
+    where = arguments.store or store_of(arguments.model)
     options = {name: getattr(arguments, name) for model in (PredictOptions, EvaluateOptions) for name in model.model_fields}
     plan = predict_plan.decide(PredictPlanArguments(store=where, **options), store)
     if earlier := predict_plan.finished_report(plan, store):
