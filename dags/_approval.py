@@ -157,7 +157,10 @@ class ConfirmOperator(HITLOperator):
 
     @property
     def answered_by(self) -> str:
-        """Template the name of the person who said yes; empty if the task was marked by hand, where None would be a name."""
+        """Template the name of the person who said yes.
+
+        It is empty, which the step refuses, if the task was marked by hand: None would be a name.
+        """
         return f"{{{{ ti.xcom_pull(task_ids='{self.task_id}') or '' }}}}"
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> str:

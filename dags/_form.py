@@ -23,7 +23,7 @@ from tasks.options import (
     Options,
     RetrainOptions,
     SegmentOptions,
-    StoreUri,
+    StoreRoot,
     TrainOptions,
     with_recipe,
 )
@@ -46,7 +46,7 @@ class StoreOptions(Options):
 
     section: ClassVar[str] = "Store"
 
-    store: Annotated[StoreUri, AfterValidator(lambda uri: uri.rstrip("/"))] = Field(
+    store: StoreRoot = Field(
         default_factory=lambda: RunnerSettings().store_uri,
         title="Store",
         description="The bucket, or a prefix in it, that holds all data, such as s3://retake",

@@ -59,10 +59,24 @@ def down() -> int:
 
 
 def _prepare() -> int:
-    """Check Docker and complete .env; return an exit code."""
+    """Check Docker, complete .env and create the folder of videos; return an exit code."""
     if problem := _missing() or _left_by_another():
         return _fail(problem)
-    return write_env.main()
+    if code := write_env.main():
+        return code
+    videos = _videos()
+    if not videos.is_absolute():
+        return _fail(f"RETAKE_VIDEOS, {videos}, is not a whole path, and Docker mounts no other. Write one that begins with /")
+    try:
+        videos.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return _fail(f"RETAKE_VIDEOS, {videos}, cannot be made ({error.strerror}). Name a folder of yours")
+    return 0
+
+
+def _videos() -> Path:
+    """Locate the folder of videos by Compose, which fills in variables of .env and drops comments."""
+    return Path(_configuration()["volumes"]["videos"]["driver_opts"]["device"])
 
 
 def _build() -> int:
@@ -184,7 +198,7 @@ def _say_where(variables: dict[str, str]) -> None:
             f"object store  {address('RETAKE_STORE_PORT', 9000)}  keys RETAKE_STORE_STEPS_ACCESS_KEY and …_SECRET_KEY in .env\n"
         )
     sys.stdout.write(
-        f"Steps see the folder {variables['RETAKE_VIDEOS']} as /videos: put videos there and name /videos in the form of ingest_videos,\n"
+        f"Steps see the folder {_videos()} as /videos: put videos there and name /videos in the form of ingest_videos,\n"
         "or ingest any folder: make ingest VIDEOS=DIR\n"
     )
 

@@ -98,10 +98,6 @@ def has_other_store(variables: Mapping[str, str]) -> bool:
     return variables.get("RETAKE_STORE_ENDPOINT", "") not in ("", OWN_STORE)
 
 
-def _videos(variables: Mapping[str, str]) -> Path:
-    return Path(os.path.expandvars(variables["RETAKE_VIDEOS"]))  # as Compose reads .env
-
-
 def problems(variables: Mapping[str, str]) -> list[str]:
     """Check secrets and related variables; each line names a problem and its remedy."""
     lines = []
@@ -115,13 +111,11 @@ def problems(variables: Mapping[str, str]) -> list[str]:
             lines.append(f"{name} has a character with a special meaning in URLs or files. {REMEDY}")
     if variables.get("RETAKE_STORE_SECURE", "") not in ("", "true"):
         lines.append("RETAKE_STORE_SECURE is neither true nor empty. Delete the line if the store does not use TLS")
-    if not _videos(variables).is_absolute():
-        lines.append("RETAKE_VIDEOS is not a whole path, and Docker mounts no other. Write one that begins with /")
     return lines
 
 
 def main() -> int:
-    """Write or complete .env, create the folder of videos, and return the exit code."""
+    """Write or complete .env and return the exit code."""
     path = ROOT / ".env"
     existed = path.exists()
     added = complete(path)
@@ -131,11 +125,6 @@ def main() -> int:
     variables = {**read(path), **os.environ}
     if lines := problems(variables):
         sys.stderr.writelines(f"{path}: {line}\n" for line in lines)
-        return 78
-    try:
-        _videos(variables).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        sys.stderr.write(f"{path}: RETAKE_VIDEOS cannot be made ({error.strerror}). Name a folder of yours\n")
         return 78
     return 0
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
 
-from tasks.errors import RetakeError, Unavailable
+from tasks.errors import BadConfiguration, RetakeError, Unavailable
 from tasks.wording import size
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -45,6 +45,18 @@ def disks(cache_dir: Path) -> list[Space]:
     folders = {folder.stat().st_dev: folder for folder in (Path("/"), next(path for path in (cache, *cache.parents) if path.exists()))}
     usages = [(f"The disk of {folder}", shutil.disk_usage(folder)) for folder in folders.values()]
     return sorted((Space(name, usage.total - usage.free, usage.total) for name, usage in usages), key=lambda space: space.free_share)
+
+
+def expanded(path: str | Path) -> Path:
+    """Replace `~` and `~user` at the beginning of a path.
+
+    Raises:
+        BadConfiguration: there is no such user.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise BadConfiguration(f"{path}: there is no such user; write the whole path") from None
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ TRAINING_PAGES = "workflowType=machine_learning"
 QUIET_DAYS = 14
 """Without a new film for so long, somebody should look whether films still arrive."""
 EventName = Literal["champion", "approval", "failed", "set_aside", "idle", "full", "unlike", "digest"]
-_StoreUri = Annotated[str, AfterValidator(lambda uri: uri.rstrip("/"))]
+_StoreRoot = Annotated[str, AfterValidator(lambda uri: uri.rstrip("/"))]
 _WORDS = BeforeValidator(lambda text: text.split() if isinstance(text, str) else text)
 
 
@@ -57,7 +57,7 @@ class SourceSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="RETAKE_", env_ignore_empty=True)
 
-    sources: dict[_StoreUri, list[str]] = Field(
+    sources: dict[_StoreRoot, list[str]] = Field(
         {}, description="by the address of a store, the sources that an ingest without sources takes besides its inbox"
     )
     s3_connections: dict[Annotated[str, Field(pattern=rf"^{CONNECTION_NAME}$")], S3Connection] = Field(
@@ -119,7 +119,7 @@ class RunnerSettings(BaseSettings):
         "auto", description="GPUs for training and testing; auto: for a container if the Docker Engine has any, for a pod always"
     )
     python: Path | None = Field(None, description="interpreter of steps that run as a process; default: Airflow's")
-    store_uri: _StoreUri = Field("s3://retake", description="the bucket, or a prefix in it, that holds all data")
+    store_uri: _StoreRoot = Field("s3://retake", description="the bucket, or a prefix in it, that holds all data")
     clean_up: Literal["list", "delete"] = Field("list", description="whether the weekly clean_up deletes, or lists what it would delete")
 
     @property
@@ -138,7 +138,7 @@ class LabellingSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="RETAKE_LABEL_")
 
-    stores: list[_StoreUri] = Field([], description="further stores that the pages offer, besides RETAKE_STORE_URI; a JSON list")
+    stores: list[_StoreRoot] = Field([], description="further stores that the pages offer, besides RETAKE_STORE_URI; a JSON list")
     second_share: float = Field(
         0.1, ge=0, le=1, description="share of the clips that a second person labels, too, without seeing the first label"
     )

@@ -5,8 +5,9 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from tasks.options import LIGHT, ORIGINAL, STORE_URI_PATTERN, PredictOptions, SearchOptions, StoreUri, TrainOptions, choose_recipe
-from tasks.options.base import STORED
+from tasks.options.base import STORED, StoreRoot
 from tasks.options.retrain import EvaluateOptions
+from tasks.settings import LabellingSettings, RunnerSettings, SourceSettings
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,13 @@ def test_the_original_experiment_stays_what_it_was():
 def test_a_bucket_or_a_folder_in_it_is_a_store_and_an_address_that_leads_elsewhere_is_none(uri, is_store):
     with nullcontext() if is_store else pytest.raises(ValidationError):
         assert TypeAdapter(StoreUri).validate_python(uri) == uri
+        assert TypeAdapter(StoreRoot).validate_python(uri) == uri.rstrip("/")
     assert bool(re.search(STORE_URI_PATTERN, uri)) == is_store, "the form has the same pattern"
+
+
+def test_a_setting_means_the_same_store_with_a_slash_at_its_end_and_without():
+    sources, stores = SourceSettings(sources={"s3://a/": []}), LabellingSettings(stores=["s3://a/b/", "s3://a"])
+    assert (RunnerSettings(store_uri="s3://a/").store_uri, *sources.sources, *stores.stores) == ("s3://a", "s3://a", "s3://a/b", "s3://a")
 
 
 CPU, GPU = {"has_gpu": False, "num_clips": 10_000}, {"has_gpu": True, "num_clips": 10_000}

@@ -5,6 +5,7 @@ that the DAGs use.
 """
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, MutableMapping
 from functools import cache
@@ -17,10 +18,12 @@ from airflow.plugins_manager import AirflowPlugin
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+    from starlette.responses import PlainTextResponse
 
     from tasks.pages.home.app import Samples
     from tasks.store.objects import Store
 
+log = logging.getLogger(__name__)
 REPOSITORY = Path(__file__).parents[2]
 LABELS_BY = "build_dataset"
 """The DAG that takes up labels; who may trigger it may label."""
@@ -32,20 +35,20 @@ def mounted(prefix: str, name: str, make: "Callable[[], FastAPI]") -> dict[str, 
     """Describe to Airflow an application that its first request makes, in a thread: meanwhile the server answers others."""
     made = cache(make)
 
-    def made_once() -> "FastAPI":
-        with _making:
-            return made()
-
-    async def application(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:  # noqa: ANN401 - as ASGI defines them
+    def made_once() -> "FastAPI | PlainTextResponse":
         from starlette.responses import PlainTextResponse
 
         from tasks.errors import BadConfiguration
 
-        app: Any
-        try:
-            app = made() if made.cache_info().currsize else await asyncio.to_thread(made_once)
-        except BadConfiguration as error:
-            app = PlainTextResponse(str(error), 503)
+        with _making:
+            try:
+                return made()
+            except BadConfiguration as error:
+                log.warning("%s: %s", name, error)
+                return PlainTextResponse(str(error), 503)
+
+    async def application(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:  # noqa: ANN401 - as ASGI defines them
+        app = made() if made.cache_info().currsize else await asyncio.to_thread(made_once)
         await app(scope, receive, send)
 
     return {"app": application, "url_prefix": prefix, "name": name}

@@ -27,8 +27,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
     logging.getLogger("httpx").setLevel(logging.WARNING)
     arguments = _parser().parse_args(argv)
-    home = Home.find()
     try:
+        home = Home.find()
         code: int = arguments.command(home, arguments)
     except RetakeError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
@@ -153,7 +153,10 @@ def _stop(home: Home, _: argparse.Namespace) -> int:
 
 
 def _interrupted(home: Home) -> list[RunRef]:
-    """List the runs that a stop interrupts; none where that is not known: damaged files or a full disk must not keep servers running."""
+    """List the runs that a stop interrupts.
+
+    None are listed where that is not known: damaged files or a full disk must not keep servers running.
+    """
     try:
         with _local_airflow(home) as api:
             return api.active_runs() if api else []

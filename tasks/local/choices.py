@@ -1,13 +1,13 @@
 """Parse `key=value` options, and pass each to the DAG of the chain that takes it."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from tasks.disk import expanded
 from tasks.errors import BadConfiguration, BadInput
 from tasks.options import LIGHT, PRESETS, Head, IngestOptions, Options, SegmentOptions, TrainOptions, forms, with_recipe
 from tasks.options.base import refusals
@@ -104,11 +104,12 @@ def check_source(videos: str) -> str:
     """Return a pattern of a bucket as it is, and the absolute path of a folder.
 
     Raises:
+        BadConfiguration: the folder is that of a user who does not exist.
         BadInput: it is neither, or the folder has no file.
     """
     if names_objects(videos):
         return videos
-    folder = Path(os.path.expanduser(videos)).resolve()  # noqa: PTH111 - of a user that is not there, `Path.expanduser` raises RuntimeError
+    folder = expanded(videos).resolve()
     if not folder.is_dir():
         raise BadInput(
             f"{videos} is not a folder; VIDEOS=dir takes a folder of videos, with sub-folders named by label or a CSV of labels, or a pattern of a bucket"

@@ -13,10 +13,11 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from tasks.disk import expanded
 from tasks.errors import BadConfiguration
 
 READ_OTHERWISE = re.compile(r"\?|%[0-9A-Fa-f]{2}|,|\$\w")
-"""A path with these is another to SQLAlchemy, which knows queries and escapes, to the object store, which takes a list, or to Airflow, which fills in variables."""
+"""SQLAlchemy reads `?` and `%41`, the object store a comma, Airflow `$x` as something else."""
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -28,8 +29,12 @@ class Home:
 
     @classmethod
     def find(cls) -> "Home":
-        """Find the home of this checkout, without creating it."""
-        return cls(Path(os.environ.get("RETAKE_HOME") or REPOSITORY / ".retake").expanduser().resolve())
+        """Find the home of this checkout, without creating it.
+
+        Raises:
+            BadConfiguration: RETAKE_HOME names a user that does not exist.
+        """
+        return cls(expanded(os.environ.get("RETAKE_HOME") or REPOSITORY / ".retake").resolve())
 
     def make(self) -> None:
         """Create the folder without access for other users: it holds videos and databases.

@@ -6,7 +6,7 @@ what follows it: how a network is tested, with how many resamples, the gate, and
 Other rooms import the names of this file, and `base`, `forms`, `presets`, `recipe`, `search`, `training`.
 """
 
-from tasks.options.base import NO_LOGIN_PATTERN, STORE_URI_PATTERN, Options, StoreUri
+from tasks.options.base import NO_LOGIN_PATTERN, STORE_URI_PATTERN, Options, StoreRoot, StoreUri
 from tasks.options.data import Cut, IngestOptions, LabelOptions, SegmentOptions, SplitOptions
 from tasks.options.deletion import CleanUpOptions, ForgetOptions
 from tasks.options.export import ChampionExportOptions, ExportOptions
@@ -91,6 +91,7 @@ __all__ = [
     "SearchOptions",
     "SegmentOptions",
     "SplitOptions",
+    "StoreRoot",
     "StoreUri",
     "TrainOptions",
     "VersionOptions",

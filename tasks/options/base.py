@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -27,6 +28,8 @@ MODEL_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 STORE_URI_PATTERN = r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/\.*[A-Za-z0-9_=-][A-Za-z0-9._=-]*)*/?$"
 """A bucket, and folders; none is `.`, `..` or empty."""
 StoreUri = Annotated[str, Field(pattern=STORE_URI_PATTERN)]
+StoreRoot = Annotated[StoreUri, AfterValidator(lambda uri: uri.rstrip("/"))]
+"""The address of a whole store: with a slash at the end it is the same store."""
 NO_LOGIN_PATTERN = r"^(?![\s\S]*://(?:[^/?#\s\"]{0,999}@|[^/?#\s\"\[]{0,999}:(?!\d{1,5}[/?#])[^\s\"]{0,999}@))"
 """Digits behind a colon, up to `/`, `?` or `#`, are a port; all else up to an `@` is a password, which may have a slash. The lengths bound the time."""
 Address = Annotated[str, Field(json_schema_extra={"pattern": NO_LOGIN_PATTERN})]

@@ -36,7 +36,7 @@ def store_of(name: str) -> str:
         own = Registry(load(MlflowSettings)).kept_by(Reference.parse(name).name)
     else:
         own = (named := parse_run(name)) and named.store
-    return own or load(RunnerSettings).store_uri
+    return (own or load(RunnerSettings).store_uri).rstrip("/")
 
 
 def find_trained(option: str, name: str, store_uri: str, store: Store) -> Trained:

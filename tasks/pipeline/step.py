@@ -9,7 +9,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import AfterValidator, Field
 
-from tasks.options import Options, StoreUri
+from tasks.options import Options, StoreRoot, StoreUri
 from tasks.settings import RunnerSettings, load
 from tasks.store import derived
 from tasks.store.records.record import Record
@@ -21,9 +21,7 @@ ImageKind = Literal["worker", "trainer"]
 class StepArguments(Options):
     """The arguments of every step that a DAG runs."""
 
-    store: Annotated[StoreUri, AfterValidator(lambda uri: uri.rstrip("/"))] = Field(
-        description="The bucket, or a prefix in it, that holds everything"
-    )
+    store: StoreRoot = Field(description="The bucket, or a prefix in it, that holds everything")
 
 
 class OutArguments(StepArguments):
@@ -38,12 +36,12 @@ class OutArguments(StepArguments):
 class ShellArguments(Options):
     """The arguments of a command that people run on a store."""
 
-    store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes RETAKE_STORE_URI")
+    store: StoreRoot | None = Field(None, title="Store", description="s3:// address; empty takes RETAKE_STORE_URI")
 
     @property
     def store_uri(self) -> str:
         """Return the store's address without a slash at the end."""
-        return (self.store or load(RunnerSettings).store_uri).rstrip("/")
+        return self.store or load(RunnerSettings).store_uri
 
 
 A = TypeVar("A", bound=Options)

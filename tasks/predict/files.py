@@ -194,7 +194,7 @@ def shown_intervals(film: FoundIntervals, names: Names) -> dict[PredictorRole, t
             ShownInterval(i.start_seconds, i.stop_seconds, _action(i, names), i.probability, is_not_reported=i in not_reported[role])
             for i in own
         )
-        for role, own in film.found.items()
+        for role, own in film.intervals.items()
     }
 
 

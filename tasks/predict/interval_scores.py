@@ -95,8 +95,8 @@ def when_scores(plan: PredictPlanResult, films: Sequence[FoundIntervals], labels
     met = dict.fromkeys(plan.measured_on, "val") | dict.fromkeys(plan.trained_on, "training")
     for name in GROUPS:
         group = [film for film in films if met.get(film.video.video, "other") == name and film.video.video in with_labels]
-        of_model = [film for film in group if "model" in film.found]
-        if both := [film for film in of_model if len(film.found) == len(plan.predictors)] or of_model:
+        of_model = [film for film in group if "model" in film.intervals]
+        if both := [film for film in of_model if len(film.intervals) == len(plan.predictors)] or of_model:
             scored.append(_scores(plan, both, labels, names, name, len(of_model) - len(both)))
     return tuple(scored)
 
@@ -134,7 +134,7 @@ def _scores(
     sources = {video: plan.sources.get(video, video) for video in videos}
     films = {film.video.video: film.clips for film in group}
     truth = [label for label in labels.intervals if label.video in videos]
-    roles = [role for role in plan.predictors if all(role in film.found for film in group)]
+    roles = [role for role in plan.predictors if all(role in film.intervals for film in group)]
     true = {target: [_segment(target, label.video, label, names) for label in truth] for target in names.targets}
     number = plan.evaluate.bootstrap_resamples
 
@@ -147,7 +147,7 @@ def _scores(
         return detection_scores(counted(segments, target), true[target], sources, num_resamples=number)
 
     def of_network(role: PredictorRole, target: Target) -> list[Segment]:
-        return [_segment(target, film.video.video, interval, names) for film in group for interval in film.found[role]]
+        return [_segment(target, film.video.video, interval, names) for film in group for interval in film.intervals[role]]
 
     of_model = of_network(roles[0], names.targets[-1])
     guesses = {target: always_guessing(true[target], films) for target in names.targets}

@@ -203,14 +203,14 @@ class FoundIntervals:
 
     video: ScoredVideo
     clips: tuple[tuple[float, float], ...]
-    found: Mapping[PredictorRole, tuple[Interval, ...]]
+    intervals: Mapping[PredictorRole, tuple[Interval, ...]]
     reported: Mapping[PredictorRole, tuple[Interval, ...]]
 
     @property
     def not_reported(self) -> Mapping[PredictorRole, tuple[Interval, ...]]:
-        """Return the others that were found."""
+        """Return the intervals that are not reported."""
         reported = {role: set(own) for role, own in self.reported.items()}
-        return {role: tuple(interval for interval in own if interval not in reported[role]) for role, own in self.found.items()}
+        return {role: tuple(interval for interval in own if interval not in reported[role]) for role, own in self.intervals.items()}
 
 
 def find_intervals(

@@ -12,6 +12,9 @@ from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException,
 
 from dags import _notify, compare_networks, forget, retrain
 from dags._notify import TellOfQuestion
+from dags._step import command_flags
+from tasks.errors import BadConfiguration
+from tasks.pipeline.commands import parse
 from tasks.store.records.notices import Notice
 from tests.dags.conftest import defaults
 
@@ -179,8 +182,12 @@ def test_a_question_about_a_deletion_is_told_at_once_and_only_approvers_answer(t
     assert asked["assigned_users"] == [{"id": "ada", "name": "ada"}]
 
 
-@pytest.mark.parametrize(("answer", "confirm"), [("ada", "ada"), (None, "")])
-def test_the_step_that_deletes_is_told_who_said_so_and_refuses_where_the_question_was_marked_by_hand(answer, confirm):
+@pytest.mark.parametrize(("answer", "refused"), [("ada", nullcontext()), (None, pytest.raises(BadConfiguration, match="--confirm"))])
+def test_the_step_that_deletes_is_told_who_said_so_and_refuses_where_the_question_was_marked_by_hand(answer, refused):
+    task = copy(forget.dag.get_task("forget"))
     pulled = SimpleNamespace(xcom_pull=lambda task_ids: {"ask": answer}[task_ids])
-    assert jinja2.Template(forget.dag.get_task("forget").inputs["confirm"]).render(ti=pulled) == confirm
+    task.inputs = {"confirm": jinja2.Template(task.inputs["confirm"]).render(ti=pulled)}
+    with refused:
+        _, arguments = parse([task.step, *command_flags(task, defaults(task.form))])
+        assert arguments.confirm == answer
     assert not forget.dag.get_task("list").inputs

@@ -55,12 +55,13 @@ def make_up(tmp_path):
     (bin_folder / "docker").write_text(DOCKER.format(python=sys.executable))
     (bin_folder / "docker").chmod(0o755)
 
-    def run(ports, running=(), container="", volume=None):
+    def run(ports, running=(), container="", volume=None, videos=str(tmp_path / "videos")):
         if volume:
             (bin_folder / volume).touch()
         published = {name: [{"host_ip": "127.0.0.1", "published": str(port), "target": 1}] for name, port in ports.items()}
         services = {name: {"ports": published[name]} if port else {} for name, port in ports.items()}
-        (bin_folder / "config.json").write_text(json.dumps({"services": services}))
+        volumes = {"videos": {"driver_opts": {"device": videos}}}
+        (bin_folder / "config.json").write_text(json.dumps({"services": services, "volumes": volumes}))
         (bin_folder / "ps.json").write_text(json.dumps({"Publishers": [{"PublishedPort": port} for port in running] or None}))
         (bin_folder / "container").write_text(container)
         environment = {**os.environ, "PATH": f"{bin_folder}:{os.environ['PATH']}", "RETAKE_REVISION": "r"}
@@ -114,6 +115,21 @@ def test_a_secret_that_is_missing_stops_the_start(make_up, tmp_path):
     code, said, asked = make_up({})
     assert (code, "RETAKE_AIRFLOW_JWT_SECRET is not a secret: it is empty" in said) == (78, True)
     assert "compose build" not in asked
+
+
+@pytest.mark.parametrize(("folder", "problem"), [("films", "is not a whole path"), ("/dev/null/films", "cannot be made")])
+def test_a_folder_of_videos_that_docker_cannot_mount_stops_the_start(make_up, folder, problem):
+    code, said, asked = make_up({}, videos=folder)
+    assert (code, f"RETAKE_VIDEOS, {folder}, {problem}" in said) == (1, True), said
+    assert "compose build" not in asked
+
+
+@pytest.mark.parametrize("line", ["$BASE/films", "${NOWHERE:-/dev/null}/films", "/dev/null/films   # mine"])
+def test_the_folder_of_videos_is_made_where_compose_reads_it(make_up, tmp_path, line):
+    (tmp_path / ".env").write_text(f"BASE=/dev/null\nRETAKE_VIDEOS={line}\n")
+    _, _, asked = make_up({}, videos=str(tmp_path / "films"))
+    assert "compose build" in asked
+    assert (tmp_path / "films").is_dir()
 
 
 def test_settings_that_compose_refuses_are_told_in_its_words(make_up, tmp_path):

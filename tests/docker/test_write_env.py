@@ -70,8 +70,6 @@ def test_what_is_there_stays_and_what_is_missing_is_added(write_env, tmp_path):
         ("RETAKE_STORE_SECURE=", 0),
         ("RETAKE_STORE_SECURE=false", 78),
         ("RETAKE_STORE_SECURE=1", 78),
-        *((f"RETAKE_VIDEOS={folder}", 78) for folder in ("films", "~/films", "/dev/null/films")),
-        ("RETAKE_VIDEOS=${PWD}", 0),
     ],
 )
 def test_a_value_that_cannot_be_used_stops_the_start_and_is_named(write_env, tmp_path, line, code):

@@ -187,7 +187,11 @@ def test_cancel_takes_the_stack_where_no_local_airflow_answers_or_a_person_says_
 
 @pytest.mark.parametrize(
     ("name", "value", "message"),
-    [("RETAKE_HOME", "/proc/x", "/proc/x cannot be written"), ("RETAKE_PORT_OFFSET", "1O0", "RETAKE_PORT_OFFSET is '1O0'")],
+    [
+        ("RETAKE_HOME", "/proc/x", "/proc/x cannot be written"),
+        ("RETAKE_HOME", "~nobody-of-this-name/x", "~nobody-of-this-name/x: there is no such user"),
+        ("RETAKE_PORT_OFFSET", "1O0", "RETAKE_PORT_OFFSET is '1O0'"),
+    ],
 )
 def test_a_setting_that_cannot_be_used_is_named(home, monkeypatch, capsys, name, value, message):
     monkeypatch.setenv(name, value)

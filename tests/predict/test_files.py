@@ -129,7 +129,7 @@ def test_where_a_network_says_that_nothing_happens_it_reports_and_scores_no_inte
     assert [len(shown) for shown in shown_intervals(idle[0], names).values()] == [1, 1]
     (scores,) = when_scores(plan, idle, known(labelled(VIDEOS[0], (12, 24, 1, 26))), names)
     assert all(each.mean == 1 for each in scores.networks["model"].values())
-    assert [len(own) for own in idle[0].found.values()] == [1, 1]
+    assert [len(own) for own in idle[0].intervals.values()] == [1, 1]
 
 
 def test_of_verbs_alone_an_action_is_a_verb_with_its_probability(find, tmp_path):

@@ -91,7 +91,7 @@ def selection_bias(right: Sequence[str], sources: Sequence[str], winner: int) ->
     scores: NDArray[np.float64] = answers.mean(axis=1)
     deviations = _deviations(answers, sources)
     best = (_drawn_together(scores, deviations) + deviations).argmax(axis=1)
-    # Neither is below 0 but by rounding.
+    # Neither is below 0 except by rounding.
     optimism, lead = (max(0.0, float(drawn.mean())) for drawn in (deviations[np.arange(len(best)), best], deviations.max(axis=1)))
     return SelectionBias(num_trials=len(right), best_of_equal=lead, optimism=optimism, corrected=float(scores[winner]) - optimism)
 

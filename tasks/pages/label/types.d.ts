@@ -160,7 +160,7 @@ interface OwnEvents {
   saved: Entry & { answer: Saved };
   failed: Error;
   seek: number;
-  choose: { kind: BarKind; one: Bar };
+  choose: { kind: BarKind; bar: Bar };
   drag: { end: "start" | "stop"; seconds: number };
 }
 interface EventTarget {

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from tasks.options import Options, StoreUri
+from tasks.options import Options, StoreRoot
 from tasks.options.base import MODEL_NAME_PATTERN
 from tasks.pipeline.step import Command
 from tasks.store.records.training import DistilResult
@@ -17,7 +17,7 @@ class DistilArguments(Options):
         title="Student",
         description="Backbone of the smaller network: a model of timm or torchvision, such as tf_efficientnet_lite0",
     )
-    store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes the one that keeps the teacher")
+    store: StoreRoot | None = Field(None, title="Store", description="s3:// address; empty takes the one that keeps the teacher")
 
 
 DISTIL = Command(

@@ -21,7 +21,7 @@ def run(arguments: DistilArguments, store: Store) -> DistilResult:
         BadInput: there is no such teacher, or its plan or dataset is gone.
         Unavailable: as the steps `weights`, `train` and `evaluate`.
     """
-    where = (arguments.store or store_of(arguments.model)).rstrip("/")
+    where = arguments.store or store_of(arguments.model)
     teacher = find_trained("model", arguments.model, where, store)
     student = distilled(teacher, arguments.student, where, store)
     run = Layout(where).run(student.run_key)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from tasks.options import MODEL_REFERENCE, ExportOptions, StoreUri
+from tasks.options import MODEL_REFERENCE, ExportOptions, StoreRoot
 from tasks.options.base import MODEL_NAME_PATTERN
 from tasks.pipeline.step import Command
 from tasks.store.records.export import ExportResult
@@ -21,7 +21,7 @@ class ExportArguments(ExportOptions):
         title="Student",
         description="Backbone of a smaller network, which is distilled and packed instead",
     )
-    store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes the one that keeps the model's decisions")
+    store: StoreRoot | None = Field(None, title="Store", description="s3:// address; empty takes the one that keeps the model's decisions")
 
 
 EXPORT = Command(

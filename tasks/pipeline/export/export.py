@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tasks.disk import expanded
 from tasks.errors import BadConfiguration
 from tasks.options import ExportOptions
 from tasks.pipeline._plans import run_of
@@ -27,10 +28,10 @@ def run(arguments: ExportArguments, store: Store) -> ExportResult:
         BadConfiguration: the folder holds other files, or cannot be written to, or the network cannot be packed so.
         BadInput: there is no such version, or its training is gone.
     """
-    folder = arguments.to.expanduser()
+    folder = expanded(arguments.to)
     _make_ready(folder)
     name, version = Registry(load(MlflowSettings)).referred(arguments.model)
-    where = (arguments.store or store_of(arguments.model)).rstrip("/")
+    where = arguments.store or store_of(arguments.model)
     plan = plan_of(run_of(version, where), store)
     student = arguments.student and distilled(find_trained("model", arguments.model, where, store), arguments.student, where, store)
     result = pack(name, version, plan, arguments.picked(ExportOptions), store, student or None)

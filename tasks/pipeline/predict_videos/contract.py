@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import Field
 
 from tasks.keys import content_key
-from tasks.options import EvaluateOptions, PredictOptions, StoreUri
+from tasks.options import EvaluateOptions, PredictOptions, StoreRoot
 from tasks.pipeline.step import Command, PredictionBatchUri, PredictionPlanUri, Step, StepArguments
 from tasks.store.derived import predicted_of_batch, prediction_of_plan
 from tasks.store.experiments import Prediction
@@ -48,7 +48,7 @@ class PredictReportArguments(StepArguments):
 class PredictArguments(EvaluateOptions, PredictOptions):
     """All options of a prediction at a shell."""
 
-    store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes the one that keeps the model's decisions")
+    store: StoreRoot | None = Field(None, title="Store", description="s3:// address; empty takes the one that keeps the model's decisions")
     to: Path | None = Field(None, title="Folder", description="Where page, tables and tracks are copied to; empty leaves them in the store")
 
 

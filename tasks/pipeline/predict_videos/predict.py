@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from tasks.disk import expanded
 from tasks.errors import BadConfiguration
 from tasks.options import EvaluateOptions, PredictOptions
 from tasks.pipeline._results import log
@@ -34,15 +35,15 @@ def run(arguments: PredictArguments, store: Store) -> PredictReportResult:
         NothingToDo: no video was named, and every ingested one was trained on.
     """
     if arguments.to:
-        _make_folder(arguments.to.expanduser())
-    where = (arguments.store or store_of(arguments.model)).rstrip("/")
+        _make_folder(expanded(arguments.to))
+    where = arguments.store or store_of(arguments.model)
     options = {name: getattr(arguments, name) for model in (PredictOptions, EvaluateOptions) for name in model.model_fields}
     plan = predict_plan.decide(PredictPlanArguments(store=where, **options), store)
     if earlier := predict_plan.finished_report(plan, store):
         log.info("these videos were predicted by these networks before: %s", earlier.report_url)
     result = earlier or _carry_out(plan, store)
     if arguments.to:
-        _copy(plan, arguments.to.expanduser(), store)
+        _copy(plan, expanded(arguments.to), store)
     return result
 
 

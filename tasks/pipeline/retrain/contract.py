@@ -16,6 +16,7 @@ from tasks.options import (
     GateOptions,
     RecipeName,
     RegisterOptions,
+    StoreRoot,
     StoreUri,
     TrainOptions,
     with_recipe,
@@ -174,7 +175,7 @@ class SaveRecipeArguments(TrainOptions):
     )
     description: str = Field("", max_length=200, title="Description", description="Its purpose, in a few words")
     search: SearchUri | None = Field(None, title="Search", description="Address of a search whose winner becomes the recipe")
-    store: StoreUri | None = Field(None, title="Store", description="s3:// address; empty takes that of the search, or RETAKE_STORE_URI")
+    store: StoreRoot | None = Field(None, title="Store", description="s3:// address; empty takes that of the search, or RETAKE_STORE_URI")
 
 
 class ShowRecipesArguments(ShellArguments):

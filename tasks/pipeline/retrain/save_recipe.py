@@ -39,7 +39,7 @@ def run(arguments: SaveRecipeArguments, store: Store) -> RecipesResult:
             raise BadConfiguration("; ".join(reason for _, reason in refusals(error, TrainOptions))) from None
         description = description or f"winner of search {report.key}"
     where = arguments.store or (search.store_uri if search else load(RunnerSettings).store_uri)
-    place = Layout(where.rstrip("/")).stored_recipe(name)
+    place = Layout(where).stored_recipe(name)
     if store.exists(place.uri):
         try:
             log.info("recipe %s was: %s", name, in_words(store.read(place).options, TrainOptions()) or "the defaults")

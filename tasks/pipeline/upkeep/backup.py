@@ -45,9 +45,8 @@ def run(arguments: BackupArguments, store: Store) -> BackupResult:
     """
     if arguments.mlflow and not arguments.before and arguments.mlflow.is_file() and not is_sqlite(arguments.mlflow):
         raise BadConfiguration(f"{arguments.mlflow} is a dump: name a time before it with --before, so that it has what later records name")
-    stores = [uri.rstrip("/") for uri in arguments.store or [load(RunnerSettings).store_uri]]
-    artifacts = [uri.rstrip("/") for uri in arguments.artifacts]
-    sources = Sources(stores, artifacts, arguments.airflow, arguments.mlflow)
+    stores = arguments.store or [load(RunnerSettings).store_uri]
+    sources = Sources(stores, arguments.artifacts, arguments.airflow, arguments.mlflow)
     return back_up(store, sources, arguments.to, arguments.before)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import AwareDatetime, Field
 
-from tasks.options import Options, StoreUri
+from tasks.options import Options, StoreRoot
 from tasks.pipeline.step import Command
 from tasks.store.records.upkeep import BackupResult, RestoreResult
 
@@ -15,10 +15,10 @@ class BackupArguments(Options):
     """The place of backups, and what to copy there."""
 
     to: str = Field(description=PLACE)
-    store: list[StoreUri] = Field(
+    store: list[StoreRoot] = Field(
         default_factory=list, title="Stores", description="s3:// addresses of whole stores; empty takes RETAKE_STORE_URI"
     )
-    artifacts: list[StoreUri] = Field(default_factory=list, title="Artifacts", description="s3:// addresses of MLflow's artifacts")
+    artifacts: list[StoreRoot] = Field(default_factory=list, title="Artifacts", description="s3:// addresses of MLflow's artifacts")
     airflow: Path | None = Field(None, title="Airflow's database", description="File of SQLite, which may be in use, or a dump")
     mlflow: Path | None = Field(None, title="MLflow's database", description="Likewise. A dump needs --before")
     before: AwareDatetime | None = Field(

@@ -1,5 +1,7 @@
 """A registered version of an untrained network becomes a package, on a store in memory."""
 
+from pathlib import Path
+
 import pytest
 
 from tasks.errors import BadConfiguration, NothingToDo
@@ -81,6 +83,11 @@ def test_a_champion_is_packed_checked_and_handed_to_mlflow_and_a_command_copies_
         promoted.run("export", model="models:/cook/1", to=tmp_path / "new", format="openvino", precision="fp16")
     assert not list((tmp_path / "new").iterdir())
     assert set(promoted.store.objects) == before
+
+
+def test_a_folder_of_nobody_is_named():
+    with pytest.raises(BadConfiguration, match="~nobody-of-this-name/x: there is no such user"):
+        Bench().run("export", model="models:/cook/1", to=Path("~nobody-of-this-name/x"))
 
 
 def test_a_folder_that_is_not_empty_is_refused_and_stays_as_it_was(tmp_path):

@@ -30,7 +30,7 @@ async function reason(response) {
   try {
     const { detail } = await response.json();
     if (typeof detail === "string") return detail;
-    if (Array.isArray(detail)) return detail.map((/** @type {{ msg: string }} */ one) => one.msg).join("; ");
+    if (Array.isArray(detail)) return detail.map((/** @type {{ msg: string }} */ problem) => problem.msg).join("; ");
   } catch {
     // The body is no JSON: the status says enough.
   }

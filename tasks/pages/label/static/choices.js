@@ -6,7 +6,7 @@ import { actionName, percent } from "./text.js";
 
 /** Make the list of suggestions; Enter takes the first if `isFirst`. @param {Suggestion[]} suggestions @param {boolean} isFirst @param {(number: number) => void} accept */
 export function suggestionItems(suggestions, isFirst, accept) {
-  return suggestions.map((one, number) =>
+  return suggestions.map((suggestion, number) =>
     h(
       "li",
       {},
@@ -14,9 +14,9 @@ export function suggestionItems(suggestions, isFirst, accept) {
         "button",
         { type: "button", class: "choice", disabled: !session.mayWrite, onclick: () => accept(number) },
         h("kbd", {}, number === 0 && isFirst ? "Enter" : `⇧${number + 1}`),
-        h("span", { class: "word" }, actionName(one.verb, one.noun)),
-        h("meter", { min: 0, max: 1, value: one.probability, "aria-hidden": "true" }),
-        h("span", { class: "share" }, percent(one.probability)),
+        h("span", { class: "word" }, actionName(suggestion.verb, suggestion.noun)),
+        h("meter", { min: 0, max: 1, value: suggestion.probability, "aria-hidden": "true" }),
+        h("span", { class: "share" }, percent(suggestion.probability)),
       ),
     ),
   );
@@ -24,15 +24,15 @@ export function suggestionItems(suggestions, isFirst, accept) {
 
 /** Make the list of the most frequent actions, each with its digit. @param {boolean} isOn @param {(action: Action) => void} choose */
 export function digitItems(isOn, choose) {
-  return session.digits.map((one, number) =>
+  return session.digits.map((action, number) =>
     h(
       "li",
       {},
       h(
         "button",
-        { type: "button", class: "chip", disabled: !session.mayWrite || !isOn, onclick: () => choose(one) },
+        { type: "button", class: "chip", disabled: !session.mayWrite || !isOn, onclick: () => choose(action) },
         h("kbd", {}, String(number + 1)),
-        actionName(one.verb, one.noun),
+        actionName(action.verb, action.noun),
       ),
     ),
   );

@@ -61,7 +61,7 @@ export function classesView(outbox) {
 
   /** @param {string} title @param {Name[]} names */
   function counts(title, names) {
-    const largest = Math.max(1, ...names.map((one) => one.num_clips));
+    const largest = Math.max(1, ...names.map((name) => name.num_clips));
     return h(
       "table",
       {},
@@ -76,13 +76,13 @@ export function classesView(outbox) {
     );
   }
 
-  /** @param {Merge} one */
-  function merge(one) {
+  /** @param {Merge} earlier */
+  function merge(earlier) {
     return h(
       "li",
       {},
-      h("span", { class: "item" }, h("span", {}, h("strong", {}, one.name), " is now ", h("strong", {}, one.same_as)), h("span", { class: "quiet" }, `${one.target}, by ${one.by}`)),
-      session.mayWrite && h("button", { type: "button", "aria-label": `Take back: ${one.name} is now ${one.same_as}`, onclick: () => takeBack(one) }, "Take back"),
+      h("span", { class: "item" }, h("span", {}, h("strong", {}, earlier.name), " is now ", h("strong", {}, earlier.same_as)), h("span", { class: "quiet" }, `${earlier.target}, by ${earlier.by}`)),
+      session.mayWrite && h("button", { type: "button", "aria-label": `Take back: ${earlier.name} is now ${earlier.same_as}`, onclick: () => takeBack(earlier) }, "Take back"),
     );
   }
 
@@ -157,7 +157,7 @@ export function classesView(outbox) {
     if (!asked) return null;
     const { target, name, number } = asked;
     const to = normal(by("rename-to").value);
-    const others = session[PLURALS[target]].map((one) => one.name).filter((other) => other !== name);
+    const others = session[PLURALS[target]].map((each) => each.name).filter((other) => other !== name);
     const moved = count(number, "clip");
     const close = near(others, to);
     const [isGood, text] =
@@ -171,7 +171,7 @@ export function classesView(outbox) {
               ? [false, `“${to}” is now “${currentName(target, to)}”: write that name.`]
               : others.includes(to)
                 ? [true, `${moved} of “${name}” will count as “${to}”, which exists.`]
-                : [true, `${moved} of “${name}” will be called “${to}”.${close.length ? ` Did you mean ${close.map((one) => `“${one}”`).join(" or ")}?` : ""}`];
+                : [true, `${moved} of “${name}” will be called “${to}”.${close.length ? ` Did you mean ${close.map((each) => `“${each}”`).join(" or ")}?` : ""}`];
     by("rename-note").textContent = text;
     by("rename-save").disabled = !isGood;
     by("rename-save").textContent = others.includes(to) ? "Merge" : "Rename";
@@ -195,17 +195,17 @@ export function classesView(outbox) {
     return statement;
   }
 
-  /** @param {{ token: string, name: string, same_as: string }} one */
-  function withdraw(one) {
-    outbox().add({ kind: "withdrawal", token: token(), withdrawn: one.token }, `undo of ${one.name} is now ${one.same_as}`);
+  /** @param {{ token: string, name: string, same_as: string }} earlier */
+  function withdraw(earlier) {
+    outbox().add({ kind: "withdrawal", token: token(), withdrawn: earlier.token }, `undo of ${earlier.name} is now ${earlier.same_as}`);
   }
 
-  /** @param {Merge} one */
-  function takeBack(one) {
-    withdraw(one);
-    const own = done.findIndex(({ token: of }) => of === one.token);
+  /** @param {Merge} earlier */
+  function takeBack(earlier) {
+    withdraw(earlier);
+    const own = done.findIndex(({ token: of }) => of === earlier.token);
     if (own >= 0) done.splice(own, 1);
-    done.push({ token: null, run: () => merged(one.target, one.name, one.same_as) });
+    done.push({ token: null, run: () => merged(earlier.target, earlier.name, earlier.same_as) });
   }
 
   function undo() {

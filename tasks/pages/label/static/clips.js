@@ -115,14 +115,14 @@ export function clipsView(outbox) {
     try {
       const clip = await get(`clips/${encodeURIComponent(uid)}`);
       if (of !== visit) return undefined;
-      const place = list.findIndex((one) => one.uid === uid);
+      const place = list.findIndex((each) => each.uid === uid);
       if (place < 0) list.splice(at, 0, clip);
       else at = list.indexOf(Object.assign(list[place], clip));
     } catch (error) {
       if (of !== visit) return undefined;
       const [, start, milliseconds] = /^([0-9a-f]{12})_([0-9]+)-/.exec(uid) ?? [];
-      const found = error.status === 404 && session.videos.find(({ video }) => video.startsWith(start));
-      if (found) return location.replace(`#video=${found.video}&at=${Number(milliseconds) / 1000}`);
+      const holder = error.status === 404 && session.videos.find(({ video }) => video.startsWith(start));
+      if (holder) return location.replace(`#video=${holder.video}&at=${Number(milliseconds) / 1000}`);
       announce(`The clip of this address could not be read: ${error.message}.`, { isBad: true, retry: () => showClip(uid) });
     }
     return show();
@@ -138,7 +138,7 @@ export function clipsView(outbox) {
     try {
       const [added, now, ...inConflict] = await Promise.all([clipsAfter(behind, outbox().uids), clip && look(clip.uid), ...uids.map(look)]);
       if (of !== generation || clip !== current() || made !== outbox().numMade) return;
-      list = [...behind, ...added.map((one) => (one.uid === clip?.uid ? clip : one))];
+      list = [...behind, ...added.map((each) => (each.uid === clip?.uid ? clip : each))];
       isEnd = !added.length;
       version = newest;
       // Who has seen the suggestions reads as the first.
@@ -192,7 +192,7 @@ export function clipsView(outbox) {
   }
 
   function keepAround() {
-    keepOnly(list.slice(Math.max(0, at - NUM_BEHIND), at + NUM_AHEAD + 1).map((one) => one.uid));
+    keepOnly(list.slice(Math.max(0, at - NUM_BEHIND), at + NUM_AHEAD + 1).map((each) => each.uid));
     render();
   }
 
@@ -244,11 +244,11 @@ export function clipsView(outbox) {
   function renderConflicts(clip) {
     const open = new Map(conflicts);
     if (clip?.conflict) open.set(clip.uid, clip.conflict);
-    const take = (/** @type {Conflict} */ conflict) => (/** @type {Label} */ one) => {
-      if (conflict.uid === clip?.uid) choose({ ...(one.verb === NOTHING ? { answer: "nothing" } : one), over: conflict.over, reading: "first" });
-      else settle(outbox(), conflict, one);
+    const take = (/** @type {Conflict} */ conflict) => (/** @type {Label} */ label) => {
+      if (conflict.uid === clip?.uid) choose({ ...(label.verb === NOTHING ? { answer: "nothing" } : label), over: conflict.over, reading: "first" });
+      else settle(outbox(), conflict, label);
     };
-    fill(by("clip-conflicts"), ...[...open.values()].map((one) => conflictItem(one, take(one))));
+    fill(by("clip-conflicts"), ...[...open.values()].map((conflict) => conflictItem(conflict, take(conflict))));
   }
 
   /** @param {Clip | undefined} clip */
@@ -269,8 +269,8 @@ export function clipsView(outbox) {
 
   /** @param {number} number */
   function accept(number) {
-    const one = suggested()[number];
-    if (one) choose(one);
+    const suggestion = suggested()[number];
+    if (suggestion) choose(suggestion);
     else if (current()) announce("There is no suggestion here: type a verb and a noun.");
   }
 
@@ -416,7 +416,7 @@ export function clipsView(outbox) {
     },
     saved: ({ statement, answer }) => {
       if (statement.kind === "clip") conflicts.delete(statement.uid);
-      for (const one of answer.conflicts) conflicts.set(one.uid, one);
+      for (const conflict of answer.conflicts) conflicts.set(conflict.uid, conflict);
       render();
     },
     hide: () => {

@@ -8,12 +8,12 @@ import { NOTHING, answerName, clock } from "./text.js";
 /** Make one conflict; `choose` gets the label that is taken. @param {Conflict} conflict @param {(label: Label) => void} choose */
 export function conflictItem(conflict, choose) {
   const { answer, interval, holds, start_seconds, stop_seconds } = conflict;
-  const side = (/** @type {Label} */ one) => {
-    const name = answerName(one.answer, one.verb, one.noun);
-    return /** @type {const} */ ([name, [coloured(h("strong", {}, name), name), ` by ${one.by}`]]);
+  const side = (/** @type {Label} */ label) => {
+    const name = answerName(label.answer, label.verb, label.noun);
+    return /** @type {const} */ ([name, [coloured(h("strong", {}, name), name), ` by ${label.by}`]]);
   };
   const [[answered, ofClip], [marked, ofInterval]] = [side(answer), side(interval)];
-  const take = (/** @type {Label} */ one, /** @type {string} */ name) => h("button", { type: "button", "aria-label": `Take “${name}” for ${clock(start_seconds)}`, onclick: () => choose(one) }, `Take “${name}”`);
+  const take = (/** @type {Label} */ label, /** @type {string} */ name) => h("button", { type: "button", "aria-label": `Take “${name}” for ${clock(start_seconds)}`, onclick: () => choose(label) }, `Take “${name}”`);
   return h(
     "div",
     { class: "two" },

@@ -11,10 +11,10 @@ export function filmOf(uid) {
   const known = held.get(uid);
   if (known) return known.reading;
   /** @type {Film} */
-  const one = { url: null, reading: film(uid).then((blob) => (one.url = URL.createObjectURL(blob))) };
-  held.set(uid, one);
-  one.reading.catch(() => held.delete(uid));
-  return one.reading;
+  const entry = { url: null, reading: film(uid).then((blob) => (entry.url = URL.createObjectURL(blob))) };
+  held.set(uid, entry);
+  entry.reading.catch(() => held.delete(uid));
+  return entry.reading;
 }
 
 /** Read these clips ahead, and let go of all others but those that a video element has: it may read them again. @param {string[]} uids */

@@ -48,14 +48,14 @@ export function keepListsNew() {
   by("blind").checked = localStorage.getItem(BLIND) === "on";
   changes.addEventListener("change", () => {
     /** @type {[string, string][]} */
-    const videos = session.videos.map((one) => [one.video, `${one.name} (${one.num_labelled} of ${one.num_clips})`]);
+    const videos = session.videos.map((each) => [each.video, `${each.name} (${each.num_labelled} of ${each.num_clips})`]);
     for (const id of /** @type {const} */ (["filter-video", "review-video"])) fillSelect(by(id), [["", "all videos"], ...videos]);
     fillSelect(by("interval-video"), videos);
     by("cuts").hidden = session.cuts.length < 2;
-    fillSelect(by("filter-cut"), session.cuts.map((one) => [one.cut, one.name]));
+    fillSelect(by("filter-cut"), session.cuts.map((each) => [each.cut, each.name]));
     by("filter-cut").value = session.cut;
-    const actions = session.digits.map((one) => actionName(one.verb, one.noun));
-    const names = [...new Set([...actions, ...session.verbs.map((one) => one.name), ...session.nouns.map((one) => one.name)])];
+    const actions = session.digits.map((action) => actionName(action.verb, action.noun));
+    const names = [...new Set([...actions, ...session.verbs.map((each) => each.name), ...session.nouns.map((each) => each.name)])];
     by("names").replaceChildren(...names.map((value) => h("option", { value })));
   });
 }

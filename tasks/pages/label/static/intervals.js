@@ -37,18 +37,18 @@ export function intervalsView(outbox) {
 
   /** @param {string} [hash] @param {number} [seconds] */
   async function open(hash, seconds) {
-    const known = session.videos.map((one) => one.video);
-    const wanted = [hash, video?.video].find((one) => one && known.includes(one)) ?? known[0];
+    const known = session.videos.map((each) => each.video);
+    const wanted = [hash, video?.video].find((key) => key && known.includes(key)) ?? known[0];
     if (!wanted) return;
     if (hash && hash !== wanted) announce("The video of this address has no clips on this page.", { isBad: true });
     by("interval-video").value = wanted;
     visit += 1;
     const [now, unsent, made] = [visit, outbox().statements, outbox().numMade];
     try {
-      const found = await get(`videos/${encodeURIComponent(wanted)}`);
+      const answer = await get(`videos/${encodeURIComponent(wanted)}`);
       if (now !== visit) return;
-      if (video?.video !== found.video) draft = { ...NEW };
-      video = found;
+      if (video?.video !== answer.video) draft = { ...NEW };
+      video = answer;
       [...unsent, ...outbox().statements].forEach(take);
       if (made !== outbox().numMade) renewed();
       sequence.open(video.clips);
@@ -64,10 +64,10 @@ export function intervalsView(outbox) {
   async function renewed() {
     if (!video || outbox().numUnsent) return;
     const [of, seen, made] = [video.video, session.version, outbox().numMade];
-    const found = await get(`videos/${encodeURIComponent(of)}`).catch(() => null);
-    if (found && video.video === of && made === outbox().numMade) {
+    const answer = await get(`videos/${encodeURIComponent(of)}`).catch(() => null);
+    if (answer && video.video === of && made === outbox().numMade) {
       version = seen;
-      video = found;
+      video = answer;
       render();
     }
   }
@@ -107,15 +107,15 @@ export function intervalsView(outbox) {
     if (draft.start !== null && draft.stop !== null) save();
   }
 
-  /** @param {BarKind} kind @param {Bar} one */
-  function choose(kind, one) {
-    const { verb, noun, probability } = /** @type {Suggestion} */ (one);
+  /** @param {BarKind} kind @param {Bar} bar */
+  function choose(kind, bar) {
+    const { verb, noun, probability } = /** @type {Suggestion} */ (bar);
     const suggested = kind === "predicted" ? { verb, noun, probability, shown: true } : null;
-    const isAction = (one.answer ?? "action") === "action";
+    const isAction = (bar.answer ?? "action") === "action";
     const action = isAction ? { verb, noun } : {};
-    draft = { ...NEW, start: one.start_seconds, stop: one.stop_seconds, ...action, replaces: one.token ?? null, suggested, over: kind === "label" ? one : null };
+    draft = { ...NEW, start: bar.start_seconds, stop: bar.stop_seconds, ...action, replaces: bar.token ?? null, suggested, over: kind === "label" ? bar : null };
     render();
-    sequence.seek(one.start_seconds);
+    sequence.seek(bar.start_seconds);
     stage.focus({ preventScroll: true });
   }
 
@@ -146,7 +146,7 @@ export function intervalsView(outbox) {
       replaces: draft.replaces,
       suggested: draft.suggested,
     };
-    const before = video.intervals.find((one) => one.token === draft.replaces) ?? null;
+    const before = video.intervals.find((interval) => interval.token === draft.replaces) ?? null;
     done.push({ video: video.video, statement, before });
     add(statement);
     learn(statement.verb, statement.noun);
@@ -167,24 +167,24 @@ export function intervalsView(outbox) {
   }
 
   // Show what a statement makes of the video's intervals before the server knows it.
-  /** @param {Statement} one */
-  function take(one) {
+  /** @param {Statement} statement */
+  function take(statement) {
     if (!video) return;
-    const added = one.kind === "interval" ? { ...one, by: session.me } : undone.get(one.token);
-    const gone = [added?.token, one.kind === "interval" && one.replaces, one.kind === "withdrawal" && one.withdrawn];
+    const added = statement.kind === "interval" ? { ...statement, by: session.me } : undone.get(statement.token);
+    const gone = [added?.token, statement.kind === "interval" && statement.replaces, statement.kind === "withdrawal" && statement.withdrawn];
     const left = video.intervals.filter((other) => !gone.includes(other.token));
     video.intervals = added && added.video === video.video ? [...left, added].sort((a, b) => a.start_seconds - b.start_seconds || a.stop_seconds - b.stop_seconds) : left;
   }
 
-  /** @param {Interval} one @param {boolean} [isUndo] @param {(Interval & { video: string }) | null} [back] */
-  function withdraw(one, isUndo = false, back = null) {
+  /** @param {Interval} interval @param {boolean} [isUndo] @param {(Interval & { video: string }) | null} [back] */
+  function withdraw(interval, isUndo = false, back = null) {
     if (!video) return;
     /** @type {Withdrawal} */
-    const statement = { kind: "withdrawal", token: token(), withdrawn: one.token, undo: isUndo };
+    const statement = { kind: "withdrawal", token: token(), withdrawn: interval.token, undo: isUndo };
     if (back) undone.set(statement.token, back);
-    if (!isUndo) done.push({ video: video.video, statement: null, before: one });
-    if (draft.replaces === one.token) draft = { ...NEW };
-    say(statement, `undo of ${actionName(one.verb, one.noun)}`);
+    if (!isUndo) done.push({ video: video.video, statement: null, before: interval });
+    if (draft.replaces === interval.token) draft = { ...NEW };
+    say(statement, `undo of ${actionName(interval.verb, interval.noun)}`);
   }
 
   // What an undone interval replaced comes back by itself; what was withdrawn is said again.
@@ -204,32 +204,32 @@ export function intervalsView(outbox) {
   function predicted() {
     if (!video || isBlind()) return [];
     const { intervals } = video;
-    return video.predicted.map((one) => ({ ...one, isDone: intervals.some((other) => isSame(one, other)), isChosen: isChosen(one) }));
+    return video.predicted.map((bar) => ({ ...bar, isDone: intervals.some((other) => isSame(bar, other)), isChosen: isChosen(bar) }));
   }
 
   function labels() {
-    return (video?.labels ?? []).map((one) => ({ ...one, isChosen: draft.over?.by === one.by && draft.start === one.start_seconds }));
+    return (video?.labels ?? []).map((label) => ({ ...label, isChosen: draft.over?.by === label.by && draft.start === label.start_seconds }));
   }
 
-  /** @param {Span} one */
-  function isChosen(one) {
-    return Boolean(draft.suggested) && draft.start === one.start_seconds && draft.stop === one.stop_seconds;
+  /** @param {Span} span */
+  function isChosen(span) {
+    return Boolean(draft.suggested) && draft.start === span.start_seconds && draft.stop === span.stop_seconds;
   }
 
   /** @param {number} step */
   function next(step) {
-    const all = predicted().filter((one) => !one.isDone);
+    const all = predicted().filter((bar) => !bar.isDone);
     if (!all.length) return announce("No suggestion is left in this video.");
-    const place = all.findIndex((one) => one.isChosen);
+    const place = all.findIndex((bar) => bar.isChosen);
     const now = sequence.time;
-    const from = place >= 0 ? place + step : step > 0 ? all.findIndex((one) => one.stop_seconds > now) : all.findLastIndex((one) => one.start_seconds < now);
-    const one = all[Math.min(Math.max(from, 0), all.length - 1)];
-    choose("predicted", one);
-    return announce(`Suggested: ${actionName(one.verb, one.noun)}, ${percent(one.probability)}, ${clock(one.start_seconds)} to ${clock(one.stop_seconds)}.`);
+    const from = place >= 0 ? place + step : step > 0 ? all.findIndex((bar) => bar.stop_seconds > now) : all.findLastIndex((bar) => bar.start_seconds < now);
+    const bar = all[Math.min(Math.max(from, 0), all.length - 1)];
+    choose("predicted", bar);
+    return announce(`Suggested: ${actionName(bar.verb, bar.noun)}, ${percent(bar.probability)}, ${clock(bar.start_seconds)} to ${clock(bar.stop_seconds)}.`);
   }
 
   function render() {
-    const intervals = (video?.intervals ?? []).map((one) => ({ ...one, isChosen: one.token === draft.replaces }));
+    const intervals = (video?.intervals ?? []).map((interval) => ({ ...interval, isChosen: interval.token === draft.replaces }));
     const suggestions = predicted();
     for (const [id, value] of /** @type {const} */ ([["in", draft.start], ["out", draft.stop]])) if (document.activeElement !== by(id)) by(id).value = String(value ?? "");
     by("draft").textContent = draftText();
@@ -241,14 +241,14 @@ export function intervalsView(outbox) {
     renew(
       by("interval-list"),
       video !== null && video.num_hidden > 0 && h("li", { class: "note" }, hiddenText(video.num_hidden)),
-      ...intervals.map((one) => row("interval", one)), ...(intervals.length ? [] : [h("li", { class: "note" }, "None yet: set in and out points with i and o.")]));
+      ...intervals.map((bar) => row("interval", bar)), ...(intervals.length ? [] : [h("li", { class: "note" }, "None yet: set in and out points with i and o.")]));
     renew(
       by("predicted-list"),
-      ...suggestions.map((one) => row("predicted", one)),
+      ...suggestions.map((bar) => row("predicted", bar)),
       ...(suggestions.length ? [] : [h("li", { class: "note" }, isBlind() ? "Hidden: blind is on in Clips." : "None yet: a champion network gives them (run predict_videos).")]),
     );
-    renew(by("label-list"), ...labels().map((one) => row("label", one)), ...(video?.labels.length ? [] : [h("li", { class: "note" }, "None yet.")]));
-    renew(by("interval-conflicts"), ...(video?.conflicts ?? []).map((one) => conflictItem(one, (taken) => settle(outbox(), one, taken))));
+    renew(by("label-list"), ...labels().map((bar) => row("label", bar)), ...(video?.labels.length ? [] : [h("li", { class: "note" }, "None yet.")]));
+    renew(by("interval-conflicts"), ...(video?.conflicts ?? []).map((conflict) => conflictItem(conflict, (taken) => settle(outbox(), conflict, taken))));
     if (video && isOpen) timeline.show(video, { intervals, labels: labels(), predicted: suggestions, draft });
     renderTime();
   }
@@ -260,21 +260,21 @@ export function intervalsView(outbox) {
     return `${kind}: ${what}, ${clock(draft.start)}–${draft.stop === null ? "…" : clock(draft.stop)}`;
   }
 
-  /** @param {BarKind} kind @param {Bar} one */
-  function row(kind, one) {
-    const text = answerName(one.answer, one.verb, one.noun);
+  /** @param {BarKind} kind @param {Bar} bar */
+  function row(kind, bar) {
+    const text = answerName(bar.answer, bar.verb, bar.noun);
     return h(
       "li",
-      { class: one.isDone ? "quiet" : "" },
+      { class: bar.isDone ? "quiet" : "" },
       h(
         "button",
-        { type: "button", class: "item", "aria-pressed": String(Boolean(one.isChosen)), onclick: () => choose(kind, one) },
-        h("span", { class: "when" }, `${clock(one.start_seconds)}–${clock(one.stop_seconds)}`),
+        { type: "button", class: "item", "aria-pressed": String(Boolean(bar.isChosen)), onclick: () => choose(kind, bar) },
+        h("span", { class: "when" }, `${clock(bar.start_seconds)}–${clock(bar.stop_seconds)}`),
         coloured(h("strong", {}, text), text),
-        h("span", { class: "quiet" }, one.probability === undefined ? sinceText(one) : `${percent(one.probability)}${one.isDone ? " ✓ taken" : ""}`),
+        h("span", { class: "quiet" }, bar.probability === undefined ? sinceText(bar) : `${percent(bar.probability)}${bar.isDone ? " ✓ taken" : ""}`),
       ),
-      kind === "interval" && session.mayWrite && h("button", { type: "button", "aria-label": `Withdraw ${text} at ${clock(one.start_seconds)}`, onclick: () => withdraw(/** @type {Interval} */ (one)) }, "✕"),
-      kind === "label" && h("a", { href: `#clip=${one.uid}`, "aria-label": `Open ${text} at ${clock(one.start_seconds)} in Clips` }, "In Clips"),
+      kind === "interval" && session.mayWrite && h("button", { type: "button", "aria-label": `Withdraw ${text} at ${clock(bar.start_seconds)}`, onclick: () => withdraw(/** @type {Interval} */ (bar)) }, "✕"),
+      kind === "label" && h("a", { href: `#clip=${bar.uid}`, "aria-label": `Open ${text} at ${clock(bar.start_seconds)} in Clips` }, "In Clips"),
     );
   }
 
@@ -295,7 +295,7 @@ export function intervalsView(outbox) {
     sequence.seek(detail);
     stage.focus({ preventScroll: true });
   });
-  timeline.addEventListener("choose", ({ detail }) => choose(detail.kind, detail.one));
+  timeline.addEventListener("choose", ({ detail }) => choose(detail.kind, detail.bar));
   timeline.addEventListener("drag", ({ detail: { end, seconds } }) => {
     const isValid = end === "start" ? draft.stop === null || seconds < draft.stop : draft.start !== null && seconds > draft.start;
     if (isValid) setDraft({ [end]: round(seconds) });
@@ -342,8 +342,8 @@ export function intervalsView(outbox) {
     "=": () => zoom(2),
     "-": () => zoom(0.5),
     Delete: () => {
-      const one = video?.intervals.find((other) => other.token === draft.replaces);
-      if (one) withdraw(one);
+      const interval = video?.intervals.find((other) => other.token === draft.replaces);
+      if (interval) withdraw(interval);
     },
     "ctrl+z": undo,
     "/": () => words.focus(),

@@ -33,8 +33,8 @@ export function optionsOf(text, { verbs, nouns, actions, rename }) {
   const parts = text.trim().split(/\s+/).filter(Boolean);
   if (!parts.length) return [];
   const [verb, rest] = split(parts, verbs);
-  const found = rest.length || /\s$/.test(text) ? withNoun(verb, normal(rest.join(" ")), verbs, nouns) : withoutNoun(verb, verbs, nouns, actions);
-  return unique(found.map((option) => renamed(option, rename))).slice(0, MAX_OPTIONS);
+  const options = rest.length || /\s$/.test(text) ? withNoun(verb, normal(rest.join(" ")), verbs, nouns) : withoutNoun(verb, verbs, nouns, actions);
+  return unique(options.map((option) => renamed(option, rename))).slice(0, MAX_OPTIONS);
 }
 
 /** @param {string[]} parts @param {string[]} verbs @returns {[string, string[]]} */
@@ -53,7 +53,7 @@ function withoutNoun(typed, verbs, nouns, actions) {
   const ofNouns = startingWith(nouns, typed).slice(0, 2);
   /** @type {Option[]} */
   const options = fitting.slice(0, 5).map((verb) => (nouns.length ? verbOption(verb) : action(verb, NO_OBJECT)));
-  for (const one of actions) if (one.verb.startsWith(typed) || one.noun.startsWith(typed)) options.push(action(one.verb, one.noun));
+  for (const other of actions) if (other.verb.startsWith(typed) || other.noun.startsWith(typed)) options.push(action(other.verb, other.noun));
   for (const noun of ofNouns) for (const verb of verbs.slice(0, 3)) options.push(action(verb, noun));
   if (startsWord(NOTHING, typed)) options.push({ answer: "nothing", text: "nothing happens", isSure: true });
   if (isKnown && !nouns.length) options.push(verbOption(typed));

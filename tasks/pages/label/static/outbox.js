@@ -83,7 +83,7 @@ export class Outbox extends EventTarget {
 
   /** Forget a statement that the server refused. @param {Entry} entry */
   dismiss(entry) {
-    this.#refused = this.#refused.filter((one) => one !== entry);
+    this.#refused = this.#refused.filter((each) => each !== entry);
     localStorage.removeItem(entry.key);
     this.#changed();
   }

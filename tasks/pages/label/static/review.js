@@ -30,30 +30,30 @@ export function reviewView(outbox) {
     generation += 1;
     const of = generation;
     try {
-      const found = await get("review", {
+      const answer = await get("review", {
         show: by("review-show").value,
         by: by("review-by").value,
         video: by("review-video").value,
         name: by("review-name").value.trim(),
         page,
       });
-      if (of === generation) render(found);
+      if (of === generation) render(answer);
     } catch (error) {
       if (of === generation) announce(`The labels could not be read: ${error.message}.`, { isBad: true, retry: load });
     }
   }
 
-  /** @param {Review} found */
+  /** @param {Review} answer */
   function render({ rows, num_rows, num_hidden, rows_per_page, people, agreement, unread }) {
     const numPages = Math.max(1, Math.ceil(num_rows / rows_per_page));
     if (page >= numPages) {
       turn(numPages - 1 - page);
       return;
     }
-    fillSelect(by("review-by"), [["", "all people"], ...people.map((one) => /** @type {[string, string]} */ ([one, one]))]);
+    fillSelect(by("review-by"), [["", "all people"], ...people.map((person) => /** @type {[string, string]} */ ([person, person]))]);
     by("agreement").textContent = agreementText(agreement);
     by("review-count").textContent = `${count(num_rows, "label")}${num_hidden ? `; ${num_hidden.toLocaleString("en")} more hidden until you have read their clips as the second person` : ""}`;
-    renew(by("review-unread"), ...unread.slice(0, NUM_UNREAD).map((one) => h("li", {}, one)), unread.length > NUM_UNREAD && h("li", {}, `and ${unread.length - NUM_UNREAD} more`));
+    renew(by("review-unread"), ...unread.slice(0, NUM_UNREAD).map((problem) => h("li", {}, problem)), unread.length > NUM_UNREAD && h("li", {}, `and ${unread.length - NUM_UNREAD} more`));
     renew(by("review-rows"), rows.length ? table(rows) : h("p", { class: "end" }, "No label fits."));
     by("review-page").textContent = `page ${page + 1} of ${numPages}`;
     by("review-newer").disabled = page === 0;
@@ -71,25 +71,25 @@ export function reviewView(outbox) {
     );
   }
 
-  /** @param {Row} one */
-  function row(one) {
-    const { conflict } = one;
-    const text = answerName(one.answer, one.verb, one.noun);
-    const place = `${one.name} ${clock(one.start_seconds)}`;
+  /** @param {Row} entry */
+  function row(entry) {
+    const { conflict } = entry;
+    const text = answerName(entry.answer, entry.verb, entry.noun);
+    const place = `${entry.name} ${clock(entry.start_seconds)}`;
     return h(
       "tr",
-      { class: one.is_conflict || one.conflict ? "conflict" : "" },
-      h("td", {}, h("a", { href: address(one) }, one.name), h("span", { class: "quiet when" }, ` ${clock(one.start_seconds)}–${clock(one.stop_seconds)}`)),
-      h("td", {}, coloured(h("strong", {}, text), text), one.kind === "interval" && h("span", { class: "quiet" }, " (interval)"), one.is_conflict && h("span", { class: "flag" }, "people differ"), history(one), conflict && conflictItem(conflict, (taken) => settle(outbox(), conflict, taken))),
-      h("td", {}, one.by, one.reading === "second" && h("span", { class: "quiet" }, " (second)")),
-      h("td", { class: "quiet" }, one.at && moment(one.at)),
+      { class: entry.is_conflict || entry.conflict ? "conflict" : "" },
+      h("td", {}, h("a", { href: address(entry) }, entry.name), h("span", { class: "quiet when" }, ` ${clock(entry.start_seconds)}–${clock(entry.stop_seconds)}`)),
+      h("td", {}, coloured(h("strong", {}, text), text), entry.kind === "interval" && h("span", { class: "quiet" }, " (interval)"), entry.is_conflict && h("span", { class: "flag" }, "people differ"), history(entry), conflict && conflictItem(conflict, (taken) => settle(outbox(), conflict, taken))),
+      h("td", {}, entry.by, entry.reading === "second" && h("span", { class: "quiet" }, " (second)")),
+      h("td", { class: "quiet" }, entry.at && moment(entry.at)),
       h(
         "td",
         { class: "acts" },
-        one.kind !== "clip"
-          ? h("a", { href: address(one), "aria-label": `Open ${text} of ${place} in Intervals` }, "In Intervals")
-          : h("button", { type: "button", "aria-label": `${session.mayWrite ? "Change" : "Watch"} ${text} of ${place}`, onclick: () => openChange(one) }, session.mayWrite ? "Change" : "Watch"),
-        one.kind !== "file" && session.mayWrite && h("button", { type: "button", "aria-label": `Withdraw ${text} of ${place}`, onclick: () => withdraw(one) }, "Withdraw"),
+        entry.kind !== "clip"
+          ? h("a", { href: address(entry), "aria-label": `Open ${text} of ${place} in Intervals` }, "In Intervals")
+          : h("button", { type: "button", "aria-label": `${session.mayWrite ? "Change" : "Watch"} ${text} of ${place}`, onclick: () => openChange(entry) }, session.mayWrite ? "Change" : "Watch"),
+        entry.kind !== "file" && session.mayWrite && h("button", { type: "button", "aria-label": `Withdraw ${text} of ${place}`, onclick: () => withdraw(entry) }, "Withdraw"),
       ),
     );
   }
@@ -104,8 +104,8 @@ export function reviewView(outbox) {
       h(
         "ol",
         {},
-        statements.map((one) =>
-          h("li", {}, `${one.by}${one.reading === "second" ? " (second)" : ""}: ${answerName(one.answer, one.verb, one.noun)}, `, h("span", { class: "quiet" }, moment(one.at))),
+        statements.map((statement) =>
+          h("li", {}, `${statement.by}${statement.reading === "second" ? " (second)" : ""}: ${answerName(statement.answer, statement.verb, statement.noun)}, `, h("span", { class: "quiet" }, moment(statement.at))),
         ),
       ),
     );
@@ -113,23 +113,23 @@ export function reviewView(outbox) {
 
   // Writing
 
-  /** @param {Row} one */
-  function withdraw(one) {
-    outbox().add({ kind: "withdrawal", token: token(), withdrawn: one.token }, `withdrawal of ${answerName(one.answer, one.verb, one.noun)}`);
+  /** @param {Row} entry */
+  function withdraw(entry) {
+    outbox().add({ kind: "withdrawal", token: token(), withdrawn: entry.token }, `withdrawal of ${answerName(entry.answer, entry.verb, entry.noun)}`);
   }
 
-  /** @param {Row} one */
-  async function openChange(one) {
-    changing = one;
+  /** @param {Row} entry */
+  async function openChange(entry) {
+    changing = entry;
     by("change-title").textContent = session.mayWrite ? "Change the label" : "Watch the clip";
-    by("change-about").textContent = `${one.name} ${clock(one.start_seconds)}–${clock(one.stop_seconds)}: ${answerName(one.answer, one.verb, one.noun)} (by ${one.by})`;
+    by("change-about").textContent = `${entry.name} ${clock(entry.start_seconds)}–${clock(entry.stop_seconds)}: ${answerName(entry.answer, entry.verb, entry.noun)} (by ${entry.by})`;
     for (const id of /** @type {const} */ (["change-words", "change-nothing", "change-unsure"])) by(id).hidden = !session.mayWrite;
     words.clear();
     player ??= new Player(by("change-screen"), { loop: true, label: "The clip" });
     openDialog(by("change"), () => player?.clear());
-    const isHere = () => changing === one && by("change").open;
+    const isHere = () => changing === entry && by("change").open;
     try {
-      const url = await filmOf(one.uid);
+      const url = await filmOf(entry.uid);
       if (isHere()) player.show(url, { play: true });
     } catch (error) {
       if (isHere()) by("change-about").textContent += ` The clip could not be read: ${error.message}.`;
@@ -188,9 +188,9 @@ export function reviewView(outbox) {
   };
 }
 
-/** @param {Row} one */
-function address(one) {
-  return `#intervals/${one.video}/${one.start_seconds}`;
+/** @param {Row} entry */
+function address(entry) {
+  return `#intervals/${entry.video}/${entry.start_seconds}`;
 }
 
 /** @param {Agreement | null} agreement */

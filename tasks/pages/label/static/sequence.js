@@ -48,14 +48,14 @@ export class Sequence extends EventTarget {
   /** Go to a time of the video; a rest that no clip has is passed over. @param {number} seconds */
   async seek(seconds) {
     if (!this.#clips.length) return;
-    const found = this.#clips.findIndex((clip) => seconds < clip.stop_seconds - EDGE_SECONDS);
-    const place = found < 0 ? this.#clips.length - 1 : found;
+    const index = this.#clips.findIndex((clip) => seconds < clip.stop_seconds - EDGE_SECONDS);
+    const place = index < 0 ? this.#clips.length - 1 : index;
     const clip = this.#clips[place];
     const inside = Math.min(Math.max(seconds, clip.start_seconds), clip.stop_seconds);
     this.#wanted = inside;
     const visit = ++this.#visit;
     this.dispatchEvent(new Event("time"));
-    keepOnly(this.#clips.slice(Math.max(0, place - 1), place + NUM_AHEAD + 1).map((one) => one.uid));
+    keepOnly(this.#clips.slice(Math.max(0, place - 1), place + NUM_AHEAD + 1).map((each) => each.uid));
     try {
       const url = await filmOf(clip.uid);
       if (visit !== this.#visit) return;

@@ -79,7 +79,7 @@ export function currentName(target, name) {
 export function learn(verb, noun) {
   for (const [names, name] of /** @type {const} */ ([[session.verbs, verb], [session.nouns, noun]])) {
     if (name === NO_OBJECT) continue;
-    const known = names.find((one) => one.name === name);
+    const known = names.find((each) => each.name === name);
     if (known) known.num_clips += 1;
     else names.push({ name, num_clips: 1 });
   }
@@ -88,13 +88,13 @@ export function learn(verb, noun) {
 
 /** @param {Target} target @param {Name[]} names */
 function merged(target, names) {
-  const found = new Map();
+  const counts = new Map();
   for (const { name, num_clips } of names) {
     const current = currentName(target, name);
-    found.set(current, (found.get(current) ?? 0) + num_clips);
+    counts.set(current, (counts.get(current) ?? 0) + num_clips);
   }
-  found.delete(NO_OBJECT);
-  return [...found].map(([name, num_clips]) => ({ name, num_clips })).sort((a, b) => b.num_clips - a.num_clips || (a.name < b.name ? -1 : 1));
+  counts.delete(NO_OBJECT);
+  return [...counts].map(([name, num_clips]) => ({ name, num_clips })).sort((a, b) => b.num_clips - a.num_clips || (a.name < b.name ? -1 : 1));
 }
 
 // A digit keeps its action as long as the page is open: fingers remember it.
@@ -102,7 +102,7 @@ function merged(target, names) {
 function takeDigits(frequent) {
   for (const { verb, noun } of frequent) {
     const action = { verb: currentName("verb", verb), noun: currentName("noun", noun) };
-    const isKnown = session.digits.some((one) => one.verb === action.verb && one.noun === action.noun);
+    const isKnown = session.digits.some((each) => each.verb === action.verb && each.noun === action.noun);
     if (!isKnown && session.digits.length < NUM_DIGITS) session.digits.push(action);
   }
 }

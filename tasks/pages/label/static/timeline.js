@@ -69,7 +69,7 @@ export class Timeline extends EventTarget {
     const bars = KINDS.flatMap(([kind, name]) => {
       const [lanes, top] = [lanesOf(this.#shown[name]), height];
       height += Math.max(kind === "interval" ? 1 : 0, ...lanes.map((lane) => lane + 1)) * LANE + GAP;
-      return this.#shown[name].map((one, number) => this.#bar(one, kind, top + lanes[number] * LANE));
+      return this.#shown[name].map((span, number) => this.#bar(span, kind, top + lanes[number] * LANE));
     });
     this.#playhead.setAttribute("y2", String(height));
     this.#drawing = svg(
@@ -118,14 +118,14 @@ export class Timeline extends EventTarget {
     return marks;
   }
 
-  /** @param {Bar} one @param {BarKind} kind @param {number} y */
-  #bar(one, kind, y) {
-    const [from, to] = [this.#x(one.start_seconds), this.#x(one.stop_seconds)];
-    const name = answerName(one.answer, one.verb, one.noun);
+  /** @param {Bar} span @param {BarKind} kind @param {number} y */
+  #bar(span, kind, y) {
+    const [from, to] = [this.#x(span.start_seconds), this.#x(span.stop_seconds)];
+    const name = answerName(span.answer, span.verb, span.noun);
     const bar = svg(
       "svg",
-      { class: `bar ${kind}${one.isChosen ? " chosen" : ""}${one.isDone ? " done" : ""}`, x: from, y, width: Math.max(to - from - 1, 3), height: LANE - GAP },
-      svg("title", {}, `${name} ${clock(one.start_seconds)}–${clock(one.stop_seconds)} ${sinceText(one)}`.trim()),
+      { class: `bar ${kind}${span.isChosen ? " chosen" : ""}${span.isDone ? " done" : ""}`, x: from, y, width: Math.max(to - from - 1, 3), height: LANE - GAP },
+      svg("title", {}, `${name} ${clock(span.start_seconds)}–${clock(span.stop_seconds)} ${sinceText(span)}`.trim()),
       svg("rect", { width: "100%", height: "100%", rx: 3 }),
       svg("text", { x: 5, y: 15 }, name),
     );
@@ -133,7 +133,7 @@ export class Timeline extends EventTarget {
     bar.addEventListener("pointerdown", (event) => {
       if (event.button !== 0) return;
       event.stopPropagation();
-      this.dispatchEvent(new CustomEvent("choose", { detail: { kind, one } }));
+      this.dispatchEvent(new CustomEvent("choose", { detail: { kind, bar: span } }));
     });
     return bar;
   }
@@ -199,8 +199,8 @@ export function lanesOf(bars) {
   });
 }
 
-/** Check whether an interval says what a suggestion says, for most of its time. @param {Action & Span} one @param {Action & Span} other */
-export function isSame(one, other) {
-  const both = Math.min(one.stop_seconds, other.stop_seconds) - Math.max(one.start_seconds, other.start_seconds);
-  return one.verb === other.verb && one.noun === other.noun && both >= SAME_SHARE * (one.stop_seconds - one.start_seconds);
+/** Check whether an interval says what a suggestion says, for most of its time. @param {Action & Span} suggested @param {Action & Span} other */
+export function isSame(suggested, other) {
+  const both = Math.min(suggested.stop_seconds, other.stop_seconds) - Math.max(suggested.start_seconds, other.start_seconds);
+  return suggested.verb === other.verb && suggested.noun === other.noun && both >= SAME_SHARE * (suggested.stop_seconds - suggested.start_seconds);
 }

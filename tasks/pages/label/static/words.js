@@ -10,7 +10,7 @@ let numBoxes = 0;
 /** @param {Target} target @param {Name[]} names @param {string[]} brought */
 function namesOf(target, names, brought) {
   const merged = session.merges.filter((merge) => merge.target === target).map((merge) => merge.name);
-  return [...new Set([...names.map((one) => one.name), ...merged, ...brought])];
+  return [...new Set([...names.map((each) => each.name), ...merged, ...brought])];
 }
 
 /** A search box; `onChoose` gets {verb, noun} or {answer}, `onLeave` is called on Escape. */

@@ -13,8 +13,8 @@ export function element(name, properties = {}, ...children) {
   return made;
 }
 
-/** @param {unknown} one @param {unknown} other */
-export const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+/** @param {unknown} a @param {unknown} b */
+export const isSame = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
 /** @param {Schema} schema */
 const types = (schema) => [schema.type ?? "string"].flat();
@@ -49,7 +49,7 @@ export function misfit(name, { schema }, value) {
 const KINDS = {
   choice: {
     make: (schema) => element("select", {}, ...(schema.enum ?? []).map((value, i) => element("option", { value: i, textContent: value ?? "" }))),
-    show: (input, value, schema) => { input.value = String((schema.enum ?? []).findIndex((one) => isSame(one, value))); },
+    show: (input, value, schema) => { input.value = String((schema.enum ?? []).findIndex((each) => isSame(each, value))); },
     read: (input, schema) => {
       if (input.value === "") throw new Error("choose one of its values");
       return schema.enum?.[Number(input.value)];
