@@ -134,7 +134,9 @@ class PlannedArguments(StepArguments):
 class ReportArguments(PlannedArguments):
     """The plan, and whether a learning curve is to come."""
 
-    learning_curve: bool = Field(True, description="Whether a learning curve follows, or says that it is switched off")
+    learning_curve: bool | None = Field(
+        None, description="Whether a learning curve follows, or says that it is switched off. By default as an earlier report says"
+    )
 
 
 class DecideArguments(PlannedArguments):
