@@ -121,12 +121,14 @@ def pack(
             nothing=None if vocabulary.nothing_verb is None else Nothing(vocabulary.nothing_verb, manifest.segment.clip_seconds),
             pairs=manifest.train_actions,
         )
-        others = {f"{network.name} with {count(network.num_crops, 'crop')}": network.answers(store) for network in beside}
-        others["PyTorch with one crop"] = reference
+        others = [
+            *((f"{own.name} with {count(own.num_crops, 'crop')}", own is registered, own.answers(store)) for own in beside),
+            ("PyTorch with one crop", False, reference),
+        ]
         differences = tuple(
-            difference_of(scored, answers[split], against, split, vocabulary)
+            difference_of(scored, answers[split], against, split, vocabulary, is_from_registered=is_from_registered)
             for split, scored in written.answers.items()
-            for against, answers in others.items()
+            for against, is_from_registered, answers in others
             if split in answers
         )
         sample = make_sample(saved, manifest.segment.on_grid, [own.name for own in graph.inputs], folder)

@@ -56,9 +56,9 @@ def test_a_champion_is_packed_checked_and_handed_to_mlflow_and_a_command_copies_
     package, registered = result.networks
     assert (result.name, package.name, registered.name) == ("openvino-fp16", "OpenVINO fp16", "cook version 1, pytorch float32")
     assert package.scores == registered.scores
-    assert {(d.against, d.num_gained, d.num_lost) for d in result.differences} == {
-        ("the registered model with 1 crop", 0, 0),
-        ("PyTorch with one crop", 0, 0),
+    assert {(d.against, d.is_from_registered, d.num_gained, d.num_lost) for d in result.differences} == {
+        ("the registered model with 1 crop", True, 0, 0),
+        ("PyTorch with one crop", False, 0, 0),
     }
     assert 0 < package.costs.median_seconds < package.costs.start_seconds
     run = promoted.mlflow.runs[promoted.mlflow.versions["cook", "1"].run_id]
