@@ -37,7 +37,7 @@ from tasks.store.records.evaluation import EvaluateResult
 from tasks.store.records.export import ExportResult, PackageCosts, PackageFormat, PackageScore, PackedNetwork
 from tasks.store.records.record import SplitName
 from tasks.store.records.training import PlanResult
-from tasks.store.runs import Decision, Package, Run, Scores
+from tasks.store.runs import Decision, Package, Run, Scores, run_name
 from tasks.store.stored import Folder
 from tasks.tracking import RegisteredVersion, Tracker
 from tasks.wording import count
@@ -78,10 +78,12 @@ def pack(
         BadConfiguration: the network cannot be written in this format and precision, or does not answer as it does in PyTorch.
         MissingObject: its scores are gone from the store.
     """
-    title, packed_plan, run_id = f"{model_name} version {version.version}", plan, version.run_id
+    title, shown, packed_plan, run_id = f"{model_name} version {version.version}", "", plan, version.run_id
     if student:
         run = Layout(Run(plan.run_uri).store_uri).run(student.run_key)
         packed_plan, run_id = plan_of(run, store), store.read(run.train).mlflow_run_id
+        # A version may have several students of one backbone.
+        shown = f"student {packed_plan.train.backbone} ({run_name(student.run_key)}), "
     place = Run(plan.run_uri).package(export_key(options, student.run_key if student else None))
     code_version = load(MachineSettings).code_version
     try:
@@ -105,7 +107,7 @@ def pack(
         graph = make_graph(saved, temperatures.verb, temperatures.noun)
         written = write(graph, options, clips, reference, folder)
         packed = PackedNetwork(
-            name=f"{f'student {packed_plan.train.backbone}, ' if student else ''}{TITLES[options.format]} {written.precision}",
+            name=f"{shown}{TITLES[options.format]} {written.precision}",
             crops=1,
             size_bytes=sum(path.stat().st_size for path in written.path.parent.iterdir()),
             scores=tuple(score for split, scored in written.answers.items() for score in scores_of(scored, split, vocabulary)),

@@ -110,7 +110,7 @@ def test_a_student_is_packed_in_place_of_its_teacher_judged_beside_it_and_shown_
     run = Layout(STORE).run(parse_run(result.networks[1].name.partition(",")[0]).key)
     assert contract.registered.checkpoint_sha256 == version.store.read(run.train).checkpoint_sha256
     assert [network.name for network in result.networks] == [
-        "student test_resnet, ONNX fp32",
+        f"student test_resnet (runs/{run.key}/), ONNX fp32",
         f"runs/{run.key}/, student of cook version 1, pytorch float32",
         "cook version 1, pytorch float32",
     ]
