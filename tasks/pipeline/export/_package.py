@@ -13,7 +13,6 @@ import numpy as np
 
 from tasks.errors import BadConfiguration, BadInput, MissingObject
 from tasks.judge.statistics.scores_file import from_parquet
-from tasks.keys import export_key
 from tasks.learn.engines.graph import OPSET, Graph, make_graph
 from tasks.learn.engines.written import describe
 from tasks.learn.hardware import describe as hardware_of
@@ -25,6 +24,7 @@ from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline._trained import Trained, first_weights, plan_of
 from tasks.pipeline.export import _timed
 from tasks.pipeline.export._models import Answers, Clips, Written, difference_of, largest_difference, scores_of, write
+from tasks.pipeline.export.contract import package_of
 from tasks.predict.probabilities import Nothing, Served, Threshold, fit_threshold, served
 from tasks.served.package.contract import Contract, Registered, Size, input_of, window_of
 from tasks.served.package.sample import make_sample
@@ -84,7 +84,7 @@ def pack(
         packed_plan, run_id = plan_of(run, store), store.read(run.train).mlflow_run_id
         # A version may have several students of one backbone.
         shown = f"student {packed_plan.train.backbone} ({run_name(student.run_key)}), "
-    place = Run(plan.run_uri).package(export_key(options, student.run_key if student else None))
+    place = package_of(Run(plan.run_uri), options, student.run_key if student else None)
     code_version = load(MachineSettings).code_version
     try:
         if earlier := finished(store, place):
