@@ -3,5 +3,5 @@
 A new concern is a rule of `advice.RULES`, and a message about it one of `notices.EVENTS`. `parts` has what `summary` keeps of a
 store; `difference` compares two datasets. `text` prints `python -m tasks status`; `make status` is in `local`.
 
-Other rooms import `*`.
+Other rooms import `advice`, `difference`, `notices`, `parts`, `summary`, `text`.
 """

@@ -330,7 +330,8 @@ class Registry:
 
 
 def _all_pages(search: Callable[..., "PagedList[T]"]) -> list[T]:
-    """Collect what a search gives, page by page; not by name, because other people's names may hold quotes, which MLflow's filters cannot."""
+    """Collect all pages of a search."""
+    # Not filtered by name: anybody's may hold quotes, which MLflow's filters cannot.
     page = search()
     listed = list(page)
     while page.token:

@@ -174,7 +174,10 @@ def labels_of_file(
 
 
 def _agreed(rows: list[ClipRow], labels: FileLabels) -> ClipRow | None:
-    """Choose the line to use among lines about the same clip or video, one with a source if any; None if they contradict each other."""
+    """Choose the line to use among lines about the same clip or video.
+
+    It is one with a source if any has one; None if they contradict each other.
+    """
     first = next((row for row in rows if row.source), rows[0])
 
     def repetition(row: ClipRow) -> str:

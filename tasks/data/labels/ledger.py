@@ -58,7 +58,7 @@ MergeByName = dict[tuple[WordTarget, str], ClassMerge]
 class Ledger:
     """All statements of the log so far, in order, and which of them hold.
 
-    A statement holds until somebody takes it back. An interval also ends to hold when another replaces it, unless that one was taken back.
+    A statement holds until somebody takes it back. An interval also stops holding when another replaces it, unless that one was taken back.
     """
 
     num_entries: int = 0
@@ -96,7 +96,7 @@ class Ledger:
             statement = entry.statement
             if statement.token in self._by_token:
                 continue
-            # A merge that cannot be is kept: it can if an earlier one is taken back. The page asks for its `problem` before it writes it.
+            # An impossible merge is kept, since taking back an earlier one may make it possible. The page asks for its `problem` before it writes it.
             if not isinstance(statement, ClassMerge) and (problem := self.problem(statement)):
                 self.problems.append(f"statement {self.num_entries} of the labelling page, by {statement.by}, {problem}")
                 if not isinstance(statement, IntervalStatement):

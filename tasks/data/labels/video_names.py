@@ -27,6 +27,9 @@ PLAIN = re.compile(r"(?:[A-Za-z0-9_-]+/)*((?![0-9a-f]{8}-)[A-Za-z0-9_-]+(?:\.[A-
 
 UPLOAD_FOLDER = re.compile(r"^/?data/upload/(?:[0-9]+/)?")
 UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")
+FILE_BEFORE_QUERY = re.compile(r".+?\.(?![0-9]+[?#])\w+(?=[?#])")
+"""Needs an ending before `?` or `#`: of `take #1.mp4` and `v1.2#3.mp4`, what is left could be the name of another video."""
+
 MAX_FOLDERS = 50
 MAX_REMEMBERED = 1 << 14
 MAX_NEAR_MATCHES = 20
@@ -212,16 +215,19 @@ class KnownVideos:
 def tool_spellings(name: str) -> Iterator[str]:
     """Yield the paths that another tool's address of a video may mean, the most likely first.
 
-    The path of an address is decoded, the file that Label Studio serves from a disk is found in `?d=`, and the eight digits that it puts
-    before the name of an upload are removed.
+    The path of an address is decoded, with what follows `?` or `#` and then without, the file that Label Studio serves from a disk is found in
+    `?d=`, and the eight digits that it puts before the name of an upload are removed.
     """
-    path = _path_in(name.strip().replace("\\", "/"))
-    for plain in dict.fromkeys((path, unquote(path))):
+    name = name.strip().replace("\\", "/")
+    paths = [_path_in(name)]
+    if "://" in name and (file := FILE_BEFORE_QUERY.match(paths[0])):
+        paths.append(file[0])
+    for plain in dict.fromkeys(spelling for path in paths for spelling in (path, unquote(path))):
         plain = UPLOAD_FOLDER.sub("", plain).lstrip("/")
         yield plain
-        folder, slash, file = plain.rpartition("/")
-        if UPLOAD_PREFIX.match(file):
-            yield f"{folder}{slash}{UPLOAD_PREFIX.sub('', file)}"
+        folder, slash, end = plain.rpartition("/")
+        if UPLOAD_PREFIX.match(end):
+            yield f"{folder}{slash}{UPLOAD_PREFIX.sub('', end)}"
 
 
 def _path_in(address: str) -> str:

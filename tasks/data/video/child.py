@@ -175,7 +175,10 @@ def _start(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -
 
 
 def _kill(process: "subprocess.Popen[str]") -> None:
-    """Kill a process with its children. One that ended may have left children; until it is waited for, its group is no other's."""
+    """Kill a process with its children.
+
+    One that ended may have left children; until it is waited for, its group is no other's.
+    """
     if process.returncode is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -102,10 +102,10 @@ def _distribution(name: str, text: str) -> BaseDistribution:
         if words[1:] not in ([], ["log"]):
             raise ValueError
         is_log = words[1:] == ["log"]
-        if TrainOptions.model_fields[name].annotation is int and all(float(end).is_integer() for end in (low, high)):
+        if TrainOptions.model_fields[name].annotation is int and all(isinstance(end, int) or end.is_integer() for end in (low, high)):
             return IntDistribution(int(low), int(high), log=is_log)
         return FloatDistribution(float(low), float(high), log=is_log)
-    except ValueError:
+    except (ValueError, OverflowError):  # a whole number of hundreds of digits
         raise BadConfiguration(
             f"ranges: `{name}={text}` is no range; write low..high with the lower number first, and `log` behind it for a logarithmic scale, "
             "which needs numbers above 0"

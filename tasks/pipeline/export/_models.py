@@ -217,11 +217,14 @@ def change_of(ours: ScoredClips, theirs: ScoredClips, vocabulary: Vocabulary) ->
     return paired_change(right, of_others, acting.sources)
 
 
-def difference_of(ours: ScoredClips, theirs: ScoredClips, against: str, split: SplitName, vocabulary: Vocabulary) -> PackageDifference:
+def difference_of(
+    ours: ScoredClips, theirs: ScoredClips, against: str, split: SplitName, vocabulary: Vocabulary, *, is_from_registered: bool
+) -> PackageDifference:
     """Record the difference of the package from another network."""
     change = change_of(ours, theirs, vocabulary)
     return PackageDifference(
         against=against,
+        is_from_registered=is_from_registered,
         split=split,
         target=vocabulary.targets[-1],
         num_clips=len(with_actions(ours, vocabulary).uids),

@@ -13,7 +13,6 @@ import numpy as np
 
 from tasks.errors import BadConfiguration, BadInput, MissingObject
 from tasks.judge.statistics.scores_file import from_parquet
-from tasks.keys import export_key
 from tasks.learn.engines.graph import OPSET, Graph, make_graph
 from tasks.learn.engines.written import describe
 from tasks.learn.hardware import describe as hardware_of
@@ -25,6 +24,7 @@ from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline._trained import Trained, first_weights, plan_of
 from tasks.pipeline.export import _timed
 from tasks.pipeline.export._models import Answers, Clips, Written, difference_of, largest_difference, scores_of, write
+from tasks.pipeline.export.contract import package_of
 from tasks.predict.probabilities import Nothing, Served, Threshold, fit_threshold, served
 from tasks.served.package.contract import Contract, Registered, Size, input_of, window_of
 from tasks.served.package.sample import make_sample
@@ -37,7 +37,7 @@ from tasks.store.records.evaluation import EvaluateResult
 from tasks.store.records.export import ExportResult, PackageCosts, PackageFormat, PackageScore, PackedNetwork
 from tasks.store.records.record import SplitName
 from tasks.store.records.training import PlanResult
-from tasks.store.runs import Decision, Package, Run, Scores
+from tasks.store.runs import Decision, Package, Run, Scores, run_name
 from tasks.store.stored import Folder
 from tasks.tracking import RegisteredVersion, Tracker
 from tasks.wording import count
@@ -78,11 +78,13 @@ def pack(
         BadConfiguration: the network cannot be written in this format and precision, or does not answer as it does in PyTorch.
         MissingObject: its scores are gone from the store.
     """
-    title, packed_plan, run_id = f"{model_name} version {version.version}", plan, version.run_id
+    title, shown, packed_plan, run_id = f"{model_name} version {version.version}", "", plan, version.run_id
     if student:
         run = Layout(Run(plan.run_uri).store_uri).run(student.run_key)
         packed_plan, run_id = plan_of(run, store), store.read(run.train).mlflow_run_id
-    place = Run(plan.run_uri).package(export_key(options, student.run_key if student else None))
+        # A version may have several students of one backbone.
+        shown = f"student {packed_plan.train.backbone} ({run_name(student.run_key)}), "
+    place = package_of(Run(plan.run_uri), options, student.run_key if student else None)
     code_version = load(MachineSettings).code_version
     try:
         if earlier := finished(store, place):
@@ -105,7 +107,7 @@ def pack(
         graph = make_graph(saved, temperatures.verb, temperatures.noun)
         written = write(graph, options, clips, reference, folder)
         packed = PackedNetwork(
-            name=f"{f'student {packed_plan.train.backbone}, ' if student else ''}{TITLES[options.format]} {written.precision}",
+            name=f"{shown}{TITLES[options.format]} {written.precision}",
             crops=1,
             size_bytes=sum(path.stat().st_size for path in written.path.parent.iterdir()),
             scores=tuple(score for split, scored in written.answers.items() for score in scores_of(scored, split, vocabulary)),
@@ -121,12 +123,14 @@ def pack(
             nothing=None if vocabulary.nothing_verb is None else Nothing(vocabulary.nothing_verb, manifest.segment.clip_seconds),
             pairs=manifest.train_actions,
         )
-        others = {f"{network.name} with {count(network.num_crops, 'crop')}": network.answers(store) for network in beside}
-        others["PyTorch with one crop"] = reference
+        others = [
+            *((f"{own.name} with {count(own.num_crops, 'crop')}", own is registered, own.answers(store)) for own in beside),
+            ("PyTorch with one crop", False, reference),
+        ]
         differences = tuple(
-            difference_of(scored, answers[split], against, split, vocabulary)
+            difference_of(scored, answers[split], against, split, vocabulary, is_from_registered=is_from_registered)
             for split, scored in written.answers.items()
-            for against, answers in others.items()
+            for against, is_from_registered, answers in others
             if split in answers
         )
         sample = make_sample(saved, manifest.segment.on_grid, [own.name for own in graph.inputs], folder)

@@ -4,10 +4,12 @@ from pathlib import Path
 
 from pydantic import Field
 
+from tasks.keys import export_key
 from tasks.options import MODEL_REFERENCE, ExportOptions, StoreRoot
 from tasks.options.base import MODEL_NAME_PATTERN
 from tasks.pipeline.step import Command
 from tasks.store.records.export import ExportResult
+from tasks.store.runs import Package, Run
 
 
 class ExportArguments(ExportOptions):
@@ -22,6 +24,11 @@ class ExportArguments(ExportOptions):
         description="Backbone of a smaller network, which is distilled and packed instead",
     )
     store: StoreRoot | None = Field(None, title="Store", description="s3:// address; empty takes the one that keeps the model's decisions")
+
+
+def package_of(run: Run, options: ExportOptions, student_key: str | None = None) -> Package:
+    """Find the place of a training's package, or of its student's."""
+    return run.package(export_key(options, student_key))
 
 
 EXPORT = Command(

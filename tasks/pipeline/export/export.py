@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tasks.disk import expanded
-from tasks.errors import BadConfiguration
+from tasks.errors import BadConfiguration, RetakeError, Terminated
 from tasks.options import ExportOptions
 from tasks.pipeline._plans import run_of
 from tasks.pipeline._results import log
@@ -42,7 +42,7 @@ def run(arguments: ExportArguments, store: Store) -> ExportResult:
     log.info("copied the package to %s", folder)
     decision = Decision(plan.decision_uri)
     if store.exists(decision.report.uri):
-        report.run(ReportArguments(store=where, plan=decision.plan.folder_uri), store)
+        _show(decision, where, store)
     return result
 
 
@@ -60,6 +60,17 @@ def in_words(result: ExportResult, store: Store) -> list[str]:
         points = f"{signed(difference.difference)} points {percent_interval(difference.interval)}"
         lines.append(f"  {difference.target}s on {difference.split}, minus {difference.against}: {points}")
     return lines
+
+
+def _show(decision: Decision, where: str, store: Store) -> None:
+    """Write the report anew, or warn: the package is whole without it, and a repetition would refuse its folder."""
+    plan = decision.plan.folder_uri
+    try:
+        report.run(ReportArguments(store=where, plan=plan), store)
+    except Terminated:
+        raise
+    except RetakeError as error:
+        log.warning("the report does not show the package yet: %s; run `report --plan %s`", error, plan)
 
 
 def _make_ready(folder: Path) -> None:

@@ -1,7 +1,7 @@
 """Predict videos by one command: `python -m tasks predict VIDEO… --model models:/retake-tsn@champion`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tasks.disk import expanded
@@ -24,7 +24,7 @@ from tasks.store.records.experiments import PredictPlanResult, PredictReportResu
 from tasks.wording import MAX_LISTED, count, percent, stretch, text_of_cell
 
 WRITTEN = ".retake-prediction.json"
-"""Lists the files written to a folder, with size and time, so that a later prediction takes them away."""
+"""Lists the files written to a folder, with size and, once all are there, time, so that a later prediction takes them away."""
 
 
 def run(arguments: PredictArguments, store: Store) -> PredictReportResult:
@@ -90,23 +90,29 @@ def _copy(plan: PredictPlanResult, folder: Path, store: Store) -> None:
         BadConfiguration: the folder cannot be written to.
     """
     report = Prediction(plan.prediction_uri).report
-    places = {stored.uri: report.name_of(stored.uri) for stored in store.list(report.folder_uri) if stored.uri != report.uri}
+    listed = {stored.uri: stored for stored in store.list(report.folder_uri) if stored.uri != report.uri}
+    places = {uri: report.name_of(uri) for uri in listed}
     for uri in [uri for uri, place in places.items() if not _stays_inside(place)]:
         log.warning("left in the store, because no file here can have its name: %s", uri)
         del places[uri]
     try:
         _remove_earlier(folder)
-        written: dict[str, list[int]] = {}
-        try:
-            for uri, place in sorted(places.items()):
-                (folder / place).parent.mkdir(parents=True, exist_ok=True)
-                store.read_file(uri, folder / place)
-                written[place] = _state(folder / place)
-        finally:
-            (folder / WRITTEN).write_text(json.dumps(written, ensure_ascii=False, indent=1), encoding="utf-8")
+        # If the copying ends early, the next prediction knows its files by their sizes.
+        _list_files(folder, {place: [listed[uri].size_bytes] for uri, place in places.items()})
+        for uri, place in sorted(places.items()):
+            (folder / place).parent.mkdir(parents=True, exist_ok=True)
+            store.read_file(uri, folder / place)
+        _list_files(folder, {place: _state(folder / place) for place in places.values()})
     except OSError as error:
         raise _not_writable(folder, error) from None
     log.info("copied to %s: %s", folder, ", ".join(sorted(places.values())))
+
+
+def _list_files(folder: Path, states: Mapping[str, Sequence[int]]) -> None:
+    """Replace the list of the files written to a folder; on a full disk the earlier one stays."""
+    partial = folder / f"{WRITTEN}.partial"
+    partial.write_text(json.dumps(states, ensure_ascii=False, indent=1), encoding="utf-8")
+    partial.replace(folder / WRITTEN)
 
 
 def _remove_earlier(folder: Path) -> None:
@@ -126,7 +132,7 @@ def _remove_earlier(folder: Path) -> None:
     for place, state in written.items():
         path = folder / place
         inside = _stays_inside(place) and path.parent.resolve() == folder.resolve() / Path(place).parent
-        if inside and path.is_file() and not path.is_symlink() and _state(path) == state:
+        if inside and path.is_file() and not path.is_symlink() and state in (_state(path), _state(path)[:1]):
             path.unlink()
 
 

@@ -6,7 +6,7 @@ from urllib.parse import urljoin
 
 from pydantic import Field, model_validator
 
-from tasks.keys import content_key, export_key
+from tasks.keys import content_key
 from tasks.options import (
     MAX_SEEDS,
     PRESETS,
@@ -21,6 +21,7 @@ from tasks.options import (
     TrainOptions,
     with_recipe,
 )
+from tasks.pipeline.export.contract import package_of
 from tasks.pipeline.step import (
     Command,
     FlowBatchUri,
@@ -135,7 +136,9 @@ class PlannedArguments(StepArguments):
 class ReportArguments(PlannedArguments):
     """The plan, and whether a learning curve is to come."""
 
-    learning_curve: bool = Field(True, description="Whether a learning curve follows, or says that it is switched off")
+    learning_curve: bool | None = Field(
+        None, description="Whether a learning curve follows, or says that it is switched off. By default as an earlier report says"
+    )
 
 
 class DecideArguments(PlannedArguments):
@@ -302,7 +305,7 @@ EXPORT = Step(
     module="retrain.export_champion",
     arguments=ExportChampionArguments,
     result=ExportResult,
-    address=lambda arguments: run_of_plan(arguments.plan).package(export_key(arguments.asked)),
+    address=lambda arguments: package_of(run_of_plan(arguments.plan), arguments.asked),
     reads=lambda arguments, _: [run_of_plan(arguments.plan).train.folder_uri, decision_of_plan(arguments.plan).decide.folder_uri],
     writes=lambda _, result: [result.artifacts_url],
     task="export",

@@ -85,7 +85,10 @@ def run(arguments: PlannedArguments, store: Store) -> EvaluateResults:
 
 
 def _record_looks(plan: PlanResult, store_uri: str, store: Store) -> None:
-    """Record that the new network and its seeds were scored on clips that may decide; nobody chooses among opponents."""
+    """Record that the new network and its seeds were scored on clips that may decide.
+
+    Nobody chooses among opponents.
+    """
     clips = store.read(Dataset(plan.dataset_uri).manifest).clips
     is_compared = plan.decision_uri.startswith(Run(plan.run_uri).comparisons)
     for evaluation in plan.evaluations:

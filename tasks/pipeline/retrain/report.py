@@ -78,8 +78,8 @@ def _written(arguments: ReportArguments, plan: PlanResult, place: Report, earlie
             url,
             airflow_run=written.provenance.airflow_run if written else load(MachineSettings).airflow_url,
             # A command that writes the report anew does not know whether a curve was wanted.
-            no_curve=(written and not has_curve and written.no_learning_curve)
-            or why_no_curve(store, plan, is_wanted=arguments.learning_curve),
+            no_curve=(written and not has_curve and arguments.learning_curve is None and written.no_learning_curve)
+            or why_no_curve(store, plan, is_wanted=arguments.learning_curve is not False),
         )
         # Those of a test of RGB frames; the cache has them where the same machine tested the network.
         seen = rgb_frames(plan.train.num_segments)

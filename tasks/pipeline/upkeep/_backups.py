@@ -73,7 +73,10 @@ class Folder:
     @contextmanager
     def fetched(self, name: str) -> Iterator[Path]:
         """Yield the path of a file to read."""
-        yield self.root / name
+        path = self.root / name
+        if not path.is_file():
+            raise BadInput(f"{path} is missing; name another backup with --snapshot")
+        yield path
 
     def size_bytes(self, name: str) -> int | None:
         """Measure a file; None if there is none."""

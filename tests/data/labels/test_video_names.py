@@ -30,6 +30,11 @@ def places(make):
         ("s3://bucket/films/take #1?.mp4", "take #1?.mp4"),
         ("file:///D:/films/take #1?.mp4", "take #1?.mp4"),
         ("https://host/c%20d.mp4#t=10", "c d.mp4"),
+        ("s3://bucket/kitchen/a.mp4?versionId=3", "kitchen/a.mp4"),
+        ("gs://bucket/films/c%20d.mp4?generation=5", "c d.mp4"),
+        ("file:///films/c%20d.mp4#t=10.5,20", "c d.mp4"),
+        ("s3://bucket/c d #2.mp4", None),
+        ("s3://bucket/c d.2#3.mp4", None),
         ("cam:1.mp4", None),
         ("/x/a.mp4", "matches 2 videos"),
         ("http://[::1/a.mp4", "matches 2 videos"),
@@ -39,7 +44,7 @@ def places(make):
     ],
 )
 def test_a_path_of_another_machine(places, written, meant):
-    known, name_of = places("kitchen/a.mp4", "garden/a.mp4", "c d.mp4", "1.mp4", "take #1?.mp4")
+    known, name_of = places("kitchen/a.mp4", "garden/a.mp4", "c d.mp4", "c d.2.mp4", "1.mp4", "take #1?.mp4")
     if meant in name_of.values():
         assert name_of[known.video(written, loosely=True)] == meant
     else:

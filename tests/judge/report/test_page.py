@@ -421,18 +421,21 @@ def packed(name, top1, **costs):
 
 def test_a_package_is_shown_beside_the_registered_model_with_why_int8_was_refused(make_inputs, changed_page):
     networks = packed("OpenVINO fp16 <x>", 0.7, start_seconds=1.5, batch_size=4), packed("retake-tsn version 3", 0.75)
-    difference = some(
-        PackageDifference, against="the registered model", split="val", target="action", difference=-0.05, interval=(-0.12, 0.01)
+    common = {"split": "val", "target": "action", "interval": (-0.12, 0.01)}
+    differences = (
+        some(PackageDifference, against="version 3", is_from_registered=True, difference=-0.05, **common),
+        some(PackageDifference, against="PyTorch", is_from_registered=False, difference=-0.04, **common),
     )
     told = {"refused": "int8 is refused", "artifacts_url": "http://mlflow/x"}
-    package = some(ExportResult, networks=networks, differences=(difference,), **told)
+    package = some(ExportResult, networks=networks, differences=differences, **told)
     html = changed_page(packages=(package, package.model_copy(update={"refused": ""})))
     text = " ".join(Tree(html).text.split())
     for wanted in (
         "OpenVINO fp16 <x> 1 70.0 % [40.0, 90.0]",
         "retake-tsn version 3 1 75.0 %",
         "int8 is refused.",
-        "registered model: -5.0 points",
+        "minus version 3: -5.0 points",
+        "minus PyTorch: -4.0 points",
         "on EPYC with 2 cores",
     ):
         assert wanted in text
@@ -440,7 +443,7 @@ def test_a_package_is_shown_beside_the_registered_model_with_why_int8_was_refuse
     assert "http://mlflow/x" in [link["href"] for link in Tree(html).of("a")]
     card = model_card(make_inputs().metrics.model_copy(update={"packages": (package,)}))
     assert "- [OpenVINO fp16 &lt;x&gt;, instead of int8](http://mlflow/x)" in card
-    assert "; actions on val, minus the registered model: -5.0 points [-12.0, 1.0]; int8 is refused." in card
+    assert "; actions on val, minus version 3: -5.0 points [-12.0, 1.0]; int8 is refused." in card
     assert "python -m tasks export models:/" in Tree(changed_page()).text
     of_student = package.model_copy(update={"networks": (networks[0], packed("runs/5/, student", 0.8), networks[1])})
     text = " ".join(Tree(changed_page(packages=(of_student,))).text.split())

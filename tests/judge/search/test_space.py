@@ -37,6 +37,9 @@ def test_the_default_form_can_be_searched_with_every_option_ticked_and_tries_eve
         ("schedule=constant, cosin", "cosine"),
         ("dropout=", "no range"),
         ("dropout=,", "no value"),
+        (f"batch_size=2..{10**400}", "256"),
+        (f"dropout=0..{10**400}", "low..high"),
+        ("batch_size=2..Infinity", "finite"),
     ],
 )
 def test_a_wrong_range_is_refused_with_its_line(line, message):

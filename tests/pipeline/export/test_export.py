@@ -1,10 +1,11 @@
 """A registered version of an untrained network becomes a package, on a store in memory."""
 
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
-from tasks.errors import BadConfiguration, NothingToDo
+from tasks.errors import BadConfiguration, NothingToDo, Terminated, Unavailable
 from tasks.keys import export_key
 from tasks.options import EvaluateOptions, ExportOptions
 from tasks.pipeline.distil import _student
@@ -56,9 +57,9 @@ def test_a_champion_is_packed_checked_and_handed_to_mlflow_and_a_command_copies_
     package, registered = result.networks
     assert (result.name, package.name, registered.name) == ("openvino-fp16", "OpenVINO fp16", "cook version 1, pytorch float32")
     assert package.scores == registered.scores
-    assert {(d.against, d.num_gained, d.num_lost) for d in result.differences} == {
-        ("the registered model with 1 crop", 0, 0),
-        ("PyTorch with one crop", 0, 0),
+    assert {(d.against, d.is_from_registered, d.num_gained, d.num_lost) for d in result.differences} == {
+        ("the registered model with 1 crop", True, 0, 0),
+        ("PyTorch with one crop", False, 0, 0),
     }
     assert 0 < package.costs.median_seconds < package.costs.start_seconds
     run = promoted.mlflow.runs[promoted.mlflow.versions["cook", "1"].run_id]
@@ -98,7 +99,7 @@ def test_a_folder_that_is_not_empty_is_refused_and_stays_as_it_was(tmp_path):
 
 
 def test_a_student_is_packed_in_place_of_its_teacher_judged_beside_it_and_shown_in_the_report_of_its_teacher(
-    version, tmp_path, monkeypatch
+    version, tmp_path, monkeypatch, caplog
 ):
     untaught = {"epochs": 1, "batch_size": 8, "weights": "none", "num_segments": 2, "learning_rate": 1e-9}
     monkeypatch.setattr(_student, "HEADS", _student.HEADS | untaught)
@@ -115,7 +116,7 @@ def test_a_student_is_packed_in_place_of_its_teacher_judged_beside_it_and_shown_
     run = Layout(STORE).run(parse_run(result.networks[1].name.partition(",")[0]).key)
     assert contract.registered.checkpoint_sha256 == version.store.read(run.train).checkpoint_sha256
     assert [network.name for network in result.networks] == [
-        "student test_resnet, ONNX fp32",
+        f"student test_resnet (runs/{run.key}/), ONNX fp32",
         f"runs/{run.key}/, student of cook version 1, pytorch float32",
         "cook version 1, pytorch float32",
     ]
@@ -124,7 +125,13 @@ def test_a_student_is_packed_in_place_of_its_teacher_judged_beside_it_and_shown_
         "the registered model with 1 crop": (0, 3),
         "PyTorch with one crop": (0, 0),
     }
+    monkeypatch.setattr(export.report, "run", Mock(side_effect=Unavailable("MLflow is away")))
     assert version.run("export", model="models:/cook/1", to=tmp_path / "again", student="test_resnet") == result
+    assert f"the report does not show the package yet: MLflow is away; run `report --plan {PLAN.folder_uri}`" in caplog.text
+    assert (tmp_path / "again" / "contract.json").exists()
+    monkeypatch.setattr(export.report, "run", Mock(side_effect=Terminated("SIGTERM")))
+    with pytest.raises(Terminated):
+        version.run("export", model="models:/cook/1", to=tmp_path / "ended", student="test_resnet")
 
 
 def test_a_version_that_was_not_promoted_has_no_package(promoted):

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
@@ -59,6 +60,7 @@ def test_a_person_reads_the_likeliest_actions_what_was_left_out_and_where_the_pa
 
 def test_no_key_leads_out_of_the_folder(tmp_path, caplog):
     outside, folder, shelf = tmp_path / "outside", tmp_path / "to", Shelf()
+    folder.mkdir()
     inside = ["index.html", "tracks/a b.vtt", "..a/...b", "a\\..\\b"]
     odd = [f"/{outside}/x", f"{outside}/x", "../outside/y", "a/../../outside/z", "a//b", "./c", "d/", "e\0f"]
     for name in (*inside, *odd, "result.json"):
@@ -73,6 +75,7 @@ def test_no_key_leads_out_of_the_folder(tmp_path, caplog):
 
 def test_the_files_of_an_earlier_prediction_go_and_nothing_else(tmp_path):
     folder, outside, shelf = tmp_path / "to", tmp_path / "outside.txt", Shelf()
+    folder.mkdir()
     plan = PredictPlanResult.model_construct(prediction_uri=PREDICTION, batches=())
     names = ("report.html", "tracks/小 🍔.vtt", "changed.csv", "linked.csv")
     for name in names:
@@ -101,9 +104,21 @@ def test_files_of_a_copy_that_ended_early_go_with_the_next(tmp_path, monkeypatch
     plan, shelf, later = PredictPlanResult.model_construct(prediction_uri=PREDICTION, batches=()), Shelf(), Shelf()
     for name in ("a.csv", "b.csv"):
         shelf.write_bytes(f"{PREDICTION}report/{name}", b"x")
-    monkeypatch.setattr(shelf, "read_file", Mock(side_effect=[None, OSError(28, "No space left on device")]))
-    (tmp_path / "a.csv").write_bytes(b"x")
-    with pytest.raises(BadConfiguration, match="No space left on device"):
-        _copy(plan, tmp_path, shelf)
+    full, read = OSError(28, "No space left on device"), Shelf.read_file
+
+    def empty(path, *_, **__):
+        path.write_bytes(b"")
+        raise full
+
+    def fill(uri, path):
+        read(shelf, uri, path)
+        # The disk stays full.
+        disk.setattr(shelf, "read_file", Mock(side_effect=full))
+        disk.setattr(Path, "write_text", empty)
+
+    with monkeypatch.context() as disk:
+        disk.setattr(shelf, "read_file", fill)
+        with pytest.raises(BadConfiguration, match="No space left on device"):
+            _copy(plan, tmp_path, shelf)
     _copy(plan, tmp_path, later)
     assert [path.name for path in tmp_path.iterdir()] == [WRITTEN]

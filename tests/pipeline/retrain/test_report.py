@@ -33,7 +33,7 @@ NAMES = {"report.html", "metrics.json", "metrics.schema.json", "README.md"}
 AIRFLOW_RUN = "http://airflow/dags/retrain/runs/r"
 
 
-def reported(shelf, folder, mlflow=None, *, is_retried=False):
+def reported(shelf, folder, mlflow=None, *, is_retried=False, **flags):
     """Run the step without drawings, which tests/judge/report draws; return its result and the run in MLflow."""
 
     def frames(store, clips, spec, root=None):
@@ -49,7 +49,7 @@ def reported(shelf, folder, mlflow=None, *, is_retried=False):
         patch.setattr(drawing, "svg", lambda *_: "")
         for module in (report, _media):
             patch.setattr(module, "cache_test_frames", frames)
-        arguments = ReportArguments(store="s3://retake", plan=f"{DECISION}plan/")
+        arguments = ReportArguments(store="s3://retake", plan=f"{DECISION}plan/", **flags)
         result = report.run(arguments, shelf)
         if is_retried:
             before = dict(shelf.written)
@@ -253,12 +253,24 @@ def package(shelf):
     return made
 
 
-def test_a_report_that_a_command_writes_anew_says_as_before_that_no_curve_was_wanted(written, shelf, package, tmp_path):
+@pytest.mark.parametrize(
+    ("flags", "why"),
+    [
+        ({}, "it was off"),
+        ({"learning_curve": False}, "it is switched off; to have it here"),
+        ({"learning_curve": True}, "the DAG learning_curve draws it after"),
+    ],
+)
+def test_a_report_that_a_command_writes_anew_says_as_before_why_there_is_no_curve_and_a_run_of_retrain_says_it_anew(
+    written, shelf, package, tmp_path, flags, why
+):
     uri = written[0].metrics_uri
-    shelf.write(uri, shelf.read(uri, Metrics).model_copy(update={"no_learning_curve": "it is switched off"}))
-    reported(shelf, tmp_path)
+    shelf.delete([f"{DECISION}learning_curve/skipped.json"])
+    shelf.write(uri, shelf.read(uri, Metrics).model_copy(update={"no_learning_curve": "it was off"}))
+    reported(shelf, tmp_path, **flags)
     metrics = shelf.read(uri, Metrics)
-    assert (metrics.packages, metrics.no_learning_curve) == ((package,), "it is switched off")
+    assert metrics.packages == (package,)
+    assert metrics.no_learning_curve.startswith(why)
 
 
 @pytest.mark.parametrize("is_written_meanwhile", [False, True])

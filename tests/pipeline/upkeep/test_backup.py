@@ -399,6 +399,11 @@ def test_a_database_is_copied_with_its_last_transaction_while_another_goes_on(st
         restore.restore_files(backups, snapshot, {"mlflow": tmp_path / "new.db" / "mlflow"}, replace=False)
     with pytest.raises(BadConfiguration, match=r"new\.db is there already"):
         restore.restore_files(backups, snapshot, {"mlflow": tmp_path / "new.db"}, replace=False)
+    (kept,) = snapshot.files
+    content = tmp_path / "to" / "contents" / kept.sha256[:2] / kept.sha256
+    content.unlink()
+    with pytest.raises(BadInput, match=rf"{content} is missing; name another backup with --snapshot"):
+        restore.restore_files(backups, snapshot, {"mlflow": tmp_path / "other.db"}, replace=False)
 
 
 def test_the_commands_back_up_verify_and_restore(store, to, tmp_path, monkeypatch):
