@@ -3,6 +3,7 @@
 from typing import Literal
 
 from tasks.store.records.record import Record, SplitName, Target, later
+from tasks.store.stored import last_name
 
 PackageFormat = Literal["onnx", "openvino"]
 FloatPrecision = Literal["fp32", "fp16"]
@@ -91,5 +92,5 @@ class ExportResult(Record):
 
     @property
     def name(self) -> str:
-        """Return a name for tags and folders."""
-        return f"{self.format}-{self.precision}"
+        """Return a name for tags: that of the folder in MLflow."""
+        return last_name(self.artifacts_url)
