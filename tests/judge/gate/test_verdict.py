@@ -39,8 +39,13 @@ GAIN, UNSURE, FEW = (15, 5, (0.02, 0.18)), (8, 5, (-0.04, 0.1)), "Too little dat
 BETTER = "Better than the champion: "
 SENTENCES = {
     "a sure loss": ((5, 15, (-0.18, -0.02)), {}, "Worse than the champion: ", "10.0 points fewer than the champion (40.0 %;"),
-    "a tie of few clips": ((8, 8, (-0.1, 0.1)), {}, FEW, "as many as the champion (95 % confidence interval of the difference [-10.0,"),
-    "alike": ((2, 1, (-0.03, 0.05)), {}, "Like the champion: ", "the difference [-3.0, 5.0]); always"),
+    "a tie of few clips": (
+        (8, 8, (-0.1, 0.1)),
+        {},
+        FEW,
+        "as many as the champion (95 % confidence interval of the difference [\N{MINUS SIGN}10.0,",
+    ),
+    "alike": ((2, 1, (-0.03, 0.05)), {}, "Like the champion: ", "the difference [\N{MINUS SIGN}3.0, 5.0]); always"),
     "too few clips": (UNSURE, {"needed": 544}, FEW, "too small to tell: about 550 test clips of about 55 source videos would be needed;"),
     "the gate asks for more": (UNSURE, {"needed": 544, "min_clips": 600}, FEW, ": about 600 test clips of about 60 source"),
     "one video": ((30, 5, (-1, 1)), {"needed": 400, "num_sources": 1}, FEW, "; one source video is not enough to tell;"),

@@ -107,11 +107,11 @@ def test_a_student_is_packed_in_place_of_its_teacher_judged_beside_it_and_shown_
     contract = Contract.model_validate_json((tmp_path / "out" / "contract.json").read_text())
     assert (contract.registered.name, contract.registered.version) == ("cook", 1)
     assert contract.registered.teacher == "cook version 1, TSN test_resnet rgb, 2 segments"
-    run = Layout(STORE).run(parse_run(result.networks[1].name.partition(",")[0]).key)
+    run = Layout(STORE).run(parse_run(result.networks[1].name.split("(")[1].split(")")[0]).key)
     assert contract.registered.checkpoint_sha256 == version.store.read(run.train).checkpoint_sha256
     assert [network.name for network in result.networks] == [
         "student test_resnet, ONNX fp32",
-        f"runs/{run.key}/, student of cook version 1, pytorch float32",
+        f"student test_resnet (runs/{run.key}/) of cook version 1, pytorch float32",
         "cook version 1, pytorch float32",
     ]
     assert {difference.against: (difference.num_gained, difference.num_lost) for difference in result.differences} == {
