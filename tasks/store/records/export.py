@@ -3,7 +3,6 @@
 from typing import Literal
 
 from tasks.store.records.record import Record, SplitName, Target, later
-from tasks.store.stored import last_name
 
 PackageFormat = Literal["onnx", "openvino"]
 FloatPrecision = Literal["fp32", "fp16"]
@@ -93,4 +92,4 @@ class ExportResult(Record):
     @property
     def name(self) -> str:
         """Return a name for tags: that of the folder in MLflow."""
-        return last_name(self.artifacts_url)
+        return self.artifacts_url.rpartition("/")[2]
