@@ -96,7 +96,7 @@ def scores_of(metrics: Mapping[str, float], stage: str) -> Scores:
 
 def in_words(scores: Scores) -> str:
     """Format the scores for a line of the log."""
-    if scores.action_top1 is None:
+    if scores.noun_top1 is None or scores.action_top1 is None:
         return f"loss {scores.loss:.3f}, top-1 verb {percent(scores.verb_top1)}"
     return (
         f"loss {scores.loss:.3f} (verb {scores.verb_loss:.3f}, noun {scores.noun_loss:.3f}), "
