@@ -129,6 +129,9 @@ def test_a_curve_that_does_not_beat_guessing_says_so_and_the_table_begins_with_t
     rows = curve_section(result).rows
     assert [row[0] for row in rows] == ["action", "action", "noun", "noun", "verb", "verb"]
     assert [row[1] for row in rows[:2]] == ["240 (twice)", "480 (four times)"]
+    *others, noun, action = result.curves
+    untold = result.model_copy(update={"curves": (*others, noun.model_copy(update={"unknown": "All val clips are right."}), action)})
+    assert curve_section(untold).unknown == ("Nouns: all val clips are right.",)
     poor = result.model_copy(update={"curves": (result.curves[-1].model_copy(update={"majority_top1": 0.99}),)})
     assert "No share beats always predicting the most frequent class" in curve_section(poor).notes[1]
 
