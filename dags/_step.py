@@ -19,7 +19,7 @@ from dags._skips import Skipping
 from tasks.errors import BadConfiguration, BadInput, NothingToDo, RetakeError, Unavailable
 from tasks.options import Options
 from tasks.pipeline.step import ImageKind
-from tasks.settings import TRAINING_PAGES, load
+from tasks.settings import load, training_page
 from tasks.telemetry import message_of
 from tasks.wording import without_secrets
 
@@ -53,8 +53,7 @@ class MlflowRunLink(ResultLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: object) -> str:
         """Return the address, on MLflow's pages for trained models."""
-        address = super().get_link(operator, ti_key=ti_key)
-        return address and f"{address}?{TRAINING_PAGES}"
+        return training_page(super().get_link(operator, ti_key=ti_key))
 
 
 class ReportLink(ResultLink):

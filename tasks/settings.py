@@ -250,6 +250,11 @@ def form_path(dag: str, conf: Mapping[str, object]) -> str:
     return f"{FORM_PATH}?dag={dag}&conf={quote(given, safe=':/@,')}"
 
 
+def training_page(run_url: str) -> str:
+    """Address an MLflow run on the pages for trained networks; empty without a run."""
+    return run_url and f"{run_url}?{TRAINING_PAGES}"
+
+
 def in_airflow(airflow_url: str | None, path: str) -> str:
     """Make the address of a page in the Airflow of a run; empty if it is not known."""
     base, dags, _ = (airflow_url or "").partition("/dags/")

@@ -58,7 +58,7 @@ def percent(share: float) -> str:
 def percent_interval(interval: tuple[float, float]) -> str:
     """Format an interval of shares or differences, in per cent or points: `[11.0, 52.1]`."""
     low, high = (_rounded(100 * limit) for limit in interval)
-    return f"[{low:.1f}, {high:.1f}]"
+    return minus(f"[{low:.1f}, {high:.1f}]")
 
 
 def count(number: int, noun: str) -> str:
@@ -90,9 +90,14 @@ def stretch(start_seconds: float, stop_seconds: float) -> str:
 
 
 def signed(difference: float) -> str:
-    """Format a difference of shares in percentage points: `+8.3`, `-8.3`, `0.0`."""
+    """Format a difference of shares in percentage points: `+8.3`, or `0.0` without a sign."""
     value = _rounded(100 * difference)
-    return f"{value:+.1f}" if value else "0.0"
+    return minus(f"{value:+.1f}") if value else "0.0"
+
+
+def minus(numbers: str) -> str:
+    """Write the hyphens of formatted numbers as minus signs."""
+    return numbers.replace("-", "\N{MINUS SIGN}")
 
 
 def points(difference: float) -> str:

@@ -13,7 +13,7 @@ from tasks.disk import LEAST_FREE
 from tasks.report_steps import NextStep
 from tasks.settings import LABEL_PATH, LOOP_PATH, QUIET_DAYS, form_path
 from tasks.store.records.status import LoopStatus, ModelStatus, VersionStatus, WeakClass
-from tasks.wording import count, listed, percent, quoted
+from tasks.wording import count, listed, minus, percent, quoted
 
 BUSY_WITH_LABELS = ("ingest_videos", "build_dataset")
 
@@ -181,7 +181,7 @@ def _label(here: Situation) -> str:
     if model is None or model.expected_gain is None or model.gain_interval is None or model.gain_clips is None:
         return f"Label the {clips}"
     low, high = model.gain_interval
-    gain = f"{model.expected_gain:+.1f} points [{low:.1f}, {high:.1f}]"
+    gain = minus(f"{model.expected_gain:+.1f} points [{low:.1f}, {high:.1f}]")
     return f"Label the {clips}; expected gain of {count(model.gain_clips, 'more label')}: {gain}"
 
 

@@ -67,7 +67,7 @@ SUGGESTED_BACKBONES = {
     "resnet50": "EPIC-KITCHENS-55's weights or ImageNet's",
     "bninception": "EPIC-KITCHENS-55's weights or ImageNet's",
     "tf_efficientnet_lite0": "ImageNet's weights, which need no download",
-    **dict.fromkeys(VIDEO_NETWORKS, "for network 3D"),
+    **dict.fromkeys(VIDEO_NETWORKS, "for family 3D"),
     "log-mel": "for input sound",
 }
 SOUND_BACKBONE = "log-mel"
@@ -81,7 +81,7 @@ class FlowOptions(Options):
     retired: ClassVar[Mapping[str, Any]] = {"flow_bound_pixels": 20.0}
 
     flow_method: Literal["tvl1", "dis"] = Field(
-        "tvl1", title="Optical flow method", description="For modality flow. tvl1: as in EPIC-KITCHENS-55 and TSN; dis: many times faster"
+        "tvl1", title="Optical flow method", description="For input flow. tvl1: as in EPIC-KITCHENS-55 and TSN; dis: many times faster"
     )
 
 
@@ -96,7 +96,7 @@ class NetworkOptions(Options):
 
     family: Family = Field(
         Family.TSN,
-        title="Network",
+        title="Network family",
         description="TSN averages over segments and ignores their order; TRN, MTRN (multi-scale) and TSM use it; 3D: a video network, which sees consecutive frames at once",
     )
     modality: Modality = Field(
@@ -115,7 +115,7 @@ class NetworkOptions(Options):
         pattern=MODEL_NAME_PATTERN,
         title="Backbone",
         description="auto, a suggestion, or any other model of timm or torchvision. auto: resnet50, or tf_efficientnet_lite0, which needs no download; "
-        f"for network 3D {DEFAULT_VIDEO_NETWORK}; for input sound log-mel",
+        f"for family 3D {DEFAULT_VIDEO_NETWORK}; for input sound log-mel",
         json_schema_extra={"examples": list(SUGGESTED_BACKBONES), "values_display": dict(SUGGESTED_BACKBONES)},
     )
     num_segments: int = Field(

@@ -99,7 +99,7 @@ class TrainOptions(StartOptions, RecipeOptions, FlowOptions, NetworkOptions):
         ge=1,
         le=30,
         title="Cache every n-th frame",
-        description="For modality rgb. 1: training frames are drawn from all frames; higher: less disk space",
+        description="For input rgb. 1: training frames are drawn from all frames; higher: less disk space",
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, title="Training seed")
     views_seed: int | None = Field(

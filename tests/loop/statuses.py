@@ -60,7 +60,10 @@ def version(number, at, event="promoted", **changes):
 
 def model_status(**changes):
     """Version 2 is champion, provisionally."""
-    versions = (version(2, "2026-11-30T20:41:00.000Z", "provisional", num_clips=15), version(1, "2026-10-30T08:00:00.000Z", dataset="d1"))
+    versions = (
+        version(2, "2026-11-30T20:41:00.000Z", "provisional", num_clips=15, mlflow_run_url="http://mlflow/run"),
+        version(1, "2026-10-30T08:00:00.000Z", dataset="d1"),
+    )
     weak = (WeakClass(name="put meat", verb="put", noun="meat", num_right=1, num_clips=5, uids=("c1",)),)
     known = {"model_name": MODEL, "champion": 2, "provisional": True, "champion_since": "2026-11-30T20:41:00.000Z", "split": "val"}
     gain = {"expected_gain": 4.0, "gain_interval": (0.5, 9.0), "gain_clips": 200}

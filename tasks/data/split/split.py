@@ -13,7 +13,7 @@ from tasks.errors import BadDataset, BadLabels
 from tasks.options import SplitOptions
 from tasks.store.records.dataset import NOTHING, LabelledClip, LabelsFile, Recording
 from tasks.store.records.record import SPLITS, Record, SetAside, SplitName
-from tasks.wording import csv_table, plain_count, quoted
+from tasks.wording import csv_table, percent, plain_count, quoted
 
 COLUMNS, DRAWN = ("source", "split"), "drawn"
 LAYOUT = {"splits": COLUMNS}
@@ -339,7 +339,7 @@ def _share_warnings(used: Sequence[LabelledClip], splits: Mapping[str, SplitName
         off = abs(got[split] - asked_for)
         if (asked_for and got[split] == 0) or off > max(1, ENOUGH_OFF * asked_for):
             warnings.append(
-                f"{split} has {got[split]} of {len(used)} clips ({got[split] / len(used):.0%}) where {share:.0%} was asked for, because "
+                f"{split} has {got[split]} of {len(used)} clips ({percent(got[split] / len(used))}) where {percent(share)} was asked for, because "
                 f"a source is never divided or moved (the {len(sizes)} have {sizes[0]} to {sizes[-1]} clips each), and "
                 f"{len(bound)} must be in train as the only ones there of an action"
             )

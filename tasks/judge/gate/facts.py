@@ -21,7 +21,9 @@ def facts_of(metrics: Metrics, *, has_champion: bool = False) -> Facts:
             before = counts.get(label.name, Rare(label.name, 0, 0))
             num_sources = before.num_sources + (label.num_sources or MIN_SOURCES)
             counts[label.name] = Rare(label.name, before.num_clips + label.num_clips, num_sources)
-    becomes_champion = (metrics.passed or metrics.provisional) and metrics.gate.promotion == "auto"
+    becomes_champion = metrics.promoted
+    if becomes_champion is None:
+        becomes_champion = (metrics.passed or metrics.provisional) and metrics.gate.promotion == "auto"
     compared = ("fine-tuned", opponent_of(metrics))
     top1 = [getattr(result, metrics.targets[-1]).top1 for result in deciding_results(metrics) if result.model in compared]
     few = (rare for rare in counts.values() if rare.num_clips < metrics.gate.min_class_clips or rare.num_sources < MIN_SOURCES)

@@ -76,14 +76,27 @@ def figures_in_words(metrics: Metrics) -> str:
     )
 
 
-def consequence_in_words(promotion: str, *, passed: bool, provisional: bool, faces_champion: bool, is_provisional: bool = False) -> str:
+def consequence_in_words(
+    promotion: str,
+    *,
+    passed: bool,
+    provisional: bool,
+    faces_champion: bool,
+    is_provisional: bool = False,
+    promoted: bool | None = None,
+) -> str:
     """Say in one sentence which rules passed and who becomes champion, for report, card, question and log.
 
     Args:
         faces_champion: the opponent is a champion, and not the baseline.
         provisional: the network may become the first champion without having passed.
         is_provisional: the champion has not passed the gate.
+        promoted: whether it became champion; None before the decision.
     """
+    if promoted is not None and (passed or provisional) and promotion != "never":
+        rules = "All rules passed" if passed else "Not all rules passed"
+        role = "champion" if passed else "the provisional champion"
+        return f"{rules}: it became {role}." if promoted else f"{rules}, and it was not promoted."
     if passed:
         then = {
             "auto": "it is promoted, unless the champion changed in the meantime",
@@ -268,6 +281,7 @@ def verdict_of(metrics: Metrics) -> Verdict:
         provisional=metrics.provisional,
         faces_champion=metrics.champion_version is not None,
         is_provisional=metrics.champion_is_provisional,
+        promoted=metrics.promoted,
     )
     if metrics.passed:
         return Verdict("passes", "Passed", then, warnings)

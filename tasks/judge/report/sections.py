@@ -7,7 +7,7 @@ from tasks.judge.report.figures.drawing import Chart
 from tasks.judge.report.figures.run import learning_curve_chart, long_chart
 from tasks.store.records.curves import CurveGain, ErrorChange, LearningCurveResult, LongTraining, TargetCurve
 from tasks.store.records.metrics import Metrics
-from tasks.wording import count, listed, p_value, percent, percent_interval, signed
+from tasks.wording import count, listed, minus, p_value, percent, percent_interval, signed
 
 MULTIPLES = {2: "twice", 4: "four times"}
 
@@ -51,9 +51,9 @@ def curve_section(result: LearningCurveResult) -> CurveSection:
         chart=learning_curve_chart(decisive),
         rows=tuple(_gain_row(curve, gain) for curve in reversed(result.curves) for gain in curve.gains),
         unknown=tuple(
-            f"{curve.target.capitalize()}s: {curve.unknown}"
+            f"{curve.target.capitalize()}s: {curve.unknown[0].lower()}{curve.unknown[1:]}"
             for curve in result.curves[:-1]
-            if curve.unknown not in (None, decisive.unknown)
+            if curve.unknown and curve.unknown != decisive.unknown
         ),
         notes=(_training_note(result), _caveats(result)),
     )
@@ -87,7 +87,7 @@ def has_new_classes(curve: TargetCurve) -> bool:
 def in_points(gain: CurveGain) -> str:
     """Format a gain in whole points: `+4 points [0, 9]`."""
     low, high = map(_points, gain.interval)
-    return f"{_points(gain.gain):+d} {'point' if abs(_points(gain.gain)) == 1 else 'points'} [{low}, {high}]"
+    return minus(f"{_points(gain.gain):+d} {'point' if abs(_points(gain.gain)) == 1 else 'points'} [{low}, {high}]")
 
 
 def _points(share: float) -> int:

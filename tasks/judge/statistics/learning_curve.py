@@ -207,10 +207,9 @@ def reason_not_to(right: NDArray[np.bool_], num_clips: Sequence[int], sources: S
         return f"Shares of {count(num_clips[-1], 'training clip')} are too small to extrapolate; it takes {MIN_CLIPS} clips or more."
     num_wrong = float((~right[-1]).sum(axis=1).mean())
     if num_wrong < MIN_WRONG:
-        return (
-            f"After training on all clips, only {num_wrong:.3g} of {count(len(sources), 'val clip')} are wrong on average; it takes {MIN_WRONG} or more "
-            "to show what more labels would gain."
-        )
+        clips = count(len(sources), "val clip")
+        wrong = f"only {num_wrong:.3g} of {clips} are wrong on average" if num_wrong else f"none of {clips} is wrong"
+        return f"After training on all clips, {wrong}; it takes {MIN_WRONG} or more to show what more labels would gain."
     return None
 
 

@@ -13,7 +13,7 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
 from tasks.options import RecipeOptions
-from tasks.wording import count, duration
+from tasks.wording import count, duration, percent
 
 log = logging.getLogger(__name__)
 
@@ -96,11 +96,11 @@ def scores_of(metrics: Mapping[str, float], stage: str) -> Scores:
 
 def in_words(scores: Scores) -> str:
     """Format the scores for a line of the log."""
-    if scores.action_top1 is None:
-        return f"loss {scores.loss:.3f}, top-1 verb {scores.verb_top1:.1%}"
+    if scores.noun_top1 is None or scores.action_top1 is None:
+        return f"loss {scores.loss:.3f}, top-1 verb {percent(scores.verb_top1)}"
     return (
         f"loss {scores.loss:.3f} (verb {scores.verb_loss:.3f}, noun {scores.noun_loss:.3f}), "
-        f"top-1 verb {scores.verb_top1:.1%}, noun {scores.noun_top1:.1%}, action {scores.action_top1:.1%}"
+        f"top-1 verb {percent(scores.verb_top1)}, noun {percent(scores.noun_top1)}, action {percent(scores.action_top1)}"
     )
 
 

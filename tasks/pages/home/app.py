@@ -25,7 +25,7 @@ from tasks.loop.advice import Live, Situation, next_steps, sentence
 from tasks.loop.difference import difference
 from tasks.loop.summary import count_statements, find_manifest, main_model, model_names, read_status
 from tasks.pages.web import file_response, json_body, lead_strangers_to, static_files, turns, with_headers
-from tasks.settings import MachineSettings, load
+from tasks.settings import MachineSettings, load, training_page
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.record import now_utc
@@ -61,9 +61,12 @@ def state(store: Store, store_uri: str, model_name: str, live: Live) -> Json:
     free_share = disks(load(MachineSettings).cache_dir)[0].free_share
     known = replace(live, now=now_utc(), num_statements=count_statements(store, status), disk_free_share=free_share, has_films=not empty)
     situation = Situation(status, known)
+    shown = status.model_dump(mode="json")
+    for version in shown["model"]["versions"] if shown["model"] else ():
+        version["mlflow_run_url"] = training_page(version["mlflow_run_url"])
     return {
         "models": models,
-        "status": status.model_dump(mode="json"),
+        "status": shown,
         "sentence": f"There are no films in {store_uri} yet." if empty else sentence(status, known.now),
         "steps": [asdict(step) for step in next_steps(status, known, lambda path: path)],
         "num_statements": known.num_statements,

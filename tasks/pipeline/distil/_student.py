@@ -103,7 +103,8 @@ def distilled(teacher: Trained, student: str, store_uri: str, store: Store) -> T
         evaluate.run(PlannedArguments(store=store_uri, plan=place.plan.folder_uri), store)
         Tracker(load(MlflowSettings)).finish(trained.mlflow_run_id)
     name = run_name(plan.run_key)
-    return Trained(name, f"{name}, student of {teacher.label}", plan.run_key, trained.checkpoint_uri, trained.checkpoint_sha256)
+    label = f"student {plan.train.backbone} ({name}) of {teacher.label}"
+    return Trained(name, label, plan.run_key, trained.checkpoint_uri, trained.checkpoint_sha256)
 
 
 def student_options(teacher: TrainOptions, backbone: str, *, has_gpu: bool) -> TrainOptions:

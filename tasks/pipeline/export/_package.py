@@ -38,7 +38,7 @@ from tasks.store.records.export import ExportResult, PackageCosts, PackageFormat
 from tasks.store.records.record import SplitName
 from tasks.store.records.training import PlanResult
 from tasks.store.runs import Decision, Package, Run, Scores, run_name
-from tasks.store.stored import Folder
+from tasks.store.stored import Folder, last_name
 from tasks.tracking import RegisteredVersion, Tracker
 from tasks.wording import count
 
@@ -170,7 +170,8 @@ def pack(
         for path in files:
             store.write_file(Folder(place.files).file(path.relative_to(package).as_posix()), path)
         tracker = Tracker(load(MlflowSettings))
-        artifact_path = f"export/{options.format}-{written.precision}"
+        # The key, because the fp32 in place of a refused int8 is another package than one that was asked for.
+        artifact_path = f"export/{options.format}-{written.precision}-{last_name(place.folder_uri)}"
         tracker.log_artifacts(run_id, package, artifact_path)
     run_url = tracker.run_url(run_id)
     result = ExportResult(

@@ -113,6 +113,7 @@ def metrics_of(
         why=compared.why,
         passed=compared.passed,
         provisional=compared.provisional,
+        promoted=store.read(decision.decide).promoted if store.exists(decision.decide.uri) else None,
         gate=compared.gate,
         rules=compared.rules,
         attempt=compared.attempt,

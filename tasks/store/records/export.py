@@ -92,5 +92,5 @@ class ExportResult(Record):
 
     @property
     def name(self) -> str:
-        """Return a name for tags and folders."""
-        return f"{self.format}-{self.precision}"
+        """Return a name for tags: that of the folder in MLflow."""
+        return self.artifacts_url.rpartition("/")[2]

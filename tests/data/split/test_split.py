@@ -217,7 +217,7 @@ def test_kept_val_clips_of_an_untaught_class_stay_out_until_it_is_taught(clips_o
 def test_an_impossible_share_is_told_with_its_numbers(clips_of):
     clips = clips_of({"big": ["put meat"] * 40 + ["take bag"] * 40, "small": ["put meat", "take bag"] * 4, "only": ["move pot"] * 12})
     (warning,) = assign_splits(clips, {}, SplitOptions(val_share=0.4)).warnings
-    assert warning.startswith("val has 8 of 100 clips (8%) where 40% was asked for, because")
+    assert warning.startswith("val has 8 of 100 clips (8.0 %) where 40.0 % was asked for, because")
     assert "8 to 80 clips each" in warning
     assert "2 must be in train" in warning
 

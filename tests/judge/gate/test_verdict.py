@@ -39,8 +39,13 @@ GAIN, UNSURE, FEW = (15, 5, (0.02, 0.18)), (8, 5, (-0.04, 0.1)), "Too little dat
 BETTER = "Better than the champion: "
 SENTENCES = {
     "a sure loss": ((5, 15, (-0.18, -0.02)), {}, "Worse than the champion: ", "10.0 points fewer than the champion (40.0 %;"),
-    "a tie of few clips": ((8, 8, (-0.1, 0.1)), {}, FEW, "as many as the champion (95 % confidence interval of the difference [-10.0,"),
-    "alike": ((2, 1, (-0.03, 0.05)), {}, "Like the champion: ", "the difference [-3.0, 5.0]); always"),
+    "a tie of few clips": (
+        (8, 8, (-0.1, 0.1)),
+        {},
+        FEW,
+        "as many as the champion (95 % confidence interval of the difference [\N{MINUS SIGN}10.0,",
+    ),
+    "alike": ((2, 1, (-0.03, 0.05)), {}, "Like the champion: ", "the difference [\N{MINUS SIGN}3.0, 5.0]); always"),
     "too few clips": (UNSURE, {"needed": 544}, FEW, "too small to tell: about 550 test clips of about 55 source videos would be needed;"),
     "the gate asks for more": (UNSURE, {"needed": 544, "min_clips": 600}, FEW, ": about 600 test clips of about 60 source"),
     "one video": ((30, 5, (-1, 1)), {"needed": 400, "num_sources": 1}, FEW, "; one source video is not enough to tell;"),
@@ -89,6 +94,21 @@ GATES = {
     "against a champion": NOT_PASSED | {"faces_champion": True},
     "against the baseline": NOT_PASSED,
 }
+
+
+@pytest.mark.parametrize(
+    ("gate", "promotion", "promoted", "outcome"),
+    [
+        ("passed", "auto", None, "All rules passed: it is promoted, unless the champion changed in the meantime."),
+        ("passed", "auto", True, "All rules passed: it became champion."),
+        ("passed", "approve", False, "All rules passed, and it was not promoted."),
+        ("passed", "never", False, "All rules passed: it is registered but not promoted (promotion=never)."),
+        ("may become the provisional champion", "approve", True, "Not all rules passed: it became the provisional champion."),
+        ("against a champion", "auto", False, "Not promoted: the champion stays."),
+    ],
+)
+def test_the_outcome_says_what_will_be_and_once_it_is_decided_what_is(gate, promotion, promoted, outcome):
+    assert consequence_in_words(promotion, **GATES[gate], promoted=promoted) == outcome
 
 
 @pytest.mark.parametrize(("numbers", "majority"), [(GAIN, 0.1), ((5, 15, (-0.18, -0.02)), 0.1), (UNSURE, 0.1), (UNSURE, 0.9)])

@@ -67,7 +67,7 @@ def test_joined_features_show_the_options_that_train_their_head_and_none_of_a_ne
     metrics = metrics.model_copy(update={"provenance": metrics.provenance.model_copy(update={"train": train})})
     titles = {setting.title for setting in training_settings(metrics)}
     assert {"Fuse", "Join", "Classification head", "Learning rate", "Maximum epochs", "Views per clip, heads only"} <= titles
-    assert not titles & {"Network", "Input", "Backbone", "Segments", "Start from", "Optical flow method"}
+    assert not titles & {"Network family", "Input", "Backbone", "Segments", "Start from", "Optical flow method"}
 
 
 def test_the_sound_of_a_mistake_stands_beside_it_and_its_absence_is_told(make_inputs):

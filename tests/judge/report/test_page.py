@@ -234,7 +234,7 @@ def test_the_change_of_a_class_is_that_of_its_f1(changed_page):
     after = {"recall_after": 0.25, "precision_after": 0.75, "f1_after": 0.375}
     change = ClassChange(target="verb", name="take", support=9, is_worse=True, **before, **after)
     (row,) = rows_of(re.search(r'<tr class="worse">.*?</tr>', changed_page("bare", class_changes=(change,)), re.S)[0])
-    assert " | ".join(row) == "take | 9 | 62.5 % | 75.0 % | 50.0 % | 25.0 % | 55.6 % | 37.5 % | -18.1 | ▼ lower"
+    assert " | ".join(row) == "take | 9 | 62.5 % | 75.0 % | 50.0 % | 25.0 % | 55.6 % | 37.5 % | \N{MINUS SIGN}18.1 | ▼ lower"
 
 
 def test_confusion_counts_are_all_there(make_inputs, page_of):
@@ -255,7 +255,7 @@ def test_each_finding_leads_to_its_clips_and_each_clip_to_its_mend(make_inputs, 
     mends = {link for link in links if "/label/" in link}
     assert mends == {f"http://localhost:8080/retake/label/?store={metrics.provenance.dataset_uri}#clip={uid}" for uid in metrics.named_uids}
     worst = metrics.clips[int(metrics.mistakes[0].uid[:12], 16)]
-    assert f"{worst.file} {stretch(worst.start_seconds, worst.stop_seconds)} Fix in Label {worst.uid}" in tree.text
+    assert f"{worst.file} {stretch(worst.start_seconds, worst.stop_seconds)} Fix in Label {worst.uid[:12]}" in tree.text
     by_hand = changed_page("original", provenance=metrics.provenance.model_copy(update={"airflow_run": "started by hand"}))
     assert "Fix in Label" not in by_hand
     assert worst.uid in by_hand
@@ -266,9 +266,9 @@ def test_the_picture_of_a_clip_is_in_the_page_once_and_beside_each_of_its_names(
     named, html = {**CASES, **COMPARISONS, **PREDICTIONS}[case](), page_of(case)
     uids = list(pictured(named.named_uids))
     assert html.count(data_uri(THUMBNAIL, "image/jpeg")) == len(uids) > 3
-    shown = re.findall(r'<span class="thumb t(\d+)"[^>]*></span>.*?<code class="fine">(.+?)</code>', html)
+    shown = re.findall(r'<span class="thumb t(\d+)"[^>]*></span>.*?<code class="fine" title="(.+?)">', html)
     assert {uids[int(number)] for number, _ in shown} == {uid for _, uid in shown} == set(uids)
-    all_uids = re.findall(r'<code class="fine">(.+?)</code>', html)
+    all_uids = re.findall(r'<code class="fine" title="(.+?)">', html)
     # The clip of a mistake stands beside its large frames.
     of_mistakes = [mistake.uid for mistake in getattr(named, "mistakes", ()) if mistake.uid in uids]
     assert sorted([uid for _, uid in shown] + of_mistakes) == sorted(uid for uid in all_uids if uid in uids)
@@ -281,6 +281,7 @@ def test_a_clip_plays_in_the_page_or_is_named_by_its_address(make_inputs, page_o
     assert all(v["preload"] == "none" and "controls" in v for v in videos)
     for mistake in inputs.metrics.mistakes:
         assert (mistake.clip_uri in html) == (mistake.uid not in inputs.clips)
+        assert f'<code title="{mistake.source}">{mistake.source[:12]}</code>' in html
 
 
 def test_what_the_data_checks_found_is_named(page_of):
@@ -434,8 +435,8 @@ def test_a_package_is_shown_beside_the_registered_model_with_why_int8_was_refuse
         "OpenVINO fp16 <x> 1 70.0 % [40.0, 90.0]",
         "retake-tsn version 3 1 75.0 %",
         "int8 is refused.",
-        "minus version 3: -5.0 points",
-        "minus PyTorch: -4.0 points",
+        "minus version 3: \N{MINUS SIGN}5.0 points",
+        "minus PyTorch: \N{MINUS SIGN}4.0 points",
         "on EPYC with 2 cores",
     ):
         assert wanted in text
@@ -443,7 +444,7 @@ def test_a_package_is_shown_beside_the_registered_model_with_why_int8_was_refuse
     assert "http://mlflow/x" in [link["href"] for link in Tree(html).of("a")]
     card = model_card(make_inputs().metrics.model_copy(update={"packages": (package,)}))
     assert "- [OpenVINO fp16 &lt;x&gt;, instead of int8](http://mlflow/x)" in card
-    assert "; actions on val, minus version 3: -5.0 points [-12.0, 1.0]; int8 is refused." in card
+    assert "; actions on val, minus version 3: \N{MINUS SIGN}5.0 points [\N{MINUS SIGN}12.0, 1.0]; int8 is refused." in card
     assert "python -m tasks export models:/" in Tree(changed_page()).text
     of_student = package.model_copy(update={"networks": (networks[0], packed("runs/5/, student", 0.8), networks[1])})
     text = " ".join(Tree(changed_page(packages=(of_student,))).text.split())

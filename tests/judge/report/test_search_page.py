@@ -184,7 +184,7 @@ def test_the_recipe_of_the_form_is_shown_beside_the_winner(usual, page_of):
     own = form_recipe(usual)
     assert own.number == 0
     form = f"over the recipe of the form ({100 * own.scores['action'].top1:.1f} %)"
-    assert verdict(usual).endswith(f"With new seeds, +2.1 points [-4.0, 8.2] {form}: no gain shown, keep your recipe.")
+    assert verdict(usual).endswith(f"With new seeds, +2.1 points [\N{MINUS SIGN}4.0, 8.2] {form}: no gain shown, keep your recipe.")
     gained = usual.model_copy(update={"bias": usual.bias.model_copy(update={"gain_interval": (0.001, 0.041)})})
     assert f"[0.1, 4.1] {form}: a gain; the gate of retrain decides" in verdict(gained)
     assert "recipe of the form</th>" in page_of("search")

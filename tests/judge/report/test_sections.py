@@ -48,7 +48,7 @@ def test_a_second_descent_is_told_in_one_sentence_and_few_clips_cannot_tell():
     sentence = sentence_of(trained(DESCENT))
     assert sentence.startswith("A second descent: on 600 val clips of 100 source videos the error of actions rises from 30.0 % after")
     assert "to 52.0 % after epoch 128 (+22.0 points" in sentence
-    assert "falls again to 24.0 % after epoch 4,000 (-28.0 points" in sentence
+    assert "falls again to 24.0 % after epoch 4,000 (\N{MINUS SIGN}28.0 points" in sentence
     assert "the second minimum is lower than the first" in sentence
     assert sentence.count(". ") == 0
     assert sentence_of(trained(ONE_FALL)).startswith("No second descent is seen")
@@ -87,7 +87,7 @@ def with_gain(gain, low, high, top1=0.7):
         ((4, 1, 9), "More labels would help. Twice as many clips: +4 points [1, 9] and four times as many clips: +4 points [1, 9]"),
         ((4, 0.4, 9), "More labels may help. Twice as many clips: +4 points [0, 9]"),
         ((0.6, 0, 1.4), "More labels would hardly help. Twice as many clips: +1 point [0, 1]"),
-        ((-1, -3, 1), "More labels would hardly help. Twice as many clips: -1 point [-3, 1]"),
+        ((-1, -3, 1), "More labels would hardly help. Twice as many clips: \N{MINUS SIGN}1 point [\N{MINUS SIGN}3, 1]"),
         ((0, 0, 1.49), "More labels would hardly help. Twice as many clips: +0 points [0, 1]"),
         ((0, 0, 1.96), "More labels may help. Twice as many clips: +0 points [0, 2]"),
         ((9, 0, 30), "The data cannot tell whether more labels would help: anything from no gain to no error left is possible. Twice"),
@@ -129,6 +129,9 @@ def test_a_curve_that_does_not_beat_guessing_says_so_and_the_table_begins_with_t
     rows = curve_section(result).rows
     assert [row[0] for row in rows] == ["action", "action", "noun", "noun", "verb", "verb"]
     assert [row[1] for row in rows[:2]] == ["240 (twice)", "480 (four times)"]
+    *others, noun, action = result.curves
+    untold = result.model_copy(update={"curves": (*others, noun.model_copy(update={"unknown": "All val clips are right."}), action)})
+    assert curve_section(untold).unknown == ("Nouns: all val clips are right.",)
     poor = result.model_copy(update={"curves": (result.curves[-1].model_copy(update={"majority_top1": 0.99}),)})
     assert "No share beats always predicting the most frequent class" in curve_section(poor).notes[1]
 

@@ -105,7 +105,7 @@ def test_clips_that_are_answered_alike_by_all_trainings_are_no_proof_of_no_gain(
     [
         ("one source video", SIZES, 1, False),
         ("Shares of 19 training clips are too small", [2, 4, 10, 19], 3, False),
-        ("only 0 of 12 val clips are wrong on average; it takes 3 or more", SIZES, 3, True),
+        ("all clips, none of 12 val clips is wrong; it takes 3 or more", SIZES, 3, True),
     ],
 )
 def test_data_that_cannot_tell_are_told_in_one_sentence_without_numbers(told, sizes, num_films, is_right):

@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from tasks.errors import Unavailable
 from tasks.loop.advice import ActiveRun, Approval, Live
 from tasks.pages.home.app import Samples, make_app
+from tasks.settings import TRAINING_PAGES
 from tasks.store.layout import Layout
 from tests.data.labels.records import video_record
 from tests.loop.statuses import MODEL, STORE, fill
@@ -81,7 +82,8 @@ def test_the_page_tells_the_summary_of_a_store_and_what_to_do_next(store):
     assert state["stores"] == [STORE, SAMPLES.store]
     assert (state["store"], state["models"], state["status"]["model_name"]) == (STORE, [MODEL], MODEL)
     assert state["status"]["films"]["num_clips"] == 300
-    assert state["status"]["model"]["versions"][0]["version"] == 2
+    latest, first = state["status"]["model"]["versions"]
+    assert (latest["version"], latest["mlflow_run_url"], first["mlflow_run_url"]) == (2, f"http://mlflow/run?{TRAINING_PAGES}", "")
     assert "v2" in state["sentence"]
     assert state["steps"][0]["url"] == LIVE.approvals[0].url
     assert not state["is_empty"]

@@ -17,6 +17,7 @@ from tasks.store.layout import Layout
 from tasks.store.records.evaluation import DecideResult, ReportResult
 from tasks.store.records.training import Evaluation
 from tasks.store.runs import parse_run
+from tasks.store.stored import last_name
 from tests.pipeline.compare_versions.versions import PUT
 from tests.pipeline.in_process import STORE, Bench
 from tests.pipeline.retrain.evaluating import undrawn
@@ -55,7 +56,8 @@ def test_a_champion_is_packed_checked_and_handed_to_mlflow_and_a_command_copies_
     promoted.store.write_bytes(f"{place.files}old.txt", b"of an earlier package")
     result = promoted.run("export_champion", plan=PLAN.folder_uri, export="openvino")
     package, registered = result.networks
-    assert (result.name, package.name, registered.name) == ("openvino-fp16", "OpenVINO fp16", "cook version 1, pytorch float32")
+    name = f"openvino-fp16-{last_name(place.folder_uri)}"
+    assert (result.name, package.name, registered.name) == (name, "OpenVINO fp16", "cook version 1, pytorch float32")
     assert package.scores == registered.scores
     assert {(d.against, d.is_from_registered, d.num_gained, d.num_lost) for d in result.differences} == {
         ("the registered model with 1 crop", True, 0, 0),
@@ -63,9 +65,9 @@ def test_a_champion_is_packed_checked_and_handed_to_mlflow_and_a_command_copies_
     }
     assert 0 < package.costs.median_seconds < package.costs.start_seconds
     run = promoted.mlflow.runs[promoted.mlflow.versions["cook", "1"].run_id]
-    handed = {name.removeprefix("export/openvino-fp16/"): data for name, data in run.artifacts.items() if name.startswith("export/")}
+    handed = {path.removeprefix(f"export/{name}/"): data for path, data in run.artifacts.items() if path.startswith("export/")}
     assert {"model.xml", "model.bin", "contract.json", "predict.py", "check/clip.mp4"} <= handed.keys()
-    assert promoted.mlflow.versions["cook", "1"].tags["retake.package.openvino-fp16"] == result.artifacts_url
+    assert promoted.mlflow.versions["cook", "1"].tags[f"retake.package.{name}"] == result.artifacts_url
 
     before = set(promoted.store.objects)
     assert promoted.run("export", model="models:/cook/1", to=tmp_path / "out", format="openvino", precision="fp16") == result
@@ -113,11 +115,11 @@ def test_a_student_is_packed_in_place_of_its_teacher_judged_beside_it_and_shown_
     contract = Contract.model_validate_json((tmp_path / "out" / "contract.json").read_text())
     assert (contract.registered.name, contract.registered.version) == ("cook", 1)
     assert contract.registered.teacher == "cook version 1, TSN test_resnet rgb, 2 segments"
-    run = Layout(STORE).run(parse_run(result.networks[1].name.partition(",")[0]).key)
+    run = Layout(STORE).run(parse_run(result.networks[1].name.split("(")[1].split(")")[0]).key)
     assert contract.registered.checkpoint_sha256 == version.store.read(run.train).checkpoint_sha256
     assert [network.name for network in result.networks] == [
         f"student test_resnet (runs/{run.key}/), ONNX fp32",
-        f"runs/{run.key}/, student of cook version 1, pytorch float32",
+        f"student test_resnet (runs/{run.key}/) of cook version 1, pytorch float32",
         "cook version 1, pytorch float32",
     ]
     assert {difference.against: (difference.num_gained, difference.num_lost) for difference in result.differences} == {
