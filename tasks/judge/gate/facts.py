@@ -29,7 +29,7 @@ def facts_of(metrics: Metrics, *, has_champion: bool = False) -> Facts:
     few = (rare for rare in counts.values() if rare.num_clips < metrics.gate.min_class_clips or rare.num_sources < MIN_SOURCES)
     champion, challenger = (f"models:/{metrics.model_name}@{alias}" for alias in ("champion", "challenger"))
     has_champion |= metrics.champion_version is not None or becomes_champion
-    store_uri = metrics.provenance.dataset_uri.rpartition("/datasets/")[0]
+    store_uri = metrics.provenance.store_uri
     predict = form_path("predict_videos", {"store": store_uri, "model": champion if has_champion else challenger})
     compare = form_path("compare_versions", {"store": store_uri, "first": champion, "second": challenger})
     return Facts(

@@ -233,6 +233,11 @@ class Provenance(Record):
     airflow_run: str
     mlflow_run_url: str
 
+    @property
+    def store_uri(self) -> str:
+        """Return the store that the dataset lies in."""
+        return self.dataset_uri.rpartition("/datasets/")[0]
+
 
 class ClosedSet(Record):
     """The new network's top-1 on the deciding split with the clips counted wrong that are left out, because train lacks their actions."""
