@@ -247,7 +247,7 @@ def report_url(page_uri: str, otherwise: str) -> str:
 def form_path(dag: str, conf: Mapping[str, object]) -> str:
     """Make the path of the form of a DAG with these options filled in."""
     given = json.dumps(conf, separators=(",", ":"))
-    return f"{FORM_PATH}?dag={dag}&conf={quote(given, safe=':/@,')}"
+    return f"{FORM_PATH}?dag={dag}&conf={quote(given, safe='')}"
 
 
 def training_page(run_url: str) -> str:

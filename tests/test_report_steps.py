@@ -3,7 +3,8 @@
 import pytest
 
 from tasks.report_steps import RULES, Facts, NextStep, Rare, report_steps
-from tasks.settings import in_airflow, label_url
+from tasks.settings import form_path, in_airflow, label_url
+from tasks.wording import without_secrets
 
 LABEL, PREDICT = "http://airflow/label/", "http://airflow/retake/trigger/?dag=predict_videos"
 MANY = tuple(Rare(f"class {number}", number, 1) for number in range(1, 9))
@@ -61,3 +62,8 @@ def test_all_steps_are_told_in_order_and_long_lists_cut():
 def test_the_address_of_a_clip_is_that_of_its_airflow(airflow_url, expected):
     assert label_url(airflow_url, 'a"b', uri="s3://b/x y/") == expected
     assert in_airflow(airflow_url, "/x") == expected.replace("/retake/label/?store=s3://b/x%20y/#clip=a%22b", "/x")
+
+
+def test_an_address_of_a_filled_in_form_is_printed_whole():
+    path = form_path("predict_videos", {"store": "s3://films", "model": "models:/cook@champion"})
+    assert without_secrets(f"Next: {path}.") == f"Next: {path}."

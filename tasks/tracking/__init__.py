@@ -83,7 +83,10 @@ def tracked_run(tracker: Tracker, plan: PlanResult, *, is_beside: bool = False) 
 
 
 def run_title(plan: PlanResult, version: int | None = None) -> str:
-    """Name a training for people, such as `v3 · probe lite0 · 55 clips`, with its version once registered and its seed unless that is 0."""
+    """Name a training for people, such as `v3 · probe lite0 · 55 clips`.
+
+    It has its version once registered, and its seed unless that is 0.
+    """
     train, members = plan.train, plan.weights.members
     kind = [train.family] if train.head is Head.LINEAR else [train.family, train.head] if train.family is not Family.TSN else [train.head]
     modality = [train.modality] if train.modality is not Modality.RGB else []

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
@@ -38,7 +39,7 @@ CHAMPION = "champion"
 
 MAX_DESCRIPTION = 5000
 """MLflow's limit for a version's description, in characters."""
-REST = "\n\nThe rest is in `README.md` among the artifacts of the source run."
+REST_ELSEWHERE = "\n\nThe rest is in `README.md` among the artifacts of the source run."
 
 
 @dataclass(frozen=True)
@@ -263,7 +264,7 @@ class Registry:
                     CHECKPOINT_TAG: card.checkpoint_uri,
                     CHECKPOINT_HASH_TAG: card.checkpoint_sha256,
                 },
-                description=fitting(card.description),
+                description=cut_to_fit(card.description),
             )
         return int(made.version)
 
@@ -275,7 +276,7 @@ class Registry:
     def describe(self, model_name: str, version: int, description: str) -> None:
         """Replace a version's description."""
         with answering():
-            self._client.update_model_version(model_name, str(version), fitting(description))
+            self._client.update_model_version(model_name, str(version), cut_to_fit(description))
 
     def set_tags(self, model_name: str, version: int, tags: Mapping[str, str]) -> None:
         """Set tags of a version."""
@@ -340,11 +341,15 @@ def _all_pages(search: Callable[..., "PagedList[T]"]) -> list[T]:
     return listed
 
 
-def fitting(description: str) -> str:
-    """Cut a description that is too long for MLflow after a whole line, and say where the rest is."""
+def cut_to_fit(description: str) -> str:
+    """Cut a description that is too long for MLflow, and say where the rest is.
+
+    It ends with a whole paragraph or table, if there is any, and with no heading.
+    """
     if len(description) <= MAX_DESCRIPTION:
         return description
-    return description[: MAX_DESCRIPTION - len(REST)].rpartition("\n")[0] + REST
+    fitting = description[: MAX_DESCRIPTION - len(REST_ELSEWHERE)]
+    return re.sub(r"\n+#+ [^\n]*\Z", "", fitting.rpartition("\n\n")[0] or fitting) + REST_ELSEWHERE
 
 
 def _can_be_scored(version: "ModelVersion") -> bool:

@@ -21,17 +21,16 @@ def facts_of(metrics: Metrics, *, has_champion: bool = False) -> Facts:
             before = counts.get(label.name, Rare(label.name, 0, 0))
             num_sources = before.num_sources + (label.num_sources or MIN_SOURCES)
             counts[label.name] = Rare(label.name, before.num_clips + label.num_clips, num_sources)
-    becomes_champion = metrics.promoted
-    if becomes_champion is None:
-        becomes_champion = (metrics.passed or metrics.provisional) and metrics.gate.promotion == "auto"
+    is_due = metrics.is_champion is None and (metrics.passed or metrics.provisional) and metrics.gate.promotion == "auto"
     compared = ("fine-tuned", opponent_of(metrics))
     top1 = [getattr(result, metrics.targets[-1]).top1 for result in deciding_results(metrics) if result.model in compared]
     few = (rare for rare in counts.values() if rare.num_clips < metrics.gate.min_class_clips or rare.num_sources < MIN_SOURCES)
     champion, challenger = (f"models:/{metrics.model_name}@{alias}" for alias in ("champion", "challenger"))
-    has_champion |= metrics.champion_version is not None or becomes_champion
+    has_champion |= metrics.has_champion or metrics.champion_version is not None or is_due
     store_uri = metrics.provenance.store_uri
     predict = form_path("predict_videos", {"store": store_uri, "model": champion if has_champion else challenger})
-    compare = form_path("compare_versions", {"store": store_uri, "first": champion, "second": challenger})
+    second = f"models:/{metrics.model_name}/{metrics.version}" if metrics.version else challenger
+    compare = form_path("compare_versions", {"store": store_uri, "first": champion, "second": second})
     return Facts(
         model_name="" if metrics.provenance.train.label_noise else metrics.model_name,
         has_champion=has_champion,

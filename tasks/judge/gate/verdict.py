@@ -83,7 +83,7 @@ def consequence_in_words(
     provisional: bool,
     faces_champion: bool,
     is_provisional: bool = False,
-    promoted: bool | None = None,
+    is_champion: bool | None = None,
 ) -> str:
     """Say in one sentence which rules passed and who becomes champion, for report, card, question and log.
 
@@ -91,12 +91,12 @@ def consequence_in_words(
         faces_champion: the opponent is a champion, and not the baseline.
         provisional: the network may become the first champion without having passed.
         is_provisional: the champion has not passed the gate.
-        promoted: whether it became champion; None before the decision.
+        is_champion: whether it is champion since the decision; None before.
     """
-    if promoted is not None and (passed or provisional) and promotion != "never":
+    if is_champion is not None and (passed or provisional) and promotion != "never":
         rules = "All rules passed" if passed else "Not all rules passed"
-        role = "champion" if passed else "the provisional champion"
-        return f"{rules}: it became {role}." if promoted else f"{rules}, and it was not promoted."
+        role = "the champion" if passed else "the provisional champion"
+        return f"{rules}: it is {role} now." if is_champion else f"{rules}, and it was not promoted."
     if passed:
         then = {
             "auto": "it is promoted, unless the champion changed in the meantime",
@@ -281,7 +281,7 @@ def verdict_of(metrics: Metrics) -> Verdict:
         provisional=metrics.provisional,
         faces_champion=metrics.champion_version is not None,
         is_provisional=metrics.champion_is_provisional,
-        promoted=metrics.promoted,
+        is_champion=metrics.is_champion,
     )
     if metrics.passed:
         return Verdict("passes", "Passed", then, warnings)

@@ -218,13 +218,13 @@ def change_of(ours: ScoredClips, theirs: ScoredClips, vocabulary: Vocabulary) ->
 
 
 def difference_of(
-    ours: ScoredClips, theirs: ScoredClips, against: str, split: SplitName, vocabulary: Vocabulary, *, is_from_registered: bool
+    ours: ScoredClips, theirs: ScoredClips, against: str, split: SplitName, vocabulary: Vocabulary, *, against_registered: bool
 ) -> PackageDifference:
     """Record the difference of the package from another network."""
     change = change_of(ours, theirs, vocabulary)
     return PackageDifference(
         against=against,
-        is_from_registered=is_from_registered,
+        against_registered=against_registered,
         split=split,
         target=vocabulary.targets[-1],
         num_clips=len(with_actions(ours, vocabulary).uids),

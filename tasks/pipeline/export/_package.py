@@ -128,9 +128,9 @@ def pack(
             ("PyTorch with one crop", False, reference),
         ]
         differences = tuple(
-            difference_of(scored, answers[split], against, split, vocabulary, is_from_registered=is_from_registered)
+            difference_of(scored, answers[split], against, split, vocabulary, against_registered=against_registered)
             for split, scored in written.answers.items()
-            for against, is_from_registered, answers in others
+            for against, against_registered, answers in others
             if split in answers
         )
         sample = make_sample(saved, manifest.segment.on_grid, [own.name for own in graph.inputs], folder)

@@ -42,7 +42,7 @@ def run(arguments: ExportArguments, store: Store) -> ExportResult:
     log.info("copied the package to %s", folder)
     decision = Decision(plan.decision_uri)
     if store.exists(decision.report.uri):
-        _show(decision, where, store)
+        _write_report_anew(decision, where, store)
     return result
 
 
@@ -62,15 +62,16 @@ def in_words(result: ExportResult, store: Store) -> list[str]:
     return lines
 
 
-def _show(decision: Decision, where: str, store: Store) -> None:
-    """Write the report anew, or warn: the package is whole without it, and a repetition would refuse its folder."""
+def _write_report_anew(decision: Decision, where: str, store: Store) -> None:
+    """Show the package in the report, or warn that it does not."""
     plan = decision.plan.folder_uri
     try:
         report.run(ReportArguments(store=where, plan=plan), store)
     except Terminated:
         raise
+    # The package is whole without it, and a repetition would refuse its folder.
     except RetakeError as error:
-        log.warning("the report does not show the package yet: %s; run `report --plan %s`", error, plan)
+        log.warning("the report does not show the package yet: %s; run `report --store %s --plan %s`", error, where, plan)
 
 
 def _make_ready(folder: Path) -> None:

@@ -40,12 +40,14 @@ def run(arguments: DecidedArguments, store: Store) -> RescoreResult:
 
     Raises:
         NothingToDo: the clips are not those of today any more, or no version with a checkpoint is left.
+        BadConfiguration: the decision was made with an option that was removed.
         Unavailable: as the step `evaluate`.
     """
     place = RESCORE.address(arguments)
     if earlier := finished(store, place):
         return earlier
     plan = store.read(Output(arguments.plan, PlanResult))
+    plan.evaluate.require_current("the decision")
     if store.read(Layout(arguments.store).latest_dataset).digest != plan.dataset_digest:
         raise NothingToDo("there is a newer dataset; the decision on it brings versions to its clips")
     left = _left(plan, arguments.store, store)

@@ -56,7 +56,10 @@ def predictions_of_actions(
 
 
 def version_description(store: Store, plan: PlanResult) -> str:
-    """Read the model card of the plan's report, as Markdown without front matter and title, for MLflow's list shows its first words."""
+    """Read the model card of the plan's report, without front matter and title.
+
+    MLflow's list of versions shows its first words.
+    """
     reported = store.read(Decision(plan.decision_uri).report)
     card = store.read_bytes(reported.card_uri).decode()
     return card.removeprefix("---\n").partition("\n---\n")[2].lstrip().partition("\n\n")[2]
@@ -92,6 +95,7 @@ def metrics_of(
     """
     trained = store.read(Run(plan.run_uri).train)
     registered, decision = Run(plan.run_uri).register, Decision(plan.decision_uri)
+    decided = store.read(decision.decide) if store.exists(decision.decide.uri) else None
     curve = store.read(decision.learning_curve) if store.exists(decision.learning_curve.uri) else None
     # Planned anew before a decision, the same training can have another opponent.
     ours, theirs = contenders([result for result in results if result.model in ("fine-tuned", compared.opponent)], compared.split)
@@ -113,7 +117,8 @@ def metrics_of(
         why=compared.why,
         passed=compared.passed,
         provisional=compared.provisional,
-        promoted=store.read(decision.decide).promoted if store.exists(decision.decide.uri) else None,
+        is_champion=None if decided is None else decided.champion == decided.version,
+        has_champion=decided is not None and decided.champion is not None,
         gate=compared.gate,
         rules=compared.rules,
         attempt=compared.attempt,

@@ -62,10 +62,10 @@ class Film:
 
 
 def resampled(frames: Iterable[tuple[int, Any]], total: int) -> Iterator[tuple[int, Any]]:
-    """Yield for each number the last frame up to it, as ffmpeg's filter fps does; of a stream the last one once."""
+    """Yield for each number the last frame up to it, as ffmpeg's filter fps does."""
     number = 0
     for (first, frame), (due, following) in pairwise(chain(frames, [(total, None)])):
-        until = max(due, first + 1) if following is None else due
+        until = max(due, first + 1) if following is None else due  # a stream's last frame is shown once
         yield from ((shown, frame) for shown in range(number, until))
         number = max(number, until)
 
@@ -126,7 +126,7 @@ def until_failure(made: Iterator[Any], failed: list[Exception]) -> Iterator[Any]
 
 
 def answers(seen: Iterator[Any], contract: dict[str, Any], run: Callable[..., Any], size: int) -> Iterator[tuple[Any, ...]]:
-    """Yield each window's start, stop and probabilities of verbs and nouns, answered `size` at a time."""
+    """Yield start, stop and probabilities of each window, answered `size` at a time."""
     while batch := list(islice(seen, size)):
         outputs = run({name: np.stack([pictures[name] for *_, pictures in batch]) for name in batch[0][2]})
         nouns = outputs.get("noun_probabilities", np.ones((len(batch), len(contract["nouns"]))))
@@ -188,7 +188,7 @@ def main() -> int:
     for source in sources:
         shown, failed = re.sub("://[^/]*@", "://", source), list[Exception]()  # shown without user and password
         answered = answers(until_failure(windows(source, contract, stride), failed), contract, run, 4 if Path(source).is_file() else 1)
-        for interval in intervals(until_failure(answered, failed), contract):
+        for interval in intervals(until_failure(answered, failed), contract):  # the network may fail, too
             print(cue(interval) if options.format == "vtt" else json.dumps({"source": shown, **interval}), flush=True)
         for error in failed:
             status, is_silent = 1, not Path(source).is_file() and isinstance(error, av.error.ExitError | av.error.InvalidDataError)

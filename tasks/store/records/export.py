@@ -56,7 +56,7 @@ class PackageDifference(Record):
     """Top-1 of the package minus another network's on the same clips, at 95 %."""
 
     against: str
-    is_from_registered: bool
+    against_registered: bool
     split: SplitName
     target: Target
     num_clips: int

@@ -269,7 +269,8 @@ class Metrics(Record):
     why: str = Field("", description="the reasons for the verdict; empty in older files, where the verdict has them")
     passed: bool
     provisional: bool = Field(False, description="without a champion, the network may become it although it did not pass")
-    promoted: bool | None = later(None, "whether it became champion, if that was decided when this was written")
+    is_champion: bool | None = later(None, "whether it is the champion since the decision, if that was made when this was written")
+    has_champion: bool = later(False, "whether the model has a champion since the decision")
     gate: GateOptions
     rules: tuple[RuleOutcome, ...]
     attempt: Attempt | None = Field(None, description="looks at the deciding clips, and what this decision spends")

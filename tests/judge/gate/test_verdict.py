@@ -97,18 +97,18 @@ GATES = {
 
 
 @pytest.mark.parametrize(
-    ("gate", "promotion", "promoted", "outcome"),
+    ("gate", "promotion", "is_champion", "outcome"),
     [
         ("passed", "auto", None, "All rules passed: it is promoted, unless the champion changed in the meantime."),
-        ("passed", "auto", True, "All rules passed: it became champion."),
+        ("passed", "auto", True, "All rules passed: it is the champion now."),
         ("passed", "approve", False, "All rules passed, and it was not promoted."),
         ("passed", "never", False, "All rules passed: it is registered but not promoted (promotion=never)."),
-        ("may become the provisional champion", "approve", True, "Not all rules passed: it became the provisional champion."),
+        ("may become the provisional champion", "approve", True, "Not all rules passed: it is the provisional champion now."),
         ("against a champion", "auto", False, "Not promoted: the champion stays."),
     ],
 )
-def test_the_outcome_says_what_will_be_and_once_it_is_decided_what_is(gate, promotion, promoted, outcome):
-    assert consequence_in_words(promotion, **GATES[gate], promoted=promoted) == outcome
+def test_the_outcome_says_what_will_be_and_once_it_is_decided_what_is(gate, promotion, is_champion, outcome):
+    assert consequence_in_words(promotion, **GATES[gate], is_champion=is_champion) == outcome
 
 
 @pytest.mark.parametrize(("numbers", "majority"), [(GAIN, 0.1), ((5, 15, (-0.18, -0.02)), 0.1), (UNSURE, 0.1), (UNSURE, 0.9)])

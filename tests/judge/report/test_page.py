@@ -424,8 +424,8 @@ def test_a_package_is_shown_beside_the_registered_model_with_why_int8_was_refuse
     networks = packed("OpenVINO fp16 <x>", 0.7, start_seconds=1.5, batch_size=4), packed("retake-tsn version 3", 0.75)
     common = {"split": "val", "target": "action", "interval": (-0.12, 0.01)}
     differences = (
-        some(PackageDifference, against="version 3", is_from_registered=True, difference=-0.05, **common),
-        some(PackageDifference, against="PyTorch", is_from_registered=False, difference=-0.04, **common),
+        some(PackageDifference, against="version 3", against_registered=True, difference=-0.05, **common),
+        some(PackageDifference, against="PyTorch", against_registered=False, difference=-0.04, **common),
     )
     told = {"refused": "int8 is refused", "artifacts_url": "http://mlflow/x"}
     package = some(ExportResult, networks=networks, differences=differences, **told)

@@ -8,9 +8,11 @@ import pytest
 from tasks.errors import BadConfiguration, NothingToDo, Terminated, Unavailable
 from tasks.keys import export_key
 from tasks.options import EvaluateOptions, ExportOptions
+from tasks.pipeline.commands import parse
 from tasks.pipeline.distil import _student
 from tasks.pipeline.export import _package, export
 from tasks.pipeline.retrain._evidence import packages_of
+from tasks.pipeline.retrain.contract import ReportArguments
 from tasks.served.package.contract import Contract
 from tasks.served.package.write import CheckResult, Part
 from tasks.store.layout import Layout
@@ -59,7 +61,7 @@ def test_a_champion_is_packed_checked_and_handed_to_mlflow_and_a_command_copies_
     name = f"openvino-fp16-{last_name(place.folder_uri)}"
     assert (result.name, package.name, registered.name) == (name, "OpenVINO fp16", "cook version 1, pytorch float32")
     assert package.scores == registered.scores
-    assert {(d.against, d.is_from_registered, d.num_gained, d.num_lost) for d in result.differences} == {
+    assert {(d.against, d.against_registered, d.num_gained, d.num_lost) for d in result.differences} == {
         ("the registered model with 1 crop", True, 0, 0),
         ("PyTorch with one crop", False, 0, 0),
     }
@@ -129,7 +131,9 @@ def test_a_student_is_packed_in_place_of_its_teacher_judged_beside_it_and_shown_
     }
     monkeypatch.setattr(export.report, "run", Mock(side_effect=Unavailable("MLflow is away")))
     assert version.run("export", model="models:/cook/1", to=tmp_path / "again", student="test_resnet") == result
-    assert f"the report does not show the package yet: MLflow is away; run `report --plan {PLAN.folder_uri}`" in caplog.text
+    assert "the report does not show the package yet: MLflow is away" in caplog.text
+    _, arguments = parse(caplog.text.partition("run `")[2].partition("`")[0].split())
+    assert arguments == ReportArguments(store=STORE, plan=PLAN.folder_uri)
     assert (tmp_path / "again" / "contract.json").exists()
     monkeypatch.setattr(export.report, "run", Mock(side_effect=Terminated("SIGTERM")))
     with pytest.raises(Terminated):

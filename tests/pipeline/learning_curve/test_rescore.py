@@ -1,8 +1,10 @@
 """Earlier versions on the clips that decided last: which are scored, on which clips, and what is written of it."""
 
+import json
+
 import pytest
 
-from tasks.errors import NothingToDo
+from tasks.errors import BadConfiguration, NothingToDo
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import DatasetResult
 from tasks.store.records.training import Teacher, UnlabelledClips
@@ -53,6 +55,14 @@ def history(films, mlflow, machine, monkeypatch):
     made.dataset("latest", a="train", b="train", d="test", e="test")
     made.decide()
     return made
+
+
+def test_a_decision_by_an_engine_that_is_gone_is_not_scored_again(history):
+    place = Decision(history.plan.decision_uri).plan
+    plan = history.plan.model_dump(mode="json")
+    history.store.write_bytes(place.uri, json.dumps(plan | {"evaluate": plan["evaluate"] | {"engine": "openvino-int8"}}).encode())
+    with pytest.raises(BadConfiguration, match="options that were removed: engine=openvino-int8"):
+        history.rescore()
 
 
 def test_earlier_versions_are_scored_once_without_the_films_that_trained_them(history, monkeypatch):

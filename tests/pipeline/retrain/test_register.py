@@ -10,7 +10,7 @@ from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.pipeline.retrain.register import _in_tensors, _packages, _tensors
 from tasks.store.records.training import Member, Teacher
 from tasks.tracking import run_title
-from tasks.tracking.registry import MAX_DESCRIPTION, REST, fitting
+from tasks.tracking.registry import MAX_DESCRIPTION, REST_ELSEWHERE, cut_to_fit
 from tests.pipeline.shelf import plan_result
 from tests.records import some
 
@@ -73,13 +73,12 @@ def test_a_fusion_is_called_by_its_number_of_networks():
     )
 
 
-def test_a_description_that_is_too_long_ends_after_a_line_and_says_where_the_rest_is():
-    line = "- a rule\n"
-    short = line * (MAX_DESCRIPTION // len(line))
-    long = fitting(short + line)
-    assert fitting(short) == short
-    assert len(long) <= MAX_DESCRIPTION
-    assert long.endswith(f"- a rule{REST}")
+@pytest.mark.parametrize("head", ["## Scores\n\n| name |\n| --- |\n", "- a rule\n"])
+def test_a_description_that_is_too_long_ends_after_a_paragraph_and_says_where_the_rest_is(head):
+    short = "x" * (MAX_DESCRIPTION - 200) + "\n\n"
+    assert cut_to_fit(short) == short
+    assert cut_to_fit(short + head + "| row |\n" * 99) == short.rstrip() + REST_ELSEWHERE
+    assert len(cut_to_fit("x" * 2 * MAX_DESCRIPTION)) == MAX_DESCRIPTION
 
 
 class Moody(nn.Module):

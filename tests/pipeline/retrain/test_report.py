@@ -134,7 +134,7 @@ def registered(shelf):
     """Register the network, and say that it has no learning curve; return MLflow and the version."""
     shelf.write(f"{DECISION}learning_curve/skipped.json", NoLearningCurve(reason="heads do not train on 1 clip: lower the <rate>."))
     shelf.write(f"{RUN}register/result.json", RegisterResult(model_name="m", version=1, mlflow_run_id="r", mlflow_run_url="u"))
-    shelf.write(f"{DECISION}decide/result.json", some(DecideResult, promoted=True))
+    shelf.write(f"{DECISION}decide/result.json", some(DecideResult, version=1, champion=1))
     mlflow = MlflowInMemory()
     mlflow.create_registered_model("m")
     return mlflow, mlflow.create_model_version("m", "s", "r", {}, description="of the latest")
@@ -240,7 +240,7 @@ def test_once_the_learning_curve_has_ended_the_report_its_artifacts_and_the_vers
     assert "There is no learning curve: heads do not train on 1 clip: lower the &lt;rate&gt;.</p>" in page.decode()
     assert ("version 1</h1>" in page.decode(), "Version 1 (new) against the baseline" in page.decode()) == (True, True)
     assert "New network against the baseline" in objects[result.report_uri].decode(), "it had no version then"
-    assert ("All rules passed: it became champion." in page.decode(), "models:/m@champion" in page.decode()) == (True, True)
+    assert ("All rules passed: it is the champion now." in page.decode(), "models:/m@champion" in page.decode()) == (True, True)
     assert "a person decides in Airflow" in objects[result.report_uri].decode(), "nobody had decided then"
     assert run.artifacts["report.html"] == run.artifacts["decisions/9f86/report.html"] == page
     assert shelf.objects[result.card_uri].decode().endswith(version.description)
