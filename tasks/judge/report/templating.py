@@ -3,6 +3,7 @@
 import base64
 import functools
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -49,6 +50,7 @@ def templates() -> Environment:
         md=wording.markdown_text,
         markdown_table=markdown_table,
         code=code,
+        short=short,
         jpeg=lambda picture: data_uri(picture, "image/jpeg"),
     )
     environment.globals.update(stretch=wording.stretch, own_channel="no licence named; a channel of the user's own")
@@ -110,6 +112,11 @@ def setting(value: object) -> str:
 def code(text: str) -> str:
     """Format an address or key as a Markdown code span on one line, outside tables."""
     return f"`{' '.join(text.split()).replace('`', chr(39))}`"
+
+
+def short(source: str) -> str:
+    """Shorten the source of a clip if it is a video's hash, and keep a name."""
+    return source[:12] if re.fullmatch("[0-9a-f]{64}", source) else source
 
 
 def leaning(split: SplitName, *, chose_epoch: bool) -> str:
