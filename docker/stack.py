@@ -191,7 +191,7 @@ def _say_where(variables: dict[str, str]) -> None:
 
     sys.stdout.write(
         f"Airflow       {address('RETAKE_AIRFLOW_PORT', 8080)}  user admin, password RETAKE_AIRFLOW_PASSWORD in .env\n"
-        f"MLflow        {address('RETAKE_MLFLOW_PORT', 5000)}  user admin, password RETAKE_MLFLOW_PASSWORD in .env\n"
+        f"MLflow        {address('RETAKE_MLFLOW_PORT', 5000)}/#/experiments?workflowType=machine_learning  user admin, password RETAKE_MLFLOW_PASSWORD in .env\n"
     )
     if not write_env.has_other_store(variables):
         sys.stdout.write(

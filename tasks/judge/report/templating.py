@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from tasks import wording
 from tasks.judge.report.scores import markdown_table
 from tasks.judge.statistics.calibration import at_search_limit
+from tasks.settings import training_page
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.record import SplitName
 from tasks.wording import count, percent, percent_interval, size
@@ -51,6 +52,7 @@ def templates() -> Environment:
         markdown_table=markdown_table,
         code=code,
         short=short,
+        training_page=training_page,
         jpeg=lambda picture: data_uri(picture, "image/jpeg"),
     )
     environment.globals.update(stretch=wording.stretch, own_channel="no licence named; a channel of the user's own")
