@@ -101,6 +101,7 @@ def test_free_ports_and_those_that_the_stack_itself_holds_let_it_start(make_up, 
     code, said, asked = make_up({"minio": listener, "mlflow": free_port}, running=[listener])
     assert (code, "compose build" in asked) == (0, True)
     assert re.search(r"^MLflow +http://\S+/#/experiments\?workflowType=machine_learning  user admin", said, re.MULTILINE)
+    assert asked.count("compose config --format=json") == 1
 
 
 def test_a_checkout_without_its_secrets_leaves_an_earlier_stack_alone(make_up, tmp_path):
