@@ -125,9 +125,8 @@ def test_a_folder_of_videos_that_docker_cannot_mount_stops_the_start(make_up, fo
     assert "compose build" not in asked
 
 
-@pytest.mark.parametrize("line", ["$BASE/films", "${NOWHERE:-/dev/null}/films", "/dev/null/films   # mine"])
-def test_the_folder_of_videos_is_made_where_compose_reads_it(make_up, tmp_path, line):
-    (tmp_path / ".env").write_text(f"BASE=/dev/null\nRETAKE_VIDEOS={line}\n")
+def test_the_folder_of_videos_is_made_where_compose_reads_it(make_up, tmp_path):
+    (tmp_path / ".env").write_text("BASE=/dev/null\nRETAKE_VIDEOS=$BASE/films\n")
     _, _, asked = make_up({}, videos=str(tmp_path / "films"))
     assert "compose build" in asked
     assert (tmp_path / "films").is_dir()
