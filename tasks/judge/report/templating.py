@@ -38,7 +38,7 @@ def templates() -> Environment:
         interval=wording.percent_interval,
         signed=wording.signed,
         p_value=wording.p_value,
-        decimal=lambda number, digits=3: f"{number:,.{digits}f}",
+        decimal=lambda number, digits=3: wording.minus(f"{number:,.{digits}f}"),
         seconds=wording.duration,
         size=wording.size,
         quantity=wording.quantity,

@@ -295,7 +295,7 @@ def test_what_the_data_checks_found_is_named(page_of):
 
 
 ALONE, SPOKEN = "a" * 12 + "-0001", ("a" * 12 + "-0001", "b" * 12 + "-0002")
-AGREEMENT = Agreement(num_clips=12, num_videos=3, share=0.75, kappa=0.5, interval=(0.123, 0.9))
+AGREEMENT = Agreement(num_clips=12, num_videos=3, share=0.75, kappa=0.5, interval=(-0.123, 0.9))
 DIFFERING = AGREEMENT.model_copy(update={"differing": (Disagreement(uid=ALONE, first="put meat", second="take <b>"),)})
 TWO_VIDEOS = AGREEMENT.model_copy(update={"interval": None, "num_videos": 2})
 ALIKE = AGREEMENT.model_copy(update={"kappa": None, "interval": None, "share": 1})
@@ -308,7 +308,7 @@ CHECKS = {
     "nobody listened": ({"speech_unchecked": True}, ("Clips in which somebody speaks", "not checked"), ("allowed to keep",)),
     "nobody speaks": ({"with_speech": ()}, ("Clips in which somebody speaks",), ("allowed to keep",)),
     "people speak": ({"with_speech": SPOKEN}, ("People speak in 2 clips: are you allowed to keep that?", ALONE), ()),
-    "two readers": ({"agreement": AGREEMENT}, ("kappa 0.50 [0.12, 0.90]", "12 clips of 3 videos labelled by two people"), ()),
+    "two readers": ({"agreement": AGREEMENT}, ("kappa 0.50 [\N{MINUS SIGN}0.12, 0.90]", "12 clips of 3 videos labelled by two people"), ()),
     "two videos": ({"agreement": TWO_VIDEOS}, ("kappa 0.50", "without an interval, which takes 3 videos"), ("kappa 0.50 [",)),
     "same answers": ({"agreement": ALIKE}, ("100.0 %", "cannot be told"), ()),
     "different answers": ({"agreement": DIFFERING}, ("1 of them differently", f"{ALONE} put meat take <b>"), ()),
