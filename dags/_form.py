@@ -198,7 +198,8 @@ def _params(model: type[Options], first: tuple[str, ...]) -> Iterable[tuple[str,
     for name, field in schema["properties"].items():
         field = _flat(field, schema.get("$defs", {}))
         # A form that takes no login says so; Airflow refuses by the pattern before it keeps anything.
-        login = NO_LOGIN.capitalize() if NO_LOGIN_PATTERN in (field.get("pattern"), field.get("items", {}).get("pattern")) else None
+        takes_address = NO_LOGIN_PATTERN in (field.get("pattern"), field.get("items", {}).get("pattern"))
+        login = NO_LOGIN[0].upper() + NO_LOGIN[1:] if takes_address else None
         help_text = ". ".join(filter(None, (field.pop("description", None), _limits(field), login, f"Option: {name}")))
         placed: dict[str, Any] = {} if name in first else {"section": _section(model, name)}
         yield name, Param(defaults[name], description=help_text, **placed, **field)

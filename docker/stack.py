@@ -1,5 +1,6 @@
 """Build, start and stop the stack: `make build`, `make up`, `make down`. Needs only Python and Docker's compose plugin."""
 
+import functools
 import json
 import os
 import subprocess
@@ -101,6 +102,7 @@ def _compose(arguments: Sequence[str]) -> int:
     return subprocess.run(["docker", "compose", *arguments], cwd=ROOT, env=_environment(), check=False).returncode  # noqa: S603, S607 - fixed program
 
 
+@functools.cache
 def _configuration() -> dict[str, Any]:
     configuration: dict[str, Any] = json.loads(_output(["docker", "compose", "config", "--format=json"]))
     return configuration
@@ -191,7 +193,7 @@ def _say_where(variables: dict[str, str]) -> None:
 
     sys.stdout.write(
         f"Airflow       {address('RETAKE_AIRFLOW_PORT', 8080)}  user admin, password RETAKE_AIRFLOW_PASSWORD in .env\n"
-        f"MLflow        {address('RETAKE_MLFLOW_PORT', 5000)}  user admin, password RETAKE_MLFLOW_PASSWORD in .env\n"
+        f"MLflow        {address('RETAKE_MLFLOW_PORT', 5000)}/#/experiments?workflowType=machine_learning  user admin, password RETAKE_MLFLOW_PASSWORD in .env\n"
     )
     if not write_env.has_other_store(variables):
         sys.stdout.write(

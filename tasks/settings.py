@@ -250,6 +250,11 @@ def form_path(dag: str, conf: Mapping[str, object]) -> str:
     return f"{FORM_PATH}?dag={dag}&conf={quote(given, safe='')}"
 
 
+def training_pages(address: str) -> str:
+    """Address the pages for trained networks of an MLflow server."""
+    return training_page(f"{address}/#/experiments")
+
+
 def training_page(run_url: str) -> str:
     """Address an MLflow run on the pages for trained networks; empty without a run."""
     return run_url and f"{run_url}?{TRAINING_PAGES}"

@@ -10,7 +10,7 @@ from tasks.local.follow import FollowedRun, follow_run
 from tasks.local.progress import Screen
 from tasks.options import IngestOptions
 from tasks.report_steps import Facts, report_steps
-from tasks.settings import label_url
+from tasks.settings import label_url, training_page
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetResult, LabelResult
 from tasks.store.records.evaluation import CompareResult, DecideResult, ReportResult
@@ -149,7 +149,7 @@ def _lines(store: Store, result: Ending) -> Iterator[str]:
             aliases = ", ".join(result.aliases) or "none"
             decided = f"promoted{', provisional champion' if result.provisional else ''}" if result.promoted else "not promoted"
             yield f"decision: {decided}: {result.reason}"
-            yield f"model models:/{result.model_name}/{result.version}, aliases {aliases}: {result.mlflow_run_url}"
+            yield f"model models:/{result.model_name}/{result.version}, aliases {aliases}: {training_page(result.mlflow_run_url)}"
         case ReportResult():
             yield f"report: {result.report_url}"
 

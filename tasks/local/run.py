@@ -22,7 +22,7 @@ from tasks.local.report import follow_ingest, report
 from tasks.local.servers import Server, passwords_file, store_settings
 from tasks.loop.advice import Live, next_steps, sentence
 from tasks.loop.summary import main_model, read_status
-from tasks.settings import TRAINING_PAGES, MlflowSettings
+from tasks.settings import MlflowSettings, training_pages
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.evaluation import ChampionMove
@@ -174,7 +174,7 @@ def say_where(home: Home, servers: Sequence[Server], screen: Screen) -> None:
     address = {server.name: server.address for server in servers}
     password = f"password {Credentials.load(home).airflow_password}, " if sys.stdout.isatty() else "password "
     screen.say(f"Airflow  {address['airflow']}  user {ADMINISTRATOR}, {password}in {passwords_file(home)}")
-    screen.say(f"MLflow   {address['mlflow']}/#/experiments?{TRAINING_PAGES}  no password: it listens on this machine only")
+    screen.say(f"MLflow   {training_pages(address['mlflow'])}  no password: it listens on this machine only")
 
 
 def _chain(home: Home, servers: Sequence[Server], api: AirflowApi, choices: Choices, screen: Screen) -> None:

@@ -15,7 +15,7 @@ from tasks.local.follow import shown, wait_for_dags
 from tasks.local.home import ADMINISTRATOR, REPOSITORY
 from tasks.local.progress import Screen, screen_for
 from tasks.local.report import follow_ingest
-from tasks.settings import TRAINING_PAGES, StoreSettings, load
+from tasks.settings import StoreSettings, load, training_pages
 from tasks.store.layout import Layout
 from tasks.store.objects import Store, etag_of
 from tasks.store.stored import Folder, bucket_uri, names_objects
@@ -117,7 +117,7 @@ def ingest_into_stack(stack: StackSettings, videos: str, option_pairs: Sequence[
         )
     screen.say(f"Airflow  {stack.airflow_address}  user {ADMINISTRATOR}, password RETAKE_AIRFLOW_PASSWORD in {ENV_FILE}")
     screen.say(
-        f"MLflow   http://{stack.host}:{stack.mlflow_port}/#/experiments?{TRAINING_PAGES}  user {ADMINISTRATOR}, password RETAKE_MLFLOW_PASSWORD in {ENV_FILE}"
+        f"MLflow   {training_pages(f'http://{stack.host}:{stack.mlflow_port}')}  user {ADMINISTRATOR}, password RETAKE_MLFLOW_PASSWORD in {ENV_FILE}"
     )
     return code
 

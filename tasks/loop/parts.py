@@ -26,7 +26,7 @@ from tasks.store.records.status import (
 )
 from tasks.store.records.training import PlanResult
 from tasks.store.records.video import SummaryResult
-from tasks.wording import count, percent
+from tasks.wording import count, minus, percent
 
 if TYPE_CHECKING:
     from tasks.judge.statistics.scoring import ScoredClips
@@ -94,7 +94,7 @@ def labels_status(labels: LabelsFile, result: LabelResult, people: Mapping[str, 
 def agreement_in_words(agreement: Agreement) -> str:
     """Say how far two readers agree."""
     interval = f" [{agreement.interval[0]:.2f}, {agreement.interval[1]:.2f}]" if agreement.interval else ""
-    kappa = "" if agreement.kappa is None else f" {agreement.kappa:.2f}{interval}"
+    kappa = "" if agreement.kappa is None else minus(f" {agreement.kappa:.2f}{interval}")
     clips = f"{count(agreement.num_clips, 'clip')} of {count(agreement.num_videos, 'video')}"
     return f"Two readers give the same answer to {percent(agreement.share)} of {clips}; Cohen's kappa{kappa}{agreement.about_interval}."
 

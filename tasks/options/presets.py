@@ -99,8 +99,7 @@ class PresetOptions(Options):
     preset: RecipeName = Field(
         "auto",
         title="Recipe",
-        description="auto: suits the machine and the clips; none: this form as it is; original: as the original experiment; light: only heads; "
-        "long: heads for 4000 epochs; or a recipe that you saved. Options that differ from their defaults are kept",
+        description=f"{', '.join(PURPOSES)}, or a recipe that you saved. Options that differ from their defaults are kept",
         json_schema_extra={"examples": list(PURPOSES), "values_display": dict(PURPOSES)},
     )
 

@@ -128,7 +128,7 @@ def test_a_form_refuses_a_password_before_airflow_keeps_it(name):
     plain += ("https://h:8080/@me/a.mp4", "https://h:8080?x@y", "http://[::1]:8080/a@b", "s3://h/a:b@c", "https://h/a:b@c")
     taken = [address for address in (*secret, *plain) if form_takes(param, [address] * 2 if "items" in param.schema else address)]
     assert taken == [*plain]
-    assert "no address with a user and password" in param.description
+    assert "Give no address with a user and password, which Airflow would keep" in param.description
 
 
 def test_what_may_be_empty_is_null_lists_hold_strings_and_choices_are_the_models():

@@ -27,7 +27,7 @@ if asked.startswith("compose config") and (here / "refusal").exists():
 name = next((file for start, file in answers.items() if asked.startswith(start)), None)
 if name:
     sys.stdout.write((here / name).read_text())
-sys.exit(asked.startswith("compose build") or (asked.startswith("volume inspect") and not (here / asked.split()[-1]).exists()))
+sys.exit(asked.startswith("volume inspect") and not (here / asked.split()[-1]).exists())
 """
 
 
@@ -66,7 +66,7 @@ def make_up(tmp_path):
         (bin_folder / "container").write_text(container)
         environment = {**os.environ, "PATH": f"{bin_folder}:{os.environ['PATH']}", "RETAKE_REVISION": "r"}
         done = subprocess.run([sys.executable, tmp_path / "docker" / "stack.py", "up"], capture_output=True, text=True, env=environment)
-        return done.returncode, done.stderr, (bin_folder / "asked").read_text().splitlines()
+        return done.returncode, done.stderr or done.stdout, (bin_folder / "asked").read_text().splitlines()
 
     return run
 
@@ -97,10 +97,11 @@ def test_a_container_that_holds_a_port_is_named(make_up, listener):
     assert "is taken by the container other-airflow-api-1. End it, or set RETAKE_AIRFLOW_PORT=" in said
 
 
-def test_free_ports_and_those_that_the_stack_itself_holds_let_it_build(make_up, listener, free_port):
+def test_free_ports_and_those_that_the_stack_itself_holds_let_it_start(make_up, listener, free_port):
     code, said, asked = make_up({"minio": listener, "mlflow": free_port}, running=[listener])
-    assert "compose build" in asked
-    assert (code, said) == (1, "")  # what the build of this Docker ends with
+    assert (code, "compose build" in asked) == (0, True)
+    assert re.search(r"^MLflow +http://\S+/#/experiments\?workflowType=machine_learning  user admin", said, re.MULTILINE)
+    assert asked.count("compose config --format=json") == 1
 
 
 def test_a_checkout_without_its_secrets_leaves_an_earlier_stack_alone(make_up, tmp_path):
@@ -124,9 +125,8 @@ def test_a_folder_of_videos_that_docker_cannot_mount_stops_the_start(make_up, fo
     assert "compose build" not in asked
 
 
-@pytest.mark.parametrize("line", ["$BASE/films", "${NOWHERE:-/dev/null}/films", "/dev/null/films   # mine"])
-def test_the_folder_of_videos_is_made_where_compose_reads_it(make_up, tmp_path, line):
-    (tmp_path / ".env").write_text(f"BASE=/dev/null\nRETAKE_VIDEOS={line}\n")
+def test_the_folder_of_videos_is_made_where_compose_reads_it(make_up, tmp_path):
+    (tmp_path / ".env").write_text("BASE=/dev/null\nRETAKE_VIDEOS=$BASE/films\n")
     _, _, asked = make_up({}, videos=str(tmp_path / "films"))
     assert "compose build" in asked
     assert (tmp_path / "films").is_dir()

@@ -50,7 +50,12 @@ def servers(home, monkeypatch):
     ("running", "healthy", "code", "message"),
     [
         ("", "", 0, "`make start` starts them"),
-        ("airflow mlflow store", "airflow mlflow store", 0, "user "),
+        (
+            "airflow mlflow store",
+            "airflow mlflow store",
+            0,
+            "MLflow   http://mlflow/#/experiments?workflowType=machine_learning  no password",
+        ),
         (
             "airflow mlflow store",
             "mlflow store",

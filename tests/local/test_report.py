@@ -26,7 +26,9 @@ SUMMARY = some(
     first_set_aside=(SetAside(name="notes.mp4", reason="no video stream"),),
 )
 COMPARED = some(CompareResult, table_uri=f"{DECISION_URI}compare/comparison.txt", reason="0.60 beats 0.10")
-DECIDED = some(DecideResult, model_name="retake-tsn", version=3, promoted=True, champion=3, reason="0.60 beats 0.10")
+DECIDED = some(
+    DecideResult, model_name="retake-tsn", version=3, mlflow_run_url="http://mlflow/r", promoted=True, champion=3, reason="0.60 beats 0.10"
+)
 REPORTED = some(ReportResult, report_url="http://mlflow/r/artifacts/report.html", metrics_uri=f"{DECISION_URI}report/metrics.json")
 RESULTS = {"compare": COMPARED, "report": REPORTED, "decide": DECIDED}
 
@@ -93,7 +95,7 @@ def test_a_training_ends_with_what_was_set_aside_its_table_and_its_model():
         "auto: a probe, for no GPU",
         "| verb | 0.60 |",
         "decision: promoted: 0.60 beats 0.10",
-        "models:/retake-tsn/3",
+        "models:/retake-tsn/3, aliases none: http://mlflow/r?workflowType=machine_learning",
         "report: http://mlflow/r/artifacts/report.html",
         "with models:/retake-tsn@champion. http://localhost:8080/retake/trigger/?dag=predict_videos&conf=%7B%22store%22:%22s3://retake%22,%22model%22:%22models:/retake-tsn@champion%22%7D",
     ):

@@ -62,9 +62,9 @@ def test_labels_are_counted_by_folder_file_and_person():
 
 
 def test_agreement_is_told_in_a_sentence():
-    agreement = Agreement(num_clips=40, num_videos=5, share=0.9, kappa=0.8123, interval=(0.6, 0.95))
+    agreement = Agreement(num_clips=40, num_videos=5, share=0.9, kappa=-0.1234, interval=(-0.3, 0.25))
     assert agreement_in_words(agreement) == (
-        "Two readers give the same answer to 90.0 % of 40 clips of 5 videos; Cohen's kappa 0.81 [0.60, 0.95], 95 % interval over videos."
+        "Two readers give the same answer to 90.0 % of 40 clips of 5 videos; Cohen's kappa \N{MINUS SIGN}0.12 [\N{MINUS SIGN}0.30, 0.25], 95 % interval over videos."
     )
     assert "kappa cannot be told" in agreement_in_words(agreement.model_copy(update={"kappa": None, "interval": None}))
 

@@ -3,6 +3,7 @@
 import base64
 import functools
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -11,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from tasks import wording
 from tasks.judge.report.scores import markdown_table
 from tasks.judge.statistics.calibration import at_search_limit
+from tasks.settings import training_page
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.record import SplitName
 from tasks.wording import count, percent, percent_interval, size
@@ -36,7 +38,7 @@ def templates() -> Environment:
         interval=wording.percent_interval,
         signed=wording.signed,
         p_value=wording.p_value,
-        decimal=lambda number, digits=3: f"{number:,.{digits}f}",
+        decimal=lambda number, digits=3: wording.minus(f"{number:,.{digits}f}"),
         seconds=wording.duration,
         size=wording.size,
         quantity=wording.quantity,
@@ -49,6 +51,8 @@ def templates() -> Environment:
         md=wording.markdown_text,
         markdown_table=markdown_table,
         code=code,
+        short=short,
+        training_page=training_page,
         jpeg=lambda picture: data_uri(picture, "image/jpeg"),
     )
     environment.globals.update(stretch=wording.stretch, own_channel="no licence named; a channel of the user's own")
@@ -110,6 +114,11 @@ def setting(value: object) -> str:
 def code(text: str) -> str:
     """Format an address or key as a Markdown code span on one line, outside tables."""
     return f"`{' '.join(text.split()).replace('`', chr(39))}`"
+
+
+def short(source: str) -> str:
+    """Shorten the source of a clip if it is a video's hash, and keep a name."""
+    return source[:12] if re.fullmatch("[0-9a-f]{64}", source) else source
 
 
 def leaning(split: SplitName, *, chose_epoch: bool) -> str:

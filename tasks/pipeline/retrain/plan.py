@@ -28,7 +28,7 @@ from tasks.pipeline._results import finish, log
 from tasks.pipeline.retrain._estimate import estimate, question, seconds_to_test
 from tasks.pipeline.retrain._networks import needs_of_plan
 from tasks.pipeline.retrain.contract import PLAN, PlanArguments
-from tasks.settings import MlflowSettings, load
+from tasks.settings import MlflowSettings, load, training_page
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.record import SPLITS, ModelRole, SplitName, now_utc
@@ -199,7 +199,7 @@ def _stop_if_decided(store: Store, run: Run, decision: Decision, champion: Champ
     if asked_before or (champion and champion.version == latest.version and is_scored):
         where = (decision if asked_before else decided[-1]).folder_uri
         raise NothingToDo(
-            f"these options trained this dataset before: {latest.model_name} version {latest.version}, {latest.mlflow_run_url} ({where}). "
+            f"these options trained this dataset before: {latest.model_name} version {latest.version}, {training_page(latest.mlflow_run_url)} ({where}). "
             "In the form, tick Decide again for another decision on it, or Train again"
         )
 

@@ -57,6 +57,7 @@ def test_links_lead_to_sections_or_to_the_web(page):
     ids = {attributes.get("id") for _, attributes in tree.elements}
     for link in tree.of("a"):
         assert link["href"][1:] in ids if link["href"].startswith("#") else link["href"].startswith(("http://", "https://"))
+        assert "/#/experiments/" not in link["href"] or link["href"].endswith("?workflowType=machine_learning")
 
 
 def test_pictures_speak_to_those_who_do_not_see_them(page):

@@ -88,13 +88,15 @@ async function start() {
   const { status, now } = state;
   store ||= state.store;
   const kept = status.dataset?.datasets ?? [];
-  if (kept.length + ["a", "b"].filter((name) => asked.has(name)).length < 2) throw new Error(`${kept.length ? "There is one dataset: a second to compare" : "The list of datasets"} appears with the next build`);
+  const digests = kept.map(({ digest }) => digest);
+  if (new Set([...digests, asked.get("a"), asked.get("b")].filter(Boolean)).size < 2) throw new Error(`${kept.length ? "There is one dataset: a second to compare" : "The list of datasets"} appears with the next build`);
   /** @type {[string, string][]} */
   const pairs = kept.map(({ digest, at, num_clips }) => [digest, `${digest.slice(0, 12)} · ${day(at ?? now)} · ${num_clips.toLocaleString("en")} clips`]);
-  for (const [select, name, place] of /** @type {[HTMLSelectElement, string, number][]} */ ([[a, "a", 1], [b, "b", 0]])) {
-    const digest = asked.get(name);
-    fillSelect(select, digest && !kept.some((dataset) => dataset.digest === digest) ? [[digest, digest.slice(0, 12)], ...pairs] : pairs);
-    select.value = digest ?? (kept[place] ?? kept[0]).digest;
+  const before = asked.get("a") || [...digests.slice(1), ...digests].find((digest) => digest !== asked.get("b"));
+  const after = [asked.get("b"), ...digests].find((digest) => digest && digest !== before);
+  for (const [select, digest] of /** @type {[HTMLSelectElement, string][]} */ ([[a, before], [b, after]])) {
+    fillSelect(select, digests.includes(digest) ? pairs : [[digest, digest.slice(0, 12)], ...pairs]);
+    select.value = digest;
   }
   await compare();
 }

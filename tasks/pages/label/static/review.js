@@ -7,7 +7,7 @@ import { filmOf } from "./films.js";
 import { Player } from "./player.js";
 import { changes, learn, session } from "./session.js";
 import { announce } from "./status.js";
-import { answerName, clock, count, moment, percent } from "./text.js";
+import { answerName, clock, count, decimal, moment, percent } from "./text.js";
 import { Words } from "./words.js";
 
 const WAIT_MS = 350;
@@ -197,7 +197,7 @@ function address(entry) {
 function agreementText(agreement) {
   if (!agreement) return `No clip has been read twice yet. ${percent(session.secondShare)} of the clips are given to a second person, who does not see the first answer.`;
   const { num_clips, num_videos, share, kappa, interval } = agreement;
-  const range = interval ? ` (95 % interval ${interval.map((value) => value.toFixed(2)).join(" to ")}, over ${count(num_videos, "video")})` : " (no interval: it takes clips of three videos)";
-  const value = kappa === null ? "cannot be told: both always give the same answer" : `${kappa.toFixed(2)}${range}`;
+  const range = interval ? ` (95 % interval ${interval.map(decimal).join(" to ")}, over ${count(num_videos, "video")})` : " (no interval: it takes clips of three videos)";
+  const value = kappa === null ? "cannot be told: both always give the same answer" : `${decimal(kappa)}${range}`;
   return `Agreement beyond chance, Cohen's kappa: ${value}. Of ${count(num_clips, "clip")} read twice, ${percent(share)} have the same answer.`;
 }

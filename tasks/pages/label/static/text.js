@@ -29,6 +29,11 @@ export function percent(share) {
   return `${Math.round(share * 100)} %`;
 }
 
+/** Write two decimals, with a minus sign. @param {number} number */
+export function decimal(number) {
+  return number.toFixed(2).replace("-", "−");
+}
+
 /** Write "1 clip", "2 clips". @param {number} number @param {string} word */
 export function count(number, word) {
   return `${number.toLocaleString("en")} ${word}${number === 1 ? "" : "s"}`;

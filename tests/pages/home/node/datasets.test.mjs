@@ -72,10 +72,16 @@ test("an address with one dataset of a store that lists none says when the list 
   assert.equal(page.text("banner"), "The list of datasets appears with the next build.");
 });
 
-test("a single dataset is not compared with itself", async () => {
-  const page = await open("", {}, {}, [[A, "2026-11-28T20:00:00Z", 60]]);
-  assert.equal(page.text("banner"), "There is one dataset: a second to compare appears with the next build.");
-});
+for (const search of ["", `?a=${A}`, `?b=${A}`, `?a=${A}&b=${A}`])
+  test(`a single dataset is not compared with itself: ${search}`, async () => {
+    const page = await open(search, {}, {}, [[A, "2026-11-28T20:00:00Z", 60]]);
+    assert.equal(page.text("banner"), "There is one dataset: a second to compare appears with the next build.");
+  });
+
+for (const [search, other] of [[`?a=${A}`, `a=${A}&b=${B}`], [`?a=${B}`, `a=${B}&b=${A}`], [`?b=${A}`, `a=${B}&b=${A}`], [`?a=${A}&b=${A}`, `a=${A}&b=${B}`]])
+  test(`of two datasets, one of the address is compared with the other: ${search}`, async () => {
+    assert.match((await open(search)).asked.at(-1), new RegExp(`${other}$`));
+  });
 
 test("a dataset of the address that is no longer listed is compared, too", async () => {
   const page = await open(`?a=${"c".repeat(16)}&b=${B}`);
