@@ -85,7 +85,7 @@ class TrainingBench(Bench):
     def register(self):
         """Register the trained network as if its report had been written."""
         card = f"{self.plan.decision_uri}report/README.md"
-        self.store.write_bytes(card, b"---\ntags: [video]\n---\n\n# Card")
+        self.store.write_bytes(card, b"---\ntags: [video]\n---\n\n# Card\n\nTSN\n")
         urls = dict.fromkeys(("report_uri", "metrics_uri", "report_url", "mlflow_run_url", "question"), "")
         result = ReportResult(card_uri=card, awaits_approval=False, approval_hours=1, **urls)
         self.store.write(f"{self.plan.decision_uri}report/result.json", result)

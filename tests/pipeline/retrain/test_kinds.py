@@ -71,7 +71,7 @@ def test_a_network_of_frames_is_registered_as_a_module_that_answers_as_the_evalu
     scored = labelled.evaluate_trained()
     labelled.register()
     (version,) = labelled.mlflow.versions.values()
-    assert (labelled.mlflow.models["retake-tsn"].aliases, version.description) == ({"challenger": "1"}, "# Card")
+    assert (labelled.mlflow.models["retake-tsn"].aliases, version.description) == ({"challenger": "1"}, "TSN\n")
     spec, clip = load(saved_by(labelled, tmp_path)).network.spec, last_clip(labelled, scored)
     frames = read_tested(cache_test_frames(labelled.store, [clip], spec)[clip.uid], spec)
     with torch.inference_mode():
