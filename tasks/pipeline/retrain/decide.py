@@ -101,7 +101,7 @@ def _decide(
         return record("kept", "the setting promotion=never", f"registered only; the rules would let it pass: {compared.reason}"), None
     by_person = compared.awaits_approval
     decided_by = (arguments.answered_by or "a person") if by_person else RULES
-    comment = f": {arguments.comment}" if arguments.comment else ""
+    comment = f": {arguments.comment.rstrip('. ')}" if arguments.comment else ""
     would_pass = "" if compared.provisional else "the rules would let it pass: "
     if by_person and arguments.answer != "approved":
         refusals = {"rejected": "rejected", "no answer": "nobody approved it within the time limit", "not asked": "nobody was asked"}

@@ -53,7 +53,7 @@ def test_a_version_that_passes_becomes_champion_with_its_reason(candidates):
     [
         ("auto", False, {}, False, "60.0 % against 50.0 %"),
         ("never", True, {}, False, "registered only"),
-        ("approve", True, {"answer": "approved", "answered_by": "ada", "comment": "seen"}, True, "approved: seen"),
+        ("approve", True, {"answer": "approved", "answered_by": "ada", "comment": "seen."}, True, "approved: seen;"),
         ("approve", True, {"answer": "rejected", "answered_by": "ada", "comment": "too few"}, False, "rejected: too few"),
         ("approve", True, {"answer": "no answer", "answered_by": "the time limit"}, False, "within the time limit"),
         ("approve", True, {}, False, "nobody was asked"),
