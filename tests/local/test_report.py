@@ -5,6 +5,7 @@ import pytest
 from tasks.local.airflow_api import RunRef, Task
 from tasks.local.follow import FollowedRun
 from tasks.local.report import REMEDY, ingested, report
+from tasks.settings import form_path
 from tasks.store.records.dataset import DatasetResult, LabelResult, Problem, ReadFolder
 from tasks.store.records.evaluation import CompareResult, DecideResult, ReportResult
 from tasks.store.records.record import SetAside
@@ -86,6 +87,9 @@ def test_an_ingest_alone_ends_with_where_its_clips_are_labelled():
     assert list(ingested(Api({}), INGESTED, "s3://retake")) == ["nothing new", next_step]
 
 
+PREDICT = form_path("predict_videos", {"store": "s3://retake", "model": "models:/retake-tsn@champion"})
+
+
 def test_a_training_ends_with_what_was_set_aside_its_table_and_its_model():
     api = Api({"summarise": SUMMARY, "weights": weights_result(chosen="auto: a probe, for no GPU"), **RESULTS})
     text = told(api, INGESTED, TRAINED)
@@ -97,7 +101,7 @@ def test_a_training_ends_with_what_was_set_aside_its_table_and_its_model():
         "decision: promoted: 0.60 beats 0.10",
         "models:/retake-tsn/3, aliases none: http://mlflow/r?workflowType=machine_learning",
         "report: http://mlflow/r/artifacts/report.html",
-        "with models:/retake-tsn@champion. http://localhost:8080/retake/trigger/?dag=predict_videos&conf=%7B%22store%22:%22s3://retake%22,%22model%22:%22models:/retake-tsn@champion%22%7D",
+        f"with models:/retake-tsn@champion. http://localhost:8080{PREDICT}",
     ):
         assert part in text
 
