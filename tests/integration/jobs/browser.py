@@ -15,7 +15,7 @@ from tests.integration.jobs.whole_job import Kitchen
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 PATIENCE_MS = 30_000
-COMMENT = "Looked at the mistakes."
+COMMENT = "Looked at the mistakes"
 expect.set_options(timeout=PATIENCE_MS)
 
 
