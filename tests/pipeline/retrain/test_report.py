@@ -134,7 +134,7 @@ def registered(shelf):
     """Register the network, and say that it has no learning curve; return MLflow and the version."""
     shelf.write(f"{DECISION}learning_curve/skipped.json", NoLearningCurve(reason="heads do not train on 1 clip: lower the <rate>."))
     shelf.write(f"{RUN}register/result.json", RegisterResult(model_name="m", version=1, mlflow_run_id="r", mlflow_run_url="u"))
-    shelf.write(f"{DECISION}decide/result.json", some(DecideResult, version=1, champion=1))
+    shelf.write(f"{DECISION}decide/result.json", some(DecideResult, promoted=False, version=1, champion=1))
     mlflow = MlflowInMemory()
     mlflow.create_registered_model("m")
     return mlflow, mlflow.create_model_version("m", "s", "r", {}, description="of the latest")

@@ -296,14 +296,16 @@ def test_a_stream_that_ends_or_falls_silent_is_answered_up_to_there(num_frames, 
     assert printed.err == (f"rtsp://camera: {said}\n" if said else "")
 
 
-def test_a_film_whose_pictures_change_their_size_is_named_and_the_next_one_answered(monkeypatch, tmp_path, capsys):
-    films = [tmp_path / name for name in ("mixed.mp4", "plain.mp4")]
+def test_a_film_that_fails_on_its_way_is_named_and_answered_up_to_there_and_so_is_the_next_one(monkeypatch, tmp_path, capsys):
+    films = [tmp_path / name for name in ("mixed.mp4", "broken.mp4", "plain.mp4")]
     for film in films:
         film.touch()
 
     def windows(source, contract, stride):
         for number, side in enumerate([2, 3] if "mixed" in source else [2]):
             yield 30 * number, 30 * number + 30, {"frames": np.zeros((1, side, side, 3))}
+        if "broken" in source:
+            raise OSError(5, "it is damaged")
 
     answer = {"verb_probabilities": np.eye(3)[:1], "noun_probabilities": np.eye(3)[:1]}
     (tmp_path / "contract.json").write_text(json.dumps(contract_of(tiny())))
@@ -312,5 +314,5 @@ def test_a_film_whose_pictures_change_their_size_is_named_and_the_next_one_answe
     monkeypatch.setattr("sys.argv", ["predict.py", *map(str, films)])
     assert predict.main() == 1
     printed = capsys.readouterr()
-    assert [json.loads(line)["source"] for line in printed.out.splitlines()] == [str(films[1])]
-    assert printed.err == f"{films[0]}: all input arrays must have the same shape\n"
+    assert [json.loads(line)["source"] for line in printed.out.splitlines()] == [str(film) for film in films[1:]]
+    assert printed.err == f"{films[0]}: all input arrays must have the same shape\n{films[1]}: it is damaged\n"
