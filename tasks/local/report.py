@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from tasks.errors import MissingObject
-from tasks.judge.gate.facts import facts_of
+from tasks.judge.gate.verdict import facts_of
 from tasks.local.airflow_api import AirflowApi
 from tasks.local.choices import Choices
 from tasks.local.follow import FollowedRun, follow_run

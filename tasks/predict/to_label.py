@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from tasks.errors import BadInput
-from tasks.judge.statistics.scores_file import encode
+from tasks.judge.statistics.answers import encode
 from tasks.store.records.dataset import NO_OBJECT
 from tasks.wording import csv_table, percent, plain_cell
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from tasks.errors import BadInput
 from tasks.judge.gate.verdict import always_predicting, consequence_in_words, guessing_caveat, verdict_on, why
-from tasks.judge.statistics.class_changes import ClassOutcome, significant_losses
+from tasks.judge.statistics.metrics import ClassOutcome, significant_losses
 from tasks.judge.statistics.paired import PairedChange
 from tasks.options import GateOptions
 from tasks.store.records.dataset import DatasetClip

@@ -20,6 +20,18 @@ from tasks.wording import count, percent, percent_interval, size
 TURNS = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\N{REPLACEMENT CHARACTER}")
 """Characters by which a name would turn the direction of what follows it."""
 
+UNKNOWN_TIME = "unknown date"
+BYTES, VERSION = "_bytes", "version."
+
+MACHINE_NAMES = {
+    "cpu_name": "processor",
+    "device_name": "device model",
+    "num_cores": "cores",
+    "num_processes": "processes",
+    "python": "Python",
+}
+"""Names of a machine's values where these are no words."""
+
 
 @functools.cache
 def templates() -> Environment:
@@ -73,9 +85,6 @@ def frame_script() -> tuple[str, str]:
     script = rendered("frame.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return script, f"sha256-{digest}"
-
-
-UNKNOWN_TIME = "unknown date"
 
 
 def utc(iso: str) -> str:
@@ -173,17 +182,6 @@ def coverage(metrics: Metrics) -> str:
     if metrics.deciding_split == "test" and metrics.num_drawn:
         return f"like these: {metrics.num_drawn:,} were drawn at random, the others were dealt, and {kept}"
     return f"dealt as these were: {kept}"
-
-
-BYTES, VERSION = "_bytes", "version."
-MACHINE_NAMES = {
-    "cpu_name": "processor",
-    "device_name": "device model",
-    "num_cores": "cores",
-    "num_processes": "processes",
-    "python": "Python",
-}
-"""Names of a machine's values where these are no words."""
 
 
 def machine_rows(hardware: Mapping[str, str | int]) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tasks.errors import BadInput
-from tasks.judge.statistics.scores_file import decode, encode
+from tasks.judge.statistics.answers import decode, encode
 from tasks.store.records.dataset import Agreement, DatasetClip, SharedRecording
 from tasks.store.records.metrics import DataChecks, LabelConflict, NearDuplicate, TwoActions
 from tasks.store.records.record import SPLITS, TARGETS, SplitName, Target

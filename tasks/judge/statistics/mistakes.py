@@ -16,9 +16,8 @@ from scipy.stats import t as student
 
 from tasks.errors import BadInput
 from tasks.judge.statistics.answers import Answers, answers_of
-from tasks.judge.statistics.paired import holm
 from tasks.judge.statistics.scoring import ScoredClips
-from tasks.judge.statistics.uncertainty import top1_interval
+from tasks.judge.statistics.uncertainty import holm, top1_interval
 from tasks.store.records.dataset import DatasetClip, Vocabulary
 from tasks.store.records.metrics import Cell, ConfusionCounts, GroupScore, Mistake
 from tasks.store.records.record import ModelRole

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tasks.errors import BadInput, MissingObject, NothingToDo
-from tasks.judge.statistics.scores_file import from_parquet
+from tasks.judge.statistics.answers import from_parquet
 from tasks.keys import content_key
 from tasks.pipeline._results import Failure, finish, finished, log, parse_failures
 from tasks.pipeline.compare_networks._tested import Tested, compared, publish

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tasks.errors import BadConfiguration, BadInput, MissingObject
-from tasks.judge.statistics.scores_file import from_parquet
+from tasks.judge.statistics.answers import from_parquet
 from tasks.learn.engines.graph import OPSET, Graph, make_graph
 from tasks.learn.engines.written import describe
 from tasks.learn.hardware import describe as hardware_of

@@ -14,7 +14,7 @@ import numpy as np
 from tasks.data.split.folds import random_orders, subset_sizes
 from tasks.errors import NothingToDo
 from tasks.judge.gate.looks import record_look
-from tasks.judge.report.sections import curve_answer
+from tasks.judge.report.curves import curve_answer
 from tasks.judge.statistics.learning_curve import learning_curve, num_new_classes
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory

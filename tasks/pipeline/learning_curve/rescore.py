@@ -8,7 +8,7 @@ from pathlib import Path
 from tasks.data.clips.frame_cache import FramesAhead
 from tasks.errors import BadInput, MissingObject, NothingToDo
 from tasks.judge.gate.looks import record_look
-from tasks.judge.statistics.scores_file import to_parquet
+from tasks.judge.statistics.answers import to_parquet
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
 from tasks.loop.parts import Score, are_of, not_scored_now, with_scores

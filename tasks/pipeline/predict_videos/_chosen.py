@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tasks.data.labels.vocabulary import NOUNS, VERBS
 from tasks.errors import BadInput, MissingObject
-from tasks.judge.statistics.scores_file import from_parquet
+from tasks.judge.statistics.answers import from_parquet
 from tasks.pipeline._plans import flows_of, plans_of, run_of, sounds_of
 from tasks.pipeline._results import log
 from tasks.predict.names import Names

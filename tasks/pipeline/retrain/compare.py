@@ -14,11 +14,9 @@ from tasks.judge.gate.looks import spend
 from tasks.judge.gate.verdict import spread_in_words
 from tasks.judge.report.comparison_text import note, text
 from tasks.judge.statistics.answers import Answers, answers_of
-from tasks.judge.statistics.class_changes import class_outcomes
-from tasks.judge.statistics.metrics import OPPONENTS, nameable_clips
-from tasks.judge.statistics.paired import Opponent, differences, over_guessing
+from tasks.judge.statistics.metrics import OPPONENTS, class_outcomes, nameable_clips
+from tasks.judge.statistics.paired import Opponent, differences, over_guessing, recipe_difference
 from tasks.judge.statistics.scoring import ScoredClips
-from tasks.judge.statistics.seeds import recipe_difference
 from tasks.judge.statistics.uncertainty import TAIL
 from tasks.pipeline._plans import plans_with_repeats
 from tasks.pipeline._results import finish, finished, log, write_files

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from tasks.data.clips.frame_cache import cache_test_frames, cache_train_frames
-from tasks.judge.search.space import START_OPTIONS
+from tasks.judge.search.suggest import START_OPTIONS
 from tasks.keys import content_key
 from tasks.learn.hardware import choose_device, describe
 from tasks.learn.inputs.data import CachedClip

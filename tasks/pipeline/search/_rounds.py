@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.errors import BadConfiguration, BadInput, MissingObject
-from tasks.judge.search.space import Space
-from tasks.judge.search.suggest import batches_of, history_digest
-from tasks.judge.search.trials import best_first
+from tasks.judge.search.results import best_first
+from tasks.judge.search.suggest import Space, batches_of, history_digest
 from tasks.keys import content_key
 from tasks.pipeline._results import finished, log
 from tasks.store.derived import trials_of_batch

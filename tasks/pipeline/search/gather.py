@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tasks.judge.search.trials import best_first, num_hours, values_in_words
+from tasks.judge.search.results import best_first, num_hours, values_in_words
 from tasks.pipeline._results import finish, log, parse_failures
 from tasks.pipeline.search._rounds import Data, require_current, trials_before, trials_of_round
 from tasks.pipeline.search.contract import GATHER, GatherArguments

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.judge.report.search import metrics_of, retrain_address, search_note, search_page, table, verdict
-from tasks.judge.search.analysis import gain_over_form, importances, selection_bias
-from tasks.judge.search.space import Space
-from tasks.judge.search.suggest import pareto_front
-from tasks.judge.search.trials import form_recipe
+from tasks.judge.search.results import form_recipe, gain_over_form, selection_bias
+from tasks.judge.search.suggest import Space, importances, pareto_front
 from tasks.keys import content_key
 from tasks.options import Options, RegisterOptions
 from tasks.pipeline._results import finish, finished, log, write_files

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from tasks.errors import NothingToDo
-from tasks.judge.search.space import Space
-from tasks.judge.search.suggest import history_digest, identity, num_suggested, seed_of, suggest
+from tasks.judge.search.suggest import Space, history_digest, identity, num_suggested, seed_of, suggest
 from tasks.pipeline._results import finish
 from tasks.pipeline.search._rounds import Data, require_current, still_valid, trials_before, write_round
 from tasks.pipeline.search.contract import SUGGEST, RoundArguments

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tasks.errors import BadConfiguration, BadInput
 from tasks.judge.gate.looks import record_look
-from tasks.judge.search.trials import scored, values_in_words
+from tasks.judge.search.results import scored, values_in_words
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import choose_device, keep_freed_memory
 from tasks.learn.training.trials import TrialFailure, TrialJob, run_trials

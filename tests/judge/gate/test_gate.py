@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from tasks.errors import BadInput
 from tasks.judge.gate.gate import attempt_in_words, contenders, judge
-from tasks.judge.statistics.class_changes import ClassOutcome
+from tasks.judge.statistics.metrics import ClassOutcome
 from tasks.options import GateOptions
 from tasks.store.records.evaluation import Attempt, SeedScore, SeedSpread
 from tasks.store.records.metrics import LabelCount

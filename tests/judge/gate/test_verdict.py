@@ -3,7 +3,8 @@ import re
 import numpy as np
 import pytest
 
-from tasks.judge.gate.verdict import consequence_in_words, guessing_caveat, majority_scores, verdict_on, why
+from tasks.judge.gate.verdict import consequence_in_words, guessing_caveat, verdict_on, why
+from tasks.judge.report.scores import majority_scores
 from tasks.judge.statistics.answers import Answers
 from tasks.judge.statistics.metrics import measure
 from tasks.store.records.evaluation import SeedScore, SeedSpread

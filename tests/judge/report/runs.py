@@ -9,9 +9,8 @@ import numpy as np
 from tasks.data.split.folds import SHARES
 from tasks.judge.gate.verdict import verdict_on, why
 from tasks.judge.statistics.answers import Answers
-from tasks.judge.statistics.class_changes import class_changes
 from tasks.judge.statistics.learning_curve import learning_curve
-from tasks.judge.statistics.metrics import measure
+from tasks.judge.statistics.metrics import class_changes, measure
 from tasks.judge.statistics.mistakes import confusion_of
 from tasks.judge.statistics.paired import over_guessing, paired_difference
 from tasks.options import GateOptions

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tasks.judge.gate.facts import facts_of
+from tasks.judge.gate.verdict import facts_of
 from tasks.judge.report.class_tables import matrix_between
 from tasks.judge.report.run import SECTIONS, model_card, page
 from tasks.judge.report.templating import data_uri

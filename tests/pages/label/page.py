@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from tasks.data.clips.clips import clip_uid
 from tasks.data.clips.label_inputs import write_blocks
 from tasks.errors import BadConfiguration
-from tasks.judge.statistics.scores_file import encode
+from tasks.judge.statistics.answers import encode
 from tasks.local.home import REPOSITORY
 from tasks.options import SegmentOptions
 from tasks.pages.label.app import Person, make_app

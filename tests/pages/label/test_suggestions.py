@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from tasks.errors import BadInput
-from tasks.judge.statistics.scores_file import encode
+from tasks.judge.statistics.answers import encode
 from tasks.pages.label.clips import SuggestedInterval, Suggestion, read_suggestions
 from tasks.predict.files import INTERVAL_COLUMNS, SCHEMA
 from tasks.store.experiments import Prediction

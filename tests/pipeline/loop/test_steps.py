@@ -9,7 +9,7 @@ import pytest
 from tasks.__main__ import main
 from tasks.data.clips.label_inputs import append_to_log
 from tasks.errors import BadConfiguration, NothingToDo
-from tasks.judge.statistics.scores_file import to_parquet
+from tasks.judge.statistics.answers import to_parquet
 from tasks.loop.summary import read_status
 from tasks.pipeline.commands import parse
 from tasks.pipeline.retrain.plan import evaluations

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.judge.statistics.scores_file import to_parquet
+from tasks.judge.statistics.answers import to_parquet
 from tasks.judge.statistics.scoring import ScoredClips
 from tasks.learn.networks.checkpoints import save
 from tasks.learn.networks.network import Network

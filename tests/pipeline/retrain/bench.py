@@ -1,7 +1,7 @@
 """Run the steps of retrain in this process, on stores in memory."""
 
 from tasks.data.split.manifest import split_csv
-from tasks.judge.statistics.scores_file import from_parquet
+from tasks.judge.statistics.answers import from_parquet
 from tasks.pipeline.commands import COMMANDS
 from tasks.pipeline.retrain.contract import WeightsArguments
 from tasks.store.layout import Dataset

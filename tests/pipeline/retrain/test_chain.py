@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from tasks.errors import NothingToDo
+from tasks.judge.statistics.answers import from_parquet
 from tasks.judge.statistics.long_training import from_parquet as kept_from_parquet
-from tasks.judge.statistics.scores_file import from_parquet
 from tasks.learn.networks.checkpoints import load
 from tasks.learn.training import epochs
 from tasks.options import recipe

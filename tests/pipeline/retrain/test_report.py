@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from tasks.errors import BadInput, Unavailable
-from tasks.judge.report.figures import drawing
+from tasks.judge.report import drawing
 from tasks.judge.statistics import checks
-from tasks.judge.statistics.scores_file import to_parquet
+from tasks.judge.statistics.answers import to_parquet
 from tasks.options import GateOptions, SplitOptions, TrainOptions
 from tasks.pipeline import _media
 from tasks.pipeline.retrain import _evidence, report

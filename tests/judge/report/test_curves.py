@@ -1,4 +1,4 @@
-"""The section on a long training: one sentence, and a drawing that stays within its frame."""
+"""Learning curves and long trainings: one sentence, and a drawing that stays within its frame."""
 
 from functools import cache
 from types import SimpleNamespace
@@ -6,9 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tasks.judge.report.figures.run import long_chart
+from tasks.judge.report.curves import curve_answer, curve_section, long_chart, long_section, sentence_of
 from tasks.judge.report.run import model_card
-from tasks.judge.report.sections import curve_answer, curve_section, long_section, sentence_of
 from tasks.judge.statistics.long_training import long_training
 from tasks.store.records.curves import CurveGain
 from tasks.store.records.training import Epoch

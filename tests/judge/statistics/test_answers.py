@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import BadInput
-from tasks.judge.statistics.answers import action_id, answers_of, rank, verb_and_noun
-from tasks.judge.statistics.scores_file import from_parquet, to_parquet
+from tasks.judge.statistics.answers import action_id, answers_of, from_parquet, rank, to_parquet, verb_and_noun
 from tasks.judge.statistics.scoring import CERTAIN_LOGIT
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.judge.report.figures import pictures
-from tasks.judge.report.figures.pictures import GAP, clip_loss_figure, confusion_figure, contact_sheet, histograms, spectrogram_sheet
+from tasks.judge.report import pictures
+from tasks.judge.report.pictures import GAP, clip_loss_figure, confusion_figure, contact_sheet, histograms, spectrogram_sheet
 from tasks.judge.statistics.answers import Answers, answers_of
 from tasks.judge.statistics.mistakes import confusion_of
 from tasks.store.records.dataset import NO_OBJECT, ClassRef, DatasetClip, Manifest, Vocabulary
