@@ -21,7 +21,7 @@ from tasks.learn.training.module import ActionModule
 from tasks.learn.training.progress import is_logged
 from tasks.learn.training.recipe import CrossEntropies, balanced_weights
 from tasks.learn.training.trials import score_network
-from tasks.options import ORIGINAL, recipe
+from tasks.options import ORIGINAL, training
 from tests.learn.tiny import EXACT, assert_resumes, assert_same_files, job, kept_job, outspoken, state_of
 
 pytestmark = pytest.mark.slow
@@ -143,7 +143,7 @@ KEPT = [1, 2, 4, 8, 16, 20]
 
 @pytest.fixture
 def twenty_are_many(monkeypatch):
-    monkeypatch.setattr(recipe, "LONG_EPOCHS", 20)
+    monkeypatch.setattr(training, "LONG_EPOCHS", 20)
     monkeypatch.setattr(epochs, "ALL_WRITTEN", 5)
     monkeypatch.setattr(epochs, "MIN_SECONDS", 3600)
 

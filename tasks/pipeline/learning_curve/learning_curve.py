@@ -24,7 +24,7 @@ from tasks.learn.training.trials import TrialFailure, TrialJob, run_trials
 from tasks.loop.parts import Gain, with_gain
 from tasks.loop.summary import keep
 from tasks.options import LIGHT, TrainOptions
-from tasks.options.recipe import LONG_EPOCHS
+from tasks.options.training import LONG_EPOCHS
 from tasks.pipeline._plans import no_curve_reason
 from tasks.pipeline._results import LEAST_URGENT, finish, finished, log, write_files
 from tasks.pipeline._training import fetch_inputs
