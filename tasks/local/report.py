@@ -13,11 +13,11 @@ from tasks.report_steps import Facts, report_steps
 from tasks.settings import label_url, training_page
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetResult, LabelResult
-from tasks.store.records.evaluation import CompareResult, DecideResult, ReportResult
+from tasks.store.records.decisions import CompareResult, DecideResult, ReportResult
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.record import SetAside
 from tasks.store.records.video import IngestResult, SummaryResult
-from tasks.store.runs import Comparing, Decision, find_decision
+from tasks.store.run_layout import Comparing, Decision, find_decision
 from tasks.wording import count
 
 REMEDY = (

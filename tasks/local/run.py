@@ -25,9 +25,9 @@ from tasks.loop.summary import main_model, read_status
 from tasks.settings import MlflowSettings, training_pages
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
-from tasks.store.records.evaluation import ChampionMove
+from tasks.store.records.decisions import ChampionMove
 from tasks.store.records.record import now_utc
-from tasks.store.runs import Decision
+from tasks.store.run_layout import Decision
 from tasks.wording import count, duration
 
 OWN_STORE = "s3://retake"

@@ -12,11 +12,11 @@ from tasks.judge.statistics.label_quality import agreement
 from tasks.keys import recipe_of
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.pipeline._results import log
-from tasks.store.experiments import SearchPlan
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import LabelsFile, Manifest
 from tasks.store.records.record import SPLITS, Target
+from tasks.store.run_layout import SearchPlan
 from tasks.wording import plain_count
 
 Draw = Callable[[Manifest], Mapping[Target, bytes]]

@@ -36,7 +36,7 @@ from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip, Manifest
 from tasks.store.records.record import SPLITS
 from tasks.store.records.training import Epoch, PlanResult, Teacher, TrainResult
-from tasks.store.runs import Run, Training
+from tasks.store.run_layout import Run, Training
 from tasks.tracking import Tracker, tracked_run
 from tasks.wording import csv_table
 

@@ -19,7 +19,7 @@ from tasks.predict.names import Names
 from tasks.predict.probabilities import Ranked
 from tasks.store.records.dataset import NOTHING
 from tasks.store.records.evaluation import TargetMetrics
-from tasks.store.records.experiments import KnownLabel, PredictorRole
+from tasks.store.records.prediction import KnownLabel, PredictorRole
 from tasks.store.records.record import Target
 from tasks.wording import csv_table, plain_cell, stretch
 

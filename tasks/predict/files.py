@@ -27,7 +27,7 @@ from tasks.predict.probabilities import Ranked
 from tasks.predict.scored import FoundIntervals, ScoredVideoClips
 from tasks.predict.timeline import ShownInterval
 from tasks.store.records.dataset import NO_OBJECT
-from tasks.store.records.experiments import KnownInterval, PredictedVideo, PredictorRole, PredictPlanResult, ScoredVideo
+from tasks.store.records.prediction import KnownInterval, PredictedVideo, PredictorRole, PredictPlanResult, ScoredVideo
 from tasks.store.records.record import TARGETS, Target
 from tasks.wording import csv_table, percent, plain_cell
 

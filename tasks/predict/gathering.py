@@ -19,7 +19,7 @@ from tasks.predict.probabilities import Ranked
 from tasks.predict.scored import Answered, ScoredVideoClips, answered, read_scored
 from tasks.predict.timeline import Guess, ShownClip
 from tasks.predict.to_label import Candidate, ToLabel, chosen, percentiles, pool, scores
-from tasks.store.records.experiments import KnownLabel, PredictedVideo, Predictor, PredictorRole, PredictPlanResult, ScoredVideo
+from tasks.store.records.prediction import KnownLabel, PredictedVideo, Predictor, PredictorRole, PredictPlanResult, ScoredVideo
 
 MAX_SHOWN_CLIPS = 2000
 """Limit for all timelines of a page together. Clips beyond it are only in the tables."""

@@ -23,7 +23,7 @@ from tasks.predict.to_label import ToLabel
 from tasks.report_steps import Facts, report_steps
 from tasks.settings import label_url
 from tasks.store.records.evaluation import EngineUsed
-from tasks.store.records.experiments import Predictor, PredictorRole
+from tasks.store.records.prediction import Predictor, PredictorRole
 from tasks.store.records.record import SetAside, Target
 from tasks.wording import count, percent
 

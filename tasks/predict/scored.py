@@ -19,7 +19,7 @@ from tasks.judge.statistics.scoring import Logits
 from tasks.predict.intervals import Interval, intervals, reported
 from tasks.predict.names import Names
 from tasks.predict.probabilities import Distributions, Ranked, distributions, divergences
-from tasks.store.records.experiments import Predictor, PredictorRole, PredictPlanResult, ScoredVideo
+from tasks.store.records.prediction import Predictor, PredictorRole, PredictPlanResult, ScoredVideo
 from tasks.store.records.record import Target
 from tasks.store.records.video import ClipRecord
 

@@ -1,6 +1,6 @@
 """Map the store: every address, with the model of its record.
 
-Addresses are made in this room alone: here, in `runs` those inside a run, in `experiments` those inside a comparison, prediction or search.
+Addresses are made in this room alone: here, and in `run_layout` those inside a training, comparison, prediction or search.
 `Layout(store).run(key).train` is what `Store.read` reads and `Store.write` checks; its `uri` is text. In place of a real address, any of these
 can be built over a template, such as `Layout("{store}")`: the text goes in as it is.
 """
@@ -10,19 +10,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from tasks.store.experiments import AskedComparison, AskedSearch, ComparisonTable, Prediction
+from tasks.store.records.comparison import TabulateResult
 from tasks.store.records.dataset import ClassRef, DatasetResult, LabelResult, LabelsFile, Manifest, SplitResult
-from tasks.store.records.evaluation import ChampionMove, DecisionRecord
-from tasks.store.records.experiments import PredictPlanResult, TabulateResult
+from tasks.store.records.decisions import ChampionMove, Charge, DecisionRecord, Look, SeenClips
 from tasks.store.records.labelling import Lease, LogBlock, LogEntry
-from tasks.store.records.looks import Charge, Look, SeenClips
-from tasks.store.records.notices import Notified
+from tasks.store.records.prediction import PredictPlanResult
 from tasks.store.records.record import SplitName
 from tasks.store.records.status import (
     DatasetStatus,
     FilmsStatus,
     LabelsStatus,
     ModelStatus,
+    Notified,
     PredictionsStatus,
     SpaceStatus,
     TrainingStatus,
@@ -40,7 +39,7 @@ from tasks.store.records.video import (
     SummaryResult,
     VideoRecord,
 )
-from tasks.store.runs import Run
+from tasks.store.run_layout import AskedComparison, AskedSearch, ComparisonTable, Prediction, Run
 from tasks.store.stored import (
     Below,
     Folder,

@@ -18,11 +18,11 @@ os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
 from tasks.options import Family, Head, Modality
 from tasks.settings import MachineSettings, load
-from tasks.store.experiments import SearchPlan
-from tasks.store.records.experiments import Comparison, PredictPlanResult
+from tasks.store.records.comparison import Comparison
+from tasks.store.records.prediction import PredictPlanResult
 from tasks.store.records.search import SearchPlanResult
 from tasks.store.records.training import PlanResult
-from tasks.store.runs import Run
+from tasks.store.run_layout import Run, SearchPlan
 from tasks.store.stored import without_scheme
 from tasks.tracking.flavours import FilmModel, TensorModel
 from tasks.tracking.registry import (

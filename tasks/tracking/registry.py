@@ -14,7 +14,7 @@ from mlflow.exceptions import RestException
 
 from tasks.errors import BadConfiguration, BadInput, Unavailable
 from tasks.settings import MlflowSettings
-from tasks.store.runs import run_holding
+from tasks.store.run_layout import run_holding
 from tasks.tracking.flavours import FilmModel
 from tasks.tracking.runs import RUN_KEY_TAG, answering, connect
 

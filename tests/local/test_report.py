@@ -7,7 +7,7 @@ from tasks.local.follow import FollowedRun
 from tasks.local.report import REMEDY, ingested, report
 from tasks.settings import form_path
 from tasks.store.records.dataset import DatasetResult, LabelResult, Problem, ReadFolder
-from tasks.store.records.evaluation import CompareResult, DecideResult, ReportResult
+from tasks.store.records.decisions import CompareResult, DecideResult, ReportResult
 from tasks.store.records.record import SetAside
 from tasks.store.records.video import NUM_FIRST, IngestResult, SummaryResult, TakenFiles
 from tests.judge.report.named import without_objects

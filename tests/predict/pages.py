@@ -20,8 +20,8 @@ from tasks.predict.timeline import Guess, ShownClip, ShownInterval
 from tasks.predict.to_label import Candidate, ToLabel
 from tasks.store.records.dataset import NO_OBJECT
 from tasks.store.records.evaluation import EngineUsed
-from tasks.store.records.experiments import ReferenceFilm
 from tasks.store.records.metrics import Cell
+from tasks.store.records.prediction import ReferenceFilm
 from tasks.store.records.record import TARGETS, VERB_ALONE, SetAside
 from tasks.wording import count
 from tests.pipeline import shelf

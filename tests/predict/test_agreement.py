@@ -6,7 +6,7 @@ from tasks.predict.agreement import TalliedClip, Tally, confusion_table
 from tasks.predict.names import Names
 from tasks.predict.probabilities import distributions
 from tasks.store.records.dataset import NO_OBJECT, NOTHING, ClassRef, Vocabulary
-from tasks.store.records.experiments import KnownLabel
+from tasks.store.records.prediction import KnownLabel
 from tasks.store.records.record import TARGETS
 from tests.judge.report.tree import csv_rows
 

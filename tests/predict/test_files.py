@@ -21,7 +21,7 @@ from tasks.predict.interval_scores import table, when_scores
 from tasks.predict.names import Names
 from tasks.predict.scored import ROWS_PER_GROUP, ScoredWriter, Window, answered, find_intervals, read_scored
 from tasks.store.records.dataset import NO_OBJECT, NOTHING
-from tasks.store.records.experiments import KnownInterval, KnownLabels, PredictedVideo, Predictor, ScoredVideo
+from tasks.store.records.prediction import KnownInterval, KnownLabels, PredictedVideo, Predictor, ScoredVideo
 from tasks.store.records.record import TARGETS, VERB_ALONE
 from tasks.store.records.video import Interval
 from tests.http_servers import served

@@ -12,7 +12,7 @@ from tasks.predict.files import file_stem
 from tasks.predict.gathering import gather
 from tasks.predict.names import Names
 from tasks.predict.scored import ROWS_PER_GROUP
-from tasks.store.records.experiments import KnownLabel, PredictedVideo, ScoredVideo
+from tasks.store.records.prediction import KnownLabel, PredictedVideo, ScoredVideo
 from tests.judge.report.tree import csv_rows
 from tests.pipeline.shelf import predict_plan, predictor
 from tests.predict.material import write_scored

@@ -5,7 +5,7 @@ from tasks.predict.interval_scores import reported_scores
 from tasks.predict.intervals import Interval as Found
 from tasks.predict.names import Names
 from tasks.predict.scored import FoundIntervals
-from tasks.store.records.experiments import KnownInterval, KnownLabels, ScoredVideo
+from tasks.store.records.prediction import KnownInterval, KnownLabels, ScoredVideo
 from tasks.store.records.video import Interval
 from tests.predict.pages import planned
 from tests.records import some

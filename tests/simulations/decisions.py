@@ -7,7 +7,7 @@ from tasks.judge.statistics.answers import Answers
 from tasks.judge.statistics.metrics import ClassOutcome, significant_losses
 from tasks.judge.statistics.paired import over_guessing
 from tasks.judge.statistics.uncertainty import detectable_points, holm
-from tasks.store.records.evaluation import Attempt
+from tasks.store.records.decisions import Attempt
 from tests.simulations.answers import Val
 from tests.simulations.tables import Table, of_each, per_cent
 

@@ -19,12 +19,12 @@ from tasks.data.labels.vocabulary import FIRST_OWN_ID, OwnClasses, WordTarget
 from tasks.download import download
 from tasks.errors import BadInput, MissingObject, Unavailable
 from tasks.keys import content_key
-from tasks.store.experiments import Prediction
 from tasks.store.layout import Layout, is_own_class, is_probe, video_of
 from tasks.store.objects import Store, StoredObject
 from tasks.store.records.dataset import ClassRef
 from tasks.store.records.labelling import AnyEntry, AnyStatement, DamagedEntry, LogBlock, LogEntry
 from tasks.store.records.video import Inventory, SeenFile, VideoRecord
+from tasks.store.run_layout import Prediction
 from tasks.store.stored import Stored, connection_of, last_name
 from tasks.wording import quoted
 

@@ -42,7 +42,7 @@ from tasks.options import LabelOptions, SegmentOptions
 from tasks.settings import StoreSettings, load
 from tasks.store.objects import Store, StoredObject
 from tasks.store.records.dataset import NOTHING
-from tasks.store.records.experiments import KnownInterval
+from tasks.store.records.prediction import KnownInterval
 from tasks.store.records.video import ClipRecord, ClipsFile, Interval, VideoRecord
 from tasks.wording import count
 

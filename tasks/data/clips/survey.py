@@ -18,7 +18,7 @@ from tasks.store.records.dataset import LabelsFile, Manifest
 from tasks.store.records.training import PlanResult
 from tasks.store.records.upkeep import Forgetting
 from tasks.store.records.video import ClipRecord, ClipsFile, VideoRecord
-from tasks.store.runs import run_holding
+from tasks.store.run_layout import run_holding
 from tasks.store.stored import connection_of
 
 M = TypeVar("M", bound=BaseModel)

@@ -8,7 +8,7 @@ from tasks.errors import BadInput, Unavailable
 from tasks.keys import content_key
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
-from tasks.store.records.evaluation import ChampionMove, DecisionRecord
+from tasks.store.records.decisions import ChampionMove, DecisionRecord
 from tasks.store.records.record import now_utc
 from tasks.store.stored import Stored
 from tasks.tracking import CHAMPION, PROVISIONAL_TAG, RegisteredVersion, Registry, Tracker

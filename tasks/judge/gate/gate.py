@@ -10,7 +10,8 @@ from tasks.judge.statistics.metrics import ClassOutcome, significant_losses
 from tasks.judge.statistics.paired import PairedChange
 from tasks.options import GateOptions
 from tasks.store.records.dataset import DatasetClip
-from tasks.store.records.evaluation import Attempt, EvaluateResult, PairedDifference, RuleOutcome, SeedSpread
+from tasks.store.records.decisions import Attempt, RuleOutcome
+from tasks.store.records.evaluation import EvaluateResult, PairedDifference, SeedSpread
 from tasks.store.records.metrics import LabelCount
 from tasks.store.records.record import SplitName
 from tasks.wording import count, listed, percent, percent_interval, points, quoted, signed

@@ -16,8 +16,8 @@ from tasks.judge.report.scores import NOTHING_LEGEND, DifferenceRow, difference_
 from tasks.judge.report.templating import leaning, machine_rows, rendered, styles_of
 from tasks.judge.statistics.uncertainty import FAMILY_LEVEL, holm
 from tasks.options import Modality
+from tasks.store.records.comparison import ComparedNetwork, Comparison
 from tasks.store.records.evaluation import PairedDifference
-from tasks.store.records.experiments import ComparedNetwork, Comparison
 from tasks.store.records.record import ModelRole, Target
 from tasks.wording import count, csv_table, duration, listed, percent, percent_interval, plain_cell, quantity
 

@@ -19,9 +19,9 @@ from tasks.errors import BadInput
 from tasks.judge.statistics.answers import Answers, answers_of
 from tasks.judge.statistics.scoring import ScoredClips
 from tasks.judge.statistics.uncertainty import TAIL, resample, sums_by_source
+from tasks.store.records.comparison import DifferingClip
 from tasks.store.records.dataset import Vocabulary
 from tasks.store.records.evaluation import PairedDifference
-from tasks.store.records.experiments import DifferingClip
 
 Opponent = Literal["baseline", "champion", "previous", "reference"]
 

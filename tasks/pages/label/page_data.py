@@ -34,7 +34,7 @@ from tasks.store.records.dataset import NO_OBJECT, Agreement, DatasetResult, Lab
 from tasks.store.records.evaluation import DoubtfulLabel
 from tasks.store.records.labelling import AnyEntry, AnyStatement
 from tasks.store.records.training import PlanResult
-from tasks.store.runs import Scores
+from tasks.store.run_layout import Scores
 from tasks.store.stored import Stored
 
 M = TypeVar("M", bound=BaseModel)

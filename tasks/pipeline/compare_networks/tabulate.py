@@ -9,12 +9,11 @@ from tasks.pipeline._results import Failure, finish, finished, log, parse_failur
 from tasks.pipeline.compare_networks._tested import Tested, compared, publish
 from tasks.pipeline.compare_networks.contract import TABULATE, TabulateArguments
 from tasks.settings import MlflowSettings, load
-from tasks.store.experiments import Claims, Configurations, Configured
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
-from tasks.store.records.experiments import Comparison, Configuration, ConfigureResult, FailedConfiguration, TabulateResult
+from tasks.store.records.comparison import Comparison, Configuration, ConfigureResult, FailedConfiguration, TabulateResult
 from tasks.store.records.record import now_utc
-from tasks.store.runs import Run, Scores
+from tasks.store.run_layout import Claims, Configurations, Configured, Run, Scores
 from tasks.tracking import Tracker, end_trainings
 
 NO_REASON = "it left no result; the log of its first failed task says why"

@@ -9,7 +9,7 @@ from pathlib import Path
 from tasks.data.clips.frame_cache import FramesAhead
 from tasks.data.labels.video_names import named_clips
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
-from tasks.judge.gate.looks import record_look
+from tasks.judge.gate.error_budget import record_look
 from tasks.judge.statistics.answers import answers_of
 from tasks.judge.statistics.metrics import with_actions
 from tasks.judge.statistics.mistakes import confusions
@@ -29,13 +29,13 @@ from tasks.pipeline.retrain._ready import Choice, Ready, common_choice, make_rea
 from tasks.settings import MachineSettings, load
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
+from tasks.store.records.comparison import Comparison, TabulateResult
 from tasks.store.records.dataset import DatasetClip, Manifest, Vocabulary
 from tasks.store.records.evaluation import EvaluateResult
-from tasks.store.records.experiments import Comparison, TabulateResult
 from tasks.store.records.record import now_utc
 from tasks.store.records.training import PlanResult
 from tasks.store.records.video import ClipRecord
-from tasks.store.runs import Decision, Run
+from tasks.store.run_layout import Decision, Run
 from tasks.wording import count
 
 MIN_LEFT = 2

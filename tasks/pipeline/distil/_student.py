@@ -22,7 +22,7 @@ from tasks.store.records.dataset import Manifest
 from tasks.store.records.record import SPLITS
 from tasks.store.records.training import Evaluation, PlanResult, Teacher, UnlabelledClips
 from tasks.store.records.video import ClipRecord
-from tasks.store.runs import run_name
+from tasks.store.run_layout import run_name
 from tasks.tracking import Tracker
 
 MOST_UNLABELLED = 4

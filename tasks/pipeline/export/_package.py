@@ -37,7 +37,7 @@ from tasks.store.records.evaluation import EvaluateResult
 from tasks.store.records.export import ExportResult, PackageCosts, PackageFormat, PackageScore, PackedNetwork
 from tasks.store.records.record import SplitName
 from tasks.store.records.training import PlanResult
-from tasks.store.runs import Decision, Package, Run, Scores, run_name
+from tasks.store.run_layout import Decision, Package, Run, Scores, run_name
 from tasks.store.stored import Folder, last_name
 from tasks.tracking import RegisteredVersion, Tracker
 from tasks.wording import count

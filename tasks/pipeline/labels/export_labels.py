@@ -14,11 +14,11 @@ from tasks.pipeline._datasets import latest_labels
 from tasks.pipeline._results import log
 from tasks.pipeline.labels.contract import LabelsExportArguments
 from tasks.predict.files import action_of, rows_of
-from tasks.store.experiments import PredictedBatch, Prediction
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import LabelsFile
 from tasks.store.records.labelling import LabelsExportResult
+from tasks.store.run_layout import PredictedBatch, Prediction
 
 WITH_PREDICTIONS = "label-studio"
 SPAN = ("start_seconds", "stop_seconds")

@@ -13,7 +13,7 @@ import numpy as np
 
 from tasks.data.split.folds import random_orders, subset_sizes
 from tasks.errors import NothingToDo
-from tasks.judge.gate.looks import record_look
+from tasks.judge.gate.error_budget import record_look
 from tasks.judge.report.curves import curve_answer
 from tasks.judge.statistics.learning_curve import learning_curve, num_new_classes
 from tasks.learn.gpus import keep_to_one_gpu
@@ -37,7 +37,7 @@ from tasks.store.records.curves import CurveTraining, CurveTrainings, LearningCu
 from tasks.store.records.dataset import DatasetClip, Manifest
 from tasks.store.records.record import Target
 from tasks.store.records.training import PlanResult
-from tasks.store.runs import Run
+from tasks.store.run_layout import Run
 from tasks.store.stored import Output
 from tasks.tracking import Tracker, tracked_run
 from tasks.wording import count, csv_table, percent

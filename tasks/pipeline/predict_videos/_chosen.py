@@ -13,10 +13,10 @@ from tasks.predict.probabilities import NO_THRESHOLD, Nothing, Served, Threshold
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.records.dataset import ClassRef, DatasetClip, Manifest, Vocabulary
-from tasks.store.records.experiments import Predictor, PredictorRole, PredictPlanResult
+from tasks.store.records.prediction import Predictor, PredictorRole, PredictPlanResult
 from tasks.store.records.record import ModelRole
 from tasks.store.records.training import PlanResult
-from tasks.store.runs import Scores
+from tasks.store.run_layout import Scores
 from tasks.tracking import Registry
 
 Fitted = tuple[Served, Threshold]

@@ -16,7 +16,7 @@ from tasks.pipeline._results import log
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import NOTHING, LabelledClip, Manifest
-from tasks.store.records.experiments import KnownLabel, KnownLabels, PredictedVideo
+from tasks.store.records.prediction import KnownLabel, KnownLabels, PredictedVideo
 from tasks.store.records.video import Interval, VideoRecord
 
 NUM_THREADS = 16

@@ -19,11 +19,11 @@ from tasks.pipeline.predict_videos._ready import Frames, Ready
 from tasks.pipeline.predict_videos._windows import LogitsByRole, NotedByRole, Sliding, sliding_over
 from tasks.predict.scored import ScoredWriter, Window
 from tasks.predict.to_label import Features, distances_to_nearest
-from tasks.store.experiments import Prediction
 from tasks.store.objects import Store
-from tasks.store.records.experiments import PredictBatchResult, PredictedVideo, PredictorRole, PredictPlanResult, ScoredVideo
+from tasks.store.records.prediction import PredictBatchResult, PredictedVideo, PredictorRole, PredictPlanResult, ScoredVideo
 from tasks.store.records.record import SetAside
 from tasks.store.records.video import ClipRecord
+from tasks.store.run_layout import Prediction
 from tasks.wording import count, plain_reason
 
 

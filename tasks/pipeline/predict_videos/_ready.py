@@ -24,7 +24,7 @@ from tasks.settings import MachineSettings, load
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip
 from tasks.store.records.evaluation import EngineUsed
-from tasks.store.records.experiments import Predictor
+from tasks.store.records.prediction import Predictor
 
 MAX_TRIED_CLIPS = 32
 """Maximum clips tried to replace those that do not decode."""

@@ -11,7 +11,7 @@ from tasks.learn.networks.spec import NetworkSpec
 from tasks.pipeline._results import log
 from tasks.pipeline.predict_videos._ready import Ready
 from tasks.predict.scored import Window
-from tasks.store.records.experiments import PredictorRole, PredictPlanResult
+from tasks.store.records.prediction import PredictorRole, PredictPlanResult
 from tasks.store.records.video import ClipRecord
 from tasks.wording import count
 

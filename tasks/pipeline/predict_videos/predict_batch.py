@@ -21,7 +21,7 @@ from tasks.predict.to_label import Features, from_bytes
 from tasks.store.derived import prediction_of_plan
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
-from tasks.store.records.experiments import (
+from tasks.store.records.prediction import (
     KnownClipsResult,
     PredictBatchResult,
     PredictedVideo,

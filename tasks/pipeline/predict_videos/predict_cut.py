@@ -4,7 +4,7 @@ from tasks.data.clips.cutting import cut_videos
 from tasks.pipeline._results import finish
 from tasks.pipeline.predict_videos.contract import CUT, PredictCutArguments
 from tasks.store.objects import Store
-from tasks.store.records.experiments import PredictionBatch, PredictPlanResult
+from tasks.store.records.prediction import PredictionBatch, PredictPlanResult
 from tasks.store.records.video import SegmentResult
 from tasks.store.stored import Output
 

@@ -20,13 +20,13 @@ from tasks.pipeline.predict_videos._chosen import Found, baseline_of, registered
 from tasks.pipeline.predict_videos._labels import covered_by, labelled_sources, labels_of, labels_today, sources_of_new
 from tasks.pipeline.predict_videos.contract import PLAN, PredictPlanArguments
 from tasks.settings import MachineSettings, MlflowSettings, load
-from tasks.store.experiments import Prediction
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import Manifest
-from tasks.store.records.experiments import PredictedVideo, PredictionBatch, PredictPlanResult, PredictReportResult
+from tasks.store.records.prediction import PredictedVideo, PredictionBatch, PredictPlanResult, PredictReportResult
 from tasks.store.records.record import SetAside, SplitName
 from tasks.store.records.video import BatchRef
+from tasks.store.run_layout import Prediction
 from tasks.tracking import Registry
 from tasks.wording import count
 

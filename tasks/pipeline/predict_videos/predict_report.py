@@ -30,11 +30,10 @@ from tasks.predict.shift import table as table_of_shift
 from tasks.predict.to_label import parquet, table
 from tasks.settings import MachineSettings, MlflowSettings, load, report_url
 from tasks.store.derived import prediction_of_plan
-from tasks.store.experiments import PredictedBatch, Prediction
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.evaluation import EngineUsed
-from tasks.store.records.experiments import (
+from tasks.store.records.prediction import (
     KnownClipsResult,
     KnownInterval,
     PredictBatchResult,
@@ -47,6 +46,7 @@ from tasks.store.records.experiments import (
 from tasks.store.records.record import SetAside, now_utc
 from tasks.store.records.status import PredictionStatus
 from tasks.store.records.video import NUM_FIRST
+from tasks.store.run_layout import PredictedBatch, Prediction
 from tasks.store.stored import Output
 from tasks.tracking import Tracker, prediction_run
 from tasks.wording import count

@@ -25,12 +25,13 @@ from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.curves import LongTraining
 from tasks.store.records.dataset import Manifest, Vocabulary
-from tasks.store.records.evaluation import CompareResult, EvaluateResult
+from tasks.store.records.decisions import CompareResult
+from tasks.store.records.evaluation import EvaluateResult
 from tasks.store.records.export import ExportResult
 from tasks.store.records.metrics import GroupScore, Metrics, Provenance
 from tasks.store.records.record import ModelRole, SplitName, now_utc
 from tasks.store.records.training import PlanResult, TrainResult
-from tasks.store.runs import Decision, Run, Scores
+from tasks.store.run_layout import Decision, Run, Scores
 
 VIDEO_HASH = re.compile(r"[0-9a-f]{64}")
 

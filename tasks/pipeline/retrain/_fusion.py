@@ -33,7 +33,7 @@ from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip, Manifest
 from tasks.store.records.training import Fusion, Member, PlanResult, TrainResult, WeightsResult
-from tasks.store.runs import Training
+from tasks.store.run_layout import Training
 from tasks.tracking import Tracker
 from tasks.wording import some
 

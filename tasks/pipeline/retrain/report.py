@@ -30,10 +30,11 @@ from tasks.store.derived import decision_of_plan
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store, to_json
 from tasks.store.records.dataset import Manifest
-from tasks.store.records.evaluation import ActivationMap, EvaluateResult, ReportResult
+from tasks.store.records.decisions import ReportResult
+from tasks.store.records.evaluation import ActivationMap, EvaluateResult
 from tasks.store.records.metrics import Metrics, Mistake
 from tasks.store.records.training import PlanResult
-from tasks.store.runs import Decision, Report, Run
+from tasks.store.run_layout import Decision, Report, Run
 from tasks.store.stored import Output
 from tasks.tracking import Registry, Tracker, tracked_run
 

@@ -29,13 +29,12 @@ from tasks.pipeline._training import epoch_of, logged_epochs, train_planned
 from tasks.pipeline._weights import find_weights
 from tasks.pipeline.search._rounds import Data
 from tasks.settings import MachineSettings, MlflowSettings, load
-from tasks.store.experiments import SearchPlan
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.records.record import Target
 from tasks.store.records.search import NetworkLatency, SearchPlanResult, Trial, TrialScore
 from tasks.store.records.training import Epoch, PlanResult, TrainResult, WeightsResult
-from tasks.store.runs import Run
+from tasks.store.run_layout import Run, SearchPlan
 from tasks.store.stored import Stored
 from tasks.tracking import Tracker
 

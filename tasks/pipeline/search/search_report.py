@@ -15,10 +15,10 @@ from tasks.pipeline._results import finish, finished, log, write_files
 from tasks.pipeline.search._rounds import Data, all_trials, ranked_trials, require_current, scores_of, trained_seeds
 from tasks.pipeline.search.contract import REPORT, SearchedArguments
 from tasks.settings import MachineSettings, MlflowSettings, load, report_url
-from tasks.store.experiments import SearchPlan, SearchReport
 from tasks.store.objects import Store, to_json
 from tasks.store.records.record import now_utc
 from tasks.store.records.search import ScoredTrial, Search, SearchPlanResult, SearchReportResult
+from tasks.store.run_layout import SearchPlan, SearchReport
 from tasks.tracking import Tracker, search_run
 
 

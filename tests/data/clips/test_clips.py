@@ -16,7 +16,7 @@ from tasks.pipeline.build_dataset import label
 from tasks.pipeline.build_dataset.contract import LabelArguments
 from tasks.pipeline.retrain import _networks
 from tasks.store.records.dataset import LabelsFile
-from tasks.store.records.experiments import PredictedVideo, PredictionBatch
+from tasks.store.records.prediction import PredictedVideo, PredictionBatch
 from tasks.store.records.video import BatchRef, ClipsFile
 from tests.data.clips.conftest import DEBIANS
 from tests.pipeline.shelf import Shelf, recorded

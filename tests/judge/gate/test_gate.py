@@ -6,7 +6,8 @@ from tasks.errors import BadInput
 from tasks.judge.gate.gate import attempt_in_words, contenders, judge
 from tasks.judge.statistics.metrics import ClassOutcome
 from tasks.options import GateOptions
-from tasks.store.records.evaluation import Attempt, SeedScore, SeedSpread
+from tasks.store.records.decisions import Attempt
+from tasks.store.records.evaluation import SeedScore, SeedSpread
 from tasks.store.records.metrics import LabelCount
 from tasks.wording import signed
 from tests.judge.gate.conftest import difference, guessing

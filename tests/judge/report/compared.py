@@ -3,7 +3,7 @@
 from functools import cache
 
 from tasks.options import Modality
-from tasks.store.records.experiments import ComparedNetwork, Comparison, DifferingClip, FailedConfiguration
+from tasks.store.records.comparison import ComparedNetwork, Comparison, DifferingClip, FailedConfiguration
 from tests.judge.report.named import drawn
 from tests.judge.report.runs import MACHINE, difference, metrics_of, result, uid_of
 from tests.records import some

@@ -16,7 +16,8 @@ from tasks.judge.statistics.paired import over_guessing, paired_difference
 from tasks.options import GateOptions
 from tasks.store.records import metrics
 from tasks.store.records.curves import LearningCurveResult
-from tasks.store.records.evaluation import Attempt, DoubtfulLabel, EngineUsed, EvaluateResult, LabelAudit, Latency, RuleOutcome
+from tasks.store.records.decisions import Attempt, RuleOutcome
+from tasks.store.records.evaluation import DoubtfulLabel, EngineUsed, EvaluateResult, LabelAudit, Latency
 from tasks.store.records.record import MODELS, TARGETS
 from tasks.store.records.training import Epoch
 from tasks.store.records.video import WebPage

@@ -12,7 +12,8 @@ from tasks.judge.statistics.mistakes import Confusion
 from tasks.options import GateOptions, TrainOptions
 from tasks.options.base import STORED
 from tasks.store.records.dataset import NO_OBJECT, Agreement, Disagreement, action_name
-from tasks.store.records.evaluation import LabelAudit, RuleOutcome, SeedScore, SeedSpread
+from tasks.store.records.decisions import RuleOutcome
+from tasks.store.records.evaluation import LabelAudit, SeedScore, SeedSpread
 from tasks.store.records.export import ExportResult, PackageCosts, PackageDifference, PackageScore, PackedNetwork
 from tasks.store.records.metrics import ClassChange, ClosedSet, Metrics, SplitSize, TwoActions
 from tasks.store.records.record import IN_TABLES, MODELS

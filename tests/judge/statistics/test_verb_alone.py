@@ -16,7 +16,7 @@ from tasks.judge.statistics.paired import differences, over_guessing
 from tasks.judge.statistics.scoring import with_nouns_given
 from tasks.options import GateOptions
 from tasks.store.records.dataset import NO_OBJECT
-from tasks.store.records.evaluation import Attempt
+from tasks.store.records.decisions import Attempt
 from tasks.store.records.record import TARGETS, VERB_ALONE
 from tests.pipeline.shelf import words
 from tests.scored_clips import summary_of

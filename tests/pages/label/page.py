@@ -26,7 +26,7 @@ from tasks.store.records.labelling import ClipStatement, LogEntry
 from tasks.store.records.record import SplitName
 from tasks.store.records.training import Evaluation
 from tasks.store.records.video import ClipsFile
-from tasks.store.runs import Scores
+from tasks.store.run_layout import Scores
 from tests.data.labels.records import clip_record
 from tests.pipeline.shelf import RUN, Shelf, plan_result, recorded
 from tests.records import some

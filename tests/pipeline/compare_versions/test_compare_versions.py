@@ -8,7 +8,7 @@ from tasks.options import Weights
 from tasks.pipeline._trained import unseen
 from tasks.pipeline.retrain import _ready
 from tasks.store.layout import Layout
-from tasks.store.records.evaluation import ReportResult
+from tasks.store.records.decisions import ReportResult
 from tasks.store.records.training import Champion, Member
 from tests.judge.report.tree import Tree
 from tests.pipeline.compare_versions.versions import PUT, TAKE

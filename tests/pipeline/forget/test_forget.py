@@ -20,9 +20,8 @@ from tasks.options import Weights
 from tasks.pipeline.retrain.contract import WeightsArguments
 from tasks.settings import MlflowSettings, load
 from tasks.store.records.dataset import DatasetResult, Manifest
-from tasks.store.records.evaluation import DecisionRecord
+from tasks.store.records.decisions import DecisionRecord, SeenClips
 from tasks.store.records.labelling import ClipStatement, LogBlock, LogEntry
-from tasks.store.records.looks import SeenClips
 from tasks.store.records.status import FilmsStatus, ModelStatus, VersionStatus, WeakClass
 from tasks.store.records.training import PlanResult, UnlabelledClips
 from tasks.store.records.upkeep import Receipt

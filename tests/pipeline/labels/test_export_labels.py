@@ -20,8 +20,8 @@ from tasks.predict.names import Names
 from tasks.predict.scored import FoundIntervals
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import LabelsFile
-from tasks.store.records.experiments import PredictBatchResult, ScoredVideo
 from tasks.store.records.labelling import ClipStatement, IntervalStatement
+from tasks.store.records.prediction import PredictBatchResult, ScoredVideo
 from tasks.store.records.video import BatchRef
 from tests.pipeline.shelf import Shelf, taken_in
 from tests.predict.pages import planned

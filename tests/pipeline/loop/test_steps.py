@@ -22,7 +22,7 @@ from tasks.store.records.labelling import ClipStatement
 from tasks.store.records.record import SetAside
 from tasks.store.records.training import Champion
 from tasks.store.records.video import BatchRef, IngestResult, Inventory, SegmentResult
-from tasks.store.runs import Decision, Evaluations, Scores
+from tasks.store.run_layout import Decision, Evaluations, Scores
 from tasks.store.stored import Output
 from tests.judge.gate.candidates import Candidates
 from tests.pipeline.in_process import STORE, Bench

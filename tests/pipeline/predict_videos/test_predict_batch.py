@@ -24,7 +24,7 @@ from tasks.pipeline.predict_videos.contract import PredictBatchArguments, Predic
 from tasks.predict.scored import read_scored
 from tasks.predict.to_label import from_bytes
 from tasks.store.records.dataset import NO_OBJECT
-from tasks.store.records.experiments import KnownClipsResult, PredictBatchResult, PredictedVideo, PredictionBatch, PredictPlanResult
+from tasks.store.records.prediction import KnownClipsResult, PredictBatchResult, PredictedVideo, PredictionBatch, PredictPlanResult
 from tasks.store.records.record import TARGETS, VERB_ALONE
 from tests.pipeline.shelf import RUN, Shelf, cut_into, dataset_clip, filmed, manifest_of, predict_plan, predictor, words
 

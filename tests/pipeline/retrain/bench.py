@@ -5,7 +5,8 @@ from tasks.judge.statistics.answers import from_parquet
 from tasks.pipeline.commands import COMMANDS
 from tasks.pipeline.retrain.contract import WeightsArguments
 from tasks.store.layout import Dataset
-from tasks.store.records.evaluation import EvaluateResult, ReportResult
+from tasks.store.records.decisions import ReportResult
+from tasks.store.records.evaluation import EvaluateResult
 from tests.pipeline.in_process import STORE, Bench
 from tests.pipeline.shelf import dataset_clip, manifest_of, words
 

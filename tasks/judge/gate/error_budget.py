@@ -26,8 +26,7 @@ from tasks.judge.statistics.uncertainty import TAIL
 from tasks.keys import content_key
 from tasks.store.layout import Layout, Looks
 from tasks.store.objects import Store
-from tasks.store.records.evaluation import Attempt
-from tasks.store.records.looks import Charge, Look, LookKind, SeenClips
+from tasks.store.records.decisions import Attempt, Charge, Look, LookKind, SeenClips
 from tasks.store.records.record import SplitName, now_utc
 from tasks.store.records.training import PlanResult
 from tasks.wording import count

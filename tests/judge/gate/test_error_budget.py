@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.judge.gate import looks
-from tasks.judge.gate.looks import MIN_CHARGE, left_to_spend, offered, record_look, shared_clips, spend, weights_of
+from tasks.judge.gate import error_budget
+from tasks.judge.gate.error_budget import MIN_CHARGE, left_to_spend, offered, record_look, shared_clips, spend, weights_of
 from tasks.options import GateOptions
-from tasks.store.records.evaluation import DecisionRecord
+from tasks.store.records.decisions import DecisionRecord
 from tasks.store.records.training import Repeat
 from tests.pipeline.shelf import Shelf, plan_result
 from tests.records import some
@@ -24,7 +24,7 @@ class Kitchen:
 
     def __init__(self, monkeypatch, store=None):
         self.store, self.day = store or Shelf(), 0.0
-        monkeypatch.setattr(looks, "now_utc", self.now)
+        monkeypatch.setattr(error_budget, "now_utc", self.now)
 
     def now(self):
         return (START + timedelta(days=self.day)).isoformat()
