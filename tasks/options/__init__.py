@@ -21,17 +21,7 @@ from tasks.options.network import (
     NetworkOptions,
 )
 from tasks.options.prediction import MAX_STRIDE_SECONDS, MIN_STRIDE_SECONDS, MODEL_REFERENCE, PredictOptions
-from tasks.options.presets import (
-    LIGHT,
-    LONG,
-    ORIGINAL,
-    PRESETS,
-    UNKEYED_PRESETS,
-    PresetOptions,
-    RecipeName,
-    choose_recipe,
-    with_recipe,
-)
+from tasks.options.presets import LIGHT, LONG, ORIGINAL, PRESETS, UNKEYED_PRESETS, PresetOptions, RecipeName, choose_recipe, with_recipe
 from tasks.options.retrain import (
     MAX_SEEDS,
     ComparisonOptions,

@@ -61,11 +61,7 @@ class Options(BaseModel):
         return self._gone
 
     def require_current(self, of: str) -> None:
-        """Check that a record asks for nothing that is gone.
-
-        Raises:
-            BadConfiguration: it does.
-        """
+        """Check that a record asks for nothing that is gone."""
         if self.gone:
             said = ", ".join(f"{name}={value}" for name, value in self.gone.items())
             raise BadConfiguration(f"{of} is from an earlier version, with options that were removed: {said}; start anew without them")

@@ -63,7 +63,6 @@ class Training(OutputOf[TrainResult]):
     """The answers of a long training's kept heads on val. One row per kept head and clip."""
     fusion = record("fusion.json", Fusion)
     unlabelled = record("unlabelled.json", UnlabelledClips)
-    """The clips that a student learnt from its teacher alone."""
     heads = numbered("heads/{number:06d}.pt", str)
     """The heads after `number` epochs of a long training."""
 
@@ -139,11 +138,9 @@ class Run(Place):
     train = Below("train/", Training)
     register = output("register/", RegisterResult)
     learning_curve = record("learning_curve/trainings.json", CurveTrainings)
-    """The trainings on shares of the clips."""
     decisions = file("decisions/")
     comparisons = file("comparisons/")
     evaluations = keyed("evaluate/{key}/", Evaluations)
-    """The evaluations with the options that `key` names."""
     packages = file("packages/")
     package = keyed("packages/{key}/", Package)
     validation = numbered("validation/last-epoch/{crops:d}-crops.json", stored(TrialScore))
@@ -239,14 +236,12 @@ class Prediction(Place):
 
     plan = output("plan/", PredictPlanResult)
     labels = record("labels.json", KnownLabels)
-    """The labels at the time that the prediction was planned."""
     flows = Below("flows/", Flows)
     sound = output("sound/", SoundResult)
     known = output("known/", KnownClipsResult)
     """Features of a sample of the model's training clips."""
     report = Below("report/", PredictionReport)
     batch = numbered("batches/{number:04d}.json", stored(PredictionBatch))
-    """The videos of one mapped task."""
     predicted = numbered("batches/{number:04d}/", PredictedBatch)
     scored = keyed("scored/{video}/", PredictedClips)
 
@@ -274,7 +269,6 @@ class Configurations(OutputOf[ConfigureResult]):
     table = output("table/", TabulateResult)
     """The result of `tabulate`, which says where the table lies."""
     network = keyed("{key}/", Configured)
-    """A configuration by the key of its options."""
 
 
 class ComparisonTable(OutputOf[TabulateResult]):
@@ -290,7 +284,6 @@ class AskedComparison(OutputOf[ConfigureResult]):
     """`comparisons/<key>/`: the configurations of a form, as they were last read."""
 
     on = keyed("{digest}/", Configurations)
-    """The configurations of the form on one dataset."""
 
 
 class TrainedTrials(OutputOf[TrialsResult]):
@@ -338,7 +331,6 @@ class SearchPlan(OutputOf[SearchPlanResult]):
     claim = keyed("claims/{run_key}", str)
     """The mark that this search trains a run."""
     latency = keyed("latency/{key}.json", stored(NetworkLatency))
-    """The latency of one network, measured once."""
     round = numbered("rounds/{number:d}/", SearchRound)
     """A round, counted from 1."""
 
@@ -352,4 +344,3 @@ class AskedSearch(OutputOf[SearchPlanResult]):
     """`searches/<key>/`: the search that a form asks for, on its last dataset."""
 
     on = keyed("{digest}/", SearchPlan)
-    """The search of the form on one dataset."""

@@ -118,11 +118,7 @@ def prediction_run(tracker: Tracker, plan: PredictPlanResult, num_videos: int) -
 @contextmanager
 def search_run(tracker: Tracker, plan: SearchPlanResult) -> Iterator[str]:
     """Yield the id of the search's run, in the store's experiment for searches."""
-    tags = {
-        "retake.dataset_digest": plan.dataset_digest,
-        "retake.dataset_uri": plan.dataset_uri,
-        "retake.search_uri": plan.search_uri,
-    }
+    tags = {"retake.dataset_digest": plan.dataset_digest, "retake.dataset_uri": plan.dataset_uri, "retake.search_uri": plan.search_uri}
     name = f"{count(plan.search.num_trials, 'trial')} · {_short(plan.train.backbone)}"
     with _at_work(tracker, f"{_experiment(SearchPlan(plan.search_uri).store_uri)} searches", f"search-{plan.key}", tags, name) as run_id:
         yield run_id

@@ -215,24 +215,10 @@ class Registry:
         """List the versions of all registered models."""
         return _all_pages(self._client.search_model_versions)
 
-    def register(
-        self,
-        model_name: str,
-        store_uri: str,
-        run_id: str,
-        run_key: str,
-        model: FilmModel,
-        card: VersionCard,
-    ) -> int:
-        """Register the run's model, or find the version that an earlier try registered.
+    def register(self, model_name: str, store_uri: str, run_id: str, run_key: str, model: FilmModel, card: VersionCard) -> int:
+        """Register the run's model, or find the version that an earlier try registered by its key.
 
-        Args:
-            model_name: name of the registered model.
-            store_uri: the store that keeps the decisions on a new model.
-            run_id: the MLflow run.
-            run_key: key to find the version by.
-            model: the model to log.
-            card: description and metadata of the version.
+        `store_uri` is the store that keeps the decisions on a new model.
 
         Raises:
             BadConfiguration: another store keeps the decisions on the model.

@@ -92,16 +92,10 @@ def _write_table(store: Store, store_uri: str) -> None:
     """Write the table of all decisions, again if one was added meanwhile, so that none is missing."""
     written: list[str] | None = None
     while (uris := sorted(o.uri for o in store.list(Layout(store_uri).decisions))) != written:
-        records = [store.read(uri, DecisionRecord) for uri in uris]
-        store.write_bytes(Layout(store_uri).decisions_table, _table(records))
+        records = sorted((store.read(uri, DecisionRecord) for uri in uris), key=lambda record: (record.time, record.version))
+        rows = ({name: plain_cell(value) for name, value in record.model_dump().items()} for record in records)
+        store.write_bytes(Layout(store_uri).decisions_table, csv_table(DecisionRecord.model_fields, rows))
         written = uris
-
-
-def _table(records: list[DecisionRecord]) -> bytes:
-    in_order = sorted(records, key=lambda record: (record.time, record.version))
-    return csv_table(
-        DecisionRecord.model_fields, ({name: plain_cell(value) for name, value in record.model_dump().items()} for record in in_order)
-    )
 
 
 def _at(store_uri: str, key: str) -> Stored[DecisionRecord]:
@@ -109,12 +103,7 @@ def _at(store_uri: str, key: str) -> Stored[DecisionRecord]:
 
 
 def roll_back(name: str, to: int, *, reason: str, by: str, store: Store, registry: Registry, tracker: Tracker) -> DecisionRecord:
-    """Move the alias of model `name` to version `to`. Trying again completes an interrupted move.
-
-    Raises:
-        BadInput: there is no such version, it is champion already, it never was champion, or its checkpoint is gone.
-        Unavailable: other runs keep moving the alias.
-    """
+    """Move the alias of model `name` to version `to`. Trying again completes an interrupted move."""
     store_uri = registry.kept_by(name)
     if store_uri is None:
         raise BadInput(f"Retake has no decisions on a registered model {name}; check --model-name")

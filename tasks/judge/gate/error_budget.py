@@ -123,9 +123,6 @@ def spend(store: Store, store_uri: str, plan: PlanResult, uids: frozenset[str], 
     Args:
         uids: the deciding clips, which have an action.
         can_pass: whether a good score would promote the network; nothing is spent if not.
-
-    Raises:
-        Unavailable: other decisions keep spending.
     """
     layout = Layout(store_uri)
     weights, decided_here = _seen(store, layout, uids, frozenset(plan.run_keys))

@@ -43,11 +43,7 @@ class Judgement:
 
 
 def contenders(results: Sequence[EvaluateResult], split: SplitName) -> tuple[EvaluateResult, EvaluateResult]:
-    """Select the new network and its opponent on the deciding split: the champion, else the baseline.
-
-    Raises:
-        BadInput: the split has no results of both.
-    """
+    """Select the new network and its opponent on the deciding split: the champion, else the baseline."""
     by_model = {result.model: result for result in results if result.split == split}
     opponent = by_model.get("champion", by_model.get("baseline"))
     if opponent is not None and "fine-tuned" in by_model:
@@ -59,9 +55,6 @@ def deciding_split(clips: Sequence[DatasetClip], gate: GateOptions) -> SplitName
     """Select the split that decides on promotion: test if it has the clips and source videos that the gate asks for, else val.
 
     Clips in which nothing happens do not count. Without val test decides.
-
-    Raises:
-        BadInput: neither test nor val has a clip.
     """
     test = [clip.source for clip in clips if clip.split == "test" and clip.has_action]
     splits = {clip.split for clip in clips}
@@ -119,11 +112,7 @@ def judge(
         not passed and theirs.model == "baseline" and not label_noise and gate.promotion != "never" and over_guessing.difference > 0
     )
     consequence = consequence_in_words(
-        gate.promotion,
-        passed=passed,
-        provisional=provisional,
-        faces_champion=theirs.model == "champion",
-        is_provisional=is_provisional,
+        gate.promotion, passed=passed, provisional=provisional, faces_champion=theirs.model == "champion", is_provisional=is_provisional
     )
     return Judgement(
         rules=rules,
@@ -140,9 +129,10 @@ def scoreless_rules(
     ours: EvaluateResult, theirs: EvaluateResult, gate: GateOptions, label_noise: float, spread: SeedSpread | None = None
 ) -> tuple[RuleOutcome, ...]:
     """Apply the rules that know no scores: where one fails, a decision risks nothing."""
+    is_same_engine, by_which = _is_same_engine(ours, theirs, spread)
     return (
         *([_labels(label_noise)] if label_noise else []),
-        _engine(ours, theirs, spread),
+        RuleOutcome(rule="engine", title="Same engine and crops", passed=is_same_engine, detail=by_which),
         _enough("num_clips", "Enough clips", ours.num_clips, gate.min_gate_clips, "clip"),
         _enough("num_sources", "Enough source videos", ours.num_sources, gate.min_gate_sources, "source video"),
     )
@@ -162,11 +152,6 @@ def _check(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDiffe
         raise BadInput(
             f"the paired difference is not of {expected[0]} top-1 between the new network and the {theirs.model}; run compare again"
         )
-
-
-def _engine(ours: EvaluateResult, theirs: EvaluateResult, spread: SeedSpread | None) -> RuleOutcome:
-    passed, detail = _is_same_engine(ours, theirs, spread)
-    return RuleOutcome(rule="engine", title="Same engine and crops", passed=passed, detail=detail)
 
 
 def _is_same_engine(ours: EvaluateResult, theirs: EvaluateResult, spread: SeedSpread | None) -> tuple[bool, str]:

@@ -68,13 +68,7 @@ def figures_in_words(metrics: Metrics) -> str:
 
 
 def consequence_in_words(
-    promotion: str,
-    *,
-    passed: bool,
-    provisional: bool,
-    faces_champion: bool,
-    is_provisional: bool = False,
-    is_champion: bool | None = None,
+    promotion: str, *, passed: bool, provisional: bool, faces_champion: bool, is_provisional: bool = False, is_champion: bool | None = None
 ) -> str:
     """Say in one sentence which rules passed and who becomes champion, for report, card, question and log.
 

@@ -140,7 +140,7 @@ def _caveats(result: LearningCurveResult) -> str:
     curve = result.curves[-1]
     sentences = [
         f"Scored on {count(result.num_val_clips, 'val clip')} of {count(result.num_val_sources, 'source video')}"
-        f"{', few enough to make intervals wide' if 1 < result.num_val_sources < FEW_SOURCES else ''}.",
+        f"{', few enough to make intervals wide' if 1 < result.num_val_sources < FEW_SOURCES else ''}."
     ]
     if curve.gains:
         sentences.append(

@@ -34,17 +34,8 @@ EXCLUSIVE = ("family", "head", "modality", "backbone", "num_segments", "trainabl
 """Options with values that exclude one another."""
 
 START_OPTIONS = {
-    "family",
-    "head",
-    "backbone",
-    "modality",
-    "num_segments",
-    "weights",
-    "checkpoint",
-    "backbone_weights",
-    "flow_method",
-    "seed",
-}
+    "family", "head", "backbone", "modality", "num_segments", "weights", "checkpoint", "backbone_weights", "flow_method", "seed",
+}  # fmt: skip
 """Options that the start of a training depends on: its weights, and the specification beside them."""
 
 MAX_ATTEMPTS = 50
@@ -85,11 +76,7 @@ class Space:
 
     @classmethod
     def of(cls, chosen: SearchOptions, base: TrainOptions) -> "Space":
-        """Read the ranges of the searched options.
-
-        Raises:
-            BadConfiguration: a line is no range, a searched option has none, or no training can have one of its values.
-        """
+        """Read the ranges of the searched options."""
         lines = dict(_split(line) for line in chosen.ranges if line.strip())
         if missing := [name for name in chosen.search if name not in lines]:
             raise BadConfiguration(f"ranges: {', '.join(missing)} has no line; add one, as in `{missing[0]}=…`, or do not search it")

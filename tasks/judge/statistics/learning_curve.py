@@ -147,10 +147,11 @@ def extrapolate(right: NDArray[np.bool_], num_clips: Sequence[int], sources: Seq
     law = fit_power_laws((1 - top1)[None], shares)
     laws = fit_power_laws(_resampled_errors(wrong, sizes, num_resamples), shares)
     estimates = _gains(law, laws, len(sources), num_units=min(len(sizes), right.shape[1]), left=1 - float(top1[-1]))
-    fitted = {}
+    fitted, of_all = {}, 1 - float(law.error(1)[0])
     for share in (*np.geomspace(shares[0], 1, NUM_FITTED)[:-1].tolist(), *estimates):
         number, fitted_top1 = round(share * num_clips[-1]), 1 - float(law.error(share)[0])
-        interval = _around(1 - float(law.error(1)[0]), estimates[share][1]) if share in estimates else None
+        low, high = estimates.get(share, (0.0, (0.0, 0.0)))[1]
+        interval = (of_all + low, min(1.0, of_all + high)) if share in estimates else None
         fitted[number] = CurveFit(num_clips=number, top1=fitted_top1, interval=interval)
     gains = (
         CurveGain(times=times, num_clips=times * num_clips[-1], gain=estimates[times][0], interval=estimates[times][1]) for times in TIMES
@@ -275,7 +276,3 @@ def _gains(law: PowerLaws, laws: PowerLaws, num_val_clips: int, *, num_units: in
         lowest, highest = max(lowest, min(low, gain - reach)), min(most, max(highest, high, gain + reach))
         estimates[times] = gain, (float(lowest), float(highest))
     return estimates
-
-
-def _around(top1: float, interval: tuple[float, float]) -> tuple[float, float]:
-    return top1 + interval[0], min(1.0, top1 + interval[1])

@@ -282,9 +282,6 @@ def class_outcomes(ours: ScoredClips, theirs: ScoredClips, vocabulary: Vocabular
     """Count gained and lost clips per verb and noun.
 
     Verbs only if no label names an object.
-
-    Raises:
-        BadInput: the two networks were scored on different clips.
     """
     if ours.uids != theirs.uids:
         raise BadInput("the networks were not scored on the same clips; run `evaluate` again for both")
