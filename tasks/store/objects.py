@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from glob import escape
 from http import HTTPStatus
 from pathlib import Path
-from typing import NoReturn, Self, TypeVar, overload
+from typing import Self, TypeVar, overload
 
 import urllib3
 from minio import Minio
@@ -46,7 +46,6 @@ _NEVER = frozenset(
     {"BadRequest", "EntityTooLarge", "InvalidBucketName", "InvalidRequest", "InvalidURI", "KeyTooLongError", "XMinioInvalidObjectName"}
 )
 """Error codes that no retry can change. A NUL, or two dots between backslashes, is a bad request to SeaweedFS, a bad name to MinIO."""
-
 _FAILURES = (S3Error, urllib3.exceptions.HTTPError, InvalidResponseError, ServerError, ValueError)
 """Exceptions of the SDK for a failed request. It raises ValueError for a bucket or a key without asking the server."""
 
@@ -198,11 +197,7 @@ class Store:
             client.put_object(bucket_name=bucket, object_name=key, data=body, length=len(data), content_type=kind)
 
     def create_bytes(self, uri: str, data: bytes) -> bool:
-        """Write an object unless it exists; return False if it does.
-
-        Raises:
-            BadConfiguration: as `replace_bytes`.
-        """
+        """Write an object unless it exists, as `replace_bytes` does; return False if it does."""
         check_key(uri)
         return not self.exists(uri) and self.replace_bytes(uri, data, None)
 
@@ -345,25 +340,19 @@ class Store:
         try:
             yield client, bucket, key
         except _FAILURES as error:
-            self._fail(error, uri)
-
-    def _fail(self, error: Exception, uri: str) -> NoReturn:
-        server = self._server(uri)
-        if isinstance(error, S3Error):
-            if error.code in _MISSING:
+            server, code = self._server(uri), error.code if isinstance(error, S3Error) else None
+            if code in _MISSING:
                 why = "it was moved or deleted there" if connection_of(uri) else "the step that writes it has not finished"
                 raise MissingObject(f"{uri} is not in the object store; {why}") from None
-            if error.code in _REFUSED:
-                raise self._refused(uri, error.code) from None
-            if error.code in _NEVER:
-                raise BadInput(
-                    f"the object store at {server.endpoint} can never accept {uri!r} ({error.code}); choose another name"
-                ) from None
-        if isinstance(error, ValueError) and not isinstance(error, urllib3.exceptions.HTTPError):
-            raise BadInput(f"{uri!r} is not an address in the object store ({error}); write s3://bucket/key") from None
-        cause = getattr(error, "reason", None) or error
-        reason = f"{type(cause).__name__}: {cause}".replace("\n", " ")[:200]
-        raise Unavailable(f"the object store at {server.endpoint} does not answer for {uri} ({reason}); {server.remedy}") from error
+            if code in _REFUSED:
+                raise self._refused(uri, code) from None
+            if code in _NEVER:
+                raise BadInput(f"the object store at {server.endpoint} can never accept {uri!r} ({code}); choose another name") from None
+            if isinstance(error, ValueError) and not isinstance(error, urllib3.exceptions.HTTPError):
+                raise BadInput(f"{uri!r} is not an address in the object store ({error}); write s3://bucket/key") from None
+            cause = getattr(error, "reason", None) or error
+            reason = f"{type(cause).__name__}: {cause}".replace("\n", " ")[:200]
+            raise Unavailable(f"the object store at {server.endpoint} does not answer for {uri} ({reason}); {server.remedy}") from error
 
     def _refused(self, uri: str, code: str) -> BadConfiguration:
         server = self._server(uri)

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("retake")
 T = TypeVar("T")
-
 CHECKPOINT_TAG = "retake.checkpoint_uri"
 CHECKPOINT_HASH_TAG = "retake.checkpoint_sha256"
 STORE_TAG = "retake.store"
@@ -36,7 +35,6 @@ TRAINED_BY_TAG = "retake.trained_by"
 """Of a version whose training `clean_up` removed: the key of that run."""
 CHALLENGER = "challenger"
 CHAMPION = "champion"
-
 MAX_DESCRIPTION = 5000
 """MLflow's limit for a version's description, in characters."""
 REST_ELSEWHERE = "\n\nThe rest is in `README.md` among the artifacts of the source run."

@@ -109,10 +109,8 @@ def collect_garbage(settings: MlflowSettings, days: int) -> None:
 
 MAX_CHILDREN = 5000
 """More than the trials of the largest search."""
-
 OWN_TAGS = "retake."
 """Prefix of the tags that Retake sets."""
-
 EPOCHS_AT_ONCE = 100
 """MLflow takes at most 1000 metrics in one call. An epoch has up to nine."""
 CONTEXTS: dict[SplitName, str] = {"train": "training", "val": "validation", "test": "testing"}

@@ -33,14 +33,10 @@ from tasks.wording import count
 
 SPAN = re.compile(r"(.+)_(\d+)-(\d+)")
 """A clip's uid: its film, and its interval in ms."""
-
 YEAR = timedelta(days=365)
-
 MIN_CHARGE = 0.0005
 """A decision at less than 1 in 2,000 would see only gains that need no gate, and keep the bucket empty; it waits instead."""
-
 NUM_READERS = 16
-
 SPENT_BEFORE = TAIL
 """The charge of a decision of an older version, which recorded none and decided by the 95 % interval."""
 

@@ -14,7 +14,6 @@ from tasks.wording import count, listed, percent, percent_interval, points, quot
 
 MOST_UNSEEN = {"difference": 0.05, "second descent": 0.1}
 """How far from zero an interval may reach that a sentence calls no difference. With a wider one, the data cannot tell."""
-
 MIN_SOURCES = 3
 """Source videos of a class, one for each split."""
 

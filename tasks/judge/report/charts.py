@@ -32,13 +32,10 @@ LOOKS: dict[ModelRole, Look] = {
     "fine-tuned": (drawing.BLUE, "o", "-"),
 }
 MIN_MARK_AREA, MAX_MARK_AREA = 14.0, 200.0
-
 NUMBER, WHOLE = (FuncFormatter(lambda value, _, shape=shape: format(value, shape)) for shape in ("g", ",.0f"))
 SEARCH_SIZE = (460, 300)
-
 MIN_GAP = 0.05
 """Minimum distance between two numbers, as a share of the axis."""
-
 MANY = 60
 """Number of curves from which each is drawn fainter."""
 
@@ -199,7 +196,9 @@ def curves_chart(search: Search) -> Chart | None:
     }
     others: Style = {"color": drawing.GREY, "linewidth": 1.0, "linestyle": "-", "alpha": 0.3 if len(lines) > MANY else 0.5}
     with drawing.axes_of(SEARCH_SIZE) as (figure, axes):
-        spoken = {f"curve-{number}": [_line_in_words(number, lines[number], quantity, of_form)] for number in order}
+        names = {number: "recipe of the form" if number == of_form else f"trial {number}" for number in order}
+        ends = {number: lines[number][-1] for number in order}
+        spoken = {f"curve-{i}": [f"{name}: {quantity.spell(ends[i][1])} after {count(ends[i][0], 'epoch')}"] for i, name in names.items()}
         for number in order:
             # A line of one epoch has no length.
             marker = "o" if len(lines[number]) == 1 else "none"
@@ -301,9 +300,3 @@ def latency_chart(search: Search) -> Chart | None:
 def _validated(epochs: Sequence[Epoch], field: str) -> list[tuple[int, float]]:
     """List (epoch from 1, value) of the validated epochs."""
     return [(epoch.epoch + 1, value) for epoch in epochs if (value := getattr(epoch, field)) is not None]
-
-
-def _line_in_words(number: int, line: Sequence[tuple[int, float]], quantity: Quantity, of_form: int | None) -> str:
-    name = "recipe of the form" if number == of_form else f"trial {number}"
-    last, value = line[-1]
-    return f"{name}: {quantity.spell(value)} after {count(last, 'epoch')}"

@@ -62,7 +62,11 @@ def text(
     lines = [*_wrapped(headline(judgement)), "", *_wrapped(judgement.why), ""]
     if nameable:
         lines += [*_wrapped(unnamed_in_words(nameable)), *_wrapped(nameable_in_words(nameable)), ""]
-    for split_results in _by_split(results):
+    # Unseen clips come first, and the networks in the order of other tables.
+    for split in SPLIT_ORDER:
+        split_results = sorted((result for result in results if result.split == split), key=lambda result: MODELS.index(result.model))
+        if not split_results:
+            continue
         first = split_results[0]
         lines += [
             f"{first.split}: {count(first.num_clips, 'clip')} of {count(first.num_sources, 'source video')}, {crops_in_words(first.crops)}",
@@ -81,12 +85,6 @@ def text(
     for rule in judgement.rules:
         lines += _wrapped(f"{'pass' if rule.passed else 'FAIL'}  {rule.title}: {rule.detail}", indent="  ")
     return "\n".join(lines) + "\n"
-
-
-def _by_split(results: Sequence[EvaluateResult]) -> list[list[EvaluateResult]]:
-    """Group results by split, unseen clips first, with the networks in table order."""
-    grouped = ([r for r in results if r.split == split] for split in SPLIT_ORDER)
-    return [sorted(group, key=lambda r: MODELS.index(r.model)) for group in grouped if group]
 
 
 def _text_nothing(results: Sequence[EvaluateResult]) -> list[str]:

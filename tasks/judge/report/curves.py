@@ -16,10 +16,8 @@ from tasks.store.records.training import Epoch
 from tasks.wording import count, listed, minus, p_value, percent, percent_interval, signed
 
 MULTIPLES = {2: "twice", 4: "four times"}
-
 HARDLY_POINTS = 2
 """Gain below which more labels hardly help, in points as they are printed."""
-
 FEW_SOURCES = 5
 
 EQUAL = {
@@ -29,7 +27,6 @@ EQUAL = {
 LONG_SIZE = (560, 430)
 BAND_OPACITY = 0.16
 CURVE_SIZE = (560, 330)
-
 ROOM_FACTOR = 1.12
 """Factor by which the logarithmic axis goes beyond the outermost points."""
 
@@ -190,9 +187,13 @@ def sentence_of(training: LongTraining) -> str:
         for epoch in (training.rise.first_epoch, training.rise.second_epoch, training.fall.second_epoch)
     )
     if training.outcome == "second descent":
+        is_lower = training.gain.difference < 0
+        against_first = (
+            f"is {'lower' if is_lower else 'higher'} than the first" if training.gain.is_significant else "cannot be told from the first"
+        )
         return (
             f"A second descent: {sample} the error of {training.target}s rises from {first} to {peak} ({_change_in_words(training.rise)}) and falls again "
-            f"to {second} ({_change_in_words(training.fall)}); {_against_first(training.gain)}."
+            f"to {second} ({_change_in_words(training.fall)}); the second minimum {against_first} ({_change_in_words(training.gain)})."
         )
     by_chance = listed([name for name, change in (("rise", training.rise), ("fall", training.fall)) if not change.is_significant])
     return (
@@ -208,12 +209,6 @@ def _epoch_name(epoch: int) -> str:
 def _change_in_words(change: ErrorChange) -> str:
     interval = percent_interval(change.interval)
     return f"{signed(change.difference)} points, 95 % confidence interval {interval}, corrected {p_value(change.p_value)}"
-
-
-def _against_first(gain: ErrorChange) -> str:
-    if not gain.is_significant:
-        return f"the second minimum cannot be told from the first ({_change_in_words(gain)})"
-    return f"the second minimum is {'lower' if gain.difference < 0 else 'higher'} than the first ({_change_in_words(gain)})"
 
 
 def _long_note(training: LongTraining, metrics: Metrics) -> str:

@@ -18,7 +18,6 @@ from matplotlib.ticker import Formatter, MaxNLocator, PercentFormatter
 DPI = 120
 TEXT_COLOUR = "#222222"
 MAX_NAME_LENGTH = 28
-
 INK, QUIET, LINE, GREY, PAGE, ORANGE, BLUE, PURPLE = (f"#00000{i}" for i in range(1, 9))
 """Placeholder colours: `svg` replaces each with the style sheet's variable of the same name."""
 
@@ -44,13 +43,10 @@ FONT_SIZE = 12
 STEPS = [1, 2, 5, 10]
 PERCENT = PercentFormatter(1, symbol=None)
 LONG_DASHES, SHORT_DASHES = (0, (5, 4)), (0, (2, 3))
-
 ROOM = 0.12
 """Margin on either side of the outermost points, as a share of the width."""
-
 UNITS_PER_INCH = 72
 NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-
 _XLINK = "{http://www.w3.org/1999/xlink}href"
 _DEFAULTS = re.compile(r"\s*(font-family|stroke-dashoffset|stroke-linejoin|stroke-linecap|stroke-miterlimit):[^;]*(;|$)")
 _DECIMALS = re.compile(r"(\d+\.\d)\d+")

@@ -27,10 +27,8 @@ FLOW_COST = (
 
 VERSIONS: tuple[ModelRole, ...] = ("previous", "fine-tuned")
 """How the confusion matrices of two versions call them, in their order."""
-
 NUM_OPEN = 20
 """Clips with different answers that are listed before the page folds them."""
-
 COST_SIZE = (420, 300)
 
 

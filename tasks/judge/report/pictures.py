@@ -29,7 +29,6 @@ from tasks.wording import plain_count
 
 # Okabe and Ito's palette, which colour-blind readers can distinguish.
 BLUE, ORANGE, VERMILION, SKY, GREEN, GREY = "#0072B2", "#E69F00", "#D55E00", "#56B4E9", "#009E73", "#9A9A9A"
-
 MAX_ROWS = 30
 NUM_WORST = 8
 # (verb correct, noun correct): legend, colour, marker.
@@ -46,13 +45,11 @@ KINDS_OF_VERBS = {(True, True): ("correct", BLUE, "o"), (False, True): ("wrong",
 # Inches per cell by number of columns: large cells have room for count and percent, small ones only for the percent.
 CELL_INCHES = ((6, 0.85), (12, 0.62), (20, 0.46), (99, 0.36))
 TWO_LINES_INCHES = 0.45
-
 COLOURS: dict[SplitName, str] = {"train": BLUE, "val": ORANGE, "test": GREEN}
 TITLES: dict[Target, str] = {"verb": "Verbs", "noun": "Nouns", "action": "Actions"}
 MAX_CLASSES = 60
 ROW_INCHES = 0.22
 PANEL_INCHES = 3.1
-
 FRAME_WIDTH = 160
 GAP = 2
 QUALITY = 80

@@ -13,7 +13,6 @@ from tasks.wording import count, listed, markdown_text, percent, percent_interva
 
 MAX_CLASSES_NAMED = 5
 NUM_GUESSES = 5
-
 NOTHING_TITLES = ("recognised [95 % interval]", "false alarms [95 % interval]")
 NOTHING_LEGEND = (
     "Clips in which nothing happens count in no accuracy of verbs, nouns or actions; losses, calibration and the weights of a fusion are of all clips. "

@@ -27,7 +27,6 @@ from tasks.wording import count, csv_table, duration, listed, percent, percent_i
 
 NUM_SHOWN = 30
 """Number of trials that are shown; the others are collapsed."""
-
 NUM_IN_NOTE = 10
 SECTIONS = (
     ("trials", "Trials"),

@@ -19,7 +19,6 @@ from tasks.wording import count, percent, percent_interval, size
 
 TURNS = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\N{REPLACEMENT CHARACTER}")
 """Characters by which a name would turn the direction of what follows it."""
-
 UNKNOWN_TIME = "unknown date"
 BYTES, VERSION = "_bytes", "version."
 

@@ -40,13 +40,10 @@ START_OPTIONS = {
 
 MAX_ATTEMPTS = 50
 """Suggestions per wanted trial after which a round gives up. Such suggestions contradict themselves, or were made before."""
-
 NUM_STARTUP_TRIALS = 5
 """Number of finished trials from which TPE learns. Optuna's default of 10 would leave a search of three small rounds to chance."""
-
 SEARCH_SEED = 0
 """Seed of samplers and folds, beside the key of the search and the round."""
-
 DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)
 """Optimisation directions of top-1 and of latency."""
 
@@ -55,15 +52,11 @@ Suggestion = tuple[dict[str, Value], TrainOptions]
 
 MAX_HEADS, MIN_HEADS = 64, 8
 """Number of trials of heads per task. Starting a task takes several seconds, so long trainings share one, too."""
-
 EPOCHS_PER_BATCH = 4000
 """Epochs of heads per task, all trials together: of long trainings, fewer share the retries and the time limit of a task."""
-
 MIN_TRIALS = 10
-
 NUM_TREES, MAX_DEPTH = 24, 4
 """Shallow trees fit less noise, and are ten times faster."""
-
 FOREST_SEED = 0
 
 

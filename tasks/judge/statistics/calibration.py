@@ -28,7 +28,6 @@ Temperatures = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 TEMPERATURES = (1e-3, 1e3)
 """Search limits, in multiples of the logits' spread. The choice must not depend on the scale of a network's logits."""
-
 RIDGE = 1e-6
 """Penalty on a squared factor, in nats. It selects the smallest of many equally good factors, as when val has no mistakes left."""
 

@@ -27,7 +27,6 @@ at least 13 bits, two films by at least 17."""
 
 NUM_WHOLE = 8
 """Frames of a fingerprint. The hashes of their centres follow those of the whole frames; files of before have none."""
-
 CENTRE = 0.9
 """Share of width and height of a frame's centre: a copy may be cut to it."""
 

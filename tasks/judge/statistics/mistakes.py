@@ -23,12 +23,9 @@ from tasks.store.records.metrics import Cell, ConfusionCounts, GroupScore, Mista
 from tasks.store.records.record import ModelRole
 
 MAX_CLASSES = 30
-
 MAX_LISTED = 12
 """Clips of a cell that are named."""
-
 NUM_MISTAKES = 8
-
 SOURCE_VIDEO = "source video"
 MIN_CLIPS, MIN_SOURCES = 5, 2
 """A group with fewer, or with fewer beside it, is too small to tell; a source video needs no others like it."""

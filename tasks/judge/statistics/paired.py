@@ -27,13 +27,10 @@ Opponent = Literal["baseline", "champion", "previous", "reference"]
 
 NUM_GRID_POINTS = 1000
 """Quantiles on either side of zero, over which the exact interval's distribution is averaged."""
-
 SMALLEST = 1e-300
 """Replaces a value that is too close to zero to tell its sign. It is small, but safe to divide by."""
-
 MAX_CLIPS_NEEDED = 10_000_000
 """Beyond so many, nobody labels more clips to tell two networks apart."""
-
 LEAST_P_VALUE = 1e-9
 """The lowest that `recipe_change` reports."""
 

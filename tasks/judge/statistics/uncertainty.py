@@ -17,28 +17,20 @@ from tasks.wording import count
 LEVEL = 0.95
 TAIL = (1 - LEVEL) / 2
 NUM_SHARES, NUM_CORRELATIONS = 100, 32
-
 PRIOR_POWER = 0.25
 """Exponent of the correlation in its prior. With 0, the interval of 20 right clips of four videos would cover the truth too rarely."""
-
 FAMILY_LEVEL = 0.05
 """Share of families of tests in which any result may be called significant by chance."""
-
 REACH = 6
 """Search range for the true share, in standard errors around the observed share."""
-
 MAX_DRAWS_AT_ONCE = 1_000_000
 BOOTSTRAP_SEED = 0
 TARGET_POWER = 0.8
-
 CORRELATION = 0.2
 """Intra-class correlation of the clips of one video. An assumption, because there is no network yet."""
-
 NUM_DRAWS, MIN_DRAWS = 4000, 400
-
 MAX_DRAWN_VIDEOS = 1_000_000
 """Over all draws; bounds time and memory for thousands of videos, down to `MIN_DRAWS` draws."""
-
 NUM_DIFFICULTIES = 200
 """Number of difficulty levels, from the hardest video to the easiest."""
 

@@ -102,8 +102,6 @@ def test_the_majority_class_is_the_first_by_name_of_the_commonest():
 def test_a_summary_says_what_was_scored(make_result):
     result = make_result(num_clips=30, num_sources=4)
     assert (result.model, result.split, result.num_clips, result.num_sources) == ("fine-tuned", "val", 30, 4)
-    assert result.latency.fps == pytest.approx(8 / (0.018 + 1.850))
-    assert result.latency.clips_per_second == pytest.approx(1 / 1.850)
     assert result.engine.label == "openvino bfloat16"
     assert result.verb.top1 >= result.action.top1 <= result.noun.top1
     assert type(result).model_validate_json(result.model_dump_json()) == result
