@@ -322,10 +322,7 @@ class TrainOptions(StartOptions, RecipeOptions, FlowOptions, NetworkOptions):
         return self
 
     def as_trained(self) -> Self:
-        """Return the options of the one epoch in which a fitted probe is scored.
-
-        Other trainings have the options as they are.
-        """
+        """Return these options, of a fitted probe those of the one epoch that scores it."""
         if self.head is not Head.PROBE:
             return self
         return self.model_copy(update={**{name: type(self).model_fields[name].default for name in IDLE_IN_PROBE}, "epochs": 1})

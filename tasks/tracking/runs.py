@@ -190,9 +190,7 @@ class Tracker:
         self._set_status(run_id, "FINISHED")
 
     def end_left(self, status_of: Callable[[str, str], str | None]) -> None:
-        """End runs that show as running although nobody writes to them.
-
-        Such runs are left by a process that was killed.
+        """End runs that show as running although their process was killed.
 
         `status_of` says how, from a run's id and the Airflow run that wrote to it last; None leaves it.
         """

@@ -110,10 +110,7 @@ def _by_epoch(key: str, title: str, lines: Sequence[Line], best: int, quantity: 
 
 
 def mark_epoch(axes: Axes, epoch: int, text: str, *, on_right: bool, at_bottom: bool = False) -> None:
-    """Draw a line at an epoch, and its label where there is room.
-
-    Scores rise to the top, losses fall.
-    """
+    """Draw a line at an epoch, and its label where rising scores or falling losses leave room."""
     axes.axvline(epoch, color=drawing.INK, linewidth=1, linestyle=drawing.SHORT_DASHES, clip_on=False)
     offset, side = (-5, "right") if on_right else (5, "left")
     y, rise, end = (0, 3, "bottom") if at_bottom else (1, -2, "top")

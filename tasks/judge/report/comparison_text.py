@@ -52,8 +52,6 @@ def text(
 ) -> str:
     """Write the comparison for logs and terminals, 100 columns wide.
 
-    Verdict, top-1 with interval, loss, FPS and rules.
-
     Args:
         ours: the new network on the deciding split.
         differences: fine-tuned minus opponents there, any targets.

@@ -188,10 +188,7 @@ def _write_cells(axes: Axes, confusion: Confusion, shares: np.ndarray, cell: flo
 
 
 def histograms(manifest: Manifest) -> dict[Target, bytes]:
-    """Draw one PNG per target, with one panel per split.
-
-    One bar per class, most frequent on top. Equal manifests give equal bytes.
-    """
+    """Draw one PNG per target, with a panel per split, the most frequent class on top."""
     with styled():
         return {target: _picture(target, class_counts(manifest, target)) for target in manifest.vocabulary.targets}
 

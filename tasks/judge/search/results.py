@@ -83,10 +83,7 @@ def winner_of(search: Search) -> ScoredTrial:
 
 
 def form_recipe(search: Search) -> ScoredTrial | None:
-    """Find the trial that has the recipe of the form.
-
-    None if it has no score.
-    """
+    """Find the trial that has the recipe of the form; None without a score."""
     own = search.plan.train.model_dump(mode="json")
     return next(
         (trial for trial in search.trials if trial.failure is None and all(value == own[name] for name, value in trial.values.items())),

@@ -129,9 +129,7 @@ def at_search_limit(temperature: float) -> bool:
 
 
 def reliability(confidences: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[ReliabilityBin, ...]:
-    """Bin the clips by top-1 probability, in `NUM_BINS` bins of equal width.
-
-    Empty bins are left out.
+    """Bin the clips by top-1 probability in `NUM_BINS` bins of equal width; none is empty.
 
     Args:
         confidences: (n,) probability of each clip's top-1 prediction.

@@ -202,9 +202,7 @@ def nothing_scores(clips: ScoredClips, vocabulary: Vocabulary) -> NothingScores 
 def nameable_clips(
     results: Sequence[EvaluateResult], scored: Mapping[ModelRole, ScoredClips], vocabulary: Vocabulary, *, num_resamples: int = 2000
 ) -> NameableClips | None:
-    """Compare the networks on clips that all can name.
-
-    None if all can name every clip.
+    """Compare the networks on clips that all can name; None if that is every clip.
 
     Raises:
         BadInput: the networks were not scored on the same clips.
@@ -279,10 +277,7 @@ class ClassOutcome:
 
 
 def class_outcomes(ours: ScoredClips, theirs: ScoredClips, vocabulary: Vocabulary) -> tuple[ClassOutcome, ...]:
-    """Count gained and lost clips per verb and noun.
-
-    Verbs only if no label names an object.
-    """
+    """Count gained and lost clips per verb and noun, without objects per verb."""
     if ours.uids != theirs.uids:
         raise BadInput("the networks were not scored on the same clips; run `evaluate` again for both")
     our_answers, their_answers = answers_of(ours, vocabulary), answers_of(theirs, vocabulary)

@@ -154,9 +154,7 @@ def worst_misnamed(clips: ScoredClips, vocabulary: Vocabulary, num_clips: int) -
 def worst_mistakes(
     ours: ScoredClips, theirs: ScoredClips, clips: Sequence[DatasetClip], vocabulary: Vocabulary, num: int = NUM_MISTAKES
 ) -> tuple[Mistake, ...]:
-    """Return the clips whose action the new network gets wrong, worst first.
-
-    The worst has the largest loss.
+    """Return the clips whose action the new network gets wrong, the largest loss first.
 
     Args:
         clips: the dataset's clips, including these.

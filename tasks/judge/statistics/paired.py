@@ -103,9 +103,7 @@ def over_guessing(answers: Answers, sources: Sequence[str], *, num_resamples: in
 
 
 def differing(ours: Answers, theirs: Answers, uids: Sequence[str]) -> tuple[DifferingClip, ...]:
-    """List the clips with different answers.
-
-    Those that one of the two gets right come first, else in order.
+    """List the clips with different answers, first those that one of the two gets right.
 
     Args:
         ours, theirs: answers of the second and of the first network for the same n clips in the same order.

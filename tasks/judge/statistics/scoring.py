@@ -45,9 +45,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ScoredClips:
-    """One network's logits for the clips of one split, with their true classes.
-
-    In input order.
+    """One network's logits for a split's clips, in input order, with their true classes.
 
     Attributes:
         uids, sources: (n,) each clip and its source video.
