@@ -1,17 +1,29 @@
+import logging
 import math
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from tasks.errors import BadConfiguration
-from tasks.judge.search.suggest import Space, identity, seed_of, suggest
+from tasks.judge.search.suggest import (
+    Space,
+    batches_of,
+    history_digest,
+    identity,
+    importances,
+    num_suggested,
+    pareto_front,
+    seed_of,
+    suggest,
+)
 from tasks.options import LIGHT, SearchOptions, TrainOptions
 from tasks.options.search import RANGES, Searched
-from tasks.store.records.search import ScoredTrial
+from tasks.store.records.search import Importance, ScoredTrial, Trial
 from tests.judge.search.trials import trial
 
 NUMBERS = ["learning_rate", "dropout", "weight_decay"]
@@ -170,3 +182,102 @@ def test_video_networks_are_searched_beside_others():
     assert searched.complete({"family": "3D", "backbone": "mc3_18"}).backbone == "mc3_18"
     assert searched.complete({"family": "3D", "backbone": "tf_efficientnet_lite0"}) is None
     assert searched.complete({"family": "TSN", "backbone": "mc3_18"}) is None
+
+
+def test_the_pareto_front_has_no_trial_that_another_beats():
+    scores = ((0.5, 1.0), (0.6, 2.0), (0.6, 3.0), (0.4, 1.5), (0.5, 1.0))
+    trials = [trial(number, top1, latency_seconds=seconds) for number, (top1, seconds) in enumerate(scores)]
+    assert pareto_front([*trials, trial(5, failure="x")], "action") == (0, 1, 4)
+
+
+@given(num_trials=st.integers(1, 200), rounds=st.integers(1, 8))
+def test_the_rounds_have_even_shares_of_all_trials(num_trials, rounds):
+    chosen = SearchOptions(num_trials=max(num_trials, rounds), rounds=rounds)
+    trials: list[ScoredTrial] = []
+    sizes = []
+    for number in range(1, rounds + 1):
+        sizes.append(num_suggested(chosen, number, len(trials)))
+        trials += [trial(len(trials) + i, 0.5) for i in range(sizes[-1])]
+    assert sum(sizes) == chosen.num_trials
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_head_trainings_share_a_task_and_others_have_their_own():
+    whole = LIGHT.model_copy(update={"trainable": "all"})
+    trials = [Trial(number=i, values={}, options=whole if i % 3 == 0 else LIGHT) for i in range(100)]
+    batches = batches_of(trials)
+    assert sorted(trial.number for batch in batches for trial in batch) == list(range(100))
+    assert [len(batch) for batch in batches] == [64, 2, *[1] * 34]
+
+
+@pytest.mark.parametrize(("epochs", "sizes"), [(4, [20]), (400, [10, 10]), (4000, [8, 8, 4]), (10_000, [8, 8, 4])])
+def test_long_trainings_of_heads_come_in_smaller_batches(epochs, sizes):
+    long = LIGHT.model_copy(update={"epochs": epochs})
+    assert [len(batch) for batch in batches_of([Trial(number=i, values={}, options=long) for i in range(20)])] == sizes
+
+
+def test_suggestions_follow_from_results_and_not_from_the_words_of_a_failure():
+    known = [trial(0, 0.5), trial(1, 0.5)]
+    failed, again = (known[1].model_copy(update={"failure": reason, "scores": {}}) for reason in ("killed", "killed twice"))
+    assert history_digest(known) == history_digest(list(known))
+    older = known[0].model_copy(update={"options": LIGHT.model_copy(update={"views_seed": 1})})
+    assert history_digest(known) == history_digest([older, known[1]]), "as before there was this option"
+    assert history_digest([known[0], failed]) == history_digest([known[0], again])
+    others = (known, [known[0], failed], known[:1], [], [known[0], trial(1, top1=0.6)])
+    assert len({history_digest(other) for other in others}) == len(others)
+
+
+DISTRIBUTIONS = {
+    "learning_rate": FloatDistribution(1e-5, 1e-1, log=True),
+    "class_weights": CategoricalDistribution(("none", "balanced")),
+    "dropout": FloatDistribution(0, 0.8),
+    "warmup_epochs": IntDistribution(0, 2),
+}
+
+
+def search_of(num_trials, top1, seed=0, **constant):
+    rng = np.random.default_rng(seed)
+    trials = []
+    for number in range(num_trials):
+        rate, weights = float(10 ** rng.uniform(-5, -1)), ("none", "balanced")[rng.integers(2)]
+        values = {"learning_rate": rate, "class_weights": weights, "dropout": rng.uniform(0, 0.8), "warmup_epochs": int(rng.integers(3))}
+        trials.append(trial(number, round(float(np.clip(top1(values, rng), 0, 1)), 2), values=values | constant))
+    return trials
+
+
+def by_rate(values, rng):
+    """Best at 1e-3, whose place on the scale of logarithms is the middle."""
+    return 0.5 - 0.15 * abs(np.log10(values["learning_rate"]) + 3) + 0.02 * rng.standard_normal()
+
+
+def test_what_matters_is_first_without_a_word_in_the_log_or_a_row_for_an_option_with_one_value(caplog):
+    ranges = DISTRIBUTIONS | {"schedule": CategoricalDistribution(("constant",))}
+    with caplog.at_level(logging.INFO):
+        rows, words = importances(search_of(40, by_rate, schedule="constant"), ranges, "action")
+    assert rows[0].option == "learning_rate"
+    assert {row.option for row in rows} == set(DISTRIBUTIONS)
+    assert [row.share for row in rows] == sorted((row.share for row in rows), reverse=True)
+    assert rows[0].share > 0.8 and all(0 <= row.share < 0.2 for row in rows[1:])
+    assert "of this search's 40 trials alone" in words
+    assert Importance.model_validate(rows[0].model_dump() | {"interval": (0, 1), "by_chance": 0.1}) == rows[0], "as earlier records have it"
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(("num_trials", "said"), [(0, "Only 0 trials can be compared"), (9, "Only 9 trials can be compared")])
+def test_few_trials_and_equal_scores_tell_nothing(num_trials, said):
+    rows, words = importances(search_of(num_trials, by_rate), DISTRIBUTIONS, "action")
+    assert rows == ()
+    assert said in words
+    equal = importances(search_of(12, lambda *_: 0.25), DISTRIBUTIONS, "action")
+    assert equal == ((), "All 12 trials have the same score, so no option made a difference.")
+
+
+def test_only_comparable_trials_count():
+    trials = search_of(9, by_rate)
+    outside = trials[0].values | {"learning_rate": 0.5}
+    odd = [
+        trial(10, 0.9, values=outside),
+        trial(11, values=search_of(10, by_rate)[9].values, failure="out of memory"),
+        trial(12, 0.9, values=trials[0].values | {"learning_rate": 0}),  # the logarithm of 0 is no number
+    ]
+    assert "Only 9 trials" in importances([*trials, *odd], DISTRIBUTIONS, "action")[1]

@@ -20,7 +20,7 @@ from tasks.judge.statistics.paired import (
     paired_difference,
     recipe_change,
 )
-from tasks.judge.statistics.uncertainty import TAIL, holm, resample, significant
+from tasks.judge.statistics.uncertainty import TAIL, resample
 from tasks.store.records.record import TARGETS
 from tests.simulations.answers import as_answers
 
@@ -184,37 +184,6 @@ def test_clips_with_different_answers_are_listed_those_that_one_gets_right_first
     clips = differing(Answers("verb", true, second, names), Answers("verb", true, first, names), "abcd")
     assert [(clip.uid, clip.first, clip.second) for clip in clips] == [("c", "take", "put"), ("b", "take", "wash")]
     assert {clip.label for clip in clips} == {"put"}
-
-
-def test_holm_by_hand():
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([0.5, 0.9]) == [1.0, 1.0]
-    assert holm([]) == []
-
-
-@given(p_values=st.lists(st.floats(0, 1), min_size=1, max_size=30))
-def test_a_test_among_others_is_no_surer_than_alone_no_less_sure_than_by_bonferroni_and_keeps_its_place(p_values):
-    adjusted = holm(p_values)
-    for p, corrected in zip(p_values, adjusted, strict=True):
-        assert p <= corrected <= max(p, min(1, len(p_values) * p))
-    places = range(len(p_values))
-    assert sorted(places, key=lambda i: (adjusted[i], p_values[i], i)) == sorted(places, key=lambda i: (p_values[i], i))
-
-
-def test_tests_that_could_never_be_significant_cost_the_others_nothing():
-    hopeless, clear = 0.25, 0.5**6
-    assert significant([clear], [clear]) == [True]
-    assert significant([clear, *[0.5] * 7], [clear, *[hopeless] * 7]) == [True, *[False] * 7]
-    assert significant([clear, *[0.5] * 7], [clear] * 8) == [False] * 8
-    assert significant([], []) == []
-
-
-@given(counts=st.lists(st.tuples(st.integers(0, 10), st.integers(0, 10)), min_size=1, max_size=12))
-def test_the_correction_is_no_milder_than_none_and_no_harsher_than_bonferroni(counts):
-    p_values = [0.5 ** max(wins - losses, 0) for wins, losses in counts]
-    least = [0.5 ** (wins + losses) for wins, losses in counts]
-    for p, is_one in zip(p_values, significant(p_values, least), strict=True):
-        assert (p <= 0.05 / len(counts)) <= is_one <= (p <= 0.05)
 
 
 @settings(max_examples=20)
