@@ -113,11 +113,7 @@ class Tally:
         *,
         is_trained_on: bool = False,
     ) -> None:
-        """Add clips of one video.
-
-        Args:
-            clips: (n,) the clips.
-        """
+        """Add n clips of one video."""
         if "against" in ranked:
             self._sources += [source] * len(clips)
             self._compared += clips

@@ -177,10 +177,7 @@ def _text(text: str) -> str:
 
 
 def file_stem(video: PredictedVideo | ScoredVideo) -> str:
-    """Build a recognisable, unique file name for a video.
-
-    It has the letters, digits and pictures of its name, in any script, then its hash.
-    """
+    """Build a file name for a video: the letters, digits and pictures of its name, in any script, then its hash."""
     name = unicodedata.normalize("NFC", Path(video.name).stem)
     kept = "".join(sign if unicodedata.category(sign)[0] in "LMN" or unicodedata.category(sign) == "So" else "-" for sign in name)
     # A name of a file has at most 255 bytes.

@@ -228,12 +228,7 @@ def gather(
     folder: Path,
     fetch: Callable[[str, Path], None],
 ) -> Gathered:
-    """Write `predictions.csv`, `predictions.parquet` and `tracks/` under `folder`; return the page's data.
-
-    Args:
-        plan: the prediction plan, with the networks and their temperatures.
-        fetch: downloads the object at an address to a path.
-    """
+    """Write `predictions.csv`, `predictions.parquet` and `tracks/` under `folder`; return the page's data."""
     gatherer = _Gatherer(plan, names, labels, folder, fetch)
     with PredictionTables(folder / "predictions.csv", folder / "predictions.parquet", names) as tables:
         for video in videos:

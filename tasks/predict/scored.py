@@ -263,14 +263,7 @@ class FoundIntervals:
 def find_intervals(
     plan: PredictPlanResult, videos: Sequence[ScoredVideo], names: Names, folder: Path, fetch: Callable[[str, Path], None]
 ) -> tuple[FoundIntervals, ...]:
-    """Find the intervals of each video whose windows were scored.
-
-    Args:
-        plan: has the networks with their temperatures and thresholds.
-        names: has the targets; without nouns an action is a verb.
-        folder: for a file of windows, until this returns.
-        fetch: downloads the object at an address to a path.
-    """
+    """Find the intervals of each video whose windows were scored. Their files lie in `folder` until this returns."""
     return tuple(_find(plan, video, video.windows_uri, names, folder, fetch) for video in videos if video.windows_uri)
 
 

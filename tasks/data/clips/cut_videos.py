@@ -84,10 +84,7 @@ def cut_videos(store: Store, store_uri: str, videos: Sequence[str], options: Seg
 
 
 def num_at_once(num_cores: int, memory_bytes: int) -> int:
-    """Compute how many videos to cut in parallel.
-
-    It is one more than encode at once, because a video is also read and uploaded.
-    """
+    """Compute how many videos to cut in parallel: one more than encode at once, because a video is also read and uploaded."""
     return min(MAX_AT_ONCE, num_cores // NUM_ENCODER_THREADS + 1, max(1, memory_bytes // SHARE_BYTES))
 
 

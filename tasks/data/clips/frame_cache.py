@@ -195,9 +195,7 @@ class FramesAhead:
     One chunk is decoded while another is in use. A decoding error affects only its clip, and is raised when that clip is requested.
 
     Args:
-        store: the store with the clips.
-        clips: the clips, in the order in which they will be requested.
-        specs: the networks' specs, at least one.
+        clips: in the order in which they will be requested.
         folder: temporary folder for arrays that are used once: a chunk is deleted when the next one is reached, so that the disk holds at
             most three, and the rest at the end of the block. Without it the arrays stay in this machine's cache.
         further: chooses frames besides those of a test, for `load_further`.

@@ -228,12 +228,7 @@ def _split_sources(
 
     From 12 sources on, test is drawn at random among new sources, whatever they show. New sources of `chosen` go to train, because such clips are
     harder for the model; only if val would fall short of its share they are dealt like others. Other shares of labelled clips are met as closely
-    as whole sources allow.
-
-    Args:
-        counts: the clips of each source by action.
-        fixed: the earlier splits.
-        chosen: the sources where a model chose clips to label.
+    as whole sources allow. `counts` are the clips of each source by action.
     """
     seed, share = options.split_seed, options.test_share_of(len(counts))
     draws_test = options.draws_test(len(counts))

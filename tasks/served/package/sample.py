@@ -89,11 +89,7 @@ class Sample:
 def make_sample(saved: Saved, segment: SegmentOptions, names: Sequence[str], folder: Path) -> Sample:
     """Draw a film in `folder`, cut it without loss, and answer it with one crop.
 
-    Args:
-        saved: the registered networks, which are prepared in place.
-        segment: how films are cut.
-        names: of the model's input of each network, in their order.
-        folder: for the film and its clips.
+    `names` are those of the model's input of each network. The networks of `saved` are prepared in place.
     """
     film, listed = folder / "clip.mp4", folder / "hashes.txt"
     hears = any(network.spec.sound for network in saved.networks)
