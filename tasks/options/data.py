@@ -1,4 +1,4 @@
-"""Declare the options of ingesting, cutting, labelling and splitting, and of what deletes: cleaning a store up, forgetting videos."""
+"""Declare the options of ingesting, cutting, labelling, splitting, cleaning up and forgetting."""
 
 from typing import ClassVar, Literal, Self
 

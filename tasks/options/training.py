@@ -1,4 +1,4 @@
-"""Declare the options of a training: how it is optimized, validated and stopped, its initial weights, cached views and seed.
+"""Declare the options of a training: optimizer, loss, augmentation, validation, initial weights, cache, seed.
 
 `TrainOptions` joins them with the network (`network`).
 """

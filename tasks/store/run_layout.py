@@ -1,4 +1,4 @@
-"""Lay out the store's runs: trainings, evaluations and decisions, comparisons of networks, predictions and searches. `layout` has the rest."""
+"""Lay out trainings with their decisions, comparisons, predictions and searches; `layout` has the rest."""
 
 import re
 from typing import Literal, NamedTuple, Self

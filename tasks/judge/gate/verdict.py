@@ -1,4 +1,4 @@
-"""Sum up a comparison: in sentences, as the banner of a page, and as the facts that tell what to do next."""
+"""Sum up a comparison: in sentences, as a banner, as facts for the next step."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Draw the charts of the pages of a run and of a search: training by epoch, calibration, trials."""
+"""Draw the charts of pages: training by epoch, calibration, and the trials of a search."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

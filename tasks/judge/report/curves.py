@@ -1,4 +1,4 @@
-"""Show a learning curve and a long training, in words and charts: do more labels help, does the error descend twice."""
+"""Show learning curves and long trainings: do more labels help, does the error descend twice?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Parse the ranges of a search, suggest trials by Optuna's TPE sampler from stored results, and tell which options mattered.
+"""Parse a search's ranges, suggest its trials by TPE, and tell which options mattered.
 
 The sampler is seeded by the search and the round, so that every process suggests the same trials from the same results. A study in a
 database would be one more thing to keep and to lock.

@@ -1,4 +1,4 @@
-"""Rank the verbs, nouns and actions that a network predicts from its logits, and write and read its scored clips as Parquet files.
+"""Rank a network's answers from its logits, and keep scored clips in Parquet files.
 
 Legend: n clips, k ranks, v verbs, o nouns.
 """

@@ -1,4 +1,4 @@
-"""Measure how well probabilities are calibrated, and fit on val the temperatures that calibrate them, and the weights of a fusion.
+"""Measure calibration, and fit on val the temperatures of networks and the weights of fusions.
 
 Legend: k networks, n clips, c classes of a head.
 """
@@ -26,7 +26,7 @@ MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
 Temperatures = tuple[NDArray[np.float64], NDArray[np.float64]]
 """(n,) of the verb head and (n,) of the noun head. One per clip, because val is calibrated in two folds."""
 
-TEMPERATURES = (1e-3, 1e3)
+LIMITS_IN_SPREADS = (1e-3, 1e3)
 """Search limits, in multiples of the logits' spread. The choice must not depend on the scale of a network's logits."""
 RIDGE = 1e-6
 """Penalty on a squared factor, in nats. It selects the smallest of many equally good factors, as when val has no mistakes left."""
@@ -300,7 +300,12 @@ def _weights(logits: Sequence[Logits], classes: Ids) -> Weights:
         return float(value), gradient
 
     optimum = minimize(
-        loss, equal, jac=True, method="L-BFGS-B", bounds=[(0, 1 / TEMPERATURES[0])] * num_networks, options={"ftol": 1e-12, "gtol": 1e-8}
+        loss,
+        equal,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(0, 1 / LIMITS_IN_SPREADS[0])] * num_networks,
+        options={"ftol": 1e-12, "gtol": 1e-8},
     )
     factors = np.asarray(optimum.x)
     # If no network is informative, all factors are zero; use equal weights.
@@ -332,9 +337,9 @@ def _held_out(heads: Sequence[tuple[Sequence[Logits], Ids]], sources: Sequence[s
 
 
 def _temperature(logits: Logits, classes: Ids) -> float:
-    """Fit the temperature within `TEMPERATURES` times the logits' spread."""
+    """Fit the temperature within `LIMITS_IN_SPREADS` times the logits' spread."""
     spread = _spread(logits)
-    return spread * fit_temperature(logits / spread, classes, TEMPERATURES)
+    return spread * fit_temperature(logits / spread, classes, LIMITS_IN_SPREADS)
 
 
 def _spread(logits: Logits) -> float:

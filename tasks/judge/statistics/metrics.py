@@ -1,4 +1,4 @@
-"""Score networks on one split: verbs, nouns, actions, clips in which nothing happens, and each class against another network.
+"""Score networks on one split, by target and class, and each class against another network's.
 
 Legend: n clips.
 """

@@ -1,4 +1,4 @@
-"""Compare a network, or those of a recipe with several seeds, with another one on the same clips.
+"""Compare a network, or a recipe's seeds, with another network on the same clips.
 
 Legend: k seeds, n clips, s source videos, q points of a quantile grid.
 """

@@ -1,4 +1,4 @@
-"""Compute intervals with correlated clips per source video, what they can detect, and corrections for many tests.
+"""Compute intervals over source videos, what they can detect, and corrections for many tests.
 
 Legend: n clips, s source videos, p shares of right clips, r correlations or resamples, d draws.
 """

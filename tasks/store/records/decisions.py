@@ -1,4 +1,4 @@
-"""Define the results of compare, report, register and decide, the champion's moves, the looks at clips, and the error that decisions spent."""
+"""Define comparisons, reports and decisions, the champion's moves, looks at clips, and charges."""
 
 from typing import Literal
 

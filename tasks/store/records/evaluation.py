@@ -1,4 +1,4 @@
-"""Define the results of evaluate: scores, latency and engine of a network, and its differences from others."""
+"""Define the scores, latency and engine of a network, and its differences from others."""
 
 import statistics
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Define the summary of a store, a small record for each box of the page *Retake*, and what is told of ended runs.
+"""Define the summary of a store, by boxes of its page, and notices to people.
 
 Each box is written by one step. Times are UTC, as `now_utc` writes them. Lists are cut to the first few; their numbers are whole.
 """
