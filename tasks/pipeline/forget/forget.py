@@ -148,7 +148,7 @@ def _models(registry: Registry, forgetting: Forgetting) -> tuple[str, ...]:
 
 
 def _cache() -> Path:
-    return load(MachineSettings).cache_dir.expanduser()
+    return load(MachineSettings).cache_dir
 
 
 def _remove_evidence(tracker: Tracker, store_uri: str, forgetting: Forgetting, *, dry_run: bool) -> int:
