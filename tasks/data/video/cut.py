@@ -45,11 +45,15 @@ class CutClip:
 
 @dataclass(frozen=True)
 class CutResult:
-    """The clips of one video in order, the duration of the rest that was dropped, and warnings for people."""
+    """The clips of one video in order, the duration of the rest that was dropped, and warnings for people.
+
+    What the sound of clips around intervals lacks is in `sound_warnings`.
+    """
 
     clips: tuple[CutClip, ...]
     dropped_seconds: float
     warnings: tuple[str, ...]
+    sound_warnings: tuple[str, ...] = ()
 
 
 def frames_per_clip(options: SegmentOptions) -> int:
