@@ -241,4 +241,5 @@ def _mark(store: Store, store_uri: str, registry: Registry, forgetting: Forgetti
             version.model_copy(update={"saw_forgotten": version.saw_forgotten or version.run_key in forgetting.taught})
             for version in state.versions
         )
-        store.write(place, state.model_copy(update={"versions": versions}))
+        if versions != state.versions:
+            store.write(place, state.model_copy(update={"versions": versions}))
