@@ -15,7 +15,8 @@ import pytest
 from tasks import __main__ as program
 from tasks import disk
 from tasks.disk import WORK_PREFIX, CachedFile, cached_files, check_room, full_disk, unused, work_folder
-from tasks.errors import BadInput, RetakeError, Unavailable
+from tasks.errors import BadConfiguration, BadInput, RetakeError, Unavailable
+from tasks.settings import MachineSettings, load
 
 HOLDS_A_FOLDER = """
 import sys, tempfile
@@ -199,3 +200,12 @@ def test_a_folder_that_goes_while_a_cache_is_listed_is_left_out(tmp_path):
     for name in "ab":
         shutil.rmtree(tmp_path / name)
     assert list(listing) == []
+
+
+def test_a_cache_in_the_folder_of_a_user_is_there_and_of_one_who_does_not_exist_is_refused(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/anna")
+    monkeypatch.setenv("RETAKE_CACHE_DIR", "~/kept")
+    assert load(MachineSettings).cache_dir == Path("/home/anna/kept")
+    monkeypatch.setenv("RETAKE_CACHE_DIR", "~nobody-of-this-name/x")
+    with pytest.raises(BadConfiguration, match="~nobody-of-this-name/x: there is no such user"):
+        load(MachineSettings)

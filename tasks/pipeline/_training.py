@@ -136,7 +136,7 @@ def fetch_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Pat
         options=plan.train,
         folder=folder,
         device=machine.device,
-        features=machine.cache_dir.expanduser() / "features",
+        features=machine.cache_dir / "features",
         devices=devices,
     )
     used = [clip for clip in clips["train"] if clip.uid in frames]
@@ -281,7 +281,7 @@ def joined_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Pa
         options=plan.train,
         folder=folder,
         device=machine.device,
-        features=machine.cache_dir.expanduser() / "features",
+        features=machine.cache_dir / "features",
         joined=joined,
     )
     return job, used

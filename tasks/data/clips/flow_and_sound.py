@@ -256,7 +256,7 @@ def spectrograms(store: Store, clips: Sequence[StoredClip]) -> dict[str, NDArray
 
 def cache_root() -> Path:
     """Return the folder of this machine's cache of frames and sound."""
-    return load(MachineSettings).cache_dir.expanduser() / "frames"
+    return load(MachineSettings).cache_dir / "frames"
 
 
 def _fetch(store: Store, clip: StoredClip, made: Path, path: Path) -> None:

@@ -259,7 +259,7 @@ def make_ready(
         store: of the clips.
     """
     specs = [network.spec for network in saved.networks]
-    root = load(MachineSettings).cache_dir.expanduser() / "features"
+    root = load(MachineSettings).cache_dir / "features"
     checked = spread(checked_on, NUM_CHECKED_CLIPS)
     shas = [clip.sha256 for clips in scored for clip in clips]
     kept = None
