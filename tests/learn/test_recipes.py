@@ -14,11 +14,10 @@ from tasks.errors import BadCheckpoint
 from tasks.learn.inputs.data import ClipDataset
 from tasks.learn.networks.checkpoints import load
 from tasks.learn.training import epochs
-from tasks.learn.training.cached_heads import score_heads
-from tasks.learn.training.epochs import head_file
+from tasks.learn.training.epochs import head_file, is_logged
 from tasks.learn.training.fit import TrainOutcome, fit
+from tasks.learn.training.job import score_heads
 from tasks.learn.training.module import ActionModule
-from tasks.learn.training.progress import is_logged
 from tasks.learn.training.recipe import CrossEntropies, balanced_weights
 from tasks.learn.training.trials import score_network
 from tasks.options import ORIGINAL, recipe

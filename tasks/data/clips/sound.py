@@ -20,9 +20,18 @@ from tasks.data.clips.clips import AnyClip, C, StoredClip, derive_each
 from tasks.data.video.audio import decode_audio
 from tasks.disk import work_folder
 from tasks.errors import BadVideo, MissingObject
-from tasks.learn.inputs.clip_files import SOUND_SUFFIX, Sound, quantised, read_sound, rows_of, write_sound
-from tasks.learn.inputs.describe_sound import describe
-from tasks.learn.networks.sound_recipe import SPECTRUM_RATE_HZ, VERSION, sound_key
+from tasks.learn.inputs.sound_features import (
+    SOUND_SUFFIX,
+    SPECTRUM_RATE_HZ,
+    VERSION,
+    Sound,
+    describe,
+    quantised,
+    read_sound,
+    rows_of,
+    sound_key,
+    write_sound,
+)
 from tasks.settings import MachineSettings, load
 from tasks.store.layout import folders_of, sound_note_of_clip, sound_of_clip
 from tasks.store.objects import Store

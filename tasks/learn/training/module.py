@@ -18,12 +18,12 @@ from tasks.learn.inputs.data import NO_LABEL, CachedClip, Sample
 from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import ClassNames, no_names
-from tasks.learn.training.distillation import DistillationLoss
-from tasks.learn.training.progress import Scores
+from tasks.learn.training.epochs import Scores
 from tasks.learn.training.recipe import (
     ClassWeights,
     ClipLosses,
     CrossEntropies,
+    DistillationLoss,
     balanced_weights,
     even_shares,
     make_optimizer,

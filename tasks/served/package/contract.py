@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from tasks.learn.engines.graph import GraphInput
-from tasks.learn.inputs.sampling import middle_frames
+from tasks.learn.inputs.snippets import middle_frames
 from tasks.learn.networks.spec import CROP_PIXELS, SHORT_SIDE, NetworkSpec
 from tasks.options import Interpolation, SegmentOptions
 from tasks.store.records.export import InputKind, PackageFormat, PackagePrecision, PackageScore

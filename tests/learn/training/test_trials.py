@@ -9,9 +9,9 @@ import torch
 from tasks.errors import BadCheckpoint, BadConfiguration, BadDataset
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.pytorch import PytorchEngine
-from tasks.learn.inputs.clip_files import read_snippets
 from tasks.learn.inputs.data import CachedClip
 from tasks.learn.inputs.features import FeatureMemory
+from tasks.learn.inputs.snippets import read_snippets
 from tasks.learn.networks.network import Network, weights_sha256
 from tasks.learn.training.epochs import LAST, with_last_weights
 from tasks.learn.training.fit import TrainOutcome, fit
