@@ -6,8 +6,7 @@ from tasks.errors import MissingObject
 from tasks.judge.gate.facts import facts_of
 from tasks.local.airflow_api import AirflowApi
 from tasks.local.choices import Choices
-from tasks.local.follow import FollowedRun, follow_run
-from tasks.local.progress import Screen
+from tasks.local.follow import FollowedRun, Screen, follow_run
 from tasks.options import IngestOptions
 from tasks.report_steps import Facts, report_steps
 from tasks.settings import label_url, training_page

@@ -15,9 +15,8 @@ from tasks.learn.gpus import num_gpus
 from tasks.local import supervise
 from tasks.local.airflow_api import ActiveRun, AirflowApi, RunRef
 from tasks.local.choices import SAMPLE_OPTIONS, SAMPLE_STORE, SAMPLES, Choices, check_source, parse
-from tasks.local.follow import POLL_SECONDS, follow_chain, shown, wait_for_dags
+from tasks.local.follow import POLL_SECONDS, Screen, clock, follow_chain, screen_for, shown, wait_for_dags
 from tasks.local.home import ADMINISTRATOR, REPOSITORY, Credentials, Home, Person
-from tasks.local.progress import Screen, clock, screen_for
 from tasks.local.report import follow_ingest, report
 from tasks.local.servers import Server, passwords_file, store_settings
 from tasks.loop.advice import Live, next_steps, sentence
