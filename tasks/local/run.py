@@ -46,11 +46,7 @@ def run(home: Home, videos: str | None, option_pairs: Sequence[str]) -> int:
     screen = screen_for(sys.stdout)
     chosen = parse(option_pairs)
     source = check_source(videos or str(SAMPLES))
-    choices = Choices(
-        store=OWN_STORE if videos else SAMPLE_STORE,
-        sources=[source],
-        options=chosen if videos else SAMPLE_OPTIONS | chosen,
-    )
+    choices = Choices(store=OWN_STORE if videos else SAMPLE_STORE, sources=[source], options=chosen if videos else SAMPLE_OPTIONS | chosen)
     with home.lock():
         servers = supervise.up(home, screen.say)
         with ready_airflow(home, servers) as api:

@@ -58,11 +58,7 @@ def test_a_run_that_goes_on_is_as_one_that_was_never_stopped(name, clips, tmp_pa
 @pytest.mark.parametrize(
     ("choice", "expected", "said"),
     [
-        (
-            {"learning_rate": 0.01, "warmup_epochs": 1, "epochs": 3, "schedule": "cosine"},
-            [1e-4, 0.01, 0.005],
-            ["0.0001", "0.01", "0.005"],
-        ),
+        ({"learning_rate": 0.01, "warmup_epochs": 1, "epochs": 3, "schedule": "cosine"}, [1e-4, 0.01, 0.005], ["0.0001", "0.01", "0.005"]),
         ({"epochs": 2}, [1e-3, 1e-3], []),
     ],
     ids=["changing", "constant"],

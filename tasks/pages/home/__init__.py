@@ -164,9 +164,7 @@ def _data(store: Store, store_uris: Sequence[str], samples: Samples | None, has_
 
     @router.post("/state", dependencies=[Depends(seen), Depends(reads, scope="function")])
     def tell(
-        uri: Annotated[str, Depends(chosen)],
-        live: Annotated[Live, Depends(seen)],
-        model: Annotated[str, Query(max_length=MAX_NAME)] = "",
+        uri: Annotated[str, Depends(chosen)], live: Annotated[Live, Depends(seen)], model: Annotated[str, Query(max_length=MAX_NAME)] = ""
     ) -> Response:
         uri = shown(uri)
         about = {"stores": list(store_uris), "store": uri, "has_docs": has_docs, "samples": samples and asdict(samples)}

@@ -104,10 +104,7 @@ def keep(features: SharedFeatures, clip) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("family", "changes"),
-    [(Family.TSN, {}), (Family.TRN, {}), (Family.TSM, {"consensus": Consensus.TCN})],
-)
+@pytest.mark.parametrize(("family", "changes"), [(Family.TSN, {}), (Family.TRN, {}), (Family.TSM, {"consensus": Consensus.TCN})])
 def test_another_head_answers_from_kept_features_as_it_would_from_frames(shared, family, changes):
     first, scorer = shared(network_of(family, **changes), num_crops=10)
     frames = snippets_of(tiny(num_segments=3))

@@ -135,11 +135,7 @@ def test_a_window_sees_the_frames_of_a_clip_that_is_cut_there_and_no_other_is_de
 
 @pytest.mark.parametrize(
     ("modality", "slides_there", "alone"),
-    [
-        (Modality.RGB, True, True),
-        (Modality.RGB_DIFFERENCE, True, False),
-        (Modality.FLOW, False, False),
-    ],
+    [(Modality.RGB, True, True), (Modality.RGB_DIFFERENCE, True, False), (Modality.FLOW, False, False)],
 )
 def test_features_are_shared_where_they_are_of_single_frames(modality, slides_there, alone):
     spec = NetworkSpec(backbone="test_resnet", modality=modality)
