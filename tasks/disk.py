@@ -48,11 +48,7 @@ def disks(cache_dir: Path) -> list[Space]:
 
 
 def expanded(path: str | Path) -> Path:
-    """Replace `~` and `~user` at the beginning of a path.
-
-    Raises:
-        BadConfiguration: there is no such user.
-    """
+    """Replace `~` and `~user` at the beginning of a path."""
     try:
         return Path(path).expanduser()
     except RuntimeError:

@@ -137,7 +137,10 @@ def upload(store: Store, folder: Path, place: Folder, screen: Screen) -> tuple[i
         name = os.fsencode(path.relative_to(folder)).decode(errors="replace")
         uri = place.file(name)
         try:
-            _check_file(path, folder)
+            if not path.resolve().is_relative_to(folder.resolve()):
+                raise BadInput(f"a link that leads out of {folder}; copy its target there")
+            if not path.is_file():
+                raise BadInput("a device, a pipe or a folder, not a regular file")
             if present.get(uri) != etag_of(path):
                 store.write_file(uri, path)
                 num_uploaded += 1
@@ -146,10 +149,3 @@ def upload(store: Store, folder: Path, place: Folder, screen: Screen) -> tuple[i
         except (BadInput, OSError) as error:
             screen.say(f"left out: {name}: {error}")
     return num_uploaded, num_kept
-
-
-def _check_file(path: Path, folder: Path) -> None:
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise BadInput(f"a link that leads out of {folder}; copy its target there")
-    if not path.is_file():
-        raise BadInput("a device, a pipe or a folder, not a regular file")

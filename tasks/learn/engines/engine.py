@@ -164,7 +164,8 @@ def fold_batch_norms(backbone: nn.Module, images: Tensor) -> nn.Module:
         expected = backbone.eval()(images)
     for pair in _pairs(folded, images):
         folded.set_submodule(pair.convolution_name, fuse_conv_bn_eval(pair.convolution, pair.norm))
-        folded.set_submodule(pair.norm_name, _after_normalising(pair.norm))
+        after = nn.Sequential(pair.norm.drop, pair.norm.act) if isinstance(pair.norm, BatchNormAct2d) else nn.Identity()
+        folded.set_submodule(pair.norm_name, after)
     with torch.inference_mode():
         difference = (folded(images) - expected).abs().max()
     if not difference <= TOLERANCE * expected.abs().max():
@@ -199,10 +200,6 @@ def _pairs(backbone: nn.Module, images: Tensor) -> list[_Pair]:
     for hook in hooks:
         hook.remove()
     return [pair for pair in pairs if runs[pair.convolution_name] == runs[pair.norm_name] == 1]
-
-
-def _after_normalising(norm: Norm) -> nn.Module:
-    return nn.Sequential(norm.drop, norm.act) if isinstance(norm, BatchNormAct2d) else nn.Identity()
 
 
 @dataclass(frozen=True)
@@ -245,11 +242,7 @@ class CheckedFeatures:
 
 
 def keep(cache: FeatureCache, clip: str, features: Tensor) -> None:
-    """Write a clip's features (k, t, f), averaged over crops if the cache is for linear heads.
-
-    Raises:
-        Unavailable: the disk is full.
-    """
+    """Write a clip's features (k, t, f), averaged over crops if the cache is for linear heads."""
     cache.write(clip, features if len(features) == cache.shape[0] else features.mean(dim=0, keepdim=True))
 
 

@@ -191,11 +191,7 @@ class SharedFeatures:
         return [cache.read(clip) for cache in caches]
 
     def score(self, clip: str, inputs: Sequence[Frames]) -> Logits:
-        """Score one clip like `Scorer.score`, and cache its features in the background.
-
-        Raises:
-            BadInput: snippets do not fit their network.
-        """
+        """Score one clip like `Scorer.score`, and cache its features in the background."""
         features = self._scorer.see(inputs)
         self._writer.submit(self._write, clip, features)
         return self._scorer.answer(features)

@@ -100,11 +100,7 @@ class FeatureCache:
             return False
 
     def write(self, name: str, features: Tensor) -> None:
-        """Write float32 of `shape` atomically.
-
-        Raises:
-            Unavailable: the disk is full.
-        """
+        """Write float32 of `shape` atomically."""
         partial = self.folder / f"{name}.{os.getpid()}{PARTIAL}"
         try:
             with partial.open("wb") as file:

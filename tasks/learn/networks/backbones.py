@@ -134,11 +134,7 @@ BACKBONES: dict[str, Backbone] = {
 
 
 def of(spec: NetworkSpec) -> Backbone:
-    """Find the backbone of a network; of features of sound or of other networks, one that passes them on.
-
-    Raises:
-        BadConfiguration: as `find`.
-    """
+    """Find the backbone of a network; of features of sound or of other networks, one that passes them on."""
     if spec.joined:
         return _passing_on(spec.backbone, sum(spec.joined), lambda _: Joining(spec))
     if spec.sound:
@@ -176,11 +172,7 @@ def find(name: str) -> Backbone:
 
 
 def num_elements(spec: NetworkSpec) -> int:
-    """Count the elements of a backbone's tensors, without memory for them or running it.
-
-    Raises:
-        BadConfiguration: the name is unknown.
-    """
+    """Count the elements of a backbone's tensors, without memory for them or running it."""
     if spec.joined or spec.sound:
         return 0
     name, own = spec.backbone, (*BACKBONES, *VIDEO_NETWORKS)
@@ -283,11 +275,7 @@ def crop_pixels(spec: NetworkSpec) -> int:
 
 
 def _fit_to_crop(name: str) -> tuple[Mapping[str, Any], int]:
-    """Find the first arguments with which a timm model takes a crop, and its number of features.
-
-    Raises:
-        BadConfiguration: there are none; the reason is that of the model as it is.
-    """
+    """Find the first arguments with which a timm model takes a crop, and its number of features."""
     refusals: list[BadConfiguration] = []
     for arguments in TIMM_ARGUMENTS:
         try:

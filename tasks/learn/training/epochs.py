@@ -121,9 +121,6 @@ def with_last_weights(network: Network, last: Path) -> Network:
     Args:
         network: the one that the training started from; its backbone stays if the checkpoint has heads alone.
         last: the file `LAST` of a training.
-
-    Raises:
-        BadCheckpoint: it cannot be read, or is of another network.
     """
     state = read_weights(last).get("state_dict", {})
     trained = {name.removeprefix("network."): tensor for name, tensor in state.items() if name.startswith(("network.", "head."))}
@@ -241,7 +238,10 @@ class EpochKeeper(Callback):
         )
         self._add(record)
         if self.best is record:
-            self._keep_best(trainer)
+            if self.caches_features:
+                self.best_head = self._head()
+            elif trainer.is_global_zero:
+                save(self.folder / BEST, self.network, self.classes)
         is_last = epoch + 1 == trainer.max_epochs or trainer.should_stop
         if self.writes:
             with_heads = self.caches_features and self.options.is_long and (is_last or is_power_of_two(epoch + 1))
@@ -285,12 +285,6 @@ class EpochKeeper(Callback):
             states = [state.values() for optimizer in trainer.optimizers for state in optimizer.state.values()]
             tensors = [*self.network.state_dict().values(), *(value for values in states for value in values)]
             raise no_room(self.folder / LAST, sum(tensor.nbytes for tensor in tensors if isinstance(tensor, Tensor))) from error
-
-    def _keep_best(self, trainer: pl.Trainer) -> None:
-        if self.caches_features:
-            self.best_head = self._head()
-        elif trainer.is_global_zero:
-            save(self.folder / BEST, self.network, self.classes)
 
     def write_best(self) -> None:
         """Write the network with the best heads of the last checkpoint, if they are kept there."""
