@@ -7,7 +7,6 @@ import sys
 import psutil
 import pytest
 from playwright.sync_api import expect
-from tests.pages.label.in_browser.test_clips import BEHIND, COUNT
 
 from tasks.local import supervise
 from tasks.local.home import REPOSITORY, Credentials
@@ -15,6 +14,7 @@ from tasks.local.servers import store_settings
 from tasks.store.objects import Store
 from tests.integration.conftest import own_home
 from tests.pages.label.in_browser.shop import READY
+from tests.pages.label.in_browser.test_labelling import BEHIND, COUNT
 from tests.pages.label.in_browser.test_looks import FIRST, NEXT
 from tests.pages.label.page import write_many
 from tests.ports import port_offset
