@@ -86,7 +86,7 @@ def make_label() -> "FastAPI":
     from airflow.api_fastapi.core_api.security import get_user
     from fastapi import Depends
 
-    from tasks.data.clips.labelled import labelled_in_child
+    from tasks.data.clips.gather_labels import labelled_in_child
     from tasks.pages.label.app import Person, make_app
     from tasks.pages.label.page_data import PageData
     from tasks.settings import LabellingSettings, load

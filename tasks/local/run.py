@@ -1,6 +1,6 @@
 """Run DAGs on the local servers, report a finished chain, and say what these are at.
 
-`make run`, `make ingest-folder`, `make status` and `make cancel` call it.
+`make run`, `make ingest`, `make status` and `make cancel` call it.
 """
 
 import sys

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.data.clips.clips import StoredClip
 from tasks.data.clips.frame_cache import FramesAhead, cache_test_frames, cache_train_frames, sharing_decoders
+from tasks.data.clips.stored_clips import StoredClip
 from tasks.data.split.manifest import split_rows
 from tasks.judge.statistics.long_training import KeptAnswers, first_without_error, to_parquet
 from tasks.judge.statistics.metrics import with_actions

@@ -165,12 +165,9 @@ class FilmModel:
 
 
 class SentFilmModel(FilmModel):
-    """Answers films that were sent to a server.
+    """Answers films that were sent to a server: the bytes of files, or their base64 text, but no paths.
 
-    They are the bytes of files, or their base64 text, but no paths.
-
-    Args:
-        refusal: makes the error that tells the client what is wrong with its request.
+    `refusal` makes the error that tells the client what is wrong with its request.
     """
 
     def __init__(self, saved: Saved, served: Served, refusal: Callable[[str], Exception]) -> None:

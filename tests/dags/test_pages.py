@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from starlette.testclient import TestClient
 
 from dags.plugins.pages import make_home, make_label, mounted
-from tasks.data.clips.labelled import labelled_in_child
+from tasks.data.clips.gather_labels import labelled_in_child
 from tasks.local.choices import SAMPLE_STORE, SAMPLES
 from tasks.local.home import REPOSITORY
 from tasks.pages.home import STATIC as HOME

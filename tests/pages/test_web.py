@@ -7,6 +7,8 @@ from starlette.testclient import TestClient
 from tasks.errors import Unavailable
 from tasks.pages.web import stored_pages
 from tasks.settings import report_url
+from tasks.store.layout import Layout
+from tests.pages.label.page import STORE, PagesKeys
 from tests.pipeline.shelf import Shelf
 
 PAGE = "s3://kitchen/runs/0123456789abcdef/decisions/0123456789abcdef/report/report.html"
@@ -21,10 +23,8 @@ def store():
     return store
 
 
-def client(store, person=lambda: None):
-    return TestClient(
-        stored_pages(store, ["s3://kitchen"], person, lambda address: f"/login?next={address}"), raise_server_exceptions=False
-    )
+def client(store, person=lambda: None, stores=("s3://kitchen",)):
+    return TestClient(stored_pages(store, stores, person, lambda address: f"/login?next={address}"), raise_server_exceptions=False)
 
 
 def test_a_page_is_shown_as_it_lies_in_the_store_in_an_origin_of_its_own(store):
@@ -35,6 +35,22 @@ def test_a_page_is_shown_as_it_lies_in_the_store_in_an_origin_of_its_own(store):
     assert "allow-same-origin" not in policy
     assert "default-src 'none'" in policy
     assert (answer.headers["x-content-type-options"], answer.headers["cache-control"]) == ("nosniff", "no-store")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        Layout(STORE).run("r").decision("d").report,
+        Layout(STORE).comparison_table("d", "t"),
+        Layout(STORE).search("s").on("d").report,
+        Layout(STORE).prediction("p").report,
+    ],
+    ids=["run", "comparison", "search", "prediction"],
+)
+def test_the_keys_of_the_pages_in_containers_open_each_kind_of_report(place):
+    store = PagesKeys()
+    Shelf.write_bytes(store, place.page, b"<title>Report</title>")
+    assert client(store, stores=[STORE]).get("/", params={"page": place.page}).status_code == 200
 
 
 @pytest.mark.parametrize("page", ["s3://kitchen-2/runs/x.html", "s3://kitchen/runs/best.pt", "s3://kitchen/none.html", "/etc/x.html", ""])

@@ -24,7 +24,7 @@ PLAIN: Mapping[str, Any] = {}
 CLASSIFIERS = ("fc", "head", "classifier")
 """Names of a video network's last part, with the dropout before it. What S3D's classifier takes is averaged over time after it, too."""
 
-INSTALL = "pip install 'retake[transformers]'"
+INSTALL = "pip install 'transformers>=5.24,<6'"
 SIZES: Mapping[str, Mapping[str, Any]] = {
     "small": {"hidden_size": 384, "intermediate_size": 1536, "num_attention_heads": 16},
     "base": {},

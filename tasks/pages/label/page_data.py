@@ -17,9 +17,9 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from tasks.data.clips.gather_labels import labelled_by_files
 from tasks.data.clips.label_inputs import BLOCK_SIZE, append_to_log, inputs_digest, latest_prediction, read_log, write_blocks
-from tasks.data.clips.labelled import labelled_by_files
-from tasks.data.labels.labels import Labelling
+from tasks.data.labels.label_clips import Labelling
 from tasks.data.labels.ledger import Ledger, read_twice
 from tasks.data.split.split import read_split_csv
 from tasks.errors import BadInput, MissingObject, NotThere, RetakeError, Unavailable

@@ -6,9 +6,8 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
-from tasks.data.clips.forgetting import Remover, Trace, counted, drop_from_cache, files_of_clips, traces_of
+from tasks.data.clips.forgetting import Remover, Trace, counted, drop_from_cache, files_of_clips, survey, traces_of, videos_of_sources
 from tasks.data.clips.label_inputs import probe_objects, video_records
-from tasks.data.clips.survey import survey, videos_of_sources
 from tasks.data.clips.traces import HASH_DIGITS, Traces
 from tasks.data.labels.video_names import VideoIndex
 from tasks.errors import BadConfiguration, BadInput, Unavailable

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tasks.data.clips.gather_labels import intervals_to_export, label_now
 from tasks.data.clips.label_inputs import latest_prediction, prediction_table, video_records
-from tasks.data.clips.labelled import intervals_to_export, label_now
 from tasks.data.labels.exported import LabelSpan, exported_labels, video_spans
 from tasks.data.labels.formats import formats
 from tasks.errors import BadConfiguration, BadInput, NothingToDo

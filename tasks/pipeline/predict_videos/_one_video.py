@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.data.clips.flow import shortness
+from tasks.data.clips.flow_and_sound import shortness
 from tasks.data.clips.frame_cache import FramesAhead
 from tasks.errors import BadCheckpoint, BadInput, BadVideo, RetakeError
 from tasks.judge.statistics.scoring import Logits, each_scored, peak_memory_bytes, require_finite

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.data.clips.clips import StoredClip
 from tasks.data.clips.frame_cache import cache_test_frames
+from tasks.data.clips.stored_clips import StoredClip
 from tasks.errors import BadInput, BadVideo
 from tasks.judge.statistics.scoring import Logits, one_hot_logits
 from tasks.learn.engines.choice import NUM_CHECKED_CLIPS, ScoringJob, Wanted, spread, trained_classes

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from tasks.data.clips.clips import StoredClip, clip_uid
+from tasks.data.clips.stored_clips import StoredClip, clip_uid
 from tasks.judge.statistics.scoring import Logits
 from tasks.learn.engines.scorer import BetweenClips, Noted
 from tasks.learn.inputs.snippets import further_frames, sees_single_frames, slides, window_grid

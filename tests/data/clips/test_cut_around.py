@@ -7,15 +7,15 @@ from unittest.mock import Mock
 
 import pytest
 
-from tasks.data.clips import cutting
-from tasks.data.clips.clips import find_cut
+from tasks.data.clips import cut_videos as cutting
+from tasks.data.clips.gather_labels import given_labels, intervals_to_cut, intervals_to_export, label_now
 from tasks.data.clips.label_inputs import append_to_log, count_entries
-from tasks.data.clips.labelled import given_labels, intervals_to_cut, intervals_to_export, label_now
+from tasks.data.clips.stored_clips import find_cut
 from tasks.data.labels.exported import exported_labels, video_spans
 from tasks.data.labels.formats import formats
 from tasks.data.split.manifest import dataset_digest
+from tasks.data.video.cut import FrameSpan
 from tasks.data.video.ffmpeg import SECONDS_PER_VIDEO_SECOND
-from tasks.data.video.spans import FrameSpan
 from tasks.errors import BadInput, BadVideo, MissingObject, NothingToDo, OutOfMemory, Unavailable
 from tasks.keys import recipe_of
 from tasks.options import LabelOptions, SegmentOptions

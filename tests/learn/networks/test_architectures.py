@@ -1,6 +1,8 @@
 """Video networks of transformers answer as that package's own do to the same file."""
 
+import re
 import sys
+import tomllib
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -17,6 +19,7 @@ from tasks.learn.networks import architectures, backbones
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.pretrained import build, load_backbone
 from tasks.learn.networks.spec import NetworkSpec, snippet_format
+from tasks.local.home import REPOSITORY
 from tasks.options import Modality, Weights
 from tasks.video_networks import VIDEO_NETWORKS
 from tests.data.clips.conftest import threads_decode
@@ -53,8 +56,9 @@ def theirs(transformers, name, clip, num_views):
 
 @pytest.mark.parametrize("name", IN_HUB)
 def test_without_the_package_its_installation_is_named(name, monkeypatch):
+    (needed,) = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"]["transformers"]
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(BadConfiguration, match=r"pip install 'retake\[transformers\]'"):
+    with pytest.raises(BadConfiguration, match=re.escape(f"pip install '{needed}'")):
         Network(NetworkSpec(backbone=name))
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tasks.data.clips.gather_labels import PredictedVideos, labelled_intervals
 from tasks.data.clips.label_inputs import append_to_log
-from tasks.data.clips.labelled import PredictedVideos, labelled_intervals
 from tasks.data.labels.rows import AnnotationFile
 from tasks.errors import BadConfiguration, BadInput
 from tasks.options import LabelOptions
@@ -16,8 +16,7 @@ from tasks.pipeline.labels import export_labels
 from tasks.pipeline.labels.contract import LabelsExportArguments
 from tasks.predict.files import write_intervals
 from tasks.predict.intervals import Interval
-from tasks.predict.names import Names
-from tasks.predict.scored import FoundIntervals
+from tasks.predict.scored import FoundIntervals, Names
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import LabelsFile
 from tasks.store.records.experiments import PredictBatchResult, ScoredVideo

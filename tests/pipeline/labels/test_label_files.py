@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tasks.data.clips.labelled import given_labels, intervals_to_export
+from tasks.data.clips.gather_labels import given_labels, intervals_to_export
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.store.records.dataset import LabelsFile
 from tasks.store.records.video import Inventory

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.data.clips.flow import compute_flow, flow_uri
+from tasks.data.clips.flow_and_sound import compute_flow, flow_uri
 from tasks.data.video.frames import iter_fields, iter_frames, num_fields
 from tasks.errors import BadCheckpoint, BadConfiguration
 from tasks.keys import recipe_of

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.data.clips.flow import flow_uri
+from tasks.data.clips.flow_and_sound import flow_uri
 from tasks.data.clips.frame_cache import cache_test_frames, cache_train_frames
 from tasks.data.video.ffmpeg import find_ffmpeg
 from tasks.data.video.frames import iter_fields

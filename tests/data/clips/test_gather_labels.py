@@ -4,9 +4,9 @@ from io import StringIO
 
 import pytest
 
-from tasks.data.clips import labelled
+from tasks.data.clips import gather_labels
+from tasks.data.clips.gather_labels import PredictedVideos, labelled_by_files, labelled_in_child, labelled_intervals
 from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES, videos_beside
-from tasks.data.clips.labelled import PredictedVideos, labelled_by_files, labelled_in_child, labelled_intervals
 from tasks.data.labels.rows import AnnotationFile
 from tasks.errors import BadInput, Unavailable
 from tasks.options import LabelOptions, SegmentOptions
@@ -186,7 +186,7 @@ def test_a_child_with_limits_labels_as_this_process_does(shelf, monkeypatch):
             labelled_in_child(shelf, ROOT, *options)
         for limit, value in (("CHILD_BYTES", 16 << 20), ("CHILD_SECONDS", 0.1), ("MAX_ANSWER", 100)):
             with monkeypatch.context() as patch, pytest.raises(BadInput, match=r"take more than|too many"):
-                patch.setattr(labelled, limit, value)
+                patch.setattr(gather_labels, limit, value)
                 labelled_in_child(shelf, ROOT, *options)
 
 
@@ -201,7 +201,7 @@ def test_a_child_with_limits_labels_as_this_process_does(shelf, monkeypatch):
     ],
 )
 def test_a_child_that_fails_is_named_by_its_fault_and_only_a_limit_by_the_limits(monkeypatch, caplog, status, text, reason, is_logged):
-    monkeypatch.setattr(labelled, "run_child", lambda *_, read, **__: (status, read(StringIO(text))))
+    monkeypatch.setattr(gather_labels, "run_child", lambda *_, read, **__: (status, read(StringIO(text))))
     with pytest.raises(BadInput, match=re.escape(f"the label files of {ROOT} {reason}")):
         labelled_in_child(None, ROOT, SegmentOptions(), LabelOptions())
     assert ("Traceback" in caplog.text) == is_logged

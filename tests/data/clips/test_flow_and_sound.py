@@ -5,7 +5,7 @@ import weakref
 import numpy as np
 import pytest
 
-from tasks.data.clips.sound import CLIPS_AT_ONCE, complete_sound, describe_sound, note_of, read_stored, sound_uri, without_sound
+from tasks.data.clips.flow_and_sound import CLIPS_AT_ONCE, complete_sound, describe_sound, note_of, read_stored, sound_uri, without_sound
 from tasks.disk import own_temporary_folder
 from tasks.errors import BadVideo, MissingObject, Unavailable
 from tasks.learn.inputs.sound_features import write_sound
@@ -86,7 +86,7 @@ def test_only_the_sounds_in_work_are_held_in_memory(shelf, monkeypatch):
         most.append(sum(alive() is not None for alive in made))
         write_sound(path, sound)
 
-    monkeypatch.setattr("tasks.data.clips.sound.write_sound", count_alive)
+    monkeypatch.setattr("tasks.data.clips.flow_and_sound.write_sound", count_alive)
     assert describe_sound(shelf, shelf.clips("b" * 64, 4 * CLIPS_AT_ONCE)).num_clips == len(made)
     assert max(most) <= CLIPS_AT_ONCE
 

@@ -1,32 +1,21 @@
-"""Name clips, find a video's clips cut by any version of ffmpeg, and derive something of each."""
+"""Name clips, and find a video's clips, cut by any version of ffmpeg."""
 
 import logging
-import tempfile
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import TypeVar
 
 from pydantic import BaseModel
 
-from tasks.errors import BadInput, BadVideo, MissingObject
+from tasks.errors import BadInput, MissingObject
 from tasks.keys import recipe_of
 from tasks.options import SegmentOptions
 from tasks.store.layout import Clips, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip
-from tasks.store.records.record import SetAside
-from tasks.store.records.video import ClipRecord, ClipsFile, FlowClip
-from tasks.wording import plain_reason
+from tasks.store.records.video import ClipRecord, ClipsFile
 
 log = logging.getLogger("retake")
 
 StoredClip = ClipRecord | DatasetClip
 """A clip in the store, in a dataset or not."""
-
-AnyClip = StoredClip | FlowClip
-C = TypeVar("C", bound=AnyClip)
-T = TypeVar("T")
 
 
 class _Options(BaseModel):
@@ -76,46 +65,3 @@ def _is_of_others(store: Store, uri: str, options: SegmentOptions) -> bool:
     except BadInput as error:
         log.warning("left out: %s", error)
         return True
-
-
-def derive_each(
-    store: Store,
-    clips: Sequence[C],
-    derive: Callable[[C, Path], T],
-    report: Callable[[T], str],
-    *,
-    kind: str,
-    num_at_once: int,
-    failed: str,
-) -> tuple[SetAside, ...]:
-    """Derive something of each clip, several at a time, and log it; return the clips that cannot be read, with the reason.
-
-    `derive` gets a clip and its file, beside which it may write, and `report` describes its result in the log. `failed` says what a clip
-    that cannot be read lacks.
-    """
-
-    def run(clip: C) -> T | SetAside:
-        with tempfile.TemporaryDirectory(prefix=f"retake-{kind}-") as folder:
-            file = Path(folder) / "clip.mp4"
-            try:
-                store.read_file(clip.uri, file)
-                return derive(clip, file)
-            except MissingObject:
-                return SetAside(name=clip.uid, reason="the clip is not in the store")
-            except BadVideo as error:
-                return SetAside(name=clip.uid, reason=plain_reason(error, file.name))
-
-    set_aside = []
-    with ThreadPoolExecutor(num_at_once, thread_name_prefix=f"{kind}-clips") as pool:
-        jobs = [pool.submit(run, clip) for clip in clips]
-        try:
-            for number, (clip, job) in enumerate(zip(clips, jobs, strict=True), 1):
-                outcome = job.result()
-                if isinstance(outcome, SetAside):
-                    set_aside.append(outcome)
-                    log.warning("%d of %d clips: %s %s: %s", number, len(clips), clip.uri, failed, outcome.reason)
-                else:
-                    log.info("%d of %d clips: %s: %s", number, len(clips), clip.uid, report(outcome))
-        finally:
-            pool.shutdown(cancel_futures=True)
-    return tuple(set_aside)

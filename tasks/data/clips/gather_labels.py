@@ -14,7 +14,6 @@ from typing import IO
 
 from pydantic import TypeAdapter
 
-from tasks.data.clips.clips import find_cut
 from tasks.data.clips.label_inputs import (
     annotation_file,
     annotation_files,
@@ -24,11 +23,12 @@ from tasks.data.clips.label_inputs import (
     read_log,
     video_records,
 )
+from tasks.data.clips.stored_clips import find_cut
 from tasks.data.labels.all_files import ReadFiles, current_intervals, interval_rows, read_files
 from tasks.data.labels.chapters import Borders, borders_of, crossing
 from tasks.data.labels.exported import CurrentIntervals
 from tasks.data.labels.intervals import without
-from tasks.data.labels.labels import Labelling, label_clips
+from tasks.data.labels.label_clips import Labelling, label_clips
 from tasks.data.labels.ledger import Ledger
 from tasks.data.labels.page_labels import AnyFile, clipped_intervals, page_labels, touched_clips, with_page_intervals, with_page_labels
 from tasks.data.labels.reading import ReadFile
@@ -146,7 +146,7 @@ def labelled_in_child(_: Store, store_uri: str, segment: SegmentOptions, options
         BadInput: as there, or the files need more time or memory than a child has, or it fails in another way, which is logged.
         Unavailable: the store does not answer, or no child can be started.
     """
-    command = [sys.executable, "-m", "tasks.data.clips.labelled", store_uri, segment.model_dump_json(), options.model_dump_json()]
+    command = [sys.executable, "-m", "tasks.data.clips.gather_labels", store_uri, segment.model_dump_json(), options.model_dump_json()]
     variables = {name: value for name, value in os.environ.items() if name.startswith("RETAKE_STORE_") or name == "SSL_CERT_FILE"}
     status, text = run_child(
         command, folder=PACKAGES, memory_bytes=CHILD_BYTES, time_limit_seconds=CHILD_SECONDS, read=_answer, variables=variables

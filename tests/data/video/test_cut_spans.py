@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.data.video.child import undivided
+from tasks.data.video.cut import FrameSpan, cut_spans, interval_spans, spans_across
 from tasks.data.video.probe import probe
-from tasks.data.video.spans import FrameSpan, cut_spans, interval_spans, spans_across
 from tasks.errors import BadVideo
 from tasks.options import SegmentOptions
 from tests.data.video.test_cut import greys

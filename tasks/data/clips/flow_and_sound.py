@@ -1,6 +1,6 @@
-"""Keep the described sound of each clip beside it in the store.
+"""Keep the optical flow and the described sound of each clip beside it in the store.
 
-It is cached on this machine as networks need it. Does not import torch.
+Sound is cached on this machine as networks need it. Does not import torch.
 """
 
 import logging
@@ -12,14 +12,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.data.clips.clips import AnyClip, C, StoredClip, derive_each
+from tasks.data.clips.stored_clips import StoredClip
 from tasks.data.video.audio import decode_audio
+from tasks.data.video.flow import FlowMaker
+from tasks.data.video.frames import FLOW_SUFFIX, num_fields
 from tasks.disk import work_folder
 from tasks.errors import BadVideo, MissingObject
+from tasks.keys import flow_recipe_of
 from tasks.learn.inputs.sound_features import (
     SOUND_SUFFIX,
     SPECTRUM_RATE_HZ,
@@ -32,22 +36,87 @@ from tasks.learn.inputs.sound_features import (
     sound_key,
     write_sound,
 )
+from tasks.learn.networks.spec import SHORT_SIDE, SNIPPETS
+from tasks.options import FlowOptions, Modality
 from tasks.settings import MachineSettings, load
-from tasks.store.layout import folders_of, sound_note_of_clip, sound_of_clip
+from tasks.store.layout import flow_of_clip, folders_of, sound_note_of_clip, sound_of_clip
 from tasks.store.objects import Store
 from tasks.store.records.record import SetAside
-from tasks.store.records.video import SoundNote
+from tasks.store.records.video import FlowClip, SoundNote
 from tasks.store.stored import Stored
-from tasks.wording import some
+from tasks.wording import plain_reason, some
 
 log = logging.getLogger("retake")
 
+FLOWS_AT_ONCE = 8
 CLIPS_AT_ONCE = 4
 SPEECH_RATE_HZ = 16_000
-
 NOTES_AT_ONCE = 8
-
 NUM_FETCHERS = 8
+
+AnyClip = StoredClip | FlowClip
+C = TypeVar("C", bound=AnyClip)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Computed:
+    """The result of `compute_flow`; `set_aside` lists clips without flow, with the reason."""
+
+    num_clips: int
+    num_fields: int
+    seconds: float
+    set_aside: tuple[SetAside, ...]
+
+    @property
+    def fields_per_second(self) -> float:
+        """Compute the throughput, including download, decoding, flow and upload."""
+        return self.num_fields / self.seconds if self.num_fields else 0.0
+
+
+def flow_uri(clip_uri: str, options: FlowOptions) -> str:
+    """Return the address of a clip's flow."""
+    return flow_of_clip(clip_uri, flow_recipe_of(options))
+
+
+def without_flow(store: Store, clips: Sequence[C], options: FlowOptions) -> list[C]:
+    """Select the clips whose flow is not in the store."""
+    wanted = [flow_uri(clip.uri, options) for clip in clips]
+    there = {listed.uri for folder in folders_of(wanted) for listed in store.list(folder)}
+    return [clip for clip, uri in zip(clips, wanted, strict=True) if uri not in there]
+
+
+def shortness(clip: AnyClip) -> str | None:
+    """Explain why this clip shows a network less motion than others do; None if it does not."""
+    num, wanted = num_fields(clip.num_frames), SNIPPETS[Modality.FLOW].num_frames
+    if clip.num_frames == 1:
+        return f"a single frame shows no motion; one field of zero motion is repeated for the {wanted} that a network needs"
+    if num < wanted:
+        return f"{clip.num_frames} frames make {num} fields of flow, but a network needs {wanted} in a row; the last is repeated"
+    return None
+
+
+def compute_flow(store: Store, clips: Sequence[AnyClip], options: FlowOptions) -> Computed:
+    """Compute the flow of these clips and upload it to the store; set those aside that cannot be read."""
+    started = time.monotonic()
+    num_all = 0
+
+    def compute(clip: AnyClip, source: Path) -> int:
+        made = source.with_suffix(FLOW_SUFFIX)
+        num = maker.write(source, made, num_frames=clip.num_frames, short_side=SHORT_SIDE)
+        store.write_file(flow_uri(clip.uri, options), made)
+        return num
+
+    def report(num: int) -> str:
+        nonlocal num_all
+        num_all += num
+        return f"{num} fields, {num_all / (time.monotonic() - started):.1f} fields/s"
+
+    with FlowMaker(options, load(MachineSettings).num_processes) as maker:
+        # One clip cannot keep many threads busy, and too many delay the first upload.
+        at_once = min(FLOWS_AT_ONCE, 1 + maker.num_threads // 4)
+        set_aside = derive_each(store, clips, compute, report, kind="flow", num_at_once=at_once, failed="has no optical flow")
+    return Computed(len(clips) - len(set_aside), num_all, time.monotonic() - started, set_aside)
 
 
 Listen = Callable[[NDArray[np.float32]], float]
@@ -215,3 +284,46 @@ def _is_whole(path: Path) -> bool:
         return bool(len(np.load(path, mmap_mode="r", allow_pickle=False)))
     except (OSError, ValueError, EOFError):
         return False
+
+
+def derive_each(
+    store: Store,
+    clips: Sequence[C],
+    derive: Callable[[C, Path], T],
+    report: Callable[[T], str],
+    *,
+    kind: str,
+    num_at_once: int,
+    failed: str,
+) -> tuple[SetAside, ...]:
+    """Derive something of each clip, several at a time, and log it; return the clips that cannot be read, with the reason.
+
+    `derive` gets a clip and its file, beside which it may write, and `report` describes its result in the log. `failed` says what a clip
+    that cannot be read lacks.
+    """
+
+    def run(clip: C) -> T | SetAside:
+        with tempfile.TemporaryDirectory(prefix=f"retake-{kind}-") as folder:
+            file = Path(folder) / "clip.mp4"
+            try:
+                store.read_file(clip.uri, file)
+                return derive(clip, file)
+            except MissingObject:
+                return SetAside(name=clip.uid, reason="the clip is not in the store")
+            except BadVideo as error:
+                return SetAside(name=clip.uid, reason=plain_reason(error, file.name))
+
+    set_aside = []
+    with ThreadPoolExecutor(num_at_once, thread_name_prefix=f"{kind}-clips") as pool:
+        jobs = [pool.submit(run, clip) for clip in clips]
+        try:
+            for number, (clip, job) in enumerate(zip(clips, jobs, strict=True), 1):
+                outcome = job.result()
+                if isinstance(outcome, SetAside):
+                    set_aside.append(outcome)
+                    log.warning("%d of %d clips: %s %s: %s", number, len(clips), clip.uri, failed, outcome.reason)
+                else:
+                    log.info("%d of %d clips: %s: %s", number, len(clips), clip.uid, report(outcome))
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return tuple(set_aside)

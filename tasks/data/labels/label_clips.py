@@ -185,11 +185,9 @@ def label_clips(
     overridden. A clip's source is that of a file's column `source`, else the first of `videos` of its recording, else its video.
 
     Args:
-        clips: all clips of the store.
         names: every video's names, by content hash.
         files: the annotation files and the page's, in upload order.
         options: the least overlap of an interval, and the share of free clips of fully labelled videos that are labelled as nothing.
-        own: the ids that the store has given.
         fps: every video's frame rate by content hash, for tools that count frames.
         touched: uids of clips about which people made more statements than these files hold, so that something may happen in them.
         with_page: whether the page's labels label clips. They are read in any case: its words and videos tell how folders are read.

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tasks.data.clips.clips import find_cut
-from tasks.data.clips.cutting import cut_video
+from tasks.data.clips.cut_videos import cut_video
+from tasks.data.clips.stored_clips import find_cut
 from tasks.data.video.child import MemoryShares
 from tasks.data.video.ffmpeg import ffmpeg_version
 from tasks.errors import BadInput

@@ -10,14 +10,13 @@ from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 
-from tasks.data.clips.clips import clip_uid, find_cut
-from tasks.data.clips.labelled import Given, intervals_to_cut
+from tasks.data.clips.gather_labels import Given, intervals_to_cut
+from tasks.data.clips.stored_clips import clip_uid, find_cut
 from tasks.data.video.child import Memory, MemoryShares, usable_bytes
-from tasks.data.video.cut import CutClip, CutResult, cut
+from tasks.data.video.cut import CutClip, CutResult, Following, FrameSpan, cut, cut_spans, decoded_seconds, interval_spans, spans_across
 from tasks.data.video.ffmpeg import NUM_ENCODER_THREADS, ffmpeg_version, find_ffmpeg, time_limit
 from tasks.data.video.inspection import VideoProbe
 from tasks.data.video.probe import probe
-from tasks.data.video.spans import Following, FrameSpan, cut_spans, decoded_seconds, interval_spans, spans_across
 from tasks.errors import BadConfiguration, BadVideo, MissingObject, OutOfMemory, OutOfReach, Unavailable
 from tasks.keys import clip_recipe_of, content_key, file_sha256
 from tasks.options import SegmentOptions
@@ -85,10 +84,7 @@ def cut_videos(store: Store, store_uri: str, videos: Sequence[str], options: Seg
 
 
 def num_at_once(num_cores: int, memory_bytes: int) -> int:
-    """Compute how many videos to cut in parallel.
-
-    It is one more than encode at once, because a video is also read and uploaded.
-    """
+    """Compute how many videos to cut in parallel: one more than encode at once, because a video is also read and uploaded."""
     return min(MAX_AT_ONCE, num_cores // NUM_ENCODER_THREADS + 1, max(1, memory_bytes // SHARE_BYTES))
 
 
