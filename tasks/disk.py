@@ -49,11 +49,7 @@ def disks(cache_dir: Path) -> list[Space]:
 
 
 def expanded(path: str | Path) -> Path:
-    """Replace `~` and `~user` at the beginning of a path.
-
-    Raises:
-        BadConfiguration: there is no such user.
-    """
+    """Replace `~` and `~user` at the beginning of a path."""
     try:
         return Path(path).expanduser()
     except RuntimeError:
@@ -103,11 +99,7 @@ def shortage(folder: Path, need_bytes: int) -> str | None:
 
 
 def check_room(path: Path, need_bytes: int) -> None:
-    """Fail before writing a file for which the disk has no room.
-
-    Raises:
-        OSError: ENOSPC, with needed and free space.
-    """
+    """Fail before writing a file for which the disk has no room."""
     if short := shortage(path.parent, need_bytes):
         raise OSError(errno.ENOSPC, short, str(path))
 
@@ -128,11 +120,7 @@ def full_disk(error: BaseException | None) -> OSError | None:
 
 @contextmanager
 def own_temporary_folder() -> Iterator[None]:
-    """Put this process's temporary files into one folder that is removed with the process.
-
-    Raises:
-        Unavailable: a disk is full, or no temporary folder is writable.
-    """
+    """Put this process's temporary files into one folder that is removed with the process."""
     try:
         root = tempfile.gettempdir()
     except FileNotFoundError as error:

@@ -144,11 +144,7 @@ def frames_made_by() -> str:
 
 @cache
 def installed(distribution: str) -> str:
-    """Return the version of an installed package without importing it.
-
-    Raises:
-        BadConfiguration: it is not installed.
-    """
+    """Return the version of an installed package without importing it."""
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:

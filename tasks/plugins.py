@@ -13,11 +13,7 @@ T = TypeVar("T")
 
 
 def load(entry: EntryPoint, kind: type[T] | tuple[type[T], ...]) -> T:
-    """Load a plugin.
-
-    Raises:
-        BadConfiguration: it cannot be imported, or is nothing of this kind.
-    """
+    """Load a plugin."""
     try:
         plugin = entry.load()
     except Exception as error:

@@ -169,13 +169,7 @@ DAY = 86_400
 
 @pytest.mark.parametrize(
     ("used_days_ago", "max_bytes", "gone"),
-    [
-        ([100, 50, 3, 1], 1000, [100]),
-        ([100, 50, 3, 1], 20, [100, 50]),
-        ([50, 3, 1], 10, [50, 3]),
-        ([1, 0], 5, []),
-        ([], 0, []),
-    ],
+    [([100, 50, 3, 1], 1000, [100]), ([100, 50, 3, 1], 20, [100, 50]), ([50, 3, 1], 10, [50, 3]), ([1, 0], 5, []), ([], 0, [])],
 )
 def test_the_least_recently_used_goes_first_and_what_may_be_in_use_stays(used_days_ago, max_bytes, gone):
     now = 1000 * DAY

@@ -29,19 +29,11 @@ class Home:
 
     @classmethod
     def find(cls) -> "Home":
-        """Find the home of this checkout, without creating it.
-
-        Raises:
-            BadConfiguration: RETAKE_HOME names a user that does not exist.
-        """
+        """Find the home of this checkout, without creating it."""
         return cls(expanded(os.environ.get("RETAKE_HOME") or REPOSITORY / ".retake").resolve())
 
     def make(self) -> None:
-        """Create the folder without access for other users: it holds videos and databases.
-
-        Raises:
-            BadConfiguration: it cannot be written, or a server would read its path otherwise.
-        """
+        """Create the folder without access for other users: it holds videos and databases."""
         if odd := READ_OTHERWISE.search(str(self.root)):
             raise BadConfiguration(f"{self.root}: a server would read {odd[0]} as something else; set RETAKE_HOME to another folder")
         try:
@@ -66,9 +58,6 @@ class Home:
         """Lock out other commands that start or stop servers.
 
         The kernel frees the lock if this process dies.
-
-        Raises:
-            BadConfiguration: another command holds it.
         """
         self.make()
         with (self.root / "lock").open("a+") as file:
@@ -104,11 +93,7 @@ class Credentials(BaseModel):
 
     @classmethod
     def load(cls, home: Home) -> "Credentials":
-        """Load the credentials of `home`.
-
-        Raises:
-            BadConfiguration: there are none yet, or the file is damaged.
-        """
+        """Load the credentials of `home`."""
         try:
             return cls.model_validate_json(home.credentials_file.read_bytes())
         except FileNotFoundError:
@@ -170,11 +155,7 @@ def people_file(home: Home) -> Path:
 
 
 def people(home: Home) -> dict[str, Person]:
-    """Read the people by name.
-
-    Raises:
-        BadConfiguration: the file is damaged.
-    """
+    """Read the people by name."""
     if not people_file(home).exists():
         return {}
     try:
@@ -184,11 +165,7 @@ def people(home: Home) -> dict[str, Person]:
 
 
 def add_person(home: Home, name: str, role: Role) -> Person:
-    """Add a person with a new password, or change the role of one who is there. Hold the lock.
-
-    Raises:
-        BadConfiguration: the name cannot be a user's.
-    """
+    """Add a person with a new password, or change the role of one who is there. Hold the lock."""
     if name == ADMINISTRATOR or not _NAME.fullmatch(name):
         raise BadConfiguration(
             f"{name!r} cannot be added: a name is other than {ADMINISTRATOR}, of a-z, 0-9, '.', '_' and '-', and begins with a letter"
@@ -203,11 +180,7 @@ def add_person(home: Home, name: str, role: Role) -> Person:
 
 
 def remove_person(home: Home, name: str) -> None:
-    """Remove a person and end all sessions, for a login holds without looking at the people again. Hold the lock.
-
-    Raises:
-        BadConfiguration: nobody has this name.
-    """
+    """Remove a person and end all sessions, for a login holds without looking at the people again. Hold the lock."""
     known = people(home)
     if known.pop(name, None) is None:
         raise BadConfiguration(f"nobody is called {name}; people are: {', '.join(known) or 'none'}")

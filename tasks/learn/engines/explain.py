@@ -57,9 +57,6 @@ def activation_sheet(network: Network, frames: Frames, head: Literal["verb", "no
     Returns:
         PNG, t tiles of 160 pixels, or 8 frames of a video network. All tiles share one heat scale: no heat leaves the frame unchanged, red is
         the maximum.
-
-    Raises:
-        NothingToSee: see `grad_cam`.
     """
     modality = network.spec.modality
     if network.spec.sound:
@@ -97,9 +94,6 @@ def video_heat(network: Network, view: Frames, head: Literal["verb", "noun"], cl
     """Compute the heat of a class in each frame of one view, uint8 (h, w, p): float32 (m, h, w).
 
     It is that of `grad_cam`, of a map over time and place, as if the clip had this view alone.
-
-    Raises:
-        NothingToSee: as `grad_cam`.
     """
     video = network.spec.video
     if video is None:
@@ -127,11 +121,7 @@ def _class_heat(
 
 
 def _last_outputs(network: Network, snippets: Tensor, as_map: AsMap) -> tuple[list[Tensor], Tensor]:
-    """Compute features (1, t, f) with gradients of the last `TAIL` maps alone, and return these.
-
-    Raises:
-        NothingToSee: there are none.
-    """
+    """Compute features (1, t, f) with gradients of the last `TAIL` maps alone, and return these."""
     outputs: list[Tensor] = []
     num_seen, num_skipped = 0, -1
 
@@ -188,11 +178,7 @@ def _scaled(heat: Tensor, size: tuple[int, ...]) -> Heat:
 
 
 def _spatial_outputs(network: Network, snippets: Tensor) -> tuple[list[Tensor], Tensor]:
-    """Compute features (1, t, f), and collect the spatial outputs of the backbone's modules.
-
-    Raises:
-        NothingToSee: there are none.
-    """
+    """Compute features (1, t, f), and collect the spatial outputs of the backbone's modules."""
     outputs: list[Tensor] = []
 
     def collect(module: nn.Module, inputs: object, output: object) -> None:

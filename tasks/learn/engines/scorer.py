@@ -20,15 +20,12 @@ from torch import Tensor
 
 from tasks.errors import RetakeError, Unavailable
 from tasks.learn.engines.choice import KINDS_IN_FLOAT32, Kind, ScoringJob, Wanted, common_label, compare_logits, make_engine
-from tasks.learn.engines.engine import Engine, clip_logits
-from tasks.learn.engines.kept import keep, open_cache
+from tasks.learn.engines.engine import Engine, clip_logits, keep, open_cache
 from tasks.learn.engines.pytorch import PytorchEngine
-from tasks.learn.inputs.clip_files import snippets_in_test
 from tasks.learn.inputs.crops import Frames
-from tasks.learn.inputs.sampling import WindowGrid, frames_in_test, frames_of_window, further_frames, sees_single_frames
+from tasks.learn.inputs.snippets import WindowGrid, frames_in_test, frames_of_window, further_frames, sees_single_frames, snippets_in_test
 from tasks.learn.networks.checkpoints import HeadWeights, Saved
-from tasks.learn.networks.heads import Logits
-from tasks.learn.networks.joining import HeadAmong
+from tasks.learn.networks.heads import HeadAmong, Logits
 from tasks.learn.networks.network import Network
 from tasks.logit_mean import mean_logits
 from tasks.store.records.evaluation import EngineUsed
@@ -183,22 +180,14 @@ class SharedFeatures:
             self._stop(error)
 
     def known(self, clip: str) -> list[Tensor] | None:
-        """Read the cached features of a clip for each network, as `Scorer.answer` takes them; None if there are none.
-
-        Raises:
-            Unavailable: the cached features are damaged; a retry computes them again.
-        """
+        """Read the cached features of a clip for each network, as `Scorer.answer` takes them; None if there are none."""
         caches = self._caches  # the writer may stop sharing meanwhile
         if not caches or not all(cache.has(clip) for cache in caches):
             return None
         return [cache.read(clip) for cache in caches]
 
     def score(self, clip: str, inputs: Sequence[Frames]) -> Logits:
-        """Score one clip like `Scorer.score`, and cache its features in the background.
-
-        Raises:
-            BadInput: snippets do not fit their network.
-        """
+        """Score one clip like `Scorer.score`, and cache its features in the background."""
         features = self._scorer.see(inputs)
         self._writer.submit(self._write, clip, features)
         return self._scorer.answer(features)
@@ -251,11 +240,7 @@ class BetweenClips:
         return tuple(self._note(engine, num_frames, own, more) for engine, own, more in given)
 
     def logits(self, first: Noted, second: Noted, num_second_frames: int) -> Iterator[tuple[int, Logits]]:
-        """Score the windows that begin within one whole clip and end within the next, which may be shorter.
-
-        Yields:
-            the frame of the first clip at which a window begins, and its logits.
-        """
+        """Score the windows that begin within one whole clip, each with its first frame there, and end within the next, which may be shorter."""
         for offset in self.grid.offsets:
             if offset <= num_second_frames:
                 networks = zip(self.scorer.engines, first, second, strict=True)

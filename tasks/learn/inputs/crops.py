@@ -38,9 +38,6 @@ def cut_views(frames: Frames, num_crops: NumCrops, modality: Modality, video: Vi
 
     Returns:
         k views, each uint8 (t, 224, 224, p), or of a video network's size.
-
-    Raises:
-        BadInput: a side is shorter than a crop.
     """
     if video:
         sized = scaled(frames, video)
@@ -57,11 +54,7 @@ def cut_views(frames: Frames, num_crops: NumCrops, modality: Modality, video: Vi
 def cut_crops(
     frames: Frames, num_crops: NumCrops, modality: Modality, only: slice = slice(None), video: VideoNetwork | None = None
 ) -> Tensor:
-    """Copy the views of `cut_views`, or a slice of them, into one tensor uint8 (k, t, p, 224, 224).
-
-    Raises:
-        BadInput: a side is shorter than a crop.
-    """
+    """Copy the views of `cut_views`, or a slice of them, into one tensor uint8 (k, t, p, 224, 224)."""
     return torch.from_numpy(np.stack(cut_views(frames, num_crops, modality, video)[only])).permute(0, 1, 4, 2, 3).contiguous()
 
 

@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from tasks.errors import BadDataset
-from tasks.learn.inputs.clip_files import read_snippets, read_sound_input
 from tasks.learn.inputs.crops import PLAIN, Augmentation, NumCrops, augmented, cut_crops
+from tasks.learn.inputs.snippets import read_snippets, read_sound_input
 from tasks.learn.networks.spec import NetworkSpec
 
 NO_LABEL = -100
@@ -94,10 +94,6 @@ class View(NamedTuple):
         """Read the network's input uint8 (t, p, h, w), or features of sound float32 (t, f).
 
         A pure function of the view's name and the spec's snippets.
-
-        Raises:
-            MissingObject: the frames file does not exist.
-            BadDataset: it does not hold frames.
         """
         rng = self._rng()
         if spec.sound:
@@ -242,9 +238,6 @@ def with_label_noise(clips: Sequence[CachedClip], share: float, seed: int) -> li
     The other action is drawn with equal chances from those of `clips`, so a clip may keep its verb or its noun, but never both. Which clips
     are altered, and how, follows from the seed, the names of the frames files and the set of actions alone. Symmetric noise on a fixed share
     of the labels, as in Nakkiran et al. 2019, arXiv 1912.02292.
-
-    Raises:
-        BadDataset: all clips have one action, so there is no wrong action.
     """
     actions = sorted({(clip.verb, clip.noun) for clip in clips})
     num_altered = round(share * len(clips))

@@ -32,7 +32,7 @@ from tasks.learn.networks.spec import NetworkSpec
 log = logging.getLogger(__name__)
 
 VIEWS_VERSION = 1
-"""Version of a `View`'s content. Increment it when `data`, `sampling`, `clip_files` or `crops` change frames or augmentation."""
+"""Version of a `View`'s content. Increment it when `data`, `snippets` or `crops` change frames or augmentation."""
 
 SECONDS_BETWEEN_LINES = 10
 MIXED_PRECISIONS = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
@@ -100,11 +100,7 @@ class FeatureCache:
             return False
 
     def write(self, name: str, features: Tensor) -> None:
-        """Write float32 of `shape` atomically.
-
-        Raises:
-            Unavailable: the disk is full.
-        """
+        """Write float32 of `shape` atomically."""
         partial = self.folder / f"{name}.{os.getpid()}{PARTIAL}"
         try:
             with partial.open("wb") as file:

@@ -58,11 +58,7 @@ class Saved:
 
     @property
     def network(self) -> Network:
-        """Return the only network.
-
-        Raises:
-            BadCheckpoint: there are several.
-        """
+        """Return the only network."""
         if len(self.networks) > 1:
             raise BadCheckpoint(f"a fusion of {len(self.networks)} networks ({self.title}) where a single network is required")
         return self.networks[0]
@@ -74,11 +70,7 @@ def fusion_title(titles: Sequence[str], joint: NetworkSpec | None) -> str:
 
 
 def check_name(name: str) -> str:
-    """Check that a published file's name ends in a hash, and return its digits.
-
-    Raises:
-        BadCheckpoint: the name does not end in a hash.
-    """
+    """Check that a published file's name ends in a hash, and return its digits."""
     named = HASH_IN_NAME.search(name)
     if named is None:
         raise BadCheckpoint(f"{name!r}: the name does not end in a hash (like -3ecf904f.pth.tar); keep the published name")
@@ -237,10 +229,7 @@ def _refuse_removed(specs: Sequence[Mapping[str, object]], path: Path) -> None:
 
 
 def _network(spec: NetworkSpec, state: Mapping[str, Tensor], path: Path) -> Network:
-    """Build and fill a network, after a look at its outline.
-
-    The network that a file claims may not fit into memory.
-    """
+    """Build and fill a network, after a look at its outline: the one that a file claims may not fit into memory."""
     num_held = sum(value.numel() for value in state.values() if isinstance(value, Tensor))
     try:
         num_claimed = backbones.num_elements(spec)

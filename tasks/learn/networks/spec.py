@@ -23,6 +23,10 @@ MAX_CLASSES = 10_000
 SHORT_SIDE = 256
 """Short side of cached frames and flow fields, in pixels. TSN's protocol cuts its crops from this size."""
 
+NUM_MELS = 128
+NUM_SOUND_FEATURES = 2 * NUM_MELS
+"""Of a window: mean and deviation of each band."""
+
 IMAGENET_MEAN: Triple = (0.485, 0.456, 0.406)
 IMAGENET_STD: Triple = (0.229, 0.224, 0.225)
 HALF: Triple = (0.5, 0.5, 0.5)
@@ -234,10 +238,7 @@ def snippet_format(image: InputFormat, modality: Modality, video: VideoNetwork |
 
 
 def spec_of(options: TrainOptions, backbone: str | None = None) -> NetworkSpec:
-    """Build the spec of training options, with EPIC's classes; `backbone` replaces theirs, such as "auto".
-
-    Interpolation is bilinear here, until the weights are known.
-    """
+    """Build the spec of options, with EPIC's classes and bilinear, until the weights are known; `backbone` replaces theirs, such as "auto"."""
     consensus, temporal_shift = FAMILIES[options.family]
     backbone = backbone or options.backbone
     if options.family is Family.VIDEO and backbone == "auto":

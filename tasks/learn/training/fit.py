@@ -16,10 +16,10 @@ from tasks.errors import BadConfiguration
 from tasks.learn.hardware import Device, Hardware, choose_device, describe
 from tasks.learn.networks.checkpoints import save_joined
 from tasks.learn.networks.spec import trained_view
-from tasks.learn.training.epochs import BEST, LAST, EpochFiles, EpochKeeper
+from tasks.learn.training.costs import RemainingTime
+from tasks.learn.training.epochs import BEST, LAST, EpochFiles, EpochKeeper, EpochRecord
 from tasks.learn.training.job import Setup, TrainJob, set_up_features, set_up_images
 from tasks.learn.training.processes import EndOnSigterm, end_with_starter, failing_together, process_rank, require_rank
-from tasks.learn.training.progress import EpochRecord, RemainingTime
 from tasks.options import Head
 
 log = logging.getLogger(__name__)
@@ -40,9 +40,7 @@ class TrainOutcome:
 def fit(job: TrainJob, *, on_epoch: Callable[[EpochFiles], None] | None = None) -> TrainOutcome:
     """Train to the end, resuming if possible; each of several processes calls it.
 
-    Args:
-        job: network, data, options and device.
-        on_epoch: called in the first process once the files of an epoch, or of several quick ones, are written; an exception ends training.
+    `on_epoch` is called in the first process once the files of an epoch, or of several quick ones, are written; an exception ends training.
 
     Raises:
         BadConfiguration: the options do not fit this machine or the data, or the validation loss was never finite.
@@ -82,9 +80,6 @@ def run_epochs(
     """Run the remaining epochs of a job.
 
     Return the keeper with the history, the best epoch (from 0), and its validation loss. Without `writes` there is no checkpoint.
-
-    Raises:
-        BadConfiguration, Unavailable, RetakeError: as `fit`.
     """
     options = job.options
     setup.module.train()
@@ -139,11 +134,7 @@ def one_thread() -> Iterator[None]:
 
 
 def require_possible(job: TrainJob, device: Device) -> None:
-    """Check that the options fit this machine.
-
-    Raises:
-        BadConfiguration: they do not.
-    """
+    """Check that the options fit this machine."""
     options = job.options
     options.require_current("the training")
     if options.head is Head.PROBE and not job.caches_features:

@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 from torch import nn
 
 from tasks.errors import BadConfiguration
-from tasks.learn.networks.joining import MIN_SPREAD
+from tasks.learn.networks.heads import MIN_SPREAD
 from tasks.wording import count
 
 log = logging.getLogger(__name__)
@@ -85,9 +85,6 @@ def fit_probe(
         sources: (n,) the source video of each clip; folds keep its clips together.
         num_classes: v.
         balanced: weight clips by the inverse frequency of their class.
-
-    Raises:
-        BadConfiguration: features are no finite numbers.
     """
     _require_finite(features)
     with threadpool_limits(1):
@@ -105,9 +102,6 @@ def cross_fitted(features: Floats, labels: Integers, sources: Sequence[Hashable]
 
     They are (n, k), of the classes of `labels` in order. C alone is chosen on all clips. Probabilities are not a number where no probe
     could be fitted, and for classes that no other video has; with a single class they are 1.
-
-    Raises:
-        BadConfiguration: features are no finite numbers.
     """
     _require_finite(features)
     classes, places = np.unique(labels, return_inverse=True)

@@ -44,11 +44,7 @@ def shareable_devices(devices: int, batch_size: int) -> int:
 
 
 def require_rank(devices: int) -> None:
-    """Check that the environment gives this process a rank below `devices`.
-
-    Raises:
-        BadConfiguration: more processes were started.
-    """
+    """Check that the environment gives this process a rank below `devices`."""
     rank = process_rank()
     if rank >= devices:
         raise BadConfiguration(

@@ -20,17 +20,16 @@ from tasks.errors import BadConfiguration, BadInput
 from tasks.learn.engines.engine import clip_logits, prepare
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.hardware import WantedDevice, choose_device
-from tasks.learn.inputs.clip_files import read_tested
 from tasks.learn.inputs.crops import NumCrops
 from tasks.learn.inputs.data import CachedClip, View
 from tasks.learn.inputs.features import FeatureCache, FeatureMemory, training_features
+from tasks.learn.inputs.snippets import read_tested
 from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import ClassNames
-from tasks.learn.training.epochs import EpochKeeper
+from tasks.learn.training.epochs import EpochKeeper, EpochRecord
 from tasks.learn.training.fit import one_thread, require_possible, run_epochs
 from tasks.learn.training.job import TrainJob, compute_missing, set_up_heads, views_of
-from tasks.learn.training.progress import EpochRecord
 from tasks.learn.training.recipe import CrossEntropies
 from tasks.store.records.record import TARGETS, VERB_ALONE, Target
 
@@ -99,11 +98,7 @@ def open_network(network: Network, root: Path, precision: str) -> Opened:
 
 
 def prepare_head_trial(job: TrialJob, opened: Callable[[Network, Path, str], Opened] = open_network) -> HeadTrial:
-    """Compute a trial's missing features; `opened` is `open_network`, or a cache of it.
-
-    Raises:
-        BadConfiguration, BadDataset, MissingObject, Unavailable: as `fit`.
-    """
+    """Compute a trial's missing features; `opened` is `open_network`, or a cache of it."""
     train = replace(job.train, options=job.train.options.as_trained())
     assert train.features is not None  # noqa: S101 - for mypy; callers check `caches_features`
     device = choose_device(train.device)
@@ -117,12 +112,7 @@ def prepare_head_trial(job: TrialJob, opened: Callable[[Network, Path, str], Ope
 
 
 def run_head_trial(trial: HeadTrial, memory: FeatureMemory) -> TrialOutcome:
-    """Train and score heads with one thread.
-
-    Raises:
-        BadConfiguration: as `fit`, or the score's loss is not finite.
-        Unavailable: as `fit`.
-    """
+    """Train and score heads with one thread."""
     train, num_crops = trial.job.train, trial.job.train.network.spec.num_crops(trial.job.num_crops)
     with one_thread():
         network, keeper, best_epoch = train_heads(trial, memory)
@@ -135,11 +125,7 @@ def run_head_trial(trial: HeadTrial, memory: FeatureMemory) -> TrialOutcome:
 
 
 def train_heads(trial: HeadTrial, memory: FeatureMemory) -> tuple[Network, EpochKeeper, int]:
-    """Train heads on cached features; return the network with the last heads, the keeper, and the best epoch.
-
-    Raises:
-        BadConfiguration, Unavailable: as `fit`.
-    """
+    """Train heads on cached features; return the network with the last heads, the keeper, and the best epoch."""
     train = replace(trial.job.train, network=deepcopy(trial.job.train.network))
     device = choose_device(train.device)
     setup = set_up_heads(train, device, lambda view: memory.read(trial.trained, view.name))

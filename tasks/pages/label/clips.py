@@ -187,11 +187,7 @@ class Suggestions:
 
 
 def read_suggestions(store: Store, folder: str) -> Suggestions:
-    """Read the tables of a prediction.
-
-    Raises:
-        BadInput: another version of Retake wrote them.
-    """
+    """Read the tables of a prediction."""
     report = Prediction(folder).report
     try:
         network, by_clip = _predicted(store, report)

@@ -26,13 +26,12 @@ from tasks.learn.engines.choice import (
     spread,
     trained_classes,
 )
-from tasks.learn.engines.engine import Engine
-from tasks.learn.engines.kept import CheckedFeatures
+from tasks.learn.engines.engine import CheckedFeatures, Engine
 from tasks.learn.engines.scorer import Scorer, SharedFeatures, make_scorer
 from tasks.learn.hardware import choose_device, describe
-from tasks.learn.inputs.clip_files import is_silent
 from tasks.learn.inputs.crops import Frames, NumCrops
 from tasks.learn.inputs.features import PARTIAL
+from tasks.learn.inputs.snippets import is_silent
 from tasks.learn.networks.checkpoints import Saved
 from tasks.learn.networks.spec import ClassNames, NetworkSpec
 from tasks.learn.training.costs import Complexity, complexity

@@ -27,7 +27,7 @@ from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.graph import GraphInput
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer
-from tasks.learn.inputs.sampling import middle_frames
+from tasks.learn.inputs.snippets import middle_frames
 from tasks.learn.networks.checkpoints import HeadWeights, Saved
 from tasks.options import Family, Modality, SegmentOptions
 from tasks.predict.intervals import intervals
