@@ -99,7 +99,11 @@ def shortage(folder: Path, need_bytes: int) -> str | None:
 
 
 def check_room(path: Path, need_bytes: int) -> None:
-    """Fail before writing a file for which the disk has no room."""
+    """Fail before writing a file for which the disk has no room.
+
+    Raises:
+        OSError: ENOSPC, with needed and free space.
+    """
     if short := shortage(path.parent, need_bytes):
         raise OSError(errno.ENOSPC, short, str(path))
 
@@ -120,7 +124,11 @@ def full_disk(error: BaseException | None) -> OSError | None:
 
 @contextmanager
 def own_temporary_folder() -> Iterator[None]:
-    """Put this process's temporary files into one folder that is removed with the process."""
+    """Put this process's temporary files into one folder that is removed with the process.
+
+    Raises:
+        Unavailable: a disk is full, or no temporary folder is writable.
+    """
     try:
         root = tempfile.gettempdir()
     except FileNotFoundError as error:

@@ -13,7 +13,11 @@ T = TypeVar("T")
 
 
 def load(entry: EntryPoint, kind: type[T] | tuple[type[T], ...]) -> T:
-    """Load a plugin."""
+    """Load a plugin.
+
+    Raises:
+        BadConfiguration: it cannot be imported, or is nothing of this kind.
+    """
     try:
         plugin = entry.load()
     except Exception as error:

@@ -122,7 +122,11 @@ class AirflowApi:
         self._call("PATCH", f"/dags/{quote(dag_id)}", json={"is_paused": False})
 
     def trigger(self, dag_id: str, conf: Mapping[str, object]) -> RunRef:
-        """Trigger a run."""
+        """Trigger a run.
+
+        Raises:
+            BadConfiguration: Airflow refuses the parameters.
+        """
         reply = self._call("POST", f"/dags/{quote(dag_id)}/dagRuns", json={"logical_date": None, "conf": dict(conf)})
         return RunRef(dag_id=dag_id, run_id=reply.json()["dag_run_id"])
 

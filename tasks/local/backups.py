@@ -15,7 +15,12 @@ from tasks.store.records.upkeep import BackupResult, Snapshot
 
 
 def back_up_home(home: Home, to: str, *, with_secrets: bool) -> BackupResult:
-    """Back up all stores, MLflow and Airflow; passwords and keys only if asked."""
+    """Back up all stores, MLflow and Airflow; passwords and keys only if asked.
+
+    Raises:
+        BadConfiguration: the object store does not run.
+        Unavailable: see `back_up`.
+    """
     states = supervise.running(home) if home.credentials_file.exists() else []
     if not any(state.is_healthy for state in states if state.server.name == "store"):
         raise BadConfiguration(f"the object store of {home.root} does not run; start it: `make start`")

@@ -101,7 +101,12 @@ def parse(option_pairs: Sequence[str]) -> dict[str, object]:
 
 
 def check_source(videos: str) -> str:
-    """Return a pattern of a bucket as it is, and the absolute path of a folder."""
+    """Return a pattern of a bucket as it is, and the absolute path of a folder.
+
+    Raises:
+        BadConfiguration: the folder is that of a user who does not exist.
+        BadInput: it is neither, or the folder has no file.
+    """
     if names_objects(videos):
         return videos
     folder = expanded(videos).resolve()

@@ -183,7 +183,12 @@ class StepFailed(RetakeError):
 
 
 def wait_for_dags(api: AirflowApi, seconds: float = 60) -> None:
-    """Wait until Airflow has parsed every DAG of the chain, and unpause them."""
+    """Wait until Airflow has parsed every DAG of the chain, and unpause them.
+
+    Raises:
+        BadConfiguration: a DAG file fails to import.
+        Unavailable: they do not appear in time.
+    """
     deadline = time.monotonic() + seconds
     while missing := CHAIN.keys() - api.dag_ids():
         if problems := api.import_errors():
@@ -214,7 +219,12 @@ def follow_chain(api: AirflowApi, choices: Choices, screen: Screen) -> list[Foll
 
 
 def follow_run(api: AirflowApi, ref: RunRef, screen: Screen, before: Sequence[FollowedRun]) -> FollowedRun:
-    """Show one run until it ends."""
+    """Show one run until it ends.
+
+    Raises:
+        StepFailed: it failed.
+        Unavailable: Airflow has not answered for a minute.
+    """
     run, state = _shown_to_its_end(api, ref, screen, before)
     if state == "failed":
         raise _failure(api, run)

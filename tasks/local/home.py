@@ -33,7 +33,11 @@ class Home:
         return cls(expanded(os.environ.get("RETAKE_HOME") or REPOSITORY / ".retake").resolve())
 
     def make(self) -> None:
-        """Create the folder without access for other users: it holds videos and databases."""
+        """Create the folder without access for other users: it holds videos and databases.
+
+        Raises:
+            BadConfiguration: it cannot be written, or a server would read its path otherwise.
+        """
         if odd := READ_OTHERWISE.search(str(self.root)):
             raise BadConfiguration(f"{self.root}: a server would read {odd[0]} as something else; set RETAKE_HOME to another folder")
         try:
@@ -93,7 +97,11 @@ class Credentials(BaseModel):
 
     @classmethod
     def load(cls, home: Home) -> "Credentials":
-        """Load the credentials of `home`."""
+        """Load the credentials of `home`.
+
+        Raises:
+            BadConfiguration: there are none yet, or the file is damaged.
+        """
         try:
             return cls.model_validate_json(home.credentials_file.read_bytes())
         except FileNotFoundError:

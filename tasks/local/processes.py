@@ -29,7 +29,10 @@ def is_free(port: int) -> bool:
 
 
 def choose_ports(wanted: Mapping[str, int], avoid: Iterable[int] = ()) -> dict[str, int]:
-    """Choose a distinct free port per name, none of `avoid`: the wanted one, or the next above it."""
+    """Choose a distinct free port per name, none of `avoid`.
+
+    It is the wanted one, or the next above it.
+    """
     taken = set(avoid)
     chosen: dict[str, int] = {}
     for name, first in wanted.items():
@@ -125,9 +128,11 @@ def tail(path: Path, num_lines: int = 15) -> str:
 
 
 def stop(home: Home, name: str, leader_signal: signal.Signals, grace_seconds: float) -> bool:
-    """Stop server `name` and its child processes; return whether anything ran.
+    """Stop server `name` and its child processes.
 
     The leader gets `leader_signal`; survivors get SIGKILL after the grace.
+
+    Returns whether anything ran.
     """
     record = read_record(home, name)
     running = members(home, name)

@@ -75,7 +75,10 @@ class StackSettings(BaseSettings):
 
 
 def find_stack() -> StackSettings | None:
-    """Find the stack, whose Airflow, not one of `make run` on the same port, accepts the password."""
+    """Find the stack.
+
+    Its Airflow, not one of `make run` on the same port, accepts the password.
+    """
     if not ENV_FILE.exists():
         return None
     settings = load(StackSettings)
@@ -119,9 +122,12 @@ def ingest_into_stack(stack: StackSettings, videos: str, option_pairs: Sequence[
 
 
 def upload(store: Store, folder: Path, place: Folder, screen: Screen) -> tuple[int, int]:
-    """Upload every file of `folder` to its path in `place`, but those already there; count the uploaded files, and all files there.
+    """Upload every file of `folder` to its path in `place`, and skip those already there.
 
     A file that cannot be uploaded is reported and left out.
+
+    Returns:
+        Number of uploaded files, and of all files there.
     """
     paths = ((path, any(part.startswith(".") for part in path.relative_to(folder).parts)) for path in folder.rglob("*"))
     files = sorted(path for path, is_hidden in paths if not is_hidden and (path.is_symlink() or not path.is_dir()))

@@ -248,7 +248,11 @@ RULES = (
 
 
 def next_steps(status: LoopStatus, live: Live, link: Callable[[str], str]) -> list[NextStep]:
-    """List the things to do next, the most important first; `link` makes an address of a path in Airflow."""
+    """List the things to do next, the most important first.
+
+    Args:
+        link: makes an address of a path in Airflow.
+    """
     here = Situation(status, live)
     steps = [(rule.text(here), rule.path(here)) for rule in RULES if rule.holds(here)]
     return [NextStep(text if text.endswith((".", "?", "!")) else f"{text}.", link(path) if path else "") for text, path in steps]

@@ -53,7 +53,10 @@ def model_names(store: Store, store_uri: str) -> tuple[str, ...]:
 def main_model(store: Store, store_uri: str, names: Sequence[str] | None = None) -> str:
     """Choose the model that is shown unless a person names another; empty if there is none.
 
-    It is the one of the default name, else the one that was decided on last. `names` are those of `model_names`; None lists them here.
+    It is the one of the default name, else the one that was decided on last.
+
+    Args:
+        names: as `model_names` lists them; None lists them here.
     """
     names, default = model_names(store, store_uri) if names is None else names, RegisterOptions().model_name
     if default in names or len(names) < 2:

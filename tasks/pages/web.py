@@ -114,7 +114,12 @@ def stored_pages(store: Store, uris: Sequence[str], person: Callable[..., object
     """Make the application of the pages that steps write into a store: reports, comparisons, searches and predictions.
 
     A page is one file that loads nothing. The browser gives it an origin of its own, so a script in it cannot act as the person who reads it.
-    The arguments are as in `home.make_app`.
+
+    Args:
+        store: reads the pages.
+        uris: the stores whose pages are served.
+        person: a FastAPI dependency that answers 401 to strangers.
+        login: gives the address where a stranger logs in and comes back to an address.
     """
     app = FastAPI(title="Report", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(person)])
     lead_strangers_to(login, app)

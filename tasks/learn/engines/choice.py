@@ -205,7 +205,10 @@ def choose(wanted: Wanted | Kind, device: Device, num_clips: int) -> Kind:
 
 
 def common_label(labels: Set[str]) -> str:
-    """Find the label of the engine for all networks that these scored: the more exact of OpenVINO's, else PyTorch."""
+    """Find the label of the engine for all networks that these scored.
+
+    It is the more exact of OpenVINO's, else PyTorch.
+    """
     if len(labels) == 1:
         return next(iter(labels))
     return "openvino float32" if labels == {"openvino bfloat16", "openvino float32"} else "pytorch float32"

@@ -72,7 +72,10 @@ class Engine(ABC):
         """
 
     def stream(self, views: Iterable[tuple[K, Frames]]) -> Iterator[tuple[K, Tensor]]:
-        """Compute the features float32 (t, f) of views one by one, as `features` does, each under its own key, in any order."""
+        """Compute the features float32 (t, f) of views one by one.
+
+        They are those of `features`, each under its own key, in any order.
+        """
         for key, view in views:
             yield key, self.features([view])[0]
 

@@ -180,7 +180,11 @@ class SharedFeatures:
             self._stop(error)
 
     def known(self, clip: str) -> list[Tensor] | None:
-        """Read the cached features of a clip for each network, as `Scorer.answer` takes them; None if there are none."""
+        """Read the cached features of a clip for each network, as `Scorer.answer` takes them; None if there are none.
+
+        Raises:
+            Unavailable: the cached features are damaged; a retry computes them again.
+        """
         caches = self._caches  # the writer may stop sharing meanwhile
         if not caches or not all(cache.has(clip) for cache in caches):
             return None
@@ -240,7 +244,11 @@ class BetweenClips:
         return tuple(self._note(engine, num_frames, own, more) for engine, own, more in given)
 
     def logits(self, first: Noted, second: Noted, num_second_frames: int) -> Iterator[tuple[int, Logits]]:
-        """Score the windows that begin within one whole clip, each with its first frame there, and end within the next, which may be shorter."""
+        """Score the windows that begin within one whole clip and end within the next, which may be shorter.
+
+        Yields:
+            the frame of the first clip at which a window begins, and its logits.
+        """
         for offset in self.grid.offsets:
             if offset <= num_second_frames:
                 networks = zip(self.scorer.engines, first, second, strict=True)

@@ -38,6 +38,9 @@ def cut_views(frames: Frames, num_crops: NumCrops, modality: Modality, video: Vi
 
     Returns:
         k views, each uint8 (t, 224, 224, p), or of a video network's size.
+
+    Raises:
+        BadInput: a side is shorter than a crop.
     """
     if video:
         sized = scaled(frames, video)

@@ -94,6 +94,10 @@ class View(NamedTuple):
         """Read the network's input uint8 (t, p, h, w), or features of sound float32 (t, f).
 
         A pure function of the view's name and the spec's snippets.
+
+        Raises:
+            MissingObject: the frames file does not exist.
+            BadDataset: it does not hold frames.
         """
         rng = self._rng()
         if spec.sound:

@@ -74,7 +74,10 @@ def middle_snippets(num_frames: int, num_segments: int, snippet_frames: int = 1)
 
 
 def random_snippets(num_frames: int, num_segments: int, rng: np.random.Generator, snippet_frames: int = 1) -> list[list[int]]:
-    """Sample a snippet with a random start in each segment, as in training; a clip with fewer frames than segments repeats frames."""
+    """Sample a snippet with a random start in each segment, as in training.
+
+    A clip with fewer frames than segments repeats frames.
+    """
     tick = _tick(num_frames, num_segments, snippet_frames)
     last = max(0, num_frames - snippet_frames)
     return [_frames_from(min(int(tick * (i + u)), last), num_frames, snippet_frames) for i, u in enumerate(rng.random(num_segments))]

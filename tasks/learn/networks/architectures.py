@@ -88,7 +88,12 @@ def matching_keys(backbone: nn.Module, state: StateDict) -> StateDict:
 
 
 def download(url: str) -> StateDict:
-    """Download a file of weights, whose name ends in its hash, or read it from torch's cache."""
+    """Download a file of weights, whose name ends in its hash, or read it from torch's cache.
+
+    Raises:
+        OSError: it cannot be downloaded.
+        RuntimeError: its hash is another.
+    """
     state: StateDict = torch.hub.load_state_dict_from_url(url, map_location="cpu", progress=False, check_hash=True, weights_only=True)
     return state
 

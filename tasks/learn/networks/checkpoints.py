@@ -229,7 +229,10 @@ def _refuse_removed(specs: Sequence[Mapping[str, object]], path: Path) -> None:
 
 
 def _network(spec: NetworkSpec, state: Mapping[str, Tensor], path: Path) -> Network:
-    """Build and fill a network, after a look at its outline: the one that a file claims may not fit into memory."""
+    """Build and fill a network, after a look at its outline.
+
+    The network that a file claims may not fit into memory.
+    """
     num_held = sum(value.numel() for value in state.values() if isinstance(value, Tensor))
     try:
         num_claimed = backbones.num_elements(spec)

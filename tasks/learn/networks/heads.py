@@ -237,7 +237,10 @@ class Joining(nn.Module):
         self.scale: Tensor
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
-        """Map (k, s, f) of each network to (k, t, j); the only crop of a network is repeated for those of the others."""
+        """Map (k, s, f) of each network to (k, t, j).
+
+        The only crop of a network is repeated for those of the others.
+        """
         num_crops = max(own.shape[0] for own in features)
         means, scales = torch.split(self.mean, self.sizes), torch.split(self.scale, self.sizes)
         parts = [

@@ -200,7 +200,12 @@ def licence_warning(licence: str) -> str:
 
 @dataclass(frozen=True)
 class UsedTensors:
-    """Names of the tensors of a file, as the backbone calls them: all of its own, and those that it lacks, such as a classifier."""
+    """Names of the tensors of a file, as the backbone calls them.
+
+    Attributes:
+        used: all of the backbone's.
+        unused: those that the backbone lacks, such as a classifier.
+    """
 
     used: tuple[str, ...]
     unused: tuple[str, ...]

@@ -238,7 +238,10 @@ def snippet_format(image: InputFormat, modality: Modality, video: VideoNetwork |
 
 
 def spec_of(options: TrainOptions, backbone: str | None = None) -> NetworkSpec:
-    """Build the spec of options, with EPIC's classes and bilinear, until the weights are known; `backbone` replaces theirs, such as "auto"."""
+    """Build the spec of training options, with EPIC's classes; `backbone` replaces theirs, such as "auto".
+
+    Interpolation is bilinear here, until the weights are known.
+    """
     consensus, temporal_shift = FAMILIES[options.family]
     backbone = backbone or options.backbone
     if options.family is Family.VIDEO and backbone == "auto":

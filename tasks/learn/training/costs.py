@@ -67,7 +67,11 @@ def time_batch(
 
 
 def clip_seconds(network: Network, num_crops: NumCrops, device: WantedDevice) -> float:
-    """Measure the median time from a clip's frames to its logits, in float32; modifies `network`."""
+    """Measure the median time from a clip's frames to its logits, in float32; modifies `network`.
+
+    Raises:
+        BadConfiguration: this machine has no such device, or not enough GPU memory.
+    """
     spec = network.spec
     shape = spec.num_segments, SHORT_SIDE, CLIP_WIDTH, spec.snippet.num_planes
     frames = example_view(spec).numpy() if spec.sound else np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8)

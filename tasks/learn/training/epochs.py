@@ -116,7 +116,12 @@ def in_words(scores: Scores) -> str:
 
 
 def with_last_weights(network: Network, last: Path) -> Network:
-    """Copy the network that a training started from, with the weights of its file `LAST`; one of heads alone leaves the backbone as it is."""
+    """Copy a network, with the trained weights of a last checkpoint.
+
+    Args:
+        network: the one that the training started from; its backbone stays if the checkpoint has heads alone.
+        last: the file `LAST` of a training.
+    """
     state = read_weights(last).get("state_dict", {})
     trained = {name.removeprefix("network."): tensor for name, tensor in state.items() if name.startswith(("network.", "head."))}
     copied = deepcopy(network)

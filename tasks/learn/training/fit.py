@@ -40,7 +40,9 @@ class TrainOutcome:
 def fit(job: TrainJob, *, on_epoch: Callable[[EpochFiles], None] | None = None) -> TrainOutcome:
     """Train to the end, resuming if possible; each of several processes calls it.
 
-    `on_epoch` is called in the first process once the files of an epoch, or of several quick ones, are written; an exception ends training.
+    Args:
+        job: network, data, options and device.
+        on_epoch: called in the first process once the files of an epoch, or of several quick ones, are written; an exception ends training.
 
     Raises:
         BadConfiguration: the options do not fit this machine or the data, or the validation loss was never finite.

@@ -85,6 +85,9 @@ def fit_probe(
         sources: (n,) the source video of each clip; folds keep its clips together.
         num_classes: v.
         balanced: weight clips by the inverse frequency of their class.
+
+    Raises:
+        BadConfiguration: features are no finite numbers.
     """
     _require_finite(features)
     with threadpool_limits(1):

@@ -112,7 +112,12 @@ def prepare_head_trial(job: TrialJob, opened: Callable[[Network, Path, str], Ope
 
 
 def run_head_trial(trial: HeadTrial, memory: FeatureMemory) -> TrialOutcome:
-    """Train and score heads with one thread."""
+    """Train and score heads with one thread.
+
+    Raises:
+        BadConfiguration: as `fit`, or the score's loss is not finite.
+        Unavailable: as `fit`.
+    """
     train, num_crops = trial.job.train, trial.job.train.network.spec.num_crops(trial.job.num_crops)
     with one_thread():
         network, keeper, best_epoch = train_heads(trial, memory)

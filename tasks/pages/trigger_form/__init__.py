@@ -14,7 +14,12 @@ STATIC = Path(__file__).with_name("static")
 
 
 def make_app(person: Callable[..., object], login: Callable[[str], str]) -> FastAPI:
-    """Make the application; its arguments are as in `home.make_app`."""
+    """Make the application.
+
+    Args:
+        person: a FastAPI dependency that answers 401 to strangers.
+        login: gives the address where a stranger logs in and comes back to an address.
+    """
     app = FastAPI(title="Trigger", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(person)])
     app.middleware("http")(with_headers)
     app.include_router(static_files(STATIC))
