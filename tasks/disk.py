@@ -49,7 +49,11 @@ def disks(cache_dir: Path) -> list[Space]:
 
 
 def expanded(path: str | Path) -> Path:
-    """Replace `~` and `~user` at the beginning of a path."""
+    """Replace `~` and `~user` at the beginning of a path.
+
+    Raises:
+        BadConfiguration: there is no such user.
+    """
     try:
         return Path(path).expanduser()
     except RuntimeError:

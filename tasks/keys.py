@@ -144,7 +144,11 @@ def frames_made_by() -> str:
 
 @cache
 def installed(distribution: str) -> str:
-    """Return the version of an installed package without importing it."""
+    """Return the version of an installed package without importing it.
+
+    Raises:
+        BadConfiguration: it is not installed.
+    """
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:

@@ -19,7 +19,11 @@ def num_gpus(driver: Path = DRIVER) -> int:
 
 
 def trains_on_gpu() -> bool:
-    """Check whether the steps that train have a GPU."""
+    """Check whether the steps that train have a GPU.
+
+    Raises:
+        BadConfiguration: the environment's machine settings are malformed.
+    """
     machine = load(MachineSettings)
     if machine.device != "auto":
         return machine.device == "cuda"
@@ -31,6 +35,9 @@ def keep_to_one_gpu(driver: Path = DRIVER) -> None:
 
     Does nothing with fewer than two GPUs, if CUDA_VISIBLE_DEVICES is set, or if all are claimed. The lock files are in the cache folder,
     which steps share even in separate containers.
+
+    Raises:
+        BadConfiguration: the environment's machine settings are malformed.
     """
     if num_gpus(driver) < 2 or VISIBLE in os.environ:
         return

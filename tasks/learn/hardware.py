@@ -48,7 +48,11 @@ class Hardware:
 
 
 def choose_device(wanted: WantedDevice) -> Device:
-    """Choose the device; "auto" takes the GPU if there is one."""
+    """Choose the device; "auto" takes the GPU if there is one.
+
+    Raises:
+        BadConfiguration: "cuda" is required and there is no GPU.
+    """
     if wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available()):
         return "cpu"
     if not torch.cuda.is_available():

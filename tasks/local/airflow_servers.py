@@ -37,6 +37,9 @@ def run(program: str) -> None:
     """Bring the database up to date, start the servers, and wait for their end.
 
     SIGINT and SIGTERM end them all. Where one ends by itself, the others go on, and with them the steps at work.
+
+    Raises:
+        SystemExit: the database was not brought up to date.
     """
     _listen_on_loopback()
     for module in SHARED:

@@ -29,7 +29,11 @@ class Home:
 
     @classmethod
     def find(cls) -> "Home":
-        """Find the home of this checkout, without creating it."""
+        """Find the home of this checkout, without creating it.
+
+        Raises:
+            BadConfiguration: RETAKE_HOME names a user that does not exist.
+        """
         return cls(expanded(os.environ.get("RETAKE_HOME") or REPOSITORY / ".retake").resolve())
 
     def make(self) -> None:
@@ -62,6 +66,9 @@ class Home:
         """Lock out other commands that start or stop servers.
 
         The kernel frees the lock if this process dies.
+
+        Raises:
+            BadConfiguration: another command holds it.
         """
         self.make()
         with (self.root / "lock").open("a+") as file:
@@ -163,7 +170,11 @@ def people_file(home: Home) -> Path:
 
 
 def people(home: Home) -> dict[str, Person]:
-    """Read the people by name."""
+    """Read the people by name.
+
+    Raises:
+        BadConfiguration: the file is damaged.
+    """
     if not people_file(home).exists():
         return {}
     try:
@@ -173,7 +184,11 @@ def people(home: Home) -> dict[str, Person]:
 
 
 def add_person(home: Home, name: str, role: Role) -> Person:
-    """Add a person with a new password, or change the role of one who is there. Hold the lock."""
+    """Add a person with a new password, or change the role of one who is there. Hold the lock.
+
+    Raises:
+        BadConfiguration: the name cannot be a user's.
+    """
     if name == ADMINISTRATOR or not _NAME.fullmatch(name):
         raise BadConfiguration(
             f"{name!r} cannot be added: a name is other than {ADMINISTRATOR}, of a-z, 0-9, '.', '_' and '-', and begins with a letter"
@@ -188,7 +203,11 @@ def add_person(home: Home, name: str, role: Role) -> Person:
 
 
 def remove_person(home: Home, name: str) -> None:
-    """Remove a person and end all sessions, for a login holds without looking at the people again. Hold the lock."""
+    """Remove a person and end all sessions, for a login holds without looking at the people again. Hold the lock.
+
+    Raises:
+        BadConfiguration: nobody has this name.
+    """
     known = people(home)
     if known.pop(name, None) is None:
         raise BadConfiguration(f"nobody is called {name}; people are: {', '.join(known) or 'none'}")

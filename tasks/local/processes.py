@@ -32,6 +32,9 @@ def choose_ports(wanted: Mapping[str, int], avoid: Iterable[int] = ()) -> dict[s
     """Choose a distinct free port per name, none of `avoid`.
 
     It is the wanted one, or the next above it.
+
+    Raises:
+        BadConfiguration: none of the next 200 is free.
     """
     taken = set(avoid)
     chosen: dict[str, int] = {}

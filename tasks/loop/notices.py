@@ -201,7 +201,11 @@ def notices(facts: Facts, causes: Mapping[str, str], wanted: Collection[EventNam
 
 
 def deliver(notice: Notice, addresses: Sequence[str]) -> list[str]:
-    """Send a notice to all addresses at once, without a retry; return why each of the others did not get it."""
+    """Send a notice to all addresses at once, without a retry; return why each of the others did not get it.
+
+    Raises:
+        BadConfiguration: Apprise is not installed.
+    """
     try:
         from apprise import Apprise, AppriseResultStatus, NotifyFormat
     except ImportError:

@@ -101,7 +101,11 @@ def keep(store: Store, place: Stored[R], make: Callable[[R | None], R | None]) -
 
 
 def find_manifest(store: Store, store_uri: str, name: str) -> tuple[str, Manifest]:
-    """Find a dataset by its digest, the beginning of that, or as `latest`; return digest and manifest."""
+    """Find a dataset by its digest, the beginning of that, or as `latest`; return digest and manifest.
+
+    Raises:
+        BadInput: there is none, or several begin so.
+    """
     layout = Layout(store_uri)
     if name == LATEST:
         digests = [store.read(layout.latest_dataset).digest] if store.exists(layout.latest_dataset.uri) else []

@@ -190,7 +190,11 @@ class ScoringJob:
 
 
 def choose(wanted: Wanted | Kind, device: Device, num_clips: int) -> Kind:
-    """Choose the engine for this machine and this number of clips."""
+    """Choose the engine for this machine and this number of clips.
+
+    Raises:
+        BadConfiguration: the requested engine is not available here.
+    """
     if wanted == "auto":
         if device == "cuda":
             return "cuda"

@@ -57,6 +57,9 @@ def activation_sheet(network: Network, frames: Frames, head: Literal["verb", "no
     Returns:
         PNG, t tiles of 160 pixels, or 8 frames of a video network. All tiles share one heat scale: no heat leaves the frame unchanged, red is
         the maximum.
+
+    Raises:
+        NothingToSee: see `grad_cam`.
     """
     modality = network.spec.modality
     if network.spec.sound:
@@ -94,6 +97,9 @@ def video_heat(network: Network, view: Frames, head: Literal["verb", "noun"], cl
     """Compute the heat of a class in each frame of one view, uint8 (h, w, p): float32 (m, h, w).
 
     It is that of `grad_cam`, of a map over time and place, as if the clip had this view alone.
+
+    Raises:
+        NothingToSee: as `grad_cam`.
     """
     video = network.spec.video
     if video is None:

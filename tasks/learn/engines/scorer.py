@@ -191,7 +191,11 @@ class SharedFeatures:
         return [cache.read(clip) for cache in caches]
 
     def score(self, clip: str, inputs: Sequence[Frames]) -> Logits:
-        """Score one clip like `Scorer.score`, and cache its features in the background."""
+        """Score one clip like `Scorer.score`, and cache its features in the background.
+
+        Raises:
+            BadInput: snippets do not fit their network.
+        """
         features = self._scorer.see(inputs)
         self._writer.submit(self._write, clip, features)
         return self._scorer.answer(features)

@@ -57,7 +57,11 @@ def cut_views(frames: Frames, num_crops: NumCrops, modality: Modality, video: Vi
 def cut_crops(
     frames: Frames, num_crops: NumCrops, modality: Modality, only: slice = slice(None), video: VideoNetwork | None = None
 ) -> Tensor:
-    """Copy the views of `cut_views`, or a slice of them, into one tensor uint8 (k, t, p, 224, 224)."""
+    """Copy the views of `cut_views`, or a slice of them, into one tensor uint8 (k, t, p, 224, 224).
+
+    Raises:
+        BadInput: a side is shorter than a crop.
+    """
     return torch.from_numpy(np.stack(cut_views(frames, num_crops, modality, video)[only])).permute(0, 1, 4, 2, 3).contiguous()
 
 

@@ -242,6 +242,9 @@ def with_label_noise(clips: Sequence[CachedClip], share: float, seed: int) -> li
     The other action is drawn with equal chances from those of `clips`, so a clip may keep its verb or its noun, but never both. Which clips
     are altered, and how, follows from the seed, the names of the frames files and the set of actions alone. Symmetric noise on a fixed share
     of the labels, as in Nakkiran et al. 2019, arXiv 1912.02292.
+
+    Raises:
+        BadDataset: all clips have one action, so there is no wrong action.
     """
     actions = sorted({(clip.verb, clip.noun) for clip in clips})
     num_altered = round(share * len(clips))

@@ -100,7 +100,11 @@ class FeatureCache:
             return False
 
     def write(self, name: str, features: Tensor) -> None:
-        """Write float32 of `shape` atomically."""
+        """Write float32 of `shape` atomically.
+
+        Raises:
+            Unavailable: the disk is full.
+        """
         partial = self.folder / f"{name}.{os.getpid()}{PARTIAL}"
         try:
             with partial.open("wb") as file:

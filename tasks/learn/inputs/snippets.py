@@ -31,7 +31,11 @@ def window_frames(num_frames: int, window: float, snippet_frames: int = 1) -> ra
 
 
 def middle_frames(num_frames: int, spec: NetworkSpec) -> tuple[int, ...]:
-    """List the t * m frames that a network sees in testing, snippet by snippet."""
+    """List the t * m frames that a network sees in testing, snippet by snippet.
+
+    Raises:
+        ValueError: there are no frames.
+    """
     kept = kept_frames(num_frames, spec)
     return tuple(kept[number] for snippet in evaluation_snippets(len(kept), spec) for number in snippet)
 
@@ -58,6 +62,9 @@ def uniform_snippets(num_frames: int, num_views: int, snippet_frames: int) -> li
     """Sample views evenly from the first to the last possible one, as torchvision's UniformClipSampler.
 
     A single view begins with the clip. A clip shorter than a snippet repeats its last frame.
+
+    Raises:
+        ValueError: there are no frames.
     """
     last = int(_tick(num_frames, 1, snippet_frames)) - 1
     return [_frames_from(i * last // max(1, num_views - 1), num_frames, snippet_frames) for i in range(num_views)]
@@ -68,6 +75,9 @@ def middle_snippets(num_frames: int, num_segments: int, snippet_frames: int = 1)
 
     Snippet i starts at frame int(tick/2 + tick*i), with tick = (num_frames - snippet_frames + 1) / num_segments. A clip shorter than a
     snippet repeats its last frame.
+
+    Raises:
+        ValueError: there are no frames.
     """
     tick = _tick(num_frames, num_segments, snippet_frames)
     return [_frames_from(int(tick / 2 + tick * i), num_frames, snippet_frames) for i in range(num_segments)]
@@ -77,6 +87,9 @@ def random_snippets(num_frames: int, num_segments: int, rng: np.random.Generator
     """Sample a snippet with a random start in each segment, as in training.
 
     A clip with fewer frames than segments repeats frames.
+
+    Raises:
+        ValueError: there are no frames.
     """
     tick = _tick(num_frames, num_segments, snippet_frames)
     last = max(0, num_frames - snippet_frames)
@@ -117,7 +130,11 @@ class WindowGrid:
 
 
 def window_grid(segment: SegmentOptions, stride_seconds: float) -> WindowGrid:
-    """Place a window every `stride_seconds`."""
+    """Place a window every `stride_seconds`.
+
+    Raises:
+        BadInput: a clip is not a whole number of strides.
+    """
     clip_frames = round(segment.clip_seconds * segment.fps)
     stride_frames = round(stride_seconds * segment.fps)
     if abs(stride_frames - stride_seconds * segment.fps) > 1e-6 or not stride_frames or clip_frames % stride_frames:
@@ -179,7 +196,12 @@ def further_frames(num_frames: int, spec: NetworkSpec, grid: WindowGrid) -> tupl
 
 
 def open_array(path: Path, content: str, remedy: str) -> NDArray[Any]:
-    """Map an .npy file of a clip into memory; errors name its `content`, in the plural, and the `remedy`."""
+    """Map an .npy file of a clip into memory; errors name its `content`, in the plural, and the `remedy`.
+
+    Raises:
+        MissingObject: the file does not exist.
+        BadDataset: it is no array.
+    """
     try:
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
@@ -190,7 +212,12 @@ def open_array(path: Path, content: str, remedy: str) -> NDArray[Any]:
 
 
 def read_sound_input(path: Path, spec: NetworkSpec, rng: np.random.Generator | None = None) -> NDArray[Any]:
-    """Read one clip's input, as `sound_input`, from an .npy file of `rows_of`."""
+    """Read one clip's input, as `sound_input`, from an .npy file of `rows_of`.
+
+    Raises:
+        MissingObject: the file does not exist.
+        BadDataset: it does not hold the sound of such a network.
+    """
     rows = open_array(path, "features of sound", "fetch them again")
     if rows.shape[1:] != (NUM_SOUND_FEATURES,) or rows.dtype != np.float32 or not len(rows):
         raise BadDataset(f"{path}: holds {rows.dtype} {rows.shape}, expected float32 (time, {NUM_SOUND_FEATURES}); delete it")

@@ -110,7 +110,11 @@ def write_sound(path: Path, sound: Sound) -> None:
 
 
 def read_sound(path: Path) -> Sound:
-    """Read a sound."""
+    """Read a sound.
+
+    Raises:
+        BadVideo: the file is damaged, or is not a sound that `write_sound` wrote.
+    """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             sound = Sound(

@@ -32,7 +32,11 @@ SpeechDetector = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 def load_speech_detector() -> SpeechDetector | None:
-    """Load the network of the installed package; None without the package."""
+    """Load the network of the installed package; None without the package.
+
+    Raises:
+        BadConfiguration: the package has no such network.
+    """
     try:
         path = Path(str(metadata.distribution(PACKAGE).locate_file(FILE)))
     except metadata.PackageNotFoundError:

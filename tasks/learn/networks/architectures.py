@@ -145,7 +145,11 @@ class VJepa2(nn.Module):
 
 
 def transformers_video(video: VideoNetwork) -> nn.Module:
-    """Build a video network of transformers without its head: (n, 3, m, h, w) to (n, f)."""
+    """Build a video network of transformers without its head: (n, 3, m, h, w) to (n, f).
+
+    Raises:
+        BadConfiguration: transformers is not installed.
+    """
     family, size, *_ = video.name.split("-")
     transformers = _transformers()
     if family == "videomae":
@@ -175,7 +179,11 @@ def transformers_weights(video: VideoNetwork) -> tuple[StateDict, str]:
 
 
 def check_published(video: VideoNetwork, config: Any, processor: Any) -> None:  # noqa: ANN401 -- transformers is optional
-    """Check that a configuration and a processor of transformers agree with the table."""
+    """Check that a configuration and a processor of transformers agree with the table.
+
+    Raises:
+        RuntimeError: they do not.
+    """
     frames = getattr(config, "num_frames", None) or config.frames_per_clip
     published = (frames, _side(processor.size), _side(processor.crop_size), tuple(processor.image_mean), tuple(processor.image_std))
     known = (video.num_frames, video.resize[0], video.crop_pixels, video.mean, video.std)

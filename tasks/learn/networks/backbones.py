@@ -134,7 +134,11 @@ BACKBONES: dict[str, Backbone] = {
 
 
 def of(spec: NetworkSpec) -> Backbone:
-    """Find the backbone of a network; of features of sound or of other networks, one that passes them on."""
+    """Find the backbone of a network; of features of sound or of other networks, one that passes them on.
+
+    Raises:
+        BadConfiguration: as `find`.
+    """
     if spec.joined:
         return _passing_on(spec.backbone, sum(spec.joined), lambda _: Joining(spec))
     if spec.sound:
@@ -172,7 +176,11 @@ def find(name: str) -> Backbone:
 
 
 def num_elements(spec: NetworkSpec) -> int:
-    """Count the elements of a backbone's tensors, without memory for them or running it."""
+    """Count the elements of a backbone's tensors, without memory for them or running it.
+
+    Raises:
+        BadConfiguration: the name is unknown.
+    """
     if spec.joined or spec.sound:
         return 0
     name, own = spec.backbone, (*BACKBONES, *VIDEO_NETWORKS)

@@ -58,7 +58,11 @@ class Saved:
 
     @property
     def network(self) -> Network:
-        """Return the only network."""
+        """Return the only network.
+
+        Raises:
+            BadCheckpoint: there are several.
+        """
         if len(self.networks) > 1:
             raise BadCheckpoint(f"a fusion of {len(self.networks)} networks ({self.title}) where a single network is required")
         return self.networks[0]
@@ -70,7 +74,11 @@ def fusion_title(titles: Sequence[str], joint: NetworkSpec | None) -> str:
 
 
 def check_name(name: str) -> str:
-    """Check that a published file's name ends in a hash, and return its digits."""
+    """Check that a published file's name ends in a hash, and return its digits.
+
+    Raises:
+        BadCheckpoint: the name does not end in a hash.
+    """
     named = HASH_IN_NAME.search(name)
     if named is None:
         raise BadCheckpoint(f"{name!r}: the name does not end in a hash (like -3ecf904f.pth.tar); keep the published name")

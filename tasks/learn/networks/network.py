@@ -135,6 +135,9 @@ def insert_temporal_shift(backbone: nn.Module, num_segments: int) -> None:
 
     In a ResNet, all blocks of the four stages are wrapped, as in EPIC-KITCHENS-55's code; TSM's code skips every second block in
     ResNet-101's third stage. In the mobile families and ConvNeXt, blocks with a residual connection are wrapped.
+
+    Raises:
+        BadConfiguration: the backbone has no such blocks.
     """
     names = [f"{name}.conv1" for name, module in backbone.named_modules() if _is_resnet_block(name, module)]
     names += _convolutions(backbone, BLOCKS)

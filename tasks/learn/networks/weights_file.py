@@ -83,7 +83,11 @@ def read_weights(path: Path) -> dict[Any, Any]:
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
-    """Read a file in the safetensors format."""
+    """Read a file in the safetensors format.
+
+    Raises:
+        BadCheckpoint: the file is damaged.
+    """
     try:
         return load_file(path)
     except UNREADABLE as error:

@@ -121,6 +121,9 @@ def with_last_weights(network: Network, last: Path) -> Network:
     Args:
         network: the one that the training started from; its backbone stays if the checkpoint has heads alone.
         last: the file `LAST` of a training.
+
+    Raises:
+        BadCheckpoint: it cannot be read, or is of another network.
     """
     state = read_weights(last).get("state_dict", {})
     trained = {name.removeprefix("network."): tensor for name, tensor in state.items() if name.startswith(("network.", "head."))}

@@ -82,6 +82,9 @@ def run_epochs(
     """Run the remaining epochs of a job.
 
     Return the keeper with the history, the best epoch (from 0), and its validation loss. Without `writes` there is no checkpoint.
+
+    Raises:
+        BadConfiguration, Unavailable, RetakeError: as `fit`.
     """
     options = job.options
     setup.module.train()
@@ -136,7 +139,11 @@ def one_thread() -> Iterator[None]:
 
 
 def require_possible(job: TrainJob, device: Device) -> None:
-    """Check that the options fit this machine."""
+    """Check that the options fit this machine.
+
+    Raises:
+        BadConfiguration: they do not.
+    """
     options = job.options
     options.require_current("the training")
     if options.head is Head.PROBE and not job.caches_features:

@@ -105,6 +105,9 @@ def cross_fitted(features: Floats, labels: Integers, sources: Sequence[Hashable]
 
     They are (n, k), of the classes of `labels` in order. C alone is chosen on all clips. Probabilities are not a number where no probe
     could be fitted, and for classes that no other video has; with a single class they are 1.
+
+    Raises:
+        BadConfiguration: features are no finite numbers.
     """
     _require_finite(features)
     classes, places = np.unique(labels, return_inverse=True)

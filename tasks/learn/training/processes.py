@@ -44,7 +44,11 @@ def shareable_devices(devices: int, batch_size: int) -> int:
 
 
 def require_rank(devices: int) -> None:
-    """Check that the environment gives this process a rank below `devices`."""
+    """Check that the environment gives this process a rank below `devices`.
+
+    Raises:
+        BadConfiguration: more processes were started.
+    """
     rank = process_rank()
     if rank >= devices:
         raise BadConfiguration(

@@ -98,7 +98,11 @@ def open_network(network: Network, root: Path, precision: str) -> Opened:
 
 
 def prepare_head_trial(job: TrialJob, opened: Callable[[Network, Path, str], Opened] = open_network) -> HeadTrial:
-    """Compute a trial's missing features; `opened` is `open_network`, or a cache of it."""
+    """Compute a trial's missing features; `opened` is `open_network`, or a cache of it.
+
+    Raises:
+        BadConfiguration, BadDataset, MissingObject, Unavailable: as `fit`.
+    """
     train = replace(job.train, options=job.train.options.as_trained())
     assert train.features is not None  # noqa: S101 - for mypy; callers check `caches_features`
     device = choose_device(train.device)
@@ -130,7 +134,11 @@ def run_head_trial(trial: HeadTrial, memory: FeatureMemory) -> TrialOutcome:
 
 
 def train_heads(trial: HeadTrial, memory: FeatureMemory) -> tuple[Network, EpochKeeper, int]:
-    """Train heads on cached features; return the network with the last heads, the keeper, and the best epoch."""
+    """Train heads on cached features; return the network with the last heads, the keeper, and the best epoch.
+
+    Raises:
+        BadConfiguration, Unavailable: as `fit`.
+    """
     train = replace(trial.job.train, network=deepcopy(trial.job.train.network))
     device = choose_device(train.device)
     setup = set_up_heads(train, device, lambda view: memory.read(trial.trained, view.name))

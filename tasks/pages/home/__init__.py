@@ -87,7 +87,11 @@ def is_empty(store: Store, store_uri: str, status: LoopStatus) -> bool:
 
 
 def dataset_difference(store: Store, store_uri: str, before: str, after: str) -> Json:
-    """Compare two datasets; of a long list the first rows, and its length."""
+    """Compare two datasets; of a long list the first rows, and its length.
+
+    Raises:
+        BadInput: there is no such dataset, or several begin with the name.
+    """
     (before_digest, first), (after_digest, second) = (find_manifest(store, store_uri, name) for name in (before, after))
     compared = to_jsonable_python(difference(first, second))
     rows = {name: value[:MAX_ROWS] if isinstance(value, list) else value for name, value in compared.items()}

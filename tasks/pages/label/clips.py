@@ -187,7 +187,11 @@ class Suggestions:
 
 
 def read_suggestions(store: Store, folder: str) -> Suggestions:
-    """Read the tables of a prediction."""
+    """Read the tables of a prediction.
+
+    Raises:
+        BadInput: another version of Retake wrote them.
+    """
     report = Prediction(folder).report
     try:
         network, by_clip = _predicted(store, report)
