@@ -61,7 +61,11 @@ class Options(BaseModel):
         return self._gone
 
     def require_current(self, of: str) -> None:
-        """Check that a record asks for nothing that is gone."""
+        """Check that a record asks for nothing that is gone.
+
+        Raises:
+            BadConfiguration: it does.
+        """
         if self.gone:
             said = ", ".join(f"{name}={value}" for name, value in self.gone.items())
             raise BadConfiguration(f"{of} is from an earlier version, with options that were removed: {said}; start anew without them")

@@ -207,6 +207,9 @@ class Store:
         Of several concurrent writers, one succeeds; return False if another one was first, or wrote again before this one could read its
         object back. The request is a conditional write of S3 (`If-Match`, `If-None-Match: *`), by a signed address, because the SDK has no
         such argument.
+
+        Raises:
+            BadConfiguration: the server does not know conditional writes.
         """
         check_key(uri)
         condition = ("If-Match", f'"{earlier.etag}"') if earlier else ("If-None-Match", "*")

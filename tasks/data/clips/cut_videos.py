@@ -78,7 +78,7 @@ def cut_videos(store: Store, store_uri: str, videos: Sequence[str], options: Seg
         num_videos=len(videos),
         num_clips=sum(len(file.clips) for _, file in named),
         dropped_seconds=round(sum(file.dropped_seconds for _, file in named), 3),
-        warnings=tuple(SetAside(name=name, reason=warning) for name, file in named for warning in file.warnings),
+        warnings=tuple(SetAside(name=name, reason=warning) for name, file in named for warning in (*file.warnings, *file.sound_warnings)),
         set_aside=tuple(SetAside(name=name, reason=file.set_aside) for name, file in named if file.set_aside),
     )
 
@@ -133,6 +133,9 @@ def cut_around(
                 clips.append(clip.model_copy(update={"index": len(clips), "around": around}))
         if clips and converted.reason:
             converted = replace(converted, result=replace(converted.result, warnings=(converted.reason,)), reason=None)
+        if before and clips:
+            sound_warnings = (*before.sound_warnings, *converted.result.sound_warnings)
+            converted = replace(converted, result=replace(converted.result, sound_warnings=sound_warnings))
         revision = before.revision + 1 if before else 0
         return _write(store, place, converted, clips, version, options, record.video, digest, revision)
 
@@ -281,6 +284,7 @@ def _write(
         clips=tuple(clips),
         dropped_seconds=converted.result.dropped_seconds,
         warnings=tuple(plain_reason(warning) for warning in converted.result.warnings),
+        sound_warnings=tuple(dict.fromkeys(plain_reason(warning) for warning in converted.result.sound_warnings)),
         set_aside=converted.reason,
         lacked_bytes=converted.lacked_bytes,
         is_out_of_reach=converted.is_out_of_reach,

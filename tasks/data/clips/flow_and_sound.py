@@ -24,9 +24,18 @@ from tasks.data.video.frames import FLOW_SUFFIX, num_fields
 from tasks.disk import work_folder
 from tasks.errors import BadVideo, MissingObject
 from tasks.keys import flow_recipe_of
-from tasks.learn.inputs.clip_files import SOUND_SUFFIX, Sound, quantised, read_sound, rows_of, write_sound
-from tasks.learn.inputs.describe_sound import describe
-from tasks.learn.networks.sound_recipe import SPECTRUM_RATE_HZ, VERSION, sound_key
+from tasks.learn.inputs.sound_features import (
+    SOUND_SUFFIX,
+    SPECTRUM_RATE_HZ,
+    VERSION,
+    Sound,
+    describe,
+    quantised,
+    read_sound,
+    rows_of,
+    sound_key,
+    write_sound,
+)
 from tasks.learn.networks.spec import SHORT_SIDE, SNIPPETS
 from tasks.options import FlowOptions, Modality
 from tasks.settings import MachineSettings, load
@@ -256,7 +265,7 @@ def spectrograms(store: Store, clips: Sequence[StoredClip]) -> dict[str, NDArray
 
 def cache_root() -> Path:
     """Return the folder of this machine's cache of frames and sound."""
-    return load(MachineSettings).cache_dir.expanduser() / "frames"
+    return load(MachineSettings).cache_dir / "frames"
 
 
 def _fetch(store: Store, clip: StoredClip, made: Path, path: Path) -> None:

@@ -19,8 +19,7 @@ from tasks.data.video.frames import BadEntry, CacheItem, cache_frames, kept_deco
 from tasks.disk import work_folder
 from tasks.errors import BadInput, BadVideo
 from tasks.keys import flow_recipe_of
-from tasks.learn.inputs.clip_files import read_tested
-from tasks.learn.inputs.sampling import frames_in_test, kept_frames
+from tasks.learn.inputs.snippets import frames_in_test, kept_frames, read_tested
 from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.settings import MachineSettings, load

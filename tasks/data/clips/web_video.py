@@ -154,7 +154,7 @@ def _limits(options: IngestOptions) -> dict[str, Any]:
 @contextmanager
 def _turn() -> Iterator[Path]:
     """Wait until no other process of this machine downloads from pages."""
-    root = load(MachineSettings).cache_dir.expanduser() / "web"
+    root = load(MachineSettings).cache_dir / "web"
     root.mkdir(parents=True, exist_ok=True)
     with (root / "lock").open("w") as lock:
         # On a file system without such locks, two downloads may run at once.

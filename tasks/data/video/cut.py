@@ -59,11 +59,15 @@ class CutClip:
 
 @dataclass(frozen=True)
 class CutResult:
-    """The clips of one video in order, the duration of the rest that was dropped, and warnings for people."""
+    """The clips of one video in order, the duration of the rest that was dropped, and warnings for people.
+
+    What the sound of clips around intervals lacks is in `sound_warnings`.
+    """
 
     clips: tuple[CutClip, ...]
     dropped_seconds: float
     warnings: tuple[str, ...]
+    sound_warnings: tuple[str, ...] = ()
 
 
 def frames_per_clip(options: SegmentOptions) -> int:
@@ -277,7 +281,7 @@ def cut_spans(
         OutOfMemory, Unavailable: as `cut`.
     """
     stop = monotonic() + time_limit_seconds
-    clips, warnings, lead_seconds = list[CutClip](), list[str](), LEAD_SECONDS
+    clips, warnings, sound_warnings, lead_seconds = list[CutClip](), list[str](), list[str](), LEAD_SECONDS
     with new_folder(folder) as clips_folder:
         for index, span in enumerate(spans):
             if monotonic() >= stop:
@@ -288,14 +292,14 @@ def cut_spans(
                 after = following if span.next_video else None
                 lead_seconds, own_warnings = _cut_span(path, source, span, of_span, options, ffmpeg, stop, memory, lead_seconds, after)
                 clips.append(_examine_span(path.name, span, index, of_span, options))
-                warnings += own_warnings
+                sound_warnings += own_warnings
             except OutOfMemory:
                 raise
             except BadVideo as error:
                 warnings.append(str(error))
         if spans and not clips:
             raise BadVideo(warnings[0])
-    return CutResult(tuple(clips), 0, tuple(dict.fromkeys(warnings)))
+    return CutResult(tuple(clips), 0, tuple(dict.fromkeys(warnings)), tuple(sound_warnings))
 
 
 def _cut_span(
@@ -310,7 +314,7 @@ def _cut_span(
     lead_seconds: int,
     following: Following | None,
 ) -> tuple[int, list[str]]:
-    """Cut one part with a lead of at least `lead_seconds`; return the lead that led to its first frame, and warnings."""
+    """Cut one part with a lead of at least `lead_seconds`; return the lead that led to its first frame, and what its sound lacks."""
     while True:
         # From a whole second on, times are rounded as they are from zero on, and so the fps filter takes the same frames.
         seek_seconds = max(0, span.start_frame // options.fps - lead_seconds)

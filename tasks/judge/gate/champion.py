@@ -103,7 +103,12 @@ def _at(store_uri: str, key: str) -> Stored[DecisionRecord]:
 
 
 def roll_back(name: str, to: int, *, reason: str, by: str, store: Store, registry: Registry, tracker: Tracker) -> DecisionRecord:
-    """Move the alias of model `name` to version `to`. Trying again completes an interrupted move."""
+    """Move the alias of model `name` to version `to`. Trying again completes an interrupted move.
+
+    Raises:
+        BadInput: there is no such version, it is champion already, it never was champion, or its checkpoint is gone.
+        Unavailable: other runs keep moving the alias.
+    """
     store_uri = registry.kept_by(name)
     if store_uri is None:
         raise BadInput(f"Retake has no decisions on a registered model {name}; check --model-name")

@@ -43,7 +43,11 @@ class Judgement:
 
 
 def contenders(results: Sequence[EvaluateResult], split: SplitName) -> tuple[EvaluateResult, EvaluateResult]:
-    """Select the new network and its opponent on the deciding split: the champion, else the baseline."""
+    """Select the new network and its opponent on the deciding split: the champion, else the baseline.
+
+    Raises:
+        BadInput: the split has no results of both.
+    """
     by_model = {result.model: result for result in results if result.split == split}
     opponent = by_model.get("champion", by_model.get("baseline"))
     if opponent is not None and "fine-tuned" in by_model:
@@ -55,6 +59,9 @@ def deciding_split(clips: Sequence[DatasetClip], gate: GateOptions) -> SplitName
     """Select the split that decides on promotion: test if it has the clips and source videos that the gate asks for, else val.
 
     Clips in which nothing happens do not count. Without val test decides.
+
+    Raises:
+        BadInput: neither test nor val has a clip.
     """
     test = [clip.source for clip in clips if clip.split == "test" and clip.has_action]
     splits = {clip.split for clip in clips}

@@ -183,7 +183,7 @@ def _too_small(difference: PairedDifference, split: SplitName, min_clips: int) -
         return "one source video is not enough to tell"
     too_small = "the data is too small to tell"
     if difference.num_seeds > 1:
-        return f"{too_small}: more films or more seeds would be needed"
+        return f"{too_small}: more videos or more seeds would be needed"
     if difference.num_clips_needed is None:
         return too_small
     num_clips = max(difference.num_clips_needed, min_clips)
@@ -355,4 +355,4 @@ def _labels_needed(metrics: Metrics) -> str:
     if not num_deciding:
         return ""
     needed = math.ceil(metrics.gate.min_gate_clips * sum(num_clips.values()) / num_deciding)
-    return f": {roughly(needed)} labelled clips; films keep their split, so a larger {metrics.deciding_split}_share serves new films only"
+    return f": {roughly(needed)} labelled clips; videos keep their split, so a larger {metrics.deciding_split}_share serves new videos only"

@@ -164,7 +164,11 @@ def difference_of(network: ComparedNetwork, target: Target) -> PairedDifference 
 
 
 def corrected_p_values(comparison: Comparison, target: Target) -> dict[str, float]:
-    """Correct the p-values of all differences to the reference by Holm's method; by network name."""
+    """Correct the p-values of all differences to the reference by Holm's method; by network name.
+
+    Raises:
+        BadInput: a difference has no p-value, as in results of older versions.
+    """
     differences = {network.name: difference for network in comparison.networks if (difference := difference_of(network, target))}
     p_values = [difference.p_value for difference in differences.values() if difference.p_value is not None]
     if len(p_values) < len(differences):

@@ -69,7 +69,11 @@ class Space:
 
     @classmethod
     def of(cls, chosen: SearchOptions, base: TrainOptions) -> "Space":
-        """Read the ranges of the searched options."""
+        """Read the ranges of the searched options.
+
+        Raises:
+            BadConfiguration: a line is no range, a searched option has none, or no training can have one of its values.
+        """
         lines = dict(_split(line) for line in chosen.ranges if line.strip())
         if missing := [name for name in chosen.search if name not in lines]:
             raise BadConfiguration(f"ranges: {', '.join(missing)} has no line; add one, as in `{missing[0]}=…`, or do not search it")

@@ -205,6 +205,9 @@ def decode(data: bytes, uri: str, schema: pa.Schema, content: str) -> pa.Table:
 
     Args:
         content: what such a file holds, for error messages.
+
+    Raises:
+        BadInput: the bytes are not a Parquet file of this schema.
     """
     try:
         table = pq.read_table(io.BytesIO(data))

@@ -227,6 +227,9 @@ def fuse(members: Sequence[ScoredClips], names: Sequence[tuple[str, str]]) -> Fu
     Args:
         members: the scored val clips of each of k networks, k at least 2.
         names: (k,) name and description of each network.
+
+    Raises:
+        BadInput: the networks were not scored on the same clips, or one has no outputs for any of them.
     """
     first = members[0]
     if any((member.uids, member.sources) != (first.uids, first.sources) for member in members):

@@ -78,6 +78,9 @@ def long_training(kept: Sequence[KeptAnswers], epochs: Sequence[Epoch], target: 
 
     Args:
         kept: the answers on the same n clips, by epoch.
+
+    Raises:
+        BadInput: the epochs have answers for different clips, or there are none.
     """
     if not kept or any((epoch.uids, epoch.sources) != (kept[0].uids, kept[0].sources) for epoch in kept):
         raise BadInput("the kept epochs have no answers, or answers for different clips; train again")

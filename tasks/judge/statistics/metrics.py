@@ -277,7 +277,11 @@ class ClassOutcome:
 
 
 def class_outcomes(ours: ScoredClips, theirs: ScoredClips, vocabulary: Vocabulary) -> tuple[ClassOutcome, ...]:
-    """Count gained and lost clips per verb and noun, without objects per verb."""
+    """Count gained and lost clips per verb and noun, without objects per verb.
+
+    Raises:
+        BadInput: the two networks were scored on different clips.
+    """
     if ours.uids != theirs.uids:
         raise BadInput("the networks were not scored on the same clips; run `evaluate` again for both")
     our_answers, their_answers = answers_of(ours, vocabulary), answers_of(theirs, vocabulary)

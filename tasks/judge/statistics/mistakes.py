@@ -158,6 +158,9 @@ def worst_mistakes(
 
     Args:
         clips: the dataset's clips, including these.
+
+    Raises:
+        BadInput: the two networks were scored on different clips, or a clip is not in this dataset.
     """
     clip_of = {clip.uid: clip for clip in clips}
     if ours.uids != theirs.uids or not clip_of.keys() >= set(ours.uids):

@@ -51,7 +51,11 @@ class PairedChange:
 def differences(
     ours: ScoredClips, opponents: Mapping[Opponent, ScoredClips], vocabulary: Vocabulary, *, num_resamples: int = 2000
 ) -> tuple[PairedDifference, ...]:
-    """Compare the new network with every opponent on every target of the vocabulary."""
+    """Compare the new network with every opponent on every target of the vocabulary.
+
+    Raises:
+        BadInput: an opponent was scored on different clips, or in a different order.
+    """
     our_answers = answers_of(ours, vocabulary)
     compared = []
     for opponent, theirs in opponents.items():
@@ -75,6 +79,9 @@ def paired_difference(
     Args:
         ours, theirs: answers of the two networks for the same n clips in the same order, n at least 1.
         sources: (n,) the source video of each clip.
+
+    Raises:
+        BadInput: the targets or the true classes differ.
     """
     if ours.target != theirs.target or not np.array_equal(ours.true, theirs.true) or len(sources) != len(ours.true):
         raise BadInput(f"the new network and the {opponent} have answers for different clips; run `evaluate` again for both")

@@ -259,7 +259,11 @@ def each_scored(
 
 
 def require_finite(clip: HasUid, *logits: Logits) -> None:
-    """Fail on non-finite logits."""
+    """Fail on non-finite logits.
+
+    Raises:
+        BadCheckpoint: a logit is not finite.
+    """
     if not all(np.isfinite(head).all() for head in logits):
         raise BadCheckpoint(
             f"clip {clip.uid}: the network's logits are not finite; train again with a lower learning rate or 32-bit precision"

@@ -271,7 +271,12 @@ class PageData:
         if before and before.suggestions is suggestions and before.audit is audit and before.known_mark == mark and before.cut == cut:
             return before
         verbs, nouns = _names(known, suggestions)
-        order, of_files = _order(cut, suggestions, before), file_labels(cut, known)
+        if before and before.cut.clips.keys() == cut.clips.keys() and before.suggestions is suggestions:
+            order = before.order
+        else:
+            first = [uid for uid in suggestions.reasons if uid in cut.clips]
+            order = (*first, *(uid for uid in diverse(cut) if uid not in suggestions.reasons))
+        of_files = file_labels(cut, known)
         return View(cut, suggestions, known, order, mark, verbs, nouns, of_files, num_built, unread, audit)
 
     def _suggestions(self, before: View | None) -> Suggestions:
@@ -345,13 +350,6 @@ class PageData:
         except BadInput as error:
             log.warning("the labelling page shows no labels of the last build: %s", error)
             return None, 0
-
-
-def _order(cut: Cut, suggestions: Suggestions, before: View | None) -> tuple[str, ...]:
-    if before and before.cut.clips.keys() == cut.clips.keys() and before.suggestions is suggestions:
-        return before.order
-    first = [uid for uid in suggestions.reasons if uid in cut.clips]
-    return (*first, *(uid for uid in diverse(cut) if uid not in suggestions.reasons))
 
 
 def _names(known: Mapping[str, Known], suggestions: Suggestions) -> tuple[tuple[str, ...], tuple[str, ...]]:

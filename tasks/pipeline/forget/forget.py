@@ -147,7 +147,7 @@ def _models(registry: Registry, forgetting: Forgetting) -> tuple[str, ...]:
 
 
 def _cache() -> Path:
-    return load(MachineSettings).cache_dir.expanduser()
+    return load(MachineSettings).cache_dir
 
 
 def _remove_evidence(tracker: Tracker, store_uri: str, forgetting: Forgetting, *, dry_run: bool) -> int:
@@ -240,4 +240,5 @@ def _mark(store: Store, store_uri: str, registry: Registry, forgetting: Forgetti
             version.model_copy(update={"saw_forgotten": version.saw_forgotten or version.run_key in forgetting.taught})
             for version in state.versions
         )
-        store.write(place, state.model_copy(update={"versions": versions}))
+        if versions != state.versions:
+            store.write(place, state.model_copy(update={"versions": versions}))

@@ -14,8 +14,8 @@ from tasks.judge.statistics.scoring import Logits, one_hot_logits
 from tasks.learn.engines.choice import NUM_CHECKED_CLIPS, ScoringJob, Wanted, spread, trained_classes
 from tasks.learn.engines.scorer import Scorer, make_scorer
 from tasks.learn.hardware import choose_device
-from tasks.learn.inputs.clip_files import read_tested
 from tasks.learn.inputs.crops import NumCrops
+from tasks.learn.inputs.snippets import read_tested
 from tasks.learn.networks.heads import Logits as ModelLogits
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.pipeline._checkpoints import fetch_network

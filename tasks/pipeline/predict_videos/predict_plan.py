@@ -13,7 +13,7 @@ from tasks.data.labels.rows import AnnotationFile
 from tasks.data.split.split import read_split_csv
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.keys import content_key, options_key
-from tasks.learn.inputs.sampling import window_grid
+from tasks.learn.inputs.snippets import window_grid
 from tasks.options import EvaluateOptions, IngestOptions, PredictOptions, SegmentOptions
 from tasks.pipeline._results import finish, log
 from tasks.pipeline.predict_videos._chosen import Found, baseline_of, registered

@@ -22,7 +22,7 @@ from pydantic import Field, model_validator
 
 from tasks.errors import BadConfiguration
 from tasks.learn.engines.graph import GraphInput
-from tasks.learn.inputs.sampling import middle_frames
+from tasks.learn.inputs.snippets import middle_frames
 from tasks.learn.networks.spec import CROP_PIXELS, SHORT_SIDE, NetworkSpec
 from tasks.options import Interpolation, SegmentOptions
 from tasks.served.package.sample import Sample, Size

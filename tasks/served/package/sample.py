@@ -19,7 +19,7 @@ from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer
 from tasks.learn.engines.written import answerer
-from tasks.learn.inputs.sampling import middle_frames
+from tasks.learn.inputs.snippets import middle_frames
 from tasks.learn.networks.checkpoints import Saved
 from tasks.learn.networks.spec import ClassNames, NetworkSpec
 from tasks.options import SegmentOptions

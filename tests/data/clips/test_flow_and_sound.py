@@ -8,7 +8,7 @@ import pytest
 from tasks.data.clips.flow_and_sound import CLIPS_AT_ONCE, complete_sound, describe_sound, note_of, read_stored, sound_uri, without_sound
 from tasks.disk import own_temporary_folder
 from tasks.errors import BadVideo, MissingObject, Unavailable
-from tasks.learn.inputs.clip_files import write_sound
+from tasks.learn.inputs.sound_features import write_sound
 from tasks.store.records.video import SoundState
 from tests.pipeline.shelf import Shelf, fill_disk
 

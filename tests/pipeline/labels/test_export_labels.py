@@ -144,6 +144,7 @@ def test_what_was_labelled_since_the_last_build_is_exported_though_nobody_gather
         ({"prediction": "f" * 16}, BadInput, "no finished prediction"),
         ({"prediction": KEY, "format": "csv"}, BadConfiguration, "has no pre-annotations"),
         ({"format": "words"}, BadConfiguration, "nothing writes words; choose activitynet, csv,"),
+        ({"out": Path("~nobody-of-this-name/x"), "format": "csv"}, BadConfiguration, "~nobody-of-this-name/x: there is no such user"),
         ({"out": Path("/proc/no/x"), "format": "csv"}, BadConfiguration, "name a file that can be written"),
     ],
 )

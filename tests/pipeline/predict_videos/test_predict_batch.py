@@ -10,7 +10,7 @@ from tasks.data.video.frames import iter_fields, iter_frames, num_fields
 from tasks.errors import BadCheckpoint, BadConfiguration
 from tasks.keys import recipe_of
 from tasks.learn.inputs.crops import Normalise, cut_views
-from tasks.learn.inputs.sampling import joined, middle_snippets
+from tasks.learn.inputs.snippets import joined, middle_snippets
 from tasks.learn.networks.checkpoints import save, save_joined
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import FAMILIES, ClassNames, NetworkSpec

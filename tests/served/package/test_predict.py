@@ -4,7 +4,11 @@ None of these needs a trained network.
 """
 
 import json
+import os
+import shutil
 import socket
+import subprocess
+import sys
 from itertools import islice
 
 import av
@@ -23,7 +27,7 @@ from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.graph import GraphInput
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer
-from tasks.learn.inputs.sampling import middle_frames
+from tasks.learn.inputs.snippets import middle_frames
 from tasks.learn.networks.checkpoints import HeadWeights, Saved
 from tasks.options import Family, Modality, SegmentOptions
 from tasks.predict.intervals import intervals
@@ -250,6 +254,18 @@ def test_of_a_folder_those_files_are_named_that_end_as_films_and_cannot_be_read(
     assert capsys.readouterr().err.splitlines() == [
         f"{folder / name}: Invalid data found when processing input" for name in ("B.MKV", "a.mp4")
     ]
+
+
+def test_a_reader_that_has_enough_ends_the_program_as_it_ends_others(tmp_path):
+    shutil.copy(predict.__file__, tmp_path)
+    (tmp_path / "contract.json").write_text(json.dumps(contract_of(tiny())))
+    (tmp_path / "openvino.py").write_text("class Core:\n    compile_model = lambda *_: None")
+    reading, writing = os.pipe()
+    os.close(reading)
+    program = [sys.executable, tmp_path / "predict.py", "film.mp4", "--format=vtt"]
+    with os.fdopen(writing, "wb") as output:
+        ended = subprocess.run(program, stdout=output, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (141, "")
 
 
 def test_a_check_whose_film_has_no_window_or_is_shorter_than_one_says_so(ffmpeg, tmp_path):

@@ -1,17 +1,19 @@
-"""List the frames that a network sees of a clip, and of windows between clips. Does not import torch.
+"""Choose the frames or windows of sound that a network sees of a clip, and of windows between clips, and read them. Does not import torch.
 
-A clip has TSN's segments (arXiv 1608.00859), with one snippet of consecutive frames each.
+A clip has TSN's segments (arXiv 1608.00859), with one snippet of consecutive frames each, or one window of sound. A silent clip has zeros alone.
 """
 
-# t: segments, m: frames of a snippet, h, w: pixels, p: 8-bit planes of a snippet
+# t: segments, m: frames of a snippet, h, w: pixels, p: 8-bit planes of a snippet, f: features
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.errors import BadInput
-from tasks.learn.networks.spec import NetworkSpec
+from tasks.errors import BadDataset, BadInput, MissingObject
+from tasks.learn.networks.spec import NUM_SOUND_FEATURES, NetworkSpec
 from tasks.options import MAX_STRIDE_SECONDS, MIN_STRIDE_SECONDS, SegmentOptions
 
 NUM_SUGGESTED = 4
@@ -191,3 +193,85 @@ def further_frames(num_frames: int, spec: NetworkSpec, grid: WindowGrid) -> tupl
     needed = {frame for number, frame in pairs if number == 1 or is_whole}
     own = frames_in_test(num_frames, spec) if sees_single_frames(spec) else ()
     return tuple(sorted(needed.difference(own)))
+
+
+def open_array(path: Path, content: str, remedy: str) -> NDArray[Any]:
+    """Map an .npy file of a clip into memory; errors name its `content`, in the plural, and the `remedy`.
+
+    Raises:
+        MissingObject: the file does not exist.
+        BadDataset: it is no array.
+    """
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise MissingObject(f"{path}: the clip's {content} are missing; {remedy}") from None
+    except (EOFError, ValueError) as error:
+        raise BadDataset(f"{path}: not an array of {content} ({error}); delete it and {remedy}") from None
+    return array
+
+
+def read_sound_input(path: Path, spec: NetworkSpec, rng: np.random.Generator | None = None) -> NDArray[Any]:
+    """Read one clip's input, as `sound_input`, from an .npy file of `rows_of`.
+
+    Raises:
+        MissingObject: the file does not exist.
+        BadDataset: it does not hold the sound of such a network.
+    """
+    rows = open_array(path, "features of sound", "fetch them again")
+    if rows.shape[1:] != (NUM_SOUND_FEATURES,) or rows.dtype != np.float32 or not len(rows):
+        raise BadDataset(f"{path}: holds {rows.dtype} {rows.shape}, expected float32 (time, {NUM_SOUND_FEATURES}); delete it")
+    return sound_input(rows, spec, rng)
+
+
+def sound_input(rows: NDArray[np.float32], spec: NetworkSpec, rng: np.random.Generator | None = None) -> NDArray[Any]:
+    """Pick the input of a network from one clip's sound, float32 (t, f).
+
+    Segments are divided as those of frames are: a window of the clip begins in each, in its middle or where `rng` draws it.
+    """
+    within = window_frames(len(rows), spec.sampling_window)
+    windows = middle_snippets(len(within), spec.num_segments) if rng is None else random_snippets(len(within), spec.num_segments, rng)
+    return np.array(rows[within.start + np.array(windows)[:, 0]])
+
+
+def is_silent(frames: NDArray[Any], spec: NetworkSpec) -> bool:
+    """Check whether this is silence, as a network of sound takes it."""
+    return spec.sound is not None and not frames.any()
+
+
+def read_snippets(path: Path, spec: NetworkSpec, rng: np.random.Generator | None = None) -> NDArray[np.uint8]:
+    """Read one clip's frames that a network sees: uint8 (t, h, w, p).
+
+    Args:
+        path: .npy file as in `data.CachedClip`.
+        spec: gives t and the snippet.
+        rng: draws one snippet per segment; None takes the middle ones, as in testing.
+
+    Raises:
+        MissingObject: the file does not exist.
+        BadDataset: it does not hold frames.
+    """
+    clip = open_array(path, "frames", "decode the clip again")
+    planes, length = spec.snippet.frame_planes, spec.snippet.num_frames
+    if clip.dtype != np.uint8 or clip.ndim != 4 or clip.shape[-1] != planes or not len(clip):
+        raise BadDataset(f"{path}: holds {clip.dtype} {clip.shape}, expected uint8 (frames, h, w, {planes}); decode the clip again")
+    if rng is None:
+        return snippets_in_test(clip, spec)
+    snippets = random_snippets(len(clip), spec.num_segments, rng, length)
+    return _joined(clip, snippets, spec)
+
+
+def snippets_in_test(frames: NDArray[np.uint8], spec: NetworkSpec) -> NDArray[np.uint8]:
+    """Make the snippets of a test, uint8 (t, h, w, p), from the frames of `frames_in_test`, or all frames."""
+    if len(frames) == spec.num_frames and not spec.video:
+        return joined(np.array(frames), spec)  # torch takes no read-only memory
+    return _joined(frames, evaluation_snippets(len(frames), spec), spec)
+
+
+def read_tested(path: Path, spec: NetworkSpec) -> NDArray[Any]:
+    """Read the input that an engine scores: as `read_snippets`, or of sound as `sound_input`."""
+    return read_sound_input(path, spec) if spec.sound else read_snippets(path, spec)
+
+
+def _joined(frames: NDArray[np.uint8], snippets: list[list[int]], spec: NetworkSpec) -> NDArray[np.uint8]:
+    return joined(np.stack([frames[i] for snippet in snippets for i in snippet]), spec)

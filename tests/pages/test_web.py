@@ -5,7 +5,7 @@ from fastapi import HTTPException
 from starlette.testclient import TestClient
 
 from tasks.errors import Unavailable
-from tasks.pages.report import make_app
+from tasks.pages.web import stored_pages
 from tasks.settings import report_url
 from tasks.store.layout import Layout
 from tests.pages.label.page import STORE, PagesKeys
@@ -24,7 +24,7 @@ def store():
 
 
 def client(store, person=lambda: None, stores=("s3://kitchen",)):
-    return TestClient(make_app(store, stores, person, lambda address: f"/login?next={address}"), raise_server_exceptions=False)
+    return TestClient(stored_pages(store, stores, person, lambda address: f"/login?next={address}"), raise_server_exceptions=False)
 
 
 def test_a_page_is_shown_as_it_lies_in_the_store_in_an_origin_of_its_own(store):

@@ -3,36 +3,21 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tasks.errors import BadDataset, BadVideo, MissingObject
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.explain import NothingToSee, activation_sheet
 from tasks.learn.engines.pytorch import PytorchEngine
-from tasks.learn.inputs.clip_files import (
-    LOUDEST,
-    QUIETEST,
-    Sound,
-    quantised,
-    read_sound,
-    read_sound_input,
-    rows_of,
-    sound_input,
-    write_sound,
-)
 from tasks.learn.inputs.data import CachedClip, View
 from tasks.learn.inputs.features import FeatureMemory
-from tasks.learn.inputs.sampling import middle_snippets
+from tasks.learn.inputs.snippets import middle_snippets
 from tasks.learn.networks.checkpoints import HeadWeights, Saved, load, save
 from tasks.learn.networks.network import Network
-from tasks.learn.networks.sound_recipe import NUM_MELS, num_windows
+from tasks.learn.networks.spec import NUM_MELS
 from tasks.learn.training.costs import complexity
 from tasks.learn.training.fit import fit
 from tasks.learn.training.job import TrainJob
 from tasks.learn.training.trials import TrialJob, prepare_head_trial, run_head_trial, score_network
 from tasks.options import Consensus, Modality, TrainOptions
-from tasks.store.records.video import SoundState
 from tests.learn.tiny import CLASSES, outspoken, scorer_of, snippets_of, tiny
 
 SOUND = tiny(backbone="log-mel", modality=Modality.SOUND, num_segments=4)
@@ -62,20 +47,6 @@ def job_to(folder, network, train, val, features=True):
     return TrainJob(network, CLASSES, train, val, OPTIONS, folder / f"out-{features}", "cpu", features=folder / "f" if features else None)
 
 
-@pytest.mark.parametrize("seconds", [0.2, 1, 8])
-@given(num_segments=st.integers(1, 64), window=st.sampled_from([0.25, 1]), seed=st.integers(0, 9))
-def test_each_segment_hears_a_window_within_itself(seconds, num_segments, window, seed):
-    spec = SOUND.model_copy(update={"num_segments": num_segments, "sampling_window": window})
-    rows = np.arange(num_windows(seconds), dtype=np.float32)[:, None]
-    middle, drawn = (sound_input(rows, spec, rng)[:, 0] for rng in (None, np.random.default_rng(seed)))
-    for starts in (middle, drawn):
-        assert starts.shape == (num_segments,)
-        assert (np.diff(starts) >= 0).all()
-    length = max(1, round(len(rows) * window))
-    assert np.abs(drawn - middle).max() <= max(1, length / num_segments)
-    assert middle.max() - middle.min() < length
-
-
 def test_middles_are_heard_in_a_test_and_random_windows_in_training(tmp_path):
     (clip,) = kept(tmp_path, 1)
     rows = np.load(clip.frames)
@@ -84,25 +55,6 @@ def test_middles_are_heard_in_a_test_and_random_windows_in_training(tmp_path):
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])
     assert torch.equal(View(clip.frames, seed=1, middle_frames=True).images(SOUND), View(clip.frames).images(SOUND))
-
-
-def test_eight_bits_hold_silence_and_the_loudest_tone_apart():
-    log_mel = np.array([[QUIETEST, -5, LOUDEST, LOUDEST + 1]], np.float16)
-    assert quantised(log_mel).tolist() == [[0, 108, 255, 255]]
-
-
-@pytest.mark.parametrize("state", SoundState)
-def test_where_there_is_nothing_to_hear_there_are_zeros(state):
-    sound = Sound(np.full((9, NUM_MELS), -3, np.float16), np.ones((4, 256), np.float32), np.zeros(4, np.float32), state)
-    assert rows_of(sound).any() == (state is SoundState.HEARD)
-
-
-def test_a_file_of_something_else_is_refused(tmp_path):
-    with pytest.raises(MissingObject, match="fetch them again"):
-        read_sound_input(tmp_path / "no.npy", SOUND)
-    np.save(tmp_path / "a.npy", np.zeros((9, 7), np.float32))
-    with pytest.raises(BadDataset, match=r"expected float32 \(time, 256\)"):
-        read_sound_input(tmp_path / "a.npy", SOUND)
 
 
 @pytest.mark.parametrize("consensus", ["multiscale-relation", "tcn"])
@@ -182,60 +134,3 @@ def test_a_network_of_sound_comes_back_from_its_checkpoint_and_others_say_nothin
     assert Network(SOUND).head.fc_verb.in_features == 2 * NUM_MELS
     assert "sound" not in SEES.model_dump(mode="json")
     assert SOUND.model_dump(mode="json")["sound"] == {"network": None, "speech": None}, "names of runs are made of these bytes"
-
-
-NAMES = ("log_mel", "features", "starts_seconds", "state", "reason")
-
-
-def a_sound(**changes) -> Sound:
-    rng = np.random.default_rng(0)
-    values = {
-        "log_mel": rng.normal(-6, 2, (401, 128)).astype(np.float16),
-        "features": rng.normal(size=(16, 513)).astype(np.float32),
-        "starts_seconds": np.linspace(0, 1, 16, dtype=np.float32),
-        "state": SoundState.HEARD,
-    }
-    return Sound(**{**values, **changes})
-
-
-def test_what_was_written_is_read(tmp_path):
-    sound = a_sound(state=SoundState.UNREADABLE, reason="it does not decode")
-    write_sound(tmp_path / "0000.npz", sound)
-    kept = read_sound(tmp_path / "0000.npz")
-    for name in ("log_mel", "features", "starts_seconds"):
-        expected = getattr(sound, name)
-        assert getattr(kept, name).dtype == expected.dtype
-        assert np.array_equal(getattr(kept, name), expected)
-    assert (kept.state, kept.reason) == (SoundState.UNREADABLE, "it does not decode")
-    assert not kept.is_heard
-
-
-def test_damaged_files_are_named_and_changed_bytes_refused_or_read_as_they_were(tmp_path):
-    path = tmp_path / "0003.npz"
-    write_sound(path, a_sound())
-    data, rng = path.read_bytes(), np.random.default_rng(1)
-    for share in (0, 0.3, 0.9, 0.999):
-        path.write_bytes(data[: int(len(data) * share)])
-        with pytest.raises(BadVideo, match=r"0003\.npz: damaged"):
-            read_sound(path)
-    for _ in range(100):
-        changed = bytearray(data)
-        changed[rng.integers(len(data))] ^= 0xFF
-        path.write_bytes(changed)
-        try:
-            assert np.array_equal(read_sound(path).features, a_sound().features)
-        except BadVideo:
-            continue
-
-
-@pytest.mark.parametrize(
-    ("stored", "said"),
-    [({"log_mel": np.zeros(3)}, "not a stored sound"), (dict.fromkeys(NAMES, np.array([{}], object)), "allow_pickle")],
-    ids=["another archive", "objects, which are not unpickled"],
-)
-def test_what_is_no_sound_and_windows_without_a_start_are_refused(tmp_path, stored, said):
-    np.savez(tmp_path / "other.npz", **stored)
-    write_sound(tmp_path / "0.npz", a_sound(starts_seconds=np.zeros(3, np.float32)))
-    for name, words in (("other.npz", said), ("0.npz", "spectra and windows")):
-        with pytest.raises(BadVideo, match=words):
-            read_sound(tmp_path / name)

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.errors import BadInput
-from tasks.learn.inputs.sampling import (
+from tasks.errors import BadDataset, BadInput, MissingObject
+from tasks.learn.inputs.snippets import (
     WindowGrid,
     frames_in_test,
     frames_of_window,
@@ -13,15 +13,19 @@ from tasks.learn.inputs.sampling import (
     middle_frames,
     middle_snippets,
     random_snippets,
+    read_sound_input,
     sees_single_frames,
     slides,
+    sound_input,
     window_frames,
     window_grid,
 )
+from tasks.learn.inputs.sound_features import num_spectra, num_windows
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.options import Modality, PredictOptions, SegmentOptions
 
 NUM_FRAMES, NUM_SEGMENTS, LENGTHS = st.integers(1, 5000), st.integers(1, 32), st.integers(1, 6)
+SOUND = NetworkSpec(backbone="log-mel", modality=Modality.SOUND, num_segments=4)
 SHARES = st.floats(0, 1, exclude_min=True)
 
 
@@ -131,11 +135,7 @@ def test_a_window_sees_the_frames_of_a_clip_that_is_cut_there_and_no_other_is_de
 
 @pytest.mark.parametrize(
     ("modality", "slides_there", "alone"),
-    [
-        (Modality.RGB, True, True),
-        (Modality.RGB_DIFFERENCE, True, False),
-        (Modality.FLOW, False, False),
-    ],
+    [(Modality.RGB, True, True), (Modality.RGB_DIFFERENCE, True, False), (Modality.FLOW, False, False)],
 )
 def test_features_are_shared_where_they_are_of_single_frames(modality, slides_there, alone):
     spec = NetworkSpec(backbone="test_resnet", modality=modality)
@@ -177,3 +177,31 @@ def test_strides_divide_a_clip():
     assert window_grid(SegmentOptions(), 2) == QUARTER
     assert list(window_grid(SegmentOptions(), 8).offsets) == []
     assert window_grid(SegmentOptions(), 0.1) == WindowGrid(240, 3)
+
+
+def test_segments_draw_windows_as_they_draw_frames():
+    assert (num_windows(8), num_spectra(8)) == (32, 1601)
+    assert middle_snippets(num_windows(8), 8) == [[n] for n in range(2, 32, 4)]
+    assert middle_snippets(num_windows(8), 64) == [[n // 2] for n in range(64)]
+
+
+@pytest.mark.parametrize("seconds", [0.2, 1, 8])
+@given(num_segments=st.integers(1, 64), window=st.sampled_from([0.25, 1]), seed=st.integers(0, 9))
+def test_each_segment_hears_a_window_within_itself(seconds, num_segments, window, seed):
+    spec = SOUND.model_copy(update={"num_segments": num_segments, "sampling_window": window})
+    rows = np.arange(num_windows(seconds), dtype=np.float32)[:, None]
+    middle, drawn = (sound_input(rows, spec, rng)[:, 0] for rng in (None, np.random.default_rng(seed)))
+    for starts in (middle, drawn):
+        assert starts.shape == (num_segments,)
+        assert (np.diff(starts) >= 0).all()
+    length = max(1, round(len(rows) * window))
+    assert np.abs(drawn - middle).max() <= max(1, length / num_segments)
+    assert middle.max() - middle.min() < length
+
+
+def test_a_file_of_something_else_is_refused(tmp_path):
+    with pytest.raises(MissingObject, match="fetch them again"):
+        read_sound_input(tmp_path / "no.npy", SOUND)
+    np.save(tmp_path / "a.npy", np.zeros((9, 7), np.float32))
+    with pytest.raises(BadDataset, match=r"expected float32 \(time, 256\)"):
+        read_sound_input(tmp_path / "a.npy", SOUND)

@@ -4,7 +4,7 @@ import pytest
 
 from tasks.local.airflow_api import RunRef, Task
 from tasks.local.follow import FollowedRun
-from tasks.local.report import REMEDY, ingested, report
+from tasks.local.run import REMEDY, ingested, report
 from tasks.settings import form_path
 from tasks.store.records.dataset import DatasetResult, LabelResult, Problem, ReadFolder
 from tasks.store.records.decisions import CompareResult, DecideResult, ReportResult
