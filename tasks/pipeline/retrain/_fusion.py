@@ -11,7 +11,7 @@ import numpy as np
 
 from tasks.data.clips.frame_cache import FramesAhead, load_few
 from tasks.errors import BadConfiguration, BadInput
-from tasks.judge.statistics.calibration import fuse
+from tasks.judge.statistics.fusion import fuse
 from tasks.judge.statistics.scoring import ScoredClips, score_clips, with_nouns_given
 from tasks.keys import file_sha256
 from tasks.learn.engines.choice import NUM_CHECKED_CLIPS, ScoringJob, make_engine, spread

@@ -9,7 +9,7 @@ from scipy.special import log_softmax
 from tasks.judge.gate.gate import judge
 from tasks.judge.report.comparison_text import note, text
 from tasks.judge.statistics.answers import action_id, answers_of
-from tasks.judge.statistics.calibration import fuse
+from tasks.judge.statistics.fusion import fuse
 from tasks.judge.statistics.metrics import class_changes, class_outcomes
 from tasks.judge.statistics.mistakes import confusions, worst_misnamed
 from tasks.judge.statistics.paired import differences, over_guessing
