@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES, NUM_THREADS, came_with, video_records
 from tasks.data.clips.traces import LabelledVideos, Traces, csv_blanked, json_blanked, json_without, table_without
 from tasks.data.labels.formats import formats
+from tasks.data.labels.formats.items import VIDEO_SUFFIXES
 from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.video_names import VideoIndex
 from tasks.data.split.split import read_drawn, read_split_csv, write_split_csv
@@ -223,8 +224,13 @@ class Remover:
 
 
 def traces_of(forgetting: Forgetting) -> Traces:
-    """Make the texts to search contents for: all names but those that the store gives files itself."""
-    names = tuple(name for name in forgetting.names if not is_file_of_video(name))
+    """Make the texts to search contents for: addresses of pages, and names of films but those that the store gives files itself.
+
+    Another name, such as `best.pt` or `0.1`, would be found in records that are not about the video.
+    """
+    names = tuple(
+        name for name in forgetting.names if "://" in name or (name.lower().endswith(VIDEO_SUFFIXES) and not is_file_of_video(name))
+    )
     return Traces(forgetting.videos, names, forgetting.uids)
 
 

@@ -80,8 +80,12 @@ def _names(own: Sequence[VideoRecord], others: Sequence[VideoRecord], seen: Coll
     pages = {record.web_page.address for record in own if record.web_page}
     names = {*seen, *(name for record in own for name in record.names)}
     ours = {*pages, *names, *(PurePosixPath(name).name for name in names)}
-    # A name without an ending or a folder is a word that may stand anywhere.
-    return tuple(sorted(name for name in ours if name.casefold() not in theirs and ("." in name or "/" in name)))
+    # A name without an ending or a folder is a word that may stand anywhere, and a file may be called like the address of a server.
+    return tuple(
+        sorted(
+            name for name in ours if name.casefold() not in theirs and ("." in name or "/" in name) and ("://" not in name or name in pages)
+        )
+    )
 
 
 def videos_of_sources(store: Store, store_uri: str, listed: Sequence[str]) -> Mapping[str, set[str]]:

@@ -44,6 +44,21 @@ def test_a_name_that_the_store_gives_files_itself_is_found_among_peoples_files_a
     assert store.objects[ROOT.annotations.file("l.csv")] == f"uid,verb,noun\n{OTHER},take,bag\n".encode()
 
 
+@pytest.mark.parametrize("name", ["0.1", "127.0.0.1", "train/best.pt", "report.html", "http://127.0.0.1:5000", "s3://retake/report.html"])
+def test_a_film_is_called_as_its_sender_likes_and_no_record_about_others_goes_with_it(store, name):
+    taken_in(store, [name, OTHER])
+    store.write_bytes(ROOT.inbox.file(name), b"film")
+    result = ROOT.run("0123").train.uri
+    store.write_bytes(
+        result,
+        b'{"checkpoint_uri":"s3://retake/runs/0123/train/best.pt","rate":0.1,"url":"http://127.0.0.1:5000/#/1","page":"s3://retake/report.html"}',
+    )
+    before = dict(store.objects)
+    forgotten(store, name)
+    assert store.objects[result] == before[result]
+    assert not [uri for uri in store.objects if "/inbox/" in uri]
+
+
 def test_a_package_stays_whatever_the_film_is_called(store):
     taken_in(store, ["cam/clip.mp4"])
     uri = f"{ROOT.run('0123').package('k').files}README.md"
