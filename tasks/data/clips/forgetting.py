@@ -86,7 +86,7 @@ class Remover:
         self._at = Layout(store_uri)
         self.forgetting = forgetting
         self._by_hash = Traces(forgetting.videos, keys=forgetting.uids)
-        self._by_name = Traces(forgetting.videos, forgetting.names, forgetting.uids)
+        self._by_name = Traces(forgetting.videos, _films(forgetting.names), forgetting.uids)
         self._traces = traces_of(forgetting)
         records = video_records(store, store_uri)
         names = {record.video: record.names for record in records} | dict.fromkeys(forgetting.videos, forgetting.names)
@@ -162,7 +162,9 @@ class Remover:
 
     def _is_address_of_video(self, name: str) -> bool:
         """Check whether an address names a video; only people's files are called by its names."""
-        return (self._by_name if LABELS.match(name) else self._by_hash).in_text(name)
+        is_peoples = LABELS.match(name) is not None
+        is_source = is_peoples and name.endswith(tuple(f"/{own}" for own in self.forgetting.names))
+        return is_source or self._by_hash.in_text(name) or (is_peoples and self._by_name.in_text(PurePosixPath(name).name))
 
     @property
     def _gone(self) -> Traces:
@@ -224,14 +226,17 @@ class Remover:
 
 
 def traces_of(forgetting: Forgetting) -> Traces:
-    """Make the texts to search contents for: addresses of pages, and names of films but those that the store gives files itself.
-
-    Another name, such as `best.pt` or `0.1`, would be found in records that are not about the video.
-    """
-    names = tuple(
-        name for name in forgetting.names if "://" in name or (name.lower().endswith(VIDEO_SUFFIXES) and not is_file_of_video(name))
-    )
+    """Make the texts to search contents for: names of films and pages, but those that the store gives files itself."""
+    names = tuple(name for name in _films(forgetting.names) if not is_file_of_video(name))
     return Traces(forgetting.videos, names, forgetting.uids)
+
+
+def _films(names: Sequence[str]) -> tuple[str, ...]:
+    """Select the names that end as films do, and the addresses of pages.
+
+    Another name, such as `best.pt` or `0.1`, would be found in what is not about the video.
+    """
+    return tuple(name for name in names if "://" in name or name.lower().endswith(VIDEO_SUFFIXES))
 
 
 def counted(traces: Sequence[Trace]) -> tuple[TraceCount, ...]:
