@@ -63,7 +63,10 @@ def choose_device(wanted: WantedDevice) -> Device:
 def describe(device: Device) -> Hardware:
     """Describe `device` on this machine."""
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    cpu_name = _cpu_name()
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    cpu_name = next(named, platform.processor() or platform.machine())
     gpu = torch.cuda.get_device_properties(0) if device == "cuda" else None
     return Hardware(
         device=device,
@@ -74,14 +77,6 @@ def describe(device: Device) -> Hardware:
         memory_bytes=memory_bytes,
         python=platform.python_version(),
         versions={library: version(library) for library in LIBRARIES},
-    )
-
-
-def _cpu_name() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    return next(
-        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor() or platform.machine()
     )
 
 

@@ -36,4 +36,6 @@ class ForgetOptions(Options):
     source: str | None = Field(
         None, min_length=1, title="Source", description="In place of a video: a source or recording, all of whose videos are forgotten"
     )
-    reason: str = Field("", max_length=500, title="Reason", description="Kept in the receipt, so without the name of the video")
+    reason: str = Field(
+        "", max_length=500, title="Reason", description="Needed to delete. Kept in the receipt, so without the name of the video"
+    )

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
-from tasks.data.clips.cutting import num_uncut
+from tasks.data.clips.cut_videos import num_uncut
+from tasks.data.clips.gather_labels import label_now
 from tasks.data.clips.label_inputs import number_words
-from tasks.data.clips.labelled import label_now
 from tasks.data.labels.ledger import Ledger, differing, read_twice
 from tasks.data.labels.page_labels import PAGE, accepted_clips
 from tasks.data.split.manifest import dataset_digest, split_csv

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.data.clips.clips import StoredClip
 from tasks.data.clips.frame_cache import cache_test_frames, rgb_frames
+from tasks.data.clips.stored_clips import StoredClip
 from tasks.errors import BadInput
 from tasks.judge.report.figures.pictures import contact_sheet
 from tasks.learn.networks.spec import NetworkSpec

@@ -172,13 +172,9 @@ def chosen(
     shares: NDArray[np.float64] | None,
     num_clips: int,
 ) -> list[ToLabel]:
-    """Build the list, best first.
+    """Build the list from the pool, best first.
 
-    Args:
-        candidates: (n,) the pool.
-        features: (n, f) features of the same clips.
-        values: (n,) their scores.
-        shares: (n,) for each, the share of the run's clips that are closer to the training set; None if unknown.
+    `shares` are those of the run's clips that are closer to the training set, None if unknown.
     """
     return [
         ToLabel(candidates[i], float(values[i]), reason(candidates[i], None if shares is None else float(shares[i]), spread))

@@ -92,9 +92,10 @@ def run_title(plan: PlanResult, version: int | None = None) -> str:
     modality = [train.modality] if train.modality is not Modality.RGB else []
     network = f"fusion of {count(len(members), 'network')}" if members else " ".join([*kind, _short(train.backbone), *modality])
     clips = count(plan.num_train_clips, "clip") if plan.num_train_clips else None
-    student = "student" if plan.teacher else None
+    student = f"student of {plan.teacher.name}" if plan.teacher else None
+    unlabelled = f"{plan.teacher.num_unlabelled:,} unlabelled" if plan.teacher and plan.teacher.num_unlabelled else None
     seed = f"seed {train.seed}" if train.seed else None
-    return " · ".join(filter(None, (f"v{version}" if version else None, network, student, clips, seed)))
+    return " · ".join(filter(None, (f"v{version}" if version else None, network, student, clips, unlabelled, seed)))
 
 
 def _short(backbone: str) -> str:

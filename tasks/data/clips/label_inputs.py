@@ -170,9 +170,7 @@ def prediction_table(store: Store, parquet: str, text: str) -> bytes:
 
 def inputs_digest(store: Store, store_uri: str, recipe: str, probes: Sequence[StoredObject] | None = None) -> str:
     """Hash all inputs of labelling but the page's labels; a new video, name or annotation file changes it.
-
-    Args:
-        probes: as `probe_objects` lists them; None lists them here.
+    `probes` are as `probe_objects` lists them; None lists them here.
     """
     probes = probe_objects(store, store_uri) if probes is None else probes
     objects = [*probes, *annotation_objects(store, store_uri), *epic_list_objects(store, store_uri)]

@@ -59,4 +59,4 @@ def _labels_needed(metrics: Metrics) -> str:
     if not num_deciding:
         return ""
     needed = math.ceil(metrics.gate.min_gate_clips * sum(num_clips.values()) / num_deciding)
-    return f": {roughly(needed)} labelled clips; films keep their split, so a larger {metrics.deciding_split}_share serves new films only"
+    return f": {roughly(needed)} labelled clips; videos keep their split, so a larger {metrics.deciding_split}_share serves new videos only"

@@ -203,7 +203,7 @@ def _attempt(
         # Nothing is decided, so the gain is shown as usual.
         num_networks, charge = 1, TAIL
     elif num_clips >= plan.gate.min_gate_clips and 0.5**num_clips > charge / num_networks:
-        obstacle = f"{count(num_clips, 'clip')} cannot show a gain at so strict a level: add films"
+        obstacle = f"{count(num_clips, 'clip')} cannot show a gain at so strict a level: add videos"
     is_spent = can_pass and not obstacle
     in_a_year = sum(charge for time, _, charge in spent if datetime.fromisoformat(time) > a_year_ago)
     return Attempt(

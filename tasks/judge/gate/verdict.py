@@ -199,7 +199,7 @@ def _too_small(difference: PairedDifference, split: SplitName, min_clips: int) -
         return "one source video is not enough to tell"
     too_small = "the data is too small to tell"
     if difference.num_seeds > 1:
-        return f"{too_small}: more films or more seeds would be needed"
+        return f"{too_small}: more videos or more seeds would be needed"
     if difference.num_clips_needed is None:
         return too_small
     num_clips = max(difference.num_clips_needed, min_clips)

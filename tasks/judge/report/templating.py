@@ -169,7 +169,7 @@ def coverage(metrics: Metrics) -> str:
     deciding = next((size for size in metrics.splits if size.split == metrics.deciding_split), None)
     if metrics.deciding_split == "test" and deciding and metrics.num_drawn == deciding.num_sources:
         return "drawn as these were: at random, whatever they show"
-    kept = f"a film that alone shows its {metrics.targets[-1]} stays in train"
+    kept = f"a video that alone shows its {metrics.targets[-1]} stays in train"
     if metrics.deciding_split == "test" and metrics.num_drawn:
         return f"like these: {metrics.num_drawn:,} were drawn at random, the others were dealt, and {kept}"
     return f"dealt as these were: {kept}"

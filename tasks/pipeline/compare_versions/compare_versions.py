@@ -121,7 +121,7 @@ def _left(split: str, manifest: Manifest, versions: Sequence[Version], store: St
     number = len(labelled) - len(clips)
     text = (
         f"Of the {count(len(labelled), 'labelled clip')} {of_split}, {f'{number:,}' if number else 'none'} "
-        f"{'are of films' if number > 1 else 'is of a film'} that trained one of the two networks or chose among its epochs{', and left out' if number else ''}."
+        f"{'are of videos' if number > 1 else 'is of a video'} that trained one of the two networks or chose among its epochs{', and left out' if number else ''}."
     )
     if min(len(acting), num_sources) < MIN_LEFT:
         few = (
@@ -130,7 +130,7 @@ def _left(split: str, manifest: Manifest, versions: Sequence[Version], store: St
         )
         if url := _reported(versions, store):
             raise NothingToDo(f"{few}; the report of retrain compares both on the clips that decided: {url}")
-        raise BadInput(f"{few}; label clips of films that neither was trained on, and run build_dataset")
+        raise BadInput(f"{few}; label clips of videos that neither was trained on, and run build_dataset")
     return clips, text
 
 

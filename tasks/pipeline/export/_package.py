@@ -26,9 +26,8 @@ from tasks.pipeline.export import _timed
 from tasks.pipeline.export._models import Answers, Clips, Written, difference_of, largest_difference, scores_of, write
 from tasks.pipeline.export.contract import package_of
 from tasks.predict.probabilities import Nothing, Served, Threshold, fit_threshold, served
-from tasks.served.package.contract import Contract, Registered, Size, input_of, window_of
-from tasks.served.package.sample import make_sample
-from tasks.served.package.write import TITLES, check_package, write_package
+from tasks.served.package.folder import TITLES, Contract, Registered, check_package, input_of, window_of, write_package
+from tasks.served.package.sample import Size, make_sample
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store

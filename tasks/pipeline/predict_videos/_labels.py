@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from operator import attrgetter
 
-from tasks.data.clips.labelled import LabelledParts, label_now
+from tasks.data.clips.gather_labels import LabelledParts, label_now
 from tasks.data.labels.intervals import overlap_finder, without
 from tasks.data.labels.recordings import detect_recordings
 from tasks.data.labels.video_names import lacks_label

@@ -1,6 +1,6 @@
 """Cut a batch of videos to predict, as the model's clips were; skip cut ones."""
 
-from tasks.data.clips.cutting import cut_videos
+from tasks.data.clips.cut_videos import cut_videos
 from tasks.pipeline._results import finish
 from tasks.pipeline.predict_videos.contract import CUT, PredictCutArguments
 from tasks.store.objects import Store

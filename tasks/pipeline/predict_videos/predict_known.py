@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.data.clips.clips import StoredClip, find_cut
 from tasks.data.clips.frame_cache import FramesAhead, passing_frames
+from tasks.data.clips.stored_clips import StoredClip, find_cut
 from tasks.errors import BadInput
 from tasks.judge.statistics.scoring import each_scored
 from tasks.keys import content_key

@@ -4,16 +4,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from tasks.data.clips.cutting import batch_size
+from tasks.data.clips.cut_videos import batch_size
+from tasks.data.clips.gather_labels import PredictedVideos, labelled_intervals
 from tasks.data.clips.intake import Intake
 from tasks.data.clips.label_inputs import video_records, videos_beside
-from tasks.data.clips.labelled import PredictedVideos, labelled_intervals
 from tasks.data.clips.sources import IncomingFile, incoming_files
 from tasks.data.labels.rows import AnnotationFile
 from tasks.data.split.split import read_split_csv
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.keys import content_key, options_key
-from tasks.learn.inputs.sampling import window_grid
+from tasks.learn.inputs.snippets import window_grid
 from tasks.options import EvaluateOptions, IngestOptions, PredictOptions, SegmentOptions
 from tasks.pipeline._results import finish, log
 from tasks.pipeline.predict_videos._chosen import Found, baseline_of, registered

@@ -16,8 +16,8 @@ from tasks.judge.statistics.scoring import ScoredClips, score_clips, with_nouns_
 from tasks.keys import file_sha256
 from tasks.learn.engines.choice import NUM_CHECKED_CLIPS, ScoringJob, make_engine, spread
 from tasks.learn.hardware import choose_device, describe
-from tasks.learn.inputs.clip_files import is_silent
 from tasks.learn.inputs.crops import Frames
+from tasks.learn.inputs.snippets import is_silent
 from tasks.learn.networks.checkpoints import HeadWeights, Saved, fusion_title, save_fusion
 from tasks.learn.networks.network import Network, weights_sha256
 from tasks.learn.networks.spec import ClassNames, NetworkSpec, placeholder

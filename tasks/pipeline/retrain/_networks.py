@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tasks.data.clips.clips import StoredClip, find_cut
+from tasks.data.clips.stored_clips import StoredClip, find_cut
 from tasks.errors import BadConfiguration, BadInput
 from tasks.options import FlowOptions, TrainOptions
 from tasks.options.base import STORED

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tasks.data.clips.flow_and_sound import spectrograms
 from tasks.data.clips.frame_cache import cache_test_frames, rgb_frames
-from tasks.data.clips.sound import spectrograms
 from tasks.errors import BadInput
 from tasks.judge.gate.verdict import figures_in_words
 from tasks.judge.report.figures.pictures import contact_sheet, spectrogram_sheet

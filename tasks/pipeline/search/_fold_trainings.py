@@ -142,7 +142,7 @@ class FoldTrainings:
             options=part.options,
             folder=self.folder / f"{part.trial.number}-{part.fold}",
             device=self.machine.device,
-            features=self.machine.cache_dir.expanduser() / "features",
+            features=self.machine.cache_dir / "features",
         )
         return TrialJob(job, self.plan.evaluate.crops)
 

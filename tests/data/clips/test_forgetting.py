@@ -2,8 +2,7 @@
 
 import pytest
 
-from tasks.data.clips.forgetting import Remover
-from tasks.data.clips.survey import survey
+from tasks.data.clips.forgetting import Remover, survey
 from tasks.store.layout import Layout
 from tests.data.labels.records import video_of
 from tests.pipeline.shelf import Shelf, taken_in
@@ -45,7 +44,7 @@ def test_a_name_that_the_store_gives_files_itself_is_found_among_peoples_files_a
 
 
 @pytest.mark.parametrize("name", ["0.1", "127.0.0.1", "train/best.pt", "report.html", "http://127.0.0.1:5000", "s3://retake/report.html"])
-def test_a_film_is_called_as_its_sender_likes_and_no_record_about_others_goes_with_it(store, name):
+def test_a_video_is_called_as_its_sender_likes_and_nothing_of_others_goes_with_it(store, name):
     taken_in(store, [name, OTHER])
     in_folder = ROOT.inbox.file(f"{name}/b.mp4")
     for uri in (ROOT.inbox.file(name), in_folder):

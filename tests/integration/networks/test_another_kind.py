@@ -13,8 +13,7 @@ import httpx
 import pytest
 from mlflow import MlflowClient
 
-from tasks.data.clips.flow import flow_uri
-from tasks.data.clips.sound import sound_uri
+from tasks.data.clips.flow_and_sound import flow_uri, sound_uri
 from tasks.keys import file_sha256, flow_recipe_of
 from tasks.learn.networks.checkpoints import save
 from tasks.learn.networks.network import Network

@@ -184,7 +184,7 @@ def test_where_too_little_is_left_nothing_is_spent_and_the_day_is_named(kitchen,
 
 def test_few_clips_cannot_show_a_gain_after_many_looks(kitchen):
     kitchen.look(*map(str, range(100)), clips=CLIPS[:10])
-    assert "add films" in kitchen.spend("0", clips=CLIPS[:10]).obstacle
+    assert "add videos" in kitchen.spend("0", clips=CLIPS[:10]).obstacle
     assert not kitchen.spend("0", clips=CLIPS[:5], can_pass=False).obstacle, "the rule of the number of clips speaks of these"
 
 

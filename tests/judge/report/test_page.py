@@ -67,7 +67,7 @@ def test_options_of_an_earlier_version_are_listed_as_the_network_was_trained_wit
 
 
 TEST_IS_SMALL = "Val decides, because test has 9 clips of 2 source videos, and the gate asks for 10 of 3."
-DRAWN, DEALT = "drawn as these were: at random", "a film that alone shows its action stays in train"
+DRAWN, DEALT = "drawn as these were: at random", "a video that alone shows its action stays in train"
 LEFT_OUT = ClosedSet(num_clips=3, num_actions=2, top1=0.4, top1_interval=(0.2, 0.6))
 
 
@@ -402,7 +402,7 @@ def test_what_is_next_counts_the_clips_that_the_gate_lacks_and_knows_where_only_
     facts = facts_of(metrics.model_copy(update=changes | {"num_unlabelled": 2}))
     (missing,) = facts.missing
     assert missing.startswith("enough clips (7 clips, at least 10 needed: about 49 labelled clips;")
-    assert "so a larger val_share serves new films only" in missing
+    assert "so a larger val_share serves new videos only" in missing
     assert (facts.faultless_split, facts.num_unlabelled) == ("val", 2)
     assert facts.has_opponent == (metrics.champion_version is not None and not metrics.passed)
     assert facts_of(metrics).faultless_split == ""

@@ -11,8 +11,8 @@ import pyarrow as pa
 from fastapi import Cookie, HTTPException
 from starlette.testclient import TestClient
 
-from tasks.data.clips.clips import clip_uid
 from tasks.data.clips.label_inputs import write_blocks
+from tasks.data.clips.stored_clips import clip_uid
 from tasks.errors import BadConfiguration
 from tasks.judge.statistics.scores_file import encode
 from tasks.local.home import REPOSITORY

@@ -13,8 +13,7 @@ from tasks.pipeline.distil import _student
 from tasks.pipeline.export import _package, export
 from tasks.pipeline.retrain._evidence import packages_of
 from tasks.pipeline.retrain.contract import ReportArguments
-from tasks.served.package.contract import Contract
-from tasks.served.package.write import CheckResult, Part
+from tasks.served.package.folder import CheckResult, Contract, Part
 from tasks.store.layout import Layout
 from tasks.store.records.evaluation import DecideResult, ReportResult
 from tasks.store.records.training import Evaluation

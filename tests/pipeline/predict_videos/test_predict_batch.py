@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.data.clips.flow import compute_flow, flow_uri
+from tasks.data.clips.flow_and_sound import compute_flow, flow_uri
 from tasks.data.video.frames import iter_fields, iter_frames, num_fields
 from tasks.errors import BadCheckpoint, BadConfiguration
 from tasks.keys import recipe_of
 from tasks.learn.inputs.crops import Normalise, cut_views
-from tasks.learn.inputs.sampling import joined, middle_snippets
+from tasks.learn.inputs.snippets import joined, middle_snippets
 from tasks.learn.networks.checkpoints import save, save_joined
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import FAMILIES, ClassNames, NetworkSpec

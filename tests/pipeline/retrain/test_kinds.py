@@ -11,7 +11,7 @@ import torch
 
 from tasks.data.clips.frame_cache import cache_test_frames
 from tasks.errors import Unavailable
-from tasks.learn.inputs.clip_files import read_tested
+from tasks.learn.inputs.snippets import read_tested
 from tasks.learn.networks.checkpoints import HeadWeights, load
 from tasks.predict.probabilities import distributions
 from tasks.served import SERVED_FILE, Served
