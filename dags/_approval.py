@@ -1,10 +1,12 @@
 """Ask a person whether a long training starts, and whether to promote the new version."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOperator
 from airflow.sdk import Context, Param
+from airflow.sdk.crypto import get_fernet
 from airflow.sdk.exceptions import AirflowSkipException
 from airflow.sdk.execution_time.hitl import HITLUser
 
@@ -137,7 +139,7 @@ class AskOperator(Skipping, HITLOperator):
 class ConfirmOperator(Reading, HITLOperator):
     """Ask whether to go on, and return who said so; after any other answer, and without one in time, the tasks behind are skipped.
 
-    If RETAKE_APPROVERS names users, only they may answer.
+    If RETAKE_APPROVERS names users, only they may answer. The answer is encrypted with Airflow's key: others may write XComs, too.
 
     Args:
         subject: the question.
@@ -162,10 +164,23 @@ class ConfirmOperator(Reading, HITLOperator):
 
         It is empty, which the step refuses, if the task was marked by hand: None would be a name.
         """
-        return f"{{{{ ti.xcom_pull(task_ids='{self.task_id}') or '' }}}}"
+        return f"{{{{ dag.get_task('{self.task_id}').opened(ti, dag_run) }}}}"
+
+    def opened(self, ti: Any, dag_run: Any) -> str:  # noqa: ANN401 - as templates have them
+        """Return who said yes in this run to this form; empty if nobody did."""
+        from cryptography.fernet import InvalidToken
+
+        try:
+            asked, name = json.loads(get_fernet().decrypt(ti.xcom_pull(task_ids=self.task_id)))
+        except (InvalidToken, TypeError, ValueError):
+            return ""
+        return str(name) if asked == self._asked(dag_run) else ""
+
+    def _asked(self, dag_run: Any) -> list[object]:  # noqa: ANN401 - see above
+        return [self.dag_id, dag_run.run_id, self.task_id, dag_run.conf]
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
-        """Return who said yes.
+        """Return who said yes, for `opened`.
 
         Raises:
             AirflowSkipException: nobody did.
@@ -174,8 +189,7 @@ class ConfirmOperator(Reading, HITLOperator):
         by = given["responded_by_user"]
         if given["chosen_options"] != [self.yes] or not by:
             raise AirflowSkipException(f"{by['name'] if by else 'the time limit'} did not answer {self.yes}")
-        name: str = by["name"]
-        return name
+        return get_fernet().encrypt(json.dumps([self._asked(context["dag_run"]), by["name"]]).encode()).decode()
 
 
 def _approvers() -> list[HITLUser]:

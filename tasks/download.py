@@ -99,7 +99,7 @@ async def _ask_in_time(method: str, url: str, allow_private: bool, body: Mapping
         raise BadInput(f"{url}: the server answers {response.status_code} {response.reason_phrase}: {reason}")
     try:
         return json.loads(answer)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput(f"{url}: the server's answer is no JSON ({error})") from error
 
 

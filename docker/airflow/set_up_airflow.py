@@ -7,9 +7,15 @@ import os
 import subprocess
 import sys
 
+# A command line shows the password to every user of the machine.
+USER_PROGRAM = (
+    "import os, sys; from airflow.__main__ import main; "
+    "sys.argv = ['airflow', *sys.argv[1:], '--password=' + os.environ['RETAKE_AIRFLOW_PASSWORD']]; main()"
+)
 
-def _airflow(*arguments: str) -> int:
-    return subprocess.run(["airflow", *arguments], stdout=subprocess.DEVNULL, check=False).returncode  # noqa: S603, S607 - the image's own program
+
+def _airflow(*arguments: str, program: tuple[str, ...] = ("airflow",)) -> int:
+    return subprocess.run([*program, *arguments], stdout=subprocess.DEVNULL, check=False).returncode  # noqa: S603 - the image's own program
 
 
 def main() -> int:
@@ -20,11 +26,11 @@ def main() -> int:
         "lastname": "Admin",
         "email": "admin@retake.invalid",
         "role": "Admin",
-        "password": os.environ["RETAKE_AIRFLOW_PASSWORD"],
     }
     if code := _airflow("db", "migrate"):
         return code
-    if code := _airflow("users", "create", *(f"--{name}={value}" for name, value in person.items())):
+    create = ("users", "create", *(f"--{name}={value}" for name, value in person.items()))
+    if code := _airflow(*create, program=(sys.executable, "-c", USER_PROGRAM)):
         return code
     pools = {
         "gpu": (os.environ["RETAKE_GPU_SLOTS"], "One slot per GPU, or one without a GPU"),

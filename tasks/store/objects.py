@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from glob import escape
 from http import HTTPStatus
 from pathlib import Path
 from typing import Self, TypeVar, overload
+from xml.etree.ElementTree import ParseError
 
 import urllib3
 from minio import Minio
@@ -46,7 +46,7 @@ _NEVER = frozenset(
     {"BadRequest", "EntityTooLarge", "InvalidBucketName", "InvalidRequest", "InvalidURI", "KeyTooLongError", "XMinioInvalidObjectName"}
 )
 """Error codes that no retry can change. A NUL, or two dots between backslashes, is a bad request to SeaweedFS, a bad name to MinIO."""
-_FAILURES = (S3Error, urllib3.exceptions.HTTPError, InvalidResponseError, ServerError, ValueError)
+_FAILURES = (S3Error, urllib3.exceptions.HTTPError, InvalidResponseError, ServerError, ParseError, ValueError)
 """Exceptions of the SDK for a failed request. It raises ValueError for a bucket or a key without asking the server."""
 
 
@@ -252,14 +252,14 @@ class Store:
             MissingObject: there is no such object.
             OSError: the disk is full, among others.
         """
+        part = path.with_name(f"{path.name}.part")  # by default its name has the ETag, which may be of any length
         try:
             with self._asking(uri) as (client, bucket, key):
-                client.fget_object(bucket_name=bucket, object_name=key, file_path=str(path))
+                client.fget_object(bucket_name=bucket, object_name=key, file_path=str(path), tmp_file_path=str(part))
         except OSError as error:
             if full_disk(error) is None:
                 raise
-            for part in path.parent.glob(f"{escape(path.name)}.*.part.minio"):
-                part.unlink()
+            part.unlink(missing_ok=True)
             listed = self.stat(uri)
             raise no_room(path, listed.size_bytes if listed else 0) from error
 

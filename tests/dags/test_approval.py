@@ -9,8 +9,9 @@ import jinja2
 import pytest
 from airflow.providers.standard.operators import hitl
 from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException, TaskAwaitingInput
+from cryptography.fernet import Fernet
 
-from dags import _notify, compare_networks, forget, retrain
+from dags import _approval, _notify, compare_networks, forget, retrain
 from dags._notify import TellOfQuestion
 from dags._step import command_flags
 from tasks.errors import BadConfiguration
@@ -160,14 +161,36 @@ def test_only_the_answer_train_goes_on_and_only_auto_starts_another_run(answer, 
         assert (triggered.value.trigger_dag_id, conf["preset"], conf["crops"], "epochs" in conf) == (dag.dag.dag_id, "auto", 1, False)
 
 
+@pytest.fixture
+def key(monkeypatch):
+    fernet = Fernet(Fernet.generate_key())
+    monkeypatch.setattr(_approval, "get_fernet", lambda: fernet)
+
+
+RUN = SimpleNamespace(run_id="r", conf={"video": "a.mp4"})
+
+
+def confirmed(answer, run=RUN):
+    """The name with which the step deletes, after this XCom of the question."""
+    task, pulled = copy(forget.dag.get_task("forget")), SimpleNamespace(xcom_pull=lambda task_ids: {"ask": answer}[task_ids])
+    task.inputs = {"confirm": jinja2.Template(task.inputs["confirm"]).render(dag=forget.dag, ti=pulled, dag_run=run)}
+    _, arguments = parse([task.step, *command_flags(task, defaults(task.form))])
+    return arguments.confirm
+
+
+@pytest.mark.usefixtures("key")
 @pytest.mark.parametrize("task_id", ["ask", "ask_to_train"])
 @pytest.mark.parametrize(("is_yes", "user", "goes_on"), [(True, ADA, True), (False, ADA, False), (False, None, False)])
 def test_only_a_person_who_says_yes_lets_a_deletion_go_on_and_the_step_is_told_who(task_id, is_yes, user, goes_on):
     ask = forget.dag.get_task(task_id)
     yes, no = ask.options
     with nullcontext() if goes_on else pytest.raises(AirflowSkipException, match="did not answer"):
-        assert ask.execute_complete({}, answered(yes if is_yes else no, user)) == "ada"
+        answer = ask.execute_complete({"dag_run": RUN}, answered(yes if is_yes else no, user))
+        assert ask.opened(SimpleNamespace(xcom_pull=lambda task_ids: answer), RUN) == "ada"
+        if task_id == "ask":
+            assert confirmed(answer) == "ada"
     assert (ask.defaults, ask.yes) == ([no], yes)
+    assert not forget.dag.get_task("list").inputs
 
 
 @pytest.mark.parametrize("task_id", ["ask", "ask_to_train"])
@@ -182,12 +205,25 @@ def test_a_question_about_a_deletion_is_told_at_once_and_only_approvers_answer(t
     assert asked["assigned_users"] == [{"id": "ada", "name": "ada"}]
 
 
-@pytest.mark.parametrize(("answer", "refused"), [("ada", nullcontext()), (None, pytest.raises(BadConfiguration, match="--confirm"))])
-def test_the_step_that_deletes_is_told_who_said_so_and_refuses_where_the_question_was_marked_by_hand(answer, refused):
-    task = copy(forget.dag.get_task("forget"))
-    pulled = SimpleNamespace(xcom_pull=lambda task_ids: {"ask": answer}[task_ids])
-    task.inputs = {"confirm": jinja2.Template(task.inputs["confirm"]).render(ti=pulled)}
-    with refused:
-        _, arguments = parse([task.step, *command_flags(task, defaults(task.form))])
-        assert arguments.confirm == answer
-    assert not forget.dag.get_task("list").inputs
+@pytest.mark.usefixtures("key")
+@pytest.mark.parametrize("answer", [None, "ada"], ids=["marked by hand", "written by another"])
+def test_the_step_that_deletes_refuses_an_answer_that_nobody_gave(answer):
+    with pytest.raises(BadConfiguration, match="--confirm"):
+        confirmed(answer)
+
+
+@pytest.mark.usefixtures("key")
+@pytest.mark.parametrize(
+    ("task_id", "run"),
+    [
+        ("ask_to_train", RUN),
+        ("ask", SimpleNamespace(run_id="s", conf=RUN.conf)),
+        ("ask", SimpleNamespace(run_id="r", conf={"video": "b.mp4"})),
+    ],
+    ids=["question", "run", "form"],
+)
+def test_the_step_that_deletes_refuses_the_answer_to_another_question(task_id, run):
+    ask = forget.dag.get_task(task_id)
+    answer = ask.execute_complete({"dag_run": run}, answered(ask.yes))
+    with pytest.raises(BadConfiguration, match="--confirm"):
+        confirmed(answer)

@@ -2,8 +2,11 @@
 
 import io
 import os
+import re
 import signal
 import sqlite3
+import subprocess
+import sysconfig
 import time
 from contextlib import closing, suppress
 from pathlib import Path
@@ -153,8 +156,21 @@ def test_every_server_listens_on_this_machine_alone(home):
 
 
 def test_the_store_has_volumes_for_many_buckets_however_full_the_disk_is(home):
-    master = processes.read_record(home, "store").ports["store_master"]
-    assert httpx.get(f"http://127.0.0.1:{master}/dir/status", trust_env=False).json()["Topology"]["Max"] >= 10_000
+    ports = processes.read_record(home, "store").ports
+    shell = [f"{sysconfig.get_path('scripts')}/weed", "shell", f"-master=127.0.0.1:{ports['store_master']}.{ports['store_master_grpc']}"]
+    told = subprocess.run(shell, input="volume.list\n", capture_output=True, text=True, timeout=60).stdout
+    assert int(re.search(r"volume:\d+/(\d+)", told)[1]) >= 10_000
+
+
+def test_a_web_page_in_a_browser_of_this_machine_neither_reads_nor_deletes_objects(home):
+    running, _ = up(home)
+    bucket = "retake-mlflow"
+    store_of(home, running).write_bytes(f"s3://{bucket}/film.mp4", b"film")
+    ports = processes.read_record(home, "store").ports
+    for name in ("store_filer", "store_master"):
+        for path in (f"buckets/{bucket}/film.mp4", f"col/delete?collection={bucket}"):
+            assert not httpx.get(f"http://127.0.0.1:{ports[name]}/{path}", trust_env=False).is_success
+    assert store_of(home, running).read_bytes(f"s3://{bucket}/film.mp4") == b"film"
 
 
 def test_mlflow_keeps_artifacts_in_the_store_and_refuses_another_host_name(home):

@@ -22,7 +22,7 @@ class S3Server(ThreadingHTTPServer):
 
     def reset(self) -> None:
         self.buckets: dict[str, dict[str, bytes]] = {"retake": {}}
-        self.versioning = ""
+        self.versioning, self.etag = "", '"e"'
         self.types: dict[str, str | None] = {}
         self.uploads: dict[tuple[str, str], str] = {}
         """Of uploads in parts, by key and id, when they began."""
@@ -89,7 +89,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("content-length", str(len(body)))
         self.send_header("content-type", "application/xml")
-        self.send_header("etag", '"e"')
+        self.send_header("etag", self.server.etag)
         self.send_header("last-modified", "Sat, 28 Nov 2026 12:00:00 GMT")
         self.end_headers()
         if self.command != "HEAD":

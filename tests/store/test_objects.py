@@ -271,8 +271,8 @@ def test_an_address_that_the_sdk_refuses_is_bad_input(store, server, tmp_path, u
     [(OSError(errno.ENOSPC, "full"), r"3.* TiB are needed and .* are free"), (PermissionError(errno.EACCES, "no"), "no")],
 )
 def test_a_file_that_finds_no_room_leaves_nothing_and_is_told_with_its_size(tmp_path, error, message):
-    def fail(file_path, **_):
-        Path(f"{file_path}.etag.part.minio").touch()
+    def fail(tmp_file_path, **_):
+        Path(tmp_file_path).touch()
         raise error
 
     stat = SimpleNamespace(etag="e", size=3 << 60, last_modified=None)
@@ -303,6 +303,12 @@ def test_objects_of_a_connection_are_read_by_its_own_keys_under_its_own_address(
     assert [store.has_bucket(uri) for uri in (NAS, "s3+nas://film/")] == [True, False]
 
 
+def test_an_etag_of_any_length_names_no_file(nas, store, server, tmp_path):
+    server.etag = "e" * 300
+    store.read_file(f"{NAS}a.mp4", tmp_path / "a")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"film"]
+
+
 def test_nothing_is_written_by_a_connection(nas, store, server, tmp_path):
     (tmp_path / "a").touch()
     writes = [("write_bytes", f"{NAS}b", b""), ("write_file", f"{NAS}b", tmp_path / "a"), ("delete", [f"{NAS}b"])]
@@ -327,6 +333,7 @@ def test_the_server_of_a_connection_is_written_as_a_store_of_its_own(nas, pauses
     [
         ("SignatureDoesNotMatch", BadConfiguration, r"refuses the keys for s3\+nas://films/day/a.*the keys of `nas`"),
         ("NoSuchKey", MissingObject, "it was moved or deleted there"),
+        ("<", Unavailable, r"does not answer for s3\+nas://films/day/a.*ParseError.*check the endpoint of `nas`"),
     ],
 )
 def test_a_failure_of_a_connection_names_it_and_no_key(nas, store, server, code, raised, told):

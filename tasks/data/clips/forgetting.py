@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES, NUM_THREADS, came_with, inventories, video_records
 from tasks.data.clips.traces import LabelledVideos, Traces, csv_blanked, json_blanked, json_without, table_without
 from tasks.data.labels.formats import formats
+from tasks.data.labels.formats.items import VIDEO_SUFFIXES
 from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.video_names import VideoIndex
 from tasks.data.split.split import read_drawn, read_split_csv, write_split_csv
@@ -94,7 +95,7 @@ class Remover:
         self._at = Layout(store_uri)
         self.forgetting = forgetting
         self._by_hash = Traces(forgetting.videos, keys=forgetting.uids)
-        self._by_name = Traces(forgetting.videos, forgetting.names, forgetting.uids)
+        self._by_name = Traces(forgetting.videos, _told_apart(forgetting.names), forgetting.uids)
         self._traces = traces_of(forgetting)
         records = video_records(store, store_uri)
         names = {record.video: record.names for record in records} | dict.fromkeys(forgetting.videos, forgetting.names)
@@ -167,7 +168,9 @@ class Remover:
 
     def _is_address_of_video(self, name: str) -> bool:
         """Check whether an address names a video; only people's files are called by its names."""
-        return (self._by_name if LABELS.match(name) else self._by_hash).in_text(name)
+        is_peoples = LABELS.match(name) is not None
+        is_source = is_peoples and name.endswith(tuple(f"/{own}" for own in self.forgetting.names))
+        return is_source or self._by_hash.in_text(name) or (is_peoples and self._by_name.in_text(PurePosixPath(name).name))
 
     @property
     def _gone(self) -> Traces:
@@ -229,9 +232,17 @@ class Remover:
 
 
 def traces_of(forgetting: Forgetting) -> Traces:
-    """Make the texts to search contents for: all names but those that the store gives files itself."""
-    names = tuple(name for name in forgetting.names if not is_file_of_video(name))
+    """Make the texts to search contents for: names of videos and pages, but those that the store gives files itself."""
+    names = tuple(name for name in _told_apart(forgetting.names) if not is_file_of_video(name))
     return Traces(forgetting.videos, names, forgetting.uids)
+
+
+def _told_apart(names: Sequence[str]) -> tuple[str, ...]:
+    """Select the names that end as videos do, and the addresses of pages.
+
+    Another name, such as `best.pt` or `0.1`, would be found in what is not about the video.
+    """
+    return tuple(name for name in names if "://" in name or name.lower().endswith(VIDEO_SUFFIXES))
 
 
 def counted(traces: Sequence[Trace]) -> tuple[TraceCount, ...]:
@@ -312,8 +323,12 @@ def _names(own: Sequence[VideoRecord], others: Sequence[VideoRecord], seen: Coll
     pages = {record.web_page.address for record in own if record.web_page}
     names = {*seen, *(name for record in own for name in record.names)}
     ours = {*pages, *names, *(PurePosixPath(name).name for name in names)}
-    # A name without an ending or a folder is a word that may stand anywhere.
-    return tuple(sorted(name for name in ours if name.casefold() not in theirs and ("." in name or "/" in name)))
+    # A name without an ending or a folder is a word that may stand anywhere, and a file may be called like the address of a server.
+    return tuple(
+        sorted(
+            name for name in ours if name.casefold() not in theirs and ("." in name or "/" in name) and ("://" not in name or name in pages)
+        )
+    )
 
 
 def videos_of_sources(store: Store, store_uri: str, listed: Sequence[str]) -> Mapping[str, set[str]]:

@@ -10,7 +10,7 @@ from time import monotonic, sleep
 from typing import TypeVar
 from urllib.parse import quote
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from tasks.download import ask, download
 from tasks.errors import BadInput, Unavailable
@@ -33,7 +33,7 @@ log = logging.getLogger("retake")
 class Hour(BaseModel):
     """An hour with recordings, in Frigate's summary."""
 
-    hour: int
+    hour: int = Field(ge=0, le=23)
     duration: float
 
 
@@ -103,8 +103,9 @@ def recorded_hours(source: str, *, allow_private: bool) -> Iterator[Footage]:
     for day in sorted(days, key=lambda day: day.day):
         for hour in sorted(day.hours, key=lambda hour: hour.hour):
             start = datetime(day.day.year, day.day.month, day.day.day, tzinfo=UTC) + hour.hour * HOUR
-            is_wanted = wanted.after < start + HOUR and (wanted.before is None or start < wanted.before)
-            if hour.duration and is_wanted and start + HOUR <= settled:
+            # Differences: the last hour of the year 9999 has no end.
+            is_wanted = wanted.after - start < HOUR and (wanted.before is None or start < wanted.before)
+            if hour.duration and is_wanted and settled - start >= HOUR:
                 yield Footage(wanted.server, wanted.camera, start, start + HOUR)
 
 

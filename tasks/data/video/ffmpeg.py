@@ -20,11 +20,14 @@ from ffmpeg.nodes import FilterableStream
 
 from tasks.data.video.child import Memory, child_environment, run_child
 from tasks.data.video.inspection import FORMATS, MAX_PIXELS, PROTOCOLS, VideoProbe, url
+from tasks.disk import shortage
 from tasks.errors import BadConfiguration, BadVideo, OutOfMemory, Unavailable
 from tasks.options import SegmentOptions
 
 MAX_ALLOC_BYTES = 1 << 29
 NUM_LINES_KEPT = 20
+ROOM_BYTES = 1 << 30
+"""A disk with so much room was not full, though a line of the log may say so: a video's tags are in it, with any text."""
 
 BUNDLED = Path(imageio_ffmpeg.__file__).with_name("binaries")
 """Folder of the ffmpeg binary in imageio-ffmpeg's wheel."""
@@ -149,7 +152,8 @@ def run_ffmpeg(arguments: Sequence[str], *, ffmpeg: Path, folder: Path, time_lim
 
     Raises:
         BadVideo: ffmpeg failed or exceeded `time_limit_seconds`.
-        OutOfMemory: it ran out of memory or crashed; if memory is scarce, also for any other failure or loss.
+        OutOfMemory: it ran out of memory or crashed, or has room again on a disk that was full; if memory is scarce, also for any other failure
+            or loss.
         Unavailable: the disk is full.
     """
     options = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+verbose", "-max_alloc", str(MAX_ALLOC_BYTES))
@@ -163,9 +167,11 @@ def run_ffmpeg(arguments: Sequence[str], *, ffmpeg: Path, folder: Path, time_lim
     )
     if status is None:
         raise BadVideo(f"{name}: cutting took longer than {time_limit_seconds:g} s and was stopped")
-    if status != 0 and any("No space left on device" in line for line in log.errors):
-        raise Unavailable(f"{name}: the disk under {folder} is full; make room and run this step again")
-    if status < 0 or (status != 0 and log.lacked_memory):
+    says_full = any("No space left on device" in line for line in log.errors)
+    if status != 0 and says_full and (short := shortage(folder, ROOM_BYTES)):
+        raise Unavailable(f"{name}: the disk under {folder} is full ({short}); make room and run this step again")
+    # With room, the video says it, or others have gone meanwhile: it is tried once more, alone.
+    if status < 0 or (status != 0 and (log.lacked_memory or says_full)):
         raise OutOfMemory(f"{name}: {reason(status, log.errors)}")
     # Short of memory, ffmpeg drops frames or fails with any error; most of its messages do not mention memory.
     if memory.is_scarce and (status != 0 or log.has_losses):

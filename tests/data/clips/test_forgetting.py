@@ -43,6 +43,24 @@ def test_a_name_that_the_store_gives_files_itself_is_found_among_peoples_files_a
     assert store.objects[ROOT.annotations.file("l.csv")] == f"uid,verb,noun\n{OTHER},take,bag\n".encode()
 
 
+@pytest.mark.parametrize("name", ["0.1", "127.0.0.1", "train/best.pt", "report.html", "http://127.0.0.1:5000", "s3://retake/report.html"])
+def test_a_video_is_called_as_its_sender_likes_and_nothing_of_others_goes_with_it(store, name):
+    taken_in(store, [name, OTHER])
+    in_folder = ROOT.inbox.file(f"{name}/b.mp4")
+    for uri in (ROOT.inbox.file(name), in_folder):
+        store.write_bytes(uri, b"film")
+    labels, result = ROOT.annotations.file("l.csv"), ROOT.run("0123").train.uri
+    store.write_bytes(labels, f"video,start_seconds,stop_seconds,verb,noun\n{OTHER},0.1,8,take,bag\n".encode())
+    store.write_bytes(
+        result,
+        b'{"checkpoint_uri":"s3://retake/runs/0123/train/best.pt","rate":0.1,"url":"http://127.0.0.1:5000/#/1","page":"s3://retake/report.html"}',
+    )
+    before = dict(store.objects)
+    forgotten(store, name)
+    assert [store.objects[uri] for uri in (result, labels)] == [before[uri] for uri in (result, labels)]
+    assert [uri for uri in store.objects if "/inbox/" in uri] == [in_folder]
+
+
 def test_a_package_stays_whatever_the_film_is_called(store):
     taken_in(store, ["cam/clip.mp4"])
     uri = f"{ROOT.run('0123').package('k').files}README.md"

@@ -147,6 +147,23 @@ def test_an_hour_is_exported_once_whether_it_can_be_used_and_though_the_recorder
     assert len(recorder.asked) == 1
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"[" * 200_000,
+        [{"day": "2026-05-01", "hours": [{"hour": 10**12, "duration": 1}]}],
+        [{"day": "9999-12-31", "hours": [{"hour": 23, "duration": 1}]}],
+    ],
+    ids=["deep", "late", "last"],
+)
+def test_an_odd_answer_keeps_no_other_source_waiting(address, recorder, monkeypatch, film_of, answer):
+    monkeypatch.setenv("RETAKE_SOURCES", json.dumps({STORE: [f"{address}/2026-05-01"]}))
+    recorder.answer = lambda *_: (200, answer)
+    store = Shelf()
+    store.write_bytes(Layout(STORE).inbox.file("a.mp4"), film_of(1))
+    assert [file.name for file in take_in(store) if file.video] == ["a.mp4"]
+
+
 def test_a_failed_export_is_set_aside_and_tried_again(address, recorder, monkeypatch):
     recorder.failing.add("Retake front-20260501120000 3600 s")
     monkeypatch.setenv("RETAKE_SOURCES", json.dumps({STORE: [f"{address}/2026-05-01T12:00/2026-05-01T14:00"]}))
