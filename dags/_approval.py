@@ -10,8 +10,7 @@ from airflow.sdk.execution_time.hitl import HITLUser
 
 from dags._form import Form, given_options
 from dags._notify import tellers
-from dags._skips import Skipping
-from dags._step import FAILURE, settings_of
+from dags._step import FAILURE, Skipping, settings_of
 from tasks.settings import ApprovalSettings
 
 COMMENT = "comment"

@@ -11,7 +11,6 @@ from airflow.sdk import Context, Param
 from airflow.sdk.exceptions import AirflowFailException
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
-from dags._assets import PASSED_OVER
 from tasks.keys import content_key, recipe_of
 from tasks.options import (
     NO_LOGIN_PATTERN,
@@ -36,6 +35,9 @@ M = TypeVar("M", bound=BaseModel)
 log = logging.getLogger(__name__)
 
 NO_LOGIN = "give no address with a user and password, which Airflow would keep with the run; put the file into the store, or use an address that expires"
+
+PASSED_OVER = "passed_over"
+"""Key of the XCom that says which events of several a run did not take."""
 
 UNKEYED = frozenset((*LearningCurveOptions.model_fields, *ChampionExportOptions.model_fields, "min_new_labels", "max_hours"))
 """Options that have no part in the key of a form: they change neither weights, a plan that is made, nor the files that were seen."""
