@@ -118,11 +118,7 @@ class AskOperator(Skipping, HITLOperator):
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> None:
-        """Go on, or keep the answer for `UseAuto` and skip.
-
-        Raises:
-            AirflowSkipException: the answer is not *Train*.
-        """
+        """Go on, or keep the answer for `UseAuto` and skip."""
         (answer,) = super().execute_complete(context, event)["chosen_options"]
         if answer != TRAIN:
             reason = "a person, or the time limit, let it not be trained" if answer == SKIP else "a run with the preset auto starts instead"
@@ -135,13 +131,7 @@ class AskOperator(Skipping, HITLOperator):
 class ConfirmOperator(HITLOperator):
     """Ask whether to go on, and return who said so; after any other answer, and without one in time, the tasks behind are skipped.
 
-    If RETAKE_APPROVERS names users, only they may answer.
-
-    Args:
-        subject: the question.
-        body: a text below it, templated.
-        yes: the answer that goes on.
-        no: the other answer.
+    If RETAKE_APPROVERS names users, only they may answer. `yes` is the answer that goes on, and `body` a templated text below the question.
     """
 
     def __init__(self, *, subject: str, body: str, yes: str, no: str, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own arguments
@@ -163,11 +153,7 @@ class ConfirmOperator(HITLOperator):
         return f"{{{{ ti.xcom_pull(task_ids='{self.task_id}') or '' }}}}"
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
-        """Return who said yes.
-
-        Raises:
-            AirflowSkipException: nobody did.
-        """
+        """Return who said yes."""
         given = super().execute_complete(context, event)
         by = given["responded_by_user"]
         if given["chosen_options"] != [self.yes] or not by:

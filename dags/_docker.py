@@ -60,13 +60,7 @@ def container_name(network: str, dag_id: str, run_id: str, task_id: str, map_ind
 
 
 def container_config(
-    kind: ImageKind,
-    command: list[str],
-    environment: Mapping[str, str],
-    labels: Mapping[str, str],
-    settings: DockerSettings,
-    *,
-    gpus: bool,
+    kind: ImageKind, command: list[str], environment: Mapping[str, str], labels: Mapping[str, str], settings: DockerSettings, *, gpus: bool
 ) -> dict[str, Any]:
     """Make the body of the request that creates the container of `command`.
 
@@ -301,11 +295,7 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
             failures = 0
 
     def _has_gpus(self) -> bool:
-        """Check whether containers that train or test get GPUs.
-
-        Raises:
-            AirflowFailException: this one must get them, and there are none.
-        """
+        """Check whether containers that train or test get GPUs."""
         wanted = settings_of(RunnerSettings).gpu
         if wanted == "off":
             return False

@@ -158,11 +158,7 @@ def resolve(context: Context, form: Form) -> dict[str, Any]:
 
 
 def given_options(context: Context, form: Form) -> dict[str, Any]:
-    """Collect the options of a run as its form or its event gives them.
-
-    Raises:
-        AirflowFailException: one is unknown.
-    """
+    """Collect the options of a run as its form or its event gives them."""
     given = _without_removed(context["params"])
     known = _names(form.models())
     if event := _event(context, form):

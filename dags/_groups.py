@@ -28,12 +28,7 @@ _PLANNED_DECISION = f"{{{{ ti.xcom_pull(task_ids='{GROUP}.plan', map_indexes=ti.
 
 
 def network(mapped: dict[str, str], form: Form) -> None:
-    """Add weights, plan, training and test of one configuration, with the steps of retrain.
-
-    Args:
-        mapped: Airflow's placeholder for one element of `configure`'s list.
-        form: the DAG's options.
-    """
+    """Add weights, plan, training and test of one configuration; `mapped` is Airflow's placeholder for it in `configure`'s list."""
     configured = Configured("{{ task.mapped.out }}")
     planned = Decision(_PLANNED_DECISION).plan.folder_uri
     common: dict[str, Any] = {
@@ -64,10 +59,7 @@ def network(mapped: dict[str, str], form: Form) -> None:
         **common,
     )
     ask = AskOperator(
-        task_id="ask",
-        form=form,
-        plan=f"{GROUP}.plan",
-        map_index_template="{{ ti.xcom_pull(task_ids='configure')[ti.map_index]['name'] }}",
+        task_id="ask", form=form, plan=f"{GROUP}.plan", map_index_template="{{ ti.xcom_pull(task_ids='configure')[ti.map_index]['name'] }}"
     )
     train = step_task(retrain.TRAIN, plan=planned, hours=72, **common)
     evaluate = step_task(retrain.EVALUATE, plan=planned, hours=12, **common)

@@ -81,11 +81,7 @@ class Skipping(BaseOperator, SkipMixin):
         return ""
 
     def refuse_needless(self, context: Context) -> None:
-        """Skip this task by itself, where a person runs it alone.
-
-        Raises:
-            AirflowSkipException: the run does not need it.
-        """
+        """Skip this task by itself, where a person runs it alone."""
         if reason := self.why_needless(context):
             raise AirflowSkipException(reason)
 
@@ -259,11 +255,7 @@ def command_flags(step: StepOperator, values: Mapping[str, Any]) -> list[str]:
 
 
 def settings_of(model: type[S]) -> S:
-    """Load settings from the environment.
-
-    Raises:
-        AirflowFailException: a variable is missing or malformed; the message names each.
-    """
+    """Load settings from the environment."""
     try:
         return load(model)
     except BadConfiguration as error:
@@ -293,11 +285,7 @@ def raise_outcome(step: str, code: int, last_line: str) -> Never:
 
 
 def raise_out_of_memory(step: str, variable: str) -> Never:
-    """Raise that a step's container was killed at the memory limit of `variable`.
-
-    Raises:
-        AirflowException: a retry, because the machine may have more free memory by then.
-    """
+    """Raise that a step's container was killed at the memory limit of `variable`."""
     raise AirflowException(
         f"{step} reached the memory limit of its container; raise {variable}, or choose options that need less, such as a smaller batch size"
     )

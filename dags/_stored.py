@@ -14,12 +14,7 @@ from tasks.settings import StoreSettings, load
 
 
 def stored_result(step: str, flags: list[str]) -> dict[str, Any]:
-    """Read the result of `step` from the place that its contract derives from its `flags`.
-
-    Raises:
-        AirflowFailException: the step does not take these flags, the store refuses the keys, or the environment does not say where it is.
-        AirflowException: the store does not answer, or there is no result.
-    """
+    """Read the result of `step` from the place that its contract derives from its `flags`."""
     from tasks.store.objects import Store  # imported late: parsing a DAG file must not load the S3 client
 
     try:

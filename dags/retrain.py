@@ -53,9 +53,7 @@ MORE = (
     "learning_curve", "model_name", "approval_hours", "min_gate_clips", "export",
 )  # fmt: skip
 FORM = Form(
-    options=forms.RETRAIN,
-    first=("preset", "dataset", "backbone", "epochs", "batch_size", "learning_rate", "promotion", "store"),
-    more=MORE,
+    options=forms.RETRAIN, first=("preset", "dataset", "backbone", "epochs", "batch_size", "learning_rate", "promotion", "store"), more=MORE
 )
 # Airflow fills in double braces when a task runs, from results; the task then fills in single ones, from the run's options.
 PLAN = Decision("{{ ti.xcom_pull(task_ids='prepare.plan')['decision_uri'] }}").plan.folder_uri

@@ -27,9 +27,9 @@ from tasks.learn.training.fit import fit
 from tasks.learn.training.job import JoinedNetwork, TrainJob, joint_spec
 from tasks.learn.training.progress import EpochRecord, is_logged, is_power_of_two
 from tasks.pipeline._checkpoints import fetch_network
-from tasks.pipeline._results import finish, log, write_files
+from tasks.pipeline._results import finish, log, publish_files
+from tasks.pipeline._scoring import Choice, make_ready
 from tasks.pipeline.retrain._fusion import choose_fusion
-from tasks.pipeline.retrain._ready import Choice, make_ready
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
@@ -49,9 +49,6 @@ def train_planned(plan: PlanResult, training: Training, store: Store, devices: i
     It continues in the same MLflow run.
 
     Args:
-        plan: the training.
-        training: where its checkpoints and its result are written.
-        store: the object store.
         devices: number of processes; the others call `fit` on the same job.
 
     Raises:
@@ -81,10 +78,8 @@ def train_planned(plan: PlanResult, training: Training, store: Store, devices: i
         tracker.log_epochs(run_id, [epoch for epoch in epochs if is_logged(epoch.epoch)])
         kept_epochs = keep_answers(job, len(epochs), training, manifest, store) if plan.train.is_long else ()
         hardware = {**outcome.hardware.flat(), "num_processes": job.devices}
-        evidence = folder / "evidence"
         table = csv_table(Epoch.model_fields, (epoch.model_dump() for epoch in epochs))
-        write_files(store, training, {training.file("epochs.csv"): table}, evidence)
-        tracker.log_artifacts(run_id, evidence, "train")
+        publish_files(store, training, {training.file("epochs.csv"): table}, tracker, run_id, "train")
         tracker.set_tags(run_id, {f"retake.{key}": str(value) for key, value in hardware.items()})
         store.write_file(training.best, outcome.best)
         result = TrainResult(

@@ -57,9 +57,9 @@ class Command:
     Args:
         name: of the sub-command.
         summary: its verb and object.
-        module: of its code, below `tasks.pipeline`; the first part is its DAG.
-        arguments: the model of its command line.
+        arguments: the model of its command line, which lies in `contract.py` of its DAG's folder.
         result: the model of its last line on stdout.
+        module: of its code, beside the contract; by default named as the command.
         image: of its container; only `trainer` has torch.
         gpu: whether it uses a GPU if there is one.
         alternatives: exactly one of these arguments is given.
@@ -68,9 +68,9 @@ class Command:
 
     name: str
     summary: str
-    module: str
     arguments: type[Options]
     result: type[Record]
+    module: str = ""
     image: ImageKind = "worker"
     gpu: bool = False
     alternatives: tuple[str, ...] = ()
@@ -79,7 +79,7 @@ class Command:
     @property
     def dag(self) -> str:
         """Return the id of its DAG."""
-        return self.module.partition(".")[0]
+        return self.arguments.__module__.split(".")[-2]
 
     @property
     def full_module(self) -> str:
@@ -87,7 +87,7 @@ class Command:
 
         `run` there takes the arguments and the store, and returns the result.
         """
-        return f"tasks.pipeline.{self.module}"
+        return f"{self.arguments.__module__.rpartition('.')[0]}.{self.module or self.name}"
 
     @property
     def options(self) -> tuple[type[Options], ...]:

@@ -8,8 +8,8 @@ from tasks.data.clips.frame_cache import passing_frames
 from tasks.keys import file_sha256
 from tasks.learn.networks.checkpoints import save
 from tasks.options import EvaluateOptions, PredictOptions
+from tasks.pipeline.predict_videos._engines import make_ready
 from tasks.pipeline.predict_videos._one_video import Work, predict_video
-from tasks.pipeline.predict_videos._ready import make_ready
 from tasks.store.records.experiments import PredictedVideo
 from tests.bench.material import CLASSES, cut_up, drawn, emptied, network
 from tests.bench.measure import Measure, Row, alternate, processor_seconds

@@ -258,11 +258,7 @@ RULES = {
     "compare_versions": {},
     "forget": {},
     # A search goes on where a trial failed, and reports the rounds that there were.
-    "search": {
-        **{f"round_{number}.gather": DONE for number in ROUNDS},
-        "repeat_winner": SOME,
-        "report": DONE,
-    },
+    "search": {**{f"round_{number}.gather": DONE for number in ROUNDS}, "repeat_winner": SOME, "report": DONE},
     # A prediction has a page where a batch failed.
     "predict_videos": {"flows": DONE, "sound": DONE, "predict": ALL, "report": DONE},
     "clean_up": {},

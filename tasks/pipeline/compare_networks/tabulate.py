@@ -6,7 +6,7 @@ from tasks.errors import BadInput, MissingObject, NothingToDo
 from tasks.judge.statistics.scores_file import from_parquet
 from tasks.keys import content_key
 from tasks.pipeline._results import Failure, finish, finished, log, parse_failures
-from tasks.pipeline.compare_networks._tested import Tested, compared, publish
+from tasks.pipeline.compare_networks._table import Tested, compared, publish
 from tasks.pipeline.compare_networks.contract import TABULATE, TabulateArguments
 from tasks.settings import MlflowSettings, load
 from tasks.store.experiments import Claims, Configurations, Configured

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
 
-from tasks.data.clips.frame_cache import FramesAhead
 from tasks.data.labels.video_names import named_clips
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.judge.gate.looks import record_look
@@ -22,10 +21,10 @@ from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._media import thumbnails
 from tasks.pipeline._plans import find_dataset
 from tasks.pipeline._results import finish, finished, log
+from tasks.pipeline._scoring import Choice, Ready, common_choice, make_ready
 from tasks.pipeline._trained import Trained, find_trained, plan_of, taught_on, trained_on, unseen
-from tasks.pipeline.compare_networks._tested import Tested, compared, publish
+from tasks.pipeline.compare_networks._table import Tested, compared, publish
 from tasks.pipeline.compare_versions.contract import COMPARE_VERSIONS, CompareVersionsArguments
-from tasks.pipeline.retrain._ready import Choice, Ready, common_choice, make_ready
 from tasks.settings import MachineSettings, load
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
@@ -105,12 +104,7 @@ def run(arguments: CompareVersionsArguments, store: Store) -> TabulateResult:
 
 
 def _left(split: str, manifest: Manifest, versions: Sequence[Version], store: Store) -> tuple[tuple[DatasetClip, ...], str]:
-    """Select the clips to score, and say how many there are and why.
-
-    Raises:
-        BadInput: too few clips with an action, or too few source videos, are left.
-        NothingToDo: likewise, but a report of a training compares both.
-    """
+    """Select the clips to score, and say how many there are and why."""
     labelled = [clip for clip in manifest.clips if split in ("all", clip.split)]
     left = unseen(manifest.clips, [clip for version in versions for clip in version.clips])
     left = unseen(left, [clip for version in versions for clip in version.unlabelled])
@@ -196,30 +190,13 @@ def _score(
 def _tested(
     version: Version, ready: Ready, clips: Sequence[DatasetClip], vocabulary: Vocabulary, evaluate: EvaluateOptions, store: Store
 ) -> Tested:
-    with FramesAhead(store, clips, ready.specs) as ahead:
-        scored, timings = ready.score_all(clips, ahead, vocabulary)
-    ready.close()
-    result = ready.summary(
-        scored,
-        timings,
-        vocabulary,
-        model="fine-tuned",
-        split="test",
-        crops=evaluate.crops,
-        predictions_uri="",
-        peak_memory_bytes=timings.peak_memory_bytes,
-    )
+    scored, result = ready.score_alone(clips, vocabulary, store, model="fine-tuned", split="test", crops=evaluate.crops, uri="")
     plan = version.plan.model_copy(update={"evaluate": evaluate})
     return Tested(version.trained.label, plan, store.read(Run(plan.run_uri).train), result, scored)
 
 
 def _comparison(
-    dataset: Dataset,
-    manifest: Manifest,
-    clips: Sequence[DatasetClip],
-    selection: str,
-    tested: Sequence[Tested],
-    evaluate: EvaluateOptions,
+    dataset: Dataset, manifest: Manifest, clips: Sequence[DatasetClip], selection: str, tested: Sequence[Tested], evaluate: EvaluateOptions
 ) -> Comparison:
     first, second = tested
     vocabulary = manifest.vocabulary

@@ -67,11 +67,7 @@ def pack(
     """Make the package and hand it to MLflow, or find the one made before.
 
     Args:
-        model_name: the registered model.
-        version: of it.
         plan: of the version's training.
-        options: of the package.
-        store: of the training.
         student: of the version, to be packed in its place.
 
     Raises:
@@ -269,11 +265,7 @@ def _evaluated(name: str, title: str, network: RegisteredVersion | Trained, plan
 
 
 def _costs(model: Path, clips: Clips, graph: Graph, folder: Path) -> PackageCosts:
-    """Time a written model in a process of its own, on a clip of val.
-
-    Raises:
-        BadConfiguration: it does not run there.
-    """
+    """Time a written model in a process of its own, on a clip of val."""
     log.info("timing the model in a process of its own")
     (inputs,) = clips.inputs(clips.of_split("val")[:1], graph)
     np.savez(folder / "clip.npz", allow_pickle=False, **inputs)

@@ -8,9 +8,9 @@ from tasks.options import ExportOptions
 from tasks.pipeline._plans import run_of
 from tasks.pipeline._results import log
 from tasks.pipeline._trained import find_trained, plan_of, store_of
-from tasks.pipeline.distil._student import distilled
 from tasks.pipeline.export._package import copy_package, pack
 from tasks.pipeline.export.contract import ExportArguments
+from tasks.pipeline.export.distil import distilled
 from tasks.pipeline.retrain import report
 from tasks.pipeline.retrain.contract import ReportArguments
 from tasks.settings import MlflowSettings, load

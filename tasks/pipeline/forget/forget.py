@@ -176,11 +176,7 @@ def _pending(arguments: ForgetArguments, store: Store) -> Forgetting | None:
 
 
 def _videos(arguments: ForgetArguments, store: Store) -> tuple[str, ...]:
-    """Find the videos that are meant, in the store or among those that were forgotten.
-
-    Raises:
-        BadInput: several are meant, or none.
-    """
+    """Find the videos that are meant, in the store or among those that were forgotten."""
     at, asked = Layout(arguments.store), arguments.video
     by_source = videos_of_sources(store, arguments.store, [listed.uri for listed in store.list(at.all_labels)])
     if asked is None:

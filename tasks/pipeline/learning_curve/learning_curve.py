@@ -26,7 +26,7 @@ from tasks.loop.summary import keep
 from tasks.options import LIGHT, TrainOptions
 from tasks.options.recipe import LONG_EPOCHS
 from tasks.pipeline._plans import no_curve_reason
-from tasks.pipeline._results import LEAST_URGENT, finish, finished, log, write_files
+from tasks.pipeline._results import LEAST_URGENT, finish, finished, log, publish_files
 from tasks.pipeline._training import fetch_inputs
 from tasks.pipeline.learning_curve.contract import LEARNING_CURVE, DecidedArguments
 from tasks.settings import MlflowSettings, load
@@ -38,7 +38,6 @@ from tasks.store.records.dataset import DatasetClip, Manifest
 from tasks.store.records.record import Target
 from tasks.store.records.training import PlanResult
 from tasks.store.runs import Run
-from tasks.store.stored import Output
 from tasks.tracking import Tracker, tracked_run
 from tasks.wording import count, csv_table, percent
 
@@ -69,7 +68,7 @@ def run(arguments: DecidedArguments, store: Store) -> LearningCurveResult:
     except NothingToDo as nothing:
         store.write(decision_of_plan(arguments.plan).no_learning_curve, NoLearningCurve(reason=str(nothing)))
         raise NothingToDo(f"no learning curve: {nothing}") from None
-    plan = store.read(Output(arguments.plan, PlanResult))
+    plan = store.read(arguments.planned)
     keep(
         store,
         Layout(arguments.store).status.of_model(plan.model_name).model,
@@ -82,7 +81,7 @@ def _draw(arguments: DecidedArguments, store: Store) -> LearningCurveResult:
     place = LEARNING_CURVE.address(arguments)
     if earlier := finished(store, place):
         return earlier
-    plan = store.read(Output(arguments.plan, PlanResult))
+    plan = store.read(arguments.planned)
     if reason := no_curve_reason(plan):
         raise NothingToDo(reason)
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
@@ -96,9 +95,8 @@ def _draw(arguments: DecidedArguments, store: Store) -> LearningCurveResult:
     curves = tuple(
         _curve(trained, train, val, target, num_resamples=plan.evaluate.bootstrap_resamples) for target in manifest.vocabulary.targets
     )
-    with tracked_run(tracker, plan, is_beside=True) as run_id, tempfile.TemporaryDirectory(prefix="retake-curve-") as folder:
-        write_files(store, place, {place.file("trainings.csv"): _table(trained)}, Path(folder))
-        tracker.log_artifacts(run_id, Path(folder), "learning_curve")
+    with tracked_run(tracker, plan, is_beside=True) as run_id:
+        publish_files(store, place, {place.file("trainings.csv"): _table(trained)}, tracker, run_id, "learning_curve")
         tracker.log_metrics(run_id, _gains(curves))
         result = LearningCurveResult(
             recipe=trained.recipe,

@@ -10,13 +10,7 @@ from tasks.options import EvaluateOptions, PredictOptions
 from tasks.pipeline._results import log
 from tasks.pipeline._trained import store_of
 from tasks.pipeline.predict_videos import predict_batch, predict_known, predict_plan, predict_report
-from tasks.pipeline.predict_videos.contract import (
-    PredictArguments,
-    PredictBatchArguments,
-    PredictKnownArguments,
-    PredictPlanArguments,
-    PredictReportArguments,
-)
+from tasks.pipeline.predict_videos.contract import PredictArguments, PredictBatchArguments, PredictionArguments, PredictPlanArguments
 from tasks.predict.files import rows_of
 from tasks.store.experiments import Prediction
 from tasks.store.objects import Store
@@ -149,7 +143,7 @@ def _stays_inside(place: str) -> bool:
 def _carry_out(plan: PredictPlanResult, store: Store) -> PredictReportResult:
     prediction = Prediction(plan.prediction_uri)
     common = {"store": plan.store, "plan": prediction.plan.folder_uri}
-    predict_known.run(PredictKnownArguments(**common), store)
+    predict_known.run(PredictionArguments(**common), store)
     for batch in plan.batches:
         predict_batch.run(PredictBatchArguments(**common, batch=batch.uri), store)
-    return predict_report.run(PredictReportArguments(**common), store)
+    return predict_report.run(PredictionArguments(**common), store)

@@ -20,8 +20,8 @@ from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
 from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline.predict_videos._chosen import dataset_clips
-from tasks.pipeline.predict_videos._ready import Frames, make_ready
-from tasks.pipeline.predict_videos.contract import KNOWN, PredictKnownArguments
+from tasks.pipeline.predict_videos._engines import Frames, make_ready
+from tasks.pipeline.predict_videos.contract import KNOWN, PredictionArguments
 from tasks.predict.shift import distances_between_films, reference_films
 from tasks.predict.to_label import Features, from_bytes, to_bytes
 from tasks.settings import MachineSettings, load
@@ -29,7 +29,6 @@ from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip
 from tasks.store.records.experiments import KnownClipsResult, PredictPlanResult, ReferenceFilm, ReferenceFilms
 from tasks.store.runs import Run
-from tasks.store.stored import Output
 
 MAX_KNOWN_CLIPS = 300
 """Maximum number of training clips, evenly spaced so that every video has its share. One crop each, a tenth of the work of scoring."""
@@ -38,7 +37,7 @@ MAX_REFERENCE_CLIPS, MAX_REFERENCE_FILMS = 300, 60
 """Maximum number of clips whose distance is measured, and of films that share them equally."""
 
 
-def run(arguments: PredictKnownArguments, store: Store) -> KnownClipsResult:
+def run(arguments: PredictionArguments, store: Store) -> KnownClipsResult:
     """Write the features of the sample and the distances of films, unless they lie in the store.
 
     A clip that cannot be read is left out. Without a known training, or without its clips, there are neither.
@@ -46,7 +45,7 @@ def run(arguments: PredictKnownArguments, store: Store) -> KnownClipsResult:
     output = KNOWN.address(arguments)
     if earlier := finished(store, output):
         return earlier
-    plan = store.read(Output(arguments.plan, PredictPlanResult))
+    plan = store.read(arguments.planned)
     plan.evaluate.require_current("the prediction")
     if plan.run_uri is None or plan.model_dataset_uri is None:
         reason = f"the store does not have the dataset that {plan.model.label} was trained on"

@@ -152,11 +152,7 @@ def choose_fusion(
 
 
 def _joined(classes: ClassNames | None, saved: Saved, name: str) -> ClassNames:
-    """Add the class names of a member to those of the members before it.
-
-    Raises:
-        BadInput: it names a class differently.
-    """
+    """Add the class names of a member to those of the members before it."""
     if classes is None:
         return saved.classes
     joined: dict[str, tuple[str, ...]] = {}
@@ -176,11 +172,7 @@ def _saved(plan: PlanResult, store: Store, folder: Path) -> Saved:
 
 
 def _heard_by_all(members: Sequence[ScoredClips], unheard: Set[str]) -> list[ScoredClips]:
-    """Leave out the clips in which a network of sound has nothing to hear.
-
-    Raises:
-        BadInput: no clip is left.
-    """
+    """Leave out the clips in which a network of sound has nothing to hear."""
     if not unheard:
         return list(members)
     log.warning(

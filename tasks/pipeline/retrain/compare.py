@@ -1,11 +1,9 @@
 """Compare the new network with its opponents by paired differences, and apply the gate."""
 
 import math
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from tasks.data.split.manifest import label_counts
 from tasks.errors import BadInput
@@ -21,7 +19,7 @@ from tasks.judge.statistics.scoring import ScoredClips
 from tasks.judge.statistics.seeds import recipe_difference
 from tasks.judge.statistics.uncertainty import TAIL
 from tasks.pipeline._plans import plans_with_repeats
-from tasks.pipeline._results import finish, finished, log, write_files
+from tasks.pipeline._results import finish, finished, log, publish_files
 from tasks.pipeline.retrain._evidence import evaluation_results, predictions_of_actions
 from tasks.pipeline.retrain.contract import COMPARE, PlannedArguments
 from tasks.settings import MlflowSettings, load
@@ -32,7 +30,6 @@ from tasks.store.records.evaluation import Attempt, CompareResult, EvaluateResul
 from tasks.store.records.record import ModelRole, Target
 from tasks.store.records.training import PlanResult
 from tasks.store.runs import Comparing
-from tasks.store.stored import Output
 from tasks.tracking import Tracker, tracked_run
 from tasks.wording import count
 
@@ -67,7 +64,7 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
     if earlier := finished(store, place):
         log.info("%s", store.read_bytes(place.text).decode())
         return earlier
-    plan = store.read(Output(arguments.plan, PlanResult))
+    plan = store.read(arguments.planned)
     plan.gate.require_current("the decision")
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
     tracker = Tracker(load(MlflowSettings))
@@ -173,9 +170,8 @@ def _publish(
     """Write the comparison to store, log and MLflow, and return its run's address."""
     plan = contest.plan
     shown = note(judgement, plan.weights.description, contest.ours.split, val_chose=plan.val_chooses)
-    with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-compare-") as folder:
-        write_files(store, place, {place.text: written.encode()}, Path(folder))
-        tracker.log_artifacts(run_id, Path(folder))
+    with tracked_run(tracker, plan) as run_id:
+        publish_files(store, place, {place.text: written.encode()}, tracker, run_id)
         tracker.log_metrics(run_id, _gain_metrics(gains, contest.ours.split))
         if spread:
             log.info("%s top-1 by seed: %s", spread.difference.target, spread_in_words(spread))
@@ -186,11 +182,7 @@ def _publish(
 
 
 def _of_seed(plan: PlanResult, clips: Sequence[str], target: Target, vocabulary: Vocabulary, store: Store) -> tuple[SeedScore, Answers]:
-    """Read how the network that this plan trained answers the deciding clips with an action.
-
-    Raises:
-        BadInput: it was scored on other clips than these.
-    """
+    """Read how the network that this plan trained answers the deciding clips with an action."""
     results = evaluation_results(store, plan)
     result = next(result for result in results if (result.model, result.split) == ("fine-tuned", plan.decides_on))
     scored = predictions_of_actions(store, [result], result.split, vocabulary)["fine-tuned"]

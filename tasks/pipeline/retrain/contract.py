@@ -113,14 +113,6 @@ class NetworksArguments(StepArguments):
         return prediction_of_plan(self.prediction)
 
 
-class FlowsArguments(NetworksArguments):
-    """The networks that need optical flow."""
-
-
-class SoundArguments(NetworksArguments):
-    """The networks that need sound."""
-
-
 class FlowArguments(StepArguments):
     """One batch, with its flow options."""
 
@@ -131,6 +123,11 @@ class PlannedArguments(StepArguments):
     """A plan to follow."""
 
     plan: TrainingPlanUri
+
+    @property
+    def planned(self) -> Output[PlanResult]:
+        """Return the place of the plan."""
+        return Output(self.plan, PlanResult)
 
 
 class ReportArguments(PlannedArguments):
@@ -190,7 +187,6 @@ class ShowRecipesArguments(ShellArguments):
 WEIGHTS = Step(
     name="weights",
     summary="fetch and verify the weights to start from",
-    module="retrain.weights",
     arguments=WeightsArguments,
     result=WeightsResult,
     address=lambda arguments: Output(arguments.out, WeightsResult),
@@ -200,7 +196,6 @@ WEIGHTS = Step(
 PLAN = Step(
     name="plan",
     summary="plan a training, its tests and its opponents",
-    module="retrain.plan",
     arguments=PlanArguments,
     result=PlanResult,
     address=_plan,
@@ -210,8 +205,8 @@ PLAN = Step(
 FLOWS = Step(
     name="flows",
     summary="list the clips whose optical flow is missing",
-    module="retrain.missing_flow",
-    arguments=FlowsArguments,
+    module="missing_flow",
+    arguments=NetworksArguments,
     result=FlowsResult,
     address=lambda arguments: arguments.place.flows,
     also_in=("compare_networks", "predict_videos"),
@@ -220,7 +215,7 @@ FLOWS = Step(
 FLOW = Step(
     name="flow",
     summary="compute the optical flow of a batch of clips",
-    module="retrain.compute_flow",
+    module="compute_flow",
     arguments=FlowArguments,
     result=FlowResult,
     address=lambda arguments: flow_of_batch(arguments.batch),
@@ -229,8 +224,8 @@ FLOW = Step(
 SOUND = Step(
     name="sound",
     summary="describe the sound of the clips, where it is missing",
-    module="retrain.describe_clips",
-    arguments=SoundArguments,
+    module="describe_clips",
+    arguments=NetworksArguments,
     result=SoundResult,
     address=lambda arguments: arguments.place.sound,
     also_in=("compare_networks", "predict_videos"),
@@ -240,7 +235,6 @@ SOUND = Step(
 TRAIN = Step(
     name="train",
     summary="fine-tune the network that a plan describes",
-    module="retrain.train",
     arguments=PlannedArguments,
     result=TrainResult,
     address=lambda arguments: run_of_plan(arguments.plan).train,
@@ -251,7 +245,6 @@ TRAIN = Step(
 EVALUATE = Step(
     name="evaluate",
     summary="score the networks of a plan on their splits",
-    module="retrain.evaluate",
     arguments=PlannedArguments,
     result=EvaluateResults,
     address=lambda arguments: decision_of_plan(arguments.plan).evaluate,
@@ -263,7 +256,6 @@ EVALUATE = Step(
 COMPARE = Step(
     name="compare",
     summary="compare the new network with its opponents by the gate's rules",
-    module="retrain.compare",
     arguments=PlannedArguments,
     result=CompareResult,
     address=lambda arguments: decision_of_plan(arguments.plan).compare,
@@ -272,7 +264,6 @@ COMPARE = Step(
 REPORT = Step(
     name="report",
     summary="write the report, its numbers and the model card",
-    module="retrain.report",
     arguments=ReportArguments,
     result=ReportResult,
     address=lambda arguments: decision_of_plan(arguments.plan).report,
@@ -282,7 +273,6 @@ REPORT = Step(
 REGISTER = Step(
     name="register",
     summary="register the model in MLflow as challenger",
-    module="retrain.register",
     arguments=PlannedArguments,
     result=RegisterResult,
     address=lambda arguments: run_of_plan(arguments.plan).register,
@@ -293,7 +283,6 @@ REGISTER = Step(
 DECIDE = Step(
     name="decide",
     summary="promote the version, or keep the champion",
-    module="retrain.decide",
     arguments=DecideArguments,
     result=DecideResult,
     address=lambda arguments: decision_of_plan(arguments.plan).decide,
@@ -302,7 +291,6 @@ DECIDE = Step(
 EXPORT = Step(
     name="export_champion",
     summary="pack the new champion for other machines",
-    module="retrain.export_champion",
     arguments=ExportChampionArguments,
     result=ExportResult,
     address=lambda arguments: package_of(run_of_plan(arguments.plan), arguments.asked),
@@ -311,17 +299,11 @@ EXPORT = Step(
     task="export",
     image="trainer",
 )
-ROLLBACK = Command(
-    name="rollback",
-    summary="make an earlier version champion again",
-    module="retrain.rollback",
-    arguments=RollbackArguments,
-    result=RollbackResult,
-)
+ROLLBACK = Command(name="rollback", summary="make an earlier version champion again", arguments=RollbackArguments, result=RollbackResult)
 SAVE_RECIPE = Command(
     name="recipe save",
     summary="save training options under a name",
-    module="retrain.save_recipe",
+    module="save_recipe",
     arguments=SaveRecipeArguments,
     result=RecipesResult,
     positional={"names": "NAME"},
@@ -330,7 +312,7 @@ LIST_RECIPES, SHOW_RECIPES = (
     Command(
         name=f"recipe {verb}",
         summary=summary,
-        module="retrain.show_recipes",
+        module="show_recipes",
         arguments=ShowRecipesArguments,
         result=RecipesResult,
         positional={"names": "NAME"},

@@ -24,7 +24,6 @@ from tasks.store.records.dataset import Manifest
 from tasks.store.records.evaluation import RegisterResult
 from tasks.store.records.training import PlanResult, TrainResult
 from tasks.store.runs import Run
-from tasks.store.stored import Output
 from tasks.tracking import CHALLENGER, FilmModel, Registry, TensorModel, Tracker, VersionCard, run_title, tracked_run
 
 PACKAGES = (
@@ -63,7 +62,7 @@ def run(arguments: PlannedArguments, store: Store) -> RegisterResult:
     output = REGISTER.address(arguments)
     if earlier := finished(store, output):
         return earlier
-    plan = store.read(Output(arguments.plan, PlanResult))
+    plan = store.read(arguments.planned)
     trained = store.read(Run(plan.run_uri).train)
     settings = load(MlflowSettings)
     tracker, registry = Tracker(settings), Registry(settings)

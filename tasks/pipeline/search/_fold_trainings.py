@@ -21,7 +21,7 @@ from tasks.learn.training.costs import clip_seconds
 from tasks.learn.training.epochs import LAST, with_last_weights
 from tasks.learn.training.job import TrainJob
 from tasks.learn.training.trials import TrialJob, TrialOutcome, score_network
-from tasks.options import GateOptions, TrainOptions
+from tasks.options import TrainOptions
 from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._plans import PlannedTraining, plan_training
 from tasks.pipeline._results import finish, log
@@ -62,13 +62,7 @@ class FoldTraining:
 
 
 class FoldTrainings:
-    """Plan the trainings of a search's trials, and share networks, frames and data between them.
-
-    Args:
-        plan: the search.
-        store: the object store.
-        folder: for checkpoints; empty.
-    """
+    """Plan the trainings of a search's trials, and share networks, frames and data between them; `folder` is for checkpoints."""
 
     def __init__(self, plan: SearchPlanResult, store: Store, folder: Path) -> None:
         self.plan = plan
@@ -150,11 +144,7 @@ class FoldTrainings:
         """Write the score of trained heads."""
         epochs = tuple(epoch_of(record) for record in outcome.history)
         self._keep(
-            part,
-            logged_epochs(epochs, len(epochs) - 1),
-            sum(record.seconds for record in outcome.history),
-            outcome.loss,
-            outcome.right,
+            part, logged_epochs(epochs, len(epochs) - 1), sum(record.seconds for record in outcome.history), outcome.loss, outcome.right
         )
 
     def latency_seconds(self, part: FoldTraining) -> float | None:
@@ -201,21 +191,8 @@ class FoldTrainings:
 
     def _planned(self, part: FoldTraining) -> PlanResult:
         """Make the plan that `train` would follow, without testing or deciding anything."""
-        return PlanResult(
-            run_key=part.training.run_key,
-            run_uri=part.run.folder_uri,
-            dataset_uri=part.dataset_uri,
-            dataset_digest=Dataset(part.dataset_uri).digest,
-            train=part.options,
-            evaluate=self.plan.evaluate,
-            gate=GateOptions(),
-            decision_uri=part.run.comparison(self.plan.key).folder_uri,
-            num_champions=0,
-            model_name=self.plan.model_name,
-            weights=part.weights,
-            champion=None,
-            evaluations=(),
-        )
+        place = part.run.comparison(self.plan.key)
+        return part.training.without_decision(Dataset(part.dataset_uri), part.weights, self.plan.evaluate, place, self.plan.model_name, ())
 
     def _score_last(self, part: FoldTraining, trained: TrainResult) -> TrialScore:
         with tempfile.TemporaryDirectory(prefix="retake-last-") as folder:

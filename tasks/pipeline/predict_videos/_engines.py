@@ -69,12 +69,9 @@ def make_ready(
     The engine is checked on clips that decode; if none does, it is PyTorch.
 
     Args:
-        predictor: describes the network.
         clips: to score.
         trained_on: training clips; the engine is checked for their classes.
         wanted: the engine, or "auto".
-        num_crops: 10 or 1.
-        store: of the checkpoint and the clips.
         folder: for the checkpoint, until this returns.
         frames: for the decoded frames of a few clips.
 

@@ -1,16 +1,14 @@
 """Publish a table of tested networks: page, CSV, JSON, and MLflow run."""
 
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from tasks.judge.report.networks import metrics_of, networks_note, networks_page, table, verdict
 from tasks.judge.statistics.metrics import with_actions
 from tasks.judge.statistics.paired import differences
 from tasks.judge.statistics.scoring import ScoredClips
-from tasks.pipeline._results import finish, log, write_files
+from tasks.pipeline._results import finish, log, publish_files
 from tasks.settings import MlflowSettings, load, report_url
 from tasks.store.experiments import ComparisonTable
 from tasks.store.objects import Store, to_json
@@ -91,12 +89,8 @@ def publish(
 ) -> TabulateResult:
     """Write the page, with small pictures of its clips, and the tables to their place and to an MLflow run."""
     tracker = Tracker(load(MlflowSettings))
-    with (
-        comparison_run(tracker, store_uri, key, comparison, [network.trained.mlflow_run_id for network in tested]) as run_id,
-        tempfile.TemporaryDirectory(prefix="retake-tabulate-") as folder,
-    ):
-        write_files(store, place, _files(place, comparison, thumbnails), Path(folder))
-        tracker.log_artifacts(run_id, Path(folder))
+    with comparison_run(tracker, store_uri, key, comparison, [network.trained.mlflow_run_id for network in tested]) as run_id:
+        publish_files(store, place, _files(place, comparison, thumbnails), tracker, run_id)
         tracker.log_metrics(run_id, metrics_of(comparison))
         tracker.set_tags(run_id, {"mlflow.note.content": networks_note(comparison)})
     tracker.finish(run_id)
