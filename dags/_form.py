@@ -199,13 +199,9 @@ def _params(model: type[Options], first: tuple[str, ...]) -> Iterable[tuple[str,
         takes_address = NO_LOGIN_PATTERN in (field.get("pattern"), field.get("items", {}).get("pattern"))
         login = NO_LOGIN[0].upper() + NO_LOGIN[1:] if takes_address else None
         help_text = ". ".join(filter(None, (field.pop("description", None), _limits(field), login, f"Option: {name}")))
-        placed: dict[str, Any] = {} if name in first else {"section": _section(model, name)}
+        owner = next(base for base in model.__mro__ if issubclass(base, Options) and name in vars(base).get("__annotations__", {}))
+        placed: dict[str, Any] = {} if name in first else {"section": owner.section}
         yield name, Param(defaults[name], description=help_text, **placed, **field)
-
-
-def _section(model: type[Options], name: str) -> str:
-    """Name the section of a field: that of the class that declares it."""
-    return next(base.section for base in model.__mro__ if issubclass(base, Options) and name in vars(base).get("__annotations__", {}))
 
 
 def _flat(field: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:

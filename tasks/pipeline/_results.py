@@ -51,6 +51,21 @@ def finish(store: Store, output: Output[R], result: R) -> R:
     return result
 
 
+def make_folder(folder: Path, *, is_empty: bool = False) -> None:
+    """Make the folder of `--to`, or refuse it before any work, as one that is not empty where it has to be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if is_empty and any(folder.iterdir()):
+            raise BadConfiguration(f"--to {folder}: it is not empty; name another folder, or empty it")
+    except OSError as error:
+        raise not_writable(folder, error) from None
+
+
+def not_writable(folder: Path, error: OSError) -> BadConfiguration:
+    """Name the folder of `--to` that cannot be written to."""
+    return BadConfiguration(f"--to {folder}: {error.strerror or error}; name a folder that can be written to")
+
+
 class Failure(BaseModel):
     """A failed step."""
 

@@ -115,7 +115,7 @@ def fetch_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Pat
     if plan.weights.members:
         return joined_inputs(plan, manifest, store, folder)
     machine = load(MachineSettings)
-    start = fetch_network(store, plan.weights.uri, plan.weights.sha256, folder)
+    start = fetch_network(store, plan.weights.uri, plan.weights.sha256)
     words = manifest.vocabulary
     network = widen_heads(start.network, words.num_verbs, words.num_nouns, plan.train.seed)
     spec = network.spec
@@ -135,10 +135,10 @@ def fetch_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Pat
         devices=devices,
     )
     used = [clip for clip in clips["train"] if clip.uid in frames]
-    return (_taught(job, used, plan, plan.teacher, store, folder) if plan.teacher else job), used
+    return (_taught(job, used, plan, plan.teacher, store) if plan.teacher else job), used
 
 
-def _taught(job: TrainJob, labelled: Sequence[DatasetClip], plan: PlanResult, teacher: Teacher, store: Store, folder: Path) -> TrainJob:
+def _taught(job: TrainJob, labelled: Sequence[DatasetClip], plan: PlanResult, teacher: Teacher, store: Store) -> TrainJob:
     """Add the unlabelled clips to the job of a student, and its teacher's answers to all clips.
 
     `labelled` are the clips of its `train`, in this order.
@@ -146,9 +146,8 @@ def _taught(job: TrainJob, labelled: Sequence[DatasetClip], plan: PlanResult, te
     unlabelled = store.read(Run(plan.run_uri).train.unlabelled).clips
     frames = cache_train_frames(store, unlabelled, job.network.spec, plan.train) if unlabelled else {}
     more = [CachedClip(frames[clip.uid], NO_LABEL, NO_LABEL, clip.video) for clip in unlabelled]
-    (own := folder / "teacher").mkdir()
     ready = make_ready(
-        fetch_network(store, teacher.checkpoint_uri, teacher.checkpoint_sha256, own),
+        fetch_network(store, teacher.checkpoint_uri, teacher.checkpoint_sha256),
         Choice(plan.evaluate.engine),
         1,
         [],
@@ -254,7 +253,7 @@ def joined_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Pa
 
     Clips without sound are trained on as well: the head has to answer them. A clip is left out where one of the networks cannot see it.
     """
-    saved = fetch_network(store, plan.weights.uri, plan.weights.sha256, folder)
+    saved = fetch_network(store, plan.weights.uri, plan.weights.sha256)
     train, val = ([clip for clip in manifest.clips if clip.split == split] for split in ("train", "val"))
     joined = []
     for network in saved.networks:

@@ -72,12 +72,8 @@ def parse(argv: Sequence[str]) -> tuple[Command, Options]:
             _add(options, name, field)
     values = vars(options.parse_args(argv[num_words:]))
     values.pop(AS_JSON.strip("-"), None)
-    return command, _validated(command, values)
-
-
-def _validated(command: Command, values: dict[str, object]) -> Options:
     try:
-        return command.arguments.model_validate(values)
+        return command, command.arguments.model_validate(values)
     except ValidationError as error:
         problems = "; ".join(
             f"--{re.sub('[_.]', '-', name)}: {reason}" if name else reason for name, reason in refusals(error, command.arguments)

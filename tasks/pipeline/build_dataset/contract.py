@@ -11,11 +11,6 @@ class LabelArguments(StepArguments, SegmentOptions, LabelOptions):
     """The recipe of the clips, and how labels find them."""
 
 
-def _labelled(arguments: LabelArguments, _: LabelResult) -> list[str]:
-    store = Layout(arguments.store)
-    return [store.all_clips, store.annotations.folder_uri, store.label_log.folder_uri]
-
-
 class SplitArguments(StepArguments, SplitOptions):
     """The labels, and the options that split their clips."""
 
@@ -28,7 +23,7 @@ LABEL = Step(
     arguments=LabelArguments,
     result=LabelResult,
     address=lambda arguments: Layout(arguments.store).labels(recipe_of(arguments.picked(SegmentOptions))),
-    reads=_labelled,
+    reads=lambda arguments, _: [(at := Layout(arguments.store)).all_clips, at.annotations.folder_uri, at.label_log.folder_uri],
 )
 SPLIT = Step(
     name="split",

@@ -15,7 +15,6 @@ from tasks.store.experiments import AskedComparison, Configurations
 from tasks.store.records.experiments import ConfigureResult, TabulateResult
 from tasks.store.records.training import PlanResult
 from tasks.store.runs import Decision
-from tasks.store.stored import Output
 
 
 class ConfigureArguments(OutArguments, PresetOptions, ComparisonOptions, TrainOptions):
@@ -33,11 +32,6 @@ class PlanNetworkArguments(StepArguments, TrainOptions, EvaluateOptions, Registe
         None, gt=0, description="A training that is expected to take longer asks first; empty: 2 without a GPU, 12 with one"
     )
     name: str = Field(description="The configuration, as in its line of the form")
-
-
-def _plan_of_network(arguments: PlanNetworkArguments) -> Output[PlanResult]:
-    configurations = configurations_of_claims(arguments.claims)
-    return configurations.network(configuration_key(arguments.picked(TrainOptions))).plan
 
 
 class TabulateArguments(StepArguments):
@@ -59,7 +53,7 @@ PLAN_NETWORK = Step(
     summary="plan the training of one configuration",
     arguments=PlanNetworkArguments,
     result=PlanResult,
-    address=_plan_of_network,
+    address=lambda arguments: configurations_of_claims(arguments.claims).network(configuration_key(arguments.picked(TrainOptions))).plan,
     writes=lambda _, result: [Decision(result.decision_uri).plan.folder_uri],
     task="plan",
 )

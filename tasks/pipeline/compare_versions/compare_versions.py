@@ -1,10 +1,8 @@
 """Compare two trained networks on labelled clips that neither was trained on."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
-from pathlib import Path
 
 from tasks.data.labels.video_names import named_clips
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
@@ -162,29 +160,28 @@ def _score(
     """Score both networks by one engine."""
     keep_to_one_gpu()
     keep_freed_memory()
-    with tempfile.TemporaryDirectory(prefix="retake-compare-") as name:
 
-        def made_ready(version: Version, choice: Choice) -> Ready:
-            return make_ready(
-                fetch_network(store, version.trained.checkpoint_uri, version.trained.checkpoint_sha256, Path(name)),
-                choice,
-                evaluate.crops,
-                [clips],
-                [clip for clip in version.clips if clip.split == "train"],
-                checked_on=clips,
-                shares_features=version.plan.train.trainable == "heads",
-                store=store,
-            )
+    def made_ready(version: Version, choice: Choice) -> Ready:
+        return make_ready(
+            fetch_network(store, version.trained.checkpoint_uri, version.trained.checkpoint_sha256),
+            choice,
+            evaluate.crops,
+            [clips],
+            [clip for clip in version.clips if clip.split == "train"],
+            checked_on=clips,
+            shares_features=version.plan.train.trainable == "heads",
+            store=store,
+        )
 
-        ready = [made_ready(version, Choice(evaluate.engine)) for version in versions]
-        used = [
-            (version.trained.label, network.engine) for version, network in zip(versions, ready, strict=True) if network.engine.has_backbone
-        ]
-        if evaluate.engine == "auto" and len({engine.label for _, engine in used}) > 1:
-            for network in ready:
-                network.close()
-            ready = [made_ready(version, common_choice(used)) for version in versions]
-        return [_tested(version, network, clips, vocabulary, evaluate, store) for version, network in zip(versions, ready, strict=True)]
+    ready = [made_ready(version, Choice(evaluate.engine)) for version in versions]
+    used = [
+        (version.trained.label, network.engine) for version, network in zip(versions, ready, strict=True) if network.engine.has_backbone
+    ]
+    if evaluate.engine == "auto" and len({engine.label for _, engine in used}) > 1:
+        for network in ready:
+            network.close()
+        ready = [made_ready(version, common_choice(used)) for version in versions]
+    return [_tested(version, network, clips, vocabulary, evaluate, store) for version, network in zip(versions, ready, strict=True)]
 
 
 def _tested(

@@ -96,7 +96,7 @@ def pack(
     vocabulary = manifest.vocabulary
     with tempfile.TemporaryDirectory(prefix="retake-export-") as name:
         folder = Path(name)
-        saved = fetch_network(store, source.checkpoint_uri, source.checkpoint_sha256, folder)
+        saved = fetch_network(store, source.checkpoint_uri, source.checkpoint_sha256)
         clips = Clips(saved, manifest, tuple(source.results), store)
         reference = clips.answers(clips.by_pytorch(), "PyTorch with one crop")
         temperatures = served(reference["val"], 1, "PyTorch in float32", vocabulary.targets)
@@ -169,7 +169,7 @@ def pack(
         # The key, because the fp32 in place of a refused int8 is another package than one that was asked for.
         artifact_path = f"export/{options.format}-{written.precision}-{last_name(place.folder_uri)}"
         tracker.log_artifacts(run_id, package, artifact_path)
-    run_url = tracker.run_url(run_id)
+    run_url, report = tracker.run_url(run_id), Decision(plan.decision_uri).report
     result = ExportResult(
         model_name=model_name,
         version=version.version,
@@ -185,7 +185,7 @@ def pack(
         code_version=code_version,
         mlflow_run_url=run_url,
         artifacts_url=f"{run_url}/artifacts/{artifact_path}",
-        report_url=_report_url(plan, store),
+        report_url=store.read(report).report_url if store.exists(report.uri) else "",
     )
     return finish(store, place, result)
 
@@ -305,8 +305,3 @@ def _as_evaluated(network: Evaluated, store: Store) -> PackedNetwork:
         ),
         hardware=val.hardware,
     )
-
-
-def _report_url(plan: PlanResult, store: Store) -> str:
-    report = Decision(plan.decision_uri).report
-    return store.read(report).report_url if store.exists(report.uri) else ""

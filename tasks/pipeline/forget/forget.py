@@ -60,7 +60,11 @@ def run(arguments: ForgetArguments, store: Store) -> ForgetResult:
     for trace in traces:
         log.info("%s %s", "is written anew:" if trace.is_kept else "goes:", trace.uri)
     result = _listed(store, where, remover.forgetting, traces, *servers)
-    if not traces and not forgetting.list_sha256 and (tombstones := _tombstones(store, where, forgetting.videos)):
+    if (
+        not traces
+        and not forgetting.list_sha256
+        and (tombstones := [store.read(place) for place in map(at.tombstone, forgetting.videos) if store.exists(place.uri)])
+    ):
         return finish(store, output, result.model_copy(update={"receipt_uri": at.receipt(tombstones[0].number).uri}))
     if not arguments.confirm:
         return finish(store, output, result)
@@ -135,12 +139,6 @@ def _keeps_versions(store: Store, store_uri: str) -> bool | None:
         return store.keeps_versions(store_uri)
     except BadConfiguration:
         return None
-
-
-def _tombstones(store: Store, store_uri: str, videos: Sequence[str]) -> list[Tombstone]:
-    """Read the tombstones of those videos that were forgotten."""
-    places = map(Layout(store_uri).forgotten.tombstone, videos)
-    return [store.read(place) for place in places if store.exists(place.uri)]
 
 
 def _models(registry: Registry, forgetting: Forgetting) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil
 from operator import attrgetter
@@ -19,7 +18,6 @@ from tasks.judge.statistics.learning_curve import learning_curve, num_new_classe
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
 from tasks.learn.inputs.data import with_label_noise
-from tasks.learn.training.job import TrainJob
 from tasks.learn.training.trials import TrialFailure, TrialJob, run_trials
 from tasks.loop.parts import Gain, with_gain
 from tasks.loop.summary import keep
@@ -190,7 +188,9 @@ def train_curve(plan: PlanResult, manifest: Manifest, store: Store) -> CurveTrai
         recipe = curve_recipe(plan.train, len(clips))
         draws = random_orders(sources, NUM_DRAWS, plan.train.seed)
         shares = [(size, draw) for size in subset_sizes(len(clips)) for draw in range(NUM_DRAWS)]
-        jobs = [TrialJob(_part(job, recipe, draws[draw][:size]), plan.train.validation_crops) for size, draw in shares]
+        # The order of the clips also decides that of the batches, so trainings on all clips differ from draw to draw.
+        parts = (replace(job, train=[job.train[clip] for clip in draws[draw][:size]], options=recipe) for size, draw in shares)
+        jobs = [TrialJob(part, plan.train.validation_crops) for part in parts]
         done: list[CurveTraining] = []
         for (size, draw), outcome in zip(shares, run_trials(jobs), strict=True):
             if isinstance(outcome, TrialFailure):
@@ -219,14 +219,6 @@ def train_curve(plan: PlanResult, manifest: Manifest, store: Store) -> CurveTrai
     )
 
 
-def _part(job: TrainJob, recipe: TrainOptions, chosen: Sequence[int]) -> TrainJob:
-    """Describe the training on some of the clips.
-
-    Their order also decides that of the batches, so trainings on all clips differ from draw to draw. Altered labels are those of the run.
-    """
-    return replace(job, train=[job.train[clip] for clip in chosen], options=recipe)
-
-
 def _report(done: CurveTraining, *, num_done: int, num_all: int) -> None:
     target, right = list(done.right.items())[-1]
     log.info(
@@ -245,7 +237,7 @@ def curve_recipe(train: TrainOptions, num_clips: int) -> TrainOptions:
     # `picked` leaves out what is gone, which a whole network was trained with.
     on_heads = train.trainable == "heads"
     recipe = train.as_trained() if on_heads else train.picked(TrainOptions).model_copy(update=LIGHT.model_dump(include=FROM_LIGHT))
-    most_epochs = max(1, MAX_STEPS // _steps(recipe, num_clips))
+    most_epochs = max(1, MAX_STEPS // ceil(ceil(num_clips / recipe.batch_size) / recipe.accumulate_batches))  # the steps of an epoch
     # The clips' labels are altered before shares are drawn.
     return _over(recipe, min(recipe.epochs, LONG_EPOCHS, most_epochs)).model_copy(update={"label_noise": 0.0, "patience": 0})
 
@@ -253,11 +245,6 @@ def curve_recipe(train: TrainOptions, num_clips: int) -> TrainOptions:
 def asked_epochs(train: TrainOptions) -> int:
     """Return the epochs of the recipe that `curve_recipe` may have shortened."""
     return train.as_trained().epochs if train.trainable == "heads" else LIGHT.epochs
-
-
-def _steps(recipe: TrainOptions, num_clips: int) -> int:
-    """Count the optimizer steps of an epoch."""
-    return ceil(ceil(num_clips / recipe.batch_size) / recipe.accumulate_batches)
 
 
 def _over(recipe: TrainOptions, epochs: int) -> TrainOptions:

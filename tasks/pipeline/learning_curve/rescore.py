@@ -1,9 +1,7 @@
 """Score earlier versions on the clips that decided last, for a history on equal terms."""
 
 import os
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 from tasks.errors import BadInput, MissingObject, NothingToDo
 from tasks.judge.gate.looks import record_look
@@ -125,19 +123,18 @@ def _rescored(
 def _score(own: Run, plan: PlanResult, clips: Sequence[DatasetClip], manifest: Manifest, place: Scores, store: Store) -> EvaluateResult:
     """Score a version by the test protocol of the decision, and keep its answers beside those that it scored."""
     trained, its_plan = store.read(own.train), plan_of(own, store)
-    with tempfile.TemporaryDirectory(prefix="retake-rescore-") as folder:
-        ready = make_ready(
-            fetch_network(store, trained.checkpoint_uri, trained.checkpoint_sha256, Path(folder)),
-            Choice(plan.evaluate.engine),
-            plan.evaluate.crops,
-            [clips],
-            [clip for clip in manifest.clips if clip.split == "train"],
-            checked_on=clips,
-            shares_features=its_plan.train.trainable == "heads",
-            store=store,
-        )
-        scored, result = ready.score_alone(
-            clips, manifest.vocabulary, store, model="previous", split=plan.decides_on, crops=plan.evaluate.crops, uri=place.predictions
-        )
+    ready = make_ready(
+        fetch_network(store, trained.checkpoint_uri, trained.checkpoint_sha256),
+        Choice(plan.evaluate.engine),
+        plan.evaluate.crops,
+        [clips],
+        [clip for clip in manifest.clips if clip.split == "train"],
+        checked_on=clips,
+        shares_features=its_plan.train.trainable == "heads",
+        store=store,
+    )
+    scored, result = ready.score_alone(
+        clips, manifest.vocabulary, store, model="previous", split=plan.decides_on, crops=plan.evaluate.crops, uri=place.predictions
+    )
     store.write_bytes(place.predictions, to_parquet(scored, manifest.vocabulary))
     return finish(store, place, result)

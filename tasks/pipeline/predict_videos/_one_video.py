@@ -57,8 +57,10 @@ class Sliding:
         """
         if not self.roles:
             return
-        if self.networks and self._before and _follows(clip, self._before[0], self.networks["model"].grid.clip_frames):
-            yield from self._between(*self._before, clip, noted)
+        if self.networks and self._before:
+            before, clip_frames = self._before[0], self.networks["model"].grid.clip_frames
+            if before.stop_seconds == clip.start_seconds and before.num_frames == clip_frames:
+                yield from self._between(*self._before, clip, noted)
         self._before = (clip, noted)
         yield clip, {role: logits[role] for role in self.roles}
 
@@ -72,10 +74,6 @@ class Sliding:
             stop = start + first.num_frames / self.fps
             window = Window(clip_uid(first.video, start, stop), "", start, stop)
             yield window, {role: self.ready[role].named(logits) for role, (_, logits) in zip(roles, answers, strict=True)}
-
-
-def _follows(clip: ClipRecord, before: ClipRecord, clip_frames: int) -> bool:
-    return before.stop_seconds == clip.start_seconds and before.num_frames == clip_frames
 
 
 def sliding_over(plan: PredictPlanResult, networks: Mapping[PredictorRole, Ready]) -> Sliding:

@@ -117,7 +117,6 @@ def _make_ready(work: Work, clips: Sequence[ClipRecord]) -> tuple[dict[Predictor
                 wanted=plan.evaluate.engine,
                 num_crops=plan.evaluate.crops,
                 store=store,
-                folder=work.folder,
                 frames=work.frames,
             )
         except (BadCheckpoint, MissingObject) as error:

@@ -3,9 +3,7 @@
 They come from this model's own backbone and lie under its training's run: computed once per model, whatever it predicts later.
 """
 
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -53,7 +51,9 @@ def run(arguments: PredictionArguments, store: Store) -> KnownClipsResult:
     clips = dataset_clips(plan, store)
     trained_on = [clip for clip in clips if clip.split == "train"]
     sample, own = spread(trained_on, MAX_KNOWN_CLIPS), Run(plan.run_uri)
-    uri, films_at = own.known(_key(plan, sample)), own.reference(_reference_key(plan, sample))
+    key = _key(plan, sample)
+    # The distances depend on the dataset, too, but nothing of its films is read for their key.
+    uri, films_at = own.known(key), own.reference(content_key({"known": key, "dataset": plan.model_dataset_uri}))
     known, reference = _kept(uri, store), store.read(films_at).films if store.exists(films_at.uri) else None
     if known is None or reference is None:
         log.info(
@@ -130,14 +130,6 @@ def _key(plan: PredictPlanResult, sample: Sequence[StoredClip]) -> str:
     )
 
 
-def _reference_key(plan: PredictPlanResult, sample: Sequence[StoredClip]) -> str:
-    """Hash everything that the distances of the dataset's films depend on.
-
-    Nothing of the films is read.
-    """
-    return content_key({"known": _key(plan, sample), "dataset": plan.model_dataset_uri})
-
-
 def _kept(uri: str, store: Store) -> Features | None:
     if not store.exists(uri):
         return None
@@ -155,10 +147,8 @@ def _seen(
     keep_to_one_gpu()
     keep_freed_memory()
     clips = list({clip.uid: clip for clip in (*sample, *compared)}.values())
-    with passing_frames() as frames, tempfile.TemporaryDirectory(prefix="retake-known-") as name:
-        ready = make_ready(
-            plan.model, clips, trained_on, wanted=plan.evaluate.engine, num_crops=1, store=store, folder=Path(name), frames=frames
-        )
+    with passing_frames() as frames:
+        ready = make_ready(plan.model, clips, trained_on, wanted=plan.evaluate.engine, num_crops=1, store=store, frames=frames)
         with FramesAhead(store, clips, ready.specs, frames) as ahead:
 
             def load_or_none(clip: StoredClip) -> list[Frames] | None:

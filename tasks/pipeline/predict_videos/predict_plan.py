@@ -113,6 +113,8 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
         log.warning("left out: %s", reason)
     for network in (chosen.predictor for chosen in (model, against) if chosen and chosen.predictor.interval_words):
         (log.info if network.reports_intervals else log.warning)("intervals of %s: %s", network.label, network.interval_words)
+    # Without a stride, the precision of intervals has no effect.
+    of_page = {"num_to_label", *(() if predict.stride_seconds is None else ("stride_seconds", "interval_precision"))}
     inputs = {
         "videos": [video.model_dump() for video in videos.taken],
         "sources": own_sources,
@@ -123,7 +125,7 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
         "missing": missing,
         "segment": options_key(segment),
         "evaluate": evaluate.model_dump(mode="json"),
-        "predict": predict.keyed(include={"num_to_label", *_interval_options(predict)}),
+        "predict": predict.keyed(include=of_page),
         "labels": labels.model_dump(mode="json"),
         "code": load(MachineSettings).code_version,
     }
@@ -153,11 +155,6 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
     )
     log.info("%s by %s%s", count(plan.num_videos, "video"), model.predictor.label, f" and {against.predictor.label}" if against else "")
     return finish(store, prediction.plan, plan)
-
-
-def _interval_options(predict: PredictOptions) -> tuple[str, ...]:
-    """List the options of intervals; the precision has no effect without a stride."""
-    return () if predict.stride_seconds is None else ("stride_seconds", "interval_precision")
 
 
 def _against(

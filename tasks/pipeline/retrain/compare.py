@@ -72,7 +72,8 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
     ours, theirs = contenders(results, plan.decides_on)
     contest = _Contest(plan, manifest, ours, theirs, predictions_of_actions(store, results, ours.split, manifest.vocabulary))
     log.info("resampling the answers to %s", count(len(contest.clips.uids), "clip"))
-    gains = _gains(contest)
+    opponents: dict[Opponent, ScoredClips] = {model: contest.scored[model] for model in OPPONENTS if model in contest.scored}
+    gains = differences(contest.clips, opponents, manifest.vocabulary, num_resamples=contest.num_resamples)
     results_of_split = [result for result in results if result.split == ours.split]
     nameable = nameable_clips(results_of_split, contest.scored, manifest.vocabulary, num_resamples=contest.num_resamples)
     deciding_gain = next(d for d in gains if (d.target, d.opponent) == (ours.targets[-1], theirs.model))
@@ -113,12 +114,6 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
         spread=spread,
     )
     return finish(store, place, result)
-
-
-def _gains(contest: _Contest) -> tuple[PairedDifference, ...]:
-    """Compare the new network with each of its opponents."""
-    opponents: dict[Opponent, ScoredClips] = {model: contest.scored[model] for model in OPPONENTS if model in contest.scored}
-    return differences(contest.clips, opponents, contest.manifest.vocabulary, num_resamples=contest.num_resamples)
 
 
 def _attempt(

@@ -4,10 +4,8 @@ Writes predictions, metrics, pictures, latency, fingerprints, and Grad-CAM of mi
 """
 
 import os
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 
@@ -120,8 +118,8 @@ def _score(deciding_plan: PlanResult, scoring: Scoring, store: Store) -> EngineU
     tracker = Tracker(load(MlflowSettings))
     clips = {evaluation.split: [clip for clip in manifest.clips if clip.split == evaluation.split] for evaluation in planned}
     splits = {evaluation.split for evaluation in deciding_plan.evaluations}
-    with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-evaluate-") as name:
-        saved = fetch_network(store, *_checkpoint(planned[0].model, plan, store), Path(name))
+    with tracked_run(tracker, plan) as run_id:
+        saved = fetch_network(store, *_checkpoint(planned[0].model, plan, store))
         specs = [network.spec for network in saved.networks]
         # The first frames are decoded while one core converts the network.
         with FramesAhead(store, [clip for evaluation in missing for clip in clips[evaluation.split]], specs) as ahead:
@@ -283,14 +281,9 @@ def _metrics(result: EvaluateResult) -> dict[str, float]:
     speeds = {f"{prefix}/{name}": getattr(result.latency, name) for name in measured}
     sizes = {f"{prefix}/{name}": getattr(result, name) for name in ("num_parameters", "num_flops", "peak_memory_bytes")}
     loss = {} if result.loss is None else {f"{prefix}/loss": result.loss}
-    return {**scores, **speeds, **sizes, **loss, **_nothing_metrics(result, prefix)}
-
-
-def _nothing_metrics(result: EvaluateResult, prefix: str) -> dict[str, float]:
-    if result.nothing is None:
-        return {}
-    metrics = {f"{prefix}/nothing_recall": result.nothing.recall, f"{prefix}/nothing_false_alarms": result.nothing.false_alarms}
-    return {name: value for name, value in metrics.items() if value is not None}
+    own = {name: getattr(result.nothing, name) for name in ("recall", "false_alarms")} if result.nothing else {}
+    nothing = {f"{prefix}/nothing_{name}": value for name, value in own.items() if value is not None}
+    return {**scores, **speeds, **sizes, **loss, **nothing}
 
 
 def _audited(plan: PlanResult, clips: Sequence[DatasetClip], shared: SharedFeatures | None) -> LabelAudit:

@@ -72,7 +72,9 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
     trainings = [training.run.train, *(repeat.run.train for repeat, _ in further)]
     left = [place for place in trainings if not store.exists(place.uri)]
     num_expected = len(left) or len(trainings)
-    expected = estimate(training.train, weights, manifest, its_plan, store, num_expected) if _is_trained(training.train) else None
+    # A fusion of logits only chooses weights.
+    is_trained = not training.train.fuse or training.train.join == "features"
+    expected = estimate(training.train, weights, manifest, its_plan, store, num_expected) if is_trained else None
     plan = PlanResult(
         run_key=training.run_key,
         run_uri=training.run.folder_uri,
@@ -149,11 +151,6 @@ def _plan_repeat(plan: PlanResult, training: PlannedTraining, weights: WeightsRe
     )
     finish(store, place.plan, repeat)
     return Repeat(seed=training.train.seed, run_key=training.run_key, plan_uri=place.plan.folder_uri)
-
-
-def _is_trained(train: TrainOptions) -> bool:
-    """Check whether anything is trained; a fusion of logits only chooses weights."""
-    return not train.fuse or train.join == "features"
 
 
 def rate_warning(train: TrainOptions, fps: int) -> str | None:
