@@ -130,14 +130,10 @@ class ContainerLog:
             text += part
             if text.endswith(b"\n"):
                 if stamp > seen:
-                    self._hand_on(stamp, text)
+                    line = text.decode(errors="replace").rstrip()
+                    self._stamp, self.last_line = stamp, line.strip() or self.last_line
+                    self._emit(line)
                 text = b""
-
-    def _hand_on(self, stamp: str, text: bytes) -> None:
-        line = text.decode(errors="replace").rstrip()
-        self._stamp = stamp
-        self.last_line = line.strip() or self.last_line
-        self._emit(line)
 
     def _parts(self) -> Iterator[tuple[str, bytes]]:
         """Yield lines, or parts of long lines, with the engine's timestamps."""

@@ -17,6 +17,8 @@ To start it by hand, name the plan of a decision. Under *Details* of `report_wit
 Safe to rerun at any time, from the start or from any task: finished work is not repeated. Nothing is lost if its run is ended.
 """
 
+from typing import Any
+
 from airflow.sdk import DAG
 
 from dags._form import Form
@@ -28,7 +30,7 @@ from tasks.settings import RunnerSettings
 
 FORM = Form(options=(CurveOptions,), first=("plan", "store"))
 PLAN = "{{ params.plan }}"
-UNHURRIED = {**RunnerSettings().for_curves, "priority_weight": 0, "weight_rule": "absolute", "hours": 12}
+UNHURRIED: dict[str, Any] = {**RunnerSettings().for_curves, "priority_weight": 0, "weight_rule": "absolute", "hours": 12}
 
 with DAG(schedule=None, **dag_arguments(__file__, __doc__, FORM, "model")) as dag:
     curve = step_task(LEARNING_CURVE, FORM, plan=PLAN, **UNHURRIED)

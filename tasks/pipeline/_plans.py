@@ -4,13 +4,14 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import ValidationError
 
 from tasks.errors import BadConfiguration, BadInput, MissingObject, NothingToDo
 from tasks.keys import content_key, flow_recipe_of, fused, options_key, shows_one_view, without_idle
 from tasks.learn.gpus import trains_on_gpu
+from tasks.learn.networks.spec import NetworkSpec
 from tasks.options import (
     MODEL_REFERENCE,
     PRESETS,
@@ -301,19 +302,7 @@ def different(flows: Iterable[FlowOptions | None]) -> tuple[FlowOptions, ...]:
     return tuple({flow_recipe_of(options): options for options in flows if options}.values())
 
 
-class Seeing(Protocol):
-    """The input of a network, in its options or its spec."""
-
-    @property
-    def modality(self) -> Modality:
-        """Return the input."""
-
-    @property
-    def backbone(self) -> str:
-        """Return the backbone, or in its place the name of the features of sound."""
-
-
-def sound_of(network: Seeing) -> str | None:
+def sound_of(network: TrainOptions | NetworkSpec) -> str | None:
     """Return the name of the features of sound that a network hears, if any."""
     return network.backbone if network.modality.is_heard else None
 

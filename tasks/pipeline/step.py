@@ -60,8 +60,8 @@ class Command:
         arguments: the model of its command line, which lies in `contract.py` of its DAG's folder.
         result: the model of its last line on stdout.
         module: of its code, beside the contract; by default named as the command.
-        image: of its container; only `trainer` has torch.
-        gpu: whether it uses a GPU if there is one.
+        torch: whether it needs torch.
+        gpu: whether it uses a GPU if there is one, by torch.
         alternatives: exactly one of these arguments is given.
         positional: arguments without a flag, with the word for each in the help; a single one has a flag, too, for DAGs.
     """
@@ -71,7 +71,7 @@ class Command:
     arguments: type[Options]
     result: type[Record]
     module: str = ""
-    image: ImageKind = "worker"
+    torch: bool = False
     gpu: bool = False
     alternatives: tuple[str, ...] = ()
     positional: Mapping[str, str] = field(default_factory=dict)
@@ -80,6 +80,11 @@ class Command:
     def dag(self) -> str:
         """Return the id of its DAG."""
         return self.arguments.__module__.split(".")[-2]
+
+    @property
+    def image(self) -> ImageKind:
+        """Return the image of its container; only `trainer` has torch."""
+        return "trainer" if self.torch or self.gpu else "worker"
 
     @property
     def full_module(self) -> str:

@@ -50,7 +50,7 @@ def windows(folder: Path, quick: bool) -> list[Row]:
         return measure
 
     with passing_frames() as frames:
-        ready = make_ready(model, clips, (), wanted="auto", num_crops=1, store=store, folder=emptied(folder / "work"), frames=frames)
+        ready = make_ready(model, clips, (), wanted="auto", num_crops=1, store=store, frames=frames)
     variants = {name: measured(stride) for name, stride in STRIDES.items()}
     variants["a whole clip"]()
     title, values = f"A film of {num_clips} clips, a window every so often, {backbone}", alternate(variants, repetitions)

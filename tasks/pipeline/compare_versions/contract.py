@@ -17,6 +17,5 @@ COMPARE_VERSIONS = Step(
     arguments=CompareVersionsArguments,
     result=TabulateResult,
     address=lambda arguments: Layout(arguments.store).compared_versions(content_key(arguments.model_dump(mode="json"))),
-    image="trainer",
     gpu=True,
 )

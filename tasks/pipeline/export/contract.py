@@ -49,7 +49,6 @@ EXPORT = Command(
     summary="pack a registered model for machines without Retake",
     arguments=ExportArguments,
     result=ExportResult,
-    image="trainer",
     gpu=True,
     positional={"model": "MODEL"},
 )
@@ -58,7 +57,6 @@ DISTIL = Command(
     summary="train a smaller network from the answers of a trained one",
     arguments=DistilArguments,
     result=DistilResult,
-    image="trainer",
     gpu=True,
     positional={"model": "MODEL"},
 )

@@ -17,7 +17,6 @@ LEARNING_CURVE = Step(
     arguments=DecidedArguments,
     result=LearningCurveResult,
     address=lambda arguments: decision_of_plan(arguments.plan).learning_curve,
-    image="trainer",
     gpu=True,
 )
 RESCORE = Step(
@@ -26,6 +25,5 @@ RESCORE = Step(
     arguments=DecidedArguments,
     result=RescoreResult,
     address=lambda arguments: decision_of_plan(arguments.plan).rescore,
-    image="trainer",
     gpu=True,
 )

@@ -261,11 +261,7 @@ def _score(
 
 
 def _is_readable(window: ClipRecord | Window, logits: LogitsByRole, plan: PredictPlanResult) -> bool:
-    """Check whether the model's logits of a window are finite, and log it if not.
-
-    Raises:
-        NotComparable: a logit of the second network is not finite.
-    """
+    """Check whether the model's logits of a window are finite, and log it if not."""
     try:
         _require_readable(window, logits, plan)
     except BadCheckpoint as error:

@@ -69,7 +69,6 @@ KNOWN = Step(
     result=KnownClipsResult,
     address=lambda arguments: prediction_of_plan(arguments.plan).known,
     task="known",
-    image="trainer",
     gpu=True,
 )
 PREDICT_BATCH = Step(
@@ -79,7 +78,6 @@ PREDICT_BATCH = Step(
     result=PredictBatchResult,
     address=lambda arguments: predicted_of_batch(arguments.batch),
     task="predict",
-    image="trainer",
     gpu=True,
 )
 REPORT = Step(
@@ -95,7 +93,6 @@ PREDICT = Command(
     summary="predict videos by two networks side by side",
     arguments=PredictArguments,
     result=PredictReportResult,
-    image="trainer",
     gpu=True,
     positional={"videos": "VIDEO"},
 )

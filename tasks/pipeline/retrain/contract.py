@@ -191,7 +191,7 @@ WEIGHTS = Step(
     result=WeightsResult,
     address=lambda arguments: Output(arguments.out, WeightsResult),
     also_in=("compare_networks",),
-    image="trainer",
+    torch=True,
 )
 PLAN = Step(
     name="plan",
@@ -230,7 +230,7 @@ SOUND = Step(
     address=lambda arguments: arguments.place.sound,
     also_in=("compare_networks", "predict_videos"),
     alternatives=NETWORK_SOURCES,
-    image="trainer",
+    torch=True,
 )
 TRAIN = Step(
     name="train",
@@ -239,7 +239,6 @@ TRAIN = Step(
     result=TrainResult,
     address=lambda arguments: run_of_plan(arguments.plan).train,
     also_in=("compare_networks",),
-    image="trainer",
     gpu=True,
 )
 EVALUATE = Step(
@@ -250,7 +249,6 @@ EVALUATE = Step(
     address=lambda arguments: decision_of_plan(arguments.plan).evaluate,
     reads=lambda arguments, _: [run_of_plan(arguments.plan).train.folder_uri],
     also_in=("compare_networks",),
-    image="trainer",
     gpu=True,
 )
 COMPARE = Step(
@@ -278,7 +276,7 @@ REGISTER = Step(
     address=lambda arguments: run_of_plan(arguments.plan).register,
     reads=lambda arguments, _: [run_of_plan(arguments.plan).train.folder_uri],
     writes=lambda _, result: [urljoin(result.mlflow_run_url, f"/models/{result.model_name}/versions/{result.version}")],
-    image="trainer",
+    torch=True,
 )
 DECIDE = Step(
     name="decide",
@@ -297,7 +295,7 @@ EXPORT = Step(
     reads=lambda arguments, _: [run_of_plan(arguments.plan).train.folder_uri, decision_of_plan(arguments.plan).decide.folder_uri],
     writes=lambda _, result: [result.artifacts_url],
     task="export",
-    image="trainer",
+    torch=True,
 )
 ROLLBACK = Command(name="rollback", summary="make an earlier version champion again", arguments=RollbackArguments, result=RollbackResult)
 SAVE_RECIPE = Command(

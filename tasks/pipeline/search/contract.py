@@ -72,7 +72,6 @@ TRAIN_TRIALS = Step(
     result=TrialsResult,
     address=lambda arguments: trials_of_batch(arguments.batch),
     task="trials",
-    image="trainer",
     gpu=True,
 )
 GATHER = Step(
@@ -102,6 +101,5 @@ SEARCH = Command(
     summary="search the best recipe, all rounds",
     arguments=SearchArguments,
     result=SearchReportResult,
-    image="trainer",
     gpu=True,
 )
