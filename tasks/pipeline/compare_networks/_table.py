@@ -14,7 +14,8 @@ from tasks.store.experiments import ComparisonTable
 from tasks.store.objects import Store, to_json
 from tasks.store.records.dataset import Vocabulary
 from tasks.store.records.evaluation import EvaluateResult
-from tasks.store.records.experiments import ComparedNetwork, Comparison, TabulateResult
+from tasks.store.records.experiments import ComparedNetwork, Comparison, FailedConfiguration, TabulateResult
+from tasks.store.records.record import now_utc
 from tasks.store.records.training import PlanResult, TrainResult
 from tasks.tracking import Tracker, comparison_run
 from tasks.wording import count
@@ -35,7 +36,7 @@ class Tested:
     others: list[str] = field(default_factory=list)
 
 
-def compared(network: Tested, reference: ScoredClips | None, vocabulary: Vocabulary) -> ComparedNetwork:
+def _compared(network: Tested, reference: ScoredClips | None, vocabulary: Vocabulary) -> ComparedNetwork:
     """Make the row of a network, with its differences from `reference`."""
     train, result, trained = network.plan.train, network.result, network.trained
     members = network.plan.weights.members
@@ -75,6 +76,28 @@ def compared(network: Tested, reference: ScoredClips | None, vocabulary: Vocabul
         if reference
         else (),
         nothing=result.nothing,
+    )
+
+
+def comparison_of(
+    tested: Sequence[Tested], vocabulary: Vocabulary, reference: Tested | None, failed: Sequence[FailedConfiguration] = ()
+) -> Comparison:
+    """Put networks side by side, each with its differences from `reference`."""
+    first = tested[0]
+    others = reference.scored if reference else None
+    return Comparison(
+        created=now_utc(),
+        dataset_uri=first.plan.dataset_uri,
+        dataset_digest=first.plan.dataset_digest,
+        split=first.result.split,
+        num_clips=first.result.num_clips,
+        num_sources=first.result.num_sources,
+        targets=first.result.targets,
+        train=first.plan.train,
+        evaluate=first.plan.evaluate,
+        reference=reference.name if reference else None,
+        networks=tuple(_compared(network, None if network is reference else others, vocabulary) for network in tested),
+        failed=tuple(failed),
     )
 
 

