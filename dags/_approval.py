@@ -13,8 +13,7 @@ from airflow.sdk.execution_time.hitl import HITLUser
 from dags._form import Form, given_options
 from dags._notify import tellers
 from dags._results import Reading, result_of
-from dags._skips import Skipping
-from dags._step import FAILURE, settings_of
+from dags._step import FAILURE, Skipping, settings_of
 from tasks.settings import ApprovalSettings
 
 COMMENT = "comment"
@@ -122,11 +121,7 @@ class AskOperator(Skipping, HITLOperator):
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> None:
-        """Go on, or keep the answer for `UseAuto` and skip.
-
-        Raises:
-            AirflowSkipException: the answer is not *Train*.
-        """
+        """Go on, or keep the answer for `UseAuto` and skip."""
         (answer,) = super().execute_complete(context, event)["chosen_options"]
         if answer != TRAIN:
             reason = "a person, or the time limit, let it not be trained" if answer == SKIP else "a run with the preset auto starts instead"
@@ -140,12 +135,7 @@ class ConfirmOperator(Reading, HITLOperator):
     """Ask whether to go on, and return who said so; after any other answer, and without one in time, the tasks behind are skipped.
 
     If RETAKE_APPROVERS names users, only they may answer. The answer is encrypted with Airflow's key: others may write XComs, too.
-
-    Args:
-        subject: the question.
-        body: a text below it, templated.
-        yes: the answer that goes on.
-        no: the other answer.
+    `yes` is the answer that goes on, and `body` a templated text below the question.
     """
 
     def __init__(self, *, subject: str, body: str, yes: str, no: str, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own arguments
@@ -180,11 +170,7 @@ class ConfirmOperator(Reading, HITLOperator):
         return [self.dag_id, dag_run.run_id, self.task_id, dag_run.conf]
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
-        """Return who said yes, for `opened`.
-
-        Raises:
-            AirflowSkipException: nobody did.
-        """
+        """Return who said yes, for `opened`."""
         given = super().execute_complete(context, event)
         by = given["responded_by_user"]
         if given["chosen_options"] != [self.yes] or not by:

@@ -17,23 +17,14 @@ DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 
 
 class CleanAirflowDatabase(BaseOperator):
-    """Remove the records of old runs from a database that is a file in Airflow's home.
-
-    Args:
-        form: the DAG's options.
-    """
+    """Remove the records of old runs from a database that is a file in Airflow's home."""
 
     def __init__(self, *, form: Form, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own arguments
         super().__init__(**{"queue": "cpu", **kwargs})
         self.form = form
 
     def execute(self, context: Context) -> None:
-        """Run `airflow db clean`, in a dry run with its own flag.
-
-        Raises:
-            AirflowSkipException: the database is on a server, which tasks must not reach.
-            AirflowException: the tool fails.
-        """
+        """Run `airflow db clean`, in a dry run with its own flag."""
         values = resolve(context, self.form)
         database = Path(os.environ.get("AIRFLOW_HOME", "")) / "airflow.db"
         if not database.is_file():

@@ -11,7 +11,6 @@ from airflow.sdk import Context, Param
 from airflow.sdk.exceptions import AirflowFailException
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
-from dags._assets import PASSED_OVER
 from tasks.keys import content_key, recipe_of
 from tasks.options import (
     NO_LOGIN_PATTERN,
@@ -36,6 +35,9 @@ M = TypeVar("M", bound=BaseModel)
 log = logging.getLogger(__name__)
 
 NO_LOGIN = "give no address with a user and password, which Airflow would keep with the run; put the file into the store, or use an address that expires"
+
+PASSED_OVER = "passed_over"
+"""Key of the XCom that says which events of several a run did not take."""
 
 UNKEYED = frozenset((*LearningCurveOptions.model_fields, *ChampionExportOptions.model_fields, "min_new_labels", "max_hours"))
 """Options that have no part in the key of a form: they change neither weights, a plan that is made, nor the files that were seen."""
@@ -201,13 +203,9 @@ def _params(model: type[Options], first: tuple[str, ...]) -> Iterable[tuple[str,
         takes_address = NO_LOGIN_PATTERN in (field.get("pattern"), field.get("items", {}).get("pattern"))
         login = NO_LOGIN[0].upper() + NO_LOGIN[1:] if takes_address else None
         help_text = ". ".join(filter(None, (field.pop("description", None), _limits(field), login, f"Option: {name}")))
-        placed: dict[str, Any] = {} if name in first else {"section": _section(model, name)}
+        owner = next(base for base in model.__mro__ if issubclass(base, Options) and name in vars(base).get("__annotations__", {}))
+        placed: dict[str, Any] = {} if name in first else {"section": owner.section}
         yield name, Param(defaults[name], description=help_text, **placed, **field)
-
-
-def _section(model: type[Options], name: str) -> str:
-    """Name the section of a field: that of the class that declares it."""
-    return next(base.section for base in model.__mro__ if issubclass(base, Options) and name in vars(base).get("__annotations__", {}))
 
 
 def _flat(field: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Add the tasks of one network of a comparison, and those of the rounds of a search."""
 
-from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import BaseOperator, TaskGroup
@@ -28,12 +27,7 @@ _PLANNED_DECISION = f"{{{{ ti.xcom_pull(task_ids='{GROUP}.plan', map_indexes=ti.
 
 
 def network(mapped: dict[str, str], form: Form) -> None:
-    """Add weights, plan, training and test of one configuration, with the steps of retrain.
-
-    Args:
-        mapped: Airflow's placeholder for one element of `configure`'s list.
-        form: the DAG's options.
-    """
+    """Add weights, plan, training and test of one configuration; `mapped` is Airflow's placeholder for it in `configure`'s list."""
     configured = Configured("{{ task.mapped.out }}")
     planned = Decision(_PLANNED_DECISION).plan.folder_uri
     common: dict[str, Any] = {
@@ -50,7 +44,7 @@ def network(mapped: dict[str, str], form: Form) -> None:
         num_seeds="1",
         # `flow` may be skipped or failed: networks without flow do not need it, and the others compute it themselves.
         trigger_rule="all_done",
-        execution_timeout=timedelta(hours=2),
+        hours=2,
         **common,
     )
     plan = step_task(
@@ -60,27 +54,14 @@ def network(mapped: dict[str, str], form: Form) -> None:
         weights_result=configured.weights.folder_uri,
         claims="{{ task.mapped.claims }}",
         name="{{ task.mapped.name }}",
-        execution_timeout=timedelta(minutes=30),
+        hours=0.5,
         **common,
     )
     ask = AskOperator(
-        task_id="ask",
-        form=form,
-        plan=f"{GROUP}.plan",
-        map_index_template="{{ ti.xcom_pull(task_ids='configure')[ti.map_index]['name'] }}",
+        task_id="ask", form=form, plan=f"{GROUP}.plan", map_index_template="{{ ti.xcom_pull(task_ids='configure')[ti.map_index]['name'] }}"
     )
-    train = step_task(
-        retrain.TRAIN,
-        plan=planned,
-        execution_timeout=timedelta(days=3),
-        **common,
-    )
-    evaluate = step_task(
-        retrain.EVALUATE,
-        plan=planned,
-        execution_timeout=timedelta(hours=12),
-        **common,
-    )
+    train = step_task(retrain.TRAIN, plan=planned, hours=72, **common)
+    evaluate = step_task(retrain.EVALUATE, plan=planned, hours=12, **common)
     weights >> plan >> ask >> train >> evaluate
 
 
@@ -98,23 +79,8 @@ def add_rounds(plan: BaseOperator, form: Form) -> list[BaseOperator]:
 
 
 def _round(number: int, before: BaseOperator, form: Form) -> BaseOperator:
-    suggest = step_task(
-        search.SUGGEST,
-        form,
-        search=SEARCH,
-        round=str(number),
-        returns="batches",
-        execution_timeout=timedelta(minutes=30),
-    )
-    trials = mapped_step_task(
-        search.TRAIN_TRIALS,
-        form,
-        over=suggest.output,
-        search=SEARCH,
-        batch="{{ task.mapped.uri }}",
-        map_index_template="{{ task.mapped.name }}",
-        execution_timeout=timedelta(days=3),
-    )
+    suggest = step_task(search.SUGGEST, form, search=SEARCH, round=str(number), returns="batches", hours=0.5)
+    trials = mapped_step_task(search.TRAIN_TRIALS, form, over=suggest, search=SEARCH, hours=72)
     failures = f"{{{{ ti.xcom_pull(task_ids=['round_{number}.{search.TRAIN_TRIALS.task_id}'], key='failure') | select | list | tojson }}}}"
     gather = step_task(
         search.GATHER,
@@ -123,7 +89,7 @@ def _round(number: int, before: BaseOperator, form: Form) -> BaseOperator:
         round=str(number),
         failures=failures,
         trigger_rule="all_done_min_one_success",  # a failed trial does not fail the search
-        execution_timeout=timedelta(minutes=30),
+        hours=0.5,
     )
     before >> suggest >> trials >> gather
     suggest >> gather

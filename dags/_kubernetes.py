@@ -133,13 +133,14 @@ def pod_fields(
     }[kind]
     devices = {settings.gpu_resource: str(settings.gpu_count)} if gpus else {}
     tolerations = settings.tolerations + (settings.gpu_tolerations if gpus else [])
+    config = [k8s.V1EnvFromSource(config_map_ref=k8s.V1ConfigMapEnvSource(name=name)) for name in [settings.config_map] if name is not None]
     volumes = _volumes(settings)
     return {
         "namespace": settings.namespace,
         "image": image,
         "cmds": [_verbatim(word) for word in command],
         "env_vars": [k8s.V1EnvVar(name=name, value=_verbatim(value)) for name, value in sorted(environment.items())],
-        "env_from": _sources(settings),
+        "env_from": [*config, k8s.V1EnvFromSource(secret_ref=k8s.V1SecretEnvSource(name=settings.secret_name))],
         "container_resources": k8s.V1ResourceRequirements(requests=requests, limits={**limits, **devices}),
         "volumes": [volume for volume, _ in volumes],
         "volume_mounts": [k8s.V1VolumeMount(name=volume.name, mount_path=path) for volume, path in volumes],
@@ -166,13 +167,6 @@ def pod_fields(
         "schedule_timeout_seconds": settings.start_seconds,
         "poll_interval": settings.poll_seconds,
     }
-
-
-def _sources(settings: KubernetesSettings) -> list[k8s.V1EnvFromSource]:
-    secret = k8s.V1EnvFromSource(secret_ref=k8s.V1SecretEnvSource(name=settings.secret_name))
-    if settings.config_map is None:
-        return [secret]
-    return [k8s.V1EnvFromSource(config_map_ref=k8s.V1ConfigMapEnvSource(name=settings.config_map)), secret]
 
 
 def _volumes(settings: KubernetesSettings) -> list[tuple[k8s.V1Volume, str]]:

@@ -1,6 +1,6 @@
 """Define the operator that all runners extend.
 
-It makes a step's command line, and raises for Airflow by the step's exit code.
+It makes a step's command line, raises for Airflow by the step's exit code, and skips the tasks behind it that a run does not need.
 """
 
 import json
@@ -9,14 +9,14 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Never, TypeVar
 
-from airflow.sdk import BaseOperator, BaseOperatorLink, Context
+from airflow.sdk import BaseOperator, BaseOperatorLink, BaseXCom, Context
+from airflow.sdk.bases.skipmixin import SkipMixin
 from airflow.sdk.definitions.mappedoperator import OperatorPartial
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from pydantic_settings import BaseSettings
 
 from dags._form import Form, places, resolve
-from dags._results import result_of
-from dags._skips import Skipping
+from dags._results import Reading, result_of
 from tasks.errors import BadConfiguration, BadInput, NothingToDo, RetakeError, Unavailable
 from tasks.options import Options
 from tasks.pipeline.step import ImageKind
@@ -70,6 +70,36 @@ class PackageLink(ResultLink):
 
 
 LINKS = (MlflowRunLink(), ReportLink(), PackageLink())
+
+
+class Skipping(Reading, SkipMixin):
+    """A task that skips those directly behind it that the run does not need."""
+
+    inherits_from_skipmixin = True  # Airflow reads it, to skip those tasks again where they are cleared
+
+    def why_needless(self, context: Context) -> str:
+        """Say why a run does not need this task, by the context of the task before it; empty if it does."""
+        return ""
+
+    def refuse_needless(self, context: Context) -> None:
+        """Skip this task by itself, where a person runs it alone.
+
+        Raises:
+            AirflowSkipException: the run does not need it.
+        """
+        if reason := self.why_needless(context):
+            raise AirflowSkipException(reason)
+
+    def skip_needless(self, returned: object, context: Context) -> None:
+        """Skip the tasks behind, which ends this one. Airflow then drops the value it returned, so that it is kept here."""
+        behind = [task for task in self.downstream_list if isinstance(task, Skipping)]
+        needless = {task: reason for task in behind if (reason := task.why_needless(context))}
+        for task, reason in needless.items():
+            self.log.info("%s is skipped: %s", task.task_id, reason)
+        if needless:
+            if returned is not None:
+                context["ti"].xcom_push(BaseXCom.XCOM_RETURN_KEY, returned)
+            self.skip(context["ti"], needless)
 
 
 class StepOperator(Skipping):

@@ -1,4 +1,4 @@
-"""Make the tasks of steps from their contracts, run as `RETAKE_RUNNER` says: a process, a container or a pod."""
+"""Make the tasks of steps from their contracts, run as `RETAKE_RUNNER` says: a process, a container or a pod; name the assets of the DAGs."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator, XComArg
+from airflow.sdk import Asset, BaseOperator
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from dags._form import Form
@@ -17,6 +17,8 @@ from tasks.settings import RunnerSettings, load
 if TYPE_CHECKING:
     from dags import _step
 
+CLIPS, DATASET, MODEL = (Asset(name=f"retake_{made}") for made in ("clips", "dataset", "model"))
+"""What one DAG updates and the next one waits for. Events carry the store and the options of the runs that follow, see `_form.Handover`."""
 
 RUNNERS: Mapping[str, tuple[str, str]] = {
     "local": ("dags._local", "LocalStepOperator"),
@@ -57,23 +59,32 @@ def operator_of(runner: str) -> "type[_step.StepOperator]":
 StepOperator = operator_of(load(RunnerSettings).runner)
 
 
-def step_task(step: Step[Any, Any], form: Form, **given: Any) -> BaseOperator:  # noqa: ANN401 - see below
+def step_task(step: Step[Any, Any], form: Form, *, hours: float, **given: Any) -> BaseOperator:  # noqa: ANN401 - see below
     """Make the task of a step.
 
     Args:
         step: its contract.
         form: the DAG's options.
+        hours: its time limit.
         given: templates for arguments of the step, by their names; everything else is an argument of the operator.
     """
-    return StepOperator(**_arguments(step, form, given))
+    return StepOperator(**_arguments(step, form, hours, given))
 
 
-def mapped_step_task(step: Step[Any, Any], form: Form, *, over: XComArg, **given: Any) -> MappedOperator:  # noqa: ANN401 - see above
-    """Map the task of a step over the list `over`; templates reach elements as `task.mapped`."""
-    return StepOperator.partial(**_arguments(step, form, given)).expand(mapped=over)
+def mapped_step_task(
+    step: Step[Any, Any],
+    form: Form,
+    *,
+    over: BaseOperator,
+    hours: float,
+    **given: Any,  # noqa: ANN401 - see above
+) -> MappedOperator:
+    """Map the task of a step over the batches that the task `over` lists; templates reach a batch as `task.mapped`."""
+    of_batch = {"batch": "{{ task.mapped.uri }}", "map_index_template": "{{ task.mapped.name | truncate(100) }}"}
+    return StepOperator.partial(**_arguments(step, form, hours, of_batch | given)).expand(mapped=over.output)
 
 
-def _arguments(step: Step[Any, Any], form: Form, given: dict[str, Any]) -> dict[str, Any]:
+def _arguments(step: Step[Any, Any], form: Form, hours: float, given: dict[str, Any]) -> dict[str, Any]:
     inputs = {name: value for name, value in given.items() if name in step.own}
     made = {
         "task_id": step.task_id,
@@ -84,6 +95,7 @@ def _arguments(step: Step[Any, Any], form: Form, given: dict[str, Any]) -> dict[
         "image": step.image,
         "gpu": step.gpu,
         "pool": "gpu" if step.gpu else None,
+        "execution_timeout": timedelta(hours=hours),
     }
     return {name: value for name, value in made.items() if value} | {name: value for name, value in given.items() if name not in inputs}
 
@@ -97,17 +109,8 @@ def flow_tasks(form: Form, **given: Any) -> tuple[BaseOperator, MappedOperator]:
         form: the DAG's options.
         given: other arguments of `flows`; `plan`, `configured` or `prediction` names the networks.
     """
-    flows = step_task(retrain.FLOWS, form, returns="batches", execution_timeout=timedelta(minutes=30), **given)
-    flow = mapped_step_task(
-        retrain.FLOW,
-        form,
-        over=flows.output,
-        batch="{{ task.mapped.uri }}",
-        map_index_template="{{ task.mapped.name }}",
-        max_active_tis_per_dagrun=2,
-        execution_timeout=timedelta(hours=12),
-    )
-    return flows, flow
+    flows = step_task(retrain.FLOWS, form, returns="batches", hours=0.5, **given)
+    return flows, mapped_step_task(retrain.FLOW, form, over=flows, max_active_tis_per_dagrun=2, hours=12)
 
 
 def sound_task(form: Form, **given: Any) -> BaseOperator:  # noqa: ANN401 - see above
@@ -115,4 +118,4 @@ def sound_task(form: Form, **given: Any) -> BaseOperator:  # noqa: ANN401 - see 
 
     Unlike optical flow, which takes minutes for a clip, sound takes seconds: one task does it.
     """
-    return step_task(retrain.SOUND, form, execution_timeout=timedelta(hours=12), **given)
+    return step_task(retrain.SOUND, form, hours=12, **given)

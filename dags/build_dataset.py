@@ -16,13 +16,10 @@ left out, and which names may mean the same class. To merge names, write `annota
 Safe to rerun at any time, from the start or from any task. A source video never changes its split.
 """
 
-from datetime import timedelta
-
 from airflow.sdk import DAG
 
-from dags._assets import CLIPS, DATASET
 from dags._form import Form
-from dags._tasks import dag_arguments, step_task
+from dags._tasks import CLIPS, DATASET, dag_arguments, step_task
 from tasks.options import SegmentOptions, forms
 from tasks.pipeline.build_dataset import contract as build_dataset
 from tasks.store.layout import Layout
@@ -35,7 +32,7 @@ FORM = Form(
 LABELS = Layout("{store}").labels("{recipe}").folder_uri
 
 with DAG(schedule=[CLIPS], **dag_arguments(__file__, __doc__, FORM, "data")) as dag:
-    label = step_task(build_dataset.LABEL, FORM, execution_timeout=timedelta(hours=1))
-    split = step_task(build_dataset.SPLIT, FORM, labels=LABELS, execution_timeout=timedelta(minutes=30))
-    dataset = step_task(build_dataset.DATASET, FORM, labels=LABELS, outlets=[DATASET], execution_timeout=timedelta(hours=1))
+    label = step_task(build_dataset.LABEL, FORM, hours=1)
+    split = step_task(build_dataset.SPLIT, FORM, labels=LABELS, hours=0.5)
+    dataset = step_task(build_dataset.DATASET, FORM, labels=LABELS, outlets=[DATASET], hours=1)
     label >> split >> dataset

@@ -32,5 +32,5 @@ with DAG(
     schedule=CronTriggerTimetable("0 4 * * 0", timezone="UTC", run_immediately=timedelta(0)),
     **dag_arguments(__file__, __doc__, FORM, "upkeep"),
 ) as dag:
-    step_task(CLEAN_UP, FORM, execution_timeout=timedelta(hours=6))
+    step_task(CLEAN_UP, FORM, hours=6)
     CleanAirflowDatabase(task_id="airflow_database", form=FORM, execution_timeout=timedelta(hours=1))

@@ -24,8 +24,6 @@ it is skipped. The others go on.
 Safe to rerun at any time, from the start or from any task: finished work is not repeated.
 """
 
-from datetime import timedelta
-
 from airflow.sdk import DAG, task_group
 
 from dags._form import Form
@@ -45,11 +43,7 @@ CONFIGURED = "{{ ti.xcom_pull(task_ids='configure', key='result')['configured_ur
 
 with DAG(schedule=None, **dag_arguments(__file__, __doc__, FORM, "model")) as dag:
     configure = step_task(
-        compare_networks.CONFIGURE,
-        FORM,
-        out=Layout("{store}").comparison("{key}").folder_uri,
-        returns="configurations",
-        execution_timeout=timedelta(minutes=30),
+        compare_networks.CONFIGURE, FORM, out=Layout("{store}").comparison("{key}").folder_uri, returns="configurations", hours=0.5
     )
     flows, flow = flow_tasks(FORM, configured=CONFIGURED)
     sound = sound_task(FORM, configured=CONFIGURED)
@@ -60,7 +54,7 @@ with DAG(schedule=None, **dag_arguments(__file__, __doc__, FORM, "model")) as da
         configured=CONFIGURED,
         failures=FAILURES,
         trigger_rule="all_done_min_one_success",  # the table shows a failed network as failed
-        execution_timeout=timedelta(hours=1),
+        hours=1,
     )
     configure >> [flows, sound]
     each = networks.partial(form=FORM).expand(mapped=configure.output)

@@ -18,8 +18,6 @@ Nothing is registered or promoted here.
 Safe to rerun at any time: finished work is not repeated.
 """
 
-from datetime import timedelta
-
 from airflow.sdk import DAG
 
 from dags._form import Form
@@ -30,4 +28,4 @@ from tasks.pipeline.compare_versions.contract import COMPARE_VERSIONS
 FORM = Form(options=(VersionOptions, EvaluateOptions), first=("first", "second", "dataset", "split", "store"))
 
 with DAG(schedule=None, **dag_arguments(__file__, __doc__, FORM, "model")) as dag:
-    step_task(COMPARE_VERSIONS, FORM, execution_timeout=timedelta(hours=12))
+    step_task(COMPARE_VERSIONS, FORM, hours=12)

@@ -20,8 +20,6 @@ delete; if `RETAKE_APPROVERS` names users, only they may answer.
 Safe to rerun at any time: it goes on where it stopped. No other DAG should run meanwhile, since it may write of the video until it ends.
 """
 
-from datetime import timedelta
-
 from airflow.sdk import DAG
 
 from dags._approval import ConfirmOperator
@@ -34,7 +32,7 @@ from tasks.pipeline.forget.contract import FORGET
 FORM = Form(options=(ForgetOptions,), first=("video", "source", "reason", "store"))
 
 with DAG(schedule=None, **dag_arguments(__file__, __doc__, FORM, "data")) as dag:
-    listed = step_task(FORGET, FORM, task_id="list", execution_timeout=timedelta(hours=2))
+    listed = step_task(FORGET, FORM, task_id="list", hours=2)
     ask = ConfirmOperator(
         task_id="ask",
         subject="Delete this video for ever?",
@@ -42,7 +40,7 @@ with DAG(schedule=None, **dag_arguments(__file__, __doc__, FORM, "data")) as dag
         yes="Delete",
         no="Keep",
     )
-    forget = step_task(FORGET, FORM, confirm=ask.answered_by, execution_timeout=timedelta(hours=12))
+    forget = step_task(FORGET, FORM, confirm=ask.answered_by, hours=12)
     ask_to_train = ConfirmOperator(
         task_id="ask_to_train",
         subject="Build the dataset without it, and train now?",

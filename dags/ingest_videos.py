@@ -20,9 +20,8 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule
 
-from dags._assets import CLIPS
 from dags._form import Form
-from dags._tasks import dag_arguments, mapped_step_task, step_task
+from dags._tasks import CLIPS, dag_arguments, mapped_step_task, step_task
 from tasks.options import SegmentOptions, forms
 from tasks.pipeline.ingest_videos import contract as ingest_videos
 from tasks.store.layout import Layout
@@ -40,16 +39,8 @@ with DAG(
     schedule=CronTriggerTimetable("@hourly", timezone="UTC", run_immediately=timedelta(0)),
     **dag_arguments(__file__, __doc__, FORM, "data"),
 ) as dag:
-    ingest = step_task(ingest_videos.INGEST, FORM, out=INGEST, returns="batches", execution_timeout=timedelta(hours=6))
-    segment = mapped_step_task(
-        ingest_videos.SEGMENT,
-        FORM,
-        over=ingest.output,
-        batch="{{ task.mapped.uri }}",
-        map_index_template="{{ task.mapped.name | truncate(100) }}",
-        max_active_tis_per_dagrun=2,
-        execution_timeout=timedelta(hours=12),
-    )
+    ingest = step_task(ingest_videos.INGEST, FORM, out=INGEST, returns="batches", hours=6)
+    segment = mapped_step_task(ingest_videos.SEGMENT, FORM, over=ingest, max_active_tis_per_dagrun=2, hours=12)
     summarise = step_task(
         ingest_videos.SUMMARISE,
         FORM,
@@ -57,6 +48,6 @@ with DAG(
         outlets=[CLIPS],
         # With new annotations but no new video, `segment` is skipped; a skipped `ingest` skips this task, too.
         trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
-        execution_timeout=timedelta(minutes=30),
+        hours=0.5,
     )
     [ingest, segment] >> summarise

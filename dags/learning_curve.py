@@ -17,7 +17,7 @@ To start it by hand, name the plan of a decision. Under *Details* of `report_wit
 Safe to rerun at any time, from the start or from any task: finished work is not repeated. Nothing is lost if its run is ended.
 """
 
-from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import DAG
 
@@ -30,7 +30,7 @@ from tasks.settings import RunnerSettings
 
 FORM = Form(options=(CurveOptions,), first=("plan", "store"))
 PLAN = "{{ params.plan }}"
-UNHURRIED = {**RunnerSettings().for_curves, "priority_weight": 0, "weight_rule": "absolute", "execution_timeout": timedelta(hours=12)}
+UNHURRIED: dict[str, Any] = {**RunnerSettings().for_curves, "priority_weight": 0, "weight_rule": "absolute", "hours": 12}
 
 with DAG(schedule=None, **dag_arguments(__file__, __doc__, FORM, "model")) as dag:
     curve = step_task(LEARNING_CURVE, FORM, plan=PLAN, **UNHURRIED)
@@ -40,7 +40,7 @@ with DAG(schedule=None, **dag_arguments(__file__, __doc__, FORM, "model")) as da
         task_id="report_with_curve",
         plan=PLAN,
         trigger_rule="none_failed",  # the report also says why there is no curve
-        execution_timeout=timedelta(hours=1),
+        hours=1,
     )
     rescore = step_task(RESCORE, FORM, plan=PLAN, trigger_rule="all_done", **UNHURRIED)
     curve >> [report, rescore]

@@ -28,8 +28,6 @@ If the flow of up to 300 training clips is missing, `known` computes it; if a ne
 Safe to rerun at any time, from the start or from any task: finished work is not repeated.
 """
 
-from datetime import timedelta
-
 from airflow.sdk import DAG
 
 from dags._form import Form
@@ -44,38 +42,27 @@ POOL = RunnerSettings().prediction_pool
 PLAN = Prediction("{{ ti.xcom_pull(task_ids='plan', key='result')['prediction_uri'] }}").plan.folder_uri
 
 with DAG(schedule=None, **dag_arguments(__file__, __doc__, FORM, "model")) as dag:
-    plan = step_task(predict_videos.PLAN, FORM, returns="batches", execution_timeout=timedelta(hours=6))
-    cut = mapped_step_task(
-        predict_videos.CUT,
-        FORM,
-        over=plan.output,
-        plan=PLAN,
-        batch="{{ task.mapped.uri }}",
-        map_index_template="{{ task.mapped.name | truncate(100) }}",
-        max_active_tis_per_dagrun=2,
-        execution_timeout=timedelta(hours=12),
-    )
+    plan = step_task(predict_videos.PLAN, FORM, returns="batches", hours=6)
+    cut = mapped_step_task(predict_videos.CUT, FORM, over=plan, plan=PLAN, max_active_tis_per_dagrun=2, hours=12)
     # If one batch fails to cut, the others are still predicted.
     flows, flow = flow_tasks(FORM, prediction=PLAN, trigger_rule="all_done_min_one_success")
     sound = sound_task(FORM, prediction=PLAN, trigger_rule="all_done_min_one_success")
-    known = step_task(predict_videos.KNOWN, FORM, plan=PLAN, pool=POOL, execution_timeout=timedelta(hours=3))
+    known = step_task(predict_videos.KNOWN, FORM, plan=PLAN, pool=POOL, hours=3)
     predict = mapped_step_task(
         predict_videos.PREDICT_BATCH,
         FORM,
-        over=plan.output,
+        over=plan,
         plan=PLAN,
         pool=POOL,
-        batch="{{ task.mapped.uri }}",
-        map_index_template="{{ task.mapped.name | truncate(100) }}",
         trigger_rule="all_done",  # `flow` and `sound` are skipped if no network needs them; clips, flow and sound that are still missing are made here
-        execution_timeout=timedelta(hours=12),
+        hours=12,
     )
     report = step_task(
         predict_videos.REPORT,
         FORM,
         trigger_rule="all_done_min_one_success",  # the page lists the videos of a failed batch as left out
         plan=PLAN,
-        execution_timeout=timedelta(hours=2),
+        hours=2,
     )
     plan >> known
     [plan, cut] >> flows

@@ -40,9 +40,8 @@ from datetime import timedelta
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, TaskGroup
 
 from dags._approval import ApproveOperator, AskOperator
-from dags._assets import DATASET, MODEL
 from dags._form import Form
-from dags._tasks import dag_arguments, flow_tasks, sound_task, step_task
+from dags._tasks import DATASET, MODEL, dag_arguments, flow_tasks, sound_task, step_task
 from dags._triggers import DrawCurve, UseAuto
 from tasks.options import forms
 from tasks.pipeline.retrain import contract as retrain
@@ -54,14 +53,11 @@ MORE = (
     "learning_curve", "model_name", "approval_hours", "min_gate_clips", "export",
 )  # fmt: skip
 FORM = Form(
-    options=forms.RETRAIN,
-    first=("preset", "dataset", "backbone", "epochs", "batch_size", "learning_rate", "promotion", "store"),
-    more=MORE,
+    options=forms.RETRAIN, first=("preset", "dataset", "backbone", "epochs", "batch_size", "learning_rate", "promotion", "store"), more=MORE
 )
 # Airflow fills in double braces when a task runs, from results; the task then fills in single ones, from the run's options.
 PLAN = Decision("{{ ti.xcom_pull(task_ids='prepare.plan')['decision_uri'] }}").plan.folder_uri
 WEIGHTS = Layout("{store}").weights("{key}").folder_uri
-HALF_HOUR, HOUR = timedelta(minutes=30), timedelta(hours=1)
 
 with DAG(
     schedule=AssetOrTimeSchedule(
@@ -72,16 +68,14 @@ with DAG(
     **dag_arguments(__file__, __doc__, FORM, "model"),
 ) as dag:
     with TaskGroup("prepare", tooltip="Initial weights, the plan of training and tests, and optical flow or sound if the network needs it"):
-        weights = step_task(
-            retrain.WEIGHTS, FORM, passes=("preset", "dataset", "num_seeds"), out=WEIGHTS, execution_timeout=timedelta(hours=2)
-        )
+        weights = step_task(retrain.WEIGHTS, FORM, passes=("preset", "dataset", "num_seeds"), out=WEIGHTS, hours=2)
         plan = step_task(
             retrain.PLAN,
             FORM,
             # The tokens stand for `force` and `decide_again`: see `resolve`.
             passes=("preset", "dataset", "num_seeds", "max_hours", "force_token", "decide_token"),
             weights_result=WEIGHTS,
-            execution_timeout=HALF_HOUR,
+            hours=0.5,
         )
         ask = AskOperator(task_id="ask", form=FORM, plan="prepare.plan")
         # Runs only where `ask` was skipped: a person refused the training, or there is none.
@@ -94,13 +88,13 @@ with DAG(
         FORM,
         plan=PLAN,
         trigger_rule="none_failed_min_one_success",  # `flow` and `sound` are skipped if not needed; `ask`, too, if nothing is to be trained
-        execution_timeout=timedelta(days=3),
+        hours=72,
     )
-    evaluate = step_task(retrain.EVALUATE, FORM, plan=PLAN, execution_timeout=timedelta(days=2))
+    evaluate = step_task(retrain.EVALUATE, FORM, plan=PLAN, hours=48)
     with TaskGroup("publish", tooltip="Comparison, report, MLflow's registry, and the promotion"):
-        compare = step_task(retrain.COMPARE, FORM, plan=PLAN, execution_timeout=HALF_HOUR)
-        report = step_task(retrain.REPORT, FORM, passes=("learning_curve",), plan=PLAN, execution_timeout=HOUR)
-        register = step_task(retrain.REGISTER, FORM, plan=PLAN, execution_timeout=HOUR)
+        compare = step_task(retrain.COMPARE, FORM, plan=PLAN, hours=0.5)
+        report = step_task(retrain.REPORT, FORM, passes=("learning_curve",), plan=PLAN, hours=1)
+        register = step_task(retrain.REGISTER, FORM, plan=PLAN, hours=1)
         approve = ApproveOperator(task_id="approve", report="publish.report", register="publish.register")
         decide = step_task(
             retrain.DECIDE,
@@ -109,15 +103,13 @@ with DAG(
             **approve.answers(),
             outlets=[MODEL],
             trigger_rule="none_failed_min_one_success",  # `approve` is skipped if no approval is needed
-            execution_timeout=HALF_HOUR,
+            hours=0.5,
         )
         compare >> report >> register >> [approve, decide]
         approve >> decide
     [ask, flow, sound] >> train >> evaluate >> compare
-    export = step_task(retrain.EXPORT, FORM, plan=PLAN, switch="export", execution_timeout=timedelta(hours=12))
-    report_with_package = step_task(
-        retrain.REPORT, FORM, task_id="report_with_package", passes=("learning_curve",), plan=PLAN, execution_timeout=HOUR
-    )
+    export = step_task(retrain.EXPORT, FORM, plan=PLAN, switch="export", hours=12)
+    report_with_package = step_task(retrain.REPORT, FORM, task_id="report_with_package", passes=("learning_curve",), plan=PLAN, hours=1)
     decide >> export >> report_with_package
     # `register` is skipped where labels were altered. A curve does not wait for an approval.
     curve = DrawCurve(task_id="learning_curve", form=FORM, plan=PLAN, report="publish.report", trigger_rule="none_failed_min_one_success")

@@ -23,8 +23,6 @@ this DAG trained; it trains heads again, in seconds.
 Safe to rerun at any time, from the start or from any task: the same results lead to the same suggestions, and finished work is not repeated.
 """
 
-from datetime import timedelta
-
 from airflow.sdk import DAG
 
 from dags._form import Form
@@ -45,7 +43,7 @@ FORM = Form(
 )
 
 with DAG(schedule=None, **dag_arguments(__file__, __doc__, FORM, "model")) as dag:
-    plan = step_task(search.PLAN, FORM, execution_timeout=timedelta(minutes=30))
+    plan = step_task(search.PLAN, FORM, hours=0.5)
     rounds = add_rounds(plan, FORM)
     repeat = step_task(
         search.REPEAT_WINNER,
@@ -53,24 +51,15 @@ with DAG(schedule=None, **dag_arguments(__file__, __doc__, FORM, "model")) as da
         search=SEARCH,
         returns="batches",
         trigger_rule="none_failed_min_one_success",  # rounds beyond the last are skipped
-        execution_timeout=timedelta(minutes=30),
+        hours=0.5,
     )
-    seeds = mapped_step_task(
-        search.TRAIN_TRIALS,
-        FORM,
-        task_id="seeds",
-        over=repeat.output,
-        search=SEARCH,
-        batch="{{ task.mapped.uri }}",
-        map_index_template="{{ task.mapped.name }}",
-        execution_timeout=timedelta(days=3),
-    )
+    seeds = mapped_step_task(search.TRAIN_TRIALS, FORM, task_id="seeds", over=repeat, search=SEARCH, hours=72)
     report = step_task(
         search.REPORT,
         FORM,
         search=SEARCH,
         trigger_rule="all_done_min_one_success",  # the report says which new seeds failed
-        execution_timeout=timedelta(hours=1),
+        hours=1,
     )
     rounds >> repeat >> seeds >> report >> RetrainWinner(task_id="retrain", report="report")
     repeat >> report

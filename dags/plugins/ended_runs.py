@@ -63,7 +63,7 @@ def _note(dag_run: "DagRun", session: "Session") -> None:
 
     A person's note stays.
     """
-    from dags._assets import PASSED_OVER
+    from dags._form import PASSED_OVER
     from tasks.wording import count, markdown_text
 
     if dag_run.dag_run_note and dag_run.dag_run_note.user_id:

@@ -1,5 +1,6 @@
 """Fetch checkpoints from the store."""
 
+import tempfile
 from pathlib import Path
 
 from tasks.errors import BadCheckpoint, MissingObject
@@ -11,30 +12,29 @@ from tasks.store.objects import Store
 CHECKPOINT = "network.ckpt"
 
 
-def fetch_network(store: Store, uri: str, sha256: str, folder: Path) -> Saved:
-    """Fetch a checkpoint and verify its hash.
-
-    The file is left as `CHECKPOINT` in the folder.
+def fetch_network(store: Store, uri: str, sha256: str, folder: Path | None = None) -> Saved:
+    """Fetch a checkpoint and verify its hash; the file is left as `CHECKPOINT` in the folder, if one is given.
 
     Raises:
         MissingObject: the store does not have it.
         BadCheckpoint: its hash is not the recorded one.
     """
-    path = folder / CHECKPOINT
-    store.read_file(uri, path)
-    if file_sha256(path) != sha256:
-        raise BadCheckpoint(f"{uri} is not the file that was recorded (sha256 {sha256[:8]}…); run the step that writes it again")
-    return load(path)
+    with tempfile.TemporaryDirectory(prefix="retake-network-") as name:
+        path = (folder or Path(name)) / CHECKPOINT
+        store.read_file(uri, path)
+        if file_sha256(path) != sha256:
+            raise BadCheckpoint(f"{uri} is not the file that was recorded (sha256 {sha256[:8]}…); run the step that writes it again")
+        return load(path)
 
 
-def fetch_trained(option: str, trained: Trained, store: Store, folder: Path) -> Saved:
+def fetch_trained(option: str, trained: Trained, store: Store) -> Saved:
     """Fetch and read the checkpoint of a training.
 
     Raises:
         BadCheckpoint: the checkpoint is gone, or its hash is not the recorded one.
     """
     try:
-        return fetch_network(store, trained.checkpoint_uri, trained.checkpoint_sha256, folder)
+        return fetch_network(store, trained.checkpoint_uri, trained.checkpoint_sha256)
     except MissingObject:
         gone = f"its checkpoint {trained.checkpoint_uri} is gone; train it again, or leave it out"
         raise BadCheckpoint(f"{option}: {trained.name}: {gone}") from None

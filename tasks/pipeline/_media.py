@@ -33,8 +33,6 @@ def thumbnails(
     The page goes without if one of them is gone or does not decode.
 
     Args:
-        store: of the clips.
-        clips: to look for `uids`.
         uids: the clips that the page names, those first that need a picture most.
         seen: the frames that are in this machine's cache.
         root: keeps the frames in place of the cache.

@@ -4,18 +4,20 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import ValidationError
 
 from tasks.errors import BadConfiguration, BadInput, MissingObject, NothingToDo
 from tasks.keys import content_key, flow_recipe_of, fused, options_key, shows_one_view, without_idle
 from tasks.learn.gpus import trains_on_gpu
+from tasks.learn.networks.spec import NetworkSpec
 from tasks.options import (
     MODEL_REFERENCE,
     PRESETS,
     EvaluateOptions,
     FlowOptions,
+    GateOptions,
     Head,
     Modality,
     RecipeName,
@@ -30,8 +32,9 @@ from tasks.pipeline._results import log
 from tasks.settings import MachineSettings, load
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
-from tasks.store.records.training import PlanResult, Recipe, WeightsResult
-from tasks.store.run_layout import Evaluations, Run, deciding, parse_run, run_beside, run_name
+from tasks.store.records.record import SplitName
+from tasks.store.records.training import Evaluation, PlanResult, Recipe, WeightsResult
+from tasks.store.run_layout import Decision, Evaluations, Run, deciding, parse_run, run_beside, run_name
 from tasks.store.stored import Output
 from tasks.tracking import RegisteredVersion
 from tasks.wording import without_secrets
@@ -55,6 +58,36 @@ class PlannedTraining:
         """Find the evaluations with these options."""
         return self.run.evaluations(content_key(evaluate.model_dump(mode="json")))
 
+    def evaluation(self, evaluate: EvaluateOptions, split: SplitName) -> Evaluation:
+        """Plan the test of the new network on a split."""
+        return Evaluation(model="fine-tuned", split=split, out=self.evaluations(evaluate).scores("fine-tuned", split).folder_uri)
+
+    def without_decision(
+        self,
+        dataset: Dataset,
+        weights: WeightsResult,
+        evaluate: EvaluateOptions,
+        place: Decision,
+        model_name: str,
+        splits: Iterable[SplitName],
+    ) -> PlanResult:
+        """Make its plan, by which the new network alone is scored on these splits and nothing is decided."""
+        return PlanResult(
+            run_key=self.run_key,
+            run_uri=self.run.folder_uri,
+            dataset_uri=dataset.folder_uri,
+            dataset_digest=dataset.digest,
+            train=self.train,
+            evaluate=evaluate,
+            gate=GateOptions(),
+            decision_uri=place.folder_uri,
+            num_champions=0,
+            model_name=model_name,
+            weights=weights,
+            champion=None,
+            evaluations=tuple(self.evaluation(evaluate, split) for split in splits),
+        )
+
 
 def plan_training(
     store_uri: str,
@@ -69,12 +102,7 @@ def plan_training(
 
     `force_token` makes it a new run, and so do other values of `taught`: the teacher, and the clips it teaches on.
     """
-    start = {
-        "backbone": weights.backbone,
-        "weights": weights.weights,
-        "checkpoint": None,
-        "backbone_weights": weights.backbone_sha256,
-    }
+    start = {"backbone": weights.backbone, "weights": weights.weights, "checkpoint": None, "backbone_weights": weights.backbone_sha256}
     train = without_idle(options).model_copy(update=start)
     members = {"members": [member.checkpoint_sha256 for member in weights.members]} if weights.members else {}
     if members:
@@ -153,11 +181,8 @@ def recipe_for(
     """Find the training options of a recipe with those given, and a line that names it; empty for `none`.
 
     Args:
-        preset: name of the recipe.
         given: the options of the form.
         num_clips: number of training clips.
-        store_uri: where saved recipes lie.
-        store: the client of that store.
         about: further arguments of `choose_recipe`.
 
     Raises:
@@ -277,19 +302,7 @@ def different(flows: Iterable[FlowOptions | None]) -> tuple[FlowOptions, ...]:
     return tuple({flow_recipe_of(options): options for options in flows if options}.values())
 
 
-class Seeing(Protocol):
-    """The input of a network, in its options or its spec."""
-
-    @property
-    def modality(self) -> Modality:
-        """Return the input."""
-
-    @property
-    def backbone(self) -> str:
-        """Return the backbone, or in its place the name of the features of sound."""
-
-
-def sound_of(network: Seeing) -> str | None:
+def sound_of(network: TrainOptions | NetworkSpec) -> str | None:
     """Return the name of the features of sound that a network hears, if any."""
     return network.backbone if network.modality.is_heard else None
 

@@ -1,15 +1,19 @@
 """Find and write the results of steps, and read why others failed."""
 
 import logging
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from tasks.errors import BadConfiguration
 from tasks.store.objects import Store
 from tasks.store.stored import Output
+
+if TYPE_CHECKING:
+    from tasks.tracking import Tracker
 
 log = logging.getLogger("retake")
 R = TypeVar("R", bound=BaseModel)
@@ -26,16 +30,18 @@ def finished(store: Store, output: Output[R]) -> R | None:
     return store.read(output)
 
 
-def write_files(store: Store, output: Output[R], files: Mapping[str, bytes], folder: Path) -> None:
-    """Write files, by address, beside the commit mark and into a folder for MLflow.
-
-    They have the same names in the folder.
-    """
-    for uri, data in files.items():
-        store.write_bytes(uri, data)
-        file = folder / output.name_of(uri)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(data)
+def publish_files(
+    store: Store, output: Output[R], files: Mapping[str, bytes], tracker: "Tracker", run_id: str, *folders: str | None
+) -> None:
+    """Write files, by address, beside the commit mark, and by the same names into folders of an MLflow run, by default its root."""
+    with tempfile.TemporaryDirectory(prefix="retake-files-") as name:
+        for uri, data in files.items():
+            store.write_bytes(uri, data)
+            file = Path(name) / output.name_of(uri)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
+        for folder in folders or (None,):
+            tracker.log_artifacts(run_id, Path(name), folder)
 
 
 def finish(store: Store, output: Output[R], result: R) -> R:
@@ -43,6 +49,21 @@ def finish(store: Store, output: Output[R], result: R) -> R:
     store.write(output, result)
     log.info("wrote %s", output.uri)
     return result
+
+
+def make_folder(folder: Path, *, is_empty: bool = False) -> None:
+    """Make the folder of `--to`, or refuse it before any work, as one that is not empty where it has to be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if is_empty and any(folder.iterdir()):
+            raise BadConfiguration(f"--to {folder}: it is not empty; name another folder, or empty it")
+    except OSError as error:
+        raise not_writable(folder, error) from None
+
+
+def not_writable(folder: Path, error: OSError) -> BadConfiguration:
+    """Name the folder of `--to` that cannot be written to."""
+    return BadConfiguration(f"--to {folder}: {error.strerror or error}; name a folder that can be written to")
 
 
 class Failure(BaseModel):

@@ -25,9 +25,9 @@ from tasks.learn.training.epochs import BEST, LAST, EpochFiles, EpochRecord, hea
 from tasks.learn.training.fit import fit
 from tasks.learn.training.job import JoinedNetwork, TrainJob, joint_spec, score_heads
 from tasks.pipeline._checkpoints import fetch_network
-from tasks.pipeline._results import finish, log, write_files
+from tasks.pipeline._results import finish, log, publish_files
+from tasks.pipeline._scoring import Choice, make_ready
 from tasks.pipeline.retrain._fusion import choose_fusion
-from tasks.pipeline.retrain._ready import Choice, make_ready
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
@@ -47,9 +47,6 @@ def train_planned(plan: PlanResult, training: Training, store: Store, devices: i
     It continues in the same MLflow run.
 
     Args:
-        plan: the training.
-        training: where its checkpoints and its result are written.
-        store: the object store.
         devices: number of processes; the others call `fit` on the same job.
 
     Raises:
@@ -79,10 +76,8 @@ def train_planned(plan: PlanResult, training: Training, store: Store, devices: i
         tracker.log_epochs(run_id, [epoch for epoch in epochs if is_logged(epoch.epoch)])
         kept_epochs = keep_answers(job, len(epochs), training, manifest, store) if plan.train.is_long else ()
         hardware = {**outcome.hardware.flat(), "num_processes": job.devices}
-        evidence = folder / "evidence"
         table = csv_table(Epoch.model_fields, (epoch.model_dump() for epoch in epochs))
-        write_files(store, training, {training.file("epochs.csv"): table}, evidence)
-        tracker.log_artifacts(run_id, evidence, "train")
+        publish_files(store, training, {training.file("epochs.csv"): table}, tracker, run_id, "train")
         tracker.set_tags(run_id, {f"retake.{key}": str(value) for key, value in hardware.items()})
         store.write_file(training.best, outcome.best)
         result = TrainResult(
@@ -118,7 +113,7 @@ def fetch_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Pat
     if plan.weights.members:
         return joined_inputs(plan, manifest, store, folder)
     machine = load(MachineSettings)
-    start = fetch_network(store, plan.weights.uri, plan.weights.sha256, folder)
+    start = fetch_network(store, plan.weights.uri, plan.weights.sha256)
     words = manifest.vocabulary
     network = widen_heads(start.network, words.num_verbs, words.num_nouns, plan.train.seed)
     spec = network.spec
@@ -138,10 +133,10 @@ def fetch_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Pat
         devices=devices,
     )
     used = [clip for clip in clips["train"] if clip.uid in frames]
-    return (_taught(job, used, plan, plan.teacher, store, folder) if plan.teacher else job), used
+    return (_taught(job, used, plan, plan.teacher, store) if plan.teacher else job), used
 
 
-def _taught(job: TrainJob, labelled: Sequence[DatasetClip], plan: PlanResult, teacher: Teacher, store: Store, folder: Path) -> TrainJob:
+def _taught(job: TrainJob, labelled: Sequence[DatasetClip], plan: PlanResult, teacher: Teacher, store: Store) -> TrainJob:
     """Add the unlabelled clips to the job of a student, and its teacher's answers to all clips.
 
     `labelled` are the clips of its `train`, in this order.
@@ -149,9 +144,8 @@ def _taught(job: TrainJob, labelled: Sequence[DatasetClip], plan: PlanResult, te
     unlabelled = store.read(Run(plan.run_uri).train.unlabelled).clips
     frames = cache_train_frames(store, unlabelled, job.network.spec, plan.train) if unlabelled else {}
     more = [CachedClip(frames[clip.uid], NO_LABEL, NO_LABEL, clip.video) for clip in unlabelled]
-    (own := folder / "teacher").mkdir()
     ready = make_ready(
-        fetch_network(store, teacher.checkpoint_uri, teacher.checkpoint_sha256, own),
+        fetch_network(store, teacher.checkpoint_uri, teacher.checkpoint_sha256),
         Choice(plan.evaluate.engine),
         1,
         [],
@@ -257,7 +251,7 @@ def joined_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Pa
 
     Clips without sound are trained on as well: the head has to answer them. A clip is left out where one of the networks cannot see it.
     """
-    saved = fetch_network(store, plan.weights.uri, plan.weights.sha256, folder)
+    saved = fetch_network(store, plan.weights.uri, plan.weights.sha256)
     train, val = ([clip for clip in manifest.clips if clip.split == split] for split in ("train", "val"))
     joined = []
     for network in saved.networks:

@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
@@ -97,8 +96,7 @@ def _trained_start(options: TrainOptions, store_uri: str, store: Store) -> Weigh
             f"checkpoint {options.checkpoint} is a trained network, and weights is {options.weights}; choose trained, or leave one of them out"
         )
     trained = find_trained("checkpoint", options.checkpoint, store_uri, store)
-    with tempfile.TemporaryDirectory(prefix="retake-weights-") as folder:
-        spec = fetch_trained("checkpoint", trained, store, Path(folder)).network.spec
+    spec = fetch_trained("checkpoint", trained, store).network.spec
     if (options.family is Family.VIDEO) != (spec.video is not None):
         raise BadConfiguration(
             f"checkpoint: {trained.name} is {spec.title}, where family {options.family} was asked; choose family {spec.family}"
@@ -166,7 +164,7 @@ def _backbone_file(options: TrainOptions, store_uri: str, store: Store, folder: 
         if file_sha256(path) != source:
             raise BadCheckpoint(f"{uri} is not the file that its name says; delete it, and give the file itself")
         return path
-    return _fetch(source, store, folder, _plain_name)
+    return _fetch(source, store, folder, is_published=False)
 
 
 def _epic_file(spec: NetworkSpec, options: TrainOptions, store_uri: str, store: Store, folder: Path) -> Path:
@@ -176,15 +174,15 @@ def _epic_file(spec: NetworkSpec, options: TrainOptions, store_uri: str, store: 
     """
     named = next((file for file in PUBLISHED.values() if file.name == options.checkpoint), None)
     if options.checkpoint and named is None:
-        return _fetch(options.checkpoint, store, folder, _published_name)
+        return _fetch(options.checkpoint, store, folder, is_published=True)
     file = named or published(spec)
     if file is None:
         raise BadConfiguration(f"EPIC-KITCHENS-55 published no weights for {spec}; choose weights imagenet, or backbone {DEFAULT_BACKBONE}")
     kept = Layout(store_uri).pretrained(file.name)
     if store.exists(kept):
-        return _fetch(kept, store, folder, _published_name)
+        return _fetch(kept, store, folder, is_published=True)
     try:
-        path = _fetch(file.url, store, folder, _published_name)
+        path = _fetch(file.url, store, folder, is_published=True)
         verify_sha256(path)
     except (BadInput, Unavailable) as error:
         # A wrong file from the public address, such as a proxy's own page, is not the user's mistake.
@@ -194,10 +192,10 @@ def _epic_file(spec: NetworkSpec, options: TrainOptions, store_uri: str, store: 
     return path
 
 
-def _fetch(source: str, store: Store, folder: Path, name_of: Callable[[str], str]) -> Path:
+def _fetch(source: str, store: Store, folder: Path, *, is_published: bool) -> Path:
     if not is_url(source):
         return _local_file(source, folder)
-    path = folder / name_of(source)
+    path = folder / _name_of(source, is_published=is_published)
     if source.startswith("s3://"):
         if stored := store.stat(source):
             _check_size(source, stored.size_bytes)
@@ -208,35 +206,20 @@ def _fetch(source: str, store: Store, folder: Path, name_of: Callable[[str], str
     return path
 
 
-def _published_name(address: str) -> str:
-    """Read the published name from an address; it must end in a hash.
+def _name_of(address: str, *, is_published: bool) -> str:
+    """Read the name of a file from its address; that of a published one must end in a hash.
 
     Raises:
         BadCheckpoint: the address has no such name, or one that no file can have here.
     """
-    name = _last_part(address)
-    check_name(name)
-    return _possible(name, address, "keep the name that it was published under")
-
-
-def _plain_name(address: str) -> str:
-    """Read the name of a file from its address.
-
-    Raises:
-        BadCheckpoint: the address has none, or one that no file can have here.
-    """
-    return _possible(_last_part(address), address, "give the address of a file")
-
-
-def _last_part(address: str) -> str:
     try:
-        return PurePosixPath(address if address.startswith("s3://") else unquote(urlsplit(address).path)).name
+        name = PurePosixPath(address if address.startswith("s3://") else unquote(urlsplit(address).path)).name
     except ValueError as error:
         raise BadCheckpoint(f"{address!r} is not an address ({error}); correct it") from error
-
-
-def _possible(name: str, address: str, remedy: str) -> str:
+    if is_published:
+        check_name(name)
     if name in ("", "..") or not name.isprintable() or len(name.encode()) > MAX_NAME_BYTES:
+        remedy = "keep the name that it was published under" if is_published else "give the address of a file"
         raise BadCheckpoint(f"{address!r}: no file can have this name; {remedy}")
     return name
 

@@ -8,6 +8,7 @@ import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any, Literal, NoReturn
 
 from pydantic import ValidationError
@@ -17,43 +18,17 @@ from tasks.errors import BadConfiguration
 from tasks.options import Options
 from tasks.options.base import refusals
 from tasks.options.forms import removal
-from tasks.pipeline.build_dataset import contract as build_dataset
-from tasks.pipeline.clean_up import contract as clean_up
-from tasks.pipeline.compare_networks import contract as compare_networks
-from tasks.pipeline.compare_versions import contract as compare_versions
-from tasks.pipeline.distil import contract as distil
-from tasks.pipeline.export import contract as export
-from tasks.pipeline.forget import contract as forget
-from tasks.pipeline.ingest_videos import contract as ingest_videos
-from tasks.pipeline.labels import contract as labels
-from tasks.pipeline.learning_curve import contract as learning_curve
-from tasks.pipeline.loop import contract as loop
-from tasks.pipeline.predict_videos import contract as predict_videos
-from tasks.pipeline.retrain import contract as retrain
-from tasks.pipeline.search import contract as search
 from tasks.pipeline.step import Command, Step
-from tasks.pipeline.upkeep import contract as upkeep
 
+FOLDERS = (
+    "loop", "ingest_videos", "build_dataset", "labels", "retrain", "learning_curve", "compare_networks", "compare_versions", "search",
+    "predict_videos", "export", "clean_up", "forget", "upkeep",
+)  # fmt: skip
+"""Those of the DAGs, and of the commands of one kind, as people read of them."""
 COMMANDS: Mapping[str, Command] = {
     command.name: command
-    for contracts in (
-        loop,
-        ingest_videos,
-        build_dataset,
-        labels,
-        retrain,
-        learning_curve,
-        compare_networks,
-        compare_versions,
-        distil,
-        search,
-        predict_videos,
-        export,
-        clean_up,
-        forget,
-        upkeep,
-    )
-    for command in vars(contracts).values()
+    for folder in FOLDERS
+    for command in vars(import_module(f"tasks.pipeline.{folder}.contract")).values()
     if isinstance(command, Command)
 }
 AS_JSON = "--json"
@@ -97,12 +72,8 @@ def parse(argv: Sequence[str]) -> tuple[Command, Options]:
             _add(options, name, field)
     values = vars(options.parse_args(argv[num_words:]))
     values.pop(AS_JSON.strip("-"), None)
-    return command, _validated(command, values)
-
-
-def _validated(command: Command, values: dict[str, object]) -> Options:
     try:
-        return command.arguments.model_validate(values)
+        return command, command.arguments.model_validate(values)
     except ValidationError as error:
         problems = "; ".join(
             f"--{re.sub('[_.]', '-', name)}: {reason}" if name else reason for name, reason in refusals(error, command.arguments)

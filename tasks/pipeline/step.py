@@ -57,21 +57,21 @@ class Command:
     Args:
         name: of the sub-command.
         summary: its verb and object.
-        module: of its code, below `tasks.pipeline`; the first part is its DAG.
-        arguments: the model of its command line.
+        arguments: the model of its command line, which lies in `contract.py` of its DAG's folder.
         result: the model of its last line on stdout.
-        image: of its container; only `trainer` has torch.
-        gpu: whether it uses a GPU if there is one.
+        module: of its code, beside the contract; by default named as the command.
+        torch: whether it needs torch.
+        gpu: whether it uses a GPU if there is one, by torch.
         alternatives: exactly one of these arguments is given.
         positional: arguments without a flag, with the word for each in the help; a single one has a flag, too, for DAGs.
     """
 
     name: str
     summary: str
-    module: str
     arguments: type[Options]
     result: type[Record]
-    image: ImageKind = "worker"
+    module: str = ""
+    torch: bool = False
     gpu: bool = False
     alternatives: tuple[str, ...] = ()
     positional: Mapping[str, str] = field(default_factory=dict)
@@ -79,7 +79,12 @@ class Command:
     @property
     def dag(self) -> str:
         """Return the id of its DAG."""
-        return self.module.partition(".")[0]
+        return self.arguments.__module__.split(".")[-2]
+
+    @property
+    def image(self) -> ImageKind:
+        """Return the image of its container; only `trainer` has torch."""
+        return "trainer" if self.torch or self.gpu else "worker"
 
     @property
     def full_module(self) -> str:
@@ -87,7 +92,7 @@ class Command:
 
         `run` there takes the arguments and the store, and returns the result.
         """
-        return f"tasks.pipeline.{self.module}"
+        return f"{self.arguments.__module__.rpartition('.')[0]}.{self.module or self.name}"
 
     @property
     def options(self) -> tuple[type[Options], ...]:

@@ -8,8 +8,8 @@ from tasks.data.clips.frame_cache import passing_frames
 from tasks.keys import file_sha256
 from tasks.learn.networks.checkpoints import save
 from tasks.options import EvaluateOptions, PredictOptions
+from tasks.pipeline.predict_videos._engines import make_ready
 from tasks.pipeline.predict_videos._one_video import Work, predict_video
-from tasks.pipeline.predict_videos._ready import make_ready
 from tasks.store.records.prediction import PredictedVideo
 from tests.bench.material import CLASSES, cut_up, drawn, emptied, network
 from tests.bench.measure import Measure, Row, alternate, processor_seconds
@@ -50,7 +50,7 @@ def windows(folder: Path, quick: bool) -> list[Row]:
         return measure
 
     with passing_frames() as frames:
-        ready = make_ready(model, clips, (), wanted="auto", num_crops=1, store=store, folder=emptied(folder / "work"), frames=frames)
+        ready = make_ready(model, clips, (), wanted="auto", num_crops=1, store=store, frames=frames)
     variants = {name: measured(stride) for name, stride in STRIDES.items()}
     variants["a whole clip"]()
     title, values = f"A film of {num_clips} clips, a window every so often, {backbone}", alternate(variants, repetitions)

@@ -41,13 +41,7 @@ class Stack:
     def run(self, *command: str, given: str | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a command in its folder, whatever its end."""
         return subprocess.run(
-            command,
-            cwd=self.folder,
-            env={**self.environment, **variables},
-            input=given,
-            capture_output=True,
-            text=True,
-            timeout=UP_SECONDS,
+            command, cwd=self.folder, env={**self.environment, **variables}, input=given, capture_output=True, text=True, timeout=UP_SECONDS
         )
 
     def make(self, target: str, **variables: str) -> tuple[int, str]:

@@ -9,8 +9,7 @@ from typing import Any
 import docker
 from airflow.sdk import DAG
 
-from dags._container import container_name
-from dags._docker import DockerStepOperator
+from dags._docker import DockerStepOperator, container_name
 from dags._form import Form
 from tasks.options import IngestOptions
 from tasks.store.objects import Store

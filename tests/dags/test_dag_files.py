@@ -10,7 +10,7 @@ from runpy import run_path
 
 import pytest
 
-from dags._assets import CLIPS, DATASET, MODEL
+from dags._tasks import CLIPS, DATASET, MODEL
 from tasks.local.home import REPOSITORY
 from tasks.options.search import MAX_ROUNDS
 from tasks.pipeline.commands import STEPS
@@ -258,11 +258,7 @@ RULES = {
     "compare_versions": {},
     "forget": {},
     # A search goes on where a trial failed, and reports the rounds that there were.
-    "search": {
-        **{f"round_{number}.gather": DONE for number in ROUNDS},
-        "repeat_winner": SOME,
-        "report": DONE,
-    },
+    "search": {**{f"round_{number}.gather": DONE for number in ROUNDS}, "repeat_winner": SOME, "report": DONE},
     # A prediction has a page where a batch failed.
     "predict_videos": {"flows": DONE, "sound": DONE, "predict": ALL, "report": DONE},
     "clean_up": {},

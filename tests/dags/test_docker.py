@@ -16,8 +16,7 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from airflow.serialization.serialized_objects import DagSerialization
 
-from dags._container import container_config
-from dags._docker import DockerStepOperator
+from dags._docker import DockerStepOperator, container_config
 from dags._step import command_flags
 from tasks.local.home import REPOSITORY
 from tasks.settings import DockerSettings
@@ -231,7 +230,7 @@ def test_on_kill_stops_and_removes_the_container(bench, context, log):
 
 
 def test_silence_is_no_failure(bench, execute, log, monkeypatch):
-    for name, value in {"_container.SILENCE": 0.1, "_docker.POLL": 0.1, "_docker.RECONNECT": 0}.items():
+    for name, value in {"_docker.SILENCE": 0.1, "_docker.POLL": 0.1, "_docker.RECONNECT": 0}.items():
         monkeypatch.setattr(f"dags.{name}_SECONDS", value)
     monkeypatch.setattr("dags._docker.RECONNECT_TRIES", 1)
     assert execute(f"{SAY('1')}; signal.sigtimedwait([], 1); {SAY('2')}") == RESULT

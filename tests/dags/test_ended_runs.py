@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
 from dags import _notify, ingest_videos, predict_videos, retrain
-from dags._assets import PASSED_OVER
+from dags._form import PASSED_OVER
 from dags._step import ReportLink
 from dags.plugins.ended_runs import MAX_NOTE_CHARACTERS, SUMMARIES, on_dag_run_failed, on_dag_run_success
 from tests.dags.conftest import comes_true

@@ -6,8 +6,7 @@ from airflow.sdk.exceptions import AirflowFailException, ParamValidationError
 from pydantic import ValidationError
 
 from dags import build_dataset, compare_networks, compare_versions, ingest_videos, predict_videos, retrain, search
-from dags._assets import PASSED_OVER
-from dags._form import Form, StoreOptions, places, resolve
+from dags._form import PASSED_OVER, Form, StoreOptions, places, resolve
 from dags._step import command_flags
 from tasks.keys import recipe_of
 from tasks.local.choices import CHAIN

@@ -55,8 +55,7 @@ def mlflow(workshop, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("dag_id", "num_tasks"),
-    [("ingest_videos", 1 + 2 + 1), ("build_dataset", 3), ("retrain", 7 + 1 + 1 + 5 + 1 + 2), ("learning_curve", 3)],
+    ("dag_id", "num_tasks"), [("ingest_videos", 1 + 2 + 1), ("build_dataset", 3), ("retrain", 7 + 1 + 1 + 5 + 1 + 2), ("learning_curve", 3)]
 )
 def test_every_task_of_a_dag_succeeds(chain, dag_id, num_tasks):
     states = chain.states[dag_id]

@@ -15,7 +15,7 @@ from tasks.store.records.decisions import RegisterResult
 from tasks.store.run_layout import Decision, Evaluations, Run
 from tests.judge.gate.candidates import compared
 from tests.pipeline.shelf import RUN, Shelf, manifest_of, plan_result, train_result
-from tests.pipeline.test_addresses import ADDRESSES, BY_FORM, OUT, ROOT
+from tests.pipeline.test_contracts import ADDRESSES, BY_FORM, OUT, ROOT
 from tests.records import some
 
 SETTINGS = {"STORE_ENDPOINT": "127.0.0.1:9", "STORE_ACCESS_KEY": "a", "STORE_SECRET_KEY": "s", "MLFLOW_URI": "http://127.0.0.1:9"}

@@ -11,11 +11,6 @@ class LabelArguments(StepArguments, SegmentOptions, LabelOptions):
     """The recipe of the clips, and how labels find them."""
 
 
-def _labelled(arguments: LabelArguments, _: LabelResult) -> list[str]:
-    store = Layout(arguments.store)
-    return [store.all_clips, store.annotations.folder_uri, store.label_log.folder_uri]
-
-
 class SplitArguments(StepArguments, SplitOptions):
     """The labels, and the options that split their clips."""
 
@@ -25,16 +20,14 @@ class SplitArguments(StepArguments, SplitOptions):
 LABEL = Step(
     name="label",
     summary="find the labels of all clips",
-    module="build_dataset.label",
     arguments=LabelArguments,
     result=LabelResult,
     address=lambda arguments: Layout(arguments.store).labels(recipe_of(arguments.picked(SegmentOptions))),
-    reads=_labelled,
+    reads=lambda arguments, _: [(at := Layout(arguments.store)).all_clips, at.annotations.folder_uri, at.label_log.folder_uri],
 )
 SPLIT = Step(
     name="split",
     summary="deal source videos to train, val and test",
-    module="build_dataset.split",
     arguments=SplitArguments,
     result=SplitResult,
     address=lambda arguments: Labels(arguments.labels).split,
@@ -43,7 +36,6 @@ SPLIT = Step(
 DATASET = Step(
     name="dataset",
     summary="write the dataset: manifest, CSV files, histograms",
-    module="build_dataset.dataset",
     arguments=SplitArguments,
     result=DatasetResult,
     address=lambda arguments: Layout(arguments.store).latest_dataset,

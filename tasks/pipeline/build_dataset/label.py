@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 
-from tasks.data.clips.label_inputs import count_entries, inputs_digest
-from tasks.data.labels.page_labels import PAGE, people_of
+from tasks.data.clips.cut_videos import num_uncut
+from tasks.data.clips.gather_labels import label_now
+from tasks.data.clips.label_inputs import count_entries, inputs_digest, number_words
+from tasks.data.labels.ledger import Ledger, differing, read_twice
+from tasks.data.labels.page_labels import PAGE, accepted_clips, people_of
 from tasks.data.labels.recordings import recordings_csv
+from tasks.judge.statistics.label_quality import agreement
 from tasks.keys import recipe_of
 from tasks.loop.parts import labels_status
 from tasks.loop.summary import keep
 from tasks.options import LabelOptions, SegmentOptions
-from tasks.pipeline._datasets import label_store
 from tasks.pipeline._results import finish, log
 from tasks.pipeline.build_dataset.contract import LABEL, LabelArguments
 from tasks.store.layout import Layout
@@ -33,7 +36,7 @@ def run(arguments: LabelArguments, store: Store) -> LabelResult:
     segment = arguments.picked(SegmentOptions)
     digest = inputs_digest(store, arguments.store, recipe_of(segment))
     num_statements = count_entries(store, arguments.store)
-    labels, ledger = label_store(store, arguments.store, segment, arguments.picked(LabelOptions))
+    labels, ledger = _labelled(store, arguments.store, segment, arguments.picked(LabelOptions))
     new_folders = tuple(folder for folder in labels.folders if folder.is_new)
     place = LABEL.address(arguments)
     store.write(place.clips, labels)
@@ -68,6 +71,44 @@ def run(arguments: LabelArguments, store: Store) -> LabelResult:
 
     keep(store, Layout(arguments.store).status.labels, summary)
     return result
+
+
+def _labelled(store: Store, store_uri: str, segment: SegmentOptions, options: LabelOptions) -> tuple[LabelsFile, Ledger]:
+    """Label every clip that was cut with `segment`, and number the words that have no id.
+
+    Unlabelled clips are kept. The ledger has who gave the labels of the labelling page.
+
+    Raises:
+        BadInput: no video has been cut by this recipe.
+    """
+    labelled = label_now(store, store_uri, segment, options)
+    ids = number_words(store, store_uri, labelled.own, labelled.labelling.words_without_id)
+    labelling = labelled.labelling.with_ids(ids)
+    pairs = read_twice(labelled.given.by_hand)
+    agreed = agreement([pair[:3] for pair in pairs])
+    number = num_uncut(store, store_uri, labelled.given, segment, labelled.cut)
+    hint = "the labelled intervals changed since clips were cut around them; run ingest_videos to cut the new ones"
+    uncut = [f"{plain_count(number, 'video')}: {hint}"] if number else []
+    accepted = accepted_clips(labelled.given.by_hand, [clip.clip for clip in labelling.clips])
+    labels = LabelsFile(
+        recipe=recipe_of(segment),
+        segment=segment,
+        options=options,
+        vocabulary=labelling.vocabulary,
+        clips=labelling.clips,
+        problems=labelling.problems,
+        changes=labelling.changes,
+        folders=labelling.folders,
+        left_out=labelling.left_out,
+        hints=(*labelled.given.by_hand.problems, *labelling.hints, *uncut),
+        agreement=agreed.model_copy(update={"differing": differing(pairs)}) if agreed else None,
+        without_clip=labelling.without_clip,
+        chosen=tuple(sorted(labelling.chosen.union(labelled.given.by_hand.chosen_videos))),
+        recordings=labelling.recordings,
+        web_pages={record.video: record.web_page for record, _ in labelled.cut if record.web_page},
+        accepted=tuple(clip.clip.uid for clip in labelling.clips if clip.origin == PAGE and clip.clip.uid in accepted),
+    )
+    return labels, labelled.given.by_hand
 
 
 def _tell(labels: LabelsFile, uri: str) -> None:

@@ -65,17 +65,19 @@ def run(arguments: CleanUpArguments, store: Store) -> CleanUpResult:
             file.path.unlink(missing_ok=True)
         drop_from_cache(store, arguments.store, load(MachineSettings).cache_dir)
     store.write(root.status.space, _space(taken, going, cache, dry_run=dry_run))
+    num_objects, size_bytes = sum(unit.num_objects for unit in going), sum(unit.size_bytes for unit in going)
+    cache_bytes = _bytes(cache.going)
     result = CleanUpResult(
         is_dry_run=dry_run,
-        num_objects=sum(unit.num_objects for unit in going),
-        size_bytes=sum(unit.size_bytes for unit in going),
+        num_objects=num_objects,
+        size_bytes=size_bytes,
         num_uploads=len(uploads),
         num_cache_files=len(cache.going),
-        cache_bytes=_bytes(cache.going),
+        cache_bytes=cache_bytes,
         list_uri=place.listed,
-        summary="",
+        summary=f"{count(num_objects, 'object')} of the store ({size(size_bytes)}), {count(len(uploads), 'aborted upload')} and "
+        f"{count(len(cache.going), 'file')} of the cache ({size(cache_bytes)}) {'would go' if dry_run else 'went'}; {place.listed} has the reasons",
     )
-    result = result.model_copy(update={"summary": _summary(result)})
     log.info("%s", result.summary)
     return finish(store, place, result)
 
@@ -175,11 +177,3 @@ def _space(taken: Survey, going: Iterable[Unit], cache: Cache, *, dry_run: bool)
 
 def _bytes(files: Iterable[CachedFile]) -> int:
     return sum(file.size_bytes for file in files)
-
-
-def _summary(result: CleanUpResult) -> str:
-    verb = "would go" if result.is_dry_run else "went"
-    return (
-        f"{count(result.num_objects, 'object')} of the store ({size(result.size_bytes)}), {count(result.num_uploads, 'aborted upload')} and "
-        f"{count(result.num_cache_files, 'file')} of the cache ({size(result.cache_bytes)}) {verb}; {result.list_uri} has the reasons"
-    )

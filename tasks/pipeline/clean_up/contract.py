@@ -13,7 +13,6 @@ class CleanUpArguments(StepArguments, CleanUpOptions):
 CLEAN_UP = Step(
     name="clean_up",
     summary="delete what nothing needs any more, or list it",
-    module="clean_up.clean_up",
     arguments=CleanUpArguments,
     result=CleanUpResult,
     address=lambda arguments: Layout(arguments.store).clean_up,

@@ -59,8 +59,6 @@ def configured(lines: Sequence[str], common: TrainOptions, choose: Choose | None
     """Complete the options of each configuration, by its line with single spaces.
 
     Args:
-        lines: of the form.
-        common: the options of the form.
         choose: chooses the recipe of the preset `auto` for a line; without it the lines differ from `common` in their options alone.
 
     Raises:

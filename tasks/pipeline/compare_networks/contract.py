@@ -14,7 +14,6 @@ from tasks.store.derived import configurations_of_claims
 from tasks.store.records.comparison import ConfigureResult, TabulateResult
 from tasks.store.records.training import PlanResult
 from tasks.store.run_layout import AskedComparison, Configurations, Decision
-from tasks.store.stored import Output
 
 
 class ConfigureArguments(OutArguments, PresetOptions, ComparisonOptions, TrainOptions):
@@ -34,11 +33,6 @@ class PlanNetworkArguments(StepArguments, TrainOptions, EvaluateOptions, Registe
     name: str = Field(description="The configuration, as in its line of the form")
 
 
-def _plan_of_network(arguments: PlanNetworkArguments) -> Output[PlanResult]:
-    configurations = configurations_of_claims(arguments.claims)
-    return configurations.network(configuration_key(arguments.picked(TrainOptions))).plan
-
-
 class TabulateArguments(StepArguments):
     """The configurations, and the failures that the runner recorded."""
 
@@ -49,7 +43,6 @@ class TabulateArguments(StepArguments):
 CONFIGURE = Step(
     name="configure",
     summary="read the configurations of a comparison of networks",
-    module="compare_networks.configure",
     arguments=ConfigureArguments,
     result=ConfigureResult,
     address=lambda arguments: AskedComparison(arguments.out),
@@ -57,17 +50,15 @@ CONFIGURE = Step(
 PLAN_NETWORK = Step(
     name="plan_network",
     summary="plan the training of one configuration",
-    module="compare_networks.plan_network",
     arguments=PlanNetworkArguments,
     result=PlanResult,
-    address=_plan_of_network,
+    address=lambda arguments: configurations_of_claims(arguments.claims).network(configuration_key(arguments.picked(TrainOptions))).plan,
     writes=lambda _, result: [Decision(result.decision_uri).plan.folder_uri],
     task="plan",
 )
 TABULATE = Step(
     name="tabulate",
     summary="put the compared networks into one table",
-    module="compare_networks.tabulate",
     arguments=TabulateArguments,
     result=TabulateResult,
     address=lambda arguments: Configurations(arguments.configured).table,

@@ -3,13 +3,13 @@
 from tasks.data.split.manifest import num_clips
 from tasks.errors import BadConfiguration, BadDataset
 from tasks.keys import content_key
-from tasks.options import EvaluateOptions, GateOptions, TrainOptions
+from tasks.options import EvaluateOptions, TrainOptions
 from tasks.pipeline._plans import find_dataset, plan_training
 from tasks.pipeline._results import finish, log
 from tasks.pipeline.compare_networks.contract import PLAN_NETWORK, PlanNetworkArguments
 from tasks.pipeline.retrain._estimate import estimate, question
 from tasks.store.objects import Store
-from tasks.store.records.training import Evaluation, PlanResult, WeightsResult
+from tasks.store.records.training import PlanResult, WeightsResult
 from tasks.store.run_layout import Claims
 from tasks.store.stored import Output
 
@@ -38,25 +38,12 @@ def run(arguments: PlanNetworkArguments, store: Store) -> PlanResult:
     expected = estimate(training.train, weights, manifest, None, store)
     has_begun = store.exists(training.run.train.uri) or store.exists(training.run.train.last)
     too_long = "" if has_begun else question(expected, arguments.max_hours)
-    plan = PlanResult(
-        run_key=training.run_key,
-        run_uri=training.run.folder_uri,
-        dataset_uri=dataset.folder_uri,
-        dataset_digest=dataset.digest,
-        train=training.train,
-        evaluate=evaluate,
-        gate=GateOptions(),
-        decision_uri=decision.folder_uri,
-        num_champions=0,
-        model_name=arguments.model_name,
-        weights=weights,
-        champion=None,
-        num_train_clips=num_clips(manifest)["train"],
-        evaluations=(
-            Evaluation(model="fine-tuned", split=split, out=training.evaluations(evaluate).scores("fine-tuned", split).folder_uri),
-        ),
-        estimate=expected.line,
-        question=too_long and f"`{arguments.name}`: {too_long}",
+    plan = training.without_decision(dataset, weights, evaluate, decision, arguments.model_name, [split]).model_copy(
+        update={
+            "num_train_clips": num_clips(manifest)["train"],
+            "estimate": expected.line,
+            "question": too_long and f"`{arguments.name}`: {too_long}",
+        }
     )
     log.info("%s", expected.line)
     log.info("run %s: %s from %s on dataset %s", plan.run_key, weights.network, weights.description, dataset.digest)

@@ -6,13 +6,12 @@ from tasks.errors import BadInput, MissingObject, NothingToDo
 from tasks.judge.statistics.answers import from_parquet
 from tasks.keys import content_key
 from tasks.pipeline._results import Failure, finish, finished, log, parse_failures
-from tasks.pipeline.compare_networks._tested import Tested, compared, publish
+from tasks.pipeline.compare_networks._table import Tested, comparison_of, publish
 from tasks.pipeline.compare_networks.contract import TABULATE, TabulateArguments
 from tasks.settings import MlflowSettings, load
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
-from tasks.store.records.comparison import Comparison, Configuration, ConfigureResult, FailedConfiguration, TabulateResult
-from tasks.store.records.record import now_utc
+from tasks.store.records.comparison import Configuration, ConfigureResult, FailedConfiguration, TabulateResult
 from tasks.store.run_layout import Claims, Configurations, Configured, Run, Scores
 from tasks.tracking import Tracker, end_trainings
 
@@ -47,7 +46,9 @@ def run(arguments: TabulateArguments, store: Store) -> TabulateResult:
     if earlier := finished(store, place):
         log.info("%s", earlier.verdict)
         return finish(store, output, earlier)
-    comparison = _comparison(store, configured, tested, failed)
+    first = tested[0]
+    reference = first if first.name == configured.configurations[0].name else None
+    comparison = comparison_of(tested, store.read(Dataset(first.plan.dataset_uri).manifest).vocabulary, reference, failed)
     result = publish(store, arguments.store, place, key, comparison, tested)
     return finish(store, output, result)
 
@@ -95,26 +96,3 @@ def _is_anothers(store: Store, configuration: Configuration) -> bool:
         return store.read_bytes(Claims(configuration.claims).of(plan.run_key)).decode() != configuration.name
     except (MissingObject, BadInput):
         return False
-
-
-def _comparison(store: Store, configured: ConfigureResult, tested: Sequence[Tested], failed: Sequence[FailedConfiguration]) -> Comparison:
-    first = tested[0]
-    manifest = store.read(Dataset(first.plan.dataset_uri).manifest)
-    reference = first if first.name == configured.configurations[0].name else None
-    return Comparison(
-        created=now_utc(),
-        dataset_uri=first.plan.dataset_uri,
-        dataset_digest=first.plan.dataset_digest,
-        split=first.result.split,
-        num_clips=first.result.num_clips,
-        num_sources=first.result.num_sources,
-        targets=first.result.targets,
-        train=first.plan.train,
-        evaluate=first.plan.evaluate,
-        reference=reference.name if reference else None,
-        networks=tuple(
-            compared(network, reference.scored if reference and network is not reference else None, manifest.vocabulary)
-            for network in tested
-        ),
-        failed=tuple(failed),
-    )

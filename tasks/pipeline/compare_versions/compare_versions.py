@@ -1,12 +1,9 @@
 """Compare two trained networks on labelled clips that neither was trained on."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
-from pathlib import Path
 
-from tasks.data.clips.frame_cache import FramesAhead
 from tasks.data.labels.video_names import named_clips
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.judge.gate.error_budget import record_look
@@ -22,17 +19,16 @@ from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._media import thumbnails
 from tasks.pipeline._plans import find_dataset
 from tasks.pipeline._results import finish, finished, log
+from tasks.pipeline._scoring import Choice, Ready, common_choice, make_ready
 from tasks.pipeline._trained import Trained, find_trained, plan_of, taught_on, trained_on, unseen
-from tasks.pipeline.compare_networks._tested import Tested, compared, publish
+from tasks.pipeline.compare_networks._table import Tested, comparison_of, publish
 from tasks.pipeline.compare_versions.contract import COMPARE_VERSIONS, CompareVersionsArguments
-from tasks.pipeline.retrain._ready import Choice, Ready, common_choice, make_ready
 from tasks.settings import MachineSettings, load
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.comparison import Comparison, TabulateResult
 from tasks.store.records.dataset import DatasetClip, Manifest, Vocabulary
 from tasks.store.records.evaluation import EvaluateResult
-from tasks.store.records.record import now_utc
 from tasks.store.records.training import PlanResult
 from tasks.store.records.video import ClipRecord
 from tasks.store.run_layout import Decision, Run
@@ -99,18 +95,13 @@ def run(arguments: CompareVersionsArguments, store: Store) -> TabulateResult:
         model_name=versions[0].plan.model_name,
         split="unseen",
     )
-    comparison = _comparison(dataset, manifest, clips, selection, tested, evaluate)
+    comparison = _comparison(dataset, manifest.vocabulary, clips, selection, tested)
     pictures = thumbnails(store, clips, comparison.named_uids)
     return finish(store, output, publish(store, arguments.store, place, key, comparison, tested, pictures))
 
 
 def _left(split: str, manifest: Manifest, versions: Sequence[Version], store: Store) -> tuple[tuple[DatasetClip, ...], str]:
-    """Select the clips to score, and say how many there are and why.
-
-    Raises:
-        BadInput: too few clips with an action, or too few source videos, are left.
-        NothingToDo: likewise, but a report of a training compares both.
-    """
+    """Select the clips to score, and say how many there are and why."""
     labelled = [clip for clip in manifest.clips if split in ("all", clip.split)]
     left = unseen(manifest.clips, [clip for version in versions for clip in version.clips])
     left = unseen(left, [clip for version in versions for clip in version.unlabelled])
@@ -168,80 +159,50 @@ def _score(
     """Score both networks by one engine."""
     keep_to_one_gpu()
     keep_freed_memory()
-    with tempfile.TemporaryDirectory(prefix="retake-compare-") as name:
 
-        def made_ready(version: Version, choice: Choice) -> Ready:
-            return make_ready(
-                fetch_network(store, version.trained.checkpoint_uri, version.trained.checkpoint_sha256, Path(name)),
-                choice,
-                evaluate.crops,
-                [clips],
-                [clip for clip in version.clips if clip.split == "train"],
-                checked_on=clips,
-                shares_features=version.plan.train.trainable == "heads",
-                store=store,
-            )
+    def made_ready(version: Version, choice: Choice) -> Ready:
+        return make_ready(
+            fetch_network(store, version.trained.checkpoint_uri, version.trained.checkpoint_sha256),
+            choice,
+            evaluate.crops,
+            [clips],
+            [clip for clip in version.clips if clip.split == "train"],
+            checked_on=clips,
+            shares_features=version.plan.train.trainable == "heads",
+            store=store,
+        )
 
-        ready = [made_ready(version, Choice(evaluate.engine)) for version in versions]
-        used = [
-            (version.trained.label, network.engine) for version, network in zip(versions, ready, strict=True) if network.engine.has_backbone
-        ]
-        if evaluate.engine == "auto" and len({engine.label for _, engine in used}) > 1:
-            for network in ready:
-                network.close()
-            ready = [made_ready(version, common_choice(used)) for version in versions]
-        return [_tested(version, network, clips, vocabulary, evaluate, store) for version, network in zip(versions, ready, strict=True)]
-
-
-def _tested(
-    version: Version, ready: Ready, clips: Sequence[DatasetClip], vocabulary: Vocabulary, evaluate: EvaluateOptions, store: Store
-) -> Tested:
-    with FramesAhead(store, clips, ready.specs) as ahead:
-        scored, timings = ready.score_all(clips, ahead, vocabulary)
-    ready.close()
-    result = ready.summary(
-        scored,
-        timings,
-        vocabulary,
-        model="fine-tuned",
-        split="test",
-        crops=evaluate.crops,
-        predictions_uri="",
-        peak_memory_bytes=timings.peak_memory_bytes,
-    )
-    plan = version.plan.model_copy(update={"evaluate": evaluate})
-    return Tested(version.trained.label, plan, store.read(Run(plan.run_uri).train), result, scored)
+    ready = [made_ready(version, Choice(evaluate.engine)) for version in versions]
+    used = [
+        (version.trained.label, network.engine) for version, network in zip(versions, ready, strict=True) if network.engine.has_backbone
+    ]
+    if evaluate.engine == "auto" and len({engine.label for _, engine in used}) > 1:
+        for network in ready:
+            network.close()
+        ready = [made_ready(version, common_choice(used)) for version in versions]
+    tested = []
+    for version, network in zip(versions, ready, strict=True):
+        scored, result = network.score_alone(clips, vocabulary, store, model="fine-tuned", split="test", crops=evaluate.crops, uri="")
+        plan = version.plan.model_copy(update={"evaluate": evaluate})
+        tested.append(Tested(version.trained.label, plan, store.read(Run(plan.run_uri).train), result, scored))
+    return tested
 
 
 def _comparison(
-    dataset: Dataset,
-    manifest: Manifest,
-    clips: Sequence[DatasetClip],
-    selection: str,
-    tested: Sequence[Tested],
-    evaluate: EvaluateOptions,
+    dataset: Dataset, vocabulary: Vocabulary, clips: Sequence[DatasetClip], selection: str, tested: Sequence[Tested]
 ) -> Comparison:
-    first, second = tested
-    vocabulary = manifest.vocabulary
     theirs, ours = (with_actions(network.scored, vocabulary) for network in tested)
     decisive = vocabulary.targets[-1]
-    comparison = Comparison(
-        created=now_utc(),
-        dataset_uri=dataset.folder_uri,
-        dataset_digest=dataset.digest,
-        split="unseen",
-        num_clips=first.result.num_clips,
-        num_sources=first.result.num_sources,
-        targets=vocabulary.targets,
-        train=first.plan.train,
-        evaluate=evaluate,
-        reference=first.name,
-        networks=(compared(first, None, vocabulary), compared(second, first.scored, vocabulary)),
-        failed=(),
-        selection=selection,
-        caution=_caution(first.result),
-        confusions=confusions({"previous": theirs, "fine-tuned": ours}, vocabulary),
-        differing=differing(answers_of(ours, vocabulary)[decisive], answers_of(theirs, vocabulary)[decisive], ours.uids),
-        airflow_run=load(MachineSettings).airflow_url or "",
+    comparison = comparison_of(tested, vocabulary, tested[0]).model_copy(
+        update={
+            "dataset_uri": dataset.folder_uri,
+            "dataset_digest": dataset.digest,
+            "split": "unseen",
+            "selection": selection,
+            "caution": _caution(tested[0].result),
+            "confusions": confusions({"previous": theirs, "fine-tuned": ours}, vocabulary),
+            "differing": differing(answers_of(ours, vocabulary)[decisive], answers_of(theirs, vocabulary)[decisive], ours.uids),
+            "airflow_run": load(MachineSettings).airflow_url or "",
+        }
     )
     return comparison.model_copy(update={"clips": named_clips(clips, comparison.named_uids)})

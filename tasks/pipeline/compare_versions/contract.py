@@ -14,10 +14,8 @@ class CompareVersionsArguments(StepArguments, VersionOptions, EvaluateOptions):
 COMPARE_VERSIONS = Step(
     name="compare_versions",
     summary="compare two trained networks on clips that neither was trained on",
-    module="compare_versions.compare_versions",
     arguments=CompareVersionsArguments,
     result=TabulateResult,
     address=lambda arguments: Layout(arguments.store).compared_versions(content_key(arguments.model_dump(mode="json"))),
-    image="trainer",
     gpu=True,
 )

@@ -1,1 +1,1 @@
-"""Pack registered models for machines without Retake."""
+"""Pack registered models for machines without Retake, and train smaller ones from their answers."""

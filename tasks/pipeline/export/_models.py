@@ -150,11 +150,7 @@ def write(graph: Graph, options: ExportOptions, clips: Clips, reference: Answers
 def _written_in_float(
     graph: Graph, model_format: PackageFormat, precision: FloatPrecision, clips: Clips, reference: Answers, folder: Path
 ) -> Written:
-    """Write the network, and answer the clips by it.
-
-    Raises:
-        BadConfiguration: it answers otherwise than in PyTorch.
-    """
+    """Write the network, and answer the clips by it."""
     title, (file_name, write_as) = TITLES[model_format], WRITERS[model_format]
     path = folder / precision / file_name
     path.parent.mkdir()

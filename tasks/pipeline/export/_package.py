@@ -23,17 +23,16 @@ from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline._trained import Trained, first_weights, plan_of
 from tasks.pipeline.export import _timed
-from tasks.pipeline.export._models import Answers, Clips, Written, difference_of, largest_difference, scores_of, write
+from tasks.pipeline.export._models import Answers, Clips, difference_of, largest_difference, scores_of, write
 from tasks.pipeline.export.contract import package_of
-from tasks.predict.probabilities import Nothing, Served, Threshold, fit_threshold, served
+from tasks.predict.probabilities import Nothing, fit_threshold, served
 from tasks.served.package.folder import TITLES, Contract, Registered, check_package, input_of, window_of, write_package
-from tasks.served.package.sample import Size, make_sample
+from tasks.served.package.sample import make_sample
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
-from tasks.store.records.dataset import Manifest
 from tasks.store.records.evaluation import EvaluateResult
-from tasks.store.records.export import ExportResult, PackageCosts, PackageFormat, PackageScore, PackedNetwork
+from tasks.store.records.export import ExportResult, PackageCosts, PackageScore, PackedNetwork
 from tasks.store.records.record import SplitName
 from tasks.store.records.training import PlanResult
 from tasks.store.run_layout import Decision, Package, Run, Scores, run_name
@@ -66,11 +65,7 @@ def pack(
     """Make the package and hand it to MLflow, or find the one made before.
 
     Args:
-        model_name: the registered model.
-        version: of it.
         plan: of the version's training.
-        options: of the package.
-        store: of the training.
         student: of the version, to be packed in its place.
 
     Raises:
@@ -99,7 +94,7 @@ def pack(
     vocabulary = manifest.vocabulary
     with tempfile.TemporaryDirectory(prefix="retake-export-") as name:
         folder = Path(name)
-        saved = fetch_network(store, source.checkpoint_uri, source.checkpoint_sha256, folder)
+        saved = fetch_network(store, source.checkpoint_uri, source.checkpoint_sha256)
         clips = Clips(saved, manifest, tuple(source.results), store)
         reference = clips.answers(clips.by_pytorch(), "PyTorch with one crop")
         temperatures = served(reference["val"], 1, "PyTorch in float32", vocabulary.targets)
@@ -136,25 +131,41 @@ def pack(
         if written.precision == "int8":
             sample = sample.expecting(written.path)
         largest = max(largest_difference(scored, reference[split]) for split, scored in written.answers.items())
-        contract = _contract_of(
-            Registered(
+        window = window_of(manifest.segment.on_grid)
+        contract = Contract(
+            registered=Registered(
                 name=model_name,
                 version=version.version,
                 checkpoint_sha256=source.checkpoint_sha256,
                 network=saved.title,
                 teacher=f"{title}, {plan.weights.network}" if student else None,
             ),
-            licence_of(packed_plan, saved, store),
-            manifest,
-            saved,
-            graph,
-            packed,
-            options.format,
-            written,
-            temperatures,
-            threshold,
-            sample.tolerance(written.precision),
-            largest,
+            format=options.format,
+            precision=written.precision,
+            refused=written.refused,
+            window=window,
+            inputs=tuple(input_of(own, network.spec, window) for own, network in zip(graph.inputs, saved.networks, strict=True)),
+            outputs=graph.outputs,
+            verbs=saved.classes.verbs,
+            nouns=saved.classes.nouns,
+            pairs=manifest.train_actions,
+            nothing=vocabulary.nothing_verb,
+            verb_temperature=temperatures.verb,
+            noun_temperature=temperatures.noun,
+            calibration=temperatures.words,
+            threshold=threshold.probability,
+            reports=threshold.reports,
+            interval_words=threshold.words,
+            tolerance=sample.tolerance(written.precision),
+            max_difference=largest,
+            weights_licence=licence_of(packed_plan, saved, store),
+            versions={
+                "retake": code_version,
+                "opset": str(OPSET),
+                **{name: version_of(name) for name in ("torch", *RUNTIMES[options.format])},
+            },
+            scores=packed.scores,
+            hardware=f"{packed.hardware['device_name']}, {count(int(packed.hardware['num_cores']), 'core')}",
         )
         describe(written.path, contract.metadata())
         package = folder / "package"
@@ -172,7 +183,7 @@ def pack(
         # The key, because the fp32 in place of a refused int8 is another package than one that was asked for.
         artifact_path = f"export/{options.format}-{written.precision}-{last_name(place.folder_uri)}"
         tracker.log_artifacts(run_id, package, artifact_path)
-    run_url = tracker.run_url(run_id)
+    run_url, report = tracker.run_url(run_id), Decision(plan.decision_uri).report
     result = ExportResult(
         model_name=model_name,
         version=version.version,
@@ -188,7 +199,7 @@ def pack(
         code_version=code_version,
         mlflow_run_url=run_url,
         artifacts_url=f"{run_url}/artifacts/{artifact_path}",
-        report_url=_report_url(plan, store),
+        report_url=store.read(report).report_url if store.exists(report.uri) else "",
     )
     return finish(store, place, result)
 
@@ -199,53 +210,6 @@ def copy_package(place: Package, folder: Path, store: Store) -> None:
         path = folder / Folder(place.files).name_of(stored.uri)
         path.parent.mkdir(parents=True, exist_ok=True)
         store.read_file(stored.uri, path)
-
-
-def _contract_of(
-    registered: Registered,
-    licence: str,
-    manifest: Manifest,
-    saved: Saved,
-    graph: Graph,
-    packed: PackedNetwork,
-    model_format: PackageFormat,
-    written: Written,
-    temperatures: Served,
-    threshold: Threshold,
-    tolerance: Mapping[Size, float],
-    max_difference: float,
-) -> Contract:
-    """Fill in the contract from the network's training and measurements; `registered` is the version, or its student."""
-    window = window_of(manifest.segment.on_grid)
-    return Contract(
-        registered=registered,
-        format=model_format,
-        precision=written.precision,
-        refused=written.refused,
-        window=window,
-        inputs=tuple(input_of(own, network.spec, window) for own, network in zip(graph.inputs, saved.networks, strict=True)),
-        outputs=graph.outputs,
-        verbs=saved.classes.verbs,
-        nouns=saved.classes.nouns,
-        pairs=manifest.train_actions,
-        nothing=manifest.vocabulary.nothing_verb,
-        verb_temperature=temperatures.verb,
-        noun_temperature=temperatures.noun,
-        calibration=temperatures.words,
-        threshold=threshold.probability,
-        reports=threshold.reports,
-        interval_words=threshold.words,
-        tolerance=tolerance,
-        max_difference=max_difference,
-        weights_licence=licence,
-        versions={
-            "retake": load(MachineSettings).code_version,
-            "opset": str(OPSET),
-            **{name: version_of(name) for name in ("torch", *RUNTIMES[model_format])},
-        },
-        scores=packed.scores,
-        hardware=f"{packed.hardware['device_name']}, {count(int(packed.hardware['num_cores']), 'core')}",
-    )
 
 
 def licence_of(plan: PlanResult, saved: Saved, store: Store) -> str:
@@ -268,11 +232,7 @@ def _evaluated(name: str, title: str, network: RegisteredVersion | Trained, plan
 
 
 def _costs(model: Path, clips: Clips, graph: Graph, folder: Path) -> PackageCosts:
-    """Time a written model in a process of its own, on a clip of val.
-
-    Raises:
-        BadConfiguration: it does not run there.
-    """
+    """Time a written model in a process of its own, on a clip of val."""
     log.info("timing the model in a process of its own")
     (inputs,) = clips.inputs(clips.of_split("val")[:1], graph)
     np.savez(folder / "clip.npz", allow_pickle=False, **inputs)
@@ -312,8 +272,3 @@ def _as_evaluated(network: Evaluated, store: Store) -> PackedNetwork:
         ),
         hardware=val.hardware,
     )
-
-
-def _report_url(plan: PlanResult, store: Store) -> str:
-    report = Decision(plan.decision_uri).report
-    return store.read(report).report_url if store.exists(report.uri) else ""

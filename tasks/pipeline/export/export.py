@@ -1,16 +1,14 @@
 """Pack a registered model by one command: `python -m tasks export models:/retake-tsn@champion --to FOLDER`."""
 
-from pathlib import Path
-
 from tasks.disk import expanded
-from tasks.errors import BadConfiguration, RetakeError, Terminated
+from tasks.errors import RetakeError, Terminated
 from tasks.options import ExportOptions
 from tasks.pipeline._plans import run_of
-from tasks.pipeline._results import log
+from tasks.pipeline._results import log, make_folder, not_writable
 from tasks.pipeline._trained import find_trained, plan_of, store_of
-from tasks.pipeline.distil._student import distilled
 from tasks.pipeline.export._package import copy_package, pack
 from tasks.pipeline.export.contract import ExportArguments
+from tasks.pipeline.export.distil import distilled
 from tasks.pipeline.retrain import report
 from tasks.pipeline.retrain.contract import ReportArguments
 from tasks.settings import MlflowSettings, load
@@ -29,7 +27,7 @@ def run(arguments: ExportArguments, store: Store) -> ExportResult:
         BadInput: there is no such version, or its training is gone.
     """
     folder = expanded(arguments.to)
-    _make_ready(folder)
+    make_folder(folder, is_empty=True)  # files of an earlier package would be taken for those of the new one
     name, version = Registry(load(MlflowSettings)).referred(arguments.model)
     where = arguments.store or store_of(arguments.model)
     plan = plan_of(run_of(version, where), store)
@@ -38,7 +36,7 @@ def run(arguments: ExportArguments, store: Store) -> ExportResult:
     try:
         copy_package(Package(result.export_uri), folder, store)
     except OSError as error:
-        raise _not_writable(folder, error) from None
+        raise not_writable(folder, error) from None
     log.info("copied the package to %s", folder)
     decision = Decision(plan.decision_uri)
     if store.exists(decision.report.uri):
@@ -72,20 +70,3 @@ def _write_report_anew(decision: Decision, where: str, store: Store) -> None:
     # The package is whole without it, and a repetition would refuse its folder.
     except RetakeError as error:
         log.warning("the report does not show the package yet: %s; run `report --store %s --plan %s`", error, where, plan)
-
-
-def _make_ready(folder: Path) -> None:
-    """Make the folder, or refuse it before any work.
-
-    Files of an earlier package would be taken for those of the new one.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise BadConfiguration(f"--to {folder}: it is not empty; name another folder, or empty it")
-    except OSError as error:
-        raise _not_writable(folder, error) from None
-
-
-def _not_writable(folder: Path, error: OSError) -> BadConfiguration:
-    return BadConfiguration(f"--to {folder}: {error.strerror or error}; name a folder that can be written to")

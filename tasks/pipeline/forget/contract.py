@@ -24,7 +24,6 @@ class ForgetArguments(StepArguments, ForgetOptions):
 FORGET = Step(
     name="forget",
     summary="list all that the store and MLflow have of a video; with --confirm, delete it",
-    module="forget.forget",
     arguments=ForgetArguments,
     result=ForgetResult,
     address=lambda arguments: Layout(arguments.store).forgotten.asked(content_key(arguments.model_dump(mode="json"))),

@@ -59,7 +59,11 @@ def run(arguments: ForgetArguments, store: Store) -> ForgetResult:
     for trace in traces:
         log.info("%s %s", "is written anew:" if trace.is_kept else "goes:", trace.uri)
     result = _listed(store, where, remover.forgetting, traces, *servers)
-    if not traces and not forgetting.list_sha256 and (tombstones := _tombstones(store, where, forgetting.videos)):
+    if (
+        not traces
+        and not forgetting.list_sha256
+        and (tombstones := [store.read(place) for place in map(at.tombstone, forgetting.videos) if store.exists(place.uri)])
+    ):
         return finish(store, output, result.model_copy(update={"receipt_uri": at.receipt(tombstones[0].number).uri}))
     if not arguments.confirm:
         return finish(store, output, result)
@@ -136,12 +140,6 @@ def _keeps_versions(store: Store, store_uri: str) -> bool | None:
         return None
 
 
-def _tombstones(store: Store, store_uri: str, videos: Sequence[str]) -> list[Tombstone]:
-    """Read the tombstones of those videos that were forgotten."""
-    places = map(Layout(store_uri).forgotten.tombstone, videos)
-    return [store.read(place) for place in places if store.exists(place.uri)]
-
-
 def _models(registry: Registry, forgetting: Forgetting) -> tuple[str, ...]:
     return tuple(f"{name} version {version}" for name, version in registry.trained_by(forgetting.taught))
 
@@ -175,11 +173,7 @@ def _pending(arguments: ForgetArguments, store: Store) -> Forgetting | None:
 
 
 def _videos(arguments: ForgetArguments, store: Store) -> tuple[str, ...]:
-    """Find the videos that are meant, in the store or among those that were forgotten.
-
-    Raises:
-        BadInput: several are meant, or none.
-    """
+    """Find the videos that are meant, in the store or among those that were forgotten."""
     at, asked = Layout(arguments.store), arguments.video
     by_source = videos_of_sources(store, arguments.store, [listed.uri for listed in store.list(at.all_labels)])
     if asked is None:

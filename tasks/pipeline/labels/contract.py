@@ -41,7 +41,7 @@ class LabelsExportArguments(ShellArguments):
 IMPORT = Command(
     name="labels import",
     summary="take in annotation files of other tools, and say how each is read",
-    module="labels.import_labels",
+    module="import_labels",
     arguments=LabelsImportArguments,
     result=LabelsImportResult,
     positional={"files": "FILE"},
@@ -49,7 +49,7 @@ IMPORT = Command(
 EXPORT = Command(
     name="labels export",
     summary="write all labels up to now for another tool",
-    module="labels.export_labels",
+    module="export_labels",
     arguments=LabelsExportArguments,
     result=LabelsExportResult,
 )

@@ -81,7 +81,9 @@ def _predicted(store: Store, prediction: Prediction) -> Mapping[str, Sequence[La
     A video with windows in which nothing was found has nothing.
     """
     report = prediction.report
-    with_windows = _with_windows(store, prediction) if store.exists(report.intervals) else frozenset()
+    batches = store.read(prediction.plan).batches if store.exists(report.intervals) else ()
+    results = [store.read(place) for place in (PredictedBatch(batch.out) for batch in batches) if store.exists(place.uri)]
+    with_windows = {video.video for batch in results for video in batch.videos if video.windows_uri}
     network = ""
     spans: defaultdict[str, list[LabelSpan]] = defaultdict(list)
     columns = ("video_sha256", "network", "rank", *SPAN, "action", "action_probability", "verb", "verb_probability")
@@ -95,12 +97,6 @@ def _predicted(store: Store, prediction: Prediction) -> Mapping[str, Sequence[La
             if row["network"] == network and row["video_sha256"] in with_windows:
                 spans[row["video_sha256"]].append(_span(row))
     return spans
-
-
-def _with_windows(store: Store, prediction: Prediction) -> frozenset[str]:
-    batches = [PredictedBatch(batch.out) for batch in store.read(prediction.plan).batches]
-    results = [store.read(batch) for batch in batches if store.exists(batch.uri)]
-    return frozenset(video.video for batch in results for video in batch.videos if video.windows_uri)
 
 
 def _span(row: Mapping[str, Any]) -> LabelSpan:

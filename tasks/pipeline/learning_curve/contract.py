@@ -14,20 +14,16 @@ class DecidedArguments(PlannedArguments):
 LEARNING_CURVE = Step(
     name="learning_curve",
     summary="train on shares of the clips, and extrapolate what more labels would gain",
-    module="learning_curve.learning_curve",
     arguments=DecidedArguments,
     result=LearningCurveResult,
     address=lambda arguments: decision_of_plan(arguments.plan).learning_curve,
-    image="trainer",
     gpu=True,
 )
 RESCORE = Step(
     name="rescore",
     summary="score earlier versions on the clips that decided last",
-    module="learning_curve.rescore",
     arguments=DecidedArguments,
     result=RescoreResult,
     address=lambda arguments: decision_of_plan(arguments.plan).rescore,
-    image="trainer",
     gpu=True,
 )

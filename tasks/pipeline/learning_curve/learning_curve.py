@@ -3,7 +3,6 @@
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil
 from operator import attrgetter
@@ -19,14 +18,13 @@ from tasks.judge.statistics.learning_curve import learning_curve, num_new_classe
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
 from tasks.learn.inputs.data import with_label_noise
-from tasks.learn.training.job import TrainJob
 from tasks.learn.training.trials import TrialFailure, TrialJob, run_trials
 from tasks.loop.parts import Gain, with_gain
 from tasks.loop.summary import keep
 from tasks.options import LIGHT, TrainOptions
 from tasks.options.training import LONG_EPOCHS
 from tasks.pipeline._plans import no_curve_reason
-from tasks.pipeline._results import LEAST_URGENT, finish, finished, log, write_files
+from tasks.pipeline._results import LEAST_URGENT, finish, finished, log, publish_files
 from tasks.pipeline._training import fetch_inputs
 from tasks.pipeline.learning_curve.contract import LEARNING_CURVE, DecidedArguments
 from tasks.settings import MlflowSettings, load
@@ -38,7 +36,6 @@ from tasks.store.records.dataset import DatasetClip, Manifest
 from tasks.store.records.record import Target
 from tasks.store.records.training import PlanResult
 from tasks.store.run_layout import Run
-from tasks.store.stored import Output
 from tasks.tracking import Tracker, tracked_run
 from tasks.wording import count, csv_table, percent
 
@@ -69,7 +66,7 @@ def run(arguments: DecidedArguments, store: Store) -> LearningCurveResult:
     except NothingToDo as nothing:
         store.write(decision_of_plan(arguments.plan).no_learning_curve, NoLearningCurve(reason=str(nothing)))
         raise NothingToDo(f"no learning curve: {nothing}") from None
-    plan = store.read(Output(arguments.plan, PlanResult))
+    plan = store.read(arguments.planned)
     keep(
         store,
         Layout(arguments.store).status.of_model(plan.model_name).model,
@@ -82,7 +79,7 @@ def _draw(arguments: DecidedArguments, store: Store) -> LearningCurveResult:
     place = LEARNING_CURVE.address(arguments)
     if earlier := finished(store, place):
         return earlier
-    plan = store.read(Output(arguments.plan, PlanResult))
+    plan = store.read(arguments.planned)
     if reason := no_curve_reason(plan):
         raise NothingToDo(reason)
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
@@ -96,9 +93,8 @@ def _draw(arguments: DecidedArguments, store: Store) -> LearningCurveResult:
     curves = tuple(
         _curve(trained, train, val, target, num_resamples=plan.evaluate.bootstrap_resamples) for target in manifest.vocabulary.targets
     )
-    with tracked_run(tracker, plan, is_beside=True) as run_id, tempfile.TemporaryDirectory(prefix="retake-curve-") as folder:
-        write_files(store, place, {place.file("trainings.csv"): _table(trained)}, Path(folder))
-        tracker.log_artifacts(run_id, Path(folder), "learning_curve")
+    with tracked_run(tracker, plan, is_beside=True) as run_id:
+        publish_files(store, place, {place.file("trainings.csv"): _table(trained)}, tracker, run_id, "learning_curve")
         tracker.log_metrics(run_id, _gains(curves))
         result = LearningCurveResult(
             recipe=trained.recipe,
@@ -192,7 +188,9 @@ def train_curve(plan: PlanResult, manifest: Manifest, store: Store) -> CurveTrai
         recipe = curve_recipe(plan.train, len(clips))
         draws = random_orders(sources, NUM_DRAWS, plan.train.seed)
         shares = [(size, draw) for size in subset_sizes(len(clips)) for draw in range(NUM_DRAWS)]
-        jobs = [TrialJob(_part(job, recipe, draws[draw][:size]), plan.train.validation_crops) for size, draw in shares]
+        # The order of the clips also decides that of the batches, so trainings on all clips differ from draw to draw.
+        parts = (replace(job, train=[job.train[clip] for clip in draws[draw][:size]], options=recipe) for size, draw in shares)
+        jobs = [TrialJob(part, plan.train.validation_crops) for part in parts]
         done: list[CurveTraining] = []
         for (size, draw), outcome in zip(shares, run_trials(jobs), strict=True):
             if isinstance(outcome, TrialFailure):
@@ -221,14 +219,6 @@ def train_curve(plan: PlanResult, manifest: Manifest, store: Store) -> CurveTrai
     )
 
 
-def _part(job: TrainJob, recipe: TrainOptions, chosen: Sequence[int]) -> TrainJob:
-    """Describe the training on some of the clips.
-
-    Their order also decides that of the batches, so trainings on all clips differ from draw to draw. Altered labels are those of the run.
-    """
-    return replace(job, train=[job.train[clip] for clip in chosen], options=recipe)
-
-
 def _report(done: CurveTraining, *, num_done: int, num_all: int) -> None:
     target, right = list(done.right.items())[-1]
     log.info(
@@ -247,7 +237,7 @@ def curve_recipe(train: TrainOptions, num_clips: int) -> TrainOptions:
     # `picked` leaves out what is gone, which a whole network was trained with.
     on_heads = train.trainable == "heads"
     recipe = train.as_trained() if on_heads else train.picked(TrainOptions).model_copy(update=LIGHT.model_dump(include=FROM_LIGHT))
-    most_epochs = max(1, MAX_STEPS // _steps(recipe, num_clips))
+    most_epochs = max(1, MAX_STEPS // ceil(ceil(num_clips / recipe.batch_size) / recipe.accumulate_batches))  # the steps of an epoch
     # The clips' labels are altered before shares are drawn.
     return _over(recipe, min(recipe.epochs, LONG_EPOCHS, most_epochs)).model_copy(update={"label_noise": 0.0, "patience": 0})
 
@@ -255,11 +245,6 @@ def curve_recipe(train: TrainOptions, num_clips: int) -> TrainOptions:
 def asked_epochs(train: TrainOptions) -> int:
     """Return the epochs of the recipe that `curve_recipe` may have shortened."""
     return train.as_trained().epochs if train.trainable == "heads" else LIGHT.epochs
-
-
-def _steps(recipe: TrainOptions, num_clips: int) -> int:
-    """Count the optimizer steps of an epoch."""
-    return ceil(ceil(num_clips / recipe.batch_size) / recipe.accumulate_batches)
 
 
 def _over(recipe: TrainOptions, epochs: int) -> TrainOptions:

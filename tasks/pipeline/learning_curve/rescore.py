@@ -1,11 +1,8 @@
 """Score earlier versions on the clips that decided last, for a history on equal terms."""
 
 import os
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
-from tasks.data.clips.frame_cache import FramesAhead
 from tasks.errors import BadInput, MissingObject, NothingToDo
 from tasks.judge.gate.error_budget import record_look
 from tasks.judge.statistics.answers import to_parquet
@@ -16,9 +13,9 @@ from tasks.loop.summary import keep
 from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._plans import PlannedTraining
 from tasks.pipeline._results import LEAST_URGENT, finish, finished, log
+from tasks.pipeline._scoring import Choice, make_ready
 from tasks.pipeline._trained import plan_of, taught_on, trained_on, unseen
 from tasks.pipeline.learning_curve.contract import RESCORE, DecidedArguments
-from tasks.pipeline.retrain._ready import Choice, make_ready
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip, Manifest
@@ -26,7 +23,6 @@ from tasks.store.records.evaluation import EvaluateResult
 from tasks.store.records.status import ModelStatus, RescoredVersion, RescoreResult, VersionStatus
 from tasks.store.records.training import PlanResult
 from tasks.store.run_layout import Run, Scores
-from tasks.store.stored import Output
 from tasks.wording import count, percent
 
 NUM_VERSIONS = 10
@@ -46,7 +42,7 @@ def run(arguments: DecidedArguments, store: Store) -> RescoreResult:
     place = RESCORE.address(arguments)
     if earlier := finished(store, place):
         return earlier
-    plan = store.read(Output(arguments.plan, PlanResult))
+    plan = store.read(arguments.planned)
     plan.evaluate.require_current("the decision")
     if store.read(Layout(arguments.store).latest_dataset).digest != plan.dataset_digest:
         raise NothingToDo("there is a newer dataset; the decision on it brings versions to its clips")
@@ -97,11 +93,7 @@ def _left(plan: PlanResult, store_uri: str, store: Store) -> list[VersionStatus]
 def _rescored(
     version: VersionStatus, plan: PlanResult, manifest: Manifest, store_uri: str, store: Store
 ) -> tuple[RescoredVersion, EvaluateResult]:
-    """Score a version, or find the scores that an earlier try left.
-
-    Raises:
-        BadInput: its training clips are not known, its checkpoint cannot be read, or no clip is left.
-    """
+    """Score a version, or find the scores that an earlier try left."""
     own = Layout(store_uri).run(version.run_key)
     deciding = [clip for clip in manifest.clips if clip.split == plan.decides_on]
     clips = unseen(deciding, [*(clip for clip in trained_on(own, store) if clip.split == "train"), *taught_on(own, store)])
@@ -131,29 +123,18 @@ def _rescored(
 def _score(own: Run, plan: PlanResult, clips: Sequence[DatasetClip], manifest: Manifest, place: Scores, store: Store) -> EvaluateResult:
     """Score a version by the test protocol of the decision, and keep its answers beside those that it scored."""
     trained, its_plan = store.read(own.train), plan_of(own, store)
-    with tempfile.TemporaryDirectory(prefix="retake-rescore-") as folder:
-        ready = make_ready(
-            fetch_network(store, trained.checkpoint_uri, trained.checkpoint_sha256, Path(folder)),
-            Choice(plan.evaluate.engine),
-            plan.evaluate.crops,
-            [clips],
-            [clip for clip in manifest.clips if clip.split == "train"],
-            checked_on=clips,
-            shares_features=its_plan.train.trainable == "heads",
-            store=store,
-        )
-        with FramesAhead(store, clips, ready.specs) as ahead:
-            scored, timings = ready.score_all(clips, ahead, manifest.vocabulary)
-        ready.close()
-    result = ready.summary(
-        scored,
-        timings,
-        manifest.vocabulary,
-        model="previous",
-        split=plan.decides_on,
-        crops=plan.evaluate.crops,
-        predictions_uri=place.predictions,
-        peak_memory_bytes=timings.peak_memory_bytes,
+    ready = make_ready(
+        fetch_network(store, trained.checkpoint_uri, trained.checkpoint_sha256),
+        Choice(plan.evaluate.engine),
+        plan.evaluate.crops,
+        [clips],
+        [clip for clip in manifest.clips if clip.split == "train"],
+        checked_on=clips,
+        shares_features=its_plan.train.trainable == "heads",
+        store=store,
+    )
+    scored, result = ready.score_alone(
+        clips, manifest.vocabulary, store, model="previous", split=plan.decides_on, crops=plan.evaluate.crops, uri=place.predictions
     )
     store.write_bytes(place.predictions, to_parquet(scored, manifest.vocabulary))
     return finish(store, place, result)

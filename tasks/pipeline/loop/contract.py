@@ -31,25 +31,14 @@ class NotifyArguments(Options):
     notice: Json[Notice] | None = Field(None, title="Notice", description="To send")
 
 
-STATUS = Command(
-    name="status",
-    summary="say where the loop stands, and what to do next",
-    module="loop.status",
-    arguments=StatusArguments,
-    result=StatusResult,
-)
+STATUS = Command(name="status", summary="say where the loop stands, and what to do next", arguments=StatusArguments, result=StatusResult)
 DIFF = Command(
     name="diff",
     summary="list the differences of two datasets",
-    module="loop.diff",
     arguments=DiffArguments,
     result=DiffResult,
     positional={"before": "BEFORE", "after": "AFTER"},
 )
 NOTIFY = Command(
-    name="notify",
-    summary="send word to people, where Airflow runs; without flags, a test",
-    module="loop.notify",
-    arguments=NotifyArguments,
-    result=NotifyResult,
+    name="notify", summary="send word to people, where Airflow runs; without flags, a test", arguments=NotifyArguments, result=NotifyResult
 )

@@ -19,9 +19,7 @@ def run(arguments: StatusArguments, store: Store) -> StatusResult:
     live = Live(now=now_utc(), num_statements=count_statements(store, status), disk_free_share=free_share)
     steps = next_steps(status, live, lambda path: path)
     return StatusResult(
-        sentence=sentence(status, live.now),
-        next_steps=tuple(AdvisedStep(text=step.text, url=step.url) for step in steps),
-        status=status,
+        sentence=sentence(status, live.now), next_steps=tuple(AdvisedStep(text=step.text, url=step.url) for step in steps), status=status
     )
 
 

@@ -12,36 +12,28 @@ from tasks.store.layout import Layout
 from tasks.store.records.prediction import KnownClipsResult, PredictBatchResult, PredictPlanResult, PredictReportResult
 from tasks.store.records.video import SegmentResult
 from tasks.store.run_layout import Prediction, Run
+from tasks.store.stored import Output
 
 
 class PredictPlanArguments(StepArguments, PredictOptions, EvaluateOptions):
     """All options of a prediction."""
 
 
-class PredictCutArguments(StepArguments):
+class PredictionArguments(StepArguments):
+    """The plan of a prediction."""
+
+    plan: PredictionPlanUri
+
+    @property
+    def planned(self) -> Output[PredictPlanResult]:
+        """Return the place of the plan."""
+        return Output(self.plan, PredictPlanResult)
+
+
+class PredictBatchArguments(PredictionArguments):
     """The plan, and one of its batches."""
 
-    plan: PredictionPlanUri
     batch: PredictionBatchUri
-
-
-class PredictKnownArguments(StepArguments):
-    """The plan of the prediction."""
-
-    plan: PredictionPlanUri
-
-
-class PredictBatchArguments(StepArguments):
-    """The plan, and one of its batches."""
-
-    plan: PredictionPlanUri
-    batch: PredictionBatchUri
-
-
-class PredictReportArguments(StepArguments):
-    """The plan of the prediction."""
-
-    plan: PredictionPlanUri
 
 
 class PredictArguments(EvaluateOptions, PredictOptions):
@@ -54,7 +46,6 @@ class PredictArguments(EvaluateOptions, PredictOptions):
 PLAN = Step(
     name="predict_plan",
     summary="decide which videos are predicted, and by which networks",
-    module="predict_videos.predict_plan",
     arguments=PredictPlanArguments,
     result=PredictPlanResult,
     address=lambda arguments: Layout(arguments.store).prediction_plan(content_key(arguments.keyed())),
@@ -65,8 +56,7 @@ PLAN = Step(
 CUT = Step(
     name="predict_cut",
     summary="cut a batch of videos to predict",
-    module="predict_videos.predict_cut",
-    arguments=PredictCutArguments,
+    arguments=PredictBatchArguments,
     result=SegmentResult,
     address=lambda arguments: predicted_of_batch(arguments.batch).cut,
     task="cut",
@@ -74,30 +64,25 @@ CUT = Step(
 KNOWN = Step(
     name="predict_known",
     summary="compute features of a sample of the model's training clips",
-    module="predict_videos.predict_known",
-    arguments=PredictKnownArguments,
+    arguments=PredictionArguments,
     result=KnownClipsResult,
     address=lambda arguments: prediction_of_plan(arguments.plan).known,
     task="known",
-    image="trainer",
     gpu=True,
 )
 PREDICT_BATCH = Step(
     name="predict_batch",
     summary="predict a batch of videos",
-    module="predict_videos.predict_batch",
     arguments=PredictBatchArguments,
     result=PredictBatchResult,
     address=lambda arguments: predicted_of_batch(arguments.batch),
     task="predict",
-    image="trainer",
     gpu=True,
 )
 REPORT = Step(
     name="predict_report",
     summary="write the tables, tracks, page and to-label list of a prediction",
-    module="predict_videos.predict_report",
-    arguments=PredictReportArguments,
+    arguments=PredictionArguments,
     result=PredictReportResult,
     address=lambda arguments: prediction_of_plan(arguments.plan).report,
     task="report",
@@ -105,10 +90,8 @@ REPORT = Step(
 PREDICT = Command(
     name="predict",
     summary="predict videos by two networks side by side",
-    module="predict_videos.predict",
     arguments=PredictArguments,
     result=PredictReportResult,
-    image="trainer",
     gpu=True,
     positional={"videos": "VIDEO"},
 )

@@ -5,18 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tasks.disk import expanded
-from tasks.errors import BadConfiguration
 from tasks.options import EvaluateOptions, PredictOptions
-from tasks.pipeline._results import log
+from tasks.pipeline._results import log, make_folder, not_writable
 from tasks.pipeline._trained import store_of
 from tasks.pipeline.predict_videos import predict_batch, predict_known, predict_plan, predict_report
-from tasks.pipeline.predict_videos.contract import (
-    PredictArguments,
-    PredictBatchArguments,
-    PredictKnownArguments,
-    PredictPlanArguments,
-    PredictReportArguments,
-)
+from tasks.pipeline.predict_videos.contract import PredictArguments, PredictBatchArguments, PredictionArguments, PredictPlanArguments
 from tasks.predict.files import rows_of
 from tasks.store.objects import Store
 from tasks.store.records.prediction import PredictPlanResult, PredictReportResult
@@ -35,7 +28,7 @@ def run(arguments: PredictArguments, store: Store) -> PredictReportResult:
         NothingToDo: no video was named, and every ingested one was trained on.
     """
     if arguments.to:
-        _make_folder(expanded(arguments.to))
+        make_folder(expanded(arguments.to))
     where = arguments.store or store_of(arguments.model)
     options = {name: getattr(arguments, name) for model in (PredictOptions, EvaluateOptions) for name in model.model_fields}
     plan = predict_plan.decide(PredictPlanArguments(store=where, **options), store)
@@ -53,7 +46,11 @@ def in_words(result: PredictReportResult, store: Store) -> list[str]:
     rows = by_clip if result.intervals_uri is None else rows_of(store.read_bytes(result.intervals_uri), ())
     network = by_clip[0]["network"]
     # A clip has a row for each rank, an interval has one.
-    answers = [(_probability(row), row) for row in rows if row["network"] == network and row.get("rank", "1") == "1"]
+    answers = [
+        (float(row.get("probability") or row.get("action_probability") or row["verb_probability"]), row)
+        for row in rows
+        if row["network"] == network and row.get("rank", "1") == "1"
+    ]
     answered = count(len(answers), "clip" if result.intervals_uri is None else "interval")
     lines = [f"{network} reports {answered} of {count(result.num_videos, 'video')}{'; the likeliest:' if answers else ''}"]
     for probability, row in sorted(answers, key=lambda answer: -answer[0])[:MAX_LISTED]:
@@ -63,22 +60,6 @@ def in_words(result: PredictReportResult, store: Store) -> list[str]:
     if more := result.num_set_aside - len(result.first_set_aside):
         lines.append(f"left out: {more:,} more; the page lists them")
     return [*lines, f"the page: {result.report_url}"]
-
-
-def _probability(row: Mapping[str, str]) -> float:
-    return float(row.get("probability") or row.get("action_probability") or row["verb_probability"])
-
-
-def _make_folder(folder: Path) -> None:
-    """Make the folder, or refuse it before any work."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _not_writable(folder, error) from None
-
-
-def _not_writable(folder: Path, error: OSError) -> BadConfiguration:
-    return BadConfiguration(f"--to {folder}: {error.strerror or error}; name a folder that can be written to")
 
 
 def _copy(plan: PredictPlanResult, folder: Path, store: Store) -> None:
@@ -104,7 +85,7 @@ def _copy(plan: PredictPlanResult, folder: Path, store: Store) -> None:
             store.read_file(uri, folder / place)
         _list_files(folder, {place: _state(folder / place) for place in places.values()})
     except OSError as error:
-        raise _not_writable(folder, error) from None
+        raise not_writable(folder, error) from None
     log.info("copied to %s: %s", folder, ", ".join(sorted(places.values())))
 
 
@@ -149,7 +130,7 @@ def _stays_inside(place: str) -> bool:
 def _carry_out(plan: PredictPlanResult, store: Store) -> PredictReportResult:
     prediction = Prediction(plan.prediction_uri)
     common = {"store": plan.store, "plan": prediction.plan.folder_uri}
-    predict_known.run(PredictKnownArguments(**common), store)
+    predict_known.run(PredictionArguments(**common), store)
     for batch in plan.batches:
         predict_batch.run(PredictBatchArguments(**common, batch=batch.uri), store)
-    return predict_report.run(PredictReportArguments(**common), store)
+    return predict_report.run(PredictionArguments(**common), store)

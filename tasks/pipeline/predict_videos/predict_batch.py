@@ -13,9 +13,8 @@ from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
 from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline.predict_videos._chosen import training_clips
-from tasks.pipeline.predict_videos._one_video import NotComparable, Work, predict_video, verb_alone
-from tasks.pipeline.predict_videos._ready import Ready, make_ready
-from tasks.pipeline.predict_videos._windows import without_windows
+from tasks.pipeline.predict_videos._engines import Ready, make_ready
+from tasks.pipeline.predict_videos._one_video import NotComparable, Work, predict_video, verb_alone, without_windows
 from tasks.pipeline.predict_videos.contract import PREDICT_BATCH, PredictBatchArguments
 from tasks.predict.to_label import Features, from_bytes
 from tasks.store.derived import prediction_of_plan
@@ -31,7 +30,6 @@ from tasks.store.records.prediction import (
 )
 from tasks.store.records.record import SetAside
 from tasks.store.records.video import ClipRecord
-from tasks.store.stored import Output
 from tasks.wording import plain_reason
 
 CutVideo = tuple[PredictedVideo, tuple[ClipRecord, ...]]
@@ -53,7 +51,7 @@ def run(arguments: PredictBatchArguments, store: Store) -> PredictBatchResult:
         return earlier
     keep_to_one_gpu()
     keep_freed_memory()
-    plan = store.read(Output(arguments.plan, PredictPlanResult))
+    plan = store.read(arguments.planned)
     plan.evaluate.require_current("the prediction")
     videos, set_aside = _cut(plan, store.read(arguments.batch, PredictionBatch).videos, store)
     known = _known(store.read(prediction_of_plan(arguments.plan).known), store)
@@ -119,7 +117,6 @@ def _make_ready(work: Work, clips: Sequence[ClipRecord]) -> tuple[dict[Predictor
                 wanted=plan.evaluate.engine,
                 num_crops=plan.evaluate.crops,
                 store=store,
-                folder=work.folder,
                 frames=work.frames,
             )
         except (BadCheckpoint, MissingObject) as error:

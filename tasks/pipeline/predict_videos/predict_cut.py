@@ -2,15 +2,14 @@
 
 from tasks.data.clips.cut_videos import cut_videos
 from tasks.pipeline._results import finish
-from tasks.pipeline.predict_videos.contract import CUT, PredictCutArguments
+from tasks.pipeline.predict_videos.contract import CUT, PredictBatchArguments
 from tasks.store.objects import Store
-from tasks.store.records.prediction import PredictionBatch, PredictPlanResult
+from tasks.store.records.prediction import PredictionBatch
 from tasks.store.records.video import SegmentResult
-from tasks.store.stored import Output
 
 
-def run(arguments: PredictCutArguments, store: Store) -> SegmentResult:
+def run(arguments: PredictBatchArguments, store: Store) -> SegmentResult:
     """Cut every video of the batch; record failed ones with their reasons."""
-    plan = store.read(Output(arguments.plan, PredictPlanResult))
+    plan = store.read(arguments.planned)
     videos = [video.video for video in store.read(arguments.batch, PredictionBatch).videos]
     return finish(store, CUT.address(arguments), cut_videos(store, plan.store, videos, plan.segment, {}))

@@ -3,9 +3,7 @@
 They come from this model's own backbone and lie under its training's run: computed once per model, whatever it predicts later.
 """
 
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -20,8 +18,8 @@ from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
 from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline.predict_videos._chosen import dataset_clips
-from tasks.pipeline.predict_videos._ready import Frames, make_ready
-from tasks.pipeline.predict_videos.contract import KNOWN, PredictKnownArguments
+from tasks.pipeline.predict_videos._engines import Frames, make_ready
+from tasks.pipeline.predict_videos.contract import KNOWN, PredictionArguments
 from tasks.predict.shift import distances_between_films, reference_films
 from tasks.predict.to_label import Features, from_bytes, to_bytes
 from tasks.settings import MachineSettings, load
@@ -29,7 +27,6 @@ from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip
 from tasks.store.records.prediction import KnownClipsResult, PredictPlanResult, ReferenceFilm, ReferenceFilms
 from tasks.store.run_layout import Run
-from tasks.store.stored import Output
 
 MAX_KNOWN_CLIPS = 300
 """Maximum number of training clips, evenly spaced so that every video has its share. One crop each, a tenth of the work of scoring."""
@@ -38,7 +35,7 @@ MAX_REFERENCE_CLIPS, MAX_REFERENCE_FILMS = 300, 60
 """Maximum number of clips whose distance is measured, and of films that share them equally."""
 
 
-def run(arguments: PredictKnownArguments, store: Store) -> KnownClipsResult:
+def run(arguments: PredictionArguments, store: Store) -> KnownClipsResult:
     """Write the features of the sample and the distances of films, unless they lie in the store.
 
     A clip that cannot be read is left out. Without a known training, or without its clips, there are neither.
@@ -46,7 +43,7 @@ def run(arguments: PredictKnownArguments, store: Store) -> KnownClipsResult:
     output = KNOWN.address(arguments)
     if earlier := finished(store, output):
         return earlier
-    plan = store.read(Output(arguments.plan, PredictPlanResult))
+    plan = store.read(arguments.planned)
     plan.evaluate.require_current("the prediction")
     if plan.run_uri is None or plan.model_dataset_uri is None:
         reason = f"the store does not have the dataset that {plan.model.label} was trained on"
@@ -54,7 +51,9 @@ def run(arguments: PredictKnownArguments, store: Store) -> KnownClipsResult:
     clips = dataset_clips(plan, store)
     trained_on = [clip for clip in clips if clip.split == "train"]
     sample, own = spread(trained_on, MAX_KNOWN_CLIPS), Run(plan.run_uri)
-    uri, films_at = own.known(_key(plan, sample)), own.reference(_reference_key(plan, sample))
+    key = _key(plan, sample)
+    # The distances depend on the dataset, too, but nothing of its films is read for their key.
+    uri, films_at = own.known(key), own.reference(content_key({"known": key, "dataset": plan.model_dataset_uri}))
     known, reference = _kept(uri, store), store.read(films_at).films if store.exists(films_at.uri) else None
     if known is None or reference is None:
         log.info(
@@ -131,14 +130,6 @@ def _key(plan: PredictPlanResult, sample: Sequence[StoredClip]) -> str:
     )
 
 
-def _reference_key(plan: PredictPlanResult, sample: Sequence[StoredClip]) -> str:
-    """Hash everything that the distances of the dataset's films depend on.
-
-    Nothing of the films is read.
-    """
-    return content_key({"known": _key(plan, sample), "dataset": plan.model_dataset_uri})
-
-
 def _kept(uri: str, store: Store) -> Features | None:
     if not store.exists(uri):
         return None
@@ -156,10 +147,8 @@ def _seen(
     keep_to_one_gpu()
     keep_freed_memory()
     clips = list({clip.uid: clip for clip in (*sample, *compared)}.values())
-    with passing_frames() as frames, tempfile.TemporaryDirectory(prefix="retake-known-") as name:
-        ready = make_ready(
-            plan.model, clips, trained_on, wanted=plan.evaluate.engine, num_crops=1, store=store, folder=Path(name), frames=frames
-        )
+    with passing_frames() as frames:
+        ready = make_ready(plan.model, clips, trained_on, wanted=plan.evaluate.engine, num_crops=1, store=store, frames=frames)
         with FramesAhead(store, clips, ready.specs, frames) as ahead:
 
             def load_or_none(clip: StoredClip) -> list[Frames] | None:

@@ -3,29 +3,33 @@
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 
 from tasks.data.clips.cut_videos import batch_size
-from tasks.data.clips.gather_labels import PredictedVideos, labelled_intervals
+from tasks.data.clips.gather_labels import LabelledParts, PredictedVideos, label_now, labelled_intervals
 from tasks.data.clips.intake import Intake
 from tasks.data.clips.label_inputs import video_records, videos_beside
 from tasks.data.clips.sources import IncomingFile, incoming_files
+from tasks.data.labels.intervals import overlap_finder, without
+from tasks.data.labels.recordings import detect_recordings
 from tasks.data.labels.rows import AnnotationFile
+from tasks.data.labels.video_names import lacks_label
 from tasks.data.split.split import read_split_csv
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
-from tasks.keys import content_key, options_key
+from tasks.keys import content_key, options_key, recipe_of
 from tasks.learn.inputs.snippets import window_grid
-from tasks.options import EvaluateOptions, IngestOptions, PredictOptions, SegmentOptions
+from tasks.options import EvaluateOptions, IngestOptions, LabelOptions, PredictOptions, SegmentOptions
 from tasks.pipeline._results import finish, log
 from tasks.pipeline.predict_videos._chosen import Found, baseline_of, registered
-from tasks.pipeline.predict_videos._labels import covered_by, labelled_sources, labels_of, labels_today, sources_of_new
 from tasks.pipeline.predict_videos.contract import PLAN, PredictPlanArguments
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
-from tasks.store.records.dataset import Manifest
-from tasks.store.records.prediction import PredictedVideo, PredictionBatch, PredictPlanResult, PredictReportResult
+from tasks.store.records.dataset import NOTHING, LabelledClip, Manifest
+from tasks.store.records.prediction import KnownLabel, KnownLabels, PredictedVideo, PredictionBatch, PredictPlanResult, PredictReportResult
 from tasks.store.records.record import SetAside, SplitName
-from tasks.store.records.video import BatchRef
+from tasks.store.records.video import BatchRef, Interval, VideoRecord
 from tasks.store.run_layout import Prediction
 from tasks.tracking import Registry
 from tasks.wording import count
@@ -109,6 +113,8 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
         log.warning("left out: %s", reason)
     for network in (chosen.predictor for chosen in (model, against) if chosen and chosen.predictor.interval_words):
         (log.info if network.reports_intervals else log.warning)("intervals of %s: %s", network.label, network.interval_words)
+    # Without a stride, the precision of intervals has no effect.
+    of_page = {"num_to_label", *(() if predict.stride_seconds is None else ("stride_seconds", "interval_precision"))}
     inputs = {
         "videos": [video.model_dump() for video in videos.taken],
         "sources": own_sources,
@@ -119,7 +125,7 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
         "missing": missing,
         "segment": options_key(segment),
         "evaluate": evaluate.model_dump(mode="json"),
-        "predict": predict.keyed(include={"num_to_label", *_interval_options(predict)}),
+        "predict": predict.keyed(include=of_page),
         "labels": labels.model_dump(mode="json"),
         "code": load(MachineSettings).code_version,
     }
@@ -149,11 +155,6 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
     )
     log.info("%s by %s%s", count(plan.num_videos, "video"), model.predictor.label, f" and {against.predictor.label}" if against else "")
     return finish(store, prediction.plan, plan)
-
-
-def _interval_options(predict: PredictOptions) -> tuple[str, ...]:
-    """List the options of intervals; the precision has no effect without a stride."""
-    return () if predict.stride_seconds is None else ("stride_seconds", "interval_precision")
 
 
 def _against(
@@ -221,12 +222,7 @@ def _in_split(wanted: SplitName, store_uri: str, manifests: Iterable[Manifest], 
 
 
 def _videos(arguments: PredictPlanArguments, trained_on: frozenset[str], sources: Mapping[str, str], store: Store) -> Videos:
-    """Select the videos to predict; leave out unusable ones and those trained on.
-
-    Raises:
-        BadInput: nothing is left.
-        NothingToDo: no video was requested, and every ingested video was trained on.
-    """
+    """Select the videos to predict; leave out unusable ones and those trained on."""
     if arguments.videos:
         candidates, bad, beside = _asked_for(arguments, store)
         # Videos that an earlier prediction took in have lost the names that tell their recording.
@@ -289,3 +285,91 @@ def _write_batches(prediction: Prediction, videos: Sequence[PredictedVideo], sto
         name = batch[0].name if len(batch) == 1 else f"{batch[0].name} and {len(batch) - 1} more"
         batches.append(BatchRef(uri=prediction.batch(number).uri, name=name, out=prediction.predicted(number).folder_uri))
     return tuple(batches)
+
+
+def labelled_sources(manifests: Iterable[Manifest], latest: Iterable[LabelledClip]) -> dict[str, str]:
+    """Map each video to its source recording, by the latest labels, else by the datasets.
+
+    The latest labels also know videos without labels.
+    """
+    sources = {clip.video: clip.source for manifest in manifests for clip in manifest.clips}
+    return sources | {labelled.clip.video: labelled.source for labelled in latest}
+
+
+def sources_of_new(videos: Sequence[PredictedVideo], sources: Mapping[str, str], store_uri: str, store: Store) -> dict[str, str]:
+    """Map videos that were never ingested to the source of their recording, as far as their given names tell it.
+
+    That is the source of an ingested video of the recording, else its first video. `sources` are known ones, which people may have corrected.
+    """
+
+    def read(video: PredictedVideo) -> VideoRecord:
+        return store.read(Layout(store_uri).video(video.video).probe)
+
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        records = list(pool.map(read, videos))
+    new = {
+        record.video
+        for record in records
+        if sources.get(record.video, record.video) == record.video and all(lacks_label(name, record.video) for name in record.names)
+    }
+    given = [record.model_copy(update={"names": (video.name,)}) for video, record in zip(videos, records, strict=True)]
+    return {
+        video: next((sources.get(other, other) for other in recording.videos if other not in new), recording.videos[0])
+        for recording in detect_recordings(given).recordings
+        for video in recording.videos
+        if video in new
+    }
+
+
+def labels_today(store_uri: str, segment: SegmentOptions, store: Store) -> tuple[LabelledClip, ...]:
+    """Label all clips anew, by the options of the last build; nothing is written."""
+    clips = Layout(store_uri).labels(recipe_of(segment)).clips
+    built = store.read(clips) if store.exists(clips.uri) else None
+    try:
+        return label_now(store, store_uri, segment, built.options if built else LabelOptions()).labelling.clips
+    except BadInput as error:
+        (log.warning if built else log.info)("labels since the last build are left out: %s", error)
+    return built.clips if built else ()
+
+
+def labels_of(videos: Iterable[PredictedVideo], manifests: Iterable[Manifest], latest: Iterable[LabelledClip]) -> KnownLabels:
+    """Collect the labels of these videos' clips on the grid: the latest, else those of the datasets."""
+    wanted = {video.video for video in videos}
+    labels: dict[str, KnownLabel] = {}
+    for clip in (clip for manifest in manifests for clip in manifest.clips if clip.video in wanted and clip.around is None):
+        labels[clip.uid] = KnownLabel(uid=clip.uid, verb_class=clip.verb_class, noun_class=clip.noun_class)
+    for labelled in latest:
+        if (
+            labelled.clip.video in wanted
+            and labelled.clip.around is None
+            and labelled.verb_class is not None
+            and labelled.noun_class is not None
+        ):
+            labels[labelled.clip.uid] = KnownLabel(uid=labelled.clip.uid, verb_class=labelled.verb_class, noun_class=labelled.noun_class)
+    return KnownLabels(labels=tuple(labels[uid] for uid in sorted(labels)))
+
+
+def covered_by(parts: LabelledParts, latest: Iterable[LabelledClip]) -> dict[str, tuple[Interval, ...]]:
+    """List the time of each video in which labels say when something happens.
+
+    Clips labelled as nothing add to that of files, unless a labelled interval overlaps them: it says nothing about the rest of a clip. Clips of an
+    action are left out unless an interval of it overlaps them, because their labels do not say when it begins and ends.
+    """
+    in_files = {video: overlap_finder(own) for video, own in parts.covered.items()}
+    actions = {video: overlap_finder(own) for video, own in groupby(sorted(parts.intervals, key=attrgetter("video")), attrgetter("video"))}
+    idle: dict[str, list[Interval]] = {}
+    acting: dict[str, list[Interval]] = {}
+    for labelled in latest:
+        clip, classes = labelled.clip, (labelled.verb_class, labelled.noun_class)
+        if labelled.action is None or clip.around is not None:
+            continue
+        span = Interval(start_seconds=clip.start_seconds, stop_seconds=clip.stop_seconds)
+        if labelled.verb == NOTHING:
+            if clip.video not in in_files or not any(in_files[clip.video](clip)):
+                idle.setdefault(clip.video, []).append(span)
+        elif clip.video not in actions or all((own.verb_class, own.noun_class) != classes for own in actions[clip.video](clip)):
+            acting.setdefault(clip.video, []).append(span)
+    return {
+        video: tuple(without([*parts.covered.get(video, ()), *idle.get(video, ())], acting.get(video, ())))
+        for video in sorted({*parts.covered, *idle})
+    }

@@ -16,7 +16,7 @@ from tasks.loop.summary import keep
 from tasks.pipeline._media import MAX_THUMBNAILS, playable, thumbnails
 from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline.predict_videos._chosen import dataset_clips, names_of
-from tasks.pipeline.predict_videos.contract import REPORT, PredictReportArguments
+from tasks.pipeline.predict_videos.contract import REPORT, PredictionArguments
 from tasks.predict.agreement import Tally, confusion_table
 from tasks.predict.files import shown_intervals, shown_labels, write_intervals
 from tasks.predict.gathering import Gathered, gather
@@ -46,7 +46,6 @@ from tasks.store.records.record import SetAside, now_utc
 from tasks.store.records.status import PredictionStatus
 from tasks.store.records.video import NUM_FIRST
 from tasks.store.run_layout import PredictedBatch, Prediction
-from tasks.store.stored import Output
 from tasks.tracking import Tracker, prediction_run
 from tasks.wording import count
 
@@ -54,7 +53,7 @@ NUM_PAIRS = 8
 TASK_FAILED = "its task failed; see predict's log"
 
 
-def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
+def run(arguments: PredictionArguments, store: Store) -> PredictReportResult:
     """Write the report to the store and into an MLflow run of its own.
 
     Videos of a batch that left no result are set aside by name.
@@ -62,7 +61,7 @@ def run(arguments: PredictReportArguments, store: Store) -> PredictReportResult:
     Raises:
         BadInput: no video could be predicted; the message names each with its reason.
     """
-    plan = store.read(Output(arguments.plan, PredictPlanResult))
+    plan = store.read(arguments.planned)
     place = REPORT.address(arguments)
     batches, failed = _batches(plan, store)
     num_failed_batches = len(plan.batches) - len(batches)

@@ -79,10 +79,6 @@ def metrics_of(
     """Collect all numbers of a report from what the steps of its plan wrote.
 
     Args:
-        store: the object store.
-        plan: of the decision.
-        manifest: of its dataset.
-        compared: the result of `compare`.
         results: all scores of the plan.
         scored: by network, the answers on the deciding clips with an action.
         url: the page of the MLflow run.

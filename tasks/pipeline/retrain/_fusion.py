@@ -57,7 +57,7 @@ def equal_fusion(names: Sequence[str], store_uri: str, store: Store, joint: Trai
         known: dict[tuple[NetworkSpec, str], str] = {}
         for name in names:
             trained = find_trained("fuse", name, store_uri, store)
-            saved = fetch_trained("fuse", trained, store, Path(folder))
+            saved = fetch_trained("fuse", trained, store)
             if saved.joint:
                 raise BadConfiguration(
                     f"fuse: {name} answers by the joined features of {len(saved.networks)} networks; fuse these networks instead"
@@ -115,13 +115,11 @@ def choose_fusion(
     started = time.monotonic()
     clips = [clip for clip in manifest.clips if clip.split == "val"]
     unheard: set[str] = set()
-    scored = [
-        with_nouns_given(_score(network, clips, store, unheard), manifest.vocabulary) for network in _saved(plan, store, folder).networks
-    ]
+    scored = [with_nouns_given(_score(network, clips, store, unheard), manifest.vocabulary) for network in _saved(plan, store).networks]
     fusion = fuse(_heard_by_all(scored, unheard), [(member.name, member.network) for member in plan.weights.members])
     fusion = fusion.model_copy(update={"num_unheard": len(unheard)})
     # Scoring changed the networks: fetch them again for the checkpoint.
-    saved = _saved(plan, store, folder)
+    saved = _saved(plan, store)
     path = folder / BEST
     save_fusion(path, saved.networks, [HeadWeights(m.verb_weight, m.noun_weight) for m in fusion.members], saved.classes)
     store.write_file(training.best, path)
@@ -152,11 +150,7 @@ def choose_fusion(
 
 
 def _joined(classes: ClassNames | None, saved: Saved, name: str) -> ClassNames:
-    """Add the class names of a member to those of the members before it.
-
-    Raises:
-        BadInput: it names a class differently.
-    """
+    """Add the class names of a member to those of the members before it."""
     if classes is None:
         return saved.classes
     joined: dict[str, tuple[str, ...]] = {}
@@ -171,16 +165,12 @@ def _joined(classes: ClassNames | None, saved: Saved, name: str) -> ClassNames:
     return ClassNames(verbs=joined["verbs"], nouns=joined["nouns"], has_objects=saved.classes.has_objects or classes.has_objects)
 
 
-def _saved(plan: PlanResult, store: Store, folder: Path) -> Saved:
-    return fetch_network(store, plan.weights.uri, plan.weights.sha256, folder)
+def _saved(plan: PlanResult, store: Store) -> Saved:
+    return fetch_network(store, plan.weights.uri, plan.weights.sha256)
 
 
 def _heard_by_all(members: Sequence[ScoredClips], unheard: Set[str]) -> list[ScoredClips]:
-    """Leave out the clips in which a network of sound has nothing to hear.
-
-    Raises:
-        BadInput: no clip is left.
-    """
+    """Leave out the clips in which a network of sound has nothing to hear."""
     if not unheard:
         return list(members)
     log.warning(

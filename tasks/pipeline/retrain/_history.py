@@ -3,17 +3,7 @@
 from collections.abc import Iterator
 
 from tasks.judge.gate.champion import moves
-from tasks.loop.parts import (
-    CHAMPION_AGAIN,
-    Evidence,
-    Gain,
-    Score,
-    Standing,
-    champion_since,
-    weak_classes,
-    with_decision,
-    with_scores,
-)
+from tasks.loop.parts import CHAMPION_AGAIN, Evidence, Gain, Score, Standing, champion_since, weak_classes, with_decision, with_scores
 from tasks.loop.summary import keep
 from tasks.pipeline._plans import plans_of
 from tasks.pipeline.retrain._evidence import predictions_of_actions

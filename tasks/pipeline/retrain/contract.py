@@ -113,14 +113,6 @@ class NetworksArguments(StepArguments):
         return prediction_of_plan(self.prediction)
 
 
-class FlowsArguments(NetworksArguments):
-    """The networks that need optical flow."""
-
-
-class SoundArguments(NetworksArguments):
-    """The networks that need sound."""
-
-
 class FlowArguments(StepArguments):
     """One batch, with its flow options."""
 
@@ -131,6 +123,11 @@ class PlannedArguments(StepArguments):
     """A plan to follow."""
 
     plan: TrainingPlanUri
+
+    @property
+    def planned(self) -> Output[PlanResult]:
+        """Return the place of the plan."""
+        return Output(self.plan, PlanResult)
 
 
 class ReportArguments(PlannedArguments):
@@ -190,17 +187,15 @@ class ShowRecipesArguments(ShellArguments):
 WEIGHTS = Step(
     name="weights",
     summary="fetch and verify the weights to start from",
-    module="retrain.weights",
     arguments=WeightsArguments,
     result=WeightsResult,
     address=lambda arguments: Output(arguments.out, WeightsResult),
     also_in=("compare_networks",),
-    image="trainer",
+    torch=True,
 )
 PLAN = Step(
     name="plan",
     summary="plan a training, its tests and its opponents",
-    module="retrain.plan",
     arguments=PlanArguments,
     result=PlanResult,
     address=_plan,
@@ -210,8 +205,8 @@ PLAN = Step(
 FLOWS = Step(
     name="flows",
     summary="list the clips whose optical flow is missing",
-    module="retrain.missing_flow",
-    arguments=FlowsArguments,
+    module="missing_flow",
+    arguments=NetworksArguments,
     result=FlowsResult,
     address=lambda arguments: arguments.place.flows,
     also_in=("compare_networks", "predict_videos"),
@@ -220,7 +215,7 @@ FLOWS = Step(
 FLOW = Step(
     name="flow",
     summary="compute the optical flow of a batch of clips",
-    module="retrain.compute_flow",
+    module="compute_flow",
     arguments=FlowArguments,
     result=FlowResult,
     address=lambda arguments: flow_of_batch(arguments.batch),
@@ -229,41 +224,36 @@ FLOW = Step(
 SOUND = Step(
     name="sound",
     summary="describe the sound of the clips, where it is missing",
-    module="retrain.describe_clips",
-    arguments=SoundArguments,
+    module="describe_clips",
+    arguments=NetworksArguments,
     result=SoundResult,
     address=lambda arguments: arguments.place.sound,
     also_in=("compare_networks", "predict_videos"),
     alternatives=NETWORK_SOURCES,
-    image="trainer",
+    torch=True,
 )
 TRAIN = Step(
     name="train",
     summary="fine-tune the network that a plan describes",
-    module="retrain.train",
     arguments=PlannedArguments,
     result=TrainResult,
     address=lambda arguments: run_of_plan(arguments.plan).train,
     also_in=("compare_networks",),
-    image="trainer",
     gpu=True,
 )
 EVALUATE = Step(
     name="evaluate",
     summary="score the networks of a plan on their splits",
-    module="retrain.evaluate",
     arguments=PlannedArguments,
     result=EvaluateResults,
     address=lambda arguments: decision_of_plan(arguments.plan).evaluate,
     reads=lambda arguments, _: [run_of_plan(arguments.plan).train.folder_uri],
     also_in=("compare_networks",),
-    image="trainer",
     gpu=True,
 )
 COMPARE = Step(
     name="compare",
     summary="compare the new network with its opponents by the gate's rules",
-    module="retrain.compare",
     arguments=PlannedArguments,
     result=CompareResult,
     address=lambda arguments: decision_of_plan(arguments.plan).compare,
@@ -272,7 +262,6 @@ COMPARE = Step(
 REPORT = Step(
     name="report",
     summary="write the report, its numbers and the model card",
-    module="retrain.report",
     arguments=ReportArguments,
     result=ReportResult,
     address=lambda arguments: decision_of_plan(arguments.plan).report,
@@ -282,18 +271,16 @@ REPORT = Step(
 REGISTER = Step(
     name="register",
     summary="register the model in MLflow as challenger",
-    module="retrain.register",
     arguments=PlannedArguments,
     result=RegisterResult,
     address=lambda arguments: run_of_plan(arguments.plan).register,
     reads=lambda arguments, _: [run_of_plan(arguments.plan).train.folder_uri],
     writes=lambda _, result: [urljoin(result.mlflow_run_url, f"/models/{result.model_name}/versions/{result.version}")],
-    image="trainer",
+    torch=True,
 )
 DECIDE = Step(
     name="decide",
     summary="promote the version, or keep the champion",
-    module="retrain.decide",
     arguments=DecideArguments,
     result=DecideResult,
     address=lambda arguments: decision_of_plan(arguments.plan).decide,
@@ -302,26 +289,19 @@ DECIDE = Step(
 EXPORT = Step(
     name="export_champion",
     summary="pack the new champion for other machines",
-    module="retrain.export_champion",
     arguments=ExportChampionArguments,
     result=ExportResult,
     address=lambda arguments: package_of(run_of_plan(arguments.plan), arguments.asked),
     reads=lambda arguments, _: [run_of_plan(arguments.plan).train.folder_uri, decision_of_plan(arguments.plan).decide.folder_uri],
     writes=lambda _, result: [result.artifacts_url],
     task="export",
-    image="trainer",
+    torch=True,
 )
-ROLLBACK = Command(
-    name="rollback",
-    summary="make an earlier version champion again",
-    module="retrain.rollback",
-    arguments=RollbackArguments,
-    result=RollbackResult,
-)
+ROLLBACK = Command(name="rollback", summary="make an earlier version champion again", arguments=RollbackArguments, result=RollbackResult)
 SAVE_RECIPE = Command(
     name="recipe save",
     summary="save training options under a name",
-    module="retrain.save_recipe",
+    module="save_recipe",
     arguments=SaveRecipeArguments,
     result=RecipesResult,
     positional={"names": "NAME"},
@@ -330,7 +310,7 @@ LIST_RECIPES, SHOW_RECIPES = (
     Command(
         name=f"recipe {verb}",
         summary=summary,
-        module="retrain.show_recipes",
+        module="show_recipes",
         arguments=ShowRecipesArguments,
         result=RecipesResult,
         positional={"names": "NAME"},

@@ -13,7 +13,6 @@ from tasks.store.records.decisions import ChampionMove, CompareResult, DecideRes
 from tasks.store.records.record import now_utc
 from tasks.store.records.training import PlanResult
 from tasks.store.run_layout import Decision, Run
-from tasks.store.stored import Output
 from tasks.tracking import Registry, Tracker
 
 RULES = "the gate's rules"
@@ -27,7 +26,7 @@ def run(arguments: DecideArguments, store: Store) -> DecideResult:
     output = DECIDE.address(arguments)
     if earlier := finished(store, output):
         return earlier
-    plan = store.read(Output(arguments.plan, PlanResult))
+    plan = store.read(arguments.planned)
     compared = store.read(Decision(plan.decision_uri).compare)
     registered = store.read(Run(plan.run_uri).register)
     settings = load(MlflowSettings)

@@ -10,14 +10,14 @@ from tasks.errors import NothingToDo
 from tasks.learn.inputs.speech import INSTALL, PACKAGE, load_speech_detector, speech_share
 from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline.retrain._networks import needs_of
-from tasks.pipeline.retrain.contract import SOUND, SoundArguments
+from tasks.pipeline.retrain.contract import SOUND, NetworksArguments
 from tasks.store.objects import Store
 from tasks.store.records.record import SetAside
 from tasks.store.records.video import SoundNote, SoundResult, SoundState
 from tasks.wording import count
 
 
-def run(arguments: SoundArguments, store: Store) -> SoundResult:
+def run(arguments: NetworksArguments, store: Store) -> SoundResult:
     """Describe missing sound beside its clips, and listen for speech where its detector is installed.
 
     Clips in which there is nothing to hear are counted and named.

@@ -4,47 +4,47 @@ Writes predictions, metrics, pictures, latency, fingerprints, and Grad-CAM of mi
 """
 
 import os
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 
 from tasks.data.clips.frame_cache import FramesAhead, cache_test_frames, rgb_frames, sharing_decoders
-from tasks.errors import RetakeError
+from tasks.errors import BadConfiguration, RetakeError
 from tasks.judge.gate.error_budget import record_look
 from tasks.judge.report.pictures import clip_loss_figure, confusion_figure
 from tasks.judge.statistics.answers import answers_of, to_parquet
 from tasks.judge.statistics.checks import Fingerprint, fingerprint
 from tasks.judge.statistics.checks import to_parquet as fingerprints_to_parquet
+from tasks.judge.statistics.label_quality import audit_labels
 from tasks.judge.statistics.metrics import with_actions
 from tasks.judge.statistics.mistakes import Misnamed, confusion_of, worst_misnamed
 from tasks.judge.statistics.scoring import ScoredClips
 from tasks.learn.engines.explain import NothingToSee, activation_sheet
-from tasks.learn.engines.scorer import Scorer
+from tasks.learn.engines.scorer import Scorer, SharedFeatures
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory, return_freed_memory
+from tasks.learn.training.linear_probe import cross_fitted
 from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._plans import plans_with_repeats
-from tasks.pipeline._results import finish, finished, log, write_files
-from tasks.pipeline.retrain._probes import audited
-from tasks.pipeline.retrain._ready import Scoring, make_ready, next_scoring
+from tasks.pipeline._results import finish, finished, log, publish_files
+from tasks.pipeline._scoring import Scoring, make_ready, next_scoring
 from tasks.pipeline.retrain.contract import EVALUATE, PlannedArguments
 from tasks.settings import MlflowSettings, load
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip, Vocabulary
-from tasks.store.records.evaluation import ActivationMap, EngineUsed, EvaluateResult, EvaluateResults
+from tasks.store.records.evaluation import ActivationMap, EngineUsed, EvaluateResult, EvaluateResults, LabelAudit
 from tasks.store.records.record import IN_WORDS, ModelRole
 from tasks.store.records.training import Evaluation, PlanResult
 from tasks.store.run_layout import Run, Scores
-from tasks.store.stored import Output
 from tasks.tracking import Tracker, tracked_run
-from tasks.wording import percent
+from tasks.wording import count, percent
 
 NUM_ACTIVATION_MAPS = 4
 FINGERPRINT_FRAMES = 8
+MAX_AUDITED = 20_000
+"""Clips of a dataset whose labels are judged; their features are in memory at once, some 16 kB each."""
 
 
 def run(arguments: PlannedArguments, store: Store) -> EvaluateResults:
@@ -56,7 +56,7 @@ def run(arguments: PlannedArguments, store: Store) -> EvaluateResults:
     Raises:
         RetakeError: a network cannot be scored; the message names it, and its kind says whether a retry helps.
     """
-    plan = store.read(Output(arguments.plan, PlanResult))
+    plan = store.read(arguments.planned)
     keep_to_one_gpu()
     keep_freed_memory()
     plans = plans_with_repeats(plan, store)
@@ -117,9 +117,8 @@ def _score(deciding_plan: PlanResult, scoring: Scoring, store: Store) -> EngineU
     tracker = Tracker(load(MlflowSettings))
     clips = {evaluation.split: [clip for clip in manifest.clips if clip.split == evaluation.split] for evaluation in planned}
     splits = {evaluation.split for evaluation in deciding_plan.evaluations}
-    with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-evaluate-") as name:
-        folder = Path(name)
-        saved = fetch_network(store, *_checkpoint(planned[0].model, plan, store), folder)
+    with tracked_run(tracker, plan) as run_id:
+        saved = fetch_network(store, *_checkpoint(planned[0].model, plan, store))
         specs = [network.spec for network in saved.networks]
         # The first frames are decoded while one core converts the network.
         with FramesAhead(store, [clip for evaluation in missing for clip in clips[evaluation.split]], specs) as ahead:
@@ -154,9 +153,13 @@ def _score(deciding_plan: PlanResult, scoring: Scoring, store: Store) -> EngineU
                     peak_memory_bytes=peak,
                     fingerprints_uri=place.fingerprints if place.fingerprints in files else None,
                     activations=maps,
-                    audit=audited(plan, manifest.clips, ready.shared) if _is_explained(evaluation, plan) else None,
+                    audit=_audited(plan, manifest.clips, ready.shared) if _is_explained(evaluation, plan) else None,
                 )
-                _publish(evaluation, result, files, folder / evaluation.split, tracker, run_id, store)
+                publish_files(store, place, files, tracker, run_id, f"{result.model}/{result.split}")
+                tracker.log_metrics(run_id, _metrics(result))
+                finish(store, place, result)
+                tops = ", ".join(f"{target}s {percent(getattr(result, target).top1)}" for target in result.targets)
+                log.info("%s on %d %s clips: top-1 of %s", result.model, result.num_clips, result.split, tops)
         ready.close()
     # A further seed's run in MLflow ends here, that of the decision in `register`.
     if plan is not deciding_plan:
@@ -196,24 +199,6 @@ def _evidence(
         files[uri] = sheet
         maps.append(ActivationMap(uid=clip.uid, target=wrong.target, class_name=wrong.class_name, uri=uri))
     return files, maps
-
-
-def _publish(
-    evaluation: Evaluation, result: EvaluateResult, files: dict[str, bytes], folder: Path, tracker: Tracker, run_id: str, store: Store
-) -> None:
-    """Write one evaluation to the store and MLflow, its commit mark last."""
-    place = Scores(evaluation.out)
-    write_files(store, place, files, folder)
-    tracker.log_artifacts(run_id, folder, f"{result.model}/{result.split}")
-    tracker.log_metrics(run_id, _metrics(result))
-    finish(store, place, result)
-    log.info(
-        "%s on %d %s clips: top-1 of %s",
-        result.model,
-        result.num_clips,
-        result.split,
-        ", ".join(f"{target}s {percent(getattr(result, target).top1)}" for target in result.targets),
-    )
 
 
 def _checkpoint(model: ModelRole, plan: PlanResult, store: Store) -> tuple[str, str]:
@@ -284,11 +269,35 @@ def _metrics(result: EvaluateResult) -> dict[str, float]:
     speeds = {f"{prefix}/{name}": getattr(result.latency, name) for name in measured}
     sizes = {f"{prefix}/{name}": getattr(result, name) for name in ("num_parameters", "num_flops", "peak_memory_bytes")}
     loss = {} if result.loss is None else {f"{prefix}/loss": result.loss}
-    return {**scores, **speeds, **sizes, **loss, **_nothing_metrics(result, prefix)}
+    own = {name: getattr(result.nothing, name) for name in ("recall", "false_alarms")} if result.nothing else {}
+    nothing = {f"{prefix}/nothing_{name}": value for name, value in own.items() if value is not None}
+    return {**scores, **speeds, **sizes, **loss, **nothing}
 
 
-def _nothing_metrics(result: EvaluateResult, prefix: str) -> dict[str, float]:
-    if result.nothing is None:
-        return {}
-    metrics = {f"{prefix}/nothing_recall": result.nothing.recall, f"{prefix}/nothing_false_alarms": result.nothing.false_alarms}
-    return {name: value for name, value in metrics.items() if value is not None}
+def _audited(plan: PlanResult, clips: Sequence[DatasetClip], shared: SharedFeatures | None) -> LabelAudit:
+    """Judge the labels of all clips by probes on the features that the network was scored on, or say why that cannot be.
+
+    A backbone that was trained has learned its training clips by heart, wrong labels included.
+
+    Raises:
+        Unavailable: features are damaged; a retry computes them again.
+    """
+    if plan.weights.members or shared is None:
+        return LabelAudit(num_clips=len(clips), reason="features of a single frozen backbone are needed")
+    if len(clips) > MAX_AUDITED:
+        return LabelAudit(num_clips=len(clips), reason=f"the dataset has more than {MAX_AUDITED:,} clips")
+    kept = [(clip, seen) for clip in clips if (seen := shared.mean(clip.sha256)) is not None]
+    if lacking := sum(clip.split == "train" for clip in clips) - sum(clip.split == "train" for clip, _ in kept):
+        place = "the machine that scored the deciding clips"
+        return LabelAudit(num_clips=len(clips), reason=f"{place} keeps no features of {count(lacking, 'training clip')}")
+    features, sources = np.stack([seen for _, seen in kept]), [clip.source for clip, _ in kept]
+    try:
+        verbs, nouns = (
+            cross_fitted(features, np.unique(names, return_inverse=True)[1], sources)
+            for names in ([clip.verb for clip, _ in kept], [clip.noun for clip, _ in kept])
+        )
+    except BadConfiguration as error:
+        return LabelAudit(num_clips=len(clips), reason=str(error))
+    audit = audit_labels([clip for clip, _ in kept], verbs, nouns)
+    log.info("doubtful labels: %d of %s", audit.num_doubtful, count(audit.num_judged, "clip"))
+    return audit.model_copy(update={"num_clips": len(clips), "num_without_features": len(clips) - len(kept)})

@@ -8,8 +8,6 @@ from tasks.settings import MlflowSettings, load
 from tasks.store.derived import decision_of_plan
 from tasks.store.objects import Store
 from tasks.store.records.export import ExportResult
-from tasks.store.records.training import PlanResult
-from tasks.store.stored import Output
 from tasks.tracking import Registry
 
 
@@ -27,7 +25,7 @@ def run(arguments: ExportChampionArguments, store: Store) -> ExportResult:
         raise NothingToDo(f"no package of {name}: the option export is off")
     if not decided.promoted:
         raise NothingToDo(f"no package of {name}: it did not become champion")
-    plan = store.read(Output(arguments.plan, PlanResult))
+    plan = store.read(arguments.planned)
     registry = Registry(load(MlflowSettings))
     result = pack(decided.model_name, registry.version(decided.model_name, decided.version), plan, arguments.asked, store)
     registry.set_tags(result.model_name, result.version, {f"retake.package.{result.name}": result.artifacts_url})

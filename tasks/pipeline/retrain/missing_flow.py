@@ -7,7 +7,7 @@ from tasks.errors import NothingToDo
 from tasks.keys import flow_recipe_of
 from tasks.pipeline._results import finish, log
 from tasks.pipeline.retrain._networks import needs_of
-from tasks.pipeline.retrain.contract import FLOWS, FlowsArguments
+from tasks.pipeline.retrain.contract import FLOWS, NetworksArguments
 from tasks.store.objects import Store
 from tasks.store.records.video import BatchRef, FlowBatch, FlowClip, FlowsResult
 
@@ -16,7 +16,7 @@ CLIPS_A_BATCH = 16
 """Minimum batch size: long enough for a task, short enough to repeat. TV-L1 takes minutes per clip on a core."""
 
 
-def run(arguments: FlowsArguments, store: Store) -> FlowsResult:
+def run(arguments: NetworksArguments, store: Store) -> FlowsResult:
     """Write the batches of all clips, and list those in which flow is missing.
 
     The same networks have the same batches.

@@ -13,17 +13,7 @@ from tasks.keys import content_key, options_key
 from tasks.loop.parts import training_status
 from tasks.loop.summary import keep
 from tasks.options import EvaluateOptions, Family, GateOptions, NetworkOptions, TrainOptions
-from tasks.pipeline._plans import (
-    PlannedTraining,
-    find_dataset,
-    flows_of,
-    in_words,
-    plan_training,
-    plans_of,
-    repeats_of,
-    run_of,
-    sounds_of,
-)
+from tasks.pipeline._plans import PlannedTraining, find_dataset, flows_of, in_words, plan_training, plans_of, repeats_of, run_of, sounds_of
 from tasks.pipeline._results import finish, log
 from tasks.pipeline.retrain._estimate import estimate, question, seconds_to_test
 from tasks.pipeline.retrain._networks import needs_of_plan
@@ -82,7 +72,9 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
     trainings = [training.run.train, *(repeat.run.train for repeat, _ in further)]
     left = [place for place in trainings if not store.exists(place.uri)]
     num_expected = len(left) or len(trainings)
-    expected = estimate(training.train, weights, manifest, its_plan, store, num_expected) if _is_trained(training.train) else None
+    # A fusion of logits only chooses weights.
+    is_trained = not training.train.fuse or training.train.join == "features"
+    expected = estimate(training.train, weights, manifest, its_plan, store, num_expected) if is_trained else None
     plan = PlanResult(
         run_key=training.run_key,
         run_uri=training.run.folder_uri,
@@ -154,20 +146,11 @@ def _plan_repeat(plan: PlanResult, training: PlannedTraining, weights: WeightsRe
             "decision_uri": place.folder_uri,
             "champion": None,
             "previous": None,
-            "evaluations": (
-                Evaluation(
-                    model="fine-tuned", split=decisive, out=training.evaluations(plan.evaluate).scores("fine-tuned", decisive).folder_uri
-                ),
-            ),
+            "evaluations": (training.evaluation(plan.evaluate, decisive),),
         }
     )
     finish(store, place.plan, repeat)
     return Repeat(seed=training.train.seed, run_key=training.run_key, plan_uri=place.plan.folder_uri)
-
-
-def _is_trained(train: TrainOptions) -> bool:
-    """Check whether anything is trained; a fusion of logits only chooses weights."""
-    return not train.fuse or train.join == "features"
 
 
 def rate_warning(train: TrainOptions, fps: int) -> str | None:
@@ -184,11 +167,7 @@ def rate_warning(train: TrainOptions, fps: int) -> str | None:
 
 
 def _stop_if_decided(store: Store, run: Run, decision: Decision, champion: Champion | None, planned: Sequence[Evaluation]) -> None:
-    """Stop if this decision was made before, or its network is champion and was scored.
-
-    Raises:
-        NothingToDo: that is so; the message names the version.
-    """
+    """Stop if this decision was made before, or its network is champion and was scored."""
     listed = sorted(store.list(run.decisions), key=lambda stored: (stored.modified, stored.uri))
     decided = [earlier for stored in listed if (earlier := deciding(stored.uri, "decide"))]
     if not decided:
@@ -205,11 +184,7 @@ def _stop_if_decided(store: Store, run: Run, decision: Decision, champion: Champ
 
 
 def _champion(arguments: PlanArguments, run_key: str, registry: Registry, store: Store) -> tuple[Champion | None, PlanResult | None]:
-    """Find the champion, and the plan of its training if the store has it.
-
-    Raises:
-        BadConfiguration: this version cannot build its network.
-    """
+    """Find the champion, and the plan of its training if the store has it."""
     version = registry.champion(arguments.model_name)
     # A provisional champion may still pass the gate, which it never does against itself.
     if version is None or (version.provisional and version.run_key == run_key):
@@ -224,13 +199,7 @@ def _champion(arguments: PlanArguments, run_key: str, registry: Registry, store:
 
 
 def _previous(
-    model_name: str,
-    run: Run,
-    champion: Champion | None,
-    deciders: Collection[str],
-    decisive: SplitName,
-    registry: Registry,
-    store: Store,
+    model_name: str, run: Run, champion: Champion | None, deciders: Collection[str], decisive: SplitName, registry: Registry, store: Store
 ) -> tuple[Champion | None, str]:
     """Find the version before this run's, or the reason for its absence."""
     version = registry.previous(model_name, run.key)

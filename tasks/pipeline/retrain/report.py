@@ -1,9 +1,7 @@
 """Write the report of one comparison: page, `metrics.json` with its schema, model card."""
 
 import json
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -15,7 +13,7 @@ from tasks.judge.report.pictures import contact_sheet, spectrogram_sheet
 from tasks.judge.report.run import ReportInputs, approval_question, model_card, page
 from tasks.pipeline._media import playable, thumbnails
 from tasks.pipeline._plans import no_curve_reason, plans_of, sounds_of
-from tasks.pipeline._results import finish, finished, log, write_files
+from tasks.pipeline._results import finish, finished, log, publish_files
 from tasks.pipeline.retrain._evidence import (
     evaluation_results,
     metrics_of,
@@ -35,7 +33,6 @@ from tasks.store.records.evaluation import ActivationMap, EvaluateResult
 from tasks.store.records.metrics import Metrics, Mistake
 from tasks.store.records.training import PlanResult
 from tasks.store.run_layout import Decision, Report, Run
-from tasks.store.stored import Output
 from tasks.tracking import Registry, Tracker, tracked_run
 
 
@@ -46,7 +43,7 @@ def run(arguments: ReportArguments, store: Store) -> ReportResult:
     """
     place = REPORT.address(arguments)
     result = finished(store, place)
-    plan = store.read(Output(arguments.plan, PlanResult))
+    plan = store.read(arguments.planned)
     if result is None or _is_outdated(result, plan, place, store):
         result = _written(arguments, plan, place, result, store)
         # A curve or a package may have come meanwhile, and its task may have written the report before this one did.
@@ -64,10 +61,7 @@ def _written(arguments: ReportArguments, plan: PlanResult, place: Report, earlie
     results = evaluation_results(store, plan)
     scored = predictions_of_actions(store, results, compared.split, manifest.vocabulary)
     written = store.read(place.metrics) if earlier else None
-    with (
-        tracked_run(tracker, plan, is_beside=earlier is not None) as run_id,
-        tempfile.TemporaryDirectory(prefix="retake-report-") as folder,
-    ):
+    with tracked_run(tracker, plan, is_beside=earlier is not None) as run_id:
         url = tracker.run_url(run_id)
         metrics = metrics_of(
             store,
@@ -95,15 +89,13 @@ def _written(arguments: ReportArguments, plan: PlanResult, place: Report, earlie
             clips={mistake.uid: media[mistake.clip_uri] for mistake in metrics.mistakes if mistake.clip_uri in media},
             spectrograms=_spectrograms(store, plan, manifest, metrics.mistakes),
         )
-        write_files(store, place, _files(place, inputs), Path(folder))
         kept = f"decisions/{decision.key}"
         log.info("handing it to MLflow")
-        tracker.log_artifacts(run_id, Path(folder), kept)
         # The root has the latest decision on this training; links lead to an address that no later decision overwrites.
-        if not earlier or plans_of(Run(plan.run_uri), store)[0].decision_uri == plan.decision_uri:
-            tracker.log_artifacts(run_id, Path(folder))
-            if earlier:
-                _describe_registered(store, plan)
+        is_latest = not earlier or plans_of(Run(plan.run_uri), store)[0].decision_uri == plan.decision_uri
+        publish_files(store, place, _files(place, inputs), tracker, run_id, kept, *([None] if is_latest else []))
+        if is_latest and earlier:
+            _describe_registered(store, plan)
     address = report_url(place.page, f"{url}/artifacts/{kept}/report.html")
     result = ReportResult(
         report_uri=place.page,

@@ -20,7 +20,6 @@ from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.records.training import PlanResult, TrainResult
 from tasks.store.run_layout import Run
-from tasks.store.stored import Output
 from tasks.tracking import Tracker
 
 
@@ -33,7 +32,7 @@ def run(arguments: PlannedArguments, store: Store) -> TrainResult:
     if not is_first_process():
         _take_part(arguments, store)
         raise SystemExit
-    plan = store.read(Output(arguments.plan, PlanResult))
+    plan = store.read(arguments.planned)
     devices = 1 if finished(store, TRAIN.address(arguments)) else _num_processes(plan)
     _prepare(devices)
     for seeded in plans_with_repeats(plan, store):
@@ -52,7 +51,7 @@ def _take_part(arguments: PlannedArguments, store: Store) -> None:
     """Train along with the first process; write no result, and log warnings only."""
     logging.getLogger().setLevel(logging.WARNING)
     training = TRAIN.address(arguments)
-    plan = store.read(Output(arguments.plan, PlanResult))
+    plan = store.read(arguments.planned)
     if finished(store, training) or plan.weights.members:
         return
     devices = _num_processes(plan)

@@ -1,8 +1,5 @@
 """Fetch and verify the weights to start from, and store their network, the baseline."""
 
-import tempfile
-from pathlib import Path
-
 from tasks.errors import NothingToDo
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.training.costs import time_batch
@@ -84,7 +81,6 @@ def _pace(arguments: WeightsArguments, result: WeightsResult, options: TrainOpti
     earlier = store.read(address) if store.exists(address.uri) else None
     is_same = earlier is not None and (earlier.sha256, earlier.recipe) == (result.sha256, result.recipe)
     keep_to_one_gpu()
-    with tempfile.TemporaryDirectory(prefix="retake-weights-") as name:
-        network = fetch_network(store, result.uri, result.sha256, Path(name)).network
-        device = "cuda" if (machine.device, machine.trains_on) == ("auto", "cuda") else machine.device
-        return time_batch(network, options, num_clips, device, known=earlier.pace if earlier and is_same else None)
+    network = fetch_network(store, result.uri, result.sha256).network
+    device = "cuda" if (machine.device, machine.trains_on) == ("auto", "cuda") else machine.device
+    return time_batch(network, options, num_clips, device, known=earlier.pace if earlier and is_same else None)

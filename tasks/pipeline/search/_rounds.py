@@ -84,13 +84,7 @@ def _finished_rounds(last: int, place: SearchPlan, store: Store) -> list[tuple[S
 
 
 def trained_seeds(plan: SearchPlanResult, trials: Sequence[ScoredTrial], store: Store) -> tuple[ScoredTrial, ...]:
-    """Read the winner's trials under new seeds, as far as they are finished.
-
-    Args:
-        plan: the search.
-        trials: all of its trials; the seeds of a former winner are left out.
-        store: the object store.
-    """
+    """Read the winner's trials under new seeds, as far as they are finished; those of a former winner are left out."""
     seeds = SearchPlan(plan.search_uri).seeds
     if not store.exists(seeds.suggest.uri) or store.read(seeds.suggest).inputs_digest != history_digest(trials):
         return ()

@@ -92,9 +92,6 @@ def _folds(dataset: Dataset, manifest: Manifest, chosen: SearchOptions) -> list[
     """Divide train into folds; return none where trials are scored on val.
 
     Nobody's choice is `NUM_FOLDS`, or as many as train can have.
-
-    Raises:
-        BadDataset: train cannot have the chosen number of folds, or val has no clip to score trials on.
     """
     if chosen.folds:
         return folds_of(manifest, chosen.folds, SEARCH_SEED)

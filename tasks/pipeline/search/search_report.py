@@ -1,17 +1,15 @@
 """Write the report of a search: page, table and numbers, also to MLflow."""
 
 import json
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 from tasks.judge.report.search import metrics_of, retrain_address, search_note, search_page, table, verdict
 from tasks.judge.search.results import form_recipe, gain_over_form, selection_bias
 from tasks.judge.search.suggest import Space, importances, pareto_front
 from tasks.keys import content_key
 from tasks.options import Options, RegisterOptions
-from tasks.pipeline._results import finish, finished, log, write_files
+from tasks.pipeline._results import finish, finished, log, publish_files
 from tasks.pipeline.search._rounds import Data, all_trials, ranked_trials, require_current, scores_of, trained_seeds
 from tasks.pipeline.search.contract import REPORT, SearchedArguments
 from tasks.settings import MachineSettings, MlflowSettings, load, report_url
@@ -44,9 +42,8 @@ def run(arguments: SearchedArguments, store: Store) -> SearchReportResult:
     winner = search.trials[search.winner]
     retrain = _retrain_parameters(plan, winner)
     tracker = Tracker(load(MlflowSettings))
-    with search_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-search-") as folder:
-        write_files(store, place, _files(place, search, retrain), Path(folder))
-        tracker.log_artifacts(run_id, Path(folder))
+    with search_run(tracker, plan) as run_id:
+        publish_files(store, place, _files(place, search, retrain), tracker, run_id)
         tracker.log_metrics(run_id, metrics_of(search))
         tracker.set_tags(run_id, {"mlflow.note.content": search_note(search)})
     tracker.finish(run_id)

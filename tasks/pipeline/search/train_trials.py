@@ -1,24 +1,45 @@
-"""Train and score a batch of trials, each written as soon as it finishes."""
+"""Train and score a batch of trials, one training per fold; each trial is written as soon as it finishes."""
 
 import tempfile
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+from tasks.data.clips.frame_cache import cache_test_frames, cache_train_frames
 from tasks.errors import BadConfiguration, BadInput
 from tasks.judge.gate.error_budget import record_look
 from tasks.judge.search.results import scored, values_in_words
+from tasks.judge.search.suggest import START_OPTIONS
+from tasks.keys import content_key
 from tasks.learn.gpus import keep_to_one_gpu
-from tasks.learn.hardware import choose_device, keep_freed_memory
-from tasks.learn.training.trials import TrialFailure, TrialJob, run_trials
+from tasks.learn.hardware import choose_device, describe, keep_freed_memory
+from tasks.learn.inputs.data import CachedClip
+from tasks.learn.networks.checkpoints import Saved
+from tasks.learn.networks.network import Network, widen_heads
+from tasks.learn.networks.spec import ClassNames, trained_names
+from tasks.learn.training.costs import clip_seconds
+from tasks.learn.training.epochs import LAST, with_last_weights
+from tasks.learn.training.job import TrainJob
+from tasks.learn.training.trials import TrialFailure, TrialJob, TrialOutcome, run_trials, score_network
+from tasks.options import TrainOptions
+from tasks.pipeline._checkpoints import fetch_network
+from tasks.pipeline._plans import PlannedTraining, plan_training
 from tasks.pipeline._results import finish, finished, log
-from tasks.pipeline.search._fold_trainings import FoldTraining, FoldTrainings
+from tasks.pipeline._training import epoch_of, logged_epochs, train_planned
+from tasks.pipeline._weights import find_weights
 from tasks.pipeline.search._rounds import Data, require_current
 from tasks.pipeline.search.contract import TRAIN_TRIALS, TrainTrialsArguments
-from tasks.settings import MachineSettings, load
+from tasks.settings import MachineSettings, MlflowSettings, load
+from tasks.store.layout import Dataset
 from tasks.store.objects import Store
-from tasks.store.records.search import ScoredTrial, SearchPlanResult, Trial, TrialBatch, TrialsResult
-from tasks.store.run_layout import SearchPlan, TrainedTrials
+from tasks.store.records.record import Target
+from tasks.store.records.search import NetworkLatency, ScoredTrial, SearchPlanResult, Trial, TrialBatch, TrialScore, TrialsResult
+from tasks.store.records.training import Epoch, PlanResult, TrainResult, WeightsResult
+from tasks.store.run_layout import Run, SearchPlan, TrainedTrials
+from tasks.store.stored import Stored
+from tasks.tracking import Tracker
 from tasks.wording import duration, percent
 
 
@@ -56,6 +77,188 @@ def _record_looks(plan: SearchPlanResult, trials: Sequence[ScoredTrial], store_u
             model_name=plan.model_name,
             split="train" if plan.search.folds else "val",
         )
+
+
+@dataclass(frozen=True)
+class FoldTraining:
+    """The training of a trial on one fold, or on the whole dataset."""
+
+    trial: Trial
+    fold: int
+    dataset_uri: str
+    weights: WeightsResult
+    training: PlannedTraining
+
+    @property
+    def run(self) -> Run:
+        """Return its place in the store."""
+        return self.training.run
+
+    @property
+    def options(self) -> TrainOptions:
+        """Return its options, as `retrain` would plan them."""
+        return self.training.train
+
+
+class FoldTrainings:
+    """Plan the trainings of a search's trials, and share networks, frames and data between them; `folder` is for their epochs."""
+
+    def __init__(self, plan: SearchPlanResult, store: Store, folder: Path) -> None:
+        self.plan = plan
+        self.place = SearchPlan(plan.search_uri)
+        self.store = store
+        self.folder = folder
+        self.data = Data.of(plan, store)
+        self.machine = load(MachineSettings)
+        self._saved: dict[str, Saved] = {}
+        self._networks: dict[tuple[str, int, int, int], Network] = {}
+        self._frames: dict[tuple[object, ...], dict[str, Path]] = {}
+        self._manifests = dict(zip(plan.fold_uris, self.data.manifests, strict=True))
+
+    def of(self, trial: Trial) -> list[FoldTraining]:
+        """Plan a trial's trainings, one per fold, under the run keys of `retrain`.
+
+        Raises:
+            BadConfiguration, BadInput, Unavailable: as the step `weights`.
+        """
+        weights = self._weights(trial.options)
+        return [
+            FoldTraining(
+                trial,
+                fold,
+                uri,
+                weights,
+                plan_training(self.place.store_uri, Dataset(uri).digest, trial.options, weights, self.plan.model_name),
+            )
+            for fold, uri in enumerate(self.plan.fold_uris)
+        ]
+
+    def score_of(self, part: FoldTraining) -> TrialScore | None:
+        """Read the score of a training, if it has one."""
+        stored = self._stored(part)
+        return self.store.read(stored) if self.store.exists(stored.uri) else None
+
+    def find_score(self, part: FoldTraining) -> TrialScore | None:
+        """Find the score of a training; score its last epoch if another DAG has trained it."""
+        if score := self.score_of(part):
+            return score
+        if not self.store.exists(part.run.train.uri):
+            return None
+        log.info("trial %d: found trained, %s", part.trial.number, part.run.folder_uri)
+        return self._score_last(part, self.store.read(part.run.train))
+
+    def claim(self, part: FoldTraining) -> None:
+        """Mark the training as one of this search, before it begins: a later try finds it trained."""
+        self.store.create_bytes(self.place.claim(part.training.run_key), b"trained by this search\n")
+
+    def is_own(self, part: FoldTraining) -> bool:
+        """Check whether this search trains it, rather than finding it trained."""
+        return self.store.exists(self.place.claim(part.training.run_key))
+
+    def train_network(self, part: FoldTraining) -> TrialScore:
+        """Train as the step `train` does, and score the last epoch.
+
+        It writes checkpoints and an MLflow run.
+        """
+        trained = train_planned(self._planned(part), part.run.train, self.store, devices=1)
+        score = self._score_last(part, trained)
+        Tracker(load(MlflowSettings)).finish(trained.mlflow_run_id)
+        return score
+
+    def head_job(self, part: FoldTraining) -> TrialJob:
+        """Describe the training of heads on cached features."""
+        job = TrainJob(
+            network=self._network(part),
+            classes=self._classes(part),
+            train=self._cached(part, "train"),
+            val=self._cached(part, "val"),
+            options=part.options,
+            folder=self.folder / f"{part.trial.number}-{part.fold}",
+            device=self.machine.device,
+            features=self.machine.cache_dir / "features",
+        )
+        return TrialJob(job, self.plan.evaluate.crops)
+
+    def keep_heads(self, part: FoldTraining, outcome: TrialOutcome) -> None:
+        """Write the score of trained heads."""
+        epochs = tuple(epoch_of(record) for record in outcome.history)
+        self._keep(
+            part, logged_epochs(epochs, len(epochs) - 1), sum(record.seconds for record in outcome.history), outcome.loss, outcome.right
+        )
+
+    def latency_seconds(self, part: FoldTraining) -> float | None:
+        """Return the network's median time for a scored clip, if latency is an objective.
+
+        A network is measured once per search.
+        """
+        if self.plan.search.objectives == "accuracy":
+            return None
+        network = self._network(part)
+        stored = self.place.latency(content_key(network.spec.model_dump(mode="json", exclude={"sampling_window", "interpolation"})))
+        if not self.store.exists(stored.uri):
+            measured = clip_seconds(deepcopy(network), self.plan.evaluate.crops, self.machine.device)
+            self.store.create(stored, NetworkLatency(seconds=measured, device=describe(choose_device(self.machine.device)).device_name))
+        return self.store.read(stored).seconds
+
+    def _weights(self, options: TrainOptions) -> WeightsResult:
+        """Find the weights that trainings of this network start from, once per search."""
+        chosen = options.model_dump(mode="json", include=START_OPTIONS)
+        output = self.place.weights(content_key(chosen))
+        if self.store.exists(output.uri):
+            return self.store.read(output)
+        return finish(self.store, output, find_weights(options, self.place.store_uri, self.store))
+
+    def _network(self, part: FoldTraining) -> Network:
+        """Build the network of a training, with outputs for all classes.
+
+        Trainings must not change it.
+        """
+        words = self._manifests[part.dataset_uri].vocabulary
+        key = (part.weights.sha256, part.options.seed, words.num_verbs, words.num_nouns)
+        if key not in self._networks:
+            self._networks[key] = widen_heads(self._start(part).network, words.num_verbs, words.num_nouns, part.options.seed)
+        return self._networks[key]
+
+    def _start(self, part: FoldTraining) -> Saved:
+        sha256 = part.weights.sha256
+        if sha256 not in self._saved:
+            self._saved[sha256] = fetch_network(self.store, part.weights.uri, sha256)
+        return self._saved[sha256]
+
+    def _classes(self, part: FoldTraining) -> ClassNames:
+        return trained_names(self._manifests[part.dataset_uri].vocabulary, self._start(part).classes, self._network(part).spec)
+
+    def _planned(self, part: FoldTraining) -> PlanResult:
+        """Make the plan that `train` would follow, without testing or deciding anything."""
+        place = part.run.comparison(self.plan.key)
+        return part.training.without_decision(Dataset(part.dataset_uri), part.weights, self.plan.evaluate, place, self.plan.model_name, ())
+
+    def _score_last(self, part: FoldTraining, trained: TrainResult) -> TrialScore:
+        with tempfile.TemporaryDirectory(prefix="retake-last-") as folder:
+            self.store.read_file(part.run.train.last, Path(folder) / LAST)
+            network = with_last_weights(self._network(part), Path(folder) / LAST)
+        loss, right = score_network(network, self._classes(part), self._cached(part, "val"), self.plan.evaluate.crops, self.machine.device)
+        return self._keep(part, trained.epochs, trained.seconds, loss, right)
+
+    def _keep(self, part: FoldTraining, epochs: tuple[Epoch, ...], seconds: float, loss: float, right: dict[Target, str]) -> TrialScore:
+        score = TrialScore(run_key=part.training.run_key, epochs=epochs, seconds=round(seconds, 3), loss=loss, right=right)
+        self.store.write(self._stored(part), score)
+        return score
+
+    def _cached(self, part: FoldTraining, split: Literal["train", "val"]) -> list[CachedClip]:
+        """Pair the clips of a split that have frames with their classes."""
+        clips = [clip for clip in self._manifests[part.dataset_uri].clips if clip.split == split]
+        spec, options = self._network(part).spec, part.options
+        key = (part.dataset_uri, split, spec.model_dump_json(), options.frame_step, options.train_frames)
+        if key not in self._frames:
+            self._frames[key] = (
+                cache_train_frames(self.store, clips, spec, options) if split == "train" else cache_test_frames(self.store, clips, spec)
+            )
+        frames = self._frames[key]
+        return [CachedClip(frames[clip.uid], clip.verb_class, clip.noun_class, clip.source) for clip in clips if clip.uid in frames]
+
+    def _stored(self, part: FoldTraining) -> Stored[TrialScore]:
+        return part.run.validation(self.plan.evaluate.crops)
 
 
 TRIAL_FAILS = (BadConfiguration, BadInput)

@@ -41,7 +41,6 @@ class RestoreArguments(Options):
 BACKUP = Command(
     name="backup",
     summary="copy stores, artifacts and databases into a folder or a bucket while runs go on",
-    module="upkeep.backup",
     arguments=BackupArguments,
     result=BackupResult,
     positional={"to": "TO"},
@@ -49,7 +48,6 @@ BACKUP = Command(
 RESTORE = Command(
     name="restore",
     summary="verify a backup, and put it into empty stores",
-    module="upkeep.restore",
     arguments=RestoreArguments,
     result=RestoreResult,
     positional={"source": "FROM"},

@@ -23,11 +23,7 @@ MODEL = str(SAMPLE_OPTIONS["model_name"])
 CHOSEN = {"store": SAMPLE_STORE, "preset": "sample", "crops": 1, "model_name": MODEL, "promotion": "approve"}
 RECIPE = Recipe(options=LIGHT.model_copy(update={"feature_variants": 1}))
 """What the sample run was trained with."""
-SECTIONS = {
-    "": ("store", "preset", "promotion"),
-    "Evaluation": ("crops",),
-    "Registration": ("model_name",),
-}
+SECTIONS = {"": ("store", "preset", "promotion"), "Evaluation": ("crops",), "Registration": ("model_name",)}
 """The section of each field in the form; the first is open."""
 WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 

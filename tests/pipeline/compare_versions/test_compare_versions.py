@@ -5,8 +5,8 @@ import pytest
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.learn.engines.scorer import make_scorer
 from tasks.options import Weights
+from tasks.pipeline import _scoring
 from tasks.pipeline._trained import unseen
-from tasks.pipeline.retrain import _ready
 from tasks.store.layout import Layout
 from tasks.store.records.decisions import ReportResult
 from tasks.store.records.training import Champion, Member
@@ -102,7 +102,7 @@ def test_one_engine_scores_both(versions, monkeypatch):
         scorer, used = make_scorer(saved, "pytorch", jobs)
         return scorer, used.model_copy(update={"name": "openvino"} if len(wanted) == 1 else {})
 
-    monkeypatch.setattr(_ready, "make_scorer", make)
+    monkeypatch.setattr(_scoring, "make_scorer", make)
     _, comparison = versions.compare(engine="auto")
     assert wanted == ["auto", "auto", "pytorch", "pytorch"]
     assert (

@@ -9,8 +9,7 @@ from tasks.errors import BadConfiguration, NothingToDo, Terminated, Unavailable
 from tasks.keys import export_key
 from tasks.options import EvaluateOptions, ExportOptions
 from tasks.pipeline.commands import parse
-from tasks.pipeline.distil import _student
-from tasks.pipeline.export import _package, export
+from tasks.pipeline.export import _package, distil, export
 from tasks.pipeline.retrain._evidence import packages_of
 from tasks.pipeline.retrain.contract import ReportArguments
 from tasks.served.package.folder import CheckResult, Contract, Part
@@ -105,7 +104,7 @@ def test_a_student_is_packed_in_place_of_its_teacher_judged_beside_it_and_shown_
     version, tmp_path, monkeypatch, caplog
 ):
     untaught = {"epochs": 1, "batch_size": 8, "weights": "none", "num_segments": 2, "learning_rate": 1e-9}
-    monkeypatch.setattr(_student, "HEADS", _student.HEADS | untaught)
+    monkeypatch.setattr(distil, "HEADS", distil.HEADS | untaught)
     reported = list[str]()
     monkeypatch.setattr(export.report, "run", lambda arguments, store: reported.append(arguments.plan))
     version.store.write(Layout(STORE).run(KEY).decision("d").report, some(ReportResult))

@@ -80,8 +80,7 @@ def test_a_video_that_cannot_be_cut_costs_itself_and_a_full_disk_or_a_store_that
 
 
 @pytest.mark.parametrize(
-    ("num_cores", "memory_gib", "at_once"),
-    [(1, 4, 1), (2, 4, 2), (4, 4, 3), (16, 4, 8), (128, 64, 8), (16, 1, 4), (16, 0.1, 1)],
+    ("num_cores", "memory_gib", "at_once"), [(1, 4, 1), (2, 4, 2), (4, 4, 3), (16, 4, 8), (128, 64, 8), (16, 1, 4), (16, 0.1, 1)]
 )
 def test_as_many_videos_at_once_as_have_every_core_busy_and_fit_the_memory(num_cores, memory_gib, at_once):
     assert num_at_once(num_cores, int(memory_gib * 2**30)) == at_once

@@ -8,9 +8,8 @@ from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions
 from tasks.pipeline.build_dataset import label
 from tasks.pipeline.build_dataset.contract import LabelArguments
 from tasks.pipeline.predict_videos._chosen import Found, baseline_of, registered
-from tasks.pipeline.predict_videos._labels import labels_today
 from tasks.pipeline.predict_videos.contract import PredictPlanArguments
-from tasks.pipeline.predict_videos.predict_plan import _against
+from tasks.pipeline.predict_videos.predict_plan import _against, labels_today
 from tasks.pipeline.retrain.plan import evaluations
 from tasks.pipeline.retrain.register import _served
 from tasks.store.layout import Dataset

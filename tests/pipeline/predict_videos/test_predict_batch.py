@@ -20,7 +20,7 @@ from tasks.options.base import STORED
 from tasks.pipeline.predict_videos import predict_batch, predict_known
 from tasks.pipeline.predict_videos._chosen import names_of
 from tasks.pipeline.predict_videos._one_video import NOTHING_TO_HEAR
-from tasks.pipeline.predict_videos.contract import PredictBatchArguments, PredictKnownArguments
+from tasks.pipeline.predict_videos.contract import PredictBatchArguments, PredictionArguments
 from tasks.predict.scored import read_scored
 from tasks.predict.to_label import from_bytes
 from tasks.store.records.dataset import NO_OBJECT
@@ -138,7 +138,7 @@ class Job:
     def know(self):
         """Look at the training clips, also if that was done before."""
         self.shelf.delete([f"{PREDICTION}known/result.json"])
-        return predict_known.run(PredictKnownArguments(store=ROOT, plan=f"{PREDICTION}plan/"), self.shelf)
+        return predict_known.run(PredictionArguments(store=ROOT, plan=f"{PREDICTION}plan/"), self.shelf)
 
     def predict(self):
         if not self.shelf.exists(f"{PREDICTION}known/result.json"):

@@ -37,12 +37,7 @@ PREDICTION = "s3://retake/predictions/0123456789abcdef/"
 )
 def test_a_person_reads_the_likeliest_actions_what_was_left_out_and_where_the_page_is(intervals, words):
     shelf, report = Shelf(), Prediction(PREDICTION).report
-    rows = (
-        "a.mp4,v2,1,0,8,take cup,0.5",
-        "a.mp4,v2,2,0,8,put cup,0.4",
-        "a.mp4,baseline,1,0,8,put pan,1",
-        "a.mp4,v2,1,8,16,put bag,0.75",
-    )
+    rows = ("a.mp4,v2,1,0,8,take cup,0.5", "a.mp4,v2,2,0,8,put cup,0.4", "a.mp4,baseline,1,0,8,put pan,1", "a.mp4,v2,1,8,16,put bag,0.75")
     shelf.write_bytes(report.table, "\n".join(("video,network,rank,start_seconds,stop_seconds,action,action_probability", *rows)).encode())
     shelf.write_bytes(report.intervals, f"video,network,start_seconds,stop_seconds,action,probability\n{intervals or ''}".encode())
     result = PredictReportResult.model_construct(

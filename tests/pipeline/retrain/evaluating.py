@@ -14,8 +14,8 @@ from tasks.learn.networks.network import Network, weights_sha256
 from tasks.learn.networks.spec import ClassNames, NetworkSpec
 from tasks.options import EvaluateOptions, TrainOptions
 from tasks.options.base import STORED
-from tasks.pipeline import _training
-from tasks.pipeline.retrain import _ready, evaluate
+from tasks.pipeline import _scoring, _training
+from tasks.pipeline.retrain import evaluate
 from tasks.pipeline.retrain.contract import PlannedArguments
 from tasks.pipeline.retrain.plan import evaluations
 from tasks.store.records.dataset import Manifest
@@ -59,7 +59,7 @@ def scorings(monkeypatch):
             raise Unavailable("killed")
         return score_clips(clips, *arguments, **options)
 
-    monkeypatch.setattr(_ready, "score_clips", counted)
+    monkeypatch.setattr(_scoring, "score_clips", counted)
     return made
 
 
@@ -130,7 +130,7 @@ def score(shelf, mlflow, undrawn, tmp_path, monkeypatch):
             own.replace(paths[clip.uid])
         return paths
 
-    monkeypatch.setattr(_ready, "make_scorer", made_once)
+    monkeypatch.setattr(_scoring, "make_scorer", made_once)
     monkeypatch.setattr(evaluate, "cache_test_frames", frames)
     monkeypatch.setattr(frame_cache, "cache_test_frames", frames)
     monkeypatch.setattr(_training, "cache_test_frames", frames)

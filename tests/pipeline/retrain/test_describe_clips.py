@@ -9,14 +9,14 @@ from tasks.data.clips.flow_and_sound import sound_uri
 from tasks.errors import NothingToDo
 from tasks.options import TrainOptions
 from tasks.pipeline.retrain import describe_clips
-from tasks.pipeline.retrain.contract import SOUND, SoundArguments
+from tasks.pipeline.retrain.contract import SOUND, NetworksArguments
 from tasks.store.records.dataset import Manifest
 from tasks.store.records.training import Champion
 from tests.pipeline.shelf import RUN, Shelf, dataset_clip, filmed, manifest_of, plan_result
 
 TRACKS = {"tone": "sine=f=440:r=48000:d=1", "silence": "anullsrc=r=48000:d=1", "none": None, "damaged": None}
 PLAN = f"{RUN}decisions/d/plan/"
-ARGUMENTS = SoundArguments(store="s3://retake", plan=PLAN)
+ARGUMENTS = NetworksArguments(store="s3://retake", plan=PLAN)
 
 
 @pytest.fixture(scope="module")

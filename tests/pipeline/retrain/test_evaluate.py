@@ -19,7 +19,8 @@ from tasks.learn.networks.heads import HEADS
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import ClassNames
 from tasks.options import Head, Modality
-from tasks.pipeline.retrain import _probes, _ready, evaluate
+from tasks.pipeline import _scoring
+from tasks.pipeline.retrain import evaluate
 from tasks.store.records.dataset import NO_OBJECT, Manifest
 from tasks.store.records.evaluation import EvaluateResult
 from tasks.store.records.training import Champion, PlanResult
@@ -113,7 +114,7 @@ def test_labels_are_judged_with_the_features_of_all_training_clips_or_not_at_all
     clips = shelf.read(MANIFEST, Manifest).clips
     gone = next(clip.sha256 for clip in clips if clip.split == lacking)
     shared = Mock(mean=lambda sha256: None if sha256 == gone else np.full(4, int(sha256, 16) % 7, float))
-    audit = _probes.audited(shelf.read(f"{RUN}decisions/d/plan/result.json", PlanResult), clips, shared)
+    audit = evaluate._audited(shelf.read(f"{RUN}decisions/d/plan/result.json", PlanResult), clips, shared)
     assert (audit.num_clips, audit.num_without_features) == (len(clips), num_apart)
     assert reason in audit.reason and bool(audit.reason) == bool(reason)
 
@@ -132,7 +133,7 @@ def test_networks_of_one_frozen_backbone_share_engine_and_times_but_each_is_chec
     """Nothing is converted for the second network; its logits are those that it has alone."""
     convert = Mock(side_effect=openvino._convert)
     monkeypatch.setattr(openvino, "_convert", convert)
-    monkeypatch.setattr(_ready, "make_scorer", make_scorer)
+    monkeypatch.setattr(_scoring, "make_scorer", make_scorer)
     few_clips("openvino")
     put_trained(shelf, sharp())
     results, _ = score()

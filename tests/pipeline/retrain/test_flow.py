@@ -17,7 +17,7 @@ from tasks.learn.inputs.snippets import read_tested
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.pipeline.retrain import compute_flow, missing_flow
-from tasks.pipeline.retrain.contract import FLOW, FlowArguments, FlowsArguments
+from tasks.pipeline.retrain.contract import FLOW, FlowArguments, NetworksArguments
 from tasks.store.records.training import Champion
 from tasks.store.records.video import FlowBatch, FlowClip
 from tests.pipeline.shelf import RUN, Fragile, Killed, dataset_clip, fill_disk, filmed, manifest_of, plan_result
@@ -151,7 +151,7 @@ def test_a_clip_without_flow_is_named_with_the_remedy_once_the_rest_is_kept(shel
 def test_flow_that_an_earlier_version_sees_is_listed_until_it_is_there_where_the_network_itself_sees_none(shelf, role):
     clips = [put(shelf, name, 4) for name in ("a", "b")]
     shelf.write("s3://retake/datasets/x/manifest.json", manifest_of(clips))
-    arguments = FlowsArguments(store=ROOT, plan=f"{RUN}decisions/d/plan/")
+    arguments = NetworksArguments(store=ROOT, plan=f"{RUN}decisions/d/plan/")
 
     def planned(*flows):
         version = Champion(version=1, checkpoint_uri="s3://x", checkpoint_sha256="", flows=flows)

@@ -4,7 +4,7 @@ import pytest
 
 from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.pipeline.retrain._networks import needs_of, needs_of_plan
-from tasks.pipeline.retrain.contract import SoundArguments
+from tasks.pipeline.retrain.contract import NetworksArguments
 from tasks.store.layout import Layout
 from tasks.store.records.comparison import Configuration, ConfigureResult
 from tasks.store.records.training import Champion
@@ -13,7 +13,7 @@ from tests.pipeline.shelf import Shelf, plan_result, train_result
 
 STORE = "s3://retake"
 CONFIGURED = f"{STORE}/comparisons/k/d/"
-ARGUMENTS = SoundArguments(store=STORE, configured=CONFIGURED)
+ARGUMENTS = NetworksArguments(store=STORE, configured=CONFIGURED)
 HEARS, FLOWS = "1" * 16, "3" * 16
 TRAINS = {
     HEARS: TrainOptions(modality=Modality.SOUND, backbone="log-mel", trainable="heads"),

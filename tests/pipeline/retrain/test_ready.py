@@ -17,7 +17,7 @@ from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import ClassNames, NetworkSpec
 from tasks.learn.training.costs import complexity
 from tasks.options import EvaluateOptions, Modality
-from tasks.pipeline.retrain._ready import Ready, next_scoring
+from tasks.pipeline._scoring import Ready, next_scoring
 from tasks.store.records.evaluation import EngineUsed, EvaluateResult
 from tasks.store.records.training import Champion, Evaluation
 from tests.pipeline.retrain.evaluating import CHECKPOINT, SPEC

@@ -41,12 +41,7 @@ def test_the_card_of_a_video_network_names_the_rate_of_the_clips_it_was_trained_
     [
         (3, 55, {"head": "probe", "trainable": "heads", "backbone": "tf_efficientnet_lite0"}, "v3 · probe lite0 · 55 clips"),
         (None, 1, {"backbone": "resnet50", "modality": "flow"}, "TSN resnet50 flow · 1 clip"),
-        (
-            None,
-            None,
-            {"family": "TSM", "head": "tcn", "backbone": "vit_base_patch16_clip_224.openai"},
-            "TSM tcn vit_base_patch16_clip_224",
-        ),
+        (None, None, {"family": "TSM", "head": "tcn", "backbone": "vit_base_patch16_clip_224.openai"}, "TSM tcn vit_base_patch16_clip_224"),
         (None, None, {"backbone": "tf_efficientnet_b0.in1k"}, "TSN efficientnet_b0"),
         (None, None, {"backbone": "vit_small_patch14_dinov2.lvd142m"}, "TSN dinov2"),
         (None, None, {"family": "3D", "backbone": "r2plus1d_18"}, "3D r2plus1d_18"),

@@ -86,8 +86,7 @@ FLOW = FlowOptions(flow_method="dis")
 
 # A clip of 30 frames has 29 fields, and a window of round(14.5) fields.
 @pytest.mark.parametrize(
-    ("modality", "expected"),
-    [(Modality.RGB, range(7, 22, 3)), (Modality.FLOW, range(7, 21)), (Modality.RGB_DIFFERENCE, range(7, 22))],
+    ("modality", "expected"), [(Modality.RGB, range(7, 22, 3)), (Modality.FLOW, range(7, 21)), (Modality.RGB_DIFFERENCE, range(7, 22))]
 )
 def test_frames_outside_the_window_are_not_cached_for_training(shelves, modality, expected):
     (_, use), _ = shelves

@@ -10,7 +10,7 @@ from tasks.keys import recipe_of
 from tasks.options import EvaluateOptions, LabelOptions, SegmentOptions
 from tasks.options.base import STORED
 from tasks.pipeline._trained import find_trained, taught_on
-from tasks.pipeline.distil import _student
+from tasks.pipeline.export import distil
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import LabelledClip, LabelsFile
 from tasks.store.records.evaluation import EvaluateResult
@@ -31,7 +31,7 @@ def bench(versions, monkeypatch):
 
     Of a, c and d there are clips without a label.
     """
-    monkeypatch.setattr(_student, "HEADS", _student.HEADS | ONE_STEP)
+    monkeypatch.setattr(distil, "HEADS", distil.HEADS | ONE_STEP)
     versions.train(KEY, versions.dataset("dataset", a="train", b="val", e="train"), PUT)
     clips = []
     for film in "abcd":

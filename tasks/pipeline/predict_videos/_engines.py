@@ -61,7 +61,6 @@ def make_ready(
     wanted: Wanted,
     num_crops: NumCrops,
     store: Store,
-    folder: Path,
     frames: Path,
 ) -> Ready:
     """Fetch a network and choose its engine.
@@ -69,13 +68,9 @@ def make_ready(
     The engine is checked on clips that decode; if none does, it is PyTorch.
 
     Args:
-        predictor: describes the network.
         clips: to score.
         trained_on: training clips; the engine is checked for their classes.
         wanted: the engine, or "auto".
-        num_crops: 10 or 1.
-        store: of the checkpoint and the clips.
-        folder: for the checkpoint, until this returns.
         frames: for the decoded frames of a few clips.
 
     Raises:
@@ -83,7 +78,7 @@ def make_ready(
         BadCheckpoint: its hash is not the recorded one.
         BadConfiguration: the engine is not available here.
     """
-    saved = fetch_network(store, predictor.checkpoint_uri, predictor.checkpoint_sha256, folder)
+    saved = fetch_network(store, predictor.checkpoint_uri, predictor.checkpoint_sha256)
     specs = tuple(network.spec for network in saved.networks)
 
     def job(spec: NetworkSpec) -> ScoringJob:

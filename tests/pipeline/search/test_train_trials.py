@@ -4,8 +4,7 @@ import pytest
 
 from tasks.keys import content_key
 from tasks.options import TrainOptions, Weights
-from tasks.pipeline.search import _fold_trainings
-from tasks.pipeline.search._fold_trainings import FoldTrainings
+from tasks.pipeline.search import train_trials
 from tasks.store.records.search import Trial
 
 TRAIN = TrainOptions(backbone="test_resnet", num_segments=2, weights=Weights.NONE)
@@ -15,7 +14,7 @@ TRAIN = TrainOptions(backbone="test_resnet", num_segments=2, weights=Weights.NON
 def trainings(bench, tmp_path):
     options = TRAIN.model_dump(mode="json", include={"backbone", "num_segments", "weights"})
     plan = bench.run("search_plan", search=["num_segments"], objectives="accuracy and latency", crops=1, folds=0, **options)
-    return FoldTrainings(plan, bench.store, tmp_path)
+    return train_trials.FoldTrainings(plan, bench.store, tmp_path)
 
 
 def trial(number, **values):
@@ -32,7 +31,7 @@ def test_trials_of_one_network_start_from_the_same_weights_and_have_runs_of_thei
 
 def test_the_latency_of_a_network_is_measured_once(trainings, monkeypatch):
     measured = []
-    monkeypatch.setattr(_fold_trainings, "clip_seconds", lambda network, *_: measured.append(network.spec) or 0.5)
+    monkeypatch.setattr(train_trials, "clip_seconds", lambda network, *_: measured.append(network.spec) or 0.5)
     asked = [{"dropout": 0.5}, {}, {"mirror": False}, {"num_segments": 3}]
     parts = [trainings.of(trial(number, **values))[0] for number, values in enumerate(asked)]
     assert [trainings.latency_seconds(part) for part in parts] == [0.5] * 4

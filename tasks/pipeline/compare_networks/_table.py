@@ -1,21 +1,20 @@
 """Publish a table of tested networks: page, CSV, JSON, and MLflow run."""
 
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from tasks.judge.report.networks import metrics_of, networks_note, networks_page, table, verdict
 from tasks.judge.statistics.metrics import with_actions
 from tasks.judge.statistics.paired import differences
 from tasks.judge.statistics.scoring import ScoredClips
-from tasks.pipeline._results import finish, log, write_files
+from tasks.pipeline._results import finish, log, publish_files
 from tasks.settings import MlflowSettings, load, report_url
 from tasks.store.objects import Store, to_json
-from tasks.store.records.comparison import ComparedNetwork, Comparison, TabulateResult
+from tasks.store.records.comparison import ComparedNetwork, Comparison, FailedConfiguration, TabulateResult
 from tasks.store.records.dataset import Vocabulary
 from tasks.store.records.evaluation import EvaluateResult
+from tasks.store.records.record import now_utc
 from tasks.store.records.training import PlanResult, TrainResult
 from tasks.store.run_layout import ComparisonTable
 from tasks.tracking import Tracker, comparison_run
@@ -37,7 +36,7 @@ class Tested:
     others: list[str] = field(default_factory=list)
 
 
-def compared(network: Tested, reference: ScoredClips | None, vocabulary: Vocabulary) -> ComparedNetwork:
+def _compared(network: Tested, reference: ScoredClips | None, vocabulary: Vocabulary) -> ComparedNetwork:
     """Make the row of a network, with its differences from `reference`."""
     train, result, trained = network.plan.train, network.result, network.trained
     members = network.plan.weights.members
@@ -80,6 +79,28 @@ def compared(network: Tested, reference: ScoredClips | None, vocabulary: Vocabul
     )
 
 
+def comparison_of(
+    tested: Sequence[Tested], vocabulary: Vocabulary, reference: Tested | None, failed: Sequence[FailedConfiguration] = ()
+) -> Comparison:
+    """Put networks side by side, each with its differences from `reference`."""
+    first = tested[0]
+    others = reference.scored if reference else None
+    return Comparison(
+        created=now_utc(),
+        dataset_uri=first.plan.dataset_uri,
+        dataset_digest=first.plan.dataset_digest,
+        split=first.result.split,
+        num_clips=first.result.num_clips,
+        num_sources=first.result.num_sources,
+        targets=first.result.targets,
+        train=first.plan.train,
+        evaluate=first.plan.evaluate,
+        reference=reference.name if reference else None,
+        networks=tuple(_compared(network, None if network is reference else others, vocabulary) for network in tested),
+        failed=tuple(failed),
+    )
+
+
 def publish(
     store: Store,
     store_uri: str,
@@ -91,12 +112,8 @@ def publish(
 ) -> TabulateResult:
     """Write the page, with small pictures of its clips, and the tables to their place and to an MLflow run."""
     tracker = Tracker(load(MlflowSettings))
-    with (
-        comparison_run(tracker, store_uri, key, comparison, [network.trained.mlflow_run_id for network in tested]) as run_id,
-        tempfile.TemporaryDirectory(prefix="retake-tabulate-") as folder,
-    ):
-        write_files(store, place, _files(place, comparison, thumbnails), Path(folder))
-        tracker.log_artifacts(run_id, Path(folder))
+    with comparison_run(tracker, store_uri, key, comparison, [network.trained.mlflow_run_id for network in tested]) as run_id:
+        publish_files(store, place, _files(place, comparison, thumbnails), tracker, run_id)
         tracker.log_metrics(run_id, metrics_of(comparison))
         tracker.set_tags(run_id, {"mlflow.note.content": networks_note(comparison)})
     tracker.finish(run_id)

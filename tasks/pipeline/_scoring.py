@@ -16,16 +16,7 @@ from tasks.data.clips.frame_cache import FramesAhead, load_few
 from tasks.judge.statistics.metrics import summarise
 from tasks.judge.statistics.scoring import Logits, ScoredClips, Timings, score_clips, with_nouns_given
 from tasks.keys import content_key
-from tasks.learn.engines.choice import (
-    KINDS_IN_FLOAT32,
-    NUM_CHECKED_CLIPS,
-    Kind,
-    ScoringJob,
-    Wanted,
-    common_label,
-    spread,
-    trained_classes,
-)
+from tasks.learn.engines.choice import KINDS_IN_FLOAT32, NUM_CHECKED_CLIPS, Kind, ScoringJob, Wanted, common_label, spread, trained_classes
 from tasks.learn.engines.engine import CheckedFeatures, Engine
 from tasks.learn.engines.scorer import Scorer, SharedFeatures, make_scorer
 from tasks.learn.hardware import choose_device, describe
@@ -173,6 +164,27 @@ class Ready:
                 partial.replace(times)
         return with_nouns_given(scored, vocabulary, self.classes.given_noun), timings
 
+    def score_alone(
+        self,
+        clips: Sequence[DatasetClip],
+        vocabulary: Vocabulary,
+        store: Store,
+        *,
+        model: ModelRole,
+        split: SplitName,
+        crops: NumCrops,
+        uri: str,
+    ) -> tuple[ScoredClips, EvaluateResult]:
+        """Score clips that no other network is scored on here, and sum the answers up; their file is to lie at `uri`."""
+        with FramesAhead(store, clips, self.specs) as ahead:
+            scored, timings = self.score_all(clips, ahead, vocabulary)
+        self.close()
+        peak = timings.peak_memory_bytes
+        result = self.summary(
+            scored, timings, vocabulary, model=model, split=split, crops=crops, predictions_uri=uri, peak_memory_bytes=peak
+        )
+        return scored, result
+
     def summary(
         self,
         scored: ScoredClips,
@@ -249,13 +261,10 @@ def make_ready(
 
     Args:
         saved: the checkpoint; its networks are modified and kept.
-        choice: the engine.
-        crops: 10 or 1.
         scored: clips to score, those of a split together.
         trained_on: training clips; the engine is checked for their classes.
         checked_on: scored by this kind of engine, by all networks; it is checked on a few of them.
         shares_features: whether networks with the same backbone have its features in common; none have whose backbones were trained.
-        store: of the clips.
     """
     specs = [network.spec for network in saved.networks]
     root = load(MachineSettings).cache_dir / "features"

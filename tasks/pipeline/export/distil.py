@@ -1,4 +1,6 @@
-"""Plan, train and score a student of a trained network."""
+"""Train a student at a shell: `python -m tasks distil models:/NAME@champion --student=BACKBONE`."""
+
+from collections.abc import Iterator
 
 from tasks.data.split.manifest import num_clips, unlabelled_clips
 from tasks.data.split.split import read_split_csv
@@ -7,23 +9,60 @@ from tasks.keys import content_key, recipe_of
 from tasks.learn.engines.choice import spread
 from tasks.learn.gpus import keep_to_one_gpu, trains_on_gpu
 from tasks.learn.hardware import keep_freed_memory
-from tasks.options import EvaluateOptions, Family, GateOptions, Head, Modality, TrainOptions
+from tasks.options import EvaluateOptions, Family, Head, Modality, TrainOptions
 from tasks.pipeline._plans import plan_training
 from tasks.pipeline._results import finish, finished, log
-from tasks.pipeline._trained import Trained, plan_of
+from tasks.pipeline._trained import Trained, find_trained, plan_of, store_of
 from tasks.pipeline._training import train_planned
 from tasks.pipeline._weights import find_weights
+from tasks.pipeline.export.contract import DistilArguments
 from tasks.pipeline.retrain import evaluate
 from tasks.pipeline.retrain.contract import PlannedArguments
 from tasks.settings import MlflowSettings, load
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import Manifest
+from tasks.store.records.evaluation import EvaluateResult
 from tasks.store.records.record import SPLITS
-from tasks.store.records.training import Evaluation, PlanResult, Teacher, UnlabelledClips
+from tasks.store.records.training import DistilResult, Teacher, UnlabelledClips
 from tasks.store.records.video import ClipRecord
-from tasks.store.run_layout import run_name
+from tasks.store.run_layout import Scores, run_name
 from tasks.tracking import Tracker
+from tasks.wording import count, percent
+
+
+def run(arguments: DistilArguments, store: Store) -> DistilResult:
+    """Train the student and score it on val, and on test if there is one.
+
+    Raises:
+        BadConfiguration: there is no such backbone, or the teacher's name is none.
+        BadInput: there is no such teacher, or its plan or dataset is gone.
+        Unavailable: as the steps `weights`, `train` and `evaluate`.
+    """
+    where = arguments.store or store_of(arguments.model)
+    teacher = find_trained("model", arguments.model, where, store)
+    student = distilled(teacher, arguments.student, where, store)
+    run = Layout(where).run(student.run_key)
+    plan = plan_of(run, store)
+    return DistilResult(
+        student=student.name,
+        teacher=arguments.model,
+        checkpoint_uri=student.checkpoint_uri,
+        checkpoint_sha256=student.checkpoint_sha256,
+        num_labelled=plan.num_train_clips or 0,
+        num_unlabelled=len(store.read(run.train.unlabelled).clips),
+        result_uris=tuple(Scores(evaluation.out).uri for evaluation in plan.evaluations),
+    )
+
+
+def in_words(result: DistilResult, store: Store) -> Iterator[str]:
+    """Say what the student learnt from, and how it answers."""
+    clips = f"{count(result.num_labelled, 'labelled clip')} and {count(result.num_unlabelled, 'clip')} without a label"
+    yield f"{result.student} learnt from {result.teacher} on {clips}"
+    for uri in result.result_uris:
+        scores = store.read(uri, EvaluateResult)
+        yield f"{scores.split}: {', '.join(f'{percent(getattr(scores, target).top1)} of {target}s' for target in scores.targets)}"
+
 
 MOST_UNLABELLED = 4
 """Most clips without a label for each labelled one, so that an epoch stays affordable; evenly spaced ones are taken."""
@@ -62,31 +101,17 @@ def distilled(teacher: Trained, student: str, store_uri: str, store: Store) -> T
     run, splits = training.run, [split for split in SPLITS[1:] if any(clip.split == split for clip in manifest.clips)]
     protocol = taught_by.evaluate.picked(EvaluateOptions)  # without an engine that was removed since
     place = run.comparison(content_key(protocol.model_dump(mode="json")))
-    scores = training.evaluations(protocol)
-    plan = PlanResult(
-        run_key=training.run_key,
-        run_uri=run.folder_uri,
-        dataset_uri=taught_by.dataset_uri,
-        dataset_digest=taught_by.dataset_digest,
-        train=training.train,
-        evaluate=protocol,
-        gate=GateOptions(),
-        decision_uri=place.folder_uri,
-        num_champions=0,
-        model_name=taught_by.model_name,
-        weights=weights,
-        champion=None,
-        num_train_clips=num_clips(manifest)["train"],
-        evaluations=tuple(
-            Evaluation(model="fine-tuned", split=split, out=scores.scores("fine-tuned", split).folder_uri) for split in splits
-        ),
-        teacher=Teacher(
-            name=teacher.label,
-            run_key=teacher.run_key,
-            checkpoint_uri=teacher.checkpoint_uri,
-            checkpoint_sha256=teacher.checkpoint_sha256,
-            num_unlabelled=len(unlabelled),
-        ),
+    plan = training.without_decision(Dataset(taught_by.dataset_uri), weights, protocol, place, taught_by.model_name, splits).model_copy(
+        update={
+            "num_train_clips": num_clips(manifest)["train"],
+            "teacher": Teacher(
+                name=teacher.label,
+                run_key=teacher.run_key,
+                checkpoint_uri=teacher.checkpoint_uri,
+                checkpoint_sha256=teacher.checkpoint_sha256,
+                num_unlabelled=len(unlabelled),
+            ),
+        }
     )
     log.info("%s: %s from %s, with %d clips without a label", run_name(plan.run_key), weights.network, teacher.label, len(unlabelled))
     trained = finished(store, run.train)

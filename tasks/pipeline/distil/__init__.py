@@ -1,1 +1,0 @@
-"""Train a smaller network from the answers of a trained one."""
