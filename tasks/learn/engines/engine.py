@@ -122,7 +122,8 @@ def prepare(network: Network, device: torch.device | str = "cpu") -> Network:
     if getattr(network.backbone, "dynamic_img_size", False):
         # Position embeddings would be resampled at each image, and OpenVINO does so without anti-aliasing.
         network.backbone.set_input_size((crop_pixels(network.spec),) * 2)  # type: ignore[operator]  # of timm's transformers
-    network.backbone = fold_batch_norms(network.backbone, example_view(network.spec))
+    # An engine that was tried before may have moved it to a GPU.
+    network.backbone = fold_batch_norms(network.backbone.cpu(), example_view(network.spec))
     return to_channels_last(network.eval().to(device))
 
 

@@ -114,6 +114,28 @@ class Block(nn.Module):
         return self.join(self, images).mean((2, 3))
 
 
+class OnGpu(nn.Module):
+    """A backbone that takes no input before it is moved to another device."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+        self.is_moved = False
+
+    def _apply(self, fn, recurse=True):
+        self.is_moved = True
+        return super()._apply(fn, recurse)
+
+    def forward(self, images):
+        assert self.is_moved
+        return self.inner(images)
+
+
+def test_a_network_that_an_engine_had_on_a_gpu_is_prepared_for_another(tiny_network):
+    tiny_network.backbone = OnGpu(tiny_network.backbone)
+    assert num_norms(prepare(tiny_network)) == 0
+
+
 @pytest.mark.parametrize(
     "spec",
     [
