@@ -25,7 +25,7 @@ from tasks.disk import shortage
 from tasks.errors import Unavailable
 from tasks.keys import content_key, frames_made_by
 from tasks.learn.inputs.crops import Normalise
-from tasks.learn.inputs.data import View
+from tasks.learn.inputs.data import View, errors_of_workers
 from tasks.learn.networks.network import Network, in_channels_last, to_channels_last, weights_sha256
 from tasks.learn.networks.spec import NetworkSpec
 
@@ -198,13 +198,14 @@ def compute_features(
                 num_done += 1
 
     started_at = logged_at = monotonic()
-    for view, features in see(needed()):
-        cache.write(view.name, features)
-        num_done, now = num_done + 1, monotonic()
-        if now - logged_at >= SECONDS_BETWEEN_LINES and num_done < len(missing):
-            left = (now - started_at) / num_done * (len(missing) - num_done)
-            log.info("features of %d of %d views, %.0f s left", num_cached + num_done, len(views), left)
-            logged_at = now
+    with errors_of_workers():
+        for view, features in see(needed()):
+            cache.write(view.name, features)
+            num_done, now = num_done + 1, monotonic()
+            if now - logged_at >= SECONDS_BETWEEN_LINES and num_done < len(missing):
+                left = (now - started_at) / num_done * (len(missing) - num_done)
+                log.info("features of %d of %d views, %.0f s left", num_cached + num_done, len(views), left)
+                logged_at = now
     log.info("features of %d views, %d of them cached before, %.0f s", len(views), num_cached, monotonic() - started_at)
 
 

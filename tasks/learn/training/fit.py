@@ -14,6 +14,7 @@ from pytorch_lightning.callbacks import Callback, EarlyStopping
 
 from tasks.errors import BadConfiguration
 from tasks.learn.hardware import Device, Hardware, choose_device, describe
+from tasks.learn.inputs.data import errors_of_workers
 from tasks.learn.networks.checkpoints import save_joined
 from tasks.learn.networks.spec import trained_view
 from tasks.learn.training.epochs import BEST, LAST, EpochFiles, EpochKeeper
@@ -113,7 +114,7 @@ def run_epochs(
         callbacks += [early_stopping] if early_stopping else []
         trainer = _make_trainer(job, device, callbacks)
         # If this process fails, so do the others, and the other way round.
-        with failing_together(trainer, ending):
+        with failing_together(trainer, ending), errors_of_workers():
             try:
                 trainer.fit(setup.module, setup.train_loader, setup.val_loader, ckpt_path=resumed, weights_only=True)
             except torch.OutOfMemoryError:
