@@ -2,8 +2,10 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
-from tasks.learn.gpus import num_gpus
+from tasks.learn import gpus
+from tasks.learn.gpus import num_gpus, trains_on_gpu
 
 CLAIM = """
 import os, sys
@@ -51,3 +53,25 @@ def test_one_gpu_none_and_somebodys_own_choice_are_left_alone(claim, monkeypatch
     assert claim(1)[1] == "None"
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
     assert claim(2)[1] == "7"
+
+
+@pytest.mark.parametrize(
+    ("visible", "number"), [("", 0), ("-1", 0), ("1", 1), ("0,1,-1,0", 2), ("GPU-8932f937,GPU-5c1fe2a2,GPU-7ffe0a3f", 2)]
+)
+def test_gpus_that_cuda_hides_do_not_count(tmp_path, monkeypatch, visible, number):
+    for gpu in range(2):
+        (tmp_path / f"0000:0{gpu}:00.0").mkdir()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert num_gpus(tmp_path) == number
+
+
+@pytest.mark.parametrize(
+    ("number", "is_usable", "trains_on", "expected"),
+    [(0, True, "", False), (1, True, "", True), (1, False, "", False), (0, False, "cuda", True), (1, True, "cpu", False)],
+)
+def test_a_training_counts_on_a_gpu_that_torch_can_use_unless_another_machine_trains(monkeypatch, number, is_usable, trains_on, expected):
+    monkeypatch.setattr(gpus, "num_gpus", lambda: number)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: is_usable)
+    if trains_on:
+        monkeypatch.setenv("RETAKE_TRAINS_ON", trains_on)
+    assert trains_on_gpu() == expected
