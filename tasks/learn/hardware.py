@@ -77,6 +77,19 @@ def describe(device: Device) -> Hardware:
     )
 
 
+@contextlib.contextmanager
+def within_gpu_memory(computed: str, remedy: str = "end what else uses it, or set RETAKE_DEVICE=cpu") -> Iterator[None]:
+    """Name what is `computed`, in the plural, where it does not fit into the GPU's memory.
+
+    Raises:
+        BadConfiguration: it does not fit.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise BadConfiguration(f"{computed} do not fit into the GPU's memory; {remedy}") from None
+
+
 def _cpu_name() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []

@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 from tasks.disk import shortage
 from tasks.errors import Unavailable
 from tasks.keys import content_key, frames_made_by
+from tasks.learn.hardware import within_gpu_memory
 from tasks.learn.inputs.crops import Normalise
 from tasks.learn.inputs.data import View, errors_of_workers
 from tasks.learn.networks.network import Network, in_channels_last, to_channels_last, weights_sha256
@@ -216,15 +217,16 @@ def see_by_torch(
 
     It moves to `device` and back to the CPU. `precision` is as in `TrainOptions`.
     """
-    backbone = to_channels_last(network).backbone.eval().to(device)
-    normalise = Normalise(network.input_format).to(device)
     dtype, spec = MIXED_PRECISIONS.get(precision), network.spec
-    with torch.inference_mode(), torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
-        for view, images in views:
-            # All views of a clip at once may not fit into memory.
-            parts = torch.split(images.to(device), 1 if spec.video else len(images))
-            snippets = [part if spec.sound else in_channels_last(normalise(part)) for part in parts]
-            yield view, torch.cat([backbone(snippet) for snippet in snippets]).float().cpu()
+    with within_gpu_memory(f"the frames of a clip that {spec.title} sees at once"):
+        backbone = to_channels_last(network).backbone.eval().to(device)
+        normalise = Normalise(network.input_format).to(device)
+        with torch.inference_mode(), torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
+            for view, images in views:
+                # All views of a clip at once may not fit into memory.
+                parts = torch.split(images.to(device), 1 if spec.video else len(images))
+                snippets = [part if spec.sound else in_channels_last(normalise(part)) for part in parts]
+                yield view, torch.cat([backbone(snippet) for snippet in snippets]).float().cpu()
     backbone.cpu()
 
 
