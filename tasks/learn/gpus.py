@@ -25,7 +25,7 @@ def num_gpus(driver: Path = DRIVER) -> int:
 
 
 def trains_on_gpu() -> bool:
-    """Check whether the steps that train have a GPU that torch can use; its build or the driver may be the wrong one.
+    """Check whether the steps that train have a GPU, and a build of torch for GPUs.
 
     Raises:
         BadConfiguration: the environment's machine settings are malformed.
@@ -38,7 +38,8 @@ def trains_on_gpu() -> bool:
     with suppress(ImportError):
         import torch  # only beside a GPU, because it takes seconds
 
-        return torch.cuda.is_available()
+        # Asks the driver's management library: `is_available` would keep `keep_to_one_gpu` from having an effect later.
+        return torch.cuda.device_count() > 0
     return True
 
 

@@ -71,7 +71,7 @@ def test_gpus_that_cuda_hides_do_not_count(tmp_path, monkeypatch, visible, numbe
 )
 def test_a_training_counts_on_a_gpu_that_torch_can_use_unless_another_machine_trains(monkeypatch, number, is_usable, trains_on, expected):
     monkeypatch.setattr(gpus, "num_gpus", lambda: number)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: is_usable)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: int(is_usable))
     if trains_on:
         monkeypatch.setenv("RETAKE_TRAINS_ON", trains_on)
     assert trains_on_gpu() == expected

@@ -6,8 +6,10 @@ import sys
 import threading
 
 import pytest
+import torch
 
-from tasks.learn.hardware import silenced
+from tasks.errors import BadConfiguration
+from tasks.learn.hardware import choose_device, silenced
 
 COUNT = """
 import resource, torch
@@ -73,3 +75,30 @@ def test_what_two_threads_silence_is_heard_again():
     is_over.set()
     other.join(60)
     assert sys.stdout is heard
+
+
+@pytest.mark.parametrize(
+    ("built_for", "capability", "runs"),
+    [
+        ("sm_75 sm_80 sm_90 sm_120", (8, 9), True),
+        ("sm_75 sm_80 sm_90 sm_120", (6, 1), False),
+        ("sm_75 sm_80 sm_90 sm_120", (7, 0), False),
+        ("sm_90a", (10, 0), False),
+        ("sm_90 compute_90", (10, 0), True),
+        ("gfx942", (9, 4), True),
+    ],
+)
+def test_a_gpu_that_torch_has_no_code_for_is_refused_by_name(monkeypatch, built_for, capability, runs):
+    for name, answer in {
+        "is_available": True,
+        "get_arch_list": built_for.split(),
+        "get_device_capability": capability,
+        "get_device_name": "GTX 1080",
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, lambda answer=answer: answer)
+    assert choose_device("cpu") == "cpu"
+    if runs:
+        assert choose_device("auto") == "cuda"
+        return
+    with pytest.raises(BadConfiguration, match=r"has no code for GTX 1080, .* RETAKE_DEVICE=cpu"):
+        choose_device("auto")
