@@ -147,6 +147,12 @@ constraints-check: $(FOR_TEST) ## Check that constraints.txt resolves for each P
 clean: stop ## Stop the servers, remove .venv and the caches; .retake with models and passwords is kept
 	rm -rf $(VENV) .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis node_modules
 
+# Two at once would install into one environment: the second waits, and looks again.
+ifndef LOCKED
+$(FOR_RUN) $(FOR_TEST): pyproject.toml constraints.txt
+	@exec 9< Makefile; flock -n 9 || { echo "another make installs into $(VENV); this one waits for it"; flock 9; } \
+	  && LOCKED=1 exec $(MAKE) --silent $@
+else
 # venv writes it at its end: where that was killed, it is made anew.
 $(BIN)/pip:
 	@if [ -z "$(PYTHON)" ]; then \
@@ -164,6 +170,7 @@ $(FOR_TEST): pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "installing into $(VENV), with the packages of the tests; some minutes the first time"
 	@$(INSTALL) -e '.[airflow,steps,train,local,dev]' $(SHOWN)
 	@touch $@ $(FOR_RUN)
+endif
 
 $(FOR_PAGES): package.json package-lock.json
 	@echo "installing the checks of the pages' scripts into node_modules"

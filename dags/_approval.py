@@ -10,6 +10,7 @@ from airflow.sdk.execution_time.hitl import HITLUser
 
 from dags._form import Form, given_options
 from dags._notify import tellers
+from dags._results import Reading, result_of
 from dags._skips import Skipping
 from dags._step import FAILURE, settings_of
 from tasks.settings import ApprovalSettings
@@ -44,7 +45,7 @@ class ApproveOperator(Skipping, ApprovalOperator):
 
     def why_needless(self, context: Context) -> str:
         """Say that nobody has to be asked, by the report."""
-        report = context["ti"].xcom_pull(task_ids=self.report)
+        report = result_of(self.report, context)
         return "" if report["awaits_approval"] else "nobody is asked: the promotion rules or the setting *Promotion* decide alone"
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - as the parent has it
@@ -54,7 +55,7 @@ class ApproveOperator(Skipping, ApprovalOperator):
             AirflowSkipException: no approval is needed.
         """
         self.refuse_needless(context)
-        report = context["ti"].xcom_pull(task_ids=self.report)
+        report = result_of(self.report, context)
         self.response_timeout = timedelta(hours=report["approval_hours"])
         self.assigned_users = _approvers()
         self.notifiers = tellers(report.get("in_short", ""))
@@ -108,7 +109,7 @@ class AskOperator(Skipping, HITLOperator):
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - as the parent has it
         """Ask, and wait for the answer, if the plan has a question."""
-        plan = context["ti"].xcom_pull(task_ids=self.plan, map_indexes=context["ti"].map_index)
+        plan = result_of(self.plan, context, map_indexes=context["ti"].map_index)
         if not plan["question"]:
             self.skip_needless(None, context)
             return None
@@ -133,7 +134,7 @@ class AskOperator(Skipping, HITLOperator):
         self.skip_needless(None, context)
 
 
-class ConfirmOperator(HITLOperator):
+class ConfirmOperator(Reading, HITLOperator):
     """Ask whether to go on, and return who said so; after any other answer, and without one in time, the tasks behind are skipped.
 
     If RETAKE_APPROVERS names users, only they may answer.

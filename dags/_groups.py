@@ -12,8 +12,7 @@ from tasks.options.search import MAX_ROUNDS
 from tasks.pipeline.compare_networks import contract as compare_networks
 from tasks.pipeline.retrain import contract as retrain
 from tasks.pipeline.search import contract as search
-from tasks.store.experiments import Configured
-from tasks.store.runs import Decision
+from tasks.store.run_layout import Configured, Decision
 
 SEARCH = "{{ ti.xcom_pull(task_ids='plan')['search_uri'] }}"
 GROUP = "network"

@@ -11,7 +11,7 @@ from airflow.sdk import BaseNotifier, Context
 
 from dags._environment import REPOSITORY, airflow_url, inherited
 from tasks.errors import BadConfiguration, BadInput, Unavailable
-from tasks.store.records.notices import EndedRun, Notice
+from tasks.store.records.status import EndedRun, Notice
 
 log = logging.getLogger(__name__)
 MAX_SECONDS = 90

@@ -1,11 +1,13 @@
 """Skip tasks that a run does not need when the task before them ends, without a process, container or pod of their own."""
 
-from airflow.sdk import BaseOperator, BaseXCom, Context
+from airflow.sdk import BaseXCom, Context
 from airflow.sdk.bases.skipmixin import SkipMixin
 from airflow.sdk.exceptions import AirflowSkipException
 
+from dags._results import Reading
 
-class Skipping(BaseOperator, SkipMixin):
+
+class Skipping(Reading, SkipMixin):
     """A task that skips those directly behind it that the run does not need."""
 
     inherits_from_skipmixin = True  # Airflow reads it, to skip those tasks again where they are cleared

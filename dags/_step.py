@@ -15,6 +15,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from pydantic_settings import BaseSettings
 
 from dags._form import Form, places, resolve
+from dags._results import result_of
 from dags._skips import Skipping
 from tasks.errors import BadConfiguration, BadInput, NothingToDo, RetakeError, Unavailable
 from tasks.options import Options
@@ -167,7 +168,7 @@ class StepOperator(Skipping):
             return f"the option {self.switch} is off"
         if self.feeds:
             plan, made = self.feeds
-            inputs = context["ti"].xcom_pull(task_ids=plan).get("inputs")
+            inputs = result_of(plan, context).get("inputs")
             if inputs is not None and made not in inputs:
                 return f"no network of this run needs {made}"
         return ""

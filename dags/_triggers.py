@@ -8,11 +8,12 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from dags._approval import ANSWER, USE_AUTO
 from dags._form import Form, given_options, resolve
+from dags._results import Reading, result_of
 from dags._step import MlflowRunLink, ReportLink
 from tasks.options import TrainOptions
 
 
-class TriggerOnce(TriggerDagRunOperator):
+class TriggerOnce(Reading, TriggerDagRunOperator):
     """Trigger a run; a later try finds the run of an earlier one, and is skipped."""
 
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own arguments
@@ -41,7 +42,7 @@ class DrawCurve(TriggerOnce):
             AirflowSkipException: there is no curve to draw, or an earlier try has started it.
         """
         values = resolve(context, self.form)
-        if not values["learning_curve"] or not context["ti"].xcom_pull(task_ids=self.report)["awaits_curve"]:
+        if not values["learning_curve"] or not result_of(self.report, context)["awaits_curve"]:
             raise AirflowSkipException("no learning curve is drawn; the report says why")
         self.conf = {"store": values["store"], **(self.conf or {})}
         return super().execute(context)
@@ -99,7 +100,7 @@ class RetrainWinner(TriggerOnce):
         Raises:
             AirflowSkipException: the form does not ask for it, or an earlier try has started it.
         """
-        result = context["ti"].xcom_pull(task_ids=self.report)
+        result = result_of(self.report, context)
         self.mlflow_run_url, self.report_url = result["mlflow_run_url"], result["report_url"]
         if not result["starts_retrain"]:
             raise AirflowSkipException("the setting *Retrain the winner* is off")

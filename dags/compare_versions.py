@@ -1,7 +1,7 @@
 """# Compare versions
 
 Compares two versions of a registered model, or two other trained networks, on labelled clips that neither was trained on: those of a dataset, without
-every film that trained one of the two or chose among its epochs. Start it by hand, with a form. Under *Details* of `compare_versions`, the button
+every video that trained one of the two or chose among its epochs. Start it by hand, with a form. Under *Details* of `compare_versions`, the button
 *Report* opens the page: accuracy with intervals, differences, confusion matrices, and the clips that the two answer differently.
 
 Nothing is registered or promoted here.
@@ -10,7 +10,7 @@ Nothing is registered or promoted here.
 
 **When it fails**
 - *Red*: there is no such version, both are the same network, or too few clips are left and no report compares them; the log
-  gives the numbers. Label clips of new films.
+  gives the numbers. Label clips of new videos.
 - *Pink, skipped*: there is no dataset yet, or too few clips are left and a report of `retrain` compares both; the log has its address.
 - *Orange, to be retried*: the store or MLflow did not answer. Nothing to do; it retries.
 - *Grey, never starting*: it waits for a slot of the pool `gpu`, one per GPU.

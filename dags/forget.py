@@ -15,7 +15,7 @@ delete; if `RETAKE_APPROVERS` names users, only they may answer.
 - *Orange, to be retried*: the store or MLflow did not answer, or another step wrote of the video meanwhile. The deletion goes on where it stopped.
 - *Red, in `list`*: there is no such video, another one is being forgotten, or an annotation file labels other videos, too, and cannot be
   written without this one. The log says what to do.
-- *Red, in `forget`*: `ask` was marked by hand, so nobody approved the deletion. Clear `ask`.
+- *Red, in `forget`*: the reason is missing; start it again with one. Or `ask` was marked by hand, so nobody approved the deletion; clear `ask`.
 
 Safe to rerun at any time: it goes on where it stopped. No other DAG should run meanwhile, since it may write of the video until it ends.
 """

@@ -37,7 +37,7 @@ from dags._tasks import dag_arguments, flow_tasks, mapped_step_task, sound_task,
 from tasks.options import EvaluateOptions, PredictOptions
 from tasks.pipeline.predict_videos import contract as predict_videos
 from tasks.settings import RunnerSettings
-from tasks.store.experiments import Prediction
+from tasks.store.run_layout import Prediction
 
 FORM = Form(options=(PredictOptions, EvaluateOptions), first=("videos", "model", "against", "num_to_label", "store"))
 POOL = RunnerSettings().prediction_pool

@@ -47,7 +47,7 @@ from dags._triggers import DrawCurve, UseAuto
 from tasks.options import forms
 from tasks.pipeline.retrain import contract as retrain
 from tasks.store.layout import Layout
-from tasks.store.runs import Decision
+from tasks.store.run_layout import Decision
 
 MORE = (
     "force", "decide_again", "max_hours", "family", "modality", "head", "trainable", "weights", "checkpoint", "fuse", "crops", "engine",

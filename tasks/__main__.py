@@ -17,7 +17,7 @@ from tasks.options import Options
 from tasks.pipeline.commands import AS_JSON, parse
 from tasks.pipeline.step import Command, Step
 from tasks.settings import LogSettings, StoreSettings, load
-from tasks.store.runs import run_holding
+from tasks.store.run_layout import run_holding
 from tasks.telemetry import JsonLines, TextLines, step_span
 from tasks.wording import printable, without_secrets
 

@@ -41,8 +41,9 @@ def disks(cache_dir: Path) -> list[Space]:
 
     In a container, the root is on the disk of the machine, and the cache may be in memory.
     """
-    cache = cache_dir.expanduser()
-    folders = {folder.stat().st_dev: folder for folder in (Path("/"), next(path for path in (cache, *cache.parents) if path.exists()))}
+    folders = {
+        folder.stat().st_dev: folder for folder in (Path("/"), next(path for path in (cache_dir, *cache_dir.parents) if path.exists()))
+    }
     usages = [(f"The disk of {folder}", shutil.disk_usage(folder)) for folder in folders.values()]
     return sorted((Space(name, usage.total - usage.free, usage.total) for name, usage in usages), key=lambda space: space.free_share)
 

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
+from tasks.disk import expanded
 from tasks.errors import BadConfiguration
 
 S = TypeVar("S", bound=BaseSettings)
@@ -25,6 +26,7 @@ QUIET_DAYS = 14
 """Without a new film for so long, somebody should look whether films still arrive."""
 EventName = Literal["champion", "approval", "failed", "set_aside", "idle", "full", "unlike", "digest"]
 _StoreRoot = Annotated[str, AfterValidator(lambda uri: uri.rstrip("/"))]
+_Place = Annotated[Path, AfterValidator(expanded)]
 _WORDS = BeforeValidator(lambda text: text.split() if isinstance(text, str) else text)
 
 
@@ -87,7 +89,7 @@ class LogSettings(BaseSettings):
 class MachineSettings(LogSettings):
     """Use of the machine by a step, and the step's provenance."""
 
-    cache_dir: Path = Field(
+    cache_dir: _Place = Field(
         Path("~/.cache/retake"),
         description="decoded frames, features of frozen backbones and downloaded weights; may be deleted at any time",
     )
@@ -99,10 +101,10 @@ class MachineSettings(LogSettings):
         description="device of the steps that train, where each step has a machine of its own; Airflow sets it; default: this machine's",
     )
     devices: int = Field(1, ge=1, description="processes of one training on this machine, one per GPU or all on the CPU")
-    ffmpeg: Path | None = Field(
+    ffmpeg: _Place | None = Field(
         None, description="ffmpeg binary; default: imageio-ffmpeg's, else the system's. Its version is part of the address of clips"
     )
-    videos_dir: Path | None = Field(None, description="the only folder from which local files are ingested; default: any")
+    videos_dir: _Place | None = Field(None, description="the only folder from which local files are ingested; default: any")
     allow_private_addresses: bool = Field(
         False, description="allow downloads from loopback and private networks, and web pages of any site"
     )

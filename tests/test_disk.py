@@ -15,7 +15,8 @@ import pytest
 from tasks import __main__ as program
 from tasks import disk
 from tasks.disk import WORK_PREFIX, CachedFile, cached_files, check_room, full_disk, unused, work_folder
-from tasks.errors import BadInput, RetakeError, Unavailable
+from tasks.errors import BadConfiguration, BadInput, RetakeError, Unavailable
+from tasks.settings import MachineSettings, load
 
 HOLDS_A_FOLDER = """
 import sys, tempfile
@@ -168,13 +169,7 @@ DAY = 86_400
 
 @pytest.mark.parametrize(
     ("used_days_ago", "max_bytes", "gone"),
-    [
-        ([100, 50, 3, 1], 1000, [100]),
-        ([100, 50, 3, 1], 20, [100, 50]),
-        ([50, 3, 1], 10, [50, 3]),
-        ([1, 0], 5, []),
-        ([], 0, []),
-    ],
+    [([100, 50, 3, 1], 1000, [100]), ([100, 50, 3, 1], 20, [100, 50]), ([50, 3, 1], 10, [50, 3]), ([1, 0], 5, []), ([], 0, [])],
 )
 def test_the_least_recently_used_goes_first_and_what_may_be_in_use_stays(used_days_ago, max_bytes, gone):
     now = 1000 * DAY
@@ -199,3 +194,12 @@ def test_a_folder_that_goes_while_a_cache_is_listed_is_left_out(tmp_path):
     for name in "ab":
         shutil.rmtree(tmp_path / name)
     assert list(listing) == []
+
+
+def test_a_cache_in_the_folder_of_a_user_is_there_and_of_one_who_does_not_exist_is_refused(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/anna")
+    monkeypatch.setenv("RETAKE_CACHE_DIR", "~/kept")
+    assert load(MachineSettings).cache_dir == Path("/home/anna/kept")
+    monkeypatch.setenv("RETAKE_CACHE_DIR", "~nobody-of-this-name/x")
+    with pytest.raises(BadConfiguration, match="~nobody-of-this-name/x: there is no such user"):
+        load(MachineSettings)

@@ -141,8 +141,7 @@ def test_a_log_format_that_does_not_exist_is_a_wrong_configuration(said_by, monk
 
 
 @pytest.mark.parametrize(
-    ("argv", "videos"),
-    [([], []), (["a.mp4", "b c.mp4"], ["a.mp4", "b c.mp4"]), (["--against=none", "--", "-a.mp4"], ["-a.mp4"])],
+    ("argv", "videos"), [([], []), (["a.mp4", "b c.mp4"], ["a.mp4", "b c.mp4"]), (["--against=none", "--", "-a.mp4"], ["-a.mp4"])]
 )
 def test_videos_are_named_without_a_flag(argv, videos):
     command, arguments = parse(["predict", *argv])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
     from sqlalchemy.orm import Session
 
-    from tasks.store.records.notices import EndedRun, Waiting
+    from tasks.store.records.status import EndedRun, Waiting
 
 SUMMARIES = {"ingest_videos": "summarise", "predict_videos": "report"}
 """The task of each DAG whose result lists the files that were set aside."""
@@ -91,7 +91,7 @@ def _ended(dag_run: "DagRun", session: "Session", task_id: str | None) -> "Ended
 
     from dags._environment import run_url
     from tasks.settings import RunnerSettings, load
-    from tasks.store.records.notices import EndedRun
+    from tasks.store.records.status import EndedRun
 
     is_scheduled = dag_run.run_type == "scheduled"
     before = DagRun.get_previous_scheduled_dagrun(dag_run.id, session=session) if is_scheduled else None
@@ -130,7 +130,7 @@ def _waiting(session: "Session") -> "tuple[Waiting, ...]":
     from sqlalchemy import select
 
     from dags._environment import run_url
-    from tasks.store.records.notices import Waiting
+    from tasks.store.records.status import Waiting
 
     asked = select(
         HITLDetail.subject, HITLDetail.created_at, HITLDetail.assignees,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.responses import PlainTextResponse
 
-    from tasks.pages.home.app import Samples
+    from tasks.pages.home import Samples
     from tasks.store.objects import Store
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ def make_label() -> "FastAPI":
     from airflow.api_fastapi.core_api.security import get_user
     from fastapi import Depends
 
-    from tasks.data.clips.labelled import labelled_in_child
+    from tasks.data.clips.gather_labels import labelled_in_child
     from tasks.pages.label.app import Person, make_app
     from tasks.pages.label.page_data import PageData
     from tasks.settings import LabellingSettings, load
@@ -105,7 +105,7 @@ def make_home() -> "FastAPI":
     """Make the application of the page *Retake*."""
     from airflow.api_fastapi.core_api.security import get_user
 
-    from tasks.pages.home.app import make_app
+    from tasks.pages.home import make_app
 
     docs = REPOSITORY / "docs"
     return make_app(*_stores(), get_user, _login_address, docs if docs.is_dir() else None, _samples())
@@ -116,7 +116,7 @@ def _samples() -> "Samples | None":
     if not (REPOSITORY / "tasks" / "local" / "samples").is_dir():
         return None
     from tasks.local.choices import SAMPLE_OPTIONS, SAMPLE_STORE, SAMPLES, Choices
-    from tasks.pages.home.app import Samples
+    from tasks.pages.home import Samples
 
     return Samples(SAMPLE_STORE, Choices(store=SAMPLE_STORE, sources=[str(SAMPLES)], options=SAMPLE_OPTIONS).conf("ingest_videos"))
 
@@ -125,9 +125,9 @@ def make_report() -> "FastAPI":
     """Make the application of the reports of a store: `/retake/report/?page=s3://…/report.html`. The button *Report* leads there."""
     from airflow.api_fastapi.core_api.security import get_user
 
-    from tasks.pages.report import make_app
+    from tasks.pages.web import stored_pages
 
-    return make_app(*_stores(), get_user, _login_address)
+    return stored_pages(*_stores(), get_user, _login_address)
 
 
 def make_trigger() -> "FastAPI":

@@ -82,16 +82,18 @@ def policy(bucket: str) -> dict[str, object]:
 def label_policy(bucket: str) -> dict[str, object]:
     """Make the policy of the pages *Retake* and *Label* for one bucket.
 
-    They read the summary, lists of datasets, clips, predictions, labels, splits, plans and what a training finds doubtful, and add to the log of
-    labels.
+    They read the summary, reports, lists of datasets, clips, predictions, labels, splits, plans and what a training finds doubtful, and add to the
+    log of labels.
     """
     objects = Layout(f"arn:aws:s3:::{bucket}")
     evaluations = objects.run("*").evaluations("*")
+    reports = (objects.run("*").decision("*").report, objects.comparison_table("*", "*"), objects.search("*").on("*").report)
     read = (
         f"{objects.clips_of('*')}*/clips.json",
         f"{objects.clips_of('*')}*.mp4",
         objects.video("*").probe.uri,
         f"{objects.predictions}*",
+        *(report.page for report in reports),
         f"{objects.labels('*').folder_uri}*",
         f"{objects.annotations.folder_uri}*",
         objects.pretrained("EPIC_*_classes.csv"),

@@ -1,5 +1,5 @@
 """Judge networks: `statistics/` scores them, `gate/` decides whether one is promoted, `report/` shows it, `search/` suggests trials.
 
-Other rooms import `gate.*`, `report.class_tables`, `report.comparison_text`, `report.figures.pictures`, `report.networks`,
-`report.run`, `report.search`, `report.sections`, `report.templating`, `search.*`, `statistics.*`.
+Other rooms import `gate.*`, `report.class_tables`, `report.comparison_text`, `report.curves`, `report.networks`, `report.pictures`,
+`report.run`, `report.search`, `report.templating`, `search.*`, `statistics.*`.
 """

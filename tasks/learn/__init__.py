@@ -10,12 +10,10 @@ This is the only room that imports torch.
 
 Each folder imports only those before it.
 
-Other rooms import `engines.choice`, `engines.engine`, `engines.explain`, `engines.graph`, `engines.kept`, `engines.pytorch`,
-`engines.scorer`, `engines.written`, `gpus`, `hardware`, `inputs.clip_files`, `inputs.crops`, `inputs.data`, `inputs.describe_sound`,
-`inputs.features`, `inputs.sampling`, `inputs.speech`, `networks.backbones`, `networks.checkpoints`, `networks.heads`,
-`networks.network`, `networks.pretrained`, `networks.sound_recipe`, `networks.spec`, `training.cached_heads`, `training.costs`,
-`training.epochs`, `training.fit`, `training.job`, `training.linear_probe`, `training.processes`, `training.progress`,
-`training.trials`.
+Other rooms import `engines.choice`, `engines.engine`, `engines.explain`, `engines.graph`, `engines.pytorch`, `engines.scorer`,
+`engines.written`, `gpus`, `hardware`, `inputs.crops`, `inputs.data`, `inputs.features`, `inputs.snippets`, `inputs.sound_features`,
+`inputs.speech`, `networks.backbones`, `networks.checkpoints`, `networks.heads`, `networks.network`, `networks.pretrained`, `networks.spec`,
+`training.costs`, `training.epochs`, `training.fit`, `training.job`, `training.linear_probe`, `training.processes`, `training.trials`.
 """
 
 import os

@@ -54,7 +54,7 @@ def keep_to_one_gpu(driver: Path = DRIVER) -> None:
     """
     if num_gpus(driver) < 2 or VISIBLE in os.environ:
         return
-    locks = load(MachineSettings).cache_dir.expanduser() / "gpus"
+    locks = load(MachineSettings).cache_dir / "gpus"
     locks.mkdir(parents=True, exist_ok=True)
     # CUDA numbers only the GPUs that a container sees; the bus address is the same in all containers.
     for number, gpu in enumerate(sorted(driver.iterdir())):

@@ -84,7 +84,10 @@ def _require_code(built_for: list[str]) -> None:
 def describe(device: Device) -> Hardware:
     """Describe `device` on this machine."""
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    cpu_name = _cpu_name()
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    cpu_name = next(named, platform.processor() or platform.machine())
     gpu = torch.cuda.get_device_properties(0) if device == "cuda" else None
     return Hardware(
         device=device,
@@ -109,14 +112,6 @@ def within_gpu_memory(computed: str, remedy: str = "end what else uses it, or se
         yield
     except torch.OutOfMemoryError:
         raise BadConfiguration(f"{computed} do not fit into the GPU's memory; {remedy}") from None
-
-
-def _cpu_name() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    return next(
-        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor() or platform.machine()
-    )
 
 
 def keep_freed_memory() -> None:

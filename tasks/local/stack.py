@@ -11,10 +11,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from tasks.errors import BadConfiguration, BadInput
 from tasks.local.airflow_api import AirflowApi, is_healthy
 from tasks.local.choices import Choices, check_source, parse
-from tasks.local.follow import shown, wait_for_dags
+from tasks.local.follow import Screen, screen_for, shown, wait_for_dags
 from tasks.local.home import ADMINISTRATOR, REPOSITORY
-from tasks.local.progress import Screen, screen_for
-from tasks.local.report import follow_ingest
+from tasks.local.run import follow_ingest
 from tasks.settings import StoreSettings, load, training_pages
 from tasks.store.layout import Layout
 from tasks.store.objects import Store, etag_of
@@ -138,7 +137,10 @@ def upload(store: Store, folder: Path, place: Folder, screen: Screen) -> tuple[i
         name = os.fsencode(path.relative_to(folder)).decode(errors="replace")
         uri = place.file(name)
         try:
-            _check_file(path, folder)
+            if not path.resolve().is_relative_to(folder.resolve()):
+                raise BadInput(f"a link that leads out of {folder}; copy its target there")
+            if not path.is_file():
+                raise BadInput("a device, a pipe or a folder, not a regular file")
             if present.get(uri) != etag_of(path):
                 store.write_file(uri, path)
                 num_uploaded += 1
@@ -147,10 +149,3 @@ def upload(store: Store, folder: Path, place: Folder, screen: Screen) -> tuple[i
         except (BadInput, OSError) as error:
             screen.say(f"left out: {name}: {error}")
     return num_uploaded, num_kept
-
-
-def _check_file(path: Path, folder: Path) -> None:
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise BadInput(f"a link that leads out of {folder}; copy its target there")
-    if not path.is_file():
-        raise BadInput("a device, a pipe or a folder, not a regular file")

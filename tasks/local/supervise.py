@@ -136,15 +136,11 @@ def _start(home: Home, server: Server) -> Record:
             path.unlink()
     processes.rotate_log(home, server.name)
     if server.migration and well.exists() and well.read_text() != server.version:
-        _migrate(home, server)
+        with processes.log_file(home, server.name).open("ab") as log:
+            done = subprocess.run(server.migration, env=server.full_env(), stdout=log, stderr=log, check=False)  # noqa: S603 - an installed program
+        if done.returncode:
+            raise Unavailable(_complaint(home, server, "cannot read the database of another version"))
     return processes.launch(home, server.name, server.argv, server.full_env(), server.ports, server.fingerprint)
-
-
-def _migrate(home: Home, server: Server) -> None:
-    with processes.log_file(home, server.name).open("ab") as log:
-        done = subprocess.run(server.migration, env=server.full_env(), stdout=log, stderr=log, check=False)  # noqa: S603 - an installed program
-    if done.returncode:
-        raise Unavailable(_complaint(home, server, "cannot read the database of another version"))
 
 
 def _wait(home: Home, servers: list[Server], records: dict[str, Record], announce: Announce) -> None:

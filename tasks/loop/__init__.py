@@ -1,7 +1,7 @@
 """Say where the loop stands, and what to do next.
 
 A new concern is a rule of `advice.RULES`, and a message about it one of `notices.EVENTS`. `parts` has what `summary` keeps of a
-store; `difference` compares two datasets. `text` prints `python -m tasks status`; `make status` is in `local`.
+store, and prints for `python -m tasks status`; `difference` compares two datasets. `make status` is in `local`.
 
-Other rooms import `advice`, `difference`, `notices`, `parts`, `summary`, `text`.
+Other rooms import `advice`, `difference`, `notices`, `parts`, `summary`.
 """

@@ -1,12 +1,13 @@
-"""Compare two datasets: videos, clips, labels, classes and splits."""
+"""Compare two datasets, and say so in plain text: videos, clips, labels, classes and splits."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from tasks.data.labels.video_names import video_names
 from tasks.store.records.dataset import DatasetClip, Manifest
 from tasks.store.records.record import SPLITS
-from tasks.store.records.status import DatasetChange, Difference, DifferentClip, DifferentVideo, SplitChange
+from tasks.store.records.status import DatasetChange, Difference, DifferentClip, DifferentVideo, DiffResult, SplitChange
+from tasks.wording import count, listed, stretch
 
 
 def difference(before: Manifest, after: Manifest) -> Difference:
@@ -47,6 +48,37 @@ def change_of(digest: str, lists: Difference) -> DatasetChange:
     )
 
 
+def change_in_words(change: DatasetChange) -> str:
+    """Say in numbers how a dataset differs from the one before."""
+    parts = [
+        f"{count(change.num_videos_added, 'film')} and {count(change.num_clips_added, 'clip')} more",
+        f"{count(change.num_videos_removed, 'film')} and {count(change.num_clips_removed, 'clip')} fewer",
+        f"{count(change.num_relabelled, 'clip')} relabelled",
+        f"{count(change.num_moved, 'clip')} in another split",
+        *([f"new classes {listed(list(change.classes_added))}"] if change.classes_added else []),
+        *([f"without the classes {listed(list(change.classes_removed))}"] if change.classes_removed else []),
+    ]
+    return f"since {change.before}: {', '.join(parts)}"
+
+
+def lines_of_difference(result: DiffResult) -> Iterator[str]:
+    """Yield all differences of two datasets."""
+    lists = result.difference
+    splits = ", ".join(f"{split.split} {split.before:,} to {split.after:,}" for split in lists.splits)
+    yield f"From dataset {result.before} to {result.after}; clips: {splits}"
+    for title, videos in (("added", lists.videos_added), ("removed", lists.videos_removed)):
+        yield from _titled("film", title, [f"{video.name}: {count(video.num_clips, 'clip')}" for video in videos])
+    for title, clips in (
+        ("added", lists.clips_added),
+        ("removed", lists.clips_removed),
+        ("relabelled", lists.relabelled),
+        ("in another split", lists.moved),
+    ):
+        yield from _titled("clip", title, [_clip(clip) for clip in clips])
+    for title, classes in (("added", lists.classes_added), ("removed", lists.classes_removed)):
+        yield from _titled("class", title, classes)
+
+
 def _videos_lacking(manifest: Manifest, clips: Iterable[DatasetClip], names: dict[str, str]) -> tuple[DifferentVideo, ...]:
     """List the videos of `clips` that a dataset lacks."""
     known = {clip.video for clip in manifest.clips}
@@ -65,3 +97,13 @@ def _actions(manifest: Manifest) -> set[str]:
 
 def _num_clips(manifest: Manifest, split: str) -> int:
     return sum(clip.split == split for clip in manifest.clips)
+
+
+def _clip(clip: DifferentClip) -> str:
+    return f"{clip.name} {stretch(clip.start_seconds, clip.stop_seconds)}: {' to '.join(filter(None, (clip.before, clip.after)))}"
+
+
+def _titled(noun: str, title: str, lines: Sequence[str]) -> Iterator[str]:
+    if lines:
+        yield f"{count(len(lines), noun)} {title}"
+        yield from (f"  {line}" for line in lines)

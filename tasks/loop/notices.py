@@ -16,11 +16,10 @@ from tasks.errors import BadConfiguration
 from tasks.keys import content_key
 from tasks.settings import LOOP_PATH, EventName, in_airflow
 from tasks.store.layout import Layout
-from tasks.store.records.evaluation import DecideResult
-from tasks.store.records.experiments import PredictReportResult
-from tasks.store.records.notices import EndedRun, Notice
+from tasks.store.records.decisions import DecideResult
+from tasks.store.records.prediction import PredictReportResult
 from tasks.store.records.record import Record
-from tasks.store.records.status import LoopStatus
+from tasks.store.records.status import EndedRun, LoopStatus, Notice
 from tasks.store.records.video import SummaryResult
 from tasks.wording import WORD_JOINER, count, percent, printable, size, without_secrets
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tasks.store.records.curves import LearningCurveResult
 from tasks.store.records.dataset import Agreement, DatasetResult, LabelResult, LabelsFile, Manifest
-from tasks.store.records.evaluation import ChampionMove, EvaluateResult
+from tasks.store.records.decisions import ChampionMove
+from tasks.store.records.evaluation import EvaluateResult
 from tasks.store.records.record import SPLITS, SplitName
 from tasks.store.records.status import (
     DatasetChange,

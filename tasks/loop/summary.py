@@ -1,25 +1,31 @@
-"""Read the summary of a store, and keep its parts up to date."""
+"""Read the summary of a store, keep its parts up to date, and write it in plain text, for a shell."""
 
 import logging
-from collections.abc import Callable, Sequence
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from tasks.data.clips.label_inputs import count_entries
 from tasks.errors import BadInput, MissingObject
+from tasks.loop.advice import moment, score_in_words
+from tasks.loop.difference import change_in_words
 from tasks.options import RegisterOptions
 from tasks.store.layout import Layout
 from tasks.store.objects import Store, to_json
 from tasks.store.records.dataset import Manifest
 from tasks.store.records.record import Record
-from tasks.store.records.status import LoopStatus
+from tasks.store.records.status import LoopStatus, ModelStatus, PredictionStatus, StatusResult
 from tasks.store.stored import Stored, last_name
-from tasks.wording import some
+from tasks.wording import count, duration, listed, percent, size, some
 
 log = logging.getLogger("retake")
 R = TypeVar("R", bound=Record)
 
 NUM_TRIES = 5
 LATEST = "latest"
+WIDTH = 100
+INDENT = 13
+NUM_VERSIONS, NUM_DATASETS = 5, 3
 
 
 def read_status(store: Store, store_uri: str, model_name: str) -> LoopStatus:
@@ -116,3 +122,86 @@ def find_manifest(store: Store, store_uri: str, name: str) -> tuple[str, Manifes
 
 def _but_time(part: Record) -> dict[str, object]:
     return part.model_dump(exclude={"at"})
+
+
+def lines_of(result: StatusResult) -> Iterator[str]:
+    """Yield the sentence, the things to do next and the boxes, as wide as `WIDTH`."""
+    yield from textwrap.wrap(result.sentence, WIDTH)
+    yield ""
+    for number, step in enumerate(result.next_steps, 1):
+        yield from textwrap.wrap(f"{number}. {step.text}", WIDTH, subsequent_indent="   ")
+        # An address is of no use in two parts.
+        if step.url:
+            yield f"   {step.url}"
+    yield ""
+    for title, texts in boxes(result.status):
+        for number, text in enumerate(texts):
+            opening = f"{'' if number else title:<{INDENT}}"
+            yield from textwrap.wrap(text, WIDTH, initial_indent=opening, subsequent_indent=" " * INDENT)
+
+
+def boxes(status: LoopStatus) -> Iterator[tuple[str, list[str]]]:
+    """Yield each box by its title; one without a summary says when it appears."""
+    missing = "appears with the next run of the step"
+    yield "Films", list(_films(status)) or [f"{missing} summarise"]
+    yield "Labels", list(_labels(status)) or [f"{missing} label"]
+    yield "Dataset", list(_dataset(status)) or [f"{missing} dataset"]
+    yield "Training", list(_training(status)) or [f"{missing} plan"]
+    yield "Champion", list(_model(status.model)) if status.model else [f"{missing} decide"]
+    yield "Predictions", [_prediction(known) for known in status.predictions.predictions] if status.predictions else ["none yet"]
+    if status.space:
+        freed = f"clean_up {'would delete' if status.space.is_dry_run else 'deleted'} {size(status.space.freed_bytes)}"
+        yield "Space", [f"{size(status.space.store_bytes)} in the store at {moment(status.space.at)}; {freed}"]
+
+
+def _films(status: LoopStatus) -> Iterator[str]:
+    if (films := status.films) is None:
+        return
+    new = f"; {films.num_new:,} new at {moment(films.new_at)}" if films.new_at and films.num_new else ""
+    yield f"{count(films.num_videos, 'film')}; {count(films.num_clips, 'clip')} in the latest ingest{new}"
+    if films.num_set_aside:
+        yield f"{count(films.num_set_aside, 'file')} set aside: {'; '.join(f'{bad.name}: {bad.reason}' for bad in films.first_set_aside)}"
+
+
+def _labels(status: LoopStatus) -> Iterator[str]:
+    if (labels := status.labels) is None:
+        return
+    share = f" ({percent(labels.num_labelled / labels.num_clips)})" if labels.num_clips else ""
+    yield f"{labels.num_labelled:,} of {count(labels.num_clips, 'clip')}{share}; {count(labels.num_problems, 'rejected line')}"
+    if labels.by_origin:
+        yield listed([f"{origin.num_clips:,} by {origin.kind} {origin.name}" for origin in labels.by_origin])
+    yield labels.agreement or "No second reader yet: invite somebody to the page Label."
+
+
+def _dataset(status: LoopStatus) -> Iterator[str]:
+    if (dataset := status.dataset) is None:
+        return
+    splits = ", ".join(f"{split.split} {count(split.num_clips, 'clip')} of {count(split.num_sources, 'film')}" for split in dataset.splits)
+    yield f"{dataset.digest} of {moment(dataset.at)}: {splits}"
+    if dataset.change:
+        yield change_in_words(dataset.change)
+    yield from dataset.warnings
+    if before := dataset.datasets[1 : 1 + NUM_DATASETS]:
+        yield f"before: {listed([f'{kept.digest} ({moment(kept.at)})' for kept in before])}"
+
+
+def _training(status: LoopStatus) -> Iterator[str]:
+    if (training := status.training) is None:
+        return
+    clips = f"{count(training.num_train_clips, 'clip')} of " if training.num_train_clips is not None else ""
+    expected = f"; about {duration(training.expected_seconds)}" if training.expected_seconds is not None else ""
+    yield f"planned at {moment(training.at)}: {training.recipe}; {clips}dataset {training.dataset}{expected}"
+
+
+def _model(model: ModelStatus) -> Iterator[str]:
+    for version in model.versions[:NUM_VERSIONS]:
+        yield f"v{version.version} {version.event} at {moment(version.at)}: {score_in_words(version, model)}; {version.reason}"
+    if len(model.versions) > NUM_VERSIONS:
+        yield f"and {count(len(model.versions) - NUM_VERSIONS, 'earlier decision')}"
+    if model.weak_classes:
+        yield f"worst: {listed([f'{weak.name} ({weak.num_right} of {weak.num_clips} right)' for weak in model.weak_classes])}"
+
+
+def _prediction(known: PredictionStatus) -> str:
+    films = f"{count(known.num_videos, 'film')}, {count(known.num_clips, 'clip')}, {percent(known.unsure_share)} unsure"
+    return f"{moment(known.at)}: {films}, by {known.model}{f'; {known.unlike}' if known.unlike else ''}"

@@ -1,14 +1,13 @@
 """Declare the options of each step, a file per topic.
 
-The command line and Airflow's trigger forms are made from these models. `network`, `recipe` and `training` have a training; `retrain` has
+The command line and Airflow's trigger forms are made from these models. `network` and `training` have a training; `retrain` has
 what follows it: how a network is tested, with how many resamples, the gate, and the name of the registered model. `presets` has the recipes.
 
-Other rooms import the names of this file, and `base`, `forms`, `presets`, `recipe`, `search`, `training`.
+Other rooms import the names of this file, and `base`, `forms`, `presets`, `search`, `training`.
 """
 
 from tasks.options.base import NO_LOGIN_PATTERN, STORE_URI_PATTERN, Options, StoreRoot, StoreUri
-from tasks.options.data import Cut, IngestOptions, LabelOptions, SegmentOptions, SplitOptions
-from tasks.options.deletion import CleanUpOptions, ForgetOptions
+from tasks.options.data import CleanUpOptions, Cut, ForgetOptions, IngestOptions, LabelOptions, SegmentOptions, SplitOptions
 from tasks.options.export import ChampionExportOptions, ExportOptions
 from tasks.options.network import (
     AUTO_BACKBONE,
@@ -22,18 +21,7 @@ from tasks.options.network import (
     NetworkOptions,
 )
 from tasks.options.prediction import MAX_STRIDE_SECONDS, MIN_STRIDE_SECONDS, MODEL_REFERENCE, PredictOptions
-from tasks.options.presets import (
-    LIGHT,
-    LONG,
-    ORIGINAL,
-    PRESETS,
-    UNKEYED_PRESETS,
-    PresetOptions,
-    RecipeName,
-    choose_recipe,
-    with_recipe,
-)
-from tasks.options.recipe import RecipeOptions
+from tasks.options.presets import LIGHT, LONG, ORIGINAL, PRESETS, UNKEYED_PRESETS, PresetOptions, RecipeName, choose_recipe, with_recipe
 from tasks.options.retrain import (
     MAX_SEEDS,
     ComparisonOptions,
@@ -46,56 +34,13 @@ from tasks.options.retrain import (
     VersionOptions,
 )
 from tasks.options.search import SearchOptions
-from tasks.options.training import TrainOptions, Weights
+from tasks.options.training import RecipeOptions, TrainOptions, Weights
 
 __all__ = [
-    "AUTO_BACKBONE",
-    "LIGHT",
-    "LONG",
-    "MAX_SEEDS",
-    "MAX_STRIDE_SECONDS",
-    "MIN_STRIDE_SECONDS",
-    "MODEL_REFERENCE",
-    "NO_LOGIN_PATTERN",
-    "ORIGINAL",
-    "PRESETS",
-    "SOUND_BACKBONE",
-    "STORE_URI_PATTERN",
-    "UNKEYED_PRESETS",
-    "ChampionExportOptions",
-    "CleanUpOptions",
-    "ComparisonOptions",
-    "Consensus",
-    "CurveOptions",
-    "Cut",
-    "EvaluateOptions",
-    "ExportOptions",
-    "Family",
-    "FlowOptions",
-    "ForgetOptions",
-    "GateOptions",
-    "Head",
-    "IngestOptions",
-    "Interpolation",
-    "LabelOptions",
-    "LearningCurveOptions",
-    "Modality",
-    "NetworkOptions",
-    "Options",
-    "PredictOptions",
-    "PresetOptions",
-    "RecipeName",
-    "RecipeOptions",
-    "RegisterOptions",
-    "RetrainOptions",
-    "SearchOptions",
-    "SegmentOptions",
-    "SplitOptions",
-    "StoreRoot",
-    "StoreUri",
-    "TrainOptions",
-    "VersionOptions",
-    "Weights",
-    "choose_recipe",
-    "with_recipe",
-]
+    "AUTO_BACKBONE", "LIGHT", "LONG", "MAX_SEEDS", "MAX_STRIDE_SECONDS", "MIN_STRIDE_SECONDS", "MODEL_REFERENCE", "NO_LOGIN_PATTERN",
+    "ORIGINAL", "PRESETS", "SOUND_BACKBONE", "STORE_URI_PATTERN", "UNKEYED_PRESETS", "ChampionExportOptions", "CleanUpOptions",
+    "ComparisonOptions", "Consensus", "CurveOptions", "Cut", "EvaluateOptions", "ExportOptions", "Family", "FlowOptions", "ForgetOptions",
+    "GateOptions", "Head", "IngestOptions", "Interpolation", "LabelOptions", "LearningCurveOptions", "Modality", "NetworkOptions",
+    "Options", "PredictOptions", "PresetOptions", "RecipeName", "RecipeOptions", "RegisterOptions", "RetrainOptions", "SearchOptions",
+    "SegmentOptions", "SplitOptions", "StoreRoot", "StoreUri", "TrainOptions", "VersionOptions", "Weights", "choose_recipe", "with_recipe",
+]  # fmt: skip

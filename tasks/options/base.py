@@ -107,10 +107,7 @@ def _of_all(model: type, name: str) -> dict[str, Any]:
 
 
 def refusals(error: ValidationError, model: type[BaseModel]) -> list[tuple[str, str]]:
-    """List option name and reason for each rejected value.
-
-    The name is empty if several options contradict each other.
-    """
+    """List name (empty if options contradict one another) and reason for each rejected value."""
     return [
         (
             ".".join(map(str, problem["loc"])),

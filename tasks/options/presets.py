@@ -32,13 +32,7 @@ Adam 1e-5, batch size 1, whole network, ten-crop validation every second epoch. 
 """
 
 LIGHT = TrainOptions(
-    backbone="tf_efficientnet_lite0",
-    weights=Weights.IMAGENET,
-    epochs=4,
-    learning_rate=5e-3,
-    batch_size=4,
-    trainable="heads",
-    frame_step=3,
+    backbone="tf_efficientnet_lite0", weights=Weights.IMAGENET, epochs=4, learning_rate=5e-3, batch_size=4, trainable="heads", frame_step=3
 )
 """New heads on a light backbone that sees each clip once per epoch.
 
@@ -112,12 +106,7 @@ def with_recipe(recipe: TrainOptions, given: Mapping[str, Any], named: Collectio
     kept = _kept(given, named)
     start = set(StartOptions.model_fields)
     own_start = start | {"backbone"} if _has_own_start({**kept, "weights": None}) else start if kept.get("weights") else set()
-    return {
-        **given,
-        **recipe.model_dump(mode="json"),
-        **TrainOptions().model_dump(mode="json", include=own_start),
-        **kept,
-    }
+    return {**given, **recipe.model_dump(mode="json"), **TrainOptions().model_dump(mode="json", include=own_start), **kept}
 
 
 def _kept(given: Mapping[str, Any], named: Collection[str]) -> dict[str, Any]:

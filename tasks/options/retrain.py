@@ -59,7 +59,7 @@ class VersionOptions(Options):
     split: Literal["all", "train", "val", "test"] = Field(
         "all",
         title="Split",
-        description="The labelled clips to take; those of films that trained a network or chose its epochs are always left out",
+        description="The labelled clips to take; those of videos that trained a network or chose its epochs are always left out",
     )
 
 

@@ -28,23 +28,9 @@ RANGES = {
 """Options of a training that can be searched, with their default ranges."""
 
 Searched = Literal[
-    "learning_rate",
-    "schedule",
-    "batch_size",
-    "weight_decay",
-    "dropout",
-    "label_smoothing",
-    "class_weights",
-    "warmup_epochs",
-    "trainable",
-    "crop",
-    "mirror",
-    "num_segments",
-    "family",
-    "head",
-    "modality",
-    "backbone",
-]
+    "learning_rate", "schedule", "batch_size", "weight_decay", "dropout", "label_smoothing", "class_weights", "warmup_epochs", "trainable",
+    "crop", "mirror", "num_segments", "family", "head", "modality", "backbone",
+]  # fmt: skip
 MAX_ROUNDS = 8
 
 
@@ -73,13 +59,7 @@ class SearchOptions(Options):
         description="One per line: `dropout=0..0.8` between two numbers, `learning_rate=1e-5..1e-1 log` on a logarithmic scale, `batch_size=4, 8, 16` "
         "one of these. Only lines of searched options count",
     )
-    num_trials: int = Field(
-        24,
-        ge=1,
-        le=1000,
-        title="Trials",
-        description="Number of recipes that are trained, over all rounds",
-    )
+    num_trials: int = Field(24, ge=1, le=1000, title="Trials", description="Number of recipes that are trained, over all rounds")
     rounds: int = Field(
         3,
         ge=1,

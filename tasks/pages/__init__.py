@@ -1,6 +1,6 @@
-"""Serve the pages that Airflow shows: `home/`, `label/`, `trigger_form/` and `report`; `web` has what they share.
+"""Serve the pages that Airflow shows: `home/`, `label/`, `trigger_form/`; `web` has what they share, and the reports of a store.
 
 Airflow's plugins import them at the first request.
 
-Other rooms import `home.app`, `label.app`, `label.page_data`, `report`, `trigger_form`.
+Other rooms import `home`, `label.app`, `label.page_data`, `trigger_form`, `web`.
 """

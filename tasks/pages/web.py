@@ -1,11 +1,16 @@
-"""Serve a page of Retake under Airflow's address: its own files, and no script or address but its own."""
+"""Serve pages of Retake under Airflow's address: what their applications share, and those that lie in a store."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Annotated
 
-from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
+
+from tasks.errors import MissingObject, RetakeError
+from tasks.store.objects import Store
+from tasks.store.stored import as_folder
 
 TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -24,6 +29,10 @@ ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
+}
+IN_A_STORE = ALWAYS | {
+    "Content-Security-Policy": "sandbox allow-scripts allow-popups allow-popups-to-escape-sandbox allow-downloads; default-src 'none'; "
+    "img-src data:; media-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; frame-ancestors 'self'"
 }
 
 
@@ -99,3 +108,31 @@ def static_files(folder: Path) -> APIRouter:
         return file_response(folder / name)
 
     return router
+
+
+def stored_pages(store: Store, uris: Sequence[str], person: Callable[..., object], login: Callable[[str], str]) -> FastAPI:
+    """Make the application of the pages that steps write into a store: reports, comparisons, searches and predictions.
+
+    A page is one file that loads nothing. The browser gives it an origin of its own, so a script in it cannot act as the person who reads it.
+
+    Args:
+        store: reads the pages.
+        uris: the stores whose pages are served.
+        person: a FastAPI dependency that answers 401 to strangers.
+        login: gives the address where a stranger logs in and comes back to an address.
+    """
+    app = FastAPI(title="Report", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(person)])
+    lead_strangers_to(login, app)
+
+    @app.get("/")
+    def page(page: Annotated[str, Query(max_length=2048)]) -> Response:
+        if not page.endswith(".html") or not any(page.startswith(as_folder(uri)) for uri in uris):
+            raise HTTPException(404, f"{page!r} is no page of {' or '.join(uris)}; RETAKE_LABEL_STORES names further stores")
+        try:
+            return Response(store.read_bytes(page), media_type="text/html; charset=utf-8", headers=IN_A_STORE)
+        except MissingObject:
+            raise HTTPException(404, f"there is no page {page}; it may have been deleted") from None
+        except RetakeError as error:
+            raise HTTPException(503, str(error)) from None
+
+    return app

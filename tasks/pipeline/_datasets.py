@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
-from tasks.data.clips.cutting import num_uncut
+from tasks.data.clips.cut_videos import num_uncut
+from tasks.data.clips.gather_labels import label_now
 from tasks.data.clips.label_inputs import number_words
-from tasks.data.clips.labelled import label_now
 from tasks.data.labels.ledger import Ledger, differing, read_twice
 from tasks.data.labels.page_labels import PAGE, accepted_clips
 from tasks.data.split.manifest import dataset_digest, split_csv
@@ -12,11 +12,11 @@ from tasks.judge.statistics.label_quality import agreement
 from tasks.keys import recipe_of
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.pipeline._results import log
-from tasks.store.experiments import SearchPlan
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import LabelsFile, Manifest
 from tasks.store.records.record import SPLITS, Target
+from tasks.store.run_layout import SearchPlan
 from tasks.wording import plain_count
 
 Draw = Callable[[Manifest], Mapping[Target, bytes]]

@@ -31,7 +31,7 @@ from tasks.settings import MachineSettings, load
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.training import PlanResult, Recipe, WeightsResult
-from tasks.store.runs import Evaluations, Run, deciding, parse_run, run_beside, run_name
+from tasks.store.run_layout import Evaluations, Run, deciding, parse_run, run_beside, run_name
 from tasks.store.stored import Output
 from tasks.tracking import RegisteredVersion
 from tasks.wording import without_secrets

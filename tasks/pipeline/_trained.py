@@ -12,7 +12,7 @@ from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip
 from tasks.store.records.training import PlanResult
 from tasks.store.records.video import ClipRecord
-from tasks.store.runs import Run, parse_run, run_holding, run_name
+from tasks.store.run_layout import Run, parse_run, run_holding, run_name
 from tasks.tracking import Reference, Registry
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.data.clips.clips import StoredClip
 from tasks.data.clips.frame_cache import FramesAhead, cache_test_frames, cache_train_frames, sharing_decoders
+from tasks.data.clips.stored_clips import StoredClip
 from tasks.data.split.manifest import split_rows
 from tasks.judge.statistics.long_training import KeptAnswers, first_without_error, to_parquet
 from tasks.judge.statistics.metrics import with_actions
@@ -21,11 +21,9 @@ from tasks.learn.inputs.data import NO_LABEL, CachedClip
 from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.network import Network, widen_heads
 from tasks.learn.networks.spec import no_names, trained_names
-from tasks.learn.training.cached_heads import score_heads
-from tasks.learn.training.epochs import BEST, LAST, EpochFiles, head_file
+from tasks.learn.training.epochs import BEST, LAST, EpochFiles, EpochRecord, head_file, is_logged, is_power_of_two
 from tasks.learn.training.fit import fit
-from tasks.learn.training.job import JoinedNetwork, TrainJob, joint_spec
-from tasks.learn.training.progress import EpochRecord, is_logged, is_power_of_two
+from tasks.learn.training.job import JoinedNetwork, TrainJob, joint_spec, score_heads
 from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._results import finish, log, write_files
 from tasks.pipeline.retrain._fusion import choose_fusion
@@ -36,7 +34,7 @@ from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip, Manifest
 from tasks.store.records.record import SPLITS
 from tasks.store.records.training import Epoch, PlanResult, Teacher, TrainResult
-from tasks.store.runs import Run, Training
+from tasks.store.run_layout import Run, Training
 from tasks.tracking import Tracker, tracked_run
 from tasks.wording import csv_table
 
@@ -136,7 +134,7 @@ def fetch_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Pat
         options=plan.train,
         folder=folder,
         device=machine.device,
-        features=machine.cache_dir.expanduser() / "features",
+        features=machine.cache_dir / "features",
         devices=devices,
     )
     used = [clip for clip in clips["train"] if clip.uid in frames]
@@ -281,7 +279,7 @@ def joined_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Pa
         options=plan.train,
         folder=folder,
         device=machine.device,
-        features=machine.cache_dir.expanduser() / "features",
+        features=machine.cache_dir / "features",
         joined=joined,
     )
     return job, used

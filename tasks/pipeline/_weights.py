@@ -25,7 +25,7 @@ from tasks.settings import MachineSettings, load
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.training import WeightsResult
-from tasks.store.runs import run_name
+from tasks.store.run_layout import run_name
 from tasks.video_networks import DEFAULT_VIDEO_NETWORK
 from tasks.wording import size
 

@@ -2,5 +2,5 @@
 
 It says how sure they are, where they agree, and which clips a person should label.
 
-Other rooms import `agreement`, `files`, `gathering`, `interval_scores`, `intervals`, `names`, `page`, `probabilities`, `scored`, `shift`, `to_label`.
+Other rooms import `agreement`, `files`, `gathering`, `interval_scores`, `intervals`, `page`, `probabilities`, `scored`, `shift`, `to_label`.
 """

@@ -9,17 +9,16 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tasks.judge.statistics.answers import Answers, Ids, verb_and_noun
 from tasks.judge.statistics.metrics import measure
 from tasks.judge.statistics.mistakes import Confusion, confusion_of, wrong_cells
 from tasks.judge.statistics.uncertainty import top1_interval
-from tasks.predict.names import Names
 from tasks.predict.probabilities import Ranked
+from tasks.predict.scored import Names
 from tasks.store.records.dataset import NOTHING
 from tasks.store.records.evaluation import TargetMetrics
-from tasks.store.records.experiments import KnownLabel, PredictorRole
+from tasks.store.records.prediction import KnownLabel, PredictorRole
 from tasks.store.records.record import Target
 from tasks.wording import csv_table, plain_cell, stretch
 
@@ -114,11 +113,7 @@ class Tally:
         *,
         is_trained_on: bool = False,
     ) -> None:
-        """Add clips of one video.
-
-        Args:
-            clips: (n,) the clips.
-        """
+        """Add n clips of one video."""
         if "against" in ranked:
             self._sources += [source] * len(clips)
             self._compared += clips
@@ -180,11 +175,21 @@ class Tally:
         return sum(number for (model, against), number in self.named[target].items() if model != against)
 
     def confusions(self) -> dict[Target, Confusion]:
-        """Build the confusion of the model against the other network, by target; empty without a second network."""
+        """Count the other network's predictions (rows) against the model's (columns), by target; empty without a second network.
+
+        Classes beyond 30 are summed. Clips that differ are listed by cell, the largest divergence first.
+        """
         if not self._compared:
             return {}
         uids, divergences = [clip.uid for clip in self._compared], np.array([clip.divergence for clip in self._compared])
-        return {target: confusion_between(target, self._both(target), divergences, uids, self._names) for target in self._names.targets}
+        confusions = {}
+        for target in self._names.targets:
+            both = self._both(target)
+            names = {class_id: self._names.name(target, class_id) for class_id in np.unique(both).tolist()}
+            answers = Answers(target, both[1], both[0][:, None], names)
+            confusion = confusion_of(answers)
+            confusions[target] = replace(confusion, wrong=wrong_cells(confusion, answers, divergences, uids))
+        return confusions
 
     def clip_names(self, uids: Collection[str]) -> dict[str, str]:
         """Name clips that both networks predicted by film and time."""
@@ -225,21 +230,6 @@ class Tally:
         true, ranked = np.array(labelled.true[target], np.int64), np.stack(labelled.ranked[role][target])
         ids = np.union1d(true, ranked[:, 0]).tolist()
         return Answers(target, true, ranked, {class_id: self._names.name(target, class_id) for class_id in ids})
-
-
-def confusion_between(target: Target, both: Ids, divergences: NDArray[np.float64], uids: Sequence[str], names: Names) -> Confusion:
-    """Count the other network's predictions (rows) against the model's (columns); classes beyond 30 are summed.
-
-    Clips that differ are listed by cell, the largest divergence first.
-
-    Args:
-        both: (2, n) top-1 class ids, the model's first.
-        divergences: (n,) of the two networks' probabilities.
-        uids: (n,) the clips.
-    """
-    answers = Answers(target, both[1], both[0][:, None], {class_id: names.name(target, class_id) for class_id in np.unique(both).tolist()})
-    confusion = confusion_of(answers)
-    return replace(confusion, wrong=wrong_cells(confusion, answers, divergences, uids))
 
 
 def confusion_table(named: Mapping[Target, Named], names: Names) -> bytes:

@@ -22,12 +22,10 @@ import pyarrow.parquet as pq
 from tasks.data.labels.video_names import without_extension
 from tasks.judge.statistics.answers import NUM_RANKS, verb_and_noun
 from tasks.predict.intervals import Interval
-from tasks.predict.names import Names
 from tasks.predict.probabilities import Ranked
-from tasks.predict.scored import FoundIntervals, ScoredVideoClips
-from tasks.predict.timeline import ShownInterval
+from tasks.predict.scored import FoundIntervals, Names, ScoredVideoClips
 from tasks.store.records.dataset import NO_OBJECT
-from tasks.store.records.experiments import KnownInterval, PredictedVideo, PredictorRole, PredictPlanResult, ScoredVideo
+from tasks.store.records.prediction import KnownInterval, PredictedVideo, PredictorRole, PredictPlanResult, ScoredVideo
 from tasks.store.records.record import TARGETS, Target
 from tasks.wording import csv_table, percent, plain_cell
 
@@ -64,13 +62,17 @@ _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
 @dataclass(frozen=True)
-class Cue:
-    """The action predicted from `start_seconds` to `stop_seconds`, with its probability."""
+class ShownInterval:
+    """A stretch of a video with an action.
+
+    A network found it, with its probability, or people labelled it, without one. `is_not_reported`: it is not reported.
+    """
 
     start_seconds: float
     stop_seconds: float
     action: str
-    probability: float
+    probability: float | None
+    is_not_reported: bool = False
 
 
 INTERVAL_COLUMNS = (
@@ -157,12 +159,12 @@ def opening(title: str) -> str:
     return f"WEBVTT\n\nNOTE {_text(title)}\n"
 
 
-def block(cue: Cue) -> str:
+def block(start_seconds: float, stop_seconds: float, action: str, probability: float) -> str:
     """Write one cue. Names are escaped, so that they can neither be markup nor end the cue."""
-    start_ms = round(1000 * cue.start_seconds)
+    start_ms = round(1000 * start_seconds)
     # Players drop a cue of zero length.
-    stop_ms = max(start_ms + 1, round(1000 * cue.stop_seconds))
-    return f"\n{_time(start_ms)} --> {_time(stop_ms)}\n{_text(cue.action)}, {percent(cue.probability)}\n"
+    stop_ms = max(start_ms + 1, round(1000 * stop_seconds))
+    return f"\n{_time(start_ms)} --> {_time(stop_ms)}\n{_text(action)}, {percent(probability)}\n"
 
 
 def _time(ms: int) -> str:
@@ -175,10 +177,7 @@ def _text(text: str) -> str:
 
 
 def file_stem(video: PredictedVideo | ScoredVideo) -> str:
-    """Build a recognisable, unique file name for a video.
-
-    It has the letters, digits and pictures of its name, in any script, then its hash.
-    """
+    """Build a file name for a video: the letters, digits and pictures of its name, in any script, then its hash."""
     name = unicodedata.normalize("NFC", Path(video.name).stem)
     kept = "".join(sign if unicodedata.category(sign)[0] in "LMN" or unicodedata.category(sign) == "So" else "-" for sign in name)
     # A name of a file has at most 255 bytes.
@@ -226,7 +225,7 @@ def write_intervals(
     for film in films:
         for role, own in film.reported.items():
             title = f"when: {plan.predictors[role].label} on {film.video.name}, {film.video.video}"
-            cues = (block(Cue(i.start_seconds, i.stop_seconds, _action(i, names), i.probability)) for i in own)
+            cues = (block(i.start_seconds, i.stop_seconds, _action(i, names), i.probability) for i in own)
             (folder / "tracks" / f"{file_stem(film.video)}.{role}.intervals.vtt").write_text(
                 opening(title) + "".join(cues), encoding="utf-8"
             )

@@ -12,14 +12,12 @@ import numpy as np
 
 from tasks.judge.statistics.answers import verb_and_noun
 from tasks.predict.agreement import TalliedClip, Tally
-from tasks.predict.files import Cue, PredictionTables, block, file_stem, opening
-from tasks.predict.names import Names
-from tasks.predict.page import Differing, ShownVideo
+from tasks.predict.files import PredictionTables, block, file_stem, opening
+from tasks.predict.page import Differing, Guess, ShownClip, ShownVideo
 from tasks.predict.probabilities import Ranked
-from tasks.predict.scored import Answered, ScoredVideoClips, answered, read_scored
-from tasks.predict.timeline import Guess, ShownClip
+from tasks.predict.scored import Answered, Names, ScoredVideoClips, answered, read_scored
 from tasks.predict.to_label import Candidate, ToLabel, chosen, percentiles, pool, scores
-from tasks.store.records.experiments import KnownLabel, PredictedVideo, Predictor, PredictorRole, PredictPlanResult, ScoredVideo
+from tasks.store.records.prediction import KnownLabel, PredictedVideo, Predictor, PredictorRole, PredictPlanResult, ScoredVideo
 
 MAX_SHOWN_CLIPS = 2000
 """Limit for all timelines of a page together. Clips beyond it are only in the tables."""
@@ -148,7 +146,8 @@ class _Gatherer:
                 if not track.tell():
                     track.write(opening(f"{predictor.label} on {video.name}, {video.video}"))
                 for i, (start, stop) in enumerate(zip(clips.start_seconds, clips.stop_seconds, strict=True)):
-                    track.write(block(Cue(float(start), float(stop), *self._guess(predicted, role, i))))
+                    best = self._guess(predicted, role, i)
+                    track.write(block(float(start), float(stop), best.action, best.probability))
 
     def _answering(self, predicted: Answered) -> Iterator[tuple[PredictorRole, Predictor]]:
         """Yield the networks that predicted these clips; the second may be missing for some videos."""
@@ -160,8 +159,8 @@ class _Gatherer:
             uid=clips.uids[i],
             start_seconds=float(clips.start_seconds[i]),
             stop_seconds=float(clips.stop_seconds[i]),
-            model=Guess(*self._guess(predicted, "model", i)),
-            against=Guess(*self._guess(predicted, "against", i)) if "against" in predicted.ranked else None,
+            model=self._guess(predicted, "model", i),
+            against=self._guess(predicted, "against", i) if "against" in predicted.ranked else None,
             truth=self._truth(label),
         )
 
@@ -210,9 +209,8 @@ class _Gatherer:
             novelty=float(clips.novelty[i]),
         )
 
-    def _guess(self, predicted: Answered, role: PredictorRole, i: int) -> tuple[str, float]:
-        best = self._guesses(predicted.ranked[role]["action"], i)[0]
-        return best.action, best.probability
+    def _guess(self, predicted: Answered, role: PredictorRole, i: int) -> Guess:
+        return self._guesses(predicted.ranked[role]["action"], i)[0]
 
     def _guesses(self, best: Ranked, i: int) -> tuple[Guess, ...]:
         pairs = zip(best.ids[i, :NUM_GUESSES].tolist(), best.probabilities[i, :NUM_GUESSES].tolist(), strict=True)
@@ -230,12 +228,7 @@ def gather(
     folder: Path,
     fetch: Callable[[str, Path], None],
 ) -> Gathered:
-    """Write `predictions.csv`, `predictions.parquet` and `tracks/` under `folder`; return the page's data.
-
-    Args:
-        plan: the prediction plan, with the networks and their temperatures.
-        fetch: downloads the object at an address to a path.
-    """
+    """Write `predictions.csv`, `predictions.parquet` and `tracks/` under `folder`; return the page's data."""
     gatherer = _Gatherer(plan, names, labels, folder, fetch)
     with PredictionTables(folder / "predictions.csv", folder / "predictions.parquet", names) as tables:
         for video in videos:

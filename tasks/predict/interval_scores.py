@@ -11,9 +11,8 @@ from tasks.data.labels.intervals import Span, merged, overlap_finder, without
 from tasks.judge.statistics.detection import TIOUS, DetectionScores, Segment, always_guessing, detection_scores, unmasked
 from tasks.judge.statistics.uncertainty import top1_interval
 from tasks.predict.intervals import Interval
-from tasks.predict.names import Names
-from tasks.predict.scored import FoundIntervals
-from tasks.store.records.experiments import KnownInterval, KnownLabels, PredictorRole, PredictPlanResult
+from tasks.predict.scored import FoundIntervals, Names
+from tasks.store.records.prediction import KnownInterval, KnownLabels, PredictorRole, PredictPlanResult
 from tasks.store.records.record import Target
 from tasks.store.records.video import Interval as Stretch
 from tasks.wording import csv_table, plain_cell

@@ -1,13 +1,14 @@
-"""Render a prediction as one self-contained HTML file.
+"""Render a prediction as one self-contained HTML file, with the timelines of its videos.
 
 No requests, no web fonts, readable without scripts.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import itemgetter
+from typing import TypeVar
 
 from jinja2 import ChoiceLoader, PackageLoader
 
@@ -16,22 +17,165 @@ from tasks.judge.report.templating import data_uri, frame_script, styles_of, tem
 from tasks.judge.statistics.detection import MIN_SOURCES, TIOUS
 from tasks.judge.statistics.mistakes import Confusion
 from tasks.predict.agreement import Accuracy, Agreement, Pair
+from tasks.predict.files import ShownInterval
 from tasks.predict.interval_scores import ReportedScores, WhenScores
 from tasks.predict.shift import FALSE_ALARMS, FAR, Shift, shift_in_words
-from tasks.predict.timeline import Bar, Drawing, Guess, ShownClip, ShownInterval, Span, drawing, interval_bars, spans
 from tasks.predict.to_label import ToLabel
 from tasks.report_steps import Facts, report_steps
 from tasks.settings import label_url
 from tasks.store.records.evaluation import EngineUsed
-from tasks.store.records.experiments import Predictor, PredictorRole
+from tasks.store.records.prediction import Predictor, PredictorRole
 from tasks.store.records.record import SetAside, Target
-from tasks.wording import count, percent
+from tasks.wording import clock, count, percent
+
+Value = TypeVar("Value")
 
 MAX_SPANS_OPEN = 12
 """Rows of a video's table; a longer table is folded."""
 
 MAX_NOT_REPORTED = 2000
 """Intervals of a page that are not reported, the likeliest. One takes 300 bytes, and a film of an hour may have tens of thousands."""
+
+PERCENT_PER_LETTER, PERCENT_PER_LETTER_ON_PHONES = 0.8, 2.2
+"""Width of a letter in percent of the page. A bar narrower than its text stays empty, since the table below has the text."""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A network's best action on one clip."""
+
+    action: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class ShownClip:
+    """One clip on the page; `against` is missing without a second network, `truth` without a label."""
+
+    uid: str
+    start_seconds: float
+    stop_seconds: float
+    model: Guess
+    against: Guess | None
+    truth: str | None
+
+
+@dataclass(frozen=True)
+class Span:
+    """Adjacent clips with equal predictions of both networks; probabilities are means."""
+
+    start_seconds: float
+    stop_seconds: float
+    num_clips: int
+    model: Guess
+    against: Guess | None
+    truth: str | None
+
+    @property
+    def differs(self) -> bool:
+        """Check whether the networks predict different actions; False without a second network."""
+        return self.against is not None and self.against.action != self.model.action
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A prediction's stretch: start and width in percent, text if it fits, and tooltip."""
+
+    x: float
+    width: float
+    shown: str
+    spoken: str
+    is_not_reported: bool = False
+
+    @property
+    def is_tight(self) -> bool:
+        """Check whether the text is too long for a phone."""
+        return len(self.shown) * PERCENT_PER_LETTER_ON_PHONES > self.width
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """The bars of a video's timeline: each network's predictions, and where they differ."""
+
+    model: tuple[Bar, ...]
+    against: tuple[Bar, ...]
+    differ: tuple[Bar, ...]
+
+
+def spans(clips: Sequence[ShownClip]) -> tuple[Span, ...]:
+    """Merge equal neighbours of clips in time order; spans never cover parts that were not predicted."""
+    groups = _stretches([(clip, (clip.model.action, clip.against.action if clip.against else None, clip.truth)) for clip in clips])
+    return tuple(
+        Span(
+            start_seconds=group[0].start_seconds,
+            stop_seconds=group[-1].stop_seconds,
+            num_clips=len(group),
+            model=_mean([clip.model for clip in group]),
+            against=_mean([clip.against for clip in group if clip.against]) if group[0].against else None,
+            truth=group[0].truth,
+        )
+        for _, group in groups
+    )
+
+
+def drawing(clips: Sequence[ShownClip]) -> Drawing:
+    """Draw clips of one video, in time order; parts that were not predicted stay blank."""
+    total = _length(clips)
+    both = [(clip, clip.against) for clip in clips if clip.against]
+    differences = [(clip, "" if theirs.action == clip.model.action else "they differ") for clip, theirs in both]
+    return Drawing(
+        model=_bars([(clip, clip.model.action) for clip in clips], total),
+        against=_bars([(clip, theirs.action) for clip, theirs in both], total),
+        differ=tuple(bar for bar in _bars(differences, total) if bar.spoken),
+    )
+
+
+def interval_bars(intervals: Sequence[ShownInterval], clips: Sequence[ShownClip]) -> tuple[Bar, ...]:
+    """Draw a network's intervals below the clips of the same video; those that begin after the last clip are left out."""
+    total = _length(clips)
+    return tuple(
+        replace(
+            _bar(interval.start_seconds, min(interval.stop_seconds, total), interval.action, _likely(interval), total),
+            is_not_reported=interval.is_not_reported,
+        )
+        for interval in intervals
+        if interval.start_seconds < total
+    )
+
+
+def _bars(pairs: Sequence[tuple[ShownClip, str]], total: float) -> tuple[Bar, ...]:
+    return tuple(_bar(clips[0].start_seconds, clips[-1].stop_seconds, words, "", total) for words, clips in _stretches(pairs))
+
+
+def _bar(start: float, stop: float, words: str, more: str, total: float) -> Bar:
+    width = 100 * (stop - start) / total
+    spoken = f"{clock(start)} to {clock(stop)}: {words}{more}" if words else ""
+    return Bar(100 * start / total, width, words if (len(words) + 1) * PERCENT_PER_LETTER <= width else "", spoken)
+
+
+def _likely(interval: ShownInterval) -> str:
+    if interval.probability is None:
+        return ""
+    return f", {percent(interval.probability)}" + (", not reported" if interval.is_not_reported else "")
+
+
+def _length(clips: Sequence[ShownClip]) -> float:
+    return max((clip.stop_seconds for clip in clips), default=0.0) or 1.0
+
+
+def _stretches(pairs: Sequence[tuple[ShownClip, Value]]) -> list[tuple[Value, list[ShownClip]]]:
+    """Group adjacent clips with equal values; a gap in time starts a new group."""
+    stretches: list[tuple[Value, list[ShownClip]]] = []
+    for clip, words in pairs:
+        if stretches and words == stretches[-1][0] and clip.start_seconds == stretches[-1][1][-1].stop_seconds:
+            stretches[-1][1].append(clip)
+        else:
+            stretches.append((words, [clip]))
+    return stretches
+
+
+def _mean(guesses: Sequence[Guess]) -> Guess:
+    return Guess(guesses[0].action, sum(guess.probability for guess in guesses) / len(guesses))
 
 
 @dataclass(frozen=True)
@@ -218,12 +362,9 @@ def _headline(inputs: PageInputs) -> str:
     if not inputs.agreements:
         return f"{predicted}, predicted only by {inputs.model.label}"
     agreement = inputs.agreements[-1]
-    measured = (
-        predicted
-        if agreement.num_clips == inputs.num_clips
-        else f"the {count(agreement.num_clips, 'clip')} that both predicted, of {predicted}"
-    )
-    return f"The two networks predict the same {agreement.target} on {percent(agreement.share)} of {measured}"
+    if agreement.num_clips != inputs.num_clips:
+        predicted = f"the {count(agreement.num_clips, 'clip')} that both predicted, of {predicted}"
+    return f"The two networks predict the same {agreement.target} on {percent(agreement.share)} of {predicted}"
 
 
 def _timeline(video: ShownVideo, inputs: PageInputs, left: Mapping[tuple[str, PredictorRole], Collection[int]]) -> Timeline:
@@ -238,17 +379,8 @@ def _timeline(video: ShownVideo, inputs: PageInputs, left: Mapping[tuple[str, Pr
     if is_of_both:
         spoken += f", the same {inputs.targets[-1]} on {sum(span.num_clips for span in stretches if not span.differs)}"
     rows = {role: _interval_row(own, video, left.get((video.video, role), ())) for role, own in video.intervals.items()}
-    return Timeline(
-        video,
-        stretches,
-        drawn,
-        is_of_both,
-        has_blanks,
-        len(stretches) > MAX_SPANS_OPEN,
-        spoken,
-        rows,
-        interval_bars(video.labelled, video.clips),
-    )
+    labelled, is_long = interval_bars(video.labelled, video.clips), len(stretches) > MAX_SPANS_OPEN
+    return Timeline(video, stretches, drawn, is_of_both, has_blanks, is_long, spoken, rows, labelled)
 
 
 def _interval_row(listed: tuple[ShownInterval, ...], video: ShownVideo, left: Collection[int]) -> IntervalRow:

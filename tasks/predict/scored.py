@@ -1,12 +1,12 @@
-"""Write and read logits for a video's clips; make probabilities and intervals of them.
+"""Write and read logits for a video's clips; make named probabilities and intervals of them.
 
 A Parquet file with one row per clip, streamed.
 
 Legend: n clips, f features, 125 verbs, 352 nouns.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +15,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tasks.errors import BadInput
+from tasks.judge.statistics.answers import action_id, verb_and_noun
 from tasks.judge.statistics.scoring import Logits
 from tasks.predict.intervals import Interval, intervals, reported
-from tasks.predict.names import Names
 from tasks.predict.probabilities import Distributions, Ranked, distributions, divergences
-from tasks.store.records.experiments import Predictor, PredictorRole, PredictPlanResult, ScoredVideo
-from tasks.store.records.record import Target
+from tasks.store.records.dataset import NO_OBJECT, NOTHING, ClassRef, Vocabulary, action_name
+from tasks.store.records.prediction import Predictor, PredictorRole, PredictPlanResult, ScoredVideo
+from tasks.store.records.record import TARGETS, VERB_ALONE, Target
 from tasks.store.records.video import ClipRecord
 
 ROWS_PER_GROUP = 64
@@ -42,6 +43,52 @@ SCHEMA = pa.schema(
     ],
     metadata={"retake": "logits before softmax; features of the model's backbone; novelty: cosine distance to the nearest training clip"},
 )
+
+
+@dataclass(frozen=True)
+class Names:
+    """Class names by id; unnamed classes are called `verb-7` or `noun-7`. `targets` are the targets to show, the deciding one last."""
+
+    verbs: dict[int, str]
+    nouns: dict[int, str]
+    targets: tuple[Target, ...] = TARGETS
+
+    @classmethod
+    def of(cls, vocabularies: Iterable[Vocabulary]) -> "Names":
+        """Merge several vocabularies; earlier ones win."""
+        verbs: dict[int, str] = {}
+        nouns: dict[int, str] = {}
+        for vocabulary in vocabularies:
+            _add(verbs, vocabulary.verbs)
+            _add(nouns, vocabulary.nouns)
+        return cls(verbs, nouns)
+
+    def of_verbs(self) -> "Names":
+        """Reduce to verbs: an action is then named by its verb, whatever its noun."""
+        return replace(self, nouns={0: NO_OBJECT}, targets=VERB_ALONE)
+
+    @property
+    def nothing_verb(self) -> int | None:
+        """Return the id of the verb `nothing`; None if no label says that nothing happens."""
+        return next((class_id for class_id, name in self.verbs.items() if name == NOTHING), None)
+
+    def action(self, verb_class: int, noun_class: int) -> int:
+        """Compute the id of an action."""
+        return action_id(verb_class, noun_class if "noun" in self.targets else 0)
+
+    def name(self, target: Target, class_id: int) -> str:
+        """Name a verb, a noun, or an action, such as `put meat` or `wave`."""
+        if target == "verb":
+            return self.verbs.get(class_id, f"verb-{class_id}")
+        if target == "noun":
+            return self.nouns.get(class_id, f"noun-{class_id}")
+        verb, noun = verb_and_noun(class_id)
+        return action_name(self.name("verb", verb), self.name("noun", noun))
+
+
+def _add(names: dict[int, str], classes: Iterable[ClassRef]) -> None:
+    for ref in classes:
+        names.setdefault(ref.id, ref.name)
 
 
 @dataclass(frozen=True)
@@ -216,14 +263,7 @@ class FoundIntervals:
 def find_intervals(
     plan: PredictPlanResult, videos: Sequence[ScoredVideo], names: Names, folder: Path, fetch: Callable[[str, Path], None]
 ) -> tuple[FoundIntervals, ...]:
-    """Find the intervals of each video whose windows were scored.
-
-    Args:
-        plan: has the networks with their temperatures and thresholds.
-        names: has the targets; without nouns an action is a verb.
-        folder: for a file of windows, until this returns.
-        fetch: downloads the object at an address to a path.
-    """
+    """Find the intervals of each video whose windows were scored. Their files lie in `folder` until this returns."""
     return tuple(_find(plan, video, video.windows_uri, names, folder, fetch) for video in videos if video.windows_uri)
 
 

@@ -18,7 +18,7 @@ from scipy.special import stdtr
 from scipy.stats import permutation_test
 
 from tasks.predict.to_label import Features, directions
-from tasks.store.records.experiments import ReferenceFilm
+from tasks.store.records.prediction import ReferenceFilm
 from tasks.store.records.record import SplitName
 from tasks.wording import count, csv_table, percent, plain_cell
 from tasks.wording import p_value as p_value_in_words

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from tasks.errors import BadInput
-from tasks.judge.statistics.scores_file import encode
+from tasks.judge.statistics.answers import encode
 from tasks.store.records.dataset import NO_OBJECT
 from tasks.wording import csv_table, percent, plain_cell
 
@@ -172,13 +172,9 @@ def chosen(
     shares: NDArray[np.float64] | None,
     num_clips: int,
 ) -> list[ToLabel]:
-    """Build the list, best first.
+    """Build the list from the pool, best first.
 
-    Args:
-        candidates: (n,) the pool.
-        features: (n, f) features of the same clips.
-        values: (n,) their scores.
-        shares: (n,) for each, the share of the run's clips that are closer to the training set; None if unknown.
+    `shares` are those of the run's clips that are closer to the training set, None if unknown.
     """
     return [
         ToLabel(candidates[i], float(values[i]), reason(candidates[i], None if shares is None else float(shares[i]), spread))

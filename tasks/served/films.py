@@ -25,11 +25,9 @@ from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer
 from tasks.learn.hardware import choose_device
-from tasks.learn.inputs.clip_files import rows_of, sound_input
-from tasks.learn.inputs.describe_sound import describe
-from tasks.learn.inputs.sampling import evaluation_snippets, joined, kept_frames, middle_frames
+from tasks.learn.inputs.snippets import evaluation_snippets, joined, kept_frames, middle_frames, sound_input
+from tasks.learn.inputs.sound_features import SPECTRUM_RATE_HZ, describe, rows_of
 from tasks.learn.networks.checkpoints import Saved
-from tasks.learn.networks.sound_recipe import SPECTRUM_RATE_HZ
 from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import FlowOptions
 from tasks.predict.intervals import intervals, reported
@@ -167,12 +165,9 @@ class FilmModel:
 
 
 class SentFilmModel(FilmModel):
-    """Answers films that were sent to a server.
+    """Answers films that were sent to a server: the bytes of files, or their base64 text, but no paths.
 
-    They are the bytes of files, or their base64 text, but no paths.
-
-    Args:
-        refusal: makes the error that tells the client what is wrong with its request.
+    `refusal` makes the error that tells the client what is wrong with its request.
     """
 
     def __init__(self, saved: Saved, served: Served, refusal: Callable[[str], Exception]) -> None:

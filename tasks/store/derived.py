@@ -5,10 +5,9 @@ Each function takes addresses of one form only, so that no step writes beside an
 
 import re
 
-from tasks.store.experiments import Configurations, PredictedBatch, Prediction, SearchPlan, SearchRound, TrainedTrials
 from tasks.store.layout import Ingest
 from tasks.store.records.video import FlowResult, SegmentResult
-from tasks.store.runs import Decision, Flows, Run
+from tasks.store.run_layout import Configurations, Decision, Flows, PredictedBatch, Prediction, Run, SearchPlan, SearchRound, TrainedTrials
 from tasks.store.stored import Output, as_folder
 
 _PLAN = re.compile(r"((s3://.+/runs/[^/]+/)(?:decisions|comparisons)/[^/]+/)plan/?")

@@ -1,6 +1,6 @@
 """Map the store: every address, with the model of its record.
 
-Addresses are made in this room alone: here, in `runs` those inside a run, in `experiments` those inside a comparison, prediction or search.
+Addresses are made in this room alone: here, and in `run_layout` those inside a training, comparison, prediction or search.
 `Layout(store).run(key).train` is what `Store.read` reads and `Store.write` checks; its `uri` is text. In place of a real address, any of these
 can be built over a template, such as `Layout("{store}")`: the text goes in as it is.
 """
@@ -10,19 +10,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from tasks.store.experiments import AskedComparison, AskedSearch, ComparisonTable, Prediction
+from tasks.store.records.comparison import TabulateResult
 from tasks.store.records.dataset import ClassRef, DatasetResult, LabelResult, LabelsFile, Manifest, SplitResult
-from tasks.store.records.evaluation import ChampionMove, DecisionRecord
-from tasks.store.records.experiments import PredictPlanResult, TabulateResult
+from tasks.store.records.decisions import ChampionMove, Charge, DecisionRecord, Look, SeenClips
 from tasks.store.records.labelling import Lease, LogBlock, LogEntry
-from tasks.store.records.looks import Charge, Look, SeenClips
-from tasks.store.records.notices import Notified
+from tasks.store.records.prediction import PredictPlanResult
 from tasks.store.records.record import SplitName
 from tasks.store.records.status import (
     DatasetStatus,
     FilmsStatus,
     LabelsStatus,
     ModelStatus,
+    Notified,
     PredictionsStatus,
     SpaceStatus,
     TrainingStatus,
@@ -40,7 +39,7 @@ from tasks.store.records.video import (
     SummaryResult,
     VideoRecord,
 )
-from tasks.store.runs import Run
+from tasks.store.run_layout import AskedComparison, AskedSearch, ComparisonTable, Prediction, Run
 from tasks.store.stored import (
     Below,
     Folder,
@@ -65,9 +64,7 @@ class LabelLog(Place):
 
     entry = numbered("{number:08d}.json", stored(LogEntry))
     block = numbered("blocks/{number:06d}.json", stored(LogBlock))
-    """Many statements in one object."""
     leases = file("lent/")
-    """The clips that people have before them."""
     lease = keyed("lent/{person}.json", stored(Lease))
     """The clips that a person has before them; `person` is a hash of the name."""
 
@@ -82,7 +79,6 @@ class Video(Place):
     probe = record("probe.json", VideoRecord)
     """Written last."""
     source = keyed("source{suffix}", str)
-    """The file itself."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +143,6 @@ class Ingest(OutputOf[IngestResult]):
 
     summary = Below("summary/", Summary)
     batch = numbered("batches/{number:04d}.json", stored(Batch))
-    """The videos of one mapped task."""
 
     @property
     def inventory(self) -> Stored[Inventory]:
@@ -176,7 +171,6 @@ class Dataset(Place):
     """Written last."""
     figures = file("figures/")
     figure = keyed("figures/{name}.png", str)
-    """A histogram."""
 
     @classmethod
     def at(cls, uri: str) -> Self:
@@ -216,7 +210,6 @@ class Status(Place):
     predictions = record("predictions.json", PredictionsStatus)
     space = record("space.json", SpaceStatus)
     notified = record("notified.json", Notified)
-    """The notices that people got."""
     models = file("models/")
     """All models that were planned or decided on."""
     of_model = keyed("models/{model_name}/", ModelState)
@@ -226,7 +219,6 @@ class CleanUp(OutputOf[CleanUpResult]):
     """`clean_up/`: what the latest clean-up deleted, or would delete."""
 
     listed = file("list.csv")
-    """The folders, with the reason for each."""
 
 
 class Forgotten(Place):
@@ -238,7 +230,6 @@ class Forgotten(Place):
     tombstone = keyed("videos/{video}.json", stored(Tombstone))
     """The mark of a video that is never taken in again."""
     asked = keyed("asked/{key}/", made(ForgetResult))
-    """The result of a form."""
 
 
 @dataclass(frozen=True)
@@ -269,26 +260,19 @@ class Layout:
     uploaded = keyed("inbox/{name}/", Folder)
     """A folder that was uploaded to the inbox as a whole."""
     video = keyed("videos/{video}/", Video)
-    """A video by its hash."""
     clips_of = keyed("clips/{video}/", str)
     """All clips of a video, with any recipe."""
     ingest = keyed("ingests/{key}/", Ingest)
     labels = keyed("labels/{recipe}/", Labels)
     dataset = keyed("datasets/{digest}/", Dataset)
     pretrained = keyed("pretrained/{name}", str)
-    """A published file."""
     network = keyed("pretrained/networks/{sha256}.ckpt", str)
     """A network that trainings start from."""
     backbone_weights = keyed("pretrained/backbones/{sha256}", str)
-    """A user's own weights of a backbone."""
     weights = keyed("pretrained/choices/{key}/", made(WeightsResult))
-    """The weights that a form selects."""
     stored_recipe = keyed("recipes/{name}.json", stored(Recipe))
-    """A recipe that somebody saved."""
     latest_plan = output("plans/latest/", PlanResult)
-    """The plan that was made last."""
     plan = keyed("plans/{key}/", made(PlanResult))
-    """The plan of a form."""
     run = keyed("runs/{key}/", Run)
     champions = file("champions/")
     """All models that have had a champion."""
@@ -298,15 +282,11 @@ class Layout:
     looks_at = keyed("looks/{digest}/", Looks)
     charges = keyed("charges/{model_name}/", str)
     comparison = keyed("comparisons/{key}/", AskedComparison)
-    """The comparison that a form asks for."""
     compared_versions = keyed("comparisons/versions/{key}/", made(TabulateResult))
     """The result of a form that compares two versions, which says where the table lies."""
     prediction = keyed("predictions/{key}/", Prediction)
-    """A prediction by all that it depends on."""
     prediction_plan = keyed("predictions/choices/{key}/", made(PredictPlanResult))
-    """The prediction plan of a form."""
     search = keyed("searches/{key}/", AskedSearch)
-    """The search that a form asks for."""
 
     @property
     def folder_uri(self) -> str:

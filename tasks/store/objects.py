@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from glob import escape
 from http import HTTPStatus
 from pathlib import Path
-from typing import NoReturn, Self, TypeVar, overload
+from typing import Self, TypeVar, overload
 
 import urllib3
 from minio import Minio
@@ -46,7 +46,6 @@ _NEVER = frozenset(
     {"BadRequest", "EntityTooLarge", "InvalidBucketName", "InvalidRequest", "InvalidURI", "KeyTooLongError", "XMinioInvalidObjectName"}
 )
 """Error codes that no retry can change. A NUL, or two dots between backslashes, is a bad request to SeaweedFS, a bad name to MinIO."""
-
 _FAILURES = (S3Error, urllib3.exceptions.HTTPError, InvalidResponseError, ServerError, ValueError)
 """Exceptions of the SDK for a failed request. It raises ValueError for a bucket or a key without asking the server."""
 
@@ -83,10 +82,7 @@ def to_json(record: BaseModel) -> bytes:
 
 
 def etag_of(path: Path) -> str:
-    """Compute the ETag that a file has after `write_file`.
-
-    A server that encrypts by its own keys gives another.
-    """
+    """Compute the ETag that a file has after `write_file`, unless the server encrypts by its own keys."""
     part_bytes, num_parts = get_part_info(path.stat().st_size, 0)
     with path.open("rb") as file:
         parts = [hashlib.md5(file.read(part_bytes), usedforsecurity=False) for _ in range(num_parts)]
@@ -104,11 +100,8 @@ class Store:
     """
 
     def __init__(self, client: Minio, http: urllib3.PoolManager, endpoint: str, connection: str | None = None) -> None:
-        self._client = client
         self._http = http
-        self._endpoint = endpoint
-        self._own = _Server(client, endpoint, *_advice(connection))
-        self._connections: dict[str, _Server] = {}
+        self._servers: dict[str | None, _Server] = {None: _Server(client, endpoint, *_advice(connection))}
 
     @classmethod
     def from_settings(cls, settings: S3Server, read_seconds: float = 300, num_retries: int = 4, connection: str | None = None) -> Self:
@@ -131,18 +124,11 @@ class Store:
         return cls.from_settings(settings, connection=name)
 
     def _server(self, uri: str) -> _Server:
-        """Find the server of an address.
-
-        Raises:
-            BadConfiguration: its connection is not known.
-        """
-        name = connection_of(uri)
-        if name is None:
-            return self._own
-        if name not in self._connections:
+        """Find the server of an address, whose connection must be known."""
+        if (name := connection_of(uri)) not in self._servers:
             _, settings = _connection(uri)
-            self._connections[name] = _Server(_client(settings, self._http), settings.endpoint, *_advice(name))
-        return self._connections[name]
+            self._servers[name] = _Server(_client(settings, self._http), settings.endpoint, *_advice(name))
+        return self._servers[name]
 
     def ensure_bucket(self, uri: str) -> None:
         """Make the bucket of `uri` unless it exists.
@@ -151,26 +137,23 @@ class Store:
             BadConfiguration: it would be on another server than the store.
         """
         check_key(uri)
-        bucket, _ = split_uri(uri)
-        with self._asking(uri):
+        with self._asking(uri) as (client, bucket, _):
             try:
                 if not self.has_bucket(uri):
-                    self._client.make_bucket(bucket_name=bucket)
+                    client.make_bucket(bucket_name=bucket)
             except S3Error as error:
                 if error.code != "BucketAlreadyOwnedByYou":
                     raise
 
     def has_bucket(self, uri: str) -> bool:
         """Check whether the bucket of `uri` exists."""
-        bucket, _ = split_uri(uri)
-        with self._asking(uri):
-            return self._server(uri).client.bucket_exists(bucket_name=bucket)
+        with self._asking(uri) as (client, bucket, _):
+            return client.bucket_exists(bucket_name=bucket)
 
     def buckets(self) -> tuple[str, ...]:
         """List the addresses of the buckets that the keys reach, in order."""
-        uri = bucket_uri("*")
-        with self._asking(uri):
-            return tuple(sorted(bucket_uri(bucket.name) for bucket in self._client.list_buckets()))
+        with self._asking(bucket_uri("*")) as (client, *_):
+            return tuple(sorted(bucket_uri(bucket.name) for bucket in client.list_buckets()))
 
     def exists(self, uri: str) -> bool:
         """Check whether the object exists."""
@@ -178,9 +161,8 @@ class Store:
 
     def stat(self, uri: str) -> StoredObject | None:
         """Return the object as a listing would show it, or None."""
-        bucket, key = split_uri(uri)
-        with suppress(MissingObject), self._asking(uri):
-            return _stored(uri, self._server(uri).client.stat_object(bucket_name=bucket, object_name=key))
+        with suppress(MissingObject), self._asking(uri) as (client, bucket, key):
+            return _stored(uri, client.stat_object(bucket_name=bucket, object_name=key))
         return None
 
     def list(self, prefix_uri: str) -> Iterator[StoredObject]:
@@ -192,10 +174,9 @@ class Store:
         return tuple(sorted(uri for uri, listed in self._listed(folder_uri, recursive=False) if listed.is_dir and uri != folder_uri))
 
     def _listed(self, prefix_uri: str, *, recursive: bool) -> Iterator[tuple[str, ListedObject]]:
-        bucket, prefix = split_uri(prefix_uri)
-        with suppress(MissingObject), self._asking(prefix_uri):
+        with suppress(MissingObject), self._asking(prefix_uri) as (client, bucket, prefix):
             root = prefix_uri.removesuffix(prefix).rstrip("/")
-            for listed in self._server(prefix_uri).client.list_objects(bucket_name=bucket, prefix=prefix, recursive=recursive):
+            for listed in client.list_objects(bucket_name=bucket, prefix=prefix, recursive=recursive):
                 yield f"{root}/{listed.object_name}", listed
 
     def read_bytes(self, uri: str) -> bytes:
@@ -204,25 +185,19 @@ class Store:
         Raises:
             MissingObject: there is none.
         """
-        bucket, key = split_uri(uri)
-        with self._asking(uri), self._server(uri).client.get_object(bucket_name=bucket, object_name=key) as response:
+        with self._asking(uri) as (client, bucket, key), client.get_object(bucket_name=bucket, object_name=key) as response:
             data: bytes = response.read()
         return data
 
     def write_bytes(self, uri: str, data: bytes) -> None:
         """Write the whole object, typed by its suffix."""
         check_key(uri)
-        bucket, key = split_uri(uri)
-        body, kind = io.BytesIO(data), _content_type(key)
-        with self._asking(uri):
-            self._client.put_object(bucket_name=bucket, object_name=key, data=body, length=len(data), content_type=kind)
+        with self._asking(uri) as (client, bucket, key):
+            body, kind = io.BytesIO(data), _content_type(key)
+            client.put_object(bucket_name=bucket, object_name=key, data=body, length=len(data), content_type=kind)
 
     def create_bytes(self, uri: str, data: bytes) -> bool:
-        """Write an object unless it exists; return False if it does.
-
-        Raises:
-            BadConfiguration: as `replace_bytes`.
-        """
+        """Write an object unless it exists, as `replace_bytes` does; return False if it does."""
         check_key(uri)
         return not self.exists(uri) and self.replace_bytes(uri, data, None)
 
@@ -237,11 +212,10 @@ class Store:
             BadConfiguration: the server does not know conditional writes.
         """
         check_key(uri)
-        bucket, key = split_uri(uri)
         condition = ("If-Match", f'"{earlier.etag}"') if earlier else ("If-None-Match", "*")
-        headers = dict([condition, ("Content-Type", _content_type(key))])
-        with self._asking(uri):
-            address = self._client.presigned_put_object(bucket_name=bucket, object_name=key, expires=timedelta(minutes=5))
+        with self._asking(uri) as (client, bucket, key):
+            headers = dict([condition, ("Content-Type", _content_type(key))])
+            address = client.presigned_put_object(bucket_name=bucket, object_name=key, expires=timedelta(minutes=5))
             # Sent once: a second try would find the first one's object and mistake it for another writer's.
             answer = self._http.request("PUT", address, body=data, headers=headers, retries=False)
         match answer.status:
@@ -254,19 +228,18 @@ class Store:
                 return False
             case HTTPStatus.NOT_IMPLEMENTED:
                 raise BadConfiguration(
-                    f"the object store at {self._endpoint} knows no conditional writes ({condition[0]}); use one that does"
+                    f"the object store at {self._server(uri).endpoint} knows no conditional writes ({condition[0]}); use one that does"
                 )
             case HTTPStatus.FORBIDDEN:
                 raise self._refused(uri, "AccessDenied")
             case status:
-                raise Unavailable(f"the object store at {self._endpoint} answers {status} for {uri}; try again")
+                raise Unavailable(f"the object store at {self._server(uri).endpoint} answers {status} for {uri}; try again")
 
     def keeps_versions(self, uri: str) -> bool:
         """Check whether the bucket keeps earlier versions of its objects; a server without versions keeps none."""
-        bucket, _ = split_uri(uri)
-        with self._asking(uri):
+        with self._asking(uri) as (client, bucket, _):
             try:
-                return self._client.get_bucket_versioning(bucket_name=bucket).status in (ENABLED, SUSPENDED)
+                return client.get_bucket_versioning(bucket_name=bucket).status in (ENABLED, SUSPENDED)
             except S3Error as error:
                 if error.code != "NotImplemented":
                     raise
@@ -279,10 +252,9 @@ class Store:
             MissingObject: there is no such object.
             OSError: the disk is full, among others.
         """
-        bucket, key = split_uri(uri)
         try:
-            with self._asking(uri):
-                self._server(uri).client.fget_object(bucket_name=bucket, object_name=key, file_path=str(path))
+            with self._asking(uri) as (client, bucket, key):
+                client.fget_object(bucket_name=bucket, object_name=key, file_path=str(path))
         except OSError as error:
             if full_disk(error) is None:
                 raise
@@ -294,9 +266,8 @@ class Store:
     def write_file(self, uri: str, path: Path) -> None:
         """Upload a file, in parts if it is large."""
         check_key(uri)
-        bucket, key = split_uri(uri)
-        with self._asking(uri):
-            self._client.fput_object(bucket_name=bucket, object_name=key, file_path=str(path), content_type=_content_type(key))
+        with self._asking(uri) as (client, bucket, key):
+            client.fput_object(bucket_name=bucket, object_name=key, file_path=str(path), content_type=_content_type(key))
 
     def delete(self, uris: Iterable[str]) -> None:
         """Delete objects, a thousand in a request; one that is not there is no error."""
@@ -305,30 +276,31 @@ class Store:
             check_key(uri)
             by_bucket.setdefault(split_uri(uri)[0], []).append(uri)
         for bucket, own in by_bucket.items():
-            with suppress(MissingObject), self._asking(own[0]):
-                for error in self._client.remove_objects(bucket, (DeleteObject(split_uri(uri)[1]) for uri in own)):
+            with suppress(MissingObject), self._asking(own[0]) as (client, *_):
+                for error in client.remove_objects(bucket, (DeleteObject(split_uri(uri)[1]) for uri in own)):
                     if error.code in _REFUSED:
                         raise self._refused(own[0], error.code)
                     if error.code not in _MISSING:
-                        raise Unavailable(f"the object store at {self._endpoint} did not delete {error.name} ({error.code}); try again")
+                        raise Unavailable(
+                            f"the object store at {self._server(own[0]).endpoint} did not delete {error.name} ({error.code}); try again"
+                        )
 
     def abort_uploads(self, folder_uri: str, before: datetime, *, dry_run: bool) -> tuple[str, ...]:
         """Abort the uploads in parts that began earlier and never ended; return the addresses that they were for."""
         check_key(folder_uri)
-        bucket, prefix = split_uri(folder_uri)
         aborted: list[str] = []
         page, key, last_id = None, None, None
-        with suppress(MissingObject), self._asking(folder_uri):
+        with suppress(MissingObject), self._asking(folder_uri) as (client, bucket, prefix):
             while page is None or page.is_truncated:
                 # The SDK has no public method for these two requests, and does not return the marker of the last id.
-                page = self._client._list_multipart_uploads(bucket, prefix=prefix, key_marker=key, upload_id_marker=last_id)
+                page = client._list_multipart_uploads(bucket, prefix=prefix, key_marker=key, upload_id_marker=last_id)
                 key, last_id = page.next_key_marker, page.uploads[-1].upload_id if page.uploads else None
                 for upload in page.uploads:
                     if upload.upload_id and upload.initiated_time and upload.initiated_time < before:
                         aborted.append(f"{bucket_uri(bucket)}/{upload.object_name}")
                         if not dry_run:
                             with suppress(MissingObject), self._asking(aborted[-1]):  # it ended meanwhile
-                                self._client._abort_multipart_upload(bucket, upload.object_name, upload.upload_id)
+                                client._abort_multipart_upload(bucket, upload.object_name, upload.upload_id)
         return tuple(aborted)
 
     @overload
@@ -365,30 +337,25 @@ class Store:
         return self.create_bytes(at.uri, to_json(record))
 
     @contextmanager
-    def _asking(self, uri: str) -> Iterator[None]:
-        """Translate the failures of a request about an address."""
+    def _asking(self, uri: str) -> Iterator[tuple[Minio, str, str]]:
+        """Yield the client of an address, its bucket and its key, and translate the failures of a request about it."""
+        client, (bucket, key) = self._server(uri).client, split_uri(uri)
         try:
-            yield
+            yield client, bucket, key
         except _FAILURES as error:
-            self._fail(error, uri)
-
-    def _fail(self, error: Exception, uri: str) -> NoReturn:
-        server = self._server(uri)
-        if isinstance(error, S3Error):
-            if error.code in _MISSING:
+            server, code = self._server(uri), error.code if isinstance(error, S3Error) else None
+            if code in _MISSING:
                 why = "it was moved or deleted there" if connection_of(uri) else "the step that writes it has not finished"
                 raise MissingObject(f"{uri} is not in the object store; {why}") from None
-            if error.code in _REFUSED:
-                raise self._refused(uri, error.code) from None
-            if error.code in _NEVER:
-                raise BadInput(
-                    f"the object store at {server.endpoint} can never accept {uri!r} ({error.code}); choose another name"
-                ) from None
-        if isinstance(error, ValueError) and not isinstance(error, urllib3.exceptions.HTTPError):
-            raise BadInput(f"{uri!r} is not an address in the object store ({error}); write s3://bucket/key") from None
-        cause = getattr(error, "reason", None) or error
-        reason = f"{type(cause).__name__}: {cause}".replace("\n", " ")[:200]
-        raise Unavailable(f"the object store at {server.endpoint} does not answer for {uri} ({reason}); {server.remedy}") from error
+            if code in _REFUSED:
+                raise self._refused(uri, code) from None
+            if code in _NEVER:
+                raise BadInput(f"the object store at {server.endpoint} can never accept {uri!r} ({code}); choose another name") from None
+            if isinstance(error, ValueError) and not isinstance(error, urllib3.exceptions.HTTPError):
+                raise BadInput(f"{uri!r} is not an address in the object store ({error}); write s3://bucket/key") from None
+            cause = getattr(error, "reason", None) or error
+            reason = f"{type(cause).__name__}: {cause}".replace("\n", " ")[:200]
+            raise Unavailable(f"the object store at {server.endpoint} does not answer for {uri} ({reason}); {server.remedy}") from error
 
     def _refused(self, uri: str, code: str) -> BadConfiguration:
         server = self._server(uri)

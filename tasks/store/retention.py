@@ -113,10 +113,7 @@ class Survey:
 
 
 def survey(listing: Iterable[StoredObject], folder_uri: str, now: datetime) -> Survey:
-    """Sort the objects of a store into units, one after another.
-
-    An object without a time counts as written now.
-    """
+    """Sort the objects of a store into units; one without a time is written now."""
     surveyed = Survey(folder_uri)
     for listed in listing:
         key = listed.uri.removeprefix(folder_uri)

@@ -49,11 +49,11 @@ class Place:
 class Folder(Place):
     """A folder of files under names that people chose."""
 
-    def file(self, name: str) -> str:
+    def file(self: "HasFolder", name: str) -> str:
         """Return the address of a file; its name may name folders in between."""
         return f"{self.folder_uri}{name}"
 
-    def name_of(self, uri: str) -> str:
+    def name_of(self: "HasFolder", uri: str) -> str:
         """Return the name of a file from its address."""
         return uri.removeprefix(self.folder_uri)
 
@@ -72,13 +72,7 @@ class Output(Stored[M]):
         """Return the address that the step writes under."""
         return self.place_uri
 
-    def file(self, name: str) -> str:
-        """Return the address of a file beside the commit mark."""
-        return Folder(self.place_uri).file(name)
-
-    def name_of(self, uri: str) -> str:
-        """Return the name of a file beside the commit mark."""
-        return Folder(self.place_uri).name_of(uri)
+    file, name_of = Folder.file, Folder.name_of
 
 
 class OutputOf(Output[M]):

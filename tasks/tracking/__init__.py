@@ -18,11 +18,11 @@ os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
 from tasks.options import Family, Head, Modality
 from tasks.settings import MachineSettings, load
-from tasks.store.experiments import SearchPlan
-from tasks.store.records.experiments import Comparison, PredictPlanResult
+from tasks.store.records.comparison import Comparison
+from tasks.store.records.prediction import PredictPlanResult
 from tasks.store.records.search import SearchPlanResult
 from tasks.store.records.training import PlanResult
-from tasks.store.runs import Run
+from tasks.store.run_layout import Run, SearchPlan
 from tasks.store.stored import without_scheme
 from tasks.tracking.flavours import FilmModel, TensorModel
 from tasks.tracking.registry import (
@@ -39,29 +39,10 @@ from tasks.tracking.runs import AIRFLOW_RUN_TAG, ChildRun, Tracker, collect_garb
 from tasks.wording import count
 
 __all__ = [
-    "CHALLENGER",
-    "CHAMPION",
-    "FORGOTTEN_TAG",
-    "PROVISIONAL_TAG",
-    "ChildRun",
-    "FilmModel",
-    "Reference",
-    "RegisteredVersion",
-    "Registry",
-    "TensorModel",
-    "Tracker",
-    "VersionCard",
-    "collect_garbage",
-    "comparison_run",
-    "end_all",
-    "end_left_behind",
-    "end_trainings",
-    "prediction_run",
-    "remove_evidence",
-    "run_title",
-    "search_run",
-    "tracked_run",
-]
+    "CHALLENGER", "CHAMPION", "FORGOTTEN_TAG", "PROVISIONAL_TAG", "ChildRun", "FilmModel", "Reference", "RegisteredVersion", "Registry",
+    "TensorModel", "Tracker", "VersionCard", "collect_garbage", "comparison_run", "end_all", "end_left_behind", "end_trainings",
+    "prediction_run", "remove_evidence", "run_title", "search_run", "tracked_run",
+]  # fmt: skip
 
 
 @contextmanager
@@ -92,9 +73,10 @@ def run_title(plan: PlanResult, version: int | None = None) -> str:
     modality = [train.modality] if train.modality is not Modality.RGB else []
     network = f"fusion of {count(len(members), 'network')}" if members else " ".join([*kind, _short(train.backbone), *modality])
     clips = count(plan.num_train_clips, "clip") if plan.num_train_clips else None
-    student = "student" if plan.teacher else None
+    student = f"student of {plan.teacher.name}" if plan.teacher else None
+    unlabelled = f"{plan.teacher.num_unlabelled:,} unlabelled" if plan.teacher and plan.teacher.num_unlabelled else None
     seed = f"seed {train.seed}" if train.seed else None
-    return " · ".join(filter(None, (f"v{version}" if version else None, network, student, clips, seed)))
+    return " · ".join(filter(None, (f"v{version}" if version else None, network, student, clips, unlabelled, seed)))
 
 
 def _short(backbone: str) -> str:
@@ -137,11 +119,7 @@ def prediction_run(tracker: Tracker, plan: PredictPlanResult, num_videos: int) -
 @contextmanager
 def search_run(tracker: Tracker, plan: SearchPlanResult) -> Iterator[str]:
     """Yield the id of the search's run, in the store's experiment for searches."""
-    tags = {
-        "retake.dataset_digest": plan.dataset_digest,
-        "retake.dataset_uri": plan.dataset_uri,
-        "retake.search_uri": plan.search_uri,
-    }
+    tags = {"retake.dataset_digest": plan.dataset_digest, "retake.dataset_uri": plan.dataset_uri, "retake.search_uri": plan.search_uri}
     name = f"{count(plan.search.num_trials, 'trial')} · {_short(plan.train.backbone)}"
     with _at_work(tracker, f"{_experiment(SearchPlan(plan.search_uri).store_uri)} searches", f"search-{plan.key}", tags, name) as run_id:
         yield run_id

@@ -16,7 +16,6 @@ from mlflow.types import Schema, TensorSpec
 
 MODEL = "model"
 """Name of the model within its run."""
-
 TENSORS = "tensors"
 """Folder of the tensor module within the model."""
 

@@ -14,7 +14,7 @@ from mlflow.exceptions import RestException
 
 from tasks.errors import BadConfiguration, BadInput, Unavailable
 from tasks.settings import MlflowSettings
-from tasks.store.runs import run_holding
+from tasks.store.run_layout import run_holding
 from tasks.tracking.flavours import FilmModel
 from tasks.tracking.runs import RUN_KEY_TAG, answering, connect
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("retake")
 T = TypeVar("T")
-
 CHECKPOINT_TAG = "retake.checkpoint_uri"
 CHECKPOINT_HASH_TAG = "retake.checkpoint_sha256"
 STORE_TAG = "retake.store"
@@ -36,7 +35,6 @@ TRAINED_BY_TAG = "retake.trained_by"
 """Of a version whose training `clean_up` removed: the key of that run."""
 CHALLENGER = "challenger"
 CHAMPION = "champion"
-
 MAX_DESCRIPTION = 5000
 """MLflow's limit for a version's description, in characters."""
 REST_ELSEWHERE = "\n\nThe rest is in `README.md` among the artifacts of the source run."
@@ -215,24 +213,10 @@ class Registry:
         """List the versions of all registered models."""
         return _all_pages(self._client.search_model_versions)
 
-    def register(
-        self,
-        model_name: str,
-        store_uri: str,
-        run_id: str,
-        run_key: str,
-        model: FilmModel,
-        card: VersionCard,
-    ) -> int:
-        """Register the run's model, or find the version that an earlier try registered.
+    def register(self, model_name: str, store_uri: str, run_id: str, run_key: str, model: FilmModel, card: VersionCard) -> int:
+        """Register the run's model, or find the version that an earlier try registered by its key.
 
-        Args:
-            model_name: name of the registered model.
-            store_uri: the store that keeps the decisions on a new model.
-            run_id: the MLflow run.
-            run_key: key to find the version by.
-            model: the model to log.
-            card: description and metadata of the version.
+        `store_uri` is the store that keeps the decisions on a new model.
 
         Raises:
             BadConfiguration: another store keeps the decisions on the model.

@@ -109,10 +109,8 @@ def collect_garbage(settings: MlflowSettings, days: int) -> None:
 
 MAX_CHILDREN = 5000
 """More than the trials of the largest search."""
-
 OWN_TAGS = "retake."
 """Prefix of the tags that Retake sets."""
-
 EPOCHS_AT_ONCE = 100
 """MLflow takes at most 1000 metrics in one call. An epoch has up to nine."""
 CONTEXTS: dict[SplitName, str] = {"train": "training", "val": "validation", "test": "testing"}
@@ -192,9 +190,7 @@ class Tracker:
         self._set_status(run_id, "FINISHED")
 
     def end_left(self, status_of: Callable[[str, str], str | None]) -> None:
-        """End runs that show as running although nobody writes to them.
-
-        Such runs are left by a process that was killed.
+        """End runs that show as running although their process was killed.
 
         `status_of` says how, from a run's id and the Airflow run that wrote to it last; None leaves it.
         """

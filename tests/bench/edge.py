@@ -28,8 +28,8 @@ from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.graph import Graph, make_graph, write_onnx, write_openvino
 from tasks.learn.engines.openvino import OpenvinoEngine
 from tasks.learn.engines.written import Inputs, Outputs, answerer, quantise
-from tasks.learn.inputs.clip_files import read_snippets
 from tasks.learn.inputs.data import CachedClip
+from tasks.learn.inputs.snippets import read_snippets
 from tasks.learn.networks.checkpoints import load, save
 from tasks.options import Weights
 from tasks.pipeline.export import _timed

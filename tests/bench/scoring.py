@@ -20,7 +20,7 @@ from tasks.learn.engines.engine import Engine, example_view, prepare
 from tasks.learn.engines.openvino import OpenvinoEngine, compile_graph
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.hardware import silenced
-from tasks.learn.inputs.sampling import middle_snippets
+from tasks.learn.inputs.snippets import middle_snippets
 from tasks.learn.networks import backbones
 from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.network import Network

@@ -10,7 +10,7 @@ from tasks.learn.networks.checkpoints import save
 from tasks.options import EvaluateOptions, PredictOptions
 from tasks.pipeline.predict_videos._one_video import Work, predict_video
 from tasks.pipeline.predict_videos._ready import make_ready
-from tasks.store.records.experiments import PredictedVideo
+from tasks.store.records.prediction import PredictedVideo
 from tests.bench.material import CLASSES, cut_up, drawn, emptied, network
 from tests.bench.measure import Measure, Row, alternate, processor_seconds
 from tests.data.labels.records import clip_record

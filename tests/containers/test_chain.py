@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tasks.local.progress import PlainScreen
+from tasks.local.follow import PlainScreen
 from tasks.local.stack import upload
 from tasks.store.layout import Layout
 from tests.containers.job import QUICK

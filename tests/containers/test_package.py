@@ -11,9 +11,8 @@ from tasks.learn.networks.checkpoints import HeadWeights, Saved
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import ClassNames, NetworkSpec
 from tasks.options import SegmentOptions
-from tasks.served.package.contract import Contract, input_of, window_of
+from tasks.served.package.folder import Contract, input_of, window_of, write_package
 from tasks.served.package.sample import make_sample
-from tasks.served.package.write import write_package
 from tests.containers.stack import STACK_SECONDS
 from tests.records import some
 

@@ -15,7 +15,7 @@ from dags._notify import TellOfQuestion
 from dags._step import command_flags
 from tasks.errors import BadConfiguration
 from tasks.pipeline.commands import parse
-from tasks.store.records.notices import Notice
+from tasks.store.records.status import Notice
 from tests.dags.conftest import defaults
 
 ADA = {"id": "1", "name": "ada"}

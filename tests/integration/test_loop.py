@@ -18,7 +18,7 @@ from tasks.data.video.ffmpeg import find_ffmpeg
 from tasks.pages.label.app import Person, make_app
 from tasks.pages.label.page_data import PageData
 from tasks.store.records.dataset import Manifest
-from tasks.store.records.evaluation import CompareResult, DecideResult, ReportResult
+from tasks.store.records.decisions import CompareResult, DecideResult, ReportResult
 from tests.films.film import Film
 from tests.films.loop import KNOWN, make_loop
 from tests.integration.workshop import Workshop

@@ -5,7 +5,7 @@ import shutil
 import pytest
 from mlflow import MlflowClient
 
-from tasks.store.records.experiments import PredictPlanResult, PredictReportResult
+from tasks.store.records.prediction import PredictPlanResult, PredictReportResult
 from tests.films.samples import make_samples
 from tests.integration.conftest import CHAIN_STORE as STORE
 

@@ -6,7 +6,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tasks.settings import MlflowSettings
-from tasks.store.experiments import SearchPlan
+from tasks.store.run_layout import SearchPlan
 from tasks.tracking import ChildRun, Tracker
 from tests.integration.conftest import CHAIN_STORE as STORE
 from tests.integration.workshop import TRAINING

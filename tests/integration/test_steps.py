@@ -16,11 +16,11 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import RestException
 
+from tasks.local.follow import PlainScreen
 from tasks.local.home import REPOSITORY
-from tasks.local.progress import PlainScreen
 from tasks.local.stack import upload
 from tasks.settings import MlflowSettings
-from tasks.store.records.evaluation import CompareResult, DecideResult, RegisterResult, ReportResult
+from tasks.store.records.decisions import CompareResult, DecideResult, RegisterResult, ReportResult
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.training import Epoch, PlanResult
 from tasks.store.stored import Folder

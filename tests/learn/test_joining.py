@@ -13,18 +13,17 @@ from tasks.errors import BadCheckpoint
 from tasks.learn.engines.choice import ScoringJob
 from tasks.learn.engines.explain import activation_sheet
 from tasks.learn.engines.scorer import SharedFeatures, make_scorer
-from tasks.learn.inputs.clip_files import read_tested
 from tasks.learn.inputs.data import CachedClip
 from tasks.learn.inputs.features import FeatureCache
+from tasks.learn.inputs.snippets import read_tested
 from tasks.learn.networks.checkpoints import load, save_joined
-from tasks.learn.networks.joining import Joining
+from tasks.learn.networks.heads import Joining
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import ClassNames, NetworkSpec
-from tasks.learn.training.cached_heads import score_heads
 from tasks.learn.training.costs import complexity
 from tasks.learn.training.epochs import head_file
 from tasks.learn.training.fit import fit
-from tasks.learn.training.job import JoinedNetwork, TrainJob, joint_spec
+from tasks.learn.training.job import JoinedNetwork, TrainJob, joint_spec, score_heads
 from tasks.options import Head, Modality, TrainOptions
 from tests.learn.tiny import assert_resumes, scorer_of, tiny
 

@@ -14,14 +14,13 @@ from tasks.errors import BadCheckpoint
 from tasks.learn.inputs.data import ClipDataset
 from tasks.learn.networks.checkpoints import load
 from tasks.learn.training import epochs
-from tasks.learn.training.cached_heads import score_heads
-from tasks.learn.training.epochs import head_file
+from tasks.learn.training.epochs import head_file, is_logged
 from tasks.learn.training.fit import TrainOutcome, fit
+from tasks.learn.training.job import score_heads
 from tasks.learn.training.module import ActionModule
-from tasks.learn.training.progress import is_logged
 from tasks.learn.training.recipe import CrossEntropies, balanced_weights
 from tasks.learn.training.trials import score_network
-from tasks.options import ORIGINAL, recipe
+from tasks.options import ORIGINAL, training
 from tests.learn.tiny import EXACT, assert_resumes, assert_same_files, job, kept_job, outspoken, state_of
 
 pytestmark = pytest.mark.slow
@@ -59,11 +58,7 @@ def test_a_run_that_goes_on_is_as_one_that_was_never_stopped(name, clips, tmp_pa
 @pytest.mark.parametrize(
     ("choice", "expected", "said"),
     [
-        (
-            {"learning_rate": 0.01, "warmup_epochs": 1, "epochs": 3, "schedule": "cosine"},
-            [1e-4, 0.01, 0.005],
-            ["0.0001", "0.01", "0.005"],
-        ),
+        ({"learning_rate": 0.01, "warmup_epochs": 1, "epochs": 3, "schedule": "cosine"}, [1e-4, 0.01, 0.005], ["0.0001", "0.01", "0.005"]),
         ({"epochs": 2}, [1e-3, 1e-3], []),
     ],
     ids=["changing", "constant"],
@@ -143,7 +138,7 @@ KEPT = [1, 2, 4, 8, 16, 20]
 
 @pytest.fixture
 def twenty_are_many(monkeypatch):
-    monkeypatch.setattr(recipe, "LONG_EPOCHS", 20)
+    monkeypatch.setattr(training, "LONG_EPOCHS", 20)
     monkeypatch.setattr(epochs, "ALL_WRITTEN", 5)
     monkeypatch.setattr(epochs, "MIN_SECONDS", 3600)
 

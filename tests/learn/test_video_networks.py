@@ -16,7 +16,7 @@ from tasks.errors import BadConfiguration
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.pytorch import PytorchEngine, export_failure, export_module
 from tasks.learn.inputs.crops import Normalise, cut_crops
-from tasks.learn.inputs.sampling import evaluation_snippets, kept_frames, uniform_snippets
+from tasks.learn.inputs.snippets import evaluation_snippets, kept_frames, uniform_snippets
 from tasks.learn.networks import backbones
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import NetworkSpec, snippet_format

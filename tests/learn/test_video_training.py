@@ -18,10 +18,10 @@ from tasks.learn.engines.explain import NothingToSee, activation_sheet, video_he
 from tasks.learn.engines.openvino import OpenvinoEngine
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer
-from tasks.learn.inputs.clip_files import read_snippets
 from tasks.learn.inputs.crops import Augmentation, Normalise, cut_crops
 from tasks.learn.inputs.data import CachedClip, View
 from tasks.learn.inputs.features import FeatureMemory, training_features
+from tasks.learn.inputs.snippets import read_snippets
 from tasks.learn.networks.checkpoints import load
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.pretrained import build

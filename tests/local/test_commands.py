@@ -16,16 +16,16 @@ from tasks.local import __main__ as commands
 from tasks.local import run as run_module
 from tasks.local import supervise
 from tasks.local.airflow_api import AirflowApi, RunRef
+from tasks.local.follow import PlainScreen
 from tasks.local.home import Credentials, add_person
-from tasks.local.progress import PlainScreen
 from tasks.local.stack import StackSettings, upload
 from tasks.local.supervise import State
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import DatasetResult
-from tasks.store.records.evaluation import ChampionMove, DecideResult, DecisionRecord
+from tasks.store.records.decisions import ChampionMove, DecideResult, DecisionRecord
 from tasks.store.records.status import FilmsStatus
 from tasks.store.records.training import PlanResult
-from tasks.store.runs import Decision
+from tasks.store.run_layout import Decision
 from tasks.store.stored import Folder, check_key
 from tests.pipeline.shelf import Shelf
 from tests.records import some

@@ -12,7 +12,7 @@ from tasks.errors import BadConfiguration, Unavailable
 from tasks.local import follow
 from tasks.local.airflow_api import AirflowApi
 from tasks.local.choices import CHAIN, Choices
-from tasks.local.progress import LiveScreen, PlainScreen, Row, clock, folded, screen_for
+from tasks.local.follow import LiveScreen, PlainScreen, Row, clock, folded, screen_for
 
 
 def row(state, seconds=None, label="", step="train", index=-1):

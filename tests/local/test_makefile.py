@@ -1,5 +1,6 @@
 """The first thing a stranger types: what `make` says before there is an environment."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+CLEAN = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
+"""Without what `make test` says to the makes that it starts."""
 
 
 @pytest.fixture
@@ -16,10 +19,9 @@ def make(tmp_path):
     """Runs make in a folder that has the Makefile and what it depends on, but no environment."""
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         shutil.copy(REPOSITORY / name, tmp_path)
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}  # `make test` may run this
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(["make", *arguments], cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=60)
+        return subprocess.run(["make", *arguments], cwd=tmp_path, env=CLEAN, capture_output=True, text=True, timeout=60)
 
     return run
 
@@ -59,6 +61,17 @@ def test_a_start_that_was_killed_while_it_made_the_environment_is_no_error_for_s
     making = f'[ "$2" = venv ] && cp "$0" {environment} && touch {environment}/pip || printf "[%s]" "$@"'
     python = put_python(tmp_path / "own", making)
     assert make("start", f"PYTHON={python}").stdout.endswith("[-m][tasks.local][start]")
+
+
+@pytest.mark.slow
+def test_a_start_waits_for_another_one_that_installs_and_then_finds_it_done(make, printing_python, tmp_path):
+    with (tmp_path / "Makefile").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with subprocess.Popen(["make", "run"], cwd=tmp_path, env=CLEAN, stdout=subprocess.PIPE, text=True) as second:
+            assert second.stdout.readline() == "another make installs into .venv; this one waits for it\n"
+            (tmp_path / ".venv" / ".for-run").touch()
+            fcntl.flock(held, fcntl.LOCK_UN)
+            assert second.stdout.read() == "[-m][tasks.local][run]"
 
 
 @pytest.mark.slow

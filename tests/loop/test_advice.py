@@ -107,11 +107,7 @@ QUIET = (datetime.fromisoformat("2026-11-29T20:41:00Z") + timedelta(days=QUIET_D
             SILENT,
             "Label the 12 clips that the latest prediction chose; expected gain of 200 more labels: +4.0 points [0.5, 9.0].",
         ),
-        (
-            status(predictions=None, model=model_status(expected_gain=None)),
-            SILENT,
-            "Label the 260 clips without a label, or some of them.",
-        ),
+        (status(predictions=None, model=model_status(expected_gain=None)), SILENT, "Label the 260 clips without a label, or some of them."),
         (status(), Live(num_statements=123), "Build a dataset: 23 new answers on the page Label."),
         (status(training=None), SILENT, "Train: no training on the latest dataset is known."),
         (status(), SILENT, "See why 3 files were set aside: a.mp4: broken."),

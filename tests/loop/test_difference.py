@@ -3,8 +3,10 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.loop.difference import change_of, difference
+from tasks.loop.difference import change_of, difference, lines_of_difference
+from tasks.store.records.status import Difference, DifferentClip, DifferentVideo, DiffResult, SplitChange
 from tests.pipeline.shelf import dataset_clip, manifest_of
+from tests.records import some
 
 ACTIONS = (("put", "meat"), ("take", "bag"))
 
@@ -58,3 +60,19 @@ def test_a_row_names_the_film_the_time_and_both_sides():
     change = change_of("d1", lists)
     assert (change.num_videos_added, change.num_videos_removed, change.num_clips_added, change.num_clips_removed) == (1, 1, 2, 1)
     assert (change.before, change.num_relabelled, change.num_moved, change.classes_added) == ("d1", 1, 1, ("take bag",))
+
+
+def test_a_difference_is_listed_whole():
+    clip = {"uid": "c", "start_seconds": 8, "stop_seconds": 16}
+    lists = some(
+        Difference,
+        videos_added=(DifferentVideo(name="b.mp4", video="b", num_clips=2),),
+        clips_removed=(DifferentClip(name="old.mp4", before="put meat", after="", **clip),),
+        relabelled=tuple(DifferentClip(name=f"{number}.mp4", before="put meat", after="take bag", **clip) for number in range(30)),
+        splits=(SplitChange(split="train", before=4, after=6),),
+    )
+    lines = list(lines_of_difference(DiffResult(before="d1", after="d2", difference=lists)))
+    assert lines[:3] == ["From dataset d1 to d2; clips: train 4 to 6", "1 film added", "  b.mp4: 2 clips"]
+    assert lines[3:5] == ["1 clip removed", "  old.mp4 0:08\N{EN DASH}0:16: put meat"]
+    assert len(lines) == 5 + 1 + 30
+    assert lines[-1] == "  29.mp4 0:08\N{EN DASH}0:16: put meat to take bag"

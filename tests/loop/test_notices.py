@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 from tasks.disk import Space
 from tasks.loop.notices import MAX_CHARACTERS, Facts, deliver, notices, one_line
 from tasks.settings import EventName
-from tasks.store.records.evaluation import DecideResult
-from tasks.store.records.experiments import PredictReportResult
-from tasks.store.records.notices import EndedRun, Notice, Waiting
+from tasks.store.records.decisions import DecideResult
+from tasks.store.records.prediction import PredictReportResult
 from tasks.store.records.record import SetAside
-from tasks.store.records.status import FilmsStatus, LoopStatus, PredictionsStatus, PredictionStatus
+from tasks.store.records.status import EndedRun, FilmsStatus, LoopStatus, Notice, PredictionsStatus, PredictionStatus, Waiting
 from tasks.store.records.video import SummaryResult
 from tests.http_servers import in_thread
 from tests.records import some

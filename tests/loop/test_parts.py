@@ -23,7 +23,7 @@ from tasks.loop.parts import (
 )
 from tasks.store.records.curves import CurveGain, LearningCurveResult, TargetCurve
 from tasks.store.records.dataset import Agreement, DatasetResult, LabelledClip, LabelResult, LabelsFile, ReadFolder
-from tasks.store.records.evaluation import ChampionMove, DecisionRecord
+from tasks.store.records.decisions import ChampionMove, DecisionRecord
 from tasks.store.records.status import DatasetChange, PredictionStatus
 from tasks.store.records.video import SummaryResult
 from tests.data.labels.records import clip_record

@@ -1,15 +1,27 @@
-"""The summary in the store: what reading costs, what writing never does, and which dataset a name means."""
+"""The summary in the store: what reading costs, what writing never does, which dataset a name means, and the text for a shell."""
 
 from unittest.mock import Mock
 
 import pytest
+from hypothesis import given, settings
 
 from tasks.errors import BadInput, Unavailable
-from tasks.loop.summary import count_statements, find_manifest, keep, main_model, model_names, read_status
+from tasks.loop.advice import Live, next_steps, sentence
+from tasks.loop.summary import INDENT, WIDTH, count_statements, find_manifest, keep, lines_of, main_model, model_names, read_status
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import DatasetResult
-from tasks.store.records.status import FilmsStatus, PredictionsStatus, PredictionStatus, TrainingStatus
-from tests.loop.statuses import MODEL, STORE, fill, model_status, status
+from tasks.store.records.status import (
+    AdvisedStep,
+    FilmsStatus,
+    LoopStatus,
+    PredictionsStatus,
+    PredictionStatus,
+    SpaceStatus,
+    SpaceUse,
+    StatusResult,
+    TrainingStatus,
+)
+from tests.loop.statuses import MODEL, NOW, STORE, any_status, fill, model_status, status
 from tests.pipeline.shelf import Shelf, manifest_of
 from tests.records import some
 
@@ -123,3 +135,53 @@ def test_the_main_model_is_the_one_of_the_default_name_else_the_one_decided_on_l
     assert main_model(store, STORE) == "b"
     store.write(OF_MODEL.training, some(TrainingStatus))
     assert main_model(store, STORE) == MODEL
+
+
+def result_of(state):
+    steps = tuple(AdvisedStep(text=step.text, url=step.url) for step in next_steps(state, Live(now=NOW), str))
+    return StatusResult(sentence=sentence(state, NOW), next_steps=steps, status=state)
+
+
+def uses(size_bytes):
+    cache = SpaceUse(name="cache of this machine", num_objects=1, size_bytes=10 * size_bytes, is_cache=True)
+    return SpaceUse(name="clips", num_objects=1, size_bytes=size_bytes), cache
+
+
+@settings(max_examples=50)
+@given(any_status)
+def test_every_line_but_an_address_fits_a_terminal(state):
+    result = result_of(state)
+    addresses = {f"   {step.url}" for step in result.next_steps}
+    assert [line for line in lines_of(result) if len(line) > WIDTH and line not in addresses] == []
+
+
+def test_the_boxes_name_the_numbers():
+    space = SpaceStatus(at=NOW, before=uses(95), after=uses(5), is_dry_run=True)
+    told = " ".join(" ".join(lines_of(result_of(status(space=space)))).split())
+    for wanted in (
+        "Films 12 films; 300 clips in the latest ingest; 2 new at 2026-11-29 20:41",
+        "3 files set aside: a.mp4: broken",
+        "Labels 40 of 300 clips (13.3 %); 1 rejected line",
+        "40 by person ada",
+        "No second reader yet",
+        "train 20 clips of 3 films, val 15 clips of 3 films, test 5 clips of 3 films",
+        "since d1: 1 film and 1 clip more",
+        "before: d1 (2026-11-30 21:00)",
+        "light; 20 clips of dataset d2; about 4 min 00 s",
+        "v2 provisional at 2026-11-30 20:41: names 40 % of actions [11, 75] on 15 clips",
+        "worst: put meat (1 of 5 right)",
+        "25.0 % unsure",
+        "Space 95 bytes in the store at 2026-11-30 21:00; clean_up would delete 90 bytes",
+    ):
+        assert wanted in told
+
+
+@pytest.mark.parametrize(("is_dry_run", "store_bytes"), [(True, 95), (False, 5)])
+def test_the_size_of_the_store_is_without_the_cache_and_in_a_dry_run_that_before(is_dry_run, store_bytes):
+    space = SpaceStatus(at=NOW, before=uses(95), after=uses(5), is_dry_run=is_dry_run)
+    assert (space.store_bytes, space.freed_bytes) == (store_bytes, 90)
+
+
+def test_a_part_without_a_summary_says_when_it_appears():
+    lines = list(lines_of(result_of(LoopStatus(store="s3://retake", model_name="m"))))
+    assert f"{'Films':<{INDENT}}appears with the next run of the step summarise" in lines

@@ -5,7 +5,7 @@ from importlib import import_module
 from tasks.keys import recipe_of
 from tasks.options import SegmentOptions
 from tasks.pipeline.commands import COMMANDS
-from tasks.store.records.looks import Look
+from tasks.store.records.decisions import Look
 from tests.pipeline.shelf import Shelf
 
 STORE = "s3://retake"

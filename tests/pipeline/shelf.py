@@ -12,7 +12,7 @@ from tasks.errors import MissingObject
 from tasks.options import EvaluateOptions, SegmentOptions, TrainOptions, Weights
 from tasks.store.objects import Store, StoredObject
 from tasks.store.records.dataset import ClassRef, Manifest, Vocabulary
-from tasks.store.records.experiments import Predictor, PredictPlanResult
+from tasks.store.records.prediction import Predictor, PredictPlanResult
 from tasks.store.records.training import PlanResult, TrainResult, WeightsResult
 from tasks.store.records.video import ClipsFile
 from tasks.store.stored import bucket_uri, split_uri

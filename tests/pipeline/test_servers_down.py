@@ -11,8 +11,8 @@ from tasks.pipeline.retrain.plan import evaluations
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.records.curves import CurveTrainings
-from tasks.store.records.evaluation import RegisterResult
-from tasks.store.runs import Decision, Evaluations, Run
+from tasks.store.records.decisions import RegisterResult
+from tasks.store.run_layout import Decision, Evaluations, Run
 from tests.judge.gate.candidates import compared
 from tests.pipeline.shelf import RUN, Shelf, manifest_of, plan_result, train_result
 from tests.pipeline.test_addresses import ADDRESSES, BY_FORM, OUT, ROOT

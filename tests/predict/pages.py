@@ -12,16 +12,16 @@ from tasks.judge.statistics.metrics import measure
 from tasks.judge.statistics.mistakes import Confusion
 from tasks.options import EvaluateOptions, PredictOptions
 from tasks.predict.agreement import Accuracy, Agreement, Pair
+from tasks.predict.files import ShownInterval
 from tasks.predict.interval_scores import ReportedScores, WhenScores
-from tasks.predict.names import Names
-from tasks.predict.page import Differing, PageInputs, PredictionProvenance, ShownVideo
+from tasks.predict.page import Differing, Guess, PageInputs, PredictionProvenance, ShownClip, ShownVideo
+from tasks.predict.scored import Names
 from tasks.predict.shift import NewFilm, shift_of
-from tasks.predict.timeline import Guess, ShownClip, ShownInterval
 from tasks.predict.to_label import Candidate, ToLabel
 from tasks.store.records.dataset import NO_OBJECT
 from tasks.store.records.evaluation import EngineUsed
-from tasks.store.records.experiments import ReferenceFilm
 from tasks.store.records.metrics import Cell
+from tasks.store.records.prediction import ReferenceFilm
 from tasks.store.records.record import TARGETS, VERB_ALONE, SetAside
 from tasks.wording import count
 from tests.pipeline import shelf

@@ -3,10 +3,10 @@ import pytest
 
 from tasks.judge.statistics.answers import action_id
 from tasks.predict.agreement import TalliedClip, Tally, confusion_table
-from tasks.predict.names import Names
 from tasks.predict.probabilities import distributions
+from tasks.predict.scored import Names
 from tasks.store.records.dataset import NO_OBJECT, NOTHING, ClassRef, Vocabulary
-from tasks.store.records.experiments import KnownLabel
+from tasks.store.records.prediction import KnownLabel
 from tasks.store.records.record import TARGETS
 from tests.judge.report.tree import csv_rows
 

@@ -1,7 +1,7 @@
 import json
 import shutil
 from contextlib import closing
-from itertools import pairwise
+from itertools import pairwise, starmap
 
 import numpy as np
 import pyarrow as pa
@@ -16,12 +16,11 @@ from scipy.stats import entropy
 from tasks.data.labels.exported import LabelSpan, VideoSpans
 from tasks.data.labels.formats.video_datasets import write_activitynet
 from tasks.errors import BadInput
-from tasks.predict.files import Cue, PredictionTables, block, opening, shown_intervals, write_intervals
+from tasks.predict.files import PredictionTables, block, opening, shown_intervals, write_intervals
 from tasks.predict.interval_scores import table, when_scores
-from tasks.predict.names import Names
-from tasks.predict.scored import ROWS_PER_GROUP, ScoredWriter, Window, answered, find_intervals, read_scored
+from tasks.predict.scored import ROWS_PER_GROUP, Names, ScoredWriter, Window, answered, find_intervals, read_scored
 from tasks.store.records.dataset import NO_OBJECT, NOTHING
-from tasks.store.records.experiments import KnownInterval, KnownLabels, PredictedVideo, Predictor, ScoredVideo
+from tasks.store.records.prediction import KnownInterval, KnownLabels, PredictedVideo, Predictor, ScoredVideo
 from tasks.store.records.record import TARGETS, VERB_ALONE
 from tasks.store.records.video import Interval
 from tests.http_servers import served
@@ -331,11 +330,11 @@ HOSTILE = ["a --> b", "<b>put</b> & <script>alert(1)</script>", FORGED, "NOTE", 
 
 
 def web_vtt(title, cues):
-    return opening(title) + "".join(map(block, cues))
+    return opening(title) + "".join(starmap(block, cues))
 
 
 def test_a_cue_says_when_what_and_how_likely():
-    track = web_vtt("model on a.mp4", [Cue(0, 8, "put meat", 0.6249), Cue(3608, 3610.5, "take bag", 1)])
+    track = web_vtt("model on a.mp4", [(0, 8, "put meat", 0.6249), (3608, 3610.5, "take bag", 1)])
     assert track == (
         "WEBVTT\n\nNOTE model on a.mp4\n\n00:00:00.000 --> 00:00:08.000\nput meat, 62.5 %\n\n"
         "01:00:08.000 --> 01:00:10.500\ntake bag, 100.0 %\n"
@@ -345,7 +344,7 @@ def test_a_cue_says_when_what_and_how_likely():
 @settings(max_examples=50)
 @given(st.text(), st.text(), st.floats(0, 1e5), st.floats(0, 1e5))
 def test_no_name_ends_its_cue_or_begins_another(title, action, start, length):
-    track = web_vtt(title, [Cue(start, start + length, action, 0.5)])
+    track = web_vtt(title, [(start, start + length, action, 0.5)])
     assert track.count("-->") == 1
     blocks = track.rstrip("\n").split("\n\n")
     assert len(blocks) == 3
@@ -356,7 +355,7 @@ def test_no_name_ends_its_cue_or_begins_another(title, action, start, length):
 
 @pytest.mark.browser
 def test_a_browser_reads_every_cue_as_it_was_meant(browser, tmp_path):
-    cues = [Cue(8 * i, 8 * i + 8, action, 0.25) for i, action in enumerate(HOSTILE)]
+    cues = [(8 * i, 8 * i + 8, action, 0.25) for i, action in enumerate(HOSTILE)]
     (tmp_path / "track.vtt").write_text(web_vtt("a --> <b>", cues), encoding="utf-8")
     (tmp_path / "page.html").write_text('<!DOCTYPE html><video><track default kind="subtitles" src="track.vtt"></video>')
     with served(tmp_path) as address, closing(browser.new_page()) as page:
@@ -366,4 +365,4 @@ def test_a_browser_reads_every_cue_as_it_was_meant(browser, tmp_path):
             "() => [...document.querySelector('video').textTracks[0].cues].map(c => [c.startTime, c.endTime, c.getCueAsHTML().textContent, "
             "c.getCueAsHTML().children.length])"
         )
-    assert read == [[cue.start_seconds, cue.stop_seconds, f"{' '.join(cue.action.split())}, 25.0 %", 0] for cue in cues]
+    assert read == [[start, stop, f"{' '.join(action.split())}, 25.0 %", 0] for start, stop, action, _ in cues]

@@ -10,9 +10,8 @@ from tasks.options import PredictOptions
 from tasks.predict import gathering, scored, to_label
 from tasks.predict.files import file_stem
 from tasks.predict.gathering import gather
-from tasks.predict.names import Names
-from tasks.predict.scored import ROWS_PER_GROUP
-from tasks.store.records.experiments import KnownLabel, PredictedVideo, ScoredVideo
+from tasks.predict.scored import ROWS_PER_GROUP, Names
+from tasks.store.records.prediction import KnownLabel, PredictedVideo, ScoredVideo
 from tests.judge.report.tree import csv_rows
 from tests.pipeline.shelf import predict_plan, predictor
 from tests.predict.material import write_scored

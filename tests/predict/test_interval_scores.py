@@ -1,11 +1,10 @@
 import pytest
 
-from tasks.data.clips.labelled import WHOLE
+from tasks.data.clips.gather_labels import WHOLE
 from tasks.predict.interval_scores import reported_scores
 from tasks.predict.intervals import Interval as Found
-from tasks.predict.names import Names
-from tasks.predict.scored import FoundIntervals
-from tasks.store.records.experiments import KnownInterval, KnownLabels, ScoredVideo
+from tasks.predict.scored import FoundIntervals, Names
+from tasks.store.records.prediction import KnownInterval, KnownLabels, ScoredVideo
 from tasks.store.records.video import Interval
 from tests.predict.pages import planned
 from tests.records import some

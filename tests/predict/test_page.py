@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 
 from tasks.predict.agreement import Agreement
-from tasks.predict.page import MAX_NOT_REPORTED, page
+from tasks.predict.files import ShownInterval
+from tasks.predict.page import MAX_NOT_REPORTED, Guess, ShownClip, drawing, page, spans
 from tasks.predict.shift import NewFilm, shift_of
-from tasks.predict.timeline import Guess, ShownClip, ShownInterval, drawing, spans
 from tasks.store.records.record import TARGETS
 from tests.judge.report.tree import Tree
 from tests.predict.pages import HOSTILE, UID, alone, hostile, predictor, usual

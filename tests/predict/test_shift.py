@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tasks.predict.shift import NewFilm, distances_between_films, reference_films, shift_in_words, shift_of, table
-from tasks.store.records.experiments import ReferenceFilm
+from tasks.store.records.prediction import ReferenceFilm
 from tests.judge.report.tree import csv_rows
 
 

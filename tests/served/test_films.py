@@ -12,8 +12,7 @@ import pytest
 from mlflow.models import Model
 from pandas import DataFrame
 
-from tasks.data.clips.flow import compute_flow
-from tasks.data.clips.sound import complete_sound
+from tasks.data.clips.flow_and_sound import complete_sound, compute_flow
 from tasks.data.video.child import undivided
 from tasks.data.video.cut import cut
 from tasks.data.video.frames import read_frames

@@ -4,10 +4,10 @@ import numpy as np
 
 from tasks.judge.gate.gate import _gain
 from tasks.judge.statistics.answers import Answers
-from tasks.judge.statistics.class_changes import ClassOutcome, significant_losses
-from tasks.judge.statistics.paired import holm, over_guessing
-from tasks.judge.statistics.uncertainty import detectable_points
-from tasks.store.records.evaluation import Attempt
+from tasks.judge.statistics.metrics import ClassOutcome, significant_losses
+from tasks.judge.statistics.paired import over_guessing
+from tasks.judge.statistics.uncertainty import detectable_points, holm
+from tasks.store.records.decisions import Attempt
 from tests.simulations.answers import Val
 from tests.simulations.tables import Table, of_each, per_cent
 

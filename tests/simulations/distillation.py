@@ -19,11 +19,11 @@ import numpy as np
 from tasks.data.labels.intervals import overlap_seconds
 from tasks.data.video.cut import CutClip
 from tasks.data.video.frames import read_frames
-from tasks.judge.statistics.seeds import recipe_change
+from tasks.judge.statistics.paired import recipe_change
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.pytorch import PytorchEngine
-from tasks.learn.inputs.clip_files import read_snippets
 from tasks.learn.inputs.data import NO_LABEL, CachedClip
+from tasks.learn.inputs.snippets import read_snippets
 from tasks.learn.networks.checkpoints import load
 from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.network import Network

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import log_softmax
 
-from tasks.judge.search.analysis import selection_bias
+from tasks.judge.search.results import selection_bias
 from tests.simulations.tables import Table
 from tests.simulations.trainings import Design, Kitchen, heads, logits_of
 

@@ -23,8 +23,7 @@ from tasks.data.labels.intervals import overlap_seconds
 from tasks.data.video.cut import CutClip
 from tasks.data.video.frames import read_frames
 from tasks.learn.engines.pytorch import PytorchEngine
-from tasks.learn.inputs.clip_files import snippets_in_test
-from tasks.learn.inputs.sampling import frames_in_test
+from tasks.learn.inputs.snippets import frames_in_test, snippets_in_test
 from tasks.learn.networks.pretrained import build
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.learn.training.linear_probe import fit_probe

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from scipy.special import bdtr, ndtri
 
-from tasks.judge.gate.looks import left_to_spend, offered
+from tasks.judge.gate.error_budget import left_to_spend, offered
 from tasks.judge.statistics.paired import paired_change
 from tasks.judge.statistics.uncertainty import TAIL
 from tests.simulations.answers import Val, film_shares

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tasks.judge.statistics.seeds import recipe_change
+from tasks.judge.statistics.paired import recipe_change
 from tasks.judge.statistics.uncertainty import TAIL, resample, sums_by_source
 from tests.simulations.answers import Val
 from tests.simulations.tables import Table, of_each, per_cent

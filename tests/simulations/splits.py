@@ -12,7 +12,7 @@ from tasks.judge.statistics.paired import paired_difference
 from tasks.judge.statistics.uncertainty import top1_interval
 from tasks.options import SplitOptions
 from tasks.store.records.dataset import NO_OBJECT, LabelledClip
-from tasks.store.records.evaluation import Attempt
+from tasks.store.records.decisions import Attempt
 from tasks.store.records.video import ClipRecord
 from tests.records import some
 from tests.simulations.answers import as_answers

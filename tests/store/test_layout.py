@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.local.home import REPOSITORY
-from tasks.store import derived, experiments, layout, runs
+from tasks.store import derived, layout, run_layout
 from tasks.store.layout import Clips, Dataset, Layout, flow_of_clip, is_own_class, is_probe, sound_note_of_clip, sound_of_clip
-from tasks.store.runs import Comparing, Decision, Run, deciding, find_decision, parse_run, run_beside, run_name
+from tasks.store.run_layout import Comparing, Decision, Run, deciding, find_decision, parse_run, run_beside, run_name
 from tasks.store.stored import FIELD, Below, Folder, Keyed, Output, Stored
 
 ROOT = "s3://store"
@@ -88,7 +88,7 @@ def test_the_layout_knows_what_a_whole_run_leaves():
 
 
 def test_docstrings_name_places_that_are_made():
-    modules = (layout, runs, experiments)
+    modules = (layout, run_layout)
     classes = [kind for module in modules for kind in vars(module).values() if inspect.isclass(kind) and kind.__module__ == module.__name__]
     members = [member for kind in classes for member in (kind, *vars(kind).values())]
     texts = [inspect.getdoc(getattr(member, "fget", None) or member) or "" for member in members]

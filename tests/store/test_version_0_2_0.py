@@ -11,10 +11,10 @@ import torch
 from timm.models import register_model
 from timm.models.resnet import BasicBlock, ResNet
 
-from tasks.judge.gate.looks import record_look
+from tasks.judge.gate.error_budget import record_look
 from tasks.learn.networks.checkpoints import load
 from tasks.store.layout import Dataset
-from tasks.store.records.evaluation import CompareResult
+from tasks.store.records.decisions import CompareResult
 from tasks.store.records.record import Record
 from tasks.store.records.training import PlanResult
 from tests.pipeline.in_process import Bench

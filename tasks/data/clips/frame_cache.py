@@ -13,16 +13,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.data.clips.clips import StoredClip
-from tasks.data.clips.flow import compute_flow, flow_uri, without_flow
-from tasks.data.clips.sound import cache_audio, cache_root, leave_out_silent
-from tasks.data.video.arrays import BadEntry, CacheItem, cache_frames, kept_decoders
-from tasks.data.video.frames import num_fields
+from tasks.data.clips.flow_and_sound import cache_audio, cache_root, compute_flow, flow_uri, leave_out_silent, without_flow
+from tasks.data.clips.stored_clips import StoredClip
+from tasks.data.video.frames import BadEntry, CacheItem, cache_frames, kept_decoders, num_fields
 from tasks.disk import work_folder
 from tasks.errors import BadInput, BadVideo
 from tasks.keys import flow_recipe_of
-from tasks.learn.inputs.clip_files import read_tested
-from tasks.learn.inputs.sampling import frames_in_test, kept_frames
+from tasks.learn.inputs.snippets import frames_in_test, kept_frames, read_tested
 from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.settings import MachineSettings, load
@@ -79,18 +76,6 @@ def cache_test_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkSp
     if spec.flow and (bad := _complete_flow(store, clips, spec.flow)):
         raise _without_flow(bad, len(clips))
     return _cache(store, clips, [frames_in_test(_num_frames(clip, spec), spec) for clip in clips], spec, root or cache_root())
-
-
-def cache_chosen_frames(
-    store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, chosen: ChosenFrames, root: Path | None = None
-) -> dict[str, Path]:
-    """Cache the chosen frames of each clip, (t, h, w, 3); return paths by uid, without clips that have none.
-
-    Raises:
-        BadVideo: a clip does not decode.
-    """
-    wanted = [(clip, frames) for clip in clips if (frames := chosen(clip, spec))]
-    return _cache(store, [clip for clip, _ in wanted], [frames for _, frames in wanted], spec, root or cache_root()) if wanted else {}
 
 
 def cache_train_frames(store: Store, clips: Sequence[StoredClip], spec: NetworkSpec, options: TrainOptions) -> dict[str, Path]:
@@ -209,9 +194,7 @@ class FramesAhead:
     One chunk is decoded while another is in use. A decoding error affects only its clip, and is raised when that clip is requested.
 
     Args:
-        store: the store with the clips.
-        clips: the clips, in the order in which they will be requested.
-        specs: the networks' specs, at least one.
+        clips: in the order in which they will be requested.
         folder: temporary folder for arrays that are used once: a chunk is deleted when the next one is reached, so that the disk holds at
             most three, and the rest at the end of the block. Without it the arrays stay in this machine's cache.
         further: chooses frames besides those of a test, for `load_further`.
@@ -287,7 +270,7 @@ class FramesAhead:
     def _decode(self, clips: Sequence[StoredClip], root: Path | None) -> Decoded:
         try:
             tested = [cache_test_frames(self._store, clips, spec, root) for spec in self._specs]
-            further = [cache_chosen_frames(self._store, clips, spec, self._further, root) for spec in self._specs]
+            further = [self._cache_further(clips, spec, root or cache_root()) for spec in self._specs]
         except BadInput as error:
             if len(clips) == 1:
                 return {clips[0].uid: error}
@@ -295,3 +278,7 @@ class FramesAhead:
             middle = len(clips) // 2
             return self._decode(clips[:middle], root) | self._decode(clips[middle:], root)
         return {clip.uid: DecodedClip([paths[clip.uid] for paths in tested], [paths.get(clip.uid) for paths in further]) for clip in clips}
+
+    def _cache_further(self, clips: Sequence[StoredClip], spec: NetworkSpec, root: Path) -> dict[str, Path]:
+        wanted = [(clip, frames) for clip in clips if (frames := self._further(clip, spec))]
+        return _cache(self._store, [clip for clip, _ in wanted], [frames for _, frames in wanted], spec, root) if wanted else {}

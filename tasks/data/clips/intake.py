@@ -251,8 +251,11 @@ def keep_annotations(
         named: dict[str, bytes] = {}
 
         def keep(content: bytes, incoming: IncomingFile = incoming, named: dict[str, bytes] = named) -> None:
-            if not _is_csv(incoming):
-                _require_labels(incoming.name, content)
+            try:
+                if not _is_csv(incoming):
+                    layout_of(AnnotationFile(PurePosixPath(incoming.name).name, content))
+            except BadLabels as error:
+                raise BadInput(f"{NO_LABELS}it {error}") from None
             name = kept_name(incoming.name, content)
             check_key(folder.file(name))
             named[name] = content
@@ -290,13 +293,6 @@ def kept_name(name: str, content: bytes) -> str:
 
 def _is_csv(incoming: IncomingFile) -> bool:
     return incoming.name.lower().endswith(".csv")
-
-
-def _require_labels(name: str, content: bytes) -> None:
-    try:
-        layout_of(AnnotationFile(PurePosixPath(name).name, content))
-    except BadLabels as error:
-        raise BadInput(f"{NO_LABELS}it {error}") from None
 
 
 def to_write(kept: Sequence[str], wanted: Sequence[str]) -> list[str]:

@@ -19,12 +19,12 @@ from tasks.data.labels.vocabulary import FIRST_OWN_ID, OwnClasses, WordTarget
 from tasks.download import download
 from tasks.errors import BadInput, MissingObject, Unavailable
 from tasks.keys import content_key
-from tasks.store.experiments import Prediction
 from tasks.store.layout import Layout, is_own_class, is_probe, video_of
 from tasks.store.objects import Store, StoredObject
 from tasks.store.records.dataset import ClassRef
 from tasks.store.records.labelling import AnyEntry, AnyStatement, DamagedEntry, LogBlock, LogEntry
 from tasks.store.records.video import Inventory, SeenFile, VideoRecord
+from tasks.store.run_layout import Prediction
 from tasks.store.stored import Stored, connection_of, last_name
 from tasks.wording import quoted
 
@@ -170,9 +170,7 @@ def prediction_table(store: Store, parquet: str, text: str) -> bytes:
 
 def inputs_digest(store: Store, store_uri: str, recipe: str, probes: Sequence[StoredObject] | None = None) -> str:
     """Hash all inputs of labelling but the page's labels; a new video, name or annotation file changes it.
-
-    Args:
-        probes: as `probe_objects` lists them; None lists them here.
+    `probes` are as `probe_objects` lists them; None lists them here.
     """
     probes = probe_objects(store, store_uri) if probes is None else probes
     objects = [*probes, *annotation_objects(store, store_uri), *epic_list_objects(store, store_uri)]

@@ -137,10 +137,7 @@ def matching_objects(source: str, store: Store) -> Iterator[IncomingFile]:
 
 
 def _expression(pattern: str) -> re.Pattern[str]:
-    """Translate a pattern.
-
-    `*` is any text within a folder, `**` any text, and `**/` any folders or none.
-    """
+    """Translate a pattern: `*` is any text within a folder, `**` any text, and `**/` any folders or none."""
     return re.compile("".join(_MEANINGS.get(part, re.escape(part)) for part in _WILDCARD.split(pattern)), re.DOTALL)
 
 

@@ -24,7 +24,7 @@ from tasks.data.labels.rows import AnnotationFile, ClipRow, IntervalRow
 from tasks.data.labels.tables import text_encoding
 from tasks.data.labels.video_names import KnownVideos, VideoIndex
 from tasks.errors import BadInput, BadLabels
-from tasks.judge.statistics.scores_file import encode
+from tasks.judge.statistics.answers import encode
 
 ZIP, PARQUET, UTF16 = b"PK\x03\x04", b"PAR1", (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 HASH_DIGITS = 12

@@ -243,15 +243,11 @@ def interval_rows(
     index = index.beside(file.beside)
     for row in file.rows:
         if isinstance(row, IntervalRow):
-            video = _video(index, row.video, file.is_of_tool)
+            try:
+                video = index.named(row.video, loosely=file.is_of_tool)
+            except ValueError:
+                continue
             if video in videos:
                 yield video, row
             if video in borders:
                 yield from (rest for rest in carried_on(video, row, borders) if rest[0] in videos)
-
-
-def _video(index: VideoIndex, name: str, is_of_tool: bool) -> str:
-    try:
-        return index.named(name, loosely=is_of_tool)
-    except ValueError:
-        return ""

@@ -67,7 +67,9 @@ def check_files(
     results = []
     for file, numbered in zip(checked, named, strict=True):
         own_file = next((read_file for read_file in read.files if read_file.name == numbered.name), ReadFile(numbered.name, "", Refusals()))
-        without_video = Counter(_video(row) for row in own_file.rows if not _has_video(row, index, own_file))
+        in_rows = Counter(map(_video, own_file.rows))
+        unknown = [name for name in in_rows if not (index.finds_clip(name) or index.finds(name, loosely=own_file.is_of_tool))]
+        without_video = Counter({name: in_rows[name] for name in unknown})
         usable = [row for row in own_file.rows if _video(row) not in without_video and not UID.fullmatch(_video(row))]
         to_label = replace(own_file, name=file.name, rows=usable)
         labels = labels_of_file(to_label, index, 0)
@@ -75,7 +77,10 @@ def check_files(
         unread = [problem.model_copy(update={"file": file.name}) for problem in read.problems if problem.file == numbered.name]
         remarks = [remark for remark in read.remarks if remark.file == numbered.name]
         remarks += late_ends(file.name, labels, own_file.where, index, OVERRUN_SECONDS)
-        remarks += _without_clip(to_label, last, names) if last else []
+        if last:
+            of_last = VideoIndex(last.clips, names)
+            unused = labels_of_file(to_label, of_last, last.min_overlap).without_clip
+            remarks += intervals_without_clip(file.name, unused, to_label.where, of_last, names, last.min_overlap)
         results.append(
             CheckedFile(
                 name=file.name,
@@ -90,12 +95,6 @@ def check_files(
     return results
 
 
-def _without_clip(file: ReadFile, last: LastClips, names: Mapping[str, Sequence[str]]) -> list[Problem]:
-    index = VideoIndex(last.clips, names)
-    unused = labels_of_file(file, index, last.min_overlap).without_clip
-    return intervals_without_clip(file.name, unused, file.where, index, names, last.min_overlap)
-
-
 def _whole(video: VideoRecord) -> ClipRecord:
     properties = video.model_dump(include={"video", "uri", "size_bytes", "width", "height", "has_audio"})
     times = {"start_seconds": 0, "stop_seconds": video.duration_seconds, "num_frames": 0}
@@ -104,11 +103,6 @@ def _whole(video: VideoRecord) -> ClipRecord:
 
 def _video(row: LabelRow) -> str:
     return row.video if isinstance(row, IntervalRow) else row.uid
-
-
-def _has_video(row: LabelRow, index: VideoIndex, file: ReadFile) -> bool:
-    name = _video(row)
-    return index.finds_clip(name) or index.finds(name, loosely=file.is_of_tool)
 
 
 @dataclass

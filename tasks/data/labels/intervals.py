@@ -151,10 +151,8 @@ def not_replaced(earlier: Iterable[IntervalRow], later: Iterable[IntervalRow]) -
         beyond = max(covered[number - 1][1] - seconds, 0.0) if number else 0.0
         return seconds_before[number] - beyond
 
-    def covered_seconds(row: IntervalRow) -> float:
-        return covered_until(row.stop_seconds) - covered_until(row.start_seconds)
-
-    return [row for row in earlier if covered_seconds(row) < (row.stop_seconds - row.start_seconds) / 2]
+    covered_seconds = ((row, covered_until(row.stop_seconds) - covered_until(row.start_seconds)) for row in earlier)
+    return [row for row, seconds in covered_seconds if seconds < (row.stop_seconds - row.start_seconds) / 2]
 
 
 def _without_repeats(rows: Iterable[IntervalRow]) -> list[IntervalRow]:

@@ -1,11 +1,14 @@
 """Find the videos that are files of one recording, by their names and times, as a person has corrected them.
 
-A camera ends a file at a size limit and goes on in the next. Files of one recording show the same people in the same place, so a dataset deals
+A camera ends a file at a size limit and goes on in the next; `read_file_name` reads its patterns of names, by GoPro's table of file names,
+Insta360's and DJI's names with time and lens, and Frigate's tree of recordings. Files of one recording show the same people in the same place, so a dataset deals
 them to one split. A wrong group costs little, but makes a source larger: what is in doubt stays apart.
 """
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import isclose
@@ -13,12 +16,32 @@ from operator import attrgetter
 from pathlib import PurePosixPath
 from typing import Any, Generic, TypeVar
 
-from tasks.data.labels.camera_names import SMALL_COPY, Chapter, Numbered, Timed, read_file_name
 from tasks.data.labels.rows import RecordingLine
 from tasks.data.labels.video_names import VideoIndex
 from tasks.store.records.dataset import Groups, Problem, Recording
 from tasks.store.records.video import VideoRecord
 from tasks.wording import csv_table, quoted, safe_cell, some
+
+GOPRO = re.compile(r"G([HXSL])([0-9]{2})([0-9]{4})")
+"""Encoding, chapter, recording."""
+SMALL_COPY = "L"
+"""The encoding of a chapter that lies beside another one as its preview."""
+GOPRO_FIRST, GOPRO_NEXT = re.compile(r"GOPR([0-9]{4})"), re.compile(r"GP([0-9]{2})([0-9]{4})")
+"""Up to HERO5. The first chapter has no number."""
+INSTA360 = re.compile(r"(?:PRO_)?(?:VID|LRV)_([0-9]{8}_[0-9]{6})_[0-9]{2}_[0-9]{3}")
+DJI = re.compile(r"DJI_([0-9]{14})_[0-9]{4}(?:_[A-Z])?")
+FRIGATE = re.compile(
+    r"(?P<root>.*/)?(?P<day>20[0-9]{2}-[0-9]{2}-[0-9]{2})/(?P<hour>[0-9]{2})/(?P<camera>[^/]+)/(?P<time>[0-9]{2}\.[0-9]{2})"
+)
+STAMP = re.compile(
+    r"(?<![0-9])(20[0-9]{2})[-_.]?([0-9]{2})[-_.]?([0-9]{2})[-_ .T]{0,3}([0-9]{2})[-_.:h]?([0-9]{2})[-_.:m]?([0-9]{2})(?:[0-9]{3})?(?![0-9])"
+)
+"""Date and time to the second, then maybe milliseconds: `20260501120000`, `2026-05-01_12-00-00`, `2026_0501_120000`, `20260501_120000123`."""
+CHANNEL = re.compile(r"[-_. ][0-9]+([FRBI])")
+"""Behind a time, the number of a dashcam's file and its camera: front, rear or back, or interior, as in `_000123F`."""
+NUMBERED = re.compile(r"(.*?)([0-9]{3,8})")
+NO_CAMERAS = ("", "VID", "IMG", "MOV", "PXL", "REC", "VIDEO")
+"""Prefixes before a time that name no camera."""
 
 GAP_SECONDS = 5
 """Between the end of a file and the start of the next: names have whole seconds, and recorders need time to open a file."""
@@ -32,6 +55,79 @@ MAX_PATTERNS = 50
 MAX_OPEN = 32
 """Recordings of one series that a file may go on; two cameras, or two days, can have equal names."""
 
+
+@dataclass(frozen=True)
+class Chapter:
+    """A numbered chapter. Files of one `series` are one recording, if nothing contradicts that; copies have another `encoding`."""
+
+    series: str
+    number: int
+    encoding: str
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A file with its start in the name, by the camera's clock. Files of several `lenses` may start together."""
+
+    series: str
+    start: datetime
+    camera: str | None = None
+    has_lenses: bool = False
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """A file with a number of its series; only the container's time tells whether it goes on where the one before ends."""
+
+    series: str
+    number: int
+
+
+FileName = Chapter | Timed | Numbered
+
+
+def read_file_name(path: str) -> FileName | None:
+    """Read a file's path; None if it follows no known pattern."""
+    path = path.replace("\\", "/")
+    # A name without a folder has an empty one.
+    above, _, file = path.rpartition("/")
+    folder, stem = f"{above}/" if above else "", PurePosixPath(file).stem
+    if name := _chapter(folder, stem.upper()) or _timed(folder, stem):
+        return name
+    match = NUMBERED.fullmatch(stem)
+    return Numbered(f"{folder}{match[1]}{'#' * len(match[2])}", int(match[2])) if match else None
+
+
+def _chapter(folder: str, stem: str) -> Chapter | None:
+    if (match := GOPRO.fullmatch(stem)) and match[2] != "00":
+        return Chapter(f"{folder}GoPro {match[3]}", int(match[2]), match[1])
+    if match := GOPRO_FIRST.fullmatch(stem):
+        return Chapter(f"{folder}GOPR{match[1]}", 0, "")
+    if (match := GOPRO_NEXT.fullmatch(stem)) and match[1] != "00":
+        return Chapter(f"{folder}GOPR{match[2]}", int(match[1]), "")
+    return None
+
+
+def _timed(folder: str, stem: str) -> Timed | None:
+    with suppress(ValueError):
+        if match := INSTA360.fullmatch(stem):
+            return Timed(f"{folder}Insta360", datetime.strptime(match[1], "%Y%m%d_%H%M%S"), has_lenses=True)
+        if match := DJI.fullmatch(stem):
+            return Timed(f"{folder}DJI", datetime.strptime(match[1], "%Y%m%d%H%M%S"), has_lenses=True)
+        if match := FRIGATE.fullmatch(f"{folder}{stem}"):
+            start = datetime.strptime(f"{match['day']} {match['hour']}.{match['time']}", "%Y-%m-%d %H.%M.%S")
+            return Timed(f"{match['root'] or ''}{match['camera']}", start, match["camera"])
+        if match := STAMP.search(stem):
+            year, month, day, hour, minute, second = map(int, match.groups())
+            before, after = stem[: match.start()], stem[match.end() :]
+            channel = CHANNEL.fullmatch(after)
+            words = [channel[1]] if channel else [word for word in re.split(r"[-_. ]+", after) if word.isalpha()]
+            camera = "-".join([before.strip("-_. "), *words]).strip("-")
+            series = f"{folder}{before}*{'-'.join(words)}"
+            return Timed(series, datetime(year, month, day, hour, minute, second), None if camera.upper() in NO_CAMERAS else camera)
+    return None
+
+
 K = TypeVar("K", Chapter, Timed, Numbered)
 
 
@@ -40,9 +136,6 @@ class _File(Generic[K]):
     video: VideoRecord
     path: str
     name: K
-
-    def has_picture_of(self, other: "_File[K]") -> bool:
-        return _has_picture_of(self.video, other.video)
 
     @property
     def order(self) -> tuple[Any, ...]:
@@ -254,12 +347,12 @@ def _goes_on(files: Sequence[_File[Timed]], file: _File[Timed]) -> bool:
         return True
     if not file.name.has_lenses and file.name.start.date() != files[0].name.start.date():
         return False
-    return last.has_picture_of(file) and _is_gapless(last.name.start, last.video.duration_seconds, file.name.start)
+    return _has_picture_of(last.video, file.video) and _is_gapless(last.name.start, last.video.duration_seconds, file.name.start)
 
 
 def _is_next_number(files: Sequence[_File[Numbered]], file: _File[Numbered]) -> bool:
     last, start = files[-1].video, file.video.recorded_at
-    is_next = file.name.number == files[-1].name.number + 1 and files[-1].has_picture_of(file)
+    is_next = file.name.number == files[-1].name.number + 1 and _has_picture_of(last, file.video)
     if not is_next or last.recorded_at is None or start is None or last.duration_seconds < MIN_NUMBERED_SECONDS:
         return False
     return _is_gapless(last.recorded_at, last.duration_seconds, start)

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from fnmatch import fnmatchcase
 from functools import cached_property
+from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import NoReturn, Self
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -119,6 +120,7 @@ class VideoIndex:
         """
         # Only `*` is special, neither `?` nor `[`.
         parts = re.sub(r"[\[?]", r"[\g<0>]", _slashed(pattern) + "/**" * pattern.endswith("/")).split("/")
+        parts = [part for part, after in pairwise([*parts, ""]) if not part == after == "**"]
         named = [(video, name) for video, name, path in self._paths if _is_match(parts, path)]
         return sorted([pair for pair in named if pair[0] in self._beside] or named)
 
@@ -258,13 +260,14 @@ def _slashed(name: str) -> str:
 
 
 def _is_match(pattern: Sequence[str], path: Sequence[str]) -> bool:
-    """Match a path with a pattern, folder by folder; `**` is any number of them, and at the end at least the file."""
+    """Match a path with a pattern, folder by folder; `**` is any number of them, and at the end at least the file.
+
+    No `**` may follow another.
+    """
     # The places in the pattern that may match the next folder.
     places = {0}
     for folder in path:
-        for at, part in enumerate(pattern):
-            if part == "**" and at in places:
-                places.add(at + 1)
+        places |= {at + 1 for at in places if at < len(pattern) and pattern[at] == "**"}
         fitting = [at for at in places if at < len(pattern) and fnmatchcase(folder, pattern[at])]
         places = {at + 1 for at in fitting} | {at for at in fitting if pattern[at] == "**"}
     return len(pattern) in places

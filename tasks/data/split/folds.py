@@ -67,11 +67,7 @@ def random_orders(sources: Sequence[str], num_draws: int, seed: int) -> list[lis
 
     The first n clips of an order are a subset of n clips: whole source videos, and only the last may be cut. So the subsets of one order
     are nested. Videos, and the clips within a video, are in random order; with a single video, subsets are random clips of it.
-
-    Args:
-        sources: (n,) the source video of each clip.
-        num_draws: number of orders.
-        seed: of the draws.
+    `sources` (n,) are the source video of each clip.
     """
     clips_of: dict[str, list[int]] = {}
     for index, source in enumerate(sources):

@@ -121,10 +121,7 @@ def usable_clips(labels: LabelsFile, assignment: SplitAssignment) -> list[Labell
 def unlabelled_clips(labels: LabelsFile, kept: Mapping[str, SplitName], clips: Iterable[DatasetClip]) -> list[ClipRecord]:
     """Select unlabelled clips that share no video, source or recording with val or test.
 
-    Args:
-        labels: all clips, labelled or not.
-        kept: the splits of sources by name and of videos by hash, as remembered.
-        clips: those of the dataset.
+    `kept` has the splits of sources by name and of videos by hash, as remembered; `clips` are those of the dataset.
     """
     held_out = {name for name, split in kept.items() if split != "train"}
     held_out |= {name for clip in clips if clip.split != "train" for name in (clip.video, clip.source)}

@@ -87,7 +87,9 @@ def assign_splits(
     misplaced = {clip.clip.uid: reason for clip in labelled if (reason := _why_misplaced(clip, splits[clip.source], split_of))}
     in_place = [clip for clip in labelled if clip.clip.uid not in misplaced]
     untaught = [clip for clip in in_place if splits[clip.source] != "train" and clip.action not in train_actions]
-    reasons = misplaced | {clip.clip.uid: _why_untaught(clip, splits[clip.source]) for clip in untaught}
+    reasons = misplaced | {
+        clip.clip.uid: f"it is in {splits[clip.source]}, and no clip of train shows {quoted(str(clip.action))}" for clip in untaught
+    }
     without_action = _test_without_action([clip for clip in labelled if clip.clip.uid not in reasons], splits)
     reasons |= dict.fromkeys(without_action, NO_ACTION_IN_TEST)
     used = [clip for clip in labelled if clip.clip.uid not in reasons]
@@ -226,12 +228,7 @@ def _split_sources(
 
     From 12 sources on, test is drawn at random among new sources, whatever they show. New sources of `chosen` go to train, because such clips are
     harder for the model; only if val would fall short of its share they are dealt like others. Other shares of labelled clips are met as closely
-    as whole sources allow.
-
-    Args:
-        counts: the clips of each source by action.
-        fixed: the earlier splits.
-        chosen: the sources where a model chose clips to label.
+    as whole sources allow. `counts` are the clips of each source by action.
     """
     seed, share = options.split_seed, options.test_share_of(len(counts))
     draws_test = options.draws_test(len(counts))
@@ -286,10 +283,6 @@ def _why_misplaced(clip: LabelledClip, split: SplitName, split_of: Mapping[str, 
         f"its video is in {split_of_video}, its source {quoted(clip.source)} is in {split}, and no clip changes its split: "
         "give the video another source"
     )
-
-
-def _why_untaught(clip: LabelledClip, split: SplitName) -> str:
-    return f"it is in {split}, and no clip of train shows {quoted(str(clip.action))}"
 
 
 def _test_without_action(used: Sequence[LabelledClip], splits: Mapping[str, SplitName]) -> set[str]:

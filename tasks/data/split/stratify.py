@@ -5,7 +5,7 @@ Iterative stratification after Sechidis, Tsoumakas and Vlahavas (2011), rarest a
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import product
 
 from tasks.store.records.dataset import NOTHING
@@ -155,14 +155,9 @@ def _fill(table: _Table, split: SplitName) -> None:
 def _improve(table: _Table) -> None:
     for _ in range(MAX_PASSES):
         moved = [_try_move(table, source, split) for source, split in product(table.new, table.asked_for)]
-        swapped = [_try_swap(table, a, b) for a, b in _pairs(table)]
+        swapped = [_try_swap(table, a, b) for a, b in product(table.new, table.new)] if len(table.new) <= MAX_SWAPPED else []
         if not any(moved) and not any(swapped):
             return
-
-
-def _pairs(table: _Table) -> Iterator[tuple[str, str]]:
-    if len(table.new) <= MAX_SWAPPED:
-        yield from product(table.new, table.new)
 
 
 def _try_move(table: _Table, source: str, split: SplitName) -> bool:

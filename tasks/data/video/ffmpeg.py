@@ -107,7 +107,7 @@ def find_ffmpeg(configured: Path | None) -> Path:
         BadConfiguration: the configured binary does not exist, or no ffmpeg is found.
     """
     if configured is not None:
-        program = shutil.which(configured.expanduser())
+        program = shutil.which(configured)
         if program is None:
             raise BadConfiguration(f"RETAKE_FFMPEG names {configured}, which is not a program; correct it or unset it")
         return Path(program).absolute()

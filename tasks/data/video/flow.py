@@ -37,10 +37,7 @@ class FlowMaker:
 
     OpenCV releases the GIL, and its own threads bring no gain here, so each thread computes one pair of frames, and a single clip uses all
     cores. A field depends only on its two frames, the options, OpenCV's version and the processor type.
-
-    Args:
-        options: the method.
-        num_threads: number of pairs computed in parallel; 0 means all cores that this process may use.
+    `num_threads` pairs are computed in parallel; 0 means all cores that this process may use.
     """
 
     def __init__(self, options: FlowOptions, num_threads: int = 0) -> None:

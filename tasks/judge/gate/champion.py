@@ -8,10 +8,10 @@ from tasks.errors import BadInput, Unavailable
 from tasks.keys import content_key
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
-from tasks.store.records.evaluation import ChampionMove, DecisionRecord
+from tasks.store.records.decisions import ChampionMove, DecisionRecord
 from tasks.store.records.record import now_utc
 from tasks.store.stored import Stored
-from tasks.tracking import CHAMPION, PROVISIONAL_TAG, RegisteredVersion, Registry, Tracker
+from tasks.tracking import CHAMPION, PROVISIONAL_TAG, Registry, Tracker
 from tasks.wording import csv_table, plain_cell
 
 NUM_TRIES = 10
@@ -92,16 +92,10 @@ def _write_table(store: Store, store_uri: str) -> None:
     """Write the table of all decisions, again if one was added meanwhile, so that none is missing."""
     written: list[str] | None = None
     while (uris := sorted(o.uri for o in store.list(Layout(store_uri).decisions))) != written:
-        records = [store.read(uri, DecisionRecord) for uri in uris]
-        store.write_bytes(Layout(store_uri).decisions_table, _table(records))
+        records = sorted((store.read(uri, DecisionRecord) for uri in uris), key=lambda record: (record.time, record.version))
+        rows = ({name: plain_cell(value) for name, value in record.model_dump().items()} for record in records)
+        store.write_bytes(Layout(store_uri).decisions_table, csv_table(DecisionRecord.model_fields, rows))
         written = uris
-
-
-def _table(records: list[DecisionRecord]) -> bytes:
-    in_order = sorted(records, key=lambda record: (record.time, record.version))
-    return csv_table(
-        DecisionRecord.model_fields, ({name: plain_cell(value) for name, value in record.model_dump().items()} for record in in_order)
-    )
 
 
 def _at(store_uri: str, key: str) -> Stored[DecisionRecord]:
@@ -126,7 +120,16 @@ def roll_back(name: str, to: int, *, reason: str, by: str, store: Store, registr
     for _ in range(NUM_TRIES):
         earlier = moves(store, store_uri, name)
         champion = registry.champion(name)
-        _require_possible(target, name, champion, earlier, store)
+        if champion and champion.version == target.version:
+            raise BadInput(f"{name} version {target.version} is already champion")
+        if not any(target.version in (move.decision.champion_before, move.decision.champion_after) for move in earlier):
+            raise BadInput(
+                f"{name} version {target.version} was never champion, so it cannot be rolled back to; decisions.csv lists those that were"
+            )
+        if not store.exists(target.checkpoint_uri):
+            raise BadInput(
+                f"the checkpoint of {name} version {target.version}, {target.checkpoint_uri}, is gone, so it could not be evaluated again"
+            )
         decision = DecisionRecord(
             time=now_utc(),
             model_name=name,
@@ -146,18 +149,3 @@ def roll_back(name: str, to: int, *, reason: str, by: str, store: Store, registr
             complete_move(store, store_uri, move, registry)
             return decision
     raise Unavailable(f"the champion of {name} keeps changing; try again")
-
-
-def _require_possible(
-    target: RegisteredVersion, name: str, champion: RegisteredVersion | None, earlier: list[ChampionMove], store: Store
-) -> None:
-    if champion and champion.version == target.version:
-        raise BadInput(f"{name} version {target.version} is already champion")
-    if not any(target.version in (move.decision.champion_before, move.decision.champion_after) for move in earlier):
-        raise BadInput(
-            f"{name} version {target.version} was never champion, so it cannot be rolled back to; decisions.csv lists those that were"
-        )
-    if not store.exists(target.checkpoint_uri):
-        raise BadInput(
-            f"the checkpoint of {name} version {target.version}, {target.checkpoint_uri}, is gone, so it could not be evaluated again"
-        )

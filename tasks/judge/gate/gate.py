@@ -6,11 +6,12 @@ from typing import Literal
 
 from tasks.errors import BadInput
 from tasks.judge.gate.verdict import always_predicting, consequence_in_words, guessing_caveat, verdict_on, why
-from tasks.judge.statistics.class_changes import ClassOutcome, significant_losses
+from tasks.judge.statistics.metrics import ClassOutcome, significant_losses
 from tasks.judge.statistics.paired import PairedChange
 from tasks.options import GateOptions
 from tasks.store.records.dataset import DatasetClip
-from tasks.store.records.evaluation import Attempt, EvaluateResult, PairedDifference, RuleOutcome, SeedSpread
+from tasks.store.records.decisions import Attempt, RuleOutcome
+from tasks.store.records.evaluation import EvaluateResult, PairedDifference, SeedSpread
 from tasks.store.records.metrics import LabelCount
 from tasks.store.records.record import SplitName
 from tasks.wording import count, listed, percent, percent_interval, points, quoted, signed
@@ -118,11 +119,7 @@ def judge(
         not passed and theirs.model == "baseline" and not label_noise and gate.promotion != "never" and over_guessing.difference > 0
     )
     consequence = consequence_in_words(
-        gate.promotion,
-        passed=passed,
-        provisional=provisional,
-        faces_champion=theirs.model == "champion",
-        is_provisional=is_provisional,
+        gate.promotion, passed=passed, provisional=provisional, faces_champion=theirs.model == "champion", is_provisional=is_provisional
     )
     return Judgement(
         rules=rules,
@@ -139,9 +136,10 @@ def scoreless_rules(
     ours: EvaluateResult, theirs: EvaluateResult, gate: GateOptions, label_noise: float, spread: SeedSpread | None = None
 ) -> tuple[RuleOutcome, ...]:
     """Apply the rules that know no scores: where one fails, a decision risks nothing."""
+    is_same_engine, by_which = _is_same_engine(ours, theirs, spread)
     return (
         *([_labels(label_noise)] if label_noise else []),
-        _engine(ours, theirs, spread),
+        RuleOutcome(rule="engine", title="Same engine and crops", passed=is_same_engine, detail=by_which),
         _enough("num_clips", "Enough clips", ours.num_clips, gate.min_gate_clips, "clip"),
         _enough("num_sources", "Enough source videos", ours.num_sources, gate.min_gate_sources, "source video"),
     )
@@ -161,11 +159,6 @@ def _check(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDiffe
         raise BadInput(
             f"the paired difference is not of {expected[0]} top-1 between the new network and the {theirs.model}; run compare again"
         )
-
-
-def _engine(ours: EvaluateResult, theirs: EvaluateResult, spread: SeedSpread | None) -> RuleOutcome:
-    passed, detail = _is_same_engine(ours, theirs, spread)
-    return RuleOutcome(rule="engine", title="Same engine and crops", passed=passed, detail=detail)
 
 
 def _is_same_engine(ours: EvaluateResult, theirs: EvaluateResult, spread: SeedSpread | None) -> tuple[bool, str]:

@@ -1,31 +1,21 @@
-"""Sum up a comparison: in one sentence, and as the banner of a page."""
+"""Sum up a comparison: in sentences, as a banner, as facts for the next step."""
 
 import math
 from dataclasses import dataclass
 from typing import Literal
 
-from tasks.store.records.dataset import NO_OBJECT
+from tasks.report_steps import Facts, Rare
+from tasks.settings import form_path, in_airflow, label_url
+from tasks.store.records.dataset import NO_OBJECT, NOTHING
 from tasks.store.records.evaluation import EvaluateResult, PairedDifference, SeedSpread, TargetMetrics
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.record import MODELS, ModelRole, SplitName, Target
 from tasks.wording import count, listed, percent, percent_interval, points, quoted, roughly, signed
 
-NUM_GUESSES = 5
-
 MOST_UNSEEN = {"difference": 0.05, "second descent": 0.1}
 """How far from zero an interval may reach that a sentence calls no difference. With a wider one, the data cannot tell."""
-
-
-@dataclass(frozen=True)
-class MajorityScores:
-    """Scores of always ranking the classes by frequency, in the order of the tables' columns."""
-
-    top1: float
-    top5: float
-    precision_weighted: float
-    recall_weighted: float
-    precision_macro: float
-    recall_macro: float
+MIN_SOURCES = 3
+"""Source videos of a class, one for each split."""
 
 
 @dataclass(frozen=True)
@@ -77,13 +67,7 @@ def figures_in_words(metrics: Metrics) -> str:
 
 
 def consequence_in_words(
-    promotion: str,
-    *,
-    passed: bool,
-    provisional: bool,
-    faces_champion: bool,
-    is_provisional: bool = False,
-    is_champion: bool | None = None,
+    promotion: str, *, passed: bool, provisional: bool, faces_champion: bool, is_provisional: bool = False, is_champion: bool | None = None
 ) -> str:
     """Say in one sentence which rules passed and who becomes champion, for report, card, question and log.
 
@@ -199,7 +183,7 @@ def _too_small(difference: PairedDifference, split: SplitName, min_clips: int) -
         return "one source video is not enough to tell"
     too_small = "the data is too small to tell"
     if difference.num_seeds > 1:
-        return f"{too_small}: more films or more seeds would be needed"
+        return f"{too_small}: more videos or more seeds would be needed"
     if difference.num_clips_needed is None:
         return too_small
     num_clips = max(difference.num_clips_needed, min_clips)
@@ -224,20 +208,6 @@ def _against_majority(ours: EvaluateResult, *, beats_guessing: bool) -> str:
     else:
         sentence = f"{always} gives less, {percent(action.majority_top1)}, but the data is too small to be sure of it"
     return f"{sentence}; the network classifies {listed(others)}" if others else sentence
-
-
-def majority_scores(metrics: TargetMetrics) -> MajorityScores:
-    """Compute the majority scores of the split of `metrics`, from its labels alone."""
-    share = metrics.majority_top1
-    most_frequent = sorted((c.support for c in metrics.classes), reverse=True)[:NUM_GUESSES]
-    return MajorityScores(
-        top1=share,
-        top5=sum(most_frequent) / metrics.num_clips,
-        precision_weighted=share * share,
-        recall_weighted=share,
-        precision_macro=share / metrics.num_classes,
-        recall_macro=1 / metrics.num_classes,
-    )
 
 
 def always_predicting(class_name: str) -> str:
@@ -337,3 +307,52 @@ def excludes_zero(difference: PairedDifference) -> bool:
     """Check whether the interval lies on one side of zero."""
     low, high = difference.interval
     return low > 0 or high < 0
+
+
+def facts_of(metrics: Metrics, *, has_champion: bool = False) -> Facts:
+    """Collect the facts that tell what to do next."""
+    counts: dict[str, Rare] = {}
+    for label in metrics.label_counts:
+        if label.target == metrics.targets[-1] and label.name != NOTHING:
+            before = counts.get(label.name, Rare(label.name, 0, 0))
+            num_sources = before.num_sources + (label.num_sources or MIN_SOURCES)
+            counts[label.name] = Rare(label.name, before.num_clips + label.num_clips, num_sources)
+    is_due = metrics.is_champion is None and (metrics.passed or metrics.provisional) and metrics.gate.promotion == "auto"
+    compared = ("fine-tuned", opponent_of(metrics))
+    top1 = [getattr(result, metrics.targets[-1]).top1 for result in deciding_results(metrics) if result.model in compared]
+    few = (rare for rare in counts.values() if rare.num_clips < metrics.gate.min_class_clips or rare.num_sources < MIN_SOURCES)
+    champion, challenger = (f"models:/{metrics.model_name}@{alias}" for alias in ("champion", "challenger"))
+    has_champion |= metrics.has_champion or metrics.champion_version is not None or is_due
+    store_uri = metrics.provenance.store_uri
+    predict = form_path("predict_videos", {"store": store_uri, "model": champion if has_champion else challenger})
+    second = f"models:/{metrics.model_name}/{metrics.version}" if metrics.version else challenger
+    compare = form_path("compare_versions", {"store": store_uri, "first": champion, "second": second})
+    return Facts(
+        model_name="" if metrics.provenance.train.label_noise else metrics.model_name,
+        has_champion=has_champion,
+        num_unlabelled=metrics.num_unlabelled,
+        missing=tuple(
+            f"{rule.title.lower()} ({rule.detail}{_labels_needed(metrics) if rule.rule == 'num_clips' else ''})"
+            for rule in metrics.rules
+            if not rule.passed
+        ),
+        faultless_split=metrics.deciding_split if all(score == 1 for score in top1) and len(top1) > 1 else "",
+        rare=tuple(sorted(few, key=lambda rare: (rare.num_clips, rare.num_sources, rare.name))),
+        label_url=label_url(metrics.provenance.airflow_run, uri=metrics.provenance.dataset_uri),
+        predict_url=in_airflow(metrics.provenance.airflow_run, predict),
+        has_opponent=metrics.champion_version is not None and not metrics.passed and not metrics.provenance.train.label_noise,
+        compare_url=in_airflow(metrics.provenance.airflow_run, compare),
+    )
+
+
+def _labels_needed(metrics: Metrics) -> str:
+    """Word an estimate of the labelled clips that the gate needs.
+
+    With so many, the deciding split has as many as the gate asks for. Empty if it has none with an action.
+    """
+    num_clips = {size.split: size.num_clips for size in metrics.splits}
+    num_deciding = sum(size.num_clips - size.num_nothing for size in metrics.splits if size.split == metrics.deciding_split)
+    if not num_deciding:
+        return ""
+    needed = math.ceil(metrics.gate.min_gate_clips * sum(num_clips.values()) / num_deciding)
+    return f": {roughly(needed)} labelled clips; videos keep their split, so a larger {metrics.deciding_split}_share serves new videos only"

@@ -13,7 +13,6 @@ from tasks.wording import count, percent
 MAX_SMALL, MAX_MEDIUM = 8, 18
 # Above these shares of a row a cell's text changes colour, to keep its contrast above 4.5 in the dark and the light scheme.
 DARK_SCHEME_SWITCH, LIGHT_SCHEME_SWITCH = 0.61, 0.76
-
 T = TypeVar("T")
 NUM_SHOWN = 12
 # Below this the fold's own line would take more space than the rows it hides.

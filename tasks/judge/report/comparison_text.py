@@ -52,8 +52,6 @@ def text(
 ) -> str:
     """Write the comparison for logs and terminals, 100 columns wide.
 
-    Verdict, top-1 with interval, loss, FPS and rules.
-
     Args:
         ours: the new network on the deciding split.
         differences: fine-tuned minus opponents there, any targets.
@@ -62,15 +60,21 @@ def text(
     lines = [*_wrapped(headline(judgement)), "", *_wrapped(judgement.why), ""]
     if nameable:
         lines += [*_wrapped(unnamed_in_words(nameable)), *_wrapped(nameable_in_words(nameable)), ""]
-    for split_results in _by_split(results):
+    # Unseen clips come first, and the networks in the order of other tables.
+    for split in SPLIT_ORDER:
+        split_results = sorted((result for result in results if result.split == split), key=lambda result: MODELS.index(result.model))
+        if not split_results:
+            continue
         first = split_results[0]
         lines += [
-            f"{first.split}: {_sample(first)}, {crops_in_words(first.crops)}",
+            f"{first.split}: {count(first.num_clips, 'clip')} of {count(first.num_sources, 'source video')}, {crops_in_words(first.crops)}",
             _text_row("top-1 %", [f"{target}s" for target in first.targets]) + f"{'loss':>6}{'FPS':>8}",
         ]
         for result in split_results:
-            scores = [_top1(getattr(result, target)) for target in result.targets]
-            lines.append(_text_row(IN_TABLES[result.model], scores) + f"{_loss(result):>6}{result.latency.fps:>8.2f}")
+            measured = [getattr(result, target) for target in result.targets]
+            scores = [f"{100 * metrics.top1:5.1f} {percent_interval(metrics.top1_interval)}" for metrics in measured]
+            loss = "-" if result.loss is None else f"{result.loss:.2f}"
+            lines.append(_text_row(IN_TABLES[result.model], scores) + f"{loss:>6}{result.latency.fps:>8.2f}")
         if first.split == deciding:
             lines += _text_differences(differences, first.targets)
         lines += [_text_row("majority class", [_majority_text(getattr(first, target)) for target in first.targets]).rstrip()]
@@ -81,27 +85,12 @@ def text(
     return "\n".join(lines) + "\n"
 
 
-def _by_split(results: Sequence[EvaluateResult]) -> list[list[EvaluateResult]]:
-    """Group results by split, unseen clips first, with the networks in table order."""
-    grouped = ([r for r in results if r.split == split] for split in SPLIT_ORDER)
-    return [sorted(group, key=lambda r: MODELS.index(r.model)) for group in grouped if group]
-
-
 def _text_nothing(results: Sequence[EvaluateResult]) -> list[str]:
     table = nothing_table((IN_TABLES[result.model], result.nothing) for result in results)
     if table is None:
         return []
     lines = (f"  {label:<15}{recognised} recognised; false alarms {alarms}" for label, recognised, alarms in table.rows)
     return [table.titles[0], *lines]
-
-
-def _loss(result: EvaluateResult) -> str:
-    """Format the mean loss over the clips whose classes the network can name."""
-    return "-" if result.loss is None else f"{result.loss:.2f}"
-
-
-def _top1(metrics: TargetMetrics) -> str:
-    return f"{100 * metrics.top1:5.1f} {percent_interval(metrics.top1_interval)}"
 
 
 def _text_row(name: str, cells: Sequence[str]) -> str:
@@ -127,7 +116,3 @@ def _wrapped(line: str, indent: str = "") -> list[str]:
 def _majority_text(metrics: TargetMetrics) -> str:
     name = readable(metrics.majority_class)
     return f"{100 * metrics.majority_top1:5.1f} {name if len(name) <= 13 else name[:12] + '…'}"
-
-
-def _sample(result: EvaluateResult) -> str:
-    return f"{count(result.num_clips, 'clip')} of {count(result.num_sources, 'source video')}"

@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from tasks.errors import BadInput
-from tasks.judge.gate.verdict import always_predicting, majority_scores, majority_warning
+from tasks.judge.gate.verdict import always_predicting, majority_warning
+from tasks.judge.report import drawing
 from tasks.judge.report.class_tables import matrix_groups
-from tasks.judge.report.figures import drawing
-from tasks.judge.report.figures.drawing import Chart
+from tasks.judge.report.drawing import Chart
 from tasks.judge.report.run import clip_in_words, settings_of
-from tasks.judge.report.scores import NOTHING_LEGEND, DifferenceRow, difference_row, nothing_table
+from tasks.judge.report.scores import NOTHING_LEGEND, DifferenceRow, difference_row, majority_scores, nothing_table
 from tasks.judge.report.templating import leaning, machine_rows, rendered, styles_of
-from tasks.judge.statistics.paired import LEVEL, holm
+from tasks.judge.statistics.uncertainty import FAMILY_LEVEL, holm
 from tasks.options import Modality
+from tasks.store.records.comparison import ComparedNetwork, Comparison
 from tasks.store.records.evaluation import PairedDifference
-from tasks.store.records.experiments import ComparedNetwork, Comparison
 from tasks.store.records.record import ModelRole, Target
 from tasks.wording import count, csv_table, duration, listed, percent, percent_interval, plain_cell, quantity
 
@@ -27,10 +27,8 @@ FLOW_COST = (
 
 VERSIONS: tuple[ModelRole, ...] = ("previous", "fine-tuned")
 """How the confusion matrices of two versions call them, in their order."""
-
 NUM_OPEN = 20
 """Clips with different answers that are listed before the page folds them."""
-
 COST_SIZE = (420, 300)
 
 
@@ -111,7 +109,7 @@ def _rows(comparison: Comparison) -> list[NetworkRow]:
 
 def _among_others(row: DifferenceRow, corrected_p: float) -> DifferenceRow:
     """Mark a difference as insignificant if it does not survive Holm's correction."""
-    if corrected_p <= LEVEL or not row.excludes_zero:
+    if corrected_p <= FAMILY_LEVEL or not row.excludes_zero:
         return row
     return replace(row, excludes_zero=False, remark="significant alone, not after Holm's correction")
 
@@ -197,9 +195,9 @@ def verdict(comparison: Comparison) -> str:
         if (difference := difference_of(network, decisive))
     ]
     for names, words in (
-        ([name for name, difference, p in rivals if p <= LEVEL and difference.difference > 0], "significantly better than"),
-        ([name for name, difference, p in rivals if p <= LEVEL and difference.difference < 0], "significantly worse than"),
-        ([name for name, _, p in rivals if p > LEVEL], "not to be told from"),
+        ([name for name, difference, p in rivals if p <= FAMILY_LEVEL and difference.difference > 0], "significantly better than"),
+        ([name for name, difference, p in rivals if p <= FAMILY_LEVEL and difference.difference < 0], "significantly worse than"),
+        ([name for name, _, p in rivals if p > FAMILY_LEVEL], "not to be told from"),
     ):
         if names:
             parts.append(f"{listed(names)} {'is' if len(names) == 1 else 'are'} {words} {comparison.reference}.")

@@ -10,11 +10,11 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from tasks.judge.gate.facts import facts_of
 from tasks.judge.gate.gate import attempt_in_words
-from tasks.judge.gate.verdict import cautions, deciding_results, figures_in_words, opponent_of, verdict_of
+from tasks.judge.gate.verdict import cautions, deciding_results, facts_of, figures_in_words, opponent_of, verdict_of
+from tasks.judge.report.charts import reliability_charts, training_charts
 from tasks.judge.report.class_tables import change_tables, histograms, matrix_groups
-from tasks.judge.report.figures.run import reliability_charts, training_charts
+from tasks.judge.report.curves import curve_answer, curve_section, long_section
 from tasks.judge.report.scores import (
     NOTHING_LEGEND,
     Table,
@@ -26,7 +26,6 @@ from tasks.judge.report.scores import (
     unnamed_in_words,
     unnamed_of,
 )
-from tasks.judge.report.sections import curve_answer, curve_section, long_section
 from tasks.judge.report.templating import about_split, coverage, data_uri, frame_script, leaning, machine_rows, rendered, styles_of
 from tasks.keys import JOINED
 from tasks.options import Options, TrainOptions
@@ -39,6 +38,26 @@ from tasks.store.records.record import MODELS
 from tasks.wording import count, markdown_text, stretch
 
 MAX_WORSE_NAMED, MAX_PAGES_NAMED = 10, 5
+
+SECTIONS = (
+    ("scores", "Scores"),
+    ("next", "Next"),
+    ("gate", "Gate"),
+    ("classes", "Classes"),
+    ("groups", "Where it fails"),
+    ("confusion", "Confusion"),
+    ("training", "Training"),
+    ("more-labels", "More labels"),
+    ("labels", "Labels"),
+    ("doubtful", "Doubtful labels"),
+    ("calibration", "Calibration"),
+    ("mistakes", "Mistakes"),
+    ("checks", "Data checks"),
+    ("speed", "Speed"),
+    ("machines", "Other machines"),
+    ("provenance", "Provenance"),
+    ("reading", "Help"),
+)
 
 
 @dataclass(frozen=True)
@@ -60,27 +79,6 @@ class ReportInputs:
     clips: Mapping[str, bytes] = field(default_factory=dict)
     thumbnails: Mapping[str, bytes] = field(default_factory=dict)
     spectrograms: Mapping[str, bytes] = field(default_factory=dict)
-
-
-SECTIONS = (
-    ("scores", "Scores"),
-    ("next", "Next"),
-    ("gate", "Gate"),
-    ("classes", "Classes"),
-    ("groups", "Where it fails"),
-    ("confusion", "Confusion"),
-    ("training", "Training"),
-    ("more-labels", "More labels"),
-    ("labels", "Labels"),
-    ("doubtful", "Doubtful labels"),
-    ("calibration", "Calibration"),
-    ("mistakes", "Mistakes"),
-    ("checks", "Data checks"),
-    ("speed", "Speed"),
-    ("machines", "Other machines"),
-    ("provenance", "Provenance"),
-    ("reading", "Help"),
-)
 
 
 @dataclass(frozen=True)

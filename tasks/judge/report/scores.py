@@ -5,22 +5,14 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 
-from tasks.judge.gate.verdict import (
-    MajorityScores,
-    always_predicting,
-    deciding_results,
-    excludes_zero,
-    is_absent,
-    majority_scores,
-    majority_warning,
-)
+from tasks.judge.gate.verdict import always_predicting, deciding_results, excludes_zero, is_absent, majority_warning
 from tasks.store.records.evaluation import EvaluateResult, NameableClips, NothingScores, PairedDifference, TargetMetrics, UnnamedClips
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.record import IN_TABLES, IN_WORDS, TARGETS, ModelRole, Target
 from tasks.wording import count, listed, markdown_text, percent, percent_interval, points, quoted, roughly, signed
 
 MAX_CLASSES_NAMED = 5
-
+NUM_GUESSES = 5
 NOTHING_TITLES = ("recognised [95 % interval]", "false alarms [95 % interval]")
 NOTHING_LEGEND = (
     "Clips in which nothing happens count in no accuracy of verbs, nouns or actions; losses, calibration and the weights of a fusion are of all clips. "
@@ -34,6 +26,18 @@ class Table:
 
     titles: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class MajorityScores:
+    """Scores of always ranking the classes by frequency, in the order of the tables' columns."""
+
+    top1: float
+    top5: float
+    precision_weighted: float
+    recall_weighted: float
+    precision_macro: float
+    recall_macro: float
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,20 @@ def target_table(
         majority_top1=last.majority_top1,
         rows=(*rows, ScoreRow(always_predicting(last.majority_class), None, majority_scores(last))),
         differences=tuple(difference_row(difference) for difference in differences if difference.target == target),
+    )
+
+
+def majority_scores(metrics: TargetMetrics) -> MajorityScores:
+    """Compute the majority scores of the split of `metrics`, from its labels alone."""
+    share = metrics.majority_top1
+    most_frequent = sorted((c.support for c in metrics.classes), reverse=True)[:NUM_GUESSES]
+    return MajorityScores(
+        top1=share,
+        top5=sum(most_frequent) / metrics.num_clips,
+        precision_weighted=share * share,
+        recall_weighted=share,
+        precision_macro=share / metrics.num_classes,
+        recall_macro=1 / metrics.num_classes,
     )
 
 

@@ -4,10 +4,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tasks.judge.report.figures.search import curves_chart, history_chart, latency_chart
+from tasks.judge.report.charts import curves_chart, history_chart, latency_chart
 from tasks.judge.report.run import settings_of
 from tasks.judge.report.templating import frame_script, rendered
-from tasks.judge.search.trials import (
+from tasks.judge.search.results import (
     deciding_top1,
     decisive,
     failed,
@@ -27,7 +27,6 @@ from tasks.wording import count, csv_table, duration, listed, percent, percent_i
 
 NUM_SHOWN = 30
 """Number of trials that are shown; the others are collapsed."""
-
 NUM_IN_NOTE = 10
 SECTIONS = (
     ("trials", "Trials"),

@@ -19,6 +19,17 @@ from tasks.wording import count, percent, percent_interval, size
 
 TURNS = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\N{REPLACEMENT CHARACTER}")
 """Characters by which a name would turn the direction of what follows it."""
+UNKNOWN_TIME = "unknown date"
+BYTES, VERSION = "_bytes", "version."
+
+MACHINE_NAMES = {
+    "cpu_name": "processor",
+    "device_name": "device model",
+    "num_cores": "cores",
+    "num_processes": "processes",
+    "python": "Python",
+}
+"""Names of a machine's values where these are no words."""
 
 
 @functools.cache
@@ -73,9 +84,6 @@ def frame_script() -> tuple[str, str]:
     script = rendered("frame.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return script, f"sha256-{digest}"
-
-
-UNKNOWN_TIME = "unknown date"
 
 
 def utc(iso: str) -> str:
@@ -169,21 +177,10 @@ def coverage(metrics: Metrics) -> str:
     deciding = next((size for size in metrics.splits if size.split == metrics.deciding_split), None)
     if metrics.deciding_split == "test" and deciding and metrics.num_drawn == deciding.num_sources:
         return "drawn as these were: at random, whatever they show"
-    kept = f"a film that alone shows its {metrics.targets[-1]} stays in train"
+    kept = f"a video that alone shows its {metrics.targets[-1]} stays in train"
     if metrics.deciding_split == "test" and metrics.num_drawn:
         return f"like these: {metrics.num_drawn:,} were drawn at random, the others were dealt, and {kept}"
     return f"dealt as these were: {kept}"
-
-
-BYTES, VERSION = "_bytes", "version."
-MACHINE_NAMES = {
-    "cpu_name": "processor",
-    "device_name": "device model",
-    "num_cores": "cores",
-    "num_processes": "processes",
-    "python": "Python",
-}
-"""Names of a machine's values where these are no words."""
 
 
 def machine_rows(hardware: Mapping[str, str | int]) -> list[tuple[str, str]]:

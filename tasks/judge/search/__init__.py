@@ -1,4 +1,4 @@
-"""Suggest the trials of a search from the results of earlier rounds.
+"""Suggest the trials of a search from the results of earlier rounds, and score them.
 
 `options.search` has what can be searched, and the default ranges.
 """

@@ -1,36 +1,49 @@
-"""Suggest trials by Optuna's TPE sampler, from a study that is rebuilt from stored results.
+"""Parse a search's ranges, suggest its trials by TPE, and tell which options mattered.
 
 The sampler is seeded by the search and the round, so that every process suggests the same trials from the same results. A study in a
 database would be one more thing to keep and to lock.
 """
 
 import hashlib
+import json
+import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
+from itertools import product
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.samplers import TPESampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from pydantic import ValidationError
 
-from tasks.judge.search.space import Space
-from tasks.keys import content_key, options_key
+from tasks.errors import BadConfiguration
+from tasks.keys import content_key, options_key, without_idle
 from tasks.options import SearchOptions, TrainOptions
+from tasks.options.base import refusals
 from tasks.store.records.record import Target
-from tasks.store.records.search import ScoredTrial, Trial, Value
+from tasks.store.records.search import Importance, ScoredTrial, Trial, Value
+from tasks.wording import count
+
+EXCLUSIVE = ("family", "head", "modality", "backbone", "num_segments", "trainable")
+"""Options with values that exclude one another."""
+
+START_OPTIONS = {
+    "family", "head", "backbone", "modality", "num_segments", "weights", "checkpoint", "backbone_weights", "flow_method", "seed",
+}  # fmt: skip
+"""Options that the start of a training depends on: its weights, and the specification beside them."""
 
 MAX_ATTEMPTS = 50
 """Suggestions per wanted trial after which a round gives up. Such suggestions contradict themselves, or were made before."""
-
 NUM_STARTUP_TRIALS = 5
 """Number of finished trials from which TPE learns. Optuna's default of 10 would leave a search of three small rounds to chance."""
-
 SEARCH_SEED = 0
 """Seed of samplers and folds, beside the key of the search and the round."""
-
 DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)
 """Optimisation directions of top-1 and of latency."""
 
@@ -39,9 +52,138 @@ Suggestion = tuple[dict[str, Value], TrainOptions]
 
 MAX_HEADS, MIN_HEADS = 64, 8
 """Number of trials of heads per task. Starting a task takes several seconds, so long trainings share one, too."""
-
 EPOCHS_PER_BATCH = 4000
 """Epochs of heads per task, all trials together: of long trainings, fewer share the retries and the time limit of a task."""
+MIN_TRIALS = 10
+NUM_TREES, MAX_DEPTH = 24, 4
+"""Shallow trees fit less noise, and are ten times faster."""
+FOREST_SEED = 0
+
+
+@dataclass(frozen=True)
+class Space:
+    """The searched options with their ranges, over the base recipe that has all other options."""
+
+    base: TrainOptions
+    ranges: Mapping[str, BaseDistribution]
+
+    @classmethod
+    def of(cls, chosen: SearchOptions, base: TrainOptions) -> "Space":
+        """Read the ranges of the searched options.
+
+        Raises:
+            BadConfiguration: a line is no range, a searched option has none, or no training can have one of its values.
+        """
+        lines = dict(_split(line) for line in chosen.ranges if line.strip())
+        if missing := [name for name in chosen.search if name not in lines]:
+            raise BadConfiguration(f"ranges: {', '.join(missing)} has no line; add one, as in `{missing[0]}=…`, or do not search it")
+        if base.fuse:
+            raise BadConfiguration("fuse: a search trains its networks; fuse them afterwards in retrain, by their runs/KEY/")
+        space = cls(base, {name: _distribution(name, lines[name]) for name in sorted(set(chosen.search))})
+        for name, distribution in space.ranges.items():
+            for value in _ends(distribution):
+                if problems := _problems(name, value):
+                    raise BadConfiguration(f"ranges: `{name}={lines[name]}`: {problems}")
+        return space
+
+    def complete(self, values: Mapping[str, Value]) -> TrainOptions | None:
+        """Complete suggested values to the options of a training; None if they contradict one another."""
+        try:
+            return without_idle(TrainOptions.model_validate({**self.base.model_dump(mode="json"), **values}))
+        except ValidationError:
+            return None
+
+    @property
+    def own(self) -> dict[str, Value]:
+        """Return the values of the base recipe; they may lie outside the ranges."""
+        values = self.base.model_dump(mode="json")
+        return {name: values[name] for name in self.ranges}
+
+    def untried(self) -> list[str]:
+        """Name in a line each the values that no recipe of the space can have, and why."""
+        listed = {name: _ends(distribution) for name, distribution in self.ranges.items() if name in EXCLUSIVE}
+        recipes = [dict(zip(listed, values, strict=True)) for values in product(*listed.values())]
+        tried = {choice for recipe in recipes if self.complete(self.own | recipe) for choice in recipe.items()}
+        never = [(name, value) for name, values in listed.items() for value in values if (name, value) not in tried]
+        return [f"{name}={value} is never tried: {_refusal(self.base, name, value)}" for name, value in never]
+
+
+def _split(line: str) -> tuple[str, str]:
+    name, equals, values = line.partition("=")
+    if not equals or not values.strip():
+        raise BadConfiguration(f"ranges: `{line}` is no range; write option=value, value or option=low..high")
+    # Forms of earlier versions have lines of options that are retired.
+    if name.strip() not in (*TrainOptions.model_fields, *TrainOptions.all_retired(), *SearchOptions.retired_values["search"]):
+        raise BadConfiguration(f"ranges: `{line}`: unknown option {name.strip()}")
+    return name.strip(), values.strip()
+
+
+def _distribution(name: str, text: str) -> BaseDistribution:
+    if ".." not in text:
+        choices = [_value(value.strip()) for value in text.split(",") if value.strip()]
+        if not choices:
+            raise BadConfiguration(f"ranges: `{name}={text}` has no value; write {name}=value, value or {name}=low..high")
+        return CategoricalDistribution(choices)
+    words = text.split()
+    try:
+        low, high = (_number(end) for end in words[0].split(".."))
+        if words[1:] not in ([], ["log"]):
+            raise ValueError
+        is_log = words[1:] == ["log"]
+        if TrainOptions.model_fields[name].annotation is int and all(isinstance(end, int) or end.is_integer() for end in (low, high)):
+            return IntDistribution(int(low), int(high), log=is_log)
+        return FloatDistribution(float(low), float(high), log=is_log)
+    except (ValueError, OverflowError):  # a whole number of hundreds of digits
+        raise BadConfiguration(
+            f"ranges: `{name}={text}` is no range; write low..high with the lower number first, and `log` behind it for a logarithmic scale, "
+            "which needs numbers above 0"
+        ) from None
+
+
+def _number(text: str) -> int | float:
+    value = _value(text)
+    if isinstance(value, (str, bool)):
+        raise ValueError(text)
+    return value
+
+
+def _value(text: str) -> Value:
+    """Parse numbers, true and false as JSON; anything else is text."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, (bool, int, float)) else text
+
+
+def _ends(distribution: BaseDistribution) -> Sequence[Value]:
+    if isinstance(distribution, CategoricalDistribution):
+        return [_plain(choice) for choice in distribution.choices]
+    assert isinstance(distribution, (IntDistribution, FloatDistribution))  # noqa: S101 - `_distribution` makes no others
+    return [distribution.low, distribution.high]
+
+
+def _plain(choice: object) -> Value:
+    assert isinstance(choice, (bool, int, float, str))  # noqa: S101 - `_value` makes no others
+    return choice
+
+
+def _refusal(base: TrainOptions, name: str, value: Value) -> str:
+    """Say why a value contradicts the base recipe."""
+    try:
+        TrainOptions.model_validate(base.model_dump(mode="json") | {name: value})
+    except ValidationError as error:
+        return "; ".join(reason for _, reason in refusals(error, TrainOptions))
+    return "no value of the other searched options fits it"
+
+
+def _problems(name: str, value: Value) -> str:
+    """Explain why no training can have this value, whatever the other options are."""
+    try:
+        TrainOptions.model_validate({name: value})
+    except ValidationError as error:
+        return "; ".join(reason for field, reason in refusals(error, TrainOptions) if field)
+    return ""
 
 
 def suggest(
@@ -156,3 +298,43 @@ def batches_of(trials: Sequence[Trial]) -> list[tuple[Trial, ...]]:
     size = min(MAX_HEADS, max(MIN_HEADS, EPOCHS_PER_BATCH // longest))
     cut = [tuple(heads[start : start + size]) for start in range(0, len(heads), size)]
     return cut + [(trial,) for trial in trials if trial.options.trainable != "heads"]
+
+
+def importances(
+    trials: Sequence[ScoredTrial], ranges: Mapping[str, BaseDistribution], target: Target
+) -> tuple[tuple[Importance, ...], str]:
+    """Divide the differences between these trials among the searched options, most important first.
+
+    The share is that of fANOVA (Hutter, Hoos and Leyton-Brown 2014, An Efficient Approach for Assessing Hyperparameter Importance): the
+    variance of a random forest's predictions over the option alone, divided by the variance over all. Ranges with a logarithmic scale are
+    measured on it.
+
+    Args:
+        trials: of the search. Failed trials, and those outside the ranges, do not count.
+
+    Returns:
+        the shares and how to read them; the words alone if fewer than 10 trials count, or all have the same score.
+    """
+    counted = [trial for trial in trials if trial.failure is None and is_within(trial.values, ranges)]
+    if len(counted) < MIN_TRIALS:
+        return (), f"Only {count(len(counted), 'trial')} can be compared. It takes {MIN_TRIALS} to tell which options matter."
+    if len({trial.scores[target].top1 for trial in counted}) == 1:
+        return (), f"All {count(len(counted), 'trial')} have the same score, so no option made a difference."
+    scaled = {name: _scaled(distribution) for name, distribution in ranges.items() if not distribution.single()}
+    with quiet():
+        study = optuna.create_study()
+        for trial in counted:
+            logarithmic = {name: math.log10(float(trial.values[name])) for name in scaled if scaled[name] is not ranges[name]}
+            params = {name: trial.values[name] for name in scaled} | logarithmic
+            study.add_trial(create_trial(params=params, distributions=scaled, value=trial.scores[target].top1))
+        evaluator = FanovaImportanceEvaluator(n_trees=NUM_TREES, max_depth=MAX_DEPTH, seed=FOREST_SEED)
+        shares = get_param_importances(study, evaluator=evaluator, normalize=False)
+    words = f"These shares are of this search's {count(len(counted), 'trial')} alone. Chance can give one option more than half."
+    return tuple(Importance(option=name, share=share) for name, share in shares.items()), words
+
+
+def _scaled(distribution: BaseDistribution) -> BaseDistribution:
+    """Convert a logarithmic range to a linear one of logarithms; fANOVA would not do so."""
+    if isinstance(distribution, (FloatDistribution, IntDistribution)) and distribution.log:
+        return FloatDistribution(math.log10(distribution.low), math.log10(distribution.high))
+    return distribution

@@ -1,5 +1,5 @@
 """Compute scores and their statistics.
 
-`metrics` scores a network, `paired` compares two, `uncertainty` has intervals and the bootstrap (`options.retrain` says how many resamples).
-Pure functions, except for logging.
+`answers` ranks logits, `metrics` scores a network, `paired` compares two, `uncertainty` has intervals and the
+bootstrap (`options.retrain` says how many resamples). Pure functions, except for logging.
 """

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tasks.errors import BadInput
-from tasks.judge.statistics.scores_file import decode, encode
+from tasks.judge.statistics.answers import decode, encode
 from tasks.store.records.dataset import Agreement, DatasetClip, SharedRecording
 from tasks.store.records.metrics import DataChecks, LabelConflict, NearDuplicate, TwoActions
 from tasks.store.records.record import SPLITS, TARGETS, SplitName, Target
@@ -27,7 +27,6 @@ at least 13 bits, two films by at least 17."""
 
 NUM_WHOLE = 8
 """Frames of a fingerprint. The hashes of their centres follow those of the whole frames; files of before have none."""
-
 CENTRE = 0.9
 """Share of width and height of a frame's centre: a copy may be cut to it."""
 

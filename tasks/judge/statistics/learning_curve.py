@@ -23,22 +23,16 @@ Estimate = tuple[float, tuple[float, float]]
 
 TIMES = (2, 4)
 """Multiples of the training clips that gains are estimated for."""
-
 MIN_CLIPS = 20
 """Minimum number of training clips: below, the smallest share is a single clip."""
-
 MIN_WRONG = 3
 """Minimum number of wrong val clips with all training clips. With fewer, the error that is left is hardly known, and intervals are too narrow."""
-
 NUM_FITTED = 12
 """Number of points of the law that are drawn on either side of all training clips."""
-
 EXPONENTS = np.geomspace(0.05, 1, 12)
 """Candidates for the exponent. Networks show 0.07 to 0.35, and theory expects 0.5 or 1 (Hestness et al. 2017, arXiv 1712.00409)."""
-
 MIN_SHARES = 3
 """Minimum number of shares above always guessing. The law has three parameters."""
-
 FIT_LEVEL = 0.05
 """Share of resamples that may fit the law worse than the curve does, below which the curve is taken not to follow it."""
 
@@ -96,7 +90,6 @@ def learning_curve(
     """Compute a learning curve of one target, and extrapolate it where the data allow.
 
     Shares that are not better than always guessing are left out: a curve begins where the network learns more than the most frequent class.
-
     The result does not depend on the order of the val clips.
 
     Args:
@@ -105,7 +98,8 @@ def learning_curve(
         sources: (n,) the source video of each val clip.
         new_classes: how many classes half of the training clips lacks (`num_new_classes`).
     """
-    first = _first_above(right, majority_top1)
+    below = np.flatnonzero(right.mean(axis=(1, 2)) <= majority_top1)
+    first = int(below[-1]) + 1 if below.size else 0
     above = right[first:], num_clips[first:], sources
     unknown = reason_not_to(right, num_clips, sources)
     if unknown is None and len(num_clips) - first < MIN_SHARES:
@@ -126,12 +120,6 @@ def learning_curve(
     )
 
 
-def _first_above(right: NDArray[np.bool_], majority_top1: float) -> int:
-    """Find the first share from which all are above always guessing."""
-    below = np.flatnonzero(right.mean(axis=(1, 2)) <= majority_top1)
-    return int(below[-1]) + 1 if below.size else 0
-
-
 def extrapolate(right: NDArray[np.bool_], num_clips: Sequence[int], sources: Sequence[str], *, num_resamples: int) -> Extrapolation:
     """Extrapolate a learning curve by a power law with a floor.
 
@@ -147,10 +135,11 @@ def extrapolate(right: NDArray[np.bool_], num_clips: Sequence[int], sources: Seq
     law = fit_power_laws((1 - top1)[None], shares)
     laws = fit_power_laws(_resampled_errors(wrong, sizes, num_resamples), shares)
     estimates = _gains(law, laws, len(sources), num_units=min(len(sizes), right.shape[1]), left=1 - float(top1[-1]))
-    fitted = {}
+    fitted, of_all = {}, 1 - float(law.error(1)[0])
     for share in (*np.geomspace(shares[0], 1, NUM_FITTED)[:-1].tolist(), *estimates):
         number, fitted_top1 = round(share * num_clips[-1]), 1 - float(law.error(share)[0])
-        interval = _around(1 - float(law.error(1)[0]), estimates[share][1]) if share in estimates else None
+        low, high = estimates.get(share, (0.0, (0.0, 0.0)))[1]
+        interval = (of_all + low, min(1.0, of_all + high)) if share in estimates else None
         fitted[number] = CurveFit(num_clips=number, top1=fitted_top1, interval=interval)
     gains = (
         CurveGain(times=times, num_clips=times * num_clips[-1], gain=estimates[times][0], interval=estimates[times][1]) for times in TIMES
@@ -275,7 +264,3 @@ def _gains(law: PowerLaws, laws: PowerLaws, num_val_clips: int, *, num_units: in
         lowest, highest = max(lowest, min(low, gain - reach)), min(most, max(highest, high, gain + reach))
         estimates[times] = gain, (float(lowest), float(highest))
     return estimates
-
-
-def _around(top1: float, interval: tuple[float, float]) -> tuple[float, float]:
-    return top1 + interval[0], min(1.0, top1 + interval[1])

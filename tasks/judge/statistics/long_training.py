@@ -12,11 +12,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tasks.errors import BadInput
-from tasks.judge.statistics.answers import answers_of
-from tasks.judge.statistics.paired import PairedChange, holm, paired_change
-from tasks.judge.statistics.scores_file import decode, encode
+from tasks.judge.statistics.answers import answers_of, decode, encode
+from tasks.judge.statistics.paired import PairedChange, paired_change
 from tasks.judge.statistics.scoring import ScoredClips
-from tasks.judge.statistics.uncertainty import top1_interval
+from tasks.judge.statistics.uncertainty import holm, top1_interval
 from tasks.store.records.curves import ErrorChange, KeptScore, LongTraining
 from tasks.store.records.dataset import Vocabulary
 from tasks.store.records.record import TARGETS, Target

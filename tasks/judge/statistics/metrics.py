@@ -1,18 +1,21 @@
-"""Score networks on one split: verbs, nouns, actions, and clips in which nothing happens.
+"""Score networks on one split, by target and class, and each class against another network's.
 
 Legend: n clips.
 """
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 from sklearn.metrics import precision_recall_fscore_support
 
+from tasks.errors import BadInput
 from tasks.judge.statistics.answers import Answers, answers_of, rank
 from tasks.judge.statistics.paired import Opponent, differences
 from tasks.judge.statistics.scoring import ScoredClips, Timings, summarise_latency
-from tasks.judge.statistics.uncertainty import top1_interval
+from tasks.judge.statistics.uncertainty import significant, top1_interval
 from tasks.store.records.dataset import NO_OBJECT, ClassRef, UnseenClip, Vocabulary
 from tasks.store.records.evaluation import (
     ActivationMap,
@@ -25,8 +28,8 @@ from tasks.store.records.evaluation import (
     TargetMetrics,
     UnnamedClips,
 )
-from tasks.store.records.metrics import ClosedSet
-from tasks.store.records.record import ModelRole, SplitName
+from tasks.store.records.metrics import ClassChange, ClosedSet
+from tasks.store.records.record import ModelRole, SplitName, Target
 
 WITHOUT_OBJECT = "no object"
 OPPONENTS: tuple[Opponent, ...] = ("baseline", "previous", "champion")
@@ -199,9 +202,7 @@ def nothing_scores(clips: ScoredClips, vocabulary: Vocabulary) -> NothingScores 
 def nameable_clips(
     results: Sequence[EvaluateResult], scored: Mapping[ModelRole, ScoredClips], vocabulary: Vocabulary, *, num_resamples: int = 2000
 ) -> NameableClips | None:
-    """Compare the networks on clips that all can name.
-
-    None if all can name every clip.
+    """Compare the networks on clips that all can name; None if that is every clip.
 
     Raises:
         BadInput: the networks were not scored on the same clips.
@@ -251,3 +252,81 @@ def _can_name(clips: ScoredClips, result: EvaluateResult) -> NDArray[np.bool_]:
     """Check for each clip (n,) whether the network can name its verb and noun."""
     verbs, nouns = ([ref.id for ref in unknown] for unknown in (result.unknown_verbs, result.unknown_nouns))
     return ~(np.isin(clips.verb_classes, verbs) | np.isin(clips.noun_classes, nouns))
+
+
+@dataclass(frozen=True)
+class ClassOutcome:
+    """One verb or noun; gained (lost) clips are right only with our network (the opponent)."""
+
+    target: Target
+    name: str
+    num_clips: int
+    num_gained: int
+    num_lost: int
+
+    @property
+    def num_fewer(self) -> int:
+        """Return the net number of lost clips."""
+        return self.num_lost - self.num_gained
+
+    @property
+    def p_of_loss(self) -> float:
+        """Compute the p-value of McNemar's exact one-sided test for a loss."""
+        num_differing = self.num_lost + self.num_gained
+        return float(binomtest(self.num_lost, num_differing, alternative="greater").pvalue) if num_differing else 1.0
+
+
+def class_outcomes(ours: ScoredClips, theirs: ScoredClips, vocabulary: Vocabulary) -> tuple[ClassOutcome, ...]:
+    """Count gained and lost clips per verb and noun, without objects per verb.
+
+    Raises:
+        BadInput: the two networks were scored on different clips.
+    """
+    if ours.uids != theirs.uids:
+        raise BadInput("the networks were not scored on the same clips; run `evaluate` again for both")
+    our_answers, their_answers = answers_of(ours, vocabulary), answers_of(theirs, vocabulary)
+    outcomes = []
+    for target in (target for target in vocabulary.targets if target != "action"):
+        our, their = our_answers[target], their_answers[target]
+        for class_id in np.unique(our.true).tolist():
+            of_class = our.true == class_id
+            gained = int((our.right & ~their.right & of_class).sum())
+            lost = int((their.right & ~our.right & of_class).sum())
+            outcomes.append(ClassOutcome(target, our.names[class_id], int(of_class.sum()), gained, lost))
+    return tuple(outcomes)
+
+
+def significant_losses(outcomes: Sequence[ClassOutcome]) -> list[ClassOutcome]:
+    """Return the classes with a significant loss, corrected for the number of `outcomes`."""
+    min_p_values = [0.5 ** (outcome.num_lost + outcome.num_gained) for outcome in outcomes]
+    is_significant = significant([outcome.p_of_loss for outcome in outcomes], min_p_values)
+    return [outcome for outcome, keep in zip(outcomes, is_significant, strict=True) if keep]
+
+
+def class_changes(ours: EvaluateResult, theirs: EvaluateResult) -> tuple[ClassChange, ...]:
+    """Compare precision, recall and F1 of each class between two networks.
+
+    Ordered by target (verb, noun, action), then the most frequent class first.
+
+    Raises:
+        BadInput: the two networks were scored on clips of different classes.
+    """
+    return tuple(change for target in ours.targets for change in _changes_of(target, getattr(ours, target), getattr(theirs, target)))
+
+
+def _changes_of(target: Target, ours: TargetMetrics, theirs: TargetMetrics) -> Iterator[ClassChange]:
+    if [(c.name, c.support) for c in ours.classes] != [(c.name, c.support) for c in theirs.classes]:
+        raise BadInput(f"the networks were scored on clips of different {target}s; run `evaluate` again for both on the same dataset")
+    for after, before in zip(ours.classes, theirs.classes, strict=True):
+        yield ClassChange(
+            target=target,
+            name=after.name,
+            support=after.support,
+            recall_before=before.recall,
+            recall_after=after.recall,
+            precision_before=before.precision,
+            precision_after=after.precision,
+            f1_before=before.f1,
+            f1_after=after.f1,
+            is_worse=after.f1 < before.f1,
+        )

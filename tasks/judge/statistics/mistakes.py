@@ -16,20 +16,16 @@ from scipy.stats import t as student
 
 from tasks.errors import BadInput
 from tasks.judge.statistics.answers import Answers, answers_of
-from tasks.judge.statistics.paired import holm
 from tasks.judge.statistics.scoring import ScoredClips
-from tasks.judge.statistics.uncertainty import top1_interval
+from tasks.judge.statistics.uncertainty import holm, top1_interval
 from tasks.store.records.dataset import DatasetClip, Vocabulary
 from tasks.store.records.metrics import Cell, ConfusionCounts, GroupScore, Mistake
 from tasks.store.records.record import ModelRole
 
 MAX_CLASSES = 30
-
 MAX_LISTED = 12
 """Clips of a cell that are named."""
-
 NUM_MISTAKES = 8
-
 SOURCE_VIDEO = "source video"
 MIN_CLIPS, MIN_SOURCES = 5, 2
 """A group with fewer, or with fewer beside it, is too small to tell; a source video needs no others like it."""
@@ -158,9 +154,7 @@ def worst_misnamed(clips: ScoredClips, vocabulary: Vocabulary, num_clips: int) -
 def worst_mistakes(
     ours: ScoredClips, theirs: ScoredClips, clips: Sequence[DatasetClip], vocabulary: Vocabulary, num: int = NUM_MISTAKES
 ) -> tuple[Mistake, ...]:
-    """Return the clips whose action the new network gets wrong, worst first.
-
-    The worst has the largest loss.
+    """Return the clips whose action the new network gets wrong, the largest loss first.
 
     Args:
         clips: the dataset's clips, including these.

@@ -31,16 +31,12 @@ C = TypeVar("C", bound="HasUid")
 A = TypeVar("A")
 
 SECONDS_BETWEEN_REPORTS = 20
-
 NUM_PREFETCHED = 4
 """Number of clips loaded ahead; bounds memory use."""
-
 NUM_TIMED_CLIPS = 8
 """Number of clips at the start of a split that are always timed. They are scored even if their logits are known."""
-
 CERTAIN_LOGIT = 1e4
 """The given class's logit, all others being 0. Large enough for probability 1 at any reasonable temperature."""
-
 LIKELY_LOGIT = 20.0
 """The same for a class that may be wrong. The loss of a mistake stays small enough to be averaged."""
 
@@ -49,9 +45,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ScoredClips:
-    """One network's logits for the clips of one split, with their true classes.
-
-    In input order.
+    """One network's logits for a split's clips, in input order, with their true classes.
 
     Attributes:
         uids, sources: (n,) each clip and its source video.

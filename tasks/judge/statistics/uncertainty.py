@@ -1,4 +1,4 @@
-"""Compute intervals with correlated clips per source video, and what they can detect.
+"""Compute intervals over source videos, what they can detect, and corrections for many tests.
 
 Legend: n clips, s source videos, p shares of right clips, r correlations or resamples, d draws.
 """
@@ -17,25 +17,20 @@ from tasks.wording import count
 LEVEL = 0.95
 TAIL = (1 - LEVEL) / 2
 NUM_SHARES, NUM_CORRELATIONS = 100, 32
-
 PRIOR_POWER = 0.25
 """Exponent of the correlation in its prior. With 0, the interval of 20 right clips of four videos would cover the truth too rarely."""
-
+FAMILY_LEVEL = 0.05
+"""Share of families of tests in which any result may be called significant by chance."""
 REACH = 6
 """Search range for the true share, in standard errors around the observed share."""
-
 MAX_DRAWS_AT_ONCE = 1_000_000
 BOOTSTRAP_SEED = 0
 TARGET_POWER = 0.8
-
 CORRELATION = 0.2
 """Intra-class correlation of the clips of one video. An assumption, because there is no network yet."""
-
 NUM_DRAWS, MIN_DRAWS = 4000, 400
-
 MAX_DRAWN_VIDEOS = 1_000_000
 """Over all draws; bounds time and memory for thousands of videos, down to `MIN_DRAWS` draws."""
-
 NUM_DIFFICULTIES = 200
 """Number of difficulty levels, from the hardest video to the easiest."""
 
@@ -261,3 +256,34 @@ def _shows_gain(gained: NDArray[np.int64], lost: NDArray[np.int64], num_clips: N
     by_chance = bdtr(num_lost, num_gained + num_lost, 0.5)
     shown: NDArray[np.bool_] = (mean + stdtrit(num_sources - 1, tail) * error > 0) & (by_chance < tail)
     return shown
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjust p-values for their number (Holm 1979, A simple sequentially rejective multiple test procedure).
+
+    Calling adjusted p-values below 0.05 significant keeps the family-wise error rate at 5 % at most, whether or not the tests are independent.
+
+    Returns:
+        the adjusted p-values, in the order of `p_values`.
+    """
+    adjusted = [1.0] * len(p_values)
+    highest = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = highest
+    return adjusted
+
+
+def significant(p_values: Sequence[float], min_p_values: Sequence[float]) -> list[bool]:
+    """Find the significant tests on small counts, with Tarone's correction (1990).
+
+    Keeps the family-wise error rate at `FAMILY_LEVEL` at most. Tests with counts too small to be significant at all are not counted, so they do
+    not weaken the others.
+
+    Args:
+        min_p_values: the smallest p-value that each test's counts allow.
+    """
+    num_tests = next(
+        (num for num in range(1, len(p_values) + 1) if sum(p <= FAMILY_LEVEL / num for p in min_p_values) <= num), len(p_values)
+    )
+    return [p * num_tests <= FAMILY_LEVEL for p in p_values]

@@ -28,8 +28,7 @@ import torch
 from torch import Tensor
 
 from tasks.errors import BadConfiguration
-from tasks.learn.engines.engine import Engine, prepare
-from tasks.learn.engines.kept import CheckedFeatures
+from tasks.learn.engines.engine import CheckedFeatures, Engine, prepare
 from tasks.learn.engines.openvino import OpenvinoEngine
 from tasks.learn.engines.pytorch import CudaEngine, PytorchEngine
 from tasks.learn.hardware import Device
@@ -145,18 +144,15 @@ def compare_head(head: str, logits: Tensor, expected: Tensor, precision: EngineP
     # A head may lack some or all of these classes, if they were added later.
     ids = [class_id for class_id in classes or () if class_id < logits.shape[1]] or list(range(logits.shape[1]))
     ours, theirs = logits[:, ids], expected[:, ids]
-    num_flipped = int((_lost_margins(ours, theirs) > tolerance).logical_and(ours.argmax(1) != theirs.argmax(1)).sum())
+    best = ours.argmax(dim=1)
+    lost = theirs.max(dim=1).values - theirs.gather(1, best[:, None]).squeeze(1)
+    num_flipped = int((lost > tolerance).logical_and(best != theirs.argmax(1)).sum())
     failure = None
     if not difference <= tolerance:  # also true for NaN
         failure = f"a {head} logit differs by {difference:.3g}, tolerance {tolerance:.3g}"
     elif num_flipped:
         failure = f"the best {head} differs for {num_flipped} of {len(logits)} clips"
     return Parity(len(logits), difference, tolerance, failure)
-
-
-def _lost_margins(logits: Tensor, expected: Tensor) -> Tensor:
-    """Compute by how much (n,) `expected` prefers its best class to that of `logits`."""
-    return expected.max(dim=1).values - expected.gather(1, logits.argmax(dim=1, keepdim=True)).squeeze(1)
 
 
 def _wrong_graph(engine: Engine, reference: Engine, clip: Frames) -> str | None:

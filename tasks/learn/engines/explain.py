@@ -127,11 +127,7 @@ def _class_heat(
 
 
 def _last_outputs(network: Network, snippets: Tensor, as_map: AsMap) -> tuple[list[Tensor], Tensor]:
-    """Compute features (1, t, f) with gradients of the last `TAIL` maps alone, and return these.
-
-    Raises:
-        NothingToSee: there are none.
-    """
+    """Compute features (1, t, f) with gradients of the last `TAIL` maps alone, and return these."""
     outputs: list[Tensor] = []
     num_seen, num_skipped = 0, -1
 
@@ -188,11 +184,7 @@ def _scaled(heat: Tensor, size: tuple[int, ...]) -> Heat:
 
 
 def _spatial_outputs(network: Network, snippets: Tensor) -> tuple[list[Tensor], Tensor]:
-    """Compute features (1, t, f), and collect the spatial outputs of the backbone's modules.
-
-    Raises:
-        NothingToSee: there are none.
-    """
+    """Compute features (1, t, f), and collect the spatial outputs of the backbone's modules."""
     outputs: list[Tensor] = []
 
     def collect(module: nn.Module, inputs: object, output: object) -> None:

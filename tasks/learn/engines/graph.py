@@ -24,9 +24,8 @@ from tasks.learn.engines.pytorch import ExportedNetwork
 from tasks.learn.engines.written import SCALING, save
 from tasks.learn.hardware import silenced
 from tasks.learn.networks.checkpoints import Saved
-from tasks.learn.networks.joining import has_any
-from tasks.learn.networks.sound_recipe import NUM_SOUND_FEATURES
-from tasks.learn.networks.spec import NetworkSpec
+from tasks.learn.networks.heads import has_any
+from tasks.learn.networks.spec import NUM_SOUND_FEATURES, NetworkSpec
 from tasks.learn.networks.weights_file import first_line
 from tasks.options import Modality
 from tasks.store.records.export import FloatPrecision, InputKind

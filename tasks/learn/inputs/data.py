@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from tasks.errors import BadDataset, RetakeError
-from tasks.learn.inputs.clip_files import read_snippets, read_sound_input
 from tasks.learn.inputs.crops import PLAIN, Augmentation, NumCrops, augmented, cut_crops
+from tasks.learn.inputs.snippets import read_snippets, read_sound_input
 from tasks.learn.networks.spec import NetworkSpec
 
 NO_LABEL = -100

@@ -33,7 +33,7 @@ from tasks.learn.networks.spec import NetworkSpec
 log = logging.getLogger(__name__)
 
 VIEWS_VERSION = 1
-"""Version of a `View`'s content. Increment it when `data`, `sampling`, `clip_files` or `crops` change frames or augmentation."""
+"""Version of a `View`'s content. Increment it when `data`, `snippets` or `crops` change frames or augmentation."""
 
 SECONDS_BETWEEN_LINES = 10
 MIXED_PRECISIONS = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}

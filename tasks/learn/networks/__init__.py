@@ -1,5 +1,5 @@
 """Networks and their weights.
 
 `spec` describes a network, `network` builds it of one of `backbones` and one of `heads`; `pretrained` has published weights, `checkpoints` reads
-and writes trained ones. `backbones` says how each normalises its input; ImageNet's numbers are in `spec`. `spec` and `sound_recipe` import no torch.
+and writes trained ones. `backbones` says how each normalises its input; ImageNet's numbers are in `spec`. `spec` imports no torch.
 """

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from tasks.errors import BadCheckpoint, BadConfiguration, Unavailable
 from tasks.learn.networks import backbones
+from tasks.learn.networks.architectures import StateDict
 from tasks.learn.networks.checkpoints import EPIC_BACKBONES, load_epic
-from tasks.learn.networks.libraries import StateDict
 from tasks.learn.networks.network import Network, unshifted_key
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.learn.networks.weights_file import check_tensors, first_line, in_short, is_safetensors, read_safetensors, read_weights
@@ -130,7 +130,11 @@ def build(spec: NetworkSpec, weights: Weights, *, epic_file: Path | None = None,
         weights = Weights.EPIC if epic_file else Weights.IMAGENET
     if weights is Weights.EPIC:
         if epic_file is None:
-            raise BadConfiguration(_no_epic_file(spec))
+            raise BadConfiguration(
+                f"the EPIC-KITCHENS-55 weights of {spec} are missing; put {file.name} from {EPIC_ADDRESS} under pretrained/ of the store"
+                if (file := published(spec))
+                else f"EPIC-KITCHENS-55 published no weights for {spec}; choose weights imagenet, or backbone resnet50"
+            )
         if spec.has_chosen_head:
             network = Network(spec, seed)
             linear = spec.model_copy(update={"consensus": Consensus.AVERAGE})
@@ -183,13 +187,6 @@ def _load_published(network: Network) -> str:
         log.warning("%s from %s: %s", row.name, row.imagenet_source, warning)
     source = f"{row.imagenet_source}, commit {commit}" if commit else row.imagenet_source
     return "; ".join(filter(None, (source, warning)))
-
-
-def _no_epic_file(spec: NetworkSpec) -> str:
-    file = published(spec)
-    if file is None:
-        return f"EPIC-KITCHENS-55 published no weights for {spec}; choose weights imagenet, or backbone resnet50"
-    return f"the EPIC-KITCHENS-55 weights of {spec} are missing; put {file.name} from {EPIC_ADDRESS} under pretrained/ of the store"
 
 
 def licence_warning(licence: str) -> str:

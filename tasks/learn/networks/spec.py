@@ -23,6 +23,10 @@ MAX_CLASSES = 10_000
 SHORT_SIDE = 256
 """Short side of cached frames and flow fields, in pixels. TSN's protocol cuts its crops from this size."""
 
+NUM_MELS = 128
+NUM_SOUND_FEATURES = 2 * NUM_MELS
+"""Of a window: mean and deviation of each band."""
+
 IMAGENET_MEAN: Triple = (0.485, 0.456, 0.406)
 IMAGENET_STD: Triple = (0.229, 0.224, 0.225)
 HALF: Triple = (0.5, 0.5, 0.5)

@@ -62,7 +62,10 @@ def read_weights(path: Path) -> dict[Any, Any]:
     """
     try:
         if zipfile.is_zipfile(path):
-            _check_archive(path)
+            with zipfile.ZipFile(path) as archive:
+                num_bytes = sum(entry.file_size for entry in archive.infolist())
+            if num_bytes > path.stat().st_size:  # torch does not compress
+                raise BadCheckpoint(f"{path}: it unpacks to {size(num_bytes)}, more than the file holds; download it again")
         for name in _called(path):
             if not PLAIN.fullmatch(name):
                 raise UnpicklingError(f"GLOBAL {name.replace(' ', '.')}")
@@ -96,14 +99,6 @@ def is_safetensors(path: Path) -> bool:
     with path.open("rb") as file:
         length, brace = file.read(8), file.read(1)
     return brace == b"{" and int.from_bytes(length, "little") < path.stat().st_size
-
-
-def _check_archive(path: Path) -> None:
-    """Reject an archive that unpacks to more than its size; torch does not compress."""
-    with zipfile.ZipFile(path) as archive:
-        num_bytes = sum(entry.file_size for entry in archive.infolist())
-    if num_bytes > path.stat().st_size:
-        raise BadCheckpoint(f"{path}: it unpacks to {size(num_bytes)}, more than the file holds; download it again")
 
 
 def _called(path: Path) -> Iterator[str]:

@@ -1,10 +1,10 @@
-"""Seed and record each epoch, write its checkpoints and log lines, and call the step back when one is due."""
+"""Seed and record each epoch with its scores, write its checkpoints and log lines, and call the step back."""
 
 import logging
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from math import inf
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -21,14 +21,19 @@ from tasks.learn.networks.checkpoints import save
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import ClassNames
 from tasks.learn.networks.weights_file import first_line, in_short, read_weights
-from tasks.learn.training.progress import EpochRecord, from_state, in_words, is_power_of_two, scores_of, to_state
 from tasks.options import TrainOptions
-from tasks.wording import duration
+from tasks.wording import duration, percent
 
 log = logging.getLogger(__name__)
 
 BEST = "best.pt"
 LAST = "last.ckpt"
+ALL_LOGGED = 1000
+"""Number of epochs, from the first, that are all logged."""
+
+STEP = 1.01
+"""Ratio between two later logged epochs, on the logarithmic axis of long trainings."""
+
 ALL_WRITTEN = 100
 """Number of epochs, from the first, that are all written to the store."""
 
@@ -37,6 +42,77 @@ MIN_SECONDS = 10.0
 
 PATIENCE = 20
 """Minimum time between two writes as a multiple of a write's time, with the step's part."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Means over the clips of one pass; top-1 is from 0 to 1. If only verbs are trained, noun and action fields are None."""
+
+    loss: float
+    verb_loss: float
+    noun_loss: float | None
+    verb_top1: float
+    noun_top1: float | None
+    action_top1: float | None
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """Record of one epoch, counted from 0, with the learning rate of the heads; `val` is None if it was not validated."""
+
+    epoch: int
+    seconds: float
+    learning_rate: float
+    train: Scores
+    val: Scores | None
+
+
+def is_power_of_two(number: int) -> bool:
+    """Check whether `number`, at least 1, is a power of two."""
+    return number & (number - 1) == 0
+
+
+def is_logged(epoch: int) -> bool:
+    """Check whether this epoch, from 0, is logged: a long training has too many to log all."""
+    number = epoch + 1
+    return number <= ALL_LOGGED or is_power_of_two(number) or _place(number) > _place(number - 1)
+
+
+def _place(number: int) -> int:
+    return math.floor(math.log(number) / math.log(STEP))
+
+
+def to_state(history: Iterable[EpochRecord]) -> list[dict[str, Any]]:
+    """Convert records to plain values for a checkpoint."""
+    # `asdict` copies each value and takes ten times as long.
+    return [{**vars(r), "train": vars(r.train), "val": vars(r.val) if r.val else None} for r in history]
+
+
+def from_state(state: Iterable[dict[str, Any]]) -> list[EpochRecord]:
+    """Read what `to_state` returned."""
+    return [EpochRecord(**r | {"train": Scores(**r["train"]), "val": Scores(**r["val"]) if r["val"] else None}) for r in state]
+
+
+def scores_of(metrics: Mapping[str, float], stage: str) -> Scores:
+    """Read the scores of a stage, train or val, from the module's report."""
+    return Scores(
+        loss=metrics[f"{stage}/loss"],
+        verb_loss=metrics[f"{stage}/verb_loss"],
+        noun_loss=metrics.get(f"{stage}/noun_loss"),
+        verb_top1=metrics[f"{stage}/verb_top1"],
+        noun_top1=metrics.get(f"{stage}/noun_top1"),
+        action_top1=metrics.get(f"{stage}/action_top1"),
+    )
+
+
+def in_words(scores: Scores) -> str:
+    """Format the scores for a line of the log."""
+    if scores.noun_top1 is None or scores.action_top1 is None:
+        return f"loss {scores.loss:.3f}, top-1 verb {percent(scores.verb_top1)}"
+    return (
+        f"loss {scores.loss:.3f} (verb {scores.verb_loss:.3f}, noun {scores.noun_loss:.3f}), "
+        f"top-1 verb {percent(scores.verb_top1)}, noun {percent(scores.noun_top1)}, action {percent(scores.action_top1)}"
+    )
 
 
 def with_last_weights(network: Network, last: Path) -> Network:
@@ -138,7 +214,7 @@ class EpochKeeper(Callback):
     def _add(self, record: EpochRecord) -> None:
         self.history.append(record)
         self.elapsed_seconds += record.seconds
-        if record.val and record.val.loss < (self.best.val.loss if self.best and self.best.val else inf):
+        if record.val and record.val.loss < (self.best.val.loss if self.best and self.best.val else math.inf):
             self.best = record
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -165,7 +241,10 @@ class EpochKeeper(Callback):
         )
         self._add(record)
         if self.best is record:
-            self._keep_best(trainer)
+            if self.caches_features:
+                self.best_head = self._head()
+            elif trainer.is_global_zero:
+                save(self.folder / BEST, self.network, self.classes)
         is_last = epoch + 1 == trainer.max_epochs or trainer.should_stop
         if self.writes:
             with_heads = self.caches_features and self.options.is_long and (is_last or is_power_of_two(epoch + 1))
@@ -209,12 +288,6 @@ class EpochKeeper(Callback):
             states = [state.values() for optimizer in trainer.optimizers for state in optimizer.state.values()]
             tensors = [*self.network.state_dict().values(), *(value for values in states for value in values)]
             raise no_room(self.folder / LAST, sum(tensor.nbytes for tensor in tensors if isinstance(tensor, Tensor))) from error
-
-    def _keep_best(self, trainer: pl.Trainer) -> None:
-        if self.caches_features:
-            self.best_head = self._head()
-        elif trainer.is_global_zero:
-            save(self.folder / BEST, self.network, self.classes)
 
     def write_best(self) -> None:
         """Write the network with the best heads of the last checkpoint, if they are kept there."""

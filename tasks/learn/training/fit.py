@@ -17,10 +17,10 @@ from tasks.learn.hardware import Device, Hardware, choose_device, describe, with
 from tasks.learn.inputs.data import errors_of_workers
 from tasks.learn.networks.checkpoints import save_joined
 from tasks.learn.networks.spec import trained_view
-from tasks.learn.training.epochs import BEST, LAST, EpochFiles, EpochKeeper
+from tasks.learn.training.costs import RemainingTime
+from tasks.learn.training.epochs import BEST, LAST, EpochFiles, EpochKeeper, EpochRecord
 from tasks.learn.training.job import Setup, TrainJob, set_up_features, set_up_images
 from tasks.learn.training.processes import EndOnSigterm, end_with_starter, failing_together, process_rank, require_rank
-from tasks.learn.training.progress import EpochRecord, RemainingTime
 from tasks.options import Head
 
 log = logging.getLogger(__name__)

@@ -1,7 +1,8 @@
-"""Describe one training, and set up its module and loaders, on images or on cached features."""
+"""Describe one training, set up its module and loaders, on images or on cached features, and score its earlier heads."""
 
-# n: clips, t: segments, f: features
+# n: clips, t: segments, f: features, v: verbs, o: nouns
 
+import copy
 import logging
 import os
 import shutil
@@ -18,9 +19,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from tasks.errors import BadCheckpoint
 from tasks.learn.engines.choice import float32_engine
 from tasks.learn.engines.engine import Engine, prepare
-from tasks.learn.hardware import Device, WantedDevice
+from tasks.learn.hardware import Device, WantedDevice, choose_device
 from tasks.learn.inputs.crops import Augmentation
 from tasks.learn.inputs.data import CachedClip, ClipDataset, ClipKey, Sample, Share, Source, View, make_loader, with_label_noise
 from tasks.learn.inputs.features import (
@@ -33,10 +35,10 @@ from tasks.learn.inputs.features import (
     training_features,
 )
 from tasks.learn.networks.backbones import crop_pixels
-from tasks.learn.networks.heads import Logits
-from tasks.learn.networks.joining import Joining
+from tasks.learn.networks.heads import Joining, Logits
 from tasks.learn.networks.network import Network, synchronise_norms, to_channels_last
 from tasks.learn.networks.spec import CONSENSUS_OF_HEADS, ClassNames, NetworkSpec, trained_view
+from tasks.learn.networks.weights_file import read_weights
 from tasks.learn.training.epochs import LAST
 from tasks.learn.training.linear_probe import fit_heads
 from tasks.learn.training.module import ActionModule, FittedModule, HeadModule, Learner
@@ -305,3 +307,37 @@ def _loader(job: TrainJob, device: Device, dataset: ClipDataset, num_workers: in
         pin_memory=device == "cuda",
         share=Share(process_rank(), job.devices),
     )
+
+
+def score_heads(job: TrainJob, files: Mapping[int, Path]) -> Iterator[tuple[int, NDArray[np.float32], NDArray[np.float32]]]:
+    """Compute the logits (n, v) and (n, o) of each epoch's heads on the clips of val, averaged over crops.
+
+    Args:
+        job: a finished training on cached features; n are its clips of val, in order.
+        files: the file of the heads by epoch, as in `EpochFiles.heads`.
+
+    Raises:
+        BadCheckpoint: a file is not one of these heads.
+        Unavailable: a cached feature is gone.
+    """
+    read = joined_features(job, choose_device(job.device)) if job.joined else _cached_features(job)
+    clips = ClipDataset(job.val, job.network.spec, read, num_crops=job.options.validation_crops)
+    head = copy.deepcopy(job.network.head).cpu().eval()
+    for epoch, path in files.items():
+        try:
+            head.load_state_dict(read_weights(path))
+        except (BadCheckpoint, RuntimeError) as error:
+            raise BadCheckpoint(f"{path.name}: not the heads of this training ({error}); train again") from None
+        answers = []
+        with torch.inference_mode():
+            for key in clips.keys(0):
+                inputs = clips[key].inputs
+                logits = head(inputs if clips.num_crops > 1 else inputs[None])
+                answers.append((logits.verb.mean(0).numpy(), logits.noun.mean(0).numpy()))
+        verbs, nouns = zip(*answers, strict=True)
+        yield epoch, np.stack(verbs), np.stack(nouns)
+
+
+def _cached_features(job: TrainJob) -> Source:
+    cache = open_cache(job, job.network)
+    return lambda view: cache.read(view.name)

@@ -18,12 +18,12 @@ from tasks.learn.inputs.data import NO_LABEL, CachedClip, Sample
 from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import ClassNames, no_names
-from tasks.learn.training.distillation import DistillationLoss
-from tasks.learn.training.progress import Scores
+from tasks.learn.training.epochs import Scores
 from tasks.learn.training.recipe import (
     ClassWeights,
     ClipLosses,
     CrossEntropies,
+    DistillationLoss,
     balanced_weights,
     even_shares,
     make_optimizer,
@@ -188,7 +188,9 @@ class ActionModule(Learner):
         self.network = network
         self.normalise = Normalise(network.input_format)
         freeze(network, self.recipe)
-        self.in_evaluation = evaluation_modules(network, self.recipe)
+        norms = _norms(network)
+        num_updated = {"partial": 1, "first-only": 1, "frozen": 0, "train": len(norms)}[self.recipe.batch_norm]
+        self.in_evaluation = [*_frozen(network.backbone), *norms[num_updated:]]
 
     def train(self, mode: bool = True) -> "ActionModule":
         """Switch the mode, keeping frozen modules in evaluation mode."""
@@ -267,13 +269,6 @@ def freeze(network: Network, options: TrainOptions) -> None:
     if options.batch_norm == "first-only":
         for norm in _norms(network)[1:]:
             norm.requires_grad_(False)
-
-
-def evaluation_modules(network: Network, options: TrainOptions) -> list[nn.Module]:
-    """List the modules that stay in evaluation mode: frozen ones, and batch-norms according to `batch_norm`."""
-    norms = _norms(network)
-    num_updated = {"partial": 1, "first-only": 1, "frozen": 0, "train": len(norms)}[options.batch_norm]
-    return [*_frozen(network.backbone), *norms[num_updated:]]
 
 
 def _norms(network: Network) -> list[nn.Module]:

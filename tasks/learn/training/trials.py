@@ -20,17 +20,16 @@ from tasks.errors import BadConfiguration, BadInput
 from tasks.learn.engines.engine import clip_logits, prepare
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.hardware import WantedDevice, choose_device
-from tasks.learn.inputs.clip_files import read_tested
 from tasks.learn.inputs.crops import NumCrops
 from tasks.learn.inputs.data import CachedClip, View
 from tasks.learn.inputs.features import FeatureCache, FeatureMemory, training_features
+from tasks.learn.inputs.snippets import read_tested
 from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import ClassNames
-from tasks.learn.training.epochs import EpochKeeper
+from tasks.learn.training.epochs import EpochKeeper, EpochRecord
 from tasks.learn.training.fit import one_thread, require_possible, run_epochs
 from tasks.learn.training.job import TrainJob, compute_missing, set_up_heads, views_of
-from tasks.learn.training.progress import EpochRecord
 from tasks.learn.training.recipe import CrossEntropies
 from tasks.store.records.record import TARGETS, VERB_ALONE, Target
 

@@ -1,4 +1,4 @@
-"""Answer the requests of the page with plain values that become JSON."""
+"""Answer the requests of the page with plain values that become JSON, and check what its script asks to write."""
 
 import hashlib
 import math
@@ -7,22 +7,37 @@ from copy import copy
 from dataclasses import asdict
 from functools import cache, lru_cache
 from itertools import islice
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from tasks.data.clips.label_inputs import last_upload
 from tasks.data.labels.intervals import Span
 from tasks.data.labels.ledger import Ledger
-from tasks.data.labels.vocabulary import NOUNS, VERBS, near_pairs
+from tasks.data.labels.vocabulary import NOUNS, VERBS, class_name, near_pairs, noun_name, require_no_object
 from tasks.errors import MissingObject, NotThere
 from tasks.options import GateOptions, SplitOptions
-from tasks.pages.label.asked import AskedClip, AskedInterval, AskedMerge, AskedStatement, AskedWithdrawal, ReviewQuery
 from tasks.pages.label.clips import Cut, PageClip
 from tasks.pages.label.labels import ClipLabels, Covering, Coverings, suggested_to
 from tasks.pages.label.page_data import PageData, View
 from tasks.pages.label.queue import Leases, Reader, Wanted, filtered, first_readings, mixed, others_last, second_readings
-from tasks.pages.label.views import Counts, answered, counts_of, described, hidden_of, reviewed, span, touches, unread_of
-from tasks.store.records.dataset import NOTHING, DatasetResult
-from tasks.store.records.labelling import AnyStatement, ClassMerge, ClipStatement, IntervalStatement, Reading, Withdrawal
+from tasks.pages.label.views import Counts, ReviewQuery, answered, counts_of, described, hidden_of, reviewed, span, touches, unread_of
+from tasks.store.records.dataset import NO_OBJECT, NOTHING, DatasetResult
+from tasks.store.records.labelling import (
+    Answer,
+    AnyStatement,
+    ClassMerge,
+    ClipStatement,
+    IntervalStatement,
+    Moment,
+    Reading,
+    Suggested,
+    Token,
+    VideoHash,
+    Withdrawal,
+    require_order,
+    require_words,
+)
 from tasks.store.records.record import now_utc
 from tasks.wording import count, duration, roughly
 
@@ -31,6 +46,81 @@ MAX_COMPARED = 100
 """Names that are compared with one another, the most frequent ones: 0.15 s, once for each list of names."""
 NUM_FREQUENT = 9
 """The most frequent actions have the digits 1 to 9 as keys."""
+Name = Annotated[str, Field(max_length=200), AfterValidator(class_name)]
+NameOrNoObject = Annotated[str, Field(max_length=200), AfterValidator(noun_name)]
+Uid = Annotated[str, Field(pattern=r"^[0-9a-f]{12}_[0-9]{9,12}-[0-9]{9,12}$")]
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    token: Token
+
+
+class AskedClip(_Asked):
+    """An answer about a clip; `over` and `checked` are those of `ClipStatement`."""
+
+    kind: Literal["clip"]
+    uid: Uid
+    answer: Answer
+    verb: Name | None = None
+    noun: NameOrNoObject | None = None
+    reading: Reading = "first"
+    suggested: Suggested | None = None
+    over: Token | None = None
+    checked: bool = False
+
+    @model_validator(mode="after")
+    def _an_action_has_words(self) -> "AskedClip":
+        require_words(self.answer, self.verb, self.noun)
+        if self.verb and self.noun:
+            require_no_object(self.verb, self.noun)
+        return self
+
+
+class AskedInterval(_Asked):
+    """An action in a video."""
+
+    kind: Literal["interval"]
+    video: VideoHash
+    start_seconds: Moment
+    stop_seconds: Moment
+    verb: Name
+    noun: NameOrNoObject
+    replaces: Token | None = None
+    suggested: Suggested | None = None
+
+    @model_validator(mode="after")
+    def _stops_after_its_start(self) -> "AskedInterval":
+        require_order(self.start_seconds, self.stop_seconds)
+        require_no_object(self.verb, self.noun)
+        return self
+
+
+class AskedWithdrawal(_Asked):
+    """A statement to take back."""
+
+    kind: Literal["withdrawal"]
+    withdrawn: Token
+    undo: bool = False
+
+
+class AskedMerge(_Asked):
+    """A class to rename, or to merge into another."""
+
+    kind: Literal["class"]
+    target: Literal["verb", "noun"]
+    name: Name
+    same_as: NameOrNoObject
+
+    @model_validator(mode="after")
+    def _a_verb_becomes_a_verb(self) -> "AskedMerge":
+        if self.target == "verb" and self.same_as in (NO_OBJECT, NOTHING):
+            raise ValueError(f"a verb cannot become {self.same_as}")
+        return self
+
+
+AskedStatement = Annotated[AskedClip | AskedInterval | AskedWithdrawal | AskedMerge, Field(discriminator="kind")]
 
 
 class Answers:

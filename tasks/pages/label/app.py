@@ -15,10 +15,10 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import TypeAdapter, ValidationError
 
 from tasks.errors import NotThere, RetakeError
-from tasks.pages.label.answers import Answers
-from tasks.pages.label.asked import AskedStatement, ReviewQuery
+from tasks.pages.label.answers import Answers, AskedStatement
 from tasks.pages.label.page_data import PageData
 from tasks.pages.label.queue import Reader, Wanted
+from tasks.pages.label.views import ReviewQuery
 from tasks.pages.web import UNAUTHORIZED, Turn, file_response, is_stranger, json_body, static_files, turns, with_headers
 from tasks.store.records.labelling import MAX_TEXT
 from tasks.store.stored import as_folder

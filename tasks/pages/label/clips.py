@@ -14,11 +14,11 @@ from tasks.errors import BadInput, MissingObject
 from tasks.keys import recipe_of
 from tasks.options import SegmentOptions
 from tasks.predict.files import action_of, rows_of
-from tasks.store.experiments import Prediction, PredictionReport
 from tasks.store.layout import Clips, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import NO_OBJECT
 from tasks.store.records.video import ClipsFile
+from tasks.store.run_layout import Prediction, PredictionReport
 
 NUM_THREADS = 8
 

@@ -17,9 +17,9 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from tasks.data.clips.gather_labels import labelled_by_files
 from tasks.data.clips.label_inputs import BLOCK_SIZE, append_to_log, inputs_digest, latest_prediction, read_log, write_blocks
-from tasks.data.clips.labelled import labelled_by_files
-from tasks.data.labels.labels import Labelling
+from tasks.data.labels.label_clips import Labelling
 from tasks.data.labels.ledger import Ledger, read_twice
 from tasks.data.split.split import read_split_csv
 from tasks.errors import BadInput, MissingObject, NotThere, RetakeError, Unavailable
@@ -34,7 +34,7 @@ from tasks.store.records.dataset import NO_OBJECT, Agreement, DatasetResult, Lab
 from tasks.store.records.evaluation import DoubtfulLabel
 from tasks.store.records.labelling import AnyEntry, AnyStatement
 from tasks.store.records.training import PlanResult
-from tasks.store.runs import Scores
+from tasks.store.run_layout import Scores
 from tasks.store.stored import Stored
 
 M = TypeVar("M", bound=BaseModel)
@@ -271,7 +271,12 @@ class PageData:
         if before and before.suggestions is suggestions and before.audit is audit and before.known_mark == mark and before.cut == cut:
             return before
         verbs, nouns = _names(known, suggestions)
-        order, of_files = _order(cut, suggestions, before), file_labels(cut, known)
+        if before and before.cut.clips.keys() == cut.clips.keys() and before.suggestions is suggestions:
+            order = before.order
+        else:
+            first = [uid for uid in suggestions.reasons if uid in cut.clips]
+            order = (*first, *(uid for uid in diverse(cut) if uid not in suggestions.reasons))
+        of_files = file_labels(cut, known)
         return View(cut, suggestions, known, order, mark, verbs, nouns, of_files, num_built, unread, audit)
 
     def _suggestions(self, before: View | None) -> Suggestions:
@@ -345,13 +350,6 @@ class PageData:
         except BadInput as error:
             log.warning("the labelling page shows no labels of the last build: %s", error)
             return None, 0
-
-
-def _order(cut: Cut, suggestions: Suggestions, before: View | None) -> tuple[str, ...]:
-    if before and before.cut.clips.keys() == cut.clips.keys() and before.suggestions is suggestions:
-        return before.order
-    first = [uid for uid in suggestions.reasons if uid in cut.clips]
-    return (*first, *(uid for uid in diverse(cut) if uid not in suggestions.reasons))
 
 
 def _names(known: Mapping[str, Known], suggestions: Suggestions) -> tuple[tuple[str, ...], tuple[str, ...]]:

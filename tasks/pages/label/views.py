@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from tasks.data.labels.intervals import ROUNDING_SECONDS, Span, overlap_seconds
 from tasks.data.labels.ledger import Ledger
-from tasks.pages.label.asked import ReviewQuery
 from tasks.pages.label.clips import Cut, PageClip, SuggestedInterval
 from tasks.pages.label.labels import ClipLabels, Covering, CoveringOf, FileLabel, of_file, renamed, suggested_to
 from tasks.pages.label.page_data import View
@@ -18,6 +17,17 @@ from tasks.store.records.dataset import NO_OBJECT, NOTHING
 from tasks.store.records.labelling import ClipStatement, IntervalStatement
 
 Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ReviewQuery:
+    """Which labels to list, and which page of them."""
+
+    by: str | None = None
+    video: str | None = None
+    name: str | None = None
+    show: Literal["all", "intervals", "files", "conflicts", "unsure", "second"] = "all"
+    page: int = 0
 
 
 @dataclass(frozen=True)

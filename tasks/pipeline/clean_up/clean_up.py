@@ -63,7 +63,7 @@ def run(arguments: CleanUpArguments, store: Store) -> CleanUpResult:
         going = _delete(going, root, Registry(load(MlflowSettings)), store)
         for file in cache.going:
             file.path.unlink(missing_ok=True)
-        drop_from_cache(store, arguments.store, load(MachineSettings).cache_dir.expanduser())
+        drop_from_cache(store, arguments.store, load(MachineSettings).cache_dir)
     store.write(root.status.space, _space(taken, going, cache, dry_run=dry_run))
     result = CleanUpResult(
         is_dry_run=dry_run,
@@ -154,7 +154,7 @@ def _table(going: Iterable[Unit]) -> bytes:
 
 def _cache(keep_days: int) -> Cache:
     machine = load(MachineSettings)
-    files = list(cached_files(machine.cache_dir.expanduser() / name for name in CACHES))
+    files = list(cached_files(machine.cache_dir / name for name in CACHES))
     max_bytes = machine.cache_gib * 2**30 or math.inf
     return Cache(files, unused(files, time.time(), keep_days * DAY_SECONDS, max_bytes))
 

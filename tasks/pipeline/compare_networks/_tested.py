@@ -12,12 +12,12 @@ from tasks.judge.statistics.paired import differences
 from tasks.judge.statistics.scoring import ScoredClips
 from tasks.pipeline._results import finish, log, write_files
 from tasks.settings import MlflowSettings, load, report_url
-from tasks.store.experiments import ComparisonTable
 from tasks.store.objects import Store, to_json
+from tasks.store.records.comparison import ComparedNetwork, Comparison, TabulateResult
 from tasks.store.records.dataset import Vocabulary
 from tasks.store.records.evaluation import EvaluateResult
-from tasks.store.records.experiments import ComparedNetwork, Comparison, TabulateResult
 from tasks.store.records.training import PlanResult, TrainResult
+from tasks.store.run_layout import ComparisonTable
 from tasks.tracking import Tracker, comparison_run
 from tasks.wording import count
 

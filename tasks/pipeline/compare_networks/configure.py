@@ -15,7 +15,7 @@ from tasks.pipeline._plans import find_dataset, recipe_for, require_no_secrets
 from tasks.pipeline._results import finish, log
 from tasks.pipeline.compare_networks.contract import CONFIGURE, ConfigureArguments
 from tasks.store.objects import Store
-from tasks.store.records.experiments import Configuration, ConfigureResult
+from tasks.store.records.comparison import Configuration, ConfigureResult
 
 Choose = Callable[..., tuple[TrainOptions, str]]
 """`choose_recipe`, with all but the options of one network."""

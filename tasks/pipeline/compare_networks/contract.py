@@ -11,10 +11,9 @@ from tasks.keys import configuration_key
 from tasks.options import ComparisonOptions, EvaluateOptions, PresetOptions, RegisterOptions, StoreUri, TrainOptions
 from tasks.pipeline.step import ClaimsUri, FolderUri, OutArguments, Step, StepArguments
 from tasks.store.derived import configurations_of_claims
-from tasks.store.experiments import AskedComparison, Configurations
-from tasks.store.records.experiments import ConfigureResult, TabulateResult
+from tasks.store.records.comparison import ConfigureResult, TabulateResult
 from tasks.store.records.training import PlanResult
-from tasks.store.runs import Decision
+from tasks.store.run_layout import AskedComparison, Configurations, Decision
 from tasks.store.stored import Output
 
 

@@ -8,9 +8,9 @@ from tasks.pipeline._plans import find_dataset, plan_training
 from tasks.pipeline._results import finish, log
 from tasks.pipeline.compare_networks.contract import PLAN_NETWORK, PlanNetworkArguments
 from tasks.pipeline.retrain._estimate import estimate, question
-from tasks.store.experiments import Claims
 from tasks.store.objects import Store
 from tasks.store.records.training import Evaluation, PlanResult, WeightsResult
+from tasks.store.run_layout import Claims
 from tasks.store.stored import Output
 
 

@@ -3,18 +3,17 @@
 from collections.abc import Sequence
 
 from tasks.errors import BadInput, MissingObject, NothingToDo
-from tasks.judge.statistics.scores_file import from_parquet
+from tasks.judge.statistics.answers import from_parquet
 from tasks.keys import content_key
 from tasks.pipeline._results import Failure, finish, finished, log, parse_failures
 from tasks.pipeline.compare_networks._tested import Tested, compared, publish
 from tasks.pipeline.compare_networks.contract import TABULATE, TabulateArguments
 from tasks.settings import MlflowSettings, load
-from tasks.store.experiments import Claims, Configurations, Configured
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
-from tasks.store.records.experiments import Comparison, Configuration, ConfigureResult, FailedConfiguration, TabulateResult
+from tasks.store.records.comparison import Comparison, Configuration, ConfigureResult, FailedConfiguration, TabulateResult
 from tasks.store.records.record import now_utc
-from tasks.store.runs import Run, Scores
+from tasks.store.run_layout import Claims, Configurations, Configured, Run, Scores
 from tasks.tracking import Tracker, end_trainings
 
 NO_REASON = "it left no result; the log of its first failed task says why"

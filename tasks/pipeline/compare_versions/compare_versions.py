@@ -9,7 +9,7 @@ from pathlib import Path
 from tasks.data.clips.frame_cache import FramesAhead
 from tasks.data.labels.video_names import named_clips
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
-from tasks.judge.gate.looks import record_look
+from tasks.judge.gate.error_budget import record_look
 from tasks.judge.statistics.answers import answers_of
 from tasks.judge.statistics.metrics import with_actions
 from tasks.judge.statistics.mistakes import confusions
@@ -29,13 +29,13 @@ from tasks.pipeline.retrain._ready import Choice, Ready, common_choice, make_rea
 from tasks.settings import MachineSettings, load
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
+from tasks.store.records.comparison import Comparison, TabulateResult
 from tasks.store.records.dataset import DatasetClip, Manifest, Vocabulary
 from tasks.store.records.evaluation import EvaluateResult
-from tasks.store.records.experiments import Comparison, TabulateResult
 from tasks.store.records.record import now_utc
 from tasks.store.records.training import PlanResult
 from tasks.store.records.video import ClipRecord
-from tasks.store.runs import Decision, Run
+from tasks.store.run_layout import Decision, Run
 from tasks.wording import count
 
 MIN_LEFT = 2
@@ -121,7 +121,7 @@ def _left(split: str, manifest: Manifest, versions: Sequence[Version], store: St
     number = len(labelled) - len(clips)
     text = (
         f"Of the {count(len(labelled), 'labelled clip')} {of_split}, {f'{number:,}' if number else 'none'} "
-        f"{'are of films' if number > 1 else 'is of a film'} that trained one of the two networks or chose among its epochs{', and left out' if number else ''}."
+        f"{'are of videos' if number > 1 else 'is of a video'} that trained one of the two networks or chose among its epochs{', and left out' if number else ''}."
     )
     if min(len(acting), num_sources) < MIN_LEFT:
         few = (
@@ -130,7 +130,7 @@ def _left(split: str, manifest: Manifest, versions: Sequence[Version], store: St
         )
         if url := _reported(versions, store):
             raise NothingToDo(f"{few}; the report of retrain compares both on the clips that decided: {url}")
-        raise BadInput(f"{few}; label clips of films that neither was trained on, and run build_dataset")
+        raise BadInput(f"{few}; label clips of videos that neither was trained on, and run build_dataset")
     return clips, text
 
 

@@ -4,7 +4,7 @@ from tasks.keys import content_key
 from tasks.options import EvaluateOptions, VersionOptions
 from tasks.pipeline.step import Step, StepArguments
 from tasks.store.layout import Layout
-from tasks.store.records.experiments import TabulateResult
+from tasks.store.records.comparison import TabulateResult
 
 
 class CompareVersionsArguments(StepArguments, VersionOptions, EvaluateOptions):

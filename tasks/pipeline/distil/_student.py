@@ -22,7 +22,7 @@ from tasks.store.records.dataset import Manifest
 from tasks.store.records.record import SPLITS
 from tasks.store.records.training import Evaluation, PlanResult, Teacher, UnlabelledClips
 from tasks.store.records.video import ClipRecord
-from tasks.store.runs import run_name
+from tasks.store.run_layout import run_name
 from tasks.tracking import Tracker
 
 MOST_UNLABELLED = 4
@@ -81,10 +81,11 @@ def distilled(teacher: Trained, student: str, store_uri: str, store: Store) -> T
             Evaluation(model="fine-tuned", split=split, out=scores.scores("fine-tuned", split).folder_uri) for split in splits
         ),
         teacher=Teacher(
-            name=teacher.name,
+            name=teacher.label,
             run_key=teacher.run_key,
             checkpoint_uri=teacher.checkpoint_uri,
             checkpoint_sha256=teacher.checkpoint_sha256,
+            num_unlabelled=len(unlabelled),
         ),
     )
     log.info("%s: %s from %s, with %d clips without a label", run_name(plan.run_key), weights.network, teacher.label, len(unlabelled))

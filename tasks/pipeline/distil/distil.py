@@ -9,7 +9,7 @@ from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.evaluation import EvaluateResult
 from tasks.store.records.training import DistilResult
-from tasks.store.runs import Scores
+from tasks.store.run_layout import Scores
 from tasks.wording import count, percent
 
 

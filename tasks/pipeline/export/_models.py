@@ -26,8 +26,8 @@ from tasks.learn.networks.checkpoints import Saved
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.options import ExportOptions
 from tasks.pipeline._results import log
+from tasks.served.package.folder import TITLES
 from tasks.served.package.sample import SHARES_OF_STD
-from tasks.served.package.write import TITLES
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip, Manifest, Vocabulary
 from tasks.store.records.export import FloatPrecision, PackageDifference, PackageFormat, PackagePrecision, PackageScore

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tasks.errors import BadConfiguration, BadInput, MissingObject
-from tasks.judge.statistics.scores_file import from_parquet
+from tasks.judge.statistics.answers import from_parquet
 from tasks.learn.engines.graph import OPSET, Graph, make_graph
 from tasks.learn.engines.written import describe
 from tasks.learn.hardware import describe as hardware_of
@@ -26,9 +26,8 @@ from tasks.pipeline.export import _timed
 from tasks.pipeline.export._models import Answers, Clips, Written, difference_of, largest_difference, scores_of, write
 from tasks.pipeline.export.contract import package_of
 from tasks.predict.probabilities import Nothing, Served, Threshold, fit_threshold, served
-from tasks.served.package.contract import Contract, Registered, Size, input_of, window_of
-from tasks.served.package.sample import make_sample
-from tasks.served.package.write import TITLES, check_package, write_package
+from tasks.served.package.folder import TITLES, Contract, Registered, check_package, input_of, window_of, write_package
+from tasks.served.package.sample import Size, make_sample
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
@@ -37,7 +36,7 @@ from tasks.store.records.evaluation import EvaluateResult
 from tasks.store.records.export import ExportResult, PackageCosts, PackageFormat, PackageScore, PackedNetwork
 from tasks.store.records.record import SplitName
 from tasks.store.records.training import PlanResult
-from tasks.store.runs import Decision, Package, Run, Scores, run_name
+from tasks.store.run_layout import Decision, Package, Run, Scores, run_name
 from tasks.store.stored import Folder, last_name
 from tasks.tracking import RegisteredVersion, Tracker
 from tasks.wording import count

@@ -9,7 +9,7 @@ from tasks.options import MODEL_REFERENCE, ExportOptions, StoreRoot
 from tasks.options.base import MODEL_NAME_PATTERN
 from tasks.pipeline.step import Command
 from tasks.store.records.export import ExportResult
-from tasks.store.runs import Package, Run
+from tasks.store.run_layout import Package, Run
 
 
 class ExportArguments(ExportOptions):

@@ -16,7 +16,7 @@ from tasks.pipeline.retrain.contract import ReportArguments
 from tasks.settings import MlflowSettings, load
 from tasks.store.objects import Store
 from tasks.store.records.export import ExportResult
-from tasks.store.runs import Decision, Package
+from tasks.store.run_layout import Decision, Package
 from tasks.tracking import Registry
 from tasks.wording import duration, percent, percent_interval, signed, size
 

@@ -6,9 +6,8 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
-from tasks.data.clips.forgetting import Remover, Trace, counted, drop_from_cache, files_of_clips, traces_of
+from tasks.data.clips.forgetting import Remover, Trace, counted, drop_from_cache, files_of_clips, survey, traces_of, videos_of_sources
 from tasks.data.clips.label_inputs import probe_objects, video_records
-from tasks.data.clips.survey import survey, videos_of_sources
 from tasks.data.clips.traces import HASH_DIGITS, Traces
 from tasks.data.labels.video_names import VideoIndex
 from tasks.errors import BadConfiguration, BadInput, Unavailable
@@ -148,7 +147,7 @@ def _models(registry: Registry, forgetting: Forgetting) -> tuple[str, ...]:
 
 
 def _cache() -> Path:
-    return load(MachineSettings).cache_dir.expanduser()
+    return load(MachineSettings).cache_dir
 
 
 def _remove_evidence(tracker: Tracker, store_uri: str, forgetting: Forgetting, *, dry_run: bool) -> int:
@@ -241,4 +240,5 @@ def _mark(store: Store, store_uri: str, registry: Registry, forgetting: Forgetti
             version.model_copy(update={"saw_forgotten": version.saw_forgotten or version.run_key in forgetting.taught})
             for version in state.versions
         )
-        store.write(place, state.model_copy(update={"versions": versions}))
+        if versions != state.versions:
+            store.write(place, state.model_copy(update={"versions": versions}))

@@ -5,9 +5,9 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from tasks.data.clips.clips import find_cut
-from tasks.data.clips.cutting import batch_size, num_uncut
+from tasks.data.clips.cut_videos import batch_size, num_uncut
 from tasks.data.clips.frigate import is_frigate
+from tasks.data.clips.gather_labels import given_labels, intervals_to_cut
 from tasks.data.clips.intake import NUM_THREADS, Intake, keep_annotations
 from tasks.data.clips.label_inputs import (
     annotation_objects,
@@ -18,8 +18,8 @@ from tasks.data.clips.label_inputs import (
     probe_objects,
     read_log,
 )
-from tasks.data.clips.labelled import given_labels, intervals_to_cut
 from tasks.data.clips.sources import IncomingFile, incoming_files
+from tasks.data.clips.stored_clips import find_cut
 from tasks.data.labels.ledger import num_new_labels
 from tasks.errors import BadConfiguration, BadInput, NothingToDo, Unavailable
 from tasks.keys import recipe_of

@@ -1,6 +1,6 @@
 """Cut a batch of videos into clips; skip videos that were cut before."""
 
-from tasks.data.clips.cutting import cut_videos
+from tasks.data.clips.cut_videos import cut_videos
 from tasks.options import SegmentOptions
 from tasks.pipeline._results import finish
 from tasks.pipeline.ingest_videos.contract import SEGMENT, SegmentArguments

@@ -2,23 +2,23 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+from tasks.data.clips.gather_labels import intervals_to_export, label_now
 from tasks.data.clips.label_inputs import latest_prediction, prediction_table, video_records
-from tasks.data.clips.labelled import intervals_to_export, label_now
 from tasks.data.labels.exported import LabelSpan, exported_labels, video_spans
 from tasks.data.labels.formats import formats
+from tasks.disk import expanded
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.pipeline._datasets import latest_labels
 from tasks.pipeline._results import log
 from tasks.pipeline.labels.contract import LabelsExportArguments
 from tasks.predict.files import action_of, rows_of
-from tasks.store.experiments import PredictedBatch, Prediction
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import LabelsFile
 from tasks.store.records.labelling import LabelsExportResult
+from tasks.store.run_layout import PredictedBatch, Prediction
 
 WITH_PREDICTIONS = "label-studio"
 SPAN = ("start_seconds", "stop_seconds")
@@ -49,7 +49,7 @@ def run(arguments: LabelsExportArguments, store: Store) -> LabelsExportResult:
     labelling, intervals = labelled.labelling, intervals_to_export(store, where, labelled.given)
     labels = exported_labels(intervals, labelling.clips, labelling.by_interval, last.options.min_overlap)
     videos = video_spans(video_records(store, where), labels, predicted)
-    path = (arguments.out or Path(f"labels{writer.suffix}")).expanduser()
+    path = expanded(arguments.out or f"labels{writer.suffix}")
     try:
         path.write_bytes(writer.write(videos))
     except OSError as error:

@@ -16,6 +16,7 @@ from tasks.data.clips.sources import read_chunks
 from tasks.data.labels.file_labels import CheckedFile, LastClips, check_files
 from tasks.data.labels.formats.label_studio import with_frame_rate
 from tasks.data.labels.rows import AnnotationFile
+from tasks.disk import expanded
 from tasks.errors import BadConfiguration, BadInput, BadLabels
 from tasks.pipeline._datasets import latest_labels
 from tasks.pipeline._results import log
@@ -38,7 +39,7 @@ def run(arguments: LabelsImportArguments, store: Store) -> LabelsImportResult:
     if not arguments.files:
         raise BadConfiguration("labels import: name one or more annotation files")
     where = arguments.store_uri
-    files = [_read(path.expanduser(), arguments.frame_rate) for path in arguments.files]
+    files = [_read(expanded(path), arguments.frame_rate) for path in arguments.files]
     store.ensure_bucket(where)
     checked = _checked(files, store, where)
     readable = [file for file, result in zip(files, checked, strict=True) if result.layout]

@@ -13,8 +13,8 @@ import numpy as np
 
 from tasks.data.split.folds import random_orders, subset_sizes
 from tasks.errors import NothingToDo
-from tasks.judge.gate.looks import record_look
-from tasks.judge.report.sections import curve_answer
+from tasks.judge.gate.error_budget import record_look
+from tasks.judge.report.curves import curve_answer
 from tasks.judge.statistics.learning_curve import learning_curve, num_new_classes
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
@@ -24,7 +24,7 @@ from tasks.learn.training.trials import TrialFailure, TrialJob, run_trials
 from tasks.loop.parts import Gain, with_gain
 from tasks.loop.summary import keep
 from tasks.options import LIGHT, TrainOptions
-from tasks.options.recipe import LONG_EPOCHS
+from tasks.options.training import LONG_EPOCHS
 from tasks.pipeline._plans import no_curve_reason
 from tasks.pipeline._results import LEAST_URGENT, finish, finished, log, write_files
 from tasks.pipeline._training import fetch_inputs
@@ -37,7 +37,7 @@ from tasks.store.records.curves import CurveTraining, CurveTrainings, LearningCu
 from tasks.store.records.dataset import DatasetClip, Manifest
 from tasks.store.records.record import Target
 from tasks.store.records.training import PlanResult
-from tasks.store.runs import Run
+from tasks.store.run_layout import Run
 from tasks.store.stored import Output
 from tasks.tracking import Tracker, tracked_run
 from tasks.wording import count, csv_table, percent

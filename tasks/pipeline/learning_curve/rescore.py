@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tasks.data.clips.frame_cache import FramesAhead
 from tasks.errors import BadInput, MissingObject, NothingToDo
-from tasks.judge.gate.looks import record_look
-from tasks.judge.statistics.scores_file import to_parquet
+from tasks.judge.gate.error_budget import record_look
+from tasks.judge.statistics.answers import to_parquet
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
 from tasks.loop.parts import Score, are_of, not_scored_now, with_scores
@@ -25,7 +25,7 @@ from tasks.store.records.dataset import DatasetClip, Manifest
 from tasks.store.records.evaluation import EvaluateResult
 from tasks.store.records.status import ModelStatus, RescoredVersion, RescoreResult, VersionStatus
 from tasks.store.records.training import PlanResult
-from tasks.store.runs import Run, Scores
+from tasks.store.run_layout import Run, Scores
 from tasks.store.stored import Output
 from tasks.wording import count, percent
 

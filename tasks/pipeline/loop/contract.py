@@ -4,8 +4,7 @@ from pydantic import Field, Json
 
 from tasks.options import Options
 from tasks.pipeline.step import Command, ShellArguments
-from tasks.store.records.notices import EndedRun, Notice, NotifyResult
-from tasks.store.records.status import DiffResult, StatusResult
+from tasks.store.records.status import DiffResult, EndedRun, Notice, NotifyResult, StatusResult
 
 
 class StatusArguments(ShellArguments):

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 
-from tasks.loop.difference import difference
+from tasks.loop.difference import difference, lines_of_difference
 from tasks.loop.summary import find_manifest
-from tasks.loop.text import lines_of_difference
 from tasks.pipeline.loop.contract import DiffArguments
 from tasks.store.objects import Store
 from tasks.store.records.status import DiffResult

@@ -12,9 +12,8 @@ from tasks.pipeline.loop.contract import NotifyArguments
 from tasks.settings import ApprovalSettings, MachineSettings, NotifySettings, load
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
-from tasks.store.records.notices import EndedRun, Notice, Notified, NotifyResult
 from tasks.store.records.record import now_utc
-from tasks.store.records.status import LoopStatus
+from tasks.store.records.status import EndedRun, LoopStatus, Notice, Notified, NotifyResult
 
 TEST = Notice(event="digest", title="Retake can reach you", text="This is a test of RETAKE_NOTIFY", url="")
 

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 from tasks.disk import disks
 from tasks.loop.advice import Live, next_steps, sentence
-from tasks.loop.summary import count_statements, main_model, read_status
-from tasks.loop.text import lines_of
+from tasks.loop.summary import count_statements, lines_of, main_model, read_status
 from tasks.pipeline.loop.contract import StatusArguments
 from tasks.settings import MachineSettings, load
 from tasks.store.objects import Store

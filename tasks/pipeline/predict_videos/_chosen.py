@@ -5,18 +5,18 @@ from dataclasses import dataclass
 
 from tasks.data.labels.vocabulary import NOUNS, VERBS
 from tasks.errors import BadInput, MissingObject
-from tasks.judge.statistics.scores_file import from_parquet
+from tasks.judge.statistics.answers import from_parquet
 from tasks.pipeline._plans import flows_of, plans_of, run_of, sounds_of
 from tasks.pipeline._results import log
-from tasks.predict.names import Names
 from tasks.predict.probabilities import NO_THRESHOLD, Nothing, Served, Threshold, fit_threshold, not_calibrated, served, without_threshold
+from tasks.predict.scored import Names
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.records.dataset import ClassRef, DatasetClip, Manifest, Vocabulary
-from tasks.store.records.experiments import Predictor, PredictorRole, PredictPlanResult
+from tasks.store.records.prediction import Predictor, PredictorRole, PredictPlanResult
 from tasks.store.records.record import ModelRole
 from tasks.store.records.training import PlanResult
-from tasks.store.runs import Scores
+from tasks.store.run_layout import Scores
 from tasks.tracking import Registry
 
 Fitted = tuple[Served, Threshold]

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from operator import attrgetter
 
-from tasks.data.clips.labelled import LabelledParts, label_now
+from tasks.data.clips.gather_labels import LabelledParts, label_now
 from tasks.data.labels.intervals import overlap_finder, without
 from tasks.data.labels.recordings import detect_recordings
 from tasks.data.labels.video_names import lacks_label
@@ -16,7 +16,7 @@ from tasks.pipeline._results import log
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import NOTHING, LabelledClip, Manifest
-from tasks.store.records.experiments import KnownLabel, KnownLabels, PredictedVideo
+from tasks.store.records.prediction import KnownLabel, KnownLabels, PredictedVideo
 from tasks.store.records.video import Interval, VideoRecord
 
 NUM_THREADS = 16

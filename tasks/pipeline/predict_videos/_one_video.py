@@ -8,22 +8,22 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.data.clips.flow import shortness
+from tasks.data.clips.flow_and_sound import shortness
 from tasks.data.clips.frame_cache import FramesAhead
 from tasks.errors import BadCheckpoint, BadInput, BadVideo, RetakeError
 from tasks.judge.statistics.scoring import Logits, each_scored, peak_memory_bytes, require_finite
 from tasks.learn.engines.scorer import Noted, centre
-from tasks.learn.inputs.clip_files import is_silent
+from tasks.learn.inputs.snippets import is_silent
 from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline.predict_videos._ready import Frames, Ready
 from tasks.pipeline.predict_videos._windows import LogitsByRole, NotedByRole, Sliding, sliding_over
 from tasks.predict.scored import ScoredWriter, Window
 from tasks.predict.to_label import Features, distances_to_nearest
-from tasks.store.experiments import Prediction
 from tasks.store.objects import Store
-from tasks.store.records.experiments import PredictBatchResult, PredictedVideo, PredictorRole, PredictPlanResult, ScoredVideo
+from tasks.store.records.prediction import PredictBatchResult, PredictedVideo, PredictorRole, PredictPlanResult, ScoredVideo
 from tasks.store.records.record import SetAside
 from tasks.store.records.video import ClipRecord
+from tasks.store.run_layout import Prediction
 from tasks.wording import count, plain_reason
 
 

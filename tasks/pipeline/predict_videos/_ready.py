@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.data.clips.clips import StoredClip
 from tasks.data.clips.frame_cache import cache_test_frames
+from tasks.data.clips.stored_clips import StoredClip
 from tasks.errors import BadInput, BadVideo
 from tasks.judge.statistics.scoring import Logits, one_hot_logits
 from tasks.learn.engines.choice import NUM_CHECKED_CLIPS, ScoringJob, Wanted, spread, trained_classes
 from tasks.learn.engines.scorer import Scorer, make_scorer
 from tasks.learn.hardware import choose_device
-from tasks.learn.inputs.clip_files import read_tested
 from tasks.learn.inputs.crops import NumCrops
+from tasks.learn.inputs.snippets import read_tested
 from tasks.learn.networks.heads import Logits as ModelLogits
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.pipeline._checkpoints import fetch_network
@@ -24,7 +24,7 @@ from tasks.settings import MachineSettings, load
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip
 from tasks.store.records.evaluation import EngineUsed
-from tasks.store.records.experiments import Predictor
+from tasks.store.records.prediction import Predictor
 
 MAX_TRIED_CLIPS = 32
 """Maximum clips tried to replace those that do not decode."""

@@ -3,15 +3,15 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from tasks.data.clips.clips import StoredClip, clip_uid
+from tasks.data.clips.stored_clips import StoredClip, clip_uid
 from tasks.judge.statistics.scoring import Logits
 from tasks.learn.engines.scorer import BetweenClips, Noted
-from tasks.learn.inputs.sampling import further_frames, sees_single_frames, slides, window_grid
+from tasks.learn.inputs.snippets import further_frames, sees_single_frames, slides, window_grid
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.pipeline._results import log
 from tasks.pipeline.predict_videos._ready import Ready
 from tasks.predict.scored import Window
-from tasks.store.records.experiments import PredictorRole, PredictPlanResult
+from tasks.store.records.prediction import PredictorRole, PredictPlanResult
 from tasks.store.records.video import ClipRecord
 from tasks.wording import count
 

@@ -8,11 +8,10 @@ from tasks.keys import content_key
 from tasks.options import EvaluateOptions, PredictOptions, StoreRoot
 from tasks.pipeline.step import Command, PredictionBatchUri, PredictionPlanUri, Step, StepArguments
 from tasks.store.derived import predicted_of_batch, prediction_of_plan
-from tasks.store.experiments import Prediction
 from tasks.store.layout import Layout
-from tasks.store.records.experiments import KnownClipsResult, PredictBatchResult, PredictPlanResult, PredictReportResult
+from tasks.store.records.prediction import KnownClipsResult, PredictBatchResult, PredictPlanResult, PredictReportResult
 from tasks.store.records.video import SegmentResult
-from tasks.store.runs import Run
+from tasks.store.run_layout import Prediction, Run
 
 
 class PredictPlanArguments(StepArguments, PredictOptions, EvaluateOptions):

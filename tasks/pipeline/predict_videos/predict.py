@@ -18,9 +18,9 @@ from tasks.pipeline.predict_videos.contract import (
     PredictReportArguments,
 )
 from tasks.predict.files import rows_of
-from tasks.store.experiments import Prediction
 from tasks.store.objects import Store
-from tasks.store.records.experiments import PredictPlanResult, PredictReportResult
+from tasks.store.records.prediction import PredictPlanResult, PredictReportResult
+from tasks.store.run_layout import Prediction
 from tasks.wording import MAX_LISTED, count, percent, stretch, text_of_cell
 
 WRITTEN = ".retake-prediction.json"

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tasks.data.clips.cutting import cut_video
+from tasks.data.clips.cut_videos import cut_video
 from tasks.data.clips.frame_cache import passing_frames
 from tasks.data.video.child import MemoryShares, usable_bytes
 from tasks.errors import BadCheckpoint, BadInput, MissingObject
@@ -21,7 +21,7 @@ from tasks.predict.to_label import Features, from_bytes
 from tasks.store.derived import prediction_of_plan
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
-from tasks.store.records.experiments import (
+from tasks.store.records.prediction import (
     KnownClipsResult,
     PredictBatchResult,
     PredictedVideo,

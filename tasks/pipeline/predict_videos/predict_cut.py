@@ -1,10 +1,10 @@
 """Cut a batch of videos to predict, as the model's clips were; skip cut ones."""
 
-from tasks.data.clips.cutting import cut_videos
+from tasks.data.clips.cut_videos import cut_videos
 from tasks.pipeline._results import finish
 from tasks.pipeline.predict_videos.contract import CUT, PredictCutArguments
 from tasks.store.objects import Store
-from tasks.store.records.experiments import PredictionBatch, PredictPlanResult
+from tasks.store.records.prediction import PredictionBatch, PredictPlanResult
 from tasks.store.records.video import SegmentResult
 from tasks.store.stored import Output
 

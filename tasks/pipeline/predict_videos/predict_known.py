@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.data.clips.clips import StoredClip, find_cut
 from tasks.data.clips.frame_cache import FramesAhead, passing_frames
+from tasks.data.clips.stored_clips import StoredClip, find_cut
 from tasks.errors import BadInput
 from tasks.judge.statistics.scoring import each_scored
 from tasks.keys import content_key
@@ -27,8 +27,8 @@ from tasks.predict.to_label import Features, from_bytes, to_bytes
 from tasks.settings import MachineSettings, load
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip
-from tasks.store.records.experiments import KnownClipsResult, PredictPlanResult, ReferenceFilm, ReferenceFilms
-from tasks.store.runs import Run
+from tasks.store.records.prediction import KnownClipsResult, PredictPlanResult, ReferenceFilm, ReferenceFilms
+from tasks.store.run_layout import Run
 from tasks.store.stored import Output
 
 MAX_KNOWN_CLIPS = 300

@@ -4,29 +4,29 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from tasks.data.clips.cutting import batch_size
+from tasks.data.clips.cut_videos import batch_size
+from tasks.data.clips.gather_labels import PredictedVideos, labelled_intervals
 from tasks.data.clips.intake import Intake
 from tasks.data.clips.label_inputs import video_records, videos_beside
-from tasks.data.clips.labelled import PredictedVideos, labelled_intervals
 from tasks.data.clips.sources import IncomingFile, incoming_files
 from tasks.data.labels.rows import AnnotationFile
 from tasks.data.split.split import read_split_csv
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.keys import content_key, options_key
-from tasks.learn.inputs.sampling import window_grid
+from tasks.learn.inputs.snippets import window_grid
 from tasks.options import EvaluateOptions, IngestOptions, PredictOptions, SegmentOptions
 from tasks.pipeline._results import finish, log
 from tasks.pipeline.predict_videos._chosen import Found, baseline_of, registered
 from tasks.pipeline.predict_videos._labels import covered_by, labelled_sources, labels_of, labels_today, sources_of_new
 from tasks.pipeline.predict_videos.contract import PLAN, PredictPlanArguments
 from tasks.settings import MachineSettings, MlflowSettings, load
-from tasks.store.experiments import Prediction
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import Manifest
-from tasks.store.records.experiments import PredictedVideo, PredictionBatch, PredictPlanResult, PredictReportResult
+from tasks.store.records.prediction import PredictedVideo, PredictionBatch, PredictPlanResult, PredictReportResult
 from tasks.store.records.record import SetAside, SplitName
 from tasks.store.records.video import BatchRef
+from tasks.store.run_layout import Prediction
 from tasks.tracking import Registry
 from tasks.wording import count
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tasks.data.clips.clips import find_cut
 from tasks.data.clips.frame_cache import passing_frames
 from tasks.data.clips.label_inputs import video_records
+from tasks.data.clips.stored_clips import find_cut
 from tasks.data.labels.video_names import video_names
 from tasks.errors import BadInput, MissingObject
 from tasks.loop.parts import with_prediction
@@ -22,19 +22,17 @@ from tasks.predict.files import shown_intervals, shown_labels, write_intervals
 from tasks.predict.gathering import Gathered, gather
 from tasks.predict.interval_scores import WhenScores, reported_scores, when_scores
 from tasks.predict.interval_scores import table as table_of_when
-from tasks.predict.names import Names
 from tasks.predict.page import PageInputs, PredictionProvenance, page
-from tasks.predict.scored import FoundIntervals, find_intervals
+from tasks.predict.scored import FoundIntervals, Names, find_intervals
 from tasks.predict.shift import NewFilm, Shift, shift_in_words, shift_of
 from tasks.predict.shift import table as table_of_shift
 from tasks.predict.to_label import parquet, table
 from tasks.settings import MachineSettings, MlflowSettings, load, report_url
 from tasks.store.derived import prediction_of_plan
-from tasks.store.experiments import PredictedBatch, Prediction
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.evaluation import EngineUsed
-from tasks.store.records.experiments import (
+from tasks.store.records.prediction import (
     KnownClipsResult,
     KnownInterval,
     PredictBatchResult,
@@ -47,6 +45,7 @@ from tasks.store.records.experiments import (
 from tasks.store.records.record import SetAside, now_utc
 from tasks.store.records.status import PredictionStatus
 from tasks.store.records.video import NUM_FIRST
+from tasks.store.run_layout import PredictedBatch, Prediction
 from tasks.store.stored import Output
 from tasks.tracking import Tracker, prediction_run
 from tasks.wording import count

@@ -12,7 +12,7 @@ from tasks.store.objects import Store
 from tasks.store.records.dataset import Manifest
 from tasks.store.records.record import SplitName
 from tasks.store.records.training import BatchTime, PlanResult, WeightsResult
-from tasks.store.runs import Run
+from tasks.store.run_layout import Run
 from tasks.wording import count, duration
 
 ALIKE = ("family", "head", "modality", "backbone", "num_segments", "trainable", "precision")

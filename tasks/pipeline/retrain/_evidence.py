@@ -8,16 +8,14 @@ from tasks.data.labels.video_names import named_clips
 from tasks.data.split.manifest import label_counts, split_sizes
 from tasks.errors import BadInput, MissingObject
 from tasks.judge.gate.gate import contenders
-from tasks.judge.statistics.answers import answers_of
+from tasks.judge.statistics.answers import answers_of, from_parquet
 from tasks.judge.statistics.calibration import calibrations
 from tasks.judge.statistics.checks import Fingerprint, check_data
 from tasks.judge.statistics.checks import from_parquet as fingerprints_from_parquet
-from tasks.judge.statistics.class_changes import class_changes
 from tasks.judge.statistics.long_training import from_parquet as kept_from_parquet
 from tasks.judge.statistics.long_training import long_training
-from tasks.judge.statistics.metrics import closed_set, with_actions
+from tasks.judge.statistics.metrics import class_changes, closed_set, with_actions
 from tasks.judge.statistics.mistakes import SOURCE_VIDEO, confusions, group_scores, worst_mistakes
-from tasks.judge.statistics.scores_file import from_parquet
 from tasks.judge.statistics.scoring import ScoredClips
 from tasks.judge.statistics.uncertainty import BOOTSTRAP_SEED
 from tasks.pipeline._plans import no_curve_reason
@@ -27,12 +25,13 @@ from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.curves import LongTraining
 from tasks.store.records.dataset import Manifest, Vocabulary
-from tasks.store.records.evaluation import CompareResult, EvaluateResult
+from tasks.store.records.decisions import CompareResult
+from tasks.store.records.evaluation import EvaluateResult
 from tasks.store.records.export import ExportResult
 from tasks.store.records.metrics import GroupScore, Metrics, Provenance
 from tasks.store.records.record import ModelRole, SplitName, now_utc
 from tasks.store.records.training import PlanResult, TrainResult
-from tasks.store.runs import Decision, Run, Scores
+from tasks.store.run_layout import Decision, Run, Scores
 
 VIDEO_HASH = re.compile(r"[0-9a-f]{64}")
 

@@ -11,13 +11,13 @@ import numpy as np
 
 from tasks.data.clips.frame_cache import FramesAhead, load_few
 from tasks.errors import BadConfiguration, BadInput
-from tasks.judge.statistics.fusion import fuse
+from tasks.judge.statistics.calibration import fuse
 from tasks.judge.statistics.scoring import ScoredClips, score_clips, with_nouns_given
 from tasks.keys import file_sha256
 from tasks.learn.engines.choice import NUM_CHECKED_CLIPS, ScoringJob, make_engine, spread
 from tasks.learn.hardware import choose_device, describe
-from tasks.learn.inputs.clip_files import is_silent
 from tasks.learn.inputs.crops import Frames
+from tasks.learn.inputs.snippets import is_silent
 from tasks.learn.networks.checkpoints import HeadWeights, Saved, fusion_title, save_fusion
 from tasks.learn.networks.network import Network, weights_sha256
 from tasks.learn.networks.spec import ClassNames, NetworkSpec, placeholder
@@ -33,7 +33,7 @@ from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip, Manifest
 from tasks.store.records.training import Fusion, Member, PlanResult, TrainResult, WeightsResult
-from tasks.store.runs import Training
+from tasks.store.run_layout import Training
 from tasks.tracking import Tracker
 from tasks.wording import some
 

@@ -20,11 +20,12 @@ from tasks.pipeline.retrain._evidence import predictions_of_actions
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import Manifest
-from tasks.store.records.evaluation import DecideResult, DecisionRecord, EvaluateResult
+from tasks.store.records.decisions import DecideResult, DecisionRecord
+from tasks.store.records.evaluation import EvaluateResult
 from tasks.store.records.record import ModelRole, now_utc
 from tasks.store.records.status import ModelStatus, VersionStatus, WeakClass
 from tasks.store.records.training import Champion, PlanResult
-from tasks.store.runs import Decision, Scores
+from tasks.store.run_layout import Decision, Scores
 from tasks.tracking import RegisteredVersion
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tasks.data.clips.clips import StoredClip, find_cut
+from tasks.data.clips.stored_clips import StoredClip, find_cut
 from tasks.errors import BadConfiguration, BadInput
 from tasks.options import FlowOptions, TrainOptions
 from tasks.options.base import STORED
@@ -12,12 +12,12 @@ from tasks.pipeline._plans import compared_plans_of, different, flow_of, flows_o
 from tasks.pipeline._results import log
 from tasks.pipeline._trained import find_trained
 from tasks.pipeline.retrain.contract import NetworksArguments
-from tasks.store.experiments import Configurations
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
-from tasks.store.records.experiments import PredictionBatch, PredictPlanResult
+from tasks.store.records.prediction import PredictionBatch, PredictPlanResult
 from tasks.store.records.training import PlanResult
 from tasks.store.records.video import ClipRecord
+from tasks.store.run_layout import Configurations
 from tasks.store.stored import Output
 
 

@@ -26,13 +26,12 @@ from tasks.learn.engines.choice import (
     spread,
     trained_classes,
 )
-from tasks.learn.engines.engine import Engine
-from tasks.learn.engines.kept import CheckedFeatures
+from tasks.learn.engines.engine import CheckedFeatures, Engine
 from tasks.learn.engines.scorer import Scorer, SharedFeatures, make_scorer
 from tasks.learn.hardware import choose_device, describe
-from tasks.learn.inputs.clip_files import is_silent
 from tasks.learn.inputs.crops import Frames, NumCrops
 from tasks.learn.inputs.features import PARTIAL
+from tasks.learn.inputs.snippets import is_silent
 from tasks.learn.networks.checkpoints import Saved
 from tasks.learn.networks.spec import ClassNames, NetworkSpec
 from tasks.learn.training.costs import Complexity, complexity
@@ -259,7 +258,7 @@ def make_ready(
         store: of the clips.
     """
     specs = [network.spec for network in saved.networks]
-    root = load(MachineSettings).cache_dir.expanduser() / "features"
+    root = load(MachineSettings).cache_dir / "features"
     checked = spread(checked_on, NUM_CHECKED_CLIPS)
     shas = [clip.sha256 for clips in scored for clip in clips]
     kept = None

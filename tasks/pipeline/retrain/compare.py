@@ -9,16 +9,14 @@ from pathlib import Path
 
 from tasks.data.split.manifest import label_counts
 from tasks.errors import BadInput
+from tasks.judge.gate.error_budget import spend
 from tasks.judge.gate.gate import Judgement, contenders, judge, scoreless_rules
-from tasks.judge.gate.looks import spend
 from tasks.judge.gate.verdict import spread_in_words
 from tasks.judge.report.comparison_text import note, text
 from tasks.judge.statistics.answers import Answers, answers_of
-from tasks.judge.statistics.class_changes import class_outcomes
-from tasks.judge.statistics.metrics import OPPONENTS, nameable_clips
-from tasks.judge.statistics.paired import Opponent, differences, over_guessing
+from tasks.judge.statistics.metrics import OPPONENTS, class_outcomes, nameable_clips
+from tasks.judge.statistics.paired import Opponent, differences, over_guessing, recipe_difference
 from tasks.judge.statistics.scoring import ScoredClips
-from tasks.judge.statistics.seeds import recipe_difference
 from tasks.judge.statistics.uncertainty import TAIL
 from tasks.pipeline._plans import plans_with_repeats
 from tasks.pipeline._results import finish, finished, log, write_files
@@ -28,10 +26,11 @@ from tasks.settings import MlflowSettings, load
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.records.dataset import Manifest, Vocabulary
-from tasks.store.records.evaluation import Attempt, CompareResult, EvaluateResult, PairedDifference, SeedScore, SeedSpread
+from tasks.store.records.decisions import Attempt, CompareResult
+from tasks.store.records.evaluation import EvaluateResult, PairedDifference, SeedScore, SeedSpread
 from tasks.store.records.record import ModelRole, Target
 from tasks.store.records.training import PlanResult
-from tasks.store.runs import Comparing
+from tasks.store.run_layout import Comparing
 from tasks.store.stored import Output
 from tasks.tracking import Tracker, tracked_run
 from tasks.wording import count

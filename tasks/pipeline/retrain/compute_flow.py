@@ -2,7 +2,7 @@
 
 import os
 
-from tasks.data.clips.flow import compute_flow, shortness, without_flow
+from tasks.data.clips.flow_and_sound import compute_flow, shortness, without_flow
 from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline.retrain.contract import FLOW, FlowArguments
 from tasks.settings import MachineSettings, load

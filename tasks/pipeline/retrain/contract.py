@@ -35,13 +35,13 @@ from tasks.pipeline.step import (
     TrainingPlanUri,
 )
 from tasks.store.derived import decision_of_plan, flow_of_batch, prediction_of_plan, run_of_plan
-from tasks.store.experiments import Configurations, Prediction
 from tasks.store.layout import Layout
-from tasks.store.records.evaluation import CompareResult, DecideResult, EvaluateResults, RegisterResult, ReportResult, RollbackResult
+from tasks.store.records.decisions import CompareResult, DecideResult, RegisterResult, ReportResult, RollbackResult
+from tasks.store.records.evaluation import EvaluateResults
 from tasks.store.records.export import ExportResult
 from tasks.store.records.training import PlanResult, RecipesResult, TrainResult, WeightsResult
 from tasks.store.records.video import FlowResult, FlowsResult, SoundResult
-from tasks.store.runs import Decision, Run
+from tasks.store.run_layout import Configurations, Decision, Prediction, Run
 from tasks.store.stored import Output
 
 NETWORK_SOURCES = ("plan", "configured", "prediction")

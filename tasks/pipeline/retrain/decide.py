@@ -9,10 +9,10 @@ from tasks.pipeline.retrain._history import keep_decision_summary
 from tasks.pipeline.retrain.contract import DECIDE, DecideArguments
 from tasks.settings import MlflowSettings, load
 from tasks.store.objects import Store
-from tasks.store.records.evaluation import ChampionMove, CompareResult, DecideResult, DecisionRecord, RegisterResult
+from tasks.store.records.decisions import ChampionMove, CompareResult, DecideResult, DecisionRecord, RegisterResult
 from tasks.store.records.record import now_utc
 from tasks.store.records.training import PlanResult
-from tasks.store.runs import Decision, Run
+from tasks.store.run_layout import Decision, Run
 from tasks.store.stored import Output
 from tasks.tracking import Registry, Tracker
 

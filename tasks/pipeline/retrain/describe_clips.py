@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
-from tasks.data.clips.clips import StoredClip
-from tasks.data.clips.sound import Described, Listen, describe_sound, read_notes, without_sound
+from tasks.data.clips.flow_and_sound import Described, Listen, describe_sound, read_notes, without_sound
+from tasks.data.clips.stored_clips import StoredClip
 from tasks.errors import NothingToDo
 from tasks.learn.inputs.speech import INSTALL, PACKAGE, load_speech_detector, speech_share
 from tasks.pipeline._results import finish, finished, log

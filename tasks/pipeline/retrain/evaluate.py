@@ -13,14 +13,13 @@ import numpy as np
 
 from tasks.data.clips.frame_cache import FramesAhead, cache_test_frames, rgb_frames, sharing_decoders
 from tasks.errors import RetakeError
-from tasks.judge.gate.looks import record_look
-from tasks.judge.report.figures.pictures import clip_loss_figure, confusion_figure
-from tasks.judge.statistics.answers import answers_of
+from tasks.judge.gate.error_budget import record_look
+from tasks.judge.report.pictures import clip_loss_figure, confusion_figure
+from tasks.judge.statistics.answers import answers_of, to_parquet
 from tasks.judge.statistics.checks import Fingerprint, fingerprint
 from tasks.judge.statistics.checks import to_parquet as fingerprints_to_parquet
 from tasks.judge.statistics.metrics import with_actions
 from tasks.judge.statistics.mistakes import Misnamed, confusion_of, worst_misnamed
-from tasks.judge.statistics.scores_file import to_parquet
 from tasks.judge.statistics.scoring import ScoredClips
 from tasks.learn.engines.explain import NothingToSee, activation_sheet
 from tasks.learn.engines.scorer import Scorer
@@ -39,7 +38,7 @@ from tasks.store.records.dataset import DatasetClip, Vocabulary
 from tasks.store.records.evaluation import ActivationMap, EngineUsed, EvaluateResult, EvaluateResults
 from tasks.store.records.record import IN_WORDS, ModelRole
 from tasks.store.records.training import Evaluation, PlanResult
-from tasks.store.runs import Run, Scores
+from tasks.store.run_layout import Run, Scores
 from tasks.store.stored import Output
 from tasks.tracking import Tracker, tracked_run
 from tasks.wording import percent

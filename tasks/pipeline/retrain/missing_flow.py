@@ -2,7 +2,7 @@
 
 import math
 
-from tasks.data.clips.flow import without_flow
+from tasks.data.clips.flow_and_sound import without_flow
 from tasks.errors import NothingToDo
 from tasks.keys import flow_recipe_of
 from tasks.pipeline._results import finish, log

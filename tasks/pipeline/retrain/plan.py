@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 from tasks.data.split.manifest import num_clips
 from tasks.errors import BadConfiguration, NothingToDo
 from tasks.judge.gate.champion import complete_last_move, moves
+from tasks.judge.gate.error_budget import spend
 from tasks.judge.gate.gate import deciding_split
-from tasks.judge.gate.looks import spend
 from tasks.judge.statistics.uncertainty import power_in_words
 from tasks.keys import content_key, options_key
 from tasks.loop.parts import training_status
@@ -33,7 +33,7 @@ from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.record import SPLITS, ModelRole, SplitName, now_utc
 from tasks.store.records.training import Champion, Evaluation, PlanResult, Repeat, WeightsResult
-from tasks.store.runs import Decision, Evaluations, Run, Scores, deciding
+from tasks.store.run_layout import Decision, Evaluations, Run, Scores, deciding
 from tasks.store.stored import Output
 from tasks.tracking import RegisteredVersion, Registry, Tracker, end_left_behind
 from tasks.video_networks import CLIP_FPS

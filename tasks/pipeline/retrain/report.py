@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from tasks.data.clips.flow_and_sound import spectrograms
 from tasks.data.clips.frame_cache import cache_test_frames, rgb_frames
-from tasks.data.clips.sound import spectrograms
 from tasks.errors import BadInput
 from tasks.judge.gate.verdict import figures_in_words
-from tasks.judge.report.figures.pictures import contact_sheet, spectrogram_sheet
+from tasks.judge.report.pictures import contact_sheet, spectrogram_sheet
 from tasks.judge.report.run import ReportInputs, approval_question, model_card, page
 from tasks.pipeline._media import playable, thumbnails
 from tasks.pipeline._plans import no_curve_reason, plans_of, sounds_of
@@ -30,10 +30,11 @@ from tasks.store.derived import decision_of_plan
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store, to_json
 from tasks.store.records.dataset import Manifest
-from tasks.store.records.evaluation import ActivationMap, EvaluateResult, ReportResult
+from tasks.store.records.decisions import ReportResult
+from tasks.store.records.evaluation import ActivationMap, EvaluateResult
 from tasks.store.records.metrics import Metrics, Mistake
 from tasks.store.records.training import PlanResult
-from tasks.store.runs import Decision, Report, Run
+from tasks.store.run_layout import Decision, Report, Run
 from tasks.store.stored import Output
 from tasks.tracking import Registry, Tracker, tracked_run
 

@@ -6,7 +6,7 @@ from tasks.pipeline.retrain._history import keep_rollback_summary
 from tasks.pipeline.retrain.contract import RollbackArguments
 from tasks.settings import MlflowSettings, load
 from tasks.store.objects import Store
-from tasks.store.records.evaluation import RollbackResult
+from tasks.store.records.decisions import RollbackResult
 from tasks.tracking import Registry, Tracker
 
 

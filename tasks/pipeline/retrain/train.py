@@ -19,7 +19,7 @@ from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.records.training import PlanResult, TrainResult
-from tasks.store.runs import Run
+from tasks.store.run_layout import Run
 from tasks.store.stored import Output
 from tasks.tracking import Tracker
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from tasks.data.clips.frame_cache import cache_test_frames, cache_train_frames
-from tasks.judge.search.space import START_OPTIONS
+from tasks.judge.search.suggest import START_OPTIONS
 from tasks.keys import content_key
 from tasks.learn.hardware import choose_device, describe
 from tasks.learn.inputs.data import CachedClip
@@ -29,13 +29,12 @@ from tasks.pipeline._training import epoch_of, logged_epochs, train_planned
 from tasks.pipeline._weights import find_weights
 from tasks.pipeline.search._rounds import Data
 from tasks.settings import MachineSettings, MlflowSettings, load
-from tasks.store.experiments import SearchPlan
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.records.record import Target
 from tasks.store.records.search import NetworkLatency, SearchPlanResult, Trial, TrialScore
 from tasks.store.records.training import Epoch, PlanResult, TrainResult, WeightsResult
-from tasks.store.runs import Run
+from tasks.store.run_layout import Run, SearchPlan
 from tasks.store.stored import Stored
 from tasks.tracking import Tracker
 
@@ -142,7 +141,7 @@ class FoldTrainings:
             options=part.options,
             folder=self.folder / f"{part.trial.number}-{part.fold}",
             device=self.machine.device,
-            features=self.machine.cache_dir.expanduser() / "features",
+            features=self.machine.cache_dir / "features",
         )
         return TrialJob(job, self.plan.evaluate.crops)
 

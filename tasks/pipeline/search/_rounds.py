@@ -4,18 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.errors import BadConfiguration, BadInput, MissingObject
-from tasks.judge.search.space import Space
-from tasks.judge.search.suggest import batches_of, history_digest
-from tasks.judge.search.trials import best_first
+from tasks.judge.search.results import best_first
+from tasks.judge.search.suggest import Space, batches_of, history_digest
 from tasks.keys import content_key
 from tasks.pipeline._results import finished, log
 from tasks.store.derived import trials_of_batch
-from tasks.store.experiments import SearchPlan, SearchRound
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip, Manifest
 from tasks.store.records.record import Target
 from tasks.store.records.search import ScoredTrial, SearchPlanResult, SuggestResult, Trial, TrialBatch, TrialBatchRef, TrialScore
+from tasks.store.run_layout import SearchPlan, SearchRound
 from tasks.store.stored import Output
 
 NO_REASON = "it left no result; the log of its task says why"

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from tasks.judge.search.trials import best_first, num_hours, values_in_words
+from tasks.judge.search.results import best_first, num_hours, values_in_words
 from tasks.pipeline._results import finish, log, parse_failures
 from tasks.pipeline.search._rounds import Data, require_current, trials_before, trials_of_round
 from tasks.pipeline.search.contract import GATHER, GatherArguments
 from tasks.settings import MlflowSettings, load
-from tasks.store.experiments import SearchPlan
 from tasks.store.objects import Store
 from tasks.store.records.record import Target
 from tasks.store.records.search import GatherResult, ScoredTrial, SearchPlanResult, TrialList
+from tasks.store.run_layout import SearchPlan
 from tasks.tracking import ChildRun, Tracker, search_run
 from tasks.wording import count, duration, percent, percent_interval
 

@@ -5,9 +5,9 @@ from tasks.pipeline._plans import with_next_seed
 from tasks.pipeline._results import finish
 from tasks.pipeline.search._rounds import Data, all_trials, ranked_trials, require_current, still_valid, write_round
 from tasks.pipeline.search.contract import REPEAT_WINNER, SearchedArguments
-from tasks.store.experiments import SearchPlan
 from tasks.store.objects import Store
 from tasks.store.records.search import SuggestResult, Trial
+from tasks.store.run_layout import SearchPlan
 
 NUM_SEEDS = 3
 SEEDS_ROUND = 0

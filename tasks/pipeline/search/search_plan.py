@@ -2,8 +2,7 @@
 
 from tasks.data.split.folds import folds_of
 from tasks.errors import BadConfiguration, BadDataset
-from tasks.judge.search.space import START_OPTIONS, Space
-from tasks.judge.search.suggest import SEARCH_SEED
+from tasks.judge.search.suggest import SEARCH_SEED, START_OPTIONS, Space
 from tasks.keys import options_key, search_key
 from tasks.options import EvaluateOptions, SearchOptions, TrainOptions, Weights
 from tasks.pipeline._datasets import write_folds

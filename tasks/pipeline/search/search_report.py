@@ -7,20 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.judge.report.search import metrics_of, retrain_address, search_note, search_page, table, verdict
-from tasks.judge.search.analysis import gain_over_form, importances, selection_bias
-from tasks.judge.search.space import Space
-from tasks.judge.search.suggest import pareto_front
-from tasks.judge.search.trials import form_recipe
+from tasks.judge.search.results import form_recipe, gain_over_form, selection_bias
+from tasks.judge.search.suggest import Space, importances, pareto_front
 from tasks.keys import content_key
 from tasks.options import Options, RegisterOptions
 from tasks.pipeline._results import finish, finished, log, write_files
 from tasks.pipeline.search._rounds import Data, all_trials, ranked_trials, require_current, scores_of, trained_seeds
 from tasks.pipeline.search.contract import REPORT, SearchedArguments
 from tasks.settings import MachineSettings, MlflowSettings, load, report_url
-from tasks.store.experiments import SearchPlan, SearchReport
 from tasks.store.objects import Store, to_json
 from tasks.store.records.record import now_utc
 from tasks.store.records.search import ScoredTrial, Search, SearchPlanResult, SearchReportResult
+from tasks.store.run_layout import SearchPlan, SearchReport
 from tasks.tracking import Tracker, search_run
 
 

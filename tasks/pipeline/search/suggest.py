@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 
 from tasks.errors import NothingToDo
-from tasks.judge.search.space import Space
-from tasks.judge.search.suggest import history_digest, identity, num_suggested, seed_of, suggest
+from tasks.judge.search.suggest import Space, history_digest, identity, num_suggested, seed_of, suggest
 from tasks.pipeline._results import finish
 from tasks.pipeline.search._rounds import Data, require_current, still_valid, trials_before, write_round
 from tasks.pipeline.search.contract import SUGGEST, RoundArguments
-from tasks.store.experiments import SearchPlan
 from tasks.store.objects import Store
 from tasks.store.records.record import Target
 from tasks.store.records.search import ScoredTrial, SearchPlanResult, SuggestResult, Trial
+from tasks.store.run_layout import SearchPlan
 
 
 def run(arguments: RoundArguments, store: Store) -> SuggestResult:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.errors import BadConfiguration, BadInput
-from tasks.judge.gate.looks import record_look
-from tasks.judge.search.trials import scored, values_in_words
+from tasks.judge.gate.error_budget import record_look
+from tasks.judge.search.results import scored, values_in_words
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import choose_device, keep_freed_memory
 from tasks.learn.training.trials import TrialFailure, TrialJob, run_trials
@@ -16,9 +16,9 @@ from tasks.pipeline.search._fold_trainings import FoldTraining, FoldTrainings
 from tasks.pipeline.search._rounds import Data, require_current
 from tasks.pipeline.search.contract import TRAIN_TRIALS, TrainTrialsArguments
 from tasks.settings import MachineSettings, load
-from tasks.store.experiments import SearchPlan, TrainedTrials
 from tasks.store.objects import Store
 from tasks.store.records.search import ScoredTrial, SearchPlanResult, Trial, TrialBatch, TrialsResult
+from tasks.store.run_layout import SearchPlan, TrainedTrials
 from tasks.wording import duration, percent
 
 

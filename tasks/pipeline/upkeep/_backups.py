@@ -17,7 +17,7 @@ from typing import ClassVar, Self
 
 from pydantic import ValidationError
 
-from tasks.disk import full_disk, work_folder
+from tasks.disk import expanded, full_disk, work_folder
 from tasks.errors import BadConfiguration, BadInput, Unavailable
 from tasks.keys import file_sha256
 from tasks.store import stored
@@ -179,7 +179,7 @@ class Backups:
             BadConfiguration: it is no such address, or its connection is not known.
         """
         if "://" not in address:
-            return cls(Folder(Path(address).expanduser()))
+            return cls(Folder(expanded(address)))
         split_uri(address)
         return cls(Bucket(Store.of_connection(address) if connection_of(address) else own(), address.rstrip("/")))
 

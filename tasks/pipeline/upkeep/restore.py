@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tasks.disk import full_disk
+from tasks.disk import expanded, full_disk
 from tasks.errors import BadConfiguration, Unavailable
 from tasks.pipeline._results import log
 from tasks.pipeline.upkeep._backups import Backups
@@ -22,7 +22,7 @@ def run(arguments: RestoreArguments, store: Store) -> RestoreResult:
     if not arguments.verify:
         present = present_objects(store, snapshot, replace=arguments.replace)
         if arguments.files:
-            files = {kept.name: arguments.files.expanduser() / kept.name for kept in snapshot.files}
+            files = {kept.name: expanded(arguments.files) / kept.name for kept in snapshot.files}
             restore_files(backups, snapshot, files, replace=arguments.replace)
         restore_objects(store, backups, snapshot, present)
     result = RestoreResult(

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import re
 import runpy
 import sys
@@ -63,11 +64,10 @@ class Film:
 
 def resampled(frames: Iterable[tuple[int, Any]], total: int) -> Iterator[tuple[int, Any]]:
     """Yield for each number the last frame up to it, as ffmpeg's filter fps does."""
-    number = 0
+    until = 0
     for (first, frame), (due, following) in pairwise(chain(frames, [(total, None)])):
-        until = max(due, first + 1) if following is None else due  # a stream's last frame is shown once
+        number, until = until, max(until, due, first + 1 if following is None else 0)  # a stream's last frame is shown once
         yield from ((shown, frame) for shown in range(number, until))
-        number = max(number, until)
 
 
 def positions(length: int, sampling: dict[str, Any]) -> list[int]:
@@ -108,13 +108,12 @@ def windows(source: str, contract: dict[str, Any], stride: int) -> Iterator[tupl
 
 def loaded(contract: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """Load the model by the runtime that it was written for."""
-    names = contract["outputs"]
     if (HERE / "model.onnx").is_file():
         runtime = import_module("onnxruntime")
         session = runtime.InferenceSession(HERE / "model.onnx", providers=runtime.get_available_providers())
-        return lambda inputs: dict(zip(names, session.run(names, inputs), strict=True))
+        return lambda inputs: dict(zip(contract["outputs"], session.run(contract["outputs"], inputs), strict=True))
     model = import_module("openvino").Core().compile_model(HERE / "model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    return lambda inputs: dict(zip(names, model(inputs).values(), strict=True))
+    return lambda inputs: dict(zip(contract["outputs"], model(inputs).values(), strict=True))
 
 
 def until_failure(made: Iterator[Any], failed: list[Exception]) -> Iterator[Any]:
@@ -142,8 +141,7 @@ def moments(answered: Iterable[tuple[Any, ...]], pairs: np.ndarray) -> Iterator[
             over = [window for window in kept if window[0] <= begin and end <= window[1]]
             weights = [1 - abs(begin + end - start - stop) / (stop - start) for start, stop, *_ in over]  # nearer middles count more
             verbs, nouns = (np.average([window[head] for window in over], axis=0, weights=weights) for head in (2, 3))
-            likely = verbs[pairs[:, 0]] * nouns[pairs[:, 1]]
-            yield begin, end, int(likely.argmax()), float(likely.max())
+            yield begin, end, int((likely := verbs[pairs[:, 0]] * nouns[pairs[:, 1]]).argmax()), float(likely.max())
         kept = [window for window in kept if window[1] > until]
 
 
@@ -184,7 +182,7 @@ def main() -> int:
     if not sources or (options.format == "vtt" and len(sources) > 1) or stride < 1 or length % stride:
         parser.error(f"give sources, one alone for vtt, and a stride that {length} frames are a whole number of, {fps} a second")
     run = loaded(contract)
-    sys.stdout.write("WEBVTT\n\n" if options.format == "vtt" else "")
+    print("WEBVTT\n\n" if options.format == "vtt" else "", end="", flush=True)
     for source in sources:
         shown, failed = re.sub("://[^/]*@", "://", source), list[Exception]()  # shown without user and password
         answered = answers(until_failure(windows(source, contract, stride), failed), contract, run, 4 if Path(source).is_file() else 1)
@@ -197,4 +195,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with suppress(BrokenPipeError):  # `head`, for example, has enough
+        sys.exit(main())
+    os._exit(141)  # as SIGPIPE ends others, and without another attempt to write

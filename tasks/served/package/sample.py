@@ -5,7 +5,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +19,11 @@ from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer
 from tasks.learn.engines.written import answerer
-from tasks.learn.inputs.sampling import middle_frames
+from tasks.learn.inputs.snippets import middle_frames
 from tasks.learn.networks.checkpoints import Saved
 from tasks.learn.networks.spec import ClassNames, NetworkSpec
 from tasks.options import SegmentOptions
 from tasks.served.films import Clip, snippets
-from tasks.served.package.contract import Size
 from tasks.store.records.export import PackagePrecision
 
 PICTURE = "testsrc2=size=384x288:rate=25"
@@ -34,6 +33,8 @@ SOUND = "sine=frequency=300:beep_factor=4"
 LIMIT_SECONDS = 300
 LARGEST_SIDE = 1080
 """A short side to which no film of the check is scaled down."""
+
+Size = Literal["cut", "own"]
 
 SHARES_OF_STD: Mapping[PackagePrecision, Mapping[Size, float]] = {
     "fp32": {"cut": 0.005, "own": 0.05},
@@ -88,11 +89,7 @@ class Sample:
 def make_sample(saved: Saved, segment: SegmentOptions, names: Sequence[str], folder: Path) -> Sample:
     """Draw a film in `folder`, cut it without loss, and answer it with one crop.
 
-    Args:
-        saved: the registered networks, which are prepared in place.
-        segment: how films are cut.
-        names: of the model's input of each network, in their order.
-        folder: for the film and its clips.
+    `names` are those of the model's input of each network. The networks of `saved` are prepared in place.
     """
     film, listed = folder / "clip.mp4", folder / "hashes.txt"
     hears = any(network.spec.sound for network in saved.networks)

@@ -5,7 +5,8 @@ from pydantic import Field
 from tasks.options import EvaluateOptions, GateOptions, TrainOptions
 from tasks.store.records.curves import LearningCurveResult, LongTraining
 from tasks.store.records.dataset import Agreement, SharedRecording
-from tasks.store.records.evaluation import Attempt, EvaluateResult, LabelAudit, NameableClips, PairedDifference, RuleOutcome, SeedSpread
+from tasks.store.records.decisions import Attempt, RuleOutcome
+from tasks.store.records.evaluation import EvaluateResult, LabelAudit, NameableClips, PairedDifference, SeedSpread
 from tasks.store.records.export import ExportResult
 from tasks.store.records.record import TARGETS, ModelRole, Record, SplitName, Target, later, leaves_out
 from tasks.store.records.training import Epoch, Fusion

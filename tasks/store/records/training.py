@@ -158,12 +158,13 @@ class Repeat(Record):
 
 
 class Teacher(Record):
-    """A trained network whose answers another one learns; `name` is as the person wrote it."""
+    """A trained network whose answers another one learns, also to clips without a label; `name` is for people."""
 
     name: str
     run_key: str
     checkpoint_uri: str
     checkpoint_sha256: str
+    num_unlabelled: int = later(0)
 
 
 class UnlabelledClips(Record):

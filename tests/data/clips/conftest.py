@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 
-from tasks.data.video import arrays
+from tasks.data.video import frames
 from tests.pipeline.shelf import filmed
 
 DEBIANS = "7.1.5-0+deb13u1"
@@ -14,7 +14,7 @@ DEBIANS = "7.1.5-0+deb13u1"
 
 @pytest.fixture(autouse=True)
 def threads_decode(monkeypatch):
-    monkeypatch.setattr(arrays, "ProcessPoolExecutor", lambda num_workers, mp_context: ThreadPoolExecutor(num_workers))
+    monkeypatch.setattr(frames, "ProcessPoolExecutor", lambda num_workers, mp_context: ThreadPoolExecutor(num_workers))
 
 
 @pytest.fixture

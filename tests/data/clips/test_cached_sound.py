@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from pandas import DataFrame
 
+from tasks.data.clips.flow_and_sound import complete_sound, sound_uri, spectrograms
 from tasks.data.clips.frame_cache import FramesAhead, cache_test_frames, cache_train_frames, load_few
-from tasks.data.clips.sound import complete_sound, sound_uri, spectrograms
 from tasks.errors import BadVideo
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.pytorch import PytorchEngine

@@ -7,15 +7,15 @@ from unittest.mock import Mock
 
 import pytest
 
-from tasks.data.clips import cutting
-from tasks.data.clips.clips import find_cut
+from tasks.data.clips import cut_videos as cutting
+from tasks.data.clips.gather_labels import given_labels, intervals_to_cut, intervals_to_export, label_now
 from tasks.data.clips.label_inputs import append_to_log, count_entries
-from tasks.data.clips.labelled import given_labels, intervals_to_cut, intervals_to_export, label_now
+from tasks.data.clips.stored_clips import find_cut
 from tasks.data.labels.exported import exported_labels, video_spans
 from tasks.data.labels.formats import formats
 from tasks.data.split.manifest import dataset_digest
+from tasks.data.video.cut import FrameSpan
 from tasks.data.video.ffmpeg import SECONDS_PER_VIDEO_SECOND
-from tasks.data.video.spans import FrameSpan
 from tasks.errors import BadInput, BadVideo, MissingObject, NothingToDo, OutOfMemory, Unavailable
 from tasks.keys import recipe_of
 from tasks.options import LabelOptions, SegmentOptions
@@ -25,6 +25,7 @@ from tasks.pipeline.ingest_videos import ingest, segment
 from tasks.pipeline.ingest_videos.contract import IngestArguments, SegmentArguments
 from tasks.store.layout import Dataset, Layout
 from tasks.store.records.dataset import LabelsFile
+from tasks.store.records.record import SetAside
 from tasks.store.records.video import Interval
 from tests.data.labels.test_statements import Span, Writer
 from tests.pipeline.shelf import Shelf
@@ -92,8 +93,13 @@ def annotate(store, name, lines):
 
 def take_in(store, cut):
     """Ingest and cut; return the number of clips."""
+    return sum(result.num_clips for result in cut_batches(store, cut))
+
+
+def cut_batches(store, cut):
+    """Ingest and cut; return the result of each batch."""
     result = ingest.run(IngestArguments(**BASE, cut=cut, out=f"{STORE}/ingests/x/"), store)
-    return sum(segment.run(SegmentArguments(**BASE, cut=cut, batch=batch.uri), store).num_clips for batch in result.batches)
+    return [segment.run(SegmentArguments(**BASE, cut=cut, batch=batch.uri), store) for batch in result.batches]
 
 
 def labelled(store, cut, **chosen):
@@ -271,6 +277,18 @@ def test_another_version_of_ffmpeg_adds_clips_in_a_folder_of_its_own(cut_store, 
     annotate(cut_store, "3.csv", "a.mp4,4.2,4.6,put,bag\n")
     take_in(cut_store, "intervals")
     assert cut_of(cut_store, film).revision == 2
+
+
+def test_what_the_sound_of_a_video_lacks_is_told_as_long_as_it_has_clips(store, sounding, ffmpeg, tmp_path, monkeypatch):
+    store.write_bytes(f"{STORE}/inbox/a.mp4", sounding(5, "sine").read_bytes())
+    program = tmp_path / "no-aac"
+    program.write_text(f'#!/bin/sh\ncase "$*" in *aac*) echo "[error] no sound" >&2; exit 1;; esac\nexec "{ffmpeg}" "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("RETAKE_FFMPEG", str(program))
+    told = [SetAside(name="a.mp4", reason="its sound does not decode and is left out")]
+    for lines, warnings in (("a.mp4,0.5,1.5,put,meat\na.mp4,4,4.5,put,bag\n", told), ("a.mp4,0.5,1.5,put,meat\n", told), ("", [])):
+        annotate(store, "1.csv", lines)
+        assert [warning for result in cut_batches(store, "intervals") for warning in result.warnings] == warnings
 
 
 def test_the_time_limit_grows_with_the_labelled_time_and_not_with_the_video(store, monkeypatch):

@@ -2,8 +2,7 @@
 
 import pytest
 
-from tasks.data.clips.forgetting import Remover
-from tasks.data.clips.survey import survey
+from tasks.data.clips.forgetting import Remover, survey
 from tasks.store.layout import Layout
 from tests.data.labels.records import video_of
 from tests.pipeline.shelf import Shelf, taken_in

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tasks.data.clips import frame_cache
-from tasks.data.clips.flow import flow_uri
+from tasks.data.clips.flow_and_sound import flow_uri
 from tasks.data.clips.frame_cache import CHUNK_CLIPS, CHUNK_FRAMES, FramesAhead, cache_test_frames, cache_train_frames
 from tasks.errors import BadVideo
 from tasks.keys import frames_made_by

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.data.clips.cutting import batch_size
+from tasks.data.clips.cut_videos import batch_size
 from tasks.data.clips.intake import Intake, keep_annotations, to_write
 from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES
 from tasks.data.clips.sources import IncomingFile, incoming_files

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from tasks.data.clips.clips import clip_uid
+from tasks.data.clips.stored_clips import clip_uid
 from tasks.store.records.dataset import DatasetClip
 from tasks.store.records.video import ClipRecord, VideoRecord
 

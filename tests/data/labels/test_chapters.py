@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.data.clips.clips import clip_uid
+from tasks.data.clips.stored_clips import clip_uid
 from tasks.data.labels.chapters import borders_of
 from tasks.data.labels.rows import RecordingLine
 from tasks.store.records.video import Interval

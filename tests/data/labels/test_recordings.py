@@ -1,12 +1,12 @@
 """Files of one recording are grouped by names and times, doubtful ones stay apart, and a person's lines have the last word."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tasks.data.labels.camera_names import read_file_name
-from tasks.data.labels.labels import label_clips
-from tasks.data.labels.recordings import MAX_PATTERNS, camera_groups, detect_recordings, recordings_csv
+from tasks.data.labels.label_clips import label_clips
+from tasks.data.labels.recordings import MAX_PATTERNS, camera_groups, detect_recordings, read_file_name, recordings_csv
 from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.video_names import VideoIndex
 from tasks.data.labels.vocabulary import OwnClasses
@@ -244,6 +244,20 @@ def test_a_name_with_an_asterisk_is_that_video_and_a_pattern_means_the_videos_be
     assert {name for _, name in near.matching("cam*/a/**")} == {"cam1/a/1.mp4", "cam1/a/x/2.mp4"}
     assert len(near.matching("cam2/**")) == 1
     assert VideoIndex([], {"deep": (f"{'a/' * 400}b.mp4",)}).matching(f"{'**/' * 340}b.mp4")
+
+
+@pytest.mark.parametrize("repeated", ["**/", "**/*/"])
+def test_the_time_of_a_pattern_does_not_grow_with_its_length(repeated):
+    near = VideoIndex([], {str(number): (f"a/b/c/{number}.mp4",) for number in range(1000)})
+
+    def seconds_of(pattern):
+        began = time.process_time()
+        near.matching(pattern)
+        return time.process_time() - began
+
+    seconds_of("*")
+    short, long = (min(seconds_of(f"{repeated * number}*.mp4") for _ in range(3)) for number in (3, 200))
+    assert long < 3 * short
 
 
 def test_patterns_are_few_because_each_is_compared_with_all_names():

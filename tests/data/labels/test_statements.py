@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.data.labels.all_files import read_files
-from tasks.data.labels.labels import label_clips
+from tasks.data.labels.label_clips import label_clips
 from tasks.data.labels.ledger import Ledger
 from tasks.data.labels.page_labels import (
     PAGE,

@@ -15,9 +15,9 @@ from tasks.local import processes, supervise
 from tasks.local.airflow_api import RunRef
 from tasks.local.home import REPOSITORY
 from tasks.local.run import SAMPLE_STORE
-from tasks.store.experiments import SearchPlan
-from tasks.store.records.evaluation import CompareResult, DecideResult
+from tasks.store.records.decisions import CompareResult, DecideResult
 from tasks.store.records.search import SearchReportResult
+from tasks.store.run_layout import SearchPlan
 from tasks.store.stored import split_uri
 from tests.integration.jobs.whole_job import Kitchen
 

@@ -11,7 +11,8 @@ import pytest
 from tasks.local.choices import SAMPLE_OPTIONS
 from tasks.local.home import REPOSITORY
 from tasks.local.run import SAMPLE_STORE, SAMPLES
-from tasks.store.records.evaluation import CompareResult, DecideResult, EvaluateResult
+from tasks.store.records.decisions import CompareResult, DecideResult
+from tasks.store.records.evaluation import EvaluateResult
 from tasks.store.records.training import PlanResult
 from tests.integration.jobs.browser import COMMENT
 

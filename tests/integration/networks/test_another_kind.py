@@ -13,17 +13,16 @@ import httpx
 import pytest
 from mlflow import MlflowClient
 
-from tasks.data.clips.flow import flow_uri
-from tasks.data.clips.sound import sound_uri
+from tasks.data.clips.flow_and_sound import flow_uri, sound_uri
 from tasks.keys import file_sha256, flow_recipe_of
 from tasks.learn.networks.checkpoints import save
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import NetworkSpec, no_names
 from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.store.layout import Dataset
-from tasks.store.records.evaluation import CompareResult, DecideResult, RegisterResult, ReportResult
-from tasks.store.records.experiments import PredictBatchResult, PredictPlanResult
+from tasks.store.records.decisions import CompareResult, DecideResult, RegisterResult, ReportResult
 from tasks.store.records.metrics import Metrics
+from tasks.store.records.prediction import PredictBatchResult, PredictPlanResult
 from tasks.store.records.training import PlanResult
 from tasks.store.records.video import FlowResult
 from tests.films.samples import make_samples

@@ -6,7 +6,7 @@ import jsonschema
 import pytest
 from mlflow import MlflowClient
 
-from tasks.store.records.experiments import Comparison, TabulateResult
+from tasks.store.records.comparison import Comparison, TabulateResult
 from tests.integration.conftest import CHAIN_STORE as STORE
 from tests.integration.conftest import etags
 from tests.integration.workshop import TRAINING

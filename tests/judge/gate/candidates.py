@@ -8,7 +8,7 @@ from tasks.judge.gate.champion import moves
 from tasks.options import GateOptions
 from tasks.pipeline.retrain import decide, rollback
 from tasks.pipeline.retrain.contract import DecideArguments, RollbackArguments
-from tasks.store.records.evaluation import CompareResult, RegisterResult, ReportResult
+from tasks.store.records.decisions import CompareResult, RegisterResult, ReportResult
 from tasks.store.records.training import Champion
 from tests.pipeline.shelf import plan_result
 from tests.records import some

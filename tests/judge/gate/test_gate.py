@@ -4,9 +4,10 @@ from hypothesis import strategies as st
 
 from tasks.errors import BadInput
 from tasks.judge.gate.gate import attempt_in_words, contenders, judge
-from tasks.judge.statistics.class_changes import ClassOutcome
+from tasks.judge.statistics.metrics import ClassOutcome
 from tasks.options import GateOptions
-from tasks.store.records.evaluation import Attempt, SeedScore, SeedSpread
+from tasks.store.records.decisions import Attempt
+from tasks.store.records.evaluation import SeedScore, SeedSpread
 from tasks.store.records.metrics import LabelCount
 from tasks.wording import signed
 from tests.judge.gate.conftest import difference, guessing
@@ -69,7 +70,7 @@ def test_several_seeds_are_judged_by_their_mean_with_each_score_beside_it_and_al
     assert judgement.reason.startswith("action top-1 48.0 % on average over 3 seeds, +8.0 points [1.0, 15.0] over the champion, on 100 val")
     assert ". By seed: 50.0 % (seed 5, registered), 46.0 % (seed 6) and 48.0 % (seed 7), standard deviation 2.0 points. " in judgement.why
     assert judgement.why.endswith("The interval is over source videos and seeds.")
-    assert "too small to tell: more films or more seeds would be needed" in judged(*scored(), spread=of_seeds((-0.1, 0.2))).why
+    assert "too small to tell: more videos or more seeds would be needed" in judged(*scored(), spread=of_seeds((-0.1, 0.2))).why
     mixed = judged(*scored(), spread=of_seeds((0.01, 0.15), engine="openvino float32"))
     assert failed(mixed) == ["engine"]
     assert "seed 5 was scored by openvino float32" in rule_of(mixed, "engine").detail

@@ -1,15 +1,10 @@
 import re
 
-import numpy as np
 import pytest
 
-from tasks.judge.gate.verdict import consequence_in_words, guessing_caveat, majority_scores, verdict_on, why
-from tasks.judge.statistics.answers import Answers
-from tasks.judge.statistics.metrics import measure
+from tasks.judge.gate.verdict import consequence_in_words, guessing_caveat, verdict_on, why
 from tasks.store.records.evaluation import SeedScore, SeedSpread
 from tests.judge.gate.conftest import difference
-from tests.judge.report.named import original
-from tests.judge.report.runs import answers_of, result
 
 
 @pytest.fixture
@@ -133,12 +128,3 @@ def test_a_name_stays_within_the_sentence(make_result):
     caveat = guessing_caveat(make_result().model_copy(update={"action": action}))
     assert "\n" not in caveat
     assert len(caveat) < 200
-
-
-def test_the_majority_scores_are_those_of_a_guesser_that_ranks_classes_by_how_common_they_are():
-    answers = answers_of(original(), "action", "fine-tuned")
-    ids, support = np.unique(answers.true, return_counts=True)
-    ranked = np.tile(ids[np.argsort(-support, kind="stable")][:5], (23, 1))
-    guesser = measure(Answers("action", answers.true, ranked, answers.names), ["a"] * 23)
-    scores = vars(majority_scores(result(original(), "fine-tuned", "val").action))
-    assert scores == pytest.approx({share: getattr(guesser, share) for share in scores})

@@ -3,7 +3,7 @@
 from functools import cache
 
 from tasks.options import Modality
-from tasks.store.records.experiments import ComparedNetwork, Comparison, DifferingClip, FailedConfiguration
+from tasks.store.records.comparison import ComparedNetwork, Comparison, DifferingClip, FailedConfiguration
 from tests.judge.report.named import drawn
 from tests.judge.report.runs import MACHINE, difference, metrics_of, result, uid_of
 from tests.records import some
@@ -66,7 +66,7 @@ def versions_of(named=None, *, name=None):
     answers = zip(*(named.of(named.targets[-1], role) for role in (None, *roles)), strict=True)
     shown = {
         "split": "unseen",
-        "selection": "Of the 480 labelled clips of the dataset, 80 are of films that trained one of the two networks.",
+        "selection": "Of the 480 labelled clips of the dataset, 80 are of videos that trained one of the two networks.",
         "caution": name or "9 clips are few.",
         "confusions": tuple(
             confusion.model_copy(update={"model": roles[confusion.model]}) for confusion in scored.confusions if confusion.model in roles

@@ -9,15 +9,15 @@ import numpy as np
 from tasks.data.split.folds import SHARES
 from tasks.judge.gate.verdict import verdict_on, why
 from tasks.judge.statistics.answers import Answers
-from tasks.judge.statistics.class_changes import class_changes
 from tasks.judge.statistics.learning_curve import learning_curve
-from tasks.judge.statistics.metrics import measure
-from tasks.judge.statistics.mistakes import confusion_of
+from tasks.judge.statistics.metrics import class_changes, measure
+from tasks.judge.statistics.mistakes import confusion_of, wrong_cells
 from tasks.judge.statistics.paired import over_guessing, paired_difference
 from tasks.options import GateOptions
 from tasks.store.records import metrics
 from tasks.store.records.curves import LearningCurveResult
-from tasks.store.records.evaluation import Attempt, DoubtfulLabel, EngineUsed, EvaluateResult, LabelAudit, Latency, RuleOutcome
+from tasks.store.records.decisions import Attempt, RuleOutcome
+from tasks.store.records.evaluation import DoubtfulLabel, EngineUsed, EvaluateResult, LabelAudit, Latency
 from tasks.store.records.record import MODELS, TARGETS
 from tasks.store.records.training import Epoch
 from tasks.store.records.video import WebPage
@@ -49,15 +49,6 @@ def sources_of(named):
 
 def uid_of(clip):
     return f"{clip:012x}_000000000-000008000"
-
-
-def wrong_cells(matrix, answers):
-    """The first two wrong clips of each cell."""
-    cells = {}
-    for i, place in enumerate(matrix.places.tolist()):
-        if not answers.right[i]:
-            cells.setdefault(tuple(place), []).append(uid_of(i))
-    return tuple(metrics.Cell(row=r, column=c, num_clips=len(uids), uids=uids[:2]) for (r, c), uids in cells.items())
 
 
 @cache
@@ -195,7 +186,7 @@ def metrics_of(named, *, split="test", checks=CLEAN, num_epochs=40, validated=Tr
                 rows=matrix.rows,
                 columns=matrix.columns,
                 counts=matrix.counts.tolist(),
-                wrong=wrong_cells(matrix, answers_of(named, t, role)),
+                wrong=wrong_cells(matrix, answers_of(named, t, role), np.zeros(len(named.true)), list(map(uid_of, range(len(named.true))))),
             )
             for role in roles
             for t in named.targets

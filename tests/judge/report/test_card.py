@@ -6,7 +6,8 @@ from tasks.judge.gate.gate import attempt_in_words
 from tasks.judge.gate.verdict import figures_in_words
 from tasks.judge.report.run import approval_question, model_card
 from tasks.store.records.dataset import SharedRecording
-from tasks.store.records.evaluation import RuleOutcome, SeedScore, SeedSpread
+from tasks.store.records.decisions import RuleOutcome
+from tasks.store.records.evaluation import SeedScore, SeedSpread
 from tasks.wording import percent, percent_interval, signed
 from tests.judge.report.conftest import CASES
 from tests.judge.report.runs import web_page

@@ -6,7 +6,7 @@ import pytest
 from tasks.judge.gate.gate import contenders, judge
 from tasks.judge.report.comparison_text import headline, note, text
 from tasks.options import GateOptions
-from tasks.store.records.evaluation import Attempt
+from tasks.store.records.decisions import Attempt
 from tasks.store.records.record import TARGETS
 from tests.judge.report.named import drawn, mixed, original
 from tests.judge.report.runs import beyond_guessing, difference, result

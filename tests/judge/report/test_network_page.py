@@ -5,7 +5,7 @@ import pytest
 from tasks.errors import BadInput
 from tasks.judge.report.networks import metrics_of, networks_note, networks_page, table, verdict
 from tasks.options import Modality
-from tasks.store.records.experiments import Comparison
+from tasks.store.records.comparison import Comparison
 from tasks.store.records.record import TARGETS
 from tests.judge.report.compared import NAMES, comparison_of
 from tests.judge.report.conftest import COMPARISONS

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tasks.judge.gate.facts import facts_of
+from tasks.judge.gate.verdict import facts_of
 from tasks.judge.report.class_tables import matrix_between
 from tasks.judge.report.run import SECTIONS, model_card, page
 from tasks.judge.report.templating import data_uri
@@ -12,7 +12,8 @@ from tasks.judge.statistics.mistakes import Confusion
 from tasks.options import GateOptions, TrainOptions
 from tasks.options.base import STORED
 from tasks.store.records.dataset import NO_OBJECT, Agreement, Disagreement, action_name
-from tasks.store.records.evaluation import LabelAudit, RuleOutcome, SeedScore, SeedSpread
+from tasks.store.records.decisions import RuleOutcome
+from tasks.store.records.evaluation import LabelAudit, SeedScore, SeedSpread
 from tasks.store.records.export import ExportResult, PackageCosts, PackageDifference, PackageScore, PackedNetwork
 from tasks.store.records.metrics import ClassChange, ClosedSet, Metrics, SplitSize, TwoActions
 from tasks.store.records.record import IN_TABLES, MODELS
@@ -67,7 +68,7 @@ def test_options_of_an_earlier_version_are_listed_as_the_network_was_trained_wit
 
 
 TEST_IS_SMALL = "Val decides, because test has 9 clips of 2 source videos, and the gate asks for 10 of 3."
-DRAWN, DEALT = "drawn as these were: at random", "a film that alone shows its action stays in train"
+DRAWN, DEALT = "drawn as these were: at random", "a video that alone shows its action stays in train"
 LEFT_OUT = ClosedSet(num_clips=3, num_actions=2, top1=0.4, top1_interval=(0.2, 0.6))
 
 
@@ -402,7 +403,7 @@ def test_what_is_next_counts_the_clips_that_the_gate_lacks_and_knows_where_only_
     facts = facts_of(metrics.model_copy(update=changes | {"num_unlabelled": 2}))
     (missing,) = facts.missing
     assert missing.startswith("enough clips (7 clips, at least 10 needed: about 49 labelled clips;")
-    assert "so a larger val_share serves new films only" in missing
+    assert "so a larger val_share serves new videos only" in missing
     assert (facts.faultless_split, facts.num_unlabelled) == ("val", 2)
     assert facts.has_opponent == (metrics.champion_version is not None and not metrics.passed)
     assert facts_of(metrics).faultless_split == ""

@@ -1,17 +1,22 @@
-"""What pages, tables and cards say about clips in which nothing happens."""
+"""What pages, tables and cards say of scores: of guessing, of clips in which nothing happens, and of those that some network cannot name."""
 
 import re
 
+import numpy as np
 import pytest
 
 from tasks.judge.report.comparison_text import text
 from tasks.judge.report.networks import networks_note, networks_page
 from tasks.judge.report.run import approval_question, model_card
-from tasks.judge.report.scores import nothing_table
+from tasks.judge.report.scores import majority_scores, nothing_table
+from tasks.judge.statistics.answers import Answers
+from tasks.judge.statistics.metrics import measure
 from tasks.store.records.evaluation import NameableClips, NetworkScore, NothingScores, UnnamedClips
 from tasks.store.records.record import TARGETS
 from tasks.wording import percent
 from tests.judge.report.compared import comparison_of
+from tests.judge.report.named import original
+from tests.judge.report.runs import answers_of, result
 from tests.judge.report.test_comparison_text import compared
 from tests.judge.report.tree import HOSTILE, plain, rendered, rows_of
 from tests.records import some
@@ -148,3 +153,12 @@ def test_names_stay_text(run_with_unnamed, changed_page):
     assert "<img src=x>" not in changed_page(nameable=hostile)
     _, links, _ = rendered(model_card(run_with_unnamed.model_copy(update={"nameable": hostile})).partition("\n---\n")[2])
     assert links == [run_with_unnamed.provenance.mlflow_run_url]
+
+
+def test_the_majority_scores_are_those_of_a_guesser_that_ranks_classes_by_how_common_they_are():
+    answers = answers_of(original(), "action", "fine-tuned")
+    ids, support = np.unique(answers.true, return_counts=True)
+    ranked = np.tile(ids[np.argsort(-support, kind="stable")][:5], (23, 1))
+    guesser = measure(Answers("action", answers.true, ranked, answers.names), ["a"] * 23)
+    scores = vars(majority_scores(result(original(), "fine-tuned", "val").action))
+    assert scores == pytest.approx({share: getattr(guesser, share) for share in scores})

@@ -80,38 +80,11 @@ def stays_within(svg):
 
 
 HOSTILE = (
-    "![x](http://evil/p.png)",
-    "[a](http://evil)",
-    "[a]: http://evil 'x'",
-    "www.evil.example",
-    "WWW.evil.com/x",
-    "https://evil.com",
-    "<https://evil.com>",
-    "evil.com",
-    "//evil.com",
-    "mailto:a@evil.com",
-    "a@b.example",
-    "@someone",
-    "<img src=x>",
-    "<script>alert(1)</script>",
-    "&lt;img&gt; &amp;",
-    "a | b || c",
-    "a\n\n# b\r\nc\u2028d",
-    "`code` ``more``",
-    "*a* _b_ __c__ ~~d~~",
-    "# a",
-    "- a",
-    "+ a",
-    "1. a",
-    "10) a",
-    "===",
-    "---",
-    "~~~",
-    "a\\",
-    "\\[a](b)",
-    "![",
-    "> a",
-)
+    "![x](http://evil/p.png)", "[a](http://evil)", "[a]: http://evil 'x'", "www.evil.example", "WWW.evil.com/x", "https://evil.com",
+    "<https://evil.com>", "evil.com", "//evil.com", "mailto:a@evil.com", "a@b.example", "@someone", "<img src=x>",
+    "<script>alert(1)</script>", "&lt;img&gt; &amp;", "a | b || c", "a\n\n# b\r\nc\u2028d", "`code` ``more``", "*a* _b_ __c__ ~~d~~",
+    "# a", "- a", "+ a", "1. a", "10) a", "===", "---", "~~~", "a\\", "\\[a](b)", "![", "> a",
+)  # fmt: skip
 
 HOSTILE_NAME = "<img src=x> [a](http://evil) | `b` *c*\n# d"
 """As much as fits in a name that is not cut; each by itself is tried in `tests/test_wording.py`."""

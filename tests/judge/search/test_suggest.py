@@ -1,15 +1,29 @@
+import logging
 import math
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from tasks.judge.search.space import Space
-from tasks.judge.search.suggest import identity, seed_of, suggest
+from tasks.errors import BadConfiguration
+from tasks.judge.search.suggest import (
+    Space,
+    batches_of,
+    history_digest,
+    identity,
+    importances,
+    num_suggested,
+    pareto_front,
+    seed_of,
+    suggest,
+)
 from tasks.options import LIGHT, SearchOptions, TrainOptions
-from tasks.store.records.search import ScoredTrial
+from tasks.options.search import RANGES, Searched
+from tasks.store.records.search import Importance, ScoredTrial, Trial
 from tests.judge.search.trials import trial
 
 NUMBERS = ["learning_rate", "dropout", "weight_decay"]
@@ -85,3 +99,185 @@ def test_tpe_finds_the_best_region_of_a_built_in_problem_more_often_than_a_rando
         return any(abs(math.log10(options.learning_rate) + 3) < 0.4 and options.dropout < 0.2 for options in tried)
 
     assert sum(map(finds, range(20))) >= 16
+
+
+def space(*lines: str, base: TrainOptions = LIGHT) -> Space:
+    chosen = SearchOptions.model_validate({"search": [line.partition("=")[0] for line in lines], "ranges": lines})
+    return Space.of(chosen, base)
+
+
+def test_the_default_form_can_be_searched_with_every_option_ticked_and_tries_every_value():
+    assert set(RANGES) == set(Searched.__args__)
+    searched = Space.of(SearchOptions(search=list(RANGES)), LIGHT)
+    assert searched.untried() == []
+    assert list(searched.ranges) == sorted(RANGES)
+    assert searched.ranges["learning_rate"] == FloatDistribution(1e-5, 1e-1, log=True)
+    assert searched.ranges["batch_size"] == CategoricalDistribution([2, 4, 8, 16])
+    assert searched.ranges["warmup_epochs"] == IntDistribution(0, 2)
+    assert space("batch_size=2..1.6e1").ranges["batch_size"] == IntDistribution(2, 16)
+    assert searched.ranges["mirror"] == CategoricalDistribution([True, False])
+    assert space("weight_decay=0..1").ranges["weight_decay"] == FloatDistribution(0, 1), "of a real number, though the ends are whole"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("dropout=0.8..0", "lower number first"),
+        ("learning_rate=0..1 log", "above 0"),
+        ("learning_rate=1e-3..x", "low..high"),
+        ("learning_rate=1e-3..1 linear", "low..high"),
+        ("dropout=0..1.5", "less than 1"),
+        ("batch_size=2, 4, 1000", "256"),
+        ("schedule=constant, cosin", "cosine"),
+        ("dropout=", "no range"),
+        ("dropout=,", "no value"),
+        (f"batch_size=2..{10**400}", "256"),
+        (f"dropout=0..{10**400}", "low..high"),
+        ("batch_size=2..Infinity", "finite"),
+    ],
+)
+def test_a_wrong_range_is_refused_with_its_line(line, message):
+    with pytest.raises(BadConfiguration, match=message) as caught:
+        space(line)
+    assert line.partition("=")[0] in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("ranges", "message"),
+    [(["learning_rate=1e-5..1e-1"], "dropout has no line"), (["droput=0..1", "dropout=0..0.5"], "unknown option droput")],
+)
+def test_an_option_without_a_range_and_a_line_of_an_unknown_option_are_refused(ranges, message):
+    with pytest.raises(BadConfiguration, match=message):
+        Space.of(SearchOptions(search=["dropout"], ranges=ranges), LIGHT)
+
+
+def test_values_that_contradict_one_another_make_no_training_and_options_without_effect_no_other_one():
+    searched = space("head=linear, tcn", "family=TSN, TRN")
+    assert searched.complete({"head": "tcn", "family": "TRN"}) is None
+    assert searched.complete({"head": "tcn", "family": "TSN"}) == LIGHT.model_copy(update={"head": "tcn", "family": "TSN"})
+    searched = space("schedule=constant, cosine")
+    recipe = searched.complete({"schedule": "constant"})
+    assert recipe == Space(LIGHT.model_copy(update={"flow_method": "dis"}), searched.ranges).complete({"schedule": "constant"})
+
+
+@pytest.mark.parametrize(
+    ("lines", "base", "said"),
+    [
+        (["head=linear, probe"], TrainOptions(), ["head=probe is never tried: head probe is fitted on the features of a frozen"]),
+        (["head=linear, tcn", "family=TRN, MTRN"], LIGHT, ["head=tcn is never tried: no value of the other searched options fits it"]),
+        (["family=TSN, 3D"], LIGHT, ["family=3D is never tried: family 3D needs a video network and backbone tf_efficientnet_lite0"]),
+        (["head=linear, probe", "trainable=all, heads"], TrainOptions(), []),
+        (["head=linear, tcn", "family=TRN, TSN"], TrainOptions(), []),
+        (["dropout=0..0.5"], TrainOptions(), []),
+    ],
+)
+def test_values_that_no_recipe_of_a_space_can_have_are_named(lines, base, said):
+    named = space(*lines, base=base).untried()
+    assert [line.startswith(start) for line, start in zip(named, said, strict=True)] == [True] * len(said)
+
+
+def test_video_networks_are_searched_beside_others():
+    searched = space("family=TSN, 3D", "backbone=tf_efficientnet_lite0, mc3_18, r2plus1d_18")
+    assert searched.untried() == []
+    assert searched.complete({"family": "3D", "backbone": "mc3_18"}).backbone == "mc3_18"
+    assert searched.complete({"family": "3D", "backbone": "tf_efficientnet_lite0"}) is None
+    assert searched.complete({"family": "TSN", "backbone": "mc3_18"}) is None
+
+
+def test_the_pareto_front_has_no_trial_that_another_beats():
+    scores = ((0.5, 1.0), (0.6, 2.0), (0.6, 3.0), (0.4, 1.5), (0.5, 1.0))
+    trials = [trial(number, top1, latency_seconds=seconds) for number, (top1, seconds) in enumerate(scores)]
+    assert pareto_front([*trials, trial(5, failure="x")], "action") == (0, 1, 4)
+
+
+@given(num_trials=st.integers(1, 200), rounds=st.integers(1, 8))
+def test_the_rounds_have_even_shares_of_all_trials(num_trials, rounds):
+    chosen = SearchOptions(num_trials=max(num_trials, rounds), rounds=rounds)
+    trials: list[ScoredTrial] = []
+    sizes = []
+    for number in range(1, rounds + 1):
+        sizes.append(num_suggested(chosen, number, len(trials)))
+        trials += [trial(len(trials) + i, 0.5) for i in range(sizes[-1])]
+    assert sum(sizes) == chosen.num_trials
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_head_trainings_share_a_task_and_others_have_their_own():
+    whole = LIGHT.model_copy(update={"trainable": "all"})
+    trials = [Trial(number=i, values={}, options=whole if i % 3 == 0 else LIGHT) for i in range(100)]
+    batches = batches_of(trials)
+    assert sorted(trial.number for batch in batches for trial in batch) == list(range(100))
+    assert [len(batch) for batch in batches] == [64, 2, *[1] * 34]
+
+
+@pytest.mark.parametrize(("epochs", "sizes"), [(4, [20]), (400, [10, 10]), (4000, [8, 8, 4]), (10_000, [8, 8, 4])])
+def test_long_trainings_of_heads_come_in_smaller_batches(epochs, sizes):
+    long = LIGHT.model_copy(update={"epochs": epochs})
+    assert [len(batch) for batch in batches_of([Trial(number=i, values={}, options=long) for i in range(20)])] == sizes
+
+
+def test_suggestions_follow_from_results_and_not_from_the_words_of_a_failure():
+    known = [trial(0, 0.5), trial(1, 0.5)]
+    failed, again = (known[1].model_copy(update={"failure": reason, "scores": {}}) for reason in ("killed", "killed twice"))
+    assert history_digest(known) == history_digest(list(known))
+    older = known[0].model_copy(update={"options": LIGHT.model_copy(update={"views_seed": 1})})
+    assert history_digest(known) == history_digest([older, known[1]]), "as before there was this option"
+    assert history_digest([known[0], failed]) == history_digest([known[0], again])
+    others = (known, [known[0], failed], known[:1], [], [known[0], trial(1, top1=0.6)])
+    assert len({history_digest(other) for other in others}) == len(others)
+
+
+DISTRIBUTIONS = {
+    "learning_rate": FloatDistribution(1e-5, 1e-1, log=True),
+    "class_weights": CategoricalDistribution(("none", "balanced")),
+    "dropout": FloatDistribution(0, 0.8),
+    "warmup_epochs": IntDistribution(0, 2),
+}
+
+
+def search_of(num_trials, top1, seed=0, **constant):
+    rng = np.random.default_rng(seed)
+    trials = []
+    for number in range(num_trials):
+        rate, weights = float(10 ** rng.uniform(-5, -1)), ("none", "balanced")[rng.integers(2)]
+        values = {"learning_rate": rate, "class_weights": weights, "dropout": rng.uniform(0, 0.8), "warmup_epochs": int(rng.integers(3))}
+        trials.append(trial(number, round(float(np.clip(top1(values, rng), 0, 1)), 2), values=values | constant))
+    return trials
+
+
+def by_rate(values, rng):
+    """Best at 1e-3, whose place on the scale of logarithms is the middle."""
+    return 0.5 - 0.15 * abs(np.log10(values["learning_rate"]) + 3) + 0.02 * rng.standard_normal()
+
+
+def test_what_matters_is_first_without_a_word_in_the_log_or_a_row_for_an_option_with_one_value(caplog):
+    ranges = DISTRIBUTIONS | {"schedule": CategoricalDistribution(("constant",))}
+    with caplog.at_level(logging.INFO):
+        rows, words = importances(search_of(40, by_rate, schedule="constant"), ranges, "action")
+    assert rows[0].option == "learning_rate"
+    assert {row.option for row in rows} == set(DISTRIBUTIONS)
+    assert [row.share for row in rows] == sorted((row.share for row in rows), reverse=True)
+    assert rows[0].share > 0.8 and all(0 <= row.share < 0.2 for row in rows[1:])
+    assert "of this search's 40 trials alone" in words
+    assert Importance.model_validate(rows[0].model_dump() | {"interval": (0, 1), "by_chance": 0.1}) == rows[0], "as earlier records have it"
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(("num_trials", "said"), [(0, "Only 0 trials can be compared"), (9, "Only 9 trials can be compared")])
+def test_few_trials_and_equal_scores_tell_nothing(num_trials, said):
+    rows, words = importances(search_of(num_trials, by_rate), DISTRIBUTIONS, "action")
+    assert rows == ()
+    assert said in words
+    equal = importances(search_of(12, lambda *_: 0.25), DISTRIBUTIONS, "action")
+    assert equal == ((), "All 12 trials have the same score, so no option made a difference.")
+
+
+def test_only_comparable_trials_count():
+    trials = search_of(9, by_rate)
+    outside = trials[0].values | {"learning_rate": 0.5}
+    odd = [
+        trial(10, 0.9, values=outside),
+        trial(11, values=search_of(10, by_rate)[9].values, failure="out of memory"),
+        trial(12, 0.9, values=trials[0].values | {"learning_rate": 0}),  # the logarithm of 0 is no number
+    ]
+    assert "Only 9 trials" in importances([*trials, *odd], DISTRIBUTIONS, "action")[1]

@@ -15,11 +15,10 @@ from tasks.judge.statistics.paired import (
     differences,
     differing,
     exact_difference,
-    holm,
     over_guessing,
     paired_change,
     paired_difference,
-    significant,
+    recipe_change,
 )
 from tasks.judge.statistics.uncertainty import TAIL, resample
 from tasks.store.records.record import TARGETS
@@ -187,37 +186,6 @@ def test_clips_with_different_answers_are_listed_those_that_one_gets_right_first
     assert {clip.label for clip in clips} == {"put"}
 
 
-def test_holm_by_hand():
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([0.5, 0.9]) == [1.0, 1.0]
-    assert holm([]) == []
-
-
-@given(p_values=st.lists(st.floats(0, 1), min_size=1, max_size=30))
-def test_a_test_among_others_is_no_surer_than_alone_no_less_sure_than_by_bonferroni_and_keeps_its_place(p_values):
-    adjusted = holm(p_values)
-    for p, corrected in zip(p_values, adjusted, strict=True):
-        assert p <= corrected <= max(p, min(1, len(p_values) * p))
-    places = range(len(p_values))
-    assert sorted(places, key=lambda i: (adjusted[i], p_values[i], i)) == sorted(places, key=lambda i: (p_values[i], i))
-
-
-def test_tests_that_could_never_be_significant_cost_the_others_nothing():
-    hopeless, clear = 0.25, 0.5**6
-    assert significant([clear], [clear], 0.05) == [True]
-    assert significant([clear, *[0.5] * 7], [clear, *[hopeless] * 7], 0.05) == [True, *[False] * 7]
-    assert significant([clear, *[0.5] * 7], [clear] * 8, 0.05) == [False] * 8
-    assert significant([], [], 0.05) == []
-
-
-@given(counts=st.lists(st.tuples(st.integers(0, 10), st.integers(0, 10)), min_size=1, max_size=12))
-def test_the_correction_is_no_milder_than_none_and_no_harsher_than_bonferroni(counts):
-    p_values = [0.5 ** max(wins - losses, 0) for wins, losses in counts]
-    least = [0.5 ** (wins + losses) for wins, losses in counts]
-    for p, is_one in zip(p_values, significant(p_values, least, 0.05), strict=True):
-        assert (p <= 0.05 / len(counts)) <= is_one <= (p <= 0.05)
-
-
 @settings(max_examples=20)
 @given(num_films=st.integers(2, 12), num_lost=st.integers(0, 3), margin=st.sampled_from((0.02, 0.05, 0.2)))
 def test_so_many_clips_show_that_a_network_is_not_worse_by_more_than_a_margin(num_films, num_lost, margin):
@@ -244,3 +212,45 @@ def test_no_number_of_clips_shows_that_a_loss_of_the_margin_itself_is_not_larger
     lost_11 = paired_change(np.arange(1000) >= 11, np.ones(1000, bool), [str(i % 50) for i in range(1000)], num_resamples=200)
     assert lost_11.difference > -1.1 / 100  # by rounding
     assert clips_within(lost_11, 1000, 1.1 / 100) is None
+
+
+SOURCES = [str(number % 12) for number in range(60)]
+
+
+def right(*num_right):
+    """Answers of a network for each number, which is right on so many of 60 clips."""
+    return np.array([[number * 7 % 60 < most for number in range(60)] for most in num_right])
+
+
+def test_one_seed_is_compared_as_any_network_and_seeds_with_the_same_answers_are_known_as_well_as_one():
+    ours, theirs = right(40, 40, 40), right(20)[0]
+    change, alone = recipe_change(ours, theirs, SOURCES), paired_change(ours[0], theirs, SOURCES)
+    assert recipe_change(ours[:1], theirs, SOURCES) == alone
+    assert (change.difference, change.interval) == (alone.difference, alone.interval)
+    assert (change.num_gained, change.num_lost) == (3 * alone.num_gained, 3 * alone.num_lost)
+
+
+def test_the_more_the_seeds_differ_the_wider_is_the_interval():
+    theirs = right(20)[0]
+    like, unlike, varying = (
+        recipe_change(right(*ours), theirs, SOURCES, theirs_varies=varies).interval
+        for ours, varies in (((40, 40, 40), False), ((30, 40, 50), False), ((30, 40, 50), True))
+    )
+    assert varying[0] < unlike[0] < like[0] < like[1] < unlike[1] < varying[1]
+
+
+def test_an_unlucky_mean_shows_no_gain_where_the_registered_network_alone_would():
+    """The first seed is right on 12 clips more than the other network, the two others on 2 fewer."""
+    ours, theirs = right(32, 18, 18), right(20)[0]
+    assert paired_change(ours[0], theirs, SOURCES).interval[0] > 0
+    change = recipe_change(ours, theirs, SOURCES)
+    assert change.interval[0] < 0 < change.difference
+    assert change.p_value > 0.05
+
+
+def test_a_single_source_video_tells_nothing_and_equal_networks_differ_by_nothing():
+    change = recipe_change(right(40, 50), right(20)[0], ["a"] * 60)
+    assert (change.interval, change.p_value) == ((-1, 1), 1)
+    change = recipe_change(right(20, 20), right(20)[0], SOURCES)
+    assert (change.difference, change.mcnemar_p, change.p_value) == (0, 1, 1)
+    assert change.interval[0] == pytest.approx(-change.interval[1])

@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from tasks.judge.statistics import uncertainty
-from tasks.judge.statistics.uncertainty import detectable_points, power, power_in_words, resample, share_interval, top1_interval
+from tasks.judge.statistics.uncertainty import (
+    detectable_points,
+    holm,
+    power,
+    power_in_words,
+    resample,
+    share_interval,
+    significant,
+    top1_interval,
+)
 
 CLIPS = st.lists(st.tuples(st.booleans(), st.sampled_from("abcdefgh")), min_size=1, max_size=40)
 
@@ -128,3 +137,34 @@ def test_thousands_of_videos_cost_seconds():
     started = time.process_time()
     assert 0 < detectable_points([5] * 1000) < 5
     assert time.process_time() - started < 15
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+@given(p_values=st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_a_test_among_others_is_no_surer_than_alone_no_less_sure_than_by_bonferroni_and_keeps_its_place(p_values):
+    adjusted = holm(p_values)
+    for p, corrected in zip(p_values, adjusted, strict=True):
+        assert p <= corrected <= max(p, min(1, len(p_values) * p))
+    places = range(len(p_values))
+    assert sorted(places, key=lambda i: (adjusted[i], p_values[i], i)) == sorted(places, key=lambda i: (p_values[i], i))
+
+
+def test_tests_that_could_never_be_significant_cost_the_others_nothing():
+    hopeless, clear = 0.25, 0.5**6
+    assert significant([clear], [clear]) == [True]
+    assert significant([clear, *[0.5] * 7], [clear, *[hopeless] * 7]) == [True, *[False] * 7]
+    assert significant([clear, *[0.5] * 7], [clear] * 8) == [False] * 8
+    assert significant([], []) == []
+
+
+@given(counts=st.lists(st.tuples(st.integers(0, 10), st.integers(0, 10)), min_size=1, max_size=12))
+def test_the_correction_is_no_milder_than_none_and_no_harsher_than_bonferroni(counts):
+    p_values = [0.5 ** max(wins - losses, 0) for wins, losses in counts]
+    least = [0.5 ** (wins + losses) for wins, losses in counts]
+    for p, is_one in zip(p_values, significant(p_values, least), strict=True):
+        assert (p <= 0.05 / len(counts)) <= is_one <= (p <= 0.05)

@@ -9,14 +9,14 @@ from scipy.special import log_softmax
 from tasks.judge.gate.gate import judge
 from tasks.judge.report.comparison_text import note, text
 from tasks.judge.statistics.answers import action_id, answers_of
-from tasks.judge.statistics.class_changes import class_changes, class_outcomes
-from tasks.judge.statistics.fusion import fuse
+from tasks.judge.statistics.calibration import fuse
+from tasks.judge.statistics.metrics import class_changes, class_outcomes
 from tasks.judge.statistics.mistakes import confusions, worst_misnamed
 from tasks.judge.statistics.paired import differences, over_guessing
 from tasks.judge.statistics.scoring import with_nouns_given
 from tasks.options import GateOptions
 from tasks.store.records.dataset import NO_OBJECT
-from tasks.store.records.evaluation import Attempt
+from tasks.store.records.decisions import Attempt
 from tasks.store.records.record import TARGETS, VERB_ALONE
 from tests.pipeline.shelf import words
 from tests.scored_clips import summary_of

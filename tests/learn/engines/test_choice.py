@@ -48,11 +48,7 @@ def test_what_engines_scored_another_one_can_score_which_is_no_coarser(scored_by
 
 
 @pytest.mark.parametrize(
-    ("wanted", "missing", "remedy"),
-    [
-        ("cuda", "", "RETAKE_DEVICE=auto"),
-        ("openvino", "openvino", "pip install openvino"),
-    ],
+    ("wanted", "missing", "remedy"), [("cuda", "", "RETAKE_DEVICE=auto"), ("openvino", "openvino", "pip install openvino")]
 )
 def test_an_engine_that_was_asked_for_and_cannot_be_had_is_refused_with_the_remedy(monkeypatch, wanted, missing, remedy):
     monkeypatch.setattr(choice, "find_spec", lambda name: None if name == missing else object())

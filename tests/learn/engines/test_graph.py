@@ -17,7 +17,7 @@ from tasks.learn.engines.openvino import openvino_core
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer
 from tasks.learn.engines.written import answerer, quantise
-from tasks.learn.inputs.sampling import joined
+from tasks.learn.inputs.snippets import joined
 from tasks.learn.networks.checkpoints import HeadWeights, Saved
 from tasks.learn.networks.network import Network, widen_heads
 from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec

@@ -40,9 +40,7 @@ def test_the_best_class_is_looked_for_among_those_that_were_trained():
 
 
 @pytest.mark.parametrize(
-    ("margin", "failure"),
-    [(0.01, None), (0.44, None), (0.48, "the best verb differs for 1 of 2 clips")],
-    ids=["tie", "within", "clear"],
+    ("margin", "failure"), [(0.01, None), (0.44, None), (0.48, "the best verb differs for 1 of 2 clips")], ids=["tie", "within", "clear"]
 )
 def test_a_best_class_may_be_another_one_only_where_both_lie_within_the_tolerance(margin, failure):
     """Which is 0.46 here."""

@@ -5,8 +5,7 @@ import torch
 from tasks.learn.engines.engine import example_view, prepare
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import BetweenClips, Scorer, SharedFeatures
-from tasks.learn.inputs.clip_files import snippets_in_test
-from tasks.learn.inputs.sampling import WindowGrid, frames_in_test, further_frames
+from tasks.learn.inputs.snippets import WindowGrid, frames_in_test, further_frames, snippets_in_test
 from tasks.learn.networks.checkpoints import HeadWeights, Saved
 from tasks.learn.networks.network import Network
 from tasks.options import Consensus, Family, Modality
@@ -105,10 +104,7 @@ def keep(features: SharedFeatures, clip) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("family", "changes"),
-    [(Family.TSN, {}), (Family.TRN, {}), (Family.TSM, {"consensus": Consensus.TCN})],
-)
+@pytest.mark.parametrize(("family", "changes"), [(Family.TSN, {}), (Family.TRN, {}), (Family.TSM, {"consensus": Consensus.TCN})])
 def test_another_head_answers_from_kept_features_as_it_would_from_frames(shared, family, changes):
     first, scorer = shared(network_of(family, **changes), num_crops=10)
     frames = snippets_of(tiny(num_segments=3))
@@ -146,9 +142,9 @@ def test_features_of_another_backbone_window_crop_or_engine_are_not_taken(shared
 @pytest.mark.parametrize(
     ("spec", "name", "value"),
     [
-        ({"modality": Modality.FLOW}, "engines.kept.VIEWS_VERSION", 0),
-        ({"modality": Modality.FLOW}, "engines.kept.flow_recipe_of", lambda options: "other"),
-        ({"modality": Modality.SOUND, "backbone": "log-mel"}, "networks.sound_recipe.VERSION", 0),
+        ({"modality": Modality.FLOW}, "engines.engine.VIEWS_VERSION", 0),
+        ({"modality": Modality.FLOW}, "engines.engine.flow_recipe_of", lambda options: "other"),
+        ({"modality": Modality.SOUND, "backbone": "log-mel"}, "inputs.sound_features.VERSION", 0),
     ],
     ids=["crops", "flow", "sound"],
 )

@@ -19,12 +19,7 @@ from tasks.learn.training.job import set_up_images
 from tests.learn.tiny import OPTIONS, RICH, Stop, assert_resumes, assert_same_files, job, kept_job, scores, stop_after
 
 IN_PICTURES = {"crop": "multi-scale", "train_frames": "middle", "mirror": False}
-IN_BACKBONES = {
-    "trainable": "last-stage",
-    "batch_norm": "train",
-    "dropout": 0.5,
-    "precision": "bf16-mixed",
-}
+IN_BACKBONES = {"trainable": "last-stage", "batch_norm": "train", "dropout": 0.5, "precision": "bf16-mixed"}
 
 
 @pytest.fixture(scope="module")

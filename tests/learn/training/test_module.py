@@ -5,8 +5,8 @@ from torch.nn import functional
 from tasks.learn.inputs.data import NO_LABEL, Sample
 from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.network import Network
+from tasks.learn.training.epochs import Scores
 from tasks.learn.training.module import ActionModule, HeadModule, Learner, Means, clips_of_step
-from tasks.learn.training.progress import Scores
 from tasks.learn.training.recipe import CrossEntropies
 from tasks.options import Consensus, TrainOptions
 from tests.learn.tiny import tiny

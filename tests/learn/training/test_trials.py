@@ -9,20 +9,13 @@ import torch
 from tasks.errors import BadCheckpoint, BadConfiguration, BadDataset
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.pytorch import PytorchEngine
-from tasks.learn.inputs.clip_files import read_snippets
 from tasks.learn.inputs.data import CachedClip
 from tasks.learn.inputs.features import FeatureMemory
+from tasks.learn.inputs.snippets import read_snippets
 from tasks.learn.networks.network import Network, weights_sha256
 from tasks.learn.training.epochs import LAST, with_last_weights
 from tasks.learn.training.fit import TrainOutcome, fit
-from tasks.learn.training.trials import (
-    TrialJob,
-    TrialOutcome,
-    prepare_head_trial,
-    run_head_trial,
-    score_network,
-    train_heads,
-)
+from tasks.learn.training.trials import TrialJob, TrialOutcome, prepare_head_trial, run_head_trial, score_network, train_heads
 from tasks.options import Consensus
 from tasks.store.records.dataset import NOTHING
 from tests.learn.tiny import RICH, kept_job, scores, tiny
@@ -37,10 +30,7 @@ OF_HEADS = {
     "precision": "bf16-mixed",
     "label_noise": 0.5,
 }
-CHOICES = {
-    "default": ({}, Consensus.MULTISCALE_RELATION, 10),
-    "rich": (RICH | OF_HEADS, Consensus.AVERAGE, 1),
-}
+CHOICES = {"default": ({}, Consensus.MULTISCALE_RELATION, 10), "rich": (RICH | OF_HEADS, Consensus.AVERAGE, 1)}
 
 
 def heads(folder: Path, clips: list[CachedClip], consensus: Consensus = Consensus.AVERAGE, num_crops: int = 1, **choice) -> TrialJob:

@@ -11,10 +11,10 @@ import pyarrow as pa
 from fastapi import Cookie, HTTPException
 from starlette.testclient import TestClient
 
-from tasks.data.clips.clips import clip_uid
 from tasks.data.clips.label_inputs import write_blocks
+from tasks.data.clips.stored_clips import clip_uid
 from tasks.errors import BadConfiguration
-from tasks.judge.statistics.scores_file import encode
+from tasks.judge.statistics.answers import encode
 from tasks.local.home import REPOSITORY
 from tasks.options import SegmentOptions
 from tasks.pages.label.app import Person, make_app
@@ -26,7 +26,7 @@ from tasks.store.records.labelling import ClipStatement, LogEntry
 from tasks.store.records.record import SplitName
 from tasks.store.records.training import Evaluation
 from tasks.store.records.video import ClipsFile
-from tasks.store.runs import Scores
+from tasks.store.run_layout import Scores
 from tests.data.labels.records import clip_record
 from tests.pipeline.shelf import RUN, Shelf, plan_result, recorded
 from tests.records import some

@@ -25,7 +25,7 @@ from tasks.store.layout import Layout
 from tasks.store.records.dataset import DatasetResult, LabelsFile
 from tasks.store.records.evaluation import DoubtfulLabel
 from tasks.store.records.training import Evaluation
-from tasks.store.runs import Scores
+from tasks.store.run_layout import Scores
 from tests.pages.label.page import MAY_LOOK, STORE, WRITE, PageStore, Visitor, audit, list_clips, person, scored, suggest, write_many
 from tests.pipeline.shelf import RUN, plan_result, weights_result
 

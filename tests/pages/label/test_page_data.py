@@ -23,7 +23,7 @@ from tasks.store.records.dataset import LabelledClip, LabelResult, LabelsFile
 from tasks.store.records.evaluation import DoubtfulLabel
 from tasks.store.records.labelling import ClipStatement
 from tasks.store.records.video import ClipRecord
-from tasks.store.runs import Scores
+from tasks.store.run_layout import Scores
 from tests.pages.label.page import PagesKeys, audit, person
 from tests.pages.label.test_queue import cut_of
 from tests.pipeline.shelf import Shelf, taken_in

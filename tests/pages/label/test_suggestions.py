@@ -4,11 +4,11 @@ import pyarrow as pa
 import pytest
 
 from tasks.errors import BadInput
-from tasks.judge.statistics.scores_file import encode
+from tasks.judge.statistics.answers import encode
 from tasks.pages.label.clips import SuggestedInterval, Suggestion, read_suggestions
 from tasks.predict.files import INTERVAL_COLUMNS, SCHEMA
-from tasks.store.experiments import Prediction
 from tasks.store.records.dataset import NO_OBJECT
+from tasks.store.run_layout import Prediction
 from tests.pipeline.shelf import Shelf
 
 PREDICTION = Prediction("s3://retake/predictions/0/")

@@ -7,12 +7,11 @@ from hypothesis import strategies as st
 
 from tasks.data.labels.ledger import Ledger, key_of
 from tasks.options import SegmentOptions
-from tasks.pages.label.asked import ReviewQuery
 from tasks.pages.label.clips import Cut, PageClip, Suggestions
 from tasks.pages.label.labels import MIN_OVERLAP, Coverings, covered
 from tasks.pages.label.page_data import View
 from tasks.pages.label.queue import Reader, Wanted, filtered, first_readings
-from tasks.pages.label.views import counts_of, reviewed
+from tasks.pages.label.views import ReviewQuery, counts_of, reviewed
 from tests.data.labels.test_statements import CLIPS, VIDEO, Span, Writer
 from tests.pages.label.test_queue import cut_of
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tasks.errors import BadInput, Unavailable
 from tasks.store.layout import Layout
-from tasks.store.records.evaluation import ChampionMove, DecisionRecord
+from tasks.store.records.decisions import ChampionMove, DecisionRecord
 from tasks.store.records.status import SpaceStatus
 from tasks.store.records.upkeep import Tombstone
 from tests.pipeline.in_process import STORE, Bench

@@ -12,9 +12,9 @@ from tasks.pipeline.compare_networks.configure import configured, run
 from tasks.pipeline.compare_networks.contract import PLAN_NETWORK, ConfigureArguments, TabulateArguments
 from tasks.settings import MlflowSettings, load
 from tasks.store.layout import Dataset
-from tasks.store.records.experiments import Configuration, ConfigureResult
+from tasks.store.records.comparison import Configuration, ConfigureResult
 from tasks.store.records.training import BatchTime
-from tasks.store.runs import Decision
+from tasks.store.run_layout import Decision
 from tasks.store.stored import Output
 from tasks.tracking import Tracker, tracked_run
 from tests.pipeline.in_process import STORE, Bench

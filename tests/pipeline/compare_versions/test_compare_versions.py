@@ -8,7 +8,7 @@ from tasks.options import Weights
 from tasks.pipeline._trained import unseen
 from tasks.pipeline.retrain import _ready
 from tasks.store.layout import Layout
-from tasks.store.records.evaluation import ReportResult
+from tasks.store.records.decisions import ReportResult
 from tasks.store.records.training import Champion, Member
 from tests.judge.report.tree import Tree
 from tests.pipeline.compare_versions.versions import PUT, TAKE
@@ -70,7 +70,7 @@ def test_two_versions_are_compared_on_the_clips_of_films_that_trained_neither(ve
     page = versions.store.read_bytes(result.report_uri).decode()
     told = Tree(page).text
     assert (
-        "Of the 10 labelled clips of the dataset, 6 are of films that trained one of the two networks or chose among its epochs, and left out."
+        "Of the 10 labelled clips of the dataset, 6 are of videos that trained one of the two networks or chose among its epochs, and left out."
         in told
     )
     assert "4 clips of 2 source videos are few" in told
@@ -115,7 +115,7 @@ def test_what_cannot_be_compared_is_refused_with_the_numbers(versions):
         versions.compare(second=f"runs/{FIRST}/")
     with pytest.raises(
         BadInput,
-        match=r"Of the 2 labelled clips of its split test, none is of a film that .* 2 clips with an action, of 1 source video, are left",
+        match=r"Of the 2 labelled clips of its split test, none is of a video that .* 2 clips with an action, of 1 source video, are left",
     ):
         versions.compare(split="test")
     report = some(ReportResult, report_url="http://mlflow/report.html")

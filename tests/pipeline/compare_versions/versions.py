@@ -6,8 +6,8 @@ from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import spec_of
 from tasks.options import TrainOptions
 from tasks.store.layout import Layout
+from tasks.store.records.comparison import Comparison
 from tasks.store.records.dataset import DatasetResult
-from tasks.store.records.experiments import Comparison
 from tests.pipeline.in_process import STORE, Bench
 from tests.pipeline.shelf import dataset_clip, manifest_of, plan_result, put_trained, weights_result, words
 from tests.records import some

@@ -59,6 +59,7 @@ def test_a_student_learns_from_clips_without_a_label_in_the_store_of_its_model_a
     assert find_trained("model", result.student, STORE, bench.store).checkpoint_sha256 == result.checkpoint_sha256
     logged = bench.mlflow.named(run.key)
     assert logged.info.status == "FINISHED"
+    assert logged.info.run_name == "TSN test_resnet · student of cook version 1 · 4 clips · 2 unlabelled"
     assert logged.data.params["teacher"] == find_trained("model", "models:/cook/1", STORE, bench.store).checkpoint_sha256
     before = dict(bench.store.objects)
     assert bench.run("distil", model=f"runs/{KEY}/", student="test_resnet") == result.model_copy(update={"teacher": f"runs/{KEY}/"})

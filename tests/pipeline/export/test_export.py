@@ -13,12 +13,11 @@ from tasks.pipeline.distil import _student
 from tasks.pipeline.export import _package, export
 from tasks.pipeline.retrain._evidence import packages_of
 from tasks.pipeline.retrain.contract import ReportArguments
-from tasks.served.package.contract import Contract
-from tasks.served.package.write import CheckResult, Part
+from tasks.served.package.folder import CheckResult, Contract, Part
 from tasks.store.layout import Layout
-from tasks.store.records.evaluation import DecideResult, ReportResult
+from tasks.store.records.decisions import DecideResult, ReportResult
 from tasks.store.records.training import Evaluation
-from tasks.store.runs import parse_run
+from tasks.store.run_layout import parse_run
 from tasks.store.stored import last_name
 from tests.pipeline.compare_versions.versions import PUT
 from tests.pipeline.in_process import STORE, Bench

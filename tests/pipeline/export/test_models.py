@@ -15,7 +15,7 @@ from tasks.judge.statistics.paired import paired_change
 from tasks.judge.statistics.scoring import ScoredClips
 from tasks.learn.engines.openvino import openvino_core
 from tasks.learn.engines.written import Quantised, answerer, describe
-from tasks.learn.inputs.sampling import joined
+from tasks.learn.inputs.snippets import joined
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.options import ExportOptions, Modality, Weights
 from tasks.pipeline.export import _models

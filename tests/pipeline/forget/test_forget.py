@@ -19,10 +19,10 @@ from tasks.judge.gate.champion import complete_move, kept_decisions, make_move, 
 from tasks.options import Weights
 from tasks.pipeline.retrain.contract import WeightsArguments
 from tasks.settings import MlflowSettings, load
+from tasks.store.objects import to_json
 from tasks.store.records.dataset import DatasetResult, Manifest
-from tasks.store.records.evaluation import DecisionRecord
+from tasks.store.records.decisions import DecisionRecord, SeenClips
 from tasks.store.records.labelling import ClipStatement, LogBlock, LogEntry
-from tasks.store.records.looks import SeenClips
 from tasks.store.records.status import FilmsStatus, ModelStatus, VersionStatus, WeakClass
 from tasks.store.records.training import PlanResult, UnlabelledClips
 from tasks.store.records.upkeep import Receipt
@@ -227,6 +227,9 @@ def test_decisions_and_history_stay_without_a_reason_that_names_the_video_and_th
     saw, other = {"run_key": "0123", "reason": f"{NAME} looks right"}, {"run_key": "4567", "reason": ""}
     versions = tuple(some(VersionStatus, dataset=digest, interval=(0, 1), **known) for known in (saw, other))
     bench.store.write(history, some(ModelStatus, gain_interval=None, weak_classes=(weak,), versions=versions))
+    apart = f"{STORE}/status/models/apart/model.json"
+    written = to_json(some(ModelStatus, gain_interval=None, weak_classes=(), versions=versions[1:])) + b"\n"
+    bench.store.write_bytes(apart, written)
     mlflow.update_model_version("retake-tsn", "1", "A card\n- of a.mp4\n- of d.mp4")
     version = mlflow.get_model_version("retake-tsn", "1")
     mlflow.set_model_version_tag("retake-tsn", "1", "retake.decision_reason", "a.mp4 looks right")
@@ -235,6 +238,7 @@ def test_decisions_and_history_stay_without_a_reason_that_names_the_video_and_th
     state = bench.store.read(history, ModelStatus)
     assert [(version.saw_forgotten, version.reason) for version in state.versions] == [(True, ""), (False, "")]
     assert [of.uids for of in state.weak_classes] == [("other",)]
+    assert bench.store.read_bytes(apart) == written, "no version of it saw the video"
     table = bench.store.read_bytes(f"{STORE}/decisions.csv").decode().splitlines()
     assert [line.split(",")[8] for line in table[1:]] == ["", "by hand"]
     promoted(bench.store, 3, "better")

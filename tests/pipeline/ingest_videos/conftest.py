@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tasks.data.clips import cutting
+from tasks.data.clips import cut_videos as cutting
 from tasks.data.video.cut import CutClip, CutResult
 from tasks.errors import NothingToDo, Unavailable
 from tests.pipeline.in_process import STORE, Bench

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from tasks.data.clips.gather_labels import given_labels, intervals_to_export
 from tasks.data.clips.label_inputs import inputs_digest
-from tasks.data.clips.labelled import given_labels, intervals_to_export
 from tasks.keys import file_sha256
 from tasks.store.records.dataset import LabelsFile
 from tasks.store.records.video import NUM_FIRST, IngestResult, SetAsideFile

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from tasks.data.clips import cutting
-from tasks.data.clips.cutting import num_at_once
+from tasks.data.clips import cut_videos as cutting
+from tasks.data.clips.cut_videos import num_at_once
 from tasks.data.video.cut import cut
 from tasks.data.video.ffmpeg import ffmpeg_version, find_ffmpeg
 from tasks.errors import BadVideo, OutOfMemory, Unavailable

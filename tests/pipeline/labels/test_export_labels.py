@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tasks.data.clips.gather_labels import PredictedVideos, labelled_intervals
 from tasks.data.clips.label_inputs import append_to_log
-from tasks.data.clips.labelled import PredictedVideos, labelled_intervals
 from tasks.data.labels.rows import AnnotationFile
 from tasks.errors import BadConfiguration, BadInput
 from tasks.options import LabelOptions
@@ -16,12 +16,11 @@ from tasks.pipeline.labels import export_labels
 from tasks.pipeline.labels.contract import LabelsExportArguments
 from tasks.predict.files import write_intervals
 from tasks.predict.intervals import Interval
-from tasks.predict.names import Names
-from tasks.predict.scored import FoundIntervals
+from tasks.predict.scored import FoundIntervals, Names
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import LabelsFile
-from tasks.store.records.experiments import PredictBatchResult, ScoredVideo
 from tasks.store.records.labelling import ClipStatement, IntervalStatement
+from tasks.store.records.prediction import PredictBatchResult, ScoredVideo
 from tasks.store.records.video import BatchRef
 from tests.pipeline.shelf import Shelf, taken_in
 from tests.predict.pages import planned
@@ -145,6 +144,7 @@ def test_what_was_labelled_since_the_last_build_is_exported_though_nobody_gather
         ({"prediction": "f" * 16}, BadInput, "no finished prediction"),
         ({"prediction": KEY, "format": "csv"}, BadConfiguration, "has no pre-annotations"),
         ({"format": "words"}, BadConfiguration, "nothing writes words; choose activitynet, csv,"),
+        ({"out": Path("~nobody-of-this-name/x"), "format": "csv"}, BadConfiguration, "~nobody-of-this-name/x: there is no such user"),
         ({"out": Path("/proc/no/x"), "format": "csv"}, BadConfiguration, "name a file that can be written"),
     ],
 )

@@ -1,10 +1,11 @@
 """Labels from other tools, into a store and out of it again."""
 
 import json
+from pathlib import Path
 
 import pytest
 
-from tasks.data.clips.labelled import given_labels, intervals_to_export
+from tasks.data.clips.gather_labels import given_labels, intervals_to_export
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.store.records.dataset import LabelsFile
 from tasks.store.records.video import Inventory
@@ -122,8 +123,9 @@ def test_files_that_cannot_be_read_at_all_are_bad_input(bench, tmp_path):
     for name, reason in (("x.json", "is not JSON"), ("none.json", "No such file"), (long, "^'longlong.*rename the file")):
         with pytest.raises(BadInput, match=reason):
             imported(bench, tmp_path / name)
-    with pytest.raises(BadConfiguration, match="name one or more"):
-        imported(bench)
+    for files, reason in (((), "name one or more"), ((Path("~nobody-of-this-name/x"),), "there is no such user")):
+        with pytest.raises(BadConfiguration, match=reason):
+            imported(bench, *files)
 
 
 def spans(store):

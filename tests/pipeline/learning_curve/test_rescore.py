@@ -8,7 +8,7 @@ from tasks.errors import BadConfiguration, NothingToDo
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import DatasetResult
 from tasks.store.records.training import Teacher, UnlabelledClips
-from tasks.store.runs import Decision
+from tasks.store.run_layout import Decision
 from tests.data.labels.records import clip_record, video_of
 from tests.loop.statuses import model_status, version
 from tests.pipeline.compare_versions.versions import PUT, TAKE, Versions

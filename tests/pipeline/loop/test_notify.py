@@ -10,8 +10,7 @@ from tasks.errors import BadConfiguration, Unavailable
 from tasks.pipeline.commands import parse
 from tasks.pipeline.loop import notify
 from tasks.store.layout import Layout
-from tasks.store.records.notices import EndedRun, Notice, Notified
-from tasks.store.records.status import FilmsStatus, SpaceStatus, SpaceUse
+from tasks.store.records.status import EndedRun, FilmsStatus, Notice, Notified, SpaceStatus, SpaceUse
 from tests.pipeline.shelf import Shelf
 from tests.records import some
 

@@ -9,7 +9,7 @@ import pytest
 from tasks.__main__ import main
 from tasks.data.clips.label_inputs import append_to_log
 from tasks.errors import BadConfiguration, NothingToDo
-from tasks.judge.statistics.scores_file import to_parquet
+from tasks.judge.statistics.answers import to_parquet
 from tasks.loop.summary import read_status
 from tasks.pipeline.commands import parse
 from tasks.pipeline.retrain.plan import evaluations
@@ -22,7 +22,7 @@ from tasks.store.records.labelling import ClipStatement
 from tasks.store.records.record import SetAside
 from tasks.store.records.training import Champion
 from tasks.store.records.video import BatchRef, IngestResult, Inventory, SegmentResult
-from tasks.store.runs import Decision, Evaluations, Scores
+from tasks.store.run_layout import Decision, Evaluations, Scores
 from tasks.store.stored import Output
 from tests.judge.gate.candidates import Candidates
 from tests.pipeline.in_process import STORE, Bench

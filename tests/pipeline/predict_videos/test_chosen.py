@@ -16,7 +16,7 @@ from tasks.pipeline.retrain.register import _served
 from tasks.store.layout import Dataset
 from tasks.store.records.dataset import NOTHING, ClassRef, Vocabulary
 from tasks.store.records.training import PlanResult, WeightsResult
-from tasks.store.runs import Evaluations
+from tasks.store.run_layout import Evaluations
 from tasks.tracking.registry import RegisteredVersion
 from tests.data.labels.records import clip_record, video_of
 from tests.data.labels.test_statements import Writer

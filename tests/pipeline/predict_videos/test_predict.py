@@ -19,11 +19,11 @@ from tasks.pipeline.predict_videos import predict_plan
 from tasks.pipeline.predict_videos.predict import in_words
 from tasks.predict import gathering
 from tasks.predict.scored import read_scored
-from tasks.store.experiments import Prediction
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import DatasetResult, LabelsFile, Manifest, action_name
-from tasks.store.records.experiments import KnownLabels, ReferenceFilm
+from tasks.store.records.prediction import KnownLabels, ReferenceFilm
 from tasks.store.records.training import PlanResult
+from tasks.store.run_layout import Prediction
 from tasks.wording import count
 from tests.pipeline.in_process import LABELS, STORE, Bench
 from tests.pipeline.mlflow_in_memory import URI, MlflowInMemory, connected, mlflow

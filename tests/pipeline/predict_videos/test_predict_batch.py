@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.data.clips.flow import compute_flow, flow_uri
+from tasks.data.clips.flow_and_sound import compute_flow, flow_uri
 from tasks.data.video.frames import iter_fields, iter_frames, num_fields
 from tasks.errors import BadCheckpoint, BadConfiguration
 from tasks.keys import recipe_of
 from tasks.learn.inputs.crops import Normalise, cut_views
-from tasks.learn.inputs.sampling import joined, middle_snippets
+from tasks.learn.inputs.snippets import joined, middle_snippets
 from tasks.learn.networks.checkpoints import save, save_joined
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import FAMILIES, ClassNames, NetworkSpec
@@ -24,7 +24,7 @@ from tasks.pipeline.predict_videos.contract import PredictBatchArguments, Predic
 from tasks.predict.scored import read_scored
 from tasks.predict.to_label import from_bytes
 from tasks.store.records.dataset import NO_OBJECT
-from tasks.store.records.experiments import KnownClipsResult, PredictBatchResult, PredictedVideo, PredictionBatch, PredictPlanResult
+from tasks.store.records.prediction import KnownClipsResult, PredictBatchResult, PredictedVideo, PredictionBatch, PredictPlanResult
 from tasks.store.records.record import TARGETS, VERB_ALONE
 from tests.pipeline.shelf import RUN, Shelf, cut_into, dataset_clip, filmed, manifest_of, predict_plan, predictor, words
 

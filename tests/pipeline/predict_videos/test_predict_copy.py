@@ -9,9 +9,9 @@ import pytest
 
 from tasks.errors import BadConfiguration
 from tasks.pipeline.predict_videos.predict import WRITTEN, _copy, in_words
-from tasks.store.experiments import Prediction
-from tasks.store.records.experiments import PredictPlanResult, PredictReportResult
+from tasks.store.records.prediction import PredictPlanResult, PredictReportResult
 from tasks.store.records.record import SetAside
+from tasks.store.run_layout import Prediction
 from tests.pipeline.shelf import Shelf
 
 PREDICTION = "s3://retake/predictions/0123456789abcdef/"

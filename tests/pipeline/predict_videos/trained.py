@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.judge.statistics.scores_file import to_parquet
+from tasks.judge.statistics.answers import to_parquet
 from tasks.judge.statistics.scoring import ScoredClips
 from tasks.learn.networks.checkpoints import save
 from tasks.learn.networks.network import Network
@@ -14,8 +14,8 @@ from tasks.learn.networks.spec import NetworkSpec, no_names
 from tasks.options import EvaluateOptions
 from tasks.pipeline.retrain.plan import evaluations
 from tasks.store.records.dataset import Vocabulary
-from tasks.store.records.experiments import PredictPlanResult
-from tasks.store.runs import Evaluations
+from tasks.store.records.prediction import PredictPlanResult
+from tasks.store.run_layout import Evaluations
 from tests.pipeline.in_process import STORE
 from tests.pipeline.shelf import RUN, filmed, plan_result, train_result, weights_result
 from tests.scored_clips import summary_of

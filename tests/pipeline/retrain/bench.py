@@ -1,11 +1,12 @@
 """Run the steps of retrain in this process, on stores in memory."""
 
 from tasks.data.split.manifest import split_csv
-from tasks.judge.statistics.scores_file import from_parquet
+from tasks.judge.statistics.answers import from_parquet
 from tasks.pipeline.commands import COMMANDS
 from tasks.pipeline.retrain.contract import WeightsArguments
 from tasks.store.layout import Dataset
-from tasks.store.records.evaluation import EvaluateResult, ReportResult
+from tasks.store.records.decisions import ReportResult
+from tasks.store.records.evaluation import EvaluateResult
 from tests.pipeline.in_process import STORE, Bench
 from tests.pipeline.shelf import dataset_clip, manifest_of, words
 

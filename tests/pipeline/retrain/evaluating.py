@@ -21,7 +21,7 @@ from tasks.pipeline.retrain.plan import evaluations
 from tasks.store.records.dataset import Manifest
 from tasks.store.records.evaluation import EvaluateResult
 from tasks.store.records.training import PlanResult
-from tasks.store.runs import Evaluations
+from tasks.store.run_layout import Evaluations
 from tests.pipeline.shelf import RUN, Shelf, dataset_clip, manifest_of, plan_result, put_trained, words
 
 SPEC = NetworkSpec(backbone="test_resnet", num_segments=2)

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from tasks.errors import NothingToDo
+from tasks.judge.statistics.answers import from_parquet
 from tasks.judge.statistics.long_training import from_parquet as kept_from_parquet
-from tasks.judge.statistics.scores_file import from_parquet
 from tasks.learn.networks.checkpoints import load
 from tasks.learn.training import epochs
-from tasks.options import recipe
+from tasks.options import training
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import NO_OBJECT, NOTHING
 from tasks.store.records.metrics import Metrics
@@ -113,7 +113,7 @@ LONG = {"trainable": "heads", "epochs": 20, "batch_size": 4, "train_frames": "mi
 
 @pytest.mark.slow
 def test_altered_labels_are_scored_and_reported_and_never_registered(verbs, monkeypatch):
-    monkeypatch.setattr(recipe, "LONG_EPOCHS", 20)
+    monkeypatch.setattr(training, "LONG_EPOCHS", 20)
     monkeypatch.setattr(epochs, "ALL_WRITTEN", 5)
     plan, shelf = verbs.decide(**LONG, label_noise=0.5), verbs.store
     numbers, folder = [1, 2, 4, 8, 16, 20], f"{plan.run_uri}train/"

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tasks.data.clips.sound import sound_uri
+from tasks.data.clips.flow_and_sound import sound_uri
 from tasks.errors import NothingToDo
 from tasks.options import TrainOptions
 from tasks.pipeline.retrain import describe_clips

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.data.clips.flow import flow_uri
+from tasks.data.clips.flow_and_sound import flow_uri
 from tasks.data.clips.frame_cache import cache_test_frames, cache_train_frames
 from tasks.data.video.ffmpeg import find_ffmpeg
 from tasks.data.video.frames import iter_fields
 from tasks.errors import BadVideo, NothingToDo, Unavailable
 from tasks.keys import flow_recipe_of
-from tasks.learn.inputs.clip_files import read_tested
+from tasks.learn.inputs.snippets import read_tested
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.pipeline.retrain import compute_flow, missing_flow

@@ -11,14 +11,14 @@ import torch
 
 from tasks.data.clips.frame_cache import cache_test_frames
 from tasks.errors import Unavailable
-from tasks.learn.inputs.clip_files import read_tested
+from tasks.learn.inputs.snippets import read_tested
 from tasks.learn.networks.checkpoints import HeadWeights, load
 from tasks.predict.probabilities import distributions
 from tasks.served import SERVED_FILE, Served
-from tasks.store.experiments import Configurations, Configured
 from tasks.store.layout import Dataset
-from tasks.store.records.experiments import Comparison, Configuration, ConfigureResult
+from tasks.store.records.comparison import Comparison, Configuration, ConfigureResult
 from tasks.store.records.metrics import Metrics
+from tasks.store.run_layout import Configurations, Configured
 from tests.learn.tiny import TINY_VIDEO, tiny_video_network
 from tests.pipeline.in_process import STORE
 from tests.pipeline.retrain.bench import DATASET

@@ -21,7 +21,7 @@ from tasks.store.layout import Layout
 from tasks.store.records.curves import NoLearningCurve
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.training import Member
-from tasks.store.runs import Run
+from tasks.store.run_layout import Run
 from tasks.tracking.runs import AIRFLOW_RUN_TAG
 from tests.loop.statuses import model_status, version
 from tests.pipeline.in_process import STORE

@@ -5,10 +5,10 @@ import pytest
 from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.pipeline.retrain._networks import needs_of, needs_of_plan
 from tasks.pipeline.retrain.contract import SoundArguments
-from tasks.store.experiments import Configurations
 from tasks.store.layout import Layout
-from tasks.store.records.experiments import Configuration, ConfigureResult
+from tasks.store.records.comparison import Configuration, ConfigureResult
 from tasks.store.records.training import Champion
+from tasks.store.run_layout import Configurations
 from tests.pipeline.shelf import Shelf, plan_result, train_result
 
 STORE = "s3://retake"

@@ -17,7 +17,7 @@ from tasks.settings import MlflowSettings, load
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import NOTHING, DatasetResult
 from tasks.store.records.training import Champion, Member, PlanResult
-from tasks.store.runs import Evaluations, Run
+from tasks.store.run_layout import Evaluations, Run
 from tasks.tracking import RegisteredVersion, Tracker, tracked_run
 from tests.pipeline.in_process import STORE
 from tests.pipeline.retrain.bench import DATASET

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tasks.errors import Unavailable
-from tasks.judge.statistics.scores_file import from_parquet
+from tasks.judge.statistics.answers import from_parquet
 from tasks.learn.engines.choice import ScoringJob
 from tasks.learn.engines.engine import example_view
 from tasks.learn.engines.openvino import _best_floating_point

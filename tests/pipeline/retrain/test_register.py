@@ -57,11 +57,16 @@ def test_a_run_is_called_by_what_tells_it_from_others(version, num_train_clips, 
     assert run_title(plan_result(train=TrainOptions(**options), num_train_clips=num_train_clips), version) == title
 
 
-def test_a_student_is_called_one():
-    assert (
-        run_title(plan_result(train=TrainOptions(backbone="resnet50")).model_copy(update={"teacher": some(Teacher)}))
-        == "TSN resnet50 · student"
-    )
+def test_a_student_is_called_by_its_teacher_and_the_clips_that_taught_it():
+    plan = plan_result(train=TrainOptions(backbone="resnet50"), num_train_clips=4)
+    for teacher, title in (
+        (
+            some(Teacher, name="cook version 1", num_unlabelled=1200),
+            "TSN resnet50 · student of cook version 1 · 4 clips · 1,200 unlabelled",
+        ),
+        (some(Teacher, name="runs/a/", num_unlabelled=0), "TSN resnet50 · student of runs/a/ · 4 clips"),
+    ):
+        assert run_title(plan.model_copy(update={"teacher": teacher})) == title
 
 
 def test_a_fusion_is_called_by_its_number_of_networks():

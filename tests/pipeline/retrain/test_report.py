@@ -7,21 +7,21 @@ import numpy as np
 import pytest
 
 from tasks.errors import BadInput, Unavailable
-from tasks.judge.report.figures import drawing
+from tasks.judge.report import drawing
 from tasks.judge.statistics import checks
-from tasks.judge.statistics.scores_file import to_parquet
+from tasks.judge.statistics.answers import to_parquet
 from tasks.options import GateOptions, SplitOptions, TrainOptions
 from tasks.pipeline import _media
 from tasks.pipeline.retrain import _evidence, report
 from tasks.pipeline.retrain.contract import ReportArguments
 from tasks.store.records.curves import NoLearningCurve
 from tasks.store.records.dataset import UnseenClip
-from tasks.store.records.evaluation import CompareResult, DecideResult, RegisterResult
+from tasks.store.records.decisions import CompareResult, DecideResult, RegisterResult
 from tasks.store.records.export import ExportResult, PackageCosts, PackedNetwork
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.training import Epoch, Evaluation, PlanResult
 from tasks.store.records.video import SoundResult
-from tasks.store.runs import Run
+from tasks.store.run_layout import Run
 from tasks.tracking.runs import RUN_KEY_TAG
 from tests.data.labels.records import video_of
 from tests.pipeline.mlflow_in_memory import MlflowInMemory, connected

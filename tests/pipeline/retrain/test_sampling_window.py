@@ -10,7 +10,7 @@ import torch
 from tasks.data.clips.frame_cache import cache_test_frames, cache_train_frames, load_few
 from tasks.learn.engines.choice import ScoringJob
 from tasks.learn.engines.scorer import make_scorer
-from tasks.learn.inputs.sampling import middle_frames
+from tasks.learn.inputs.snippets import middle_frames
 from tasks.learn.networks.checkpoints import HeadWeights, Saved
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import ClassNames, NetworkSpec

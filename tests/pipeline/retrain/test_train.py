@@ -14,7 +14,7 @@ from tasks.pipeline import _training
 from tasks.pipeline._plans import repeats_of
 from tasks.pipeline.retrain import train
 from tasks.store.records.training import PlanResult, TrainResult
-from tasks.store.runs import Run, Training
+from tasks.store.run_layout import Run, Training
 from tasks.store.stored import Output
 from tests.pipeline.shelf import RUN, Shelf, manifest_of, plan_result, weights_result, words
 from tests.records import some

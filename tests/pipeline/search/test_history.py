@@ -12,10 +12,10 @@ from tasks.options.search import RANGES
 from tasks.pipeline.search import search_report
 from tasks.pipeline.search._rounds import all_trials, trained_seeds, trials_before
 from tasks.store.derived import trials_of_batch
-from tasks.store.experiments import SearchPlan
 from tasks.store.layout import Dataset, Layout
 from tasks.store.records.record import TARGETS
 from tasks.store.records.search import Top1, TrialBatch, TrialScore, TrialsResult
+from tasks.store.run_layout import SearchPlan
 from tests.judge.search.trials import trial
 from tests.pipeline.in_process import STORE
 from tests.pipeline.shelf import Killed

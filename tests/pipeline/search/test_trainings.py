@@ -8,9 +8,9 @@ import jsonschema
 import pytest
 
 from tasks.store.derived import trials_of_batch
-from tasks.store.experiments import SearchPlan
 from tasks.store.layout import Dataset, Layout
 from tasks.store.records.search import ScoredTrial, Search, TrialBatch, TrialsResult
+from tasks.store.run_layout import SearchPlan
 from tests.pipeline.in_process import STORE
 from tests.pipeline.search.conftest import INTERVALS, NAMES, SearchBench
 from tests.pipeline.shelf import filmed

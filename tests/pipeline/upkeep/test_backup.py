@@ -327,6 +327,7 @@ def test_a_backup_into_what_it_copies_is_refused_and_so_is_a_restore_from_there(
     [
         ("s3+nas://kept", "'s3\\+nas://kept': RETAKE_S3_CONNECTIONS has no `nas`.*add its endpoint"),
         ("https://nas/kept", "write s3://bucket/key"),
+        ("~nobody-of-this-name/x", "there is no such user"),
     ],
 )
 def test_an_address_that_is_no_place_of_backups_is_refused(store, place, told):

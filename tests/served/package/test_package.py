@@ -17,10 +17,9 @@ from tasks.learn.engines.graph import make_graph, write_onnx
 from tasks.learn.engines.written import describe
 from tasks.learn.networks.checkpoints import HeadWeights, Saved
 from tasks.options import Modality, SegmentOptions
-from tasks.served.package import write
-from tasks.served.package.contract import Contract, input_of, window_of
+from tasks.served.package import folder as packages
+from tasks.served.package.folder import Contract, check_package, input_of, window_of, write_package
 from tasks.served.package.sample import make_sample
-from tasks.served.package.write import check_package, write_package
 from tasks.store.records.export import PackageScore
 from tests.learn.tiny import CLASSES, network_of
 from tests.pipeline.shelf import filmed
@@ -196,8 +195,8 @@ def test_an_image_has_no_other_files_of_the_folder(package):
 
 
 def test_a_check_that_does_not_end_is_named(package, monkeypatch):
-    monkeypatch.setattr(write, "CHECK_SECONDS", 0.001)
-    monkeypatch.setattr(write, "make_environment", lambda *_: sys.executable)
+    monkeypatch.setattr(packages, "CHECK_SECONDS", 0.001)
+    monkeypatch.setattr(packages, "make_environment", lambda *_: sys.executable)
     with pytest.raises(BadConfiguration, match=r"its check takes longer than 0\.001 s; end other work"):
         check_package(package)
 

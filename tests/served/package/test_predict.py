@@ -4,7 +4,11 @@ None of these needs a trained network.
 """
 
 import json
+import os
+import shutil
 import socket
+import subprocess
+import sys
 from itertools import islice
 
 import av
@@ -23,7 +27,7 @@ from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.graph import GraphInput
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer
-from tasks.learn.inputs.sampling import middle_frames
+from tasks.learn.inputs.snippets import middle_frames
 from tasks.learn.networks.checkpoints import HeadWeights, Saved
 from tasks.options import Family, Modality, SegmentOptions
 from tasks.predict.intervals import intervals
@@ -32,7 +36,7 @@ from tasks.served import Served
 from tasks.served.films import FilmModel
 from tasks.served.package import predict
 from tasks.served.package.check import preprocessing
-from tasks.served.package.contract import input_of, window_of
+from tasks.served.package.folder import input_of, window_of
 from tests.learn.tiny import CLASSES, TINY_VIDEO, network_of, tiny, tiny_video_network, with_branches
 from tests.pipeline.shelf import filmed
 from tests.records import some
@@ -202,8 +206,23 @@ def test_a_graph_scales_all_frames_of_a_size(ffmpeg, tmp_path, monkeypatch):
     assert len(made) == 2
 
 
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Run the program, whose network is sure of the first verb and noun; return its exit status."""
+    answer = {"verb_probabilities": np.eye(3)[:1], "noun_probabilities": np.eye(3)[:1]}
+
+    def run(*films, **changes):
+        (tmp_path / "contract.json").write_text(json.dumps(contract_of(tiny())))
+        for name, changed in {"HERE": tmp_path, "loaded": lambda _: lambda _: answer, **changes}.items():
+            monkeypatch.setattr(predict, name, changed)
+        monkeypatch.setattr("sys.argv", ["predict.py", *map(str, films)])
+        return predict.main()
+
+    return run
+
+
 @pytest.mark.parametrize("is_answered", [True, False])
-def test_a_password_in_an_address_is_not_printed(is_answered, tmp_path, monkeypatch, capsys):
+def test_a_password_in_an_address_is_not_printed(is_answered, run, capsys):
     address = "rtsp://user:secret@camera/stream"
 
     def windows(*_):
@@ -211,43 +230,42 @@ def test_a_password_in_an_address_is_not_printed(is_answered, tmp_path, monkeypa
             raise OSError(5, "no answer", address)
         yield 0, 30, {"frames": np.zeros(1)}
 
-    answer = {"verb_probabilities": np.eye(3)[:1], "noun_probabilities": np.eye(3)[:1]}
-    (tmp_path / "contract.json").write_text(json.dumps(contract_of(tiny())))
-    for name, changed in {"HERE": tmp_path, "loaded": lambda _: lambda _: answer, "windows": windows}.items():
-        monkeypatch.setattr(predict, name, changed)
-    monkeypatch.setattr("sys.argv", ["predict.py", address])
-    assert predict.main() == (not is_answered)
+    assert run(address, windows=windows) == (not is_answered)
     printed = "".join(capsys.readouterr())
     assert "rtsp://camera/stream" in printed
     assert "secret" not in printed
 
 
 @pytest.mark.parametrize("scheme", ["rtsp", "http"])
-def test_an_address_that_never_answers_is_given_up(scheme, tmp_path, monkeypatch, capsys):
-    (tmp_path / "contract.json").write_text(json.dumps(contract_of(tiny())))
-    for name, changed in {"HERE": tmp_path, "loaded": lambda _: None}.items():
-        monkeypatch.setattr(predict, name, changed)
+def test_an_address_that_never_answers_is_given_up(scheme, run, monkeypatch, capsys):
     wait = av.open
     monkeypatch.setattr(av, "open", lambda *given, timeout, **how: wait(*given, timeout=timeout / 100, **how))
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"{scheme}://127.0.0.1:{silent.getsockname()[1]}/stream"
-        monkeypatch.setattr("sys.argv", ["predict.py", address])
-        assert predict.main() == 1
+        assert run(address) == 1
     assert capsys.readouterr().err == f"{address}: no answer, or no film\n"
 
 
-def test_of_a_folder_those_files_are_named_that_end_as_films_and_cannot_be_read(tmp_path, monkeypatch, capsys):
+def test_of_a_folder_those_files_are_named_that_end_as_films_and_cannot_be_read(tmp_path, run, capsys):
     (folder := tmp_path / "films" / "more").mkdir(parents=True)
     for name in ("a.mp4", "B.MKV", "labels.csv", "README", ".hidden.mp4"):
         (folder / name).write_bytes(b"no film")
-    (tmp_path / "contract.json").write_text(json.dumps(contract_of(tiny())))
-    for name, changed in {"HERE": tmp_path, "loaded": lambda _: None}.items():
-        monkeypatch.setattr(predict, name, changed)
-    monkeypatch.setattr("sys.argv", ["predict.py", str(tmp_path / "films")])
-    assert predict.main() == 1
+    assert run(tmp_path / "films") == 1
     assert capsys.readouterr().err.splitlines() == [
         f"{folder / name}: Invalid data found when processing input" for name in ("B.MKV", "a.mp4")
     ]
+
+
+def test_a_reader_that_has_enough_ends_the_program_as_it_ends_others(tmp_path):
+    shutil.copy(predict.__file__, tmp_path)
+    (tmp_path / "contract.json").write_text(json.dumps(contract_of(tiny())))
+    (tmp_path / "openvino.py").write_text("class Core:\n    compile_model = lambda *_: None")
+    reading, writing = os.pipe()
+    os.close(reading)
+    program = [sys.executable, tmp_path / "predict.py", "film.mp4", "--format=vtt"]
+    with os.fdopen(writing, "wb") as output:
+        ended = subprocess.run(program, stdout=output, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (141, "")
 
 
 def test_a_check_whose_film_has_no_window_or_is_shorter_than_one_says_so(ffmpeg, tmp_path):
@@ -272,7 +290,7 @@ SILENT, SHORT = "no answer, or no film", "no window of it decodes; give 1 s or m
 
 
 @pytest.mark.parametrize(("num_frames", "is_silent", "stop", "said"), [(61, True, 2, SILENT), (60, False, 2, ""), (29, False, 0, SHORT)])
-def test_a_stream_that_ends_or_falls_silent_is_answered_up_to_there(num_frames, is_silent, stop, said, monkeypatch, tmp_path, capsys):
+def test_a_stream_that_ends_or_falls_silent_is_answered_up_to_there(num_frames, is_silent, stop, said, run, capsys):
     class Stream:
         def __init__(self, source, fps):
             pass
@@ -285,18 +303,13 @@ def test_a_stream_that_ends_or_falls_silent_is_answered_up_to_there(num_frames, 
         def picture(self, frame, max_short_side):
             return np.full((2, 2, 3), frame)
 
-    answer = {"verb_probabilities": np.eye(3)[:1], "noun_probabilities": np.eye(3)[:1]}
-    (tmp_path / "contract.json").write_text(json.dumps(contract_of(tiny())))
-    for name, changed in {"HERE": tmp_path, "loaded": lambda _: lambda _: answer, "Film": Stream}.items():
-        monkeypatch.setattr(predict, name, changed)
-    monkeypatch.setattr("sys.argv", ["predict.py", "rtsp://camera"])
-    assert predict.main() == bool(said)
+    assert run("rtsp://camera", Film=Stream) == bool(said)
     printed = capsys.readouterr()
     assert [json.loads(line)["stop"] for line in printed.out.splitlines()] == [stop] * bool(stop)
     assert printed.err == (f"rtsp://camera: {said}\n" if said else "")
 
 
-def test_a_film_that_fails_on_its_way_is_named_and_answered_up_to_there_and_so_is_the_next_one(monkeypatch, tmp_path, capsys):
+def test_a_film_that_fails_on_its_way_is_named_and_answered_up_to_there_and_so_is_the_next_one(tmp_path, run, capsys):
     films = [tmp_path / name for name in ("mixed.mp4", "broken.mp4", "plain.mp4")]
     for film in films:
         film.touch()
@@ -307,12 +320,7 @@ def test_a_film_that_fails_on_its_way_is_named_and_answered_up_to_there_and_so_i
         if "broken" in source:
             raise OSError(5, "it is damaged")
 
-    answer = {"verb_probabilities": np.eye(3)[:1], "noun_probabilities": np.eye(3)[:1]}
-    (tmp_path / "contract.json").write_text(json.dumps(contract_of(tiny())))
-    for name, changed in {"HERE": tmp_path, "loaded": lambda _: lambda _: answer, "windows": windows}.items():
-        monkeypatch.setattr(predict, name, changed)
-    monkeypatch.setattr("sys.argv", ["predict.py", *map(str, films)])
-    assert predict.main() == 1
+    assert run(*films, windows=windows) == 1
     printed = capsys.readouterr()
     assert [json.loads(line)["source"] for line in printed.out.splitlines()] == [str(film) for film in films[1:]]
     assert printed.err == f"{films[0]}: all input arrays must have the same shape\n{films[1]}: it is damaged\n"

@@ -4,8 +4,10 @@ Frames count from 1, at the rate of the project's `<Video frameRate>`, which is 
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count, repeat
 
 from tasks.data.labels.exported import LabelSpan, VideoSpans, as_json
 from tasks.data.labels.formats import DocumentFormat, TableFormat, Writer
@@ -15,18 +17,21 @@ from tasks.data.labels.formats.items import (
     Document,
     Items,
     Labelled,
+    Piece,
     Refused,
     Remark,
     Videos,
+    frame,
+    joined,
+    label_of,
     mapping,
     part_of,
     rate,
     sequence,
     text,
 )
-from tasks.data.labels.formats.label_studio_regions import About, Region, labels_of_regions
 from tasks.errors import BadLabels
-from tasks.wording import plain_count, quoted
+from tasks.wording import plain_count, quoted, some
 
 DEFAULT_FPS = 24.0
 RATE_NAMES = ("fps", "framerate", "frame_rate", "frameRate")
@@ -36,6 +41,120 @@ NOT_READ = ("taxonomy", "labels")
 OF_EXPORT = frozenset({"id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time"})
 CONTROL, VIDEO = "action", "video"
 """Names in the labelling interface that written tasks are for."""
+MAX_PIECES = 200_000
+
+
+@dataclass(frozen=True)
+class About:
+    """The names of a task's video, and the rate at which its frames count."""
+
+    videos: tuple[str, ...]
+    fps: float
+
+
+@dataclass(frozen=True)
+class Region:
+    """Names that one control gives: for ranges of frames, or for the whole video if there are none."""
+
+    line: int
+    where: str
+    control: str
+    names: tuple[str, ...]
+    ranges: tuple[object, ...] | None
+    identity: str = field(compare=False)
+
+
+def labels_of_regions(regions: Sequence[Region | Refused], about: About) -> Items:
+    """Join the regions of one annotation: a verb and a noun of the same region, or of the same time, are one label."""
+    timed = [region for region in regions if isinstance(region, Region) and region.ranges is not None]
+    of_region = {region.identity for region in timed if region.identity}
+    whole = [region for region in regions if isinstance(region, Region) and region.ranges is None and region.identity not in of_region]
+    yield from (region for region in regions if isinstance(region, Refused))
+    extra = _Parts("region")
+    for region in timed:
+        extra.keep(region.identity, part_of(region.control), region.names[0])
+    for choice in (region for region in regions if isinstance(region, Region) and region.ranges is None and region.identity in of_region):
+        yield from extra.add(choice.identity, choice)
+    pieces: list[Piece] = []
+    for region in timed:
+        for start, stop, reason in _times(region.ranges or (), about.fps):
+            if reason:
+                yield Refused(region.line, region.where, reason)
+                continue
+            for name in region.names:
+                parts = {part_of(region.control) or "text": name, **extra.added[region.identity]}
+                pieces.append(Piece(region.line, region.where, start, stop, parts))
+            if len(pieces) > MAX_PIECES:
+                raise BadLabels(f"has an annotation of more than {MAX_PIECES} labels; split it into several tasks")
+    yield from joined(pieces, [(about.videos, 0.0)])
+    yield from _whole(whole, about, has_times=bool(timed))
+
+
+def _times(ranges: Sequence[object], fps: float) -> Iterator[tuple[float, float, str]]:
+    for given in ranges:
+        try:
+            of_range = mapping(given, "range")
+            if of_range.get("start") is None or of_range.get("end") is None:
+                raise ValueError("has a range without a start or an end")
+            start, end = frame(of_range["start"], "start"), frame(of_range["end"], "end")
+            if start < 1:
+                raise ValueError(f"begins at frame {start}, but frames count from 1")
+            if end < start:
+                raise ValueError(f"ends at frame {end}, before its start at frame {start}")
+            yield (start - 1) / fps, end / fps, ""
+        except ValueError as error:
+            yield 0, 0, str(error)
+
+
+def _whole(regions: Sequence[Region], about: About, *, has_times: bool) -> Items:
+    parts = _Parts("video")
+    for region in regions:
+        if has_times:
+            yield Refused(region.line, region.where, f"{quoted(region.control)} is about the whole video, which has ranges of time")
+        elif len(region.names) > 1:
+            yield Refused(region.line, region.where, f"{quoted(region.control)} has {len(region.names)} choices for the whole video")
+        else:
+            yield from parts.add("", region)
+    given = parts.added[""]
+    if not given:
+        return
+    first = regions[0]
+    if given.keys() == {"noun"}:
+        yield Refused(first.line, first.where, "has a noun without a verb")
+        return
+    if {"verb", "text"} <= given.keys():
+        text = next(region for region in regions if part_of(region.control) == "text" and len(region.names) == 1)
+        yield Refused(text.line, text.where, f"{quoted(text.control)} is not used: the video has a verb of its own")
+    yield Labelled(first.line, first.where, about.videos, None, None, label_of(given))
+
+
+class _Parts:
+    """The parts of labels that choices give, the first of each part."""
+
+    def __init__(self, of: str) -> None:
+        self._of = of
+        self._kept: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        self.added: defaultdict[str, dict[str, str]] = defaultdict(dict)
+
+    def keep(self, identity: str, part: str, name: str) -> None:
+        """Note a part that a region has by itself."""
+        if part:
+            self._kept[identity].setdefault(part, name)
+
+    def add(self, identity: str, choice: Region) -> Iterator[Refused]:
+        """Add the first name of a choice, and refuse what is left over."""
+        part, (name, *others) = part_of(choice.control), choice.names
+        kept = self._kept[identity]
+        if part in kept:
+            unused = some([quoted(unused_name) for unused_name in choice.names])
+            reason = f"{quoted(choice.control)} gives the {self._of} a second {part}; {quoted(kept[part])} is used, not {unused}"
+            yield Refused(choice.line, choice.where, reason)
+            return
+        kept[part] = self.added[identity][part] = name
+        if others:
+            unused = some([quoted(unused_name) for unused_name in others])
+            reason = f"{quoted(choice.control)} has {len(choice.names)} choices for one {self._of}; {quoted(name)} is used, not {unused}"
+            yield Refused(choice.line, choice.where, reason)
 
 
 def is_json(parsed: object) -> bool:
@@ -57,22 +176,22 @@ def is_json_min(parsed: object) -> bool:
 def read_json(document: Document, _: Videos) -> Items:
     """Read the full JSON; annotations that were skipped, and predictions, are no labels."""
     tasks = document.parsed if isinstance(document.parsed, list) else [document.parsed]
-    counter, rates = _Counter(), _Rates()
+    counter, rates = count(1), _Rates()
     for number, task in enumerate(tasks, start=1):
         where = f"task {task['id']}" if isinstance(task, dict) and isinstance(task.get("id"), int) else f"task number {number}"
         try:
             of_task = mapping(task, "task")
             data = mapping(of_task.get("data"), "data")
-            about = About(_video(data), rates.of(data))
+            about = About(_video(data), _stated_rate(data) or DEFAULT_FPS)
             annotations = sequence(of_task.get("annotations", of_task.get("completions", [])), "annotations")
         except ValueError as error:
-            yield Refused(counter.next(), where, str(error))
+            yield Refused(next(counter), where, str(error))
             continue
         yield from rates.noted(_of_annotations(annotations, about, where, counter), data)
     yield from rates.remarks()
 
 
-def _of_annotations(annotations: Sequence[object], about: "About", where: str, counter: "_Counter") -> Items:
+def _of_annotations(annotations: Sequence[object], about: About, where: str, counter: Iterator[int]) -> Items:
     is_true = [isinstance(annotation, dict) and annotation.get("ground_truth") is True for annotation in annotations]
     for number, annotation in enumerate(annotations, start=1):
         place = f"{where}, annotation {number}" if len(annotations) > 1 else where
@@ -84,14 +203,14 @@ def _of_annotations(annotations: Sequence[object], about: "About", where: str, c
                 raise ValueError("another annotation of this task is marked as the ground truth")
             results = sequence(of_annotation.get("result"), "result")
         except ValueError as error:
-            yield Refused(counter.next(), place, str(error))
+            yield Refused(next(counter), place, str(error))
             continue
         yield from labels_of_regions(list(_of_results(results, place, counter)), about)
 
 
-def _of_results(results: Sequence[object], place: str, counter: "_Counter") -> "Iterator[Region | Refused]":
+def _of_results(results: Sequence[object], place: str, counter: Iterator[int]) -> Iterator[Region | Refused]:
     for number, result in enumerate(results, start=1):
-        line, where = counter.next(), f"{place}, result {number}"
+        line, where = next(counter), f"{place}, result {number}"
         try:
             of_result = mapping(result, "result")
             value = mapping(of_result.get("value"), "value")
@@ -107,14 +226,14 @@ def _of_results(results: Sequence[object], place: str, counter: "_Counter") -> "
 
 def read_json_min(document: Document, _: Videos) -> Items:
     """Read JSON-MIN: task data and controls side by side."""
-    counter, rates = _Counter(), _Rates()
+    counter, rates = count(1), _Rates()
     for number, item in enumerate(document.parsed if isinstance(document.parsed, list) else [], start=1):
         where = f"item {number}"
         try:
             of_item = mapping(item, "item")
-            about = About(_video(of_item), rates.of(of_item))
+            about = About(_video(of_item), _stated_rate(of_item) or DEFAULT_FPS)
         except ValueError as error:
-            yield Refused(counter.next(), where, str(error))
+            yield Refused(next(counter), where, str(error))
             continue
         yield from rates.noted(labels_of_regions(list(_of_controls(of_item, where, counter)), about), of_item)
     yield from rates.remarks()
@@ -129,11 +248,11 @@ def read_table(lines: Iterator[tuple[int, dict[str, str] | str]], _: Videos) -> 
             continue
         item = {name: _cell(value) for name, value in cells.items()}
         try:
-            about = About(_video(item), rates.of(item))
+            about = About(_video(item), _stated_rate(item) or DEFAULT_FPS)
         except ValueError as error:
             yield Refused(line, "", str(error))
             continue
-        yield from rates.noted(labels_of_regions(list(_of_controls(item, "", _Counter(line))), about), item)
+        yield from rates.noted(labels_of_regions(list(_of_controls(item, "", repeat(line))), about), item)
     yield from rates.remarks()
 
 
@@ -146,7 +265,7 @@ def _cell(value: str) -> object:
     return value
 
 
-def _of_controls(item: Mapping[str, object], place: str, counter: "_Counter") -> "Iterator[Region | Refused]":
+def _of_controls(item: Mapping[str, object], place: str, counter: Iterator[int]) -> Iterator[Region | Refused]:
     for control, value in item.items():
         if control in OF_EXPORT or value in (None, ""):
             continue
@@ -155,7 +274,7 @@ def _of_controls(item: Mapping[str, object], place: str, counter: "_Counter") ->
                 is_region = isinstance(part, dict) and {"timelinelabels", "ranges", *NOT_READ} & part.keys()
                 if not is_region and not part_of(control):
                     continue
-                line, where = counter.next(), _inside(place, f"{control} {number}")
+                line, where = next(counter), _inside(place, f"{control} {number}")
                 if not is_region:
                     yield Refused(line, where, "is one of several choices without a region; export JSON, which has the regions")
                     continue
@@ -170,7 +289,7 @@ def _of_controls(item: Mapping[str, object], place: str, counter: "_Counter") ->
             choices = value.get("choices") if isinstance(value, dict) else [value]
             names = tuple(name for name in choices if isinstance(name, str)) if isinstance(choices, list) else ()
             if names:
-                yield Region(counter.next(), _inside(place, control), control, names, None, "")
+                yield Region(next(counter), _inside(place, control), control, names, None, "")
 
 
 def _inside(place: str, part: str) -> str:
@@ -190,18 +309,6 @@ def with_frame_rate(content: bytes, fps: float) -> bytes:
         if isinstance(data, dict) and not any(data.get(name) for name in RATE_NAMES):
             data[RATE_NAMES[0]] = fps
     return json.dumps(parsed, ensure_ascii=False).encode(errors="surrogatepass")
-
-
-@dataclass
-class _Counter:
-    """Numbers the items of a file; in a table all items of a line have its number."""
-
-    line: int | None = None
-    number: int = 0
-
-    def next(self) -> int:
-        self.number += 1
-        return self.number if self.line is None else self.line
 
 
 def _region(control: str, value: Mapping[str, object]) -> tuple[tuple[str, ...], tuple[object, ...] | None] | None:
@@ -248,9 +355,6 @@ class _Rates:
 
     def __init__(self) -> None:
         self._num_labels = 0
-
-    def of(self, data: Mapping[str, object]) -> float:
-        return _stated_rate(data) or DEFAULT_FPS
 
     def noted(self, items: Items, data: Mapping[str, object]) -> Items:
         """Yield the items of a task, and count the labels whose times rest on the default rate."""

@@ -131,7 +131,7 @@ function steps({ steps: list }) {
 function begin(told) {
   const { samples, store } = told;
   const own = h("li", {}, "Your own films: put them into ", h("code", {}, `${store}/inbox/`), ", or name a folder or a bucket in the ", link(form("ingest_videos", told), "form of ingest_videos"), ". Sub-folders named by label, such as ", h("code", {}, "put meat"), ", label their films.");
-  const rest = h("li", {}, "The rest follows by itself: clips, labels, dataset, training, and a question whether to use the result.");
+  const rest = h("li", {}, "The rest follows by itself: clips, labels, dataset, training, and the decision whether the result is used.");
   if (!samples) return [h("ul", {}, own, rest)];
   const run = h("button", { type: "button", onclick: async () => {
     run.disabled = true;

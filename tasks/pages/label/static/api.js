@@ -1,7 +1,7 @@
 // Talks to the server of the page. Every address is relative to the page.
 
 /** Airflow's words, with the status of what a person may not do, for a session that it signed with an earlier key. */
-const NO_SESSION = "Invalid JWT token";
+export const NO_SESSION = "Invalid JWT token";
 
 /** An answer that is not what was asked for; `status` is 0 if there was no answer. */
 export class Failed extends Error {

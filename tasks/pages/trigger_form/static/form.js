@@ -1,5 +1,6 @@
 // Shows the form of a DAG with the values of the address, and starts the run by Airflow's API.
 
+import { NO_SESSION } from "../../label/static/api.js";
 import { element, makeField, misfit } from "./fields.js";
 
 /** @typedef {import("./fields.js").Field} Field */
@@ -21,7 +22,7 @@ function complain(text) {
 /** @param {Response} answer */
 async function reasonOf(answer) {
   const detail = (await answer.json().catch(() => ({}))).detail;
-  if (answer.status === 401 || detail === "Invalid JWT token") return "You are not logged in. Log in to Airflow, and open this address again.";
+  if (answer.status === 401 || detail === NO_SESSION) return "You are not logged in. Log in to Airflow, and open this address again.";
   if (answer.status === 403) return `You may not trigger ${dag}.`;
   if (answer.status === 404) return `Airflow has no DAG ${dag}.`;
   return typeof detail === "string" ? detail : JSON.stringify(detail ?? answer.statusText);

@@ -20,7 +20,7 @@ from pathlib import Path
 from tasks.data.labels.formats.documents import MAX_JSON_PARTS
 from tasks.data.labels.formats.items import MAX_ITEMS
 from tasks.data.labels.formats.video_datasets import MAX_KINETICS_LINES
-from tasks.data.labels.labels import label_clips
+from tasks.data.labels.label_clips import label_clips
 from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.vocabulary import OwnClasses
 from tasks.options import LabelOptions

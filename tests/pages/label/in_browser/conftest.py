@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from tasks.data.clips.cutting import SHARE_BYTES, cut_video
+from tasks.data.clips.cut_videos import SHARE_BYTES, cut_video
 from tasks.data.video.child import MemoryShares
 from tasks.store.records.video import ClipsFile
 from tests.pages.label.in_browser import shop

@@ -1,5 +1,7 @@
-"""Serve the labelling page to a browser."""
+"""Serve the labelling page to a browser; `python -m tests.pages.label.in_browser.shop URI` does so in a process of its own."""
 
+import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +13,7 @@ from playwright.sync_api import Page, expect
 from tasks.options import SegmentOptions
 from tasks.pages.label.app import make_app
 from tasks.pages.label.page_data import PageData
+from tasks.settings import StoreSettings, load
 from tasks.store.objects import Store
 from tests.http_servers import running
 from tests.pages.label.page import person
@@ -54,3 +57,10 @@ def served(store: Store, store_uri: str, second_share: float = 0.1) -> Iterator[
     """Serve the page of a store, and yield its address."""
     with running(server_of(store, store_uri, second_share)) as address:
         yield f"{address}/retake/label/"
+
+
+if __name__ == "__main__":
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        sys.stdout.write(f"{listening.getsockname()[1]}\n")
+        sys.stdout.flush()
+        server_of(Store.from_settings(load(StoreSettings)), sys.argv[1], 0).run(sockets=[listening])

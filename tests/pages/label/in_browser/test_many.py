@@ -14,7 +14,7 @@ from tasks.local.servers import store_settings
 from tasks.store.objects import Store
 from tests.integration.conftest import own_home
 from tests.pages.label.in_browser.shop import READY
-from tests.pages.label.in_browser.test_clips import BEHIND, COUNT
+from tests.pages.label.in_browser.test_labelling import BEHIND, COUNT
 from tests.pages.label.in_browser.test_looks import FIRST, NEXT
 from tests.pages.label.page import write_many
 from tests.ports import port_offset
@@ -43,7 +43,7 @@ def server(filled, tmp_path):
             "RETAKE_STORE_ACCESS_KEY": settings.access_key.get_secret_value(),
             "RETAKE_STORE_SECRET_KEY": settings.secret_key.get_secret_value(),
         }
-        command = [sys.executable, "-m", "tests.pages.label.in_browser.serve", MANY]
+        command = [sys.executable, "-m", "tests.pages.label.in_browser.shop", MANY]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=REPOSITORY) as process:
             yield process
             process.terminate()

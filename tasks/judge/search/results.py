@@ -1,0 +1,189 @@
+"""Score the trials of a search, find the best, and estimate its luck.
+
+Legend: k trials, n clips, s source videos, r resamples.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.judge.statistics.paired import recipe_change
+from tasks.judge.statistics.uncertainty import sums_by_source, top1_interval
+from tasks.store.records.dataset import DatasetClip
+from tasks.store.records.record import Target
+from tasks.store.records.search import ScoredTrial, Search, SelectionBias, Top1, TrialScore, Value
+
+SEED = 0
+NUM_RESAMPLES = 2000
+
+
+def right_of(scores: Sequence[TrialScore], target: Target) -> NDArray[np.bool_]:
+    """Return whether each clip's answer is right (n,), fold by fold."""
+    return np.array([digit == "1" for score in scores for digit in score.right[target]], dtype=np.bool_)
+
+
+def scored(trial: ScoredTrial, scores: Sequence[TrialScore], clips: Sequence[Sequence[DatasetClip]], target: Target) -> ScoredTrial:
+    """Add the scores of a trial's trainings, one per fold, to the trial.
+
+    Args:
+        scores: of its trainings, in the order of the folds.
+        clips: the validation clips of each fold, in the order of the dataset.
+    """
+    sizes, sources = np.array([len(fold) for fold in clips]), [clip.source for fold in clips for clip in fold]
+    by_target = {target: right_of(scores, target) for target in scores[0].right}
+    return trial.model_copy(
+        update={
+            "run_keys": tuple(score.run_key for score in scores),
+            "num_epochs": max(score.epochs[-1].epoch + 1 for score in scores),
+            "seconds": round(sum(score.seconds for score in scores), 3),
+            "loss": float(np.average([score.loss for score in scores], weights=sizes)),
+            "scores": {
+                target: Top1(top1=float(right.mean()), interval=top1_interval(right, sources)) for target, right in by_target.items()
+            },
+            "fold_top1": tuple(float(right_of([score], target).mean()) for score in scores) if len(scores) > 1 else (),
+        }
+    )
+
+
+def best_first(trials: Sequence[ScoredTrial], target: Target) -> list[ScoredTrial]:
+    """Sort finished trials by top-1; the lower loss, then the earlier trial decides a tie."""
+    finished = [trial for trial in trials if trial.failure is None]
+    return sorted(finished, key=lambda trial: (-trial.scores[target].top1, trial.loss, trial.number))
+
+
+def num_hours(trials: Iterable[ScoredTrial]) -> float:
+    """Sum the hours of training on all GPUs together; trainings that were found are not counted."""
+    return sum(trial.seconds for trial in trials if not trial.was_found) / 3600
+
+
+def values_in_words(values: Mapping[str, Value]) -> str:
+    """Format searched values as people write options: `dropout=0.25, schedule=cosine`."""
+    return ", ".join(f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}" for name, value in values.items())
+
+
+def decisive(search: Search) -> Target:
+    """Return the target whose top-1 decides."""
+    return search.targets[-1]
+
+
+def ranked(search: Search) -> list[ScoredTrial]:
+    """Sort the trials with a score, the winner first."""
+    return best_first(search.trials, decisive(search))
+
+
+def failed(search: Search) -> list[ScoredTrial]:
+    """List the trials without a score, by number."""
+    return [trial for trial in search.trials if trial.failure is not None]
+
+
+def winner_of(search: Search) -> ScoredTrial:
+    """Return the trial that won."""
+    return next(trial for trial in search.trials if trial.number == search.winner)
+
+
+def form_recipe(search: Search) -> ScoredTrial | None:
+    """Find the trial that has the recipe of the form; None without a score."""
+    own = search.plan.train.model_dump(mode="json")
+    return next(
+        (trial for trial in search.trials if trial.failure is None and all(value == own[name] for name, value in trial.values.items())),
+        None,
+    )
+
+
+def deciding_top1(trial: ScoredTrial, search: Search) -> float:
+    """Return the deciding top-1 of a trial that has a score."""
+    return trial.scores[decisive(search)].top1
+
+
+def spelled(value: Value) -> str:
+    """Format a value as in the form's ranges, numbers with three digits."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def searched(search: Search) -> tuple[str, ...]:
+    """List the searched options, in the order of the form."""
+    return tuple(dict.fromkeys(search.plan.search.search))
+
+
+def range_of(name: str, search: Search) -> str:
+    """Return a searched option's range as the form gave it: `1e-5..1e-1 log`; empty if none."""
+    lines = [line.partition("=") for line in search.plan.search.ranges]
+    return next((text.strip() for option, _, text in reversed(lines) if option.strip() == name), "")
+
+
+def selection_bias(right: Sequence[str], sources: Sequence[str], winner: int) -> SelectionBias:
+    """Estimate the selection bias by resampling source videos, with the same videos for all trials.
+
+    Trials are right and wrong on the same clips, so their scores rise and fall together; only what moves them apart lets a lucky trial win.
+    `best_of_equal` is the mean of the largest deviation of a resampled score from the trial's mean.
+
+    The optimism is what a resample adds to the score of the trial that wins on it (Efron and Gong 1983). The observed scores already differ
+    by chance, so a resample around them would keep the lucky winner in front and find seven tenths of the optimism. So they are first
+    shrunk towards their mean, until they differ as much as the true scores do: by their variance less the variance of the resamples.
+
+    The corrected score is that of the winner's network on other videos of this kind, if no trial chose its epoch on these clips. Luck of its
+    training seed is another matter.
+
+    Args:
+        right: (k,) per trial, one digit per clip in the same order: 1 if the answer is right.
+        sources: (n,) the source video of each clip; a single one does not show how far scores vary.
+    """
+    answers = np.array([[digit == "1" for digit in digits] for digits in right])
+    if len(set(sources)) < 2:
+        return SelectionBias(num_trials=len(right), best_of_equal=None, optimism=None, corrected=None)
+    scores: NDArray[np.float64] = answers.mean(axis=1)
+    deviations = _deviations(answers, sources)
+    best = (_drawn_together(scores, deviations) + deviations).argmax(axis=1)
+    # Neither is below 0 except by rounding.
+    optimism, lead = (max(0.0, float(drawn.mean())) for drawn in (deviations[np.arange(len(best)), best], deviations.max(axis=1)))
+    return SelectionBias(num_trials=len(right), best_of_equal=lead, optimism=optimism, corrected=float(scores[winner]) - optimism)
+
+
+def gain_over_form(seeds: Sequence[str], form: str, sources: Sequence[str]) -> tuple[float, tuple[float, float]] | None:
+    """Estimate by how much the winner's recipe, with seeds that chose nothing, beats the recipe of the form.
+
+    The mean of the seeds less the form's single training, on the same clips, with the 95 % interval of `recipe_change`, over source videos and
+    seeds. The form's training is taken to vary with its seed as much.
+
+    Args:
+        seeds: per seed, one digit per clip in the same order: 1 if the answer is right.
+        form: the digits of the form's recipe.
+        sources: (n,) the source video of each clip.
+
+    Returns:
+        None with fewer than two seeds, or a single source video.
+    """
+    if len(seeds) < 2 or len(set(sources)) < 2:
+        return None
+    own, *others = (np.array([digit == "1" for digit in digits]) for digits in (form, *seeds))
+    change = recipe_change(np.stack(others), own, sources, theirs_varies=True)
+    return change.difference, change.interval
+
+
+def _deviations(answers: NDArray[np.bool_], sources: Sequence[str]) -> NDArray[np.float64]:
+    """Resample the videos; return (r, k) deviations of each trial's score from its mean over the resamples.
+
+    That mean is not the trial's own score: a resample with many videos of few clips counts as much as any.
+    """
+    per_trial = [sums_by_source(row, sources) for row in answers]
+    num_clips = per_trial[0][1]
+    sums = np.stack([of_trial for of_trial, _ in per_trial], axis=1)
+    num_sources = len(num_clips)
+    drawn = np.random.default_rng(SEED).multinomial(num_sources, np.full(num_sources, 1 / num_sources), size=NUM_RESAMPLES)
+    means = (drawn @ sums) / (drawn @ num_clips)[:, None]
+    # A bootstrap of s videos varies too little, by (s - 1) / s.
+    spread: NDArray[np.float64] = (means - means.mean(axis=0)) * np.sqrt(num_sources / (num_sources - 1))
+    return spread
+
+
+def _drawn_together(scores: NDArray[np.float64], deviations: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shrink (k,) scores towards their mean, to the variance that chance leaves unexplained."""
+    if len(scores) < 2 or scores.var() == 0:
+        return scores
+    variance = scores.var(ddof=1)
+    by_chance = deviations.var(axis=1, ddof=1).mean()
+    shrunk: NDArray[np.float64] = scores.mean() + np.sqrt(max(0.0, 1 - by_chance / variance)) * (scores - scores.mean())
+    return shrunk

@@ -1,0 +1,291 @@
+"""Build networks without their heads, BN-Inception and those of timm, torchvision and transformers, and load published weights."""
+
+# n: images, or snippets of a video network; c: channels, m: frames of a snippet, h, w: pixels, f: features
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import timm
+import torch
+import torchvision
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tasks.errors import BadConfiguration
+from tasks.video_networks import VideoNetwork
+
+StateDict = dict[str, Tensor]
+PLAIN: Mapping[str, Any] = {}
+"""No arguments beyond those that every model gets."""
+
+CLASSIFIERS = ("fc", "head", "classifier")
+"""Names of a video network's last part, with the dropout before it. What S3D's classifier takes is averaged over time after it, too."""
+
+INSTALL = "pip install 'transformers>=5.24,<6'"
+SIZES: Mapping[str, Mapping[str, Any]] = {
+    "small": {"hidden_size": 384, "intermediate_size": 1536, "num_attention_heads": 16},
+    "base": {},
+    "large": {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "num_attention_heads": 16},
+    "huge": {"hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layers": 32, "num_attention_heads": 16},
+    "vitl": {},
+    "vith": {"hidden_size": 1280, "num_hidden_layers": 32},
+    "vitg": {"hidden_size": 1408, "num_hidden_layers": 40, "num_attention_heads": 22, "mlp_ratio": 48 / 11},
+}
+"""Architectures by the second part of a network's name, where they differ from the default of their configuration."""
+
+
+def timm_model(name: str, num_channels: int, arguments: Mapping[str, Any] = PLAIN) -> nn.Module:
+    """Build a model without a classifier: (n, c, h, w) to (n, f)."""
+    module: nn.Module = timm.create_model(name, num_classes=0, in_chans=num_channels, **arguments)
+    return module
+
+
+def timm_weights(name: str, arguments: Mapping[str, Any] = PLAIN) -> StateDict:
+    """Download the weights of a timm model, its position embeddings resampled to the size in `arguments`.
+
+    Raises:
+        OSError: they cannot be downloaded.
+        RuntimeError: none are published.
+    """
+    state: StateDict = timm.create_model(name, pretrained=True, num_classes=0, **arguments).state_dict()
+    return state
+
+
+def timm_conversion(name: str) -> Callable[[StateDict, nn.Module], StateDict]:
+    """Find how timm renames and resamples published tensors before it loads them."""
+    module = sys.modules[timm.model_entrypoint(name).__module__]
+    convert: Callable[[StateDict, nn.Module], StateDict] = getattr(module, "checkpoint_filter_fn", lambda state, _: state)
+    return convert
+
+
+def torchvision_classifier(name: str, num_channels: int) -> nn.Module:
+    """Build a classifier without its last layer: (n, c, h, w) to (n, f)."""
+    # GoogLeNet's auxiliary heads would return three outputs in training.
+    choices = {"aux_logits": False, "init_weights": True} if name == "googlenet" else {}
+    module: nn.Module = torchvision.models.get_model(name, weights=None, **choices)
+    module.set_submodule([part for part, layer in module.named_modules() if isinstance(layer, nn.Linear)][-1], nn.Identity())
+    if num_channels != 3:
+        stem_name, stem = next((part, layer) for part, layer in module.named_modules() if isinstance(layer, nn.Conv2d))
+        wider = nn.Conv2d(
+            num_channels,
+            stem.out_channels,
+            (stem.kernel_size[0], stem.kernel_size[1]),
+            (stem.stride[0], stem.stride[1]),
+            (int(stem.padding[0]), int(stem.padding[1])),
+            bias=stem.bias is not None,
+        )
+        module.set_submodule(stem_name, wider)
+    return module
+
+
+def matching_keys(backbone: nn.Module, state: StateDict) -> StateDict:
+    """Select the tensors of a file that a backbone has."""
+    keys = backbone.state_dict().keys()
+    return {key: value for key, value in state.items() if key in keys}
+
+
+def download(url: str) -> StateDict:
+    """Download a file of weights, whose name ends in its hash, or read it from torch's cache.
+
+    Raises:
+        OSError: it cannot be downloaded.
+        RuntimeError: its hash is another.
+    """
+    state: StateDict = torch.hub.load_state_dict_from_url(url, map_location="cpu", progress=False, check_hash=True, weights_only=True)
+    return state
+
+
+def torchvision_url(name: str) -> str:
+    """Return the address of a network's oldest published weights: of ImageNet alone, or of Kinetics-400 alone."""
+    oldest = next(iter(torchvision.models.get_model_weights(name)))
+    return str(oldest.url)
+
+
+def torchvision_weights(name: str) -> StateDict:
+    """Download the published weights of a classifier, without its last layer; errors as in `download`."""
+    return matching_keys(torchvision_classifier(name, 3), download(torchvision_url(name)))
+
+
+def torchvision_video(name: str) -> nn.Module:
+    """Build a network without its classifier: (n, 3, m, h, w) to (n, f)."""
+    module: nn.Module = torchvision.models.get_model(name, weights=None)
+    last = next(part for part, _ in module.named_children() if part in CLASSIFIERS)
+    setattr(module, last, nn.Identity())
+    return module
+
+
+class VideoMae(nn.Module):
+    """The encoder of VideoMAE (arXiv 2203.12602); features are the mean over tokens, normalised if fine-tuned."""
+
+    def __init__(self, config: Any) -> None:  # noqa: ANN401 -- transformers is optional
+        super().__init__()
+        self.videomae = _transformers().VideoMAEModel(config)
+        self.fc_norm = nn.LayerNorm(config.hidden_size) if config.use_mean_pooling else nn.Identity()
+
+    def forward(self, snippets: Tensor) -> Tensor:
+        """Map (n, 3, m, h, w) to (n, f)."""
+        features: Tensor = self.fc_norm(self.videomae(snippets.transpose(1, 2)).last_hidden_state.mean(1))
+        return features
+
+
+class VJepa2(nn.Module):
+    """The encoder of V-JEPA 2 (arXiv 2506.09985); its features are the mean over tokens."""
+
+    def __init__(self, config: Any) -> None:  # noqa: ANN401 -- transformers is optional
+        super().__init__()
+        self.encoder = _transformers().VJEPA2Model(config).encoder
+
+    def forward(self, snippets: Tensor) -> Tensor:
+        """Map (n, 3, m, h, w) to (n, f)."""
+        features: Tensor = self.encoder(snippets.transpose(1, 2)).last_hidden_state.mean(1)
+        return features
+
+
+def transformers_video(video: VideoNetwork) -> nn.Module:
+    """Build a video network of transformers without its head: (n, 3, m, h, w) to (n, f).
+
+    Raises:
+        BadConfiguration: transformers is not installed.
+    """
+    family, size, *_ = video.name.split("-")
+    transformers = _transformers()
+    if family == "videomae":
+        of_size = {"image_size": video.crop_pixels, "num_frames": video.num_frames, "use_mean_pooling": "finetuned" in video.name}
+        return VideoMae(transformers.VideoMAEConfig(**SIZES[size], **of_size))
+    of_size = {"crop_size": video.crop_pixels, "frames_per_clip": video.num_frames, "pred_num_hidden_layers": 1}
+    return VJepa2(transformers.VJEPA2Config(**SIZES[size], **of_size))
+
+
+def transformers_weights(video: VideoNetwork) -> tuple[StateDict, str]:
+    """Download the weights of a network and name their commit, if the package does.
+
+    Raises:
+        BadConfiguration: transformers is not installed.
+        OSError: they cannot be downloaded.
+        RuntimeError: configuration or processor are not those of the table.
+    """
+    transformers = _transformers()
+    is_videomae = video.name.startswith("videomae")
+    name = ("VideoMAEForVideoClassification" if "finetuned" in video.name else "VideoMAEForPreTraining") if is_videomae else "VJEPA2Model"
+    # Other files than safetensors may run code.
+    model = getattr(transformers, name).from_pretrained(video.repository, use_safetensors=True)
+    kind = transformers.VideoMAEImageProcessor if is_videomae else transformers.VJEPA2VideoProcessor
+    check_published(video, model.config, kind.from_pretrained(video.repository))
+    state: StateDict = model.state_dict()
+    return state, getattr(model.config, "_commit_hash", None) or ""
+
+
+def check_published(video: VideoNetwork, config: Any, processor: Any) -> None:  # noqa: ANN401 -- transformers is optional
+    """Check that a configuration and a processor of transformers agree with the table.
+
+    Raises:
+        RuntimeError: they do not.
+    """
+    frames = getattr(config, "num_frames", None) or config.frames_per_clip
+    published = (frames, _side(processor.size), _side(processor.crop_size), tuple(processor.image_mean), tuple(processor.image_std))
+    known = (video.num_frames, video.resize[0], video.crop_pixels, video.mean, video.std)
+    if published != known:
+        raise RuntimeError(f"{video.repository} says frames, sizes, mean and deviation are {published}, and Retake expects {known}")
+
+
+def _side(size: Any) -> int:  # noqa: ANN401 -- transformers is optional
+    return int(size["shortest_edge"] if size.get("shortest_edge") else size["height"])
+
+
+def _transformers() -> Any:  # noqa: ANN401 -- a module
+    """Import transformers, which is optional and takes a second."""
+    try:
+        return importlib.import_module("transformers")
+    except ModuleNotFoundError:
+        raise BadConfiguration(f"the networks videomae-… and vjepa2-… are those of the package transformers: {INSTALL}") from None
+
+
+@dataclass(frozen=True)
+class Inception:
+    """Output channels of one block's branches. A block without `one` halves the resolution."""
+
+    one: int | None
+    three: tuple[int, int]
+    double: tuple[int, int]
+    pool_projection: int | None
+    max_pool: bool = False
+
+
+BLOCKS: dict[str, Inception] = {
+    "3a": Inception(64, (64, 64), (64, 96), 32),
+    "3b": Inception(64, (64, 96), (64, 96), 64),
+    "3c": Inception(None, (128, 160), (64, 96), None),
+    "4a": Inception(224, (64, 96), (96, 128), 128),
+    "4b": Inception(192, (96, 128), (96, 128), 128),
+    "4c": Inception(160, (128, 160), (128, 160), 128),
+    "4d": Inception(96, (128, 192), (160, 192), 128),
+    "4e": Inception(None, (128, 192), (192, 256), None),
+    "5a": Inception(352, (192, 320), (160, 224), 128),
+    "5b": Inception(352, (192, 320), (192, 224), 128, max_pool=True),
+}
+BN_INCEPTION_FEATURES = 1024
+
+
+class BNInception(nn.Module):
+    """Backbone (n, c, h, w) -> (n, 1024): the features after global average pooling."""
+
+    def __init__(self, num_channels: int = 3) -> None:
+        super().__init__()
+        self._add("conv1_7x7_s2", num_channels, 64, 7, stride=2)
+        self._add("conv2_3x3_reduce", 64, 64, 1)
+        self._add("conv2_3x3", 64, 192, 3)
+        channels = 192
+        for name, block in BLOCKS.items():
+            channels = self._add_block(f"inception_{name}", channels, block)
+
+    def _add(self, name: str, num_in: int, num_out: int, kernel: int, stride: int = 1) -> None:
+        self.add_module(name, nn.Conv2d(num_in, num_out, kernel, stride, padding=kernel // 2))
+        self.add_module(f"{name}_bn", nn.BatchNorm2d(num_out))
+
+    def _add_block(self, name: str, num_in: int, block: Inception) -> int:
+        stride = 2 if block.one is None else 1
+        if block.one is not None:
+            self._add(f"{name}_1x1", num_in, block.one, 1)
+        self._add(f"{name}_3x3_reduce", num_in, block.three[0], 1)
+        self._add(f"{name}_3x3", *block.three, 3, stride)
+        self._add(f"{name}_double_3x3_reduce", num_in, block.double[0], 1)
+        self._add(f"{name}_double_3x3_1", *block.double, 3)
+        self._add(f"{name}_double_3x3_2", block.double[1], block.double[1], 3, stride)
+        if block.pool_projection is not None:
+            self._add(f"{name}_pool_proj", num_in, block.pool_projection, 1)
+        return (block.one or 0) + block.three[1] + block.double[1] + (num_in if block.pool_projection is None else block.pool_projection)
+
+    def _apply_convolution(self, name: str, images: Tensor) -> Tensor:
+        return functional.relu(self.get_submodule(f"{name}_bn")(self.get_submodule(name)(images)))
+
+    def _apply_block(self, name: str, block: Inception, x: Tensor) -> Tensor:
+        branches = []
+        if block.one is not None:
+            branches.append(self._apply_convolution(f"{name}_1x1", x))
+        branches.append(self._apply_convolution(f"{name}_3x3", self._apply_convolution(f"{name}_3x3_reduce", x)))
+        double = self._apply_convolution(f"{name}_double_3x3_1", self._apply_convolution(f"{name}_double_3x3_reduce", x))
+        branches.append(self._apply_convolution(f"{name}_double_3x3_2", double))
+        if block.pool_projection is None:
+            branches.append(functional.max_pool2d(x, 3, stride=2, ceil_mode=True))
+        else:
+            pooled = functional.max_pool2d(x, 3, 1, 1) if block.max_pool else functional.avg_pool2d(x, 3, 1, 1)
+            branches.append(self._apply_convolution(f"{name}_pool_proj", pooled))
+        return torch.cat(branches, dim=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map (n, c, h, w) to (n, 1024)."""
+        return functional.adaptive_avg_pool2d(self.forward_features(images), 1).flatten(1)
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """Map (n, c, h, w) to (n, 1024, h / 32, w / 32)."""
+        x = self._apply_convolution("conv1_7x7_s2", images)
+        x = functional.max_pool2d(x, 3, stride=2, ceil_mode=True)
+        x = self._apply_convolution("conv2_3x3_reduce", x)
+        x = self._apply_convolution("conv2_3x3", x)
+        x = functional.max_pool2d(x, 3, stride=2, ceil_mode=True)
+        for name, block in BLOCKS.items():
+            x = self._apply_block(f"inception_{name}", block, x)
+        return x

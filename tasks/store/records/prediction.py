@@ -1,0 +1,210 @@
+"""Define the results of predictions."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from tasks.options import EvaluateOptions, FlowOptions, PredictOptions
+from tasks.store.records.evaluation import EngineUsed
+from tasks.store.records.record import KeptSegmentOptions, Record, SetAside, SplitName, later, leaves_out
+from tasks.store.records.video import BatchRef, Interval
+
+PredictorRole = Literal["model", "against"]
+"""The requested network, and the one that it is compared with."""
+
+
+class Predictor(Record):
+    """One network, pinned by its checkpoint's hash, with the temperatures that calibrate it.
+
+    `label` is its name in every table; `flows` is the optical flow that it needs, and `sounds` are the names of the features of sound, as
+    far as its training is known. `calibration` says where the temperatures come from, or why they are 1; `calibration_crops` is the number
+    of crops per frame of the clips they were fitted on, None if they are 1. `interval_threshold` is the probability from which intervals
+    are reported, None for all, or for none if `reports_intervals` is False; `interval_words` says where it comes from. A champion that is
+    `provisional` had not passed the gate. Without `actions`, every pair of verb and noun is predicted.
+    """
+
+    label: str
+    description: str
+    checkpoint_uri: str
+    checkpoint_sha256: str
+    flows: tuple[FlowOptions, ...]
+    sounds: tuple[str, ...] = later(())
+    verb_temperature: float
+    noun_temperature: float
+    is_calibrated: bool
+    calibration: str
+    calibration_crops: int | None = None
+    interval_threshold: float | None = later(None)
+    reports_intervals: bool = later(True)
+    interval_words: str = later("")
+    provisional: bool = later(False)
+    actions: tuple[tuple[int, int], ...] = later(())
+
+
+class PredictedVideo(Record):
+    """A video, identified by its content, and its name for people."""
+
+    video: str
+    name: str
+
+
+class PredictionBatch(Record):
+    """`predictions/<key>/batches/<n>.json`: the videos of one mapped task."""
+
+    videos: tuple[PredictedVideo, ...]
+
+
+class KnownLabel(Record):
+    """Human label of a predicted clip."""
+
+    uid: str
+    verb_class: int
+    noun_class: int
+
+
+class KnownInterval(Record):
+    """Human label of a part of a predicted video."""
+
+    video: str
+    start_seconds: float
+    stop_seconds: float
+    verb_class: int
+    noun_class: int
+
+
+class KnownLabels(Record):
+    """`predictions/<key>/labels.json`: the labels at the time the prediction was planned.
+
+    `intervals` are those of annotation files; they are not looked for without a stride. `covered` has, by video, the time
+    that labels account for, with an action or with nothing; it is None in predictions of older versions, where whole videos count.
+    """
+
+    labels: tuple[KnownLabel, ...]
+    intervals: tuple[KnownInterval, ...] = later(())
+    covered: dict[str, tuple[Interval, ...]] | None = later(None)
+
+
+class PredictPlanResult(Record):
+    """Plan of a prediction: its videos, networks and cutting options.
+
+    `missing` names requested inputs that are not available. `run_uri` and `model_dataset_uri` belong to the model's training, and are None
+    if it is unknown, the address also if the dataset is gone. `dataset_uris` are the available datasets of both networks' trainings, the
+    model's first, or else the store's latest. `sources` maps a video to the recording that it was cut from, if labels name one; every other
+    video is its own source. `trained_on` are the videos that are predicted although the model was trained on them, and `measured_on` those of
+    val. `has_published_backbone` says that no film of the model's dataset taught its backbone anything.
+    """
+
+    key: str
+    prediction_uri: str
+    store: str
+    segment: KeptSegmentOptions
+    evaluate: EvaluateOptions
+    predict: PredictOptions
+    model: Predictor
+    against: Predictor | None
+    missing: tuple[str, ...]
+    run_uri: str | None
+    model_dataset_uri: str | None
+    dataset_uris: tuple[str, ...]
+    set_aside: tuple[SetAside, ...]
+    num_videos: int
+    batches: tuple[BatchRef, ...]
+    sources: dict[str, str] = Field(default_factory=dict)
+    trained_on: tuple[str, ...] = ()
+    measured_on: tuple[str, ...] = ()
+    has_published_backbone: bool = False
+
+    @property
+    def predictors(self) -> dict[PredictorRole, Predictor]:
+        """Return the networks of the plan, by role."""
+        both: dict[PredictorRole, Predictor | None] = {"model": self.model, "against": self.against}
+        return {role: predictor for role, predictor in both.items() if predictor}
+
+
+class ReferenceFilm(Record):
+    """A source video of the model's dataset, and the distances of its clips.
+
+    These are cosine distances to the nearest training clip of another film.
+    """
+
+    source: str
+    split: SplitName
+    distances: tuple[float, ...]
+
+    _older = leaves_out("actions")
+
+
+class ReferenceFilms(Record):
+    """`runs/<run key>/known/<key>.json`: the films that new ones are compared with."""
+
+    films: tuple[ReferenceFilm, ...]
+
+
+class KnownClipsResult(Record):
+    """Features of a sample of the model's training clips, None if these are unknown, and the films that new ones are compared with."""
+
+    num_clips: int
+    features_uri: str | None
+    reason: str
+    reference: tuple[ReferenceFilm, ...] = ()
+
+
+class ScoredVideo(Record):
+    """Predictions of one video: `scored_uri` has one row per clip.
+
+    `windows_uri` has one row per window, those of the clips included; None without a stride. If the model cannot see windows between clips, only these.
+    """
+
+    video: str
+    name: str
+    num_clips: int
+    scored_uri: str
+    windows_uri: str | None = later(None)
+
+    _older = leaves_out("preview_uri")
+
+
+class PredictBatchResult(Record):
+    """Predictions of one mapped task.
+
+    `missing` names a network that was not available and was left out. `set_aside` names videos, and single clips by their time in the
+    video; `warnings` names clips whose predictions are limited. `verb_alone` are the networks trained on verbs alone.
+    """
+
+    videos: tuple[ScoredVideo, ...]
+    set_aside: tuple[SetAside, ...]
+    missing: tuple[str, ...] = ()
+    warnings: tuple[SetAside, ...] = ()
+    engines: dict[PredictorRole, EngineUsed]
+    verb_alone: tuple[PredictorRole, ...] = ()
+    scoring_seconds: float
+    peak_memory_bytes: int
+
+
+class PredictReportResult(Record):
+    """A finished prediction.
+
+    Agreement compares the two networks' best actions, or verbs if there are no objects; None without a second network.
+
+    `num_failed_batches` counts batches without a result; if there are any, the same prediction can be run again. Without a
+    stride there is no `intervals_uri`; `num_intervals` counts the reported intervals of the model. `shift` says
+    how far videos outside the model's dataset lie from its training clips; it is empty if there is none.
+    """
+
+    num_videos: int
+    num_clips: int
+    num_set_aside: int
+    first_set_aside: tuple[SetAside, ...]
+    missing: tuple[str, ...]
+    action_agreement: float | None
+    action_agreement_interval: tuple[float, float] | None
+    num_to_label: int
+    page_uri: str
+    table_uri: str
+    to_label_uri: str
+    report_url: str
+    mlflow_run_url: str
+    num_failed_batches: int = 0
+    shift: str = later("")
+    intervals_uri: str | None = later(None)
+    num_intervals: int | None = later(None)
