@@ -11,7 +11,7 @@ from tasks.settings import MlflowSettings, StoreSettings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PROXY_NAMES = frozenset(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"))
-PASSED_PREFIXES = ("RETAKE_", "AWS_", "MLFLOW_", "LC_", "CUDA_", "NVIDIA_", "OMP_")
+PASSED_PREFIXES = ("RETAKE_", "AWS_", "MLFLOW_", "LC_", "CUDA_", "NVIDIA_", "NCCL_", "PYTORCH_", "OMP_")
 PASSED_NAMES = PROXY_NAMES | {"PATH", "HOME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "XDG_CACHE_HOME", "SSL_CERT_FILE"}
 """Passed to a process on this machine, with those of PASSED_PREFIXES and of OpenTelemetry."""
 NOTIFY_NAMES = frozenset({"RETAKE_NOTIFY", "RETAKE_APPROVERS"})

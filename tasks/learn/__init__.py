@@ -6,7 +6,7 @@ This is the only room that imports torch.
 - `inputs/`: frames and sound of clips, as networks take them; datasets of clips and cached features.
 - `engines/`: answers of trained networks on CPUs and GPUs, and explanations of them.
 - `training/`: from a job to the best checkpoint; trials of a search; probes.
-- `gpus`, `hardware`: the machine. `gpus` does not import torch.
+- `gpus`, `hardware`: the machine. `gpus` works without torch.
 
 Each folder imports only those before it.
 

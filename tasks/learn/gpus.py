@@ -1,7 +1,9 @@
-"""Claim one GPU per step, so that steps running side by side use different ones. Does not import torch."""
+"""Count the GPUs, and claim one per step, so that steps running side by side use different ones. Works without torch."""
 
 import fcntl
 import os
+from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import IO
 
@@ -14,12 +16,16 @@ _claimed: list[IO[str]] = []
 
 
 def num_gpus(driver: Path = DRIVER) -> int:
-    """Count the GPUs that NVIDIA's driver lists; 0 without a driver."""
-    return len(list(driver.iterdir())) if driver.is_dir() else 0
+    """Count the GPUs that NVIDIA's driver lists and CUDA_VISIBLE_DEVICES does not hide; 0 without a driver."""
+    listed = len(list(driver.iterdir())) if driver.is_dir() else 0
+    if VISIBLE not in os.environ:
+        return listed
+    # As CUDA reads it: the first entry that is none hides all that follow.
+    return min(listed, len(list(takewhile(lambda entry: entry.strip() not in ("", "-1"), os.environ[VISIBLE].split(",")))))
 
 
 def trains_on_gpu() -> bool:
-    """Check whether the steps that train have a GPU.
+    """Check whether the steps that train have a GPU, and a build of torch for GPUs.
 
     Raises:
         BadConfiguration: the environment's machine settings are malformed.
@@ -27,7 +33,14 @@ def trains_on_gpu() -> bool:
     machine = load(MachineSettings)
     if machine.device != "auto":
         return machine.device == "cuda"
-    return machine.trains_on == "cuda" if machine.trains_on else num_gpus() > 0
+    if machine.trains_on or not num_gpus():
+        return machine.trains_on == "cuda"
+    with suppress(ImportError):
+        import torch  # only beside a GPU, because it takes seconds
+
+        # Asks the driver's management library: `is_available` would keep `keep_to_one_gpu` from having an effect later.
+        return torch.cuda.device_count() > 0
+    return True
 
 
 def keep_to_one_gpu(driver: Path = DRIVER) -> None:

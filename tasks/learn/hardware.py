@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import platform
+import re
 import sys
 import threading
 import warnings
@@ -22,6 +23,7 @@ from tasks.errors import BadConfiguration
 WantedDevice = Literal["auto", "cpu", "cuda"]
 Device = Literal["cpu", "cuda"]
 LIBRARIES = ("torch", "torchvision", "timm", "pytorch-lightning", "torchmetrics", "numpy")
+ARCHITECTURE = re.compile(r"(sm|compute)_(\d+)(\d)")
 M_TRIM_THRESHOLD = -1
 M_MMAP_MAX = -4
 MAX_INT = 2**31 - 1
@@ -51,13 +53,32 @@ def choose_device(wanted: WantedDevice) -> Device:
     """Choose the device; "auto" takes the GPU if there is one.
 
     Raises:
-        BadConfiguration: "cuda" is required and there is no GPU.
+        BadConfiguration: "cuda" is required and there is no GPU, or torch has no code for it.
     """
     if wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available()):
         return "cpu"
     if not torch.cuda.is_available():
         raise BadConfiguration("device cuda: torch finds no GPU; install NVIDIA's driver, or set RETAKE_DEVICE=auto")
+    _require_code(torch.cuda.get_arch_list())
     return "cuda"
+
+
+def _require_code(built_for: list[str]) -> None:
+    """Check that a build of torch for these architectures, such as sm_86 or compute_90, has code for the first GPU.
+
+    Raises:
+        BadConfiguration: it has none; nothing would run there.
+    """
+    # Machine code runs on GPUs of the same major version; the intermediate code of a compute_… on all later ones, too.
+    built = [(match[1], (int(match[2]), int(match[3]))) for match in map(ARCHITECTURE.match, built_for) if match]
+    if not built:
+        return
+    own = torch.cuda.get_device_capability()
+    if not any(version <= own and (kind == "compute" or version[0] == own[0]) for kind, version in built):
+        raise BadConfiguration(
+            f"torch {torch.__version__} has no code for {torch.cuda.get_device_name()}, whose architecture is sm_{own[0]}{own[1]}; install a "
+            "build of torch that has, set RETAKE_DEVICE=cpu, or hide this GPU by CUDA_VISIBLE_DEVICES"
+        )
 
 
 def describe(device: Device) -> Hardware:
@@ -78,6 +99,19 @@ def describe(device: Device) -> Hardware:
         python=platform.python_version(),
         versions={library: version(library) for library in LIBRARIES},
     )
+
+
+@contextlib.contextmanager
+def within_gpu_memory(computed: str, remedy: str = "end what else uses it, or set RETAKE_DEVICE=cpu") -> Iterator[None]:
+    """Name what is `computed`, in the plural, where it does not fit into the GPU's memory.
+
+    Raises:
+        BadConfiguration: it does not fit.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise BadConfiguration(f"{computed} do not fit into the GPU's memory; {remedy}") from None
 
 
 def keep_freed_memory() -> None:

@@ -136,7 +136,7 @@ def test_a_step_gets_no_secret_of_airflow(context):
     airflow = ("DATABASE__SQL_ALCHEMY_CONN", "API_AUTH__JWT_SECRET", "CORE__FERNET_KEY")
     secret = {**{f"AIRFLOW__{name}": "x" for name in airflow}, "PGPASSWORD": "x", "RETAKE_NOTIFY": "x", "RETAKE_APPROVERS": "x"}
     needed = {"PATH": "/bin", "RETAKE_STORE_SECRET_KEY": "k", "MLFLOW_TRACKING_PASSWORD": "p", "AWS_REGION": "r", "https_proxy": "http://p"}
-    needed["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://c:4318"
+    needed |= {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "NCCL_P2P_DISABLE": "1", "PYTORCH_CUDA_ALLOC_CONF": "x"}
     others = {"OTEL_SERVICE_NAME": "airflow", "OTEL_EXPORTER_OTLP_METRICS_HEADERS": "x", "OTEL_EXPORTER_OTLP_LOGS_HEADERS": "x"}
     environment = process_environment(secret | others | needed, context(PARAMS))
     assert environment == needed | {

@@ -6,9 +6,12 @@ import sys
 import threading
 
 import pytest
+import torch
 
-from tasks.learn.gpus import num_gpus
-from tasks.learn.hardware import silenced
+from tasks.errors import BadConfiguration
+from tasks.learn import gpus
+from tasks.learn.gpus import num_gpus, trains_on_gpu
+from tasks.learn.hardware import choose_device, silenced
 
 COUNT = """
 import resource, torch
@@ -76,6 +79,33 @@ def test_what_two_threads_silence_is_heard_again():
     assert sys.stdout is heard
 
 
+@pytest.mark.parametrize(
+    ("built_for", "capability", "runs"),
+    [
+        ("sm_75 sm_80 sm_90 sm_120", (8, 9), True),
+        ("sm_75 sm_80 sm_90 sm_120", (6, 1), False),
+        ("sm_75 sm_80 sm_90 sm_120", (7, 0), False),
+        ("sm_90a", (10, 0), False),
+        ("sm_90 compute_90", (10, 0), True),
+        ("gfx942", (9, 4), True),
+    ],
+)
+def test_a_gpu_that_torch_has_no_code_for_is_refused_by_name(monkeypatch, built_for, capability, runs):
+    for name, answer in {
+        "is_available": True,
+        "get_arch_list": built_for.split(),
+        "get_device_capability": capability,
+        "get_device_name": "GTX 1080",
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, lambda answer=answer: answer)
+    assert choose_device("cpu") == "cpu"
+    if runs:
+        assert choose_device("auto") == "cuda"
+        return
+    with pytest.raises(BadConfiguration, match=r"has no code for GTX 1080, .* RETAKE_DEVICE=cpu"):
+        choose_device("auto")
+
+
 CLAIM = """
 import os, sys
 from pathlib import Path
@@ -122,3 +152,25 @@ def test_one_gpu_none_and_somebodys_own_choice_are_left_alone(claim, monkeypatch
     assert claim(1)[1] == "None"
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
     assert claim(2)[1] == "7"
+
+
+@pytest.mark.parametrize(
+    ("visible", "number"), [("", 0), ("-1", 0), ("1", 1), ("0,1,-1,0", 2), ("GPU-8932f937,GPU-5c1fe2a2,GPU-7ffe0a3f", 2)]
+)
+def test_gpus_that_cuda_hides_do_not_count(tmp_path, monkeypatch, visible, number):
+    for gpu in range(2):
+        (tmp_path / f"0000:0{gpu}:00.0").mkdir()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert num_gpus(tmp_path) == number
+
+
+@pytest.mark.parametrize(
+    ("number", "is_usable", "trains_on", "expected"),
+    [(0, True, "", False), (1, True, "", True), (1, False, "", False), (0, False, "cuda", True), (1, True, "cpu", False)],
+)
+def test_a_training_counts_on_a_gpu_that_torch_can_use_unless_another_machine_trains(monkeypatch, number, is_usable, trains_on, expected):
+    monkeypatch.setattr(gpus, "num_gpus", lambda: number)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: int(is_usable))
+    if trains_on:
+        monkeypatch.setenv("RETAKE_TRAINS_ON", trains_on)
+    assert trains_on_gpu() == expected

@@ -264,6 +264,9 @@ def kept_decoders(num_processes: int) -> Iterator[None]:
 
 
 def _decoders(num_processes: int) -> ProcessPoolExecutor:
+    # Else numpy's OpenBLAS, which no decoder needs, starts a thread for each core in each of them: with many cores more than a container may
+    # have, and numpy cannot be imported. This process has loaded it already.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     return ProcessPoolExecutor(num_processes or len(os.sched_getaffinity(0)), mp_context=get_context("spawn"))
 
 

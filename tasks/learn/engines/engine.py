@@ -26,6 +26,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tasks.errors import BadInput, Unavailable
 from tasks.keys import flow_recipe_of
+from tasks.learn.hardware import within_gpu_memory
 from tasks.learn.inputs.crops import Frames, NumCrops, cut_views
 from tasks.learn.inputs.features import VIEWS_VERSION, FeatureCache
 from tasks.learn.inputs.sound_features import sound_key
@@ -124,12 +125,18 @@ def clip_logits(network: Network, features: Tensor) -> Logits:
 
 
 def prepare(network: Network, device: torch.device | str = "cpu") -> Network:
-    """Prepare a network for fast inference, in place: evaluation mode, batch-norm folded, channels last."""
+    """Prepare a network for fast inference, in place: evaluation mode, batch-norm folded, channels last.
+
+    Raises:
+        BadConfiguration: it does not fit into the GPU's memory.
+    """
     if getattr(network.backbone, "dynamic_img_size", False):
         # Position embeddings would be resampled at each image, and OpenVINO does so without anti-aliasing.
         network.backbone.set_input_size((crop_pixels(network.spec),) * 2)  # type: ignore[operator]  # of timm's transformers
-    network.backbone = fold_batch_norms(network.backbone, example_view(network.spec))
-    return to_channels_last(network.eval().to(device))
+    # An engine that was tried before may have moved it to a GPU.
+    network.backbone = fold_batch_norms(network.backbone.cpu(), example_view(network.spec))
+    with within_gpu_memory(f"the weights of {network.spec.title}"):
+        return to_channels_last(network.eval().to(device))
 
 
 def example_view(spec: NetworkSpec) -> Tensor:

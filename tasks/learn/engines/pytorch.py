@@ -14,6 +14,7 @@ from torch.export import Dim
 from tasks.errors import BadConfiguration
 from tasks.learn.engines.engine import Engine
 from tasks.learn.engines.resizing import centre_crop
+from tasks.learn.hardware import within_gpu_memory
 from tasks.learn.inputs.crops import Frames, Normalise, NumCrops
 from tasks.learn.networks.network import Network, in_channels_last
 from tasks.learn.networks.weights_file import first_line
@@ -37,14 +38,19 @@ class PytorchEngine(Engine):
 
     @torch.inference_mode()
     def features(self, views: Sequence[Frames]) -> Tensor:
-        """Map views uint8 (t, 224, 224, p) to float32 (k, t, f) on the CPU."""
+        """Map views uint8 (t, 224, 224, p) to float32 (k, t, f) on the CPU.
+
+        Raises:
+            BadConfiguration: they do not fit into the GPU's memory.
+        """
         # One view at a time is fastest on a CPU, because activations stay in its caches; all at once on a GPU.
         at_once = 1 if self.device.type == "cpu" else len(views)
         num_views = len(views)
         if self.network.spec.video:
             # A snippet of a video network is a batch by itself: it may take gigabytes.
             views, at_once = [view[i : i + 1] for view in views for i in range(len(view))], 1
-        parts = [self._run_batch(views[i : i + at_once]) for i in range(0, len(views), at_once)]
+        with within_gpu_memory(f"the views of a clip that {self.network.spec.title} sees at once"):
+            parts = [self._run_batch(views[i : i + at_once]) for i in range(0, len(views), at_once)]
         features = torch.cat(parts)
         return features.view(num_views, -1, features.shape[1])
 

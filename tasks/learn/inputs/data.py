@@ -7,6 +7,7 @@ Every random draw is a function of (seed, view, clip).
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from tasks.errors import BadDataset
+from tasks.errors import BadDataset, RetakeError
 from tasks.learn.inputs.crops import PLAIN, Augmentation, NumCrops, augmented, cut_crops
 from tasks.learn.inputs.snippets import read_snippets, read_sound_input
 from tasks.learn.networks.spec import NetworkSpec
@@ -234,6 +235,19 @@ def make_loader(dataset: ClipDataset, *, batch_size: int, num_workers: int, pin_
         persistent_workers=num_workers > 0,
         generator=torch.Generator(),  # creating an iterator must not draw from torch's global generator
     )
+
+
+@contextmanager
+def errors_of_workers() -> Iterator[None]:
+    """Raise the error of a loader's worker with its own message, before which torch puts the worker's traceback."""
+    try:
+        yield
+    except RetakeError as error:
+        kind = type(error)
+        _, is_of_worker, message = str(error).rpartition(f"\n{kind.__module__}.{kind.__qualname__}: ")
+        if not is_of_worker:
+            raise
+        raise kind(message.strip()) from None
 
 
 def with_label_noise(clips: Sequence[CachedClip], share: float, seed: int) -> list[CachedClip]:

@@ -24,8 +24,9 @@ from torch.utils.data import DataLoader, Dataset
 from tasks.disk import shortage
 from tasks.errors import Unavailable
 from tasks.keys import content_key, frames_made_by
+from tasks.learn.hardware import within_gpu_memory
 from tasks.learn.inputs.crops import Normalise
-from tasks.learn.inputs.data import View
+from tasks.learn.inputs.data import View, errors_of_workers
 from tasks.learn.networks.network import Network, in_channels_last, to_channels_last, weights_sha256
 from tasks.learn.networks.spec import NetworkSpec
 
@@ -198,13 +199,14 @@ def compute_features(
                 num_done += 1
 
     started_at = logged_at = monotonic()
-    for view, features in see(needed()):
-        cache.write(view.name, features)
-        num_done, now = num_done + 1, monotonic()
-        if now - logged_at >= SECONDS_BETWEEN_LINES and num_done < len(missing):
-            left = (now - started_at) / num_done * (len(missing) - num_done)
-            log.info("features of %d of %d views, %.0f s left", num_cached + num_done, len(views), left)
-            logged_at = now
+    with errors_of_workers():
+        for view, features in see(needed()):
+            cache.write(view.name, features)
+            num_done, now = num_done + 1, monotonic()
+            if now - logged_at >= SECONDS_BETWEEN_LINES and num_done < len(missing):
+                left = (now - started_at) / num_done * (len(missing) - num_done)
+                log.info("features of %d of %d views, %.0f s left", num_cached + num_done, len(views), left)
+                logged_at = now
     log.info("features of %d views, %d of them cached before, %.0f s", len(views), num_cached, monotonic() - started_at)
 
 
@@ -215,15 +217,16 @@ def see_by_torch(
 
     It moves to `device` and back to the CPU. `precision` is as in `TrainOptions`.
     """
-    backbone = to_channels_last(network).backbone.eval().to(device)
-    normalise = Normalise(network.input_format).to(device)
     dtype, spec = MIXED_PRECISIONS.get(precision), network.spec
-    with torch.inference_mode(), torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
-        for view, images in views:
-            # All views of a clip at once may not fit into memory.
-            parts = torch.split(images.to(device), 1 if spec.video else len(images))
-            snippets = [part if spec.sound else in_channels_last(normalise(part)) for part in parts]
-            yield view, torch.cat([backbone(snippet) for snippet in snippets]).float().cpu()
+    with within_gpu_memory(f"the frames of a clip that {spec.title} sees at once"):
+        backbone = to_channels_last(network).backbone.eval().to(device)
+        normalise = Normalise(network.input_format).to(device)
+        with torch.inference_mode(), torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
+            for view, images in views:
+                # All views of a clip at once may not fit into memory.
+                parts = torch.split(images.to(device), 1 if spec.video else len(images))
+                snippets = [part if spec.sound else in_channels_last(normalise(part)) for part in parts]
+                yield view, torch.cat([backbone(snippet) for snippet in snippets]).float().cpu()
     backbone.cpu()
 
 

@@ -13,7 +13,8 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import Callback, EarlyStopping
 
 from tasks.errors import BadConfiguration
-from tasks.learn.hardware import Device, Hardware, choose_device, describe
+from tasks.learn.hardware import Device, Hardware, choose_device, describe, within_gpu_memory
+from tasks.learn.inputs.data import errors_of_workers
 from tasks.learn.networks.checkpoints import save_joined
 from tasks.learn.networks.spec import trained_view
 from tasks.learn.training.costs import RemainingTime
@@ -113,14 +114,9 @@ def run_epochs(
         callbacks += [early_stopping] if early_stopping else []
         trainer = _make_trainer(job, device, callbacks)
         # If this process fails, so do the others, and the other way round.
-        with failing_together(trainer, ending):
-            try:
-                trainer.fit(setup.module, setup.train_loader, setup.val_loader, ckpt_path=resumed, weights_only=True)
-            except torch.OutOfMemoryError:
-                raise BadConfiguration(
-                    f"batches of {options.batch_size} clips do not fit into the GPU's memory; "
-                    "lower batch_size, or choose precision bf16-mixed"
-                ) from None
+        remedy = "lower batch_size, choose precision bf16-mixed, or train less of the network by trainable"
+        with failing_together(trainer, ending), errors_of_workers(), within_gpu_memory(f"batches of {options.batch_size} clips", remedy):
+            trainer.fit(setup.module, setup.train_loader, setup.val_loader, ckpt_path=resumed, weights_only=True)
     best = keeper.best
     if best is None or best.val is None:
         raise BadConfiguration(f"the validation loss was never finite at learning rate {options.learning_rate}; lower it")

@@ -3,7 +3,9 @@
 # n: clips, t: segments, f: features, v: verbs, o: nouns
 
 import copy
+import logging
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -32,6 +34,7 @@ from tasks.learn.inputs.features import (
     see_by_torch,
     training_features,
 )
+from tasks.learn.networks.backbones import crop_pixels
 from tasks.learn.networks.heads import Joining, Logits
 from tasks.learn.networks.network import Network, synchronise_norms, to_channels_last
 from tasks.learn.networks.spec import CONSENSUS_OF_HEADS, ClassNames, NetworkSpec, trained_view
@@ -42,8 +45,14 @@ from tasks.learn.training.module import ActionModule, FittedModule, HeadModule, 
 from tasks.learn.training.processes import process_rank
 from tasks.options import Consensus, Head, TrainOptions
 from tasks.store.records.dataset import NUM_EPIC_NOUNS, NUM_EPIC_VERBS
+from tasks.wording import size
+
+log = logging.getLogger(__name__)
 
 MAX_WORKERS = 8
+BATCHES_PER_WORKER = 3
+"""Batches in shared memory at most, for each worker of a loader: two that torch lets it read ahead, and one that is being taken."""
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - through it, workers hand over their batches
 MEMORY_BYTES = 64 * 1024**2
 """Limit of the features kept in memory, enough for some hundred clips, so that memory use does not grow with their number."""
 
@@ -133,10 +142,15 @@ def joint_spec(
 def set_up_images(job: TrainJob, device: Device) -> Setup:
     """Set up training the network on images."""
     network = synchronise_norms(job.network) if device == "cuda" and job.devices > 1 else job.network
-    spec = job.network.spec
-    train, val = _datasets(job, partial(View.images, spec=trained_view(spec, job.options)), partial(View.images, spec=spec))
+    spec, num_clips = job.network.spec, job.options.batch_size // job.devices
+    trained = trained_view(spec, job.options)
+    train, val = _datasets(job, partial(View.images, spec=trained), partial(View.images, spec=spec))
     module = ActionModule(to_channels_last(network), job.options, train.clips, job.classes, job.teaching)
-    return Setup(module, _loader(job, device, train, _num_workers(job, device)), _loader(job, device, val, _num_workers(job, device)))
+    return Setup(
+        module,
+        _loader(job, device, train, _num_workers(job, device, trained, num_clips)),
+        _loader(job, device, val, _num_workers(job, device, spec, num_clips * val.num_crops)),
+    )
 
 
 def set_up_features(job: TrainJob, device: Device) -> Setup:
@@ -229,7 +243,7 @@ def compute_missing(job: TrainJob, device: Device, cache: FeatureCache, views: l
         see = partial(_see_by_engine, float32_engine(network, len(views)))
     else:
         see = partial(see_by_torch, network, torch.device(device, rank) if device == "cuda" else torch.device(device), precision)
-    compute_features(see, spec, views, cache, num_workers=_num_workers(job, device), place=rank / job.devices)
+    compute_features(see, spec, views, cache, num_workers=_num_workers(job, device, spec, 1), place=rank / job.devices)
 
 
 def probe_features(job: TrainJob, train: ClipDataset) -> NDArray[np.float64]:
@@ -268,8 +282,21 @@ def training_clips(job: TrainJob, source: Source) -> ClipDataset:
     )
 
 
-def _num_workers(job: TrainJob, device: Device) -> int:
-    return 0 if device == "cpu" else min(MAX_WORKERS, max(1, len(os.sched_getaffinity(0)) // job.devices))
+def _num_workers(job: TrainJob, device: Device, spec: NetworkSpec, num_views: int) -> int:
+    """Choose the number of processes that read batches of `num_views`, as many as shared memory has room for; 0 reads in this one."""
+    if device == "cpu":
+        return 0
+    wanted = min(MAX_WORKERS, max(1, len(os.sched_getaffinity(0)) // job.devices))
+    batch_bytes = num_views * spec.num_segments * spec.snippet.num_planes * crop_pixels(spec) ** 2
+    free_bytes = shutil.disk_usage(SHARED_MEMORY).free
+    possible = min(wanted, free_bytes // (job.devices * BATCHES_PER_WORKER * batch_bytes))
+    if possible < wanted:
+        log.warning(
+            "%d of %d processes read clips, because batches of %s have to fit into %s of shared memory; raise RETAKE_SHM_SIZE, or in a pod "
+            "RETAKE_KUBERNETES_SHM_SIZE",
+            possible, wanted, size(batch_bytes), size(free_bytes),
+        )  # fmt: skip
+    return possible
 
 
 def _loader(job: TrainJob, device: Device, dataset: ClipDataset, num_workers: int) -> DataLoader[Sample]:

@@ -167,6 +167,19 @@ def test_calls_in_a_block_share_their_decoders_which_end_with_it(clips, store, t
 
 
 @pytest.mark.slow
+def count_threads() -> int:
+    return len(list(Path("/proc/self/task").iterdir()))
+
+
+@pytest.mark.slow
+def test_a_decoder_has_one_thread_however_many_cores_there_are(monkeypatch):
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        monkeypatch.setenv(name, "")  # so that it is put back
+        monkeypatch.delenv(name)
+    with kept_decoders(2):
+        assert decoding._kept[-1].submit(count_threads).result() == 1
+
+
 def test_frames_of_another_decoder_or_scaler_are_made_anew_under_the_same_name(clips, store, tmp_path, monkeypatch):
     items = [item(clips[0], MIDDLES)]
     (first,) = fill(items, tmp_path, store)

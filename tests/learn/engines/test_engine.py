@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from tasks.errors import BadInput
+from tasks.errors import BadConfiguration, BadInput
 from tasks.learn.engines.engine import fold_batch_norms, prepare
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.inputs.crops import Normalise, cut_crops, cut_views
+from tasks.learn.inputs.features import see_by_torch
 from tasks.learn.networks.heads import HEADS, Logits
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import NetworkSpec
@@ -73,6 +74,18 @@ def test_float32_is_float32_on_a_gpu_too_and_cudnns_work(tiny_network):
     assert (torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32) == before
 
 
+def test_a_clip_that_does_not_fit_into_a_gpu_is_told_with_the_network(tiny_network):
+    def overflow(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    tiny_network.eval().backbone.register_forward_pre_hook(overflow)
+    told = "TSN tiny_resnet rgb, 2 segments sees at once do not fit into the GPU's memory; .* RETAKE_DEVICE=cpu$"
+    with pytest.raises(BadConfiguration, match=told):
+        PytorchEngine(tiny_network, 10).score(FRAMES)
+    with pytest.raises(BadConfiguration, match=told):
+        list(see_by_torch(tiny_network, torch.device("cpu"), "32-true", [(None, torch.zeros(2, 3, 224, 224, dtype=torch.uint8))]))
+
+
 def test_views_one_after_the_other_are_seen_as_all_at_once():
     """As a GPU sees them, with segments that look at each other."""
     network = prepare(Network(tiny(temporal_shift=True), seed=1))
@@ -112,6 +125,28 @@ class Block(nn.Module):
 
     def forward(self, images):
         return self.join(self, images).mean((2, 3))
+
+
+class OnGpu(nn.Module):
+    """A backbone that takes no input before it is moved to another device."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+        self.is_moved = False
+
+    def _apply(self, fn, recurse=True):
+        self.is_moved = True
+        return super()._apply(fn, recurse)
+
+    def forward(self, images):
+        assert self.is_moved
+        return self.inner(images)
+
+
+def test_a_network_that_an_engine_had_on_a_gpu_is_prepared_for_another(tiny_network):
+    tiny_network.backbone = OnGpu(tiny_network.backbone)
+    assert num_norms(prepare(tiny_network)) == 0
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,22 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch._utils import ExceptionWrapper
 
 from tasks.errors import BadDataset, MissingObject
 from tasks.learn.inputs.crops import Augmentation
-from tasks.learn.inputs.data import NO_LABEL, CachedClip, ClipDataset, ClipKey, EpochSampler, Share, View, make_loader, with_label_noise
+from tasks.learn.inputs.data import (
+    NO_LABEL,
+    CachedClip,
+    ClipDataset,
+    ClipKey,
+    EpochSampler,
+    Share,
+    View,
+    errors_of_workers,
+    make_loader,
+    with_label_noise,
+)
 from tasks.learn.training.fit import fit
 from tests.learn.tiny import kept_job, scores, tiny
 
@@ -74,6 +86,23 @@ def test_worker_processes_give_the_same_batches(clips):
         return [tensor for batch in loader for tensor in batch]
 
     assert all(torch.equal(here, there) for here, there in zip(batches(0), batches(1), strict=True))
+
+
+def raised_by_a_worker(error: Exception) -> None:
+    """Raise an error as a loader does that a worker raised it in."""
+    try:
+        raise error
+    except Exception:  # noqa: BLE001 - as torch catches it
+        ExceptionWrapper(where="in DataLoader worker process 0").reraise()
+
+
+def test_an_error_of_a_worker_process_keeps_its_kind_and_its_message():
+    message = "0003.npy: the clip's frames are missing; decode the clip again"
+    with pytest.raises(MissingObject) as caught, errors_of_workers():
+        raised_by_a_worker(MissingObject(message))
+    assert str(caught.value) == message
+    with pytest.raises(MissingObject, match=f"^{message}$"), errors_of_workers():
+        raise MissingObject(message)
 
 
 def numbered(num_clips: int, seed: int | None, actions: Sequence[int] = (0,), **choice) -> ClipDataset:

@@ -1,10 +1,12 @@
 import logging
 import math
+import os
 import re
 import shutil
 import signal
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ from tasks.errors import BadConfiguration, Unavailable
 from tasks.learn.networks.checkpoints import load
 from tasks.learn.networks.network import Network, weights_sha256
 from tasks.learn.training.fit import TrainOutcome, fit
+from tasks.learn.training.job import set_up_images
 from tests.learn.tiny import OPTIONS, RICH, Stop, assert_resumes, assert_same_files, job, kept_job, scores, stop_after
 
 IN_PICTURES = {"crop": "multi-scale", "train_frames": "middle", "mirror": False}
@@ -109,6 +112,23 @@ def test_a_loss_that_is_never_a_number_is_named(clips, tmp_path: Path):
     planned = replace(job(tmp_path, clips), options=OPTIONS.model_copy(update={"epochs": 1, "learning_rate": 1e30}))
     with pytest.raises(BadConfiguration, match="never finite"):
         fit(planned)
+
+
+def test_no_more_processes_read_clips_than_shared_memory_has_room_for(clips, tmp_path: Path, monkeypatch, caplog: pytest.LogCaptureFixture):
+    batch_bytes = 2 * 2 * 3 * 224**2
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(6))
+
+    def nums_workers(free_bytes: int, **choice) -> tuple[int, int]:
+        caplog.clear()
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free_bytes))
+        setup = set_up_images(job(tmp_path, clips, validation_crops=10, **choice), "cuda")
+        return setup.train_loader.num_workers, setup.val_loader.num_workers
+
+    assert nums_workers(180 * batch_bytes) == (6, 6)
+    assert not caplog.text
+    assert nums_workers(66 * batch_bytes) == (6, 2)
+    assert "2 of 6 processes read clips, because batches of 5.74 MiB have to fit into 37.9 MiB of shared memory" in caplog.text
+    assert nums_workers(29 * batch_bytes) == (6, 0)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
