@@ -33,7 +33,7 @@ class Space:
     @property
     def free_share(self) -> float:
         """Return the share that is free."""
-        return 1 - self.used_bytes / self.all_bytes
+        return (self.all_bytes - self.used_bytes) / self.all_bytes
 
 
 def disks(cache_dir: Path) -> list[Space]:
