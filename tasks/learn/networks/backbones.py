@@ -22,7 +22,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from tasks import plugins
 from tasks.errors import BadConfiguration
 from tasks.learn.networks import library_backbones
-from tasks.learn.networks.bninception import BN_INCEPTION_FEATURES, BNInception
+from tasks.learn.networks.bninception import NUM_FEATURES, BNInception
 from tasks.learn.networks.heads import Joining
 from tasks.learn.networks.library_backbones import PLAIN, StateDict, download, matching_keys
 from tasks.learn.networks.spec import CROP_PIXELS, HALF, IMAGENET_MEAN, IMAGENET_STD, NUM_SOUND_FEATURES, InputFormat, NetworkSpec
@@ -120,7 +120,7 @@ BACKBONES: dict[str, Backbone] = {
         ),
         Backbone(
             name="bninception",
-            num_features=BN_INCEPTION_FEATURES,
+            num_features=NUM_FEATURES,
             input=InputFormat("BGR", 1, (104, 117, 128), (1, 1, 1)),
             construct=BNInception,
             imagenet=_bninception_imagenet,
