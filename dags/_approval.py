@@ -122,7 +122,11 @@ class AskOperator(Skipping, HITLOperator):
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> None:
-        """Go on, or keep the answer for `UseAuto` and skip."""
+        """Go on, or keep the answer for `UseAuto` and skip.
+
+        Raises:
+            AirflowSkipException: the answer is not *Train*.
+        """
         (answer,) = super().execute_complete(context, event)["chosen_options"]
         if answer != TRAIN:
             reason = "a person, or the time limit, let it not be trained" if answer == SKIP else "a run with the preset auto starts instead"
