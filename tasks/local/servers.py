@@ -320,7 +320,7 @@ def _mlflow(home: Home, credentials: Credentials, ports: dict[str, dict[str, int
     }
     return Server(
         name="mlflow",
-        argv=[sys.executable, "-m", "tasks.local.mlflow_server", *(f"--{flag}={value}" for flag, value in flags.items())],
+        argv=[sys.executable, "-m", "tasks.local.mlflow_process", *(f"--{flag}={value}" for flag, value in flags.items())],
         env={
             "AWS_ACCESS_KEY_ID": credentials.store_access_key,
             "AWS_SECRET_ACCESS_KEY": credentials.store_secret_key,
@@ -345,7 +345,7 @@ def _airflow(home: Home, credentials: Credentials, ports: dict[str, int], settin
     address = f"http://{LOOPBACK}:{ports['airflow']}"
     return Server(
         name="airflow",
-        argv=[sys.executable, "-m", "tasks.local.airflow_servers", _program("airflow")],
+        argv=[sys.executable, "-m", "tasks.local.airflow_process", _program("airflow")],
         env=airflow_environment(home, credentials, ports)
         | telemetry_environment(os.environ)
         | settings

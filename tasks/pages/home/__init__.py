@@ -4,7 +4,8 @@ It only reads: what a person starts or stops there goes from the browser to Airf
 questions there, so that a person sees those that Airflow shows to them, and hands them on for the rules that say what to do next. Of a store it
 reads the summary, a few small objects that steps write, and lists nothing.
 
-In `static/`, `home.html` has the places of the page; `home.js` fills each with what `boxes.js`, `history.js` or `panels.js` makes.
+In `static/`, `home.html` has the places of the page, and `home.js` fills each: `boxes.js` makes the five boxes, the champion's, too, `history.js`
+the curve of versions, `sections.js` the rest below.
 """
 
 import re

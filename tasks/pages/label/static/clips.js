@@ -4,7 +4,7 @@ import { clipsAfter, isAnswered } from "./ahead.js";
 import { get, token } from "./api.js";
 import { labelText, noSuggestionText, spokenText, suggestionsOf, whyText } from "./clip_text.js";
 import { conflictItem, settle } from "./conflict.js";
-import { digitItems, suggestionItems } from "./choices.js";
+import { digitItems, suggestionItems } from "./choice_lists.js";
 import { by, h, renew as fill } from "./dom.js";
 import { filmOf, keepOnly } from "./films.js";
 import { filters, isBlind } from "./filters.js";
