@@ -142,7 +142,7 @@ class Server:
     env: dict[str, str]
     ports: dict[str, int]
     is_healthy: Callable[[], bool]
-    start_seconds: float
+    max_start_seconds: float
     database: Path | None = None
     """Removed before a start if no start has succeeded yet. An interrupted first start may leave it incomplete."""
     version: str = ""
@@ -290,7 +290,7 @@ def _object_store(home: Home, credentials: Credentials, ports: dict[str, int]) -
         env={"AWS_ACCESS_KEY_ID": credentials.store_access_key, "AWS_SECRET_ACCESS_KEY": credentials.store_secret_key},
         ports=ports,
         is_healthy=is_healthy,
-        start_seconds=60,
+        max_start_seconds=60,
     )
 
 
@@ -333,7 +333,7 @@ def _mlflow(home: Home, credentials: Credentials, ports: dict[str, dict[str, int
         },
         ports=own,
         is_healthy=lambda: _answers(f"http://{LOOPBACK}:{port}/health"),
-        start_seconds=120,
+        max_start_seconds=120,
         database=database,
         version=version("mlflow"),
         migration=(_program("mlflow"), "db", "upgrade", address),
@@ -353,6 +353,6 @@ def _airflow(home: Home, credentials: Credentials, ports: dict[str, int], settin
         ports=ports,
         # Airflow builds the execution API at its first request, which takes seconds: do it before the first task.
         is_healthy=lambda: _answers(f"{address}/execution/health") and airflow_is_healthy(address),
-        start_seconds=180,
+        max_start_seconds=180,
         database=airflow_database(home),
     )

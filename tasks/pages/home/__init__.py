@@ -5,7 +5,7 @@ questions there, so that a person sees those that Airflow shows to them, and han
 reads the summary, a few small objects that steps write, and lists nothing.
 
 In `static/`, `home.html` has the places of the page, and `home.js` fills each: `boxes.js` makes the five boxes, the champion's, too, `history.js`
-the curve of versions, `sections.js` the rest below.
+the scores of versions, `sections.js` the rest below.
 """
 
 import re
