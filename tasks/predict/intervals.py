@@ -55,7 +55,7 @@ class Interval:
 
 
 def cut_into_cells(starts: Seconds, stops: Seconds) -> Cells:
-    """Cut a film at the starts and stops (n,) of its windows, both sorted in ascending order.
+    """Cut a film at the starts and stops (n,) of its windows, both ascending.
 
     A window counts in a cell the more, the nearer their middles are: by 1 - distance of the middles / half the window's length, before the
     weights of a cell are made to sum to 1.

@@ -5,9 +5,9 @@ that number was fixed beforehand and all saw all clips, the charge bounds the ch
 bound); who trains until a network passes exceeds it (docs/evidence.md). A network that was seen on a part of the deciding clips counts by
 the square root of that share, which is how its two scores are correlated.
 
-The charge that a decision spends pays for its networks: later decisions on these clips do not count them. The seeds of a recipe are decided on by
-their mean, as one network. So the first decision, on 5 seeds, divides its charge by 1. If it spends the charge, the next decision, on another
-network, divides by 1, too; if it spends nothing, the next one divides by 6.
+The charge that a decision spends pays for its networks: later decisions on these clips do not count them. The seeds of a recipe are decided
+on by their mean, as one network. So the first decision, on 5 seeds, divides its charge by 1. If it spends the charge, the next decision, on
+another network, divides by 1, too; if it spends nothing, the next one divides by 6.
 
 Charges are spent by calendar time (Lan and DeMets 1983, Discrete sequential boundaries for clinical trials, Biometrika 70, 659), without
 knowing the number of decisions: a bucket holds half of the year's total and is filled by the other half in a year, evenly. So no 365 days

@@ -47,8 +47,8 @@ class PerClass(NamedTuple):
 class CrossEntropies(nn.Module):
     """Cross-entropy of verbs and nouns, per clip.
 
-    Without `has_objects` the loss of nouns is 0. `weights` None weights all classes equally. `label_smoothing` is the smoothed part of each label;
-    `spread` says per class where that goes, and sums to 1.
+    Without `has_objects` the loss of nouns is 0. `weights` None weights all classes equally. `label_smoothing` is the smoothed part of each
+    label; `spread` says per class where that goes, and sums to 1.
     """
 
     def __init__(
