@@ -27,7 +27,7 @@ from tasks.options import (
     with_recipe,
 )
 from tasks.options.base import refusals
-from tasks.options.forms import REMOVED, removal
+from tasks.options.dag_options import REMOVED, removal
 from tasks.settings import RunnerSettings
 from tasks.wording import without_secrets
 
@@ -93,8 +93,8 @@ class Form:
     """The options of one DAG.
 
     `first` names the fields that most runs need: they open the form, in this order. Those of `more` are in collapsed sections, by default all
-    others. Hidden options are taken from `conf`, from assets and from links. The runs that follow get the same values for `shared`; only they
-    have the options of `then`.
+    others. A field in neither is hidden: it is taken from `conf`, from assets and from links. The runs that follow get the same values for
+    `shared`; only they have the options of `then`.
     """
 
     options: tuple[type[Options], ...]

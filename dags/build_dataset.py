@@ -20,14 +20,14 @@ from airflow.sdk import DAG
 
 from dags._form import Form
 from dags._tasks import CLIPS, DATASET, dag_arguments, step_task
-from tasks.options import SegmentOptions, forms
+from tasks.options import SegmentOptions, dag_options
 from tasks.pipeline.build_dataset import contract as build_dataset
 from tasks.store.layout import Layout
 
 FORM = Form(
-    options=(*forms.DATASET, SegmentOptions),
+    options=(*dag_options.DATASET, SegmentOptions),
     first=("val_share", "test_share", "split_seed", "min_overlap", "then", "store"),
-    then=forms.RETRAIN,
+    then=dag_options.RETRAIN,
 )
 LABELS = Layout("{store}").labels("{recipe}").folder_uri
 

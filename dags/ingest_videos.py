@@ -22,15 +22,15 @@ from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule
 
 from dags._form import Form
 from dags._tasks import CLIPS, dag_arguments, mapped_step_task, step_task
-from tasks.options import SegmentOptions, forms
+from tasks.options import SegmentOptions, dag_options
 from tasks.pipeline.ingest_videos import contract as ingest_videos
 from tasks.store.layout import Layout
 
 FORM = Form(
-    options=forms.INGEST,
+    options=dag_options.INGEST,
     first=("sources", "clip_seconds", "fps", "short_side", "then", "store"),
     shared=(SegmentOptions,),
-    then=(*forms.DATASET, *forms.RETRAIN),
+    then=(*dag_options.DATASET, *dag_options.RETRAIN),
 )
 INGEST = Layout("{store}").ingest("{key}").folder_uri
 

@@ -43,7 +43,7 @@ from dags._approval import ApproveOperator, AskOperator
 from dags._form import Form
 from dags._tasks import DATASET, MODEL, dag_arguments, flow_tasks, sound_task, step_task
 from dags._triggers import DrawCurve, UseAuto
-from tasks.options import forms
+from tasks.options import dag_options
 from tasks.pipeline.retrain import contract as retrain
 from tasks.store.layout import Layout
 from tasks.store.run_layout import Decision
@@ -52,8 +52,11 @@ MORE = (
     "force", "decide_again", "max_hours", "family", "modality", "head", "trainable", "weights", "checkpoint", "fuse", "crops", "engine",
     "learning_curve", "model_name", "approval_hours", "min_gate_clips", "export",
 )  # fmt: skip
+"""Shown in collapsed sections. Any other option is hidden."""
 FORM = Form(
-    options=forms.RETRAIN, first=("preset", "dataset", "backbone", "epochs", "batch_size", "learning_rate", "promotion", "store"), more=MORE
+    options=dag_options.RETRAIN,
+    first=("preset", "dataset", "backbone", "epochs", "batch_size", "learning_rate", "promotion", "store"),
+    more=MORE,
 )
 # Airflow fills in double braces when a task runs, from results; the task then fills in single ones, from the run's options.
 PLAN = Decision("{{ ti.xcom_pull(task_ids='prepare.plan')['decision_uri'] }}").plan.folder_uri

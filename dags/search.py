@@ -36,6 +36,7 @@ MORE = (
     "ranges", "objectives", "folds", "backbone", "family", "modality", "head",
     "trainable", "epochs", "crops", "model_name",
 )  # fmt: skip
+"""Shown in collapsed sections. Any other option is hidden."""
 FORM = Form(
     options=(PresetOptions, SearchOptions, TrainOptions, EvaluateOptions, RegisterOptions),
     first=("preset", "search", "num_trials", "rounds", "dataset", "then_retrain", "store"),

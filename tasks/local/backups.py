@@ -66,7 +66,7 @@ def restore_home(home: Home, source: str, name: str | None, announce: Announce, 
     restore_objects(store, backups, snapshot, present)
     restore_files(backups, snapshot, databases, replace=True)
     for server in databases:
-        supervise.was_well(home, server).write_text("")  # of an unknown version
+        supervise.last_good_version_file(home, server).write_text("")  # of an unknown version
     supervise.half_restored(home).unlink()
     return snapshot
 

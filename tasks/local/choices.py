@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.disk import expanded
 from tasks.errors import BadConfiguration, BadInput
-from tasks.options import LIGHT, PRESETS, Head, IngestOptions, Options, SegmentOptions, TrainOptions, forms, with_recipe
+from tasks.options import LIGHT, PRESETS, Head, IngestOptions, Options, SegmentOptions, TrainOptions, dag_options, with_recipe
 from tasks.options.base import refusals
 from tasks.store.stored import names_objects
 
@@ -31,14 +31,14 @@ are of. There is no test split, whose films the networks of the docs would lack.
 Their model has its own name, so that it never competes with a model for your videos.
 """
 
-CHAIN: dict[str, tuple[forms.OptionModels, forms.OptionModels]] = {
-    "ingest_videos": (forms.INGEST, (*forms.DATASET, *forms.RETRAIN)),
-    "build_dataset": ((*forms.DATASET, SegmentOptions), forms.RETRAIN),
-    "retrain": (forms.RETRAIN, ()),
+CHAIN: dict[str, tuple[dag_options.OptionModels, dag_options.OptionModels]] = {
+    "ingest_videos": (dag_options.INGEST, (*dag_options.DATASET, *dag_options.RETRAIN)),
+    "build_dataset": ((*dag_options.DATASET, SegmentOptions), dag_options.RETRAIN),
+    "retrain": (dag_options.RETRAIN, ()),
 }
 """The DAGs in order, each with its form's options and its `then` options. The latter are those that it passes on."""
 
-_MODELS = (*forms.INGEST, *forms.DATASET, *forms.RETRAIN)
+_MODELS = (*dag_options.INGEST, *dag_options.DATASET, *dag_options.RETRAIN)
 _NOT_CHOSEN = frozenset({"sources", "dataset"})  # given by VIDEOS=dir and by the chain
 
 
@@ -74,7 +74,7 @@ def parse(option_pairs: Sequence[str]) -> dict[str, object]:
         if not equals:
             raise BadConfiguration(f"--set {pair}: write key=value")
         given[key.strip().replace("-", "_")] = _value(text.strip())
-    if removed := forms.removal(given):
+    if removed := dag_options.removal(given):
         raise BadConfiguration(f"--set: {removed}")
     known = sorted({name for model in _MODELS for name in model.model_fields} - _NOT_CHOSEN)
     if unknown := sorted(given.keys() - set(known)):

@@ -142,7 +142,7 @@ class Server:
     env: dict[str, str]
     ports: dict[str, int]
     is_healthy: Callable[[], bool]
-    start_seconds: float
+    max_start_seconds: float
     database: Path | None = None
     """Removed before a start if no start has succeeded yet. An interrupted first start may leave it incomplete."""
     version: str = ""
@@ -290,7 +290,7 @@ def _object_store(home: Home, credentials: Credentials, ports: dict[str, int]) -
         env={"AWS_ACCESS_KEY_ID": credentials.store_access_key, "AWS_SECRET_ACCESS_KEY": credentials.store_secret_key},
         ports=ports,
         is_healthy=is_healthy,
-        start_seconds=60,
+        max_start_seconds=60,
     )
 
 
@@ -320,7 +320,7 @@ def _mlflow(home: Home, credentials: Credentials, ports: dict[str, dict[str, int
     }
     return Server(
         name="mlflow",
-        argv=[sys.executable, "-m", "tasks.local.mlflow_server", *(f"--{flag}={value}" for flag, value in flags.items())],
+        argv=[sys.executable, "-m", "tasks.local.mlflow_process", *(f"--{flag}={value}" for flag, value in flags.items())],
         env={
             "AWS_ACCESS_KEY_ID": credentials.store_access_key,
             "AWS_SECRET_ACCESS_KEY": credentials.store_secret_key,
@@ -333,7 +333,7 @@ def _mlflow(home: Home, credentials: Credentials, ports: dict[str, dict[str, int
         },
         ports=own,
         is_healthy=lambda: _answers(f"http://{LOOPBACK}:{port}/health"),
-        start_seconds=120,
+        max_start_seconds=120,
         database=database,
         version=version("mlflow"),
         migration=(_program("mlflow"), "db", "upgrade", address),
@@ -345,7 +345,7 @@ def _airflow(home: Home, credentials: Credentials, ports: dict[str, int], settin
     address = f"http://{LOOPBACK}:{ports['airflow']}"
     return Server(
         name="airflow",
-        argv=[sys.executable, "-m", "tasks.local.airflow_servers", _program("airflow")],
+        argv=[sys.executable, "-m", "tasks.local.airflow_process", _program("airflow")],
         env=airflow_environment(home, credentials, ports)
         | telemetry_environment(os.environ)
         | settings
@@ -353,6 +353,6 @@ def _airflow(home: Home, credentials: Credentials, ports: dict[str, int], settin
         ports=ports,
         # Airflow builds the execution API at its first request, which takes seconds: do it before the first task.
         is_healthy=lambda: _answers(f"{address}/execution/health") and airflow_is_healthy(address),
-        start_seconds=180,
+        max_start_seconds=180,
         database=airflow_database(home),
     )

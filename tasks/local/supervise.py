@@ -98,7 +98,10 @@ def _offset() -> int:
 
 
 def _ports(records: dict[str, Record | None], patience_seconds: float = 0) -> dict[str, dict[str, int]]:
-    """Choose the ports of the servers. Those of running servers; else the last ones, once free; else the wanted or next free ones."""
+    """Choose the ports of the servers.
+
+    A running server keeps its ports; a stopped one gets its last ports if they become free in time, else the wanted ones or the next free ones.
+    """
     ports: dict[str, dict[str, int]] = {}
     for name, record in records.items():
         if record is None or record.ports.keys() != WANTED_PORTS[name].keys():
@@ -120,7 +123,7 @@ def _is_usable(server: Server, record: Record) -> bool:
     """Check whether the running server matches and is healthy; wait if it is starting."""
     if not processes.is_running(record) or record.fingerprint != server.fingerprint:
         return False
-    patience = max(_REUSE_SECONDS, record.create_time + server.start_seconds - time.time())
+    patience = max(_REUSE_SECONDS, record.create_time + server.max_start_seconds - time.time())
     deadline = time.monotonic() + patience
     while processes.is_running(record) and time.monotonic() < deadline:
         if server.is_healthy():
@@ -130,12 +133,16 @@ def _is_usable(server: Server, record: Record) -> bool:
 
 
 def _start(home: Home, server: Server) -> Record:
-    well = was_well(home, server.name)
-    if server.database and not well.exists():
+    """Start a server on a database of its version.
+
+    A database of another version is migrated. One without a good start is deleted: an interrupted first start may have left it incomplete.
+    """
+    last_good = last_good_version_file(home, server.name)
+    if server.database and not last_good.exists():
         for path in server.database.parent.glob(f"{server.database.name}*"):  # and SQLite's -wal and -shm
             path.unlink()
     processes.rotate_log(home, server.name)
-    if server.migration and well.exists() and well.read_text() != server.version:
+    if server.migration and last_good.exists() and last_good.read_text() != server.version:
         with processes.log_file(home, server.name).open("ab") as log:
             done = subprocess.run(server.migration, env=server.full_env(), stdout=log, stderr=log, check=False)  # noqa: S603 - an installed program
         if done.returncode:
@@ -150,18 +157,18 @@ def _wait(home: Home, servers: list[Server], records: dict[str, Record], announc
         for server in list(waiting):
             seconds = time.monotonic() - begun
             if server.is_healthy():
-                was_well(home, server.name).write_text(server.version)
+                last_good_version_file(home, server.name).write_text(server.version)
                 announce(f"{server.title}: ready after {seconds:.0f} s")
                 waiting.remove(server)
             elif not processes.is_running(records[server.name]):
                 raise Unavailable(_complaint(home, server, "ended at its start"))
-            elif seconds > server.start_seconds:
-                raise Unavailable(_complaint(home, server, f"was not ready within {server.start_seconds:.0f} s"))
+            elif seconds > server.max_start_seconds:
+                raise Unavailable(_complaint(home, server, f"was not ready within {server.max_start_seconds:.0f} s"))
         time.sleep(_POLL_SECONDS)
 
 
-def was_well(home: Home, name: str) -> Path:
-    """Locate the version of server `name` whose start succeeded last."""
+def last_good_version_file(home: Home, name: str) -> Path:
+    """Locate the file with the version of server `name` whose last start succeeded."""
     return home.folder("servers") / f"{name}.was-well"
 
 

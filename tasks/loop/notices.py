@@ -187,7 +187,7 @@ EVENTS: tuple[tuple[Callable[[Facts], Notice | None], bool], ...] = (
     (_full, True),
     (_digest, True),
 )
-"""Each event, and whether the hourly run alone looks for it."""
+"""Each event, and whether only the hourly run, that of `ingest_videos`, looks for it."""
 
 
 def notices(facts: Facts, causes: Mapping[str, str], wanted: Collection[EventName]) -> Iterator[Notice]:
@@ -200,7 +200,9 @@ def notices(facts: Facts, causes: Mapping[str, str], wanted: Collection[EventNam
 
 
 def deliver(notice: Notice, addresses: Sequence[str]) -> list[str]:
-    """Send a notice to all addresses at once, without a retry; return why each of the others did not get it.
+    """Send a notice to all addresses at once; return, for each that failed, why.
+
+    Nothing is sent again.
 
     Raises:
         BadConfiguration: Apprise is not installed.

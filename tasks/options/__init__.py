@@ -3,7 +3,7 @@
 The command line and Airflow's trigger forms are made from these models. `network` and `training` have a training; `retrain` has
 what follows it: how a network is tested, with how many resamples, the gate, and the name of the registered model. `presets` has the recipes.
 
-Other rooms import the names of this file, and `base`, `forms`, `presets`, `search`, `training`.
+Other rooms import the names of this file, and `base`, `dag_options`, `presets`, `search`, `training`.
 """
 
 from tasks.options.base import NO_LOGIN_PATTERN, STORE_URI_PATTERN, Options, StoreRoot, StoreUri

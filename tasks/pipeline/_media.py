@@ -8,7 +8,7 @@ import numpy as np
 from tasks.data.clips.frame_cache import cache_test_frames, rgb_frames
 from tasks.data.clips.stored_clips import StoredClip
 from tasks.errors import BadInput
-from tasks.judge.report.pictures import contact_sheet
+from tasks.judge.report.png_figures import contact_sheet
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.pipeline._results import log
 from tasks.store.objects import Store

@@ -33,7 +33,7 @@ def store_of(name: str) -> str:
     It is that of RETAKE_STORE_URI where neither the name nor MLflow tells another.
     """
     if MODEL.fullmatch(name):
-        own = Registry(load(MlflowSettings)).kept_by(Reference.parse(name).name)
+        own = Registry(load(MlflowSettings)).store_of(Reference.parse(name).name)
     else:
         own = (named := parse_run(name)) and named.store
     return (own or load(RunnerSettings).store_uri).rstrip("/")
@@ -47,7 +47,7 @@ def find_trained(option: str, name: str, store_uri: str, store: Store) -> Traine
         BadInput: there is no such training, it belongs to another store, or its labels were altered.
     """
     if MODEL.fullmatch(name):
-        model, version = Registry(load(MlflowSettings)).referred(name)
+        model, version = Registry(load(MlflowSettings)).resolve(name)
         network = Trained(name, f"{model} version {version.version}", version.run_key, version.checkpoint_uri, version.checkpoint_sha256)
     elif named := parse_run(name):
         run = Layout(named.store or store_uri).run(named.key)

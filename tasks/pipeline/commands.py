@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 from tasks.errors import BadConfiguration
 from tasks.options import Options
 from tasks.options.base import refusals
-from tasks.options.forms import removal
+from tasks.options.dag_options import removal
 from tasks.pipeline.step import Command, Step
 
 FOLDERS = (

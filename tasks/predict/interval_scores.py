@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from tasks.data.labels.intervals import Span, merged, overlap_finder, without
+from tasks.data.labels.intervals import Span, overlap_finder, union, without
 from tasks.judge.statistics.detection import TIOUS, DetectionScores, Segment, always_guessing, detection_scores, unmasked
 from tasks.judge.statistics.uncertainty import top1_interval
 from tasks.predict.intervals import Interval
@@ -137,7 +137,7 @@ def _scores(
     true = {target: [_segment(target, label.video, label, names) for label in truth] for target in names.targets}
     number = plan.evaluate.bootstrap_resamples
 
-    covered = None if labels.covered is None else {video: merged(labels.covered.get(video, ())) for video in videos}
+    covered = None if labels.covered is None else {video: union(labels.covered.get(video, ())) for video in videos}
 
     def counted(segments: Sequence[Segment], target: Target) -> Sequence[Segment]:
         return segments if covered is None else unmasked(segments, true[target], covered)
@@ -277,7 +277,7 @@ def _scores_of(role: PredictorRole, group: Group, films: Sequence[_Labelled], na
 
 
 def _joined(spans: Iterable[Span]) -> list[Stretch]:
-    return [Stretch(start_seconds=start, stop_seconds=stop) for start, stop in merged(spans)]
+    return [Stretch(start_seconds=start, stop_seconds=stop) for start, stop in union(spans)]
 
 
 def _seconds(spans: Iterable[Span]) -> float:

@@ -1,5 +1,7 @@
 """Merge the predictions on overlapping windows into intervals: when which action happens.
 
+`moments` and `intervals` of `served/package/predict.py` do the same without Retake: a change here is one there, too.
+
 Legend: n windows, m cells, c classes, v verbs, o nouns.
 """
 
@@ -25,7 +27,7 @@ class Cells:
 
     Attributes:
         starts, stops: (m,) seconds; a part that no window covers is left out.
-        first, last: (m,) the windows that cover each, both included.
+        first, last: (m,) the index of the first and of the last window that covers the cell.
         weights: for each cell the weights of these windows, which sum to 1.
     """
 
@@ -53,7 +55,7 @@ class Interval:
 
 
 def cut_into_cells(starts: Seconds, stops: Seconds) -> Cells:
-    """Cut a film at the starts and stops (n,) of its windows; both must rise.
+    """Cut a film at the starts and stops (n,) of its windows, both ascending.
 
     A window counts in a cell the more, the nearer their middles are: by 1 - distance of the middles / half the window's length, before the
     weights of a cell are made to sum to 1.
@@ -88,13 +90,13 @@ def intervals(starts: Seconds, stops: Seconds, likely: Distributions) -> tuple[I
     cells = cut_into_cells(starts, stops)
     smoothed = replace(likely, verbs=cells.smooth(likely.verbs), nouns=cells.smooth(likely.nouns))
     columns = (cells.starts, cells.stops, *smoothed.best())
-    return merged(
+    return joined_by_action(
         Interval(start_seconds=start, stop_seconds=stop, verb_class=verb, noun_class=noun, probability=probability)
         for start, stop, verb, noun, probability in zip(*(column.tolist() for column in columns), strict=True)
     )
 
 
-def merged(parts: Iterable[Interval]) -> tuple[Interval, ...]:
+def joined_by_action(parts: Iterable[Interval]) -> tuple[Interval, ...]:
     """Join intervals in order that touch and have the same action; their probability is the mean over time."""
     runs: list[list[Interval]] = []
     for part in parts:

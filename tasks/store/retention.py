@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from tasks.store.objects import StoredObject
 from tasks.store.stored import last_name
@@ -16,6 +16,9 @@ from tasks.store.stored import last_name
 _KEY = re.compile(r"(?<![0-9a-f])[0-9a-f]{16}(?![0-9a-f])")
 _FILE_ORDER = (re.compile(r"/result\.json$"), re.compile(r"\.json$"), re.compile(r"\.ckpt$"))
 """A commit mark goes before what it vouches for, and the checkpoint that a training resumes from before those beside it."""
+
+GOES_WHOLE: Final = r"(?!)"
+NEVER_GOES: Final = None
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Kind:
         folder: matches the unit at the beginning of a key.
         holds: matches the records, by their keys in the unit, that mention what the unit needs; None if it needs nothing.
         needed: when the unit is kept: always, while it is new, or also because another one mentions it.
-        stays: matches what stays of a unit that goes. None: such a unit never goes.
+        stays: matches what stays of a unit that goes; or `GOES_WHOLE`, or `NEVER_GOES`.
         why: why a unit of this kind goes.
     """
 
@@ -35,11 +38,10 @@ class Kind:
     folder: str
     holds: str | None
     needed: Literal["always", "while new", "by mention"]
-    stays: str | None = None
+    stays: str | None = NEVER_GOES
     why: str = ""
 
 
-_NOTHING = r"(?!)"
 _RESULT = r"result\.json"
 _WORK = r".*(\.json|claims/[^/]+)"
 _AGAIN = "it is made again where it is asked for"
@@ -51,13 +53,13 @@ _TRAINING = Kind(
     r"decisions/",
     "no alias, no decision that is kept and no recent work needs it",
 )
-_ASKING = re.compile(r"decisions/(?P<decision>[^/]+)/(?P<step>report|decide)/result\.json")
+_REPORT_OR_DECISION = re.compile(r"decisions/(?P<decision>[^/]+)/(?P<step>report|decide)/result\.json")
 KINDS = (
-    Kind("plan", r"plans/(?!latest/)[^/]+/", _RESULT, "while new", _NOTHING, _AGAIN),
-    Kind("plan of a prediction", r"predictions/choices/[^/]+/", _RESULT, "while new", _NOTHING, _AGAIN),
+    Kind("plan", r"plans/(?!latest/)[^/]+/", _RESULT, "while new", GOES_WHOLE, _AGAIN),
+    Kind("plan of a prediction", r"predictions/choices/[^/]+/", _RESULT, "while new", GOES_WHOLE, _AGAIN),
     Kind("start of a search", r"searches/[^/]+/", _WORK, "while new", r"(?![^/]+/weights/)", _AGAIN),
     Kind("record of an ingest", r"ingests/[^/]+/", None, "while new", r"inventory\.json", "only its own run reads it"),
-    Kind("prediction", r"predictions/[^/]+/", r"plan/result\.json", "by mention", _NOTHING, "nothing that is kept mentions it"),
+    Kind("prediction", r"predictions/[^/]+/", r"plan/result\.json", "by mention", GOES_WHOLE, "nothing that is kept mentions it"),
     _TRAINING,
     Kind("comparison", r"comparisons/(versions/[^/]+|[^/]+/tables/[^/]+|[^/]+)/", _WORK, "while new"),
     Kind("choice of weights", r"pretrained/choices/[^/]+/", _RESULT, "while new"),
@@ -77,8 +79,9 @@ class Unit:
     size_bytes: int = 0
     records: list[str] = field(default_factory=list)
     reported: set[str] = field(default_factory=set)
+    """The decisions on a training that have a report."""
     decided: set[str] = field(default_factory=set)
-    """The decisions on a training that have a report, and those that were made."""
+    """The decisions on a training that were made."""
 
     @property
     def key(self) -> str:
@@ -128,7 +131,7 @@ def survey(listing: Iterable[StoredObject], folder_uri: str, now: datetime) -> S
         unit.newest = max(unit.newest, time)
         if kind.holds is not None and re.fullmatch(kind.holds, rest):
             unit.records.append(listed.uri)
-        if kind is _TRAINING and (match := _ASKING.fullmatch(rest)):
+        if kind is _TRAINING and (match := _REPORT_OR_DECISION.fullmatch(rest)):
             (unit.reported if match["step"] == "report" else unit.decided).add(match["decision"])
         if _goes(kind, rest):
             unit.num_objects += 1
@@ -190,7 +193,7 @@ def _place(key: str) -> tuple[Kind, str, str] | None:
 
 
 def _goes(kind: Kind, rest: str) -> bool:
-    return kind.stays is not None and not re.match(kind.stays, rest)
+    return kind.stays is not NEVER_GOES and not re.match(kind.stays, rest)
 
 
 def needs_of(kind: Kind, record: Any, is_new: bool) -> Any:  # noqa: ANN401 - JSON

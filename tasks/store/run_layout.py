@@ -1,4 +1,7 @@
-"""Lay out trainings with their decisions, comparisons, predictions and searches; `layout` has the rest."""
+"""Lay out trainings with their decisions, comparisons, predictions and searches; `layout` has the rest.
+
+`derived` and `data.clips.forgetting` match some of these folders by patterns: whoever moves a folder changes those, too.
+"""
 
 import re
 from typing import Literal, NamedTuple, Self

@@ -70,7 +70,10 @@ class RegisteredVersion:
 
 @dataclass(frozen=True)
 class VersionCard:
-    """The description and metadata of a version, for people and for later evaluations."""
+    """The description and metadata of a version, for people and for later evaluations.
+
+    `tags` are shown in MLflow beside those that `Registry` sets to find the version again.
+    """
 
     description: str
     checkpoint_uri: str
@@ -92,18 +95,18 @@ class Registry:
         Raises:
             BadConfiguration: another store keeps them.
         """
-        kept_by = self.kept_by(model_name)
-        if kept_by is None:
+        store_of_model = self.store_of(model_name)
+        if store_of_model is None:
             with answering():
                 if self._exists(model_name):
                     self._client.set_registered_model_tag(model_name, STORE_TAG, store_uri)
-        elif kept_by != store_uri:
+        elif store_of_model != store_uri:
             raise BadConfiguration(
-                f"the decisions on the registered model {model_name} are kept in {kept_by}, not in {store_uri}; choose another model_name, "
+                f"the decisions on the registered model {model_name} are kept in {store_of_model}, not in {store_uri}; choose another model_name, "
                 f"or change the model's tag {STORE_TAG} in MLflow"
             )
 
-    def kept_by(self, model_name: str) -> str | None:
+    def store_of(self, model_name: str) -> str | None:
         """Find the store that keeps the decisions on a model. None if no run has claimed it."""
         with answering():
             models = self._client.search_registered_models(filter_string=f"name = '{model_name}'", max_results=1)
@@ -158,7 +161,7 @@ class Registry:
             )
         return _registered(version)
 
-    def referred(self, reference: str) -> tuple[str, RegisteredVersion]:
+    def resolve(self, reference: str) -> tuple[str, RegisteredVersion]:
         """Resolve `models:/NAME@ALIAS` or `models:/NAME/VERSION` to name and version.
 
         Raises:
@@ -184,7 +187,7 @@ class Registry:
             raise BadInput(f"{reference} does not exist; {name} has the versions {versions} and the aliases {pointing}{untried}")
         return name, self.version(name, int(wanted))
 
-    def aliased(self) -> frozenset[str]:
+    def aliased_run_keys(self) -> frozenset[str]:
         """Find the run keys of all versions, of any model, that an alias points to."""
         with answering():
             models = _all_pages(self._client.search_registered_models)

@@ -23,7 +23,7 @@ from tasks.options import (
     TrainOptions,
     Weights,
 )
-from tasks.options.forms import REMOVED
+from tasks.options.dag_options import REMOVED
 from tasks.pipeline.commands import COMMANDS, parse
 from tasks.store.layout import Layout
 from tests.dags.conftest import defaults

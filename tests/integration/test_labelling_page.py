@@ -102,7 +102,7 @@ class Labeller:
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_twenty_people_at_once_lose_nothing_in_a_real_airflow(tmp_path, monkeypatch):
-    monkeypatch.setattr(supervise, "all_servers", lambda *given: [replace(server, start_seconds=600) for server in all_servers(*given)])
+    monkeypatch.setattr(supervise, "all_servers", lambda *given: [replace(server, max_start_seconds=600) for server in all_servers(*given)])
     with own_home(tmp_path, port_offset(1400)) as home, ExitStack() as connections:
         passwords = {name: add_person(home, name, "labeller").password for name in (f"person-{number}" for number in range(NUM_PEOPLE))}
         servers = {server.name: server for server in supervise.up(home, print, ("store", "airflow"))}

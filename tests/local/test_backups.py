@@ -64,7 +64,7 @@ def test_a_new_home_gets_stores_and_databases_and_passwords_only_if_asked(home, 
     assert (airflow_database(new).read_bytes(), mlflow_database(new).read_bytes()) == (b"airflow.db", b"mlflow.db")
     assert {path(new).stat().st_mode & 0o777 for path in (airflow_database, mlflow_database)} == {0o600}
     # Else the first start would remove them.
-    assert all(supervise.was_well(new, name).exists() for name in ("airflow", "mlflow"))
+    assert all(supervise.last_good_version_file(new, name).exists() for name in ("airflow", "mlflow"))
     assert (Credentials.load(new) == Credentials.load(home), people(new) == people(home)) == ((True, True) if flags else (False, False))
 
 
@@ -129,16 +129,16 @@ def test_a_database_of_another_version_is_brought_up_to_date_before_its_server_s
     database, done = tmp_path / "mlflow.db", tmp_path / "done"
     database.touch()
     if last is not None:
-        supervise.was_well(home, "mlflow").write_text(last)
+        supervise.last_good_version_file(home, "mlflow").write_text(last)
     migration = ("/bin/sh", "-c", f"test -e {database} && touch {done}")
     server = Server("mlflow", ["/bin/sleep", "60"], {}, {"mlflow": 1}, lambda: True, 1, database, "3.18", migration)
     monkeypatch.setattr(supervise, "all_servers", lambda *_: [server])
     supervise.up(home, lambda _: None, ("mlflow",))
-    assert (done.exists(), supervise.was_well(home, "mlflow").read_text()) == (is_migrated, "3.18")
+    assert (done.exists(), supervise.last_good_version_file(home, "mlflow").read_text()) == (is_migrated, "3.18")
 
 
 def test_a_database_that_cannot_be_brought_up_to_date_is_told_with_the_end_of_the_log(home, tmp_path, monkeypatch):
-    supervise.was_well(home, "mlflow").write_text("3.19")
+    supervise.last_good_version_file(home, "mlflow").write_text("3.19")
     migration = ("/bin/sh", "-c", "echo no such revision >&2; exit 1")
     server = Server("mlflow", ["/bin/sleep", "60"], {}, {"mlflow": 1}, lambda: True, 1, tmp_path / "mlflow.db", "3.18", migration)
     monkeypatch.setattr(supervise, "all_servers", lambda *_: [server])

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from operator import attrgetter, itemgetter
 from xml.etree.ElementTree import Element, indent, tostring
 
-from tasks.data.labels.intervals import ROUNDING_SECONDS, merged, winners
+from tasks.data.labels.intervals import ROUNDING_SECONDS, union, winners
 from tasks.data.labels.rows import IntervalRow
 from tasks.data.labels.video_names import video_names, without_extension
 from tasks.data.labels.vocabulary import Lexicon
@@ -187,7 +187,7 @@ def _without(intervals: Sequence[LabelSpan], parts: Sequence[LabelSpan]) -> Iter
         by_label[span.verb, span.noun].append(span)
     ordered = sorted(parts, key=attrgetter("start_seconds"))
     gaps = {
-        label: merged(part for part in _within(merged(own), ordered) if label != (part.verb, part.noun)) for label, own in by_label.items()
+        label: union(part for part in _within(union(own), ordered) if label != (part.verb, part.noun)) for label, own in by_label.items()
     }
     unsaid = {label: list(range(len(own) + 1)) for label, own in gaps.items()}
     # In the order of the lines, which decides between labels that cover as much of a clip.

@@ -9,7 +9,7 @@ from functools import partial
 
 from tasks.data.labels.all_files import read_files
 from tasks.data.labels.chapters import NO_BORDERS, OVERRUN_SECONDS, Borders, carried_on, rows_across
-from tasks.data.labels.intervals import ROUNDING_SECONDS, Winner, merged, winners
+from tasks.data.labels.intervals import ROUNDING_SECONDS, Winner, union, winners
 from tasks.data.labels.page_labels import PAGE
 from tasks.data.labels.reading import ReadFile, Refusals, in_order
 from tasks.data.labels.rows import AnnotationFile, ClipRow, IntervalRow, LabelRow
@@ -254,7 +254,7 @@ def without_clip(rows: Sequence[IntervalRow], won: Iterable[tuple[ClipRecord, Wi
     for clip, winner in won:
         for row in filter(None, (winner.row, winner.second)):
             clips[row.verb, row.noun].append(clip)
-    parts = {label: merged(own) for label, own in clips.items()}
+    parts = {label: union(own) for label, own in clips.items()}
     starts = {label: [start for start, _ in own] for label, own in parts.items()}
 
     def has_clip(row: IntervalRow) -> bool:
@@ -279,7 +279,7 @@ def page_intervals_without_clip(parts: Iterable[tuple[ByVideo, ByVideo]]) -> dic
     whole: defaultdict[str, list[IntervalRow]] = defaultdict(list)
     for (video, _, _), own in by_label.items():
         own.sort(key=lambda part: (part[0].start_seconds, part[0].stop_seconds))
-        spans = merged(row for row, _ in own)
+        spans = union(row for row, _ in own)
         starts = [start for start, _ in spans]
         used = {bisect_right(starts, row.start_seconds) for row, is_lost in own if not is_lost}
         whole[video] += [

@@ -114,7 +114,7 @@ def winners(clips: Sequence[C], rows: Iterable[IntervalRow], min_overlap: float)
             yield clip, winner
 
 
-def merged(intervals: Iterable[Span]) -> list[tuple[float, float]]:
+def union(intervals: Iterable[Span]) -> list[tuple[float, float]]:
     """Join overlapping intervals to start and end in seconds, sorted; there may be a million."""
     joined: list[tuple[float, float]] = []
     for start, stop in sorted((interval.start_seconds, interval.stop_seconds) for interval in intervals):
@@ -127,7 +127,7 @@ def merged(intervals: Iterable[Span]) -> list[tuple[float, float]]:
 
 def without(spans: Iterable[Span], others: Iterable[Span]) -> list[Interval]:
     """List the parts of spans that lie in none of the others."""
-    find = overlap_finder([Around(*hole) for hole in merged(others)])
+    find = overlap_finder([Around(*hole) for hole in union(others)])
     parts = []
     for span in spans:
         start = span.start_seconds
@@ -142,7 +142,7 @@ def without(spans: Iterable[Span], others: Iterable[Span]) -> list[Interval]:
 
 def not_replaced(earlier: Iterable[IntervalRow], later: Iterable[IntervalRow]) -> list[IntervalRow]:
     """List the earlier intervals that later ones together cover by less than half."""
-    covered = merged(later)
+    covered = union(later)
     starts = [start for start, _ in covered]
     seconds_before = [0.0, *accumulate(stop - start for start, stop in covered)]
 
@@ -275,7 +275,7 @@ def uncovered(clips: Sequence[ClipRecord], intervals: Iterable[IntervalRow], kno
 
     The choice is by the hash of a clip's uid, so it is the same in each run, and a larger share adds to it.
     """
-    covered = merged(intervals)
+    covered = union(intervals)
     starts = [start for start, _ in covered]
 
     def is_touched(clip: ClipRecord) -> bool:

@@ -1,4 +1,7 @@
-"""Keep the statements of the labelling page that hold, compare those of two readers, and count the new ones."""
+"""Keep the statements of the labelling page that hold, compare those of two readers, and count the new ones.
+
+Which of them labels a clip: `page_labels`.
+"""
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -203,9 +206,9 @@ class Ledger:
     def words(self, statement: ClipStatement | IntervalStatement) -> Words | None:
         """Return verb and noun of a statement by the names that they were merged into; None if the person was unsure."""
         words = words_of(statement)
-        return (self.merged("verb", words[0]), self.merged("noun", words[1])) if words else None
+        return (self.current_name("verb", words[0]), self.current_name("noun", words[1])) if words else None
 
-    def merged(self, target: WordTarget, name: str) -> str:
+    def current_name(self, target: WordTarget, name: str) -> str:
         """Follow the merges of a name to the name that is left."""
         merges = self._merge_by_name()
         # A name that is merged into itself is free again.

@@ -1,8 +1,8 @@
 """Find the videos that are files of one recording, by their names and times, as a person has corrected them.
 
-A camera ends a file at a size limit and goes on in the next; `read_file_name` reads its patterns of names, by GoPro's table of file names,
-Insta360's and DJI's names with time and lens, and Frigate's tree of recordings. Files of one recording show the same people in the same place, so a dataset deals
-them to one split. A wrong group costs little, but makes a source larger: what is in doubt stays apart.
+A camera ends a file at a size limit and goes on in the next; `read_file_name` knows the names of GoPro, Insta360, DJI and Frigate. Files of one
+recording show the same people in the same place, so a dataset deals them to one split. A wrong group costs little, but makes a source larger:
+what is in doubt stays apart.
 """
 
 import re
@@ -69,6 +69,7 @@ class Chapter:
     series: str
     number: int
     encoding: str
+    """GoPro's letter; empty up to HERO5, whose names have none."""
 
 
 @dataclass(frozen=True)
@@ -241,8 +242,8 @@ def correct_recordings(
 ) -> Grouping:
     """Let a person's lines decide which recording a video is of; an empty name is one of its own.
 
-    A video without a line follows those of its detected recording, if lines name one recording for all of these that have any. Videos in `apart`
-    are in no recording; hints name those whose recording has other files. `files` names videos for people.
+    A video without a line joins the recording that the lines of its detected group name, if they all name the same one. Videos in `apart` are in
+    no recording; hints name those whose recording has other files. `files` names videos for people.
     """
     name_of: dict[str, str] = {}
     reasons: dict[str, str] = {}
@@ -351,6 +352,10 @@ def _has_picture_of(video: VideoRecord, other: VideoRecord) -> bool:
 
 
 def _goes_on(files: Sequence[_File[Timed]], file: _File[Timed]) -> bool:
+    """Check whether a file starts where the last ends, or with it, by another lens.
+
+    A recorder that never stops is parted by days. Cameras with lenses in their names are switched on and off, and may record past midnight.
+    """
     last = files[-1]
     if file.name.has_lenses and abs((file.name.start - last.name.start).total_seconds()) <= 1:
         return True

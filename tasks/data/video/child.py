@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from threading import Event, Lock, Semaphore, Timer
 from typing import IO, TypeVar
 
-from tasks.data.video import limits
+from tasks.data.video import limited_exec
 from tasks.errors import OutOfMemory, Unavailable
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ MAX_FILE_BYTES = 1 << 32
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUPS = Path("/proc/self/cgroup")
 
-LIMITS = Path(limits.__file__)
+LIMITED_EXEC = Path(limited_exec.__file__)
 
 KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH")
 """Environment variables that each child gets. It sees the store's keys only if its caller passes them, as to the reader of label files."""
@@ -136,7 +136,7 @@ def run_child(
         Unavailable: it cannot be started.
     """
     expired = Event()
-    limited = [sys.executable, "-I", "-S", str(LIMITS), str(os.getpid()), str(memory_bytes), str(max_file_bytes), *command]
+    limited = [sys.executable, "-I", "-S", str(LIMITED_EXEC), str(os.getpid()), str(memory_bytes), str(max_file_bytes), *command]
     with _start(limited, folder, variables) as process:
 
         def expire() -> None:

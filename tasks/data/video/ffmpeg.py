@@ -56,7 +56,8 @@ NUM_ENCODER_THREADS = 2
 
 PRESET = "veryfast"
 
-SECONDS_PER_VIDEO_SECOND = 10
+LEAST_SECONDS, SECONDS_PER_VIDEO_SECOND = 120, 10
+"""How long ffmpeg may take: so long for any video, and so long for each second that it decodes, if that is more."""
 
 SAMPLE_RATE = 48_000
 
@@ -214,8 +215,8 @@ def reason(status: int, errors: Sequence[str]) -> str:
 
 
 def time_limit(decoded_seconds: float) -> float:
-    """Return how many seconds ffmpeg may take to decode so many; at least two minutes."""
-    return max(120, SECONDS_PER_VIDEO_SECOND * decoded_seconds)
+    """Return how many seconds ffmpeg may take to decode so many of a video."""
+    return max(LEAST_SECONDS, SECONDS_PER_VIDEO_SECOND * decoded_seconds)
 
 
 def clip_size(width: int, height: int, short_side: int) -> tuple[int, int]:

@@ -109,7 +109,7 @@ def roll_back(name: str, to: int, *, reason: str, by: str, store: Store, registr
         BadInput: there is no such version, it is champion already, it never was champion, or its checkpoint is gone.
         Unavailable: other runs keep moving the alias.
     """
-    store_uri = registry.kept_by(name)
+    store_uri = registry.store_of(name)
     if store_uri is None:
         raise BadInput(f"Retake has no decisions on a registered model {name}; check --model-name")
     completed = complete_last_move(store, store_uri, name, registry)

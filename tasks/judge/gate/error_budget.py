@@ -3,9 +3,11 @@
 A decision spends a charge. The gain must show at the charge divided by the number of networks that the new one may have been chosen from. If
 that number was fixed beforehand and all saw all clips, the charge bounds the chance that the luckiest of equal networks passes (a union
 bound); who trains until a network passes exceeds it (docs/evidence.md). A network that was seen on a part of the deciding clips counts by
-the square root of that share, which is how its two scores are correlated. The seeds of a recipe count as one network in their own
-decision, which is on their mean. The charge that it spends pays for all of them: later decisions on these clips do not count them. If it
-spends nothing, later decisions count each seed.
+the square root of that share, which is how its two scores are correlated.
+
+The charge that a decision spends pays for its networks: later decisions on these clips do not count them. The seeds of a recipe are decided
+on by their mean, as one network. So the first decision, on 5 seeds, divides its charge by 1. If it spends the charge, the next decision, on
+another network, divides by 1, too; if it spends nothing, the next one divides by 6.
 
 Charges are spent by calendar time (Lan and DeMets 1983, Discrete sequential boundaries for clinical trials, Biometrika 70, 659), without
 knowing the number of decisions: a bucket holds half of the year's total and is filled by the other half in a year, evenly. So no 365 days
@@ -98,7 +100,10 @@ def weights_of(looks: Iterable[tuple[frozenset[str], Iterable[str]]], num_clips:
 
 
 def left_to_spend(charges: Iterable[tuple[str, float]], now: str, yearly_error: float) -> float:
-    """Compute the error that is left after these charges, each with its time."""
+    """Compute the error that is left after these charges, each with its time.
+
+    The bucket begins full.
+    """
     capacity = yearly_error / 2
     held, last = capacity, None
     for time, charge in sorted([*charges, (now, 0.0)]):

@@ -1,5 +1,7 @@
 """Render a run's report: a self-contained HTML page, a model card and contact sheets. Pure functions, no I/O.
 
-`run`, `networks` and `search` make a page each, of the parts in `scores`, `class_tables`, `curves` and `charts`; `comparison_text` is plain text.
-`statistics.mistakes` chooses the worst mistakes, `pictures` draws them, as PNG for MLflow and the store. `drawing` has the house style.
+`run`, `networks` and `search` make a page each, of the parts in `scores`, `class_tables`, `curves` and `page_charts`; `comparison_text` is
+plain text. `page_charts` draws SVG for pages, `png_figures` PNG for MLflow and the store: confusion matrices, and the worst mistakes, which
+`statistics.mistakes` chooses. A page's own confusion matrix is an HTML table: `class_tables` and `matrix.html.j2`. `style` has colours and
+fonts of both.
 """

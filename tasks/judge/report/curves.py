@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullLocator
 
 from tasks.judge.gate.verdict import is_absent
-from tasks.judge.report import drawing
-from tasks.judge.report.charts import WHOLE, mark_epoch
-from tasks.judge.report.drawing import Chart, Style
+from tasks.judge.report import style
+from tasks.judge.report.page_charts import WHOLE, mark_epoch
+from tasks.judge.report.style import Chart, Style
 from tasks.store.records.curves import CurveGain, ErrorChange, LearningCurveResult, LongTraining, TargetCurve
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.training import Epoch
@@ -233,29 +233,29 @@ def long_chart(training: LongTraining, epochs: Sequence[Epoch]) -> Chart:
     )
     loss = [(e.epoch + 1, e.val_loss) for e in epochs if e.val_loss is not None]
     kept = [score.epoch + 1 for score in training.scores]
-    with drawing.styled(drawing.PAGE_STYLE):
-        figure = drawing.new_drawing(*LONG_SIZE)
+    with style.styled(style.PAGE_STYLE):
+        figure = style.new_drawing(*LONG_SIZE)
         errors, losses = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
         for axes, points, name, colour, dashes in (
-            (errors, train, "training error", drawing.ORANGE, "--"),
-            (errors, val, "validation error", drawing.BLUE, "-"),
-            (losses, loss, "validation loss", drawing.PURPLE, "-"),
+            (errors, train, "training error", style.ORANGE, "--"),
+            (errors, val, "validation error", style.BLUE, "-"),
+            (losses, loss, "validation loss", style.PURPLE, "-"),
         ):
             if points:
                 axes.plot(*zip(*points, strict=True), label=name, color=colour, linestyle=dashes, linewidth=1.5)
-        _draw_band(errors, kept, [score.interval for score in training.scores], drawing.BLUE)
+        _draw_band(errors, kept, [score.interval for score in training.scores], style.BLUE)
         dots = [score.error for score in training.scores]
-        errors.plot(kept, dots, color=drawing.BLUE, linestyle="none", marker="o", markersize=6, markeredgecolor=drawing.PAGE, gid="kept")
+        errors.plot(kept, dots, color=style.BLUE, linestyle="none", marker="o", markersize=6, markeredgecolor=style.PAGE, gid="kept")
         spoken = {"kept": [f"epoch {s.epoch + 1:,}: {percent(s.error)} {percent_interval(s.interval)}" for s in training.scores]}
         if training.fitted_epoch is not None:
             number = training.fitted_epoch + 1
-            errors.axvline(number, color=drawing.INK, linewidth=1, linestyle=drawing.SHORT_DASHES)
+            errors.axvline(number, color=style.INK, linewidth=1, linestyle=style.SHORT_DASHES)
             mark_epoch(losses, number, f"training error 0: {number:,}", on_right=number**2 > kept[-1])
         turns = _mark_turns(errors, training)
         _scale_long(errors, losses, training, [y for _, y in (*train, *val)])
-        drawing.add_legend(figure)
+        style.add_legend(figure)
         words = f"Validation error by epoch, with 95 % confidence intervals: {'; '.join(spoken['kept'])}. {turns}"
-        drawn = drawing.svg(figure, "long-training", title, words, spoken)
+        drawn = style.svg(figure, "long-training", title, words, spoken)
     return Chart(title, drawn, LONG_SIZE[0] + 140)
 
 
@@ -283,14 +283,14 @@ def _scale_long(errors: Axes, losses: Axes, training: LongTraining, drawn: Seque
     top = max(*drawn, *(score.interval[1] for score in training.scores))
     errors.set_ylim(min(0, *(score.interval[0] for score in training.scores)), min(1.08, 1.15 * top) or 1)
     errors.set_ylabel("error, %")
-    errors.yaxis.set_major_formatter(drawing.PERCENT)
+    errors.yaxis.set_major_formatter(style.PERCENT)
     losses.set_ylim(0)
     losses.set(xlabel="epoch", ylabel="loss, nats", xscale="log", xlim=(1, training.scores[-1].epoch + 1))
     losses.xaxis.set_major_locator(LogLocator(10))
     losses.xaxis.set_minor_locator(NullLocator())
     losses.xaxis.set_major_formatter(WHOLE)
     for axes in (errors, losses):
-        drawing.round_ticks(axes.yaxis, 5)
+        style.round_ticks(axes.yaxis, 5)
         axes.grid(axis="y")
 
 
@@ -303,27 +303,27 @@ def learning_curve_chart(curve: TargetCurve) -> Chart:
         "draws": [f"{count(number, 'clip')}: {percent(top1)}" for number, top1 in draws],
         "means": [f"{count(p.num_clips, 'clip')}: mean {percent(p.top1)} {percent_interval(p.interval)}" for p in curve.points],
     }
-    dots: Style = {"marker": "o", "markeredgecolor": drawing.PAGE, "clip_on": False}
-    with drawing.axes_of(CURVE_SIZE) as (figure, axes):
-        drawing.add_majority(axes, curve.majority_top1, "most frequent class")
-        _draw_band(axes, numbers, [point.interval for point in curve.points], drawing.BLUE)
-        axes.plot(*zip(*draws, strict=True), color=drawing.GREY, linestyle="none", markersize=5, gid="draws", label="single draws", **dots)
+    dots: Style = {"marker": "o", "markeredgecolor": style.PAGE, "clip_on": False}
+    with style.axes_of(CURVE_SIZE) as (figure, axes):
+        style.add_majority(axes, curve.majority_top1, "most frequent class")
+        _draw_band(axes, numbers, [point.interval for point in curve.points], style.BLUE)
+        axes.plot(*zip(*draws, strict=True), color=style.GREY, linestyle="none", markersize=5, gid="draws", label="single draws", **dots)
         means = [point.top1 for point in curve.points]
-        axes.plot(numbers, means, color=drawing.BLUE, linewidth=1.8, markersize=7, gid="means", label="mean", **dots)
+        axes.plot(numbers, means, color=style.BLUE, linewidth=1.8, markersize=7, gid="means", label="mean", **dots)
         if curve.fit:
             fitted = [(point.num_clips, point.top1) for point in curve.fit]
-            axes.plot(*zip(*fitted, strict=True), color=drawing.ORANGE, linewidth=1.8, linestyle="--", label="power law")
+            axes.plot(*zip(*fitted, strict=True), color=style.ORANGE, linewidth=1.8, linestyle="--", label="power law")
             beyond = [(point.num_clips, point.interval) for point in curve.fit if point.interval]
-            _draw_band(axes, [number for number, _ in beyond], [interval for _, interval in beyond], drawing.ORANGE)
+            _draw_band(axes, [number for number, _ in beyond], [interval for _, interval in beyond], style.ORANGE)
         ticks = [*numbers, *(gain.num_clips for gain in curve.gains)]
         axes.set(xscale="log", xlim=(ticks[0] / ROOM_FACTOR, ticks[-1] * ROOM_FACTOR), ylim=(0, 1))
         axes.set(xlabel="training clips", ylabel=f"{curve.target} top-1, %")
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xticks(ticks)
         axes.xaxis.set_major_formatter(WHOLE)
-        drawing.value_axis(axes)
-        drawing.add_legend(figure, ncols=4, handlelength=2.2, columnspacing=1.2)
-        drawn = drawing.svg(figure, "learning-curve", title, _curve_in_words(curve, spoken["means"]), spoken)
+        style.value_axis(axes)
+        style.add_legend(figure, ncols=4, handlelength=2.2, columnspacing=1.2)
+        drawn = style.svg(figure, "learning-curve", title, _curve_in_words(curve, spoken["means"]), spoken)
     return Chart(title, drawn, CURVE_SIZE[0] + 140)
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 from tasks.errors import BadInput
 from tasks.judge.gate.verdict import always_predicting, majority_warning
-from tasks.judge.report import drawing
+from tasks.judge.report import style
 from tasks.judge.report.class_tables import matrix_groups
-from tasks.judge.report.drawing import Chart
 from tasks.judge.report.run import clip_in_words, settings_of
 from tasks.judge.report.scores import NOTHING_LEGEND, DifferenceRow, difference_row, majority_scores, nothing_table
+from tasks.judge.report.style import Chart
 from tasks.judge.report.templating import leaning, machine_rows, rendered, styles_of
 from tasks.judge.statistics.uncertainty import FAMILY_LEVEL, holm
 from tasks.options import Modality
@@ -133,21 +133,21 @@ def cost_chart(comparison: Comparison, *, in_flops: bool) -> Chart | None:
     spoken = [f"{i}, {name}: {percent(a.top1)} {percent_interval(a.top1_interval)}, {words}" for i, name, a, _, words in shown]
     x, y = [cost for *_, cost, _ in shown], [action.top1 for _, _, action, *_ in shown]
     majority, target = comparison.networks[0].action.majority_top1, comparison.targets[-1]
-    with drawing.axes_of(COST_SIZE) as (figure, axes):
-        drawing.add_majority(axes, majority)
+    with style.axes_of(COST_SIZE) as (figure, axes):
+        style.add_majority(axes, majority)
         for number, _, action, cost, _ in shown:
-            axes.plot([cost, cost], action.top1_interval, color=drawing.GREY, linewidth=1.6, clip_on=False)
-            axes.annotate(str(number), (cost, action.top1), (6, 5), textcoords="offset points", color=drawing.INK, fontweight="bold")
-        axes.scatter(x, y, 48, color=drawing.BLUE, edgecolors=drawing.PAGE, linewidths=1, zorder=3, clip_on=False, gid="networks")
-        drawing.leave_room(axes, x)
+            axes.plot([cost, cost], action.top1_interval, color=style.GREY, linewidth=1.6, clip_on=False)
+            axes.annotate(str(number), (cost, action.top1), (6, 5), textcoords="offset points", color=style.INK, fontweight="bold")
+        axes.scatter(x, y, 48, color=style.BLUE, edgecolors=style.PAGE, linewidths=1, zorder=3, clip_on=False, gid="networks")
+        style.leave_room(axes, x)
         axes.set(ylim=(0, 1), xlabel="billion FLOPs per clip" if in_flops else "seconds per clip, median", ylabel=f"{target} top-1, %")
-        axes.yaxis.set_major_formatter(drawing.PERCENT)
+        axes.yaxis.set_major_formatter(style.PERCENT)
         axes.grid(axis="y", clip_on=False)
         words = (
             f"{'; '.join(spoken)}. Bars are 95 % confidence intervals; the dashed line is always predicting the most frequent {target}: "
             f"{percent(majority)}."
         )
-        drawn = drawing.svg(figure, f"networks-{'flops' if in_flops else 'latency'}", title, words, {"networks": spoken})
+        drawn = style.svg(figure, f"networks-{'flops' if in_flops else 'latency'}", title, words, {"networks": spoken})
     return Chart(title, drawn, COST_SIZE[0] + 60)
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from tasks.judge.gate.gate import attempt_in_words
 from tasks.judge.gate.verdict import cautions, deciding_results, facts_of, figures_in_words, opponent_of, verdict_of
-from tasks.judge.report.charts import reliability_charts, training_charts
 from tasks.judge.report.class_tables import change_tables, histograms, matrix_groups
 from tasks.judge.report.curves import curve_answer, curve_section, long_section
+from tasks.judge.report.page_charts import reliability_charts, training_charts
 from tasks.judge.report.scores import (
     NOTHING_LEGEND,
     Table,

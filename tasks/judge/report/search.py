@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tasks.judge.report.charts import curves_chart, history_chart, latency_chart
+from tasks.judge.report.page_charts import curves_chart, history_chart, latency_chart
 from tasks.judge.report.run import settings_of
 from tasks.judge.report.templating import frame_script, rendered
 from tasks.judge.search.results import (

@@ -1,4 +1,7 @@
-"""Train a network on images, or only its heads on cached features: Lightning modules."""
+"""Train a network on images, or only its heads on cached features: Lightning modules.
+
+Optimizer and schedule: `recipe`.
+"""
 
 # b: batch, t: segments, f: features, v: verbs, n: nouns, h, w: pixels
 
@@ -20,10 +23,10 @@ from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import ClassNames, no_names
 from tasks.learn.training.epochs import Scores
 from tasks.learn.training.recipe import (
-    ClassWeights,
     ClipLosses,
     CrossEntropies,
     DistillationLoss,
+    PerClass,
     balanced_weights,
     even_shares,
     make_optimizer,
@@ -283,7 +286,7 @@ def _frozen(module: nn.Module) -> list[nn.Module]:
     return [part for child in module.children() for part in _frozen(child)] if any(learns) else [module]
 
 
-def _of_classes(numbers: Callable[[Tensor, int], Tensor], network: Network, clips: Sequence[CachedClip]) -> ClassWeights:
+def _of_classes(numbers: Callable[[Tensor, int], Tensor], network: Network, clips: Sequence[CachedClip]) -> PerClass:
     labelled = [clip for clip in clips if clip.has_label]
     verbs, nouns = torch.tensor([clip.verb for clip in labelled]), torch.tensor([clip.noun for clip in labelled])
-    return ClassWeights(numbers(verbs, network.spec.num_verbs), numbers(nouns, network.spec.num_nouns))
+    return PerClass(numbers(verbs, network.spec.num_verbs), numbers(nouns, network.spec.num_nouns))

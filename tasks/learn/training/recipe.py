@@ -1,4 +1,4 @@
-"""Turn a recipe into losses, also those of a student, parameter groups, optimizer and learning-rate schedule."""
+"""Turn a recipe into losses (a student's, too), parameter groups, optimizer and learning-rate schedule."""
 
 # b: batch, c: classes, v: verbs, n: nouns
 
@@ -37,8 +37,8 @@ class ClipLosses(NamedTuple):
         return self.verb + self.noun
 
 
-class ClassWeights(NamedTuple):
-    """Loss weights, or shares of a smoothed label, per class, (v,) and (n,)."""
+class PerClass(NamedTuple):
+    """A number for each class, (v,) and (n,): the weight of its loss, or its share of the smoothed part of a label."""
 
     verb: Tensor
     noun: Tensor
@@ -47,15 +47,15 @@ class ClassWeights(NamedTuple):
 class CrossEntropies(nn.Module):
     """Cross-entropy of verbs and nouns, per clip.
 
-    Without `has_objects` the loss of nouns is 0. `weights` None weights all classes equally. Where `spread` has shares of classes, that sum to 1,
-    a share `label_smoothing` of each label is spread over these.
+    Without `has_objects` the loss of nouns is 0. `weights` None weights all classes equally. `label_smoothing` is the smoothed part of each
+    label; `spread` says per class where that goes, and sums to 1.
     """
 
     def __init__(
         self,
         label_smoothing: float = 0,
-        weights: ClassWeights | None = None,
-        spread: ClassWeights | None = None,
+        weights: PerClass | None = None,
+        spread: PerClass | None = None,
         *,
         has_objects: bool = True,
     ) -> None:
@@ -63,7 +63,7 @@ class CrossEntropies(nn.Module):
         self.label_smoothing = label_smoothing
         self.has_objects = has_objects
         for name, of_classes in (("weights", weights), ("spread", spread)):
-            for target in ClassWeights._fields:
+            for target in PerClass._fields:
                 self.register_buffer(f"{target}_{name}", getattr(of_classes, target) if of_classes else None, persistent=False)
 
     def forward(self, logits: Logits, verb: Tensor, noun: Tensor) -> ClipLosses:

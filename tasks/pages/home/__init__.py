@@ -1,4 +1,5 @@
 """Serve the page *Retake*: `app` is the application, `static/` its files.
 
-`home.html` has the places of the page; `home.js` fills each with what `boxes.js`, `history.js` or `panels.js` makes.
+`home.html` has the places of the page, and `home.js` fills each: `boxes.js` makes the five boxes, the champion's, too, `history.js` the scores
+of versions, `sections.js` the rest below.
 """

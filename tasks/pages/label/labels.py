@@ -138,7 +138,7 @@ class ClipLabels:
 
 def renamed(ledger: Ledger, words: W) -> W:
     """Return a label or a suggestion by the names that its names were merged into."""
-    return replace(words, verb=ledger.merged("verb", words.verb), noun=ledger.merged("noun", words.noun))
+    return replace(words, verb=ledger.current_name("verb", words.verb), noun=ledger.current_name("noun", words.noun))
 
 
 def suggested_to(ledger: Ledger, suggestions: Sequence[Suggestion]) -> list[Suggestion]:

@@ -114,7 +114,7 @@ type Session = {
   nouns: Name[];
   brought: Brought;
   videos: VideoCounts[];
-  digits: Action[];
+  quickActions: Action[];
   merges: Merge[];
   near: Near[];
 };
@@ -171,9 +171,9 @@ interface EventTarget {
 interface Ids {
   other: "to-clips" | "to-intervals" | "to-review" | "to-classes" | "done" | "remaining" | "unsent" | "who" | "banner" | "status" | "spoken" |
     "not-ready" | "view-clips" | "clips-title" | "cuts" | "clip-end" | "stage" | "clip-screen" | "clip-caption" | "clip-time" | "clip-why" |
-    "clip-reading" | "clip-label" | "clip-conflicts" | "suggestions" | "no-suggestion" | "clip-words" | "digits-title" | "digits" | "per-class" |
-    "per-class-tables" | "view-intervals" | "intervals-title" | "interval-place" | "zoom" | "interval-stage" | "interval-screen" | "interval-time" |
-    "interval-state" | "interval-words" | "draft" | "interval-conflicts" | "timeline" | "interval-list" | "label-list" | "predicted-list" |
+    "clip-reading" | "clip-label" | "clip-conflicts" | "suggestions" | "no-suggestion" | "clip-words" | "quick-actions-title" | "quick-actions" |
+    "per-class" | "per-class-tables" | "view-intervals" | "intervals-title" | "interval-place" | "zoom" | "interval-stage" | "interval-screen" |
+    "interval-time" | "interval-state" | "interval-words" | "draft" | "interval-conflicts" | "timeline" | "interval-list" | "label-list" | "predicted-list" |
     "view-review" | "review-title" | "agreement" | "review-count" | "review-unread" | "review-rows" | "review-page" | "view-classes" | "classes-title"
     | "class-verbs" | "class-nouns" | "near-part" | "near" | "merges" | "names" | "help-title" | "change-title" | "change-screen" | "change-about" |
     "change-words" | "rename-title" | "rename-note" | "of-class-title" | "of-class-screen" | "of-class-list" | "build-title" | "build-facts" |

@@ -99,8 +99,8 @@ def _names(view: View, ledger: Ledger) -> tuple[tuple[str, ...], tuple[str, ...]
     # An interval may be too short to label a clip.
     marked = [ledger.words(interval) for video in ledger.videos for interval in ledger.intervals(video)]
     verbs, nouns = {words[0] for words in marked if words}, {words[1] for words in marked if words}
-    verbs |= {ledger.merged("verb", name) for name in view.verbs}
-    nouns |= {ledger.merged("noun", name) for name in view.nouns}
+    verbs |= {ledger.current_name("verb", name) for name in view.verbs}
+    nouns |= {ledger.current_name("noun", name) for name in view.nouns}
     return tuple(sorted(verbs)), tuple(sorted(nouns))
 
 

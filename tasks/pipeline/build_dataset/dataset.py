@@ -12,7 +12,7 @@ from tasks.data.split.manifest import (
 )
 from tasks.data.split.split import assign_splits, keep_places, read_drawn, read_split_csv
 from tasks.errors import BadDataset, NothingToDo
-from tasks.judge.report.pictures import histograms
+from tasks.judge.report.png_figures import histograms
 from tasks.loop.difference import change_of, difference
 from tasks.loop.parts import dataset_status
 from tasks.loop.summary import keep

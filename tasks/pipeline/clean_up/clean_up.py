@@ -93,7 +93,7 @@ def _expired(arguments: CleanUpArguments, store: Store, now: datetime) -> tuple[
 def _needed(arguments: CleanUpArguments, registry: Registry, store: Store) -> set[str]:
     """Find the keys that are needed in any case: of aliases, champions, the latest decisions, and the latest prediction."""
     root = Layout(arguments.store)
-    needed = set(registry.aliased())
+    needed = set(registry.aliased_run_keys())
     for model in map(last_name, store.folders(root.champions)):
         made = [move.decision for move in moves(store, arguments.store, model)]
         needed |= {decision.run_key for decision in made}
@@ -115,7 +115,7 @@ def _named(references: Iterable[str], registry: Registry) -> Iterator[str]:
     """Find the keys of the versions that these name by their numbers."""
     for reference in references:
         with suppress(BadInput):  # there is no such version any more
-            yield registry.referred(reference)[1].run_key
+            yield registry.resolve(reference)[1].run_key
 
 
 def _mentions(unit: Unit, store: Store, before: datetime) -> Iterable[str]:

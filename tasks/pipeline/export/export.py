@@ -28,7 +28,7 @@ def run(arguments: ExportArguments, store: Store) -> ExportResult:
     """
     folder = expanded(arguments.to)
     make_folder(folder, is_empty=True)  # files of an earlier package would be taken for those of the new one
-    name, version = Registry(load(MlflowSettings)).referred(arguments.model)
+    name, version = Registry(load(MlflowSettings)).resolve(arguments.model)
     where = arguments.store or store_of(arguments.model)
     plan = plan_of(run_of(version, where), store)
     student = arguments.student and distilled(find_trained("model", arguments.model, where, store), arguments.student, where, store)

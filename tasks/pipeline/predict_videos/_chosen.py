@@ -53,7 +53,7 @@ def registered(
     Raises:
         BadInput: there is no such version, or its checkpoint is gone.
     """
-    name, version = registry.referred(reference)
+    name, version = registry.resolve(reference)
     label = f"{name} version {version.version}"
     if not store.exists(version.checkpoint_uri):
         raise BadInput(f"the checkpoint of {label}, {version.checkpoint_uri}, is gone from the store; choose another version")

@@ -170,7 +170,7 @@ def _against(
         return None, ()
     if against == "baseline" and model.plans and model.plans[0].weights.is_chance:
         missing = (f"the baseline of {model.predictor.label}: its heads are untrained, so it would answer by chance",)
-        name, version = registry.referred(arguments.model)
+        name, version = registry.resolve(arguments.model)
         if (earlier := registry.previous(name, version.run_key)) is None or earlier.version > version.version:
             return None, missing
         against = f"models:/{name}/{earlier.version}"

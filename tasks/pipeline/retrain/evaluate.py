@@ -12,7 +12,7 @@ import numpy as np
 from tasks.data.clips.frame_cache import FramesAhead, cache_test_frames, rgb_frames, sharing_decoders
 from tasks.errors import BadConfiguration, RetakeError
 from tasks.judge.gate.error_budget import record_look
-from tasks.judge.report.pictures import clip_loss_figure, confusion_figure
+from tasks.judge.report.png_figures import clip_loss_figure, confusion_figure
 from tasks.judge.statistics.answers import answers_of, to_parquet
 from tasks.judge.statistics.checks import Fingerprint, fingerprint
 from tasks.judge.statistics.checks import to_parquet as fingerprints_to_parquet

@@ -1,4 +1,4 @@
-"""Register the new network in MLflow as challenger, with its model card."""
+"""Register the new network in MLflow as challenger, with its model card and tags."""
 
 import tempfile
 from importlib.metadata import version
@@ -32,11 +32,11 @@ PACKAGES = (
 )  # fmt: skip
 """Packages that `served` needs, with their dependencies. The tensor module needs the first two."""
 FLOW_PACKAGES = ("opencv-contrib-python-headless",)
-"""That of a network that sees optical flow."""
+"""Packages that a network of optical flow needs besides."""
 HUB_PACKAGES = ("transformers",)
-"""That of video networks from the Hugging Face hub."""
+"""Packages that a video network of the Hugging Face hub needs besides."""
 
-IN_FILMS = {
+FILM_INPUT_IN_WORDS = {
     "films": "paths of films or clips, or uint8 frames; cutting, optical flow, sound, crops, normalisation and the fusion are inside"
 }
 
@@ -118,7 +118,7 @@ def _tensors(saved: Saved) -> TensorModel | None:
     if failure:
         log.warning("%s cannot be exported (%s); its registered model takes films, but no tensors", saved.title, failure)
         return None
-    return TensorModel(*exported, output_names=tuple(f"{head}_logits" for head in _heads(saved)))
+    return TensorModel(*exported, output_names=tuple(f"{head}_logits" for head in _head_names(saved)))
 
 
 def _packages(saved: Saved) -> tuple[str, ...]:
@@ -132,7 +132,7 @@ def _packages(saved: Saved) -> tuple[str, ...]:
     )
 
 
-def _heads(saved: Saved) -> tuple[str, ...]:
+def _head_names(saved: Saved) -> tuple[str, ...]:
     """List the trained heads: verb, and noun if the labels have objects."""
     return ("verb", "noun") if saved.classes.has_objects else ("verb",)
 
@@ -147,10 +147,10 @@ def _card(plan: PlanResult, manifest: Manifest, trained: TrainResult, saved: Sav
         metadata={
             **{
                 f"{head}s": {i: getattr(saved.classes, f"{head}s")[i] for i in sorted(getattr(saved.classes, f"known_{head}s"))}
-                for head in _heads(saved)
+                for head in _head_names(saved)
             },
             "preprocessing": {
-                **IN_FILMS,
+                **FILM_INPUT_IN_WORDS,
                 **(_in_tensors(saved.network.spec, manifest.segment.fps) if has_tensors else {}),
                 "clip_seconds": manifest.segment.clip_seconds,
                 "fps": manifest.segment.fps,

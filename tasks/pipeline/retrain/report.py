@@ -9,7 +9,7 @@ from tasks.data.clips.flow_and_sound import spectrograms
 from tasks.data.clips.frame_cache import cache_test_frames, rgb_frames
 from tasks.errors import BadInput
 from tasks.judge.gate.verdict import figures_in_words
-from tasks.judge.report.pictures import contact_sheet, spectrogram_sheet
+from tasks.judge.report.png_figures import contact_sheet, spectrogram_sheet
 from tasks.judge.report.run import ReportInputs, approval_question, model_card, page
 from tasks.pipeline._media import playable, thumbnails
 from tasks.pipeline._plans import no_curve_reason, plans_of, sounds_of

@@ -17,7 +17,7 @@ def run(arguments: RollbackArguments, store: Store) -> RollbackResult:
     decision = roll_back(
         arguments.model_name, arguments.to, reason=arguments.reason, by=arguments.by, store=store, registry=registry, tracker=tracker
     )
-    if store_uri := registry.kept_by(decision.model_name):
+    if store_uri := registry.store_of(decision.model_name):
         keep_rollback_summary(store, store_uri, decision)
     log.info(
         "%s version %d is champion, in place of %s: %s", decision.model_name, decision.version, decision.champion_before, decision.reason

@@ -83,18 +83,18 @@ def positions(length: int, sampling: dict[str, Any]) -> list[int]:
 def windows(source: str, contract: dict[str, Any], stride: int) -> Iterator[tuple[int, int, dict[str, Any]]]:
     """Yield each window's start and stop in frames, and its pictures by input."""
     cut, inputs = contract["window"], contract["inputs"]
-    if other := sorted({own["kind"] for own in inputs} - {"frames"}):
+    if other := sorted({each["kind"] for each in inputs} - {"frames"}):
         raise ValueError(f"the network takes {' and '.join(other)}, which predict.py does not make; contract.json describes it")
     length, shortest, is_file = cut["num_frames"], cut["shortest_frames"], Path(source).is_file()
     packets = (film := Film(source, cut["fps"])).container.demux(film.stream) if is_file else ()  # counted without decoding
-    ends = (own.pts + (own.duration or 0) for own in packets if own.size and own.pts is not None)
+    ends = (packet.pts + (packet.duration or 0) for packet in packets if packet.size and packet.pts is not None)
     total = film.number(max(ends, default=film.start)) if is_file else length << 40
     rest = [(total - total % length, total % length)] if total % length >= shortest else []
     coming = chain(((start, length) for start in range(0, total - length + 1, stride)), rest)
     film, ahead, current, seen, stop = Film(source, cut["fps"]), next(coming, None), list[Any](), dict[int, Any](), 0
     for number, frame in resampled(film.decoded(), total if is_file else 0):
         while ahead and ahead[0] <= number:
-            wanted = {own["name"]: [ahead[0] + place for place in positions(ahead[1], own["sampling"])] for own in inputs}
+            wanted = {each["name"]: [ahead[0] + place for place in positions(ahead[1], each["sampling"])] for each in inputs}
             current, ahead = [*current, (ahead[0], sum(ahead), wanted)], next(coming, None)
         if any(number in numbers for *_, wanted in current for numbers in wanted.values()):
             seen[number] = film.picture(frame, cut["short_side"])  # slow, so only of frames that a window needs
@@ -177,7 +177,7 @@ def main() -> int:
     stride, status = round(options.stride_seconds * fps), 0
     if options.check:
         return int(runpy.run_path(str(HERE / "check" / "check.py"))["check"](contract, loaded(contract), windows, Film))
-    inside = ((source, sorted(own for own in Path(source).rglob("[!.]*") if is_film(own.name))) for source in options.sources)
+    inside = ((source, sorted(path for path in Path(source).rglob("[!.]*") if is_film(path.name))) for source in options.sources)
     sources = [str(file) for source, files in inside for file in (filter(Path.is_file, files) if Path(source).is_dir() else [source])]
     if not sources or (options.format == "vtt" and len(sources) > 1) or stride < 1 or length % stride:
         parser.error(f"give sources, one alone for vtt, and a stride that {length} frames are a whole number of, {fps} a second")

@@ -32,7 +32,7 @@ def kind_of(argv: list[str]) -> str | None:
     if program.endswith("run_dags"):
         return "dag_tests"
     is_server = not SERVERS.get(program, set()).isdisjoint(arguments) or program.endswith(
-        ("in_browser.shop", "local.airflow_servers", "local.mlflow_server")
+        ("in_browser.shop", "local.airflow_process", "local.mlflow_process")
     )
     return "servers" if is_server else None
 

@@ -294,8 +294,8 @@ def test_page_and_build_agree_on_every_order_of_renames(renames):
             log.withdraw(token)
     ledger = Ledger.of(log.entries)
     assert log.labels(clips) == {said.uid: ledger.words(said) for _, (said,) in ledger.clips()}
-    left = {ledger.merged("verb", f"verb-{name}") for name in "abcd"}
-    assert all(ledger.merged("verb", name) == name for name in left)
+    left = {ledger.current_name("verb", f"verb-{name}") for name in "abcd"}
+    assert all(ledger.current_name("verb", name) == name for name in left)
 
 
 def test_page_and_build_agree_on_names_that_are_merged_one_over_the_other(log):

@@ -196,7 +196,7 @@ def test_a_model_belongs_to_one_store(candidates, registry):
         registry.register("m", "s3://elsewhere", "run", "planned before the model was made", model=None, card=None)
     candidates.client.create_registered_model("unclaimed")
     registry.claim("unclaimed", "s3://elsewhere")
-    assert registry.kept_by("unclaimed") == "s3://elsewhere"
+    assert registry.store_of("unclaimed") == "s3://elsewhere"
 
 
 def test_a_champion_that_somebody_else_registered_is_named_with_the_remedy(candidates, registry):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tasks.judge.report.networks import networks_page
-from tasks.judge.report.pictures import contact_sheet, spectrogram_sheet
+from tasks.judge.report.png_figures import contact_sheet, spectrogram_sheet
 from tasks.judge.report.run import ReportInputs, page
 from tasks.judge.report.search import search_page
 from tasks.predict.page import page as prediction_page

@@ -8,7 +8,7 @@ import pytest
 from tasks.judge.report import networks
 from tasks.judge.report import search as search_tables
 from tasks.judge.report.networks import networks_note, networks_page
-from tasks.judge.report.pictures import spectrogram_sheet
+from tasks.judge.report.png_figures import spectrogram_sheet
 from tasks.judge.report.run import ReportInputs, model_card, page, training_settings
 from tasks.judge.report.search import search_note, search_page
 from tasks.judge.report.templating import TURNS

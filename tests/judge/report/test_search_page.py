@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tasks.judge.report.charts import curves_chart, history_chart, latency_chart
+from tasks.judge.report.page_charts import curves_chart, history_chart, latency_chart
 from tasks.judge.report.search import metrics_of, retrain_address, search_note, search_page, table, verdict
 from tasks.judge.search.results import form_recipe, ranked
 from tasks.pipeline.commands import parse

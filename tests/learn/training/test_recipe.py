@@ -19,9 +19,9 @@ from tasks.learn.networks.network import Network, insert_temporal_shift
 from tasks.learn.training.fit import fit
 from tasks.learn.training.module import ActionModule
 from tasks.learn.training.recipe import (
-    ClassWeights,
     CrossEntropies,
     DistillationLoss,
+    PerClass,
     balanced_weights,
     divergence,
     even_shares,
@@ -35,12 +35,12 @@ from tests.learn.tiny import HEADS, job, state_of, tiny
 
 LOGITS = Logits(torch.tensor([[2.0, 0, 0, 0], [0, 0, 0, 0]]), torch.tensor([[0.0, 1.0], [0, 0]]))
 VERB, NOUN = torch.tensor([0, 1]), torch.tensor([1, NO_LABEL])
-ALL = ClassWeights(torch.full((4,), 1 / 4), torch.full((2,), 1 / 2))
+ALL = PerClass(torch.full((4,), 1 / 4), torch.full((2,), 1 / 2))
 
 
 def test_smoothing_gives_every_class_of_train_its_share():
     """Three of four verbs occur; a label without a noun has no loss."""
-    spread = ClassWeights(even_shares(torch.tensor([0, 1, 1, 3]), 4), even_shares(torch.tensor([1]), 2))
+    spread = PerClass(even_shares(torch.tensor([0, 1, 1, 3]), 4), even_shares(torch.tensor([1]), 2))
     assert spread.verb.tolist() == pytest.approx([1 / 3, 1 / 3, 0, 1 / 3])
     losses = CrossEntropies(0.2, spread=spread)(LOGITS, VERB, NOUN)
     log_sum = math.log(math.exp(2) + 3)
@@ -58,7 +58,7 @@ def test_weights_count_a_clip_as_its_class_whatever_the_others(label_smoothing):
         for target, logits, labels in (("verb", LOGITS.verb, VERB), ("noun", LOGITS.noun, NOUN)):
             of_torch = functional.cross_entropy(logits, labels, reduction="none", ignore_index=NO_LABEL, label_smoothing=label_smoothing)
             torch.testing.assert_close(getattr(plain, target), of_torch)
-    weights = ClassWeights(torch.tensor([0.5, 3.0, 9.0, 9.0]), torch.tensor([9.0, 2.0]))
+    weights = PerClass(torch.tensor([0.5, 3.0, 9.0, 9.0]), torch.tensor([9.0, 2.0]))
     weighted = CrossEntropies(label_smoothing, weights, spread)(LOGITS, VERB, NOUN)
     torch.testing.assert_close(weighted.verb, plain.verb * torch.tensor([0.5, 3.0]))
     torch.testing.assert_close(weighted.noun, plain.noun * torch.tensor([2.0, 0.0]))

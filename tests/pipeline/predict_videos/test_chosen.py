@@ -103,7 +103,7 @@ def test_a_registered_model_reports_intervals_from_the_threshold_of_predictions_
     shelf.write(Dataset(plan.dataset_uri).manifest, manifest)
     shelf.write(f"{plan.decision_uri}plan/result.json", plan)
     version = RegisteredVersion(1, "r", plan.run_key, f"{RUN}c.ckpt", "")
-    registry = SimpleNamespace(referred=lambda _: ("m", version))
+    registry = SimpleNamespace(resolve=lambda _: ("m", version))
 
     def threshold(*, known_pairs):
         precision = PredictOptions().interval_precision
@@ -140,7 +140,7 @@ def test_a_baseline_whose_heads_are_untrained_is_left_out_and_named_and_the_vers
     versions = {number: RegisteredVersion(number, "r", str(number), f"{RUN}c.ckpt", sha256) for number in (1, 2, 3)}
     shelf.write_bytes(f"{RUN}c.ckpt", b"")
     registry = SimpleNamespace(
-        referred=lambda reference: ("m", versions[int(reference.rpartition("/")[2])]), previous=lambda name, run_key: versions.get(before)
+        resolve=lambda reference: ("m", versions[int(reference.rpartition("/")[2])]), previous=lambda name, run_key: versions.get(before)
     )
     against, missing = _against(PredictPlanArguments(store="s3://retake", model="models:/m/2"), model, shelf, registry, None)
     assert (against and against.predictor.label) == taken

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tasks.errors import BadInput, Unavailable
-from tasks.judge.report import drawing
+from tasks.judge.report import style
 from tasks.judge.statistics import checks
 from tasks.judge.statistics.answers import to_parquet
 from tasks.options import GateOptions, SplitOptions, TrainOptions
@@ -46,7 +46,7 @@ def reported(shelf, folder, mlflow=None, *, is_retried=False, **flags):
     with pytest.MonkeyPatch.context() as patch:
         mlflow = connected(mlflow or MlflowInMemory(), patch)
         patch.setenv("RETAKE_AIRFLOW_URL", AIRFLOW_RUN)
-        patch.setattr(drawing, "svg", lambda *_: "")
+        patch.setattr(style, "svg", lambda *_: "")
         for module in (report, _media):
             patch.setattr(module, "cache_test_frames", frames)
         arguments = ReportArguments(store="s3://retake", plan=f"{DECISION}plan/", **flags)

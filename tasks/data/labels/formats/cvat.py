@@ -14,8 +14,8 @@ from xml.etree.ElementTree import Element, SubElement
 
 from tasks.data.labels.exported import VideoSpans, xml_archive
 from tasks.data.labels.formats import DocumentFormat, Writer
-from tasks.data.labels.formats.documents import Node, elements
 from tasks.data.labels.formats.items import Document, Items, Labelled, Refused, ToolLabel, Videos, frame, label_of, part_of
+from tasks.data.labels.formats.safe_parsing import Node, elements
 from tasks.errors import BadLabels
 from tasks.wording import count, quoted
 

@@ -10,8 +10,8 @@ from xml.etree.ElementTree import Element, SubElement
 
 from tasks.data.labels.exported import VideoSpans, xml_archive
 from tasks.data.labels.formats import DocumentFormat, Writer
-from tasks.data.labels.formats.documents import Node, elements
 from tasks.data.labels.formats.items import Document, Items, Piece, Refused, Videos, joined, number, part_of
+from tasks.data.labels.formats.safe_parsing import Node, elements
 from tasks.errors import BadLabels
 from tasks.wording import plain_count, quoted
 

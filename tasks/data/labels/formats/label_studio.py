@@ -11,7 +11,6 @@ from itertools import count, repeat
 
 from tasks.data.labels.exported import LabelSpan, VideoSpans, as_json
 from tasks.data.labels.formats import DocumentFormat, TableFormat, Writer
-from tasks.data.labels.formats.documents import parse_json
 from tasks.data.labels.formats.items import (
     VIDEO_SUFFIXES,
     Document,
@@ -30,6 +29,7 @@ from tasks.data.labels.formats.items import (
     sequence,
     text,
 )
+from tasks.data.labels.formats.safe_parsing import parse_json
 from tasks.errors import BadLabels
 from tasks.wording import plain_count, quoted, some
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, partial
 
 from tasks.data.labels.formats import DocumentFormat
-from tasks.data.labels.formats.documents import parse_json
 from tasks.data.labels.formats.items import (
     Document,
     Items,
@@ -21,6 +20,7 @@ from tasks.data.labels.formats.items import (
     sequence,
     text,
 )
+from tasks.data.labels.formats.safe_parsing import parse_json
 from tasks.data.labels.tables import MAX_LINE_CHARACTERS, filled_lines
 from tasks.data.labels.vocabulary import MAX_TEXT_LENGTH
 from tasks.errors import BadLabels

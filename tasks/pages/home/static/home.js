@@ -6,7 +6,7 @@ import { fillSelect, h, openDialog, renew } from "../../label/static/dom.js";
 import { endRun, facts, readAirflow, startRun } from "./airflow.js";
 import { boxes, form, labelPage, link } from "./boxes.js";
 import { chart, table } from "./history.js";
-import { next, predictions, serversText, space, weak } from "./panels.js";
+import { next, predictions, serversText, space, weak } from "./sections.js";
 
 const POLL_MS = 10_000;
 const AGAIN_MS = 3000;

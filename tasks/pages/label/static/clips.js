@@ -4,7 +4,7 @@ import { clipsAfter, isAnswered } from "./ahead.js";
 import { get, token } from "./api.js";
 import { labelText, noSuggestionText, spokenText, suggestionsOf, whyText } from "./clip_text.js";
 import { conflictItem, settle } from "./conflict.js";
-import { digitItems, suggestionItems } from "./choices.js";
+import { quickActionItems, suggestionItems } from "./choice_lists.js";
 import { by, h, renew as fill } from "./dom.js";
 import { filmOf, keepOnly } from "./films.js";
 import { filters, isBlind } from "./filters.js";
@@ -67,7 +67,7 @@ export function clipsView(outbox) {
   }
 
   function known() {
-    return [...suggested(), ...session.digits];
+    return [...suggested(), ...session.quickActions];
   }
 
   // Which clips
@@ -209,7 +209,7 @@ export function clipsView(outbox) {
     renderLabel(clip);
     renderConflicts(clip);
     renderSuggestions(clip);
-    renderDigits();
+    renderQuickActions();
     if (clip && isOpen && (wantsFocus || document.activeElement === document.body)) {
       stage.focus({ preventScroll: true });
       wantsFocus = false;
@@ -260,9 +260,9 @@ export function clipsView(outbox) {
     by("no-suggestion").textContent = noSuggestionText(clip, isBlind());
   }
 
-  function renderDigits() {
-    fill(by("digits"), ...digitItems(Boolean(current()), choose));
-    by("digits-title").hidden = !session.digits.length;
+  function renderQuickActions() {
+    fill(by("quick-actions"), ...quickActionItems(Boolean(current()), choose));
+    by("quick-actions-title").hidden = !session.quickActions.length;
   }
 
   // Answers
@@ -398,7 +398,7 @@ export function clipsView(outbox) {
     "/": () => words.focus(),
   };
   for (let number = 1; number <= 9; number += 1) {
-    keys[String(number)] = () => session.digits[number - 1] && choose(session.digits[number - 1]);
+    keys[String(number)] = () => session.quickActions[number - 1] && choose(session.quickActions[number - 1]);
     if (number <= 3) keys[`shift+${number}`] = () => accept(number - 1);
   }
 

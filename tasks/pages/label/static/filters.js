@@ -54,7 +54,7 @@ export function keepListsNew() {
     by("cuts").hidden = session.cuts.length < 2;
     fillSelect(by("filter-cut"), session.cuts.map((each) => [each.cut, each.name]));
     by("filter-cut").value = session.cut;
-    const actions = session.digits.map((action) => actionName(action.verb, action.noun));
+    const actions = session.quickActions.map((action) => actionName(action.verb, action.noun));
     const names = [...new Set([...actions, ...session.verbs.map((each) => each.name), ...session.nouns.map((each) => each.name)])];
     by("names").replaceChildren(...names.map((value) => h("option", { value })));
   });

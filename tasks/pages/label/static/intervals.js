@@ -21,7 +21,7 @@ export function intervalsView(outbox) {
   const player = new Player(by("interval-screen"), { loop: false, label: "The video" });
   const sequence = new Sequence(player);
   const timeline = new Timeline(by("timeline"));
-  const words = new Words({ label: "Verb and noun", onChoose: name, onLeave: () => stage.focus(), actions: () => session.digits });
+  const words = new Words({ label: "Verb and noun", onChoose: name, onLeave: () => stage.focus(), actions: () => session.quickActions });
   by("interval-words").append(words.element);
   /** @type {Video | null} */
   let video = null;

@@ -35,7 +35,7 @@ export class Outbox extends EventTarget {
     return this.#waiting.length;
   }
 
-  /** How many statements were made: what the server said before the last of them is old. */
+  /** Count of the statements made here; an answer that was asked for at a smaller count is stale. */
   get numMade() {
     return this.#number;
   }

@@ -16,7 +16,7 @@ const COLUMNS = ["Clip", "Label", "By", "When", ""];
 
 /** Make the view; `outbox()` returns where statements go. @param {() => import("./outbox.js").Outbox} outbox @returns {View} */
 export function reviewView(outbox) {
-  const words = new Words({ label: "Verb and noun", onChoose: change, onLeave: () => by("change").close(), actions: () => session.digits });
+  const words = new Words({ label: "Verb and noun", onChoose: change, onLeave: () => by("change").close(), actions: () => session.quickActions });
   by("change-words").append(words.element);
   /** @type {Player | null} */
   let player = null;

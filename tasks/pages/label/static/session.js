@@ -1,9 +1,9 @@
-// Keeps what the page knows: who asks, the words in use, the counts.
+// Keeps what the page knows: who asks, the words in use, the counts, the quick actions in the order of their digit keys.
 
 import { get } from "./api.js";
 import { NO_OBJECT } from "./text.js";
 
-const NUM_DIGITS = 9;
+const NUM_QUICK_ACTIONS = 9;
 
 /** Fires `change` when any of this is new. */
 export const changes = new EventTarget();
@@ -25,7 +25,7 @@ export const session = {
   nouns: [],
   brought: { verbs: [], nouns: [] },
   videos: [],
-  digits: [],
+  quickActions: [],
   merges: [],
   near: [],
 };
@@ -50,9 +50,9 @@ export async function refresh(isKnown = false) {
     session.brought = state.brought;
     session.merges = classes.merges;
     session.near = classes.near;
-    session.verbs = merged("verb", classes.verbs);
-    session.nouns = merged("noun", classes.nouns);
-    takeDigits(state.frequent);
+    session.verbs = underCurrentNames("verb", classes.verbs);
+    session.nouns = underCurrentNames("noun", classes.nouns);
+    addQuickActions(state.frequent);
   }
   // What could not be read whole is asked for again.
   session.version = state.version ?? "";
@@ -83,11 +83,11 @@ export function learn(verb, noun) {
     if (known) known.num_clips += 1;
     else names.push({ name, num_clips: 1 });
   }
-  takeDigits([{ verb, noun }]);
+  addQuickActions([{ verb, noun }]);
 }
 
 /** @param {Target} target @param {Name[]} names */
-function merged(target, names) {
+function underCurrentNames(target, names) {
   const counts = new Map();
   for (const { name, num_clips } of names) {
     const current = currentName(target, name);
@@ -97,12 +97,11 @@ function merged(target, names) {
   return [...counts].map(([name, num_clips]) => ({ name, num_clips })).sort((a, b) => b.num_clips - a.num_clips || (a.name < b.name ? -1 : 1));
 }
 
-// A digit keeps its action as long as the page is open: fingers remember it.
-/** @param {Action[]} frequent */
-function takeDigits(frequent) {
+/** Give free digit keys to actions. A key keeps its action as long as the page is open: fingers remember it. @param {Action[]} frequent */
+function addQuickActions(frequent) {
   for (const { verb, noun } of frequent) {
     const action = { verb: currentName("verb", verb), noun: currentName("noun", noun) };
-    const isKnown = session.digits.some((each) => each.verb === action.verb && each.noun === action.noun);
-    if (!isKnown && session.digits.length < NUM_DIGITS) session.digits.push(action);
+    const isKnown = session.quickActions.some((each) => each.verb === action.verb && each.noun === action.noun);
+    if (!isKnown && session.quickActions.length < NUM_QUICK_ACTIONS) session.quickActions.push(action);
   }
 }

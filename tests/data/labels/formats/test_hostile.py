@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.data.labels.formats import documents, items, via
+from tasks.data.labels.formats import items, safe_parsing, via
 from tests.data.labels.records import actions
 
 GOOD = {"z.csv": "uid,verb,noun\na,put,meat\n"}
@@ -78,21 +78,21 @@ def test_a_hostile_file_is_refused_as_a_whole(label, content, reason):
 
 @pytest.mark.parametrize("content", ["[" * 750_001, "[" + "1," * 1_250_000, "[" + "{}," * 625_000], ids=["lists", "values", "objects"])
 def test_json_of_very_many_values_is_not_parsed(label, content, monkeypatch):
-    monkeypatch.setattr(documents.json, "loads", lambda *_, **__: pytest.fail("it was parsed"))
+    monkeypatch.setattr(safe_parsing.json, "loads", lambda *_, **__: pytest.fail("it was parsed"))
     (problem,) = label({"a.mp4": 1}, {"bad.json": content} | GOOD).problems
     assert "split it into several files" in problem.reason
 
 
 @pytest.mark.parametrize("box", ['<box frame="1" name="0123456789"/>', "<box><attribute>0123456789</attribute></box>"])
 def test_a_track_of_very_much_text_is_not_kept(label, box, monkeypatch):
-    monkeypatch.setattr(documents, "MAX_ELEMENT_TEXT_BYTES", 5000)
+    monkeypatch.setattr(safe_parsing, "MAX_ELEMENT_TEXT_BYTES", 5000)
     track = f"<annotations><meta><source>a.mp4</source></meta><track>{box * 100}</track></annotations>"
     (problem,) = label({"a.mp4": 1}, {"bad.xml": track} | GOOD).problems
     assert "too much text" in problem.reason
 
 
 def test_a_zip_bomb_is_not_unpacked(label, monkeypatch):
-    monkeypatch.setattr(documents, "MAX_UNPACKED_BYTES", 1 << 20)
+    monkeypatch.setattr(safe_parsing, "MAX_UNPACKED_BYTES", 1 << 20)
     bomb = archive(content=b"<annotations>" + b" " * (1 << 20))
     (problem,) = label({"a.mp4": 1}, {"bad.zip": bomb} | GOOD).problems
     assert "larger than 1 MiB" in problem.reason

@@ -16,7 +16,7 @@ const STATE = { me: "anna", may_write: true, ready: true, second_share: 0.1, sto
 let server;
 
 beforeEach(() => {
-  Object.assign(session, { digits: [], merges: [], verbs: [], nouns: [] });
+  Object.assign(session, { quickActions: [], merges: [], verbs: [], nouns: [] });
   chosen.cut = "";
   for (const [id, value] of [["filter-show", "unlabelled"], ["filter-video", ""], ["filter-name", ""]]) document.getElementById(id).value = value;
 });
@@ -46,7 +46,7 @@ test("a digit keeps its action while the page is open, and there are nine", asyn
   await read({}, [action(1), action(2)]);
   learn("verb3", "x");
   await read({}, [action(2), ...Array.from({ length: 20 }, (_, number) => action(number + 3))]);
-  assert.deepEqual(session.digits.map(({ verb }) => verb), Array.from({ length: 9 }, (_, number) => `verb${number + 1}`));
+  assert.deepEqual(session.quickActions.map(({ verb }) => verb), Array.from({ length: 9 }, (_, number) => `verb${number + 1}`));
 });
 
 test("a new word is known before the server is asked again", () => {

@@ -1,4 +1,7 @@
-"""List the options of the chained DAGs, for their forms and for `make run`."""
+"""List the options of the chained DAGs, for their forms and for `make run`.
+
+Which of them a form shows: `first` and `more` of the DAG's `Form`.
+"""
 
 from collections.abc import Iterable
 

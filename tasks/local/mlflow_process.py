@@ -1,6 +1,6 @@
 """Run MLflow's server in one process.
 
-Usage: `python -m tasks.local.mlflow_server FLAG…`, with the flags of `mlflow server`. That command starts another interpreter for the server,
+Usage: `python -m tasks.local.mlflow_process FLAG…`, with the flags of `mlflow server`. That command starts another interpreter for the server,
 which imports the same modules once more, and then only waits for it.
 """
 

@@ -2,8 +2,8 @@ import re
 
 import pytest
 
-from tasks.judge.report.charts import MAX_MARKS, reliability_chart, training_charts
-from tasks.judge.report.drawing import VARIABLES
+from tasks.judge.report.page_charts import MAX_MARKS, reliability_chart, training_charts
+from tasks.judge.report.style import VARIABLES
 from tasks.store.records.metrics import Calibration, ReliabilityBin
 from tasks.store.records.record import TARGETS
 from tasks.store.records.training import Epoch

@@ -1,6 +1,7 @@
 """Draw the pictures that steps store: confusion matrices, losses, histograms, contact sheets and spectrograms.
 
-PNG for MLflow and the store, in the colours of this file and of `drawing.STYLE`. Equal data give equal bytes under one version of matplotlib.
+PNG for MLflow and the store, in the colours of this file and of `style.STYLE`. Equal data give equal bytes under one version of
+matplotlib.
 
 Legend: n clips.
 """
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tasks.data.split.manifest import class_counts
-from tasks.judge.report.drawing import TEXT_COLOUR, new_figure, png, short, styled
+from tasks.judge.report.style import TEXT_COLOUR, new_figure, png, short, styled
 from tasks.judge.statistics.answers import Answers, answers_of
 from tasks.judge.statistics.mistakes import Confusion
 from tasks.judge.statistics.scoring import ScoredClips

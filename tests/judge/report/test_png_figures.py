@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.judge.report import pictures
-from tasks.judge.report.pictures import GAP, clip_loss_figure, confusion_figure, contact_sheet, histograms, spectrogram_sheet
+from tasks.judge.report import png_figures
+from tasks.judge.report.png_figures import GAP, clip_loss_figure, confusion_figure, contact_sheet, histograms, spectrogram_sheet
 from tasks.judge.statistics.answers import Answers, answers_of
 from tasks.judge.statistics.mistakes import confusion_of
 from tasks.store.records.dataset import NO_OBJECT, ClassRef, DatasetClip, Manifest, Vocabulary
@@ -54,7 +54,7 @@ def test_a_picture_is_the_one_that_matplotlib_saves(make_clips, vocabulary, monk
 
     clips = make_clips(30, classes=8)
     drawn = clip_loss_figure(clips, vocabulary, "val")
-    monkeypatch.setattr(pictures, "png", saved)
+    monkeypatch.setattr(png_figures, "png", saved)
     assert clip_loss_figure(clips, vocabulary, "val") == drawn
 
 

@@ -23,8 +23,8 @@ export function suggestionItems(suggestions, isFirst, accept) {
 }
 
 /** Make the list of the most frequent actions, each with its digit. @param {boolean} isOn @param {(action: Action) => void} choose */
-export function digitItems(isOn, choose) {
-  return session.digits.map((action, number) =>
+export function quickActionItems(isOn, choose) {
+  return session.quickActions.map((action, number) =>
     h(
       "li",
       {},

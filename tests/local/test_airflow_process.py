@@ -9,7 +9,7 @@ from contextlib import suppress
 import psutil
 import pytest
 
-from tasks.local import airflow_servers
+from tasks.local import airflow_process
 from tasks.local.home import REPOSITORY
 
 MAIN = """
@@ -27,7 +27,7 @@ def main():
 
 def pids(process) -> dict[str, list[str]]:
     """Read the first lines, which have the process id of each server and of its parent."""
-    return {name: words.split() for name, words in (process.stdout.readline().split(": ") for _ in airflow_servers.SERVERS)}
+    return {name: words.split() for name, words in (process.stdout.readline().split(": ") for _ in airflow_process.SERVERS)}
 
 
 def last_lines(*names: str) -> list[str]:
@@ -40,7 +40,7 @@ def start(tmp_path):
     processes = []
 
     def started(upgrade="pass"):
-        for module in (*airflow_servers.SHARED, "airflow.__main__", "airflow.utils.db"):
+        for module in (*airflow_process.SHARED, "airflow.__main__", "airflow.utils.db"):
             file = tmp_path.joinpath(*module.split(".")).with_suffix(".py")
             file.parent.mkdir(parents=True, exist_ok=True)
             for folder in (file.parent, tmp_path / "airflow"):
@@ -48,7 +48,7 @@ def start(tmp_path):
             file.write_text(MAIN if module.endswith("__main__") else f"def initdb():\n    {upgrade}\n")
         environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{REPOSITORY}"}
         # The budget counts servers by `-m`.
-        command = [sys.executable, "-c", f"from {airflow_servers.__name__} import run; run('airflow')"]
+        command = [sys.executable, "-c", f"from {airflow_process.__name__} import run; run('airflow')"]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         processes.append(subprocess.Popen(command, env=environment, start_new_session=True, **pipes))
         return processes[0]
@@ -63,11 +63,11 @@ def start(tmp_path):
 def test_each_server_is_a_fork_of_one_process_that_ends_them_all_and_each_of_its_lines_has_its_name(start):
     process = start()
     ready = pids(process)
-    assert ready.keys() == set(airflow_servers.SERVERS)
+    assert ready.keys() == set(airflow_process.SERVERS)
     assert {int(parent) for _, parent in ready.values()} == {process.pid}
     process.send_signal(signal.SIGINT)
     ran, said = process.communicate(timeout=60)
-    assert (sorted(ran.splitlines()), said) == (last_lines(*airflow_servers.SERVERS), "")
+    assert (sorted(ran.splitlines()), said) == (last_lines(*airflow_process.SERVERS), "")
     assert process.returncode == 0
 
 

@@ -1,7 +1,7 @@
 """Set limits of memory and file size, then exec another program, which dies with the process that started it.
 
-Run as a file: limits.py PARENT_PID MEMORY_BYTES FILE_BYTES PROGRAM ARGUMENT… The program leads its own process group, so without this it would survive
-when a runner kills the step with SIGKILL.
+Run as a file: limited_exec.py PARENT_PID MEMORY_BYTES FILE_BYTES PROGRAM ARGUMENT… The program leads its own process group, so without this it
+would survive when a runner kills the step with SIGKILL.
 """
 
 import ctypes
