@@ -3,7 +3,7 @@
 Logits are averaged over segments, then crops, before softmax. Engines differ only in how they compute the features; all cut the same crops
 and use the same heads in float32.
 
-Fold batch-norm into the preceding convolution, which saves one write and read of every activation.
+`prepare` folds batch-norm into the preceding convolution, which saves one write and read of every activation.
 """
 
 # k: crops, t: segments, h, w: pixels, p: 8-bit planes of a snippet, c: channels, f: features, v: verbs, n: nouns, or images
