@@ -34,7 +34,7 @@ from tasks.store.run_layout import Prediction
 from tasks.tracking import Registry
 from tasks.wording import count
 
-NUM_THREADS = 4
+NUM_TAKEN_AT_ONCE, NUM_READ_AT_ONCE = 4, 16
 TRAINED_ON = "it was trained on; allow_trained predicts it anyway"
 
 
@@ -256,7 +256,7 @@ def _asked_for(arguments: PredictPlanArguments, store: Store) -> tuple[list[Pred
         except BadInput as error:
             bad.append(SetAside(name=source, reason=str(error).removeprefix(f"{source} ")))
     intake = Intake(store, arguments.store, IngestOptions(), load(MachineSettings).allow_private_addresses, names_label=False)
-    with ThreadPoolExecutor(NUM_THREADS) as pool:
+    with ThreadPoolExecutor(NUM_TAKEN_AT_ONCE) as pool:
         seen = list(pool.map(intake.take_video, (incoming for incoming in offered if not incoming.is_annotation)))
     beside: list[AnnotationFile] = []
     videos = videos_beside([incoming.name for incoming in offered if incoming.is_annotation], seen)
@@ -305,7 +305,7 @@ def _sources_of_new(videos: Sequence[PredictedVideo], sources: Mapping[str, str]
     def read(video: PredictedVideo) -> VideoRecord:
         return store.read(Layout(store_uri).video(video.video).probe)
 
-    with ThreadPoolExecutor(NUM_THREADS) as pool:
+    with ThreadPoolExecutor(NUM_READ_AT_ONCE) as pool:
         records = list(pool.map(read, videos))
     new = {
         record.video

@@ -8,7 +8,7 @@ from tasks.data.clips import cut_videos
 from tasks.data.clips.cut_videos import num_at_once
 from tasks.data.video.cut import cut
 from tasks.data.video.ffmpeg import ffmpeg_version, find_ffmpeg
-from tasks.errors import BadVideo, OutOfMemory, Unavailable
+from tasks.errors import BadVideo, OutOfMemory, OutOfRoom, Unavailable
 from tasks.keys import clip_recipe_of
 from tasks.options import SegmentOptions
 from tasks.pipeline.ingest_videos.contract import SEGMENT, SegmentArguments
@@ -101,6 +101,11 @@ def test_videos_that_are_too_large_side_by_side_are_cut_one_after_the_other(vide
     result = run(ARGUMENTS, in_store(video))
     assert (result.num_clips, result.set_aside) == (3, ())
     assert sorted((memory.size_bytes >> 20, memory.is_scarce) for memory in shares) == [(40, True)] * 3 + [(160, False)] * 3
+
+
+def test_a_video_whose_log_tells_of_a_full_disk_that_has_room_is_not_told_to_wait_for_memory(one_clip):
+    one_clip(refusing_b(OutOfRoom("source.mp4: No space left")))
+    assert run(ARGUMENTS, in_store()).set_aside == (SetAside(name="b.mp4", reason="No space left"),)
 
 
 def test_what_had_too_little_memory_is_cut_where_there_is_more(one_clip, monkeypatch):
