@@ -1,1 +1,4 @@
-"""Wire steps into DAGs. A DAG file names steps and passes addresses; `tasks` does the work."""
+"""Wire steps into DAGs.
+
+A DAG file names steps and passes addresses; `tasks` does the work.
+"""

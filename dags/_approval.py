@@ -64,7 +64,10 @@ class ApproveOperator(Skipping, ApprovalOperator):
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, str]:
-        """Return the answer, for `answers`. The parent class would skip the tasks after a no, but `decide` records it."""
+        """Return the answer, for `answers`.
+
+        The parent class would skip the tasks after a no, but `decide` records it.
+        """
         given = HITLOperator.execute_complete(self, context, event)
         by = given["responded_by_user"]
         answer = "approved" if given["chosen_options"] == [self.APPROVE] else "rejected" if by else "no answer"
@@ -137,7 +140,9 @@ class AskOperator(Skipping, HITLOperator):
 
 
 class ConfirmOperator(Reading, HITLOperator):
-    """Ask whether to go on; after any other answer, and without one in time, the tasks behind are skipped.
+    """Ask whether to go on.
+
+    After any other answer, and without one in time, the tasks behind are skipped.
 
     If RETAKE_APPROVERS names users, only they may answer. The answer is encrypted with Airflow's key: others may write XComs, too.
     `yes` is the answer that goes on, and `body` a templated text below the question. That text is an XCom of others, so that a step that acts
@@ -168,7 +173,10 @@ class ConfirmOperator(Reading, HITLOperator):
         return {name: f"{{{{ {opened}[{index}] }}}}" for index, name in enumerate(("confirm", "asked"))}
 
     def opened(self, ti: Any, dag_run: Any) -> tuple[str, str]:  # noqa: ANN401 - as templates have them
-        """Return who said yes in this run to this form, and the hash of the text below the question; empty if nobody did."""
+        """Return who said yes in this run to this form.
+
+        Also return the hash of the text below the question. Both are empty if nobody did.
+        """
         from cryptography.fernet import InvalidToken
 
         try:

@@ -17,7 +17,7 @@ DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 
 
 class CleanAirflowDatabase(BaseOperator):
-    """Remove the records of old runs from a database that is a file in Airflow's home."""
+    """Remove the records of old runs from a database file in Airflow's home."""
 
     def __init__(self, *, form: Form, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own arguments
         super().__init__(**{"queue": "cpu", **kwargs})

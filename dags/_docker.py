@@ -52,9 +52,10 @@ ALL_GPUS = [{"Driver": "", "Count": -1, "DeviceIDs": [], "Capabilities": [["gpu"
 
 
 def container_name(network: str, dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
-    """Name the container of a task in a run. All tries share the name, so the engine refuses a second container.
+    """Name the container of a task in a run.
 
-    The network is part of it: scheduled runs of two stacks on one engine have the same run id.
+    All tries share the name, so the engine refuses a second container. The network is part of the name: scheduled runs of two stacks on one
+    engine have the same run id.
     """
     return f"retake-step-{_digest([network, dag_id, run_id, task_id, map_index])}"
 

@@ -1,4 +1,4 @@
-"""Add the tasks of one network of a comparison, and those of the rounds of a search."""
+"""Add the tasks of a comparison's network, and those of a search's rounds."""
 
 from typing import Any
 
@@ -27,7 +27,10 @@ _PLANNED_DECISION = f"{{{{ ti.xcom_pull(task_ids='{GROUP}.plan', map_indexes=ti.
 
 
 def network(mapped: dict[str, str], form: Form) -> None:
-    """Add weights, plan, training and test of one configuration; `mapped` is Airflow's placeholder for it in `configure`'s list."""
+    """Add weights, plan, training and test of one configuration.
+
+    `mapped` is Airflow's placeholder for the configuration in `configure`'s list.
+    """
     configured = Configured("{{ task.mapped.out }}")
     planned = Decision(_PLANNED_DECISION).plan.folder_uri
     common: dict[str, Any] = {

@@ -1,4 +1,7 @@
-"""Send word to people by the command `notify`, in a process of its own: a notice that hangs or fails neither delays nor fails a run."""
+"""Send word to people by the command `notify`, in its own process.
+
+A notice that hangs or fails neither delays nor fails a run.
+"""
 
 import logging
 import os

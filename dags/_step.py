@@ -78,7 +78,10 @@ class Skipping(Reading, SkipMixin):
     inherits_from_skipmixin = True  # Airflow reads it, to skip those tasks again where they are cleared
 
     def why_needless(self, context: Context) -> str:
-        """Say why a run does not need this task, by the context of the task before it; empty if it does."""
+        """Say why a run does not need this task.
+
+        `context` is that of the task before this task. The answer is empty if the run needs this task.
+        """
         return ""
 
     def refuse_needless(self, context: Context) -> None:
@@ -91,7 +94,10 @@ class Skipping(Reading, SkipMixin):
             raise AirflowSkipException(reason)
 
     def skip_needless(self, returned: object, context: Context) -> None:
-        """Skip the tasks behind, which ends this one. Airflow then drops the value it returned, so that it is kept here."""
+        """Skip the tasks behind that the run does not need.
+
+        Skipping ends this task. Airflow then drops the value that this task returned, so the value is kept here.
+        """
         behind = [task for task in self.downstream_list if isinstance(task, Skipping)]
         needless = {task: reason for task in behind if (reason := task.why_needless(context))}
         for task, reason in needless.items():
@@ -193,7 +199,10 @@ class StepOperator(Skipping):
         return self.conclude(result, values, context)
 
     def why_needless(self, context: Context) -> str:
-        """Say why a run does not need the task: an option switches it off, or no network needs the input that it makes."""
+        """Say why a run does not need the task.
+
+        An option switches it off, or no network needs the input that it makes.
+        """
         if self.switch and self.values(context)[self.switch] == "off":
             return f"the option {self.switch} is off"
         if self.feeds:

@@ -41,7 +41,10 @@ TASK_DEFAULTS: dict[str, Any] = {
 
 
 def dag_arguments(file: str, doc: str | None, form: Form, tag: str) -> dict[str, Any]:
-    """Make the arguments that every DAG has: named like its `file`, documented by `doc`, one run at a time."""
+    """Make the arguments that every DAG has.
+
+    The DAG is named like its `file`, documented by `doc`, and has one run at a time.
+    """
     return {
         "dag_id": Path(file).stem,
         "doc_md": doc,
@@ -82,7 +85,10 @@ def mapped_step_task(
     hours: float,
     **given: Any,  # noqa: ANN401 - see above
 ) -> MappedOperator:
-    """Map the task of a step over the batches that the task `over` lists; templates reach a batch as `task.mapped`."""
+    """Map the task of a step over the batches that `over` lists.
+
+    `over` is a task. Templates reach a batch as `task.mapped`.
+    """
     of_batch = {"batch": "{{ task.mapped.uri }}", "map_index_template": "{{ task.mapped.name | truncate(100) }}"}
     return StepOperator.partial(**_arguments(step, form, hours, of_batch | given)).expand(mapped=over.output)
 

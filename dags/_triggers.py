@@ -1,4 +1,7 @@
-"""Start runs of other DAGs: the learning curve of a training, a run with the preset `auto`, and `retrain` with a search's winner."""
+"""Start runs of other DAGs.
+
+They are the learning curve of a training, a run with the preset `auto`, and `retrain` with a search's winner.
+"""
 
 from typing import Any
 
@@ -14,7 +17,10 @@ from tasks.options import TrainOptions
 
 
 class TriggerOnce(Reading, TriggerDagRunOperator):
-    """Trigger a run; a later try finds the run of an earlier one, and is skipped."""
+    """Trigger a run once.
+
+    A later try finds the run of an earlier try, and is skipped.
+    """
 
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own arguments
         super().__init__(**{"queue": "cpu", "skip_when_already_exists": True, **kwargs})

@@ -1,4 +1,7 @@
-"""Build, start and stop the stack: `make build`, `make up`, `make down`. Needs only Python and Docker's compose plugin."""
+"""Build, start and stop the stack.
+
+The commands are `make build`, `make up` and `make down`. The program needs only Python and Docker's compose plugin.
+"""
 
 import functools
 import json
@@ -76,7 +79,10 @@ def _prepare() -> int:
 
 
 def _videos() -> Path:
-    """Locate the folder of videos by Compose, which fills in variables of .env and drops comments."""
+    """Locate the folder of videos by Compose.
+
+    Compose fills in variables of .env and drops comments.
+    """
     return Path(_configuration()["volumes"]["videos"]["driver_opts"]["device"])
 
 
@@ -113,7 +119,10 @@ def _output(command: Sequence[str]) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """Make Compose's environment: with the git revision, and without the object store's profile if another store is used."""
+    """Make Compose's environment, with the git revision.
+
+    The object store's profile is left out if another store is used.
+    """
     revision = os.environ.get("RETAKE_REVISION") or _revision()
     profiles = {"COMPOSE_PROFILES": ""} if write_env.has_other_store(_variables()) else {}
     return {**os.environ, **profiles, "RETAKE_REVISION": revision, "PWD": str(ROOT)}

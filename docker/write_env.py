@@ -1,4 +1,7 @@
-"""Write .env with random secrets, add variables of newer versions, and reject placeholders. Needs only Python."""
+"""Write .env with random secrets, add variables of newer versions, and reject placeholders.
+
+The program needs only Python.
+"""
 
 import base64
 import os
@@ -74,7 +77,10 @@ SETTINGS: dict[str, Callable[[], str]] = {
 
 
 def read(path: Path) -> dict[str, str]:
-    """Read the variables of an .env file as this program writes it: one NAME=value per line."""
+    """Read the variables of an .env file as this program writes it.
+
+    Each line is NAME=value.
+    """
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     pairs = (line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#"))
     return {name.strip(): value.strip().strip("'\"") for name, value in pairs}

@@ -1,4 +1,7 @@
-"""Measure disks, and keep temporary files in a folder that is removed with its process. Full disks are reported."""
+"""Measure disks, and keep temporary files in a folder removed with its process.
+
+Full disks are reported.
+"""
 
 import errno
 import fcntl
@@ -24,7 +27,7 @@ LEAST_FREE = 0.1
 
 @dataclass(frozen=True)
 class Space:
-    """Use of a disk, or of the store where people say how much it may have."""
+    """Use of a disk, or of the store where people set its limit."""
 
     name: str
     used_bytes: float
@@ -62,7 +65,10 @@ def expanded(path: str | Path) -> Path:
 
 @dataclass(frozen=True)
 class CachedFile:
-    """A file of a cache, and when it was last read or written, in seconds since 1970."""
+    """A file of a cache.
+
+    `used` is when it was last read or written, in seconds since 1970.
+    """
 
     path: Path
     size_bytes: int
@@ -82,9 +88,10 @@ def cached_files(folders: Iterable[Path]) -> Iterator[CachedFile]:
 
 
 def unused(files: Iterable[CachedFile], now: float, max_age_seconds: float, max_bytes: float) -> list[CachedFile]:
-    """Select files that may go: those not used for so long, then the least recently used until the rest fits.
+    """Select files that may go from a cache.
 
-    What may be in use stays, however much it is.
+    Those are the files not used for so long, then the least recently used until the rest fits. Files that may be in use stay, however much
+    they take.
     """
     listed = sorted(files, key=lambda file: (file.used, file.path))
     rest_bytes, going = sum(file.size_bytes for file in listed), []
@@ -97,7 +104,7 @@ def unused(files: Iterable[CachedFile], now: float, max_age_seconds: float, max_
 
 
 def shortage(folder: Path, need_bytes: int) -> str | None:
-    """Describe needed and free space, or inodes, if the disk has too little. None if it has enough."""
+    """Describe needed and free space, or inodes; None if the disk has enough."""
     free_bytes = shutil.disk_usage(folder).free
     if need_bytes > free_bytes:
         return f"{size(need_bytes)} are needed and {size(free_bytes)} are free"
@@ -162,7 +169,10 @@ def own_temporary_folder() -> Iterator[None]:
 
 @contextmanager
 def work_folder(root: Path) -> Iterator[Path]:
-    """Create a folder under `root`, removed at the end, or by the next call if this process is killed."""
+    """Create a folder under `root` that is removed at the end.
+
+    If this process is killed, the next call removes the folder.
+    """
     _remove_abandoned(root)
     folder, lock = _locked_folder(root)
     try:

@@ -1,4 +1,7 @@
-"""Download from untrusted http(s) URLs, and ask them, with limits on size and time. Private networks cannot be accessed."""
+"""Download from and query untrusted http(s) URLs, with limits on size and time.
+
+Private networks cannot be accessed.
+"""
 
 import asyncio
 import ipaddress
@@ -69,7 +72,7 @@ def download(url: str, path: Path, *, max_bytes: int, allow_private: bool) -> No
 
 
 def ask(method: str, url: str, *, allow_private: bool, body: Mapping[str, object] | None = None) -> object:
-    """Send a request with a body of JSON, once, and return the JSON that the server answers.
+    """Send a request with a JSON body once, and return the server's JSON answer.
 
     Raises:
         BadInput: as `download`, or the answer is a redirect or no JSON.
@@ -139,7 +142,10 @@ async def _send(
 
 
 async def _check_location(response: httpx.Response) -> None:
-    """Check a redirect before httpx parses it. httpx's error would be retried as a server failure."""
+    """Check a redirect before httpx parses it.
+
+    httpx's error would be retried as a server failure.
+    """
     if response.has_redirect_location:
         location = response.headers["location"]
         try:
@@ -210,7 +216,10 @@ async def _write(response: httpx.Response, path: Path, url: str, max_bytes: int,
 
 
 def _unzipper(response: httpx.Response, url: str) -> "zlib._Decompress | None":
-    """Return a gzip decompressor, or None if the content is not encoded. Some servers only send gzip."""
+    """Return a gzip decompressor, or None if the content is not encoded.
+
+    Some servers only send gzip.
+    """
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding in ("", "identity"):
         return None

@@ -1,4 +1,7 @@
-"""Define an exception per kind of failure. The exit code tells a runner whether to retry."""
+"""Define an exception per kind of failure.
+
+The exit code tells a runner whether to retry.
+"""
 
 from typing import ClassVar
 
@@ -36,11 +39,17 @@ class BadVideo(BadInput):
 
 
 class OutOfMemory(BadVideo):
-    """Reading a video exceeded its memory limit or crashed. It may succeed alone, with more memory."""
+    """Reading a video exceeded its memory limit or crashed.
+
+    It may succeed alone, with more memory.
+    """
 
 
 class OutOfRoom(OutOfMemory):
-    """The log of a video tells of a full disk that has room. It may succeed alone; more memory changes nothing."""
+    """The log of a video tells of a full disk that has room.
+
+    The video may succeed alone; more memory changes nothing.
+    """
 
 
 class BadLabels(BadInput):
@@ -52,7 +61,10 @@ class BadDataset(BadInput):
 
 
 class BadCheckpoint(BadInput):
-    """A checkpoint is missing, of wrong shapes, would run code, or its hash does not match its name."""
+    """A checkpoint cannot be used.
+
+    It is missing, has wrong shapes, would run code, or its hash does not match its name.
+    """
 
 
 class MissingObject(BadInput):
@@ -60,7 +72,10 @@ class MissingObject(BadInput):
 
 
 class OutOfReach(MissingObject):
-    """A video that was left on another server cannot be read there for now; only this video waits."""
+    """A video left on another server cannot be read there for now.
+
+    Only this video waits.
+    """
 
 
 class NotThere(RetakeError):
@@ -88,6 +103,9 @@ class OutOfGpuMemory(BadConfiguration):
 
 
 class NothingToDo(RetakeError):
-    """The work is already done, or there is no input yet. The runner skips the task and shows the message."""
+    """The work is already done, or there is no input yet.
+
+    The runner skips the task and shows the message.
+    """
 
     exit_code = 99

@@ -63,13 +63,16 @@ JOINED = {"join", "head", "feature_variants", "frame_step", "seed", "views_seed"
 
 
 def fused(chosen: TrainOptions, members: Sequence[str]) -> TrainOptions:
-    """Return the options with an effect on a fusion of `members`; where logits are averaged, there are no others."""
+    """Return the options with an effect on a fusion of `members`.
+
+    Where logits are averaged, `fuse` alone has an effect.
+    """
     joined = chosen.model_dump(include=JOINED) if chosen.join == "features" else {}
     return without_idle(TrainOptions(fuse=list(members), **joined))
 
 
 def options_key(chosen: TrainOptions | SegmentOptions | GateOptions) -> dict[str, object]:
-    """Return the options of a training, of cutting or of the gate as they enter a key."""
+    """Return options of training, cutting or the gate as they enter a key."""
     fields = type(chosen).model_fields
     values = {name: value for name, value in type(chosen).all_retired().items() if name in ALWAYS}
     values |= {
@@ -122,7 +125,10 @@ def recipe_of(options: SegmentOptions) -> str:
 
 
 def clip_recipe_of(options: SegmentOptions, ffmpeg_version: str) -> str:
-    """Compute the key of clips cut with `options` by this ffmpeg version. Other versions write different bytes."""
+    """Compute the key of clips cut with `options` by this ffmpeg version.
+
+    Other versions write different bytes.
+    """
     return content_key({"segment": options_key(options), "ffmpeg": ffmpeg_version})
 
 

@@ -26,7 +26,10 @@ def mean_logits(logits: Sequence[Logits], weights: Sequence[float] | NDArray[np.
 
 
 def _pooled(logits: Sequence[Logits], weights: Sequence[float] | NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """Average the first `size` logits over networks that have them. If all of their weights are 0, they count equally."""
+    """Average the first `size` logits over the networks that have them.
+
+    If all weights of these networks are 0, they count equally.
+    """
     having = [i for i, network in enumerate(logits) if network.shape[-1] >= size]
     shares = np.asarray(weights, np.float64)[having]
     if not shares.any():

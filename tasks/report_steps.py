@@ -1,6 +1,6 @@
-"""List the next steps of a run's report, by one table of rules over its facts.
+"""List the next steps of a run's report, by rules over its facts.
 
-Those of a whole store are in `tasks/loop/advice.py`.
+The rules are one table. The next steps of a whole store are in `tasks/loop/advice.py`.
 """
 
 from collections.abc import Callable, Iterator

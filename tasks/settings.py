@@ -78,7 +78,10 @@ class SourceSettings(BaseSettings):
 
 
 class MlflowSettings(BaseSettings):
-    """Address of MLflow. If the server needs a user and a password, set MLflow's own variables."""
+    """The address of MLflow.
+
+    If the server needs a user and a password, set MLflow's own variables.
+    """
 
     model_config = SettingsConfigDict(env_prefix="RETAKE_MLFLOW_")
 
@@ -136,12 +139,18 @@ class RunnerSettings(BaseSettings):
 
     @property
     def prediction_pool(self) -> str:
-        """Name Airflow's pool of predictions. Without GPUs they have one of their own, so that none waits behind a training."""
+        """Name Airflow's pool of predictions.
+
+        Without GPUs predictions have a pool of their own, so that none waits behind a training.
+        """
         return "prediction" if self.gpu == "off" else "gpu"
 
     @property
     def for_curves(self) -> dict[str, str]:
-        """Name Airflow's pool and queue of learning curves: without GPUs those that no training or prediction waits for."""
+        """Name Airflow's pool and queue of learning curves.
+
+        Without GPUs no training or prediction waits for either.
+        """
         return {"pool": "default_pool", "queue": "cpu"} if self.gpu == "off" else {"pool": "gpu", "queue": "gpu"}
 
 
@@ -252,7 +261,10 @@ def label_url(airflow_url: str | None, uid: str = "", *, uri: str) -> str:
 
 
 def report_url(page_uri: str, otherwise: str) -> str:
-    """Make the address where people read a page of the store, in the Airflow of this run; `otherwise` if a person started the step."""
+    """Make the address where people read a page of the store.
+
+    It is in the Airflow of this run, or `otherwise` if a person started the step.
+    """
     return in_airflow(load(MachineSettings).airflow_url, f"{REPORT_PATH}?page={quote(page_uri, safe=':/')}") or otherwise
 
 
@@ -273,7 +285,10 @@ def training_page(run_url: str) -> str:
 
 
 def in_airflow(airflow_url: str | None, path: str) -> str:
-    """Make the address of a page in the Airflow of a run; empty if it is not known."""
+    """Make the address of a page in the Airflow of a run.
+
+    It is empty if the Airflow is not known.
+    """
     base, dags, _ = (airflow_url or "").partition("/dags/")
     return base + path if dags and urlsplit(base).scheme in ("http", "https") else ""
 

@@ -1,4 +1,7 @@
-"""Write a step's log as text or JSON lines, and send its span to a collector of OpenTelemetry."""
+"""Write a step's log, and send its span to a collector of OpenTelemetry.
+
+The log is text or JSON lines.
+"""
 
 import json
 import logging
@@ -69,9 +72,10 @@ def message_of(line: str) -> str:
 
 @contextmanager
 def step_span(step: str, attributes: Mapping[str, str]) -> Iterator[str]:
-    """Send a span of a step, if the environment names a collector; yield the trace id.
+    """Send a span of a step, if the environment names a collector.
 
-    `attributes` are read at the end. Nothing global is set, and the span is not made the current one: MLflow has its own tracing.
+    Yield the trace id. `attributes` are read at the end. Nothing global is set, and the span is not made the current one: MLflow has its
+    own tracing.
     """
     parent = {name: os.environ[name.upper()] for name in ("traceparent", "tracestate") if os.environ.get(name.upper())}
     provider = _provider() if any(map(os.environ.get, ENDPOINT_NAMES)) else None

@@ -1,4 +1,7 @@
-"""Format numbers and names for people, the same way in every table, sentence and tag. Shares are between 0 and 1."""
+"""Format numbers and names for people.
+
+They look the same in every table, sentence and tag. Shares are between 0 and 1.
+"""
 
 import csv
 import io
@@ -67,7 +70,10 @@ def count(number: int, noun: str) -> str:
 
 
 def plain_count(number: int, noun: str) -> str:
-    """Format a count without separators: `12000 clips`. Datasets' digests cover this form, so it must never change."""
+    """Format a count without separators: `12000 clips`.
+
+    Datasets' digests cover this form, so it must never change.
+    """
     return _counted(str(number), noun)
 
 
@@ -137,7 +143,10 @@ def size(num_bytes: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Format a duration: `18 ms`, `1.85 s`, `41 s`, `2 min 08 s`, `3 h 05 min`."""
+    """Format a duration.
+
+    Its forms are `18 ms`, `1.85 s`, `41 s`, `2 min 08 s` and `3 h 05 min`.
+    """
     if 0 < seconds < 0.9995:
         return f"{1000 * seconds:.{0 if seconds >= 0.00995 else 2}f} ms"
     if seconds < 9.995 and seconds % 1:
@@ -155,7 +164,10 @@ def quoted(text: str) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """Remove users, passwords and queries from the addresses in a text. Queries may hold signatures and tokens."""
+    """Remove users, passwords and queries from the addresses in a text.
+
+    Queries may hold signatures and tokens.
+    """
     if "://" not in text:
         return text
 
@@ -173,7 +185,10 @@ def printable(text: str, kept: str = "") -> str:
 
 
 def near(text: str, known: Iterable[str]) -> str:
-    """Suggest up to three close matches of `text`: ` (near: 'a', 'b')`, or an empty string."""
+    """Suggest up to three close matches of `text`.
+
+    The text is ` (near: 'a', 'b')`, or empty without a match.
+    """
     matches = get_close_matches(text[:200], known, n=3, cutoff=0.6)
     return f" (near: {', '.join(map(quoted, matches))})" if matches else ""
 

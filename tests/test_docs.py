@@ -54,3 +54,19 @@ def test_a_room_names_the_modules_that_other_rooms_import(graph, room):
     named = re.findall(r"`([\w.*]+)`", docstring.partition("Other rooms import ")[2])
     assert {name for name in imported if not any(fnmatchcase(name, pattern) for pattern in named)} == set()
     assert [pattern for pattern in named if not any(fnmatchcase(name, pattern) for name in imported)] == []
+
+
+MAX_FIRST_LINE_WORDS = 15
+
+
+def test_first_lines_of_docstrings_are_short():
+    paths = [path for folder in ("dags", "docker", "tasks") for path in (REPOSITORY / folder).rglob("*.py")]
+    kinds = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    lines = [
+        (path.relative_to(REPOSITORY), docstring.splitlines()[0])
+        for path in paths
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, kinds) and (docstring := ast.get_docstring(node))
+    ]
+    assert len(lines) > 1000
+    assert [(str(path), line) for path, line in lines if len(line.split()) > MAX_FIRST_LINE_WORDS] == []

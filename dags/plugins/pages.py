@@ -1,4 +1,6 @@
-"""Put the pages *Retake* and *Label* into Airflow's navigation, and mount all of Retake's pages, behind Airflow's own login.
+"""Put the pages *Retake* and *Label* into Airflow's navigation, and mount all of Retake's pages.
+
+They are behind Airflow's own login.
 
 Every component of Airflow loads plugins, and only the API server needs the applications: each is made by its first request, with the stores
 that the DAGs use.
@@ -32,7 +34,10 @@ _making = threading.Lock()
 
 
 def mounted(prefix: str, name: str, make: "Callable[[], FastAPI]") -> dict[str, Any]:
-    """Describe to Airflow an application that its first request makes, in a thread: meanwhile the server answers others."""
+    """Describe to Airflow an application that its first request makes.
+
+    It is made in a thread: meanwhile the server answers other requests.
+    """
     made = cache(make)
 
     def made_once() -> "FastAPI | PlainTextResponse":
@@ -61,7 +66,10 @@ def _view(name: str, page: str) -> dict[str, Any]:
 
 
 def _stores() -> "tuple[Store, list[str]]":
-    """Return a client for the pages, and the stores that they offer, that of the DAGs first."""
+    """Return a client for the pages, and the stores that they offer.
+
+    The store of the DAGs comes first.
+    """
     from tasks.settings import LabellingSettings, RunnerSettings, StoreSettings, load
     from tasks.store.objects import Store
 
@@ -79,7 +87,10 @@ def _login_address(address: str) -> str:
 
 
 def make_label() -> "FastAPI":
-    """Make the application of the page *Label*, which reads and labels the clips of the stores."""
+    """Make the application of the page *Label*.
+
+    The page reads and labels the clips of the stores.
+    """
     from airflow.api_fastapi.app import get_auth_manager
     from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
     from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
@@ -131,7 +142,10 @@ def make_report() -> "FastAPI":
 
 
 def make_trigger() -> "FastAPI":
-    """Make the form of a DAG filled in from an address: `/retake/trigger/?dag=retrain&conf={…}`. Reports link to it."""
+    """Make the form of a DAG filled in from an address.
+
+    An example is `/retake/trigger/?dag=retrain&conf={…}`. Reports link to it.
+    """
     from airflow.api_fastapi.core_api.security import get_user
 
     from tasks.pages.trigger_form import make_app
@@ -140,10 +154,10 @@ def make_trigger() -> "FastAPI":
 
 
 class HomePage(AirflowPlugin):
-    """The page *Retake*, first in the navigation by the name of its plugin, and the applications of all pages.
+    """The page *Retake*, and the applications of all pages.
 
-    Airflow mounts applications in the order in which it happens to load plugins, and `/retake` holds the addresses of the others: so one plugin
-    mounts them all, that one last.
+    It is first in the navigation by the name of its plugin. Airflow mounts applications in the order in which it happens to load plugins,
+    and `/retake` holds the addresses of the others: so one plugin mounts them all, `/retake` last.
     """
 
     name = "retake_home"
@@ -157,7 +171,10 @@ class HomePage(AirflowPlugin):
 
 
 def import_ahead(app: Any) -> Any:  # noqa: ANN401 - any ASGI application
-    """Import the modules of *Label* when a process of the API server starts, in the background; change nothing in its application."""
+    """Import the modules of *Label* when a process of the API server starts.
+
+    They are imported in the background, and nothing in the application of the API server changes.
+    """
     threading.Thread(target=import_module, args=("tasks.pages.label.app",), daemon=True, name="labelling-imports").start()
     return app
 

@@ -1,4 +1,7 @@
-"""Check the health of an Airflow component through the API: Airflow's own commands would load all of Airflow each time."""
+"""Check the health of an Airflow component through the API.
+
+Airflow's own commands would load all of Airflow each time.
+"""
 
 import json
 import sys

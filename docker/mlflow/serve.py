@@ -1,4 +1,7 @@
-"""Write MLflow's auth file, with its secrets, to memory, upgrade the database, and become the MLflow server."""
+"""Write MLflow's auth file, upgrade the database, and become the MLflow server.
+
+The file has secrets, and is written to memory.
+"""
 
 import os
 import sys

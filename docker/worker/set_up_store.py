@@ -48,7 +48,10 @@ class SetUpSettings(BaseSettings):
 
 @dataclass(frozen=True)
 class BucketUser:
-    """A user with access to one bucket: to all of it, or to what the labelling page needs."""
+    """A user with access to one bucket.
+
+    The access is to all of the bucket, or to the part that the labelling page needs.
+    """
 
     bucket: str
     access_key: str
@@ -67,7 +70,10 @@ class BucketUser:
 
 
 def policy(bucket: str) -> dict[str, object]:
-    """Make the policy of a user: full access to the objects of one bucket, none elsewhere."""
+    """Make the policy of a user of one bucket.
+
+    It gives full access to the bucket's objects, and none elsewhere.
+    """
     on_bucket = ["s3:GetBucketLocation", "s3:GetBucketVersioning", "s3:ListBucket", "s3:ListBucketMultipartUploads"]
     on_objects = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"]
     return {

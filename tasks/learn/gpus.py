@@ -1,4 +1,7 @@
-"""Count the GPUs, and claim one per step, so that steps running side by side use different ones. Works without torch."""
+"""Count the GPUs, and claim one per step.
+
+So steps running side by side use different GPUs. Works without torch.
+"""
 
 import fcntl
 import os
@@ -16,7 +19,10 @@ _claimed: list[IO[str]] = []
 
 
 def num_gpus(driver: Path = DRIVER) -> int:
-    """Count the GPUs that NVIDIA's driver lists and CUDA_VISIBLE_DEVICES does not hide; 0 without a driver."""
+    """Count the GPUs that NVIDIA's driver lists and CUDA_VISIBLE_DEVICES does not hide.
+
+    0 without a driver.
+    """
     listed = len(list(driver.iterdir())) if driver.is_dir() else 0
     if VISIBLE not in os.environ:
         return listed
@@ -25,7 +31,7 @@ def num_gpus(driver: Path = DRIVER) -> int:
 
 
 def trains_on_gpu() -> bool:
-    """Check whether the steps that train have a GPU, and a build of torch for GPUs.
+    """Check whether steps that train have a GPU and torch built for GPUs.
 
     Raises:
         BadConfiguration: the environment's machine settings are malformed.
@@ -44,10 +50,10 @@ def trains_on_gpu() -> bool:
 
 
 def keep_to_one_gpu(driver: Path = DRIVER) -> None:
-    """Restrict CUDA in this process to the first GPU that no other step has claimed; call it before using CUDA.
+    """Restrict CUDA in this process to the first GPU that no other step claimed.
 
-    Does nothing with fewer than two GPUs, if CUDA_VISIBLE_DEVICES is set, or if all are claimed. The lock files are in the cache folder,
-    which steps share even in separate containers.
+    Call it before using CUDA. It does nothing with fewer than two GPUs, if CUDA_VISIBLE_DEVICES is set, or if all are claimed. The lock
+    files are in the cache folder, which steps share even in separate containers.
 
     Raises:
         BadConfiguration: the environment's machine settings are malformed.

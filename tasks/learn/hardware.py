@@ -66,7 +66,9 @@ def choose_device(wanted: WantedDevice) -> Device:
 
 
 def _require_code(built_for: list[str]) -> None:
-    """Check that a build of torch for these architectures, such as sm_86 or compute_90, has code for the first GPU.
+    """Check that this build of torch has code for the first GPU.
+
+    `built_for` are the architectures of the build, such as sm_86 or compute_90.
 
     Raises:
         BadConfiguration: it has none; nothing would run there.
@@ -105,7 +107,9 @@ def describe(device: Device) -> Hardware:
 
 @contextlib.contextmanager
 def within_gpu_memory(computed: str, remedy: str = f"end what else uses it, {WITHOUT_GPU}") -> Iterator[None]:
-    """Name what is `computed`, in the plural, where it does not fit into the GPU's memory.
+    """Name the things `computed` where they do not fit into the GPU's memory.
+
+    The name is a plural.
 
     Raises:
         OutOfGpuMemory: it does not fit.
@@ -129,7 +133,9 @@ def keep_freed_memory() -> None:
 
 
 def return_freed_memory() -> None:
-    """Return what is unused to the kernel, in spite of `keep_freed_memory`, and measure the peak of memory anew from here on.
+    """Return unused memory to the kernel, and measure its peak anew.
+
+    Memory is returned in spite of `keep_freed_memory`. The peak is that from here on.
 
     Does nothing that the C library, the kernel or its permissions do not allow.
     """

@@ -1,4 +1,7 @@
-"""Run the local servers and the DAGs on them: `python -m tasks.local run`, which `make run` calls."""
+"""Run the local servers and the DAGs on them from the command line.
+
+`make run` calls `python -m tasks.local run`.
+"""
 
 import argparse
 import logging
@@ -217,7 +220,10 @@ def _list_people(home: Home, _: argparse.Namespace) -> int:
 
 
 def _take_in(home: Home) -> None:
-    """Restart Airflow with its people, unless it does not run or that interrupts a run. Hold the lock."""
+    """Restart Airflow with its people, unless that would interrupt a run.
+
+    Airflow that does not run is not started. Hold the lock.
+    """
     with _local_airflow(home) as api:
         runs = api.active_runs() if api else []
     if api is None:

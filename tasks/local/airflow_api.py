@@ -50,7 +50,10 @@ class ActiveRun(_Seen):
 
 
 class Task(_Seen):
-    """One task instance. `state` is None until Airflow schedules it; `map_index` is -1 if it is not mapped."""
+    """One task instance.
+
+    `state` is None until Airflow schedules the task. `map_index` is -1 if the task is not mapped.
+    """
 
     task_id: str
     map_index: int
@@ -86,7 +89,10 @@ _RETRY_PAUSES_SECONDS = (0.5, 1, 2, 4)
 
 
 class AirflowApi:
-    """A client that logs in when needed. Every method raises `Unavailable` if Airflow does not answer."""
+    """A client of Airflow that logs in when needed.
+
+    Every method raises `Unavailable` if Airflow does not answer.
+    """
 
     def __init__(self, address: str, password: str, transport: httpx.BaseTransport | None = None) -> None:
         self._password = password
@@ -171,7 +177,10 @@ class AirflowApi:
         return [ActiveRun.model_validate(run) for run in runs]
 
     def end(self, run: RunRef) -> None:
-        """End a run: its tasks at work are killed and failed, the others skipped. One that was deleted is left out."""
+        """End a run: its tasks at work are killed and failed, the others skipped.
+
+        A run that was deleted is left out.
+        """
         self._call("PATCH", _path(run), accept=(200, 404), json={"state": "failed"})
 
     def log_lines(self, run: RunRef, task: Task) -> list[str]:

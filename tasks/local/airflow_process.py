@@ -88,9 +88,9 @@ def _write(output: int, line: bytes) -> None:
 
 
 def _fork_named(name: str, work: Callable[[], object]) -> dict[int, str]:
-    """Run `work` in a fork, and copy its lines in another; name both by their process ids.
+    """Run `work` in a fork, and copy its lines in another.
 
-    Its name is before each line that it and its child processes write.
+    The result names both forks by their process ids. `name` is before each line that the fork of `work` and its child processes write.
     """
     reading, writing = os.pipe()
 
@@ -123,7 +123,10 @@ def _serve(program: str, name: str) -> None:
 
 
 def _listen_on_loopback() -> None:
-    """Keep Airflow's log servers, which are forks of these, on loopback: they listen on every interface, and no setting changes it."""
+    """Keep Airflow's log servers, which are forks of its servers, on loopback.
+
+    By themselves they listen on every interface, and no setting changes that.
+    """
     listen = uvicorn.run
     uvicorn.run = lambda app, **options: listen(app, **{**options, "host": LOOPBACK})
 

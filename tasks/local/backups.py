@@ -1,4 +1,7 @@
-"""Back up a home while its servers run, and restore it into another: `make backup`, `make restore`."""
+"""Back up a home while its servers run, and restore it into another.
+
+`make backup` and `make restore` do this.
+"""
 
 from pathlib import Path
 

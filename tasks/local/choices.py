@@ -101,7 +101,7 @@ def parse(option_pairs: Sequence[str]) -> dict[str, object]:
 
 
 def check_source(videos: str) -> str:
-    """Return a pattern of a bucket as it is, and the absolute path of a folder.
+    """Return a pattern of a bucket as it is, or a folder's absolute path.
 
     Raises:
         BadConfiguration: the folder is that of a user who does not exist.

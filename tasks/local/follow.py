@@ -1,4 +1,7 @@
-"""Follow the chain of runs in Airflow, show it in a live table or in plain lines, and trigger runs that no asset starts."""
+"""Follow the chain of runs in Airflow, and trigger runs that no asset starts.
+
+The chain is shown in a live table or in plain lines.
+"""
 
 import time
 from collections import Counter
@@ -43,7 +46,10 @@ _STYLES = {
 
 @dataclass(frozen=True)
 class Row:
-    """The state of one step. `index` and `label` identify mapped instances; `seconds` is None before the start."""
+    """The state of one step.
+
+    `index` and `label` identify mapped instances. `seconds` is None before the start.
+    """
 
     dag_id: str
     step: str
@@ -97,7 +103,10 @@ class LiveScreen:
         self._live: Live | None = None
 
     def say(self, text: str) -> None:
-        """Print a line above the table; the terminal wraps it, so that an address stays whole when it is copied."""
+        """Print a line above the table.
+
+        The terminal wraps the line, so that an address in it stays whole when it is copied.
+        """
         line = f"[dim]{clock(time.monotonic() - self._begun)}[/dim]  {escape(printable(text, kept=LINES))}"
         self._console.print(line, highlight=False, soft_wrap=True)
 

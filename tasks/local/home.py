@@ -1,4 +1,7 @@
-"""Manage the folder of all local state, with its credentials, its lock, and the people who may log in."""
+"""Manage the folder of all local state.
+
+The folder has the credentials, the lock, and the people who may log in.
+"""
 
 import base64
 import fcntl
@@ -128,7 +131,10 @@ class Credentials(BaseModel):
 
     @classmethod
     def end_sessions(cls, home: Home) -> None:
-        """Change the secret that Airflow's logins are signed with: at its next start, everybody has to log in again."""
+        """Change the secret that Airflow's logins are signed with.
+
+        At Airflow's next start, everybody has to log in again.
+        """
         if home.credentials_file.exists():
             renewed = cls.load(home).model_copy(update={"airflow_jwt_secret": cls().airflow_jwt_secret})
             write_private(home.credentials_file, renewed.model_dump_json(indent=1))
@@ -184,7 +190,9 @@ def people(home: Home) -> dict[str, Person]:
 
 
 def add_person(home: Home, name: str, role: Role) -> Person:
-    """Add a person with a new password, or change the role of one who is there. Hold the lock.
+    """Add a person with a new password, or change the role of a known person.
+
+    Hold the lock.
 
     Raises:
         BadConfiguration: the name cannot be a user's.
@@ -203,7 +211,9 @@ def add_person(home: Home, name: str, role: Role) -> Person:
 
 
 def remove_person(home: Home, name: str) -> None:
-    """Remove a person and end all sessions, for a login holds without looking at the people again. Hold the lock.
+    """Remove a person, and end all sessions.
+
+    A login would hold on, because it does not look at the people again. Hold the lock.
 
     Raises:
         BadConfiguration: nobody has this name.

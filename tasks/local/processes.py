@@ -18,7 +18,10 @@ _SEARCHED = 200
 
 
 def is_free(port: int) -> bool:
-    """Check whether a server can listen on `port` now. Lingering closed connections do not block it."""
+    """Check whether a server can listen on `port` now.
+
+    Lingering closed connections do not block the port.
+    """
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,6 +1,6 @@
-"""Run DAGs on the local servers, report a finished chain, and list the runs at work.
+"""Run DAGs on the local servers, report finished chains, and list runs at work.
 
-`make run`, `make ingest`, `make status` and `make cancel` call it.
+`make run`, `make ingest`, `make status` and `make cancel` call this module.
 """
 
 import sys
@@ -104,7 +104,10 @@ def ready_airflow(home: Home, servers: Sequence[Server]) -> Iterator[AirflowApi]
 
 
 def cancel(api: AirflowApi, screen: Screen) -> None:
-    """End all unfinished runs, and those that start meanwhile because an ended one has updated an asset."""
+    """End all unfinished runs, and those that start meanwhile.
+
+    A run may start because an ended one has updated an asset.
+    """
     ended: list[RunRef] = []
     deadline = time.monotonic() + _QUIET_SECONDS
     while time.monotonic() < deadline:
@@ -198,7 +201,10 @@ def open_store(home: Home, servers: Sequence[Server]) -> Store:
 
 
 def report(api: AirflowApi, store: Store, store_uri: str, followed: Sequence[FollowedRun]) -> Iterator[str]:
-    """Yield the lines of the report on runs of the store `store_uri`; the table is one text of several lines."""
+    """Yield the lines of the report on runs of the store `store_uri`.
+
+    The table is one text of several lines.
+    """
     yield from _ingest_lines(api, followed[0])
     for run in followed:
         yield from _label_lines(api, run)
@@ -209,7 +215,10 @@ def report(api: AirflowApi, store: Store, store_uri: str, followed: Sequence[Fol
 
 
 def follow_ingest(api: AirflowApi, choices: Choices, screen: Screen) -> None:
-    """Run `ingest_videos` to its end, and say how to go on; errors are those of `follow_run`."""
+    """Run `ingest_videos` to its end, and say how to go on.
+
+    Errors are those of `follow_run`.
+    """
     run = follow_run(api, api.trigger("ingest_videos", choices.conf("ingest_videos")), screen, [])
     screen.close()
     for line in ingested(api, run, choices.store):

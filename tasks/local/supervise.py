@@ -29,7 +29,9 @@ class State:
 
 
 def up(home: Home, announce: Announce, names: Collection[str] = tuple(WANTED_PORTS)) -> list[Server]:
-    """Start or restart the servers of `names` as needed, in parallel, and wait until healthy. Hold the lock.
+    """Start or restart the servers of `names` as needed, and wait until healthy.
+
+    They are started in parallel. Hold the lock.
 
     Raises:
         Unavailable: a server ended or was not healthy in time; the message has the end of its log.

@@ -72,14 +72,17 @@ def write_program(home: Home, python: str) -> Path:
 
 
 def is_of_use() -> bool:
-    """Check whether steps are forked here. Not with a GPU, which a process cannot share with its forks, nor if RETAKE_PYTHON is set."""
+    """Check whether steps are forked here.
+
+    They are not with a GPU, which a process cannot share with its forks, nor if RETAKE_PYTHON is set.
+    """
     return not os.environ.get("RETAKE_PYTHON") and num_gpus() == 0
 
 
 def start(home: Home, environment: Mapping[str, str], modules: Sequence[str] = MODULES, sources: Path = REPOSITORY / "tasks") -> None:
-    """Start the process with these modules unless it runs; steps need not wait for it. Hold the lock.
+    """Start the process with these modules unless it runs.
 
-    It ends when a Python file under `sources` changes.
+    Steps need not wait for the process. It ends when a Python file under `sources` changes. Hold the lock.
     """
     record = processes.read_record(home, NAME)
     fingerprint = hashlib.sha256(json.dumps([sys.executable, *modules, *_modified(sources).values()]).encode()).hexdigest()

@@ -1,6 +1,7 @@
-"""Say in one sentence where the loop stands, and by one table of rules what to do next.
+"""Say in one sentence where the loop stands, and list the next steps.
 
-These steps are of a store: on the page Retake, in `status` and in notices. Those of one run's report are in `tasks/report_steps.py`.
+One table of rules gives the steps. They are steps of a store: on the page Retake, in `status` and in notices. The steps of one run's report
+are in `tasks/report_steps.py`.
 """
 
 from collections.abc import Callable
@@ -20,7 +21,10 @@ BUSY_WITH_LABELS = ("ingest_videos", "build_dataset")
 
 @dataclass(frozen=True)
 class Approval:
-    """A question that waits for a person; times are UTC as `now_utc` writes them, addresses paths of Airflow."""
+    """A question that waits for a person.
+
+    Times are UTC as `now_utc` writes them. Addresses are paths of Airflow.
+    """
 
     subject: str
     url: str
@@ -29,7 +33,10 @@ class Approval:
 
 @dataclass(frozen=True)
 class ActiveRun:
-    """A DAG run that goes on or waits; `started_by` is empty if a schedule or an asset started it."""
+    """A DAG run that goes on or waits.
+
+    `started_by` is empty if a schedule or an asset started the run.
+    """
 
     dag_id: str
     run_id: str
@@ -50,10 +57,10 @@ class ScheduledRun:
 
 @dataclass(frozen=True)
 class Live:
-    """Hold the facts that are known at the moment; None is unknown, and a rule about it says nothing.
+    """The facts that are known at the moment.
 
-    `import_errors` are the DAG files that Airflow cannot import, `num_statements` the length of the labelling page's log,
-    `has_films` says whether the store has any film, summed up or not.
+    A fact that is None is unknown, and a rule about it says nothing. `import_errors` are the DAG files that Airflow cannot import.
+    `num_statements` is the length of the labelling page's log. `has_films` says whether the store has any film, summed up or not.
     """
 
     now: str | None = None
@@ -91,7 +98,10 @@ class Situation:
 
     @property
     def num_chosen(self) -> int:
-        """Count the clips that the latest prediction chose to be labelled, at most those that labels gathered since then leave."""
+        """Count the clips that the latest prediction chose to be labelled.
+
+        If labels were gathered since then, the count is at most that of the clips that they leave unlabelled.
+        """
         latest = next(iter(self.status.predictions.predictions), None) if self.status.predictions else None
         if latest is None:
             return 0
@@ -141,7 +151,10 @@ class Situation:
         return any(run.dag_id in dags for run in self.live.runs or ())
 
     def form(self, dag: str, **conf: str) -> str:
-        """Make the path of the form that starts a DAG on this store; an empty option is left out."""
+        """Make the path of the form that starts a DAG on this store.
+
+        An empty option is left out.
+        """
         return form_path(dag, {"store": self.status.store, **{name: value for name, value in conf.items() if value}})
 
     @property
@@ -152,7 +165,10 @@ class Situation:
 
 @dataclass(frozen=True)
 class Rule:
-    """A thing to do: when, in which words, and the path in Airflow where it is done."""
+    """A thing to do: when, in which words, and where in Airflow.
+
+    `path` is the path in Airflow where it is done.
+    """
 
     holds: Callable[[Situation], object]
     text: Callable[[Situation], str]
@@ -259,7 +275,10 @@ def next_steps(status: LoopStatus, live: Live, link: Callable[[str], str]) -> li
 
 
 def sentence(status: LoopStatus, now: str | None = None) -> str:
-    """Say in one sentence where the loop stands; a time of the day of `now` is shortened."""
+    """Say in one sentence where the loop stands.
+
+    A time on the day of `now` is shortened.
+    """
     films, labels, dataset, model = status.films, status.labels, status.dataset, status.model
     if model is not None:
         return _of_model(model, now)
@@ -287,7 +306,10 @@ def _of_model(model: ModelStatus, now: str | None) -> str:
 
 
 def score_in_words(version: VersionStatus, model: ModelStatus) -> str:
-    """Say how many actions a version names, on today's clips if it was scored on them."""
+    """Say how many actions a version names.
+
+    The score is on today's clips if the version was scored on them.
+    """
     if version.top1_now is None or version.interval_now is None:
         return f"named {_score(version.top1, version.interval)} on the {count(version.num_clips, 'clip')} of its decision"
     num_clips = next((other.num_clips for other in model.versions if other.dataset == model.now_dataset), None)
@@ -296,7 +318,10 @@ def score_in_words(version: VersionStatus, model: ModelStatus) -> str:
 
 
 def moment(at: str, now: str | None = None) -> str:
-    """Shorten a time in UTC to minutes; on the day of `now`, leave out the date."""
+    """Shorten a time in UTC to minutes.
+
+    On the day of `now`, the date is left out.
+    """
     return at[11:16] if now and at[:10] == now[:10] else at[:16].replace("T", " ")
 
 

@@ -11,7 +11,10 @@ from tasks.wording import count, listed, stretch
 
 
 def difference(before: Manifest, after: Manifest) -> Difference:
-    """List all that is in one of two datasets alone, or is labelled or dealt otherwise in them; clips are known by their uids."""
+    """List the differences of two datasets.
+
+    A difference is anything that is in one dataset alone, or is labelled or dealt otherwise in the other. Clips are known by their uids.
+    """
     names = video_names((*before.clips, *after.clips))
     old, new = ({clip.uid: clip for clip in manifest.clips} for manifest in (before, after))
     both = [(old[uid], clip) for uid, clip in new.items() if uid in old]

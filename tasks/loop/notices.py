@@ -35,7 +35,10 @@ DELIVER_SECONDS = 10
 
 @dataclass(frozen=True)
 class Facts:
-    """Hold all that the events depend on. `sentence` and `steps` say in words where the loop stands and what to do next."""
+    """All facts that the events depend on.
+
+    `sentence` says in words where the loop stands. `steps` name the next steps.
+    """
 
     ended: EndedRun
     now: datetime
@@ -56,7 +59,10 @@ class Facts:
         return self.now.strftime("%G-W%V")
 
     def result(self, dag_id: str, model: type[R]) -> R | None:
-        """Return the result of a run of this DAG; None if it is another, or has none."""
+        """Return the result of a run of this DAG.
+
+        It is None if the run is of another DAG, or has no result.
+        """
         return model.model_validate(self.ended.result) if self.ended.dag_id == dag_id and self.ended.result else None
 
 
@@ -75,7 +81,10 @@ def _champion(facts: Facts) -> Notice | None:
 
 
 def _failed(facts: Facts) -> Notice | None:
-    """Tell of a failed run; of scheduled runs that fail one after the other, of the first."""
+    """Tell of a failed run.
+
+    Of scheduled runs that fail one after the other, it tells of the first.
+    """
     ended = facts.ended
     if not ended.is_failed or (ended.is_scheduled and ended.failed_before):
         return None
@@ -120,7 +129,10 @@ def _unlike(facts: Facts) -> Notice | None:
 
 
 def _approval(facts: Facts) -> Notice | None:
-    """Remind once a day of the question that has waited longest. The task that asks tells of it at once."""
+    """Remind once a day of the question that has waited longest.
+
+    The task that asks a question tells of it at once.
+    """
     waiting = sorted(facts.ended.waiting, key=lambda question: question.since)
     if not waiting or facts.now - datetime.fromisoformat(waiting[0].since) < WAITING:
         return None
@@ -191,7 +203,10 @@ EVENTS: tuple[tuple[Callable[[Facts], Notice | None], bool], ...] = (
 
 
 def notices(facts: Facts, causes: Mapping[str, str], wanted: Collection[EventName]) -> Iterator[Notice]:
-    """Yield the notices that people want and have not got yet, by the causes of earlier ones."""
+    """Yield the notices that people want and have not got yet.
+
+    The causes of earlier notices tell which ones people have got.
+    """
     is_hourly = facts.ended.dag_id == "ingest_videos" and facts.ended.is_scheduled
     for event, needs_hourly in EVENTS:
         notice = event(facts) if is_hourly or not needs_hourly else None
@@ -227,9 +242,9 @@ def deliver(notice: Notice, addresses: Sequence[str]) -> list[str]:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Log nothing: messages of Apprise and of its clients quote addresses, which have passwords and tokens.
+    """Log nothing, because messages of Apprise and its clients quote addresses.
 
-    Apprise stays silent, because a thread of it may go on after the limit.
+    Addresses have passwords and tokens in them. Apprise stays silent, because a thread of it may go on after the limit.
     """
     logging.getLogger("apprise").disabled = True
     before = logging.root.manager.disable

@@ -41,9 +41,10 @@ CHAMPION_AGAIN = "champion again"
 
 
 def films_status(earlier: FilmsStatus | None, summary: SummaryResult, num_videos: int, at: str) -> FilmsStatus:
-    """Sum up an ingest; one that brought no new video keeps the number and the time of the latest that did.
+    """Sum up an ingest.
 
-    In a store without this part, an earlier version may have taken videos in, so none is called new.
+    An ingest that brought no new video keeps the number and the time of the latest that did. In a store without this part, an earlier
+    version may have taken videos in, so none is called new.
 
     Args:
         num_videos: of the store.
@@ -101,7 +102,10 @@ def agreement_in_words(agreement: Agreement) -> str:
 
 
 def dataset_status(earlier: DatasetStatus | None, result: DatasetResult, change: DatasetChange | None, at: str) -> DatasetStatus:
-    """Sum up the latest dataset; one that is the latest already keeps its change and its place among those before."""
+    """Sum up the latest dataset.
+
+    A dataset that is the latest already keeps its change and its place among those before.
+    """
     is_known = earlier is not None and earlier.digest == result.digest
     kept = earlier.datasets if earlier else ()
     if not is_known:
@@ -141,7 +145,10 @@ def with_prediction(earlier: PredictionsStatus | None, latest: PredictionStatus)
 
 @dataclass(frozen=True)
 class Score:
-    """Action top-1 of a version on the deciding clips and its 95 % interval, in percent."""
+    """Action top-1 of a version on the deciding clips, with its 95 % interval.
+
+    Both are in percent.
+    """
 
     top1: float
     interval: tuple[float, float]
@@ -156,7 +163,10 @@ class Score:
 
 @dataclass(frozen=True)
 class Standing:
-    """The champion after a move or a decision: its version, and since when it is champion."""
+    """The champion after a move or a decision.
+
+    `version` is the champion's version, and `since` the time when it became champion.
+    """
 
     version: int | None
     provisional: bool
@@ -190,7 +200,10 @@ class Gain:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Facts of a decision: its split, the clips that its champion gets wrong, doubtful labels, and the expected gain."""
+    """Facts of a decision: its split, wrong clips, doubtful labels and the expected gain.
+
+    Wrong clips are those that the champion gets wrong.
+    """
 
     split: SplitName
     weak_classes: tuple[WeakClass, ...]
@@ -201,7 +214,10 @@ class Evidence:
 def with_decision(
     earlier: ModelStatus | None, model_name: str, entry: VersionStatus, champion: Standing, evidence: Evidence, at: str
 ) -> ModelStatus:
-    """Add a decision or a rollback to the history of a model, the latest first; the same one is there once."""
+    """Add a decision or a rollback to the history of a model.
+
+    The latest comes first, and the same entry is there once.
+    """
     others = [known for known in (earlier.versions if earlier else ()) if (known.version, known.at) != (entry.version, entry.at)]
     return ModelStatus(
         at=at,
@@ -220,7 +236,10 @@ def with_decision(
 
 
 def with_gain(earlier: ModelStatus | None, run_key: str, gain: Gain | None) -> ModelStatus | None:
-    """Add the gain by a learning curve, if it is of the training that was decided on last; else return None."""
+    """Add the gain by a learning curve to the status of a model.
+
+    If it is not of the training that was decided on last, the result is None.
+    """
     decisions = (version for version in (earlier.versions if earlier else ()) if version.event != CHAMPION_AGAIN)
     last = next(decisions, None)
     if earlier is None or last is None or last.run_key != run_key:
@@ -229,7 +248,10 @@ def with_gain(earlier: ModelStatus | None, run_key: str, gain: Gain | None) -> M
 
 
 def with_scores(model: ModelStatus, dataset: str, split: SplitName, scores: Mapping[int, Score]) -> ModelStatus:
-    """Note how versions score on a split of a dataset, in place of scores on other clips."""
+    """Note how versions score on a split of a dataset.
+
+    These scores take the place of scores on other clips.
+    """
     is_other = not are_of(model, dataset, split)
 
     def now(version: VersionStatus) -> VersionStatus:
@@ -265,9 +287,10 @@ def champion_since(moves: Sequence[ChampionMove], version: int | None) -> str | 
 
 
 def weak_classes(scored: "ScoredClips", manifest: Manifest) -> tuple[WeakClass, ...]:
-    """List the actions that a network names worst, each with clips that it gets wrong, those of the largest loss first.
+    """List the actions that a network names worst.
 
-    A class with few clips counts as nearer to a half (Laplace's rule of succession), so that one wrong clip is not the worst class.
+    Each has clips that the network gets wrong, those of the largest loss first. A class with few clips counts as nearer to a half
+    (Laplace's rule of succession), so that one wrong clip is not the worst class.
     """
     from tasks.judge.statistics.answers import answers_of  # here alone: most steps that write a part need no SciPy
 

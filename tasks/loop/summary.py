@@ -1,4 +1,7 @@
-"""Read the summary of a store, keep its parts up to date, and write it in plain text, for a shell."""
+"""Read the summary of a store, and keep its parts up to date.
+
+This module also writes the summary in plain text, for a shell.
+"""
 
 import logging
 import textwrap
@@ -29,7 +32,10 @@ NUM_VERSIONS, NUM_DATASETS = 5, 3
 
 
 def read_status(store: Store, store_uri: str, model_name: str) -> LoopStatus:
-    """Read all parts of the summary; one that is missing, or that another version wrote, is None."""
+    """Read all parts of the summary.
+
+    A part that is missing, or that another version wrote, is None.
+    """
     at = Layout(store_uri).status
     model = at.of_model(model_name)
     return LoopStatus(
@@ -51,9 +57,9 @@ def model_names(store: Store, store_uri: str) -> tuple[str, ...]:
 
 
 def main_model(store: Store, store_uri: str, names: Sequence[str] | None = None) -> str:
-    """Choose the model that is shown unless a person names another; empty if there is none.
+    """Choose the model that is shown unless a person names another.
 
-    It is the one of the default name, else the one that was decided on last.
+    It is the model of the default name, else the one that was decided on last. If there is no model, the result is empty.
 
     Args:
         names: as `model_names` lists them; None lists them here.
@@ -67,7 +73,10 @@ def main_model(store: Store, store_uri: str, names: Sequence[str] | None = None)
 
 
 def count_statements(store: Store, status: LoopStatus) -> int:
-    """Count the statements of the labelling page now, by one request if none came since labels were gathered."""
+    """Count the statements of the labelling page now.
+
+    One request is enough if none came since labels were gathered.
+    """
     known = status.labels.num_statements if status.labels else 0
     return count_entries(store, status.store) if store.exists(Layout(status.store).label_log.entry(known).uri) else known
 
@@ -81,10 +90,11 @@ def read_known(store: Store, place: Stored[R]) -> R | None:
 
 
 def keep(store: Store, place: Stored[R], make: Callable[[R | None], R | None]) -> None:
-    """Write a part of the summary, made from the earlier one; None, or another time alone, leaves it as it is.
+    """Write a part of the summary, made from the earlier one.
 
-    Of two steps at once the last writer wins: it makes its part anew from what the other has written, and each part is complete by itself.
-    Whatever fails here is only logged, because no step may fail, or end otherwise, for its summary.
+    If `make` gives None, or a part that differs in its time alone, the earlier part stays. Of two steps at once the last writer wins: it
+    makes its part anew from the other's part, and each part is complete by itself. Whatever fails here is only logged, because no step may
+    fail, or end otherwise, for its summary.
     """
     try:
         for _ in range(NUM_TRIES):
@@ -101,7 +111,9 @@ def keep(store: Store, place: Stored[R], make: Callable[[R | None], R | None]) -
 
 
 def find_manifest(store: Store, store_uri: str, name: str) -> tuple[str, Manifest]:
-    """Find a dataset by its digest, the beginning of that, or as `latest`; return digest and manifest.
+    """Find a dataset by its digest or a beginning of it, or as `latest`.
+
+    The result is its digest and its manifest.
 
     Raises:
         BadInput: there is none, or several begin so.

@@ -1,4 +1,4 @@
-"""Define the base class of options, the patterns of their values, and the words of a refusal."""
+"""Define the base class of options, patterns of values, and the words of refusals."""
 
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any, ClassVar, Self, TypeVar
@@ -71,7 +71,10 @@ class Options(BaseModel):
             raise BadConfiguration(f"{of} is from an earlier version, with options that were removed: {said}; start anew without them")
 
     def keyed(self, **chosen: Any) -> dict[str, Any]:  # noqa: ANN401 - as `model_dump` takes them
-        """Dump the options for a key, with those that are retired, so that earlier keys stay."""
+        """Dump the options for a key.
+
+        Retired options are included, so that earlier keys stay.
+        """
         return self.all_retired() | self.model_dump(mode="json", **chosen)
 
     @model_validator(mode="wrap")

@@ -36,7 +36,10 @@ class IngestOptions(Options):
 
 
 class SegmentOptions(Options):
-    """Set how videos are cut into clips. A hash of these options and of ffmpeg's version names the folder of the clips."""
+    """Set how videos are cut into clips.
+
+    A hash of these options and of ffmpeg's version names the folder of the clips.
+    """
 
     section: ClassVar[str] = "Clips"
 
@@ -63,7 +66,10 @@ class SegmentOptions(Options):
 
     @property
     def parts(self) -> tuple[Self, ...]:
-        """Return the options of each folder of clips: one, or two if both the grid and the intervals are cut."""
+        """Return the options of each folder of clips.
+
+        There is one folder, or two if both the grid and the intervals are cut.
+        """
         return tuple(self.model_copy(update={"cut": cut}) for cut in ("grid", "intervals")) if self.cut == "both" else (self,)
 
 
@@ -89,7 +95,10 @@ MIN_SOURCES_OF_DRAW, DRAWN_SHARE = 12, 0.15
 
 
 class SplitOptions(Options):
-    """Set how source videos are assigned to train, val and test. A video never changes its split."""
+    """Set how source videos are assigned to train, val and test.
+
+    A video never changes its split.
+    """
 
     section: ClassVar[str] = "Split"
 
@@ -112,7 +121,7 @@ class SplitOptions(Options):
         return self
 
     def draws_test(self, num_sources: int) -> bool:
-        """Check whether so many labelled source videos are enough to draw test among them at random."""
+        """Check whether `num_sources` labelled source videos are enough to draw test at random."""
         return num_sources >= MIN_SOURCES_OF_DRAW
 
     def test_share_of(self, num_sources: int) -> float:

@@ -32,7 +32,10 @@ class Head(StrEnum):
 
 
 class Consensus(StrEnum):
-    """How a clip's segments are combined into one prediction: by a family, or by the `Head` of the same name in its place."""
+    """How a clip's segments are combined into one prediction.
+
+    A family combines them, or the `Head` of the same name in its place.
+    """
 
     AVERAGE = "average"
     RELATION = "relation"
@@ -75,7 +78,10 @@ SOUND_BACKBONE = "log-mel"
 
 
 class FlowOptions(Options):
-    """Set how optical flow is computed. A hash of these options and of OpenCV's version names its folder."""
+    """Set how optical flow is computed.
+
+    A hash of these options and of OpenCV's version names the folder of the flow.
+    """
 
     section: ClassVar[str] = "Optical flow"
     retired: ClassVar[Mapping[str, Any]] = {"flow_bound_pixels": 20.0}

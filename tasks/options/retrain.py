@@ -1,6 +1,6 @@
-"""Declare the options of `retrain` and of comparisons besides those of the training: tests, learning curve, gate and registry.
+"""Declare the options of `retrain` and of comparisons besides those of the training.
 
-`dags/retrain.py` says which of them the form shows.
+These are options of tests, learning curve, gate and registry. `dags/retrain.py` says which of them the form shows.
 """
 
 from collections.abc import Collection, Mapping
@@ -122,7 +122,10 @@ class CurveOptions(Options):
 
 
 class GateOptions(Options):
-    """Set when the new network replaces the champion. The champion is scored on the same clips; a tie keeps it."""
+    """Set when the new network replaces the champion.
+
+    The champion is scored on the same clips, and a tie keeps it.
+    """
 
     section: ClassVar[str] = "Promotion"
     retired: ClassVar[Mapping[str, Any]] = {"gain_rule": "interval", "min_gain_points": 1.0, "beat_guessing": True}

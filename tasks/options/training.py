@@ -159,7 +159,10 @@ class ValidationOptions(Options):
 
 
 class RecipeOptions(ValidationOptions, RegularizationOptions, AugmentationOptions, LossOptions, ScheduleOptions, OptimizerOptions):
-    """Set how a network is trained. By default optimizer, rate, batch size and epochs are the original experiment's; `ORIGINAL` has the rest."""
+    """Set how a network is trained.
+
+    By default optimizer, rate, batch size and epochs are the original experiment's. `ORIGINAL` has the rest.
+    """
 
     retired: ClassVar[Mapping[str, Any]] = {
         "layer_decay": 1.0, "momentum": 0.9, "step_epochs": 20, "plateau_validations": 5, "decay_factor": 0.1, "sampler": "shuffled",

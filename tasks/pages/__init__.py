@@ -1,4 +1,6 @@
-"""Serve the pages that Airflow shows: `home/`, `label/`, `trigger_form/`; `web` has what they share, and the reports of a store.
+"""Serve the pages that Airflow shows.
+
+They are `home/`, `label/` and `trigger_form/`; `web` has the parts that they share, and the reports of a store.
 
 Airflow's plugins import them at the first request.
 

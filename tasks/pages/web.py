@@ -1,4 +1,7 @@
-"""Serve pages of Retake under Airflow's address: what their applications share, and those that lie in a store."""
+"""Serve pages of Retake under Airflow's address.
+
+This module has the parts that their applications share, and the pages that lie in a store.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -55,7 +58,10 @@ def turns(number: int) -> Turn:
 
 
 async def json_body(request: Request, max_bytes: int, seconds: float, name: str) -> bytes:
-    """Read the body of a request, which `name` describes, if it is JSON, short and in time."""
+    """Read the body of a request if it is JSON, short and in time.
+
+    `name` describes the body in errors.
+    """
     if request.headers.get("content-type") != "application/json":
         raise HTTPException(422, f"{name} is JSON")
     length = request.headers.get("content-length", "")
@@ -69,7 +75,10 @@ async def json_body(request: Request, max_bytes: int, seconds: float, name: str)
 
 
 def file_response(path: Path, status: int = 200) -> Response:
-    """Answer with a file of a page. Each answer is new, because Airflow's compression changes it."""
+    """Answer with a file of a page.
+
+    Each answer is new, because Airflow's compression changes it.
+    """
     return Response(path.read_bytes(), status, media_type=TYPES[path.suffix])
 
 
@@ -82,13 +91,19 @@ async def with_headers(request: Request, go_on: Callable[[Request], Awaitable[Re
 
 
 def is_stranger(request: Request, error: HTTPException) -> bool:
-    """Check whether a person who opens a page has no session, or one that this server did not make."""
+    """Check whether a person who opens a page has no session of this server.
+
+    Such a person has no session at all, or one that this server did not make.
+    """
     unknown = error.status_code == UNAUTHORIZED or (error.status_code == FORBIDDEN and error.detail == INVALID_TOKEN)
     return unknown and "text/html" in request.headers.get("accept", "")
 
 
 def lead_strangers_to(login: Callable[[str], str], app: FastAPI) -> None:
-    """Redirect a stranger to the login, and from there back to this server, whatever host the request names."""
+    """Redirect a stranger to the login, and from there back to this server.
+
+    The host that the request names does not matter.
+    """
 
     @app.exception_handler(HTTPException)
     def refused(request: Request, error: HTTPException) -> Response:
@@ -111,9 +126,10 @@ def static_files(folder: Path) -> APIRouter:
 
 
 def stored_pages(store: Store, uris: Sequence[str], person: Callable[..., object], login: Callable[[str], str]) -> FastAPI:
-    """Make the application of the pages that steps write into a store: reports, comparisons, searches and predictions.
+    """Make the application of the pages that steps write into a store.
 
-    A page is one file that loads nothing. The browser gives it an origin of its own, so a script in it cannot act as the person who reads it.
+    These are reports, comparisons, searches and predictions. A page is one file that loads nothing. The browser gives it an origin of its
+    own, so a script in it cannot act as the person who reads it.
 
     Args:
         store: reads the pages.

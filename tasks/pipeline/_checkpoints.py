@@ -13,7 +13,9 @@ CHECKPOINT = "network.ckpt"
 
 
 def fetch_network(store: Store, uri: str, sha256: str, folder: Path | None = None) -> Saved:
-    """Fetch a checkpoint and verify its hash; the file is left as `CHECKPOINT` in the folder, if one is given.
+    """Fetch a checkpoint and verify its hash.
+
+    If a folder is given, the file is left there as `CHECKPOINT`.
 
     Raises:
         MissingObject: the store does not have it.

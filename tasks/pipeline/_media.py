@@ -1,4 +1,4 @@
-"""Draw small pictures of the clips that a page names, and load those that it plays."""
+"""Draw small pictures of a page's clips, and load the clips that it plays."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -55,7 +55,10 @@ def _thumbnail(path: Path) -> bytes:
 
 
 def playable(store: Store, uris: Iterable[str]) -> dict[str, bytes]:
-    """Load clips by address, the first ones first, up to the maximum size of a page."""
+    """Load clips by address, up to the maximum size of a page.
+
+    The first ones come first.
+    """
     clips: dict[str, bytes] = {}
     left_bytes = MAX_PLAYABLE_BYTES
     for uri in dict.fromkeys(uris):

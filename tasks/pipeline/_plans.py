@@ -71,7 +71,10 @@ class PlannedTraining:
         model_name: str,
         splits: Iterable[SplitName],
     ) -> PlanResult:
-        """Make its plan, by which the new network alone is scored on these splits and nothing is decided."""
+        """Make the plan that scores the new network alone, and decides nothing.
+
+        It is scored on these splits.
+        """
         return PlanResult(
             run_key=self.run_key,
             run_uri=self.run.folder_uri,
@@ -178,7 +181,9 @@ def recipe_for(
     store: Store,
     **about: Any,  # noqa: ANN401 - see below
 ) -> tuple[TrainOptions, str]:
-    """Find the training options of a recipe with those given, and a line that names it; empty for `none`.
+    """Find the training options of a recipe together with those given.
+
+    The result has a line that names the recipe. It is empty for `none`.
 
     Args:
         given: the options of the form.
@@ -308,6 +313,9 @@ def sound_of(network: TrainOptions | NetworkSpec) -> str | None:
 
 
 def sounds_of(plan: PlanResult) -> tuple[str, ...]:
-    """List the features of sound of the planned network, or of a fusion's members, each once."""
+    """List the sound features of the planned network, or of a fusion's members.
+
+    Each is listed once.
+    """
     names = [member.sound for member in plan.weights.members] or [sound_of(plan.train)]
     return tuple(dict.fromkeys(name for name in names if name))

@@ -55,7 +55,10 @@ def finish(store: Store, output: Output[R], result: R) -> R:
 
 
 def make_folder(folder: Path, *, is_empty: bool = False) -> None:
-    """Make the folder of `--to`, or refuse it before any work, as one that is not empty where it has to be."""
+    """Make the folder of `--to`, or refuse it before any work.
+
+    It is refused, for example, if it is not empty where it has to be.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if is_empty and any(folder.iterdir()):

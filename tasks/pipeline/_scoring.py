@@ -38,7 +38,10 @@ from tasks.wording import listed, some
 
 @dataclass(frozen=True)
 class Choice:
-    """The engine to score a network by; `reason` says which others decided that, if they did."""
+    """The engine to score a network by.
+
+    `reason` says which other networks decided that, if they did.
+    """
 
     engine: Wanted | Kind
     reason: str | None = None
@@ -59,10 +62,11 @@ class Scoring:
 
 
 def next_scoring(plans: Sequence[PlanResult], used: Mapping[Evaluation, EngineUsed]) -> Scoring | None:
-    """Find a network without a result, else one that was scored by a coarser engine than another network.
+    """Find the next network to score.
 
-    `plans` are those of a recipe's seeds, and `used` the engines of the results that there are. The previous version decides nothing, so no
-    other network follows it. Heads on features of sound run alike in every engine.
+    It has no result, or else it was scored by a coarser engine than another network. `plans` are those of a recipe's seeds, and `used` the
+    engines of the results that there are. The previous version decides nothing, so no other network follows it. Heads on features of sound
+    run alike in every engine.
     """
     wanted = plans[0].evaluate.engine
     deciding = {
@@ -144,7 +148,10 @@ class Ready:
     def score_all(
         self, clips: Sequence[DatasetClip], ahead: FramesAhead, vocabulary: Vocabulary, by: str = ""
     ) -> tuple[ScoredClips, Timings]:
-        """Score clips in order, and give the nouns that the network cannot predict; `by` names it in the log."""
+        """Score clips in order, and give the nouns that the network cannot predict.
+
+        `by` names the network in the log.
+        """
         folder = self.shared.folder if self.shared else None
         times = _times_file(folder, clips, self.hardware) if folder else None
         measured = _read_times(times) if times else None
@@ -175,7 +182,10 @@ class Ready:
         crops: NumCrops,
         uri: str,
     ) -> tuple[ScoredClips, EvaluateResult]:
-        """Score clips that no other network is scored on here, and sum the answers up; their file is to lie at `uri`."""
+        """Score clips that no other network is scored on here.
+
+        The answers are summed up, and their file is to lie at `uri`.
+        """
         with FramesAhead(store, clips, self.specs) as ahead:
             scored, timings = self.score_all(clips, ahead, vocabulary)
         self.close()
@@ -238,7 +248,10 @@ def _read_times(path: Path) -> Timings | None:
 
 
 def _times_file(folder: Path, clips: Sequence[DatasetClip], hardware: Mapping[str, str | int]) -> Path:
-    """Find the file of the times of computing these clips' features on this hardware, beside the features."""
+    """Find the file of the times of computing these clips' features.
+
+    The times are those on this hardware, and the file lies beside the features.
+    """
     return folder / f"{content_key({'clips': [clip.sha256 for clip in clips], **hardware})}.times.json"
 
 

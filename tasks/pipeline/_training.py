@@ -137,9 +137,9 @@ def fetch_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Pat
 
 
 def _taught(job: TrainJob, labelled: Sequence[DatasetClip], plan: PlanResult, teacher: Teacher, store: Store) -> TrainJob:
-    """Add the unlabelled clips to the job of a student, and its teacher's answers to all clips.
+    """Add the unlabelled clips and the teacher's answers to a student's job.
 
-    `labelled` are the clips of its `train`, in this order.
+    The answers are to all clips. `labelled` are the clips of the job's `train`, in this order.
     """
     unlabelled = store.read(Run(plan.run_uri).train.unlabelled).clips
     frames = cache_train_frames(store, unlabelled, job.network.spec, plan.train) if unlabelled else {}
@@ -247,9 +247,10 @@ def keep_answers(job: TrainJob, num_epochs: int, training: Training, manifest: M
 
 
 def joined_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Path) -> tuple[TrainJob, list[DatasetClip]]:
-    """Fetch the inputs of a training on joined features, and list the clips of its `train`, in this order.
+    """Fetch the inputs of a training on joined features.
 
-    Clips without sound are trained on as well: the head has to answer them. A clip is left out where one of the networks cannot see it.
+    The result has the job, and the clips of its `train` in this order. Clips without sound are trained on as well: the head has to answer
+    them. A clip is left out where one of the networks cannot see it.
     """
     saved = fetch_network(store, plan.weights.uri, plan.weights.sha256)
     train, val = ([clip for clip in manifest.clips if clip.split == split] for split in ("train", "val"))

@@ -156,7 +156,10 @@ def _keep(path: Path, uri: str, store: Store) -> None:
 
 
 def _backbone_file(options: TrainOptions, store_uri: str, store: Store, folder: Path) -> Path:
-    """Fetch the user's own weights: from this disk, the store by their hash, or an address."""
+    """Fetch the user's own weights.
+
+    They come from this disk, from the store by their hash, or from an address.
+    """
     source = options.backbone_weights or ""
     if SHA256.fullmatch(source):
         path = folder / source
@@ -207,7 +210,9 @@ def _fetch(source: str, store: Store, folder: Path, *, is_published: bool) -> Pa
 
 
 def _name_of(address: str, *, is_published: bool) -> str:
-    """Read the name of a file from its address; that of a published one must end in a hash.
+    """Read the name of a file from its address.
+
+    The name of a published file must end in a hash.
 
     Raises:
         BadCheckpoint: the address has no such name, or one that no file can have here.

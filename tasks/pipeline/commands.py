@@ -1,6 +1,7 @@
-"""Parse the command line: `python -m tasks STEP --…`, one sub-command a step; some have names of two words.
+"""Parse the command line `python -m tasks STEP --…`, one sub-command a step.
 
-The last line on stdout is the step's result as JSON; logs go to stderr; the exit code tells a runner whether a retry can help (tasks/errors.py).
+Some sub-commands have names of two words. The last line on stdout is the step's result as JSON; logs go to stderr; the exit code tells a
+runner whether a retry can help (tasks/errors.py).
 """
 
 import argparse
@@ -100,7 +101,10 @@ def _help(field: FieldInfo) -> str:
 
 
 def _kind(annotation: object) -> tuple[Literal["bool", "list", "scalar"], type]:
-    """Classify a field by its spelling on a command line; numbers differ from text, for a Literal of numbers."""
+    """Classify a field by its spelling on a command line.
+
+    Numbers differ from text, for a Literal of numbers.
+    """
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         annotation = next(a for a in typing.get_args(annotation) if a is not type(None))
     if annotation is bool:

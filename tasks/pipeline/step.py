@@ -52,7 +52,9 @@ Addresses = Callable[[A, Any], Iterable[str | None]]
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """One sub-command of `python -m tasks`. People run it at a shell; a `Step` is run by DAGs, too.
+    """One sub-command of `python -m tasks`.
+
+    People run it at a shell; a `Step` is run by DAGs, too.
 
     Args:
         name: of the sub-command.

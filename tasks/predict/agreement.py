@@ -42,7 +42,10 @@ class TalliedClip(NamedTuple):
 
 @dataclass(frozen=True)
 class Agreement:
-    """The clips with equal top-1 predictions; `interval` is the share's 95 % confidence interval over source videos."""
+    """The clips with equal top-1 predictions.
+
+    `interval` is the share's 95 % confidence interval over source videos.
+    """
 
     target: Target
     num_clips: int
@@ -92,7 +95,7 @@ class _Labelled:
 
 
 class Tally:
-    """Counts clips as they are added, a few of one video at a time, in little memory."""
+    """Count clips, a few of one video at a time, in little memory."""
 
     def __init__(self, names: Names) -> None:
         self._names = names
@@ -175,9 +178,9 @@ class Tally:
         return sum(number for (model, against), number in self.named[target].items() if model != against)
 
     def confusions(self) -> dict[Target, Confusion]:
-        """Count the other network's predictions (rows) against the model's (columns), by target; empty without a second network.
+        """Count the other network's predictions (rows) against the model's (columns), by target.
 
-        Classes beyond 30 are summed. Clips that differ are listed by cell, the largest divergence first.
+        Empty without a second network. Classes beyond 30 are summed. Clips that differ are listed by cell, the largest divergence first.
         """
         if not self._compared:
             return {}

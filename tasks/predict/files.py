@@ -1,8 +1,10 @@
-"""Write predictions as CSV, Parquet and WebVTT files, and intervals as JSON in the format of ActivityNet's results, too.
+"""Write predictions as CSV, Parquet and WebVTT files, and intervals as JSON, too.
+
+The JSON has the format of ActivityNet's results.
 
 Tables have a row per clip, network and rank instead of one wide row per clip: spreadsheets can filter them, pandas and SQL can group them,
-and a second network or more ranks add rows, not columns. Each row holds the verb, noun and action of one rank; the action of rank 2 need not
-combine the verb and noun of rank 2.
+and a second network or more ranks add rows, not columns. Each row holds the verb, noun and action of one rank; the action of rank 2 need
+not combine the verb and noun of rank 2.
 """
 
 import csv
@@ -98,7 +100,10 @@ def schema_of(targets: Collection[Target]) -> pa.Schema:
 
 
 class PredictionTables:
-    """Writes both files a few clips at a time, one Parquet row group each, to bound memory."""
+    """Write the CSV and Parquet files a few clips at a time, to bound memory.
+
+    These few clips are one row group of the Parquet file.
+    """
 
     def __init__(self, csv_path: Path, parquet_path: Path, names: Names) -> None:
         self._names = names
@@ -160,7 +165,10 @@ def opening(title: str) -> str:
 
 
 def block(start_seconds: float, stop_seconds: float, action: str, probability: float) -> str:
-    """Write one cue. Names are escaped, so that they can neither be markup nor end the cue."""
+    """Write one cue with escaped names.
+
+    They can neither be markup nor end the cue.
+    """
     start_ms = round(1000 * start_seconds)
     # Players drop a cue of zero length.
     stop_ms = max(start_ms + 1, round(1000 * stop_seconds))
@@ -177,7 +185,10 @@ def _text(text: str) -> str:
 
 
 def file_stem(video: PredictedVideo | ScoredVideo) -> str:
-    """Build a file name for a video: the letters, digits and pictures of its name, in any script, then its hash."""
+    """Build a file name for a video.
+
+    It has the letters, digits and pictures of the video's name, in any script, then the video's hash.
+    """
     name = unicodedata.normalize("NFC", Path(video.name).stem)
     kept = "".join(sign if unicodedata.category(sign)[0] in "LMN" or unicodedata.category(sign) == "So" else "-" for sign in name)
     # A name of a file has at most 255 bytes.
@@ -276,7 +287,10 @@ def _action(interval: Interval | KnownInterval, names: Names) -> str:
 
 
 def rows_of(table: bytes, columns: Collection[str]) -> Iterator[Mapping[str, Any]]:
-    """Read those of the columns that a table has, of a Parquet file or else of CSV, whose cells are all text."""
+    """Read the rows of a table, a Parquet file or else CSV.
+
+    Of a Parquet file, only those of `columns` that it has are read. The cells of CSV are all text.
+    """
     if not table.startswith(b"PAR1"):
         return csv.DictReader(io.StringIO(table.decode()))
     file = pq.ParquetFile(io.BytesIO(table))
@@ -285,7 +299,10 @@ def rows_of(table: bytes, columns: Collection[str]) -> Iterator[Mapping[str, Any
 
 
 def action_of(row: Mapping[str, Any]) -> tuple[str, str, float]:
-    """Return verb, noun and probability of a row of answers; networks without nouns give verbs alone."""
+    """Return verb, noun and probability of a row of answers.
+
+    Networks without nouns give verbs alone.
+    """
     target = "action" if "action" in row else "verb"
     verb, _, noun = str(row[target]).partition(" ")
     return verb, noun or NO_OBJECT, float(row[f"{target}_probability" if f"{target}_probability" in row else "probability"])

@@ -38,7 +38,10 @@ Finder = Callable[[Span], Iterator[Stretch]]
 
 @dataclass(frozen=True)
 class ScoredClass:
-    """A labelled class: its average precision, mean over tIoUs, by each network and then by always guessing."""
+    """A labelled class with its average precision, the mean over tIoUs.
+
+    `means` has the value of each network, and then that of always guessing.
+    """
 
     name: str
     num_labelled: int
@@ -85,9 +88,11 @@ class WhenScores:
 
 
 def when_scores(plan: PredictPlanResult, films: Sequence[FoundIntervals], labels: KnownLabels, names: Names) -> tuple[WhenScores, ...]:
-    """Score all intervals, below the threshold too, on the labelled videos that the model has never met, then of val, then of training.
+    """Score all intervals of the labelled videos, group by group.
 
-    An interval where no label says when something happens is neither right nor wrong. Two networks are scored on the videos whose windows both have.
+    Intervals below the threshold count, too. The groups are the videos that the model has never met, then those of val, then those of
+    training. An interval where no label says when something happens is neither right nor wrong. Two networks are scored on the videos whose
+    windows both have.
     """
     scored = []
     with_labels = {label.video for label in labels.intervals}
@@ -101,9 +106,10 @@ def when_scores(plan: PredictPlanResult, films: Sequence[FoundIntervals], labels
 
 
 def table(scores: Iterable[WhenScores], plan: PredictPlanResult, names: Names) -> bytes:
-    """Write the average precision of each class as CSV, for each network, target and tIoU, then its mean over classes.
+    """Write the average precision of each class as CSV.
 
-    The limits are those of the 95 % interval, empty where it cannot be given.
+    It is given for each network, target and tIoU. The mean over classes comes last. The limits are those of the 95 % interval, empty where
+    it cannot be given.
     """
     rows = []
     for score in scores:
@@ -172,11 +178,12 @@ def _segment(target: Target, video: str, interval: Interval | KnownInterval, nam
 
 @dataclass(frozen=True)
 class ReportedScores:
-    """The reported intervals of a network that lie by half or more where labels of videos of a group say when something happens.
+    """The scores of a network's reported intervals in a group of videos.
 
-    Only that part of an interval counts. It is right if its action covers more than half of the part, and a false alarm if actions cover less than
-    half. The `interval` of the precision is at 95 %, over source videos; it and the precision are None without an interval. `idle_seconds` is the
-    labelled time of predicted clips in which nothing happens.
+    An interval counts if it lies by half or more where labels say when something happens, and only with that part. It is right if its
+    action covers more than half of the part, and a false alarm if actions cover less than half. The `interval` of the precision is at 95 %,
+    over source videos. Both are None without an interval to count. `idle_seconds` is the labelled time of predicted clips in which nothing
+    happens.
     """
 
     role: PredictorRole
@@ -202,7 +209,10 @@ class ReportedScores:
 def reported_scores(
     plan: PredictPlanResult, films: Sequence[FoundIntervals], labels: KnownLabels, names: Names
 ) -> tuple[ReportedScores, ...]:
-    """Measure each network's reported intervals by group of videos; groups without labelled time are left out."""
+    """Measure each network's reported intervals by group of videos.
+
+    Groups without labelled time are left out.
+    """
     met = dict.fromkeys(plan.measured_on, "val") | dict.fromkeys(plan.trained_on, "training")
     truth: dict[str, list[KnownInterval]] = {}
     for label in labels.intervals:
@@ -221,7 +231,10 @@ def reported_scores(
 
 @dataclass(frozen=True)
 class _Labelled:
-    """A film with its labelled time, its actions together and each by its id; the spans of each do not overlap."""
+    """A film with its labelled time, its actions together and each by its id.
+
+    Spans of the same `Finder` do not overlap.
+    """
 
     film: FoundIntervals
     looked_at: Finder
@@ -231,7 +244,10 @@ class _Labelled:
 
 
 def _looked_at(film: FoundIntervals, labels: KnownLabels) -> list[Stretch]:
-    """List the labelled time of a film up to the end of its last clip: a film that is labelled as a whole has no end."""
+    """List the labelled time of a film up to the end of its last clip.
+
+    A film that is labelled as a whole has no end of its own.
+    """
     end = Stretch(start_seconds=max((stop for _, stop in film.clips), default=0.0), stop_seconds=inf)
     return _joined(without((labels.covered or {}).get(film.video.video, ()), [end]))
 

@@ -97,7 +97,10 @@ def intervals(starts: Seconds, stops: Seconds, likely: Distributions) -> tuple[I
 
 
 def joined_by_action(parts: Iterable[Interval]) -> tuple[Interval, ...]:
-    """Join intervals in order that touch and have the same action; their probability is the mean over time."""
+    """Join intervals, given in order, that touch and have the same action.
+
+    The probability of the joined interval is the mean over time.
+    """
     runs: list[list[Interval]] = []
     for part in parts:
         if runs and _continues(runs[-1][-1], part):

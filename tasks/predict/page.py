@@ -50,7 +50,10 @@ class Guess:
 
 @dataclass(frozen=True)
 class ShownClip:
-    """One clip on the page; `against` is missing without a second network, `truth` without a label."""
+    """One clip on the page.
+
+    `against` is None without a second network, and `truth` without a label.
+    """
 
     uid: str
     start_seconds: float
@@ -103,7 +106,10 @@ class Drawing:
 
 
 def spans(clips: Sequence[ShownClip]) -> tuple[Span, ...]:
-    """Merge equal neighbours of clips in time order; spans never cover parts that were not predicted."""
+    """Merge equal neighbours of clips in time order.
+
+    Spans never cover parts that were not predicted.
+    """
     groups = _stretches([(clip, (clip.model.action, clip.against.action if clip.against else None, clip.truth)) for clip in clips])
     return tuple(
         Span(
@@ -131,7 +137,10 @@ def drawing(clips: Sequence[ShownClip]) -> Drawing:
 
 
 def interval_bars(intervals: Sequence[ShownInterval], clips: Sequence[ShownClip]) -> tuple[Bar, ...]:
-    """Draw a network's intervals below the clips of the same video; those that begin after the last clip are left out."""
+    """Draw a network's intervals below the clips of the same video.
+
+    Intervals that begin after the last clip are left out.
+    """
     total = _length(clips)
     return tuple(
         replace(
@@ -228,11 +237,11 @@ class PredictionProvenance:
 
 @dataclass(frozen=True)
 class PageInputs:
-    """The page's data. `videos` are those of `num_videos` that fit on the page; timelines show the last of `targets`.
+    """The page's data.
 
-    `stride_seconds` is that of the windows, None without intervals. `when` has scores where intervals are labelled, and `reported` those of
-    reported intervals. `shift` says how far the videos outside the model's dataset lie from its training clips, None if there is none, or no
-    training clip is known.
+    `videos` are those of `num_videos` that fit on the page. Timelines show the last of `targets`. `stride_seconds` is that of the windows,
+    None without intervals. `when` has scores where intervals are labelled, and `reported` those of reported intervals. `shift` says how far
+    the videos outside the model's dataset lie from its training clips, None if there is none, or no training clip is known.
     """
 
     model: Predictor

@@ -1,7 +1,7 @@
-"""Compute calibrated probabilities of verbs, nouns and actions, and the threshold from which intervals are reported.
+"""Compute calibrated probabilities of verbs, nouns and actions, and the threshold for reporting intervals.
 
-Legend: n clips, k ranks, v verbs, o nouns, p pairs. An action's probability is the product of its verb's and its noun's, since the heads are
-independent.
+Legend: n clips, k ranks, v verbs, o nouns, p pairs. An action's probability is the product of its verb's and its noun's, since the heads
+are independent.
 """
 
 from collections.abc import Collection, Iterable
@@ -86,7 +86,10 @@ class Distributions:
 def distributions(
     verb_logits: Logits, noun_logits: Logits, verb_temperature: float, noun_temperature: float, pairs: Iterable[tuple[int, int]] = ()
 ) -> Distributions:
-    """Apply softmax to logits (n, v) and (n, o) at temperatures; without `pairs`, all make an action."""
+    """Apply softmax to logits (n, v) and (n, o) at temperatures.
+
+    Without `pairs`, all verbs and nouns make an action.
+    """
     known = [(verb, noun) for verb, noun in sorted(pairs) if verb < verb_logits.shape[1] and noun < noun_logits.shape[1]]
     return Distributions(
         softmax(verb_logits.astype(np.float64) / verb_temperature, axis=1),
@@ -166,7 +169,10 @@ def not_calibrated(reason: str) -> Served:
 
 @dataclass(frozen=True)
 class Threshold:
-    """The lowest probability to report, None for any, and where it comes from; `reports` is False if no probability is high enough."""
+    """The lowest probability to report, and where it comes from.
+
+    `probability` is None where any is reported. `reports` is False if no probability is high enough.
+    """
 
     probability: float | None
     words: str
@@ -195,10 +201,11 @@ def fit_threshold(
     nothing: Nothing | None = None,
     pairs: Iterable[tuple[int, int]] = (),
 ) -> Threshold:
-    """Find the lowest probability at or above which val shows that `precision` of the clips are right.
+    """Find the lowest probability from which val shows the wanted `precision`.
 
-    The probability is that of the best action, or of the best verb if nouns are no target. A clip whose class the network cannot name
-    counts as wrong. Clips that it calls `nothing` are left out, because no such interval is reported.
+    At or above this probability, val shows that `precision` of the clips are right. The probability is that of the best action, or of the
+    best verb if nouns are no target. A clip whose class the network cannot name counts as wrong. Clips that it calls `nothing` are left
+    out, because no such interval is reported.
 
     Args:
         nothing: the labels that nothing happens, if there are any.
@@ -254,9 +261,10 @@ def without_threshold(reason: str) -> Threshold:
 
 
 def lowest_probability(likely: NDArray[np.float64], right: NDArray[np.bool_], precision: float) -> float | None:
-    """Find the lowest threshold on (n,) probabilities at or above which (n,) answers show `precision`, and `MIN_CLIPS` of them at least.
+    """Find the lowest threshold at or above which answers show `precision`.
 
-    The lowest at which their share reaches it would be one that val is lucky at. So the share's lower limit has to (Wilson 1927, one-sided, at
+    The probabilities and the answers are (n,), and at least `MIN_CLIPS` of the answers lie at or above the threshold. Val would be lucky at
+    the lowest threshold at which their share reaches the precision. So the share's lower limit has to reach it (Wilson 1927, one-sided, at
     `LEVEL`). `docs/evidence.md` shows the simulated precision on other clips.
     """
     order = np.argsort(-likely, kind="stable")
@@ -268,7 +276,10 @@ def lowest_probability(likely: NDArray[np.float64], right: NDArray[np.bool_], pr
 
 
 def lower_limit(num_right: NDArray[np.int64], num_clips: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Compute the one-sided lower limit (n,) at `LEVEL` of a share, seen as `num_right` (n,) of `num_clips` (n,)."""
+    """Compute the one-sided lower limit (n,) of a share, at `LEVEL`.
+
+    The share was seen as `num_right` (n,) of `num_clips` (n,).
+    """
     z, shares = float(ndtri(LEVEL)), num_right / num_clips
     off = z * np.sqrt(shares * (1 - shares) / num_clips + (z / num_clips) ** 2 / 4)
     limit: NDArray[np.float64] = (shares + z**2 / num_clips / 2 - off) / (1 + z**2 / num_clips)

@@ -47,7 +47,10 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Names:
-    """Class names by id; unnamed classes are called `verb-7` or `noun-7`. `targets` are the targets to show, the deciding one last."""
+    """Class names by id.
+
+    Unnamed classes are called `verb-7` or `noun-7`. `targets` are the targets to show, the deciding target last.
+    """
 
     verbs: dict[int, str]
     nouns: dict[int, str]
@@ -93,7 +96,10 @@ def _add(names: dict[int, str], classes: Iterable[ClassRef]) -> None:
 
 @dataclass(frozen=True)
 class Window:
-    """A part of a video that is as long as a clip; its address is empty where it lies in two clips."""
+    """A part of a video that is as long as a clip.
+
+    Its address is empty where it lies in two clips.
+    """
 
     uid: str
     uri: str
@@ -224,7 +230,10 @@ class Answered:
 
 
 def answered(clips: ScoredVideoClips, predictors: Mapping[PredictorRole, Predictor], targets: Collection[Target]) -> Answered:
-    """Compute probabilities from logits; if nouns are no target, use a single noun of probability 1."""
+    """Compute probabilities from logits.
+
+    If nouns are no target, use a single noun of probability 1.
+    """
     likely = {role: likely_by(predictors[role], *logits, targets) for role, logits in clips.logits.items()}
     return Answered(
         ranked={role: of_network.ranked() for role, of_network in likely.items()},
@@ -243,9 +252,9 @@ def likely_by(predictor: Predictor, verbs: Logits, nouns: Logits, targets: Colle
 
 @dataclass(frozen=True)
 class FoundIntervals:
-    """The intervals of one video, by network: all those of an action, and those that are reported.
+    """The intervals of one video, by network.
 
-    `clips` are the start and stop of its clips.
+    `intervals` are all those of an action, and `reported` those that are reported. `clips` are the start and stop of its clips.
     """
 
     video: ScoredVideo
@@ -263,7 +272,10 @@ class FoundIntervals:
 def find_intervals(
     plan: PredictPlanResult, videos: Sequence[ScoredVideo], names: Names, folder: Path, fetch: Callable[[str, Path], None]
 ) -> tuple[FoundIntervals, ...]:
-    """Find the intervals of each video whose windows were scored. Their files lie in `folder` until this returns."""
+    """Find the intervals of each video whose windows were scored.
+
+    The windows' files lie in `folder` until this returns.
+    """
     return tuple(_find(plan, video, video.windows_uri, names, folder, fetch) for video in videos if video.windows_uri)
 
 

@@ -44,7 +44,10 @@ COLUMNS = ("source", "videos", "num_clips", "num_far", "mean_distance", "num_nea
 
 @dataclass(frozen=True)
 class NewFilm:
-    """A source video outside the model's dataset, the names of its files, and its clips' distances to the nearest training clip."""
+    """A source video outside the model's dataset, and the distances of its clips.
+
+    `name` has the names of its files. A distance is that to the nearest training clip.
+    """
 
     source: str
     name: str
@@ -53,7 +56,11 @@ class NewFilm:
 
 @dataclass(frozen=True)
 class FilmShift:
-    """A new film: `num_far` of its clips lie far from the training clips, and `num_nearer_films` films of the dataset lie nearer than it."""
+    """A new film, compared with the training clips and the films of the dataset.
+
+    `num_far` of its clips lie far from the training clips, and `num_nearer_films` films of the dataset lie nearer to them than the new
+    film.
+    """
 
     film: NewFilm
     num_far: int
@@ -91,7 +98,10 @@ class Shift:
 
 
 def distances_between_films(features: Features, films: Sequence[str], known: Features, known_films: Sequence[str]) -> NDArray[np.float64]:
-    """Compute (n,) cosine distances from (n, f) to the nearest of (m, f) `known` of another film; infinite without one."""
+    """Compute cosine distances (n,) to the nearest known clip of another film.
+
+    They are from `features` (n, f) to `known` (m, f), and infinite without a clip of another film.
+    """
     alike = (directions(features) @ directions(known).T).astype(np.float64)
     alike[np.array(films)[:, None] == np.array(known_films)] = -np.inf
     distances: NDArray[np.float64] = np.maximum(1.0 - alike.max(axis=1), 0.0)
@@ -185,7 +195,10 @@ def _score(distances: Sequence[float], num_clips: int) -> float:
 
 
 def _p_value(new: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
-    """Compute the one-sided p-value of the mean score of (s,) new films beside (r,) of the dataset."""
+    """Compute the one-sided p-value of the new films' mean score.
+
+    The scores of `new` (s,) films lie beside the `scores` (r,) of the dataset's films.
+    """
     if not _has_permutations(new, scores):
         return _students_p_value(new, scores)
     if len(new) == 1:

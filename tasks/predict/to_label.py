@@ -51,7 +51,10 @@ SCHEMA = pa.schema([("uid", pa.string()), ("reason", pa.string())])
 
 @dataclass(frozen=True)
 class Candidate:
-    """An unlabelled clip. `first` and `second` are the model's best actions; `novelty` is NaN if no training clip is known."""
+    """An unlabelled clip.
+
+    `first` and `second` are the model's best actions. `novelty` is NaN if no training clip is known.
+    """
 
     uid: str
     file: str
@@ -193,14 +196,20 @@ def _cell(value: object) -> object:
 
 
 def directions(features: Features) -> Features:
-    """Scale (n, f) features to unit length, so that dot products are cosines; zero rows stay zero."""
+    """Scale (n, f) features to unit length, so that dot products are cosines.
+
+    Zero rows stay zero.
+    """
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     unit: Features = (features / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32, copy=False)
     return unit
 
 
 def distances_to_nearest(features: Features, known: Features) -> NDArray[np.float64]:
-    """Compute (n,) cosine distances from (n, f) to the nearest of (m, f) `known`, m at least 1."""
+    """Compute (n,) cosine distances from (n, f) to the nearest of (m, f) `known`.
+
+    m is at least 1.
+    """
     nearest = (directions(features) @ directions(known).T).max(axis=1)
     distances: NDArray[np.float64] = np.clip(1.0 - nearest.astype(np.float64), 0.0, 2.0)
     return distances

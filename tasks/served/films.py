@@ -132,7 +132,10 @@ class FilmModel:
             }
 
     def _clips(self, film: Film, folder: Path) -> Iterator[Clip]:
-        """Cut a film as the training's films were cut. A clip of the same frame rate is taken as it is."""
+        """Cut a film as the training's films were cut.
+
+        A film of the same frame rate that is not rotated and no longer than a clip is taken as it is.
+        """
         segment = self._served.segment
         if isinstance(film, np.ndarray):
             if film.ndim != 4 or film.dtype != np.uint8 or film.shape[3] != 3 or not len(film):
@@ -162,9 +165,10 @@ class FilmModel:
 
 
 class SentFilmModel(FilmModel):
-    """Answers films that were sent to a server: the bytes of files, or their base64 text, but no paths.
+    """A model that answers films sent to a server.
 
-    `refusal` makes the error that tells the client what is wrong with its request.
+    Films are the bytes of files, or their base64 text, but no paths. `refusal` makes the error that tells the client what is wrong with its
+    request.
     """
 
     def __init__(self, saved: Saved, served: Served, refusal: Callable[[str], Exception]) -> None:

@@ -33,7 +33,10 @@ _CLAIM = re.compile(r"s3://.+?/(?:searches|comparisons)/[^/]+/([^/]+)/claims/([^
 
 
 def folder_together(uri: str) -> str | None:
-    """Find the folder of an object whose objects tell of one another, so that all are deleted with one; None for any other object."""
+    """Find the folder that is deleted as a whole with an object.
+
+    The objects of such a folder tell of one another. None for an object outside such a folder.
+    """
     match = _TOGETHER.match(uri)
     return match.group() if match else None
 
@@ -44,7 +47,10 @@ def is_training_plan(uri: str) -> bool:
 
 
 def run_showing_clips(uri: str) -> str | None:
-    """Find the key of the run that an object belongs to which may show clips, or depend on them, without naming them."""
+    """Find the key of the run of an object that may show clips.
+
+    The object may show clips, or depend on them, without naming them. None for any other object.
+    """
     match = _SHOWS_CLIPS.match(uri)
     return match[1] if match else None
 

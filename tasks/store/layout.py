@@ -174,7 +174,10 @@ class Dataset(Place):
 
     @classmethod
     def at(cls, uri: str) -> Self:
-        """Read an address as a person writes it. The slash at the end may be missing."""
+        """Read an address as a person writes it.
+
+        The slash at the end may be missing.
+        """
         return cls(as_folder(uri))
 
     @property
@@ -234,7 +237,7 @@ class Forgotten(Place):
 
 @dataclass(frozen=True)
 class Layout:
-    """A whole store: the bucket, or a prefix in it, without a slash at the end."""
+    """A whole store: a bucket or a prefix, without a slash at the end."""
 
     store_uri: str
 
@@ -348,5 +351,8 @@ def is_own_class(uri: str) -> bool:
 
 
 def is_file_of_video(name: str) -> bool:
-    """Check whether the store itself gives files of videos this name, so that it names no video."""
+    """Check whether the store gives files of videos this name.
+
+    Such a name names no video.
+    """
     return bool(_FILE_OF_VIDEO.fullmatch(name))

@@ -1,4 +1,7 @@
-"""Read and write objects by s3:// address, over any S3 server. The only importer of `minio`."""
+"""Read and write objects by s3:// address, over any S3 server.
+
+This is the only file that imports `minio`.
+"""
 
 import hashlib
 import io
@@ -52,7 +55,10 @@ _FAILURES = (S3Error, urllib3.exceptions.HTTPError, InvalidResponseError, Server
 
 @dataclass(frozen=True)
 class _Server:
-    """An S3 server; what to do if it does not answer, and which settings are its keys."""
+    """An S3 server.
+
+    `remedy` says how to help if it does not answer, and `keys` names the settings that are its keys.
+    """
 
     client: Minio
     endpoint: str
@@ -82,7 +88,10 @@ def to_json(record: BaseModel) -> bytes:
 
 
 def etag_of(path: Path) -> str:
-    """Compute the ETag that a file has after `write_file`, unless the server encrypts by its own keys."""
+    """Compute the ETag that a file has after `write_file`.
+
+    It does not hold where the server encrypts by its own keys.
+    """
     part_bytes, num_parts = get_part_info(path.stat().st_size, 0)
     with path.open("rb") as file:
         parts = [hashlib.md5(file.read(part_bytes), usedforsecurity=False) for _ in range(num_parts)]
@@ -105,7 +114,10 @@ class Store:
 
     @classmethod
     def from_settings(cls, settings: S3Server, read_seconds: float = 300, num_retries: int = 4, connection: str | None = None) -> Self:
-        """Connect lazily; quick retries bridge a server that restarts. `read_seconds` is the longest wait for an answer."""
+        """Make a store that connects lazily.
+
+        Quick retries bridge a server that restarts. `read_seconds` is the longest wait for an answer.
+        """
         http = urllib3.PoolManager(
             timeout=urllib3.Timeout(connect=5, read=read_seconds),
             maxsize=16,
@@ -115,7 +127,9 @@ class Store:
 
     @classmethod
     def of_connection(cls, uri: str) -> Self:
-        """Open the server of `s3+name://…` as a store of its own, so that it can be written at s3:// addresses.
+        """Open the server of `s3+name://…` as a store of its own.
+
+        It can then be written at s3:// addresses.
 
         Raises:
             BadConfiguration: its connection is not known.
@@ -240,7 +254,10 @@ class Store:
                 raise Unavailable(f"the object store at {self._server(uri).endpoint} answers {status} for {uri}; try again")
 
     def keeps_versions(self, uri: str) -> bool:
-        """Check whether the bucket keeps earlier versions of its objects; a server without versions keeps none."""
+        """Check whether the bucket keeps earlier versions of its objects.
+
+        A server without versions keeps none.
+        """
         with self._asking(uri) as (client, bucket, _):
             try:
                 return client.get_bucket_versioning(bucket_name=bucket).status in (ENABLED, SUSPENDED)
@@ -290,7 +307,10 @@ class Store:
                         )
 
     def abort_uploads(self, folder_uri: str, before: datetime, *, dry_run: bool) -> tuple[str, ...]:
-        """Abort the uploads in parts that began earlier and never ended; return the addresses that they were for."""
+        """Abort uploads in parts that began before a time and never ended.
+
+        Return the addresses that they were for.
+        """
         check_key(folder_uri)
         aborted: list[str] = []
         page, key, last_id = None, None, None
@@ -342,7 +362,10 @@ class Store:
 
     @contextmanager
     def _asking(self, uri: str) -> Iterator[tuple[Minio, str, str]]:
-        """Yield the client of an address, its bucket and its key, and translate the failures of a request about it."""
+        """Yield the client of an address, its bucket and its key.
+
+        The failures of a request about the address are translated.
+        """
         client, (bucket, key) = self._server(uri).client, split_uri(uri)
         try:
             yield client, bucket, key

@@ -1,4 +1,6 @@
-"""Decide which objects of a store may go: those that nothing kept needs, after a time.
+"""Decide which objects of a store may go.
+
+They are those that nothing kept needs, after a time.
 
 A unit is a folder that goes as a whole, or that holds others: where it is kept, so is every training and prediction whose key its records
 mention. Keys are hashes, so a mention is a reference.
@@ -70,7 +72,10 @@ KINDS = (
 
 @dataclass
 class Unit:
-    """A unit as a listing shows it; the number and the size are of the objects that go with it."""
+    """A unit as a listing shows it.
+
+    The number and the size are of the objects that go with it.
+    """
 
     uri: str
     kind: Kind
@@ -171,7 +176,10 @@ def expired(surveyed: Survey, needed: Collection[str], mentions: Callable[[Unit]
 
 
 def in_order(unit: Unit, listing: Iterable[StoredObject], folder_uri: str) -> tuple[list[str], ...]:
-    """Group the addresses of a unit's objects that go, in the order in which they must: commit marks first."""
+    """Group the addresses of a unit's objects that go, in order of deletion.
+
+    Commit marks go first.
+    """
     groups: tuple[list[str], ...] = tuple([] for _ in range(len(_FILE_ORDER) + 1))
     for listed in listing:
         place = _place(listed.uri.removeprefix(folder_uri))
@@ -185,7 +193,10 @@ def _top(key: str) -> str:
 
 
 def _place(key: str) -> tuple[Kind, str, str] | None:
-    """Find the unit that a key lies in: its kind, its folder, and the rest of the key."""
+    """Find the unit that a key lies in.
+
+    Return its kind, its folder, and the rest of the key.
+    """
     for kind in KINDS:
         if match := re.match(kind.folder, key):
             return kind, match[0], key[match.end() :]

@@ -168,13 +168,19 @@ class Run(Place):
 
 
 def run_beside(uri: str, key: str, otherwise: str) -> Run:
-    """Find a training in the store of `uri`, in `otherwise` if that is below no run."""
+    """Find a training in the store of `uri`.
+
+    It is in `otherwise` if `uri` is below no run.
+    """
     root, separator, _ = uri.rpartition("/runs/")
     return Run(f"{root if separator else otherwise}/runs/{key}/")
 
 
 class NamedRun(NamedTuple):
-    """A training as people name it in options. Without a store, it lies in their own."""
+    """A training as people name it in options.
+
+    Without `store`, it lies in the store of these people.
+    """
 
     store: str | None
     key: str
@@ -187,7 +193,10 @@ def parse_run(text: str) -> NamedRun | None:
 
 
 def run_holding(uri: str) -> Run | None:
-    """Find the training that an object in a store belongs to. None for any other object."""
+    """Find the training that an object in a store belongs to.
+
+    None for any other object.
+    """
     match = _RUN.match(uri)
     return Run(f"{match[1]}/runs/{match[2]}/") if match and match[1] else None
 
@@ -198,7 +207,10 @@ def run_name(key: str) -> str:
 
 
 def deciding(uri: str, step: Literal["plan", "decide"]) -> Decision | None:
-    """Find the decision whose `step` has its commit mark at `uri`. None for any other object."""
+    """Find the decision whose `step` has its commit mark at `uri`.
+
+    None for any other object.
+    """
     mark = f"/{step}/result.json"
     return Decision(f"{uri.removesuffix(mark)}/") if uri.endswith(mark) else None
 

@@ -1,4 +1,4 @@
-"""Define addresses with the model of the record that is stored there, and check keys and folders.
+"""Define addresses with the model of the stored record, and check keys and folders.
 
 | | `place_uri`, as declared | `uri` of its record | `folder_uri`, below which others lie |
 | --- | --- | --- | --- |
@@ -28,7 +28,10 @@ FIELD = re.compile(r"\{(\w+):?(\w*)\}")
 
 @dataclass(frozen=True)
 class Stored(Generic[M]):
-    """A record in the store: its address, which may be a template of Airflow, and its model."""
+    """A record in the store, by its address and its model.
+
+    The address may be a template of Airflow.
+    """
 
     place_uri: str
     model: type[M]
@@ -60,7 +63,10 @@ class Folder(Place):
 
 @dataclass(frozen=True)
 class Output(Stored[M]):
-    """The folder of a step, with a slash at the end. Its record is the commit mark."""
+    """The folder of a step, with a slash at the end.
+
+    Its record is the commit mark.
+    """
 
     @property
     def uri(self) -> str:
@@ -76,7 +82,10 @@ class Output(Stored[M]):
 
 
 class OutputOf(Output[M]):
-    """A kind of output: a subclass names the model of its commit mark, as `class Training(OutputOf[TrainResult])` does."""
+    """A kind of output, whose subclass names the model of its commit mark.
+
+    An example is `class Training(OutputOf[TrainResult])`.
+    """
 
     def __init__(self, place_uri: str) -> None:
         (base,) = vars(type(self))["__orig_bases__"]  # `OutputOf[TrainResult]`, as the class was written
@@ -109,9 +118,10 @@ class Below(Generic[P]):
 
 
 class Keyed(Generic[K, P]):
-    """An attribute that finds a place below the folder of its owner by the key or the number that its name holds.
+    """An attribute that finds a place below the folder of its owner.
 
-    For example `run = keyed("runs/{key}/", Run)`, so that `layout.run("0123")` is a `Run`.
+    It finds the place by the key or the number that the place's name holds. For example `run = keyed("runs/{key}/", Run)`, so that
+    `layout.run("0123")` is a `Run`.
     """
 
     def __init__(self, pattern: str, make: Callable[[str], P]) -> None:
@@ -143,12 +153,12 @@ def numbered(pattern: str, make: Callable[[str], P]) -> Keyed[int, P]:
 
 
 def stored(model: type[M]) -> Callable[[str], Stored[M]]:
-    """Make records of this model, for places that are declared by a key or a number."""
+    """Make records of this model, for places declared by a key or a number."""
     return lambda uri: Stored(uri, model)
 
 
 def made(model: type[M]) -> Callable[[str], Output[M]]:
-    """Make folders of steps with this commit mark, for places that are declared by a key or a number."""
+    """Make folders of steps with this commit mark, for places declared by key or number."""
     return lambda uri: Output(uri, model)
 
 
@@ -182,7 +192,9 @@ _SCHEME = re.compile(rf"s3(?:\+(?P<connection>{CONNECTION_NAME}))?://")
 
 
 def split_uri(uri: str) -> tuple[str, str]:
-    """Split `s3://bucket/key`, or that of a connection, into bucket and key; the key may be empty.
+    """Split `s3://bucket/key`, or that of a connection, into bucket and key.
+
+    The key may be empty.
 
     Raises:
         BadConfiguration: it is no such address.
@@ -227,7 +239,10 @@ def has_key(uri: str) -> bool:
 
 
 def names_objects(source: str) -> bool:
-    """Check whether a source names objects of a bucket: by a pattern, a folder or a connection."""
+    """Check whether a source names objects of a bucket.
+
+    It does so by a pattern, a folder or a connection.
+    """
     return bool(connection_of(source)) or (source.startswith("s3://") and ("*" in source or source.endswith("/")))
 
 

@@ -1,6 +1,8 @@
-"""Access MLflow: runs with metrics and artifacts, and the model registry. The only package that imports `mlflow`.
+"""Access MLflow's runs, with metrics and artifacts, and its model registry.
 
-`runs` has runs and artifacts, `registry` versions and aliases, `flavours` what is uploaded as a model.
+This package alone imports `mlflow`.
+
+`runs` has runs and artifacts, `registry` versions and aliases, `flavours` the models that are uploaded.
 
 Other rooms import the names of this file.
 """
@@ -80,7 +82,10 @@ def run_title(plan: PlanResult, version: int | None = None) -> str:
 
 
 def _short(backbone: str) -> str:
-    """Shorten the name of a backbone: from its last part that is a word with a number."""
+    """Shorten the name of a backbone.
+
+    The short name begins at the last part that is a word with a number.
+    """
     parts = backbone.partition(".")[0].removeprefix("tf_").split("_")
     begins = [i for i, part in enumerate(parts) if re.fullmatch(r"(?!patch|window)[a-z]{4,}\d+", part)]
     return "_".join(parts[begins[-1] :] if begins else parts)
@@ -88,7 +93,10 @@ def _short(backbone: str) -> str:
 
 @contextmanager
 def comparison_run(tracker: Tracker, store_uri: str, key: str, comparison: Comparison, trained: Sequence[str]) -> Iterator[str]:
-    """Yield the id of the comparison's run, likewise. Tags link to it from the run of each network in `trained`."""
+    """Yield the id of the comparison's run.
+
+    The run is made if it is missing, and shown as running inside the block. Tags link to it from the run of each network in `trained`.
+    """
     tags = {
         "retake.dataset_digest": comparison.dataset_digest,
         "retake.dataset_uri": comparison.dataset_uri,
@@ -103,7 +111,10 @@ def comparison_run(tracker: Tracker, store_uri: str, key: str, comparison: Compa
 
 @contextmanager
 def prediction_run(tracker: Tracker, plan: PredictPlanResult, num_videos: int) -> Iterator[str]:
-    """Yield the id of a prediction's run, in the store's experiment for predictions; finish it at the end."""
+    """Yield the id of a prediction's run, and finish the run at the end.
+
+    It is in the store's experiment for predictions.
+    """
     tags = {
         "retake.prediction_uri": plan.prediction_uri,
         "retake.model": plan.model.label,
@@ -134,7 +145,10 @@ def remove_evidence(
     *,
     dry_run: bool,
 ) -> int:
-    """Delete the artifacts of the store's runs on these datasets, and of these predictions; return the number of runs."""
+    """Delete the artifacts of the store's runs on these datasets, and of these predictions.
+
+    Return the number of runs.
+    """
     own = _experiment(store_uri)
     return tracker.remove_evidence(
         (own, f"{own} predictions", f"{own} searches"),
@@ -146,7 +160,10 @@ def remove_evidence(
 
 
 def end_trainings(tracker: Tracker, trained: Collection[str]) -> None:
-    """End the trainings of this Airflow run that nobody writes to. Those in `trained` have finished, others failed."""
+    """End the trainings of this Airflow run that nobody writes to.
+
+    Those in `trained` have finished, others failed.
+    """
     if own := load(MachineSettings).airflow_url:
         tracker.end_left(lambda run_id, by: None if by != own else "FINISHED" if run_id in trained else "FAILED")
 

@@ -90,7 +90,10 @@ class FilmModel:
             mlflow_model.save(str(Path(path, "MLmodel")))
 
     def _remove_unused(self, code: Path) -> None:
-        """Remove what the loader does not import: MLflow uploads each file by a request of its own, which takes some ten milliseconds."""
+        """Remove files that the loader does not import.
+
+        MLflow uploads each file by a request of its own, which takes some ten milliseconds.
+        """
         finder = ModuleFinder([str(code.parent)])
         finder.import_hook(self.loader)
         used = {vars(module)["__file__"] for module in finder.modules.values()}

@@ -58,7 +58,10 @@ class Reference:
 
 @dataclass(frozen=True)
 class RegisteredVersion:
-    """A version of a registered model, with its checkpoint. A `provisional` champion has not passed the gate."""
+    """A version of a registered model, with its checkpoint.
+
+    A `provisional` champion has not passed the gate.
+    """
 
     version: int
     run_id: str
@@ -84,13 +87,18 @@ class VersionCard:
 
 
 class Registry:
-    """The registered models of one MLflow server. Every method raises `Unavailable` when the server does not answer."""
+    """The registered models of one MLflow server.
+
+    Every method raises `Unavailable` when the server does not answer.
+    """
 
     def __init__(self, settings: MlflowSettings) -> None:
         self._client = connect(settings)
 
     def claim(self, model_name: str, store_uri: str) -> None:
-        """Claim the decisions on an existing model for this store; `register` claims those on a new one.
+        """Claim the decisions on an existing model for this store.
+
+        `register` claims those on a new model.
 
         Raises:
             BadConfiguration: another store keeps them.
@@ -107,7 +115,10 @@ class Registry:
             )
 
     def store_of(self, model_name: str) -> str | None:
-        """Find the store that keeps the decisions on a model. None if no run has claimed it."""
+        """Find the store that keeps the decisions on a model.
+
+        None if no run has claimed the model.
+        """
         with answering():
             models = self._client.search_registered_models(filter_string=f"name = '{model_name}'", max_results=1)
         return models[0].tags.get(STORE_TAG) if models else None
@@ -135,7 +146,10 @@ class Registry:
         return _registered(version)
 
     def previous(self, model_name: str, run_key: str) -> RegisteredVersion | None:
-        """Find the latest version of Retake's before that of `run_key`, or the latest if that has none."""
+        """Find the latest version of Retake's before that of `run_key`.
+
+        It is the latest version if `run_key` has none.
+        """
         with answering():
             known = list(filter(_can_be_scored, self._client.search_model_versions(f"name = '{model_name}'")))
         versions = sorted(map(_registered, known), key=attrgetter("version"), reverse=True)
@@ -217,9 +231,9 @@ class Registry:
         return _all_pages(self._client.search_model_versions)
 
     def register(self, model_name: str, store_uri: str, run_id: str, run_key: str, model: FilmModel, card: VersionCard) -> int:
-        """Register the run's model, or find the version that an earlier try registered by its key.
+        """Register the run's model, or find the version registered by an earlier try.
 
-        `store_uri` is the store that keeps the decisions on a new model.
+        An earlier version is known by its key. `store_uri` is the store that keeps the decisions on a new model.
 
         Raises:
             BadConfiguration: another store keeps the decisions on the model.
@@ -292,7 +306,10 @@ class Registry:
             return tuple(sorted(self._client.get_model_version(model_name, str(version)).aliases))
 
     def _exists(self, model_name: str) -> bool:
-        """Search for the model: with passwords, a get fails alike for missing and for forbidden models."""
+        """Check whether the model exists, by a search.
+
+        With passwords, a get fails alike for missing and for forbidden models.
+        """
         return bool(self._client.search_registered_models(filter_string=f"name = '{model_name}'", max_results=1))
 
     def _ensure_model(self, model_name: str, store_uri: str) -> None:

@@ -1,4 +1,7 @@
-"""Log to MLflow runs: parameters, metrics, datasets and artifacts. Errors of MLflow are translated for steps."""
+"""Log to MLflow runs: parameters, metrics, datasets and artifacts.
+
+Errors of MLflow are translated for steps.
+"""
 
 import os
 import re
@@ -88,7 +91,9 @@ def _first_line(error: Exception) -> str:
 
 
 def collect_garbage(settings: MlflowSettings, days: int) -> None:
-    """Remove from MLflow's database what people deleted there longer ago, by its own tool; nothing without an address.
+    """Remove from MLflow's database the items that people deleted over `days` days ago.
+
+    MLflow's own tool removes them. Nothing is removed without the database's address.
 
     Raises:
         Unavailable: the tool fails.
@@ -127,14 +132,19 @@ class ChildRun:
 
 
 class Tracker:
-    """Log a step's results to its MLflow run. Every method raises `Unavailable` when the server does not answer."""
+    """Log a step's results to its MLflow run.
+
+    Every method raises `Unavailable` when the server does not answer.
+    """
 
     def __init__(self, settings: MlflowSettings) -> None:
         self._settings = settings
         self._client = connect(settings)
 
     def ensure_run(self, experiment: str, run_key: str, tags: Mapping[str, str], name: str | None = None) -> str:
-        """Find or create the run with this key, called `name` or by its key, and return its id.
+        """Find or create the run with this key, and return its id.
+
+        A new run is called `name`, or by its key.
 
         Raises:
             BadConfiguration: its experiment was deleted.
@@ -169,7 +179,10 @@ class Tracker:
 
     @contextmanager
     def running(self, run_id: str) -> Iterator[None]:
-        """Mark the run as running inside the block, killed if ended from outside, failed if it fails."""
+        """Mark the run as running inside the block.
+
+        It is killed if the block is ended from outside, and failed if the block fails.
+        """
         self._set_status(run_id, "RUNNING")
         try:
             yield
@@ -237,7 +250,10 @@ class Tracker:
             self._client.log_artifacts(run_id, str(folder), artifact_path)
 
     def log_dataset(self, run_id: str, rows: Sequence[Mapping[str, object]], *, split: SplitName, source: str, digest: str) -> None:
-        """Log the clips of one split, the table at `source`, as an input of the run."""
+        """Log the clips of one split as an input of the run.
+
+        The clips are the table at `source`.
+        """
         with answering(), warnings.catch_warnings():
             # Class ids are never missing, so MLflow's advice to use floats does not apply.
             warnings.filterwarnings("ignore", message="Hint: Inferred schema contains integer column")
@@ -301,7 +317,9 @@ class Tracker:
         *,
         dry_run: bool,
     ) -> int:
-        """Delete the artifacts of runs, and return the number of these runs; models that were logged stay.
+        """Delete the artifacts of runs, and return the number of these runs.
+
+        Models that were logged stay.
 
         Args:
             experiments: names of those whose runs are looked at.
@@ -328,7 +346,10 @@ class Tracker:
         return num_runs
 
     def _all_runs(self, experiments: Collection[str]) -> Iterator[mlflow.entities.Run]:
-        """Yield the runs of these experiments, deleted ones too, whose artifacts are there until they are collected."""
+        """Yield the runs of these experiments, deleted runs too.
+
+        The artifacts of deleted runs are there until they are collected.
+        """
         with answering():
             known = [experiment.experiment_id for name in experiments if (experiment := self._client.get_experiment_by_name(name))]
             token: str | None = None

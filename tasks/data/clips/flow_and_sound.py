@@ -1,6 +1,6 @@
-"""Keep the optical flow and the described sound of each clip beside it in the store.
+"""Keep the optical flow and the described sound of clips beside them in the store.
 
-Sound is cached on this machine as networks need it. Does not import torch.
+Sound is cached on this machine as networks need it. This module does not import torch.
 """
 
 import logging
@@ -87,7 +87,7 @@ def without_flow(store: Store, clips: Sequence[C], options: FlowOptions) -> list
 
 
 def shortness(clip: AnyClip) -> str | None:
-    """Explain why this clip shows a network less motion than others do; None if it does not."""
+    """Explain why this clip shows a network less motion than others do; None otherwise."""
     num, wanted = num_fields(clip.num_frames), SNIPPETS[Modality.FLOW].num_frames
     if clip.num_frames == 1:
         return f"a single frame shows no motion; one field of zero motion is repeated for the {wanted} that a network needs"
@@ -97,7 +97,10 @@ def shortness(clip: AnyClip) -> str | None:
 
 
 def compute_flow(store: Store, clips: Sequence[AnyClip], options: FlowOptions) -> Computed:
-    """Compute the flow of these clips and upload it to the store; set those aside that cannot be read."""
+    """Compute the flow of these clips and upload it to the store.
+
+    Clips that cannot be read are set aside.
+    """
     started = time.monotonic()
     num_all = 0
 
@@ -238,7 +241,10 @@ def cache_audio(store: Store, clips: Sequence[StoredClip], root: Path) -> dict[s
 
 
 def leave_out_silent(clips: Sequence[StoredClip], paths: dict[str, Path]) -> dict[str, Path]:
-    """Leave out the clips in which there is nothing to hear, by name and number; raise BadVideo if none is left to train on."""
+    """Leave out the clips in which there is nothing to hear.
+
+    Their names and their number are logged. BadVideo is raised if no clip is left to train on.
+    """
     unheard = {clip.uid for clip in clips if not np.load(paths[clip.uid], allow_pickle=False).any()}
     if len(unheard) == len(clips):
         raise BadVideo("no training clip has sound; choose an input other than sound, or add videos with sound")
@@ -296,10 +302,12 @@ def derive_each(
     num_at_once: int,
     failed: str,
 ) -> tuple[SetAside, ...]:
-    """Derive something of each clip, several at a time, and log it; return the clips that cannot be read, with the reason.
+    """Derive something of each clip, several at a time, and log it.
 
-    `derive` gets a clip and its file, beside which it may write, and `report` describes its result in the log. `failed` says what a clip
-    that cannot be read lacks.
+    The clips that cannot be read are returned, with the reason.
+
+    `derive` gets a clip and its file, beside which it may write, and `report` describes its result in the log. `failed` is a predicate
+    about a clip that cannot be read, such as `has no optical flow`.
     """
 
     def run(clip: C) -> T | SetAside:

@@ -1,7 +1,9 @@
-"""Survey a store for videos that are to be forgotten; delete them, or write objects anew without them.
+"""Find the traces of videos to forget in a store, and remove them.
 
-An object goes by its address, its origin or its content. Checkpoints, scores and decisions of runs stay; pages and pictures go, since they may
-show a video. The intent has all that a later try must know, so deletions may happen in any order.
+Objects are deleted, or written anew without the videos.
+
+An object goes by its address, its origin or its content. Checkpoints, scores and decisions of runs stay; pages and pictures go, since they
+may show a video. The intent has all that a later try must know, so deletions may happen in any order.
 """
 
 import logging
@@ -104,7 +106,9 @@ class Remover:
         self._labelled = LabelledVideos(VideoIndex((), names), fps, frozenset(forgetting.videos), self._by_name)
 
     def find(self) -> list[Trace]:
-        """List the objects to delete or write anew, marks first; take folders that go as a whole into the intent.
+        """List the objects to delete or write anew, marks first.
+
+        Folders that go as a whole are taken into the intent.
 
         Raises:
             BadInput: an annotation file cannot be written without the videos.
@@ -124,7 +128,10 @@ class Remover:
         return sorted(traces, key=lambda trace: (not trace.uri.endswith(MARKS), trace.uri))
 
     def remove(self, traces: Sequence[Trace]) -> None:
-        """Delete or write anew each object; one that changes meanwhile is left to the next search."""
+        """Delete or write anew each object.
+
+        An object to write anew that changes meanwhile is left to the next search.
+        """
         # Marks are no part of another request, which may delete in any order.
         for (is_kept, _), together in groupby(traces, key=lambda trace: (trace.is_kept, trace.uri.endswith(MARKS))):
             if is_kept:
@@ -151,7 +158,7 @@ class Remover:
         return Folder(self._at.folder_uri).name_of(uri)
 
     def _is_named(self, item: StoredObject) -> bool:
-        """Check whether an object names a video, or is made of a dataset that has one."""
+        """Check whether an object names a video, or is made of a dataset with one."""
         name = self._name(item.uri)
         datasets = Traces((), keys=self.forgetting.datasets if OF_DATASET.match(name) else ())
         if self._is_address_of_video(name) or datasets.in_text(name):
@@ -232,7 +239,10 @@ class Remover:
 
 
 def traces_of(forgetting: Forgetting) -> Traces:
-    """Make the texts to search contents for: names of videos and pages, but those that the store gives files itself."""
+    """Make the texts to search contents for.
+
+    They are hashes of videos, uids of clips, and names of videos and web pages. Names that the store gives files itself are left out.
+    """
     names = tuple(name for name in _told_apart(forgetting.names) if not is_file_of_video(name))
     return Traces(forgetting.videos, names, forgetting.uids)
 
@@ -269,7 +279,7 @@ def drop_from_cache(store: Store, store_uri: str, folder: Path) -> int:
 
 
 def survey(store: Store, store_uri: str, videos: Sequence[str], *, at: str, by: str, reason: str) -> Forgetting:
-    """Collect the names of the videos, and the datasets, runs and networks that they are in."""
+    """Collect the names of the videos, and the datasets, runs and networks that have them."""
     records = video_records(store, store_uri)
     own = [record for record in records if record.video in videos]
     listed = [item.uri for item in store.list(Layout(store_uri).folder_uri)]
@@ -309,7 +319,7 @@ def _clips(store: Store, store_uri: str, listed: Sequence[str], videos: Sequence
 
 
 def _read(store: Store, uri: str, model: type[M]) -> M | None:
-    """Read a record; one that is missing, or that another version of Retake wrote, tells nothing."""
+    """Read a record; None if it is missing or of another version of Retake."""
     try:
         return store.read(uri, model)
     except BadInput as error:
@@ -318,7 +328,7 @@ def _read(store: Store, uri: str, model: type[M]) -> M | None:
 
 
 def _names(own: Sequence[VideoRecord], others: Sequence[VideoRecord], seen: Collection[str]) -> tuple[str, ...]:
-    """List the texts that name these videos and no other: paths, file names and web pages."""
+    """List the paths, file names and web pages that name these videos and no other."""
     theirs = {text.casefold() for record in others for name in record.names for text in (name, PurePosixPath(name).name)}
     pages = {record.web_page.address for record in own if record.web_page}
     names = {*seen, *(name for record in own for name in record.names)}
@@ -332,7 +342,10 @@ def _names(own: Sequence[VideoRecord], others: Sequence[VideoRecord], seen: Coll
 
 
 def videos_of_sources(store: Store, store_uri: str, listed: Sequence[str]) -> Mapping[str, set[str]]:
-    """Map the names of sources and recordings in today's labels to their videos; a source without a name is called by the hash of its first."""
+    """Map the names of sources and recordings in today's labels to their videos.
+
+    A source without a name is called by the hash of its first video.
+    """
     videos: defaultdict[str, set[str]] = defaultdict(set)
     lists = (uri for uri in listed if uri.startswith(Layout(store_uri).all_labels) and uri.endswith("/labels.json"))
     for labels in filter(None, (_read(store, uri, LabelsFile) for uri in lists)):
@@ -345,7 +358,10 @@ def videos_of_sources(store: Store, store_uri: str, listed: Sequence[str]) -> Ma
 
 
 def _datasets(store: Store, listed: Sequence[str], traces: Traces) -> tuple[set[str], set[str]]:
-    """List the digests of datasets with a clip of the videos, and of those that train on one or choose an epoch by it."""
+    """List the digests of datasets with a clip of the videos.
+
+    The second set has those datasets that train on such a clip or choose an epoch by it.
+    """
     datasets, teaching = set[str](), set[str]()
     for uri in listed:
         if is_manifest(uri) and store.exists(uri) and traces.in_bytes(store.read_bytes(uri)):

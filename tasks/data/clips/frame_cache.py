@@ -1,4 +1,7 @@
-"""Cache decoded frames and optical flow on this machine, as networks need them, also ahead of their use. Does not import torch."""
+"""Cache decoded frames and optical flow on this machine, as networks need them.
+
+Frames may also be decoded ahead of their use. This module does not import torch.
+"""
 
 # t: segments, m: frames of a snippet, h, w: pixels, p: 8-bit planes of a snippet
 
@@ -156,7 +159,10 @@ def _cache(store: Store, clips: Sequence[StoredClip], frames: Sequence[tuple[int
 
 
 def _complete_flow(store: Store, clips: Sequence[StoredClip], options: FlowOptions) -> tuple[SetAside, ...]:
-    """Compute missing flow, for example for a champion with other flow options. Returns the clips, by uid, for which this fails."""
+    """Compute missing flow, for example for a champion with other flow options.
+
+    The clips for which this fails are returned, by uid.
+    """
     missing = without_flow(store, clips, options)
     if not missing:
         return ()
@@ -178,7 +184,10 @@ def _report(num_done: int, num_all: int) -> None:
 
 @dataclass(frozen=True)
 class DecodedClip:
-    """The paths of a clip's arrays, one for each network; `further` is None for a network that takes no further frames of it."""
+    """The paths of a clip's arrays, one for each network.
+
+    `further` has None for a network that takes no further frames of the clip.
+    """
 
     tested: list[Path]
     further: list[Path | None]
@@ -229,15 +238,24 @@ class FramesAhead:
             self._drop(number)
 
     def wait(self, clip: StoredClip) -> None:
-        """Wait until the clip is decoded; raise BadInput if it is gone or does not decode."""
+        """Wait until the clip is decoded.
+
+        BadInput is raised if the clip is gone or does not decode.
+        """
         self._paths(clip)
 
     def load(self, clip: StoredClip) -> list[NDArray[np.uint8]]:
-        """Wait for the clip, and load its snippets for each network, uint8 (t, h, w, p); raise as `wait`."""
+        """Wait for the clip, and load its snippets for each network.
+
+        Arrays are uint8 (t, h, w, p). Errors are those of `wait`.
+        """
         return [read_tested(path, spec) for path, spec in zip(self._paths(clip).tested, self._specs, strict=True)]
 
     def load_further(self, clip: StoredClip) -> list[NDArray[np.uint8]]:
-        """Wait for the clip, and load its further frames for each network, uint8 (t, h, w, 3), empty where none are chosen."""
+        """Wait for the clip, and load its further frames for each network.
+
+        Arrays are uint8 (t, h, w, 3), and empty where no frames are chosen.
+        """
         return [NO_FRAMES if path is None else np.load(path, allow_pickle=False) for path in self._paths(clip).further]
 
     def _paths(self, clip: StoredClip) -> DecodedClip:

@@ -1,4 +1,7 @@
-"""Take the recordings of a camera out of Frigate, an hour at a time, by its API of exports (docs.frigate.video, HTTP API)."""
+"""Take the recordings of a camera out of Frigate, an hour at a time.
+
+This uses Frigate's API of exports (docs.frigate.video, HTTP API).
+"""
 
 import logging
 import re
@@ -73,7 +76,10 @@ class Footage:
 
     @property
     def name(self) -> str:
-        """Return a file name that tells camera and start, so that the files of a recording are known."""
+        """Return a file name that tells camera and start.
+
+        By such names the files of a recording are known.
+        """
         return f"{self.camera}-{self.after:%Y%m%d%H%M%S}.mp4"
 
     @property
@@ -89,9 +95,9 @@ def is_frigate(source: str) -> bool:
 
 
 def recorded_hours(source: str, *, allow_private: bool) -> Iterator[Footage]:
-    """Yield the whole hours with recordings that the times of `source` touch; the current hour waits until it is over.
+    """Yield the whole hours with recordings that the times of `source` touch.
 
-    No hour is ever cut: parts of one could come to two splits.
+    The current hour waits until it is over. No hour is ever cut: parts of an hour could come to two splits.
 
     Raises:
         BadInput: the address is malformed or private, or Frigate refuses.
@@ -110,7 +116,9 @@ def recorded_hours(source: str, *, allow_private: bool) -> Iterator[Footage]:
 
 
 def fetch_footage(source: str, path: Path, *, max_bytes: int, allow_private: bool) -> None:
-    """Let Frigate export the footage, download it to `path`, and remove the export, which Frigate would keep for ever.
+    """Let Frigate export the footage, download it to `path`, and remove the export.
+
+    Frigate would keep the export for ever.
 
     Raises:
         BadInput: as `recorded_hours` and `download`, or the export fails.
@@ -143,7 +151,10 @@ def _time(text: str) -> datetime:
 
 
 def _exported(wanted: Footage, allow_private: bool) -> Export:
-    """Start an export, or find that of an ingest that was interrupted, and wait for its end."""
+    """Start an export, or find an earlier one, and wait for its end.
+
+    An earlier export is that of an ingest that was interrupted.
+    """
     if wanted.before is None:
         raise BadInput(f"{wanted.source} has no end; {REMEDY}")
     name = f"Retake {wanted.name.removesuffix('.mp4')} {(wanted.before - wanted.after).total_seconds():.0f} s"

@@ -1,4 +1,7 @@
-"""Gather the labels of clips, and the labelled intervals, that a store has now: of folders, annotation files and the page Label."""
+"""Gather the labels of clips, and the labelled intervals, that a store has now.
+
+They come from folders, annotation files and the page Label.
+"""
 
 import json
 import logging
@@ -71,7 +74,10 @@ IntervalsByVideo = dict[str, list[Interval]]
 
 @dataclass(frozen=True)
 class Given:
-    """All that labels are gathered from: EPIC's class lists, files with their times of upload, and the page's statements."""
+    """All inputs from which labels are gathered.
+
+    They are EPIC's class lists, files with their times of upload, and the page's statements.
+    """
 
     lists: Sequence[AnnotationFile]
     uploaded: Sequence[tuple[str, AnnotationFile]]
@@ -80,7 +86,10 @@ class Given:
 
 @dataclass(frozen=True)
 class LabelledStore:
-    """The labels of all clips of one recipe, and their inputs: the videos with their clips, what people gave, and the ids so far."""
+    """The labels of all clips of one recipe, and their inputs.
+
+    The inputs are the videos with their clips, the lists, files and statements that people gave, and the ids so far.
+    """
 
     labelling: Labelling
     cut: Sequence[tuple[VideoRecord, Sequence[ClipsFile]]]
@@ -131,7 +140,10 @@ def label_now(store: Store, store_uri: str, segment: SegmentOptions, options: La
 
 
 def labelled_by_files(store: Store, store_uri: str, segment: SegmentOptions, options: LabelOptions) -> Labelling:
-    """Label clips by folders and files without the page; keep the labelled clips and the problems alone."""
+    """Label clips by folders and files without the page.
+
+    Only the labelled clips and the problems are kept.
+    """
     labelling = label_now(store, store_uri, segment, options, with_page=False).labelling
     clips = tuple(clip for clip in labelling.clips if clip.verb)
     return replace(
@@ -140,7 +152,9 @@ def labelled_by_files(store: Store, store_uri: str, segment: SegmentOptions, opt
 
 
 def labelled_in_child(_: Store, store_uri: str, segment: SegmentOptions, options: LabelOptions) -> Labelling:
-    """Do as `labelled_by_files` in a child process with limits, so that no label file takes the caller's time or memory.
+    """Do as `labelled_by_files` in a child process with limits.
+
+    So no label file takes the caller's time or memory.
 
     Raises:
         BadInput: as there, or the files need more time or memory than a child has, or it fails in another way, which is logged.
@@ -197,14 +211,20 @@ def _read(store: Store, store_uri: str, segment: SegmentOptions, probe: StoredOb
 
 
 def _clips(files: Sequence[ClipsFile]) -> list[ClipRecord]:
-    """List the clips of a video by time; where two show the same, that of the grid."""
+    """List the clips of a video by time.
+
+    Where two clips show the same part, the clip of the grid is listed.
+    """
     clips = {clip.uid: clip for file in reversed(files) for clip in file.clips}
     return sorted(clips.values(), key=lambda clip: (clip.start_seconds, clip.stop_seconds))
 
 
 @dataclass(frozen=True)
 class PredictedVideos:
-    """Videos to predict, by content hash with the name each was given by, and the annotation files that came with them."""
+    """Videos to predict, and the annotation files that came with them.
+
+    `names` has the name by which each video was given, by content hash.
+    """
 
     names: Mapping[str, str]
     beside: tuple[AnnotationFile, ...] = ()
@@ -212,9 +232,9 @@ class PredictedVideos:
 
 @dataclass(frozen=True)
 class LabelledParts:
-    """The labelled intervals of videos, and all parts of each that a file labels, also as nothing or as a whole.
+    """The labelled intervals of videos, and all parts of each that a file labels.
 
-    Intervals of a class without an id are in neither.
+    A file may also label a part as nothing, or a video as a whole. Intervals of a class without an id are in neither.
     """
 
     intervals: tuple[KnownInterval, ...]
@@ -223,7 +243,10 @@ class LabelledParts:
 
 @dataclass(frozen=True)
 class _Stored:
-    """The annotation files of a store in order, its own classes, and its videos with their names and frame rates."""
+    """The annotation files of a store in order, its own classes, and its videos.
+
+    The videos have their names and frame rates.
+    """
 
     files: Sequence[AnyFile]
     own: OwnClasses
@@ -237,11 +260,13 @@ class _Stored:
 
 
 def labelled_intervals(store: Store, store_uri: str, videos: PredictedVideos) -> LabelledParts:
-    """List the labelled intervals of these videos, as they were written: those of the latest file that has any of the video.
+    """List the labelled intervals of these videos, as they were written.
 
-    Those of the labelling page count as a file of the time of the latest of them. Files that came with the videos count as the latest; they name
-    videos as these were given, and only these. Intervals in which nothing happens, lines that name no video, and classes without an id are left
-    out; the step `label` lists what is wrong with a line of the store's files.
+    They are those of the latest file that has any of the video.
+
+    Intervals of the labelling page count as a file of the time of the latest of them. Files that came with the videos count as the latest;
+    they name videos as these were given, and only these. Intervals in which nothing happens, lines that name no video, and classes without
+    an id are left out. The step `label` lists the faults of lines in the store's files.
     """
     stored = _stored(store, store_uri, given_labels(store, store_uri))
     index, read = stored.read(stored.names)
@@ -281,7 +306,10 @@ def _to_cut(video: str, by_video: Mapping[str, Sequence[IntervalRow]], borders: 
 
 
 def intervals_to_export(store: Store, store_uri: str, given: Given) -> CurrentIntervals:
-    """List the labelled intervals of all files and of the page that hold, as `intervals_to_cut` does, with their labels."""
+    """List the labelled intervals of all files and of the page that hold.
+
+    They are listed as by `intervals_to_cut`, with their labels.
+    """
     stored = _stored(store, store_uri, given)
     index, read = stored.read(stored.names)
     return CurrentIntervals(current_intervals(read.files, index, stored.names.keys()), read.verbs, read.nouns)
@@ -295,7 +323,10 @@ def _stored(store: Store, store_uri: str, given: Given) -> _Stored:
 
 
 def _beside(stored: _Stored, videos: PredictedVideos) -> tuple[KnownByVideo, IntervalsByVideo, IntervalsByVideo]:
-    """Find what the files that came with the videos label, and log what is wrong with them, which no other step does."""
+    """Find the labels in the files that came with the videos.
+
+    Faults in these files are logged, because no other step does so.
+    """
     names = {video: (name, *stored.names.get(video, ())) for video, name in videos.names.items()}
     index, read = stored.read(names, [replace(file, name=f"{BESIDE}{file.name}") for file in videos.beside])
     problems = [problem for problem in read.problems if problem.file.startswith(BESIDE)]
@@ -313,7 +344,10 @@ def _beside(stored: _Stored, videos: PredictedVideos) -> tuple[KnownByVideo, Int
 def _known_intervals(
     read: ReadFiles, files: Iterable[ReadFile], index: VideoIndex, videos: Collection[str]
 ) -> tuple[KnownByVideo, IntervalsByVideo, IntervalsByVideo]:
-    """Find the intervals of the latest of `files` by video, all that it covers, and the intervals whose classes have no id."""
+    """Find the intervals of the latest of `files`, by video.
+
+    The second result has all parts that this file covers, the third the intervals whose classes have no id.
+    """
     by_video: KnownByVideo = {}
     covered: IntervalsByVideo = {}
     unknown: IntervalsByVideo = {}

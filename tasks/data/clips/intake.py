@@ -94,7 +94,10 @@ class Intake:
         return {PAGE_PREFIX + record.web_page.address: record.video for record in records if record.web_page}
 
     def take_annotation(self, incoming: IncomingFile, keep: Callable[[bytes], None]) -> SeenFile:
-        """Pass the content of an annotation file to `keep`; set it aside with the reason if it is unreadable."""
+        """Pass the content of an annotation file to `keep`.
+
+        An unreadable file is set aside with the reason.
+        """
         too_large = f"an annotation file of more than {MAX_ANNOTATION_BYTES >> 20} MiB; split it into several"
         return self._take(incoming, MAX_ANNOTATION_BYTES, too_large, lambda _, path: keep(path.read_bytes()))
 
@@ -120,7 +123,10 @@ class Intake:
         return SeenFile(name=incoming.name, etag=incoming.etag, size_bytes=size_bytes, video=video, reason=None)
 
     def _fetch(self, incoming: IncomingFile, path: Path, max_bytes: int, too_large: str) -> IncomingFile:
-        """Make a copy that nobody else changes while it is hashed, probed and uploaded; return the file, with its page if it has one."""
+        """Make a copy that nobody else changes while it is hashed, probed and uploaded.
+
+        The file is returned, with its page if it has one.
+        """
         if is_page(incoming.source):
             return replace(incoming, web_page=download_video(incoming.source.removeprefix(PAGE_PREFIX), path, self._options))
         if incoming.source.startswith("s3://") or connection_of(incoming.source):
@@ -171,7 +177,10 @@ class Intake:
             return self._add(incoming, known).video
 
     def _add(self, incoming: IncomingFile, video: str, path: Path | None = None) -> VideoRecord:
-        """Add a name, a page and a place of the file at `path` to the record of a known video, as far as they are new."""
+        """Add a name, a page and a place to the record of a known video.
+
+        They are those of the file at `path`, as far as they are new.
+        """
         place = Layout(self._store_uri).video(video)
         record = self._store.read(place.probe)
         names = tuple(sorted({*record.names, incoming.name})) if self._names_label else record.names
@@ -210,7 +219,10 @@ class Intake:
         log.info("new video: %s (%.1f s, %dx%d)", name, probed.duration_seconds, probed.width, probed.height)
 
     def _kept_at(self, incoming: IncomingFile, place: Video, container: str, path: Path) -> str:
-        """Copy a video into the store, unless its connection leaves it in place; return its address."""
+        """Copy a video into the store, unless it stays in place; return its address.
+
+        The connection of a video may leave it in place.
+        """
         connection = connection_of(incoming.source)
         if connection and load(SourceSettings).s3_connections[connection].in_place:
             return incoming.source
@@ -220,7 +232,10 @@ class Intake:
 
 
 def _reason_to_set_aside(incoming: IncomingFile, error: BadInput | OSError) -> str:
-    """Explain why only this file is set aside. Errors that would affect all other files, too, are raised."""
+    """Explain why only this file is set aside.
+
+    Errors that would affect all other files, too, are raised.
+    """
     if isinstance(error, BadInput):
         return plain_reason(error, incoming.name)
     reason = error.strerror or str(error)
@@ -234,10 +249,12 @@ def _reason_to_set_aside(incoming: IncomingFile, error: BadInput | OSError) -> s
 def keep_annotations(
     store: Store, store_uri: str, intake: Intake, files: Sequence[IncomingFile], known: Mapping[tuple[str, str], SeenFile]
 ) -> list[SeenFile]:
-    """Store every annotation file, named by its content; set unreadable ones aside, and other files of such suffixes.
+    """Store every annotation file, named by its content, and set unreadable files aside.
 
-    A CSV file is kept whatever it holds: the step `label` says what is wrong with it.
-    A file that is already stored is written again if a later one of the same name would override it, unless it is unchanged in the inbox.
+    Other files of such suffixes are also set aside.
+
+    A CSV file is kept whatever it holds: the step `label` lists its faults. A file that is already stored is written again if a later file
+    of the same name would override it, unless it is unchanged in the inbox.
     """
     folder = Layout(store_uri).annotations
     kept = [folder.name_of(listed.uri) for listed in annotation_objects(store, store_uri)]
@@ -270,7 +287,10 @@ def keep_annotations(
 
 
 def write_latest(store: Store, store_uri: str, wanted: Mapping[str, bytes]) -> None:
-    """Store annotation files so that they are the latest of their names; `wanted` has them by `kept_name`, in order."""
+    """Store annotation files so that they are the latest of their names.
+
+    `wanted` has their contents by `kept_name`, in order.
+    """
     folder = Layout(store_uri).annotations
     _write_annotations(store, folder, [folder.name_of(listed.uri) for listed in annotation_objects(store, store_uri)], wanted)
 
@@ -296,7 +316,10 @@ def _is_csv(incoming: IncomingFile) -> bool:
 
 
 def to_write(kept: Sequence[str], wanted: Sequence[str]) -> list[str]:
-    """Choose the files to upload so that `wanted` are the latest of every stem. `kept` is in upload order."""
+    """Choose the files to upload so that `wanted` are the latest of every stem.
+
+    `kept` is in upload order.
+    """
     kept_by_stem, wanted_by_stem = _by_stem(kept), _by_stem(wanted)
     missing = {name for stem, names in wanted_by_stem.items() for name in _rest(kept_by_stem[stem], names)}
     return [name for name in wanted if name in missing]

@@ -1,7 +1,9 @@
-"""Read what labels are gathered from: ingested videos, annotation files, EPIC's class lists, own classes, the page's log, predictions.
+"""Read the inputs from which labels are gathered.
 
-An entry of the log is created only if its number is free, so two people who write at once lose no line. Full blocks of entries are also kept
-in one object each: a store with 20,000 labels is read in some 40 requests. A damaged entry keeps its number, and costs itself alone.
+They are ingested videos, annotation files, EPIC's class lists, own classes, the page's log, and predictions.
+
+An entry of the log is created only if its number is free, so two people who write at once lose no line. Full blocks of entries are also
+kept in one object each: a store with 20,000 labels is read in some 40 requests. A damaged entry keeps its number, and costs itself alone.
 """
 
 import logging
@@ -57,12 +59,18 @@ def _listed(store: Store, store_uri: str) -> dict[bool, list[StoredObject]]:
 
 
 def last_upload(store: Store, store_uri: str) -> str:
-    """Return the time of the latest annotation file by the store's clock. Without files, it is one before all files."""
+    """Return the time of the latest annotation file by the store's clock.
+
+    Without files, it is a time before all files.
+    """
     return max((listed.modified for listed in annotation_objects(store, store_uri)), default=BEFORE_ALL)
 
 
 def annotation_file(store: Store, listed: StoredObject, beside: frozenset[str] = frozenset()) -> AnnotationFile:
-    """Read a listed annotation file, unless it is too large: S3 clients put files past the intake's limit."""
+    """Read a listed annotation file, unless it is too large.
+
+    S3 clients put files past the intake's limit.
+    """
     if listed.size_bytes > MAX_ANNOTATION_BYTES:
         too_large = f"is larger than {MAX_ANNOTATION_BYTES >> 20} MiB and was not read; split it into several files"
         return AnnotationFile(listed.name, b"", unread=too_large)
@@ -86,7 +94,10 @@ def annotation_files(store: Store, store_uri: str) -> list[tuple[str, Annotation
 
 
 def came_with(store: Store, store_uri: str) -> dict[str, frozenset[str]]:
-    """Find the videos that came with each annotation file, by its name under `annotations/`, in all ingests that it came with."""
+    """Find the videos that came with each annotation file in all its ingests.
+
+    A file is called by its name under `annotations/`.
+    """
     beside: defaultdict[str, set[str]] = defaultdict(set)
     for inventory in inventories(store, store_uri):
         kept = {file.name: file.kept_as for file in inventory.files if file.kept_as}
@@ -96,7 +107,10 @@ def came_with(store: Store, store_uri: str) -> dict[str, frozenset[str]]:
 
 
 def videos_beside(names: Iterable[str], files: Iterable[SeenFile]) -> dict[str, frozenset[str]]:
-    """Find the videos of `files` that each annotation file means: those in its folder and below, else all."""
+    """Find the videos of `files` that each annotation file means.
+
+    They are the videos in its folder and below, or all if there are none.
+    """
     below: defaultdict[str, set[str]] = defaultdict(set)
     for file in files:
         for folder in PurePosixPath(file.name).parents if file.video else ():
@@ -164,13 +178,17 @@ def latest_prediction(store: Store, store_uri: str) -> str | None:
 
 
 def prediction_table(store: Store, parquet: str, text: str) -> bytes:
-    """Read a table of a prediction; those of earlier versions have lists and intervals as CSV alone."""
+    """Read a table of a prediction, from CSV if there is no Parquet.
+
+    Predictions of earlier versions have lists and intervals as CSV alone.
+    """
     return store.read_bytes(parquet if store.exists(parquet) else text)
 
 
 def inputs_digest(store: Store, store_uri: str, recipe: str, probes: Sequence[StoredObject] | None = None) -> str:
-    """Hash all inputs of labelling but the page's labels; a new video, name or annotation file changes it.
-    `probes` are as `probe_objects` lists them; None lists them here.
+    """Hash all inputs of labelling except the page's labels.
+
+    A new video, name or annotation file changes the hash. `probes` are as `probe_objects` lists them; None lists them here.
     """
     probes = probe_objects(store, store_uri) if probes is None else probes
     objects = [*probes, *annotation_objects(store, store_uri), *epic_list_objects(store, store_uri)]
@@ -185,7 +203,10 @@ def epic_list_uris(store_uri: str) -> dict[str, str]:
 
 
 def keep_epic_lists(store: Store, store_uri: str, *, allow_private: bool) -> None:
-    """Download the missing lists, or log a warning; without them, words get ids from the store, not those that EPIC's networks use."""
+    """Download the missing lists, or log a warning.
+
+    Without the lists, words get ids from the store, not those that EPIC's networks use.
+    """
     for target, uri in epic_list_uris(store_uri).items():
         if store.exists(uri):
             continue
@@ -211,7 +232,10 @@ def own_classes(store: Store, store_uri: str) -> OwnClasses:
 
 
 def number_words(store: Store, store_uri: str, own: OwnClasses, words: Mapping[WordTarget, Iterable[str]]) -> OwnClasses:
-    """Give each of `words` the next free id, or the one that another step has given it meanwhile; `own` has those given before."""
+    """Give each of `words` the next free id.
+
+    A word that another step has numbered meanwhile keeps that id. `own` has the ids that were given before.
+    """
     return OwnClasses(
         verbs=_numbered(store, store_uri, "verb", own.verbs, words["verb"]),
         nouns=_numbered(store, store_uri, "noun", own.nouns, words["noun"]),
@@ -262,7 +286,10 @@ def read_log(store: Store, store_uri: str, num_known: int = 0) -> list[AnyEntry]
 
 
 def _log_entries(store: Store, store_uri: str, start: int, stop: int, pool: ThreadPoolExecutor) -> Iterator[AnyEntry]:
-    """Read single entries until one is missing. The first is read alone, because most often nothing is new."""
+    """Read single entries until one is missing.
+
+    The first entry is read alone, because most often nothing is new.
+    """
     first = _log_entry(store, store_uri, start)
     if first is None:
         return
@@ -292,9 +319,9 @@ def count_entries(store: Store, store_uri: str) -> int:
 
 
 def append_to_log(store: Store, store_uri: str, statement: AnyStatement, num_known: int) -> list[AnyEntry]:
-    """Append a statement, and return all entries after the first `num_known`; the last is the new one.
+    """Append a statement, and return all entries after the first `num_known`.
 
-    If one of the others, which came in meanwhile, has the statement's token, nothing is written.
+    The last of them is the new entry. If another, which came in meanwhile, has the statement's token, nothing is written.
     """
     at, entry = Layout(store_uri).label_log, LogEntry(statement=statement)
     entries = list[AnyEntry]()
@@ -307,9 +334,10 @@ def append_to_log(store: Store, store_uri: str, statement: AnyStatement, num_kno
 
 
 def write_blocks(store: Store, store_uri: str, entries: Sequence[AnyEntry], first_block: int = 0) -> int:
-    """Write each full block from `first_block` on that is missing, and return the number of full blocks; `entries` are all of the log.
+    """Write each full block from `first_block` on that is missing.
 
-    No block is written of damaged entries, which another version may read.
+    The number of full blocks is returned. `entries` are all of the log. No block is written of damaged entries, which another version may
+    read.
     """
     num_blocks = len(entries) // BLOCK_SIZE
     for number in range(first_block, num_blocks):

@@ -1,6 +1,7 @@
-"""List the files of the sources of an ingest: the inbox, buckets, web pages, recorders, addresses and local files.
+"""List the files of the sources of an ingest.
 
-A local file is read once, whatever takes its place meanwhile.
+Sources are the inbox, buckets, web pages, recorders, addresses and local files. A local file is read once, whatever takes its place
+meanwhile.
 """
 
 import logging
@@ -108,7 +109,9 @@ def _name_in(url: str) -> str:
 
 
 def matching_objects(source: str, store: Store) -> Iterator[IncomingFile]:
-    """Yield the objects of a bucket that a source names by a pattern, such as `s3+nas://films/cam*/2026-*/**.mp4`.
+    """Yield the objects of a bucket that a source names by a pattern.
+
+    Such a source is `s3+nas://films/cam*/2026-*/**.mp4`.
 
     A name is the path behind the last folder before the first `*`. Only keys that begin like the pattern are listed, and they are not held
     in memory. Folders and files whose names begin with a dot are skipped, as on a disk.
@@ -138,7 +141,10 @@ def matching_objects(source: str, store: Store) -> Iterator[IncomingFile]:
 
 
 def _expression(pattern: str) -> re.Pattern[str]:
-    """Translate a pattern: `*` is any text within a folder, `**` any text, and `**/` any folders or none."""
+    """Translate a pattern into a regular expression.
+
+    `*` is any text within a folder, `**` any text, and `**/` any folders or none.
+    """
     return re.compile("".join(_MEANINGS.get(part, re.escape(part)) for part in _WILDCARD.split(pattern)), re.DOTALL)
 
 
@@ -158,7 +164,10 @@ def _local_files(source: str, *, only_settled: bool) -> Iterator[IncomingFile]:
 
 
 def _local_path(source: str) -> tuple[Path, Path, Path]:
-    """Find a file or a folder, and the folder that its names are relative to. The third path is that folder after resolving links."""
+    """Find a file or a folder, and the folder that its names are relative to.
+
+    The third path is that folder after resolving links.
+    """
     only = load(MachineSettings).videos_dir
     try:
         path = expanded(source)
@@ -174,7 +183,10 @@ def _local_path(source: str) -> tuple[Path, Path, Path]:
 
 
 def _may_be_file(path: Path) -> bool:
-    """Check whether to try it. Pipes, devices and links to folders are tried too, so that they are reported with a reason."""
+    """Check whether to try a path as a file.
+
+    Pipes, devices and links to folders are tried too, so that they are reported with a reason.
+    """
     try:
         return path.is_symlink() or not path.is_dir()
     except OSError:
@@ -189,7 +201,10 @@ def _status(path: Path) -> os.stat_result | None:
 
 
 def _version(status: os.stat_result | None) -> str:
-    """Name the state of a file, as an etag does: every write changes one of these."""
+    """Name the state of a file, as an etag does.
+
+    Every write changes the file's size or one of its times.
+    """
     return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}" if status else ""
 
 
@@ -224,7 +239,10 @@ def read_chunks(path: Path, *, max_bytes: int, too_large: str, folder: Path | No
 
 
 def _open_itself(real: Path) -> int:
-    """Open a file by a path without links. No link is followed that takes the place of the file or of a folder above it meanwhile."""
+    """Open a file by a path without links.
+
+    No link is followed that takes the place of the file or of a folder above it meanwhile.
+    """
     with ExitStack() as above:
         at = None
         for part in (real.anchor, *real.parts[1:-1]):

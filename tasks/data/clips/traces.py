@@ -1,4 +1,4 @@
-"""Search objects for texts that name a video, and write objects anew without the parts that do."""
+"""Search objects for texts that name a video, and rewrite objects without such parts."""
 
 import codecs
 import csv
@@ -40,7 +40,10 @@ _GONE = object()
 
 @dataclass(frozen=True)
 class Traces:
-    """Texts that name videos: their hashes, whole `names`, and `keys` that occur nowhere else, such as uids."""
+    """Texts that name videos: their hashes, whole `names`, and `keys`.
+
+    Keys occur nowhere else, such as uids.
+    """
 
     videos: tuple[str, ...]
     names: tuple[str, ...] = ()
@@ -81,7 +84,10 @@ def _spellings(name: str) -> Iterator[str]:
 
 
 def _parts(data: bytes) -> Iterator[bytes]:
-    """Yield the bytes of an object, and those packed in it; a damaged one has no more."""
+    """Yield the bytes of an object, and those packed in it.
+
+    Nothing more comes from a damaged object.
+    """
     yield data
     with suppress(zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, pa.ArrowException):
         yield from _packed(data)
@@ -111,7 +117,10 @@ def _texts(table: pa.Table) -> list[str]:
 
 
 def table_without(data: bytes, matches: Matches) -> bytes | None:
-    """Leave out the rows of a Parquet file that have a text that matches; None if it is damaged."""
+    """Leave out the rows of a Parquet file that have a matching text.
+
+    None is returned if the file is damaged.
+    """
     try:
         table = pq.read_table(io.BytesIO(data))
     except pa.ArrowException:
@@ -122,9 +131,10 @@ def table_without(data: bytes, matches: Matches) -> bytes | None:
 
 
 def json_without(data: bytes, matches: Matches, blanked: Collection[str] = ()) -> bytes | None:
-    """Leave out the elements of lists, and the keys of objects, that have a text that matches.
+    """Leave out list elements with a matching text, and keys of objects that match.
 
-    Texts of the `blanked` fields are made empty instead. None if such a text is in no list and under no key, or this is no JSON.
+    Texts of the `blanked` fields are made empty instead. None is returned if another matching text is in no list and under no such key, or
+    if this is no JSON.
     """
     try:
         kept = _pruned(json.loads(data), matches, blanked)
@@ -140,7 +150,10 @@ def _to_text(value: object) -> str:
 
 
 def json_blanked(data: bytes, matches: Matches) -> bytes | None:
-    """Blank the texts of a record that match; None if the name of a field does, or this is no JSON."""
+    """Blank the texts of a record that match.
+
+    None is returned if the name of a field matches, or if this is no JSON.
+    """
     try:
         content = _to_text(_blanked(json.loads(data), matches))
     except ValueError:
@@ -183,7 +196,10 @@ def _pruned(value: object, matches: Matches, blanked: Collection[str]) -> object
 
 @dataclass(frozen=True)
 class LabelledVideos:
-    """Tells which labels of annotation files are of `forgotten` videos, by the names that find them."""
+    """A finder of the labels of `forgotten` videos in annotation files.
+
+    Labels are found by the names that find the videos.
+    """
 
     index: VideoIndex
     fps: dict[str, float]
@@ -191,7 +207,7 @@ class LabelledVideos:
     traces: Traces
 
     def is_forgotten(self, name: str) -> bool:
-        """Check whether a name, or the uid of a clip, is of a forgotten video and of no other."""
+        """Check whether a name, or a clip's uid, is of a forgotten video alone."""
         if self.traces.in_text(name):
             return True
         try:
@@ -204,7 +220,9 @@ class LabelledVideos:
         return replace(self, index=self.index.beside(videos))
 
     def without(self, file: AnnotationFile) -> bytes | None:
-        """Write an annotation file without the labels of forgotten videos; None if no other label is left.
+        """Write an annotation file without the labels of forgotten videos.
+
+        None is returned if no other label is left.
 
         Raises:
             BadInput: its format cannot be written without them, and others would be lost.
@@ -237,7 +255,10 @@ class LabelledVideos:
         return content
 
     def _labels(self, file: AnnotationFile) -> list[_Label]:
-        """List line, names of the video, and the rest of each label or line about a video."""
+        """List each label or line about a video.
+
+        An item has the line, the names of the video, and the rest.
+        """
         read = read_annotations(file, KnownVideos(self.index, self.fps))
         rows = [(row.line, (row.uid if isinstance(row, ClipRow) else row.video,), _rest(row)) for row in read.rows]
         lists = [(line.line, (getattr(line, "video", ""),), line.model_dump(exclude={"line"})) for line in read.lists]

@@ -1,4 +1,7 @@
-"""Read a web page by yt-dlp, as a child process: metadata first, then a check of licence, length and live state, then the file."""
+"""Read a web page by yt-dlp, as a child process.
+
+Metadata come first, then a check of licence, length and live state, then the file.
+"""
 
 import re
 import shutil
@@ -142,7 +145,10 @@ def _says_creative_commons(info: Mapping[str, Any]) -> bool:
 
 
 def _channels(info: Mapping[str, Any]) -> set[str]:
-    """Name the channel of a video in all ways that nobody else can choose; a page of the own network belongs to its host."""
+    """Name the channel of a video in all ways that nobody else can choose.
+
+    A page of the own network belongs to its host.
+    """
     channels = {info.get(key) for key in ("channel_id", "channel_url", "uploader_id", "uploader_url")}
     if str(info.get("extractor")).startswith(OWN_NETWORK):
         channels.add(urlsplit(info["webpage_url"]).netloc)

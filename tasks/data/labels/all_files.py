@@ -1,4 +1,4 @@
-"""Read all annotation files, resolve the names in their labels to classes, and find the intervals that hold."""
+"""Read all annotation files, resolve names to classes, and find the intervals that hold."""
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -30,10 +30,10 @@ from tasks.store.records.dataset import Problem
 
 @dataclass(frozen=True)
 class ReadFiles:
-    """All files in upload order, with their classes and the first rejected lines; `num_more` counts further ones by file.
+    """All files in upload order, with their classes and the first rejected lines.
 
-    `remarks` are about how whole files were read. `marks` say of videos whether they are fully labelled, and `recordings` which recording they
-    are of, each with the name of its file and the videos beside it.
+    `num_more` counts further rejected lines by file. `remarks` are about how whole files were read. `marks` say of videos whether they are
+    fully labelled, and `recordings` which recording they are of, each with the name of its file and the videos beside it.
     """
 
     files: tuple[ReadFile, ...]
@@ -128,7 +128,10 @@ def _split(file: ReadFile, verbs: Lexicon, nouns: Lexicon) -> dict[ToolLabel, To
 
 
 def _with_split(labels: deque[Labelled], split: Mapping[ToolLabel, ToolLabel]) -> Iterator[Labelled]:
-    """Yield the labels with their texts split, and let go of each: there may be very many."""
+    """Yield the labels with their texts split, and let go of each.
+
+    There may be very many labels.
+    """
     while labels:
         item = labels.popleft()
         if item.label in split:
@@ -136,7 +139,10 @@ def _with_split(labels: deque[Labelled], split: Mapping[ToolLabel, ToolLabel]) -
 
 
 def _accepted(rows: list[LabelRow], change: Callable[[LabelLine], LabelLine], refused: Refusals) -> list[LabelRow]:
-    """Apply `change` to each label, once where many rows share it, and keep the rows that it accepts."""
+    """Apply `change` to each label, and keep the rows that it accepts.
+
+    A label that many rows share is changed once.
+    """
     good: list[LabelRow] = []
     answers: dict[int, LabelLine | str] = {}
     for row in rows:
@@ -181,9 +187,10 @@ def _by_own_names(verbs: Lexicon, nouns: Lexicon, row: LabelLine) -> LabelLine:
 
 
 def learn_epic_100(file: str, rows: Sequence[Epic100ClassLine], verbs: Lexicon, nouns: Lexicon) -> None:
-    """Let each name of a class mean the class that a known name of it means, else the class's key.
+    """Let all names of a class mean the class that a known name means.
 
-    A list does not say whether its classes are verbs or nouns: its file's name does, else the names that are known.
+    If no name is known, they mean the class's key. A list does not say whether its classes are verbs or nouns: its file's name does, else
+    the names that are known.
     """
     if not rows:
         return
@@ -222,9 +229,10 @@ def _lexicon_of(file: str, rows: Sequence[Epic100ClassLine], verbs: Lexicon, nou
 def current_intervals(
     files: Iterable[ReadFile], index: VideoIndex, videos: Collection[str], borders: Borders = NO_BORDERS
 ) -> dict[str, list[IntervalRow]]:
-    """List, by video, the intervals that hold; a later file replaces earlier ones that it covers by half or more.
+    """List, by video, the intervals that hold.
 
-    What goes on after one of `borders` is an interval of the next video, too.
+    A later file replaces earlier intervals that it covers by half or more. The rest of an interval after one of `borders` is an interval of
+    the next video, too.
     """
     by_video: dict[str, list[IntervalRow]] = {}
     for file in files:
@@ -239,7 +247,10 @@ def current_intervals(
 def interval_rows(
     file: ReadFile, index: VideoIndex, videos: Collection[str], borders: Borders = NO_BORDERS
 ) -> Iterator[tuple[str, IntervalRow]]:
-    """Yield the intervals of a file that lie in these videos, each with its video, and those that go on into them after one of `borders`."""
+    """Yield the intervals of a file that lie in these videos, each with its video.
+
+    Those that go on into these videos after one of `borders` are also yielded.
+    """
     index = index.beside(file.beside)
     for row in file.rows:
         if isinstance(row, IntervalRow):

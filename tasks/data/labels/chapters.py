@@ -1,4 +1,4 @@
-"""Find the chapters that follow one another without a gap, and the intervals that go on from one into the next."""
+"""Find chapters that follow without a gap, and the intervals that cross their borders."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -29,11 +29,13 @@ NO_BORDERS: Borders = {}
 
 
 def borders_of(videos: Sequence[VideoRecord], stated: Mapping[str, RecordingLine]) -> dict[str, Border]:
-    """Find which chapters of GoPro recordings, as lines correct them, follow one another; the camera writes these without a gap.
+    """Find which chapters of GoPro recordings, as lines correct them, follow one another.
+
+    The camera writes such chapters without a gap.
 
     GoPro's support article `hero3-file-chaptering-information` says that joined chapters play as if they had never been parted. Names and
-    containers of other cameras have whole seconds, which do not tell whether frames are missing. Picture, rate and the containers' times may
-    not contradict.
+    containers of other cameras have whole seconds, which do not tell whether frames are missing. Picture, rate and the containers' times
+    may not contradict.
     """
     records = {video.video: video for video in videos}
     borders = {}
@@ -63,14 +65,21 @@ def _may_follow(video: VideoRecord, following: VideoRecord) -> bool:
 
 
 def carried_on(video: str, row: IntervalRow, borders: Borders) -> Iterator[tuple[str, IntervalRow]]:
-    """Yield what is left of an interval that ends after its video, with the next video, and so on."""
+    """Yield the rest of an interval that ends after its video.
+
+    Each rest comes with the next video, and so on.
+    """
     while (border := borders.get(video)) and row.start_seconds < border.seconds < row.stop_seconds - OVERRUN_SECONDS:
         video, row = border.next_video, row._replace(start_seconds=0.0, stop_seconds=row.stop_seconds - border.seconds)
         yield video, row
 
 
 def crossing(rows: Iterable[IntervalRow], following: Sequence[IntervalRow], border_seconds: float) -> list[IntervalRow]:
-    """List the intervals that reach the end of a chapter where one of the same label begins in the next, joined, by the time of the first."""
+    """List the intervals of a chapter that go on in the next, joined.
+
+    An interval goes on if it reaches the end of the chapter and an interval of the same label begins in the next. Joined intervals have the
+    time of the first chapter.
+    """
     stop_seconds: dict[tuple[str, str], float] = {}
     for row in following:
         if row.start_seconds <= HEAD_SECONDS:
@@ -83,7 +92,10 @@ def crossing(rows: Iterable[IntervalRow], following: Sequence[IntervalRow], bord
 
 
 def rows_across(rows: Sequence[IntervalRow], following: Sequence[IntervalRow], border_seconds: float) -> list[IntervalRow]:
-    """List the intervals of a chapter and the next by the time of the first, with those joined that go on."""
+    """List the intervals of a chapter and the next by the time of the first.
+
+    Those that go on are listed joined, too.
+    """
     shifted = (
         row._replace(start_seconds=border_seconds + row.start_seconds, stop_seconds=border_seconds + row.stop_seconds) for row in following
     )

@@ -1,4 +1,7 @@
-"""Gather labels as intervals of videos, to hand them to other tools: as they were written, and labels of clips that no interval gives."""
+"""Gather labels as intervals of videos, to hand them to other tools.
+
+They are intervals as they were written, and labels of clips that no interval gives.
+"""
 
 import io
 import json
@@ -27,7 +30,10 @@ CSV_COLUMNS = ("video", "start_seconds", "stop_seconds", "verb", "noun", "verb_c
 
 @dataclass(frozen=True)
 class LabelSpan:
-    """A part of a video with a label; `score` is the probability of a prediction, `origin` the line that labels it."""
+    """A part of a video with a label.
+
+    `score` is the probability of a prediction, `origin` the line that labels the part.
+    """
 
     start_seconds: float
     stop_seconds: float
@@ -40,19 +46,22 @@ class LabelSpan:
 
     @property
     def text(self) -> str:
-        """Return the label as one text, which is read as the same verb and noun again."""
+        """Return the label as one text that reads as the same verb and noun."""
         # A verb of several words alone would be read as a verb and a noun.
         return f"{self.verb} {NO_OBJECT}" if self.noun == NO_OBJECT and "-" in self.verb else action_name(self.verb, self.noun)
 
     def frames(self, fps: float) -> tuple[int, int]:
-        """Return the first and the last frame, counted from 1; times are rounded outwards to whole frames."""
+        """Return the first and the last frame, counted from 1.
+
+        Times are rounded outwards to whole frames.
+        """
         first = math.floor(round(self.start_seconds * fps, 6))
         return first + 1, max(first + 1, math.ceil(round(self.stop_seconds * fps, 6)))
 
 
 @dataclass(frozen=True)
 class VideoSpans:
-    """A video under a name that finds it again, with its labels and predictions by time."""
+    """A video under a name that finds it, with labels and predictions by time."""
 
     name: str
     uri: str
@@ -70,7 +79,10 @@ class VideoSpans:
 def video_spans(
     videos: Sequence[VideoRecord], labels: Mapping[str, Sequence[LabelSpan]], predicted: Mapping[str, Sequence[LabelSpan]]
 ) -> list[VideoSpans]:
-    """List the videos by name, with labels that begin before the end, by time. Equal predictions in a row are one span."""
+    """List the videos by name, with their labels by time.
+
+    Labels that begin at the end of the video or later are left out. Equal predictions in a row are one span.
+    """
     names = video_names(videos)
     listed = [
         VideoSpans(
@@ -92,7 +104,10 @@ def video_spans(
 
 
 def joined_alike(spans: Iterable[LabelSpan]) -> Iterator[LabelSpan]:
-    """Join spans that follow one another with the same label of the same line; the score is their mean over time."""
+    """Join spans that follow one another with the same label of the same line.
+
+    The score is their mean over time.
+    """
     together: list[LabelSpan] = []
     for span in sorted(spans, key=lambda span: span.start_seconds):
         if together and not _continues(together[-1], span):
@@ -137,7 +152,9 @@ class CurrentIntervals:
 def exported_labels(
     intervals: CurrentIntervals, clips: Iterable[LabelledClip], by_interval: Collection[str], min_overlap: float
 ) -> dict[str, list[LabelSpan]]:
-    """List the labels of each video. Clips in a row that one line labels alike are one span.
+    """List the labels of each video.
+
+    Clips in a row that one line labels alike are one span.
 
     `clips` are all clips, and `by_interval` the uids of those that an interval labels. Where a whole clip was labelled otherwise than the
     intervals around it, it is cut out of them: one file cannot state which came later.
@@ -161,7 +178,10 @@ def _otherwise_labelled(whole: Sequence[LabelledClip], rows: Sequence[IntervalRo
 
 
 def _span(labelled: LabelledClip) -> LabelSpan:
-    """Write the label of a clip; a clip with the whole of the interval that it is cut around stands for that."""
+    """Write the label of a clip as a span.
+
+    A clip with the whole of the interval that it is cut around stands for that interval.
+    """
     clip, part = labelled.clip, labelled.clip.around
     start, stop = clip.start_seconds, clip.stop_seconds
     if part and part.start_seconds >= start - ROUNDING_SECONDS and part.stop_seconds <= stop + ROUNDING_SECONDS:
@@ -181,7 +201,10 @@ def _of_video(intervals: Sequence[LabelSpan], clips: Sequence[LabelledClip]) -> 
 
 
 def _without(intervals: Sequence[LabelSpan], parts: Sequence[LabelSpan]) -> Iterator[LabelSpan]:
-    """Cut parts of another label out of the intervals of each label that together cover the whole of a part."""
+    """Cut parts of another label out of the intervals of each label.
+
+    A part is cut out if the intervals of the label together cover the whole of it.
+    """
     by_label: defaultdict[tuple[str, str], list[LabelSpan]] = defaultdict(list)
     for span in intervals:
         by_label[span.verb, span.noun].append(span)
@@ -204,7 +227,10 @@ def _within(covered: Iterable[tuple[float, float]], parts: Sequence[LabelSpan]) 
 
 
 def _pieces(span: LabelSpan, gaps: Sequence[tuple[float, float]], unsaid: list[int]) -> Iterator[LabelSpan]:
-    """Yield what gaps leave of a span. Whole pieces between two gaps come once: `unsaid` leads from the gap after each to the next to come."""
+    """Yield the pieces that gaps leave of a span.
+
+    Whole pieces between two gaps come once: `unsaid` leads from the gap after each to the next to come.
+    """
     first, last = bisect_right(gaps, span.start_seconds, key=itemgetter(1)), bisect_left(gaps, span.stop_seconds, key=itemgetter(0))
     if first >= last:
         yield span
@@ -226,7 +252,10 @@ def _next(unsaid: list[int], number: int) -> int:
 
 
 def interval_csv(videos: Sequence[VideoSpans]) -> bytes:
-    """Write Retake's interval file; class ids are EPIC's, because a word of another store has another id."""
+    """Write Retake's interval file.
+
+    Class ids are EPIC's alone, because a word of another store has another id.
+    """
     return csv_table(
         CSV_COLUMNS,
         (
@@ -255,7 +284,10 @@ def as_json(value: object) -> bytes:
 
 
 def xml_archive(videos: Sequence[VideoSpans], suffix: str, document: Callable[[VideoSpans], Element]) -> bytes:
-    """Pack a document for each labelled video into a zip archive. Each has its video's name. Equal documents make equal archives."""
+    """Pack a document for each labelled video into a zip archive.
+
+    Each document has its video's name. Equal documents make equal archives.
+    """
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for video in videos:

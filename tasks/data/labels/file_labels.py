@@ -1,4 +1,7 @@
-"""Match the lines of one annotation file to clips, name its intervals that match none, and check files against the videos of a store."""
+"""Match the lines of an annotation file to clips, and check files.
+
+Intervals that match no clip are named. Files are checked against the videos of a store.
+"""
 
 import math
 from bisect import bisect_left, bisect_right
@@ -41,7 +44,7 @@ class CheckedFile:
 
 @dataclass(frozen=True)
 class LastClips:
-    """The clips that were labelled last, and the share of one that a label must cover."""
+    """The clips labelled last, and the share of a clip that a label must cover."""
 
     clips: Sequence[ClipRecord]
     min_overlap: float
@@ -54,9 +57,10 @@ def check_files(
     own: OwnClasses,
     last: LastClips | None = None,
 ) -> list[CheckedFile]:
-    """Read the files as the step `label` would after `others`; each video counts as one clip, however it will be cut.
+    """Read the files as the step `label` would after `others`.
 
-    With the clips that were labelled `last`, intervals that would label none of them are named.
+    Each video counts as one clip, however it will be cut. With the clips that were labelled `last`, intervals that would label none of them
+    are named.
     """
     clips = [_whole(video) for video in videos]
     names = {video.video: video.names for video in videos}
@@ -124,9 +128,12 @@ class FileLabels:
 def labels_of_file(
     file: ReadFile, index: VideoIndex, min_overlap: float, borders: Borders = NO_BORDERS, following: ByVideo = NOTHING_FOLLOWS
 ) -> FileLabels:
-    """Match a file's lines to clips. A line about a clip overrides a line about its whole video.
+    """Match a file's lines to clips.
 
-    A clip that ends in the video after one of `borders` is labelled by the intervals of that one, too, which are those of all files, `following`.
+    A line about a clip overrides a line about its whole video.
+
+    A clip that ends in the next video, after one of `borders`, is also labelled by the intervals of that video. Those are of all files:
+    `following`.
     """
     labels, index = FileLabels(), index.beside(file.beside)
     by_video: defaultdict[str, list[ClipRow]] = defaultdict(list)
@@ -224,9 +231,10 @@ def late_ends(
     tolerance_seconds: float | None = None,
     borders: Borders = NO_BORDERS,
 ) -> list[Problem]:
-    """Name the first intervals of a file that end after their video by more than the tolerance.
+    """Name the first intervals of a file that end too late for their video.
 
-    Without one it is the longest clip on the grid: a shorter rest of the video may have become no clip.
+    They end after the video by more than the tolerance. The default tolerance is the longest clip on the grid: a shorter rest of the video
+    may have become no clip.
     """
     late: list[tuple[int, str]] = []
     for video, rows in labels.intervals.items():
@@ -249,7 +257,10 @@ def late_ends(
 
 
 def without_clip(rows: Sequence[IntervalRow], won: Iterable[tuple[ClipRecord, Winner]]) -> list[IntervalRow]:
-    """List the intervals of a video whose label no clip has that they overlap, not even as its second action."""
+    """List the intervals of a video whose label no overlapping clip has.
+
+    The second action of a clip counts, too.
+    """
     clips: defaultdict[tuple[str, str], list[ClipRecord]] = defaultdict(list)
     for clip, winner in won:
         for row in filter(None, (winner.row, winner.second)):
@@ -293,7 +304,10 @@ def page_intervals_without_clip(parts: Iterable[tuple[ByVideo, ByVideo]]) -> dic
 def intervals_without_clip(
     file: str, unused: ByVideo, where: Mapping[int, str], index: VideoIndex, names: Mapping[str, Sequence[str]], min_overlap: float
 ) -> list[Problem]:
-    """Say in one line how many intervals of a file label no clip, name the first, and what to do."""
+    """Say in one line how many intervals of a file label no clip.
+
+    The line names the first intervals and the remedy.
+    """
     rows = sorted(((row.line, video, row) for video, own in unused.items() for row in own), key=lambda item: item[:2])
     if not rows:
         return []

@@ -1,6 +1,7 @@
-"""Read the folders of videos as labels, such as `put meat`, `put_meat`, `put/meat`, or `wave` without an object.
+"""Read the folders of videos as labels.
 
-Known words are read first, then new words in the context of the other folders.
+Such folders are `put meat`, `put_meat`, `put/meat`, or `wave` without an object. Known words are read first, then new words in the context
+of the other folders.
 """
 
 import re
@@ -39,7 +40,10 @@ class Certainty(IntEnum):
 
 @dataclass(frozen=True)
 class FolderLabel:
-    """A folder read as a label: its path, the part that was read, and the canonical class names."""
+    """A folder read as a label.
+
+    It has the path, the part that was read, and the canonical class names.
+    """
 
     path: Folders
     folder: str
@@ -65,7 +69,10 @@ class FolderReader:
         self._nouns = nouns
 
     def known(self, path: Folders) -> FolderLabel | None:
-        """Read the innermost folder that starts with a known verb, before all others one with a known noun."""
+        """Read the innermost folder that starts with a known verb.
+
+        A folder that also has a known noun goes before all others.
+        """
         readings = [reading for depth in range(len(path), 0, -1) for reading in self._known_at(path[:depth])]
         return min(readings, key=lambda reading: reading[0], default=(None, None))[1]
 
@@ -93,7 +100,10 @@ class FolderReader:
         return [depth for depth, folder in enumerate(path) if not self.why_no_label(folder)]
 
     def why_no_label(self, folder: str) -> str:
-        """Explain, as a predicate, why a folder without a known verb is not a label; empty if it could be one."""
+        """Explain, as a predicate, why a folder without a known verb is not a label.
+
+        The text is empty if the folder could be a label.
+        """
         try:
             verb = _strongest_parts(folder)[0]
         except ValueError as error:
@@ -102,7 +112,10 @@ class FolderReader:
         return _why_no_words(folder) or (f"is not a label: verb {quoted(verb)} {left_out}" if left_out else "")
 
     def _known_at(self, path: Folders) -> Iterator[tuple[tuple[bool, int], FolderLabel]]:
-        """Yield readings of the last folder and of the last two with their rank: known nouns first, then the innermost."""
+        """Yield readings of the last folder and of the last two with their rank.
+
+        Known nouns come first, then the innermost folder.
+        """
         inner, joined = path[-1], "/".join(path[-2:])
         for folder in [inner, joined] if len(path) > 1 else [inner]:
             words = [word for word in re.split(r"[-\s_/]+", normal_name(folder)) if word]
@@ -139,7 +152,10 @@ def _why_no_words(folder: str) -> str:
 
 @lru_cache(MAX_CACHED_NAMES)
 def _strongest_parts(folder: str) -> tuple[str, ...]:
-    """Split a folder name at spaces, else at `_`, else at `-`. For example, `pick-up spoon` gives two parts."""
+    """Split a folder name at spaces, else at `_`, else at `-`.
+
+    For example, `pick-up spoon` gives two parts.
+    """
     for separator in (r"\s+", "_+", "-+"):
         parts = tuple(normal_name(part) for part in re.split(separator, folder) if part)
         if len(parts) > 1:
@@ -188,7 +204,10 @@ def folders_of(name: str) -> Folders:
 
 
 def _read_paths(paths: Iterable[Folders], reader: FolderReader) -> tuple[dict[Folders, FolderLabel], dict[Folders, str]]:
-    """Read every path: known verbs first, then two words, then the rest. The parent folder of a label is not read as a word of another."""
+    """Read every path: known verbs first, then two words, then the rest.
+
+    The parent folder of a label is not read as a word of another.
+    """
     labels, reasons = dict[Folders, FolderLabel](), dict[Folders, str]()
     filled = sorted(path for path in paths if path)
     depths = {path: reader.depths(path) for path in filled}
@@ -240,7 +259,10 @@ def _by_video(names: Mapping[str, tuple[str, ...]], labels: Mapping[Folders, Fol
 
 
 def _surest(labels: list[FolderLabel]) -> list[FolderLabel]:
-    """Keep the most certain labels, and no verb without a noun beside the same verb with one."""
+    """Keep the most certain labels.
+
+    A verb without a noun is not kept beside the same verb with a noun.
+    """
     for least_sure in (Certainty.KNOWN_VERB_ALONE, Certainty.NEW_WORDS, Certainty.NEW_WORD_ALONE):
         if sure := [label for label in labels if label.certainty <= least_sure]:
             with_noun = {label.verb for label in sure if label.certainty is Certainty.KNOWN}
@@ -249,7 +271,10 @@ def _surest(labels: list[FolderLabel]) -> list[FolderLabel]:
 
 
 def left_out(clips: Sequence[LabelledClip], reason_by_video: Mapping[str, str]) -> tuple[SetAside, ...]:
-    """List clips without a label and the reasons, by folder; those of partly labelled videos are one item."""
+    """List clips without a label and the reasons, by folder.
+
+    Clips of partly labelled videos are one item.
+    """
     in_part = {clip.clip.video for clip in clips if clip.action}
     num_between = Counter(clip.clip.video for clip in clips if not clip.action and clip.clip.video in in_part)
     num_clips: Counter[tuple[str, str]] = Counter()

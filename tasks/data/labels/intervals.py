@@ -61,7 +61,10 @@ class Around(NamedTuple):
 
 
 class Winner(NamedTuple):
-    """The interval that labels a clip, and the longest of a second label that also covers the demanded share."""
+    """The interval that labels a clip, and the longest of a second label.
+
+    The second interval also covers the demanded share.
+    """
 
     row: IntervalRow
     second: IntervalRow | None
@@ -73,7 +76,10 @@ def overlap_seconds(span: Span, other: Span) -> float:
 
 
 def overlap_finder(spans: Iterable[S]) -> Callable[[Span], Iterator[S]]:
-    """Make a function that yields the spans that overlap a clip of their video, without looking at all of them."""
+    """Make a function that yields the spans that overlap a clip of their video.
+
+    The function does not look at all spans.
+    """
     ordered = sorted(spans, key=attrgetter("start_seconds"))
     starts = [span.start_seconds for span in ordered]
     longest_seconds = max((span.stop_seconds - span.start_seconds for span in ordered), default=0.0) + ROUNDING_SECONDS
@@ -156,7 +162,10 @@ def not_replaced(earlier: Iterable[IntervalRow], later: Iterable[IntervalRow]) -
 
 
 def _without_repeats(rows: Iterable[IntervalRow]) -> list[IntervalRow]:
-    """Sort by time, without intervals that lie inside an earlier one of the same label: they change nothing."""
+    """Sort intervals by time, and leave out repeats.
+
+    A repeat lies inside an earlier interval of the same label, and changes nothing.
+    """
     kept: list[IntervalRow] = []
     latest: dict[tuple[str, str], float] = {}
     # By `longest_first`, in two sorts by attributes, which are quicker for a million rows.
@@ -255,7 +264,10 @@ class Mark:
 def fully_labelled(
     marks: Iterable[tuple[str, frozenset[str], FullyLabelledLine]], index: VideoIndex
 ) -> tuple[dict[str, Mark], list[Problem]]:
-    """Find the videos that are fully labelled, and the lines that name no video; a later line overrides an earlier one."""
+    """Find the videos that are fully labelled, and the lines that name no video.
+
+    A later line overrides an earlier line.
+    """
     by_video: dict[str, Mark] = {}
     problems = []
     for file, beside, row in marks:
@@ -271,9 +283,10 @@ def fully_labelled(
 
 
 def uncovered(clips: Sequence[ClipRecord], intervals: Iterable[IntervalRow], known: Set[str], share: float) -> list[ClipRecord]:
-    """Choose a share, from 0 to 1, of a video's clips that no interval touches and that are not among the uids `known`.
+    """Choose a share of a video's clips that no interval touches.
 
-    The choice is by the hash of a clip's uid, so it is the same in each run, and a larger share adds to it.
+    The share is from 0 to 1. Clips among the uids `known` are never chosen. The choice is by the hash of a clip's uid, so it is the same in
+    each run, and a larger share adds to it.
     """
     covered = union(intervals)
     starts = [start for start, _ in covered]

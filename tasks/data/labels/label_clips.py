@@ -1,4 +1,7 @@
-"""Label clips by folders, then by annotation files in upload order. Later labels override earlier ones."""
+"""Label clips by folders, then by annotation files in upload order.
+
+Later labels override earlier labels.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -68,7 +71,10 @@ class Labelling:
 
 @dataclass(frozen=True)
 class _Label:
-    """A clip's label, and where it is from: a folder if there is no `line`; `item` locates that of another tool's file."""
+    """A clip's label, and where it is from.
+
+    It is from a folder if there is no `line`. `item` locates a label of another tool's file.
+    """
 
     verb: str
     noun: str
@@ -90,7 +96,10 @@ class _Label:
         return self.file if self.line is None else f"{self.file}:{self.line}"
 
     def contradicts(self, other: "_Label") -> bool:
-        """Check whether the labels differ. A folder with only a verb leaves the noun to files."""
+        """Check whether the labels differ.
+
+        A folder with only a verb leaves the noun to files.
+        """
         return self.verb != other.verb or (self.noun != other.noun and not (other.line is None and other.noun == NO_OBJECT))
 
 
@@ -104,9 +113,10 @@ class _Source:
 
 @dataclass
 class _Labels:
-    """What folders and files say about clips, by uid, and about the sources of videos. A later file overrides earlier ones.
+    """Labels of clips by folders and files, by uid, and sources of videos.
 
-    `changes` tells what was overridden. `by_interval` are the clips whose label is that of an interval.
+    A later file overrides earlier files. `changes` tells which labels were overridden. `by_interval` are the clips whose label is that of
+    an interval.
     """
 
     label_by_uid: dict[str, _Label]
@@ -139,7 +149,10 @@ class _Labels:
             self.source_by_video[video] = new
 
     def _overrule(self, new_labels: Mapping[str, _Label]) -> None:
-        """Replace labels by `new_labels`. Each pair of lines that disagree is one change, with the number of clips."""
+        """Replace labels by `new_labels`.
+
+        Each pair of lines that disagree is one change, with the number of clips.
+        """
         num_overruled: Counter[tuple[_Label, _Label]] = Counter()
         for uid, new in new_labels.items():
             old = self.label_by_uid.get(uid)
@@ -304,7 +317,10 @@ def _folders_in_use(clips: Iterable[LabelledClip], folders: FolderLabels) -> tup
 
 
 def _hints(clips: Sequence[LabelledClip], verbs: Lexicon, nouns: Lexicon) -> tuple[str, ...]:
-    """List the names that a person should check. These are names that may mean the same class, and unused ids."""
+    """List the names that a person should check.
+
+    These are names that may mean the same class, and unused ids.
+    """
     num_verbs = Counter(clip.verb for clip in clips if clip.verb)
     num_nouns = Counter(clip.noun for clip in clips if clip.noun and clip.noun != NO_OBJECT)
     num_alone = Counter(clip.verb for clip in clips if clip.verb and clip.noun == NO_OBJECT)

@@ -1,4 +1,4 @@
-"""Keep the statements of the labelling page that hold, compare those of two readers, and count the new ones.
+"""Keep the page's valid statements, compare two readers, and count the new statements.
 
 Which of them labels a clip: `page_labels`.
 """
@@ -140,7 +140,10 @@ class Ledger:
         return statement.token not in self._withdrawn and statement.token not in self._replaced_by_others()
 
     def _replaced_by_others(self) -> set[str]:
-        """List the tokens of intervals that others replace, directly or not; one that was taken back replaces nothing."""
+        """List the tokens of intervals that others replace, directly or not.
+
+        An interval that was taken back replaces nothing.
+        """
         if self._replaced is None:
             self._replaced = set()
             for intervals in self._by_video.values():
@@ -199,12 +202,18 @@ class Ledger:
         return sorted(self._by_video)
 
     def intervals(self, video: str) -> list[IntervalStatement]:
-        """List the intervals of a video that hold, by time, the longest first of those that begin together."""
+        """List the intervals of a video that hold, by time.
+
+        Of intervals that begin together, the longest comes first.
+        """
         intervals = [statement for statement in self._by_video.get(video, ()) if self.holds(statement)]
         return sorted(intervals, key=lambda interval: (*longest_first(interval), self.number(interval)))
 
     def words(self, statement: ClipStatement | IntervalStatement) -> Words | None:
-        """Return verb and noun of a statement by the names that they were merged into; None if the person was unsure."""
+        """Return verb and noun of a statement by the names after all merges.
+
+        None is returned if the person was unsure.
+        """
         words = words_of(statement)
         return (self.current_name("verb", words[0]), self.current_name("noun", words[1])) if words else None
 
@@ -218,7 +227,10 @@ class Ledger:
 
     @property
     def merges(self) -> list[ClassMerge]:
-        """List the merges in effect, in order. A later merge of a name replaces the earlier one; B into A drops A into B."""
+        """List the merges in effect, in order.
+
+        A later merge of a name replaces the earlier merge; B into A drops A into B.
+        """
         return list(self._merge_by_name().values())
 
     def _merge_by_name(self) -> MergeByName:
@@ -254,7 +266,10 @@ def _last_name(merge: ClassMerge, earlier: MergeByName) -> str:
 
 
 class Pair(NamedTuple):
-    """The answers of two people about a clip, the first reader's first; neither had seen the other's."""
+    """The answers of two people about a clip, the first reader's first.
+
+    Neither reader had seen the other's answer.
+    """
 
     video: str
     first: str
@@ -284,7 +299,10 @@ def differing(pairs: Sequence[Pair]) -> tuple[Disagreement, ...]:
 
 
 def _blind(statements: Sequence[ClipStatement]) -> Sequence[ClipStatement]:
-    """Return the first and the second reader's blind answer about a clip; nothing without a second reader."""
+    """Return the first and the second reader's blind answer about a clip.
+
+    The result is empty without a second reader.
+    """
     reader = statements[0].by
     second_at = next(
         (number for number, statement in enumerate(statements) if statement.reading == "second" and statement.by != reader), None
@@ -297,9 +315,10 @@ def _blind(statements: Sequence[ClipStatement]) -> Sequence[ClipStatement]:
 
 
 def num_new_labels(entries: Sequence[AnyEntry], num_built: int) -> int:
-    """Count clips and intervals of the log whose label its first `num_built` entries do not give.
+    """Count clips and intervals of the log whose label is new.
 
-    A label that was taken back, that a person is unsure of, or that was only renamed is not new. Labels of files are not looked at.
+    A label is new if the first `num_built` entries do not give it. A label that was taken back, that a person is unsure of, or that was
+    only renamed is not new. Labels of files are not looked at.
     """
     now = Ledger.of(entries)
     labels, built = _labels(now, now), _labels(Ledger.of(entries[:num_built]), now)
@@ -307,7 +326,10 @@ def num_new_labels(entries: Sequence[AnyEntry], num_built: int) -> int:
 
 
 def _labels(ledger: Ledger, named_by: Ledger) -> Mapping[Hashable, Words]:
-    """Return the words of each clip and interval that is labelled, by the names that `named_by` merges them into."""
+    """Return the words of each clip and interval that is labelled.
+
+    The words are the names that `named_by` merges them into.
+    """
     clips = {key: statements[-1] for key, statements in ledger.clips()}
     words: dict[Hashable, Words | None] = {key: named_by.words(statement) for key, statement in clips.items()}
     for interval in (statement for video in ledger.videos for statement in ledger.intervals(video)):

@@ -1,6 +1,8 @@
-"""Turn the statements of the labelling page into labels of clips, and put these between the annotation files, by time.
+"""Turn the statements of the labelling page into labels of clips.
 
-The latest statement about a clip wins. The intervals of a clip that hold label it together, by what covers most of it.
+The labels are put between the annotation files, by time.
+
+The latest statement about a clip wins. The intervals of a clip that hold label it together, by the label that covers most of it.
 """
 
 from bisect import bisect_right
@@ -28,7 +30,10 @@ NUM_DECIMALS = 6
 
 @dataclass(frozen=True)
 class PageLabel:
-    """The label of a clip by its latest statement; `number` is the statement's place in the log, `place` that among files."""
+    """The label of a clip by its latest statement.
+
+    `number` is the statement's place in the log, `place` its time among files.
+    """
 
     uid: str
     verb: str
@@ -39,7 +44,10 @@ class PageLabel:
 
 @dataclass(frozen=True)
 class ClippedInterval:
-    """The part of an interval in one clip; `place` and `number` are those of the latest there, as all label the clip together."""
+    """The part of an interval in one clip.
+
+    `place` and `number` are those of the latest interval there, as all label the clip together.
+    """
 
     uid: str
     video: str
@@ -71,7 +79,7 @@ def page_labels(ledger: Ledger, clips: Sequence[ClipRecord], min_overlap: float)
 
 
 def clipped_intervals(ledger: Ledger, clips: Sequence[ClipSpan]) -> list[ClippedInterval]:
-    """Cut the intervals that hold at the clips, so that each clip can be labelled on its own."""
+    """Cut the intervals that hold at the clips, to label each clip on its own."""
     intervals = {video: overlap_finder(ledger.intervals(video)) for video in ledger.videos}
     parts = []
     for clip in clips:
@@ -96,7 +104,10 @@ def clipped_intervals(ledger: Ledger, clips: Sequence[ClipSpan]) -> list[Clipped
 
 
 def touched_clips(ledger: Ledger, clips: Sequence[ClipSpan]) -> set[str]:
-    """List the clips that a statement overlaps at all, such as one that a person is unsure of."""
+    """List the clips that a statement overlaps at all.
+
+    The statement may be one that a person is unsure of.
+    """
     statements = _by_video(ledger)
     find = {video: overlap_finder([*statements.get(video, ()), *ledger.intervals(video)]) for video in {*statements, *ledger.videos}}
     return {clip.uid for clip in clips if clip.video in find and any(find[clip.video](clip))}
@@ -114,7 +125,7 @@ def people_of(ledger: Ledger, clips: Sequence[ClipRecord], min_overlap: float) -
 
 
 def accepted_clips(ledger: Ledger, clips: Sequence[ClipSpan]) -> set[str]:
-    """List the clips whose latest answer, or an interval in them, is a suggestion that the page showed."""
+    """List the clips whose latest answer, or an interval in them, is the page's suggestion."""
     intervals = {video: overlap_finder(list(filter(_is_accepted, ledger.intervals(video)))) for video in ledger.videos}
     return {
         clip.uid
@@ -143,7 +154,10 @@ class PageFile:
     name: str = PAGE
 
     def read(self) -> ReadFile:
-        """Make rows of the statements; one whose words are no names, or that has no time, is refused."""
+        """Make rows of the statements.
+
+        A statement is refused if its words are no names, or if it has no time.
+        """
         read, labels = ReadFile(self.name, "statements", Refusals()), dict[Words, LabelLine]()
         for number, statement in enumerate(self.statements, start=1):
             try:
@@ -193,7 +207,10 @@ def with_page_labels(
 
 
 def with_page_intervals(uploaded: Sequence[tuple[str, AnnotationFile]], ledger: Ledger) -> list[AnyFile]:
-    """Put the intervals of the page that hold between the uploads, those of a video at the time of its latest; merged classes come last."""
+    """Put the intervals of the page that hold between the uploads.
+
+    Those of a video are put at the time of its latest interval. Merged classes come last.
+    """
     of_videos = filter(None, map(ledger.intervals, ledger.videos))
     latest = ((max(interval.place for interval in own), own) for own in of_videos)
     return _between(uploaded, ([(place, interval) for place, own in latest for interval in own],), ledger.merges)
@@ -202,7 +219,10 @@ def with_page_intervals(uploaded: Sequence[tuple[str, AnnotationFile]], ledger: 
 def _between(
     uploaded: Sequence[tuple[str, AnnotationFile]], kinds: Sequence[Sequence[Placed]], merges: Sequence[ClassMerge]
 ) -> list[AnyFile]:
-    """Put the statements of each kind between the uploads, by their places in time, and the merges behind all."""
+    """Put the statements of each kind between the uploads, and the merges behind all.
+
+    The places of the statements in time decide.
+    """
     times = [datetime.fromisoformat(modified) for modified, _ in uploaded]
     stated: defaultdict[tuple[int, int], list[PageLabel | ClippedInterval | IntervalStatement]] = defaultdict(list)
     for kind, placed in enumerate(kinds):

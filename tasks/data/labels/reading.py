@@ -1,4 +1,7 @@
-"""Read whole annotation files, Retake's own and those of other tools, into lines of clips and intervals."""
+"""Read whole annotation files into lines of clips and intervals.
+
+The files are Retake's own and those of other tools.
+"""
 
 import math
 import re
@@ -41,7 +44,10 @@ ROUNDING_SECONDS = 1e-6
 
 
 class Refusals:
-    """The first rejected lines of a file, with reasons, and the number of all. A million reasons would take more memory than the file."""
+    """The first rejected lines of a file, with reasons, and the number of all.
+
+    A million reasons would take more memory than the file.
+    """
 
     def __init__(self) -> None:
         self.num = 0
@@ -63,7 +69,10 @@ class Refusals:
 
 
 def first_problems(file: str, refused: Refusals, num_more: Counter[str], where: Mapping[int, str]) -> list[Problem]:
-    """Record the first rejected lines of a file and count the others. `where` has the places of items that line numbers do not locate."""
+    """Record the first rejected lines of a file and count the others.
+
+    `where` has the places of items that line numbers do not locate.
+    """
     num_more[file] += max(0, refused.num - MAX_PROBLEMS_A_FILE)
     return [Problem(file=file, line=line, item=where.get(line, ""), reason=reason) for line, reason in refused]
 
@@ -87,7 +96,9 @@ def in_order(problems: Iterable[Problem], files: Iterable[str], num_more: Mappin
 
 @dataclass
 class ReadFile:
-    """A file as it was read: its `rows` with labels, its lines of `lists` of classes or videos, and its `refused` lines.
+    """A file as it was read.
+
+    It has its `rows` with labels, its lines of `lists` of classes or videos, and its `refused` lines.
 
     `labels` are those of another tool that are not made into rows yet. `where` says of a tool's items where they are, if lines do not.
     `remarks` are about the whole file. `beside` are the videos that came with it.
@@ -113,7 +124,9 @@ class ReadFile:
 
 
 def read_annotations(file: AnnotationFile, videos: Videos) -> ReadFile:
-    """Validate every line of a file by its header's model, and every item of another tool's file by its reader.
+    """Validate every line of a file, or every item of another tool's file.
+
+    A line is validated by its header's model, an item by the reader of its tool.
 
     Raises:
         BadLabels: the whole file is unreadable; the message is a predicate, without the file's name.
@@ -144,7 +157,10 @@ def read_annotations(file: AnnotationFile, videos: Videos) -> ReadFile:
 
 
 def layout_of(file: AnnotationFile) -> str:
-    """Recognise a file by its content, without reading its lines; raise BadLabels if it is of no known layout."""
+    """Recognise a file by its content, without reading its lines.
+
+    BadLabels is raised if the file is of no known layout.
+    """
     opened = _open(file)
     return opened[0].name if isinstance(opened, tuple) else opened.layout
 
@@ -196,7 +212,10 @@ def _of_tool(file: AnnotationFile, layout: str, items: Items, max_items: int = M
 
 
 class ToolRows:
-    """Makes rows of labels. Equal labels share one record, and lines of one video its name, because there may be a million."""
+    """A maker of rows from labels.
+
+    Equal labels share one record, and lines of one video its name, because there may be a million.
+    """
 
     def __init__(self, videos: Videos) -> None:
         self._videos = videos
@@ -204,7 +223,10 @@ class ToolRows:
         self._video: tuple[tuple[str, ...], str] = (), ""
 
     def rows(self, labels: Iterable[Labelled], refused: Refusals) -> Iterator[LabelRow]:
-        """Yield a row for each label with verb and noun; unusable ones are added to `refused`."""
+        """Yield a row for each label with verb and noun.
+
+        Unusable labels are added to `refused`.
+        """
         for item in labels:
             try:
                 yield self._row(item)

@@ -1,4 +1,6 @@
-"""Find the videos that are files of one recording, by their names and times, as a person has corrected them.
+"""Find the videos that are files of one recording.
+
+Their names and times tell, and lines of a person correct that.
 
 A camera ends a file at a size limit and goes on in the next; `read_file_name` knows the names of GoPro, Insta360, DJI and Frigate. Files of one
 recording show the same people in the same place, so a dataset deals them to one split. A wrong group costs little, but makes a source larger:
@@ -64,7 +66,10 @@ MAX_OPEN = 32
 
 @dataclass(frozen=True)
 class Chapter:
-    """A numbered chapter. Files of one `series` are one recording, if nothing contradicts that; copies have another `encoding`."""
+    """A numbered chapter.
+
+    Files of one `series` are one recording, if nothing contradicts that. Copies have another `encoding`.
+    """
 
     series: str
     number: int
@@ -74,7 +79,10 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Timed:
-    """A file with its start in the name, by the camera's clock. Files of several `lenses` may start together."""
+    """A file with its start in the name, by the camera's clock.
+
+    Files of several lenses (`has_lenses`) may start together.
+    """
 
     series: str
     start: datetime
@@ -84,7 +92,10 @@ class Timed:
 
 @dataclass(frozen=True)
 class Numbered:
-    """A file with a number of its series; only the container's time tells whether it goes on where the one before ends."""
+    """A file with a number of its series.
+
+    Only the container's time tells whether the file goes on where the one before ends.
+    """
 
     series: str
     number: int
@@ -149,7 +160,10 @@ class _File(Generic[K]):
 
     @property
     def order(self) -> tuple[Any, ...]:
-        """Return what sorts the files of a recording: chapters first, then files with a time, then those with a number."""
+        """Return the key that sorts the files of a recording.
+
+        Chapters come first, then files with a time, then those with a number.
+        """
         match self.name:
             case Chapter(number=number, encoding=encoding):
                 return 0, number, encoding == SMALL_COPY, self.video.video
@@ -161,7 +175,10 @@ class _File(Generic[K]):
 
 @dataclass(frozen=True)
 class Grouping:
-    """Recordings of several videos, each video in one at most, and hints about files that may belong to several."""
+    """Recordings of several videos, and hints about files that may belong to several.
+
+    Each video is in one recording at most.
+    """
 
     recordings: tuple[Recording, ...] = ()
     hints: tuple[str, ...] = ()
@@ -213,7 +230,9 @@ def detect_recordings(videos: Iterable[VideoRecord]) -> Grouping:
 def stated_recordings(
     rows: Iterable[tuple[str, frozenset[str], RecordingLine]], index: VideoIndex
 ) -> tuple[dict[str, RecordingLine], list[Problem]]:
-    """Find the line of each video that names its recording, and lines that name no video; a later line overrides an earlier one.
+    """Find the line of each video that names its recording.
+
+    Lines that name no video are problems. A later line overrides an earlier line.
 
     A video with `*` is a pattern of names. A `*` in its recording stands for the folder of each file, so that every folder is a recording.
     """
@@ -240,7 +259,9 @@ def stated_recordings(
 def correct_recordings(
     detected: Grouping, stated: Mapping[str, RecordingLine], apart: Collection[str], files: Mapping[str, str]
 ) -> Grouping:
-    """Let a person's lines decide which recording a video is of; an empty name is one of its own.
+    """Let a person's lines decide which recording a video is of.
+
+    An empty name is a recording of its own.
 
     A video without a line joins the recording that the lines of its detected group name, if they all name the same one. Videos in `apart` are in
     no recording; hints name those whose recording has other files. `files` names videos for people.
@@ -286,7 +307,10 @@ def recordings_csv(recordings: Iterable[Recording]) -> bytes:
 
 
 def camera_groups(video: VideoRecord) -> Groups:
-    """Name the camera and the day of a video, as far as its name or its container tells them."""
+    """Name the camera and the day of a video, as far as it tells them.
+
+    The video's name or its container may tell them.
+    """
     named = next((name for path in sorted(video.names) if isinstance(name := read_file_name(path), Timed)), None)
     camera = video.camera or (named.camera if named else None)
     start = named.start if named else video.recorded_at
@@ -297,7 +321,10 @@ def camera_groups(video: VideoRecord) -> Groups:
 def _joined(
     files: Iterable[_File[K]], continues: Callable[[Sequence[_File[K]], _File[K]], bool]
 ) -> tuple[list[list[_File[K]]], list[_File[K]]]:
-    """Join each file to the recording of its series that it continues; return those of several files, and files that continue several."""
+    """Join each file to the recording of its series that it continues.
+
+    Recordings of several files are returned, and files that continue several recordings.
+    """
     by_series: defaultdict[str, dict[str, _File[K]]] = defaultdict(dict)
     for file in sorted(files, key=attrgetter("order")):
         by_series[file.name.series].setdefault(file.video.video, file)
@@ -316,7 +343,10 @@ def _joined(
 
 
 def _united(groups: Iterable[Sequence[_File[Any]]]) -> list[list[_File[Any]]]:
-    """Unite groups that have a video in common, with one file of each video, in order."""
+    """Unite groups that have a video in common.
+
+    A group has one file of each video, in order.
+    """
     group_of: dict[str, dict[str, _File[Any]]] = {}
     for group in groups:
         whole = {file.video.video: file for file in group}

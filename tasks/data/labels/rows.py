@@ -35,9 +35,10 @@ SOURCE = re.compile(rf"[^\W_](?:[^\x00-\x1f\x7f\";|]|[;|](?! *{FORMULA_SIGN}))*"
 
 @dataclass(frozen=True)
 class AnnotationFile:
-    """An annotation file as a person uploaded it; `unread` says why it was not read, if it was not.
+    """An annotation file as a person uploaded it.
 
-    `beside` are the content hashes of the videos that came with it: where several videos have the same name, the file means one of these.
+    `unread` says why the file was not read, if it was not. `beside` are the content hashes of the videos that came with it: where several
+    videos have the same name, the file means one of these.
     """
 
     name: str
@@ -222,7 +223,10 @@ def _yes_or_no(text: str) -> bool:
 
 
 class FullyLabelledLine(Line):
-    """`video,fully_labelled`: whether all actions of a video are labelled, so that nothing happens in the rest of it."""
+    """`video,fully_labelled`: whether all actions of a video are labelled.
+
+    If they are, nothing happens in the rest of the video.
+    """
 
     video: VideoName
     fully_labelled: Annotated[bool, BeforeValidator(_yes_or_no)]
@@ -259,7 +263,10 @@ MAX_GROUP_COLUMNS, MAX_GROUP_LENGTH = 10, 60
 
 
 def row_reader(layout: str) -> Callable[[int, Cells], Line | LabelRow]:
-    """Return the reader of the lines of a layout. The reader raises a ValueError that names the faults of a line."""
+    """Return the reader of the lines of a layout.
+
+    The reader raises a ValueError that names the faults of a line.
+    """
     if layout in ("clips", "intervals"):
         return partial(_read_clip if layout == "clips" else _read_interval, _Shared())
     return partial(_validated, LINES[layout][0])
@@ -273,7 +280,10 @@ def _validated(model: type[L], line: int, cells: Cells) -> L:
 
 
 class _Shared:
-    """Shares equal labels, names and groups between the rows of a file. To validate each line by its model takes a minute for a million."""
+    """Labels, names and groups that the rows of a file share.
+
+    Equal values are kept once. To validate each line by its model takes a minute for a million lines.
+    """
 
     def __init__(self) -> None:
         self._label_by_cells: dict[tuple[str | None, ...], LabelLine | str] = {}

@@ -31,14 +31,20 @@ Cells = dict[str, str]
 
 @dataclass(frozen=True)
 class Table:
-    """A table with a known header. A line is its number with its cells, or with the reason for rejecting it."""
+    """A table with a known header.
+
+    A line is its number with its cells, or with the reason for rejecting it.
+    """
 
     layout: str
     lines: Iterator[tuple[int, Cells | str]]
 
 
 def text_encoding(content: bytes) -> str:
-    """Find the encoding of a text: UTF-8, UTF-16 by its byte order mark, or that of Windows (cp1252)."""
+    """Find the encoding of a text: UTF-8, UTF-16, or that of Windows (cp1252).
+
+    UTF-16 is recognised by its byte order mark.
+    """
     if content.startswith(WORKBOOKS):
         raise BadLabels("is an Excel workbook; save it as 'CSV UTF-8'")
     is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
@@ -53,10 +59,12 @@ def text_encoding(content: bytes) -> str:
 
 
 def open_table(content: bytes, layouts: Mapping[str, tuple[str, ...]], known: Mapping[str, tuple[str, ...]]) -> Table:
-    """Match a table's header to the first of `layouts` (name to required columns). Those in `known` are named if none fits.
+    """Match a table's header to the first of `layouts` that fits.
 
-    Order, case and spaces of the header are free, and so is the delimiter. Every physical line is parsed on its own, so that an unclosed quote
-    spoils one line, not the rest of the file.
+    `layouts` has the required columns by name. Those in `known` are named if none fits.
+
+    Order, case and spaces of the header are free, and so is the delimiter. Every physical line is parsed on its own, so that an unclosed
+    quote spoils one line, not the rest of the file.
 
     Raises:
         BadLabels: not text, empty, or no layout fits; while the lines are read, that there are too many.

@@ -1,6 +1,6 @@
-"""Resolve names in annotations to clips and videos, and name videos for other tools, so that all that is handed out names them alike.
+"""Resolve names in annotations to clips and videos, and name videos for other tools.
 
-A clip is named by uid, a video by content hash, path or file name.
+All that is handed out names videos alike. A clip is named by uid, a video by content hash, path or file name.
 """
 
 import re
@@ -79,7 +79,9 @@ class VideoIndex:
         return self._clips_by_video.get(video, [])
 
     def video(self, name: str, *, loosely: bool = False) -> str:
-        """Resolve `name` to the content hash of a video; `loosely` also tries paths of other machines without their folders.
+        """Resolve `name` to the content hash of a video.
+
+        `loosely` also tries paths of other machines without their folders.
 
         Raises:
             ValueError: it matches no video, several, or one without clips; the message says what to write.
@@ -114,7 +116,9 @@ class VideoIndex:
             return True
 
     def matching(self, pattern: str) -> list[tuple[str, str]]:
-        """List the videos with a name that matches `pattern`, each with that name; those beside the file go before all others.
+        """List the videos with a name that matches `pattern`, each with that name.
+
+        If any of them are beside the file, only these are listed.
 
         `*` is any text within a folder, `**/` any folders or none. A pattern that ends in `/` means all files below.
         """
@@ -129,7 +133,10 @@ class VideoIndex:
         return [(video, name, _slashed(name).split("/")) for video, own in self._names.items() for name in own]
 
     def finds_clip(self, uid: str) -> bool:
-        """Check whether this is the uid of a clip of a video, however that is cut."""
+        """Check whether this is the uid of a clip of a video.
+
+        It does not matter how the video is cut.
+        """
         match = UID.fullmatch(uid)
         return match is not None and match[1] in self._video_by_start
 
@@ -155,12 +162,18 @@ class VideoIndex:
         return None
 
     def _is_plainly_unknown(self, name: str) -> bool:
-        """Check quickly whether a name has usual characters only, ends as no video's name does, and has no content hash as a folder."""
+        """Check quickly whether a name is plainly no video's.
+
+        Such a name has usual characters only, ends as no video's name does, and has no content hash as a folder.
+        """
         plain = PLAIN.fullmatch(name)
         return plain is not None and self._ends.isdisjoint((plain[1], plain[1].lower())) and self._names.keys().isdisjoint(name.split("/"))
 
     def _may_end(self, name: str) -> bool:
-        """Check whether any video's name ends as this one does. This takes less time than trying all that the name may mean."""
+        """Check whether any video's name ends as this one does.
+
+        This takes less time than trying all that the name may mean.
+        """
         end = _slashed(name).rpartition("/")[2]
         return not self._ends.isdisjoint((end, end.strip(), end.casefold(), end.strip().casefold()))
 
@@ -193,7 +206,10 @@ class VideoIndex:
 
 
 class KnownVideos:
-    """Answers what the readers of other tools' files ask about videos. `fps` has frame rates by content hash."""
+    """Known videos, for the questions of the readers of other tools' files.
+
+    `fps` has frame rates by content hash.
+    """
 
     def __init__(self, index: VideoIndex, fps: Mapping[str, float]) -> None:
         self._index = index
@@ -215,10 +231,12 @@ class KnownVideos:
 
 
 def tool_spellings(name: str) -> Iterator[str]:
-    """Yield the paths that another tool's address of a video may mean, the most likely first.
+    """Yield the paths that another tool's address of a video may mean.
 
-    The path of an address is decoded, with what follows `?` or `#` and then without, the file that Label Studio serves from a disk is found in
-    `?d=`, and the eight digits that it puts before the name of an upload are removed.
+    The most likely path comes first.
+
+    The path of an address is decoded, with the text behind `?` or `#` and then without. The file that Label Studio serves from a disk is
+    found in `?d=`, and the eight digits that it puts before the name of an upload are removed.
     """
     name = name.strip().replace("\\", "/")
     paths = [_path_in(name)]
@@ -260,9 +278,9 @@ def _slashed(name: str) -> str:
 
 
 def _is_match(pattern: Sequence[str], path: Sequence[str]) -> bool:
-    """Match a path with a pattern, folder by folder; `**` is any number of them, and at the end at least the file.
+    """Match a path with a pattern, folder by folder.
 
-    No `**` may follow another.
+    `**` is any number of folders, and at the end at least the file. No `**` may follow another.
     """
     # The places in the pattern that may match the next folder.
     places = {0}
@@ -278,7 +296,9 @@ def _folded(name: str) -> str:
 
 
 def video_names(videos: Iterable[VideoRecord | DatasetClip]) -> dict[str, str]:
-    """Name each video by its file, by its path if another file has the same name, or by its hash if the path does not tell it apart either.
+    """Name each video by its file, its path or its hash.
+
+    The path is taken if another file has the same name, and the hash if the path does not tell the video apart either.
 
     The names are unique without their extensions, too. That of a prediction (`name_without_label`) is taken if there is no other.
     """

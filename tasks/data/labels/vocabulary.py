@@ -1,4 +1,7 @@
-"""Look up class names: EPIC-KITCHENS-55's ids, the store's own ids, synonyms, names left out, and names that may mean the same class."""
+"""Look up class names and their ids.
+
+There are EPIC-KITCHENS-55's ids, the store's own ids, synonyms, names left out, and names that may mean the same class.
+"""
 
 import re
 import unicodedata
@@ -40,7 +43,9 @@ PLURALS = (("s", ""), ("es", ""), ("ies", "y"), ("ves", "f"), ("ves", "fe"))
 
 @lru_cache(MAX_CACHED_NAMES)
 def normal_name(text: str) -> str:
-    """Normalise a class name: lower case, words joined by `-`; an action is then two words.
+    """Normalise a class name: lower case, words joined by `-`.
+
+    An action is then two words.
 
     Raises:
         ValueError: it is longer than any label.
@@ -55,7 +60,10 @@ def normal_name(text: str) -> str:
 
 
 def _is_short(text: str) -> bool:
-    """Check part by part that a text is short when it is normalised, because the whole may take milliseconds."""
+    """Check part by part that a text is short when it is normalised.
+
+    To normalise the whole text may take milliseconds.
+    """
     length, size = 0, MAX_NAME_LENGTH
     for start in range(0, 0 if text.isascii() else len(text), size):
         length += len(unicodedata.normalize("NFKC", text[start : start + size]))
@@ -139,7 +147,10 @@ class Lexicon:
         self._not_used: dict[str, int] = {}
 
     def __contains__(self, name: str) -> bool:
-        """Check whether EPIC or an annotation file has the name. A store id alone may come from a folder."""
+        """Check whether EPIC or an annotation file has the name.
+
+        A store id alone may come from a folder.
+        """
         if self.why_left_out(name):
             return False
         return name in self._id_by_name or name in self._mentioned or len(self._ids_by_synonym.get(name, ())) == 1
@@ -167,7 +178,10 @@ class Lexicon:
             self._where[name] = where
 
     def add_synonym(self, synonym: str, class_id: int) -> None:
-        """Add a synonym of a class. Class names take precedence; a synonym of two classes needs an id."""
+        """Add a synonym of a class.
+
+        Class names take precedence. A synonym of two classes needs an id.
+        """
         self._ids_by_synonym.setdefault(synonym, set()).add(class_id)
 
     def name_of(self, class_id: int) -> str | None:
@@ -179,13 +193,18 @@ class Lexicon:
         return self.id_of(name) is not None or len(self._ids_by_synonym.get(name, ())) == 1
 
     def suggest(self, name: str, same_as: str) -> None:
-        """Let `name` mean the class `same_as` as long as nothing else says what it means; the first suggestion counts."""
+        """Let `name` mean the class `same_as` as long as nothing else defines `name`.
+
+        The first suggestion counts.
+        """
         if name != same_as:
             self._suggested.setdefault(name, same_as)
         self._mentioned |= {name, same_as}
 
     def learn(self, name: str, class_id: int | None, where: str) -> None:
-        """Record a label's name, and its id if it has one; that of a synonym or merged name is ignored.
+        """Record a label's name, and its id if it has one.
+
+        The id of a synonym or a merged name is ignored.
 
         Raises:
             ValueError: as in `define`; or the id is beyond EPIC's and is not the one that the store gave this name.
@@ -204,7 +223,9 @@ class Lexicon:
             self.define(name, class_id, where)
 
     def merge(self, name: str, same_as: str, where: str) -> None:
-        """Merge `name` into the class `same_as`, or leave it out; a later line overrides, and a name merged into itself is free again.
+        """Merge `name` into the class `same_as`, or leave it out.
+
+        A later line overrides, and a name merged into itself is free again.
 
         Raises:
             ValueError: `same_as` is itself merged over very many names.
@@ -243,11 +264,17 @@ class Lexicon:
         return name
 
     def id_of(self, name: str) -> int | None:
-        """Return the id of a class by its canonical name; None if the store has not given one yet."""
+        """Return the id of a class by its canonical name.
+
+        None is returned if the store has not given one yet.
+        """
         return self._own.get(name, self._id_by_name.get(name))
 
     def remarks(self, used: Iterable[str]) -> Iterator[str]:
-        """Yield remarks on ids in files that came too late. The store had numbered these `used` classes before."""
+        """Yield remarks on ids in files that came too late.
+
+        The store had numbered these `used` classes before.
+        """
         own = sorted(set(used) & self._own.keys())
         if kept := [f"{quoted(name)} {self._own[name]}, not {self._not_used[name]}" for name in own if name in self._not_used]:
             yield f"{self.target}s that keep the store's id, given before a file had one: {some(kept)}"
@@ -257,7 +284,10 @@ class Lexicon:
             yield f"{self.target}s with the store's id that are in EPIC's list: {some(others)}; to merge them, use classes.csv"
 
     def _merged(self, name: str) -> str:
-        """Return the last of the names into which this one was merged. Each name on the way is looked up once."""
+        """Return the last of the names into which this one was merged.
+
+        Each name on the way is looked up once.
+        """
         passed = []
         while name in self._same_as and name not in self._last:
             passed.append(name)
@@ -285,7 +315,10 @@ class Lexicon:
 
 
 def near_names(num_clips: Mapping[str, int], names: Lexicon) -> Iterator[str]:
-    """Report pairs of similar names, unless both have EPIC ids. Only the most frequent names are compared if there are very many."""
+    """Report pairs of similar names, unless both have EPIC ids.
+
+    Only the most frequent names are compared if there are very many.
+    """
     num_epic = NUM_EPIC_VERBS if names.target == "verb" else NUM_EPIC_NOUNS
     compared = sorted(num_clips, key=lambda name: (-num_clips[name], name))[:MAX_COMPARED]
     epic = {name for name in compared if (class_id := names.id_of(name)) is not None and class_id < num_epic}

@@ -1,4 +1,7 @@
-"""Divide the training clips of a dataset: into folds by source video for cross-validation, into shares for a learning curve."""
+"""Divide a dataset's training clips into folds and into shares.
+
+Folds are by source video, for cross-validation. Shares are for a learning curve.
+"""
 
 import math
 import warnings
@@ -58,12 +61,17 @@ def _fold(manifest: Manifest, held_out: Set[str]) -> Manifest:
 
 
 def subset_sizes(num_clips: int) -> list[int]:
-    """Count the clips of each of `SHARES`, rounded, at least one; equal counts are listed once."""
+    """Count the clips of each of `SHARES`, rounded, at least one.
+
+    Equal counts are listed once.
+    """
     return sorted({max(1, math.floor(share * num_clips + 0.5)) for share in SHARES})
 
 
 def random_orders(sources: Sequence[str], num_draws: int, seed: int) -> list[list[int]]:
-    """Draw orders of the clips, as lists of n indices, in which the clips of a source video follow one another.
+    """Draw orders of the clips that keep a source video's clips together.
+
+    An order is a list of indices, in which the clips of a source video follow one another.
 
     The first n clips of an order are a subset of n clips: whole source videos, and only the last may be cut. So the subsets of one order
     are nested. Videos, and the clips within a video, are in random order; with a single video, subsets are random clips of it.

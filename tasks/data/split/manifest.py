@@ -1,4 +1,7 @@
-"""Write a dataset's manifest for training, and one CSV per split; count its clips, source videos and classes."""
+"""Write a dataset's manifest for training, and one CSV per split.
+
+Also count the dataset's clips, source videos and classes.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -64,7 +67,7 @@ def build_manifest(labels: LabelsFile, assignment: SplitAssignment, options: Spl
 
 
 def _unseen(labels: LabelsFile, assignment: SplitAssignment, train_actions: Collection[str]) -> tuple[UnseenClip, ...]:
-    """List the clips of actions that are left out, because no clip of train shows these."""
+    """List the clips that are left out because train does not show their action."""
     excluded, splits = {bad.name for bad in assignment.excluded}, assignment.split_by_source
     return tuple(
         UnseenClip(uid=clip.clip.uid, split=splits[clip.source], source=clip.source, action=clip.action)
@@ -79,7 +82,10 @@ def _unseen(labels: LabelsFile, assignment: SplitAssignment, train_actions: Coll
 
 
 def shared_recordings(labels: LabelsFile, assignment: SplitAssignment) -> tuple[SharedRecording, ...]:
-    """List the recordings that val shares with train, and test with train or val, by split and name."""
+    """List the recordings that val and test share with earlier splits.
+
+    Val may share them with train, test with train or val. They are listed by split, then by name.
+    """
     excluded = {bad.name for bad in assignment.excluded}
     recording_of = {video: recording.name for recording in labels.recordings for video in recording.videos}
     num_clips: defaultdict[str, Counter[SplitName]] = defaultdict(Counter)
@@ -95,7 +101,7 @@ def shared_recordings(labels: LabelsFile, assignment: SplitAssignment) -> tuple[
 
 
 def shared_in_words(recordings: Sequence[SharedRecording]) -> tuple[str, ...]:
-    """Say of val and of test how many clips come from recordings that an earlier split has, too."""
+    """Say how many clips of val and test come from earlier splits' recordings."""
     lines = []
     for split in SPLITS[1:]:
         own = [recording for recording in recordings if recording.split == split]
@@ -109,7 +115,10 @@ def shared_in_words(recordings: Sequence[SharedRecording]) -> tuple[str, ...]:
 
 
 def usable_clips(labels: LabelsFile, assignment: SplitAssignment) -> list[LabelledClip]:
-    """List the labelled clips that are not excluded and count in their split; raise BadDataset if val has none."""
+    """List the labelled clips that are not excluded and count in their split.
+
+    Raise BadDataset if val has none.
+    """
     excluded, splits = {bad.name for bad in assignment.excluded}, assignment.split_by_source
     chosen = (clip for clip in labels.clips if clip.action and clip.clip.uid not in excluded)
     kept = [clip for clip in chosen if is_counted(labels.segment, clip.clip.around, splits[clip.source])]
@@ -135,17 +144,23 @@ def unlabelled_clips(labels: LabelsFile, kept: Mapping[str, SplitName], clips: I
 
 
 def is_counted(segment: SegmentOptions, around: Interval | None, split: SplitName) -> bool:
-    """Check whether a clip counts in its split: of grid and intervals, val and test have the grid alone, as a prediction has."""
+    """Check whether a clip counts in its split.
+
+    Of grid and intervals, val and test have the grid alone, as a prediction has.
+    """
     return segment.cut != "both" or around is None or split == "train"
 
 
 def dataset_digest(manifest: Manifest) -> str:
-    """Hash the manifest, which includes the clips' content hashes, to 16 hex digits; notes on labels and clips beside it make no new dataset."""
+    """Hash the manifest, with its clips' content hashes, to 16 hex digits.
+
+    Notes on labels and clips are left out, because they make no new dataset.
+    """
     return content_key(manifest.model_dump(mode="json", exclude=NOTES))
 
 
 def same_clips(manifest: Manifest, other: Manifest) -> bool:
-    """Check whether two datasets differ at most in the shares that their splits were to have."""
+    """Check whether two datasets differ at most in split options and warnings."""
     left_out = NOTES | {"split": True, "warnings": True}
     return manifest.model_dump(exclude=left_out) == other.model_dump(exclude=left_out)
 
@@ -196,7 +211,10 @@ def num_nothing(manifest: Manifest) -> dict[SplitName, int]:
 
 
 def split_sizes(clips: Sequence[DatasetClip]) -> tuple[SplitSize, ...]:
-    """Count clips, source videos and classes of actions of each non-empty split, in the order train, val, test."""
+    """Count clips, source videos and classes of actions of each non-empty split.
+
+    The order is train, val, test.
+    """
     clips_of_split = ((split, [clip for clip in clips if clip.split == split]) for split in SPLITS)
     return tuple(
         SplitSize(
@@ -214,7 +232,10 @@ def split_sizes(clips: Sequence[DatasetClip]) -> tuple[SplitSize, ...]:
 
 
 def label_counts(clips: Sequence[DatasetClip], targets: Iterable[Target]) -> tuple[LabelCount, ...]:
-    """Count the clips per class, target and split, most frequent first. Classes without clips in a split are left out."""
+    """Count the clips per class, target and split, most frequent first.
+
+    Classes without clips in a split are left out.
+    """
     counts = []
     for target, split in product(targets, SPLITS):
         own = [(getattr(clip, target), clip.source) for clip in clips if clip.split == split]

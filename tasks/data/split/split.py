@@ -146,7 +146,10 @@ def _is_split(text: str) -> TypeGuard[SplitName]:
 
 
 def write_split_csv(kept: Mapping[str, SplitName], assigned: Mapping[str, SplitName], drawn: Collection[str] = ()) -> bytes:
-    """Write the lines of `kept` in their order, then the new ones of `assigned`, sorted, and of each whether it was drawn, if any was."""
+    """Write the lines of `kept` in order, then the new ones of `assigned`, sorted.
+
+    If any source was drawn, a column says for each whether it was.
+    """
     new = {source: assigned[source] for source in sorted(assigned.keys() - kept.keys())}
     marks = {source: {DRAWN: "yes"} for source in drawn}
     rows = ({"source": source, "split": split, **marks.get(source, {})} for source, split in {**kept, **new}.items())
@@ -154,10 +157,10 @@ def write_split_csv(kept: Mapping[str, SplitName], assigned: Mapping[str, SplitN
 
 
 def keep_places(labels: LabelsFile, kept: Mapping[str, SplitName]) -> LabelsFile:
-    """Divide the source of each recording whose videos were dealt to several splits, so that none of them moves or is left out.
+    """Divide the sources of recordings whose videos were dealt to several splits.
 
-    The videos of a split have the first of them as their source. Videos that were not dealt go with those of train, else of val.
-    `kept` has the splits of videos by hash.
+    So none of the videos moves or is left out. The videos of a split have the first of them as their source. Videos that were not dealt go
+    with those of train, else of val. `kept` has the splits of videos by hash.
     """
     source_by_video: dict[str, str] = {}
     for recording in labels.recordings:
@@ -255,7 +258,10 @@ def _split_sources(
 
 
 def _draw_test(new: Collection[str], num_missing: int, chance: float, seed: int) -> set[str]:
-    """Draw new sources for test, each with this chance, until none is missing; what they show has no part in it."""
+    """Draw new sources for test, each with this chance, until none is missing.
+
+    The actions that a source shows have no part in the draw.
+    """
     drawn = [source for source in shuffled(new, seed) if hash_share(source, seed) < chance]
     return set(drawn[: max(0, num_missing)])
 
@@ -286,7 +292,10 @@ def _why_misplaced(clip: LabelledClip, split: SplitName, split_of: Mapping[str, 
 
 
 def _test_without_action(used: Sequence[LabelledClip], splits: Mapping[str, SplitName]) -> set[str]:
-    """List the clips of a test split that would decide on nothing, because no action happens in it at all."""
+    """List a test split's clips if no action happens in any of them.
+
+    Such a split would decide on nothing.
+    """
     test = [clip for clip in used if splits[clip.source] == "test"]
     return set() if any(clip.verb != NOTHING for clip in test) else {clip.clip.uid for clip in test}
 

@@ -50,7 +50,10 @@ def shuffled(sources: Iterable[str], seed: int) -> list[str]:
 
 
 def hash_share(source: str, seed: int) -> float:
-    """Map the name of a source to a number from 0 to 1, spread evenly; a source keeps its own whatever comes later."""
+    """Map the name of a source to a number from 0 to 1.
+
+    Numbers are spread evenly. A source keeps its number whatever sources come later.
+    """
     return int.from_bytes(hashlib.sha256(f"{seed}:{source}".encode()).digest()) / 2**256
 
 
@@ -140,7 +143,10 @@ def _cover(table: _Table) -> list[str]:
 
 
 def _fill(table: _Table, split: SplitName) -> None:
-    """Move the best-fitting source to an empty split, if any may leave. val may take test's only source."""
+    """Move the best-fitting source to an empty split, if any may leave.
+
+    Val may take test's only source.
+    """
     movable = [
         source
         for source in table.new
@@ -188,7 +194,10 @@ def _try_swap(table: _Table, source: str, other: str) -> bool:
 
 
 def _hold_out(table: _Table) -> None:
-    """Fill an empty val as a last resort, if train keeps two actions. Moves the source that costs train the fewest clips."""
+    """Fill an empty val as a last resort, if train keeps two actions.
+
+    The source that costs train the fewest clips moves.
+    """
 
     def lost(source: str) -> list[str]:
         return [action for action in table.counts[source] if table.num_train_sources[action] == 1]

@@ -1,7 +1,7 @@
-"""Decode the sound of a clip to mono, in step with its picture. Arrays have n samples.
+"""Decode the sound of a clip to mono, in step with its picture.
 
-The mean of all channels, as the published audio networks of EPIC-KITCHENS take it. Sample 0 lies at the first frame of the picture. Where a
-track begins late, ends early, has a gap or does not decode, there is silence.
+Arrays have n samples. Mono is the mean of all channels, as the published audio networks of EPIC-KITCHENS take it. Sample 0 lies at the
+first frame of the picture. Where a track begins late, ends early, has a gap or does not decode, there is silence.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -113,7 +113,9 @@ class _Run:
 
 
 def decode_audio(path: Path, rates_hz: Sequence[int]) -> DecodedAudio:
-    """Decode the sound of a clip at each of these rates, for as long as its picture lasts, in this process.
+    """Decode the sound of a clip at each of these rates, in this process.
+
+    The sound lasts as long as the clip's picture.
 
     Raises:
         BadVideo: the file cannot be opened, has no picture, or is too long for a clip.

@@ -39,7 +39,10 @@ KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH")
 
 @dataclass(frozen=True)
 class Memory:
-    """Memory limit of one child; scarce if it may be too little and the child would get more alone."""
+    """The memory limit of one child.
+
+    It is scarce if it may be too little and the child would get more alone.
+    """
 
     size_bytes: int
     is_scarce: bool
@@ -50,7 +53,10 @@ class Memory:
 
 
 class MemoryShares:
-    """Gives each of `num_at_once` videos an equal share of memory. A video that needs more is retried alone with all of it."""
+    """Equal shares of memory for `num_at_once` videos.
+
+    A video that needs more is retried alone with all memory.
+    """
 
     def __init__(self, num_at_once: int, all_bytes: int) -> None:
         self._num_at_once = num_at_once
@@ -82,7 +88,11 @@ def undivided() -> Memory:
 
 
 def usable_bytes() -> int:
-    """Return the memory for all children: a container's limit minus the step's share, else half of the machine's."""
+    """Return the memory for all children.
+
+    That is a container's limit minus the step's share, but at least half of the limit; without a limit, half of the machine's memory.
+    It is at most `MAX_BYTES`.
+    """
     machine_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit_bytes = min(_cgroup_limits(), default=machine_bytes)
     if limit_bytes >= machine_bytes:

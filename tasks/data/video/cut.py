@@ -1,7 +1,7 @@
-"""Cut a video into clips: all of it in one pass of ffmpeg, or the parts around labelled intervals.
+"""Cut a video into clips.
 
-Each part is a run of ffmpeg of its own, so the time grows with the labelled time and not with the video. `ffmpeg` has filters and encoder
-settings.
+One pass of ffmpeg cuts all of it, or several cut the parts around labelled intervals. Each part is a run of ffmpeg of its own, so the time
+grows with the labelled time and not with the video. `ffmpeg` has filters and encoder settings.
 """
 
 import math
@@ -59,7 +59,7 @@ class CutClip:
 
 @dataclass(frozen=True)
 class CutResult:
-    """The clips of one video in order, the duration of the rest that was dropped, and warnings for people.
+    """The clips of a video in order, the duration dropped, and warnings for people.
 
     What the sound of clips around intervals lacks is in `sound_warnings`.
     """
@@ -98,7 +98,10 @@ def examine(file: Path, index: int, start_frame: int, options: SegmentOptions) -
 
 
 def _read_properties(file: Path) -> tuple[int, int, int, bool]:
-    """Read a clip's number of frames, width, height, and whether it has sound. Without frames, ffmpeg writes no video stream."""
+    """Read a clip's number of frames, width, height, and whether it has sound.
+
+    Without frames, ffmpeg writes no video stream.
+    """
     with av.open(str(file)) as container:
         if not container.streams.video:
             return 0, 0, 0, False
@@ -238,10 +241,10 @@ def _starts(start: float, stop: float, num_frames: int, num_video_frames: int) -
 
 
 def spans_across(intervals: Sequence[tuple[float, float, str]], video_seconds: float, options: SegmentOptions) -> list[FrameSpan]:
-    """List the parts that show labelled intervals which go on in the next video, by time.
+    """List the parts that show labelled intervals going on in the next video.
 
-    Each has the length of a clip. Its middle is that of an interval that fits, else the end of the video. A video that is shorter than a clip has
-    none. Of equal parts, that of the longest interval remains.
+    The order is by time. Each part has the length of a clip. Its middle is that of an interval that fits, else the end of the video. A
+    video that is shorter than a clip has no such part. Of equal parts, that of the longest interval remains.
     """
     border, num_frames = round(video_seconds * options.fps), frames_per_clip(options)
     spans: dict[int, FrameSpan] = {}
@@ -270,10 +273,12 @@ def cut_spans(
     memory: Memory,
     following: Following | None = None,
 ) -> CutResult:
-    """Cut these parts of the video `path`, probed as `source`, into clips in a new folder under `folder`.
+    """Cut these parts of a video into clips in a new folder.
 
-    A clip shows the same frames at the same times as those of `cut`, and on from the end of the video those of `following`. `index` counts `spans`.
-    A part that does not decode, or is shorter than `min_clip_seconds`, is left out with a warning, and so is one that goes on in
+    The video is `path`, probed as `source`. The new folder is under `folder`.
+
+    A clip shows the same frames at the same times as those of `cut`, and on from the end of the video those of `following`. `index` counts
+    `spans`. A part that does not decode, or is shorter than `min_clip_seconds`, is left out with a warning, and so is one that goes on in
     `following` and lacks a frame.
 
     Raises:
@@ -314,7 +319,10 @@ def _cut_span(
     lead_seconds: int,
     following: Following | None,
 ) -> tuple[int, list[str]]:
-    """Cut one part with a lead of at least `lead_seconds`; return the lead that led to its first frame, and what its sound lacks."""
+    """Cut one part with a lead of at least `lead_seconds`.
+
+    Return the lead that led to the part's first frame, and warnings on missing sound.
+    """
     while True:
         # From a whole second on, times are rounded as they are from zero on, and so the fps filter takes the same frames.
         seek_seconds = max(0, span.start_frame // options.fps - lead_seconds)
@@ -390,7 +398,10 @@ def _going_on(
     num_frames: int,
     options: SegmentOptions,
 ) -> tuple[FilterableStream, FilterableStream | None]:
-    """Let the pictures and the sound of the next video follow the end of a part's own; without sound if one of the two has none."""
+    """Append pictures and sound of the next video to a part's own.
+
+    If one of the two has no sound, the result has none.
+    """
     path, source = following
     num_next_frames = num_frames - num_own_frames
     file = input_of(path, t=num_next_frames / options.fps + 1)

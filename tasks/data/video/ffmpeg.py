@@ -1,6 +1,6 @@
-"""Set ffmpeg's filters and encoder, run it as a limited child process, and explain its errors.
+"""Set ffmpeg's filters and encoder, run it as a limited child, explain its errors.
 
-`cut` has which frames become which clip.
+`cut` decides which frames become which clip.
 """
 
 import re
@@ -149,7 +149,9 @@ def ffmpeg_version(ffmpeg: Path) -> str:
 
 
 def run_ffmpeg(arguments: Sequence[str], *, ffmpeg: Path, folder: Path, time_limit_seconds: float, memory: Memory, name: str) -> Log:
-    """Run ffmpeg in `folder` and wait for it to end; `name` is the video's name in errors.
+    """Run ffmpeg in `folder` and wait for it to end.
+
+    `name` is the video's name in errors.
 
     Raises:
         BadVideo: ffmpeg failed or exceeded `time_limit_seconds`.
@@ -235,7 +237,10 @@ def input_of(path: Path, **seek: float | None) -> FilterableStream:
 
 
 def picture(video: FilterableStream, source: VideoProbe, options: SegmentOptions) -> FilterableStream:
-    """Scale the pictures, convert their colours, and resample them to a constant rate from time zero."""
+    """Scale pictures, convert their colours, and resample them to a constant rate.
+
+    The resampled times begin at zero.
+    """
     width, height = clip_size(source.width, source.height, options.short_side)
     matrix = {} if source.is_hdr else {"out_color_matrix": "bt601", "out_range": "tv"}
     video = video.filter("scale", width, height, flags=SCALER, **matrix)
@@ -285,7 +290,10 @@ def convert(
     memory: Memory,
     num_inputs: int = 1,
 ) -> tuple[list[str], Log]:
-    """Run ffmpeg with the arguments for the index of its sound, and again without sound if it fails with it."""
+    """Run ffmpeg with the video's sound, and again without sound if it fails.
+
+    `arguments` takes the index of the sound, or None.
+    """
     stop = monotonic() + time_limit_seconds
     memory = memory.enough_at(num_inputs * (ENOUGH_BYTES + ENOUGH_BYTES_PER_PIXEL * source.width * source.height))
 

@@ -85,7 +85,10 @@ class FlowMaker:
 
 
 def quantise(flow: NDArray[np.float32], bound_pixels: float) -> Picture:
-    """Clip flow in pixels to the bound, and quantise it to 8 bits. Minus the bound becomes 0, plus the bound 255, no motion 128."""
+    """Clip flow in pixels to the bound, and quantise it to 8 bits.
+
+    Minus the bound becomes 0, plus the bound 255, no motion 128.
+    """
     levels: NDArray[np.float32] = np.rint((np.clip(flow, -bound_pixels, bound_pixels) + bound_pixels) * (255 / (2 * bound_pixels)))
     return levels.astype(np.uint8)
 

@@ -1,4 +1,6 @@
-"""Decode frames of a clip by number, frame-exactly, and scale them; keep its optical flow as a lossless grey video.
+"""Decode and scale frames of a clip by number, frame-exactly.
+
+The clip's optical flow is kept as a lossless grey video.
 
 `cache_frames` decodes frames and fields once, into memory-mapped arrays, one file per clip.
 
@@ -79,7 +81,9 @@ def iter_frames(
     pixel_format: Literal["rgb24", "gray"] = "rgb24",
     interpolation: Interpolation = "bilinear",
 ) -> Iterator[NDArray[np.uint8]]:
-    """Yield frames (h, w, 3), or (h, w) if grey, scaled as in `read_frames`; a decreasing number seeks backwards.
+    """Yield frames, scaled as in `read_frames`.
+
+    A frame is (h, w, 3), or (h, w) if grey. A decreasing number seeks backwards.
 
     Raises:
         BadVideo: the clip does not decode, or has fewer frames.
@@ -97,7 +101,10 @@ def iter_frames(
 
 
 def scaled_size(width: int, height: int, short_side: int) -> tuple[int, int]:
-    """Return the size with this short side. The long side is rounded down, as in torchvision's Resize."""
+    """Return the size with this short side.
+
+    The long side is rounded down, as in torchvision's Resize.
+    """
     if width <= height:
         return short_side, int(short_side * height / width)
     return int(short_side * width / height), short_side
@@ -110,7 +117,7 @@ def _scaled(picture: NDArray[np.uint8], short_side: int, interpolation: Interpol
 
 
 def _pick(path: Path, container: InputContainer, stream: VideoStream, numbers: Sequence[int]) -> Iterator[VideoFrame]:
-    """Yield frames by number, seeking to a key frame only to skip frames or go back."""
+    """Yield frames by number, seeking key frames only to skip frames or go back."""
     packets = sorted((p.pts, p.is_keyframe) for p in container.demux(stream) if p.size and p.pts is not None)
     keys = [number for number, (_, is_key) in enumerate(packets) if is_key]
     if not keys or min(numbers) < 0 or max(numbers) >= len(packets):
@@ -138,9 +145,9 @@ def num_fields(num_frames: int) -> int:
 
 
 def write_pictures(path: Path, pictures: Iterator[NDArray[np.uint8]], *, is_coloured: bool = False) -> int:
-    """Write fields of flow, uint8 (2h, w), x above y, or pictures, RGB uint8 (h, w, 3), and return their number.
+    """Write fields of flow, or pictures, and return their number.
 
-    Equal pictures give equal bytes.
+    Fields are uint8 (2h, w), x above y. Pictures are RGB uint8 (h, w, 3). Equal pictures give equal bytes.
 
     Raises:
         Unavailable: the disk is full.
@@ -176,7 +183,10 @@ def iter_fields(path: Path, numbers: Sequence[int]) -> Iterator[NDArray[np.uint8
 
 
 class BadEntry(BadVideo):
-    """An item's file does not decode, or does not match the item. `key` is the item's."""
+    """An item's file does not decode, or does not match the item.
+
+    `key` is the item's.
+    """
 
     def __init__(self, key: str, reason: str) -> None:
         super().__init__(f"{key}: {reason}")

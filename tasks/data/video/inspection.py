@@ -1,7 +1,9 @@
-"""Open an untrusted video file with whitelists and limits; probe it in a separate process, which it may crash or overload.
+"""Open and probe an untrusted video file with whitelists and limits.
 
-Run as `python -m tasks.data.video.inspection probe PATH MAX_SECONDS`, or `count PATH`. The last line of stdout is the answer, as JSON. Decodes
-at most the first frame.
+Probing runs in a separate process, which the file may crash or overload.
+
+Run as `python -m tasks.data.video.inspection probe PATH MAX_SECONDS`, or `count PATH`. The last line of stdout is the answer, as JSON.
+Decodes at most the first frame.
 """
 
 import json
@@ -99,7 +101,10 @@ def _why_closed(path: Path) -> str:
 
 
 def _mp4_boxes(path: Path) -> Iterator[bytes]:
-    """Yield the types of the top-level boxes of an ISO base media file. Source: ISO/IEC 14496-12, 4.2."""
+    """Yield the types of the top-level boxes of an ISO base media file.
+
+    Source: ISO/IEC 14496-12, 4.2.
+    """
     size_bytes, start = path.stat().st_size, 0
     with path.open("rb") as file:
         while start + 8 <= size_bytes:
@@ -123,7 +128,10 @@ KINDS = {OutOfMemory: "out_of_memory", Undecoded: "undecoded"}
 
 @dataclass(frozen=True)
 class VideoProbe:
-    """Properties of a video file. `video_index` and `audio_index` are the streams to use; tags name `camera` and `recorded_at`, if they do."""
+    """Properties of a video file.
+
+    `video_index` and `audio_index` are the streams to use. `camera` and `recorded_at` are None unless tags name them.
+    """
 
     container: str
     codec: str
@@ -162,7 +170,10 @@ def _answer(command: str, path: Path, *arguments: str) -> dict[str, object]:
 
 
 def inspect(path: Path, *, max_seconds: float) -> VideoProbe:
-    """Probe `path` in this process, as `tasks.data.video.probe.probe` does in a child; a MemoryError says that it needs more."""
+    """Probe `path` in this process, as `tasks.data.video.probe.probe` does in a child.
+
+    A MemoryError says that probing needs more memory.
+    """
     with open_video(path) as container:
         stream = _video_stream(path, container)
         audio = container.streams.best("audio", related=stream)
@@ -218,7 +229,10 @@ def displayed_size(width: int, height: int, pixel_aspect: Fraction | None, rotat
 
 
 def camera(tags: Mapping[str, str]) -> str | None:
-    """Return make and model of the camera in printable text, if the container's tags, which are untrusted, name a model."""
+    """Return the camera's make and model in printable text.
+
+    Both come from the container's tags, which are untrusted. None if no tag names a model.
+    """
     tags = {name.casefold(): text for name, text in tags.items()}
     make, model = _plain(tags, MAKES), _plain(tags, MODELS)
     if not model:

@@ -1,4 +1,6 @@
-"""Set limits of memory and file size, then exec another program, which dies with the process that started it.
+"""Limit memory and file size, then exec another program.
+
+That program dies with the process that started it.
 
 Run as a file: limited_exec.py PARENT_PID MEMORY_BYTES FILE_BYTES PROGRAM ARGUMENT… The program leads its own process group, so without this it
 would survive when a runner kills the step with SIGKILL.

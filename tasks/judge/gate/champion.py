@@ -33,7 +33,10 @@ def make_move(store: Store, store_uri: str, number: int, decision: DecisionRecor
 
 
 def complete_move(store: Store, store_uri: str, move: ChampionMove, registry: Registry) -> None:
-    """Point the alias to the version of the last move and record this move's decision. Idempotent."""
+    """Point the alias to the last move's version, and record this move's decision.
+
+    Idempotent.
+    """
     model_name = move.decision.model_name
     followed = None
     while (last := _uris(store, store_uri, model_name)[-1]) != followed:
@@ -43,7 +46,10 @@ def complete_move(store: Store, store_uri: str, move: ChampionMove, registry: Re
 
 
 def complete_last_move(store: Store, store_uri: str, model_name: str, registry: Registry) -> ChampionMove | None:
-    """Complete and return the last move if it was interrupted; None if there is nothing to complete."""
+    """Complete and return the last move if it was interrupted.
+
+    None if there is nothing to complete.
+    """
     known = _uris(store, store_uri, model_name)
     if not known:
         return None
@@ -65,7 +71,10 @@ def kept_decision(store: Store, store_uri: str, key: str) -> DecisionRecord | No
 
 
 def keep_decision(store: Store, store_uri: str, key: str, decision: DecisionRecord, registry: Registry) -> None:
-    """Tag the version and add the decision to the table. Idempotent for the same decision and key."""
+    """Tag the version and add the decision to the table.
+
+    Idempotent for the same decision and key.
+    """
     registry.set_tags(
         decision.model_name,
         decision.version,
@@ -89,7 +98,10 @@ def kept_decisions(store: Store, store_uri: str) -> list[DecisionRecord]:
 
 
 def _write_table(store: Store, store_uri: str) -> None:
-    """Write the table of all decisions, again if one was added meanwhile, so that none is missing."""
+    """Write the table of all decisions.
+
+    It is written again if a decision was added meanwhile, so that none is missing.
+    """
     written: list[str] | None = None
     while (uris := sorted(o.uri for o in store.list(Layout(store_uri).decisions))) != written:
         records = sorted((store.read(uri, DecisionRecord) for uri in uris), key=lambda record: (record.time, record.version))

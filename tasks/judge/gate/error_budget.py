@@ -1,4 +1,4 @@
-"""Keep the ledger of looks at the clips that decide, and the yearly error that decisions spend.
+"""Keep the looks at the deciding clips, and the yearly error that decisions spend.
 
 A decision spends a charge. The gain must show at the charge divided by the number of networks that the new one may have been chosen from. If
 that number was fixed beforehand and all saw all clips, the charge bounds the chance that the luckiest of equal networks passes (a union
@@ -77,7 +77,10 @@ def record_look(
 
 
 def shared_clips(uids: frozenset[str], seen: Iterable[str]) -> frozenset[str]:
-    """Select the deciding clips that were seen, or share time of their film with one: cut otherwise, it shows the same."""
+    """Select the deciding clips that were seen, in this or another cut.
+
+    A clip that is cut otherwise shows the same if it shares time of its film with a seen clip.
+    """
     seen = frozenset(seen)
     spans: dict[str, list[tuple[int, int]]] = {}
     for match in filter(None, map(SPAN.fullmatch, seen)):
@@ -91,7 +94,10 @@ def shared_clips(uids: frozenset[str], seen: Iterable[str]) -> frozenset[str]:
 
 
 def weights_of(looks: Iterable[tuple[frozenset[str], Iterable[str]]], num_clips: int) -> dict[str, float]:
-    """Compute by run key how much each network counts, from the deciding clips that each look saw, and its networks."""
+    """Compute how much each network counts, by run key.
+
+    Each of `looks` has the deciding clips that it saw, and its networks.
+    """
     seen: dict[str, set[str]] = {}
     for shared, networks in looks:
         for network in networks:
@@ -114,12 +120,17 @@ def left_to_spend(charges: Iterable[tuple[str, float]], now: str, yearly_error: 
 
 
 def offered(held: float) -> float:
-    """Return the charge of the next decision: half of the error that is left, at most that of a 95 % interval."""
+    """Return the charge of the next decision: half of the error left.
+
+    It is at most that of a 95 % interval.
+    """
     return min(TAIL, held / 2)
 
 
 def spend(store: Store, store_uri: str, plan: PlanResult, uids: frozenset[str], *, can_pass: bool) -> Attempt:
-    """Count the looks at the deciding clips, and spend what this decision may; a retry spends nothing more.
+    """Count the looks at the deciding clips, and spend this decision's charge.
+
+    A retry spends nothing more.
 
     Args:
         uids: the deciding clips, which have an action.
@@ -158,7 +169,10 @@ def spend(store: Store, store_uri: str, plan: PlanResult, uids: frozenset[str], 
 
 
 def _seen(store: Store, layout: Layout, uids: frozenset[str], deciding: Set[str]) -> tuple[dict[str, float], set[str]]:
-    """Read how much each network counts that was scored on some of these clips, and which were scored there for a decision."""
+    """Read the weights of networks that were scored on some of these clips.
+
+    A weight is how much a network counts. Also read which networks were scored there for a decision.
+    """
     looks: list[tuple[frozenset[str], Iterable[str]]] = []
     history: list[tuple[frozenset[str], Iterable[str]]] = []
     decided: set[str] = set()

@@ -43,7 +43,9 @@ class Judgement:
 
 
 def contenders(results: Sequence[EvaluateResult], split: SplitName) -> tuple[EvaluateResult, EvaluateResult]:
-    """Select the new network and its opponent on the deciding split: the champion, else the baseline.
+    """Select the new network and its opponent on the deciding split.
+
+    The opponent is the champion, else the baseline.
 
     Raises:
         BadInput: the split has no results of both.
@@ -56,9 +58,10 @@ def contenders(results: Sequence[EvaluateResult], split: SplitName) -> tuple[Eva
 
 
 def deciding_split(clips: Sequence[DatasetClip], gate: GateOptions) -> SplitName:
-    """Select the split that decides on promotion: test if it has the clips and source videos that the gate asks for, else val.
+    """Select the split that decides on promotion.
 
-    Clips in which nothing happens do not count. Without val test decides.
+    That is test if it has the clips and source videos that the gate asks for, else val. Clips in which nothing happens do not count.
+    Without val test decides.
 
     Raises:
         BadInput: neither test nor val has a clip.
@@ -279,7 +282,10 @@ def _reason(
 
 
 def attempt_in_words(attempt: Attempt | None, split: SplitName) -> str:
-    """Say how often the deciding clips were looked at, at which level they decide, and what is spent; empty for older results."""
+    """Say how often the deciding clips were looked at.
+
+    Also say at which level they decide and how much is spent. Empty for older results.
+    """
     return "".join(f"{sentence}. " for sentence in _looks_and_risk(attempt, split)).rstrip() if attempt else ""
 
 

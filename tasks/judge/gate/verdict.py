@@ -52,7 +52,10 @@ def verdict_on(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedD
 
 
 def figures_in_words(metrics: Metrics) -> str:
-    """Give the three figures that a person decides by: both networks' top-1, and the gain with its interval; empty if one is missing."""
+    """Give the three figures that a person decides by.
+
+    They are both networks' top-1, and the gain with its interval. Empty if a figure is missing.
+    """
     opponent = opponent_of(metrics)
     scores = {result.model: result.action.top1 for result in deciding_results(metrics)}
     gain = next((d for d in metrics.differences if d.target == metrics.targets[-1] and d.opponent == opponent), None)
@@ -69,7 +72,9 @@ def figures_in_words(metrics: Metrics) -> str:
 def consequence_in_words(
     promotion: str, *, passed: bool, provisional: bool, faces_champion: bool, is_provisional: bool = False, is_champion: bool | None = None
 ) -> str:
-    """Say in one sentence which rules passed and who becomes champion, for report, card, question and log.
+    """Say in one sentence which rules passed and who becomes champion.
+
+    The sentence is for report, card, question and log.
 
     Args:
         faces_champion: the opponent is a champion, and not the baseline.
@@ -108,7 +113,9 @@ def why(
     beats_guessing: bool,
     min_clips: int = 0,
 ) -> str:
-    """Give the reasons for `verdict_on` in one sentence, or with several seeds in a few, with the figures.
+    """Give the reasons for `verdict_on`, with the figures.
+
+    They are one sentence, or a few with several seeds.
 
     Args:
         beats_guessing: the network is significantly better than always predicting the most frequent action.
@@ -211,7 +218,10 @@ def _against_majority(ours: EvaluateResult, *, beats_guessing: bool) -> str:
 
 
 def always_predicting(class_name: str) -> str:
-    """Name the baseline: `always predicting 'put meat'`, or `always predicting no object` for the noun `(none)`."""
+    """Name the baseline, such as `always predicting 'put meat'`.
+
+    For the noun `(none)` it is `always predicting no object`.
+    """
     return f"always predicting {in_quotes(class_name)}"
 
 
@@ -226,7 +236,10 @@ def readable(class_name: str) -> str:
 
 
 def deciding_results(metrics: Metrics) -> tuple[EvaluateResult, ...]:
-    """Select the scores on the deciding split in the order of `MODELS`; some may be missing."""
+    """Select the scores on the deciding split, in the order of `MODELS`.
+
+    Some may be missing.
+    """
     of_role = {result.model: result for result in metrics.results if result.split == metrics.deciding_split}
     return tuple(of_role[role] for role in MODELS if role in of_role)
 
@@ -270,7 +283,10 @@ def verdict_of(metrics: Metrics) -> Verdict:
 
 
 def cautions(metrics: Metrics) -> tuple[tuple[str, str], ...]:
-    """List why the deciding scores may be too optimistic, each reason with its section on the page."""
+    """List reasons why the deciding scores may be too optimistic.
+
+    Each reason has its section on the page.
+    """
     split, checks = metrics.deciding_split, metrics.checks
     num_sources = next((result.num_sources for result in deciding_results(metrics) if result.model == "fine-tuned"), None)
     num_alike = sum(pair.split == split for pair in checks.near_duplicates)
@@ -291,7 +307,10 @@ def cautions(metrics: Metrics) -> tuple[tuple[str, str], ...]:
 
 
 def majority_warning(metrics: TargetMetrics) -> str:
-    """Return the warning for a network that does not beat the majority class; empty if it does."""
+    """Return the warning for a network that does not beat the majority class.
+
+    Empty if it does.
+    """
     if metrics.top1 > metrics.majority_top1:
         return ""
     how = "below" if metrics.top1 < metrics.majority_top1 else "no better than"

@@ -50,7 +50,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Matrix:
-    """One network's confusion matrix for one target. More columns make smaller cells; all networks of a target use one cell size.
+    """A network's confusion matrix for one target.
+
+    More columns make smaller cells. All networks of a target use one cell size.
 
     `role` is None if the rows are another network's predictions instead of the true classes.
     """
@@ -68,7 +70,10 @@ class Matrix:
 
 @dataclass(frozen=True)
 class ChangeTable:
-    """One target's classes, most frequent first: shown, folded, and the names of those that got worse."""
+    """One target's classes, most frequent first.
+
+    Classes are shown or folded, and `worse` names those that got worse.
+    """
 
     target: Target
     shown: tuple[ClassChange, ...]
@@ -79,7 +84,7 @@ class ChangeTable:
 
 @dataclass(frozen=True)
 class LabelRow:
-    """One class and its clips per split, also as a share of that split's largest class."""
+    """A class's clips per split, also as shares of the split's largest class."""
 
     name: str
     counts: tuple[int, ...]
@@ -166,7 +171,10 @@ def change_tables(changes: Sequence[ClassChange]) -> tuple[ChangeTable, ...]:
 
 
 def histograms(label_counts: Sequence[LabelCount]) -> tuple[Histogram, ...]:
-    """Build one histogram per target, largest class first; targets without labels and splits without clips are skipped."""
+    """Build one histogram per target, largest class first.
+
+    Targets without labels and splits without clips are skipped.
+    """
     per_target = []
     for target in TARGETS:
         of_split = {split: {c.name: c.num_clips for c in label_counts if (c.target, c.split) == (target, split)} for split in SPLITS}

@@ -33,7 +33,10 @@ ROOM_FACTOR = 1.12
 
 @dataclass(frozen=True)
 class CurveSection:
-    """The section's answer, drawing, table and notes; `rows` have target, training clips, gain, its interval, and top-1."""
+    """The section's answer, drawing, table and notes.
+
+    `rows` have target, training clips, gain, its interval, and top-1.
+    """
 
     answer: str
     chart: Chart
@@ -225,7 +228,10 @@ def _long_note(training: LongTraining, metrics: Metrics) -> str:
 
 
 def long_chart(training: LongTraining, epochs: Sequence[Epoch]) -> Chart:
-    """Draw errors, those on val with a band, and validation loss over a logarithmic axis of epochs."""
+    """Draw errors and validation loss over a logarithmic axis of epochs.
+
+    Errors on val have a band.
+    """
     title = f"Error of {training.target}s and validation loss"
     train, val = (
         [(e.epoch + 1, 1 - top1) for e in epochs if (top1 := getattr(e, f"{split}_{training.target}_top1")) is not None]
@@ -295,7 +301,10 @@ def _scale_long(errors: Axes, losses: Axes, training: LongTraining, drawn: Seque
 
 
 def learning_curve_chart(curve: TargetCurve) -> Chart:
-    """Draw single draws, their mean with its band over source videos, and the extrapolated law with the band of the gain."""
+    """Draw a learning curve: single draws, their mean, and the extrapolated law.
+
+    The mean has its band over source videos, the law has the band of the gain.
+    """
     title = f"{curve.target.capitalize()} top-1 on val by number of training clips"
     numbers = [point.num_clips for point in curve.points]
     draws = [(point.num_clips, top1) for point in curve.points for top1 in point.draws]

@@ -1,6 +1,6 @@
-"""Report a comparison of networks as a page with charts, a note and a CSV table.
+"""Report a comparison of networks as a page, a note and a CSV table.
 
-The first network is the reference of significant differences.
+The page has charts. The first network is the reference of significant differences.
 """
 
 from collections.abc import Mapping
@@ -45,7 +45,10 @@ class NetworkRow:
 
 
 def networks_page(comparison: Comparison, thumbnails: Mapping[str, bytes] | None = None) -> str:
-    """Render the page as HTML. Names are escaped. `thumbnails` are small JPEGs of named clips by uid."""
+    """Render the page as HTML.
+
+    Names are escaped. `thumbnails` are small JPEGs of named clips by uid.
+    """
     first, pictures = comparison.networks[0], thumbnails or {}
     named, styles = {clip.uid: clip for clip in comparison.clips}, styles_of(pictures)
     return rendered(
@@ -125,7 +128,10 @@ def _machines(comparison: Comparison) -> list[tuple[str, list[tuple[str, str]]]]
 
 
 def cost_chart(comparison: Comparison, *, in_flops: bool) -> Chart | None:
-    """Draw numbered top-1 scores with intervals over cost per clip; None if no cost is known."""
+    """Draw numbered top-1 scores with intervals over cost per clip.
+
+    None if no cost is known.
+    """
     title = "Accuracy over FLOPs" if in_flops else "Accuracy over latency"
     shown = [(i, n.name, n.action, *known) for i, n in enumerate(comparison.networks, 1) if (known := _cost(n, in_flops=in_flops))]
     if not shown:
@@ -159,7 +165,10 @@ def _cost(network: ComparedNetwork, *, in_flops: bool) -> tuple[float, str] | No
 
 
 def difference_of(network: ComparedNetwork, target: Target) -> PairedDifference | None:
-    """Find its difference to the reference; None for the reference itself, or if the reference failed."""
+    """Find a network's difference to the reference.
+
+    None for the reference itself, or if the reference failed.
+    """
     return next((difference for difference in network.differences if difference.target == target), None)
 
 
@@ -227,7 +236,10 @@ def _best(names: list[str], num_networks: int, target: Target) -> str:
 
 
 def table(comparison: Comparison) -> bytes:
-    """Write a CSV, one row per configuration, accuracies as shares; of a failed configuration only the reason."""
+    """Write a CSV, one row per configuration, accuracies as shares.
+
+    A failed configuration has only its failed step and the reason.
+    """
     rows = [_csv_row(name, network, comparison) for network in comparison.networks for name in (network.name, *network.others)]
     columns = (*rows[0], "failed_in", "failed_because")
     rows += [{"configuration": failed.name, "failed_in": failed.step, "failed_because": failed.reason} for failed in comparison.failed]

@@ -110,7 +110,10 @@ def _by_epoch(key: str, title: str, lines: Sequence[Line], best: int, quantity: 
 
 
 def mark_epoch(axes: Axes, epoch: int, text: str, *, on_right: bool, at_bottom: bool = False) -> None:
-    """Draw a line at an epoch, and its label where rising scores or falling losses leave room."""
+    """Draw a line at an epoch, with its label where there is room.
+
+    Rising scores leave room at the bottom, falling losses at the top.
+    """
     axes.axvline(epoch, color=style.INK, linewidth=1, linestyle=style.SHORT_DASHES, clip_on=False)
     offset, side = (-5, "right") if on_right else (5, "left")
     y, rise, end = (0, 3, "bottom") if at_bottom else (1, -2, "top")
@@ -118,7 +121,10 @@ def mark_epoch(axes: Axes, epoch: int, text: str, *, on_right: bool, at_bottom: 
 
 
 def reliability_charts(metrics: Metrics) -> tuple[Chart, ...]:
-    """Draw one chart per target with every network scored on the deciding split, if it has bins."""
+    """Draw a chart per target with every network scored on the deciding split.
+
+    A network without bins is left out.
+    """
     charts = []
     scored = {result.model for result in deciding_results(metrics)}
     for target in TARGETS:

@@ -116,7 +116,10 @@ def clip_loss_figure(clips: ScoredClips, vocabulary: Vocabulary, title: str) -> 
 
 
 def _rows(names: list[str], losses: NDArray[np.float64]) -> list[tuple[str, frozenset[str]]]:
-    """List label and actions of each row: one action each by falling median loss, then the rest."""
+    """List label and actions of each row.
+
+    The rows have one action each, by falling median loss; the last has the rest, if any.
+    """
     of_name: defaultdict[str, list[float]] = defaultdict(list)
     for name, loss in zip(names, losses.tolist(), strict=True):
         of_name[name].append(loss)
@@ -150,7 +153,9 @@ def _worst_list(clips: ScoredClips, action: Answers, worst: list[int]) -> str:
 
 
 def confusion_figure(confusion: Confusion, title: str) -> bytes:
-    """Draw one matrix as PNG bytes. Cells show count and percent of the row, small cells only the percent; zeros stay blank.
+    """Draw one matrix as PNG bytes.
+
+    Cells show count and percent of the row, small cells only the percent. Zeros stay blank.
 
     Args:
         confusion: counts of true against predicted classes, without empty rows.
@@ -189,7 +194,10 @@ def _write_cells(axes: Axes, confusion: Confusion, shares: np.ndarray, cell: flo
 
 
 def histograms(manifest: Manifest) -> dict[Target, bytes]:
-    """Draw one PNG per target, with a panel per split, the most frequent class on top."""
+    """Draw one PNG per target, with a panel per split.
+
+    The most frequent class is on top.
+    """
     with styled():
         return {target: _picture(target, class_counts(manifest, target)) for target in manifest.vocabulary.targets}
 
@@ -259,7 +267,9 @@ def contact_sheet(frames: NDArray[np.uint8], frame_width: int = FRAME_WIDTH) -> 
 
 
 def spectrogram_sheet(levels: NDArray[np.uint8]) -> bytes:
-    """Draw a clip's spectrogram as a PNG: time to the right, low notes at the bottom, brighter is louder.
+    """Draw a clip's spectrogram as a PNG.
+
+    Time runs to the right, low notes are at the bottom, and brighter is louder.
 
     Args:
         levels: (s, 128) spectra, from silence to the loudest tone.

@@ -1,6 +1,7 @@
-"""Report a run as a page, as a model card, and as the question of its approval.
+"""Report a run as a page, a model card, and its approval's question.
 
-The page is one self-contained HTML file: no requests, no web fonts, readable without scripts. Card and question are Markdown with all names escaped.
+The page is one self-contained HTML file: no requests, no web fonts, readable without scripts. Card and question are Markdown with all names
+escaped.
 """
 
 from collections.abc import Mapping, Sequence
@@ -62,7 +63,9 @@ SECTIONS = (
 
 @dataclass(frozen=True)
 class ReportInputs:
-    """A run's metrics and pictures. Only `metrics` is required; the page omits or flags missing pictures.
+    """A run's metrics and pictures.
+
+    Only `metrics` is required. The page omits or flags missing pictures.
 
     Attributes:
         metrics: all numbers of the page.
@@ -165,7 +168,10 @@ def page(inputs: ReportInputs) -> str:
 
 
 def model_card(metrics: Metrics) -> str:
-    """Render the card: YAML front matter and Markdown; under 5,000 characters unless names are very long."""
+    """Render the card: YAML front matter and Markdown.
+
+    It has under 5,000 characters unless names are very long.
+    """
     shared = _shared(metrics)
     challenger = shared["challenger"]
     return rendered(
@@ -239,7 +245,10 @@ def approval_question(metrics: Metrics, report_url: str) -> str:
 
 
 def _clip(metrics: Metrics, clips: Mapping[str, NamedClip], pictures: Mapping[str, str], uid: str) -> tuple[str, str, str, str, str]:
-    """Return a clip's name, empty if unknown, its uid, address on Label, link to its frames, and the class of its picture."""
+    """Return a clip's name, uid, address on Label, frames' link and picture's class.
+
+    The name is empty if unknown.
+    """
     frames = next((f"#mistake-{place}" for place, mistake in enumerate(metrics.mistakes, start=1) if mistake.uid == uid), "")
     return (*clip_in_words(clips, metrics.provenance.airflow_run, metrics.provenance.dataset_uri, uid), frames, pictures.get(uid, ""))
 
@@ -259,7 +268,10 @@ def training_settings(metrics: Metrics) -> Sequence[Setting]:
 
 
 def settings_of(options: Options) -> Sequence[Setting]:
-    """List options with their titles in the trigger form, and those of earlier versions by their names."""
+    """List options with their titles in the trigger form.
+
+    Options of earlier versions are listed by their names.
+    """
     fields = type(options).model_fields
     current = [
         Setting(info.title or name, options.gone.get(name, getattr(options, name)), info.description or "") for name, info in fields.items()

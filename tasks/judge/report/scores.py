@@ -1,4 +1,7 @@
-"""Prepare the scores of a run: a table per target, and clips that some network cannot name or that show nothing."""
+"""Prepare the scores of a run as tables.
+
+There is a table per target, and tables on clips that some network cannot name or that show nothing.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -42,7 +45,10 @@ class MajorityScores:
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """One network's scores, or those of the majority class, which have no interval and no warning."""
+    """Scores of one network, or of the majority class.
+
+    The majority class has no interval and no warning.
+    """
 
     label: str
     role: ModelRole | None
@@ -88,7 +94,10 @@ def label_of(role: ModelRole, metrics: Metrics) -> str:
 
 
 def target_tables(metrics: Metrics) -> tuple[TargetTable, ...]:
-    """Build one table per target for the deciding split; empty if nothing was scored on it."""
+    """Build one table per target for the deciding split.
+
+    Empty if nothing was scored on this split.
+    """
     results = deciding_results(metrics)
     label = partial(label_of, metrics=metrics)
     return tuple(target_table(target, results, metrics.differences, label) for target in metrics.targets) if results else ()
@@ -97,7 +106,10 @@ def target_tables(metrics: Metrics) -> tuple[TargetTable, ...]:
 def target_table(
     target: Target, results: Sequence[EvaluateResult], differences: Sequence[PairedDifference], label: Callable[[ModelRole], str]
 ) -> TargetTable:
-    """Build the table of one target: a row per network by its label, one for the majority class, and the differences."""
+    """Build the table of one target.
+
+    It has a row per network by its label, a row for the majority class, and the differences.
+    """
     rows = [ScoreRow(label(result.model), result.model, scores := getattr(result, target), majority_warning(scores)) for result in results]
     last: TargetMetrics = getattr(results[-1], target)
     return TargetTable(
@@ -177,7 +189,9 @@ def nameable_in_words(nameable: NameableClips) -> str:
 
 
 def nameable_table(metrics: Metrics, targets: Sequence[Target]) -> Table | None:
-    """Build a table of top-1 on all clips, and with its interval on the clips that every network can name.
+    """Build a table of top-1 on all clips and on nameable clips.
+
+    Nameable clips are those that every network can name; there top-1 has its interval.
 
     It has three columns for each target, and a row for each network and each difference. None if every network can name every clip, or if
     no such clip is left.
@@ -202,7 +216,10 @@ def nameable_table(metrics: Metrics, targets: Sequence[Target]) -> Table | None:
 
 
 def seeds_table(metrics: Metrics) -> Table | None:
-    """Tabulate the deciding score of each seed, their mean, and its difference from the opponent; None for one seed."""
+    """Tabulate the seeds' deciding scores, their mean, and its difference from the opponent.
+
+    None for one seed.
+    """
     spread = metrics.spread
     if spread is None:
         return None
@@ -219,7 +236,10 @@ def seeds_table(metrics: Metrics) -> Table | None:
 
 
 def nothing_table(scores: Iterable[tuple[str, NothingScores | None]]) -> Table | None:
-    """Tabulate how often each network rightly and wrongly answers `nothing`; None if no label is `nothing`."""
+    """Tabulate how often each network rightly and wrongly answers `nothing`.
+
+    None if no label is `nothing`.
+    """
     known = [(label, score) for label, score in scores if score]
     if not known:
         return None
@@ -241,7 +261,10 @@ def _share(number: int, total: int, share: float | None, interval: tuple[float, 
 
 
 def markdown_table(table: Table, *, align: str = "---:") -> str:
-    """Write a table as Markdown, with `align` for all columns but the first; only the labels are escaped."""
+    """Write a table as Markdown, with `align` for all columns after the first.
+
+    Only the labels are escaped.
+    """
     lines = [table.titles, (":---", *[align] * (len(table.titles) - 1)), *((markdown_text(label), *cells) for label, *cells in table.rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

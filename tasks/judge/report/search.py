@@ -55,7 +55,10 @@ class Row:
 
 @dataclass(frozen=True)
 class RoundRow:
-    """The trials of one round, and the best of them, None if none has a score."""
+    """The trials of one round, and the best of them.
+
+    `best` is None if no trial has a score.
+    """
 
     number: int
     num_trials: int
@@ -67,9 +70,10 @@ class RoundRow:
 
 
 def retrain_address(run_url: str | None, options: Mapping[str, object]) -> str | None:
-    """Return the address of `retrain`'s form with these options filled in, in the Airflow of a run.
+    """Return the address of `retrain`'s form with these options filled in.
 
-    `run_url` is an address such as `http://…/dags/search/runs/…`; None without a run.
+    The form is in the Airflow of a run. `run_url` is an address such as `http://…/dags/search/runs/…`, or None without a run; then the
+    result is None.
     """
     return in_airflow(run_url, form_path("retrain", options)) or None
 
@@ -204,7 +208,10 @@ def verdict(search: Search) -> str:
 
 
 def table(search: Search) -> bytes:
-    """Write a CSV, one row per trial, best first, scores as shares; of a failed trial the reason."""
+    """Write a CSV, one row per trial, best first, scores as shares.
+
+    A failed trial has the reason.
+    """
     options = searched(search)
     scores = [f"{target}_top1{end}" for target in search.targets for end in ("", "_low", "_high")]
     folds = [f"fold_{number}_top1" for number in range(1, (search.plan.search.folds or 0) + 1)]

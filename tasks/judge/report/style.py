@@ -1,4 +1,7 @@
-"""Draw with matplotlib in the house style: PNG files, and inline SVG in the page's font and colours."""
+"""Draw with matplotlib in the house style.
+
+Drawings are PNG files, and inline SVG in the page's font and colours.
+"""
 
 import io
 import re
@@ -88,7 +91,10 @@ PAGE_STYLE: dict[Any, Any] = STYLE | {
 
 
 def styled(style: dict[Any, Any] = STYLE) -> AbstractContextManager[None]:
-    """Apply the house style, or that of the page, inside a block, overriding the user's matplotlibrc."""
+    """Apply the house style, or that of the page, inside a block.
+
+    The style overrides the user's matplotlibrc.
+    """
     return matplotlib.rc_context(style)
 
 
@@ -162,7 +168,10 @@ def add_majority(axes: Axes, share: float, label: str | None = None) -> None:
 
 
 def leave_room(axes: Axes, x: Sequence[float]) -> None:
-    """Limit the x axis to these values of 0 or more, with a margin on either side."""
+    """Limit the x axis to these values, with a margin on either side.
+
+    The values are 0 or more.
+    """
     reach = (max(x) - min(x)) or max(x) or 1
     axes.set_xlim(max(0.0, min(x) - ROOM * reach), max(x) + ROOM * reach)
     round_ticks(axes.xaxis)

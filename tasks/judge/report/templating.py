@@ -87,7 +87,10 @@ def frame_script() -> tuple[str, str]:
 
 
 def utc(iso: str) -> str:
-    """Format ISO 8601 as `2026-11-26 00:25 UTC`, or `unknown date` if it does not parse. A time without a zone is UTC."""
+    """Format ISO 8601 as `2026-11-26 00:25 UTC`.
+
+    Return `unknown date` if the time does not parse. A time without a zone is UTC.
+    """
     try:
         moment = datetime.fromisoformat(iso)
     except ValueError:
@@ -102,7 +105,10 @@ def data_uri(content: bytes, media_type: str) -> str:
 
 
 def styles_of(thumbnails: Mapping[str, bytes]) -> dict[str, str]:
-    """Name the style of each small picture, by uid, so that it is in the page once."""
+    """Name each small picture's style, so that the page holds the picture once.
+
+    Names are by uid.
+    """
     return {uid: f"t{number}" for number, uid in enumerate(thumbnails)}
 
 
@@ -125,12 +131,15 @@ def code(text: str) -> str:
 
 
 def short(source: str) -> str:
-    """Shorten the source of a clip if it is a video's hash, and keep a name."""
+    """Shorten a clip's source if it is a video's hash, and keep a name."""
     return source[:12] if re.fullmatch("[0-9a-f]{64}", source) else source
 
 
 def leaning(split: SplitName, *, chose_epoch: bool) -> str:
-    """Return the caveat for a val split that decides and `chose_epoch`, or the weights of a fusion, as plain text; else nothing."""
+    """Return the caveat for a val split that decides and `chose_epoch`.
+
+    A choice of fusion weights counts, too. The caveat is plain text, empty if it does not apply.
+    """
     if split != "val" or not chose_epoch:
         return ""
     return (
@@ -173,7 +182,10 @@ def about_split(metrics: Metrics) -> tuple[str, ...]:
 
 
 def coverage(metrics: Metrics) -> str:
-    """Say which other source videos an interval of the deciding split is about, as the end of a sentence."""
+    """Say which other source videos the deciding split's interval is about.
+
+    The words are the end of a sentence.
+    """
     deciding = next((size for size in metrics.splits if size.split == metrics.deciding_split), None)
     if metrics.deciding_split == "test" and deciding and metrics.num_drawn == deciding.num_sources:
         return "drawn as these were: at random, whatever they show"
@@ -184,7 +196,10 @@ def coverage(metrics: Metrics) -> str:
 
 
 def machine_rows(hardware: Mapping[str, str | int]) -> list[tuple[str, str]]:
-    """List names and values of the machine, bytes as sizes, library versions joined in the last row."""
+    """List names and values of the machine.
+
+    Bytes are given as sizes. The last row joins the versions of libraries.
+    """
     rows = []
     for key, value in hardware.items():
         name = MACHINE_NAMES.get(key) or key.removesuffix(BYTES).replace("_", " ")

@@ -1,4 +1,4 @@
-"""Score the trials of a search, find the best, estimate its luck, and tell which options mattered.
+"""Score a search's trials, find the best, estimate its luck, and rank the options.
 
 Legend: k trials, n clips, s source videos, r resamples.
 """
@@ -64,7 +64,10 @@ def best_first(trials: Sequence[ScoredTrial], target: Target) -> list[ScoredTria
 
 
 def num_hours(trials: Iterable[ScoredTrial]) -> float:
-    """Sum the hours of training on all GPUs together; trainings that were found are not counted."""
+    """Sum the hours of training on all GPUs together.
+
+    Trainings that were found are not counted.
+    """
     return sum(trial.seconds for trial in trials if not trial.was_found) / 3600
 
 
@@ -154,10 +157,11 @@ def selection_bias(right: Sequence[str], sources: Sequence[str], winner: int) ->
 
 
 def gain_over_form(seeds: Sequence[str], form: str, sources: Sequence[str]) -> tuple[float, tuple[float, float]] | None:
-    """Estimate by how much the winner's recipe, with seeds that chose nothing, beats the recipe of the form.
+    """Estimate by how much the winner's recipe beats the recipe of the form.
 
-    The mean of the seeds less the form's single training, on the same clips, with the 95 % interval of `recipe_change`, over source videos and
-    seeds. The form's training is taken to vary with its seed as much.
+    The winner's recipe is trained with seeds that chose nothing. The gain is the mean of the seeds less the form's single training, on the
+    same clips, with the 95 % interval of `recipe_change`, over source videos and seeds. The form's training is taken to vary with its seed
+    as much.
 
     Args:
         seeds: per seed, one digit per clip in the same order: 1 if the answer is right.
@@ -213,9 +217,10 @@ def importances(
 
 
 def _deviations(answers: NDArray[np.bool_], sources: Sequence[str]) -> NDArray[np.float64]:
-    """Resample the videos; return (r, k) deviations of each trial's score from its mean over the resamples.
+    """Resample the videos and return deviations (r, k) of the trials' scores.
 
-    That mean is not the trial's own score: a resample with many videos of few clips counts as much as any.
+    A deviation is from the trial's mean over the resamples. That mean is not the trial's own score: a resample with many videos of few
+    clips counts as much as any.
     """
     per_trial = [sums_by_source(row, sources) for row in answers]
     num_clips = per_trial[0][1]

@@ -93,7 +93,10 @@ class Space:
         return {name: values[name] for name in self.ranges}
 
     def untried(self) -> list[str]:
-        """Name in a line each the values that no recipe of the space can have, and why."""
+        """List the values that no recipe of the space can have, and why.
+
+        Each value has a line.
+        """
         listed = {name: _ends(distribution) for name, distribution in self.ranges.items() if name in EXCLUSIVE}
         recipes = [dict(zip(listed, values, strict=True)) for values in product(*listed.values())]
         tried = {choice for recipe in recipes if self.complete(self.own | recipe) for choice in recipe.items()}
@@ -201,7 +204,10 @@ def suggest(
 
 
 def pareto_front(trials: Sequence[ScoredTrial], target: Target) -> tuple[int, ...]:
-    """List the trials, by number, that no other beats in top-1 and latency; empty without latency."""
+    """List the trials, by number, that no other beats in top-1 and latency.
+
+    Empty without latency.
+    """
     measured = [(trial.number, trial.scores[target].top1, trial.latency_seconds) for trial in trials if trial.latency_seconds is not None]
     return tuple(
         number
@@ -273,14 +279,20 @@ def quiet() -> Iterator[None]:
 
 
 def history_digest(earlier: Sequence[ScoredTrial]) -> str:
-    """Hash what suggestions follow from: earlier recipes, scores and times, and which trials failed, for whatever reason."""
+    """Hash the history that suggestions follow from.
+
+    It has earlier recipes, scores and times, and which trials failed, for whatever reason.
+    """
     # `views_seed` is later than the other options, and equal in all trials; the digests of older searches stay.
     changes = [{"options": trial.options.keyed(exclude={"views_seed"}), "failure": trial.failure is not None} for trial in earlier]
     return content_key({"trials": [trial.model_dump(mode="json") | change for trial, change in zip(earlier, changes, strict=True)]})
 
 
 def num_suggested(chosen: SearchOptions, number: int, num_earlier: int) -> int:
-    """Compute the number of trials of round `number`, from 1, which makes up for what earlier rounds could not suggest."""
+    """Compute the number of trials of round `number`, from 1.
+
+    It makes up for trials that earlier rounds could not suggest.
+    """
     return -(-(chosen.num_trials - num_earlier) // (chosen.rounds - number + 1))
 
 

@@ -106,7 +106,10 @@ def folds(sources: Sequence[str]) -> NDArray[np.bool_] | None:
 
 
 def faultless_heads(clips: ScoredClips, targets: Collection[Target]) -> list[Target]:
-    """List the targets without a mistake; their best temperature would approach 0 and make every prediction certain."""
+    """List the targets without a mistake.
+
+    Their best temperature would approach 0 and make every prediction certain.
+    """
     right = _right(clips)
     return [target for target in targets if target != "action" and right[target].all()]
 
@@ -178,7 +181,10 @@ def _cross_fit_temperatures(clips: ScoredClips, targets: Collection[Target]) -> 
 
 
 def _fit_temperatures(clips: ScoredClips, targets: Collection[Target]) -> tuple[float, float] | None:
-    """Fit both temperatures on clips with outputs; None without any, or if a head never errs."""
+    """Fit both temperatures on clips with outputs.
+
+    None without such clips, or if a head never errs.
+    """
     usable = clips.only(clips.has_outputs)
     if not usable.uids or faultless_heads(usable, targets):
         return None

@@ -110,7 +110,10 @@ def _stacked(clips: Sequence[DatasetClip], fingerprints: Mapping[str, Fingerprin
 
 
 def _missing_from_train(clips: Sequence[DatasetClip], targets: Collection[Target]) -> tuple[str, ...]:
-    """List missing classes as `noun sauce (val, test)`; verbs, then nouns, then actions, by class id."""
+    """List classes missing from train, such as `noun sauce (val, test)`.
+
+    Verbs come first, then nouns, then actions, each by class id.
+    """
     splits_of: dict[tuple[int, int, int], set[SplitName]] = {}
     name_of: dict[tuple[int, int, int], str] = {}
     for clip in clips:
@@ -154,9 +157,10 @@ def _look_alikes(clips: Sequence[DatasetClip], hashes: Fingerprint) -> tuple[tup
 
 
 def _distances_in_centres(ours: Fingerprint, theirs: Fingerprint) -> NDArray[np.float32]:
-    """Compute the distances as `distances` does, also of each clip to the centre of the other, and take the least.
+    """Compute the distances of clips, also to each other's centre, and take the least.
 
-    Those to a centre count for `CENTRE_BITS` more.
+    Distances are computed as `distances` does, also of each clip to the centre of the other. Those to a centre count for `CENTRE_BITS`
+    more.
     """
     (whole, centre), (other_whole, other_centre) = ((each[:, :NUM_WHOLE], each[:, NUM_WHOLE:]) for each in (ours, theirs))
     bits = distances(whole, other_whole)
@@ -215,7 +219,10 @@ def distances(ours: Fingerprint, theirs: Fingerprint) -> NDArray[np.float32]:
 
 
 def to_parquet(fingerprints: Mapping[str, Fingerprint]) -> bytes:
-    """Encode fingerprints as a Parquet file, one row per clip, in the order of the mapping."""
+    """Encode fingerprints as a Parquet file, one row per clip.
+
+    Rows are in the order of the mapping.
+    """
     columns = {"uid": list(fingerprints), "hashes": [hashes.tolist() for hashes in fingerprints.values()]}
     return encode(pa.table(columns, schema=SCHEMA))
 

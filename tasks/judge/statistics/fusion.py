@@ -129,14 +129,20 @@ def _weights(logits: Sequence[Logits], classes: Ids) -> Weights:
 
 
 def best_loss(logits: Logits, classes: Ids) -> float:
-    """Compute the mean cross-entropy (nats) of logits (n, c) at their best temperature, where classes have outputs."""
+    """Compute the mean cross-entropy (nats) of logits (n, c) at their best temperature.
+
+    Only clips whose class has an output count.
+    """
     within = classes < logits.shape[1]
     own, true = logits[within], classes[within]
     return _loss(own, true, _temperature(own, true))
 
 
 def _held_out(heads: Sequence[tuple[Sequence[Logits], Ids]], sources: Sequence[str]) -> tuple[float | None, float | None]:
-    """Score each of two folds of videos by weights and temperatures of the other, chosen and equal."""
+    """Score each of two folds of videos by fitting on the other fold.
+
+    Weights and temperatures are those of the other fold. Return the score with chosen weights, then that with equal weights.
+    """
     halves = folds(sources)
     if halves is None:
         return None, None

@@ -1,8 +1,11 @@
-"""Measure how far labels can be trusted: by the agreement of two readers, and by confident learning.
+"""Measure how far labels can be trusted.
 
-Agreement beyond chance is Cohen's kappa (1960). Doubtful labels are found by the method of Northcutt, Jiang and Chuang (2021), Confident Learning:
-Estimating Uncertainty in Dataset Labels, J. Artif. Intell. Res. 70, with the off-diagonal of the confident joint, ranked by self-confidence. The
-package `cleanlab` has it, too, and much that is not needed here, and demands probabilities of every clip; the method itself is a few lines of NumPy.
+The measures are the agreement of two readers, and confident learning.
+
+Agreement beyond chance is Cohen's kappa (1960). Doubtful labels are found by the method of Northcutt, Jiang and Chuang (2021), Confident
+Learning: Estimating Uncertainty in Dataset Labels, J. Artif. Intell. Res. 70, with the off-diagonal of the confident joint, ranked by
+self-confidence. The package `cleanlab` has it, too, and much that is not needed here, and demands probabilities of every clip; the method
+itself is a few lines of NumPy.
 
 Legend: n clips, s source videos, r resamples, c answers, v verbs, o nouns, k classes.
 """
@@ -26,7 +29,10 @@ Ids = NDArray[np.int64]
 
 
 def agreement(pairs: Sequence[tuple[str, str, str]], num_resamples: int = NUM_DRAWS) -> Agreement | None:
-    """Compute kappa over (n,) clips of a video and two answers each, with an interval over videos; None without clips."""
+    """Compute kappa over (n,) clips with two answers each.
+
+    Each clip has its video. The interval is over videos. None without clips.
+    """
     if not pairs:
         return None
     videos, firsts, seconds = zip(*pairs, strict=True)
@@ -48,7 +54,10 @@ def agreement(pairs: Sequence[tuple[str, str, str]], num_resamples: int = NUM_DR
 
 
 def _kappas(agreed: Counts, clips: Counts, first: Counts, second: Counts, times: Counts) -> NDArray[np.float64]:
-    """Compute kappa (r,) where each video counts so many `times` (r, s); NaN if both readers give one and the same answer to all clips."""
+    """Compute kappa (r,) where each video counts so many `times` (r, s).
+
+    NaN if both readers give one and the same answer to all clips.
+    """
     total = times @ clips
     by_chance = ((times @ first) * (times @ second)).sum(axis=1) / total**2
     differ = 1 - by_chance
@@ -57,12 +66,14 @@ def _kappas(agreed: Counts, clips: Counts, first: Counts, second: Counts, times:
 
 
 def _interval(kappa: float, agreed: Counts, clips: Counts, first: Counts, second: Counts, num_resamples: int) -> tuple[float, float] | None:
-    """Compute the 95 % interval of kappa from resampled source videos; None with too few videos.
+    """Compute the 95 % interval of kappa from resampled source videos.
 
-    Where readers differ on no clip or on few, resamples show no spread. So the interval is at least as wide as that of the share of clips with
-    the same answer, which `top1_interval` describes, turned into a kappa by the share that agrees by chance: with no difference in n clips,
-    its lower limit is that of Clopper and Pearson for as many independent clips as the n are worth. A resample with one answer alone counts
-    as 1, because in it nobody differs. `docs/evidence.md` shows the simulated coverage.
+    None with too few videos.
+
+    Where readers differ on no clip or on few, resamples show no spread. So the interval is at least as wide as that of the share of clips
+    with the same answer, which `top1_interval` describes, turned into a kappa by the share that agrees by chance: with no difference in n
+    clips, its lower limit is that of Clopper and Pearson for as many independent clips as the n are worth. A resample with one answer alone
+    counts as 1, because in it nobody differs. `docs/evidence.md` shows the simulated coverage.
     """
     num_videos = len(clips)
     if num_videos < MIN_VIDEOS_OF_AGREEMENT:

@@ -54,7 +54,10 @@ class PowerLaws:
         return self.floor + self.scale * share**-self.exponent
 
     def gain(self, share: float) -> Floats:
-        """Return by how much the error (r,) falls from all training clips to `share` of them, at least 1."""
+        """Return the error's fall (r,) from all training clips to `share` times as many.
+
+        `share` is at least 1.
+        """
         return self.scale * (1 - share**-self.exponent)
 
 
@@ -148,9 +151,10 @@ def extrapolate(right: NDArray[np.bool_], num_clips: Sequence[int], sources: Seq
 
 
 def follows_law(right: NDArray[np.bool_], num_clips: Sequence[int], sources: Sequence[str], *, num_resamples: int) -> bool:
-    """Test the fit of a power law; false if the curve fits worse than 95 % of resamples of a curve that follows it.
+    """Test the fit of a power law.
 
-    The resamples are those of `extrapolate`, moved so that the fitted law is their mean. Arguments are as in `learning_curve`.
+    False if the curve fits worse than 95 % of resamples of a curve that follows the law. The resamples are those of `extrapolate`, moved so
+    that the fitted law is their mean. Arguments are as in `learning_curve`.
     """
     shares = np.array(num_clips) / num_clips[-1]
     errors = (1 - right.mean(axis=(1, 2)))[None]
@@ -168,7 +172,7 @@ def _squares(errors: Floats, shares: Floats) -> Floats:
 
 
 def _counts(right: NDArray[np.bool_], sources: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Count the wrong answers (p, d, s) and the val clips (s,) of each source video."""
+    """Count wrong answers (p, d, s) and val clips (s,) of each source video."""
     wrong = np.array([[sums_by_source(~of_draw, sources)[0] for of_draw in of_share] for of_share in right])
     return wrong, sums_by_source(right[0, 0], sources)[1]
 
@@ -179,7 +183,10 @@ def _errors_at(law: PowerLaws, shares: Floats) -> Floats:
 
 
 def _point(number: int, right: NDArray[np.bool_], sources: Sequence[str]) -> CurvePoint:
-    """Average the draws (d, n) of one share; the interval counts each video's mean, rounded to whole clips."""
+    """Average the draws (d, n) of one share.
+
+    The interval counts each video's mean, rounded to whole clips.
+    """
     sums, sizes = sums_by_source(right.sum(axis=0), sources)
     top1 = float(right.mean())
     low, high = share_interval(np.rint(sums / len(right)).astype(np.int64), sizes)
@@ -189,7 +196,10 @@ def _point(number: int, right: NDArray[np.bool_], sources: Sequence[str]) -> Cur
 
 
 def reason_not_to(right: NDArray[np.bool_], num_clips: Sequence[int], sources: Sequence[str]) -> str | None:
-    """Say in a sentence why the data cannot tell; None if they can. Arguments are as in `learning_curve`."""
+    """Say in a sentence why the learning curve cannot be extrapolated.
+
+    None if it can. Arguments are as in `learning_curve`.
+    """
     if len(set(sources)) < 2:
         return "All val clips are of one source video, which does not show how far a gain would vary with other videos."
     if num_clips[-1] < MIN_CLIPS:
@@ -203,7 +213,10 @@ def reason_not_to(right: NDArray[np.bool_], num_clips: Sequence[int], sources: S
 
 
 def _resampled_errors(wrong: NDArray[np.int64], sizes: NDArray[np.int64], num_resamples: int) -> Floats:
-    """Draw source videos and draws anew: errors (r, p) from counts (p, d, s) and sizes (s,)."""
+    """Draw source videos and draws anew, and return the errors (r, p).
+
+    Counts are (p, d, s), sizes (s,).
+    """
     rng = np.random.default_rng(BOOTSTRAP_SEED)
     num_draws, num_sources = wrong.shape[1:]
     draws = rng.multinomial(num_draws, np.full(num_draws, 1 / num_draws), size=num_resamples)
@@ -243,7 +256,9 @@ def fit_power_laws(errors: Floats, shares: Floats) -> PowerLaws:
 
 
 def _gains(law: PowerLaws, laws: PowerLaws, num_val_clips: int, *, num_units: int, left: float) -> dict[float, Estimate]:
-    """Compute the gains from more clips, from the fitted law and the resampled laws, by multiples of the training clips in rising order.
+    """Compute the gains from more clips, by multiples of the training clips.
+
+    Gains come from the fitted law and the resampled laws. The multiples are in rising order.
 
     `num_units` is the number of source videos or draws, whichever is smaller, and `left` the error that is left on these val clips.
     """

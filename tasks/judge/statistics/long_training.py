@@ -56,7 +56,10 @@ class KeptAnswers:
 
 
 def first_without_error(epochs: Sequence[Epoch]) -> int | None:
-    """Find the first epoch without training errors; None if there is none, or none was recorded."""
+    """Find the first epoch without training errors.
+
+    None if there is no such epoch, or no training error was recorded.
+    """
     for epoch in epochs:
         top1 = epoch.train_verb_top1 if epoch.train_action_top1 is None else epoch.train_action_top1
         if top1 == 1:

@@ -148,7 +148,10 @@ def summarise(
 
 
 def closed_set(clips: ScoredClips, unseen: Sequence[UnseenClip], vocabulary: Vocabulary) -> ClosedSet | None:
-    """Score actions with the clips counted wrong that are left out of the split for their action; None if there are none."""
+    """Score actions, counting clips left out of the split as wrong.
+
+    Those clips are left out for their action. None if no clip is left out.
+    """
     if not unseen:
         return None
     right = np.append(answers_of(clips, vocabulary)["action"].right, [False] * len(unseen))
@@ -166,15 +169,17 @@ def _unknown(answers: Answers, known: Container[int]) -> tuple[ClassRef, ...]:
 
 
 def with_actions(clips: ScoredClips, vocabulary: Vocabulary) -> ScoredClips:
-    """Select the clips with an action: every score of verbs, nouns and actions is of these alone.
+    """Select the clips with an action.
 
-    A frequent and easy class `nothing` would otherwise raise them.
+    Every score of verbs, nouns and actions is of these clips alone. A frequent and easy class `nothing` would otherwise raise the scores.
     """
     return clips if vocabulary.nothing_verb is None else clips.only(clips.verb_classes != vocabulary.nothing_verb)
 
 
 def nothing_scores(clips: ScoredClips, vocabulary: Vocabulary) -> NothingScores | None:
-    """Measure how often a network rightly and wrongly says that nothing happens; None if no label says it.
+    """Measure how often a network rightly and wrongly says that nothing happens.
+
+    None if no label says it. A network says so where `nothing` is its best verb.
 
     A network says so where `nothing` is its best verb.
 

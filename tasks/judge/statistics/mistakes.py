@@ -1,6 +1,6 @@
-"""Find where a network errs: in matrices of classes, on the worst clips, and in groups of clips.
+"""Find where a network errs: between classes, on the worst clips, in groups.
 
-Groups are source videos, and the values of columns of annotation files.
+Errors between classes are in matrices. Groups are source videos, and the values of columns of annotation files.
 
 Legend: n clips, r true classes, c predicted classes, s source videos.
 """
@@ -135,7 +135,10 @@ class Misnamed:
 
 
 def worst_wrong(clips: ScoredClips, vocabulary: Vocabulary, num_clips: int) -> list[int]:
-    """Return indices of at most `num_clips` clips with a wrong action, by falling loss, then uid."""
+    """Return indices of at most `num_clips` clips with a wrong action.
+
+    The order is by falling loss, then uid.
+    """
     wrong = np.flatnonzero(~answers_of(clips, vocabulary)["action"].right).tolist()
     return sorted(wrong, key=lambda i: (-clips.losses[i], clips.uids[i]))[:num_clips]
 
@@ -208,7 +211,10 @@ def group_scores(right: Right, sources: Sequence[str], columns: Mapping[str, Seq
 
 
 def _corrected(groups: Sequence[GroupScore]) -> list[GroupScore]:
-    """Correct the p-values of one column; columns that nobody asked for, such as the day, hide no other."""
+    """Correct the p-values of one column.
+
+    So columns that nobody asked for, such as the day, hide no other.
+    """
     p_values = iter(holm([group.p_value for group in groups if group.p_value is not None]))
     return [group if group.p_value is None else group.model_copy(update={"p_value": next(p_values)}) for group in groups]
 

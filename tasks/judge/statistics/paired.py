@@ -248,7 +248,10 @@ def _directions(num_gained: int, num_lost: int, quantiles: NDArray[np.float64]) 
 
 
 def _beta_cdf(a: int, b: int, x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Evaluate the beta CDF; a = 0 puts all mass at 0, b = 0 at 1."""
+    """Evaluate the beta CDF.
+
+    With a = 0 all mass is at 0, with b = 0 at 1.
+    """
     if a == 0:
         return np.ones_like(x)
     if b == 0:
@@ -339,7 +342,10 @@ def recipe_difference(
 
 
 def _errors(gains: NDArray[np.int64], sources: Sequence[str], *, theirs_varies: bool) -> tuple[tuple[float, int], ...]:
-    """Compute the standard errors of the mean of (k, n) gains over source videos and over seeds, each with its degrees of freedom."""
+    """Compute standard errors of the mean of gains (k, n).
+
+    They are over source videos and over seeds, each with its degrees of freedom.
+    """
     num_seeds = len(gains)
     by_seed = [sums_by_source(row, sources) for row in gains]
     sums, clips_of_source = np.stack([sums for sums, _ in by_seed]), by_seed[0][1]
@@ -351,12 +357,18 @@ def _errors(gains: NDArray[np.int64], sources: Sequence[str], *, theirs_varies: 
 
 
 def _standard_error(sums: NDArray[np.float64], num_answers: int) -> float:
-    """Compute the standard error of the mean of so many answers from the centred sums of its groups."""
+    """Compute the standard error of the mean of `num_answers` answers.
+
+    `sums` are the centred sums of the answers' groups.
+    """
     return math.sqrt((sums**2).sum() * sums.size / (sums.size - 1)) / num_answers
 
 
 def _reach(tail: float, errors: Sequence[tuple[float, int]]) -> float:
-    """Compute how far the interval reaches to one side, from standard errors and their degrees of freedom."""
+    """Compute how far the interval reaches to one side.
+
+    `errors` are standard errors with their degrees of freedom.
+    """
     return math.hypot(*(float(stdtrit(freedom, tail)) * error for error, freedom in errors))
 
 

@@ -63,7 +63,10 @@ class ScoredClips:
 
     @cached_property
     def losses(self) -> NDArray[np.float64]:
-        """Compute (n,) cross-entropy of verb plus noun, in nats; infinite if a class has no output."""
+        """Compute the cross-entropy (n,) of verb plus noun, in nats.
+
+        Infinite if a class has no output.
+        """
         return _cross_entropy(self.verb_logits, self.verb_classes) + _cross_entropy(self.noun_logits, self.noun_classes)
 
     @property
@@ -238,7 +241,10 @@ def each_scored(
     clock: Callable[[], float] = time.perf_counter,
     by: str = "",
 ) -> Generator[Scored[C, A]]:
-    """Yield each scored clip while the next ones are prefetched; see `compute_logits` for arguments, memory and progress."""
+    """Yield each scored clip while the next ones are prefetched.
+
+    See `compute_logits` for arguments, memory and progress.
+    """
 
     def timed(clip: C) -> tuple[T, float]:
         wait(clip)

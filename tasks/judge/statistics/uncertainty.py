@@ -59,7 +59,10 @@ def share_interval(num_right: NDArray[np.int64], num_clips: NDArray[np.int64]) -
 
 
 def interval_around(share: float, num_right: NDArray[np.int64], num_clips: NDArray[np.int64]) -> tuple[float, float]:
-    """Compute the interval of a share as `top1_interval` does; counts of two videos or more say how alike the clips of a video are."""
+    """Compute the interval of a share as `top1_interval` does.
+
+    Counts of two videos or more say how alike the clips of a video are.
+    """
     correlations, weights = correlations_of(num_right, num_clips)
     total = num_clips.sum()
     effective = total / (1 + correlations * ((num_clips**2).sum() / total - 1))
@@ -103,7 +106,10 @@ def correlations_of(num_right: NDArray[np.int64], num_clips: NDArray[np.int64]) 
 
 
 def _likely_shares(num_right: np.int64, num_clips: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return an even grid (p,) of plausible true shares, all of 0 to 1 for few videos."""
+    """Return an even grid (p,) of plausible true shares.
+
+    For few videos it covers all of 0 to 1.
+    """
     total = num_clips.sum()
     num_independent = total**2 / (num_clips**2).sum()
     centre = (num_right / total * num_independent + 2) / (num_independent + 4)
@@ -161,7 +167,10 @@ def resample(sums: NDArray[np.int64], num_clips: NDArray[np.int64], *, num_resam
 
 
 def expanded_interval(draws: NDArray[np.float64], centre: float, num_sources: int, tail: float = TAIL) -> tuple[float, float]:
-    """Compute the interval of a statistic from its resamples (r,), as `resample` describes; `centre` is its value."""
+    """Compute a statistic's interval from its resamples (r,), as `resample` describes.
+
+    `centre` is the statistic's value.
+    """
     correction = np.sqrt(num_sources / (num_sources - 1))
     quantile_of_t = stdtrit(num_sources - 1, tail)
     expanded_tail = ndtr(correction * quantile_of_t)
@@ -171,7 +180,10 @@ def expanded_interval(draws: NDArray[np.float64], centre: float, num_sources: in
 
 
 def resampled_counts(num_sources: int, num_resamples: int, width: int) -> Iterator[NDArray[np.int64]]:
-    """Draw how often each source video counts in each resample (r, s), in blocks of at most `MAX_DRAWS_AT_ONCE` / `width` resamples."""
+    """Draw how often each source video counts in each resample (r, s).
+
+    Yield blocks of at most `MAX_DRAWS_AT_ONCE` / `width` resamples.
+    """
     rng, block = np.random.default_rng(BOOTSTRAP_SEED), max(1, MAX_DRAWS_AT_ONCE // width)
     for start in range(0, num_resamples, block):
         yield rng.multinomial(num_sources, np.full(num_sources, 1 / num_sources), size=min(block, num_resamples - start))

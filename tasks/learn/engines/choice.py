@@ -1,7 +1,8 @@
-"""Choose the engine by machine, number of clips and option, then check its parity with PyTorch in float32.
+"""Choose the engine, then check its parity with PyTorch in float32.
 
-The choice does not depend on the network's weights, so networks of the same shape get the same engine on a machine. A failed check
-changes it: to OpenVINO in float32, then to PyTorch; an engine that cannot run the network, to PyTorch at once. The result records the fallback.
+The choice depends on machine, number of clips and option, not on the network's weights. So networks of the same shape get the same engine
+on a machine. A failed check changes the engine: to OpenVINO in float32, then to PyTorch; an engine that cannot run the network, to PyTorch
+at once. The result records the fallback.
 
 A few clips are compared. An engine passes if:
 
@@ -104,9 +105,10 @@ class Parity:
 def check(
     engine: Engine, reference: Engine, clips: Sequence[Frames], trained: Trained | None = None, kept: CheckedFeatures | None = None
 ) -> Parity:
-    """Compare the logits of an engine with those of PyTorch in float32 on test snippets uint8 (t, h, w, p).
+    """Compare an engine's logits with those of PyTorch in float32.
 
-    `trained` are the classes considered for the best one; None for all. The reference's features are kept in `kept`.
+    `clips` are test snippets uint8 (t, h, w, p). `trained` are the classes considered for the best class; None for all. The reference's
+    features are kept in `kept`.
     """
     seen, expected = ([tested.see(clip) for clip in clips] for tested in (engine, reference))
     if kept:
@@ -122,7 +124,7 @@ def _compare_features(
 
 
 def compare_logits(logits: Sequence[Logits], expected: Sequence[Logits], precision: EnginePrecision, trained: Trained | None) -> Parity:
-    """Compare the logits of clips, (v,) and (n,), with those of PyTorch in float32, as `check` does."""
+    """Compare clips' logits, (v,) and (n,), with PyTorch's in float32, as `check` does."""
     heads = [
         compare_head(
             head,
@@ -138,7 +140,10 @@ def compare_logits(logits: Sequence[Logits], expected: Sequence[Logits], precisi
 
 
 def compare_head(head: str, logits: Tensor, expected: Tensor, precision: EnginePrecision, classes: Sequence[int] | None = None) -> Parity:
-    """Compare one head's logits (n, v) with those of PyTorch in float32, and top-1 among `classes`, or among all."""
+    """Compare one head's logits (n, v) with those of PyTorch in float32.
+
+    Also compare top-1 among `classes`, or among all.
+    """
     difference = float((logits - expected).abs().max())
     tolerance = SHARE_OF_STD[precision] * float(expected.std(dim=1).mean()) if precision in SHARE_OF_STD else ABSOLUTE
     # A head may lack some or all of these classes, if they were added later.
@@ -219,7 +224,9 @@ def common_label(labels: Set[str]) -> str:
 
 
 def make_engine(network: Network, wanted: Wanted | Kind, job: ScoringJob) -> tuple[Engine, EngineUsed]:
-    """Build an engine that passes the parity check, falling back to PyTorch in float32; modifies and keeps `network`.
+    """Build an engine that passes the parity check, else PyTorch in float32.
+
+    `network` is modified and kept.
 
     Raises:
         BadConfiguration: the requested engine is not available here.

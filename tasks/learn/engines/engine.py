@@ -1,7 +1,7 @@
-"""Score a clip with the test protocol (arXiv 1908.00867), and keep the features that it computes.
+"""Score a clip with the test protocol, and keep the computed features.
 
-Logits are averaged over segments, then crops, before softmax. Engines differ only in how they compute the features; all cut the same crops
-and use the same heads in float32.
+The protocol is that of arXiv 1908.00867. Logits are averaged over segments, then crops, before softmax. Engines differ only in how they
+compute the features; all cut the same crops and use the same heads in float32.
 
 `prepare` folds batch-norm into the preceding convolution, which saves one write and read of every activation.
 """
@@ -67,9 +67,9 @@ class Engine(ABC):
 
     @abstractmethod
     def features(self, views: Sequence[Frames]) -> Tensor:
-        """Compute the backbone's features of k views of one clip: float32 (k, t, f) on the CPU.
+        """Compute the backbone's features (k, t, f) of one clip's k views.
 
-        Each view is uint8 (t, 224, 224, p), or of the size of a video network.
+        They are float32 on the CPU. Each view is uint8 (t, 224, 224, p), or of the size of a video network.
         """
 
     def stream(self, views: Iterable[tuple[K, Frames]]) -> Iterator[tuple[K, Tensor]]:
@@ -91,7 +91,10 @@ class Engine(ABC):
         return self.answer(self.see(frames))
 
     def see(self, frames: Frames) -> Tensor:
-        """Compute the features of one clip's crops, float32 (k, t, f) on the CPU; errors as in `score`."""
+        """Compute the features of one clip's crops.
+
+        They are float32 (k, t, f) on the CPU. Errors are as in `score`.
+        """
         spec = self.network.spec
         if spec.sound:
             return torch.from_numpy(frames)[None].float()
@@ -113,9 +116,10 @@ class Engine(ABC):
 
 @torch.inference_mode()
 def clip_logits(network: Network, features: Tensor) -> Logits:
-    """Compute one clip's logits, float32 verb (v,) and noun (n,) on the CPU, from its crops' features (k, t, f).
+    """Compute one clip's logits from its crops' features (k, t, f).
 
-    Linear heads run once, on features averaged over crops, which gives the same logits.
+    Logits are float32 on the CPU, verb (v,) and noun (n,). Linear heads run once, on features averaged over crops, which gives the same
+    logits.
     """
     if network.head.is_linear:
         features = features.mean(dim=0, keepdim=True)
@@ -211,7 +215,9 @@ def _pairs(backbone: nn.Module, images: Tensor) -> list[_Pair]:
 
 @dataclass(frozen=True)
 class CheckedFeatures:
-    """Features of the clips that engines are checked on, shared by networks that differ only in their heads.
+    """Features of the clips that engines are checked on.
+
+    Networks that differ only in their heads share them.
 
     Attributes:
         root: folder of the feature cache.
@@ -226,7 +232,9 @@ class CheckedFeatures:
     is_timed: Callable[[Path, Engine], bool]
 
     def read(self, engine: Engine, reference: Engine) -> tuple[list[Tensor], list[Tensor]] | None:
-        """Read both engines' features of the checked clips; None if `engine` has any clip to compute or to time, or no check has passed.
+        """Read both engines' features of the checked clips.
+
+        None if `engine` has any clip to compute or to time, or no check has passed.
 
         Raises:
             Unavailable: kept features are damaged; a retry computes them again.
@@ -240,7 +248,10 @@ class CheckedFeatures:
         return seen, expected
 
     def keep(self, reference: Engine, features: Sequence[Tensor]) -> None:
-        """Keep the reference's features of the checked clips, (k, t, f) each, if the disk has room."""
+        """Keep the reference's features of the checked clips, if the disk has room.
+
+        Each clip's features are (k, t, f).
+        """
         cache = open_cache(self.root, reference, reference, reference.network.head)
         with suppress(Unavailable):
             cache.make_room(len(features))
@@ -249,7 +260,10 @@ class CheckedFeatures:
 
 
 def keep(cache: FeatureCache, clip: str, features: Tensor) -> None:
-    """Write a clip's features (k, t, f), averaged over crops if the cache is for linear heads."""
+    """Write a clip's features (k, t, f).
+
+    They are averaged over crops if the cache is for linear heads.
+    """
     cache.write(clip, features if len(features) == cache.shape[0] else features.mean(dim=0, keepdim=True))
 
 

@@ -42,7 +42,10 @@ NO_MOTION = 127.5
 
 
 class NothingToSee(Exception):
-    """Grad-CAM is not possible for this network or on this machine. The network itself is fine."""
+    """Grad-CAM is not possible for this network or on this machine.
+
+    The network itself is fine.
+    """
 
 
 def activation_sheet(network: Network, frames: Frames, head: Literal["verb", "noun"], class_id: int) -> bytes:
@@ -83,9 +86,10 @@ def activation_sheet(network: Network, frames: Frames, head: Literal["verb", "no
 
 
 def grad_cam(network: Network, crops: Frames, head: Literal["verb", "noun"], class_id: int) -> Heat:
-    """Compute the heat of a class in each crop, uint8 (t, 224, 224, p): float32 (t, 224, 224).
+    """Compute the heat of a class in each crop.
 
-    The maximum over all crops is 1; all values are 0 if nothing supports the class.
+    Crops are uint8 (t, 224, 224, p), the heat is float32 (t, 224, 224). The maximum over all crops is 1; all values are 0 if nothing
+    supports the class.
 
     Raises:
         NothingToSee: the backbone has no spatial layer, no gradients, or there is not enough memory.
@@ -94,9 +98,10 @@ def grad_cam(network: Network, crops: Frames, head: Literal["verb", "noun"], cla
 
 
 def video_heat(network: Network, view: Frames, head: Literal["verb", "noun"], class_id: int) -> Heat:
-    """Compute the heat of a class in each frame of one view, uint8 (h, w, p): float32 (m, h, w).
+    """Compute the heat of a class in each frame of one view.
 
-    It is that of `grad_cam`, of a map over time and place, as if the clip had this view alone.
+    The view is uint8 (h, w, p), the heat is float32 (m, h, w). The heat is that of `grad_cam`, of a map over time and place, as if the clip
+    had this view alone.
 
     Raises:
         NothingToSee: as `grad_cam`.
@@ -113,7 +118,10 @@ def video_heat(network: Network, view: Frames, head: Literal["verb", "noun"], cl
 def _class_heat(
     network: Network, snippets: Frames, head: Literal["verb", "noun"], class_id: int, collect: Collect, as_map: AsMap
 ) -> Tensor:
-    """Compute the heat of a class in snippets uint8 (t, h, w, p): (t, h, w), or (t, m, h, w)."""
+    """Compute the heat of a class in snippets uint8 (t, h, w, p).
+
+    The heat is (t, h, w), or (t, m, h, w).
+    """
     device = next(network.parameters()).device
     planes = torch.from_numpy(np.ascontiguousarray(snippets)).to(device).permute(0, 3, 1, 2)
     try:
@@ -127,7 +135,10 @@ def _class_heat(
 
 
 def _last_outputs(network: Network, snippets: Tensor, as_map: AsMap) -> tuple[list[Tensor], Tensor]:
-    """Compute features (1, t, f) with gradients of the last `TAIL` maps alone, and return these."""
+    """Compute features (1, t, f) with gradients of the last `TAIL` maps alone.
+
+    Return these maps, then the features.
+    """
     outputs: list[Tensor] = []
     num_seen, num_skipped = 0, -1
 
@@ -160,9 +171,10 @@ def _last_outputs(network: Network, snippets: Tensor, as_map: AsMap) -> tuple[li
 
 
 def _as_video_map(video: VideoNetwork, output: Tensor) -> Tensor | None:
-    """View one snippet's output as a map over time and place (1, c, m', h', h'), or None if it is none.
+    """View one snippet's output as a map over time and place.
 
-    It has its channels first, or last, or tokens (1, n, c) of patches of two frames, after that of a class. Heads of attention are no snippets.
+    The map is (1, c, m', h', h'), or None if the output is none. The output has its channels first, or last, or tokens (1, n, c) of patches
+    of two frames, after that of a class. Heads of attention are no snippets.
     """
     if len(output) != 1:
         return None
@@ -206,9 +218,10 @@ def _spatial_outputs(network: Network, snippets: Tensor) -> tuple[list[Tensor], 
 
 
 def _heat(outputs: Sequence[Tensor], logit: Tensor, as_map: AsMap) -> Tensor:
-    """Weight the last output that the logit depends on by its mean gradient: (t, h, w), or (t, m, h, w).
+    """Weight the last output that the logit depends on by its mean gradient.
 
-    A vision transformer that answers by its class token returns patches without a gradient; the input of its last block has one.
+    The result is (t, h, w), or (t, m, h, w). A vision transformer that answers by its class token returns patches without a gradient; the
+    input of its last block has one.
 
     Raises:
         NothingToSee: the logit depends on none of them.
@@ -223,7 +236,10 @@ def _heat(outputs: Sequence[Tensor], logit: Tensor, as_map: AsMap) -> Tensor:
 
 
 def _as_map(output: Tensor) -> Tensor | None:
-    """View an output as maps (t, c, h, h): channels first, or last, or tokens (t, n, c) of patches; None if it has no places."""
+    """View an output as maps (t, c, h, h).
+
+    The output has channels first, or last, or tokens (t, n, c) of patches. None if it has no places.
+    """
     if output.ndim == 4 and output.shape[2] == output.shape[3] > 1:
         return output
     if output.ndim == 4 and output.shape[1] == output.shape[2] > 1:

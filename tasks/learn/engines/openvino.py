@@ -1,4 +1,7 @@
-"""Run networks by OpenVINO on CPUs: a static graph on 8-bit images, in bfloat16 if the CPU supports it, or float32."""
+"""Run networks by OpenVINO on CPUs.
+
+A network is a static graph on 8-bit images, in bfloat16 if the CPU supports it, or in float32.
+"""
 
 # k: crops, t: segments, h, w: pixels, p: 8-bit planes, c: channels, f: features
 
@@ -34,7 +37,9 @@ HINTS: dict[EnginePrecision, str] = {"bfloat16": "bf16", "float32": "f32"}
 
 
 class OpenvinoEngine(Engine):
-    """Converts the backbone for one view (t images) at its first use, and runs a clip's views in two asynchronous streams.
+    """An engine whose backbone OpenVINO converts for one view (t images).
+
+    The backbone is converted at its first use. The views of a clip run in two asynchronous streams.
 
     Args:
         network: as returned by `prepare`, on the CPU.
@@ -112,7 +117,10 @@ def _ov() -> Any:  # noqa: ANN401 -- a module
 
 @cache
 def openvino_core() -> openvino.Core:
-    """Return this process's only core: with several, OpenVINO crashes in a signal handler when the process ends."""
+    """Return this process's only core.
+
+    With several cores, OpenVINO crashes in a signal handler when the process ends.
+    """
     core: openvino.Core = _ov().Core()
     return core
 
@@ -122,9 +130,9 @@ def _best_floating_point() -> EnginePrecision:
 
 
 def _convert(network: Network) -> openvino.Model:
-    """Convert the backbone and its normalisation to a graph: uint8 (t, 224, 224, p) to float32 (t, f).
+    """Convert the backbone and its normalisation to a graph.
 
-    For a video network it takes one snippet at a time.
+    The graph maps uint8 (t, 224, 224, p) to float32 (t, f). For a video network it takes one snippet at a time.
 
     Raises:
         RuntimeError: the backbone has an operation that OpenVINO lacks, or cannot be traced.
@@ -154,7 +162,10 @@ def _convert(network: Network) -> openvino.Model:
 
 
 def _parts(view: Frames, spec: NetworkSpec) -> list[Frames]:
-    """Split a view (t, h, w, p) into the inputs of the graph: its snippets, if each is a video."""
+    """Split a view (t, h, w, p) into the inputs of the graph.
+
+    Those are the view's snippets if each is a video, else the view alone.
+    """
     return [view[i : i + 1] for i in range(len(view))] if spec.video else [view]
 
 

@@ -1,4 +1,7 @@
-"""Run networks by PyTorch: in float32, in half precision on a GPU, and exported for use without our code."""
+"""Run networks by PyTorch, and export them for use without our code.
+
+They run in float32, or in half precision on a GPU.
+"""
 
 # k: crops, b: clips, t: segments, n: images, or nouns; p: 8-bit planes of a snippet, c: channels, h, w: pixels, f: features, v: verbs
 
@@ -69,9 +72,10 @@ class PytorchEngine(Engine):
 
 
 class CudaEngine(PytorchEngine):
-    """Autocasts the backbone to bfloat16, or to float16 if the GPU lacks bfloat16, on all views in one batch.
+    """An engine that autocasts the backbone to half precision on a GPU.
 
-    It is compiled if there are enough clips. The heads stay in float32.
+    Half precision is bfloat16, or float16 if the GPU lacks bfloat16. All views are in one batch. The backbone is compiled if there are
+    enough clips. The heads stay in float32.
 
     Raises:
         BadConfiguration: the network is not on a GPU.
@@ -98,10 +102,11 @@ class CudaEngine(PytorchEngine):
 
 
 class ExportedNetwork(nn.Module):
-    """Maps uint8 snippets (b, t, h, w, p), short side 256, to logits (b, v), (b, n) of the centre crop.
+    """A module that maps snippets to logits of the centre crop.
 
-    Exportable by `torch.export` with dynamic b, h and w. Returns a plain tuple, because loading a named tuple would need our code; without
-    objects, only the verb logits.
+    Snippets are uint8 (b, t, h, w, p), short side 256; logits are (b, v), (b, n). Exportable by `torch.export` with dynamic b, h and w.
+
+    Returns a plain tuple, because loading a named tuple would need our code. Without objects, returns only the verb logits.
     """
 
     def __init__(self, network: Network, *, has_objects: bool = True) -> None:
@@ -127,7 +132,10 @@ class ExportedNetwork(nn.Module):
 
 
 def export_module(network: Network, *, has_objects: bool = True) -> tuple[ExportedNetwork, Tensor]:
-    """Build the module to log, and an example input of two clips, which makes b, h and w dynamic."""
+    """Build the module to log, and an example input of two clips.
+
+    The example makes b, h and w dynamic.
+    """
     module = ExportedNetwork(network, has_objects=has_objects).cpu().eval()
     generator = torch.Generator().manual_seed(0)
     example = torch.randint(
@@ -137,7 +145,10 @@ def export_module(network: Network, *, has_objects: bool = True) -> tuple[Export
 
 
 def export_failure(module: ExportedNetwork, example: Tensor) -> str | None:
-    """Return in one line why a module cannot be exported for any b, h and w, as MLflow does; None if it can."""
+    """Return in one line why a module cannot be exported.
+
+    The export is for any b, h and w, as MLflow does it. None if the module can be exported.
+    """
     try:
         torch.export.export(module, (example,), dynamic_shapes=[{0: Dim.AUTO, 2: Dim.AUTO, 3: Dim.AUTO}])
     # What tracing raises depends on the code of the backbone.

@@ -44,7 +44,9 @@ Noted = tuple[Own, ...]
 
 @dataclass(frozen=True)
 class Scorer:
-    """Engines and fusion weights of a checkpoint, one per network. Weights need not sum to 1.
+    """Engines and fusion weights of a checkpoint, one per network.
+
+    Weights need not sum to 1.
 
     `joint` answers in place of the engines, if the checkpoint has a head on the features of all networks.
     """
@@ -54,7 +56,9 @@ class Scorer:
     joint: Network | None = None
 
     def score(self, inputs: Sequence[Frames]) -> Logits:
-        """Score one clip by its test snippets for each network: float32 on the CPU, verb (v,) and noun (n,).
+        """Score one clip by its test snippets for each network.
+
+        Logits are float32 on the CPU, verb (v,) and noun (n,).
 
         Raises:
             BadInput: snippets do not fit their network.
@@ -62,13 +66,16 @@ class Scorer:
         return self.answer(self.see(inputs))
 
     def see(self, inputs: Sequence[Frames]) -> list[Tensor]:
-        """Compute one clip's features for each network, float32 (k, t, f) on the CPU; errors as in `score`."""
+        """Compute one clip's features for each network.
+
+        They are float32 (k, t, f) on the CPU. Errors are as in `score`.
+        """
         return [engine.see(frames) for engine, frames in zip(self.engines, inputs, strict=True)]
 
     def explained(self, index: int, inputs: Sequence[Frames]) -> Network:
-        """Return one of the networks, with a head that answers as the scorer does; it has a gradient.
+        """Return a network with a head that answers as the scorer does.
 
-        Of joined features, those of the other networks stay as they are for these `inputs`.
+        The network has a gradient. Of joined features, those of the other networks stay as they are for these `inputs`.
         """
         network = self.engines[index].network
         if self.joint is None:
@@ -160,7 +167,9 @@ def _summarise(used: Sequence[EngineUsed]) -> EngineUsed:
 
 
 class SharedFeatures:
-    """Cache of a scorer's features per clip, float32 (k, t, f), averaged over crops if the heads are linear.
+    """Cache of a scorer's features per clip, float32 (k, t, f).
+
+    Features are averaged over crops if the heads are linear.
 
     Args:
         root: folder of the feature cache.
@@ -180,7 +189,9 @@ class SharedFeatures:
             self._stop(error)
 
     def known(self, clip: str) -> list[Tensor] | None:
-        """Read the cached features of a clip for each network, as `Scorer.answer` takes them; None if there are none.
+        """Read a clip's cached features for each network, as `Scorer.answer` takes them.
+
+        None if there are no cached features.
 
         Raises:
             Unavailable: the cached features are damaged; a retry computes them again.
@@ -201,7 +212,10 @@ class SharedFeatures:
         return self._scorer.answer(features)
 
     def mean(self, clip: str) -> NDArray[np.float64] | None:
-        """Average the cached features (f,) of a clip; None if they are not cached, or of several networks."""
+        """Average the cached features (f,) of a clip.
+
+        None if they are not cached, or of several networks.
+        """
         self._writer.submit(lambda: None).result()  # whatever was to be written before is
         if len(self._caches) != 1 or not self._caches[0].has(clip):
             return None
@@ -231,7 +245,10 @@ class SharedFeatures:
 
 @dataclass(frozen=True)
 class BetweenClips:
-    """Scores windows of a film as `scorer` would score clips cut there, computing once what they share. All its networks must slide."""
+    """A scorer of windows between the clips of a film.
+
+    Windows are scored as `scorer` would score clips cut there, and shared features are computed once. All networks of `scorer` must slide.
+    """
 
     scorer: Scorer
     grid: WindowGrid
@@ -248,7 +265,9 @@ class BetweenClips:
         return tuple(self._note(engine, num_frames, own, more) for engine, own, more in given)
 
     def logits(self, first: Noted, second: Noted, num_second_frames: int) -> Iterator[tuple[int, Logits]]:
-        """Score the windows that begin within one whole clip and end within the next, which may be shorter.
+        """Score windows that begin within one whole clip and end within the next.
+
+        The next clip may be shorter.
 
         Yields:
             the frame of the first clip at which a window begins, and its logits.

@@ -1,4 +1,7 @@
-"""Turn decoded frames into a network's input: crops, horizontal flips, normalisation, and the augmentation of training clips."""
+"""Turn decoded frames into a network's input.
+
+The input has crops, horizontal flips, normalisation, and the augmentation of training clips.
+"""
 
 # k: crops, t: snippets, m: frames of a snippet, h, w: pixels, p: 8-bit planes of a snippet, c: channels of a backbone
 
@@ -57,7 +60,9 @@ def cut_views(frames: Frames, num_crops: NumCrops, modality: Modality, video: Vi
 def cut_crops(
     frames: Frames, num_crops: NumCrops, modality: Modality, only: slice = slice(None), video: VideoNetwork | None = None
 ) -> Tensor:
-    """Copy the views of `cut_views`, or a slice of them, into one tensor uint8 (k, t, p, 224, 224).
+    """Copy the views of `cut_views`, or a slice of them, into one tensor.
+
+    The tensor is uint8 (k, t, p, 224, 224).
 
     Raises:
         BadInput: a side is shorter than a crop.
@@ -80,7 +85,10 @@ def scaled(frames: Frames, video: VideoNetwork) -> Frames:
 
 
 def mirrored(frames: Frames, modality: Modality) -> Frames:
-    """Flip (t, h, w, p) horizontally; the x component of flow changes its sign (zero lies between 127 and 128)."""
+    """Flip (t, h, w, p) horizontally.
+
+    The x component of flow changes its sign (zero lies between 127 and 128).
+    """
     flipped = frames[:, :, ::-1]
     if modality is Modality.FLOW:
         flipped = flipped.copy()
@@ -89,13 +97,19 @@ def mirrored(frames: Frames, modality: Modality) -> Frames:
 
 
 def crop_offsets(width: int, height: int) -> list[tuple[int, int]]:
-    """Return TSN's five (x, y) offsets on a grid of quarters: corners, then centre (torchvision's TenCrop differs)."""
+    """Return TSN's five (x, y) offsets on a grid of quarters.
+
+    Corners come first, then the centre (torchvision's TenCrop differs).
+    """
     step_x, step_y = (width - CROP_PIXELS) // 4, (height - CROP_PIXELS) // 4
     return [(0, 0), (4 * step_x, 0), (0, 4 * step_y), (4 * step_x, 4 * step_y), (2 * step_x, 2 * step_y)]
 
 
 def centre_offset(width: int, height: int, video: VideoNetwork | None = None) -> tuple[int, int]:
-    """Return (x, y) of the centre crop. transformers rounds it down, where torchvision rounds half to even."""
+    """Return (x, y) of the centre crop.
+
+    transformers rounds x and y down, where torchvision rounds half to even.
+    """
     pixels = video.crop_pixels if video else CROP_PIXELS
     if video and video.repository:
         return (width - pixels) // 2, (height - pixels) // 2
@@ -103,7 +117,10 @@ def centre_offset(width: int, height: int, video: VideoNetwork | None = None) ->
 
 
 class Normalise(nn.Module):
-    """Normalises uint8 (..., p, h, w) to float32 (..., c, h, w), for a video network (..., 3, m, h, w)."""
+    """A module that normalises uint8 (..., p, h, w) to float32 (..., c, h, w).
+
+    For a video network the result is (..., 3, m, h, w).
+    """
 
     def __init__(self, snippet_format: SnippetFormat) -> None:
         super().__init__()
@@ -121,7 +138,10 @@ class Normalise(nn.Module):
 
 
 class Arrange(nn.Module):
-    """Arranges normalised planes (..., p, h, w) as channels (..., c, h, w), or as frames (..., 3, m, h, w) of a video."""
+    """A module that arranges normalised planes (..., p, h, w) for a network.
+
+    The result is channels (..., c, h, w), or frames (..., 3, m, h, w) of a video.
+    """
 
     def __init__(self, snippet_format: SnippetFormat) -> None:
         super().__init__()
@@ -193,9 +213,10 @@ class Place(NamedTuple):
 
 
 def multiscale_places(width: int, height: int, scales: Sequence[float], pixels: int = CROP_PIXELS) -> list[Place]:
-    """List the equally likely training crops of TSN (arXiv 1608.00859, section 3.2, as in its code).
+    """List the equally likely training crops of TSN.
 
-    Width and height are multiples of the short side, at most one step of `scales` apart.
+    They are those of arXiv 1608.00859, section 3.2, as in its code. Width and height are multiples of the short side, at most one step of
+    `scales` apart.
     """
     sides = [int(min(width, height) * scale) for scale in scales]
     sides = [pixels if abs(side - pixels) < CLOSE_PIXELS else side for side in sides]
@@ -231,7 +252,10 @@ def augmented(
 
 
 def _cropped(planes: Tensor, augmentation: Augmentation, modality: Modality, video: VideoNetwork | None) -> Tensor:
-    """Crop uint8 (t, p, h, w) to (t, p, 224, 224), or to a video network's size."""
+    """Crop uint8 (t, p, h, w) to the network's size.
+
+    That is (t, p, 224, 224), or a video network's size.
+    """
     pixels = video.crop_pixels if video else CROP_PIXELS
     if augmentation.crop == "multi-scale":
         places = multiscale_places(planes.shape[-1], planes.shape[-2], SNIPPETS[modality].crop_scales, pixels)

@@ -49,10 +49,12 @@ class CachedClip:
 
 
 class Sample(NamedTuple):
-    """One clip or a batch: images uint8 (b, t, p, 224, 224) or features float32 (b, t, f); verb and noun (b,).
+    """A clip or a batch with its classes.
 
-    With ten crops the inputs are (b, k, t, …). Both classes are NO_LABEL if the clip has no label or does not count. `clip` (b,) is its index
-    in the dataset, -1 if it does not count.
+    Inputs are images uint8 (b, t, p, 224, 224) or features float32 (b, t, f). `verb` and `noun` are (b,).
+
+    With ten crops the inputs are (b, k, t, …). Both classes are NO_LABEL if the clip has no label or does not count. `clip` (b,) is its
+    index in the dataset, -1 if it does not count.
     """
 
     inputs: Tensor
@@ -92,9 +94,9 @@ class View(NamedTuple):
         return "-".join(filter(None, [self.frames.stem, *drawn]))
 
     def images(self, spec: NetworkSpec) -> Tensor:
-        """Read the network's input uint8 (t, p, h, w), or features of sound float32 (t, f).
+        """Read the network's input for this view.
 
-        A pure function of the view's name and the spec's snippets.
+        It is uint8 (t, p, h, w), or features of sound float32 (t, f). It is a pure function of the view's name and the spec's snippets.
 
         Raises:
             MissingObject: the frames file does not exist.
@@ -122,7 +124,9 @@ Source = Callable[[View], Tensor]
 
 @dataclass(eq=False, repr=False)
 class ClipDataset(Dataset[Sample]):
-    """Labelled clips, indexed by ClipKey; without a seed, every epoch has their middle views in the given order.
+    """Labelled clips, indexed by ClipKey.
+
+    Without a seed, every epoch has their middle views in the given order.
 
     Args:
         clips: the clips.
@@ -239,7 +243,10 @@ def make_loader(dataset: ClipDataset, *, batch_size: int, num_workers: int, pin_
 
 @contextmanager
 def errors_of_workers() -> Iterator[None]:
-    """Raise the error of a loader's worker with its own message, before which torch puts the worker's traceback."""
+    """Raise the error of a loader's worker with its own message alone.
+
+    torch puts the worker's traceback before the message.
+    """
     try:
         yield
     except RetakeError as error:
@@ -251,11 +258,11 @@ def errors_of_workers() -> Iterator[None]:
 
 
 def with_label_noise(clips: Sequence[CachedClip], share: float, seed: int) -> list[CachedClip]:
-    """Give a share of the clips, rounded to whole clips, the verb and noun of another action.
+    """Give a share of the clips the verb and noun of another action.
 
-    The other action is drawn with equal chances from those of `clips`, so a clip may keep its verb or its noun, but never both. Which clips
-    are altered, and how, follows from the seed, the names of the frames files and the set of actions alone. Symmetric noise on a fixed share
-    of the labels, as in Nakkiran et al. 2019, arXiv 1912.02292.
+    The share is rounded to whole clips. The other action is drawn with equal chances from those of `clips`, so a clip may keep its verb or
+    its noun, but never both. Which clips are altered, and how, follows from the seed, the names of the frames files and the set of actions
+    alone. Symmetric noise on a fixed share of the labels, as in Nakkiran et al. 2019, arXiv 1912.02292.
 
     Raises:
         BadDataset: all clips have one action, so there is no wrong action.

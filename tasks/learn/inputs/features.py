@@ -137,7 +137,10 @@ class FeatureCache:
 
 
 class FeatureMemory:
-    """Features that this process has read from caches, up to `max_bytes`; the rest is read anew each time."""
+    """Features that this process has read from caches, up to `max_bytes`.
+
+    The rest is read anew each time.
+    """
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
@@ -145,7 +148,10 @@ class FeatureMemory:
         self._kept: dict[Path, Tensor] = {}
 
     def read(self, cache: FeatureCache, name: str) -> Tensor:
-        """Return the features of this name, not to be modified; shape and errors are those of `FeatureCache.read`."""
+        """Return the features of this name, not to be modified.
+
+        Shape and errors are those of `FeatureCache.read`.
+        """
         path = cache.path(name)
         if path in self._kept:
             return self._kept[path]
@@ -231,7 +237,10 @@ def see_by_torch(
 
 
 class _Images(Dataset[Tensor]):
-    """Images uint8 (t, p, h, w) of views, or features of sound (t, f); empty if another process has cached the features meanwhile."""
+    """Images of views, or features of sound.
+
+    Images are uint8 (t, p, h, w), features (t, f). Empty if another process has cached the features meanwhile.
+    """
 
     def __init__(self, views: Sequence[View], spec: NetworkSpec, cache: FeatureCache) -> None:
         self.views = views

@@ -1,6 +1,9 @@
-"""Choose the frames or windows of sound that a network sees of a clip, and of windows between clips, and read them. Does not import torch.
+"""Choose and read the frames or windows of sound that a network sees.
 
-A clip has TSN's segments (arXiv 1608.00859), with one snippet of consecutive frames each, or one window of sound. A silent clip has zeros alone.
+The network sees them of a clip, and of windows between clips. Does not import torch.
+
+A clip has TSN's segments (arXiv 1608.00859), with one snippet of consecutive frames each, or one window of sound. A silent clip has zeros
+alone.
 """
 
 # t: segments, m: frames of a snippet, h, w: pixels, p: 8-bit planes of a snippet, f: features
@@ -41,19 +44,28 @@ def middle_frames(num_frames: int, spec: NetworkSpec) -> tuple[int, ...]:
 
 
 def frames_in_test(num_frames: int, spec: NetworkSpec) -> tuple[int, ...]:
-    """List the frames of a test as its array holds them: of a video network all at its rate, because its views overlap."""
+    """List the frames of a test as its array holds them.
+
+    Of a video network the array holds all frames at its rate, because its views overlap.
+    """
     return tuple(kept_frames(num_frames, spec)) if spec.video else middle_frames(num_frames, spec)
 
 
 def kept_frames(num_frames: int, spec: NetworkSpec) -> range:
-    """List the frames that snippets are made of: the sampling window, for a video network at its own rate."""
+    """List the frames that snippets are made of.
+
+    Those are the frames of the sampling window, for a video network at its own rate.
+    """
     if spec.video:
         return window_frames(num_frames, spec.sampling_window, spec.video.span)[:: spec.video.frame_stride]
     return window_frames(num_frames, spec.sampling_window, spec.snippet.num_frames)
 
 
 def evaluation_snippets(num_kept: int, spec: NetworkSpec) -> list[list[int]]:
-    """Sample the snippets of a test from `num_kept` frames: t lists of m numbers among them."""
+    """Sample the snippets of a test from `num_kept` frames.
+
+    Return t lists of m numbers among these frames.
+    """
     sample = uniform_snippets if spec.video else middle_snippets
     return sample(num_kept, spec.num_segments, spec.snippet.num_frames)
 
@@ -71,7 +83,9 @@ def uniform_snippets(num_frames: int, num_views: int, snippet_frames: int) -> li
 
 
 def middle_snippets(num_frames: int, num_segments: int, snippet_frames: int = 1) -> list[list[int]]:
-    """Sample the middle snippet of each segment, as in testing: t lists of m frame numbers, in non-decreasing order.
+    """Sample the middle snippet of each segment, as in testing.
+
+    Return t lists of m frame numbers, in non-decreasing order.
 
     Snippet i starts at frame int(tick/2 + tick*i), with tick = (num_frames - snippet_frames + 1) / num_segments. A clip shorter than a
     snippet repeats its last frame.
@@ -97,7 +111,10 @@ def random_snippets(num_frames: int, num_segments: int, rng: np.random.Generator
 
 
 def joined(frames: NDArray[np.uint8], spec: NetworkSpec) -> NDArray[np.uint8]:
-    """Join the frames (t * m, h, w, planes per frame) of all snippets into snippets (t, h, w, p)."""
+    """Join the frames of all snippets into snippets (t, h, w, p).
+
+    The frames are (t * m, h, w, planes per frame).
+    """
     _, height, width, _ = frames.shape
     apart = frames.reshape(-1, spec.snippet.num_frames, height, width, spec.snippet.frame_planes)
     return np.ascontiguousarray(apart.transpose(0, 2, 3, 1, 4)).reshape(len(apart), height, width, spec.snippet.num_planes)
@@ -125,7 +142,7 @@ class WindowGrid:
 
     @property
     def offsets(self) -> range:
-        """List the frames of a clip at which the windows between it and the next begin."""
+        """List a clip's frames where the windows between it and the next begin."""
         return range(self.stride_frames, self.clip_frames, self.stride_frames)
 
 
@@ -147,7 +164,10 @@ def window_grid(segment: SegmentOptions, stride_seconds: float) -> WindowGrid:
 
 
 def _fitting(clip_frames: int, fps: int) -> list[str]:
-    """List the longest strides that halve a clip again and again, or else any, as the option takes them."""
+    """List the longest strides that halve a clip again and again.
+
+    If none fits, list any others that divide the clip. Strides are written as the option takes them.
+    """
     halves = [2**power for power in range(clip_frames.bit_length())]
     for divisions in (halves, range(1, clip_frames + 1)):
         strides = [f"{clip_frames / parts / fps:g}" for parts in divisions if clip_frames % parts == 0]
@@ -163,17 +183,25 @@ def _fitting(clip_frames: int, fps: int) -> list[str]:
 
 
 def slides(spec: NetworkSpec) -> bool:
-    """Check whether a network can see a window between two clips; flow and described sound end with each clip."""
+    """Check whether a network can see a window between two clips.
+
+    Flow and described sound end with each clip.
+    """
     return spec.flow is None and not spec.sound
 
 
 def sees_single_frames(spec: NetworkSpec) -> bool:
-    """Check whether a feature of the backbone depends on one frame alone, so that overlapping windows share it."""
+    """Check whether a feature of the backbone depends on one frame alone.
+
+    If so, overlapping windows share it.
+    """
     return slides(spec) and spec.snippet.num_frames == 1 and not spec.temporal_shift
 
 
 def frames_of_window(offset: int, spec: NetworkSpec, grid: WindowGrid) -> tuple[tuple[int, int], ...]:
-    """List what a network sees of the window that begins at frame `offset` of a clip.
+    """List the frames that a network sees of a window.
+
+    The window begins at frame `offset` of a clip.
 
     Returns:
         t * m pairs, or of a video network all frames at its rate: 0 and the frame of this clip, or 1 and the frame of the next.
@@ -182,9 +210,10 @@ def frames_of_window(offset: int, spec: NetworkSpec, grid: WindowGrid) -> tuple[
 
 
 def further_frames(num_frames: int, spec: NetworkSpec, grid: WindowGrid) -> tuple[int, ...]:
-    """List the frames of a clip that its windows need, besides those of its own test if their features are shared.
+    """List the frames of a clip that its windows need.
 
-    Only the last clip of a film has fewer frames than the grid's, and only windows that end within it count.
+    Frames of the clip's own test are left out if their features are shared. Only the last clip of a film has fewer frames than the grid's,
+    and only windows that end within it count.
     """
     if not slides(spec):
         return ()
@@ -196,7 +225,9 @@ def further_frames(num_frames: int, spec: NetworkSpec, grid: WindowGrid) -> tupl
 
 
 def open_array(path: Path, content: str, remedy: str) -> NDArray[Any]:
-    """Map an .npy file of a clip into memory; errors name its `content`, in the plural, and the `remedy`.
+    """Map an .npy file of a clip into memory.
+
+    Errors name the file's `content`, in the plural, and the `remedy`.
 
     Raises:
         MissingObject: the file does not exist.
@@ -262,7 +293,10 @@ def read_snippets(path: Path, spec: NetworkSpec, rng: np.random.Generator | None
 
 
 def snippets_in_test(frames: NDArray[np.uint8], spec: NetworkSpec) -> NDArray[np.uint8]:
-    """Make the snippets of a test, uint8 (t, h, w, p), from the frames of `frames_in_test`, or all frames."""
+    """Make the snippets of a test, uint8 (t, h, w, p).
+
+    They are made from the frames of `frames_in_test`, or from all frames.
+    """
     if len(frames) == spec.num_frames and not spec.video:
         return joined(np.array(frames), spec)  # torch takes no read-only memory
     return _joined(frames, evaluation_snippets(len(frames), spec), spec)

@@ -1,10 +1,10 @@
-"""Describe the sound of a clip by its spectrogram and its features, and keep that in a file.
+"""Describe a clip's sound by its spectrogram and features, kept in a file.
 
 Does not import torch.
 
-Spectra are those of the published audio networks of EPIC-KITCHENS: 24 kHz, 10 ms long, one every 5 ms. Windows are 2.32 s long, and one every
-250 ms: 32 in a clip of 8 s. A window lies around its own quarter of a second, moved into the clip where it would reach beyond an end; in a
-shorter clip it begins at 0 and ends in silence. So the first windows of a clip are equal, as are the last.
+Spectra are those of the published audio networks of EPIC-KITCHENS: 24 kHz, 10 ms long, one every 5 ms. Windows are 2.32 s long, and one
+every 250 ms: 32 in a clip of 8 s. A window lies around its own quarter of a second, moved into the clip where it would reach beyond an end;
+in a shorter clip it begins at 0 and ends in silence. So the first windows of a clip are equal, as are the last.
 """
 
 # n: samples, s: spectra, w: windows, f: features, b: bins of the spectrum, m: mel bands
@@ -51,7 +51,10 @@ def num_samples(seconds: float, rate_hz: int) -> int:
 
 
 def num_spectra(seconds: float) -> int:
-    """Count the spectra of a clip, the first centred at its start, the last at or before its end."""
+    """Count the spectra of a clip.
+
+    The first is centred at the clip's start, the last at or before its end.
+    """
     return 1 + num_samples(seconds, SPECTRUM_RATE_HZ) // HOP_SAMPLES
 
 
@@ -171,10 +174,10 @@ def _statistics(spectra: NDArray[np.float16], starts: NDArray[np.float32]) -> ND
 
 
 def log_mel(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Compute the spectrogram (s, 128) of sound (n,) at 24 kHz, as the published audio networks of EPIC-KITCHENS see it.
+    """Compute the spectrogram (s, 128) of sound (n,) at 24 kHz.
 
-    The natural logarithm of the magnitudes in triangular bands that are equally wide on HTK's mel scale. Spectra are centred at their times;
-    beyond the ends is silence.
+    It is as the published audio networks of EPIC-KITCHENS see it: the natural logarithm of the magnitudes in triangular bands that are
+    equally wide on HTK's mel scale. Spectra are centred at their times; beyond the ends is silence.
     """
     pieces = sliding_window_view(np.pad(samples, SPECTRUM_SAMPLES // 2), SPECTRUM_SAMPLES)[::HOP_SAMPLES]
     window = np.hanning(SPECTRUM_SAMPLES + 1)[:-1].astype(np.float32)

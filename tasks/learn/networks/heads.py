@@ -59,7 +59,10 @@ def small_linear(num_in: int, num_out: int) -> nn.Linear:
 
 
 class SegmentAverage(nn.Module):
-    """TSN's consensus (Wang et al., arXiv 1608.00859): logits averaged over segments, by linear heads on averaged features."""
+    """TSN's consensus (Wang et al., arXiv 1608.00859): logits averaged over segments.
+
+    It applies linear heads to averaged features.
+    """
 
     is_linear: ClassVar[bool] = True
     """Whether the logits of mean features are the mean of logits."""
@@ -95,12 +98,12 @@ class Relation(nn.Module):
 
 
 class MultiscaleRelation(nn.Module):
-    """Multi-scale TRN (the same paper): relations of t, t - 1, … and 2 segments, all summed.
+    """Multi-scale TRN (Zhou et al., arXiv 1711.08496): relations of several numbers of segments, summed.
 
-    The relations of one number of segments are a scale. As in the code that trained EPIC-KITCHENS-55's checkpoints, every scale except the
-    largest uses the classifiers of the next larger scale, so the last classifiers are never used; and 3 relations are sampled per scale.
-    Training samples them for each batch from torch's generator. Evaluation averages over all samples, which weights each relation by its
-    probability of being sampled, or over `spec.relation_draws` of them seeded by `spec.relation_seed`.
+    These numbers are t, t - 1, … and 2. The relations of one number of segments are a scale. As in the code that trained EPIC-KITCHENS-55's
+    checkpoints, every scale except the largest uses the classifiers of the next larger scale, so the last classifiers are never used; and 3
+    relations are sampled per scale. Training samples them for each batch from torch's generator. Evaluation averages over all samples,
+    which weights each relation by its probability of being sampled, or over `spec.relation_draws` of them seeded by `spec.relation_seed`.
 
     Raises:
         BadConfiguration: fewer than 2 segments, or more than 16.
@@ -151,7 +154,11 @@ class MultiscaleRelation(nn.Module):
 
 
 def _mean_draws(nums_relations: Sequence[int], num_draws: int, seed: int) -> list[Drawn]:
-    """Average over `num_draws` draws, or over all possible ones if 0, for each scale of so many relations."""
+    """Average the draws of relations at each scale.
+
+    `nums_relations` has the number of relations of each scale. The average is over `num_draws` draws, or over all possible draws if it is
+    0.
+    """
     if not num_draws:
         return [(torch.arange(num), torch.full((num,), min(NUM_DRAWN, num) / num)) for num in nums_relations]
     generator = torch.Generator().manual_seed(seed)
@@ -171,7 +178,10 @@ def _draw(num_relations: int, generator: torch.Generator | None = None) -> Drawn
 
 
 class DilatedBlock(nn.Module):
-    """Adds a dilated convolution over time, then one of width 1, to its input: MS-TCN's block (arXiv 1903.01945)."""
+    """MS-TCN's block (arXiv 1903.01945): two convolutions, added to its input.
+
+    The first convolution is dilated and over time, the second has width 1.
+    """
 
     def __init__(self, dilation: int) -> None:
         super().__init__()
@@ -274,7 +284,10 @@ class Joining(nn.Module):
 
 
 class HeadAmong(nn.Module):
-    """Answers by the head of `joint` when the features of network `index` change, and those of the others do not."""
+    """The head of `joint`, as a function of network `index`'s features alone.
+
+    The features of the other networks do not change.
+    """
 
     def __init__(self, joint: nn.Module, features: Sequence[Tensor], index: int) -> None:
         super().__init__()

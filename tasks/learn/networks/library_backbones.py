@@ -42,7 +42,9 @@ def timm_model(name: str, num_channels: int, arguments: Mapping[str, Any] = PLAI
 
 
 def timm_weights(name: str, arguments: Mapping[str, Any] = PLAIN) -> StateDict:
-    """Download the weights of a timm model, its position embeddings resampled to the size in `arguments`.
+    """Download the weights of a timm model.
+
+    Position embeddings are resampled to the size in `arguments`.
 
     Raises:
         OSError: they cannot be downloaded.
@@ -86,7 +88,9 @@ def matching_keys(backbone: nn.Module, state: StateDict) -> StateDict:
 
 
 def download(url: str) -> StateDict:
-    """Download a file of weights, whose name ends in its hash, or read it from torch's cache.
+    """Download a file of weights, or read it from torch's cache.
+
+    The name of the file ends in its hash.
 
     Raises:
         OSError: it cannot be downloaded.
@@ -97,7 +101,10 @@ def download(url: str) -> StateDict:
 
 
 def torchvision_url(name: str) -> str:
-    """Return the address of a network's oldest published weights: of ImageNet alone, or of Kinetics-400 alone."""
+    """Return the address of a network's oldest published weights.
+
+    These weights are of ImageNet alone, or of Kinetics-400 alone.
+    """
     oldest = next(iter(torchvision.models.get_model_weights(name)))
     return str(oldest.url)
 
@@ -143,7 +150,9 @@ class VJepa2(nn.Module):
 
 
 def transformers_video(video: VideoNetwork) -> nn.Module:
-    """Build a video network of transformers without its head: (n, 3, m, h, w) to (n, f).
+    """Build a video network of transformers without its head.
+
+    It maps (n, 3, m, h, w) to (n, f).
 
     Raises:
         BadConfiguration: transformers is not installed.

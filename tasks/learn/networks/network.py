@@ -112,7 +112,10 @@ def weights_sha256(module: nn.Module) -> str:
 
 
 class TemporalShift(nn.Module):
-    """Shifts 1/8 of the channels back and 1/8 forward by one segment, then applies `net` (Lin et al., arXiv 1811.08383)."""
+    """A shift of channels between segments before `net` (Lin et al., arXiv 1811.08383).
+
+    1/8 of the channels are shifted back and 1/8 forward, by one segment.
+    """
 
     def __init__(self, net: nn.Module, num_segments: int) -> None:
         super().__init__()

@@ -1,6 +1,7 @@
-"""Build a network with pretrained weights, published or from a file of the user's own, and describe their origin and licence.
+"""Build a network with pretrained weights, and describe their origin and licence.
 
-Files are read as weights only, whatever their names: safetensors, or what `torch.save` writes.
+The weights are published, or from a file of the user's own. Files are read as weights only, whatever their names: safetensors, or the
+format of `torch.save`.
 """
 
 import logging
@@ -87,7 +88,10 @@ PUBLISHED: dict[tuple[str, str, Modality], PublishedFile] = {
 
 
 def published(spec: NetworkSpec) -> PublishedFile | None:
-    """Return the published checkpoint of this network, or of its backbone below a chosen head, if there is one."""
+    """Return the published checkpoint of this network, or of its backbone below a chosen head.
+
+    The result is None if there is no such checkpoint.
+    """
     if spec.num_segments != EPIC_SEGMENTS:
         return None
     return PUBLISHED.get((spec.family, spec.backbone, spec.modality))
@@ -190,7 +194,10 @@ def _load_published(network: Network) -> str:
 
 
 def licence_warning(licence: str) -> str:
-    """Warn that a licence forbids commercial use, or that its terms are not known here; empty for a permissive licence."""
+    """Warn that a licence forbids commercial use, or that its terms are unknown here.
+
+    The warning is empty for a permissive licence.
+    """
     if licence in PERMISSIVE:
         return ""
     if terms := NONCOMMERCIAL.get(licence):
@@ -269,7 +276,10 @@ def _read(path: Path) -> StateDict:
 
 
 def _without_prefix(state: StateDict, required: StateDict) -> StateDict:
-    """Remove the prefix, such as `module.` or `backbone.`, that makes most names those of the backbone."""
+    """Remove the prefix from names so that most are those of the backbone.
+
+    The prefix is, for example, `module.` or `backbone.`.
+    """
     first = next(iter(required))
     prefixes = sorted({"", *(key.removesuffix(first) for key in state if key.endswith(f".{first}"))})
     prefix = max(prefixes, key=lambda prefix: sum(key in state or f"{prefix}{key}" in state for key in required))
@@ -296,7 +306,10 @@ def _check_fit(state: StateDict, required: StateDict, name: str, path: Path) -> 
 
 
 def _is_further_block(key: str, required: StateDict) -> bool:
-    """Check whether a tensor belongs to a numbered block that the backbone lacks beside others that it has."""
+    """Check whether a tensor belongs to a numbered block that the backbone lacks.
+
+    The backbone has other blocks of the same numbering.
+    """
     for number in NUMBER.finditer(key):
         beside = key[: number.start() + 1]
         if not any(name.startswith(key[: number.end()]) for name in required):

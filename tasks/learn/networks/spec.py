@@ -1,6 +1,6 @@
-"""Specify a network: its parts, the input of each modality, and its classes. Does not import torch.
+"""Specify a network: its parts, the input of each modality, and its classes.
 
-The specification is stored with every checkpoint and result.
+This module does not import torch. The specification is stored with every checkpoint and result.
 """
 
 # p: 8-bit planes of a snippet
@@ -48,10 +48,10 @@ class InputFormat:
 
 @dataclass(frozen=True)
 class SnippetFormat:
-    """Conversion of snippet planes to backbone channels: (8-bit value * scale - mean) / std per plane, then `arrange`.
+    """Conversion of the planes of a snippet to the channels of a backbone.
 
-    `mean` and `std` are (p,), in stored order. "reversed" turns each frame's three planes around, "differences" are from frame to frame,
-    "video" keeps the frames apart, as a video network sees them.
+    It is (8-bit value * scale - mean) / std per plane, then `arrange`. `mean` and `std` are (p,), in stored order. "reversed" turns each
+    frame's three planes around, "differences" are from frame to frame, "video" keeps the frames apart, as a video network sees them.
     """
 
     scale: float
@@ -62,10 +62,11 @@ class SnippetFormat:
 
 @dataclass(frozen=True)
 class Snippet:
-    """A network's input for one segment: consecutive frames of the clip or of its flow, and the backbone's channels after normalisation.
+    """A network's input for one segment: consecutive frames of the clip or of its flow.
 
-    `frame_planes` are 8-bit planes per frame: red, green and blue, or x and y. `in_words` is for people who fill a tensor by hand.
-    `crop_scales` are side lengths of a multi-scale crop, relative to the frame's short side.
+    `num_channels` are the backbone's channels after normalisation. `frame_planes` are 8-bit planes per frame: red, green and blue, or x and
+    y. `in_words` is for people who fill a tensor by hand. `crop_scales` are side lengths of a multi-scale crop, relative to the frame's
+    short side.
     """
 
     num_frames: int
@@ -160,7 +161,10 @@ class NetworkSpec(BaseModel):
 
     @property
     def video(self) -> VideoNetwork | None:
-        """Return the video network, whose snippets are `num_segments` views; None if the backbone sees single pictures."""
+        """Return the video network; None if the backbone sees single pictures.
+
+        The snippets of a video network are `num_segments` views.
+        """
         return VIDEO_NETWORKS.get(self.backbone)
 
     @property
@@ -171,7 +175,11 @@ class NetworkSpec(BaseModel):
         return SNIPPETS[self.modality]
 
     def num_crops(self, wanted: Literal[1, 10]) -> Literal[1, 10]:
-        """Return the crops of a test: one of a video network's views, as published, and of sound, which has no corners."""
+        """Return the number of crops of a test.
+
+        It is `wanted`, except for two kinds of networks. A video network's views have one crop, as published. Sound has no corners, and so
+        one crop.
+        """
         return 1 if self.video or self.sound else wanted
 
     @property
@@ -211,7 +219,10 @@ class NetworkSpec(BaseModel):
 
 
 def trained_view(spec: NetworkSpec, options: TrainOptions) -> NetworkSpec:
-    """Return the spec of a training step: a video network that learns sees one view of each clip."""
+    """Return the spec of a training step.
+
+    A video network that learns sees one view of each clip.
+    """
     return spec if spec.video is None or options.trainable == "heads" else spec.model_copy(update={"num_segments": 1})
 
 
@@ -260,7 +271,10 @@ def spec_of(options: TrainOptions, backbone: str | None = None) -> NetworkSpec:
 
 
 class ClassNames(BaseModel):
-    """Class names by id. Without objects the network was trained on verbs alone, and its noun logits are meaningless."""
+    """Class names by id.
+
+    Without objects the network was trained on verbs alone, and its noun logits are meaningless.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -269,27 +283,42 @@ class ClassNames(BaseModel):
     has_objects: bool = True
 
     def content(self) -> dict[str, object]:
-        """Return the names as stored in a checkpoint, without defaults, so networks with nouns keep their bytes."""
+        """Return the names as stored in a checkpoint.
+
+        Defaults are left out, so that networks with nouns keep their bytes.
+        """
         return self.model_dump(mode="json", exclude_defaults=True)
 
     @property
     def known_verbs(self) -> frozenset[int]:
-        """List the ids of verbs that the network can predict: the named ones, or all if none is named."""
+        """List the ids of the verbs that the network can predict.
+
+        These are the named verbs, or all if none is named.
+        """
         return self._known("verb", self.verbs)
 
     @property
     def known_nouns(self) -> frozenset[int]:
-        """List the ids of nouns that the network can predict: only the given one if there is one."""
+        """List the ids of the nouns that the network can predict.
+
+        If there is a given noun, it is the only one.
+        """
         return self._known("noun", self.nouns) if self.given_noun is None else frozenset({self.given_noun})
 
     @property
     def given_noun(self) -> int | None:
-        """Return the id of the noun "no object" that a network trained on verbs alone always predicts; else None."""
+        """Return the id of the noun that the network always predicts, else None.
+
+        A network that was trained on verbs alone always predicts "no object".
+        """
         return None if self.has_objects else self.nouns.index(NO_OBJECT)
 
     @property
     def nothing(self) -> int | None:
-        """Return the id of the verb of clips in which nothing happens; None if no verb is named so."""
+        """Return the id of the verb of clips in which nothing happens.
+
+        It is None if no verb has this name.
+        """
         return self.verbs.index(NOTHING) if NOTHING in self.verbs else None
 
     def _known(self, target: Literal["verb", "noun"], names: Sequence[str]) -> frozenset[int]:

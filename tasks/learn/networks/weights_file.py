@@ -95,14 +95,20 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def is_safetensors(path: Path) -> bool:
-    """Check by its content whether a file has the safetensors format: a JSON header after its length."""
+    """Check by its content whether a file has the safetensors format.
+
+    Such a file has a JSON header after the length of the header.
+    """
     with path.open("rb") as file:
         length, brace = file.read(8), file.read(1)
     return brace == b"{" and int.from_bytes(length, "little") < path.stat().st_size
 
 
 def _called(path: Path) -> Iterator[str]:
-    """Yield module and name of what a file calls when it is unpickled, and run nothing of it."""
+    """Yield module and name of each call that unpickling a file would make.
+
+    Nothing of the file is run.
+    """
     with path.open("rb") as file:
         is_archive = file.read(4) == b"PK\x03\x04"  # as torch decides
         file.seek(0)

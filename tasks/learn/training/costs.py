@@ -1,4 +1,7 @@
-"""Count a network's parameters and operations; time a batch, a clip and the rest of a training."""
+"""Measure the cost of a network in parameters, operations and time.
+
+Times are those of a batch, of a clip and of the rest of a training.
+"""
 
 # k: crops, t: segments, c: channels, h, w: pixels, p: 8-bit planes of a snippet, f: features
 

@@ -1,4 +1,7 @@
-"""Seed and record each epoch with its scores, write its checkpoints and log lines, and call the step back."""
+"""Seed each epoch, record its scores, and write its checkpoints and log lines.
+
+This module also calls the step back.
+"""
 
 import logging
 import math
@@ -46,7 +49,10 @@ PATIENCE = 20
 
 @dataclass(frozen=True)
 class Scores:
-    """Means over the clips of one pass; top-1 is from 0 to 1. If only verbs are trained, noun and action fields are None."""
+    """Means over the clips of one pass.
+
+    Top-1 is from 0 to 1. If only verbs are trained, noun and action fields are None.
+    """
 
     loss: float
     verb_loss: float
@@ -58,7 +64,10 @@ class Scores:
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """Record of one epoch, counted from 0, with the learning rate of the heads; `val` is None if it was not validated."""
+    """Record of one epoch, counted from 0, with the learning rate of the heads.
+
+    `val` is None if the epoch was not validated.
+    """
 
     epoch: int
     seconds: float
@@ -73,7 +82,10 @@ def is_power_of_two(number: int) -> bool:
 
 
 def is_logged(epoch: int) -> bool:
-    """Check whether this epoch, from 0, is logged: a long training has too many to log all."""
+    """Check whether this epoch, counted from 0, is logged.
+
+    A long training has too many epochs to log all.
+    """
     number = epoch + 1
     return number <= ALL_LOGGED or is_power_of_two(number) or _place(number) > _place(number - 1)
 
@@ -144,10 +156,11 @@ def head_file(number: int) -> str:
 
 @dataclass(frozen=True)
 class EpochFiles:
-    """Files after one or more epochs, from which a run can be resumed in any folder, with any number of processes.
+    """Files after one or more epochs, from which a run can be resumed.
 
-    `records` are the epochs since the last call. `best` is None until an epoch has a validation loss, and always if the best heads are stored in
-    `last` until training ends. `heads` are those after the last epoch, if they are to be kept.
+    The run can be resumed in any folder, with any number of processes. `records` are the epochs since the last call. `best` is None until
+    an epoch has a validation loss, and always if the best heads are stored in `last` until training ends. `heads` are those after the last
+    epoch, if they are to be kept.
     """
 
     records: tuple[EpochRecord, ...]
@@ -229,7 +242,10 @@ class EpochKeeper(Callback):
         self.started_at_seconds = monotonic()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Record the epoch; if it is due, save best and last, log, call the step: in this order a kill loses nothing."""
+        """Record the epoch, keep the best network, and write the last one if due.
+
+        The order is best, last, the log line, and the call of the step, so that a kill loses nothing.
+        """
         epoch = trainer.current_epoch
         was_validated = (epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
         record = EpochRecord(
@@ -290,7 +306,10 @@ class EpochKeeper(Callback):
             raise no_room(self.folder / LAST, sum(tensor.nbytes for tensor in tensors if isinstance(tensor, Tensor))) from error
 
     def write_best(self) -> None:
-        """Write the network with the best heads of the last checkpoint, if they are kept there."""
+        """Write the network with the best heads of the last checkpoint.
+
+        Nothing is written if the best heads are not kept there.
+        """
         if self.best_head:
             self.network.head.load_state_dict(self.best_head)
             save(self.folder / BEST, self.network, self.classes)

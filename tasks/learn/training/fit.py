@@ -28,7 +28,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainOutcome:
-    """Result of a training. The first process has `best`; epochs count from 0; the history includes earlier calls."""
+    """Result of a training.
+
+    The first process has `best`. Epochs count from 0. The history includes earlier calls.
+    """
 
     best: Path
     best_epoch: int

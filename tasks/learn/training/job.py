@@ -1,4 +1,7 @@
-"""Describe one training, set up its module and loaders, on images or on cached features, and score its earlier heads."""
+"""Describe one training, set up its module and loaders, and score its earlier heads.
+
+The training is on images or on cached features.
+"""
 
 # n: clips, t: segments, f: features, v: verbs, o: nouns
 
@@ -67,7 +70,10 @@ class Setup(NamedTuple):
 
 @dataclass(frozen=True)
 class JoinedNetwork:
-    """A frozen network whose features are joined with those of others; `frames` is its file for the `frames` of each clip of the job."""
+    """A frozen network whose features are joined with those of others.
+
+    `frames` maps the `frames` of each clip of the job to the file for this network.
+    """
 
     network: Network
     frames: Mapping[Path, Path]
@@ -173,7 +179,10 @@ def network_features(job: TrainJob, device: Device) -> Source:
 
 
 def joined_features(job: TrainJob, device: Device) -> Source:
-    """Compute missing features of all joined networks, standardise them, and return what joins those of a view."""
+    """Compute missing features of all joined networks, and return a function that joins features.
+
+    The features are standardised, and the function joins those of a view.
+    """
     caches = [open_cache(job, member.network) for member in job.joined]
     for member, cache in zip(job.joined, caches, strict=True):
         own_views = dict.fromkeys(member.view_of(view, job.options) for view in views_of(job))
@@ -195,7 +204,10 @@ def joined_features(job: TrainJob, device: Device) -> Source:
 
 
 def set_up_heads(job: TrainJob, device: Device, read: Source) -> Setup:
-    """Set up training the heads on features (t, f) that `read` returns, or fit them if they are a probe."""
+    """Set up training the heads on features (t, f) that `read` returns.
+
+    Heads that are a probe are fitted.
+    """
     train, val = _datasets(job, read, read)
     is_probe = job.options.head is Head.PROBE
     if is_probe and not (job.folder / LAST).exists():
@@ -283,7 +295,10 @@ def training_clips(job: TrainJob, source: Source) -> ClipDataset:
 
 
 def _num_workers(job: TrainJob, device: Device, spec: NetworkSpec, num_views: int) -> int:
-    """Choose the number of processes that read batches of `num_views`, as many as shared memory has room for; 0 reads in this one."""
+    """Choose the number of processes that read batches of `num_views`.
+
+    They are at most as many as shared memory has room for. With 0, this process reads the batches.
+    """
     if device == "cpu":
         return 0
     wanted = min(MAX_WORKERS, max(1, len(os.sched_getaffinity(0)) // job.devices))
@@ -310,7 +325,9 @@ def _loader(job: TrainJob, device: Device, dataset: ClipDataset, num_workers: in
 
 
 def score_heads(job: TrainJob, files: Mapping[int, Path]) -> Iterator[tuple[int, NDArray[np.float32], NDArray[np.float32]]]:
-    """Compute the logits (n, v) and (n, o) of each epoch's heads on the clips of val, averaged over crops.
+    """Compute the logits of each epoch's heads on the clips of val.
+
+    The logits, (n, v) and (n, o), are averaged over crops.
 
     Args:
         job: a finished training on cached features; n are its clips of val, in order.

@@ -128,7 +128,10 @@ def cross_fitted(features: Floats, labels: Integers, sources: Sequence[Hashable]
 def fit_heads(
     head: nn.Module, features: Floats, verbs: Integers, nouns: Integers | None, sources: Sequence[Hashable], *, balanced: bool = False
 ) -> None:
-    """Fit the linear heads of a network in place, of verbs alone if there are no nouns, and log the choices."""
+    """Fit the linear heads of a network in place, and log the choices.
+
+    Without nouns, the head of verbs alone is fitted.
+    """
     for target, labels in (("verb", verbs), ("noun", nouns)):
         if labels is None:
             continue
@@ -145,9 +148,9 @@ def fit_heads(
 
 @dataclass(frozen=True)
 class _Reduced:
-    """Standardised features in coordinates (n, r) of their own rank, in which the regularised solution is the same.
+    """Standardised features in coordinates (n, r) of their own rank.
 
-    Raw features less `mean`, times `basis` (f, r), give them.
+    In these coordinates the regularised solution is the same. Raw features less `mean`, times `basis` (f, r), give the coordinates.
     """
 
     coordinates: Floats
@@ -183,9 +186,10 @@ class _Reduced:
 
 
 def _choose(features: Floats, labels: Integers, groups: Integers, *, balanced: bool) -> tuple[float, dict[float, float]]:
-    """Choose C by the mean loss on left-out videos; of equal losses the stronger regularisation wins.
+    """Choose C by the mean loss on left-out videos.
 
-    A clip counts where its class has clips of other videos: without them nothing can be learned about it.
+    Of equal losses the stronger regularisation wins. A clip counts where its class has clips of other videos: without them nothing can be
+    learned about it.
     """
     totals, num_counted = np.zeros(len(STRENGTHS)), 0
     for fitted, left_out in _folds(groups):
@@ -219,7 +223,10 @@ def _groups(sources: Sequence[Hashable]) -> Integers:
 
 
 def _folds(groups: Integers) -> Iterator[tuple[Integers, Integers]]:
-    """Yield the places of the clips to fit and to leave out; none if all clips are of one source video."""
+    """Yield the places of the clips to fit and to leave out.
+
+    If all clips are of one source video, nothing is yielded.
+    """
     num_groups = len(np.unique(groups))
     if num_groups > 1:
         yield from GroupKFold(min(NUM_FOLDS, num_groups)).split(groups, groups=groups)

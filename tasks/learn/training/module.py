@@ -62,7 +62,10 @@ class Means(Metric):
         self.add_state("num_acting", torch.tensor(0), dist_reduce_fx="sum")
 
     def update(self, scores: Tensor, has_action: Tensor) -> None:
-        """Count clips: (b, 6), in the order of `Scores`, and (b,) whether each has an action."""
+        """Count clips with their scores.
+
+        `scores` are (b, 6), in the order of `Scores`. `has_action`, (b,), says whether each clip has an action.
+        """
         self.sums += torch.cat([scores[:, :NUM_LOSSES], scores[:, NUM_LOSSES:] * has_action[:, None]], 1).sum(0)
         self.num_clips += len(scores)
         self.num_acting += has_action.sum()
@@ -127,7 +130,10 @@ class Learner(pl.LightningModule, ABC):
         """Keep the part of a network that is trained."""
 
     def see(self, inputs: Tensor) -> Tensor:
-        """Convert `Sample.inputs` to the inputs of the trained part, float (b, t, …); features stay as they are."""
+        """Convert `Sample.inputs` to the inputs of the trained part, float (b, t, …).
+
+        Features stay as they are.
+        """
         return inputs
 
     @abstractmethod
@@ -203,9 +209,10 @@ class ActionModule(Learner):
         return self
 
     def see(self, inputs: Tensor) -> Tensor:
-        """Normalise uint8 (b, t, p, h, w) to (b, t, c, h, w), or compute features (b, t, f) if only the heads are trained.
+        """Normalise snippets, or compute features if only the heads are trained.
 
-        Clips that the backbone takes one at a time stay as they are until then.
+        Snippets are uint8 (b, t, p, h, w), normalised snippets (b, t, c, h, w), and features (b, t, f). Clips that the backbone takes one
+        at a time are not normalised until it takes them.
         """
         if self.recipe.trainable == "heads":
             return self._features(inputs)
@@ -220,11 +227,17 @@ class ActionModule(Learner):
 
     @property
     def _sees_single_clips(self) -> bool:
-        """Check whether the backbone takes clip by clip: all views of several clips would not fit into memory."""
+        """Check whether the backbone takes one clip at a time.
+
+        All views of several clips would not fit into memory.
+        """
         return self.network.spec.video is not None and (self.recipe.trainable == "heads" or not torch.is_grad_enabled())
 
     def _features(self, snippets: Tensor) -> Tensor:
-        """Map (b, t, c, h, w), or uint8 (b, t, p, h, w), to (b, t, f)."""
+        """Map snippets to features (b, t, f).
+
+        Snippets are (b, t, c, h, w), or uint8 (b, t, p, h, w).
+        """
         parts = torch.split(snippets, 1) if self._sees_single_clips else [snippets]
         return torch.cat([self.network.features(part if part.is_floating_point() else self.normalise(part)) for part in parts])
 
@@ -246,7 +259,10 @@ class HeadModule(Learner):
         return logits
 
     def make_optimizer(self) -> Optimizer:
-        """Make a fused optimizer of the heads, whose pass over the weights takes most of a step."""
+        """Make a fused optimizer of the heads.
+
+        The optimizer's pass over the weights takes most of a step.
+        """
         return make_optimizer(parameter_groups(self.head.named_parameters(), self.recipe), self.recipe, fused=True)
 
 
@@ -259,7 +275,10 @@ class FittedModule(HeadModule):
 
 
 def clips_of_step(batch_index: int, num_clips: int, recipe: RecipeOptions) -> int:
-    """Count the clips, of all processes and accumulated batches, of the optimizer step with batch `batch_index`."""
+    """Count the clips of the optimizer step with batch `batch_index`.
+
+    These are the clips of all processes and accumulated batches.
+    """
     max_clips = recipe.batch_size * recipe.accumulate_batches
     return min(max_clips, num_clips - batch_index // recipe.accumulate_batches * max_clips)
 

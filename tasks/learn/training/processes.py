@@ -29,7 +29,10 @@ GRACE_SECONDS = 15
 
 
 def is_first_process() -> bool:
-    """Check whether this is the first process, which alone uses MLflow, writes to the store and has a result."""
+    """Check whether this is the first process.
+
+    The first process alone uses MLflow, writes to the store and has a result.
+    """
     return process_rank() == 0
 
 
@@ -57,10 +60,10 @@ def require_rank(devices: int) -> None:
 
 
 def end_with_starter() -> None:
-    """Let Linux kill this process when the training process that started it ends for any reason.
+    """Let Linux kill this process when the training process that started it ends.
 
-    Call it in every process before training. It has no effect under torchrun: there a process fails at its next communication with a dead one,
-    or when that times out after half an hour.
+    The reason of that end does not matter. Call this in every process before training. It has no effect under torchrun: there a process
+    fails at its next communication with a dead one, or when that times out after half an hour.
     """
     if is_first_process():
         os.environ[STARTER] = str(os.getpid())
@@ -69,7 +72,7 @@ def end_with_starter() -> None:
 
 
 def end_with(parent: int) -> None:
-    """Let Linux kill this process when its parent process, of this id, ends for any reason."""
+    """Let Linux kill this process when its parent, process `parent`, ends for any reason."""
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
     if prctl is not None:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -85,9 +88,10 @@ def leave_others() -> None:
 
 
 class EndOnSigterm(Callback):
-    """Ends training with Terminated at the batch after SIGTERM; failures of other processes are left to `failing_together`.
+    """A callback that ends training with Terminated at the batch after SIGTERM.
 
-    Lightning's own handling may leave processes waiting for each other, exit with code 0, or kill this process.
+    Failures of other processes are left to `failing_together`. Lightning's own handling may leave processes waiting for each other, exit
+    with code 0, or kill this process.
     """
 
     def __init__(self) -> None:

@@ -38,7 +38,10 @@ class ClipLosses(NamedTuple):
 
 
 class PerClass(NamedTuple):
-    """A number for each class, (v,) and (n,): the weight of its loss, or its share of the smoothed part of a label."""
+    """A number for each class, (v,) and (n,).
+
+    It is the weight of the class's loss, or its share of the smoothed part of a label.
+    """
 
     verb: Tensor
     noun: Tensor
@@ -86,13 +89,16 @@ class CrossEntropies(nn.Module):
 
 
 def even_shares(labels: Tensor, num_classes: int) -> Tensor:
-    """Compute the shares (num_classes,) of a label that is spread evenly over the classes among `labels`."""
+    """Compute the shares (num_classes,) of a label spread evenly over the classes in `labels`."""
     is_present = torch.bincount(labels, minlength=num_classes) > 0
     return is_present / is_present.sum()
 
 
 def balanced_weights(labels: Tensor, num_classes: int) -> Tensor:
-    """Compute class weights (num_classes,) inverse to class frequency, with mean 1 over `labels`; absent classes get 0."""
+    """Compute class weights (num_classes,) inverse to class frequency.
+
+    Their mean over `labels` is 1, and absent classes get 0.
+    """
     num_clips = torch.bincount(labels, minlength=num_classes)
     is_present = num_clips > 0
     return torch.where(is_present, len(labels) / (is_present.sum() * num_clips.clamp(min=1)), 0.0)

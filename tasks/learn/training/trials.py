@@ -54,10 +54,10 @@ class TrialJob:
 
 @dataclass(frozen=True)
 class TrialOutcome:
-    """Result of a trial; `loss`, the mean over the scored clips in nats, and `right` are of its last epoch.
+    """Result of a trial, whose `loss` and `right` are of its last epoch.
 
-    The best epoch would be chosen on the clips that score it. `right` has, per trained target, one digit per scored clip: 1 if the answer is
-    right. Clips in which nothing happens are not scored.
+    `loss` is the mean over the scored clips in nats. The best epoch would be chosen on the clips that score it. `right` has, per trained
+    target, one digit per scored clip: 1 if the answer is right. Clips in which nothing happens are not scored.
     """
 
     history: tuple[EpochRecord, ...]
@@ -82,7 +82,9 @@ class HeadTrial:
 def score_network(
     network: Network, classes: ClassNames, clips: Sequence[CachedClip], num_crops: NumCrops, device: WantedDevice
 ) -> tuple[float, dict[Target, str]]:
-    """Score a trained network on clips, in float32: the mean loss in nats, and the digits as in `TrialOutcome`.
+    """Score a trained network on clips, in float32.
+
+    The scores are the mean loss in nats, and the digits as in `TrialOutcome`.
 
     Raises:
         BadConfiguration: the loss is not finite.
@@ -92,7 +94,10 @@ def score_network(
 
 
 def open_network(network: Network, root: Path, precision: str) -> Opened:
-    """Copy a network without its backbone, and open its feature caches under `root`; slow, as it hashes weights."""
+    """Copy a network without its backbone, and open its feature caches under `root`.
+
+    This is slow, because it hashes weights.
+    """
     head_alone = deepcopy(network, {id(network.backbone): nn.Identity()})
     return head_alone, training_features(root, network, precision), training_features(root, network, "32-true")
 
@@ -134,7 +139,9 @@ def run_head_trial(trial: HeadTrial, memory: FeatureMemory) -> TrialOutcome:
 
 
 def train_heads(trial: HeadTrial, memory: FeatureMemory) -> tuple[Network, EpochKeeper, int]:
-    """Train heads on cached features; return the network with the last heads, the keeper, and the best epoch.
+    """Train heads on cached features.
+
+    The result is the network with the last heads, the keeper, and the best epoch.
 
     Raises:
         BadConfiguration, Unavailable: as `fit`.

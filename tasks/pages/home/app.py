@@ -47,7 +47,10 @@ MAX_NAME = 1024
 
 @dataclass(frozen=True)
 class Samples:
-    """The store of the sample videos, and the options of the ingest that `make run` starts on them."""
+    """The store of the sample videos, and the options of their ingest.
+
+    `make run` starts this ingest on them.
+    """
 
     store: str
     conf: Mapping[str, object]
@@ -80,7 +83,10 @@ def state(store: Store, store_uri: str, model_name: str, live: Live) -> Json:
 
 
 def is_empty(store: Store, store_uri: str, status: LoopStatus) -> bool:
-    """Check whether the store has no videos; a store that an earlier version filled has some, and no summary."""
+    """Check whether the store has no videos.
+
+    A store that an earlier version filled has videos, but no summary.
+    """
     return status.films is None and status.dataset is None and next(iter(store.list(Layout(store_uri).videos)), None) is None
 
 
@@ -237,7 +243,10 @@ def title_of(path: Path) -> str:
 
 
 def rendered(path: Path) -> str:
-    """Render a page of the documentation; HTML in it stays text, and links to files that are not served lead nowhere."""
+    """Render a page of the documentation.
+
+    HTML in it stays text, and links to files that are not served lead nowhere.
+    """
     tokens = _MARKDOWN.parse(path.read_text(encoding="utf-8"))
     for number, token in enumerate(tokens):
         if token.type == "heading_open":

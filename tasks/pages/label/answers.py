@@ -1,4 +1,7 @@
-"""Answer the requests of the page with plain values that become JSON, and check what its script asks to write."""
+"""Answer the requests of the page with plain values that become JSON.
+
+Everything that the page's script asks to write is checked.
+"""
 
 import hashlib
 import math
@@ -134,7 +137,10 @@ class Answers:
         self._recipe = ""
 
     def of_cut(self, recipe: str) -> Self:
-        """Answer about the clips of one way of cutting; of an unknown one, that of most videos."""
+        """Answer about the clips of one way of cutting.
+
+        If the way is unknown, the answers are about the way of most videos.
+        """
         other = copy(self)
         other._recipe = recipe
         return other
@@ -156,7 +162,10 @@ class Answers:
         }
 
     def state(self, reader: Reader, known: str = "") -> Json:
-        """Describe who asks, the clips, and how many are labelled; only the version if the page knows it."""
+        """Describe who asks, the clips, and how many are labelled.
+
+        If the page knows the version, the description is the version alone.
+        """
         view = self._data.view_of(self._recipe)
         about = {"store": self._data.store_uri, "me": reader.name, "may_write": reader.may_label, "second_share": reader.second_share}
         if view is None:
@@ -193,7 +202,10 @@ class Answers:
         }
 
     def queue(self, reader: Reader, wanted: Wanted, skip: frozenset[str], limit: int, after: str | None = None) -> Json:
-        """List the next clips for this person, without those of `skip`, which it has already; of filtered ones, those behind `after`."""
+        """List the next clips for this person.
+
+        The clips of `skip`, which the page has already, are left out. Of filtered clips, those behind `after` are listed.
+        """
         view = self._view()
         if not reader.may_label or wanted.show == "labelled":
             return {"clips": self._next(view, reader, wanted, skip, limit, after, set())}
@@ -225,7 +237,10 @@ class Answers:
             raise NotThere("the film of this clip is gone; reload the page") from None
 
     def video(self, reader: Reader, video: str) -> Json:
-        """Describe a video as this person may see it: clips, labels of any origin, and suggested actions."""
+        """Describe a video as this person may see it.
+
+        The description has clips, labels of any origin, and suggested actions.
+        """
         view = self._view()
         if video not in view.cut.by_video:
             raise NotThere("there is no such video")
@@ -252,7 +267,10 @@ class Answers:
         return {"verbs": named["verb"], "nouns": named["noun"], "merges": merges, "near": near}
 
     def write(self, asked: AskedStatement, reader: Reader) -> Json:
-        """Append a statement of this person, and list the conflicts of answers and intervals that it leaves."""
+        """Append a statement of this person, and list the conflicts that it leaves.
+
+        These are conflicts of answers and intervals.
+        """
         view = self._view()
         statement = self._statement(view, asked, reader.name)
         number = self._data.write(statement)
@@ -269,7 +287,10 @@ class Answers:
         return [conflict for of_clip in labels if (conflict := of_clip.conflict)]
 
     def _secret(self, ledger: Ledger, video: str, reader: Reader) -> list[Span]:
-        """List the clips of a video that a person reads as the second, and the intervals that would reveal them."""
+        """List the clips of a video that a person reads as the second.
+
+        The list has the intervals that would reveal them, too.
+        """
         unread = unread_of(answered(self._data.cuts, ledger, video), reader)
         return [*unread, *hidden_of(ledger.intervals(video), unread, reader)]
 
@@ -297,7 +318,10 @@ class Answers:
         return view
 
     def _found(self, uid: str) -> tuple[Cut, PageClip]:
-        """Find a clip, however it was cut: a link, or an answer that arrives late, may name any."""
+        """Find a clip, however it was cut.
+
+        A link, or an answer that arrives late, may name any clip.
+        """
         for cut in (self._view().cut, *self._data.cuts):
             if uid in cut.clips:
                 return cut, cut.clips[uid]
@@ -322,7 +346,10 @@ class Answers:
         return self._data.read(look)
 
     def _closed(self, view: View, ledger: Ledger, reader: Reader) -> Callable[[PageClip], bool]:
-        """Make the function that checks whether a clip's labels would reveal another that the person is to read."""
+        """Make a function that checks whether a clip's labels would reveal another clip's.
+
+        The other clip is one that the person is to read.
+        """
 
         @cache
         def secret(video: str) -> list[Span]:
@@ -393,7 +420,10 @@ def _expected(training_seconds: float, test_seconds: float | None) -> str:
 
 
 def _gate_words(gate: GateOptions, dataset: DatasetResult | None, num_clips: int) -> str:
-    """Say how many labelled clips the gate needs at the latest dataset's shares; empty if there are as many."""
+    """Say how many labelled clips the gate needs at the latest dataset's shares.
+
+    The text is empty if there are as many.
+    """
     share = SplitOptions().val_share
     if dataset:
         acting = {split: number - dataset.num_nothing.get(split, 0) for split, number in dataset.num_clips.items()}

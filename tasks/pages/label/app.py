@@ -45,7 +45,9 @@ class Person:
 
 
 def make_app(stores: Sequence[PageData], person: Callable[..., Person], second_share: float) -> FastAPI:
-    """Make the application: the page of the first store, and those of the others under `stores/<number>/`.
+    """Make the application of the pages of all stores.
+
+    The page of the first store is at the root, and those of the others are under `stores/<number>/`.
 
     Args:
         stores: what the page shows and writes, one for each store.
@@ -77,7 +79,10 @@ def _of_store(
         return Reader(asks.name, asks.may_write, second_share)
 
     async def begin(_: Annotated[Person, Depends(person)]) -> None:
-        """Read the clips as soon as a person asks for anything: Airflow's navigation shows the page's icon before anybody opens the page."""
+        """Read the clips as soon as a person asks for anything.
+
+        Airflow's navigation shows the page's icon before anybody opens the page.
+        """
         for page_data in (data, *others):
             page_data.begin()
 
@@ -100,7 +105,10 @@ def _refused(_: Request, error: Exception) -> Response:
 
 
 def _stranger(request: Request, error: HTTPException) -> Response:
-    """Lead a stranger who follows a link to the login, by a script, for only the browser knows the hash."""
+    """Lead a stranger who follows a link to the login, by a script.
+
+    Only the browser knows the hash of the link.
+    """
     if is_stranger(request, error):
         return file_response(STATIC / "login.html", UNAUTHORIZED)
     return JSONResponse({"detail": error.detail}, error.status_code)
@@ -111,7 +119,10 @@ def _page(data: PageData, others: Sequence[PageData]) -> APIRouter:
 
     @router.get("/")
     def page(store: Annotated[str, Query(max_length=1024)] = "") -> Response:
-        """Show the page of the store in which `store` lies, or, without an address, of one that has clips."""
+        """Show the page of the store in which `store` lies.
+
+        Without an address, it is the page of a store that has clips.
+        """
         holding = [
             (len(candidate.store_uri), number)
             for number, candidate in enumerate((data, *others))

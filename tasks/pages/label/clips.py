@@ -1,4 +1,7 @@
-"""Read and order the clips that can be labelled, by the way they were cut, and what a prediction suggests for them."""
+"""Read and order the clips that can be labelled, and their suggestions.
+
+Clips are read by the way they were cut. Suggestions are those of a prediction.
+"""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -24,7 +27,10 @@ NUM_THREADS = 8
 
 
 class PageClip(NamedTuple):
-    """A clip of the page. `key` is its part of the video, by which statements are found."""
+    """A clip of the page.
+
+    `key` is its part of the video, by which statements are found.
+    """
 
     uid: str
     video: str
@@ -41,7 +47,10 @@ class PageClip(NamedTuple):
 
 @dataclass(frozen=True)
 class Cut:
-    """All clips that were cut with the same options, by video and by time; `names` are for people."""
+    """All clips that were cut with the same options.
+
+    They are listed by video and by time. `names` are for people.
+    """
 
     recipe: str
     options: SegmentOptions
@@ -107,7 +116,10 @@ class ClipFiles:
 
 
 def _by_time(file: ClipsFile) -> _OfVideo | None:
-    """Keep of a list of clips what the page needs. Clips around intervals are labelled by their intervals."""
+    """Keep the parts of a list of clips that the page needs.
+
+    Clips around intervals are left out, because they are labelled by their intervals.
+    """
     if not file.clips or file.options.cut != "grid":
         return None
     clips = (
@@ -124,13 +136,16 @@ def of_use(cuts: Mapping[str, Cut]) -> Cut | None:
 
 
 def diverse(cut: Cut) -> list[str]:
-    """Order clips so that each prefix is spread over all videos, and over the time of each video."""
+    """Order clips to spread each prefix over all videos and each video's time."""
     orders = [_spread(clips) for _, clips in sorted(cut.by_video.items(), key=lambda item: drawn_by(item[0]))]
     return [clip.uid for together in zip_longest(*orders) for clip in together if clip]
 
 
 def _spread(clips: Sequence[PageClip]) -> list[PageClip]:
-    """Order the clips of a video by bit reversal (van der Corput), so that each prefix is spread over its time."""
+    """Order the clips of a video by bit reversal (van der Corput).
+
+    Each prefix is thus spread over the video's time.
+    """
     num_bits = max(1, (len(clips) - 1).bit_length())
     places = (int(f"{number:0{num_bits}b}"[::-1], 2) for number in range(1 << num_bits))
     return [clips[place] for place in places if place < len(clips)]
@@ -158,11 +173,11 @@ class SuggestedInterval(Suggestion):
 
 @dataclass(frozen=True)
 class Suggestions:
-    """The suggestions of the latest prediction by clip, best first, and why a clip is worth a label.
+    """The suggestions of the latest prediction by clip, best first.
 
-    `reasons` is in the order of the prediction's list of clips to label. `intervals` are those of each video, by time; only a prediction with
-    a stride has any. Clips of `measured` videos, those of val and test, have none of these, so that no network biases its own test; `dealt` is the
-    mark of the splits that were read.
+    `reasons` say why a clip is worth a label. They are in the order of the prediction's list of clips to label. `intervals` are those of
+    each video, by time; only a prediction with a stride has any. Clips of `measured` videos, those of val and test, have none of these, so
+    that no network biases its own test. `dealt` is the mark of the splits that were read.
     """
 
     prediction: str | None = None
@@ -204,7 +219,10 @@ def read_suggestions(store: Store, folder: str) -> Suggestions:
 
 
 def _predicted(store: Store, report: PredictionReport) -> tuple[str | None, dict[str, tuple[Suggestion, ...]]]:
-    """Read the best actions of each clip by the first network, and the name of the network."""
+    """Read the best actions of each clip by the first network.
+
+    The result begins with the name of the network.
+    """
     columns = ("uid", "network", "rank", "verb", "verb_probability", "action", "action_probability")
     first: str | None = None
     by_clip: defaultdict[str, tuple[Suggestion, ...]] = defaultdict(tuple)
@@ -216,7 +234,10 @@ def _predicted(store: Store, report: PredictionReport) -> tuple[str | None, dict
 
 
 def _intervals(store: Store, report: PredictionReport, network: str | None) -> dict[str, tuple[SuggestedInterval, ...]]:
-    """Read the intervals of each video by a network; a prediction without a stride has none."""
+    """Read the intervals of each video by a network.
+
+    A prediction without a stride has none.
+    """
     if not store.exists(report.intervals):
         return {}
     columns = ("video_sha256", "network", "start_seconds", "stop_seconds", "verb", "noun", "probability")

@@ -1,4 +1,7 @@
-"""Find what labels each clip: answers, the intervals of the page by the rule of the step `label`, folders and files."""
+"""Find the labels of each clip: answers, intervals, folders and files.
+
+Intervals are those of the page, and label clips by the rule of the step `label`.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,7 +31,10 @@ FOLDER = "folder "
 
 @dataclass(frozen=True)
 class Words:
-    """A label by words, its origin, and since when it is there, empty if that is unknown."""
+    """A label by words, with its origin.
+
+    `at` is the time since when the label is there, empty if that is unknown.
+    """
 
     verb: str
     noun: str
@@ -53,7 +59,10 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Covering:
-    """The label of a clip by its intervals; `number` is the latest one's place in the log."""
+    """The label of a clip by its intervals.
+
+    `number` is the place of the latest interval in the log.
+    """
 
     words: Words
     number: int
@@ -66,7 +75,10 @@ CoveringOf = Callable[[PageClip], Covering | None]
 
 @dataclass(frozen=True)
 class ClipLabels:
-    """All that labels one clip: its answers, the latest last, its intervals, and its folder or file."""
+    """All labels of one clip: by its answers, its intervals, and its folder or file.
+
+    The latest answer is the last.
+    """
 
     ledger: Ledger
     about: Sequence[ClipStatement]
@@ -74,7 +86,10 @@ class ClipLabels:
     known: Known | None = None
 
     def by(self, person: str) -> "ClipLabels":
-        """Keep this person's own answers alone: other labels would reveal a clip that they are to read."""
+        """Keep this person's own answers alone.
+
+        Other labels would reveal a clip that the person is to read.
+        """
         return ClipLabels(self.ledger, [statement for statement in self.about if statement.by == person])
 
     @property
@@ -100,7 +115,10 @@ class ClipLabels:
 
     @property
     def are_in_conflict(self) -> bool:
-        """Check whether the latest answer contradicts the intervals, and nobody who knew both, and no later file, chose."""
+        """Check whether the latest answer contradicts the intervals without a choice between them.
+
+        Somebody who knew both, or a later file, may have chosen.
+        """
         answer = self.ledger.words(self.about[-1]) if self.about else None
         if not answer or not self.interval or answer == (self.interval.words.verb, self.interval.words.noun):
             return False
@@ -112,7 +130,10 @@ class ClipLabels:
 
     @property
     def conflict(self) -> Json | None:
-        """Describe the answer and the intervals that contradict it; None if they are in no conflict."""
+        """Describe the answer and the intervals that contradict it.
+
+        The result is None if they are in no conflict.
+        """
         if not self.interval or not self.are_in_conflict:
             return None
         last, words = self.about[-1], self.interval.words
@@ -126,7 +147,10 @@ class ClipLabels:
         }
 
     def doubt(self, doubtful: DoubtfulLabel | None) -> Suggestion | None:
-        """Return the label that is likely in place of a doubtful one; None if the clip has another by now, or somebody has checked it."""
+        """Return the label that is likely in place of a doubtful one.
+
+        It is None if the clip has another label by now, or somebody has checked the label.
+        """
         words = self.words
         if not doubtful or not words or (self.about and self.about[-1].checked):
             return None
@@ -142,7 +166,10 @@ def renamed(ledger: Ledger, words: W) -> W:
 
 
 def suggested_to(ledger: Ledger, suggestions: Sequence[Suggestion]) -> list[Suggestion]:
-    """List suggestions by today's names, best first. Of those that are the same by now, the best."""
+    """List suggestions by today's names, best first.
+
+    Of suggestions that are the same by now, the best is listed.
+    """
     best: dict[tuple[str, str], Suggestion] = {}
     for suggestion in (renamed(ledger, suggestion) for suggestion in suggestions):
         best.setdefault((suggestion.verb, suggestion.noun), suggestion)
@@ -151,7 +178,10 @@ def suggested_to(ledger: Ledger, suggestions: Sequence[Suggestion]) -> list[Sugg
 
 @dataclass(frozen=True, slots=True)
 class FileLabel:
-    """A label by a folder or a line of a file, over the clips in a row that it labels."""
+    """A label by a folder or a line of a file.
+
+    It spans the clips in a row that it labels.
+    """
 
     video: str
     start_seconds: float
@@ -162,7 +192,10 @@ class FileLabel:
 
 @dataclass(frozen=True)
 class Uploads:
-    """Times at which annotation files, by name, and records of videos, by address, came to the store."""
+    """Times at which annotation files and records of videos came to the store.
+
+    Files are listed by name, records by address.
+    """
 
     store_uri: str
     files: Mapping[str, str]
@@ -175,7 +208,10 @@ class Uploads:
         return cls(store_uri, files, {probe.uri: probe.modified for probe in probe_objects(store, store_uri)})
 
     def since(self, origin: str, video: str) -> str:
-        """Find out when a label came: with its file, or its folder with the video; empty if it has gone."""
+        """Find out when a label came.
+
+        A label of a file came with the file, that of a folder with the video. The time is empty if the file or the video has gone.
+        """
         if origin.startswith(FOLDER):
             return self.records.get(Layout(self.store_uri).video(video).probe.uri, "")
         names = (origin, origin.rpartition(":")[0], origin.partition(", ")[0])
@@ -192,7 +228,10 @@ def known_labels(clips: Iterable[LabelledClip], uploads: Uploads) -> dict[str, K
 
 
 def unread_files(problems: Sequence[Problem]) -> tuple[str, ...]:
-    """Name unreadable files, and count unusable lines: their reasons may reveal answers to a second reader."""
+    """Name unreadable files, and count unusable lines.
+
+    The reasons of lines are left out, because they may reveal answers to a second reader.
+    """
     num_lines = Counter(problem.file for problem in problems if problem.line is not None)
     return (
         *(f"{problem.file}: {problem.reason}" for problem in problems if problem.line is None),
@@ -232,7 +271,10 @@ _State = tuple[int, int]
 
 
 class Coverings:
-    """Keeps what labels the clips of each video, until its intervals change or a class is renamed."""
+    """A cache of the labels of each video's clips by intervals.
+
+    The labels of a video are kept until its intervals change or a class is renamed.
+    """
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], tuple[Sequence[PageClip], _State, Mapping[str, Covering]]] = {}

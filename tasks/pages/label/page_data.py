@@ -52,7 +52,10 @@ LabelFiles = Callable[[Store, str, SegmentOptions, LabelOptions], Labelling]
 
 @dataclass(frozen=True)
 class Audit:
-    """The labels that the last scored training finds doubtful, the most doubtful first, by uid; and the address of its result."""
+    """The labels that the last scored training finds doubtful, by uid.
+
+    The most doubtful comes first. `uri` is the address of the training's result.
+    """
 
     uri: str = ""
     doubtful: Mapping[str, DoubtfulLabel] = field(default_factory=dict)
@@ -60,7 +63,10 @@ class Audit:
 
 @dataclass(frozen=True)
 class View:
-    """The clips, their suggestions, and by uid the labels that are `known` from files and folders."""
+    """The clips, their suggestions, and the `known` labels of files and folders.
+
+    `known` is by uid.
+    """
 
     cut: Cut
     suggestions: Suggestions
@@ -106,7 +112,10 @@ class View:
 
 
 class PageData:
-    """Everything that the page reads and writes. Many threads may use it. `label` reads label files, whatever they hold."""
+    """Everything that the page reads and writes.
+
+    Many threads may use it. `label` reads label files, whatever they hold.
+    """
 
     def __init__(
         self, store: Store, store_uri: str, now: Callable[[], float] = time.monotonic, label: LabelFiles = labelled_by_files
@@ -137,17 +146,26 @@ class PageData:
 
     @property
     def view(self) -> View | None:
-        """Return the latest view, None until the first is read or if nothing is cut; it is renewed in the background."""
+        """Return the latest view.
+
+        It is None until the first is read, or if nothing is cut. It is renewed in the background.
+        """
         self._renew_if_old()
         return self._view
 
     def begin(self) -> None:
-        """Start to read the first view and the log in the background, unless that has begun."""
+        """Start to read the first view and the log in the background.
+
+        Nothing is started if that has begun.
+        """
         if self._view is None:
             self._renew_if_old()
 
     async def first_view(self, seconds: float, recipe: str) -> None:
-        """Wait at most this long while the first view, or the first one of a way of cutting, is being read; no thread waits."""
+        """Wait at most this long while the first view is being read.
+
+        The first view of a way of cutting counts as well. No thread waits.
+        """
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             reading = self._viewing if self.view is None else self._adding
@@ -159,7 +177,9 @@ class PageData:
         return recipe in self._cuts and recipe not in self._views
 
     def view_of(self, recipe: str) -> View | None:
-        """Return the view of one way of cutting; of an unknown one, that of most videos.
+        """Return the view of one way of cutting.
+
+        If the way is unknown, it is the view of the way of most videos.
 
         Raises:
             Unavailable: another request reads a view that is not there yet; one that waited would keep others out.
@@ -188,14 +208,20 @@ class PageData:
             return look(self._ledger)
 
     def agreement(self) -> Agreement | None:
-        """Compute how far two readers agree, once for each state of the log; others are not kept waiting."""
+        """Compute how far two readers agree.
+
+        It is computed once for each state of the log, and others are not kept waiting.
+        """
         number, pairs = self.read(lambda ledger: (ledger.num_entries, read_twice(ledger)))
         if self._agreed is None or self._agreed[0] != number:
             self._agreed = number, agreement([pair[:3] for pair in pairs])
         return self._agreed[1]
 
     def last_plan(self) -> PlanResult | None:
-        """Read the plan of the last training of this store; None if there is none that can be read."""
+        """Read the plan of the last training of this store.
+
+        The result is None if there is no plan that can be read.
+        """
         return self._read(Layout(self.store_uri).latest_plan)
 
     def last_dataset(self) -> DatasetResult | None:
@@ -295,7 +321,10 @@ class PageData:
             return Suggestions(folder, dealt=dealt)
 
     def _audit(self, before: View | None) -> Audit:
-        """Read the audit of the last training; that of the one before as long as this one is not scored."""
+        """Read the audit of the last training.
+
+        As long as that training is not scored, the audit is that of the training before.
+        """
         last = before.audit if before else Audit()
         try:
             if not (plan := self.last_plan()):
@@ -313,7 +342,10 @@ class PageData:
         return Audit(scored.uri, {label.uid: label for label in result.audit.doubtful} if result.audit else {})
 
     def _known(self, cut: Cut, before: View | None) -> tuple[Mapping[str, Known], tuple[str, str], int, tuple[str, ...]]:
-        """Find the labels that a build would give now without the page's statements; at first those of the last build."""
+        """Find the labels that a build would give now without the page's statements.
+
+        At first they are those of the last build.
+        """
         layout = Layout(self.store_uri)
         # Labels of both cuts have those of the grid, too.
         recipes = (cut.recipe, recipe_of(cut.options.model_copy(update={"cut": "both"})))
@@ -342,7 +374,10 @@ class PageData:
         return known, (etag, digest), num_built, unread_files(labels.problems) if labels else ()
 
     def _built(self, labels: Labels) -> tuple[LabelsFile | None, int]:
-        """Read the labels of a build, None if they cannot be read, and the number of its statements."""
+        """Read the labels of a build, and the number of its statements.
+
+        The labels are None if they cannot be read.
+        """
         if not self.store.exists(labels.uri):
             return None, 0
         try:

@@ -32,7 +32,10 @@ NUM_PEOPLE = 50
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which clips a person wants to see. `name` is a verb, a noun or an action."""
+    """The clips that a person wants to see.
+
+    `name` is a verb, a noun or an action.
+    """
 
     show: Show = "unlabelled"
     video: str | None = None
@@ -48,18 +51,27 @@ class Reader:
     second_share: float
 
     def is_second(self, uid: str, about: Sequence[ClipStatement]) -> bool:
-        """Check whether this person is to read a clip that one other has answered: until then they see no answer to it."""
+        """Check whether this person is to read a clip that one other has answered.
+
+        Until then, this person sees no answer to the clip.
+        """
         readers = {statement.by for statement in about}
         return self.may_label and len(readers) == 1 and self.name not in readers and is_read_twice(uid, self.second_share)
 
 
 def is_read_twice(uid: str, share: float) -> bool:
-    """Check whether a second person should read the clip; `share` of all clips are, the same for everybody."""
+    """Check whether a second person should read the clip.
+
+    A `share` of all clips is read so, the same for everybody.
+    """
     return drawn_by(f"second {uid}") < share
 
 
 def first_readings(view: View, ledger: Ledger, covering: CoveringOf) -> Iterator[str]:
-    """Yield the clips that nobody has answered and neither a file nor an interval labels, in the order of the view."""
+    """Yield the clips that nobody has answered and neither file nor interval labels.
+
+    They come in the order of the view.
+    """
     for uid in view.order:
         clip = view.cut.clips.get(uid)
         if clip and uid not in view.known and not ledger.about(clip.key) and not covering(clip):
@@ -67,7 +79,10 @@ def first_readings(view: View, ledger: Ledger, covering: CoveringOf) -> Iterator
 
 
 def second_readings(cut: Cut, ledger: Ledger, reader: Reader) -> Iterator[str]:
-    """Yield the clips that one other person has labelled and that this person should read, too."""
+    """Yield the clips that this person should read as the second.
+
+    One other person has labelled them.
+    """
     return (uid for uid, clip in cut.clips.items() if reader.is_second(uid, ledger.about(clip.key)))
 
 
@@ -83,7 +98,10 @@ def others_last(uids: Iterable[str], leased: Collection[str]) -> Iterator[str]:
 
 
 def mixed(first: Iterable[str], second: Iterable[str]) -> Iterator[tuple[str, Reading]]:
-    """Yield first readings, with a second reading after every `FIRST_READINGS_BETWEEN`; the rest of the second readings come last."""
+    """Yield first readings, with a second reading after every `FIRST_READINGS_BETWEEN`.
+
+    The rest of the second readings come last.
+    """
     seconds = iter(second)
     for number, uid in enumerate(first, start=1):
         yield uid, "first"
@@ -145,7 +163,10 @@ def _fits(wanted: Wanted, labels: ClipLabels, best: Suggestion | None, doubtful:
 
 
 class Leases:
-    """Reads and writes which clips are leased to whom. Hold `turn` while a person is given clips."""
+    """A reader and writer of the leases of clips to people.
+
+    Hold `turn` while a person is given clips.
+    """
 
     def __init__(self, store: Store, store_uri: str) -> None:
         self.turn = threading.Lock()
@@ -153,7 +174,10 @@ class Leases:
         self._log = Layout(store_uri).label_log
 
     def to_others(self, person: str) -> set[str]:
-        """List the clips that others have had before them in the minutes before the latest lease."""
+        """List the clips that others have had before them.
+
+        Only the minutes before the latest lease count.
+        """
         written = {lease.uri: datetime.fromisoformat(lease.modified) for lease in self._store.list(self._log.leases)}
         latest = max(written.values(), default=datetime.max.replace(tzinfo=UTC))
         # A listing may come without a lease that was written just now.

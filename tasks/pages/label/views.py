@@ -1,4 +1,7 @@
-"""Describe labels for the views of the page: counts, a video for *Intervals*, and the list of *Review*."""
+"""Describe labels for the views of the page.
+
+These are counts, a video for *Intervals*, and the list of *Review*.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -59,7 +62,10 @@ class Counts:
         }
 
     def named(self, part: Literal[0, 1]) -> list[Json]:
-        """List verbs or nouns with their number of clips, the most frequent first; names without a clip come last."""
+        """List verbs or nouns with their number of clips, the most frequent first.
+
+        Names without a clip come last.
+        """
         numbers: Counter[str] = Counter(dict.fromkeys(self.names[part], 0))
         for words, number in self.by_action.items():
             numbers[words[part]] += number
@@ -107,7 +113,10 @@ def _names(view: View, ledger: Ledger) -> tuple[tuple[str, ...], tuple[str, ...]
 def described(
     view: View, video: str, cuts: Sequence[Cut], ledger: Ledger, reader: Reader, covering: Callable[[str], Covering | None]
 ) -> Json:
-    """Describe a video, without labels by others and suggestions of clips to read as the second."""
+    """Describe a video to a person.
+
+    Of clips that the person is to read as the second, labels by others and suggestions are left out.
+    """
     clips = view.cut.by_video[video]
     with_answers = answered(cuts, ledger, video)
     unread = unread_of(with_answers, reader)

@@ -1,6 +1,7 @@
-"""Serve the form of a DAG filled in from an address, which Airflow's own form cannot be (apache/airflow#54800).
+"""Serve the form of a DAG, filled in from an address.
 
-It serves files alone. The page's script reads the fields from Airflow's API and starts the run there, with the rights of the person.
+Airflow's own form cannot be filled in so (apache/airflow#54800). This application serves files alone. The page's script reads the fields
+from Airflow's API and starts the run there, with the rights of the person.
 """
 
 from collections.abc import Callable

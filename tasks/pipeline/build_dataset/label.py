@@ -74,9 +74,9 @@ def run(arguments: LabelArguments, store: Store) -> LabelResult:
 
 
 def _labelled(store: Store, store_uri: str, segment: SegmentOptions, options: LabelOptions) -> tuple[LabelsFile, Ledger]:
-    """Label every clip that was cut with `segment`, and number the words that have no id.
+    """Label every clip that was cut with `segment`.
 
-    Unlabelled clips are kept. The ledger has who gave the labels of the labelling page.
+    Words that have no id are numbered. Unlabelled clips are kept. The ledger has who gave the labels of the labelling page.
 
     Raises:
         BadInput: no video has been cut by this recipe.

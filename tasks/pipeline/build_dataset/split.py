@@ -51,9 +51,10 @@ def run(arguments: SplitArguments, store: Store) -> SplitResult:
 def _remembered(
     labels: LabelsFile, options: SplitOptions, store_uri: str, store: Store
 ) -> tuple[SplitAssignment, list[LabelledClip], tuple[str, ...]]:
-    """Assign splits and add them to the file; return the clips in use, and warnings of recordings in two splits, too.
+    """Assign splits and add them to the file.
 
-    This is done anew where another run has added to the file meanwhile.
+    The result also has the clips in use, and warnings of recordings in two splits. Splits are assigned anew where another run has added to
+    the file meanwhile.
     """
     uri = Layout(store_uri).split_file
     for _ in range(MAX_TRIES):

@@ -43,7 +43,9 @@ class Cache(NamedTuple):
 
 
 def run(arguments: CleanUpArguments, store: Store) -> CleanUpResult:
-    """List what may go with its reasons, and delete it unless this is a dry run.
+    """List, with reasons, everything that may go, and delete it.
+
+    A dry run deletes nothing.
 
     Raises:
         BadInput: a record of a decision or of the champion cannot be read.
@@ -91,7 +93,10 @@ def _expired(arguments: CleanUpArguments, store: Store, now: datetime) -> tuple[
 
 
 def _needed(arguments: CleanUpArguments, registry: Registry, store: Store) -> set[str]:
-    """Find the keys that are needed in any case: of aliases, champions, the latest decisions, and the latest prediction."""
+    """Find the keys that are needed in any case.
+
+    They are the keys of aliases, champions, the latest decisions, and the latest prediction.
+    """
     root = Layout(arguments.store)
     needed = set(registry.aliased_run_keys())
     for model in map(last_name, store.folders(root.champions)):
@@ -128,10 +133,10 @@ def _mentions(unit: Unit, store: Store, before: datetime) -> Iterable[str]:
 
 
 def _delete(going: Iterable[Unit], root: Layout, registry: Registry, store: Store) -> tuple[Unit, ...]:
-    """Delete all commit marks, then let go of the versions in the registry, then delete the rest; return what went.
+    """Delete all commit marks, let go of the registry's versions, and delete the rest.
 
-    So no training is taken for registered whose version is let go, and no version for usable whose checkpoint is gone. What was written to since
-    the listing stays.
+    In this order no training is taken for registered whose version is let go, and no version for usable whose checkpoint is gone. Units
+    that were written to since the listing stay. The result has those that went.
     """
     old = []
     for unit in going:

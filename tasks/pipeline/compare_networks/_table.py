@@ -110,7 +110,10 @@ def publish(
     tested: Sequence[Tested],
     thumbnails: Mapping[str, bytes] | None = None,
 ) -> TabulateResult:
-    """Write the page, with small pictures of its clips, and the tables to their place and to an MLflow run."""
+    """Write the page and the tables to their place and to an MLflow run.
+
+    The page has small pictures of its clips.
+    """
     tracker = Tracker(load(MlflowSettings))
     with comparison_run(tracker, store_uri, key, comparison, [network.trained.mlflow_run_id for network in tested]) as run_id:
         publish_files(store, place, _files(place, comparison, thumbnails), tracker, run_id)

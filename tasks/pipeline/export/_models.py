@@ -1,4 +1,7 @@
-"""Write a network in a format and precision, answer labelled clips by it and by PyTorch, and judge the loss of int8."""
+"""Write a network in a format and precision, and judge the loss of int8.
+
+Labelled clips are answered by the written network and by PyTorch.
+"""
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -168,7 +171,10 @@ def _written_in_float(
 
 
 def apart(snippets: Frames, spec: NetworkSpec) -> Frames:
-    """Take snippets (t, h, w, m * 3) apart into frames (t * m, h, w, 3), as before `sampling.joined`."""
+    """Take snippets (t, h, w, m * 3) apart into frames.
+
+    The frames are (t * m, h, w, 3), as before `sampling.joined`.
+    """
     num_snippets, height, width, _ = snippets.shape
     frames = snippets.reshape(num_snippets, height, width, spec.snippet.num_frames, -1).transpose(0, 3, 1, 2, 4)
     return np.ascontiguousarray(frames).reshape(-1, height, width, spec.snippet.frame_planes)

@@ -185,7 +185,10 @@ def _made_before(place: Package, store: Store) -> ExportResult | None:
 
 
 def _contract(made: _Made, registered: Registered, licence: str, max_difference: float) -> Contract:
-    """Fill in the contract from the network's training and measurements; `registered` is the version, or its student."""
+    """Fill in the contract from the network's training and measurements.
+
+    `registered` is the version, or its student.
+    """
     manifest, saved, temperatures, nothing = made.clips.manifest, made.clips.saved, made.temperatures, made.clips.vocabulary.nothing_verb
     window = window_of(manifest.segment.on_grid)
     threshold = fit_threshold(
@@ -229,7 +232,7 @@ def _contract(made: _Made, registered: Registered, licence: str, max_difference:
 
 
 def _keep(package: Path, place: Package, store: Store) -> int:
-    """Keep the files of a package in place of those of an earlier one; return their bytes."""
+    """Keep a package's files in place of an earlier one's; return their bytes."""
     files = [path for path in package.rglob("*") if path.is_file()]
     store.delete([stored.uri for stored in store.list(place.files)])
     for path in files:
@@ -246,7 +249,10 @@ def copy_package(place: Package, folder: Path, store: Store) -> None:
 
 
 def licence_of(plan: PlanResult, saved: Saved, store: Store) -> str:
-    """Name the licences of the published weights that a network's first trainings began with, if they are known."""
+    """Name the licences of the published weights that a network began with.
+
+    The weights are those of its first trainings. The text is empty if the licences are not known.
+    """
     try:
         first = first_weights(plan, store)
     except BadInput as error:  # the plan of an earlier training is gone

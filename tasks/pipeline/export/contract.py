@@ -1,4 +1,7 @@
-"""Describe the commands that pack a registered model for other machines, and train a smaller one from its answers."""
+"""Describe the commands that pack a registered model and train a smaller one.
+
+The package is for other machines. The smaller model is trained from the registered model's answers.
+"""
 
 from pathlib import Path
 

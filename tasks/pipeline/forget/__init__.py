@@ -1,1 +1,4 @@
-"""Forget videos: delete all that the store and MLflow have of them, and say which models saw them."""
+"""Forget videos, and say which models saw them.
+
+All that the store and MLflow have of the videos is deleted.
+"""

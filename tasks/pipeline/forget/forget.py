@@ -1,4 +1,7 @@
-"""List all that the store and MLflow have of videos, or delete it, with a receipt."""
+"""List or delete all that the store and MLflow have of videos.
+
+A deletion leaves a receipt.
+"""
 
 import re
 from collections.abc import Sequence
@@ -110,7 +113,10 @@ def _listed(
 
 
 def _refuse_other_question(arguments: ForgetArguments, store: Store, num_videos: int) -> None:
-    """Compare the question that was answered with that of the list in the store; Airflow's copy can be rewritten by others."""
+    """Compare the answered question with that of the list in the store.
+
+    Others can rewrite Airflow's copy.
+    """
     if arguments.asked is None:
         return
     listed = finished(store, FORGET.address(arguments.model_copy(update={"confirm": None})))
@@ -122,7 +128,10 @@ def _refuse_other_question(arguments: ForgetArguments, store: Store, num_videos:
 
 
 def _leave_receipt(store: Store, store_uri: str, forgetting: Forgetting, registry: Registry, tracker: Tracker) -> str:
-    """Clean MLflow and this machine's caches, mark the models, and write the receipt; return its address."""
+    """Clean MLflow and this machine's caches, mark the models, and write the receipt.
+
+    The result is the address of the receipt.
+    """
     _remove_evidence(tracker, store_uri, forgetting, dry_run=False)
     registry.remove_texts(traces_of(forgetting).in_text)
     _mark(store, store_uri, registry, forgetting)
@@ -220,7 +229,10 @@ def _next_number(store: Store, store_uri: str) -> int:
 
 
 def _remove(store: Store, store_uri: str, remover: Remover) -> None:
-    """Delete until a search finds nothing; tombstones come first, so that no ingest takes a video in meanwhile."""
+    """Delete until a search finds nothing.
+
+    Tombstones come first, so that no ingest takes a video in meanwhile.
+    """
     at = Layout(store_uri).forgotten
     for video in remover.forgetting.videos:
         tombstone = Tombstone(number=remover.forgetting.number, clip_hashes=remover.forgetting.clip_hashes)
@@ -236,7 +248,10 @@ def _remove(store: Store, store_uri: str, remover: Remover) -> None:
 
 
 def _mark(store: Store, store_uri: str, registry: Registry, forgetting: Forgetting) -> None:
-    """Mark the versions that saw a video, in the registry and in the summary of their model."""
+    """Mark the versions that saw a video.
+
+    They are marked in the registry and in the summary of their model.
+    """
     for name, version in registry.trained_by(forgetting.taught):
         registry.set_tags(name, version, {FORGOTTEN_TAG: "true"})
     for folder in store.folders(Layout(store_uri).status.models):

@@ -25,9 +25,10 @@ SPAN = ("start_seconds", "stop_seconds")
 
 
 def run(arguments: LabelsExportArguments, store: Store) -> LabelsExportResult:
-    """Write the labels that people have given up to now, and for Label Studio the answers of a prediction.
+    """Write the labels that people have given up to now.
 
-    Intervals are written as they were labelled. The labels of whole clips are of the clips that were labelled last.
+    For Label Studio, the answers of a prediction are written, too. Intervals are written as they were labelled. The labels of whole clips
+    are of the clips that were labelled last.
 
     Raises:
         BadConfiguration: nothing writes the format, the file cannot be written, or a prediction was named for a format without predictions.
@@ -76,9 +77,10 @@ def _prediction(arguments: LabelsExportArguments, store: Store, where: str) -> s
 
 
 def _predicted(store: Store, prediction: Prediction) -> Mapping[str, Sequence[LabelSpan]]:
-    """Read the first network's answers on each video: its intervals if the video has windows, else its best action of each clip.
+    """Read the first network's answers on each video.
 
-    A video with windows in which nothing was found has nothing.
+    They are the video's intervals if it has windows, else the best action of each clip. A video with windows in which nothing was found has
+    no answers.
     """
     report = prediction.report
     batches = store.read(prediction.plan).batches if store.exists(report.intervals) else ()

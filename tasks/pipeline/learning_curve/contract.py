@@ -1,4 +1,7 @@
-"""Describe the steps that follow a decision: the learning curve, and the earlier versions' scores on today's clips."""
+"""Describe the steps that follow a decision.
+
+They are the learning curve, and the earlier versions' scores on today's clips.
+"""
 
 from tasks.pipeline.retrain.contract import PlannedArguments
 from tasks.pipeline.step import Step

@@ -169,9 +169,10 @@ def _gains(curves: tuple[TargetCurve, ...]) -> dict[str, float]:
 
 
 def train_curve(plan: PlanResult, manifest: Manifest, store: Store) -> CurveTrainings:
-    """Train each share of the clips, drawn in several ways, and score its last epoch with the crops of a validation.
+    """Train heads on each share of the clips, and score their last epoch.
 
-    A test's ten crops would cost more than all trainings together.
+    Each share is drawn in several ways. The crops of the scoring are those of a validation. A test's ten crops would cost more than all
+    trainings together.
 
     Raises:
         NothingToDo: heads do not train on some share, for example because their loss is not finite.

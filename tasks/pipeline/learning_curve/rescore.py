@@ -29,10 +29,10 @@ NUM_VERSIONS = 10
 
 
 def run(arguments: DecidedArguments, store: Store) -> RescoreResult:
-    """Score the latest versions of the model that the decision itself did not score, and note it in the model's summary.
+    """Score the latest versions of the model that the decision did not score.
 
-    Clips of films that trained a version, or a network that it was made from, are left out for it. Each scoring is recorded as a look at these
-    clips: a further decision on one of the versions is a choice among them.
+    The scores are noted in the model's summary. Clips of films that trained a version, or a network that it was made from, are left out for
+    it. Each scoring is recorded as a look at these clips: a further decision on one of the versions is a choice among them.
 
     Raises:
         NothingToDo: the clips are not those of today any more, or no version with a checkpoint is left.
@@ -73,7 +73,10 @@ def run(arguments: DecidedArguments, store: Store) -> RescoreResult:
 
 
 def _left(plan: PlanResult, store_uri: str, store: Store) -> list[VersionStatus]:
-    """List the versions to score: those of the summary that the plan does not score, and whose checkpoint is in the store."""
+    """List the versions to score.
+
+    They are those of the summary that the plan does not score, and whose checkpoint is in the store.
+    """
     try:
         model = store.read(Layout(store_uri).status.of_model(plan.model_name).model)
     except MissingObject:
@@ -121,7 +124,10 @@ def _rescored(
 
 
 def _score(own: Run, plan: PlanResult, clips: Sequence[DatasetClip], manifest: Manifest, place: Scores, store: Store) -> EvaluateResult:
-    """Score a version by the test protocol of the decision, and keep its answers beside those that it scored."""
+    """Score a version by the test protocol of the decision.
+
+    Its answers are kept beside those that the decision scored.
+    """
     trained, its_plan = store.read(own.train), plan_of(own, store)
     ready = make_ready(
         fetch_network(store, trained.checkpoint_uri, trained.checkpoint_sha256),

@@ -1,4 +1,4 @@
-"""Describe the commands that say where the loop stands, how two datasets differ, and what people are told."""
+"""Describe the commands for the loop's state, differences of datasets, and notices to people."""
 
 from pydantic import Field, Json
 

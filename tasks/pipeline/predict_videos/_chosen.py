@@ -69,7 +69,9 @@ def registered(
 
 
 def baseline_of(model: Found, crops: int, store: Store, precision: float | None = None) -> Found:
-    """Find the network that the model's training started from, with temperatures and threshold as `registered` has them.
+    """Find the network that the model's training started from.
+
+    Its temperatures and threshold are as `registered` has them.
 
     Raises:
         BadInput: it was never fetched, or is gone from the store.
@@ -131,9 +133,9 @@ def _predictor(label: str, description: str, uri: str, sha256: str, plans: Seque
 
 
 def fitted(plans: Sequence[PlanResult], role: ModelRole, crops: int, store: Store, precision: float | None, pairs: Pairs = ()) -> Fitted:
-    """Fit temperatures, and with `precision` a threshold, on the latest val scores, at this number of crops if possible.
+    """Fit temperatures, and with `precision` a threshold, on the latest val scores.
 
-    Otherwise the latest scores at another number are taken, and the number is named.
+    The scores are at this number of crops if possible. Otherwise the latest scores at another number are taken, and the number is named.
     """
     candidates = [(plan, e.out) for plan in plans for e in plan.evaluations if (e.model, e.split) == (role, "val")]
     unreadable: list[str] = []
@@ -157,7 +159,10 @@ def fitted(plans: Sequence[PlanResult], role: ModelRole, crops: int, store: Stor
 
 
 def _nothing(plan: PlanResult, store: Store) -> Nothing | None:
-    """Find how a training's dataset says that nothing happens; None if no label says it, or the dataset is gone."""
+    """Find how a training's dataset says that nothing happens.
+
+    The result is None if no label says so, or the dataset is gone.
+    """
     place = Dataset(plan.dataset_uri).manifest
     if not store.exists(place.uri):
         return None

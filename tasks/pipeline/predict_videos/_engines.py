@@ -49,7 +49,10 @@ class Ready:
     given_noun: Logits | None
 
     def named(self, logits: ModelLogits) -> tuple[Logits, Logits]:
-        """Convert logits to arrays, verb (v,) and noun (n,), the noun replaced where it is given."""
+        """Convert logits to arrays, verb (v,) and noun (n,).
+
+        The array of the noun is replaced where the noun is given.
+        """
         return logits.verb.numpy(), logits.noun.numpy() if self.given_noun is None else self.given_noun
 
 

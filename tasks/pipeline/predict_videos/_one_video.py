@@ -33,10 +33,10 @@ LogitsByRole = Mapping[PredictorRole, tuple[Logits, Logits]]
 
 @dataclass
 class Sliding:
-    """Scores the windows of one video; its clips are among them. Without a stride there are no `roles`, and none is scored.
+    """A scorer of the windows of one video, with its clips among them.
 
-    `roles` answer the windows. `networks` score those between clips, and `ready` are the same on their engines; if the model cannot see
-    beyond the end of a clip, there are none, and the clips are all windows.
+    Without a stride there are no `roles`, and no window is scored. `roles` answer the windows. `networks` score those between clips, and
+    `ready` are the same on their engines; if the model cannot see beyond the end of a clip, there are none, and the clips are all windows.
     """
 
     roles: tuple[PredictorRole, ...]
@@ -50,9 +50,9 @@ class Sliding:
         return further_frames(clip.num_frames, spec, self.networks["model"].grid) if self.networks else ()
 
     def reach(self, clip: ClipRecord, logits: LogitsByRole, noted: NotedByRole) -> Iterator[tuple[ClipRecord | Window, LogitsByRole]]:
-        """Yield the windows between the clip before and this one, then this one, with their logits by network.
+        """Yield the windows between the clip before and this clip, then this clip.
 
-        There are none beside a clip that was left out.
+        Each comes with its logits by network. There are no windows beside a clip that was left out.
         """
         if not self.roles:
             return
@@ -76,7 +76,10 @@ class Sliding:
 
 
 def sliding_over(plan: PredictPlanResult, networks: Mapping[PredictorRole, Ready]) -> Sliding:
-    """Prepare to score the windows of one video by the networks that can see them, or its clips if the model cannot."""
+    """Prepare to score the windows of one video.
+
+    The networks that can see the windows score them. If the model cannot, the windows are the clips of the video.
+    """
     stride = plan.predict.stride_seconds
     able = {role: ready for role, ready in networks.items() if all(map(slides, ready.specs))}
     if stride is None or "model" not in able:
@@ -86,7 +89,10 @@ def sliding_over(plan: PredictPlanResult, networks: Mapping[PredictorRole, Ready
 
 
 def without_windows(plan: PredictPlanResult, networks: Mapping[PredictorRole, Ready]) -> tuple[str, ...]:
-    """Say which networks cannot see windows between clips, and log what the windows of the others cost."""
+    """Say which networks cannot see windows between clips.
+
+    The cost of the windows of the other networks is logged.
+    """
     stride = plan.predict.stride_seconds
     if stride is None:
         return ()
@@ -110,7 +116,10 @@ def without_windows(plan: PredictPlanResult, networks: Mapping[PredictorRole, Re
 
 @dataclass(frozen=True)
 class Inputs:
-    """A clip's snippets of a test, and the further frames that windows need, for each network."""
+    """A clip's inputs for each network.
+
+    They are the snippets of a test, and the further frames that windows need.
+    """
 
     num_frames: int
     tested: list[Frames]
@@ -300,9 +309,9 @@ def _place(video: PredictedVideo, clip: ClipRecord) -> str:
 
 
 def _answer(inputs: Inputs, networks: Mapping[PredictorRole, Ready], sliding: Sliding) -> Answer:
-    """Score one clip by each network: logits, verb (v,) and noun (n,), features (f,), and what windows need of it.
+    """Score one clip by each network.
 
-    The features are of the model's first backbone.
+    Return logits, verb (v,) and noun (n,), the features (f,) of the model's first backbone, and the notes that the windows need.
     """
     logits: dict[PredictorRole, tuple[Logits, Logits]] = {}
     noted: dict[PredictorRole, Noted] = {}

@@ -90,7 +90,10 @@ def _copy(plan: PredictPlanResult, folder: Path, store: Store) -> None:
 
 
 def _list_files(folder: Path, states: Mapping[str, Sequence[int]]) -> None:
-    """Replace the list of the files written to a folder; on a full disk the earlier one stays."""
+    """Replace the list of the files written to a folder.
+
+    On a full disk the earlier list stays.
+    """
     partial = folder / f"{WRITTEN}.partial"
     partial.write_text(json.dumps(states, ensure_ascii=False, indent=1), encoding="utf-8")
     partial.replace(folder / WRITTEN)

@@ -1,6 +1,7 @@
-"""Compute features of a sample of the model's training clips, and how far films of its dataset lie from them.
+"""Compute features of sampled training clips, and the distances of films from them.
 
-They come from this model's own backbone and lie under its training's run: computed once per model, whatever it predicts later.
+The clips are those of the model, and the films are of its dataset. The features come from this model's own backbone. Features and distances
+lie under the run of the model's training: they are computed once per model, whatever it predicts later.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,7 +37,7 @@ MAX_REFERENCE_CLIPS, MAX_REFERENCE_FILMS = 300, 60
 
 
 def run(arguments: PredictionArguments, store: Store) -> KnownClipsResult:
-    """Write the features of the sample and the distances of films, unless they lie in the store.
+    """Write features of the sample and distances of films, unless the store has them.
 
     A clip that cannot be read is left out. Without a known training, or without its clips, there are neither.
     """
@@ -79,11 +80,12 @@ def run(arguments: PredictionArguments, store: Store) -> KnownClipsResult:
 
 
 def _compared(plan: PredictPlanResult, clips: Sequence[DatasetClip], store: Store) -> list[StoredClip]:
-    """List clips of the films that new ones are compared with: those of the dataset, of test alone if train's taught the backbone.
+    """List the clips of the films that new films are compared with.
 
-    Up to `MAX_REFERENCE_FILMS` films share the clips equally, evenly spaced, because a film is scored by as many clips as the shortest has.
-    Films of val do not serve alone: a split keeps films with an action of their own in train, so that val's lie nearer to it than new ones.
-    Unlabelled clips count, because new films have them, too, but not where they need optical flow that nobody computed.
+    They are films of the dataset, those of test alone if the films of train taught the backbone. Up to `MAX_REFERENCE_FILMS` films share
+    the clips equally, evenly spaced, because a film is scored by as many clips as the shortest has. Films of val do not serve alone: a
+    split keeps films with an action of their own in train, so that films of val lie nearer to it than new films. Unlabelled clips count,
+    because new films have them, too, but not where they need optical flow that nobody computed.
     """
     by_film: dict[str, dict[str, list[StoredClip]]] = {}
     for clip in clips:
@@ -107,7 +109,10 @@ def _films(
     known_clips: Iterable[DatasetClip],
     clips: Iterable[DatasetClip],
 ) -> tuple[ReferenceFilm, ...]:
-    """Measure how far the compared clips that were seen lie from known ones of other films."""
+    """Measure how far compared clips lie from known clips of other films.
+
+    Compared clips that were not seen are left out.
+    """
     sources = {clip.video: clip.source for clip in clips}
     read = [clip for clip in compared if clip.uid in seen]
     if not read:

@@ -77,7 +77,10 @@ def finished_report(plan: PredictPlanResult, store: Store) -> PredictReportResul
 
 
 def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
-    """Make the plan and write it under its own address; it raises the errors of `run`."""
+    """Make the plan and write it under its own address.
+
+    It raises the errors of `run`.
+    """
     store.ensure_bucket(arguments.store)
     registry = Registry(load(MlflowSettings))
     precision = None if arguments.stride_seconds is None else arguments.interval_precision
@@ -213,7 +216,7 @@ def _unknown(store_uri: str, label: str, dataset_uris: Sequence[str], store: Sto
 
 
 def _in_split(wanted: SplitName, store_uri: str, manifests: Iterable[Manifest], store: Store) -> frozenset[str]:
-    """List the videos and sources in a split, by the networks' datasets and the split file."""
+    """List videos and sources in a split, by the networks' datasets and split file."""
     names = {clip.video for manifest in manifests for clip in manifest.clips if clip.split == wanted}
     uri = Layout(store_uri).split_file
     if store.exists(uri):
@@ -297,9 +300,10 @@ def _labelled_sources(manifests: Iterable[Manifest], latest: Iterable[LabelledCl
 
 
 def _sources_of_new(videos: Sequence[PredictedVideo], sources: Mapping[str, str], store_uri: str, store: Store) -> dict[str, str]:
-    """Map videos that were never ingested to the source of their recording, as far as their given names tell it.
+    """Map videos that were never ingested to the source of their recording.
 
-    That is the source of an ingested video of the recording, else its first video. `sources` are known ones, which people may have corrected.
+    The given names tell the recording, as far as they can. The source is that of an ingested video of the recording, else the recording's
+    first video. `sources` are known sources, which people may have corrected.
     """
 
     def read(video: PredictedVideo) -> VideoRecord:
@@ -333,7 +337,10 @@ def _labels_today(store_uri: str, segment: SegmentOptions, store: Store) -> tupl
 
 
 def _labels_of(videos: Iterable[PredictedVideo], manifests: Iterable[Manifest], latest: Iterable[LabelledClip]) -> KnownLabels:
-    """Collect the labels of these videos' clips on the grid: the latest, else those of the datasets."""
+    """Collect the labels of these videos' clips on the grid.
+
+    A clip's latest label counts, else that of the datasets.
+    """
     wanted = {video.video for video in videos}
     labels: dict[str, KnownLabel] = {}
     for clip in (clip for manifest in manifests for clip in manifest.clips if clip.video in wanted and clip.around is None):

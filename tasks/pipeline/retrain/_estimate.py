@@ -1,4 +1,7 @@
-"""Estimate the time of a training by a timed batch, or by the champion's training, and that of its test."""
+"""Estimate how long a training and its test take.
+
+The training's time comes from a timed batch, or from the champion's training.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -62,9 +65,9 @@ def estimate(
 def seconds_to_test(
     planned: TrainOptions, evaluate: EvaluateOptions, splits: Sequence[SplitName], weights: WeightsResult, manifest: Manifest
 ) -> float | None:
-    """Estimate the time of the forward passes of `evaluate`, at the pace of PyTorch; None if no batch was timed.
+    """Estimate the time of the forward passes of `evaluate`, at the pace of PyTorch.
 
-    `splits` has the split of each evaluation. Networks on one frozen backbone see each clip once.
+    None if no batch was timed. `splits` has the split of each evaluation. Networks on one frozen backbone see each clip once.
     """
     if not weights.pace:
         return None
@@ -85,7 +88,10 @@ def question(expected: Estimate, max_hours: float | None) -> str:
 
 
 def _seconds(pace: BatchTime, planned: TrainOptions, num_train: int, num_val: int, num_seeds: int) -> float:
-    """Compute the time of all epochs and validations; a frozen backbone sees each view once, and a probe's views are those of its seed."""
+    """Compute the time of all epochs and validations.
+
+    A frozen backbone sees each view once, and a probe's views are those of its seed.
+    """
     views = num_val * planned.validation_crops
     if planned.trainable == "heads":
         num_epochs = 0 if planned.head is Head.PROBE else planned.epochs

@@ -1,4 +1,4 @@
-"""Read what the steps of a plan wrote, and collect the numbers of a report from it."""
+"""Read the results of a plan's steps, and collect a report's numbers from them."""
 
 import re
 from collections import Counter
@@ -50,7 +50,10 @@ def predictions(store: Store, results: list[EvaluateResult], split: SplitName) -
 def predictions_of_actions(
     store: Store, results: list[EvaluateResult], split: SplitName, vocabulary: Vocabulary
 ) -> dict[ModelRole, ScoredClips]:
-    """Read each model's answers on the clips of `split` with an action, which alone count in comparisons."""
+    """Read each model's answers on the clips of `split` that have an action.
+
+    These clips alone count in comparisons.
+    """
     return {model: with_actions(clips, vocabulary) for model, clips in predictions(store, results, split).items()}
 
 
@@ -160,7 +163,10 @@ def metrics_of(
 
 
 def _groups(scored: ScoredClips, manifest: Manifest) -> tuple[GroupScore, ...]:
-    """Score the new network by source video, by camera and day, and by the further columns of annotation files."""
+    """Score the new network by groups of clips.
+
+    The groups are by source video, by camera and day, and by the further columns of annotation files.
+    """
     clips = {clip.uid: clip for clip in manifest.clips}
     own = [clips[uid] for uid in scored.uids]
     # The first file of a recording, whose hash is its source, may have no clip here; then its next one names it.

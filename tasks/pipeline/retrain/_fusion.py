@@ -183,7 +183,10 @@ def _heard_by_all(members: Sequence[ScoredClips], unheard: Set[str]) -> list[Sco
 
 
 def _score(network: Network, clips: Sequence[DatasetClip], store: Store, unheard: set[str]) -> ScoredClips:
-    """Score the centre crops, and add the clips in which this network has nothing to hear to `unheard`."""
+    """Score the centre crops, and add the silent clips to `unheard`.
+
+    In a silent clip this network has nothing to hear.
+    """
     job = ScoringJob(
         device=choose_device(load(MachineSettings).device),
         num_clips=len(clips),

@@ -22,7 +22,10 @@ from tasks.tracking import RegisteredVersion
 def keep_decision_summary(
     store: Store, store_uri: str, plan: PlanResult, decision: DecisionRecord, result: DecideResult, champion: RegisteredVersion | None
 ) -> None:
-    """Add a decision to the summary, with the scores of all versions that it scored on today's clips."""
+    """Add a decision to the summary.
+
+    It comes with the scores of all versions that the decision scored on today's clips.
+    """
 
     def summary(earlier: ModelStatus | None) -> ModelStatus | None:
         manifest = store.read(Dataset(plan.dataset_uri).manifest)
@@ -60,7 +63,10 @@ def keep_decision_summary(
 
 
 def keep_rollback_summary(store: Store, store_uri: str, decision: DecisionRecord) -> None:
-    """Add a rollback to the summary; the doubtful labels and the expected gain stay those of the last decision."""
+    """Add a rollback to the summary.
+
+    The doubtful labels and the expected gain stay those of the last decision.
+    """
 
     def summary(earlier: ModelStatus | None) -> ModelStatus:
         plan = plans_of(Layout(store_uri).run(decision.run_key), store)[0]

@@ -67,7 +67,7 @@ def needs_of(arguments: NetworksArguments, store: Store) -> Needs:
 
 
 def needs_of_plan(plan: PlanResult, store: Store) -> Needs:
-    """Find the inputs that the network of a training and those it is compared with need."""
+    """Find the inputs that a training's network and its opponents need."""
     opponents = list(filter(None, (plan.champion, plan.previous)))
     return Needs(
         different([*flows_of(plan), *(flow for opponent in opponents for flow in opponent.flows)]),

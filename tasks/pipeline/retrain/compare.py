@@ -44,7 +44,7 @@ class _Contest:
     seeds: Sequence[tuple[SeedScore, Answers]]
 
     def gain_at(self, tail: float) -> PairedDifference:
-        """Compute the gain of the recipe, with the interval that leaves out `tail` on each side."""
+        """Compute the recipe's gain, with the interval that leaves out `tail` on each side."""
         return recipe_difference(
             [answers for _, answers in self.seeds],
             answers_of(self.scored[self.theirs.model], self.manifest.vocabulary)[self.gain.target],

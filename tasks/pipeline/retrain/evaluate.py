@@ -48,10 +48,10 @@ MAX_AUDITED = 20_000
 
 
 def run(arguments: PlannedArguments, store: Store) -> EvaluateResults:
-    """Score each network of the plan on each of its splits that has no result yet.
+    """Score each network of the plan on each of its splits without a result.
 
-    Each is logged under `<model>/<split>` of the plan's MLflow run. With engine `auto`, networks that were not scored by an engine that all can
-    use are scored again by one.
+    Each is logged under `<model>/<split>` of the plan's MLflow run. With engine `auto`, networks that were not scored by an engine that all
+    can use are scored again by such an engine.
 
     Raises:
         RetakeError: a network cannot be scored; the message names it, and its kind says whether a retry helps.
@@ -105,9 +105,9 @@ def _record_looks(plan: PlanResult, store_uri: str, store: Store) -> None:
 
 
 def _score(deciding_plan: PlanResult, scoring: Scoring, store: Store) -> EngineUsed:
-    """Make one network ready for all its splits, score the missing ones, and return its engine.
+    """Make a network ready for all its splits, and score the missing ones.
 
-    All networks of `deciding_plan` have the same check.
+    Return its engine. All networks of `deciding_plan` have the same check.
     """
     plan = scoring.plan
     # The audit on the deciding split needs the features of all others.
@@ -230,10 +230,11 @@ def _is_explained(evaluation: Evaluation, plan: PlanResult) -> bool:
 
 
 def _activation_sheet(scorer: Scorer, clip: DatasetClip, wrong: Misnamed, ahead: FramesAhead) -> bytes | None:
-    """Draw Grad-CAM for a mistake; return None if it fails, or if no network sees pictures.
+    """Draw Grad-CAM for a mistake.
 
-    It is a PNG. A failure is only logged: the scores are worth more. Of the networks that see pictures and have an output for the class, the
-    one with the largest weight for the verb or the noun is drawn; where their features are joined, the first.
+    The picture is a PNG. It is None if drawing fails, or if no network that sees pictures has an output for the class. A failure is only
+    logged: the scores are worth more. Of the networks that see pictures and have an output for the class, the network with the largest
+    weight for the verb or the noun is drawn; where their features are joined, the first.
     """
     outputs = f"num_{wrong.target}s"
     able = [i for i, engine in enumerate(scorer.engines) if wrong.class_id < getattr((scorer.joint or engine.network).spec, outputs)]

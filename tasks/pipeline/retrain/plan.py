@@ -126,7 +126,10 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
 def _further_trainings(
     train: TrainOptions, weights: WeightsResult, digest: str, arguments: PlanArguments
 ) -> list[tuple[PlannedTraining, WeightsResult]]:
-    """Plan the trainings of the recipe with further seeds, under the run keys that they have by themselves."""
+    """Plan the trainings of the recipe with further seeds.
+
+    Each has the run key that it would have by itself.
+    """
     starts = [weights.model_copy(update={"uri": start.uri, "sha256": start.sha256, "repeats": ()}) for start in weights.repeats]
     return [
         (plan_training(arguments.store, digest, options, start, arguments.model_name, arguments.force_token), start)
@@ -135,7 +138,10 @@ def _further_trainings(
 
 
 def _plan_repeat(plan: PlanResult, training: PlannedTraining, weights: WeightsResult, decisive: SplitName, store: Store) -> Repeat:
-    """Write the plan of a further seed, which decides nothing by itself: its network is scored on the deciding split."""
+    """Write the plan of a further seed, which decides nothing by itself.
+
+    The network of this seed is scored on the deciding split.
+    """
     place = training.run.comparison(Decision(plan.decision_uri).key)
     repeat = plan.model_copy(
         update={
@@ -226,7 +232,10 @@ def _previous(
 
 
 def _removed_parts(trained: PlanResult) -> list[str]:
-    """List what a trained network, or the networks of a fusion, are made of that this version no longer has."""
+    """List the parts of a trained network that this version no longer has.
+
+    For a fusion, they include the parts of its networks.
+    """
     gone = [f"{name} {value}" for name, value in trained.train.gone.items() if name in PARTS]
     retired = NetworkOptions.retired_values
     for member in trained.weights.members:

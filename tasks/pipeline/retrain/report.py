@@ -150,7 +150,10 @@ def _files(place: Report, inputs: ReportInputs) -> dict[str, bytes]:
 
 
 def _spectrograms(store: Store, plan: PlanResult, manifest: Manifest, mistakes: Sequence[Mistake]) -> dict[str, bytes]:
-    """Draw the sound of the mistakes of a network that hears; nothing where there is nothing to hear."""
+    """Draw the sound of the mistakes of a network that hears.
+
+    Any other network has no pictures. A clip in which there is nothing to hear has empty bytes.
+    """
     if not sounds_of(plan):
         return {}
     shown = {mistake.uid for mistake in mistakes}

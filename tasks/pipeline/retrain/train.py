@@ -1,6 +1,6 @@
-"""Fine-tune the planned network, with each of its seeds; a retry resumes from its last epoch.
+"""Fine-tune the planned network, with each of its seeds.
 
-It continues the same MLflow run.
+A retry resumes from the last epoch and continues the same MLflow run.
 """
 
 import logging

@@ -84,7 +84,10 @@ def _finished_rounds(last: int, place: SearchPlan, store: Store) -> list[tuple[S
 
 
 def trained_seeds(plan: SearchPlanResult, trials: Sequence[ScoredTrial], store: Store) -> tuple[ScoredTrial, ...]:
-    """Read the winner's trials under new seeds, as far as they are finished; those of a former winner are left out."""
+    """Read the winner's trials under new seeds, as far as they are finished.
+
+    Trials of a former winner are left out.
+    """
     seeds = SearchPlan(plan.search_uri).seeds
     if not store.exists(seeds.suggest.uri) or store.read(seeds.suggest).inputs_digest != history_digest(trials):
         return ()
@@ -154,7 +157,10 @@ class Data:
 
     @property
     def clips(self) -> list[list[DatasetClip]]:
-        """Return the validation clips of each fold that show an action: trials are scored on these alone."""
+        """Return the validation clips of each fold that show an action.
+
+        Trials are scored on these clips alone.
+        """
         return [[clip for clip in manifest.clips if clip.split == "val" and clip.has_action] for manifest in self.manifests]
 
     @property

@@ -1,4 +1,7 @@
-"""Train and score a batch of trials, one training per fold; each trial is written as soon as it finishes."""
+"""Train and score a batch of trials, one training per fold.
+
+Each trial is written as soon as it finishes.
+"""
 
 import tempfile
 from collections.abc import Sequence
@@ -68,7 +71,10 @@ def run(arguments: TrainTrialsArguments, store: Store) -> TrialsResult:
 
 
 def _record_looks(plan: SearchPlanResult, trials: Sequence[ScoredTrial], store_uri: str, store: Store) -> None:
-    """Record on which clips the trials were scored: those of val, or training clips that each fold left out."""
+    """Record the clips that the trials were scored on.
+
+    They are those of val, or the training clips that each fold left out.
+    """
     for fold, clips in enumerate(Data.of(plan, store).clips):
         record_look(
             store,
@@ -104,7 +110,10 @@ class FoldTraining:
 
 
 class FoldTrainings:
-    """Plan the trainings of a search's trials, and share networks, frames and data between them; `folder` is for their epochs."""
+    """Plan the trainings of a search's trials, and share networks, frames and data between them.
+
+    `folder` is for the epochs of the trainings.
+    """
 
     def __init__(self, plan: SearchPlanResult, store: Store, folder: Path) -> None:
         self.plan = plan
@@ -142,7 +151,10 @@ class FoldTrainings:
         return self.store.read(stored) if self.store.exists(stored.uri) else None
 
     def find_score(self, part: FoldTraining) -> TrialScore | None:
-        """Find the score of a training; score its last epoch if another DAG has trained it."""
+        """Find the score of a training.
+
+        If another DAG has trained it, its last epoch is scored.
+        """
         if score := self.score_of(part):
             return score
         if not self.store.exists(part.run.train.uri):
@@ -151,7 +163,10 @@ class FoldTrainings:
         return self._score_last(part, self.store.read(part.run.train))
 
     def claim(self, part: FoldTraining) -> None:
-        """Mark the training as one of this search, before it begins: a later try finds it trained."""
+        """Mark a training as that of this search, before it begins.
+
+        A later try that finds it trained knows by the mark that this search trained it.
+        """
         self.store.create_bytes(self.place.claim(part.training.run_key), b"trained by this search\n")
 
     def is_own(self, part: FoldTraining) -> bool:
@@ -344,7 +359,10 @@ def train_batch(plan: SearchPlanResult, batch: TrialBatch, place: TrainedTrials,
 
 
 def _is_scored(place: TrainedTrials, trial: Trial, store: Store) -> bool:
-    """Check whether a trial has a score; one that failed is tried again, because its cause may have passed."""
+    """Check whether a trial has a score.
+
+    A trial that failed is tried again, because the cause may have passed.
+    """
     stored = place.trial(trial.number)
     return store.exists(stored.uri) and store.read(stored).failure is None
 

@@ -1,4 +1,7 @@
-"""Keep backups in a folder or a bucket: contents under their hashes, and for each backup a list of them, which is written last."""
+"""Keep backups in a folder or a bucket.
+
+Contents lie under their hashes. Each backup is a list of contents, which is written last.
+"""
 
 import os
 import re
@@ -88,7 +91,10 @@ class Folder:
         return [path.name for path in self.root.glob("2*.json")]
 
     def lies_in(self, folder_uri: str) -> bool:
-        """Check whether this is part of a folder of the store; it is on a disk."""
+        """Check whether this is part of a folder of the store.
+
+        It never is, because it is on a disk.
+        """
         return False
 
     def has_to_itself(self, bucket_uri: str) -> bool:
@@ -98,7 +104,10 @@ class Folder:
 
 @dataclass(frozen=True)
 class Bucket:
-    """A bucket, or a prefix in it, that holds backups; `address` is as people wrote it."""
+    """A bucket, or a prefix in it, that holds backups.
+
+    `address` is as people wrote it.
+    """
 
     store: Store
     address: str
@@ -148,7 +157,10 @@ class Bucket:
 
     @cached_property
     def _contents(self) -> dict[str, int]:
-        """Map names to sizes by one listing, which takes fewer requests than to ask for each."""
+        """Map names to sizes by one listing.
+
+        It takes fewer requests than to ask for each name.
+        """
         return {self._objects.name_of(listed.uri): listed.size_bytes for listed in self.store.list(self._objects.file("contents/"))}
 
     def lists(self) -> list[str]:
@@ -173,7 +185,9 @@ class Backups:
 
     @classmethod
     def at(cls, address: str, own: Callable[[], Store]) -> Self:
-        """Find the backups in a folder, in `s3://bucket/prefix` of the store's own server, or in that of a connection.
+        """Find the backups at an address.
+
+        It is a folder, or `s3://bucket/prefix` of the store's own server or of a connection.
 
         Raises:
             BadConfiguration: it is no such address, or its connection is not known.
@@ -247,7 +261,9 @@ class Backups:
         return content
 
     def keep_file(self, name: str, path: Path) -> KeptFile:
-        """Copy a file; a database of SQLite as it is between two transactions, though a server writes to it.
+        """Copy a file.
+
+        A database of SQLite is copied as it is between two transactions, though a server writes to it.
 
         Raises:
             BadConfiguration: it cannot be read.

@@ -1,8 +1,10 @@
-"""Copy stores and databases into a folder or a bucket while runs go on: `python -m tasks backup TO`.
+"""Copy stores and databases into a folder or a bucket while runs go on.
 
-A backup shows one time, though nothing stands still while it is made: what names other things is copied before them. Airflow's database names
-records, which name runs of MLflow and files; MLflow's database names files. Records are taken up to one time by the store's own clock: those
-written later are left out, so that their steps run again.
+The command is `python -m tasks backup TO`.
+
+A backup shows one time, though nothing stands still while it is made: everything that names other things is copied before them. Airflow's
+database names records, which name runs of MLflow and files; MLflow's database names files. Records are taken up to one time by the store's
+own clock: those written later are left out, so that their steps run again.
 """
 
 import time
@@ -51,7 +53,10 @@ def run(arguments: BackupArguments, store: Store) -> BackupResult:
 
 
 def stores_to_copy(store: Store, to: str) -> list[str]:
-    """List the buckets of the store's server, without one that has only backups and is written to."""
+    """List the buckets of the store's server that a backup copies.
+
+    A bucket that has only backups, those at `to` among them, is left out.
+    """
     backups = Backups.at(to, lambda: store)
     return [uri for uri in store.buckets() if not backups.place.has_to_itself(uri)]
 
@@ -123,7 +128,10 @@ class _Copying:
         return listed.name.endswith(".json") and not listed.uri.startswith(self._as_is)
 
     def _at_cut(self, listed: StoredObject, records: Mapping[str, KeptObject], newer: set[str]) -> KeptObject | None:
-        """Find a record as it was at the time of the backup; None if it was not there, or was replaced before it was copied."""
+        """Find a record as it was at the time of the backup.
+
+        None if it was not there, or was replaced before it was copied.
+        """
         earlier = records.get(listed.uri)
         if listed.uri in newer or (earlier and earlier.etag == listed.etag):
             return earlier
@@ -151,7 +159,10 @@ class _Copying:
         return kept
 
     def _present(self, kept: Mapping[str, KeptObject]) -> tuple[KeptObject, ...]:
-        """Leave out what was deleted meanwhile, until a listing lacks nothing: records are deleted before what they name."""
+        """Leave out the objects that were deleted meanwhile.
+
+        The store is listed until a listing lacks nothing, because records are deleted before the objects that they name.
+        """
         while True:
             present = {listed.uri for listed in self._list((*self._sources.stores, *self._sources.artifacts))}
             if kept.keys() <= present:
@@ -183,6 +194,9 @@ def _last(backups: Backups) -> tuple[KeptObject, ...]:
 
 
 def _kept_as_is(place: Layout) -> tuple[str, ...]:
-    """List the folders of records that people wrote or that nothing makes anew; they name nothing that a step writes later."""
+    """List the folders of records that people wrote or that nothing makes anew.
+
+    They name nothing that a step writes later.
+    """
     of_people = place.inbox.folder_uri, place.annotations.folder_uri, place.label_log.folder_uri, place.recipes
     return *of_people, place.status.folder_uri, place.forgotten.folder_uri, place.own_classes("verb"), place.own_classes("noun")

@@ -128,7 +128,10 @@ class Comparison(Record):
 
     @property
     def named_uids(self) -> tuple[str, ...]:
-        """List the uids of all clips that are named, first those that the networks answer differently."""
+        """List the uids of all clips that are named.
+
+        First come the clips that the networks answer differently.
+        """
         wrong = (uid for matrix in reversed(self.confusions) for cell in matrix.wrong for uid in cell.uids)
         return tuple(dict.fromkeys((*(clip.uid for clip in self.differing), *wrong)))
 

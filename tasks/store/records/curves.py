@@ -88,9 +88,10 @@ class TargetCurve(Record):
 
 
 class LearningCurveResult(Record):
-    """The learning curve of a training. The last of `curves` is of the target that decides.
+    """The learning curve of a training.
 
-    `recipe` and epochs are as in `CurveTrainings`, whose address is `trainings_uri`; `seconds` are all trainings together.
+    The last of `curves` is of the target that decides. `recipe` and epochs are as in `CurveTrainings`, whose address is `trainings_uri`;
+    `seconds` are all trainings together.
     """
 
     recipe: Literal["own", "light"]
@@ -115,7 +116,10 @@ class NoLearningCurve(Record):
 
 
 class KeptScore(Record):
-    """The heads' error on val after one epoch, from 0, with a 95 % interval over sources; loss in nats."""
+    """The heads' error on val after one epoch, with a 95 % interval.
+
+    Epochs count from 0, the interval is over sources, and the loss is in nats.
+    """
 
     epoch: int
     error: float

@@ -33,7 +33,10 @@ class Problem(Record):
 
 
 class ClassRef(Record):
-    """A class id and its name. Ids from EPIC-KITCHENS-55's number of classes on are the store's."""
+    """A class id and its name.
+
+    Ids from EPIC-KITCHENS-55's number of classes on are the store's.
+    """
 
     id: int
     name: str
@@ -72,7 +75,10 @@ class Vocabulary(Record):
 
 
 def action_name(verb: str, noun: str) -> str:
-    """Return the action's name, such as `put meat`. Only the verb if there is no object."""
+    """Return the action's name, such as `put meat`.
+
+    It is only the verb if there is no object.
+    """
     return verb if noun == NO_OBJECT else f"{verb} {noun}"
 
 
@@ -104,7 +110,10 @@ class LabelledClip(Record):
 
 
 class ReadFolder(Record):
-    """A folder name as it labels clips; `is_new`: no class list or annotation file has its verb."""
+    """A folder name as it labels clips.
+
+    `is_new`: no class list or annotation file has its verb.
+    """
 
     folder: str
     verb: str
@@ -127,10 +136,12 @@ class Disagreement(Record):
 
 
 class Agreement(Record):
-    """How far two people agree about the clips that both labelled, the second without seeing the first label.
+    """The agreement of two people about the clips that both labelled.
 
-    `kappa` is Cohen's, None if both give one and the same answer to all clips. `interval` is its 95 % interval over videos, None with
-    fewer than `MIN_VIDEOS_OF_AGREEMENT`. `differing` are the clips with two answers.
+    The second labelled without seeing the first label.
+
+    `kappa` is Cohen's, None if both give one and the same answer to all clips. `interval` is its 95 % interval over videos, None with fewer
+    than `MIN_VIDEOS_OF_AGREEMENT`. `differing` are the clips with two answers.
     """
 
     num_clips: int
@@ -149,7 +160,10 @@ class Agreement(Record):
 
 
 class Recording(Record):
-    """Videos that are one recording, by content hash and by file, in its order; clips have the first as their source."""
+    """Videos that are one recording.
+
+    They are given by content hash and by file, in the recording's order. Clips have the first video as their source.
+    """
 
     name: str
     videos: tuple[str, ...]
@@ -257,7 +271,10 @@ class DatasetClip(Record):
 
 
 class SharedRecording(Record):
-    """A recording in val or test and in an earlier split, with the number of its clips in `split`."""
+    """A recording in val or test and in an earlier split.
+
+    `num_clips` is the number of its clips in `split`.
+    """
 
     name: str
     split: SplitName
@@ -265,7 +282,10 @@ class SharedRecording(Record):
 
 
 class UnseenClip(Record):
-    """A clip of val or test that is left out, because no clip of train shows its action."""
+    """A clip of val or test that is left out.
+
+    No clip of train shows its action.
+    """
 
     uid: str
     split: SplitName

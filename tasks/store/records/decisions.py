@@ -19,13 +19,13 @@ class RuleOutcome(Record):
 
 
 class Attempt(Record):
-    """How often the deciding clips were looked at, and the error that this decision may spend.
+    """The looks at the deciding clips, and the error that this decision may spend.
 
-    `num_networks`, this one included, is how many it may have been chosen from; a network that was seen on a part of the clips counts in part,
-    and the `num_decided` that paid a charge of their own do not count. `charge` divided by `num_networks` is the level; `is_spent` is False if
-    the decision promotes nothing whatever the scores are. `spent` is the sum of all charges under this model name within 365 days, this one included. `obstacle`
-    says why no gain can be shown. `interval` is that of the gain at this level. `number` and `num_others_on_dataset` are of older versions,
-    which have no `spent`.
+    `num_networks`, this one included, is the number of networks that it may have been chosen from. A network that was seen on a part of the
+    clips counts in part, and the `num_decided` that paid a charge of their own do not count. `charge` divided by `num_networks` is the
+    level. `is_spent` is False if the decision promotes nothing whatever the scores are. `spent` is the sum of all charges under this model
+    name within 365 days, this one included. `obstacle` says why no gain can be shown. `interval` is that of the gain at this level.
+    `number` and `num_others_on_dataset` are of older versions, which have no `spent`.
     """
 
     number: int = later(0)
@@ -81,9 +81,9 @@ class CompareResult(Record):
 
 
 class ReportResult(Record):
-    """Addresses of a report's page, numbers and model card, and the question shown for approval, with its three figures `in_short`.
+    """Addresses of a report's page, numbers and model card, and its question for approval.
 
-    `awaits_curve`: the learning curve had not ended when it was written.
+    `in_short` has the three figures shown with the question. `awaits_curve`: the learning curve had not ended when it was written.
     """
 
     report_uri: str
@@ -108,7 +108,10 @@ class RegisterResult(Record):
 
 
 class DecideResult(RegisterResult):
-    """The decision on a registered version. `provisional` as in `DecisionRecord`, `report_url` empty in records of older versions."""
+    """The decision on a registered version.
+
+    `provisional` is as in `DecisionRecord`, and `report_url` is empty in records of older versions.
+    """
 
     promoted: bool
     champion_before: int | None
@@ -163,7 +166,10 @@ class RollbackResult(Record):
 
 
 class SeenClips(Record):
-    """A set of clips that networks were scored on, sorted by uid; stored once for all looks at it."""
+    """A set of clips that networks were scored on, sorted by uid.
+
+    It is stored once for all looks at it.
+    """
 
     uids: tuple[str, ...]
 

@@ -213,7 +213,10 @@ class PairedDifference(Record):
 
 
 class SeedScore(Record):
-    """Top-1 of the network that one seed trained, and the label of the engine that scored it."""
+    """Top-1 of the network that one seed trained.
+
+    `engine` is the label of the engine that scored the network.
+    """
 
     seed: int
     run_key: str

@@ -1,4 +1,7 @@
-"""Define the statements of the labelling page, as the log keeps them, and the results of labelling."""
+"""Define the statements of the labelling page, and the results of labelling.
+
+The statements are as the log keeps them.
+"""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -39,7 +42,10 @@ def require_order(start_seconds: float, stop_seconds: float) -> None:
 
 
 class Suggested(Record):
-    """The answer that the model suggested, with its probability; `shown` is False if the page hid it."""
+    """The answer that the model suggested, with its probability.
+
+    `shown` is False if the page hid the answer.
+    """
 
     verb: Text
     noun: Text
@@ -48,7 +54,9 @@ class Suggested(Record):
 
 
 class Statement(Record):
-    """One statement: who made it, and when (UTC). `token` is the page's own, so that a repeated request adds nothing.
+    """One statement: who made it, and when (UTC).
+
+    `token` is the page's own, so that a repeated request adds nothing.
 
     `after` is the time of the latest annotation file that the store had then, by the store's own clock; None in logs of earlier versions.
     """
@@ -65,10 +73,13 @@ class Statement(Record):
 
 
 class ClipStatement(Statement):
-    """What a person sees in one clip. A later statement about the same clip replaces it; a second reader did not see the first answer.
+    """The answer of a person about one clip.
 
-    `over` is the token of the latest interval in the clip that the person knew of, None also in logs of earlier versions. `checked`: the person knew that an
-    audit finds the label before doubtful. `chosen` says that a model had chosen the clip for the list to label; None in logs of earlier versions.
+    A later statement about the same clip replaces it. A second reader did not see the first answer.
+
+    `over` is the token of the latest interval in the clip that the person knew of, None also in logs of earlier versions. `checked`: the
+    person knew that an audit finds the label before doubtful. `chosen` says that a model had chosen the clip for the list to label; None in
+    logs of earlier versions.
     """
 
     kind: Literal["clip"] = "clip"
@@ -92,7 +103,10 @@ class ClipStatement(Statement):
 
 
 class IntervalStatement(Statement):
-    """An action from `start_seconds` to `stop_seconds` of a video. It replaces the statement with the token `replaces`."""
+    """An action from `start_seconds` to `stop_seconds` of a video.
+
+    It replaces the statement with the token `replaces`.
+    """
 
     kind: Literal["interval"] = "interval"
     video: VideoHash
@@ -130,7 +144,10 @@ class ClassMerge(Statement):
 
 
 class Forgotten(Statement):
-    """Stands where a statement about a forgotten video was, so that the others keep their numbers."""
+    """The placeholder of a statement about a forgotten video.
+
+    It stands where the statement was, so that the others keep their numbers.
+    """
 
     kind: Literal["forgotten"] = "forgotten"
 
@@ -171,9 +188,10 @@ NUM_FIRST = 20
 
 
 class ImportedFile(Record):
-    """An annotation file, how it was read, and where it lies; None if it cannot be read at all.
+    """An annotation file, how it was read, and where it lies.
 
-    `num_labels` counts the labels of videos in the store, `num_without_video` those of other videos. `remarks` are about labels that are used.
+    `uri` is None if the file cannot be read at all. `num_labels` counts the labels of videos in the store, `num_without_video` those of
+    other videos. `remarks` are about labels that are used.
     """
 
     name: str

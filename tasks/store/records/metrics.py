@@ -48,7 +48,10 @@ class Calibration(Record):
 
 
 class ClassChange(Record):
-    """One class of one target under both models on the deciding split. `is_worse` means a lower F1."""
+    """One class of one target under both models on the deciding split.
+
+    `is_worse` means a lower F1.
+    """
 
     target: Target
     name: str
@@ -87,10 +90,12 @@ class Mistake(Record):
 
 
 class GroupScore(Record):
-    """Top-1 of the deciding target on the clips of one value of a column, such as a camera, or of one source video.
+    """Top-1 of the deciding target on the clips of one group.
 
-    `p_value` is that of its difference to the other clips of the column, corrected for the number of its groups; None if there are too few clips
-    to tell. `is_worse` means a lower top-1 than theirs.
+    A group is a value of a column, such as a camera, or a source video.
+
+    `p_value` is that of its difference to the other clips of the column, corrected for the number of its groups; None if there are too few
+    clips to tell. `is_worse` means a lower top-1 than theirs.
     """
 
     column: str
@@ -126,7 +131,10 @@ class LabelConflict(Record):
 
 
 class TwoActions(Record):
-    """A clip, the action that covers most of it, and a second that covers the demanded share of it, too."""
+    """A clip with two actions.
+
+    `action` covers most of the clip, and `second_action` covers the demanded share of it, too.
+    """
 
     uid: str
     action: str
@@ -163,7 +171,10 @@ class DataChecks(Record):
 
 
 class Cell(Record):
-    """Wrong clips of one cell of a confusion matrix: all counted, those of the largest loss listed."""
+    """Wrong clips of one cell of a confusion matrix.
+
+    All are counted, and those of the largest loss are listed.
+    """
 
     row: int
     column: int
@@ -188,7 +199,10 @@ class ConfusionCounts(Record):
 
 
 class LabelCount(Record):
-    """Numbers of clips and, except in older records, of source videos of one class in one split."""
+    """Numbers of clips and source videos of one class in one split.
+
+    Older records have no number of source videos.
+    """
 
     target: Target
     split: SplitName
@@ -241,7 +255,10 @@ class Provenance(Record):
 
 
 class ClosedSet(Record):
-    """The new network's top-1 on the deciding split with the clips counted wrong that are left out, because train lacks their actions."""
+    """The new network's top-1 with the left-out clips counted wrong.
+
+    It is on the deciding split. Train lacks the actions of the clips that are left out.
+    """
 
     num_clips: int
     num_actions: int
@@ -250,7 +267,10 @@ class ClosedSet(Record):
 
 
 class Metrics(Record):
-    """All numbers of a report: shares from 0 to 1, differences fine-tuned minus baseline or champion."""
+    """All numbers of a report.
+
+    Shares are from 0 to 1. Differences are those of fine-tuned minus baseline or champion.
+    """
 
     schema_version: int = Field(SCHEMA_VERSION, description="changes when a field changes its meaning")
     created: str = Field(description="UTC, ISO 8601")
@@ -319,12 +339,18 @@ class Metrics(Record):
 
     @property
     def val_chose(self) -> bool:
-        """Check whether val chose an epoch of the new network, or the weights of a fusion; a probe has one epoch."""
+        """Check whether val chose an epoch of the new network, or a fusion's weights.
+
+        A probe has one epoch.
+        """
         return self.fusion is not None or len(self.epochs) > 1
 
     @property
     def named_uids(self) -> tuple[str, ...]:
-        """List the uids of all clips that are named, first those that the checks of the data name."""
+        """List the uids of all clips that are named.
+
+        First come the clips that the checks of the data name.
+        """
         pairs: tuple[NearDuplicate | LabelConflict, ...] = (*self.checks.near_duplicates, *self.checks.label_conflicts)
         read_twice = self.checks.agreement.differing if self.checks.agreement else ()
         named = (

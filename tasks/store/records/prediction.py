@@ -141,7 +141,10 @@ class ReferenceFilms(Record):
 
 
 class KnownClipsResult(Record):
-    """Features of a sample of the model's training clips, None if these are unknown, and the films that new ones are compared with."""
+    """Features of sampled training clips, and the films that new films are compared with.
+
+    The clips are the model's. `features_uri` is None if they are unknown or none of the sample can be read.
+    """
 
     num_clips: int
     features_uri: str | None

@@ -59,7 +59,10 @@ class TrialBatchRef(Record):
 
 
 class SuggestResult(Record):
-    """The trials of one round, in batches of one task each; `inputs_digest` is of the earlier trials."""
+    """The trials of one round, in batches of one task each.
+
+    `inputs_digest` is that of the earlier trials.
+    """
 
     round: int
     inputs_digest: str

@@ -33,9 +33,10 @@ class LabelCount(Record):
 
 
 class LabelsStatus(Record):
-    """`status/labels.json`, by `label`. `agreement` is a sentence, empty if nobody read a clip for the second time.
+    """`status/labels.json`, by `label`: the labels in numbers.
 
-    `num_statements` is the length of the page's log at that time: what came later is in no dataset yet.
+    `agreement` is a sentence, empty if nobody read a clip for the second time. `num_statements` is the length of the page's log at that
+    time: later statements are in no dataset yet.
     """
 
     at: str
@@ -56,7 +57,10 @@ class SplitStatus(Record):
 
 
 class DatasetChange(Record):
-    """Differences of a dataset from the one before, in numbers; the page of differences has the lists."""
+    """Differences of a dataset from the dataset before, in numbers.
+
+    The page of differences has the lists.
+    """
 
     before: str
     num_videos_added: int
@@ -78,7 +82,10 @@ class KeptDataset(Record):
 
 
 class DatasetStatus(Record):
-    """`status/dataset.json`, by `dataset`: the latest one, how it differs from the last, and those before, latest first."""
+    """`status/dataset.json`, by `dataset`: the latest dataset and those before it.
+
+    `change` says how the latest differs from the last before it. Those before come latest first.
+    """
 
     at: str
     digest: str
@@ -90,7 +97,10 @@ class DatasetStatus(Record):
 
 
 class TrainingStatus(Record):
-    """`status/models/<name>/training.json`, by `plan`: the training that was planned last, for the estimate and the recipe in words."""
+    """`status/models/<name>/training.json`, by `plan`: the training that was planned last.
+
+    It is for the estimate and the recipe in words.
+    """
 
     at: str
     run_key: str
@@ -102,10 +112,10 @@ class TrainingStatus(Record):
 
 
 class VersionStatus(Record):
-    """A decision on a version, or the rollback to it, with its scores in percent of actions, and their 95 % intervals.
+    """A decision on a version, or the rollback to it, with its scores.
 
-    `top1_now` is None where the version was not scored on the clips of `now_dataset`; `num_left_out` of these trained the version and are not
-    among them.
+    Scores are in percent of actions, with 95 % intervals. `top1_now` is None where the version was not scored on the clips of
+    `now_dataset`. `num_left_out` of these clips trained the version, and are left out of its score.
     """
 
     version: int
@@ -127,7 +137,10 @@ class VersionStatus(Record):
 
 
 class WeakClass(Record):
-    """An action that the champion names badly, with the uids of some of its clips that it gets wrong."""
+    """An action that the champion names badly.
+
+    `uids` are some of its clips that the champion gets wrong.
+    """
 
     name: str
     verb: str
@@ -161,7 +174,10 @@ class ModelStatus(Record):
 
 
 class PredictionStatus(Record):
-    """A prediction: its videos, the share of clips that it is unsure of, and how unlike the training clips they are, in words."""
+    """A prediction: its videos and clips, in numbers and words.
+
+    `unsure_share` is the share of clips that it is unsure of. `unlike` says how unlike the training clips they are.
+    """
 
     at: str
     prediction_uri: str
@@ -182,7 +198,10 @@ class PredictionsStatus(Record):
 
 
 class SpaceUse(Record):
-    """Objects and bytes below one folder of the store, or in the cache of the machine that cleaned up."""
+    """Objects and bytes below one folder of the store, or in a cache.
+
+    The cache is that of the machine that cleaned up.
+    """
 
     name: str
     num_objects: int
@@ -233,14 +252,20 @@ class LoopStatus(Record):
 
 
 class AdvisedStep(Record):
-    """A thing to do next, and the path in Airflow where it is done; empty if there is none."""
+    """A thing to do next, and the path in Airflow where it is done.
+
+    The path is empty if there is none.
+    """
 
     text: str
     url: str
 
 
 class StatusResult(Record):
-    """The state of the loop in one sentence, the things to do next, the most important first, and the summary."""
+    """The state of the loop in one sentence, the next steps and the summary.
+
+    The most important step comes first.
+    """
 
     sentence: str
     next_steps: tuple[AdvisedStep, ...]
@@ -248,7 +273,10 @@ class StatusResult(Record):
 
 
 class DifferentVideo(Record):
-    """A video that one of two datasets has alone, with the number of its clips there."""
+    """A video that only one of two datasets has.
+
+    `num_clips` is the number of its clips there.
+    """
 
     name: str
     video: str
@@ -256,7 +284,10 @@ class DifferentVideo(Record):
 
 
 class DifferentClip(Record):
-    """A clip by its film and time, with its label or its split in either dataset; empty where the dataset lacks it."""
+    """A clip with its label or its split in each of two datasets.
+
+    It is named by its film and time. The label or split is empty where the dataset lacks the clip.
+    """
 
     uid: str
     name: str
@@ -275,7 +306,10 @@ class SplitChange(Record):
 
 
 class Difference(Record):
-    """All differences of a dataset from another: added and removed clips have labels, as relabelled ones; moved clips have splits."""
+    """All differences of a dataset from another.
+
+    Added and removed clips have labels, as relabelled clips have. Moved clips have splits.
+    """
 
     videos_added: tuple[DifferentVideo, ...]
     videos_removed: tuple[DifferentVideo, ...]
@@ -297,7 +331,10 @@ class DiffResult(Record):
 
 
 class RescoredVersion(Record):
-    """An earlier version on today's deciding clips without the `num_left_out` that trained it; its scores lie at `scores_uri`."""
+    """An earlier version on today's deciding clips, without those that trained it.
+
+    `num_left_out` clips trained it. Its scores lie at `scores_uri`.
+    """
 
     version: int
     num_clips: int
@@ -314,7 +351,10 @@ class RescoreResult(Record):
 
 
 class Waiting(Record):
-    """A question in Airflow without an answer. `since` is UTC; `is_assigned` says that only approvers may answer."""
+    """A question in Airflow without an answer.
+
+    `since` is UTC. `is_assigned` says that only approvers may answer.
+    """
 
     subject: str
     url: str

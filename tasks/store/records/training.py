@@ -10,7 +10,10 @@ from tasks.store.records.video import ClipRecord
 
 
 class Member(Record):
-    """One network of a fusion. `name` is as the person wrote it, `run_key` that of its training, and `sound` as in `Champion`."""
+    """One network of a fusion.
+
+    `name` is as the person wrote it, `run_key` is that of its training, and `sound` is as in `Champion`.
+    """
 
     name: str
     network: str
@@ -64,7 +67,10 @@ def _only_network(data: dict[str, Any]) -> str:
 
 
 class BatchTime(Record):
-    """Measured seconds of a training batch, and of its forward pass with the views of a validation."""
+    """Measured seconds of a training batch, and of its forward pass.
+
+    The forward pass has the views of a validation.
+    """
 
     num_clips: int
     seconds: float
@@ -73,7 +79,10 @@ class BatchTime(Record):
 
 
 class SeededStart(Record):
-    """The start of a further training of a recipe: the same network, with untrained heads of its own seed."""
+    """The start of a further training of a recipe.
+
+    It is the same network, with untrained heads of its own seed.
+    """
 
     seed: int
     uri: str
@@ -150,7 +159,10 @@ class Champion(Record):
 
 
 class Repeat(Record):
-    """A further training of a recipe with another seed; its own plan lies at `plan_uri`, and has one evaluation."""
+    """A further training of a recipe with another seed.
+
+    Its own plan lies at `plan_uri`, and has one evaluation.
+    """
 
     seed: int
     run_key: str
@@ -158,7 +170,10 @@ class Repeat(Record):
 
 
 class Teacher(Record):
-    """A trained network whose answers another one learns, also to clips without a label; `name` is for people."""
+    """A trained network whose answers another network learns.
+
+    Answers to clips without a label are learned, too. `name` is for people.
+    """
 
     name: str
     run_key: str
@@ -247,12 +262,18 @@ class PlanResult(Record):
 
     @property
     def val_chooses(self) -> bool:
-        """Check whether val chooses an epoch of the network, or the weights of a fusion; a probe has one epoch."""
+        """Check whether val chooses an epoch of the network, or a fusion's weights.
+
+        A probe has one epoch.
+        """
         return self.train.head is not Head.PROBE
 
     @property
     def has_published_backbone(self) -> bool:
-        """Check whether the backbone stays as it was published, so that no film of the user taught it anything."""
+        """Check whether the backbone stays as it was published.
+
+        Then no film of the user taught it anything.
+        """
         return self.train.trainable == "heads" and self.weights.weights in (Weights.EPIC, Weights.IMAGENET, Weights.NONE)
 
 

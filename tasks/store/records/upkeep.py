@@ -1,4 +1,7 @@
-"""Define the records of looking after a store: what a clean-up deleted, what a backup lists, and which videos were forgotten."""
+"""Define the records of looking after a store.
+
+They hold the deletions of a clean-up, the list of a backup, and the videos that were forgotten.
+"""
 
 from pydantic import Field
 
@@ -6,9 +9,10 @@ from tasks.store.records.record import Record
 
 
 class CleanUpResult(Record):
-    """What went, or would go in a dry run: objects and bytes of the store, aborted uploads, and files of this machine's cache.
+    """Everything that a clean-up removed, or would remove in a dry run.
 
-    `list_uri` is a table with the reason for each folder, and `summary` a sentence for people.
+    That is objects and bytes of the store, aborted uploads, and files of this machine's cache. `list_uri` is a table with the reason for
+    each folder, and `summary` a sentence for people.
     """
 
     is_dry_run: bool
@@ -42,7 +46,10 @@ class KeptFile(Content):
 
 
 class Snapshot(Record):
-    """One backup: all that was there at one time. `records_until` is the store's time of its newest record."""
+    """One backup: all that was there at one time.
+
+    `records_until` is the store's time of the backup's newest record.
+    """
 
     name: str
     records_until: str
@@ -58,7 +65,10 @@ class Snapshot(Record):
 
 
 class BackupResult(Record):
-    """A backup that was made. Records that were written meanwhile are left out; the next one has them."""
+    """A backup that was made.
+
+    Records that were written meanwhile are left out. The next backup has them.
+    """
 
     folder: str
     name: str
@@ -88,12 +98,12 @@ class TraceCount(Record):
 
 
 class Forgetting(Record):
-    """`forgotten/intent.json`: a deletion that has begun, written before its first object and deleted after its last.
+    """`forgotten/intent.json`: a deletion that has begun.
 
-    A process that goes on knows from it all that the store no longer says. `number` is 0 until the intent keeps others away. `names` are
-    texts that name a video, `uids` clips of other videos that end in one. `folders` are deleted as a whole, the `datasets` have a video, and
-    `shown` are the runs whose evidence shows it; the runs in `taught` were trained on one, or made from such a network. `clip_hashes` name
-    files in caches.
+    It is written before the first object of the deletion goes, and deleted after the last. A process that goes on knows from it all that
+    the store no longer says. `number` is 0 until the intent keeps others away. `names` are texts that name a video, and `uids` are clips of
+    other videos that end in a forgotten video. `folders` are deleted as a whole, the `datasets` have a video, and `shown` are the runs
+    whose evidence shows it. The runs in `taught` were trained on a video, or made from such a network. `clip_hashes` name files in caches.
     """
 
     number: int
@@ -115,7 +125,10 @@ class Forgetting(Record):
 
 
 class Tombstone(Record):
-    """`forgotten/videos/<video>.json`: the receipt of a video that is never taken in again, and its clips, for caches."""
+    """`forgotten/videos/<video>.json`: the receipt of a video that is never taken in again.
+
+    It also has the hashes of the video's clips, for caches.
+    """
 
     number: int
     clip_hashes: tuple[str, ...]
@@ -141,7 +154,10 @@ class Receipt(Record):
 
 
 class ForgetResult(Record):
-    """A deletion in numbers, and its receipt if it is done. It names no video; `question` is for the person who approves it."""
+    """A deletion in numbers, and its receipt if it is done.
+
+    It names no video. `question` is for the person who approves the deletion.
+    """
 
     receipt_uri: str | None
     question: str

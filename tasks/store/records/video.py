@@ -1,4 +1,7 @@
-"""Define the records of videos and clips, and the results of steps that cut them, make their optical flow or describe their sound."""
+"""Define the records of videos and clips, and the results of their steps.
+
+The steps cut clips, make their optical flow or describe their sound.
+"""
 
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -63,7 +66,10 @@ class BatchRef(Record):
 
 
 class Interval(Record):
-    """A labelled part of a video; with `next_video` it ends in that one, by the time of the first."""
+    """A labelled part of a video.
+
+    With `next_video` it ends in that video, by the time of the first.
+    """
 
     start_seconds: float
     stop_seconds: float
@@ -75,7 +81,10 @@ Intervals = Mapping[str, tuple[Interval, ...]]
 
 
 class Batch(Record):
-    """`ingests/<key>/batches/<n>.json`: the videos of one mapped task, with their labelled intervals if clips are cut around them."""
+    """`ingests/<key>/batches/<n>.json`: the videos of one mapped task.
+
+    It has their labelled intervals, too, if clips are cut around them.
+    """
 
     videos: tuple[str, ...]
     intervals: dict[str, tuple[Interval, ...]] = later({})
@@ -131,7 +140,10 @@ class TakenFiles(Record):
 
 
 class IngestResult(TakenFiles):
-    """Counts of an ingest, and the batches to cut; the inventory lists all files set aside."""
+    """Counts of an ingest, and the batches to cut.
+
+    The inventory lists all files set aside.
+    """
 
     num_annotations: int
     num_set_aside: int
@@ -233,7 +245,10 @@ class FlowClip(Record):
 
 
 class FlowBatch(Record):
-    """The clips of one mapped task, and the options of their flow. Flow is stored next to each clip, under a hash of the options."""
+    """The clips of one mapped task, and the options of their flow.
+
+    Flow is stored next to each clip, under a hash of the options.
+    """
 
     options: FlowOptions
     clips: tuple[FlowClip, ...]
@@ -248,7 +263,10 @@ class FlowsResult(Record):
 
 
 class FlowResult(Record):
-    """Result of one batch. `num_computed` and the speed count only clips computed here; the others already had their flow."""
+    """The result of one batch.
+
+    `num_computed` and the speed count only clips computed here. The others already had their flow.
+    """
 
     num_clips: int
     num_computed: int

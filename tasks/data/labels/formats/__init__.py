@@ -1,6 +1,6 @@
-"""Find the formats of other tools, here and in plugins, and recognise files by their content.
+"""Find the formats of other tools, and recognise files by their content.
 
-A module of this folder lists its formats as `FORMATS`; a plugin is such a format, or a tuple of several.
+Formats are here and in plugins. A module of this folder lists its formats as `FORMATS`; a plugin is such a format, or a tuple of several.
 """
 
 import logging
@@ -33,9 +33,10 @@ SUFFIX = re.compile(r"\.[a-z0-9]+")
 
 @dataclass(frozen=True)
 class DocumentFormat:
-    """A format as people call it, with its reader: of JSON, of XML by its outermost element, or of text without a header.
+    """A format as people call it, with its reader.
 
-    `suffixes` are endings of its files that no other format has.
+    The reader is of JSON, of XML by its outermost element, or of text without a header. `suffixes` are endings of its files that no other
+    format has.
     """
 
     name: str
@@ -48,9 +49,10 @@ class DocumentFormat:
 
 @dataclass(frozen=True)
 class TableFormat:
-    """A format of tables by required columns, in lower case with `_` for spaces, its reader, and how many items that reads in time.
+    """A format of tables, with its required columns and its reader.
 
-    One that `is_first` may carry the columns of others.
+    Columns are in lower case with `_` for spaces. The reader reads `max_items` items in time. A format that `is_first` may carry the
+    columns of others.
     """
 
     name: str
@@ -78,9 +80,10 @@ PREDICTIONS = ("video", "video_sha256", "network", "start_seconds", "stop_second
 
 @dataclass(frozen=True)
 class Formats:
-    """All formats by name; `layouts` are the required columns of all tables, in the order in which they are tried.
+    """All formats by name.
 
-    `left_out` says of each broken plugin why it is left out.
+    `layouts` are the required columns of all tables, in the order in which they are tried. `left_out` says of each broken plugin why it is
+    left out.
     """
 
     documents: dict[str, DocumentFormat] = field(default_factory=dict)
@@ -95,7 +98,10 @@ class Formats:
         return (*SUFFIXES, *(suffix for document in self.documents.values() for suffix in document.suffixes))
 
     def add(self, each: AnyFormat) -> None:
-        """Add a format; raise a ValueError if its name is taken, or an ending is none of a label file."""
+        """Add a format.
+
+        A ValueError is raised if its name is taken, or an ending is none of a label file.
+        """
         endings = each.suffixes if isinstance(each, DocumentFormat) else ()
         if wrong := [ending for ending in endings if not SUFFIX.fullmatch(ending) or ending in VIDEO_SUFFIXES]:
             raise ValueError(
@@ -113,7 +119,10 @@ class Formats:
 
 @cache
 def formats() -> Formats:
-    """List the formats of this folder and those of plugins, which never take a file from ours; a broken plugin is logged and left out."""
+    """List the formats of this folder and those of plugins.
+
+    Formats of plugins never take a file from ours. A broken plugin is logged and left out.
+    """
     known = Formats()
     # A table of EPIC-KITCHENS has the columns of a file about clips, too.
     known.layouts.update(predictions=PREDICTIONS, intervals=LAYOUTS["intervals"])
@@ -136,7 +145,9 @@ def formats() -> Formats:
 
 
 def recognise(name: str, content: bytes) -> tuple[DocumentFormat, Document] | None:
-    """Recognise JSON, XML and archives; None if it may be a table, or text without a header.
+    """Recognise JSON, XML and archives.
+
+    None is returned if the file may be a table, or text without a header.
 
     Raises:
         BadLabels: it is JSON, XML or an archive, but of no known tool, or unreadable.

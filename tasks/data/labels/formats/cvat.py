@@ -30,7 +30,7 @@ FRAME_NAME = re.compile(r"(?:.*/)?frame_([0-9]{1,9})(?:\.\w+)?")
 
 @dataclass(frozen=True)
 class _Task:
-    """A video of the file: its name, the last frame, and the distance of its frames.
+    """A video of the file: its name, last frame, and distance of its frames.
 
     `offset` is the number that the file gives to the first frame of the video; None if earlier tasks do not say how long they are.
     """
@@ -41,7 +41,10 @@ class _Task:
     offset: int | None = 0
 
     def own_frame(self, number: int) -> int:
-        """Return a frame of the file as the video counts it; raise a ValueError if it is not of this video."""
+        """Return a frame of the file as the video counts it.
+
+        A ValueError is raised if the frame is not of this video.
+        """
         if self.offset is None:
             raise ValueError("an earlier task of the project has no <size>, so that its frames cannot be counted; export the task alone")
         if number < self.offset:
@@ -50,7 +53,7 @@ class _Task:
 
 
 def read(document: Document, videos: Videos) -> Items:
-    """Read tracks as the times in which they are visible, and tags as runs of frames."""
+    """Read tracks as their visible times, and tags as runs of frames."""
     tasks: dict[str, _Task] = {}
     tags: defaultdict[str, defaultdict[ToolLabel, dict[int, int]]] = defaultdict(lambda: defaultdict(dict))
     is_named = False
@@ -75,7 +78,10 @@ def read(document: Document, videos: Videos) -> Items:
 
 
 def _tasks(meta: Node) -> dict[str, _Task]:
-    """List the tasks by id, or the job, in the order in which a project counts their frames."""
+    """List the tasks by id, or the job, in the project's order.
+
+    In this order a project counts the frames of its tasks.
+    """
     nodes = [*meta.below("task"), *meta.below("job")] or [meta]
     of_meta = next((child.text for child in meta.named("source")), "")
     tasks: dict[str, _Task] = {}
@@ -102,7 +108,10 @@ def _count(texts: Mapping[str, str], name: str) -> int | None:
 
 
 def _named_by_file(name: str, tasks: Sequence[_Task], videos: Videos) -> _Task:
-    """Find the video of a file without a <source> by the file's own name, such as `a.xml` or `a.mp4.zip`."""
+    """Find the video of a file without a <source> by the file's own name.
+
+    Such a name is `a.xml` or `a.mp4.zip`.
+    """
     stem = PurePosixPath(name).stem
     for own in (stem, KEPT.sub("", stem)) if len(tasks) < 2 else ():
         if videos.finds(own):
@@ -115,7 +124,10 @@ def _named_by_file(name: str, tasks: Sequence[_Task], videos: Videos) -> _Task:
 
 
 def _task_of(task_id: str, tasks: Mapping[str, _Task]) -> _Task:
-    """Find the video of a track or an image; raise a ValueError if the file names none for it."""
+    """Find the video of a track or an image.
+
+    A ValueError is raised if the file names no video for it.
+    """
     task = next(iter(tasks.values())) if len(tasks) == 1 else tasks.get(task_id)
     if task is None:
         raise ValueError(f"the file names {count(len(tasks), 'video')}, and this is of none of them")
@@ -139,7 +151,10 @@ def _of_track(track: Node, tasks: Mapping[str, _Task], videos: Videos) -> Items:
 
 
 def _visible(track: Node, task: _Task) -> Iterator[tuple[int, int, int, ToolLabel]]:
-    """Yield the times in which a track is visible with the same attributes: from a frame to the one that ends it."""
+    """Yield the times in which a track is visible with the same attributes.
+
+    Each goes from a frame to the frame that ends it.
+    """
     shapes = [(task.own_frame(frame(shape.attributes["frame"], "frame")), shape) for shape in track.children if "frame" in shape.attributes]
     opened: tuple[int, int, ToolLabel] | None = None
     last = 0
@@ -178,7 +193,10 @@ def _note_tags(image: Node, tags: Mapping[str, Mapping[ToolLabel, dict[int, int]
 
 
 def _of_tags(task: _Task, tags: Mapping[ToolLabel, Mapping[int, int]], videos: Videos) -> Items:
-    """Yield runs of frames with equal tags as intervals. Where frame 0 alone has tags, they are about the whole video."""
+    """Yield runs of frames with equal tags as intervals.
+
+    Where frame 0 alone has tags, they are about the whole video.
+    """
     own = {label: {task.own_frame(number): line for number, line in sorted(frames.items())} for label, frames in tags.items()}
     is_whole = {number for frames in own.values() for number in frames} == {0}
     for label, frames in own.items():
@@ -195,7 +213,10 @@ def _of_tags(task: _Task, tags: Mapping[ToolLabel, Mapping[int, int]], videos: V
 
 
 def write(videos: Sequence[VideoSpans]) -> bytes:
-    """Write CVAT for video's XML for each video. A label is a track, whose box fills the corner of the picture."""
+    """Write the XML of CVAT for video for each video.
+
+    A label is a track, whose box fills the corner of the picture.
+    """
     return xml_archive(videos, ".xml", _document)
 
 

@@ -1,4 +1,7 @@
-"""Read ELAN's .eaf: tiers of annotations, in milliseconds on the time line of one recording with one camera or several."""
+"""Read ELAN's .eaf: tiers of annotations on the time line of one recording.
+
+Times are in milliseconds. The recording has one camera or several.
+"""
 
 import re
 from collections import defaultdict
@@ -37,7 +40,10 @@ EAF_DATE = "1970-01-01T00:00:00Z"
 
 
 def read(document: Document, videos: Videos) -> Items:
-    """Read the tiers that are called verb, noun, action or label, or the only tier; behind `@` may be a person, who has tiers of their own."""
+    """Read the tiers that are called verb, noun, action or label, or the only tier.
+
+    Behind `@` may be a person, who has tiers of their own.
+    """
     (root,) = elements(document.content, (ROOT,), ATTRIBUTES)
     cameras = _cameras(root, videos)
     times = _Times(root)
@@ -65,7 +71,10 @@ def read(document: Document, videos: Videos) -> Items:
 
 
 def _better_name(name: str, person: str) -> str:
-    """Propose the name that a tier such as `Verb_Anna` needs; empty if it does not look like one of labels."""
+    """Propose the name that a tier such as `Verb_Anna` needs.
+
+    The text is empty if the tier does not look like one of labels.
+    """
     words = [word for word in re.split(r"[\W_]+", name) if word]
     part = next((word for word in words if part_of(word)), "")
     people = [word for word in (*words, person) if word and word != part]
@@ -73,7 +82,10 @@ def _better_name(name: str, person: str) -> str:
 
 
 class _Times:
-    """The times of annotations in seconds; one without times of its own has those of its parent."""
+    """The times of annotations in seconds.
+
+    An annotation without times of its own has those of its parent.
+    """
 
     def __init__(self, root: Node) -> None:
         units = next((header.attributes.get("TIME_UNITS", "milliseconds") for header in root.named("HEADER")), "milliseconds")
@@ -107,7 +119,10 @@ class _Times:
 
 
 def _cameras(root: Node, videos: Videos) -> list[tuple[tuple[str, ...], float]]:
-    """List the videos that the store has, or the first, with the seconds that each began before the time line."""
+    """List the videos that the store has, or the first.
+
+    Each comes with the seconds that it began before the time line.
+    """
     cameras = []
     for media in root.below("MEDIA_DESCRIPTOR"):
         names = tuple(name for key in ("MEDIA_URL", "RELATIVE_MEDIA_URL") if (name := media.attributes.get(key, "").strip()))

@@ -1,4 +1,6 @@
-"""Define what the readers of other tools' files give: labels in seconds, and refused items with reasons.
+"""Define the items that the readers of other tools' files give.
+
+They are labels in seconds, and refused items with reasons.
 
 Verbs and nouns that a tool keeps apart, in tiers or controls of their own, are joined by their times. The functions that read a value raise
 a ValueError that names it.
@@ -29,7 +31,7 @@ MAX_COMPARED = 100
 
 
 class ToolLabel(NamedTuple):
-    """A label as a tool has it: a verb and a noun, or one text with both."""
+    """A label as a tool has it: verb and noun, or one text with both."""
 
     verb: str = ""
     noun: str = ""
@@ -39,7 +41,9 @@ class ToolLabel(NamedTuple):
 
 
 class Labelled(NamedTuple):
-    """A label of a part of a video, or of the whole video if it has no times.
+    """A label of a part of a video, or of the whole video.
+
+    A label of the whole video has no times.
 
     `line` is a line of the file, or the number of an item; `where` is the item's path where lines say nothing. `video` may have several
     spellings, the most likely first.
@@ -75,7 +79,10 @@ class Videos(Protocol):
     """What a reader may ask about the videos of the store."""
 
     def fps(self, names: Sequence[str]) -> float:
-        """Return the frame rate of the video with one of these names; raise a ValueError if none or several have it."""
+        """Return the frame rate of the video with one of these names.
+
+        A ValueError is raised if no video or several have such a name.
+        """
 
     def finds(self, name: str) -> bool:
         """Check whether a video has this name."""
@@ -99,7 +106,10 @@ ReadLines = Callable[[Iterator[tuple[int, Cells | str]], Videos], Items]
 
 
 def line_by_line(read: Callable[[int, Cells, Videos], Labelled]) -> ReadLines:
-    """Make a reader of tables from a reader of single lines, which refuses a line by a ValueError."""
+    """Make a reader of tables from a reader of single lines.
+
+    The reader of lines refuses a line by a ValueError.
+    """
 
     def read_lines(lines: Iterator[tuple[int, Cells | str]], videos: Videos) -> Items:
         for line, cells in lines:
@@ -165,14 +175,20 @@ def sequence(value: object, name: str) -> Sequence[object]:
 
 @lru_cache(maxsize=64)
 def part_of(name: str) -> str:
-    """Name the part of a label, `verb`, `noun` or `text`, that a tier, an attribute or a control with this name holds; empty if none."""
+    """Name the part of a label that a tier, attribute or control holds.
+
+    The part is `verb`, `noun` or `text`, by the name of the tier, attribute or control. It is empty if that name means none of them.
+    """
     plain = name.strip().casefold()
     parts = {"verb": VERB_NAMES, "noun": NOUN_NAMES, "text": TEXT_NAMES}
     return next((part for part, names in parts.items() if plain in names), "")
 
 
 class Piece(NamedTuple):
-    """A part of a label with its time; `parts` has a `verb`, a `noun`, a `text`, or several of them."""
+    """A part of a label with its time.
+
+    `parts` has a `verb`, a `noun`, a `text`, or several of them.
+    """
 
     line: int
     where: str
@@ -182,10 +198,10 @@ class Piece(NamedTuple):
 
 
 def joined(pieces: Sequence[Piece], videos: Sequence[tuple[tuple[str, ...], float]]) -> Iterator[Labelled | Refused]:
-    """Give each verb without a noun the noun that overlaps it most, of two equal ones the earlier.
+    """Give each verb without a noun the noun that overlaps it most.
 
-    Of nouns that begin before its end, the latest hundred are compared. A noun that no verb takes is refused. A label is of each of `videos`,
-    names with the seconds that are added to its times.
+    Of two equal nouns the verb gets the earlier. Of nouns that begin before its end, the latest hundred are compared. A noun that no verb
+    takes is refused. A label is of each of `videos`, names with the seconds that are added to its times.
     """
     nouns = sorted((piece for piece in pieces if piece.parts.keys() == {"noun"}), key=lambda piece: piece.start_seconds)
     starts = [noun.start_seconds for noun in nouns]

@@ -54,7 +54,10 @@ class About:
 
 @dataclass(frozen=True)
 class Region:
-    """Names that one control gives: for ranges of frames, or for the whole video if there are none."""
+    """Names that one control gives, for ranges of frames or the whole video.
+
+    They are for the whole video if there are no ranges.
+    """
 
     line: int
     where: str
@@ -65,7 +68,10 @@ class Region:
 
 
 def labels_of_regions(regions: Sequence[Region | Refused], about: About) -> Items:
-    """Join the regions of one annotation: a verb and a noun of the same region, or of the same time, are one label."""
+    """Join the regions of one annotation into labels.
+
+    A verb and a noun of the same region, or of the same time, are one label.
+    """
     timed = [region for region in regions if isinstance(region, Region) and region.ranges is not None]
     of_region = {region.identity for region in timed if region.identity}
     whole = [region for region in regions if isinstance(region, Region) and region.ranges is None and region.identity not in of_region]
@@ -298,7 +304,10 @@ def _inside(place: str, part: str) -> str:
 
 
 def with_frame_rate(content: bytes, fps: float) -> bytes:
-    """State a frame rate in each task of an export without one; raise BadLabels if it is no JSON of Label Studio."""
+    """State a frame rate in each task of an export that has none.
+
+    BadLabels is raised if the content is no JSON of Label Studio.
+    """
     if content[:4096].lstrip(b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n")[:1] not in (b"{", b"["):
         raise BadLabels("is no JSON of Label Studio; export JSON, or add a column 'fps' to its CSV")
     parsed = parse_json(content)
@@ -312,7 +321,10 @@ def with_frame_rate(content: bytes, fps: float) -> bytes:
 
 
 def _region(control: str, value: Mapping[str, object]) -> tuple[tuple[str, ...], tuple[object, ...] | None] | None:
-    """Read a result by the keys of its value; its `type` is not reliable. None if it is about something else."""
+    """Read a result by the keys of its value, since its `type` is unreliable.
+
+    None is returned if the result is about something else.
+    """
     if "timelinelabels" in value:
         names = tuple(text(name, "label") for name in sequence(value["timelinelabels"], "timelinelabels"))
         if not names:
@@ -334,7 +346,10 @@ def _region(control: str, value: Mapping[str, object]) -> tuple[tuple[str, ...],
 
 
 def _video(data: Mapping[str, object]) -> tuple[str, ...]:
-    """Find the video in the data of a task: `video`, which may have a `name` beside it, else the only value that looks like one."""
+    """Find the video in the data of a task.
+
+    It is `video`, which may have a `name` beside it, else the only value that looks like a video.
+    """
     if isinstance(named := data.get("video"), str) and named.strip():
         other = data.get("name")
         return (named.strip(), other.strip()) if isinstance(other, str) and other.strip() else (named.strip(),)
@@ -345,7 +360,10 @@ def _video(data: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def _is_video(value: str) -> bool:
-    """Look at the end of a name; a presigned address ends before its `?`, and a local file's is behind it."""
+    """Check by the end of a name whether it is a video's.
+
+    A presigned address ends before its `?`, and a local file's name is behind it.
+    """
     name = value.strip().casefold()
     return name.endswith(VIDEO_SUFFIXES) or name.partition("?")[0].endswith(VIDEO_SUFFIXES)
 
@@ -357,7 +375,7 @@ class _Rates:
         self._num_labels = 0
 
     def noted(self, items: Items, data: Mapping[str, object]) -> Items:
-        """Yield the items of a task, and count the labels whose times rest on the default rate."""
+        """Yield a task's items, and count labels whose times rest on the default rate."""
         is_stated = _stated_rate(data) is not None
         for item in items:
             self._num_labels += isinstance(item, Labelled) and item.start_seconds is not None and not is_stated

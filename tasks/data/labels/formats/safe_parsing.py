@@ -40,7 +40,10 @@ ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError,
 
 
 def parse_json(content: bytes) -> object:
-    """Parse JSON without NaN; raise BadLabels if it is none, or beyond a limit of depth or number."""
+    """Parse JSON without NaN.
+
+    BadLabels is raised if the content is no JSON, or beyond a limit of depth, number or memory.
+    """
     num_nodes = content.count(b"{") + content.count(b"[")
     if num_nodes > MAX_JSON_NODES or num_nodes + content.count(b",") > MAX_JSON_PARTS:
         raise BadLabels(
@@ -84,7 +87,10 @@ class Node:
 
 
 def root_tag(content: bytes) -> str:
-    """Return the tag of the outermost element; raise BadLabels if it is no XML, or has a DTD."""
+    """Return the tag of the outermost element.
+
+    BadLabels is raised if the content is no XML, or has a DTD.
+    """
     tags: list[str] = []
     parser = expat.ParserCreate()
     parser.StartDoctypeDeclHandler = _refuse_doctype
@@ -101,9 +107,9 @@ def root_tag(content: bytes) -> str:
 
 
 def elements(content: bytes, wanted: Collection[str], attributes: Collection[str]) -> Iterator[Node]:
-    """Yield each outermost element with one of the tags `wanted`, with all below it and these attributes.
+    """Yield each outermost element with one of the tags `wanted`.
 
-    The file is read in pieces, so that memory holds one such element.
+    An element comes with all below it and these attributes. The file is read in pieces, so that memory holds one such element.
 
     Raises:
         BadLabels: it is no XML, has a DTD or entities of its own, or is beyond a limit.
@@ -119,7 +125,10 @@ def elements(content: bytes, wanted: Collection[str], attributes: Collection[str
 
 
 def _pieces(parser: expat.XMLParserType, content: bytes) -> Iterator[None]:
-    """Parse XML piece by piece; raise BadLabels at a tag that is too long, or too many names."""
+    """Parse XML piece by piece.
+
+    BadLabels is raised at a tag that is too long, or at too many names.
+    """
     for start in range(0, len(content), CHUNK_BYTES):
         parser.Parse(content[start : start + CHUNK_BYTES], False)
         if start - parser.CurrentByteIndex > MAX_TAG_BYTES:
@@ -190,7 +199,9 @@ def _refuse_doctype(*_: object) -> NoReturn:
 
 
 def from_zip(content: bytes, name: str) -> bytes:
-    """Read the file `name` of a zip archive, in whatever folder; nothing is unpacked to a disk.
+    """Read the file `name` of a zip archive, in whatever folder.
+
+    Nothing is unpacked to a disk.
 
     Raises:
         BadLabels: there is no such file, or several; the archive is damaged, encrypted, or beyond a limit.

@@ -1,4 +1,7 @@
-"""Read VIA 3: its two CSV exports, which begin with lines of `#`, and its project file. Times are seconds."""
+"""Read VIA 3: its two CSV exports and its project file.
+
+The exports begin with lines of `#`. Times are seconds.
+"""
 
 import csv
 import json
@@ -121,7 +124,10 @@ def _json(cell: str, name: str) -> object:
 
 
 def _views(files: Sequence[str], videos: Videos) -> tuple[str, ...]:
-    """List the files that were shown together and labelled as one; those that the store lacks are left out, unless it lacks all."""
+    """List the files that were shown together and labelled as one.
+
+    Files that the store lacks are left out. If it lacks all, the first file is listed.
+    """
     if len(files) > MAX_FILES:
         raise ValueError(f"is about more than {MAX_FILES} files")
     return tuple(name for name in files if videos.finds(name)) if len(files) > 1 and any(map(videos.finds, files)) else tuple(files[:1])
@@ -151,7 +157,10 @@ def _labelled(
 
 
 def _label(values: Mapping[str, object], attributes: Mapping[str, object]) -> list[ToolLabel]:
-    """Read the values by the names of their attributes; raise a ValueError if none is a label."""
+    """Read the values by the names of their attributes.
+
+    A ValueError is raised if no value is a label.
+    """
     named = {name: chosen for key, value in values.items() for name, chosen in [_named(key, value, attributes)] if chosen}
     parts = {part_of(name): chosen for name, chosen in named.items() if part_of(name)}
     if not parts and len(named) == 1:
@@ -166,7 +175,10 @@ def _label(values: Mapping[str, object], attributes: Mapping[str, object]) -> li
 
 
 def _named(key: str, value: object, attributes: Mapping[str, object]) -> tuple[str, tuple[str, ...]]:
-    """Find the name of an attribute and the chosen options, which are ids separated by commas."""
+    """Find the name of an attribute and the chosen options.
+
+    The options are ids separated by commas.
+    """
     attribute = attributes.get(key)
     if not isinstance(value, str):
         return key, ()

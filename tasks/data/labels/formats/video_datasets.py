@@ -1,4 +1,7 @@
-"""Read data sets of videos: EPIC-KITCHENS, ActivityNet, HACS, Kinetics, FiftyOne, and lists of `path label`; write some of these."""
+"""Read data sets of videos, and write some of them.
+
+They are EPIC-KITCHENS, ActivityNet, HACS, Kinetics, FiftyOne, and lists of `path label`.
+"""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -49,9 +52,9 @@ MAX_HEAD_LINES = 20
 
 
 def read_epic(line: int, cells: Cells, videos: Videos, *, has_ids: bool) -> Labelled:
-    """Read a segment of `video_id`, or the whole video that `uid` names, if the store has that alone.
+    """Read a segment of `video_id`, or the whole video that `uid` names.
 
-    Class ids of EPIC-KITCHENS-100 are not EPIC-KITCHENS-55's: only its names count.
+    The whole video is read if the store has that alone. Class ids of EPIC-KITCHENS-100 are not EPIC-KITCHENS-55's: only its names count.
     """
     ids = (_class_id(cells, "verb_class", NUM_EPIC_VERBS), _class_id(cells, "noun_class", NUM_EPIC_NOUNS)) if has_ids else (None, None)
     if not cells["verb"]:
@@ -71,7 +74,10 @@ def _epic_seconds(cells: Cells, column: str) -> float:
 
 
 def _class_id(cells: Cells, column: str, num_classes: int) -> int | None:
-    """Read a class id; one beyond EPIC's is another store's own, and only the name counts."""
+    """Read a class id; None if the cell is empty or the id beyond EPIC's.
+
+    An id beyond EPIC's is another store's own, and only the name counts.
+    """
     value = cells.get(column, "")
     if not value:
         return None
@@ -81,7 +87,10 @@ def _class_id(cells: Cells, column: str, num_classes: int) -> int | None:
 
 
 def write_epic(videos: Sequence[VideoSpans]) -> bytes:
-    """Write EPIC-KITCHENS-55's table. Words that are not EPIC's keep the store's ids, which its own reader passes over."""
+    """Write EPIC-KITCHENS-55's table.
+
+    Words that are not EPIC's keep the store's ids, which the reader of this table passes over.
+    """
     return csv_table(EPIC_COLUMNS, _epic_rows(videos))
 
 
@@ -143,7 +152,10 @@ def read_activitynet(document: Document, _: Videos) -> Items:
 
 
 def read_hacs_clip(line: int, cells: Cells, _: Videos) -> Labelled:
-    """Read a clip of HACS; one with the label -1 is an example of what is no such action."""
+    """Read a clip of HACS.
+
+    A clip with the label -1 is refused: it is an example without the action.
+    """
     if number(cells["label"], "label") != 1:
         raise ValueError(f"is an example of what is not {quoted(cells['classname'])}")
     label = ToolLabel(text=text(cells["classname"], "classname"))
@@ -151,7 +163,10 @@ def read_hacs_clip(line: int, cells: Cells, _: Videos) -> Labelled:
 
 
 def names_of(video: str) -> tuple[str, ...]:
-    """List the names that a file of this video may have: the downloaders of both data sets put `v_` before the id."""
+    """List the names that a file of this video may have.
+
+    The downloaders of both data sets put `v_` before the id.
+    """
     return (video, f"v_{video}")
 
 
@@ -170,7 +185,10 @@ def write_activitynet(videos: Sequence[VideoSpans]) -> bytes:
 
 
 def read_kinetics(line: int, cells: Cells, videos: Videos) -> Labelled:
-    """Read a line as the whole of the file that its times were cut into, or else as a part of the video."""
+    """Read a line as a whole file, or else as a part of the video.
+
+    The whole file is the file that the line's times were cut into.
+    """
     start, stop = number(cells["time_start"], "time_start"), number(cells["time_end"], "time_end")
     name, label = text(cells["youtube_id"], "youtube_id"), ToolLabel(text=text(cells["label"], "label"))
     cut = f"{name}_{int(start):06d}_{int(stop):06d}"
@@ -178,7 +196,10 @@ def read_kinetics(line: int, cells: Cells, videos: Videos) -> Labelled:
 
 
 def is_list(content: bytes) -> bool:
-    """Recognise a list without a header: all of its first lines have a video and a label."""
+    """Recognise a list without a header.
+
+    All of its first lines have a video and a label.
+    """
     head = [line.strip() for _, line in islice(filled_lines(content), MAX_HEAD_LINES)]
     return bool(head) and all(len(line) <= MAX_LINE_CHARACTERS and ENTRY.fullmatch(line) for line in head)
 
