@@ -19,6 +19,6 @@ def test_the_code_of_a_model_is_what_its_loader_imports(monkeypatch, tmp_path):
     FilmModel(tmp_path, tasks.served.__name__, REPOSITORY / "tasks", None).save_model("model", None, [])
     assert {"tasks/__init__.py", "tasks/served/films.py", "tasks/learn/engines/pytorch.py"} <= packed
     # The first is imported in a function, where a network sees flow; the second runs by itself, in a child process.
-    assert {"tasks/data/video/flow.py", "tasks/data/video/limits.py"} <= packed
+    assert {"tasks/data/video/flow.py", "tasks/data/video/limited_exec.py"} <= packed
     assert not any(name.startswith(("tasks/pipeline/", "tasks/local/", "tasks/judge/report/", "tasks/learn/training/")) for name in packed)
     assert not any("__pycache__" in name or not name.endswith(".py") for name in packed)
