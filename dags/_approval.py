@@ -2,12 +2,13 @@
 
 import json
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOperator
 from airflow.sdk import Context, Param
 from airflow.sdk.crypto import get_fernet
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException, TaskAwaitingInput
 from airflow.sdk.execution_time.hitl import HITLUser
 
 from dags._form import Form, given_options
@@ -121,7 +122,11 @@ class AskOperator(Skipping, HITLOperator):
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> None:
-        """Go on, or keep the answer for `UseAuto` and skip."""
+        """Go on, or keep the answer for `UseAuto` and skip.
+
+        Raises:
+            AirflowSkipException: the answer is not *Train*.
+        """
         (answer,) = super().execute_complete(context, event)["chosen_options"]
         if answer != TRAIN:
             reason = "a person, or the time limit, let it not be trained" if answer == SKIP else "a run with the preset auto starts instead"
@@ -132,10 +137,11 @@ class AskOperator(Skipping, HITLOperator):
 
 
 class ConfirmOperator(Reading, HITLOperator):
-    """Ask whether to go on, and return who said so; after any other answer, and without one in time, the tasks behind are skipped.
+    """Ask whether to go on; after any other answer, and without one in time, the tasks behind are skipped.
 
     If RETAKE_APPROVERS names users, only they may answer. The answer is encrypted with Airflow's key: others may write XComs, too.
-    `yes` is the answer that goes on, and `body` a templated text below the question.
+    `yes` is the answer that goes on, and `body` a templated text below the question. That text is an XCom of others, so that a step that acts
+    on the answer is told its hash as well, and has to compare it.
     """
 
     def __init__(self, *, subject: str, body: str, yes: str, no: str, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own arguments
@@ -146,36 +152,45 @@ class ConfirmOperator(Reading, HITLOperator):
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - as the parent has it
         """Ask, and wait for the answer."""
         self.assigned_users, self.notifiers = _approvers(), tellers(self.body or "")
-        return super().execute(context)
+        try:
+            return super().execute(context)
+        except TaskAwaitingInput as waiting:
+            # The XCom behind the body may be another one when the answer comes.
+            waiting.kwargs = {"shown": sha256((self.body or "").encode()).hexdigest()}
+            raise
 
-    @property
-    def answered_by(self) -> str:
-        """Template the name of the person who said yes.
+    def answers(self) -> dict[str, str]:
+        """Template the flags that tell a step who said yes, and to which text.
 
-        It is empty, which the step refuses, if the task was marked by hand: None would be a name.
+        They are empty, which the step refuses, if the task was marked by hand: None would be a name.
         """
-        return f"{{{{ dag.get_task('{self.task_id}').opened(ti, dag_run) }}}}"
+        opened = f"dag.get_task('{self.task_id}').opened(ti, dag_run)"
+        return {name: f"{{{{ {opened}[{index}] }}}}" for index, name in enumerate(("confirm", "asked"))}
 
-    def opened(self, ti: Any, dag_run: Any) -> str:  # noqa: ANN401 - as templates have them
-        """Return who said yes in this run to this form; empty if nobody did."""
+    def opened(self, ti: Any, dag_run: Any) -> tuple[str, str]:  # noqa: ANN401 - as templates have them
+        """Return who said yes in this run to this form, and the hash of the text below the question; empty if nobody did."""
         from cryptography.fernet import InvalidToken
 
         try:
-            asked, name = json.loads(get_fernet().decrypt(ti.xcom_pull(task_ids=self.task_id)))
+            asked, name, shown = json.loads(get_fernet().decrypt(ti.xcom_pull(task_ids=self.task_id)))
         except (InvalidToken, TypeError, ValueError):
-            return ""
-        return str(name) if asked == self._asked(dag_run) else ""
+            return "", ""
+        return (str(name), str(shown)) if asked == self._asked(dag_run) else ("", "")
 
     def _asked(self, dag_run: Any) -> list[object]:  # noqa: ANN401 - see above
         return [self.dag_id, dag_run.run_id, self.task_id, dag_run.conf]
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
-        """Return who said yes, for `opened`."""
+    def execute_complete(self, context: Context, event: dict[str, Any], shown: str = "") -> str:
+        """Encrypt who said yes, for `opened`.
+
+        Raises:
+            AirflowSkipException: nobody did.
+        """
         given = super().execute_complete(context, event)
         by = given["responded_by_user"]
         if given["chosen_options"] != [self.yes] or not by:
             raise AirflowSkipException(f"{by['name'] if by else 'the time limit'} did not answer {self.yes}")
-        return get_fernet().encrypt(json.dumps([self._asked(context["dag_run"]), by["name"]]).encode()).decode()
+        return get_fernet().encrypt(json.dumps([self._asked(context["dag_run"]), by["name"], shown]).encode()).decode()
 
 
 def _approvers() -> list[HITLUser]:

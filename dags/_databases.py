@@ -24,7 +24,12 @@ class CleanAirflowDatabase(BaseOperator):
         self.form = form
 
     def execute(self, context: Context) -> None:
-        """Run `airflow db clean`, in a dry run with its own flag."""
+        """Run `airflow db clean`, in a dry run with its own flag.
+
+        Raises:
+            AirflowSkipException: the database is on a server, which tasks must not reach.
+            AirflowException: the tool fails.
+        """
         values = resolve(context, self.form)
         database = Path(os.environ.get("AIRFLOW_HOME", "")) / "airflow.db"
         if not database.is_file():

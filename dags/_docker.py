@@ -117,23 +117,32 @@ class ContainerLog:
         self._stamp = ""
         self.last_line = ""
 
-    def follow(self) -> None:
+    def follow(self, *, has_ended: bool = False) -> None:
         """Emit new lines until the container or the connection ends.
+
+        Args:
+            has_ended: the container has, so that a last line without a line break is whole.
 
         Raises:
             docker.errors.APIError: the engine refuses.
             requests.RequestException, urllib3.exceptions.HTTPError: the connection broke.
         """
         seen = self._stamp
-        text = b""
+        stamp, text = "", b""
         for stamp, part in self._parts():
             text += part
             if text.endswith(b"\n"):
-                if stamp > seen:
-                    line = text.decode(errors="replace").rstrip()
-                    self._stamp, self.last_line = stamp, line.strip() or self.last_line
-                    self._emit(line)
+                self._take(text, stamp, seen)
                 text = b""
+        if text and has_ended:
+            self._take(text, stamp, seen)
+
+    def _take(self, text: bytes, stamp: str, seen: str) -> None:
+        """Emit a line, unless an earlier call of `follow` did."""
+        if stamp > seen:
+            line = text.decode(errors="replace").rstrip()
+            self._stamp, self.last_line = stamp, line.strip() or self.last_line
+            self._emit(line)
 
     def _parts(self) -> Iterator[tuple[str, bytes]]:
         """Yield lines, or parts of long lines, with the engine's timestamps."""
@@ -286,7 +295,7 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
                 continue
             if not state["Running"]:
                 with contextlib.suppress(RequestException, HTTPError):
-                    log.follow()  # lines written after the last read
+                    log.follow(has_ended=True)  # lines written after the last read
                 return state
             failures = 0
 

@@ -11,7 +11,9 @@ from tasks.settings import MlflowSettings, StoreSettings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PROXY_NAMES = frozenset(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"))
-PASSED_PREFIXES = ("RETAKE_", "AWS_", "MLFLOW_", "LC_", "CUDA_", "NVIDIA_", "NCCL_", "PYTORCH_", "OMP_")
+TUNING_PREFIXES = ("NCCL_", "PYTORCH_")
+"""Passed to every step, wherever it runs."""
+PASSED_PREFIXES = ("RETAKE_", "AWS_", "MLFLOW_", "LC_", "CUDA_", "NVIDIA_", "OMP_", *TUNING_PREFIXES)
 PASSED_NAMES = PROXY_NAMES | {"PATH", "HOME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "XDG_CACHE_HOME", "SSL_CERT_FILE"}
 """Passed to a process on this machine, with those of PASSED_PREFIXES and of OpenTelemetry."""
 NOTIFY_NAMES = frozenset({"RETAKE_NOTIFY", "RETAKE_APPROVERS"})
@@ -32,7 +34,7 @@ CONTAINER_NAMES = (
     | {"RETAKE_DEVICE", "RETAKE_DEVICES", "RETAKE_NUM_PROCESSES", "RETAKE_ALLOW_PRIVATE_ADDRESSES", "RETAKE_SOURCES", "RETAKE_CACHE_GIB"}
     | {"RETAKE_LOG_FORMAT"}
 )
-"""Passed to a container, with those of OpenTelemetry: paths, libraries and the code version come from its image."""
+"""Passed to a container, with those of TUNING_PREFIXES and of OpenTelemetry: paths, libraries and the code version come from its image."""
 
 CACHE_DIR = "/var/cache/retake"
 SCRATCH_DIR = "/scratch"
@@ -53,7 +55,7 @@ def process_environment(environment: Mapping[str, str], context: Context) -> dic
 
 def container_environment(environment: Mapping[str, str], context: Context, *, trains_on_gpu: bool) -> dict[str, str]:
     """Select the variables of a step that runs in a container. They include secrets: never show them in Airflow."""
-    passed = {name: value for name, value in environment.items() if name.upper() in CONTAINER_NAMES}
+    passed = {name: value for name, value in environment.items() if name.upper() in CONTAINER_NAMES or name.startswith(TUNING_PREFIXES)}
     return passed | {
         **_of_telemetry(environment),
         **_of_task(context),

@@ -7,7 +7,7 @@ from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowFailException
 from jinja2 import Environment, UndefinedError
 
-_TASK_ID = re.compile(r"task_ids='([^']+)'")
+_PULLED = re.compile(r"ti\.xcom_pull\(task_ids='([^']+)'[^()]*\)")
 
 
 def result_of(task_id: str, context: Context, **chosen: Any) -> Any:  # noqa: ANN401 - as xcom_pull has them
@@ -36,8 +36,9 @@ class Reading(BaseOperator):
         try:
             return super().render_template(content, context, jinja_env, seen_oids)
         except UndefinedError:
-            if isinstance(content, str) and (named := _TASK_ID.search(content)):
-                raise _without_result(named[1]) from None
+            for pulled in _PULLED.finditer(content) if isinstance(content, str) else ():
+                if (jinja_env or self.get_template_env()).compile_expression(pulled[0])(ti=context["ti"]) is None:
+                    raise _without_result(pulled[1]) from None
             raise
 
 

@@ -1,4 +1,7 @@
-"""Make the tasks of steps from their contracts, run as `RETAKE_RUNNER` says: a process, a container or a pod; name the assets of the DAGs."""
+"""Make the tasks of steps, and name the assets of the DAGs.
+
+Tasks are made from the steps' contracts, and run as `RETAKE_RUNNER` says: a process, a container or a pod.
+"""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from dags import _step
 
 CLIPS, DATASET, MODEL = (Asset(name=f"retake_{made}") for made in ("clips", "dataset", "model"))
-"""What one DAG updates and the next one waits for. Events carry the store and the options of the runs that follow, see `_form.Handover`."""
+"""Assets that one DAG updates and the next one waits for. Events carry the store and the options of the runs that follow, see `_form.Handover`."""
 
 RUNNERS: Mapping[str, tuple[str, str]] = {
     "local": ("dags._local", "LocalStepOperator"),

@@ -36,7 +36,11 @@ class DrawCurve(TriggerOnce):
         self.report = report
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - as the parent has it
-        """Trigger the run."""
+        """Trigger the run.
+
+        Raises:
+            AirflowSkipException: there is no curve to draw, or an earlier try has started it.
+        """
         values = resolve(context, self.form)
         if not values["learning_curve"] or not result_of(self.report, context)["awaits_curve"]:
             raise AirflowSkipException("no learning curve is drawn; the report says why")
@@ -58,7 +62,11 @@ class UseAuto(TriggerOnce):
         self.question = question
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - as the parent has it
-        """Trigger the run, with this run's options but those of the training."""
+        """Trigger the run, with this run's options but those of the training.
+
+        Raises:
+            AirflowSkipException: that was not the answer, or an earlier try has started it.
+        """
         if USE_AUTO not in context["ti"].xcom_pull(task_ids=[self.question], key=ANSWER):
             raise AirflowSkipException("nobody asked for the preset auto")
         # Presets leave label noise as it is.
@@ -87,7 +95,11 @@ class RetrainWinner(TriggerOnce):
         self.mlflow_run_url = self.report_url = ""  # read by the links
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - as the parent has it
-        """Trigger the run."""
+        """Trigger the run.
+
+        Raises:
+            AirflowSkipException: the form does not ask for it, or an earlier try has started it.
+        """
         result = result_of(self.report, context)
         self.mlflow_run_url, self.report_url = result["mlflow_run_url"], result["report_url"]
         if not result["starts_retrain"]:

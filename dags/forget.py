@@ -16,6 +16,7 @@ delete; if `RETAKE_APPROVERS` names users, only they may answer.
 - *Red, in `list`*: there is no such video, another one is being forgotten, or an annotation file labels other videos, too, and cannot be
   written without this one. The log says what to do.
 - *Red, in `forget`*: the reason is missing; start it again with one. Or `ask` was marked by hand, so nobody approved the deletion; clear `ask`.
+  Or the question was not that of the list in the store, or other videos have come to the source since; clear `list`, and answer again.
 
 Safe to rerun at any time: it goes on where it stopped. No other DAG should run meanwhile, since it may write of the video until it ends.
 """
@@ -35,12 +36,12 @@ with DAG(schedule=None, **dag_arguments(__file__, __doc__, FORM, "data")) as dag
     listed = step_task(FORGET, FORM, task_id="list", hours=2)
     ask = ConfirmOperator(
         task_id="ask",
-        subject="Delete this video for ever?",
+        subject="Delete {{ 'the video ' ~ params['video'] if params['video'] else 'all videos of the source ' ~ params['source'] }} for ever?",
         body="{{ ti.xcom_pull(task_ids='list')['question'] }}",
         yes="Delete",
         no="Keep",
     )
-    forget = step_task(FORGET, FORM, confirm=ask.answered_by, hours=12)
+    forget = step_task(FORGET, FORM, hours=12, **ask.answers())
     ask_to_train = ConfirmOperator(
         task_id="ask_to_train",
         subject="Build the dataset without it, and train now?",

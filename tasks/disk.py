@@ -33,7 +33,7 @@ class Space:
     @property
     def free_share(self) -> float:
         """Return the share that is free."""
-        return 1 - self.used_bytes / self.all_bytes
+        return (self.all_bytes - self.used_bytes) / self.all_bytes
 
 
 def disks(cache_dir: Path) -> list[Space]:
@@ -97,9 +97,13 @@ def unused(files: Iterable[CachedFile], now: float, max_age_seconds: float, max_
 
 
 def shortage(folder: Path, need_bytes: int) -> str | None:
-    """Describe needed and free space if the disk has too little. None if it has enough."""
+    """Describe needed and free space, or inodes, if the disk has too little. None if it has enough."""
     free_bytes = shutil.disk_usage(folder).free
-    return f"{size(need_bytes)} are needed and {size(free_bytes)} are free" if need_bytes > free_bytes else None
+    if need_bytes > free_bytes:
+        return f"{size(need_bytes)} are needed and {size(free_bytes)} are free"
+    counted = os.statvfs(folder)
+    # A file system that does not limit the number of files reports 0 of 0.
+    return "no inodes are free" if need_bytes and counted.f_files and not counted.f_favail else None
 
 
 def check_room(path: Path, need_bytes: int) -> None:

@@ -39,6 +39,10 @@ class OutOfMemory(BadVideo):
     """Reading a video exceeded its memory limit or crashed. It may succeed alone, with more memory."""
 
 
+class OutOfRoom(OutOfMemory):
+    """The log of a video tells of a full disk that has room. It may succeed alone; more memory changes nothing."""
+
+
 class BadLabels(BadInput):
     """An annotation file cannot be read at all."""
 
@@ -77,6 +81,10 @@ class BadConfiguration(RetakeError):
     """Settings or options contradict each other, or name something that does not exist."""
 
     exit_code = 78
+
+
+class OutOfGpuMemory(BadConfiguration):
+    """A network, or what it computes at once, does not fit into the GPU's memory."""
 
 
 class NothingToDo(RetakeError):

@@ -26,7 +26,17 @@ QUIET_DAYS = 14
 """Without a new film for so long, somebody should look whether films still arrive."""
 EventName = Literal["champion", "approval", "failed", "set_aside", "idle", "full", "unlike", "digest"]
 _StoreRoot = Annotated[str, AfterValidator(lambda uri: uri.rstrip("/"))]
-_Place = Annotated[Path, AfterValidator(expanded)]
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return expanded(path)
+    except BadConfiguration as error:
+        # With this `load` names the variable, too.
+        raise ValueError(error) from None
+
+
+_Place = Annotated[Path, AfterValidator(_expanded)]
 _WORDS = BeforeValidator(lambda text: text.split() if isinstance(text, str) else text)
 
 
@@ -278,7 +288,9 @@ def load(settings: type[S]) -> S:
         return settings()
     except ValidationError as error:
         prefix = settings.model_config.get("env_prefix", "")
-        problems = "; ".join(f"{prefix}{'_'.join(map(str, e['loc']))}".upper() + f": {e['msg']}" for e in error.errors())
+        problems = "; ".join(
+            f"{prefix}{'_'.join(map(str, e['loc']))}".upper() + f": {e['msg'].removeprefix('Value error, ')}" for e in error.errors()
+        )
         raise BadConfiguration(
             f'environment: {problems}. In a shell, `eval "$(.venv/bin/python -m tasks.local env)"` sets them; see docs/settings.md.'
         ) from None

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -121,6 +122,15 @@ def test_a_file_that_finds_no_room_is_refused_with_both_numbers(root, monkeypatc
     assert full_disk(caught.value) is caught.value
 
 
+@pytest.mark.parametrize(("num_files", "is_full"), [(9, True), (0, False)])
+def test_a_disk_without_inodes_is_full_unless_its_file_system_counts_none(root, monkeypatch, num_files, is_full):
+    counted = SimpleNamespace(f_bavail=9, f_blocks=9, f_bfree=9, f_frsize=1, f_files=num_files, f_favail=0)
+    monkeypatch.setattr(disk.os, "statvfs", lambda path: counted)
+    check_room(root / "a", 0)
+    with pytest.raises(OSError, match="no inodes are free") if is_full else nullcontext():
+        check_room(root / "a", 1)
+
+
 def covered() -> RuntimeError:
     """As torch raises in place of the error that it saw."""
     error = RuntimeError("unexpected pos 704 vs 598")
@@ -201,5 +211,5 @@ def test_a_cache_in_the_folder_of_a_user_is_there_and_of_one_who_does_not_exist_
     monkeypatch.setenv("RETAKE_CACHE_DIR", "~/kept")
     assert load(MachineSettings).cache_dir == Path("/home/anna/kept")
     monkeypatch.setenv("RETAKE_CACHE_DIR", "~nobody-of-this-name/x")
-    with pytest.raises(BadConfiguration, match="~nobody-of-this-name/x: there is no such user"):
+    with pytest.raises(BadConfiguration, match=r"^environment: RETAKE_CACHE_DIR: ~nobody-of-this-name/x: there is no such user"):
         load(MachineSettings)

@@ -5,7 +5,7 @@ import re
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from tasks.data.clips import web_video
+from tasks.data.clips import web_reader, web_video
 from tests.http_servers import in_thread
 
 
@@ -74,5 +74,5 @@ def read_in_process(monkeypatch, cache):
     monkeypatch.setenv("RETAKE_ALLOW_PRIVATE_ADDRESSES", "true")
     monkeypatch.setenv("RETAKE_CACHE_DIR", str(cache))
     monkeypatch.setattr(web_video, "PAUSE_SECONDS", 0)
-    monkeypatch.setattr(web_video, "REQUEST_PAUSE_SECONDS", 0)
-    monkeypatch.setattr(web_video, "_answer", web_video.answer_to)
+    monkeypatch.setattr(web_reader, "REQUEST_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(web_video, "_answer", web_reader.answer_to)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.responses import PlainTextResponse
 
-    from tasks.pages.home import Samples
+    from tasks.pages.home.app import Samples
     from tasks.store.objects import Store
 
 log = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ def make_home() -> "FastAPI":
     """Make the application of the page *Retake*."""
     from airflow.api_fastapi.core_api.security import get_user
 
-    from tasks.pages.home import make_app
+    from tasks.pages.home.app import make_app
 
     docs = REPOSITORY / "docs"
     return make_app(*_stores(), get_user, _login_address, docs if docs.is_dir() else None, _samples())
@@ -116,7 +116,7 @@ def _samples() -> "Samples | None":
     if not (REPOSITORY / "tasks" / "local" / "samples").is_dir():
         return None
     from tasks.local.choices import SAMPLE_OPTIONS, SAMPLE_STORE, SAMPLES, Choices
-    from tasks.pages.home import Samples
+    from tasks.pages.home.app import Samples
 
     return Samples(SAMPLE_STORE, Choices(store=SAMPLE_STORE, sources=[str(SAMPLES)], options=SAMPLE_OPTIONS).conf("ingest_videos"))
 

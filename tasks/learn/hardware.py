@@ -18,11 +18,13 @@ from typing import Literal
 
 import torch
 
-from tasks.errors import BadConfiguration
+from tasks.errors import BadConfiguration, OutOfGpuMemory
 
 WantedDevice = Literal["auto", "cpu", "cuda"]
 Device = Literal["cpu", "cuda"]
 LIBRARIES = ("torch", "torchvision", "timm", "pytorch-lightning", "torchmetrics", "numpy")
+WITHOUT_GPU = "set RETAKE_DEVICE=cpu for a step, or hide this GPU by CUDA_VISIBLE_DEVICES"
+"""A registered model reads no setting of Retake."""
 ARCHITECTURE = re.compile(r"(sm|compute)_(\d+)(\d)")
 M_TRIM_THRESHOLD = -1
 M_MMAP_MAX = -4
@@ -77,7 +79,7 @@ def _require_code(built_for: list[str]) -> None:
     if not any(version <= own and (kind == "compute" or version[0] == own[0]) for kind, version in built):
         raise BadConfiguration(
             f"torch {torch.__version__} has no code for {torch.cuda.get_device_name()}, whose architecture is sm_{own[0]}{own[1]}; install a "
-            "build of torch that has, set RETAKE_DEVICE=cpu, or hide this GPU by CUDA_VISIBLE_DEVICES"
+            f"build of torch that has, {WITHOUT_GPU}"
         )
 
 
@@ -102,16 +104,16 @@ def describe(device: Device) -> Hardware:
 
 
 @contextlib.contextmanager
-def within_gpu_memory(computed: str, remedy: str = "end what else uses it, or set RETAKE_DEVICE=cpu") -> Iterator[None]:
+def within_gpu_memory(computed: str, remedy: str = f"end what else uses it, {WITHOUT_GPU}") -> Iterator[None]:
     """Name what is `computed`, in the plural, where it does not fit into the GPU's memory.
 
     Raises:
-        BadConfiguration: it does not fit.
+        OutOfGpuMemory: it does not fit.
     """
     try:
         yield
     except torch.OutOfMemoryError:
-        raise BadConfiguration(f"{computed} do not fit into the GPU's memory; {remedy}") from None
+        raise OutOfGpuMemory(f"{computed} do not fit into the GPU's memory; {remedy}") from None
 
 
 def keep_freed_memory() -> None:

@@ -1,4 +1,4 @@
-"""Run DAGs on the local servers, report a finished chain, and say what these are at.
+"""Run DAGs on the local servers, report a finished chain, and list the runs at work.
 
 `make run`, `make ingest`, `make status` and `make cancel` call it.
 """

@@ -269,6 +269,7 @@ def _object_store(home: Home, credentials: Credentials, ports: dict[str, int]) -
         "s3.port.lance": 0,
         "webdav": "false",
         # Over HTTP, filer and master take no keys, and any web page that a browser of this machine shows may ask them.
+        # The volume server cannot be closed: it wants each request signed, below.
         "disableHttp": "true",
         "admin.ui": "false",
         "s3.allowDeleteBucketNotEmpty": "false",
@@ -287,7 +288,11 @@ def _object_store(home: Home, credentials: Credentials, ports: dict[str, int]) -
     return Server(
         name="store",
         argv=[_program("weed"), "mini", *(f"-{flag}={value}" for flag, value in flags.items())],
-        env={"AWS_ACCESS_KEY_ID": credentials.store_access_key, "AWS_SECRET_ACCESS_KEY": credentials.store_secret_key},
+        env={
+            "AWS_ACCESS_KEY_ID": credentials.store_access_key,
+            "AWS_SECRET_ACCESS_KEY": credentials.store_secret_key,
+            **dict.fromkeys(("WEED_JWT_SIGNING_KEY", "WEED_JWT_SIGNING_READ_KEY"), credentials.store_secret_key),
+        },
         ports=ports,
         is_healthy=is_healthy,
         max_start_seconds=60,

@@ -280,7 +280,7 @@ def _of_model(model: ModelStatus, now: str | None) -> str:
             f"There is no champion yet; {f'v{last.version} {score_in_words(last, model)}' if last else 'no version has been decided on'}."
         )
     version = next((version for version in model.versions if version.version == model.champion), None)
-    score = score_in_words(version, model) if version else "has no scores here: they appear with the next decision"
+    score = score_in_words(version, model) if version else "has no scores here: it was decided on before the history began"
     provisional = "; provisional" if model.provisional else ""
     since = f"; since {moment(model.champion_since, now)} UTC" if model.champion_since else ""
     return f"Champion v{model.champion} {score}{provisional}{since}."

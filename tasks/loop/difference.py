@@ -51,8 +51,8 @@ def change_of(digest: str, lists: Difference) -> DatasetChange:
 def change_in_words(change: DatasetChange) -> str:
     """Say in numbers how a dataset differs from the one before."""
     parts = [
-        f"{count(change.num_videos_added, 'film')} and {count(change.num_clips_added, 'clip')} more",
-        f"{count(change.num_videos_removed, 'film')} and {count(change.num_clips_removed, 'clip')} fewer",
+        f"{count(change.num_videos_added, 'video')} and {count(change.num_clips_added, 'clip')} more",
+        f"{count(change.num_videos_removed, 'video')} and {count(change.num_clips_removed, 'clip')} fewer",
         f"{count(change.num_relabelled, 'clip')} relabelled",
         f"{count(change.num_moved, 'clip')} in another split",
         *([f"new classes {listed(list(change.classes_added))}"] if change.classes_added else []),
@@ -67,7 +67,7 @@ def lines_of_difference(result: DiffResult) -> Iterator[str]:
     splits = ", ".join(f"{split.split} {split.before:,} to {split.after:,}" for split in lists.splits)
     yield f"From dataset {result.before} to {result.after}; clips: {splits}"
     for title, videos in (("added", lists.videos_added), ("removed", lists.videos_removed)):
-        yield from _titled("film", title, [f"{video.name}: {count(video.num_clips, 'clip')}" for video in videos])
+        yield from _titled("video", title, [f"{video.name}: {count(video.num_clips, 'clip')}" for video in videos])
     for title, clips in (
         ("added", lists.clips_added),
         ("removed", lists.clips_removed),

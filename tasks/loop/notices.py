@@ -154,16 +154,16 @@ def _idle(facts: Facts) -> Notice | None:
 
 
 def _full(facts: Facts) -> Notice | None:
-    """Tell once a week of the fullest disk."""
+    """Tell of the fullest disk; of each, once a week."""
     space = min(facts.spaces, key=lambda space: space.free_share, default=None)
-    if space is None or space.free_share > LEAST_FREE:
+    if space is None or space.free_share >= LEAST_FREE:
         return None
     return Notice(
         event="full",
         title=f"{space.name} is nearly full: {percent(1 - space.free_share)}",
         text=f"{size(space.used_bytes)} of {size(space.all_bytes)} are used; make room, or let clean_up do so",
         url=in_airflow(facts.ended.run_url, "/dags/clean_up"),
-        about="full",
+        about=f"full {space.name}",
         cause=facts.week,
     )
 

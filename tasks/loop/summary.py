@@ -158,7 +158,7 @@ def _films(status: LoopStatus) -> Iterator[str]:
     if (films := status.films) is None:
         return
     new = f"; {films.num_new:,} new at {moment(films.new_at)}" if films.new_at and films.num_new else ""
-    yield f"{count(films.num_videos, 'film')}; {count(films.num_clips, 'clip')} in the latest ingest{new}"
+    yield f"{count(films.num_videos, 'video')}; {count(films.num_clips, 'clip')} in the latest ingest{new}"
     if films.num_set_aside:
         yield f"{count(films.num_set_aside, 'file')} set aside: {'; '.join(f'{bad.name}: {bad.reason}' for bad in films.first_set_aside)}"
 
@@ -176,7 +176,9 @@ def _labels(status: LoopStatus) -> Iterator[str]:
 def _dataset(status: LoopStatus) -> Iterator[str]:
     if (dataset := status.dataset) is None:
         return
-    splits = ", ".join(f"{split.split} {count(split.num_clips, 'clip')} of {count(split.num_sources, 'film')}" for split in dataset.splits)
+    splits = ", ".join(
+        f"{split.split} {count(split.num_clips, 'clip')} of {count(split.num_sources, 'source video')}" for split in dataset.splits
+    )
     yield f"{dataset.digest} of {moment(dataset.at)}: {splits}"
     if dataset.change:
         yield change_in_words(dataset.change)
@@ -203,5 +205,5 @@ def _model(model: ModelStatus) -> Iterator[str]:
 
 
 def _prediction(known: PredictionStatus) -> str:
-    films = f"{count(known.num_videos, 'film')}, {count(known.num_clips, 'clip')}, {percent(known.unsure_share)} unsure"
-    return f"{moment(known.at)}: {films}, by {known.model}{f'; {known.unlike}' if known.unlike else ''}"
+    videos = f"{count(known.num_videos, 'video')}, {count(known.num_clips, 'clip')}, {percent(known.unsure_share)} unsure"
+    return f"{moment(known.at)}: {videos}, by {known.model}{f'; {known.unlike}' if known.unlike else ''}"

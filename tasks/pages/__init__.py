@@ -2,5 +2,5 @@
 
 Airflow's plugins import them at the first request.
 
-Other rooms import `home`, `label.app`, `label.page_data`, `trigger_form`, `web`.
+Other rooms import `home.app`, `label.app`, `label.page_data`, `trigger_form`, `web`.
 """

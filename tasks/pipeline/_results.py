@@ -33,7 +33,10 @@ def finished(store: Store, output: Output[R]) -> R | None:
 def publish_files(
     store: Store, output: Output[R], files: Mapping[str, bytes], tracker: "Tracker", run_id: str, *folders: str | None
 ) -> None:
-    """Write files, by address, beside the commit mark, and by the same names into folders of an MLflow run, by default its root."""
+    """Write files, by address, beside the commit mark and into an MLflow run.
+
+    There they have the same names, in each of `folders`, by default in its root.
+    """
     with tempfile.TemporaryDirectory(prefix="retake-files-") as name:
         for uri, data in files.items():
             store.write_bytes(uri, data)

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from tasks.data.clips.label_inputs import keep_epic_lists
-from tasks.disk import FULL
+from tasks.disk import FULL, expanded
 from tasks.download import download, is_url
 from tasks.errors import BadCheckpoint, BadConfiguration, BadInput, RetakeError, Unavailable
 from tasks.keys import file_sha256
@@ -230,13 +230,13 @@ def _local_file(source: str, folder: Path) -> Path:
     It is opened once, so that nothing takes its place between check and use.
     """
     try:
-        path = Path(source).expanduser()
+        path = expanded(source)
         if path.is_file():
             with path.open("rb") as file, (folder / path.name).open("wb") as copy:
                 _check_size(source, os.fstat(file.fileno()).st_size)
                 shutil.copyfileobj(file, copy)
             return folder / path.name
-    except (OSError, RuntimeError) as error:
+    except (OSError, BadConfiguration) as error:
         if isinstance(error, OSError) and error.errno in FULL:
             raise
         raise BadCheckpoint(f"{source!r} cannot be read ({error})") from error

@@ -118,11 +118,8 @@ class FilmModel:
         starts, stops = (np.array([getattr(clip, end) for clip in clips]) for end in ("start_seconds", "stop_seconds"))
         likely = distributions(np.stack(verbs), np.stack(nouns), served.verb_temperature, served.noun_temperature, served.actions)
         predicted = intervals(starts, stops, likely)
-        listed = (
-            reported((interval for interval in predicted if classes.verbs[interval.verb_class] != NOTHING), served.threshold)
-            if served.reports
-            else ()
-        )
+        candidates = (interval for interval in predicted if served.reports and classes.verbs[interval.verb_class] != NOTHING)
+        listed = frozenset(reported(candidates, served.threshold))
         for interval in predicted:
             yield {
                 "video": name,

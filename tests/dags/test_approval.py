@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 from copy import copy
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from types import SimpleNamespace
 
 import jinja2
@@ -170,12 +171,15 @@ def key(monkeypatch):
 RUN = SimpleNamespace(run_id="r", conf={"video": "a.mp4"})
 
 
+SHOWN = sha256(b"1 video").hexdigest()
+
+
 def confirmed(answer, run=RUN):
-    """The name with which the step deletes, after this XCom of the question."""
+    """The name with which the step deletes, and the question it compares, after this XCom of `ask`."""
     task, pulled = copy(forget.dag.get_task("forget")), SimpleNamespace(xcom_pull=lambda task_ids: {"ask": answer}[task_ids])
-    task.inputs = {"confirm": jinja2.Template(task.inputs["confirm"]).render(dag=forget.dag, ti=pulled, dag_run=run)}
+    task.inputs = {name: jinja2.Template(text).render(dag=forget.dag, ti=pulled, dag_run=run) for name, text in task.inputs.items()}
     _, arguments = parse([task.step, *command_flags(task, defaults(task.form))])
-    return arguments.confirm
+    return arguments.confirm, arguments.asked
 
 
 @pytest.mark.usefixtures("key")
@@ -185,10 +189,10 @@ def test_only_a_person_who_says_yes_lets_a_deletion_go_on_and_the_step_is_told_w
     ask = forget.dag.get_task(task_id)
     yes, no = ask.options
     with nullcontext() if goes_on else pytest.raises(AirflowSkipException, match="did not answer"):
-        answer = ask.execute_complete({"dag_run": RUN}, answered(yes if is_yes else no, user))
-        assert ask.opened(SimpleNamespace(xcom_pull=lambda task_ids: answer), RUN) == "ada"
+        answer = ask.execute_complete({"dag_run": RUN}, answered(yes if is_yes else no, user), SHOWN)
+        assert ask.opened(SimpleNamespace(xcom_pull=lambda task_ids: answer), RUN) == ("ada", SHOWN)
         if task_id == "ask":
-            assert confirmed(answer) == "ada"
+            assert confirmed(answer) == ("ada", SHOWN)
     assert (ask.defaults, ask.yes) == ([no], yes)
     assert not forget.dag.get_task("list").inputs
 
@@ -198,11 +202,22 @@ def test_a_question_about_a_deletion_is_told_at_once_and_only_approvers_answer(t
     ask = copy(forget.dag.get_task(task_id))
     monkeypatch.setenv("RETAKE_APPROVERS", '{"ada": ""}')
     ask.body = "1 video"
-    with pytest.raises(TaskAwaitingInput):
+    with pytest.raises(TaskAwaitingInput) as waiting:
         ask.execute(context(ask))
+    assert waiting.value.kwargs == {"shown": SHOWN}, "the text may be another one when the answer comes"
     notice = Notice.model_validate_json(sent[0].removeprefix("--notice="))
     assert (notice.title, notice.text) == (ask.subject, "1 video")
     assert asked["assigned_users"] == [{"id": "ada", "name": "ada"}]
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [({"video": "a.mp4"}, "the video a.mp4"), ({"source": "day"}, "all videos of the source day")],
+    ids=["video", "source"],
+)
+def test_the_question_about_a_deletion_names_it_as_it_was_asked_for(given, named):
+    text = forget.dag.get_task("ask").subject
+    assert jinja2.Template(text).render(params=defaults(forget.FORM) | given) == f"Delete {named} for ever?"
 
 
 @pytest.mark.usefixtures("key")
@@ -224,6 +239,6 @@ def test_the_step_that_deletes_refuses_an_answer_that_nobody_gave(answer):
 )
 def test_the_step_that_deletes_refuses_the_answer_to_another_question(task_id, run):
     ask = forget.dag.get_task(task_id)
-    answer = ask.execute_complete({"dag_run": run}, answered(ask.yes))
+    answer = ask.execute_complete({"dag_run": run}, answered(ask.yes), SHOWN)
     with pytest.raises(BadConfiguration, match="--confirm"):
         confirmed(answer)

@@ -139,7 +139,7 @@ def test_later_tasks_are_expanded_over_a_list_that_the_result_has():
 
 INSTEAD = {step: {"plan", "configured", "prediction"} for step in ("flows", "sound")} | {
     "report": {"learning_curve"},
-    "forget": {"confirm"},
+    "forget": {"confirm", "asked"},
 }
 """Arguments of which a step takes one in place of the other, or that not every DAG gives."""
 

@@ -16,7 +16,7 @@ from dags.plugins.pages import make_home, make_label, mounted
 from tasks.data.clips.gather_labels import labelled_in_child
 from tasks.local.choices import SAMPLE_STORE, SAMPLES
 from tasks.local.home import REPOSITORY
-from tasks.pages.home import STATIC as HOME
+from tasks.pages.home.app import STATIC as HOME
 from tasks.pages.label.app import STATIC
 from tasks.settings import LABEL_PATH, REPORT_PATH
 from tests.dags.conftest import tell_where
@@ -97,7 +97,7 @@ def test_no_label_file_is_read_in_the_api_server(monkeypatch):
 
 def test_the_page_has_the_samples_and_the_documentation_of_the_checkout(monkeypatch):
     tell_where(monkeypatch, "127.0.0.1:1")
-    monkeypatch.setattr("tasks.pages.home.make_app", lambda *given: given)
+    monkeypatch.setattr("tasks.pages.home.app.make_app", lambda *given: given)
     _, _, _, _, docs, samples = make_home()
     assert (docs / "architecture.md").is_file()
     assert samples.store == samples.conf["store"] == SAMPLE_STORE
@@ -112,7 +112,7 @@ class Blocker:
         if name.partition(".")[0] in missing:
             raise ModuleNotFoundError(name, name=name)
 sys.meta_path.insert(0, Blocker())
-import tasks.local.choices, tasks.pages.home, tasks.pages.label.app, tasks.pages.web, tasks.pages.trigger_form
+import tasks.local.choices, tasks.pages.home.app, tasks.pages.label.app, tasks.pages.web, tasks.pages.trigger_form
 """
 
 

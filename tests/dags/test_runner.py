@@ -146,7 +146,7 @@ def test_a_step_gets_no_secret_of_airflow(context):
 
 def test_a_container_is_given_its_servers_and_sources_and_the_span_of_its_task_and_no_settings_of_airflow(context, span_of_task):
     needed = {"RETAKE_STORE_SECRET_KEY": "k", "RETAKE_S3_CONNECTIONS": "{}", "RETAKE_SOURCES": "{}", "https_proxy": "http://p"}
-    needed |= {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "RETAKE_LOG_FORMAT": "json"}
+    needed |= {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "RETAKE_LOG_FORMAT": "json", "NCCL_DEBUG": "INFO", "PYTORCH_ALLOC_CONF": "x"}
     others = {"PATH": "/bin", "AIRFLOW__CORE__FERNET_KEY": "x", "RETAKE_STORE_URI": "s3://x", "AWS_SECRET_ACCESS_KEY": "a"}
     others["OTEL_SERVICE_NAME"] = "airflow"
     environment = container_environment(needed | others, context(PARAMS), trains_on_gpu=False)

@@ -1,15 +1,12 @@
-"""What a run skips, because the task before it sees that it is not needed, and which runs it starts, with which options."""
+"""What a run skips, because the task before it sees that it is not needed."""
 
 from types import SimpleNamespace
 
-import jinja2
 import pytest
 from airflow.sdk.bases.skipmixin import XCOM_SKIPMIXIN_KEY
-from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException, DownstreamTasksSkipped
+from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
-from dags import learning_curve, retrain, search
-from tasks.options import LIGHT, EvaluateOptions, TrainOptions
-from tasks.settings import TRAINING_PAGES
+from dags import retrain
 from tests.dags.conftest import defaults
 
 
@@ -57,70 +54,6 @@ def test_nobody_is_asked_where_no_approval_is_needed_and_the_result_stays(ending
 @pytest.mark.parametrize(("export", "skipped"), [("off", {"export"}), ("onnx", set())])
 def test_a_package_is_made_only_where_the_form_asks_for_it(ending, export, skipped):
     assert ending("publish.decide", {"promoted": True}, {}, export=export)[0] == skipped
-
-
-OPTIONS = {"store": "s3://retake", "dataset": "s3://retake/datasets/d/", **LIGHT.model_dump(mode="json", exclude_defaults=True)}
-
-URLS = {"mlflow_run_url": "http://mlflow/run", "report_url": "http://mlflow/report"}
-
-
-@pytest.fixture
-def winner():
-    """The task, and the result of `report` that its templates and itself see."""
-    task = search.dag.get_task("retrain")
-
-    def make(starts_retrain):
-        result = {"starts_retrain": starts_retrain, "retrain": OPTIONS, "retrain_run_id": "search__0123456789abcdef", **URLS}
-        instance = SimpleNamespace(xcom_pull=lambda task_ids: {"report": result}[task_ids])
-        own = task.prepare_for_execution()
-        own.conf, own.trigger_run_id = (jinja2.Template(text).render(ti=instance) for text in (task.conf, task.trigger_run_id))
-        return own, {"ti": instance}
-
-    return make
-
-
-def test_retrain_starts_once_with_the_winners_options(winner):
-    task, context = winner(starts_retrain=True)
-    with pytest.raises(DagRunTriggerException) as started:
-        task.execute(context)
-    assert (started.value.trigger_dag_id, started.value.dag_run_id) == ("retrain", "search__0123456789abcdef")
-    assert started.value.conf == OPTIONS
-    assert started.value.skip_when_already_exists
-    assert not started.value.reset_dag_run
-
-
-def test_nothing_starts_where_the_form_does_not_ask_for_it_and_the_report_is_one_click_away(winner):
-    task, context = winner(starts_retrain=False)
-    with pytest.raises(AirflowSkipException, match="Retrain the winner"):
-        task.execute(context)
-    assert {link.get_link(task, ti_key=None) for link in task.operator_extra_links[-2:]} == {
-        f"{URLS['mlflow_run_url']}?{TRAINING_PAGES}",
-        URLS["report_url"],
-    }
-
-
-def test_retrain_knows_every_option_that_it_is_given():
-    known = {name for model in retrain.FORM.models() for name in model.model_fields}
-    given = {*TrainOptions.model_fields, *EvaluateOptions.model_fields, "store", "dataset", "model_name"}
-    assert given <= known
-
-
-@pytest.mark.parametrize(
-    ("is_asked", "awaits", "starts"),
-    [(True, True, True), (False, True, False), (True, False, False)],
-    ids=["drawn", "switched off", "none to draw"],
-)
-def test_a_learning_curve_starts_in_the_store_of_its_run_where_the_form_asks_and_the_report_awaits_it(context, is_asked, awaits, starts):
-    task = retrain.dag.get_task("learning_curve").prepare_for_execution()
-    event = {"store": "s3://theirs", "params": {"learning_curve": is_asked}}
-    about = context(defaults(retrain.FORM), event)
-    about["ti"].xcom_pull = lambda task_ids: {"publish.report": {"awaits_curve": awaits}}[task_ids]
-    with pytest.raises(DagRunTriggerException if starts else AirflowSkipException) as ended:
-        task.execute(about)
-    if starts:
-        assert (ended.value.trigger_dag_id, ended.value.skip_when_already_exists) == ("learning_curve", True)
-        assert ended.value.conf == {"store": "s3://theirs", "plan": retrain.PLAN}
-        assert learning_curve.FORM.params().keys() == ended.value.conf.keys()
 
 
 @pytest.mark.parametrize("wanted", ["off", "openvino-int8"])

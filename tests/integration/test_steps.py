@@ -171,8 +171,8 @@ def test_a_film_that_is_uploaded_in_parts_is_uploaded_once(workshop, tmp_path):
 def test_a_real_server_deletes_and_mlflow_forgets_what_people_deleted(workshop, mlflow):
     store, tomorrow = workshop.store, datetime.now(UTC) + timedelta(days=1)
     store.ensure_bucket("s3://clean-up")
-    store._client._create_multipart_upload("clean-up", "s/a b\N{EURO SIGN}.mp4", {})
-    store._client._create_multipart_upload("clean-up", "other.mp4", {})
+    store._server("s3://clean-up").client._create_multipart_upload("clean-up", "s/a b\N{EURO SIGN}.mp4", {})
+    store._server("s3://clean-up").client._create_multipart_upload("clean-up", "other.mp4", {})
     for dry_run in (True, False):
         assert store.abort_uploads("s3://clean-up/s/", tomorrow, dry_run=dry_run) == ("s3://clean-up/s/a b\N{EURO SIGN}.mp4",)
     assert store.abort_uploads("s3://clean-up/", tomorrow, dry_run=True) == ("s3://clean-up/other.mp4",)

@@ -20,7 +20,7 @@ from torchvision.models.video.resnet import Conv3DSimple
 from tasks.learn.engines.choice import ScoringJob
 from tasks.learn.engines.scorer import make_scorer
 from tasks.learn.inputs.data import CachedClip
-from tasks.learn.networks import architectures
+from tasks.learn.networks import library_backbones
 from tasks.learn.networks.checkpoints import Saved, load
 from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.network import Network
@@ -228,8 +228,8 @@ def tiny_video_network() -> Iterator[VideoNetwork]:
     """Put it into the table."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(VIDEO_NETWORKS, TINY_VIDEO.name, TINY_VIDEO)
-        patch.setattr(architectures, "torchvision_video", lambda name: TinyVideo())
-        patch.setattr(architectures, "torchvision_url", lambda name: "https://nowhere.invalid/tiny_video.pth")
+        patch.setattr(library_backbones, "torchvision_video", lambda name: TinyVideo())
+        patch.setattr(library_backbones, "torchvision_url", lambda name: "https://nowhere.invalid/tiny_video.pth")
         yield TINY_VIDEO
 
 

@@ -20,8 +20,9 @@ def make(tmp_path):
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         shutil.copy(REPOSITORY / name, tmp_path)
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(["make", *arguments], cwd=tmp_path, env=CLEAN, capture_output=True, text=True, timeout=60)
+    def run(*arguments: str, path: str = os.environ["PATH"]) -> subprocess.CompletedProcess[str]:
+        command = [shutil.which("make"), *arguments]
+        return subprocess.run(command, cwd=tmp_path, env=CLEAN | {"PATH": path}, capture_output=True, text=True, timeout=60)
 
     return run
 
@@ -63,15 +64,30 @@ def test_a_start_that_was_killed_while_it_made_the_environment_is_no_error_for_s
     assert make("start", f"PYTHON={python}").stdout.endswith("[-m][tasks.local][start]")
 
 
+def test_a_machine_without_flock_is_told_what_to_install(make, tmp_path):
+    result = make("run", path=str(tmp_path))
+    assert (result.returncode, result.stderr.splitlines()[0]) == (2, "flock is missing; install it (Debian: util-linux)")
+
+
+def test_a_file_system_without_locks_is_not_taken_for_another_make(make, tmp_path):
+    put_python(tmp_path / "own", "exit 69").rename(tmp_path / "own" / "flock")
+    result = make("run", "PYTHON=/bin/false", path=f"{tmp_path / 'own'}:{os.environ['PATH']}")
+    assert "another make" not in result.stdout
+    assert "/bin/false is not Python" in result.stderr
+
+
 @pytest.mark.slow
 def test_a_start_waits_for_another_one_that_installs_and_then_finds_it_done(make, printing_python, tmp_path):
-    with (tmp_path / "Makefile").open() as held:
+    held = os.open(tmp_path / ".venv", os.O_RDONLY)
+    try:
         fcntl.flock(held, fcntl.LOCK_EX)
         with subprocess.Popen(["make", "run"], cwd=tmp_path, env=CLEAN, stdout=subprocess.PIPE, text=True) as second:
             assert second.stdout.readline() == "another make installs into .venv; this one waits for it\n"
             (tmp_path / ".venv" / ".for-run").touch()
             fcntl.flock(held, fcntl.LOCK_UN)
             assert second.stdout.read() == "[-m][tasks.local][run]"
+    finally:
+        os.close(held)
 
 
 @pytest.mark.slow

@@ -170,6 +170,8 @@ def test_a_web_page_in_a_browser_of_this_machine_neither_reads_nor_deletes_objec
     for name in ("store_filer", "store_master"):
         for path in (f"buckets/{bucket}/film.mp4", f"col/delete?collection={bucket}"):
             assert not httpx.get(f"http://127.0.0.1:{ports[name]}/{path}", trust_env=False).is_success
+    for method in ("GET", "POST", "DELETE"):
+        assert httpx.request(method, f"http://127.0.0.1:{ports['store_volume']}/1,ff00000001", trust_env=False).status_code == 401
     assert store_of(home, running).read_bytes(f"s3://{bucket}/film.mp4") == b"film"
 
 

@@ -59,7 +59,7 @@ def test_the_sentence_names_the_champion_and_its_numbers(model):
         ),
         (
             status(model=model_status(champion=7, provisional=False, champion_since=None)),
-            "Champion v7 has no scores here: they appear with the next decision.",
+            "Champion v7 has no scores here: it was decided on before the history began.",
         ),
         (status(model=model_status(champion=None)), "There is no champion yet; v2 names 40 % of actions [11, 75] on 15 clips."),
         (status(model=model_status(champion=None, versions=())), "There is no champion yet; no version has been decided on."),

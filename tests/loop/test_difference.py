@@ -72,7 +72,7 @@ def test_a_difference_is_listed_whole():
         splits=(SplitChange(split="train", before=4, after=6),),
     )
     lines = list(lines_of_difference(DiffResult(before="d1", after="d2", difference=lists)))
-    assert lines[:3] == ["From dataset d1 to d2; clips: train 4 to 6", "1 film added", "  b.mp4: 2 clips"]
+    assert lines[:3] == ["From dataset d1 to d2; clips: train 4 to 6", "1 video added", "  b.mp4: 2 clips"]
     assert lines[3:5] == ["1 clip removed", "  old.mp4 0:08\N{EN DASH}0:16: put meat"]
     assert len(lines) == 5 + 1 + 30
     assert lines[-1] == "  29.mp4 0:08\N{EN DASH}0:16: put meat to take bag"

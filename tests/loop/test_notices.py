@@ -107,13 +107,17 @@ def test_a_store_without_new_films_is_told_once(days, is_told):
     assert told(facts(films=films, dag_id="ingest_videos")) == [], "the hourly run alone looks"
 
 
-def test_the_fullest_disk_is_told_weekly_from_nine_tenths_on():
+def test_the_fullest_disk_is_told_weekly_if_less_than_a_tenth_is_free():
     spaces = (Space("The disk of /", 95, 100), Space("s3://retake", 90, 100))
     (notice,) = told(facts(spaces=spaces, **HOURLY))
     assert notice.title == "The disk of / is nearly full: 95.0 %"
-    assert told(facts(spaces=spaces, **HOURLY), {"full": notice.cause}) == []
-    assert told(facts(spaces=spaces, now=NOW + timedelta(days=7), **HOURLY), {"full": notice.cause})
-    assert told(facts(spaces=(Space("s3://retake", 89, 100),), **HOURLY)) == []
+    causes = {notice.about: notice.cause}
+    assert told(facts(spaces=spaces, **HOURLY), causes) == []
+    assert told(facts(spaces=spaces, now=NOW + timedelta(days=7), **HOURLY), causes)
+    (other,) = told(facts(spaces=(spaces[0], Space("s3://retake", 99, 100)), **HOURLY), causes)
+    assert other.title == "s3://retake is nearly full: 99.0 %"
+    assert told(facts(spaces=spaces, **HOURLY), causes | {other.about: other.cause}) == []
+    assert told(facts(spaces=(Space("s3://retake", 90, 100),), **HOURLY)) == []
 
 
 def test_the_digest_comes_once_a_week_from_monday_morning_on():

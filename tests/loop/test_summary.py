@@ -159,13 +159,13 @@ def test_the_boxes_name_the_numbers():
     space = SpaceStatus(at=NOW, before=uses(95), after=uses(5), is_dry_run=True)
     told = " ".join(" ".join(lines_of(result_of(status(space=space)))).split())
     for wanted in (
-        "Films 12 films; 300 clips in the latest ingest; 2 new at 2026-11-29 20:41",
+        "Films 12 videos; 300 clips in the latest ingest; 2 new at 2026-11-29 20:41",
         "3 files set aside: a.mp4: broken",
         "Labels 40 of 300 clips (13.3 %); 1 rejected line",
         "40 by person ada",
         "No second reader yet",
-        "train 20 clips of 3 films, val 15 clips of 3 films, test 5 clips of 3 films",
-        "since d1: 1 film and 1 clip more",
+        "train 20 clips of 3 source videos, val 15 clips of 3 source videos, test 5 clips of 3 source videos",
+        "since d1: 1 video and 1 clip more",
         "before: d1 (2026-11-30 21:00)",
         "light; 20 clips of dataset d2; about 4 min 00 s",
         "v2 provisional at 2026-11-30 20:41: names 40 % of actions [11, 75] on 15 clips",

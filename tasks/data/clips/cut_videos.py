@@ -17,7 +17,7 @@ from tasks.data.video.cut import CutClip, CutResult, Following, FrameSpan, cut, 
 from tasks.data.video.ffmpeg import NUM_ENCODER_THREADS, ffmpeg_version, find_ffmpeg, time_limit
 from tasks.data.video.inspection import VideoProbe
 from tasks.data.video.probe import probe
-from tasks.errors import BadConfiguration, BadVideo, MissingObject, OutOfMemory, OutOfReach, Unavailable
+from tasks.errors import BadConfiguration, BadVideo, MissingObject, OutOfMemory, OutOfReach, OutOfRoom, Unavailable
 from tasks.keys import clip_recipe_of, content_key, file_sha256
 from tasks.options import SegmentOptions
 from tasks.settings import MachineSettings, load
@@ -241,7 +241,7 @@ def _not_converted(error: MissingObject | BadVideo, path: Path, shares: MemorySh
     if isinstance(error, MissingObject):
         # No memory is enough, so that it is tried again by the next step.
         return _Converted(NO_CLIPS, reason, 0, isinstance(error, OutOfReach))
-    if isinstance(error, OutOfMemory):
+    if isinstance(error, OutOfMemory) and not isinstance(error, OutOfRoom):
         had = f"it had {size(shares.all_bytes)}: scale it down, or take it again where a step has more"
         return _Converted(NO_CLIPS, f"{reason}; {had}", shares.all_bytes)
     return _Converted(NO_CLIPS, reason)

@@ -18,8 +18,9 @@ from tasks.data.clips.frigate import is_frigate, recorded_hours
 from tasks.data.clips.web_video import PAGE_PREFIX, is_page, listed_videos
 from tasks.data.labels.formats import formats
 from tasks.data.video.inspection import NO_REGULAR_FILE
+from tasks.disk import expanded
 from tasks.download import is_url
-from tasks.errors import BadInput, TooLarge, TooSlow
+from tasks.errors import BadConfiguration, BadInput, TooLarge, TooSlow
 from tasks.settings import MachineSettings, load
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
@@ -160,14 +161,14 @@ def _local_path(source: str) -> tuple[Path, Path, Path]:
     """Find a file or a folder, and the folder that its names are relative to. The third path is that folder after resolving links."""
     only = load(MachineSettings).videos_dir
     try:
-        path = Path(source).expanduser()
+        path = expanded(source)
         if not path.exists():
             raise BadInput(f"{source} does not exist on the machine that runs this step")
         root = path if path.is_dir() else path.parent
         real_root = root.resolve()
         if only and not real_root.is_relative_to(only.resolve()):
             raise BadInput(f"{source} is not in {only}, the only folder to take files from; put it there, or into inbox/ of the store")
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, BadConfiguration) as error:
         raise BadInput(f"{source!r} cannot be accessed ({error}); name a folder or a file") from error
     return path, root, real_root
 

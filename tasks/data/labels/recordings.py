@@ -35,13 +35,19 @@ FRIGATE = re.compile(
 )
 STAMP = re.compile(
     r"(?<![0-9])(20[0-9]{2})[-_.]?([0-9]{2})[-_.]?([0-9]{2})[-_ .T]{0,3}([0-9]{2})[-_.:h]?([0-9]{2})[-_.:m]?([0-9]{2})(?:[0-9]{3})?(?![0-9])"
+    r"(?:[Zz](?![^\W_])|[-_.\s]?([AP]M(?![^\W_])|[ap]m$))?"
 )
-"""Date and time to the second, then maybe milliseconds: `20260501120000`, `2026-05-01_12-00-00`, `2026_0501_120000`, `20260501_120000123`."""
+"""Date and time to the second, then maybe milliseconds: `20260501120000`, `2026-05-01_12-00-00`, `2026_0501_120000`, `20260501_120000123`.
+
+A `Z` behind it is part of it, as is the half of the day: `2026-05-01 01-05-00 PM`. A small `am` before more words may be one of them.
+"""
 CHANNEL = re.compile(r"[-_. ][0-9]+([FRBI])")
 """Behind a time, the number of a dashcam's file and its camera: front, rear or back, or interior, as in `_000123F`."""
 NUMBERED = re.compile(r"(.*?)([0-9]{3,8})")
-NO_CAMERAS = ("", "VID", "IMG", "MOV", "PXL", "REC", "VIDEO")
+NO_CAMERAS = ("", "VID", "IMG", "MOV", "PXL", "REC", "VIDEO", "CLIP")
 """Prefixes before a time that name no camera."""
+COUNTER = re.compile(rf"(?:(?:{'|'.join(NO_CAMERAS[1:])})[-_. ]?|0)[0-9]{{3,7}}[-_. ]*", re.IGNORECASE)
+"""Before a time, the number of the file, as in `clip0001_` or `0001_`; cameras have other words, or short numbers."""
 
 GAP_SECONDS = 5
 """Between the end of a file and the start of the next: names have whole seconds, and recorders need time to open a file."""
@@ -119,12 +125,15 @@ def _timed(folder: str, stem: str) -> Timed | None:
             start = datetime.strptime(f"{match['day']} {match['hour']}.{match['time']}", "%Y-%m-%d %H.%M.%S")
             return Timed(f"{match['root'] or ''}{match['camera']}", start, match["camera"])
         if match := STAMP.search(stem):
-            year, month, day, hour, minute, second = map(int, match.groups())
+            year, month, day, hour, minute, second = map(int, match.groups()[:-1])
+            if match[7] and hour <= 12:
+                hour = hour % 12 + 12 * (match[7].upper() == "PM")
             before, after = stem[: match.start()], stem[match.end() :]
+            is_counted = COUNTER.fullmatch(before) is not None
             channel = CHANNEL.fullmatch(after)
             words = [channel[1]] if channel else [word for word in re.split(r"[-_. ]+", after) if word.isalpha()]
-            camera = "-".join([before.strip("-_. "), *words]).strip("-")
-            series = f"{folder}{before}*{'-'.join(words)}"
+            camera = "-".join(["" if is_counted else before.strip("-_. "), *words]).strip("-")
+            series = f"{folder}{re.sub('[0-9]+', '#', before) if is_counted else before}*{'-'.join(words)}"
             return Timed(series, datetime(year, month, day, hour, minute, second), None if camera.upper() in NO_CAMERAS else camera)
     return None
 

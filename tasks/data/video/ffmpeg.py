@@ -21,7 +21,7 @@ from ffmpeg.nodes import FilterableStream
 from tasks.data.video.child import Memory, child_environment, run_child
 from tasks.data.video.inspection import FORMATS, MAX_PIXELS, PROTOCOLS, VideoProbe, url
 from tasks.disk import shortage
-from tasks.errors import BadConfiguration, BadVideo, OutOfMemory, Unavailable
+from tasks.errors import BadConfiguration, BadVideo, OutOfMemory, OutOfRoom, Unavailable
 from tasks.options import SegmentOptions
 
 MAX_ALLOC_BYTES = 1 << 29
@@ -153,8 +153,8 @@ def run_ffmpeg(arguments: Sequence[str], *, ffmpeg: Path, folder: Path, time_lim
 
     Raises:
         BadVideo: ffmpeg failed or exceeded `time_limit_seconds`.
-        OutOfMemory: it ran out of memory or crashed, or has room again on a disk that was full; if memory is scarce, also for any other failure
-            or loss.
+        OutOfMemory: it ran out of memory or crashed; if memory is scarce, also for any other failure or loss.
+        OutOfRoom: its log tells of a full disk, which has room.
         Unavailable: the disk is full.
     """
     options = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+verbose", "-max_alloc", str(MAX_ALLOC_BYTES))
@@ -171,9 +171,11 @@ def run_ffmpeg(arguments: Sequence[str], *, ffmpeg: Path, folder: Path, time_lim
     says_full = any("No space left on device" in line for line in log.errors)
     if status != 0 and says_full and (short := shortage(folder, ROOM_BYTES)):
         raise Unavailable(f"{name}: the disk under {folder} is full ({short}); make room and run this step again")
-    # With room, the video says it, or others have gone meanwhile: it is tried once more, alone.
-    if status < 0 or (status != 0 and (log.lacked_memory or says_full)):
+    if status < 0 or (status != 0 and log.lacked_memory):
         raise OutOfMemory(f"{name}: {reason(status, log.errors)}")
+    # With room, the video says it, or others have gone meanwhile: it is tried once more, alone.
+    if status != 0 and says_full:
+        raise OutOfRoom(f"{name}: {reason(status, log.errors)}")
     # Short of memory, ffmpeg drops frames or fails with any error; most of its messages do not mention memory.
     if memory.is_scarce and (status != 0 or log.has_losses):
         raise OutOfMemory(f"{name}: it does not decode completely in its share of the memory")

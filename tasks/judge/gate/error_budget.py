@@ -146,6 +146,7 @@ def spend(store: Store, store_uri: str, plan: PlanResult, uids: frozenset[str], 
             return mine.attempt
         now = max([now_utc(), *(charge.time for charge in charges)])
         spent = [*before, *((charge.time, charge.run_key, charge.attempt.charge) for charge in charges)]
+        # A decision without a charge left no look either: its clips are unknown, and count as these.
         paid = {run_key for _, run_key, _ in before} | decided_here.intersection(
             key for charge in charges for key in (charge.run_key, *charge.repeats)
         )

@@ -136,10 +136,10 @@ def scoreless_rules(
     ours: EvaluateResult, theirs: EvaluateResult, gate: GateOptions, label_noise: float, spread: SeedSpread | None = None
 ) -> tuple[RuleOutcome, ...]:
     """Apply the rules that know no scores: where one fails, a decision risks nothing."""
-    is_same_engine, by_which = _is_same_engine(ours, theirs, spread)
+    is_same_engine, detail = _is_same_engine(ours, theirs, spread)
     return (
         *([_labels(label_noise)] if label_noise else []),
-        RuleOutcome(rule="engine", title="Same engine and crops", passed=is_same_engine, detail=by_which),
+        RuleOutcome(rule="engine", title="Same engine and crops", passed=is_same_engine, detail=detail),
         _enough("num_clips", "Enough clips", ours.num_clips, gate.min_gate_clips, "clip"),
         _enough("num_sources", "Enough source videos", ours.num_sources, gate.min_gate_sources, "source video"),
     )

@@ -1,9 +1,11 @@
-"""Score the trials of a search, find the best, and estimate its luck.
+"""Score the trials of a search, find the best, estimate its luck, and tell which options mattered.
 
 Legend: k trials, n clips, s source videos, r resamples.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +14,19 @@ from tasks.judge.statistics.paired import recipe_change
 from tasks.judge.statistics.uncertainty import sums_by_source, top1_interval
 from tasks.store.records.dataset import DatasetClip
 from tasks.store.records.record import Target
-from tasks.store.records.search import ScoredTrial, Search, SelectionBias, Top1, TrialScore, Value
+from tasks.store.records.search import Importance, ScoredTrial, Search, SelectionBias, Top1, TrialScore, Value
+from tasks.wording import count
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
 
 SEED = 0
 NUM_RESAMPLES = 2000
+MIN_TRIALS = 10
+"""Trials from which on it is told which options mattered."""
+NUM_TREES, MAX_DEPTH = 24, 4
+"""Shallow trees fit less noise, and are ten times faster."""
+FOREST_SEED = 0
 
 
 def right_of(scores: Sequence[TrialScore], target: Target) -> NDArray[np.bool_]:
@@ -163,6 +174,44 @@ def gain_over_form(seeds: Sequence[str], form: str, sources: Sequence[str]) -> t
     return change.difference, change.interval
 
 
+def importances(
+    trials: Sequence[ScoredTrial], ranges: "Mapping[str, BaseDistribution]", target: Target
+) -> tuple[tuple[Importance, ...], str]:
+    """Divide the differences between these trials among the searched options, most important first.
+
+    The share is that of fANOVA (Hutter, Hoos and Leyton-Brown 2014, An Efficient Approach for Assessing Hyperparameter Importance): the
+    variance of a random forest's predictions over the option alone, divided by the variance over all. Ranges with a logarithmic scale are
+    measured on it.
+
+    Args:
+        trials: of the search. Failed trials, and those outside the ranges, do not count.
+
+    Returns:
+        the shares and how to read them; the words alone if fewer than 10 trials count, or all have the same score.
+    """
+    import optuna
+    from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+
+    from tasks.judge.search.suggest import is_within, quiet
+
+    counted = [trial for trial in trials if trial.failure is None and is_within(trial.values, ranges)]
+    if len(counted) < MIN_TRIALS:
+        return (), f"Only {count(len(counted), 'trial')} can be compared. It takes {MIN_TRIALS} to tell which options matter."
+    if len({trial.scores[target].top1 for trial in counted}) == 1:
+        return (), f"All {count(len(counted), 'trial')} have the same score, so no option made a difference."
+    scaled = {name: _scaled(distribution) for name, distribution in ranges.items() if not distribution.single()}
+    with quiet():
+        study = optuna.create_study()
+        for trial in counted:
+            logarithmic = {name: math.log10(float(trial.values[name])) for name in scaled if scaled[name] is not ranges[name]}
+            params = {name: trial.values[name] for name in scaled} | logarithmic
+            study.add_trial(optuna.trial.create_trial(params=params, distributions=scaled, value=trial.scores[target].top1))
+        evaluator = FanovaImportanceEvaluator(n_trees=NUM_TREES, max_depth=MAX_DEPTH, seed=FOREST_SEED)
+        shares = get_param_importances(study, evaluator=evaluator, normalize=False)
+    words = f"These shares are of this search's {count(len(counted), 'trial')} alone. Chance can give one option more than half."
+    return tuple(Importance(option=name, share=share) for name, share in shares.items()), words
+
+
 def _deviations(answers: NDArray[np.bool_], sources: Sequence[str]) -> NDArray[np.float64]:
     """Resample the videos; return (r, k) deviations of each trial's score from its mean over the resamples.
 
@@ -187,3 +236,12 @@ def _drawn_together(scores: NDArray[np.float64], deviations: NDArray[np.float64]
     by_chance = deviations.var(axis=1, ddof=1).mean()
     shrunk: NDArray[np.float64] = scores.mean() + np.sqrt(max(0.0, 1 - by_chance / variance)) * (scores - scores.mean())
     return shrunk
+
+
+def _scaled(distribution: "BaseDistribution") -> "BaseDistribution":
+    """Convert a logarithmic range to a linear one of logarithms; fANOVA would not do so."""
+    from optuna.distributions import FloatDistribution, IntDistribution
+
+    if isinstance(distribution, (FloatDistribution, IntDistribution)) and distribution.log:
+        return FloatDistribution(math.log10(distribution.low), math.log10(distribution.high))
+    return distribution

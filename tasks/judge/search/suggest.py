@@ -1,4 +1,4 @@
-"""Parse a search's ranges, suggest its trials by TPE, and tell which options mattered.
+"""Parse a search's ranges, and suggest its trials by TPE.
 
 The sampler is seeded by the search and the round, so that every process suggests the same trials from the same results. A study in a
 database would be one more thing to keep and to lock.
@@ -6,7 +6,6 @@ database would be one more thing to keep and to lock.
 
 import hashlib
 import json
-import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,6 @@ from itertools import product
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.samplers import TPESampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -27,8 +25,7 @@ from tasks.keys import content_key, options_key, without_idle
 from tasks.options import SearchOptions, TrainOptions
 from tasks.options.base import refusals
 from tasks.store.records.record import Target
-from tasks.store.records.search import Importance, ScoredTrial, Trial, Value
-from tasks.wording import count
+from tasks.store.records.search import ScoredTrial, Trial, Value
 
 EXCLUSIVE = ("family", "head", "modality", "backbone", "num_segments", "trainable")
 """Options with values that exclude one another."""
@@ -54,10 +51,6 @@ MAX_HEADS, MIN_HEADS = 64, 8
 """Number of trials of heads per task. Starting a task takes several seconds, so long trainings share one, too."""
 EPOCHS_PER_BATCH = 4000
 """Epochs of heads per task, all trials together: of long trainings, fewer share the retries and the time limit of a task."""
-MIN_TRIALS = 10
-NUM_TREES, MAX_DEPTH = 24, 4
-"""Shallow trees fit less noise, and are ten times faster."""
-FOREST_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -298,43 +291,3 @@ def batches_of(trials: Sequence[Trial]) -> list[tuple[Trial, ...]]:
     size = min(MAX_HEADS, max(MIN_HEADS, EPOCHS_PER_BATCH // longest))
     cut = [tuple(heads[start : start + size]) for start in range(0, len(heads), size)]
     return cut + [(trial,) for trial in trials if trial.options.trainable != "heads"]
-
-
-def importances(
-    trials: Sequence[ScoredTrial], ranges: Mapping[str, BaseDistribution], target: Target
-) -> tuple[tuple[Importance, ...], str]:
-    """Divide the differences between these trials among the searched options, most important first.
-
-    The share is that of fANOVA (Hutter, Hoos and Leyton-Brown 2014, An Efficient Approach for Assessing Hyperparameter Importance): the
-    variance of a random forest's predictions over the option alone, divided by the variance over all. Ranges with a logarithmic scale are
-    measured on it.
-
-    Args:
-        trials: of the search. Failed trials, and those outside the ranges, do not count.
-
-    Returns:
-        the shares and how to read them; the words alone if fewer than 10 trials count, or all have the same score.
-    """
-    counted = [trial for trial in trials if trial.failure is None and is_within(trial.values, ranges)]
-    if len(counted) < MIN_TRIALS:
-        return (), f"Only {count(len(counted), 'trial')} can be compared. It takes {MIN_TRIALS} to tell which options matter."
-    if len({trial.scores[target].top1 for trial in counted}) == 1:
-        return (), f"All {count(len(counted), 'trial')} have the same score, so no option made a difference."
-    scaled = {name: _scaled(distribution) for name, distribution in ranges.items() if not distribution.single()}
-    with quiet():
-        study = optuna.create_study()
-        for trial in counted:
-            logarithmic = {name: math.log10(float(trial.values[name])) for name in scaled if scaled[name] is not ranges[name]}
-            params = {name: trial.values[name] for name in scaled} | logarithmic
-            study.add_trial(create_trial(params=params, distributions=scaled, value=trial.scores[target].top1))
-        evaluator = FanovaImportanceEvaluator(n_trees=NUM_TREES, max_depth=MAX_DEPTH, seed=FOREST_SEED)
-        shares = get_param_importances(study, evaluator=evaluator, normalize=False)
-    words = f"These shares are of this search's {count(len(counted), 'trial')} alone. Chance can give one option more than half."
-    return tuple(Importance(option=name, share=share) for name, share in shares.items()), words
-
-
-def _scaled(distribution: BaseDistribution) -> BaseDistribution:
-    """Convert a logarithmic range to a linear one of logarithms; fANOVA would not do so."""
-    if isinstance(distribution, (FloatDistribution, IntDistribution)) and distribution.log:
-        return FloatDistribution(math.log10(distribution.low), math.log10(distribution.high))
-    return distribution

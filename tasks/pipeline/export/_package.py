@@ -23,16 +23,16 @@ from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline._trained import Trained, first_weights, plan_of
 from tasks.pipeline.export import _timed
-from tasks.pipeline.export._models import Answers, Clips, difference_of, largest_difference, scores_of, write
+from tasks.pipeline.export._models import Answers, Clips, Written, difference_of, largest_difference, scores_of, write
 from tasks.pipeline.export.contract import package_of
-from tasks.predict.probabilities import Nothing, fit_threshold, served
+from tasks.predict.probabilities import Nothing, Served, fit_threshold, served
 from tasks.served.package.folder import TITLES, Contract, Registered, check_package, input_of, window_of, write_package
-from tasks.served.package.sample import make_sample
+from tasks.served.package.sample import Sample, make_sample
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.evaluation import EvaluateResult
-from tasks.store.records.export import ExportResult, PackageCosts, PackageScore, PackedNetwork
+from tasks.store.records.export import ExportResult, PackageCosts, PackageFormat, PackageScore, PackedNetwork
 from tasks.store.records.record import SplitName
 from tasks.store.records.training import PlanResult
 from tasks.store.run_layout import Decision, Package, Run, Scores, run_name
@@ -59,6 +59,19 @@ class Evaluated:
         return {split: from_parquet(store.read_bytes(own.predictions_uri), own.predictions_uri) for split, own in self.results.items()}
 
 
+@dataclass(frozen=True)
+class _Made:
+    """A network written for a package, with its measurements."""
+
+    format: PackageFormat
+    clips: Clips
+    graph: Graph
+    temperatures: Served
+    written: Written
+    packed: PackedNetwork
+    sample: Sample
+
+
 def pack(
     model_name: str, version: RegisteredVersion, plan: PlanResult, options: ExportOptions, store: Store, student: Trained | None = None
 ) -> ExportResult:
@@ -79,14 +92,8 @@ def pack(
         # A version may have several students of one backbone.
         shown = f"student {packed_plan.train.backbone} ({run_name(student.run_key)}), "
     place = package_of(Run(plan.run_uri), options, student.run_key if student else None)
-    code_version = load(MachineSettings).code_version
-    try:
-        if earlier := finished(store, place):
-            if earlier.code_version == code_version:
-                return earlier
-            log.info("another version of Retake made it; making it anew")
-    except BadInput as error:  # another version of Retake wrote it
-        log.warning("%s", error)
+    if earlier := _made_before(place, store):
+        return earlier
     registered = _evaluated("the registered model", title, version, plan, store)
     source = _evaluated("the student", student.label, student, packed_plan, store) if student else registered
     beside = (source, registered) if student else (source,)
@@ -108,15 +115,6 @@ def pack(
             costs=_costs(written.path, clips, graph, folder),
             hardware=hardware_of("cpu").flat(),
         )
-        threshold = fit_threshold(
-            written.answers["val"],
-            temperatures,
-            PredictOptions().interval_precision,
-            vocabulary.targets,
-            crops=1,
-            nothing=None if vocabulary.nothing_verb is None else Nothing(vocabulary.nothing_verb, manifest.segment.clip_seconds),
-            pairs=manifest.train_actions,
-        )
         others = [
             *((f"{own.name} with {count(own.num_crops, 'crop')}", own is registered, own.answers(store)) for own in beside),
             ("PyTorch with one crop", False, reference),
@@ -130,43 +128,17 @@ def pack(
         sample = make_sample(saved, manifest.segment.on_grid, [own.name for own in graph.inputs], folder)
         if written.precision == "int8":
             sample = sample.expecting(written.path)
-        largest = max(largest_difference(scored, reference[split]) for split, scored in written.answers.items())
-        window = window_of(manifest.segment.on_grid)
-        contract = Contract(
-            registered=Registered(
-                name=model_name,
-                version=version.version,
-                checkpoint_sha256=source.checkpoint_sha256,
-                network=saved.title,
-                teacher=f"{title}, {plan.weights.network}" if student else None,
-            ),
-            format=options.format,
-            precision=written.precision,
-            refused=written.refused,
-            window=window,
-            inputs=tuple(input_of(own, network.spec, window) for own, network in zip(graph.inputs, saved.networks, strict=True)),
-            outputs=graph.outputs,
-            verbs=saved.classes.verbs,
-            nouns=saved.classes.nouns,
-            pairs=manifest.train_actions,
-            nothing=vocabulary.nothing_verb,
-            verb_temperature=temperatures.verb,
-            noun_temperature=temperatures.noun,
-            calibration=temperatures.words,
-            threshold=threshold.probability,
-            reports=threshold.reports,
-            interval_words=threshold.words,
-            tolerance=sample.tolerance(written.precision),
-            max_difference=largest,
-            weights_licence=licence_of(packed_plan, saved, store),
-            versions={
-                "retake": code_version,
-                "opset": str(OPSET),
-                **{name: version_of(name) for name in ("torch", *RUNTIMES[options.format])},
-            },
-            scores=packed.scores,
-            hardware=f"{packed.hardware['device_name']}, {count(int(packed.hardware['num_cores']), 'core')}",
+        registered_as = Registered(
+            name=model_name,
+            version=version.version,
+            checkpoint_sha256=source.checkpoint_sha256,
+            network=saved.title,
+            teacher=f"{title}, {plan.weights.network}" if student else None,
         )
+        largest = max(largest_difference(scored, reference[split]) for split, scored in written.answers.items())
+        licence = licence_of(packed_plan, saved, store)
+        made = _Made(options.format, clips, graph, temperatures, written, packed, sample)
+        contract = _contract(made, registered_as, licence, largest)
         describe(written.path, contract.metadata())
         package = folder / "package"
         write_package(package, contract, written.path, sample)
@@ -174,11 +146,7 @@ def pack(
         checked = check_package(package)
         if not checked.passed:
             raise BadConfiguration(f"the package of {source.title} failed its check, and is not handed out: {checked}")
-        files = [path for path in package.rglob("*") if path.is_file()]
-        size_bytes = sum(path.stat().st_size for path in files)
-        store.delete([stored.uri for stored in store.list(place.files)])
-        for path in files:
-            store.write_file(Folder(place.files).file(path.relative_to(package).as_posix()), path)
+        size_bytes = _keep(package, place, store)
         tracker = Tracker(load(MlflowSettings))
         # The key, because the fp32 in place of a refused int8 is another package than one that was asked for.
         artifact_path = f"export/{options.format}-{written.precision}-{last_name(place.folder_uri)}"
@@ -196,12 +164,77 @@ def pack(
         differences=differences,
         max_difference=largest,
         check=str(checked),
-        code_version=code_version,
+        code_version=load(MachineSettings).code_version,
         mlflow_run_url=run_url,
         artifacts_url=f"{run_url}/artifacts/{artifact_path}",
         report_url=store.read(report).report_url if store.exists(report.uri) else "",
     )
     return finish(store, place, result)
+
+
+def _made_before(place: Package, store: Store) -> ExportResult | None:
+    """Find the package that this version of Retake made."""
+    try:
+        if earlier := finished(store, place):
+            if earlier.code_version == load(MachineSettings).code_version:
+                return earlier
+            log.info("another version of Retake made it; making it anew")
+    except BadInput as error:  # another version of Retake wrote it
+        log.warning("%s", error)
+    return None
+
+
+def _contract(made: _Made, registered: Registered, licence: str, max_difference: float) -> Contract:
+    """Fill in the contract from the network's training and measurements; `registered` is the version, or its student."""
+    manifest, saved, temperatures, nothing = made.clips.manifest, made.clips.saved, made.temperatures, made.clips.vocabulary.nothing_verb
+    window = window_of(manifest.segment.on_grid)
+    threshold = fit_threshold(
+        made.written.answers["val"],
+        temperatures,
+        PredictOptions().interval_precision,
+        made.clips.vocabulary.targets,
+        crops=1,
+        nothing=None if nothing is None else Nothing(nothing, manifest.segment.clip_seconds),
+        pairs=manifest.train_actions,
+    )
+    return Contract(
+        registered=registered,
+        format=made.format,
+        precision=made.written.precision,
+        refused=made.written.refused,
+        window=window,
+        inputs=tuple(input_of(own, network.spec, window) for own, network in zip(made.graph.inputs, saved.networks, strict=True)),
+        outputs=made.graph.outputs,
+        verbs=saved.classes.verbs,
+        nouns=saved.classes.nouns,
+        pairs=manifest.train_actions,
+        nothing=nothing,
+        verb_temperature=temperatures.verb,
+        noun_temperature=temperatures.noun,
+        calibration=temperatures.words,
+        threshold=threshold.probability,
+        reports=threshold.reports,
+        interval_words=threshold.words,
+        tolerance=made.sample.tolerance(made.written.precision),
+        max_difference=max_difference,
+        weights_licence=licence,
+        versions={
+            "retake": load(MachineSettings).code_version,
+            "opset": str(OPSET),
+            **{name: version_of(name) for name in ("torch", *RUNTIMES[made.format])},
+        },
+        scores=made.packed.scores,
+        hardware=f"{made.packed.hardware['device_name']}, {count(int(made.packed.hardware['num_cores']), 'core')}",
+    )
+
+
+def _keep(package: Path, place: Package, store: Store) -> int:
+    """Keep the files of a package in place of those of an earlier one; return their bytes."""
+    files = [path for path in package.rglob("*") if path.is_file()]
+    store.delete([stored.uri for stored in store.list(place.files)])
+    for path in files:
+        store.write_file(Folder(place.files).file(path.relative_to(package).as_posix()), path)
+    return sum(path.stat().st_size for path in files)
 
 
 def copy_package(place: Package, folder: Path, store: Store) -> None:

@@ -30,6 +30,19 @@ from tasks.store.run_layout import Scores, run_name
 from tasks.tracking import Tracker
 from tasks.wording import count, percent
 
+MOST_UNLABELLED = 4
+"""Most clips without a label for each labelled one, so that an epoch stays affordable; evenly spaced ones are taken."""
+
+HEADS = {
+    "trainable": "heads", "epochs": 30, "feature_variants": 4, "batch_size": 4, "learning_rate": 3e-3, "validate_every": 1, "frame_step": 3,
+}  # fmt: skip
+"""Without a GPU: new heads on a frozen published backbone."""
+WHOLE = {
+    "trainable": "all", "epochs": 60, "batch_size": 8, "optimizer": "adamw", "learning_rate": 1e-4, "weight_decay": 0.01,
+    "schedule": "cosine", "warmup_epochs": 3,
+}  # fmt: skip
+"""With a GPU: the whole network."""
+
 
 def run(arguments: DistilArguments, store: Store) -> DistilResult:
     """Train the student and score it on val, and on test if there is one.
@@ -62,20 +75,6 @@ def in_words(result: DistilResult, store: Store) -> Iterator[str]:
     for uri in result.result_uris:
         scores = store.read(uri, EvaluateResult)
         yield f"{scores.split}: {', '.join(f'{percent(getattr(scores, target).top1)} of {target}s' for target in scores.targets)}"
-
-
-MOST_UNLABELLED = 4
-"""Most clips without a label for each labelled one, so that an epoch stays affordable; evenly spaced ones are taken."""
-
-HEADS = {
-    "trainable": "heads", "epochs": 30, "feature_variants": 4, "batch_size": 4, "learning_rate": 3e-3, "validate_every": 1, "frame_step": 3,
-}  # fmt: skip
-"""Without a GPU: new heads on a frozen published backbone."""
-WHOLE = {
-    "trainable": "all", "epochs": 60, "batch_size": 8, "optimizer": "adamw", "learning_rate": 1e-4, "weight_decay": 0.01,
-    "schedule": "cosine", "warmup_epochs": 3,
-}  # fmt: skip
-"""With a GPU: the whole network."""
 
 
 def distilled(teacher: Trained, student: str, store_uri: str, store: Store) -> Trained:

@@ -19,6 +19,12 @@ class ForgetArguments(StepArguments, ForgetOptions):
         title="Approved by",
         description="Deletes, and keeps this name in the receipt; without it, all is only listed",
     )
+    asked: str | None = Field(
+        None,
+        pattern="^[0-9a-f]{64}$",
+        title="Question",
+        description="SHA-256 of the question that this person answered; if the list in the store asks another, nothing is deleted",
+    )
 
 
 FORGET = Step(
@@ -26,6 +32,6 @@ FORGET = Step(
     summary="list all that the store and MLflow have of a video; with --confirm, delete it",
     arguments=ForgetArguments,
     result=ForgetResult,
-    address=lambda arguments: Layout(arguments.store).forgotten.asked(content_key(arguments.model_dump(mode="json"))),
+    address=lambda arguments: Layout(arguments.store).forgotten.asked(content_key(arguments.model_dump(mode="json", exclude={"asked"}))),
     positional={"video": "VIDEO"},
 )

@@ -32,7 +32,8 @@ def run(arguments: ForgetArguments, store: Store) -> ForgetResult:
 
     Raises:
         BadConfiguration: neither a video nor a source is named, or both, or the reason is missing or names the video.
-        BadInput: there is no such video, another is being forgotten, or an annotation file cannot be written without it.
+        BadInput: there is no such video, another is being forgotten, an annotation file cannot be written without it, or the person was asked
+            something else.
         Unavailable: other steps go on writing of the video.
     """
     if (arguments.video is None) == (arguments.source is None):
@@ -68,6 +69,7 @@ def run(arguments: ForgetArguments, store: Store) -> ForgetResult:
     if not arguments.confirm:
         return finish(store, output, result)
     if not forgetting.list_sha256:
+        _refuse_other_question(arguments, store, len(forgetting.videos))
         digest = sha256("\n".join(trace.uri for trace in traces).encode()).hexdigest()
         if not store.create(at.intent, forgetting.model_copy(update={"traces": counted(traces), "list_sha256": digest})):
             raise Unavailable(f"{at.intent.uri}: another process began to forget a video; try again")
@@ -105,6 +107,18 @@ def _listed(
             f"The bucket {whether} earlier versions of objects, which Retake does not delete; let the store's life cycle delete them."
         )
     return ForgetResult(receipt_uri=None, question="\n\n".join(parts), num_videos=num_videos, traces=counted(traces), models=models)
+
+
+def _refuse_other_question(arguments: ForgetArguments, store: Store, num_videos: int) -> None:
+    """Compare the question that was answered with that of the list in the store; Airflow's copy can be rewritten by others."""
+    if arguments.asked is None:
+        return
+    listed = finished(store, FORGET.address(arguments.model_copy(update={"confirm": None})))
+    if listed is None or sha256(listed.question.encode()).hexdigest() != arguments.asked or listed.num_videos != num_videos:
+        raise BadInput(
+            f"forget: {arguments.confirm} was not asked about this deletion of {count(num_videos, 'video')}; "
+            "clear the task `list`, read the question, and answer it again"
+        )
 
 
 def _leave_receipt(store: Store, store_uri: str, forgetting: Forgetting, registry: Registry, tracker: Tracker) -> str:

@@ -34,7 +34,7 @@ from tasks.store.run_layout import Prediction
 from tasks.tracking import Registry
 from tasks.wording import count
 
-NUM_THREADS = 4
+NUM_TAKEN_AT_ONCE, NUM_READ_AT_ONCE = 4, 16
 TRAINED_ON = "it was trained on; allow_trained predicts it anyway"
 
 
@@ -95,18 +95,18 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
         missing += _unknown(arguments.store, model.predictor.label, dataset_uris, store)
     if arguments.stride_seconds is not None:
         window_grid(segment, arguments.stride_seconds)
-    latest = labels_today(arguments.store, segment if trained.cut == "intervals" else trained, store)
-    videos = _videos(arguments, _in_split("train", arguments.store, manifests, store), labelled_sources(manifests, latest), store)
+    latest = _labels_today(arguments.store, segment if trained.cut == "intervals" else trained, store)
+    videos = _videos(arguments, _in_split("train", arguments.store, manifests, store), _labelled_sources(manifests, latest), store)
     sources = videos.sources
     of_val = _in_split("val", arguments.store, manifests, store)
     measured_on = tuple(
         video.video for video in videos.taken if not of_val.isdisjoint({video.video, sources.get(video.video, video.video)})
     )
-    labels = labels_of(videos.taken, manifests, latest)
+    labels = _labels_of(videos.taken, manifests, latest)
     if arguments.stride_seconds is not None:
         named = PredictedVideos({video.video: video.name for video in videos.taken}, videos.beside)
         parts = labelled_intervals(store, arguments.store, named)
-        labels = labels.model_copy(update={"intervals": parts.intervals, "covered": covered_by(parts, latest)})
+        labels = labels.model_copy(update={"intervals": parts.intervals, "covered": _covered_by(parts, latest)})
     own_sources = {video.video: sources[video.video] for video in videos.taken if sources.get(video.video, video.video) != video.video}
     evaluate, predict = arguments.picked(EvaluateOptions), arguments.picked(PredictOptions)
     for reason in (*missing, *(f"{bad.name}: {bad.reason}" for bad in videos.set_aside)):
@@ -226,7 +226,7 @@ def _videos(arguments: PredictPlanArguments, trained_on: frozenset[str], sources
     if arguments.videos:
         candidates, bad, beside = _asked_for(arguments, store)
         # Videos that an earlier prediction took in have lost the names that tell their recording.
-        sources = {**sources, **sources_of_new(candidates, sources, arguments.store, store)}
+        sources = {**sources, **_sources_of_new(candidates, sources, arguments.store, store)}
     else:
         records = video_records(store, arguments.store)
         candidates, bad, beside = _in_order(PredictedVideo(video=record.video, name=record.names[0]) for record in records), [], []
@@ -256,7 +256,7 @@ def _asked_for(arguments: PredictPlanArguments, store: Store) -> tuple[list[Pred
         except BadInput as error:
             bad.append(SetAside(name=source, reason=str(error).removeprefix(f"{source} ")))
     intake = Intake(store, arguments.store, IngestOptions(), load(MachineSettings).allow_private_addresses, names_label=False)
-    with ThreadPoolExecutor(NUM_THREADS) as pool:
+    with ThreadPoolExecutor(NUM_TAKEN_AT_ONCE) as pool:
         seen = list(pool.map(intake.take_video, (incoming for incoming in offered if not incoming.is_annotation)))
     beside: list[AnnotationFile] = []
     videos = videos_beside([incoming.name for incoming in offered if incoming.is_annotation], seen)
@@ -287,7 +287,7 @@ def _write_batches(prediction: Prediction, videos: Sequence[PredictedVideo], sto
     return tuple(batches)
 
 
-def labelled_sources(manifests: Iterable[Manifest], latest: Iterable[LabelledClip]) -> dict[str, str]:
+def _labelled_sources(manifests: Iterable[Manifest], latest: Iterable[LabelledClip]) -> dict[str, str]:
     """Map each video to its source recording, by the latest labels, else by the datasets.
 
     The latest labels also know videos without labels.
@@ -296,7 +296,7 @@ def labelled_sources(manifests: Iterable[Manifest], latest: Iterable[LabelledCli
     return sources | {labelled.clip.video: labelled.source for labelled in latest}
 
 
-def sources_of_new(videos: Sequence[PredictedVideo], sources: Mapping[str, str], store_uri: str, store: Store) -> dict[str, str]:
+def _sources_of_new(videos: Sequence[PredictedVideo], sources: Mapping[str, str], store_uri: str, store: Store) -> dict[str, str]:
     """Map videos that were never ingested to the source of their recording, as far as their given names tell it.
 
     That is the source of an ingested video of the recording, else its first video. `sources` are known ones, which people may have corrected.
@@ -305,7 +305,7 @@ def sources_of_new(videos: Sequence[PredictedVideo], sources: Mapping[str, str],
     def read(video: PredictedVideo) -> VideoRecord:
         return store.read(Layout(store_uri).video(video.video).probe)
 
-    with ThreadPoolExecutor(NUM_THREADS) as pool:
+    with ThreadPoolExecutor(NUM_READ_AT_ONCE) as pool:
         records = list(pool.map(read, videos))
     new = {
         record.video
@@ -321,7 +321,7 @@ def sources_of_new(videos: Sequence[PredictedVideo], sources: Mapping[str, str],
     }
 
 
-def labels_today(store_uri: str, segment: SegmentOptions, store: Store) -> tuple[LabelledClip, ...]:
+def _labels_today(store_uri: str, segment: SegmentOptions, store: Store) -> tuple[LabelledClip, ...]:
     """Label all clips anew, by the options of the last build; nothing is written."""
     clips = Layout(store_uri).labels(recipe_of(segment)).clips
     built = store.read(clips) if store.exists(clips.uri) else None
@@ -332,7 +332,7 @@ def labels_today(store_uri: str, segment: SegmentOptions, store: Store) -> tuple
     return built.clips if built else ()
 
 
-def labels_of(videos: Iterable[PredictedVideo], manifests: Iterable[Manifest], latest: Iterable[LabelledClip]) -> KnownLabels:
+def _labels_of(videos: Iterable[PredictedVideo], manifests: Iterable[Manifest], latest: Iterable[LabelledClip]) -> KnownLabels:
     """Collect the labels of these videos' clips on the grid: the latest, else those of the datasets."""
     wanted = {video.video for video in videos}
     labels: dict[str, KnownLabel] = {}
@@ -349,7 +349,7 @@ def labels_of(videos: Iterable[PredictedVideo], manifests: Iterable[Manifest], l
     return KnownLabels(labels=tuple(labels[uid] for uid in sorted(labels)))
 
 
-def covered_by(parts: LabelledParts, latest: Iterable[LabelledClip]) -> dict[str, tuple[Interval, ...]]:
+def _covered_by(parts: LabelledParts, latest: Iterable[LabelledClip]) -> dict[str, tuple[Interval, ...]]:
     """List the time of each video in which labels say when something happens.
 
     Clips labelled as nothing add to that of files, unless a labelled interval overlaps them: it says nothing about the rest of a clip. Clips of an

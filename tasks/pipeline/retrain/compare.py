@@ -1,13 +1,13 @@
 """Compare the new network with its opponents by paired differences, and apply the gate."""
 
 import math
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from tasks.data.split.manifest import label_counts
 from tasks.errors import BadInput
 from tasks.judge.gate.error_budget import spend
-from tasks.judge.gate.gate import contenders, judge, scoreless_rules
+from tasks.judge.gate.gate import Judgement, contenders, judge, scoreless_rules
 from tasks.judge.gate.verdict import spread_in_words
 from tasks.judge.report.comparison_text import note, text
 from tasks.judge.statistics.answers import Answers, answers_of
@@ -22,13 +22,37 @@ from tasks.pipeline.retrain.contract import COMPARE, PlannedArguments
 from tasks.settings import MlflowSettings, load
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
-from tasks.store.records.dataset import Vocabulary
-from tasks.store.records.decisions import CompareResult
-from tasks.store.records.evaluation import PairedDifference, SeedScore, SeedSpread
-from tasks.store.records.record import Target
+from tasks.store.records.dataset import Manifest, Vocabulary
+from tasks.store.records.decisions import Attempt, CompareResult
+from tasks.store.records.evaluation import EvaluateResult, PairedDifference, SeedScore, SeedSpread
+from tasks.store.records.record import ModelRole, Target
 from tasks.store.records.training import PlanResult
 from tasks.tracking import Tracker, tracked_run
 from tasks.wording import count
+
+
+@dataclass(frozen=True)
+class _Contest:
+    """The new network and its opponent on the deciding clips with an action."""
+
+    plan: PlanResult
+    manifest: Manifest
+    ours: EvaluateResult
+    theirs: EvaluateResult
+    scored: Mapping[ModelRole, ScoredClips]
+    gain: PairedDifference
+    seeds: Sequence[tuple[SeedScore, Answers]]
+
+    def gain_at(self, tail: float) -> PairedDifference:
+        """Compute the gain of the recipe, with the interval that leaves out `tail` on each side."""
+        return recipe_difference(
+            [answers for _, answers in self.seeds],
+            answers_of(self.scored[self.theirs.model], self.manifest.vocabulary)[self.gain.target],
+            self.scored["fine-tuned"].sources,
+            opponent=self.gain.opponent,
+            num_resamples=self.plan.evaluate.bootstrap_resamples,
+            tail=tail,
+        )
 
 
 def run(arguments: PlannedArguments, store: Store) -> CompareResult:
@@ -52,36 +76,10 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
     nameable = nameable_clips(results_of_split, scored, manifest.vocabulary, num_resamples=num_resamples)
     deciding_gain = next(d for d in gains if (d.target, d.opponent) == (ours.targets[-1], theirs.model))
     seeds = [_of_seed(seeded, clips.uids, deciding_gain.target, manifest.vocabulary, store) for seeded in plans_with_repeats(plan, store)]
-    gain_at = partial(
-        recipe_difference,
-        [answers for _, answers in seeds],
-        answers_of(scored[theirs.model], manifest.vocabulary)[deciding_gain.target],
-        clips.sources,
-        opponent=deciding_gain.opponent,
-        num_resamples=num_resamples,
-    )
-    spread = SeedSpread(scores=tuple(score for score, _ in seeds), difference=gain_at(tail=TAIL)) if plan.repeats else None
-    # Spend what this decision may, and compute the interval of the gain at its level.
-    scoreless = scoreless_rules(ours, theirs, plan.gate, plan.train.label_noise, spread)
-    can_pass = plan.gate.promotion != "never" and all(rule.passed for rule in scoreless)
-    deciding_uids = frozenset(clip.uid for clip in manifest.clips if clip.split == ours.split and clip.has_action)
-    attempt = spend(store, arguments.store, plan, deciding_uids, can_pass=can_pass)
-    # Where the level is that of the 95 % interval, use exactly `TAIL`, so that the interval that decides is the interval shown.
-    tail = TAIL if math.isclose(attempt.level, TAIL) else attempt.level
-    attempt = attempt.model_copy(update={"interval": gain_at(tail=tail).interval})
-    judgement = judge(
-        ours,
-        theirs,
-        deciding_gain,
-        over_guessing(seeds[0][1], clips.sources, num_resamples=num_resamples),
-        class_outcomes(clips, scored[theirs.model], manifest.vocabulary),
-        plan.gate,
-        attempt,
-        plan.train.label_noise,
-        label_counts([clip for clip in manifest.clips if clip.split == "train" and clip.has_action], ours.targets[-1:]),
-        is_provisional=plan.champion is not None and plan.champion.provisional,
-        spread=spread,
-    )
+    contest = _Contest(plan, manifest, ours, theirs, scored, deciding_gain, seeds)
+    spread = SeedSpread(scores=tuple(score for score, _ in seeds), difference=contest.gain_at(TAIL)) if plan.repeats else None
+    attempt = _spend(contest, spread, arguments.store, store)
+    judgement = _judge(contest, spread, attempt)
     written = text(results, ours, gains, judgement, plan.weights.description, nameable)
     with tracked_run(tracker, plan) as run_id:
         publish_files(store, place, {place.text: written.encode()}, tracker, run_id)
@@ -113,6 +111,36 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
         spread=spread,
     )
     return finish(store, place, result)
+
+
+def _spend(contest: _Contest, spread: SeedSpread | None, store_uri: str, store: Store) -> Attempt:
+    """Spend what this decision may, and compute the interval of the gain at its level."""
+    plan, split = contest.plan, contest.ours.split
+    scoreless = scoreless_rules(contest.ours, contest.theirs, plan.gate, plan.train.label_noise, spread)
+    can_pass = plan.gate.promotion != "never" and all(rule.passed for rule in scoreless)
+    deciding_uids = frozenset(clip.uid for clip in contest.manifest.clips if clip.split == split and clip.has_action)
+    attempt = spend(store, store_uri, plan, deciding_uids, can_pass=can_pass)
+    # Where the level is that of the 95 % interval, use exactly `TAIL`, so that the interval that decides is the interval shown.
+    tail = TAIL if math.isclose(attempt.level, TAIL) else attempt.level
+    return attempt.model_copy(update={"interval": contest.gain_at(tail).interval})
+
+
+def _judge(contest: _Contest, spread: SeedSpread | None, attempt: Attempt) -> Judgement:
+    """Apply the gate's rules."""
+    plan, clips = contest.plan, contest.scored["fine-tuned"]
+    return judge(
+        contest.ours,
+        contest.theirs,
+        contest.gain,
+        over_guessing(contest.seeds[0][1], clips.sources, num_resamples=plan.evaluate.bootstrap_resamples),
+        class_outcomes(clips, contest.scored[contest.theirs.model], contest.manifest.vocabulary),
+        plan.gate,
+        attempt,
+        plan.train.label_noise,
+        label_counts([clip for clip in contest.manifest.clips if clip.split == "train" and clip.has_action], contest.ours.targets[-1:]),
+        is_provisional=plan.champion is not None and plan.champion.provisional,
+        spread=spread,
+    )
 
 
 def _of_seed(plan: PlanResult, clips: Sequence[str], target: Target, vocabulary: Vocabulary, store: Store) -> tuple[SeedScore, Answers]:

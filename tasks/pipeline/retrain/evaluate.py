@@ -275,9 +275,10 @@ def _metrics(result: EvaluateResult) -> dict[str, float]:
 
 
 def _audited(plan: PlanResult, clips: Sequence[DatasetClip], shared: SharedFeatures | None) -> LabelAudit:
-    """Judge the labels of all clips by probes on the features that the network was scored on, or say why that cannot be.
+    """Judge the labels of all clips by probes, or say why that cannot be.
 
-    A backbone that was trained has learned its training clips by heart, wrong labels included.
+    The probes are fitted to the features that the network was scored on. A backbone that was trained has learned its training clips by heart,
+    wrong labels included.
 
     Raises:
         Unavailable: features are damaged; a retry computes them again.

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tasks.judge.report.search import metrics_of, retrain_address, search_note, search_page, table, verdict
-from tasks.judge.search.results import form_recipe, gain_over_form, selection_bias
-from tasks.judge.search.suggest import Space, importances, pareto_front
+from tasks.judge.search.results import form_recipe, gain_over_form, importances, selection_bias
+from tasks.judge.search.suggest import Space, pareto_front
 from tasks.keys import content_key
 from tasks.options import Options, RegisterOptions
 from tasks.pipeline._results import finish, finished, log, publish_files

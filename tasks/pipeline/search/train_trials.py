@@ -42,6 +42,9 @@ from tasks.store.stored import Stored
 from tasks.tracking import Tracker
 from tasks.wording import duration, percent
 
+TRIAL_FAILS = (BadConfiguration, BadInput)
+"""Errors that fail one trial. Any other, such as an unreachable store, ends the task, whose retry continues with the rest."""
+
 
 def run(arguments: TrainTrialsArguments, store: Store) -> TrialsResult:
     """Train the trials that no DAG has trained yet.
@@ -259,10 +262,6 @@ class FoldTrainings:
 
     def _stored(self, part: FoldTraining) -> Stored[TrialScore]:
         return part.run.validation(self.plan.evaluate.crops)
-
-
-TRIAL_FAILS = (BadConfiguration, BadInput)
-"""Errors that fail one trial. Any other, such as an unreachable store, ends the task, whose retry continues with the rest."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from tasks.data.clips import cut_videos as cutting
+from tasks.data.clips import cut_videos
 from tasks.data.clips.gather_labels import given_labels, intervals_to_cut, intervals_to_export, label_now
 from tasks.data.clips.label_inputs import append_to_log, count_entries
 from tasks.data.clips.stored_clips import find_cut
@@ -230,12 +230,12 @@ def test_a_next_chapter_that_cannot_be_read_costs_the_clips_across_alone(chapter
     if error is BadVideo:
         store.objects[record.uri] = b"damaged"
     elif error is OutOfMemory:
-        monkeypatch.setattr(cutting, "probe", fail)
+        monkeypatch.setattr(cut_videos, "probe", fail)
     else:
         record = record.model_copy(update={"uri": "s3+nas://films/GX020123.MP4"})
         monkeypatch.setattr(store, "read_file", lambda uri, path: (fail if uri == record.uri else read_file)(uri, path))
     store.write(place, record)
-    monkeypatch.setattr(cutting, "usable_bytes", lambda: 3 << 30)
+    monkeypatch.setattr(cut_videos, "usable_bytes", lambda: 3 << 30)
     take_in(store, "both")
     alone = find_cut(store, STORE, first, options("intervals"))
     assert (len(alone.clips), alone.set_aside, alone.lacked_bytes) == (num_before + 1, None, lacked_bytes)
@@ -250,8 +250,8 @@ def test_a_video_that_lacks_memory_keeps_its_clips_and_waits_for_that_and_not_fo
     store, first, second = chapters
     before = find_cut(store, STORE, first, options("intervals"))
     del store.objects[store.read(Layout(STORE).video(second).probe).uri]
-    monkeypatch.setattr(cutting, "usable_bytes", lambda: 3 << 30)
-    monkeypatch.setattr(cutting, "cut_spans", Mock(side_effect=OutOfMemory("source: more")))
+    monkeypatch.setattr(cut_videos, "usable_bytes", lambda: 3 << 30)
+    monkeypatch.setattr(cut_videos, "cut_spans", Mock(side_effect=OutOfMemory("source: more")))
     take_in(store, "both")
     after = find_cut(store, STORE, first, options("intervals"))
     assert (after.clips, after.set_aside, after.lacked_bytes) == (before.clips, None, 3 << 30)
@@ -260,7 +260,7 @@ def test_a_video_that_lacks_memory_keeps_its_clips_and_waits_for_that_and_not_fo
 
 def test_parts_that_were_cut_by_earlier_versions_are_known_again():
     own, across = FrameSpan(1, 2, (0.5, 1.5)), FrameSpan(3, 4, (1.0, 2.0), "ab" * 32)
-    assert [cutting.spans_digest(spans) for spans in ([own], [own, across])] == ["bcdecf3c1d8596ce", "232a2a555ad0cd29"]
+    assert [cut_videos.spans_digest(spans) for spans in ([own], [own, across])] == ["bcdecf3c1d8596ce", "232a2a555ad0cd29"]
 
 
 def test_another_version_of_ffmpeg_adds_clips_in_a_folder_of_its_own(cut_store, film, debians, monkeypatch):
@@ -293,13 +293,13 @@ def test_what_the_sound_of_a_video_lacks_is_told_as_long_as_it_has_clips(store, 
 
 def test_the_time_limit_grows_with_the_labelled_time_and_not_with_the_video(store, monkeypatch):
     annotate(store, "1.csv", "".join(f"a.mp4,{start / 30:.3f},{start / 30 + 0.5:.3f},put,meat\n" for start in range(30, 110)))
-    limits, cut_really = [], cutting.cut_spans
+    limits, cut_really = [], cut_videos.cut_spans
 
     def cut(*arguments, spans, time_limit_seconds, **options):
         limits.append((time_limit_seconds, len(spans)))
         return cut_really(*arguments, spans=spans[:1], time_limit_seconds=time_limit_seconds, **options)
 
-    monkeypatch.setattr(cutting, "cut_spans", cut)
+    monkeypatch.setattr(cut_videos, "cut_spans", cut)
     take_in(store, "intervals")
     ((limit_seconds, num_spans),) = limits
     assert num_spans > 50

@@ -43,6 +43,15 @@ def test_a_name_that_the_store_gives_files_itself_is_found_among_peoples_files_a
     assert store.objects[ROOT.annotations.file("l.csv")] == f"uid,verb,noun\n{OTHER},take,bag\n".encode()
 
 
+@pytest.mark.parametrize("name", ["cam1/00012.MTS", "cam1/00012.ogg"])
+def test_a_name_with_any_ending_of_videos_goes_from_what_people_read(store, name):
+    taken_in(store, [name, OTHER])
+    decision = ROOT.decision("k").uri
+    store.write_bytes(decision, f'{{"reason":"worst on {name}"}}'.encode())
+    forgotten(store, name)
+    assert name.encode() not in store.objects[decision]
+
+
 @pytest.mark.parametrize("name", ["0.1", "127.0.0.1", "train/best.pt", "report.html", "http://127.0.0.1:5000", "s3://retake/report.html"])
 def test_a_video_is_called_as_its_sender_likes_and_nothing_of_others_goes_with_it(store, name):
     taken_in(store, [name, OTHER])

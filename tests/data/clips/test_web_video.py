@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tasks.data.clips import web_video
+from tasks.data.clips import web_reader, web_video
 from tasks.data.clips.intake import Intake
 from tasks.data.clips.sources import IncomingFile, incoming_files
-from tasks.data.clips.web_video import Job, answer_to, download_video, listed_videos, listing_of, page_of, reason_to_refuse
+from tasks.data.clips.web_reader import answer_to, listing_of, page_of, reason_to_refuse
+from tasks.data.clips.web_video import Job, download_video, listed_videos
 from tasks.data.video.child import run_child
 from tasks.errors import BadConfiguration, BadInput, Unavailable
 from tasks.options import IngestOptions
@@ -70,7 +71,7 @@ def test_an_own_channel_and_no_name_that_anybody_can_take_needs_no_licence_and_n
 
 
 def read_by_yt_dlp(info):
-    with web_video.yt_dlp_for(Job(address="", folder=None, options=IngestOptions(), allow_private=False)) as reader:
+    with web_reader.yt_dlp_for(Job(address="", folder=None, options=IngestOptions(), allow_private=False)) as reader:
         return reader.process_ie_result(info, download=False)
 
 
@@ -154,14 +155,14 @@ def test_a_video_larger_than_it_said_is_stopped_and_not_kept(kitchen, tmp_path):
 def test_a_full_disk_is_no_fault_of_the_page(kitchen, tmp_path, monkeypatch):
     kitchen.films["grill"] = bytes(1 << 20)
     monkeypatch.setattr("tasks.disk.shutil.disk_usage", lambda path: type("Usage", (), {"free": 0}))
-    monkeypatch.setattr(web_video, "_size_bytes", lambda info: 1 << 20)
+    monkeypatch.setattr(web_reader, "_size_bytes", lambda info: 1 << 20)
     with pytest.raises(Unavailable, match=r"the disk is full .*set RETAKE_CACHE_DIR"):
         download_video(address_of(kitchen), tmp_path / "film", own(kitchen))
 
 
 def test_no_connection_leads_into_a_private_network(kitchen, monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", socket.getaddrinfo)
-    web_video.refuse_private_addresses()
+    web_reader.refuse_private_addresses()
     for host in ("127.0.0.1", "localhost"):
         with pytest.raises(BadInput, match=f"{host} is a private address; set RETAKE_ALLOW_PRIVATE_ADDRESSES=true"):
             answer_to(Job(address=f"http://{host}:9/", folder=None, options=IngestOptions(), allow_private=True))

@@ -14,7 +14,7 @@ from tasks import disk
 from tasks.data.video import child, ffmpeg
 from tasks.data.video.child import Memory, undivided
 from tasks.data.video.ffmpeg import ffmpeg_version, find_ffmpeg, read_log, reason, run_ffmpeg
-from tasks.errors import BadConfiguration, BadVideo, OutOfMemory, Unavailable
+from tasks.errors import BadConfiguration, BadVideo, OutOfRoom, Unavailable
 from tasks.local.home import REPOSITORY
 
 
@@ -109,20 +109,25 @@ def test_memory_is_limited(tmp_path):
         run(program, memory=Memory(1 << 29, is_scarce=False))
 
 
+FULL = "echo '[mp4 @ 0x1] [error] write: No space left on device' >&2; exit 1"
 TAG = "printf '[info]   Metadata:\\n[error] No space left on device: 1\\n' >&2; exit 1"
 """The name of a tag in an .mp4 may have a new line."""
 
 
 @pytest.mark.parametrize(
-    ("text", "free_bytes", "error", "words"),
+    ("text", "free_bytes", "free_files", "error", "words"),
     [
-        ("echo '[mp4 @ 0x1] [error] write: No space left on device' >&2; exit 1", 1 << 20, Unavailable, "disk"),
-        (TAG, 1 << 40, OutOfMemory, r"party\.mp4: .*No space left"),
-        ("kill -SEGV $$", 1 << 20, BadVideo, r"party\.mp4: ffmpeg was killed by SIGSEGV"),
+        (FULL, 1 << 20, 1, Unavailable, "disk"),
+        (FULL, 1 << 40, 0, Unavailable, "the disk .* is full .no inodes are free"),
+        (TAG, 1 << 40, 1, OutOfRoom, r"party\.mp4: .*No space left"),
+        ("kill -SEGV $$", 1 << 20, 0, BadVideo, r"party\.mp4: ffmpeg was killed by SIGSEGV"),
     ],
 )
-def test_a_full_disk_is_not_the_videos_fault_and_a_crash_or_the_word_of_a_tag_is(tmp_path, monkeypatch, text, free_bytes, error, words):
+def test_a_full_disk_is_not_the_videos_fault_and_a_crash_or_the_word_of_a_tag_is(
+    tmp_path, monkeypatch, text, free_bytes, free_files, error, words
+):
     monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: SimpleNamespace(free=free_bytes))
+    monkeypatch.setattr(disk.os, "statvfs", lambda _: SimpleNamespace(f_files=9, f_favail=free_files))
     with pytest.raises(error, match=words):
         run(script(tmp_path / "ffmpeg", text))
 

@@ -166,7 +166,6 @@ def test_calls_in_a_block_share_their_decoders_which_end_with_it(clips, store, t
     assert len(pools) == 2
 
 
-@pytest.mark.slow
 def count_threads() -> int:
     return len(list(Path("/proc/self/task").iterdir()))
 
@@ -180,6 +179,7 @@ def test_a_decoder_has_one_thread_however_many_cores_there_are(monkeypatch):
         assert decoding._kept[-1].submit(count_threads).result() == 1
 
 
+@pytest.mark.slow
 def test_frames_of_another_decoder_or_scaler_are_made_anew_under_the_same_name(clips, store, tmp_path, monkeypatch):
     items = [item(clips[0], MIDDLES)]
     (first,) = fill(items, tmp_path, store)

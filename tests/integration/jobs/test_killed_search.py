@@ -18,7 +18,6 @@ from tasks.local.run import SAMPLE_STORE
 from tasks.store.records.decisions import CompareResult, DecideResult
 from tasks.store.records.search import SearchReportResult
 from tasks.store.run_layout import SearchPlan
-from tasks.store.stored import split_uri
 from tests.integration.jobs.whole_job import Kitchen
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(2400)]
@@ -47,9 +46,7 @@ def calm(kitchen, sample_run):
 def run(kitchen, calm) -> RunRef:
     """Search under Airflow, without a score or feature of the other search, and kill a worker, then Airflow."""
     store = kitchen.store
-    for uri in [stored.uri for stored in store.list(f"{SAMPLE_STORE}/runs/") if "/validation/" in stored.uri]:
-        bucket, key = split_uri(uri)
-        store._client.remove_object(bucket_name=bucket, object_name=key)
+    store.delete([stored.uri for stored in store.list(f"{SAMPLE_STORE}/runs/") if "/validation/" in stored.uri])
     shutil.rmtree(kitchen.home.root / "cache" / "features")
     with kitchen.airflow() as api:
         run = api.trigger("search", FORM | {"then_retrain": True})

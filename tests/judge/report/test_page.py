@@ -246,6 +246,17 @@ def test_confusion_counts_are_all_there(make_inputs, page_of):
     assert sorted(printed) == sorted(n for c in inputs.metrics.confusions for row in c.counts for n in row if n)
 
 
+def test_each_wrong_cell_lists_its_clips(page_of):
+    html = page_of("one clip")
+    listed = re.findall(r'<div class="cell" id="(.+?)" tabindex="-1"><h4>(.+?)</h4>\s*<ul>.*?<code class="fine" title="(.+?)">', html, re.S)
+    clip = f"{0:012x}_000000000-000008000"
+    assert listed == [
+        ("cell-verb-baseline-0-1", "take predicted as put: 1 clip of 1 (100.0 %)", clip),
+        ("cell-noun-baseline-0-1", "bag predicted as cloth: 1 clip of 1 (100.0 %)", clip),
+        ("cell-action-baseline-0-1", "take bag predicted as put cloth: 1 clip of 1 (100.0 %)", clip),
+    ]
+
+
 def test_each_finding_leads_to_its_clips_and_each_clip_to_its_mend(make_inputs, page_of, changed_page):
     metrics, tree = make_inputs("original").metrics, Tree(page_of("original"))
     links, ids = [a["href"] for a in tree.of("a")], {attributes.get("id") for _, attributes in tree.elements}

@@ -1,11 +1,14 @@
+import logging
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from scipy.special import ndtri
 
-from tasks.judge.search.results import best_first, gain_over_form, num_hours, scored, selection_bias, values_in_words
-from tasks.store.records.search import TrialScore
+from tasks.judge.search.results import best_first, gain_over_form, importances, num_hours, scored, selection_bias, values_in_words
+from tasks.store.records.search import Importance, TrialScore
 from tasks.store.records.training import Epoch
 from tests.judge.search.trials import clip, trial
 
@@ -146,3 +149,59 @@ def test_equal_input_gives_equal_numbers_and_a_single_video_none():
     assert selection_bias(answers, SOURCES, 2) == selection_bias(answers, SOURCES, 2)
     alone = selection_bias(["0110", "1010"], ["a"] * 4, winner=0)
     assert alone.best_of_equal is alone.optimism is alone.corrected is None
+
+
+DISTRIBUTIONS = {
+    "learning_rate": FloatDistribution(1e-5, 1e-1, log=True),
+    "class_weights": CategoricalDistribution(("none", "balanced")),
+    "dropout": FloatDistribution(0, 0.8),
+    "warmup_epochs": IntDistribution(0, 2),
+}
+
+
+def search_of(num_trials, top1, seed=0, **constant):
+    rng = np.random.default_rng(seed)
+    trials = []
+    for number in range(num_trials):
+        rate, weights = float(10 ** rng.uniform(-5, -1)), ("none", "balanced")[rng.integers(2)]
+        values = {"learning_rate": rate, "class_weights": weights, "dropout": rng.uniform(0, 0.8), "warmup_epochs": int(rng.integers(3))}
+        trials.append(trial(number, round(float(np.clip(top1(values, rng), 0, 1)), 2), values=values | constant))
+    return trials
+
+
+def by_rate(values, rng):
+    """Best at 1e-3, whose place on the scale of logarithms is the middle."""
+    return 0.5 - 0.15 * abs(np.log10(values["learning_rate"]) + 3) + 0.02 * rng.standard_normal()
+
+
+def test_what_matters_is_first_without_a_word_in_the_log_or_a_row_for_an_option_with_one_value(caplog):
+    ranges = DISTRIBUTIONS | {"schedule": CategoricalDistribution(("constant",))}
+    with caplog.at_level(logging.INFO):
+        rows, words = importances(search_of(40, by_rate, schedule="constant"), ranges, "action")
+    assert rows[0].option == "learning_rate"
+    assert {row.option for row in rows} == set(DISTRIBUTIONS)
+    assert [row.share for row in rows] == sorted((row.share for row in rows), reverse=True)
+    assert rows[0].share > 0.8 and all(0 <= row.share < 0.2 for row in rows[1:])
+    assert "of this search's 40 trials alone" in words
+    assert Importance.model_validate(rows[0].model_dump() | {"interval": (0, 1), "by_chance": 0.1}) == rows[0], "as earlier records have it"
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(("num_trials", "said"), [(0, "Only 0 trials can be compared"), (9, "Only 9 trials can be compared")])
+def test_few_trials_and_equal_scores_tell_nothing(num_trials, said):
+    rows, words = importances(search_of(num_trials, by_rate), DISTRIBUTIONS, "action")
+    assert rows == ()
+    assert said in words
+    equal = importances(search_of(12, lambda *_: 0.25), DISTRIBUTIONS, "action")
+    assert equal == ((), "All 12 trials have the same score, so no option made a difference.")
+
+
+def test_only_comparable_trials_count():
+    trials = search_of(9, by_rate)
+    outside = trials[0].values | {"learning_rate": 0.5}
+    odd = [
+        trial(10, 0.9, values=outside),
+        trial(11, values=search_of(10, by_rate)[9].values, failure="out of memory"),
+        trial(12, 0.9, values=trials[0].values | {"learning_rate": 0}),  # the logarithm of 0 is no number
+    ]
+    assert "Only 9 trials" in importances([*trials, *odd], DISTRIBUTIONS, "action")[1]

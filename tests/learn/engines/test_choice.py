@@ -100,6 +100,19 @@ def test_where_bfloat16_is_too_coarse_openvino_goes_on_in_float32_and_pytorch_wh
         assert [record.levelname for record in caplog.records if "falling back" in record.message] == ["WARNING"]
 
 
+def test_an_engine_that_runs_out_of_gpu_memory_while_it_is_checked_gives_way_to_pytorch(tiny_network, monkeypatch):
+    class TooLarge(PytorchEngine):
+        def _run(self, images):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(choice, "_build", lambda kind, network, job: TooLarge(network, job.num_crops))
+    monkeypatch.setattr(choice, "prepare", lambda network, device: prepare(network))
+    engine, used = make_engine(tiny_network, "cuda", job(device="cuda"))
+    assert used.label == "pytorch float32"
+    assert used.fallback_reason.startswith("cuda cannot run this network: the views of a clip that TSN tiny_resnet rgb")
+    assert engine.score(CLIPS[0]).verb.shape == (5,)
+
+
 def test_a_network_that_cannot_be_converted_is_scored_by_pytorch(outspoken_network):
     outspoken_network.backbone = torch.nn.Sequential(outspoken_network.backbone, Bessel())
     engine, used = make_engine(outspoken_network, "auto", job())

@@ -79,7 +79,7 @@ def test_a_clip_that_does_not_fit_into_a_gpu_is_told_with_the_network(tiny_netwo
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     tiny_network.eval().backbone.register_forward_pre_hook(overflow)
-    told = "TSN tiny_resnet rgb, 2 segments sees at once do not fit into the GPU's memory; .* RETAKE_DEVICE=cpu$"
+    told = "TSN tiny_resnet rgb, 2 segments sees at once do not fit into the GPU's memory; .* hide this GPU by CUDA_VISIBLE_DEVICES$"
     with pytest.raises(BadConfiguration, match=told):
         PytorchEngine(tiny_network, 10).score(FRAMES)
     with pytest.raises(BadConfiguration, match=told):

@@ -13,7 +13,7 @@ from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.openvino import OpenvinoEngine
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.inputs.crops import cut_views
-from tasks.learn.networks import architectures, backbones
+from tasks.learn.networks import backbones, library_backbones
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.learn.training.fit import fit
@@ -53,7 +53,7 @@ class Wider(nn.Module):
 
 @pytest.mark.parametrize("module", [Pair, Wider])
 def test_a_backbone_that_answers_otherwise_in_training_is_refused_before_any(module, monkeypatch):
-    monkeypatch.setattr(architectures, "timm_model", lambda *_: module())
+    monkeypatch.setattr(library_backbones, "timm_model", lambda *_: module())
     with pytest.raises(BadConfiguration, match="backbone test_byobnet returns different outputs in training and in evaluation") as refused:
         Network(NetworkSpec(backbone="test_byobnet"))
     assert "\n" not in str(refused.value)

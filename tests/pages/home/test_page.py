@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from tasks.errors import Unavailable
 from tasks.loop.advice import ActiveRun, Approval, Live
-from tasks.pages.home import Samples, make_app
+from tasks.pages.home.app import Samples, make_app
 from tasks.settings import TRAINING_PAGES
 from tasks.store.layout import Layout
 from tests.data.labels.records import video_record
@@ -91,7 +91,7 @@ def test_the_page_tells_the_summary_of_a_store_and_what_to_do_next(store):
 
 @pytest.mark.parametrize(("now", "share", "is_alarm"), [("2026-12-13T20:40:59Z", 0.11, False), ("2026-12-13T20:41:00Z", 0.09, True)])
 def test_the_alarms_of_the_page_are_those_of_the_steps(store, monkeypatch, now, share, is_alarm):
-    monkeypatch.setattr("tasks.pages.home.now_utc", lambda: now)
+    monkeypatch.setattr("tasks.pages.home.app.now_utc", lambda: now)
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=share, total=1))
     state = told(store)
     for alarm, words in (("is_quiet", "films still arrive"), ("is_nearly_full", "Make room")):
@@ -205,7 +205,7 @@ def test_pages_load_nothing_from_elsewhere_and_have_no_inline_script(store, tmp_
 )
 def test_few_requests_are_at_work_at_a_time(store, monkeypatch, limit, work, method, path):
     monkeypatch.setattr("tasks.pages.web.TURN_SECONDS", 0.01)
-    monkeypatch.setattr(f"tasks.pages.home.{limit}", 1)
+    monkeypatch.setattr(f"tasks.pages.home.app.{limit}", 1)
     begun, go_on = Event(), Event()
 
     def slow(*_):
@@ -214,7 +214,7 @@ def test_few_requests_are_at_work_at_a_time(store, monkeypatch, limit, work, met
             assert go_on.wait(20)
         return {}
 
-    monkeypatch.setattr(f"tasks.pages.home.{work}", slow)
+    monkeypatch.setattr(f"tasks.pages.home.app.{work}", slow)
     with visit(store) as client, ThreadPoolExecutor(1) as other:
         first = other.submit(client.request, method, path, json={})
         assert begun.wait(20)
@@ -233,7 +233,7 @@ def test_the_keys_of_the_pages_in_containers_reach_all_that_it_reads(store):
 
 
 def test_two_datasets_are_compared_and_long_lists_are_cut(store, monkeypatch):
-    monkeypatch.setattr("tasks.pages.home.MAX_ROWS", 2)
+    monkeypatch.setattr("tasks.pages.home.app.MAX_ROWS", 2)
     layout = Layout(STORE)
     clips = [dataset_clip(f"{number:012}_000000000-000008000") for number in range(5)]
     store.write(layout.dataset(BEFORE).manifest, manifest_of(clips[:2]))

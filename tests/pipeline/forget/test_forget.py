@@ -347,6 +347,40 @@ def test_all_videos_of_a_source_go_together_only_if_asked(bench, folder, caplog)
     assert naming(bench.store, *gone, "a.mp4", "d.mp4") == []
 
 
+def asked(question):
+    return hashlib.sha256(question.encode()).hexdigest()
+
+
+def test_whoever_was_asked_about_these_videos_lets_them_be_deleted(bench):
+    question = bench.run("forget", video=NAME, reason=FORGET["reason"]).question
+    assert bench.run("forget", **FORGET, asked=asked(question)).receipt_uri
+
+
+@pytest.mark.parametrize("is_listed", [True, False], ids=["a made-up question", "no list"])
+def test_the_answer_to_another_question_deletes_nothing(bench, is_listed):
+    if is_listed:
+        bench.run("forget", video=NAME, reason=FORGET["reason"])
+    before = dict(bench.store.objects)
+    with pytest.raises(BadInput, match="ada was not asked about this deletion of 1 video; clear the task `list`"):
+        bench.run("forget", **FORGET, asked=asked("nothing of worth is deleted"))
+    assert bench.store.objects == before
+
+
+def test_a_video_that_came_to_a_source_since_the_question_is_not_deleted(bench):
+    def teach(*names):
+        bench.store.write_bytes(f"{STORE}/annotations/day.csv", "\n".join(["video,recording", *(f"{name},day" for name in names)]).encode())
+        bench.run("label")
+
+    of_day = {"source": "day", "reason": "by request"}
+    teach("a.mp4", "d.mp4")
+    question = bench.run("forget", **of_day).question
+    teach("a.mp4", "d.mp4", "f.mp4")
+    before = dict(bench.store.objects)
+    with pytest.raises(BadInput, match="not asked about this deletion of 3 videos"):
+        bench.run("forget", **of_day, confirm="ada", asked=asked(question))
+    assert bench.store.objects == before
+
+
 @pytest.mark.parametrize("again", [NAME, None], ids=["by name", "by hash"])
 def test_a_video_that_was_forgotten_already_gets_no_second_receipt(bench, video, again):
     first = bench.run("forget", **FORGET)

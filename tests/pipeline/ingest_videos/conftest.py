@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tasks.data.clips import cut_videos as cutting
+from tasks.data.clips import cut_videos
 from tasks.data.video.cut import CutClip, CutResult
 from tasks.errors import NothingToDo, Unavailable
 from tests.pipeline.in_process import STORE, Bench
@@ -97,7 +97,7 @@ def one_clip(monkeypatch):
             clip = CutClip(path, 0, 0, 2, 60, has_audio=False, size_bytes=len(content), sha256=sha256, width=320, height=240)
             return CutResult((clip,), 0, warnings)
 
-        monkeypatch.setattr(cutting, "cut", cut)
+        monkeypatch.setattr(cut_videos, "cut", cut)
 
     install()
     return install

@@ -4,11 +4,11 @@ import threading
 
 import pytest
 
-from tasks.data.clips import cut_videos as cutting
+from tasks.data.clips import cut_videos
 from tasks.data.clips.cut_videos import num_at_once
 from tasks.data.video.cut import cut
 from tasks.data.video.ffmpeg import ffmpeg_version, find_ffmpeg
-from tasks.errors import BadVideo, OutOfMemory, Unavailable
+from tasks.errors import BadVideo, OutOfMemory, OutOfRoom, Unavailable
 from tasks.keys import clip_recipe_of
 from tasks.options import SegmentOptions
 from tasks.pipeline.ingest_videos.contract import SEGMENT, SegmentArguments
@@ -89,29 +89,34 @@ def test_as_many_videos_at_once_as_have_every_core_busy_and_fit_the_memory(num_c
 @pytest.mark.slow
 def test_videos_that_are_too_large_side_by_side_are_cut_one_after_the_other(video, monkeypatch):
     monkeypatch.setenv("RETAKE_NUM_PROCESSES", "6")
-    monkeypatch.setattr(cutting, "SHARE_BYTES", 1)
-    monkeypatch.setattr(cutting, "usable_bytes", lambda: 160 << 20)
+    monkeypatch.setattr(cut_videos, "SHARE_BYTES", 1)
+    monkeypatch.setattr(cut_videos, "usable_bytes", lambda: 160 << 20)
     shares = []
 
     def noted(*args, memory, **options):
         shares.append(memory)
         return cut(*args, memory=memory, **options)
 
-    monkeypatch.setattr(cutting, "cut", noted)
+    monkeypatch.setattr(cut_videos, "cut", noted)
     result = run(ARGUMENTS, in_store(video))
     assert (result.num_clips, result.set_aside) == (3, ())
     assert sorted((memory.size_bytes >> 20, memory.is_scarce) for memory in shares) == [(40, True)] * 3 + [(160, False)] * 3
 
 
+def test_a_video_whose_log_tells_of_a_full_disk_that_has_room_is_not_told_to_wait_for_memory(one_clip):
+    one_clip(refusing_b(OutOfRoom("source.mp4: No space left")))
+    assert run(ARGUMENTS, in_store()).set_aside == (SetAside(name="b.mp4", reason="No space left"),)
+
+
 def test_what_had_too_little_memory_is_cut_where_there_is_more(one_clip, monkeypatch):
     one_clip(refusing_b(OutOfMemory("source.mp4: more")))
     store = in_store()
-    monkeypatch.setattr(cutting, "usable_bytes", lambda: 3 << 30)
+    monkeypatch.setattr(cut_videos, "usable_bytes", lambda: 3 << 30)
     (bad,) = run(ARGUMENTS, store).set_aside
     assert bad == SetAside(name="b.mp4", reason="more; it had 3 GiB: scale it down, or take it again where a step has more")
     one_clip()
     assert run(ARGUMENTS, store).set_aside == (bad,)
-    monkeypatch.setattr(cutting, "usable_bytes", lambda: 4 << 30)
+    monkeypatch.setattr(cut_videos, "usable_bytes", lambda: 4 << 30)
     result = run(ARGUMENTS, store)
     assert (result.num_clips, result.set_aside) == (3, ())
     assert run(ARGUMENTS, store) == result

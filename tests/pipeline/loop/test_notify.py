@@ -115,7 +115,7 @@ def test_what_was_told_before_the_time_limit_is_remembered_with_what_another_pro
     shelf = idle_store()
 
     def late(notice, addresses):
-        if notice.about == "full":
+        if notice.event == "full":
             raise KeyboardInterrupt
         shelf.write(STATUS.notified, Notified(causes={"digest": "2026-W48"}))
         return []

@@ -9,7 +9,7 @@ from tasks.pipeline.build_dataset import label
 from tasks.pipeline.build_dataset.contract import LabelArguments
 from tasks.pipeline.predict_videos._chosen import Found, baseline_of, registered
 from tasks.pipeline.predict_videos.contract import PredictPlanArguments
-from tasks.pipeline.predict_videos.predict_plan import _against, labels_today
+from tasks.pipeline.predict_videos.predict_plan import _against, _labels_today
 from tasks.pipeline.retrain.plan import evaluations
 from tasks.pipeline.retrain.register import _served
 from tasks.store.layout import Dataset
@@ -154,7 +154,7 @@ def test_labels_count_from_the_moment_they_are_given(shelf):
 
     def actions():
         before = dict(shelf.objects)
-        labels = [labelled.action for labelled in labels_today(store, cut, shelf)]
+        labels = [labelled.action for labelled in _labels_today(store, cut, shelf)]
         assert shelf.objects == before
         return labels
 
@@ -169,4 +169,4 @@ def test_labels_count_from_the_moment_they_are_given(shelf):
     shelf.write_bytes(f"{store}/annotations/a.csv", f"uid,verb,noun\n{other.uid},wash,meat\n".encode())
     assert actions() == ["put meat", "wash meat"], "a file that no build has read"
     assert said("take") == ["take meat", "wash meat"]
-    assert labels_today(store, SegmentOptions(clip_seconds=4), shelf) == (), "nothing is cut so"
+    assert _labels_today(store, SegmentOptions(clip_seconds=4), shelf) == (), "nothing is cut so"

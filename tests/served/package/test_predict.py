@@ -195,6 +195,7 @@ def test_a_source_is_opened_by_its_address(source, address, kind, monkeypatch):
 
 def test_files_are_read_in_the_formats_that_an_ingest_reads():
     assert ",".join(FORMATS) == predict.FORMATS
+    assert f"({'|'.join(ending[1:] for ending in VIDEO_SUFFIXES)})" in predict.is_film.__self__.pattern
     assert all(map(predict.is_film, VIDEO_SUFFIXES))
 
 

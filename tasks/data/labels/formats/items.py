@@ -14,7 +14,11 @@ from typing import NamedTuple, Protocol, Self
 from tasks.data.labels.tables import Cells
 from tasks.wording import quoted
 
-VIDEO_SUFFIXES = (".mp4", ".webm", ".mov", ".mkv", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".flv", ".wmv", ".ogv", ".3gp")
+VIDEO_SUFFIXES = (
+    *(".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg"),
+    *(".mpg", ".mts", ".mxf", ".ogg", ".ogv", ".ts", ".vob", ".webm", ".wmv"),
+)
+"""Usual endings of the containers that are read."""
 MAX_ITEMS = 450_000
 VERB_NAMES = ("verb", "verbs")
 NOUN_NAMES = ("noun", "nouns", "object")

@@ -185,23 +185,29 @@ function champion(shown) {
   const { model: part, model_name: name } = shown.state.status;
   const title = "Champion";
   if (!part) return later(title, "", "decision");
+  if (part.champion === null) return { title, href: "", number: "–", unit: "no champion yet", at: part.at, lines: [part.versions[0]?.reason] };
   const current = part.versions.find(({ version }) => version === part.champion);
-  if (!current) return { title, href: "", number: "–", unit: "no champion yet", at: part.at, lines: [part.versions[0]?.reason] };
   const uri = `models:/${name}@champion`;
-  const isNow = current.top1_now !== null && current.interval_now;
-  const told = isNow ? score(current.top1_now ?? 0, current.interval_now ?? [0, 0]) : score(current.top1, current.interval);
   const load = () => shown.panel("Load the champion", h("pre", { tabindex: 0 }, `import mlflow\nmodel = mlflow.pyfunc.load_model("${uri}")\nmodel.predict(["film.mp4"])`), h("p", { class: "quiet" }, "MLFLOW_TRACKING_URI names the server."));
-  const earlier = part.versions.filter(({ version, event }) => version !== part.champion && event !== "kept");
-  const back = () => shown.panel("Roll back", h("p", {}, earlier.length ? "This makes an earlier version champion again, and says why in its history:" : "No earlier version was champion."), earlier.length > 0 && h("pre", { tabindex: 0 }, `python -m tasks rollback --model-name ${name} --to ${earlier[0].version} --reason "…"`));
-  const alarm = current.saw_forgotten ? "Saw data that was forgotten: train anew" : part.provisional ? "Provisional" : null;
+  const earlier = part.versions.filter(({ version, event, saw_forgotten: sawForgotten }) => version !== part.champion && event !== "kept" && !sawForgotten);
+  const back = () => shown.panel("Roll back", h("p", {}, earlier.length ? "This makes an earlier version champion again, and says why in its history:" : "The history has no earlier champion without forgotten data."), earlier.length > 0 && h("pre", { tabindex: 0 }, `python -m tasks rollback --model-name ${name} --to ${earlier[0].version} --reason "…"`));
+  const alarm = current?.saw_forgotten ? "Saw data that was forgotten: train anew" : part.provisional ? "Provisional" : null;
   return {
     title,
-    href: current.report_url,
-    number: `v${current.version}`,
-    unit: told,
+    number: `v${part.champion}`,
     at: part.champion_since,
     alarm,
-    lines: [`of actions, on ${isNow ? "today's clips" : count(current.num_clips, "clip")}${part.split ? ` of ${part.split}` : ""}`],
+    ...(current ? scored(current, part.split) : { href: "", unit: "", lines: ["No scores here: it was decided on before the history began."] }),
     acts: [link(form("predict_videos", shown.state, { model: uri }), "Predict …"), " ", button("Load", load), " ", button("Roll back", back)],
+  };
+}
+
+/** Say how many actions the champion names, on today's clips if it was scored on them. @param {Version} current @param {string | null} split */
+function scored(current, split) {
+  const isNow = current.top1_now !== null && current.interval_now;
+  return {
+    href: current.report_url,
+    unit: isNow ? score(current.top1_now ?? 0, current.interval_now ?? [0, 0]) : score(current.top1, current.interval),
+    lines: [`of actions, on ${isNow ? "today's clips" : count(current.num_clips, "clip")}${split ? ` of ${split}` : ""}`],
   };
 }

@@ -1,10 +1,12 @@
 // Shows the form of a DAG with the values of the address, and starts the run by Airflow's API.
 
-import { NO_SESSION } from "../../label/static/api.js";
 import { element, makeField, misfit } from "./fields.js";
 
 /** @typedef {import("./fields.js").Field} Field */
 /** @typedef {Record<string, unknown>} Values */
+
+/** Airflow's words, with the status of what a person may not do, for a session that it signed with an earlier key. */
+const NO_SESSION = "Invalid JWT token";
 
 const asked = new URLSearchParams(location.search);
 const dag = asked.get("dag") ?? "";

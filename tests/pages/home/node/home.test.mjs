@@ -31,6 +31,29 @@ test("five boxes with number, age, alarm and links", async () => {
   assert.deepEqual([asked.get("dag"), JSON.parse(asked.get("conf"))], ["predict_videos", { store: STORE, model: "models:/m@champion" }]);
 });
 
+test("a champion from before the history is shown without scores, and can be used", async () => {
+  const state = told();
+  Object.assign(state.status.model, { champion: 3, provisional: false, versions: [version(7, { event: "kept" })] });
+  const page = await open({ state });
+  assert.match(page.text("champion"), /v3.*decided on before the history began.*Predict.*Load.*Roll back/);
+  state.status.model.champion = null;
+  assert.match((await open({ state })).text("champion"), /no champion yet/);
+});
+
+test("roll back proposes the latest champion that saw no forgotten data", async () => {
+  const state = told();
+  const versions = [version(4), version(3, { saw_forgotten: true }), version(2, { event: "kept" }), version(1, { event: "provisional" })];
+  Object.assign(state.status.model, { champion: 4, versions });
+  const page = await open({ state });
+  await page.click("Roll back");
+  assert.match(page.text("dialog-part"), /--to 1 /);
+  versions.pop();
+  const none = await open({ state });
+  await none.click("Roll back");
+  assert.match(none.text("dialog-part"), /no earlier champion without forgotten data/);
+  assert.doesNotMatch(none.text("dialog-part"), /--to/);
+});
+
 test("recipe and estimate of the last training are cut in the box, and whole in a panel", async () => {
   const state = told();
   state.status.training.estimate = "a batch of 1 took 152 ms";

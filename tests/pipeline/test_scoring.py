@@ -20,9 +20,11 @@ from tasks.options import EvaluateOptions, Modality
 from tasks.pipeline._scoring import Ready, next_scoring
 from tasks.store.records.evaluation import EngineUsed, EvaluateResult
 from tasks.store.records.training import Champion, Evaluation
-from tests.pipeline.retrain.evaluating import CHECKPOINT, SPEC
+from tests.pipeline.retrain.evaluating import CHECKPOINT, SPEC, score, scorings, shelf, undrawn
 from tests.pipeline.shelf import RUN, plan_result, put_trained
 from tests.records import some
+
+__all__ = ["score", "scorings", "shelf", "undrawn"]
 
 CLASSES = ClassNames(verbs=tuple("abcde"), nouns=tuple("wxyz"))
 NUMBERS = {"num_segments": 2, "num_verbs": 5, "num_nouns": 4}

@@ -15,7 +15,7 @@ from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.explain import video_heat
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.inputs.crops import Normalise, cut_crops
-from tasks.learn.networks import architectures, backbones
+from tasks.learn.networks import backbones, library_backbones
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.pretrained import build, load_backbone
 from tasks.learn.networks.spec import NetworkSpec, snippet_format
@@ -35,8 +35,8 @@ QUICK, JEPA = "videomae-small-finetuned-kinetics", "vjepa2-vitl-fpc64-256"
 def transformers(monkeypatch):
     """The package, whose networks are built with one layer."""
     package = pytest.importorskip("transformers", reason="the optional package transformers is not installed")
-    for size, choices in architectures.SIZES.items():
-        monkeypatch.setitem(architectures.SIZES, size, {**choices, "num_hidden_layers": 1})
+    for size, choices in library_backbones.SIZES.items():
+        monkeypatch.setitem(library_backbones.SIZES, size, {**choices, "num_hidden_layers": 1})
     return package
 
 
@@ -74,7 +74,7 @@ def test_frames_from_the_cache_are_those_of_the_packages_processor(transformers,
 
 @pytest.mark.slow
 def test_logits_of_videomae_are_those_of_the_package_and_it_is_looked_into_by_its_tokens(transformers, clip, tmp_path, monkeypatch):
-    config = transformers.VideoMAEConfig(**architectures.SIZES["small"], num_labels=400, use_mean_pooling=True)
+    config = transformers.VideoMAEConfig(**library_backbones.SIZES["small"], num_labels=400, use_mean_pooling=True)
     reference = transformers.VideoMAEForVideoClassification(config).eval()
     torch.nn.init.normal_(reference.classifier.weight, generator=torch.Generator().manual_seed(0))
     network = Network(NetworkSpec(backbone=QUICK, num_segments=2, num_verbs=400, num_nouns=3))
@@ -109,20 +109,20 @@ def test_every_network_has_the_features_of_its_row(transformers):
     for name in (QUICK, "videomae-base", "videomae-large", "videomae-huge-finetuned-kinetics"):
         row = VIDEO_NETWORKS[name]
         with torch.device("meta"):
-            module = architectures.transformers_video(row)
+            module = library_backbones.transformers_video(row)
             assert module(torch.empty(1, 3, row.num_frames, row.crop_pixels, row.crop_pixels)).shape == (1, row.num_features)
 
 
 def test_a_processor_that_says_otherwise_is_refused(transformers):
     row = VIDEO_NETWORKS["videomae-base"]
     config, said = transformers.VideoMAEConfig(), {"image_mean": row.mean, "image_std": row.std}
-    architectures.check_published(row, config, transformers.VideoMAEImageProcessor(**said))
+    library_backbones.check_published(row, config, transformers.VideoMAEImageProcessor(**said))
     jepa = VIDEO_NETWORKS["vjepa2-vitg-fpc64-384"]
-    architectures.check_published(jepa, transformers.VJEPA2Config(), transformers.VJEPA2VideoProcessor(crop_size=384))
+    library_backbones.check_published(jepa, transformers.VJEPA2Config(), transformers.VJEPA2VideoProcessor(crop_size=384))
     with pytest.raises(RuntimeError, match=r"MCG-NJU/videomae-base says .*0\.5, 0\.5, 0\.5"):
-        architectures.check_published(row, config, transformers.VideoMAEImageProcessor())
+        library_backbones.check_published(row, config, transformers.VideoMAEImageProcessor())
     with pytest.raises(RuntimeError, match="expects"):
-        architectures.check_published(row, SimpleNamespace(num_frames=8), transformers.VideoMAEImageProcessor(**said))
+        library_backbones.check_published(row, SimpleNamespace(num_frames=8), transformers.VideoMAEImageProcessor(**said))
 
 
 @pytest.mark.parametrize("commit", ["0a1b2c", None])
@@ -135,8 +135,8 @@ def test_safetensors_alone_are_read_and_their_commit_is_told(monkeypatch, commit
         VideoMAEForPreTraining=SimpleNamespace(from_pretrained=lambda *of, **choices: asked.append((*of, choices)) or model),
         VideoMAEImageProcessor=SimpleNamespace(from_pretrained=lambda repository: processor),
     )
-    monkeypatch.setattr(architectures, "_transformers", lambda: package)
-    assert architectures.transformers_weights(row) == ({}, commit or "")
+    monkeypatch.setattr(library_backbones, "_transformers", lambda: package)
+    assert library_backbones.transformers_weights(row) == ({}, commit or "")
     assert asked == [(row.repository, {"use_safetensors": True})]
 
 
