@@ -142,11 +142,11 @@ class AskOperator(Skipping, HITLOperator):
 class ConfirmOperator(Reading, HITLOperator):
     """Ask whether to go on.
 
-    After any other answer, and without one in time, the tasks behind are skipped.
+    The result has who answered `yes`, encrypted. After any other answer, and without an answer in time, the tasks behind are skipped.
 
-    If RETAKE_APPROVERS names users, only they may answer. The answer is encrypted with Airflow's key: others may write XComs, too.
-    `yes` is the answer that goes on, and `body` a templated text below the question. That text is an XCom of others, so that a step that acts
-    on the answer is told its hash as well, and has to compare it.
+    If RETAKE_APPROVERS names users, only they may answer. Airflow's key encrypts the answer, because others may write XComs, too.
+    `yes` is the answer that goes on, and `body` a templated text below the question. Others may write the XCom behind that text, so
+    a step that acts on the answer is told its hash as well, and has to compare it.
     """
 
     def __init__(self, *, subject: str, body: str, yes: str, no: str, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own arguments

@@ -80,7 +80,7 @@ class Skipping(Reading, SkipMixin):
     def why_needless(self, context: Context) -> str:
         """Say why a run does not need this task.
 
-        `context` is that of the task before this task. The answer is empty if the run needs this task.
+        `context` is that of the task before, or of this task where it runs by itself. The answer is empty if the run needs this task.
         """
         return ""
 

@@ -46,7 +46,7 @@ class OutOfMemory(BadVideo):
 
 
 class OutOfRoom(OutOfMemory):
-    """The log of a video tells of a full disk that has room.
+    """ffmpeg's log of a video tells of a full disk, but the disk has room.
 
     The video may succeed alone; more memory changes nothing.
     """

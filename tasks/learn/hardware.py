@@ -107,9 +107,9 @@ def describe(device: Device) -> Hardware:
 
 @contextlib.contextmanager
 def within_gpu_memory(computed: str, remedy: str = f"end what else uses it, {WITHOUT_GPU}") -> Iterator[None]:
-    """Name the things `computed` where they do not fit into the GPU's memory.
+    """Raise an error that names `computed` where GPU memory is too small.
 
-    The name is a plural.
+    `computed` is in the plural.
 
     Raises:
         OutOfGpuMemory: it does not fit.

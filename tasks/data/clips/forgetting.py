@@ -241,7 +241,8 @@ class Remover:
 def traces_of(forgetting: Forgetting) -> Traces:
     """Make the texts to search contents for.
 
-    They are hashes of videos, uids of clips, and names of videos and web pages. Names that the store gives files itself are left out.
+    They are hashes of videos, uids of clips, and names of videos and web pages. Names are left out that do not end as videos do, or that the store
+    gives files itself.
     """
     names = tuple(name for name in _told_apart(forgetting.names) if not is_file_of_video(name))
     return Traces(forgetting.videos, names, forgetting.uids)

@@ -94,7 +94,7 @@ def crossing(rows: Iterable[IntervalRow], following: Sequence[IntervalRow], bord
 def rows_across(rows: Sequence[IntervalRow], following: Sequence[IntervalRow], border_seconds: float) -> list[IntervalRow]:
     """List the intervals of a chapter and the next by the time of the first.
 
-    Those that go on are listed joined, too.
+    Intervals that go on are listed joined, before both parts.
     """
     shifted = (
         row._replace(start_seconds=border_seconds + row.start_seconds, stop_seconds=border_seconds + row.stop_seconds) for row in following

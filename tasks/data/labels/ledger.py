@@ -1,6 +1,6 @@
-"""Keep the page's valid statements, compare two readers, and count the new statements.
+"""Keep the page's statements that are in force, compare two readers, and count new statements.
 
-Which of them labels a clip: `page_labels`.
+`page_labels` decides which statement labels a clip.
 """
 
 from collections import defaultdict

@@ -1,6 +1,6 @@
 """Find the videos that are files of one recording.
 
-Their names and times tell, and lines of a person correct that.
+They are found by their names and times. A person's lines correct the result.
 
 A camera ends a file at a size limit and goes on in the next; `read_file_name` knows the names of GoPro, Insta360, DJI and Frigate. Files of one
 recording show the same people in the same place, so a dataset deals them to one split. A wrong group costs little, but makes a source larger:
@@ -261,7 +261,7 @@ def correct_recordings(
 ) -> Grouping:
     """Let a person's lines decide which recording a video is of.
 
-    An empty name is a recording of its own.
+    A video whose line has an empty name is a recording of its own.
 
     A video without a line joins the recording that the lines of its detected group name, if they all name the same one. Videos in `apart` are in
     no recording; hints name those whose recording has other files. `files` names videos for people.

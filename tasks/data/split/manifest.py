@@ -154,13 +154,13 @@ def is_counted(segment: SegmentOptions, around: Interval | None, split: SplitNam
 def dataset_digest(manifest: Manifest) -> str:
     """Hash the manifest, with its clips' content hashes, to 16 hex digits.
 
-    Notes on labels and clips are left out, because they make no new dataset.
+    `NOTES` are left out, because they train nothing and make no new dataset.
     """
     return content_key(manifest.model_dump(mode="json", exclude=NOTES))
 
 
 def same_clips(manifest: Manifest, other: Manifest) -> bool:
-    """Check whether two datasets differ at most in split options and warnings."""
+    """Check whether two datasets differ at most in split options, warnings and notes."""
     left_out = NOTES | {"split": True, "warnings": True}
     return manifest.model_dump(exclude=left_out) == other.model_dump(exclude=left_out)
 

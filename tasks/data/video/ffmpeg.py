@@ -1,4 +1,4 @@
-"""Set ffmpeg's filters and encoder, run it as a limited child, explain its errors.
+"""Set ffmpeg's filters and encoder, run it as a limited child, and explain its errors.
 
 `cut` decides which frames become which clip.
 """

@@ -1,9 +1,9 @@
 """Limit memory and file size, then exec another program.
 
-That program dies with the process that started it.
+The program dies with the process that started it. It leads its own process group, so otherwise it would survive when a runner kills the step
+with SIGKILL.
 
-Run as a file: limited_exec.py PARENT_PID MEMORY_BYTES FILE_BYTES PROGRAM ARGUMENT… The program leads its own process group, so without this it
-would survive when a runner kills the step with SIGKILL.
+Run as a file: limited_exec.py PARENT_PID MEMORY_BYTES FILE_BYTES PROGRAM ARGUMENT…
 """
 
 import ctypes

@@ -181,8 +181,6 @@ def nothing_scores(clips: ScoredClips, vocabulary: Vocabulary) -> NothingScores 
 
     None if no label says it. A network says so where `nothing` is its best verb.
 
-    A network says so where `nothing` is its best verb.
-
     Args:
         clips: all clips of a split; at least one has an action.
     """

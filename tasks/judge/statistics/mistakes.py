@@ -213,7 +213,7 @@ def group_scores(right: Right, sources: Sequence[str], columns: Mapping[str, Seq
 def _corrected(groups: Sequence[GroupScore]) -> list[GroupScore]:
     """Correct the p-values of one column.
 
-    So columns that nobody asked for, such as the day, hide no other.
+    Columns are corrected apart, so that one that nobody asked for, such as the day, hides no other.
     """
     p_values = iter(holm([group.p_value for group in groups if group.p_value is not None]))
     return [group if group.p_value is None else group.model_copy(update={"p_value": next(p_values)}) for group in groups]

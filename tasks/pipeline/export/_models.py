@@ -173,7 +173,7 @@ def _written_in_float(
 def apart(snippets: Frames, spec: NetworkSpec) -> Frames:
     """Take snippets (t, h, w, m * 3) apart into frames.
 
-    The frames are (t * m, h, w, 3), as before `sampling.joined`.
+    The frames are (t * m, h, w, 3), as `snippets.joined` takes them.
     """
     num_snippets, height, width, _ = snippets.shape
     frames = snippets.reshape(num_snippets, height, width, spec.snippet.num_frames, -1).transpose(0, 3, 1, 2, 4)

@@ -113,9 +113,12 @@ def _listed(
 
 
 def _refuse_other_question(arguments: ForgetArguments, store: Store, num_videos: int) -> None:
-    """Compare the answered question with that of the list in the store.
+    """Refuse to delete if another question was answered than the store's list has.
 
-    Others can rewrite Airflow's copy.
+    Others can rewrite Airflow's copy of the question. At a shell nothing was asked.
+
+    Raises:
+        BadInput: the question, or the number of videos, is another.
     """
     if arguments.asked is None:
         return
