@@ -98,10 +98,6 @@ class BadConfiguration(RetakeError):
     exit_code = 78
 
 
-class OutOfGpuMemory(BadConfiguration):
-    """A network, or what it computes at once, does not fit into the GPU's memory."""
-
-
 class NothingToDo(RetakeError):
     """The work is already done, or there is no input yet.
 

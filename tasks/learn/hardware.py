@@ -18,7 +18,7 @@ from typing import Literal
 
 import torch
 
-from tasks.errors import BadConfiguration, OutOfGpuMemory
+from tasks.errors import BadConfiguration
 
 WantedDevice = Literal["auto", "cpu", "cuda"]
 Device = Literal["cpu", "cuda"]
@@ -112,12 +112,12 @@ def within_gpu_memory(computed: str, remedy: str = f"end what else uses it, {WIT
     `computed` is in the plural.
 
     Raises:
-        OutOfGpuMemory: it does not fit.
+        BadConfiguration: it does not fit.
     """
     try:
         yield
     except torch.OutOfMemoryError:
-        raise OutOfGpuMemory(f"{computed} do not fit into the GPU's memory; {remedy}") from None
+        raise BadConfiguration(f"{computed} do not fit into the GPU's memory; {remedy}") from None
 
 
 def keep_freed_memory() -> None:

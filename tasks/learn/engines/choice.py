@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.errors import BadConfiguration, OutOfGpuMemory
+from tasks.errors import BadConfiguration
 from tasks.learn.engines.engine import CheckedFeatures, Engine, prepare
 from tasks.learn.engines.openvino import OpenvinoEngine
 from tasks.learn.engines.pytorch import CudaEngine, PytorchEngine
@@ -57,8 +57,8 @@ OPENVINO_FROM_VIEWS = 30
 KINDS_IN_FLOAT32: dict[str, Kind] = {"openvino float32": "openvino-float32", "pytorch float32": "pytorch"}
 """The engines that a network may fall back to, by their labels."""
 
-CANNOT_RUN = (RuntimeError, ImportError, TypeError, OutOfGpuMemory)
-"""Raised by torch, and by our engines, for unsupported operations, shapes or lack of memory; no other RetakeError is among them."""
+CANNOT_RUN = (RuntimeError, ImportError, TypeError)
+"""Raised by torch, and by our engines, for unsupported operations or shapes. Lack of GPU memory is another error: float32 needs more."""
 
 MAX_REASON = 300
 """Maximum characters of a library's error in a result."""

@@ -132,7 +132,7 @@ def prepare(network: Network, device: torch.device | str = "cpu") -> Network:
     """Prepare a network for fast inference, in place: evaluation mode, batch-norm folded, channels last.
 
     Raises:
-        OutOfGpuMemory: it does not fit into the GPU's memory.
+        BadConfiguration: it does not fit into the GPU's memory.
     """
     if getattr(network.backbone, "dynamic_img_size", False):
         # Position embeddings would be resampled at each image, and OpenVINO does so without anti-aliasing.

@@ -44,7 +44,7 @@ class PytorchEngine(Engine):
         """Map views uint8 (t, 224, 224, p) to float32 (k, t, f) on the CPU.
 
         Raises:
-            OutOfGpuMemory: they do not fit into the GPU's memory.
+            BadConfiguration: they do not fit into the GPU's memory.
         """
         # One view at a time is fastest on a CPU, because activations stay in its caches; all at once on a GPU.
         at_once = 1 if self.device.type == "cpu" else len(views)

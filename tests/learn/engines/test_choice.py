@@ -100,17 +100,15 @@ def test_where_bfloat16_is_too_coarse_openvino_goes_on_in_float32_and_pytorch_wh
         assert [record.levelname for record in caplog.records if "falling back" in record.message] == ["WARNING"]
 
 
-def test_an_engine_that_runs_out_of_gpu_memory_while_it_is_checked_gives_way_to_pytorch(tiny_network, monkeypatch):
+def test_a_network_that_does_not_fit_into_gpu_memory_does_not_fall_back_to_an_engine_that_needs_more(tiny_network, monkeypatch):
     class TooLarge(PytorchEngine):
         def _run(self, images):
             raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(choice, "_build", lambda kind, network, job: TooLarge(network, job.num_crops))
     monkeypatch.setattr(choice, "prepare", lambda network, device: prepare(network))
-    engine, used = make_engine(tiny_network, "cuda", job(device="cuda"))
-    assert used.label == "pytorch float32"
-    assert used.fallback_reason.startswith("cuda cannot run this network: the views of a clip that TSN tiny_resnet rgb")
-    assert engine.score(CLIPS[0]).verb.shape == (5,)
+    with pytest.raises(BadConfiguration, match=r"^the views of a clip that TSN .* sees at once do not fit"):
+        make_engine(tiny_network, "cuda", job(device="cuda"))
 
 
 def test_a_network_that_cannot_be_converted_is_scored_by_pytorch(outspoken_network):
