@@ -40,10 +40,7 @@ class Film:
         self.rate, self.start = self.clock * fps, round(Fraction(self.container.start_time or 0, av.time_base) / self.clock)
 
     def number(self, pts: int) -> int:
-        """Return the number of the frame nearest to a time.
-
-        Of two frames equally near, it is the later.
-        """
+        """Return the number of the frame nearest to a time, the later of two."""
         return (2 * (pts - self.start) * self.rate.numerator // self.rate.denominator + 1) // 2
 
     def decoded(self) -> Iterator[tuple[int, av.VideoFrame]]:
