@@ -48,7 +48,7 @@ class OutOfMemory(BadVideo):
 class OutOfRoom(OutOfMemory):
     """ffmpeg's log of a video tells of a full disk, but the disk has room.
 
-    The video may succeed alone; more memory changes nothing.
+    The video may succeed alone or later; more memory changes nothing.
     """
 
 

@@ -260,10 +260,10 @@ def _not_converted(error: MissingObject | BadVideo, path: Path, shares: MemorySh
     The result also has the memory that was too little, or that a server is out of reach.
     """
     reason = plain_reason(error, path.name)
-    if isinstance(error, MissingObject):
+    if isinstance(error, MissingObject | OutOfRoom):
         # No memory is enough, so that it is tried again by the next step.
         return _Converted(NO_CLIPS, reason, 0, isinstance(error, OutOfReach))
-    if isinstance(error, OutOfMemory) and not isinstance(error, OutOfRoom):
+    if isinstance(error, OutOfMemory):
         had = f"it had {size(shares.all_bytes)}: scale it down, or take it again where a step has more"
         return _Converted(NO_CLIPS, f"{reason}; {had}", shares.all_bytes)
     return _Converted(NO_CLIPS, reason)

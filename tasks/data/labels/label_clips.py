@@ -217,7 +217,7 @@ def label_clips(
     video_by_uid = {clip.uid: clip.video for clip in clips}
     in_files = {video_by_uid[uid] for _, of_file in labels_by_file for uid in of_file.row_by_uid}
     folders = read_folders(names, in_files, read.verbs, read.nouns, own.verbs.keys())
-    of_camera = {video.video: dict(camera_groups(video)) for video in videos}
+    of_camera = {video: dict(groups) for video, groups in camera_groups(videos).items()}
     labels = _Labels(
         {clip.uid: label for clip in clips if not clip.next_video and (label := _of_folder(clip.video, folders))},
         groups_by_uid={clip.uid: of_camera[clip.video] for clip in clips if clip.video in of_camera},

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from math import isclose
 from operator import attrgetter
 from pathlib import PurePosixPath
@@ -37,11 +38,11 @@ FRIGATE = re.compile(
 )
 STAMP = re.compile(
     r"(?<![0-9])(20[0-9]{2})[-_.]?([0-9]{2})[-_.]?([0-9]{2})[-_ .T]{0,3}([0-9]{2})[-_.:h]?([0-9]{2})[-_.:m]?([0-9]{2})(?:[0-9]{3})?(?![0-9])"
-    r"(?:[Zz](?![^\W_])|[-_.\s]?([AP]M(?![^\W_])|[ap]m$))?"
+    r"(?:[Zz](?![^\W_])|[-_.\s]?([AP]M(?![^\W_])|[AaPp][Mm]$))?"
 )
 """Date and time to the second, then maybe milliseconds: `20260501120000`, `2026-05-01_12-00-00`, `2026_0501_120000`, `20260501_120000123`.
 
-A `Z` behind it is part of it, as is the half of the day: `2026-05-01 01-05-00 PM`. A small `am` before more words may be one of them.
+A `Z` behind it is part of it, as is the half of the day: `2026-05-01 01-05-00 PM`. An `am` or `Am` before more words may be one of them.
 """
 CHANNEL = re.compile(r"[-_. ][0-9]+([FRBI])")
 """Behind a time, the number of a dashcam's file and its camera: front, rear or back, or interior, as in `_000123F`."""
@@ -49,7 +50,7 @@ NUMBERED = re.compile(r"(.*?)([0-9]{3,8})")
 NO_CAMERAS = ("", "VID", "IMG", "MOV", "PXL", "REC", "VIDEO", "CLIP")
 """Prefixes before a time that name no camera."""
 COUNTER = re.compile(rf"(?:(?:{'|'.join(NO_CAMERAS[1:])})[-_. ]?|0)[0-9]{{3,7}}[-_. ]*", re.IGNORECASE)
-"""Before a time, the number of the file, as in `clip0001_` or `0001_`; cameras have other words, or short numbers."""
+"""Before a time, maybe the number of the file, as in `clip0001_` or `0001_`; cameras have other words, or short numbers."""
 
 GAP_SECONDS = 5
 """Between the end of a file and the start of the next: names have whole seconds, and recorders need time to open a file."""
@@ -81,13 +82,23 @@ class Chapter:
 class Timed:
     """A file with its start in the name, by the camera's clock.
 
-    Files of several lenses (`has_lenses`) may start together.
+    Files of several lenses (`has_lenses`) may start together. `counted` is the same file with a number before its start that may be a counter's,
+    or a camera's: only the other files tell.
     """
 
     series: str
     start: datetime
     camera: str | None = None
     has_lenses: bool = False
+    counted: "Counted | None" = None
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A file as it is read if the number before its start counts files."""
+
+    number: int
+    name: Timed
 
 
 @dataclass(frozen=True)
@@ -140,13 +151,44 @@ def _timed(folder: str, stem: str) -> Timed | None:
             if match[7] and hour <= 12:
                 hour = hour % 12 + 12 * (match[7].upper() == "PM")
             before, after = stem[: match.start()], stem[match.end() :]
-            is_counted = COUNTER.fullmatch(before) is not None
             channel = CHANNEL.fullmatch(after)
             words = [channel[1]] if channel else [word for word in re.split(r"[-_. ]+", after) if word.isalpha()]
-            camera = "-".join(["" if is_counted else before.strip("-_. "), *words]).strip("-")
-            series = f"{folder}{re.sub('[0-9]+', '#', before) if is_counted else before}*{'-'.join(words)}"
-            return Timed(series, datetime(year, month, day, hour, minute, second), None if camera.upper() in NO_CAMERAS else camera)
+            start, behind = datetime(year, month, day, hour, minute, second), "-".join(words)
+            counted = None
+            if COUNTER.fullmatch(before):
+                series = f"{folder}{re.sub('[0-9]+', '#', before)}*{behind}"
+                counted = Counted(int(re.sub("[^0-9]", "", before)), Timed(series, start, _camera(behind)))
+            camera = _camera("-".join([before.strip("-_. "), *words]))
+            return Timed(f"{folder}{before}*{behind}", start, camera, counted=counted)
     return None
+
+
+def _camera(words: str) -> str | None:
+    camera = words.strip("-")
+    return None if camera.upper() in NO_CAMERAS else camera
+
+
+def _read_names(videos: Iterable[VideoRecord]) -> list[tuple[VideoRecord, str, FileName]]:
+    """Read the names of all videos that follow a known pattern.
+
+    A number before the time counts files if each has its own, which rises with the time; else it is a camera's.
+    """
+    names = [(video, path, name) for video in videos for path in sorted(video.names) if (name := read_file_name(path))]
+    numbers = defaultdict[str, set[tuple[datetime, int]]](set)
+    for _, _, name in names:
+        if isinstance(name, Timed) and name.counted:
+            numbers[name.counted.name.series].add((name.start, name.counted.number))
+    counters = {
+        series
+        for series, of_series in numbers.items()
+        if all(start < later and number < next_number for (start, number), (later, next_number) in pairwise(sorted(of_series)))
+    }
+
+    def known(name: FileName) -> FileName:
+        counted = name.counted if isinstance(name, Timed) else None
+        return counted.name if counted and counted.name.series in counters else name
+
+    return [(video, path, known(name)) for video, path, name in names]
 
 
 K = TypeVar("K", Chapter, Timed, Numbered)
@@ -200,15 +242,14 @@ def detect_recordings(videos: Iterable[VideoRecord]) -> Grouping:
     Of a video with several names, each may join it to others.
     """
     chapters, timed, numbered = list[_File[Chapter]](), list[_File[Timed]](), list[_File[Numbered]]()
-    for video in videos:
-        for path in sorted(video.names):
-            match read_file_name(path):
-                case Chapter() as name:
-                    chapters.append(_File(video, path, name))
-                case Timed() as name:
-                    timed.append(_File(video, path, name))
-                case Numbered() as name if video.recorded_at:
-                    numbered.append(_File(video, path, name))
+    for video, path, known in _read_names(videos):
+        match known:
+            case Chapter() as name:
+                chapters.append(_File(video, path, name))
+            case Timed() as name:
+                timed.append(_File(video, path, name))
+            case Numbered() as name if video.recorded_at:
+                numbered.append(_File(video, path, name))
     by_chapter, unclear_chapters = _joined(chapters, _is_next_chapter)
     by_time, unclear_timed = _joined(timed, _goes_on)
     by_number, unclear_numbered = _joined(numbered, _is_next_number)
@@ -306,12 +347,19 @@ def recordings_csv(recordings: Iterable[Recording]) -> bytes:
     return csv_table(("video", "recording", "reason"), rows)
 
 
-def camera_groups(video: VideoRecord) -> Groups:
-    """Name the camera and the day of a video, as far as it tells them.
+def camera_groups(videos: Sequence[VideoRecord]) -> dict[str, Groups]:
+    """Name the camera and the day of each video, as far as it tells them.
 
     The video's name or its container may tell them.
     """
-    named = next((name for path in sorted(video.names) if isinstance(name := read_file_name(path), Timed)), None)
+    timed: dict[str, Timed] = {}
+    for video, _, name in _read_names(videos):
+        if isinstance(name, Timed):
+            timed.setdefault(video.video, name)
+    return {video.video: _groups(video, timed.get(video.video)) for video in videos}
+
+
+def _groups(video: VideoRecord, named: Timed | None) -> Groups:
     camera = video.camera or (named.camera if named else None)
     start = named.start if named else video.recorded_at
     days = (("recorded_at", start.date().isoformat()),) if start else ()

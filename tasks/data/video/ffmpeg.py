@@ -305,7 +305,8 @@ def convert(
     try:
         log = run(source.audio_index)
     except BadVideo as error:
-        if memory.is_scarce and isinstance(error, OutOfMemory):
+        # A disk that was full for a moment is not the sound's fault.
+        if isinstance(error, OutOfRoom) or (memory.is_scarce and isinstance(error, OutOfMemory)):
             raise
         if source.audio_index is None or monotonic() >= stop:
             raise

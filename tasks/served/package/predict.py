@@ -20,7 +20,7 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 FORMATS = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,mxf"  # those that read one file, and not any text as pictures
-is_film = re.compile(r"(?i).*\.(3gp|asf|avi|flv|m2ts|m4v|mkv|mov|mp4|mpeg|mpg|mts|mxf|ogg|ogv|ts|vob|webm|wmv)").fullmatch
+is_film = re.compile(r"(?i).*\.(3gp|asf|avi|flv|m2ts|m4v|mkv|mov|mp4|mpeg|mpg|mts|mxf|ogv|ts|vob|webm|wmv)").fullmatch
 SCALER = "flags=bicubic+accurate_rnd+full_chroma_int+bitexact:out_color_matrix=bt601:out_range=tv"
 
 
@@ -40,10 +40,7 @@ class Film:
         self.rate, self.start = self.clock * fps, round(Fraction(self.container.start_time or 0, av.time_base) / self.clock)
 
     def number(self, pts: int) -> int:
-        """Return the number of the frame nearest to a time.
-
-        Of two frames equally near, it is the later.
-        """
+        """Return the number of the frame nearest to a time, the later of two."""
         return (2 * (pts - self.start) * self.rate.numerator // self.rate.denominator + 1) // 2
 
     def decoded(self) -> Iterator[tuple[int, av.VideoFrame]]:

@@ -182,7 +182,7 @@ class ClipsFile(Record):
     """`clips/<video>/<recipe>/clips.json`, written last: all clips of one video, or the reason why some are missing.
 
     `recipe` is `tasks.keys.clip_recipe_of` the options and the version `ffmpeg`; for clips cut by older versions, which did not record it,
-    `recipe_of` the options alone. `lacked_bytes` is the memory limit that was too small for the video, 0 if it or the next was not there;
+    `recipe_of` the options alone. `lacked_bytes` is the memory limit that was too small for the video, 0 if it or the next was not there, or a log told of a full disk;
     `is_out_of_reach` if that was for the server on which it was left, which hourly runs try again. Clips around intervals have
     `spans_digest`, a hash of all parts that were to be cut, and in `sound_warnings` what the sound of any that was cut lacks. When intervals
     change, the list is written again with the next `revision`.

@@ -43,7 +43,7 @@ def test_a_name_that_the_store_gives_files_itself_is_found_among_peoples_files_a
     assert store.objects[ROOT.annotations.file("l.csv")] == f"uid,verb,noun\n{OTHER},take,bag\n".encode()
 
 
-@pytest.mark.parametrize("name", ["cam1/00012.MTS", "cam1/00012.ogg"])
+@pytest.mark.parametrize("name", ["cam1/00012.MTS", "cam1/00012.ogg", "cam/GL010123.LRV", "cam/VID_0001.insv"])
 def test_a_name_with_any_ending_of_videos_goes_from_what_people_read(store, name):
     taken_in(store, [name, OTHER])
     decision = ROOT.decision("k").uri

@@ -109,7 +109,7 @@ def test_each_new_hour_is_exported_once_and_its_name_tells_camera_and_time(addre
     with served(recorder) as other:
         assert len(take_in(store, f"{address}/2026-05-01T12:10", f"frigate+{other}/front/2026-05-01T11:00Z")) == 3
     assert len(recorder.asked) == 3
-    groups = {camera_groups(store.read(Layout(STORE).video(file.video).probe)) for file in first}
+    groups = set(camera_groups([store.read(Layout(STORE).video(file.video).probe) for file in first]).values())
     assert groups == {(("camera", "front"), ("recorded_at", "2026-05-01"))}
 
 

@@ -65,6 +65,19 @@ def test_files_that_a_camera_cut_are_one_recording(names, name):
     assert grouped(*map(film, reversed(names))) == {name: names}
 
 
+@pytest.mark.parametrize("prefixes", [("0001_", "0002_"), ("REC001_", "REC002_"), ("clip0001-", "clip0002-")])
+def test_a_number_that_comes_with_several_times_is_a_camera_and_no_counter(prefixes):
+    names = {prefix: (f"{prefix}20260501120000.mp4", f"{prefix}20260501120800.mp4") for prefix in prefixes}
+    films = [film(name) for of_camera in names.values() for name in of_camera]
+    assert grouped(*films) == {of_camera[0].removesuffix(".mp4"): of_camera for of_camera in names.values()}
+    groups = camera_groups(films)
+    assert [dict(groups[each.video])["camera"] for each in films] == [prefix[:-1] for prefix in prefixes for _ in range(2)]
+
+
+def test_a_number_that_falls_while_time_goes_on_is_a_camera():
+    assert grouped(film("0002_20260501120000.mp4"), film("0001_20260501120800.mp4")) == {}
+
+
 @pytest.mark.parametrize(
     "names",
     [
@@ -137,6 +150,9 @@ def test_only_the_letter_of_a_dashcams_camera_is_part_of_its_name():
         ("20260501_120000_Zoom", "Zoom", 12),
         ("2026-05-01 12-00-00 AM", None, 0),
         ("2026-05-01 12-00-00\u202fPM", None, 12),
+        ("2026-05-01_12.00.00 Pm", None, 12),
+        ("2026-05-01_12.00.00 Am", None, 0),
+        ("2026-05-01_12.00.00_Am_Herd", "Am-Herd", 12),
         ("2026-05-01 01-00-00 PM front", "front", 13),
         ("2026-05-01 13-00-00 PM", None, 13),
         ("2026-05-01_12-00-00_am_Herd", "am-Herd", 12),
@@ -149,8 +165,9 @@ def test_only_the_letter_of_a_dashcams_camera_is_part_of_its_name():
     ],
 )
 def test_zone_half_of_the_day_and_counter_belong_to_no_camera(name, camera, hour):
-    known = read_file_name(f"{name}.mp4")
-    assert (known.camera, known.start.hour) == (camera, hour)
+    alone = film(f"{name}.mp4")
+    groups = dict(camera_groups([alone])[alone.video])
+    assert (groups.get("camera"), read_file_name(alone.names[0]).start.hour) == (camera, hour)
 
 
 def taken_in_as(*names, at=None):
@@ -342,7 +359,7 @@ def test_a_line_about_a_video_that_is_not_there_is_refused():
     ],
 )
 def test_camera_and_day_are_groups_as_far_as_they_are_known(video, groups):
-    assert camera_groups(video) == groups
+    assert camera_groups([video]) == {video.video: groups}
     assert labelled([video]).clips[0].groups == groups
 
 

@@ -13,7 +13,7 @@ import pytest
 from tasks import disk
 from tasks.data.video import child, ffmpeg
 from tasks.data.video.child import Memory, undivided
-from tasks.data.video.ffmpeg import ffmpeg_version, find_ffmpeg, read_log, reason, run_ffmpeg
+from tasks.data.video.ffmpeg import convert, ffmpeg_version, find_ffmpeg, read_log, reason, run_ffmpeg
 from tasks.errors import BadConfiguration, BadVideo, OutOfRoom, Unavailable
 from tasks.local.home import REPOSITORY
 
@@ -130,6 +130,16 @@ def test_a_full_disk_is_not_the_videos_fault_and_a_crash_or_the_word_of_a_tag_is
     monkeypatch.setattr(disk.os, "statvfs", lambda _: SimpleNamespace(f_files=9, f_favail=free_files))
     with pytest.raises(error, match=words):
         run(script(tmp_path / "ffmpeg", text))
+
+
+def test_the_sound_is_not_left_out_for_a_disk_that_was_full_for_a_moment(tmp_path, monkeypatch):
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: SimpleNamespace(free=1 << 40))
+    source = SimpleNamespace(width=320, height=240, audio_index=1)
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    once = 'if [ "$8" = None ]; then exit 0; fi; ' + FULL
+    with pytest.raises(OutOfRoom):
+        convert(tmp_path / "party.mp4", folder, source, lambda index: [str(index)], script(tmp_path / "ffmpeg", once), 60, undivided())
 
 
 @pytest.mark.parametrize(

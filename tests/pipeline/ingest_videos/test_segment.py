@@ -103,9 +103,13 @@ def test_videos_that_are_too_large_side_by_side_are_cut_one_after_the_other(vide
     assert sorted((memory.size_bytes >> 20, memory.is_scarce) for memory in shares) == [(40, True)] * 3 + [(160, False)] * 3
 
 
-def test_a_video_whose_log_tells_of_a_full_disk_that_has_room_is_not_told_to_wait_for_memory(one_clip):
+def test_a_video_whose_log_tells_of_a_full_disk_that_has_room_is_tried_again_and_not_told_to_wait_for_memory(one_clip):
     one_clip(refusing_b(OutOfRoom("source.mp4: No space left")))
-    assert run(ARGUMENTS, in_store()).set_aside == (SetAside(name="b.mp4", reason="No space left"),)
+    store = in_store()
+    assert run(ARGUMENTS, store).set_aside == (SetAside(name="b.mp4", reason="No space left"),)
+    one_clip()
+    result = run(ARGUMENTS, store)
+    assert (result.num_clips, result.set_aside) == (3, ())
 
 
 def test_what_had_too_little_memory_is_cut_where_there_is_more(one_clip, monkeypatch):
