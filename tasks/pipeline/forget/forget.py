@@ -92,7 +92,7 @@ def _listed(
     store: Store, store_uri: str, forgetting: Forgetting, traces: Sequence[Trace], registry: Registry, tracker: Tracker
 ) -> ForgetResult:
     """Count all that goes, and ask for approval without naming the video."""
-    num_videos, models = len(forgetting.videos), _models(registry, forgetting)
+    num_videos, videos_sha256, models = len(forgetting.videos), _hash_of(sorted(forgetting.videos)), _models(registry, forgetting)
     lines = [f"{each.kind}: {each.num_deleted} deleted, {each.num_rewritten} written anew" for each in counted(traces)]
     lines.append(f"evidence of {count(_remove_evidence(tracker, store_uri, forgetting, dry_run=True), 'run')} in MLflow")
     lines.append(f"{count(len(files_of_clips(_cache(), forgetting.clip_hashes)), 'file')} in the caches of this machine")
@@ -109,11 +109,12 @@ def _listed(
         parts.append(
             f"The bucket {whether} earlier versions of objects, which Retake does not delete; let the store's life cycle delete them."
         )
+    parts.append(f"SHA-256 of the list of videos: {videos_sha256}")  # so that the answer is about these, also if others are listed since
     return ForgetResult(
         receipt_uri=None,
         question="\n\n".join(parts),
         num_videos=num_videos,
-        videos_sha256=_hash_of(sorted(forgetting.videos)),
+        videos_sha256=videos_sha256,
         traces=counted(traces),
         models=models,
     )

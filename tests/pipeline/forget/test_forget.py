@@ -367,7 +367,8 @@ def test_the_answer_to_another_question_deletes_nothing(bench, is_listed):
 
 
 @pytest.mark.parametrize(("now", "number"), [(("a.mp4", "d.mp4", "f.mp4"), 3), (("a.mp4", "f.mp4"), 2)], ids=["one more", "another"])
-def test_a_video_that_came_to_a_source_since_the_question_is_not_deleted(bench, now, number):
+@pytest.mark.parametrize("is_listed_again", [False, True])
+def test_a_video_that_came_to_a_source_since_the_question_is_not_deleted(bench, now, number, is_listed_again):
     def teach(*names):
         bench.store.write_bytes(f"{STORE}/annotations/day.csv", "\n".join(["video,recording", *(f"{name},day" for name in names)]).encode())
         bench.run("label")
@@ -376,6 +377,8 @@ def test_a_video_that_came_to_a_source_since_the_question_is_not_deleted(bench, 
     teach("a.mp4", "d.mp4")
     question = bench.run("forget", **of_day).question
     teach(*now)
+    if is_listed_again:
+        bench.run("forget", **of_day)
     before = dict(bench.store.objects)
     with pytest.raises(BadInput, match=f"not asked about this deletion of {number} videos"):
         bench.run("forget", **of_day, confirm="ada", asked=asked(question))
