@@ -148,10 +148,11 @@ clean: stop ## Stop the servers, remove .venv and the caches; .retake with model
 	rm -rf $(VENV) .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis node_modules
 
 # Two at once would install into one environment: the second waits, and looks again. Where the file system has no locks, none is taken.
+# The lock lies beside the environment, which is deleted where it cannot be made.
 ifndef LOCKED
 $(FOR_RUN) $(FOR_TEST): pyproject.toml constraints.txt
 	@command -v flock > /dev/null || { echo "flock is missing; install it (Debian: util-linux)" >&2; exit 1; }
-	@mkdir -p $(VENV); exec 9< $(VENV); flock -n 9 || [ $$? != 1 ] || { echo "another make installs into $(VENV); this one waits for it"; flock 9; } \
+	@mkdir -p $(dir $(VENV)); exec 9> $(VENV).lock; flock -n 9 || [ $$? != 1 ] || { echo "another make installs into $(VENV); this one waits for it"; flock 9; } \
 	  && LOCKED=1 exec $(MAKE) --silent $@
 else
 # venv writes it at its end: where that was killed, it is made anew.

@@ -8,7 +8,7 @@ from typing import Any
 from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOperator
 from airflow.sdk import Context, Param
 from airflow.sdk.crypto import get_fernet
-from airflow.sdk.exceptions import AirflowSkipException, TaskAwaitingInput
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskAwaitingInput
 from airflow.sdk.execution_time.hitl import HITLUser
 
 from dags._form import Form, given_options
@@ -146,16 +146,27 @@ class ConfirmOperator(Reading, HITLOperator):
 
     If RETAKE_APPROVERS names users, only they may answer. Airflow's key encrypts the answer, because others may write XComs, too.
     `yes` is the answer that goes on, and `body` a templated text below the question. Others may write the XCom behind that text, so
-    a step that acts on the answer is told its hash as well, and has to compare it.
+    a step that acts on the answer is told its hash as well, and has to compare it. Such a question is asked `once`: in a later try, as after
+    a clear, Airflow would show the text of the first.
     """
 
-    def __init__(self, *, subject: str, body: str, yes: str, no: str, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own arguments
+    def __init__(self, *, subject: str, body: str, yes: str, no: str, once: bool = False, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own arguments
         question = {"subject": subject, "body": body, "options": [yes, no], "defaults": no, "params": {}}
-        super().__init__(**{"queue": "cpu", "response_timeout": ANSWER_TIME, **kwargs, **question})
+        tries = {"retries": 0} if once else {}
+        super().__init__(**{"queue": "cpu", "response_timeout": ANSWER_TIME, **tries, **kwargs, **question})
         self.yes = yes
+        self.once = once
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - as the parent has it
-        """Ask, and wait for the answer."""
+        """Ask, and wait for the answer.
+
+        Raises:
+            AirflowFailException: it was asked before in this run, and may be asked only once.
+        """
+        if self.once and context["ti"].try_number > 1:
+            raise AirflowFailException(
+                f"{self.task_id}: Airflow would show the text of the first try again; start a new run of {self.dag_id}, and answer there"
+            )
         self.assigned_users, self.notifiers = _approvers(), tellers(self.body or "")
         try:
             return super().execute(context)

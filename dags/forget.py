@@ -15,8 +15,9 @@ delete; if `RETAKE_APPROVERS` names users, only they may answer.
 - *Orange, to be retried*: the store or MLflow did not answer, or another step wrote of the video meanwhile. The deletion goes on where it stopped.
 - *Red, in `list`*: there is no such video, another one is being forgotten, or an annotation file labels other videos, too, and cannot be
   written without this one. The log says what to do.
-- *Red, in `forget`*: the reason is missing; start it again with one. Or `ask` was marked by hand, so nobody approved the deletion; clear `ask`.
-  Or the question was not that of the list in the store, or other videos have come to the source since; clear `list`, and answer again.
+- *Red, in `ask`*: it was cleared, and Airflow would show its first text again; start a new run, and answer there.
+- *Red, in `forget`*: the reason is missing; start it again with one. Or `ask` was marked by hand, so nobody approved the deletion. Or the question
+  was not that of the list in the store, or the source has other videos since; start a new run, and answer there.
 
 Safe to rerun at any time: it goes on where it stopped. No other DAG should run meanwhile, since it may write of the video until it ends.
 """
@@ -40,6 +41,7 @@ with DAG(schedule=None, **dag_arguments(__file__, __doc__, FORM, "data")) as dag
         body="{{ ti.xcom_pull(task_ids='list')['question'] }}",
         yes="Delete",
         no="Keep",
+        once=True,
     )
     forget = step_task(FORGET, FORM, hours=12, **ask.answers())
     ask_to_train = ConfirmOperator(

@@ -5,11 +5,13 @@ from copy import copy
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from types import SimpleNamespace
+from uuid import UUID
 
 import jinja2
 import pytest
+from airflow.api_fastapi.execution_api.routes import hitl as route
 from airflow.providers.standard.operators import hitl
-from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException, TaskAwaitingInput
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, DagRunTriggerException, TaskAwaitingInput
 from cryptography.fernet import Fernet
 
 from dags import _approval, _notify, compare_networks, forget, retrain
@@ -21,6 +23,7 @@ from tasks.store.records.status import Notice
 from tests.dags.conftest import defaults
 
 ADA = {"id": "1", "name": "ada"}
+TI = UUID(int=7)
 
 
 @pytest.fixture
@@ -45,9 +48,9 @@ def sent(monkeypatch):
     return flags
 
 
-def context(task, **report):
-    about = {"dag_id": task.dag_id, "run_id": "r", "task_id": task.task_id, "map_index": -1}
-    instance = SimpleNamespace(id="ti", xcom_pull=lambda task_ids: report, **about)
+def context(task, try_number=1, **report):
+    about = {"dag_id": task.dag_id, "run_id": "r", "task_id": task.task_id, "map_index": -1, "try_number": try_number}
+    instance = SimpleNamespace(id=TI, xcom_pull=lambda task_ids: report, **about)
     return {"ti": instance, "task_instance": instance, "task": task}
 
 
@@ -208,6 +211,22 @@ def test_a_question_about_a_deletion_is_told_at_once_and_only_approvers_answer(t
     notice = Notice.model_validate_json(sent[0].removeprefix("--notice="))
     assert (notice.title, notice.text) == (ask.subject, "1 video")
     assert asked["assigned_users"] == [{"id": "ada", "name": "ada"}]
+
+
+def test_after_a_clear_a_question_about_a_deletion_is_not_asked_since_airflow_would_show_its_first_text(monkeypatch):
+    kept = []
+    session = SimpleNamespace(scalar=lambda _: kept[0] if kept else None, add=kept.append)
+    monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **of: route.upsert_hitl_detail(TI, route.HITLDetailRequest(**of), session))
+    ask = copy(forget.dag.get_task("ask"))
+    ask.body = "1 video"
+    with pytest.raises(TaskAwaitingInput) as first:
+        ask.execute(context(ask))
+    assert (kept[0].body, first.value.kwargs) == ("1 video", {"shown": SHOWN})
+    ask.body = "9 videos"
+    with pytest.raises(AirflowFailException, match=r"^ask: .* start a new run of forget, and answer"):
+        ask.execute(context(ask, try_number=2))
+    assert [detail.body for detail in kept] == ["1 video"]
+    assert ask.retries == 0, "a retry would be refused, and hide why the first try failed"
 
 
 @pytest.mark.parametrize(

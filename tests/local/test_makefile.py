@@ -78,11 +78,13 @@ def test_a_file_system_without_locks_is_not_taken_for_another_make(make, tmp_pat
 
 @pytest.mark.slow
 def test_a_start_waits_for_another_one_that_installs_and_then_finds_it_done(make, printing_python, tmp_path):
-    held = os.open(tmp_path / ".venv", os.O_RDONLY)
+    held = os.open(tmp_path / ".venv.lock", os.O_CREAT)
     try:
         fcntl.flock(held, fcntl.LOCK_EX)
         with subprocess.Popen(["make", "run"], cwd=tmp_path, env=CLEAN, stdout=subprocess.PIPE, text=True) as second:
             assert second.stdout.readline() == "another make installs into .venv; this one waits for it\n"
+            shutil.rmtree(tmp_path / ".venv")  # as a first one does that fails
+            put_python(tmp_path / ".venv" / "bin", 'printf "[%s]" "$@"').with_name("pip").touch()
             (tmp_path / ".venv" / ".for-run").touch()
             fcntl.flock(held, fcntl.LOCK_UN)
             assert second.stdout.read() == "[-m][tasks.local][run]"

@@ -4,7 +4,7 @@ A deletion leaves a receipt.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -72,8 +72,8 @@ def run(arguments: ForgetArguments, store: Store) -> ForgetResult:
     if not arguments.confirm:
         return finish(store, output, result)
     if not forgetting.list_sha256:
-        _refuse_other_question(arguments, store, len(forgetting.videos))
-        digest = sha256("\n".join(trace.uri for trace in traces).encode()).hexdigest()
+        _refuse_other_question(arguments, store, forgetting.videos)
+        digest = _hash_of(trace.uri for trace in traces)
         if not store.create(at.intent, forgetting.model_copy(update={"traces": counted(traces), "list_sha256": digest})):
             raise Unavailable(f"{at.intent.uri}: another process began to forget a video; try again")
         remover.forgetting = store.read(at.intent)
@@ -92,7 +92,7 @@ def _listed(
     store: Store, store_uri: str, forgetting: Forgetting, traces: Sequence[Trace], registry: Registry, tracker: Tracker
 ) -> ForgetResult:
     """Count all that goes, and ask for approval without naming the video."""
-    num_videos, models = len(forgetting.videos), _models(registry, forgetting)
+    num_videos, videos_sha256, models = len(forgetting.videos), _hash_of(sorted(forgetting.videos)), _models(registry, forgetting)
     lines = [f"{each.kind}: {each.num_deleted} deleted, {each.num_rewritten} written anew" for each in counted(traces)]
     lines.append(f"evidence of {count(_remove_evidence(tracker, store_uri, forgetting, dry_run=True), 'run')} in MLflow")
     lines.append(f"{count(len(files_of_clips(_cache(), forgetting.clip_hashes)), 'file')} in the caches of this machine")
@@ -109,25 +109,37 @@ def _listed(
         parts.append(
             f"The bucket {whether} earlier versions of objects, which Retake does not delete; let the store's life cycle delete them."
         )
-    return ForgetResult(receipt_uri=None, question="\n\n".join(parts), num_videos=num_videos, traces=counted(traces), models=models)
+    parts.append(f"SHA-256 of the list of videos: {videos_sha256}")  # so that the answer is about these, also if others are listed since
+    return ForgetResult(
+        receipt_uri=None,
+        question="\n\n".join(parts),
+        num_videos=num_videos,
+        videos_sha256=videos_sha256,
+        traces=counted(traces),
+        models=models,
+    )
 
 
-def _refuse_other_question(arguments: ForgetArguments, store: Store, num_videos: int) -> None:
+def _refuse_other_question(arguments: ForgetArguments, store: Store, videos: Sequence[str]) -> None:
     """Refuse to delete if another question was answered than the store's list has.
 
     Others can rewrite Airflow's copy of the question. At a shell nothing was asked.
 
     Raises:
-        BadInput: the question, or the number of videos, is another.
+        BadInput: the question is another, or was about other videos.
     """
     if arguments.asked is None:
         return
     listed = finished(store, FORGET.address(arguments.model_copy(update={"confirm": None})))
-    if listed is None or sha256(listed.question.encode()).hexdigest() != arguments.asked or listed.num_videos != num_videos:
+    if listed is None or (_hash_of([listed.question]), listed.videos_sha256) != (arguments.asked, _hash_of(sorted(videos))):
         raise BadInput(
-            f"forget: {arguments.confirm} was not asked about this deletion of {count(num_videos, 'video')}; "
-            "clear the task `list`, read the question, and answer it again"
+            f"forget: {arguments.confirm} was not asked about this deletion of {count(len(videos), 'video')}; "
+            "start a new run of the DAG `forget`, read its question, and answer there"
         )
+
+
+def _hash_of(lines: Iterable[str]) -> str:
+    return sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _leave_receipt(store: Store, store_uri: str, forgetting: Forgetting, registry: Registry, tracker: Tracker) -> str:

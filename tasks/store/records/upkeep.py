@@ -5,7 +5,7 @@ They hold the deletions of a clean-up, the list of a backup, and the videos that
 
 from pydantic import Field
 
-from tasks.store.records.record import Record
+from tasks.store.records.record import Record, later
 
 
 class CleanUpResult(Record):
@@ -156,11 +156,12 @@ class Receipt(Record):
 class ForgetResult(Record):
     """A deletion in numbers, and its receipt if it is done.
 
-    It names no video. `question` is for the person who approves the deletion.
+    It names no video. `question` is for the person who approves the deletion of the videos whose sorted hashes have `videos_sha256`.
     """
 
     receipt_uri: str | None
     question: str
     num_videos: int
+    videos_sha256: str = later("")
     traces: tuple[TraceCount, ...]
     models: tuple[str, ...] = Field((), description="versions that saw a video")

@@ -189,8 +189,12 @@ function champion(shown) {
   const current = part.versions.find(({ version }) => version === part.champion);
   const uri = `models:/${name}@champion`;
   const load = () => shown.panel("Load the champion", h("pre", { tabindex: 0 }, `import mlflow\nmodel = mlflow.pyfunc.load_model("${uri}")\nmodel.predict(["film.mp4"])`), h("p", { class: "quiet" }, "MLFLOW_TRACKING_URI names the server."));
-  const earlier = part.versions.filter(({ version, event, saw_forgotten: sawForgotten }) => version !== part.champion && event !== "kept" && !sawForgotten);
-  const back = () => shown.panel("Roll back", h("p", {}, earlier.length ? "This makes an earlier version champion again, and says why in its history:" : "The history has no earlier champion without forgotten data."), earlier.length > 0 && h("pre", { tabindex: 0 }, `python -m tasks rollback --model-name ${name} --to ${earlier[0].version} --reason "…"`));
+  const earlier = part.versions.filter(({ version, event }) => version !== part.champion && event !== "kept");
+  const target = earlier.find(({ saw_forgotten: sawForgotten }) => !sawForgotten);
+  const back = () => shown.panel("Roll back", ...(target ? [
+    h("p", {}, "This makes an earlier version champion again, and says why in its history. It is refused if a clean-up removed its training; then name another:"),
+    h("pre", { tabindex: 0 }, `python -m tasks rollback --model-name ${name} --to ${target.version} --reason "…"`),
+  ] : [h("p", {}, `The history has no earlier champion${earlier.length ? " without forgotten data" : ""}.`)]));
   const alarm = current?.saw_forgotten ? "Saw data that was forgotten: train anew" : part.provisional ? "Provisional" : null;
   return {
     title,
