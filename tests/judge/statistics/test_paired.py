@@ -208,6 +208,7 @@ def test_the_same_answers_need_fewer_clips_for_a_wider_margin_and_one_film_says_
     assert clips_within(paired_change(same, same, ["a"] * 30), 30, 0.02) == needed[0]
 
 
+@pytest.mark.slow
 def test_no_number_of_clips_shows_that_a_loss_of_the_margin_itself_is_not_larger():
     lost_11 = paired_change(np.arange(1000) >= 11, np.ones(1000, bool), [str(i % 50) for i in range(1000)], num_resamples=200)
     assert lost_11.difference > -1.1 / 100  # by rounding

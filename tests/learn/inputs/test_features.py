@@ -143,6 +143,7 @@ def test_what_is_damaged_is_computed_again_and_the_rest_is_not(clips, tiny_netwo
     assert [path.read_bytes() for path in paths] == good
 
 
+@pytest.mark.slow
 def test_a_training_of_many_views_has_the_features_that_torch_computes(clips, tmp_path: Path, monkeypatch, caplog):
     monkeypatch.setattr(choice_of_engine, "OPENVINO_FROM_VIEWS", 1)
     monkeypatch.setattr(job_of_training, "see_by_torch", pytest.fail)
