@@ -1,9 +1,7 @@
-"""Decide which objects of a store may go.
+"""Decide which objects of a store may go: after a time, all that nothing needs.
 
-They are those that nothing kept needs, after a time.
-
-A unit is a folder that goes as a whole, or that holds others: where it is kept, so is every training and prediction whose key its records
-mention. Keys are hashes, so a mention is a reference.
+A unit is a folder that goes as a whole, or that holds others. If it is kept, so is every training and prediction whose key its records
+mention: keys are hashes, so a mention is a reference.
 """
 
 import re
@@ -28,7 +26,6 @@ class Kind:
     """A kind of unit.
 
     Args:
-        name: for people.
         folder: matches the unit at the beginning of a key.
         holds: matches the records, by their keys in the unit, that mention what the unit needs; None if it needs nothing.
         needed: when the unit is kept: always, while it is new, or also because another one mentions it.
@@ -72,10 +69,7 @@ KINDS = (
 
 @dataclass
 class Unit:
-    """A unit as a listing shows it.
-
-    The number and the size are of the objects that go with it.
-    """
+    """A unit as a listing shows it; number and size are of objects that go."""
 
     uri: str
     kind: Kind
@@ -176,10 +170,7 @@ def expired(surveyed: Survey, needed: Collection[str], mentions: Callable[[Unit]
 
 
 def in_order(unit: Unit, listing: Iterable[StoredObject], folder_uri: str) -> tuple[list[str], ...]:
-    """Group the addresses of a unit's objects that go, in order of deletion.
-
-    Commit marks go first.
-    """
+    """Group a unit's objects that go, in order of deletion: commit marks go first."""
     groups: tuple[list[str], ...] = tuple([] for _ in range(len(_FILE_ORDER) + 1))
     for listed in listing:
         place = _place(listed.uri.removeprefix(folder_uri))
@@ -193,10 +184,7 @@ def _top(key: str) -> str:
 
 
 def _place(key: str) -> tuple[Kind, str, str] | None:
-    """Find the unit that a key lies in.
-
-    Return its kind, its folder, and the rest of the key.
-    """
+    """Split a key into its unit's kind, its unit's folder, and the rest."""
     for kind in KINDS:
         if match := re.match(kind.folder, key):
             return kind, match[0], key[match.end() :]
@@ -210,7 +198,8 @@ def _goes(kind: Kind, rest: str) -> bool:
 def needs_of(kind: Kind, record: Any, is_new: bool) -> Any:  # noqa: ANN401 - JSON
     """Select the part of a record that mentions what its unit needs.
 
-    A finished training needs the networks that it began from, its teacher and its further seeds; its opponents were scored. The history in a summary needs nothing.
+    A finished training needs the networks that it began from, its teacher and its further seeds, but no opponents, which were scored. The
+    history in a summary needs nothing.
     """
     if not isinstance(record, dict):
         return record
