@@ -1,7 +1,4 @@
-"""List the options of the chained DAGs, for their forms and for `make run`.
-
-Which of them a form shows: `first` and `more` of the DAG's `Form`.
-"""
+"""List the options of the chained DAGs, for `make run` and forms, which show some."""
 
 from collections.abc import Iterable
 
@@ -20,15 +17,8 @@ INGEST: OptionModels = (IngestOptions, SegmentOptions)
 DATASET: OptionModels = (SplitOptions, LabelOptions)
 """The dataset's form also has `SegmentOptions`, which an ingest passes on."""
 RETRAIN: OptionModels = (
-    PresetOptions,
-    RetrainOptions,
-    TrainOptions,
-    EvaluateOptions,
-    LearningCurveOptions,
-    RegisterOptions,
-    GateOptions,
-    ChampionExportOptions,
-)
+    PresetOptions, RetrainOptions, TrainOptions, EvaluateOptions, LearningCurveOptions, RegisterOptions, GateOptions, ChampionExportOptions,
+)  # fmt: skip
 
 _ALL: OptionModels = (*INGEST, *DATASET, *RETRAIN, SearchOptions, PredictOptions)
 REMOVED = {name: value for model in _ALL for name, value in model.all_retired().items()}

@@ -28,7 +28,7 @@ FIELD = re.compile(r"\{(\w+):?(\w*)\}")
 
 @dataclass(frozen=True)
 class Stored(Generic[M]):
-    """A record in the store by its model and its address, perhaps a template of Airflow."""
+    """A record in the store by its model and address, perhaps a template of Airflow."""
 
     place_uri: str
     model: type[M]
