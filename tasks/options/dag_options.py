@@ -17,8 +17,15 @@ INGEST: OptionModels = (IngestOptions, SegmentOptions)
 DATASET: OptionModels = (SplitOptions, LabelOptions)
 """The dataset's form also has `SegmentOptions`, which an ingest passes on."""
 RETRAIN: OptionModels = (
-    PresetOptions, RetrainOptions, TrainOptions, EvaluateOptions, LearningCurveOptions, RegisterOptions, GateOptions, ChampionExportOptions,
-)  # fmt: skip
+    PresetOptions,
+    RetrainOptions,
+    TrainOptions,
+    EvaluateOptions,
+    LearningCurveOptions,
+    RegisterOptions,
+    GateOptions,
+    ChampionExportOptions,
+)
 
 _ALL: OptionModels = (*INGEST, *DATASET, *RETRAIN, SearchOptions, PredictOptions)
 REMOVED = {name: value for model in _ALL for name, value in model.all_retired().items()}
