@@ -40,8 +40,8 @@ class Options(BaseModel):
     """A closed, immutable set of options.
 
     `section` is the heading in a trigger form of the fields that the class itself declares. Records of earlier versions may have `retired`
-    options, given here with their defaults, and `retired_values` of options or of members of their lists. Those that are not defaults are kept
-    in `gone`, and written again.
+    options, given here with their defaults, and `retired_values` of options or of members of their lists. Those that are not defaults are
+    kept in `gone`, and written again.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -205,8 +205,8 @@ def write_intervals(
 ) -> None:
     """Write the reported intervals in all formats, and the others as `not_reported.csv`.
 
-    The formats are `intervals.csv`, `.parquet`, `tracks/*.intervals.vtt` and `intervals.<network>.json`. `video_names` are those that exported
-    labels have.
+    The formats are `intervals.csv`, `.parquet`, `tracks/*.intervals.vtt` and `intervals.<network>.json`. `video_names` are those that
+    exported labels have.
     """
     columns = [column for column in INTERVAL_COLUMNS if "noun" in names.targets or not column.startswith(("noun", "action"))]
     schema = pa.schema([SCHEMA.field(column) if column in SCHEMA.names else pa.field(column, pa.float64()) for column in columns])

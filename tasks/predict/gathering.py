@@ -34,8 +34,8 @@ UNSURE = 0.5
 class Gathered:
     """The page's data of all videos: a few hundred bytes per clip.
 
-    `videos` are those that fit on the page; `differing` has the largest differences first. `distances` are, by video, those of its clips to the
-    nearest training clip, if any is known.
+    `videos` are those that fit on the page; `differing` has the largest differences first. `distances` are, by video, those of its clips to
+    the nearest training clip, if any is known.
     """
 
     tally: Tally

@@ -227,9 +227,9 @@ class PredictionProvenance:
 class PageInputs:
     """The page's data.
 
-    `videos` are those of `num_videos` that fit on the page. Timelines show the last of `targets`. `stride_seconds` is None without intervals.
-    `when` has the scores of all intervals, `reported` those of reported ones. `shift` is None without videos outside the model's dataset, or
-    without a known training clip.
+    `videos` are those of `num_videos` that fit on the page. Timelines show the last of `targets`. `stride_seconds` is None without
+    intervals. `when` has the scores of all intervals, `reported` those of reported ones. `shift` is None without videos outside the model's
+    dataset, or without a known training clip.
     """
 
     model: Predictor

@@ -194,9 +194,9 @@ def fit_threshold(
 ) -> Threshold:
     """Find the lowest probability from which val shows that `precision` of the clips are right.
 
-    The probability is that of the best action, or of the best verb if nouns are no target. A clip whose class the network cannot name counts
-    as wrong. Clips that it calls `nothing` are left out, because no such interval is reported. The threshold reports nothing if val never
-    shows the precision, and everything if val has too few clips to tell. Without `pairs`, all verbs and nouns make an action.
+    The probability is that of the best action, or of the best verb if nouns are no target. A clip whose class the network cannot name
+    counts as wrong. Clips that it calls `nothing` are left out, because no such interval is reported. The threshold reports nothing if val
+    never shows the precision, and everything if val has too few clips to tell. Without `pairs`, all verbs and nouns make an action.
     """
     has_nouns = "noun" in targets
     noun_logits = val.noun_logits if has_nouns else np.zeros((len(val.uids), 1), np.float32)
@@ -247,8 +247,8 @@ def without_threshold(reason: str) -> Threshold:
 def lowest_probability(likely: NDArray[np.float64], right: NDArray[np.bool_], precision: float) -> float | None:
     """Find the lowest threshold at or above which `MIN_CLIPS` answers (n,) show `precision`.
 
-    Val would be lucky at the lowest threshold at which their share reaches the precision. So the share's lower limit has to reach it (Wilson
-    1927, one-sided, at `LEVEL`). `docs/evidence.md` shows the simulated precision on other clips.
+    Val would be lucky at the lowest threshold at which their share reaches the precision. So the share's lower limit has to reach it
+    (Wilson 1927, one-sided, at `LEVEL`). `docs/evidence.md` shows the simulated precision on other clips.
     """
     order = np.argsort(-likely, kind="stable")
     falling, numbers = likely[order], np.arange(1, len(order) + 1)

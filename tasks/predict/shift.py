@@ -1,8 +1,8 @@
 """Compare new films with the model's dataset by their distances to training clips.
 
 A clip's distance is the cosine distance of its backbone features to the nearest training clip of another film (Sun, Ming, Zhu and Li 2022,
-Out-of-distribution Detection with Deep Nearest Neighbors, arXiv 2204.06507). A film's score is the mean logarithm of its distances, over as many clips
-as the shortest film has: a mean over fewer clips varies more.
+Out-of-distribution Detection with Deep Nearest Neighbors, arXiv 2204.06507). A film's score is the mean logarithm of its distances, over as
+many clips as the shortest film has: a mean over fewer clips varies more.
 
 Legend: n clips, m training clips, f features, r films of the dataset, s new films.
 """

@@ -3,9 +3,9 @@
 Legend: n clips, f features.
 
 A clip's score is the mean of two percentiles among the clips of the run: of its action entropy, and of its distance to the nearest training
-clip. Percentiles give both the same scale and weight. Clips are then picked greedily: each time the one with the largest sum of its score and
-its distance to the nearest clip already picked (as a share of the median distance of two clips, at most 1), so that near-duplicates do not
-fill the top. This is maximal marginal relevance (Carbonell and Goldstein 1998) with the farthest-point distance of k-centre (Sener and
+clip. Percentiles give both the same scale and weight. Clips are then picked greedily: each time the one with the largest sum of its score
+and its distance to the nearest clip already picked (as a share of the median distance of two clips, at most 1), so that near-duplicates do
+not fill the top. This is maximal marginal relevance (Carbonell and Goldstein 1998) with the farthest-point distance of k-centre (Sener and
 Savarese 2018, arXiv 1708.00489) as diversity.
 """
 

@@ -36,8 +36,8 @@ class ConfigureResult(Record):
 class ComparedNetwork(Record):
     """A trained and tested network, named by its first configuration.
 
-    `others` are configurations with the same training. A fusion has the inputs of its `members` in place of an input and segments of its own.
-    `differences` are its top-1 minus the reference's, which has none.
+    `others` are configurations with the same training. A fusion has the inputs of its `members` in place of an input and segments of its
+    own. `differences` are its top-1 minus the reference's, which has none.
     """
 
     name: str

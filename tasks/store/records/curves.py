@@ -20,9 +20,9 @@ class CurveTraining(Record):
 class CurveTrainings(Record):
     """`runs/<run key>/learning_curve/trainings.json`: the trainings of a learning curve, by number of clips and draw.
 
-    `recipe` is `own` if the run trains heads alone, else `light`: heads on the frozen backbone of its start weights. `num_epochs` are those of a
-    training on all `num_clips` clips, of `num_asked_epochs` in the recipe. Shares are trained for as many `epochs`, and answer by their last
-    one; records of older versions have as many `steps`, or answers of the epoch that is `best` on these clips.
+    `recipe` is `own` if the run trains heads alone, else `light`: heads on the frozen backbone of its start weights. `num_epochs` are those
+    of a training on all `num_clips` clips, of `num_asked_epochs` in the recipe. Shares are trained for as many `epochs`, and answer by
+    their last one; records of older versions have as many `steps`, or answers of the epoch that is `best` on these clips.
     """
 
     recipe: Literal["own", "light"]
@@ -70,8 +70,8 @@ class CurveGain(Record):
 class TargetCurve(Record):
     """Learning curve of one target.
 
-    `majority_top1` is always predicting the most frequent class of val. If the data cannot tell, `unknown` says why in a sentence, and `fit` and
-    `gains` are empty. `new_classes` is how many classes half of the training clips lack; None in older records.
+    `majority_top1` is always predicting the most frequent class of val. If the data cannot tell, `unknown` says why in a sentence, and
+    `fit` and `gains` are empty. `new_classes` is how many classes half of the training clips lack; None in older records.
     """
 
     target: Target
@@ -143,8 +143,8 @@ class ErrorChange(Record):
 class LongTraining(Record):
     """Result of testing whether a long training has a second descent.
 
-    `fitted_epoch` is the first without an error on the training clips, if any. `rise` goes from the first minimum to the peak, `fall` from there
-    to the second minimum, and `gain` from the first minimum to the second; they are None if the error never falls after a rise.
+    `fitted_epoch` is the first without an error on the training clips, if any. `rise` goes from the first minimum to the peak, `fall` from
+    there to the second minimum, and `gain` from the first minimum to the second; they are None if the error never falls after a rise.
     """
 
     target: Target

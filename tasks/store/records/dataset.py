@@ -160,9 +160,9 @@ class Recording(Record):
 class LabelsFile(Record):
     """`labels/<recipe>/labels.json`: every clip of one recipe, labelled or not.
 
-    `without_clip` and `hints` say of each annotation file which of its intervals label no clip. `chosen` lists the videos where a model chose
-    a clip that is labelled, on the page or in a filled-in list; `accepted` lists the clips whose label is a model's suggestion, None in older
-    versions. `recordings` are those of several videos.
+    `without_clip` and `hints` say of each annotation file which of its intervals label no clip. `chosen` lists the videos where a model
+    chose a clip that is labelled, on the page or in a filled-in list; `accepted` lists the clips whose label is a model's suggestion, None
+    in older versions. `recordings` are those of several videos.
     """
 
     recipe: str

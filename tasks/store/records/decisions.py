@@ -23,8 +23,9 @@ class Attempt(Record):
 
     `num_networks`, this one included, is the number of networks that it may have been chosen from. A network that was seen on a part of the
     clips counts in part, and the `num_decided` that paid a charge of their own do not count. `is_spent` is False if the decision promotes
-    nothing whatever the scores are. `spent` sums all charges under this model name within 365 days, this one included. `obstacle` says why no
-    gain can be shown. `interval` is that of the gain at the `level`. `number` and `num_others_on_dataset` are of older versions, without `spent`.
+    nothing whatever the scores are. `spent` sums all charges under this model name within 365 days, this one included. `obstacle` says why
+    no gain can be shown. `interval` is that of the gain at the `level`. `number` and `num_others_on_dataset` are of older versions, without
+    `spent`.
     """
 
     number: int = later(0)
@@ -49,8 +50,9 @@ class CompareResult(Record):
     """The new network compared with its opponent, and the gate's verdict.
 
     `table_uri` is the address of `comparison.txt`, in older records of `comparison.md`. The verdict is valid only against this champion (or
-    none). `passed` means that every rule passed, `provisional` that the network may become the first champion without that; `gate.promotion`
-    determines whether either promotes it. In older records `why` is empty, because `verdict` has the reasons. Several seeds have a `spread`.
+    none). `passed` means that every rule passed, `provisional` that the network may become the first champion without that;
+    `gate.promotion` determines whether either promotes it. In older records `why` is empty, because `verdict` has the reasons. Several
+    seeds have a `spread`.
     """
 
     split: SplitName
@@ -169,9 +171,9 @@ class SeenClips(Record):
 class Look(Record):
     """One scoring of networks on a set of clips, which is written once.
 
-    `networks` are the runs that somebody could choose among. A learning curve names none: its networks are trained on a part of the clips and
-    never promoted. A history scores versions that were decided on before; they count only for a further decision on one of them. `made_by` is
-    the address of the plan, search or comparison. `split` is "unseen" for films that no network saw.
+    `networks` are the runs that somebody could choose among. A learning curve names none: its networks are trained on a part of the clips
+    and never promoted. A history scores versions that were decided on before; they count only for a further decision on one of them.
+    `made_by` is the address of the plan, search or comparison. `split` is "unseen" for films that no network saw.
     """
 
     time: str

@@ -41,8 +41,8 @@ class TargetMetrics(Record):
 class NothingScores(Record):
     """How one network answers whether anything happens, with 95 % intervals over source videos.
 
-    `recall` is the share that it calls nothing of the `num_clips` in which nothing happens, and `false_alarms` its share of the clips with an
-    action.
+    `recall` is the share that it calls nothing of the `num_clips` in which nothing happens, and `false_alarms` its share of the clips with
+    an action.
     """
 
     num_clips: int
@@ -76,8 +76,8 @@ class Latency(Record):
 class EngineUsed(Record):
     """The engine that computed the logits, and its parity check against PyTorch in float32.
 
-    `max_difference` is the largest logit difference, in int8 the mean over clips of the largest per clip, None for PyTorch in float32 itself.
-    `fallback_reason` says why a faster engine was not used. Without a backbone, only heads ran, alike in every engine.
+    `max_difference` is the largest logit difference, in int8 the mean over clips of the largest per clip, None for PyTorch in float32
+    itself. `fallback_reason` says why a faster engine was not used. Without a backbone, only heads ran, alike in every engine.
     """
 
     name: EngineName
@@ -119,8 +119,9 @@ class DoubtfulLabel(Record):
 class LabelAudit(Record):
     """The doubtful labels of a dataset, the most doubtful first.
 
-    Probabilities are those of probes that saw no clip of the same source video, for the `num_judged` clips that have one. `doubtful` lists the
-    first of `num_doubtful`. Clips of val or test without features are not judged. `reason` says why no label was, as a part of a sentence.
+    Probabilities are those of probes that saw no clip of the same source video, for the `num_judged` clips that have one. `doubtful` lists
+    the first of `num_doubtful`. Clips of val or test without features are not judged. `reason` says why no label was, as a part of a
+    sentence.
     """
 
     num_clips: int
@@ -187,8 +188,8 @@ class PairedDifference(Record):
     p-value; `mcnemar_p` is the exact two-sided test on the clips that exactly one network gets right. `num_clips_needed` estimates at how
     many clips, with the same number per source video, the interval would exclude zero; None if it already does, or without a difference.
 
-    With `num_seeds`, it is of a recipe: `difference` is the mean over its networks, gained and lost clips are summed over them, and the interval
-    is over source videos and seeds.
+    With `num_seeds`, it is of a recipe: `difference` is the mean over its networks, gained and lost clips are summed over them, and the
+    interval is over source videos and seeds.
     """
 
     target: Target

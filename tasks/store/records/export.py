@@ -64,9 +64,9 @@ class PackageDifference(Record):
 class ExportResult(Record):
     """A package that passed its check, with its scores beside the registered model.
 
-    `refused` says why it has another `precision` than was asked for. `networks` are the package, then the student if it was packed, then the
-    registered model, both as they were scored. `max_difference` is of the package's logits from PyTorch's on the same crops. `size_bytes` is of
-    the whole folder.
+    `refused` says why it has another `precision` than was asked for. `networks` are the package, then the student if it was packed, then
+    the registered model, both as they were scored. `max_difference` is of the package's logits from PyTorch's on the same crops.
+    `size_bytes` is of the whole folder.
     """
 
     model_name: str

@@ -68,8 +68,9 @@ class Statement(Record):
 class ClipStatement(Statement):
     """The answer of a person about one clip, which a later one replaces.
 
-    A second reader did not see the first answer. `over` is the token of the latest interval in the clip that the person knew of. If `checked`,
-    the person knew that an audit finds the earlier label doubtful. If `chosen`, a model had chosen the clip to label; None in older logs.
+    A second reader did not see the first answer. `over` is the token of the latest interval in the clip that the person knew of. If
+    `checked`, the person knew that an audit finds the earlier label doubtful. If `chosen`, a model had chosen the clip to label; None in
+    older logs.
     """
 
     kind: Literal["clip"] = "clip"

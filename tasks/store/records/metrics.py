@@ -89,8 +89,8 @@ class Mistake(Record):
 class GroupScore(Record):
     """Top-1 of the deciding target on the clips of, say, a camera or source video.
 
-    `p_value` and `is_worse` compare it with the other clips of the column; the p-value is corrected for the number of its groups, and None if
-    there are too few clips to tell.
+    `p_value` and `is_worse` compare it with the other clips of the column; the p-value is corrected for the number of its groups, and None
+    if there are too few clips to tell.
     """
 
     column: str
@@ -106,7 +106,8 @@ class GroupScore(Record):
 class NearDuplicate(Record):
     """Two clips of different splits that look alike.
 
-    `distance` is the mean over frames of differing bits of 64-bit perceptual hashes; 4 are added if one clip is like the centre of the other.
+    `distance` is the mean over frames of differing bits of 64-bit perceptual hashes; 4 are added if one clip is like the centre of the
+    other.
     """
 
     uid: str
@@ -136,9 +137,9 @@ class TwoActions(Record):
 class DataChecks(Record):
     """Checks of the data: leakage between splits, classes missing from train, contradicting labels.
 
-    `with_speech` has the uids of clips in which somebody speaks; None if nobody listened for it, which is `speech_unchecked` of a network that
-    hears. `two_actions` have two labels of one file that each cover at least `min_overlap`. `without_clip` says of each annotation file which
-    of its intervals label no clip. `shared_recordings` are those that val shares with train, or test with train or val.
+    `with_speech` has the uids of clips in which somebody speaks; None if nobody listened for it, which is `speech_unchecked` of a network
+    that hears. `two_actions` have two labels of one file that each cover at least `min_overlap`. `without_clip` says of each annotation
+    file which of its intervals label no clip. `shared_recordings` are those that val shares with train, or test with train or val.
     """
 
     shared_sources: tuple[str, ...]

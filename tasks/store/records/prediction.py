@@ -16,9 +16,9 @@ PredictorRole = Literal["model", "against"]
 class Predictor(Record):
     """One network, pinned by its checkpoint's hash, with the temperatures that calibrate it.
 
-    `label` is its name in every table. `flows` and `sounds` are the optical flow and the features of sound that it needs, if its training is
-    known. `calibration` says where the temperatures come from, or why they are 1; `calibration_crops` is the number of crops per frame that
-    they were fitted on, None if they are 1. Intervals are reported from `interval_threshold` on, for the reason `interval_words`. A
+    `label` is its name in every table. `flows` and `sounds` are the optical flow and the features of sound that it needs, if its training
+    is known. `calibration` says where the temperatures come from, or why they are 1; `calibration_crops` is the number of crops per frame
+    that they were fitted on, None if they are 1. Intervals are reported from `interval_threshold` on, for the reason `interval_words`. A
     `provisional` champion had not passed the gate. Without `actions`, every pair of verb and noun is predicted.
     """
 
@@ -88,8 +88,9 @@ class PredictPlanResult(Record):
 
     `missing` names requested inputs that are not available. `run_uri` and `model_dataset_uri` belong to the model's training, if known, and
     its dataset, if it is still there. `dataset_uris` are the available datasets of both networks' trainings, the model's first, or else the
-    store's latest. `sources` maps a video to the recording that it was cut from; every other video is its own source. `trained_on` are videos
-    that the model was trained on, and `measured_on` those of val. If `has_published_backbone`, no film of the model's dataset taught it anything.
+    store's latest. `sources` maps a video to the recording that it was cut from; every other video is its own source. `trained_on` are
+    videos that the model was trained on, and `measured_on` those of val. If `has_published_backbone`, no film of the model's dataset taught
+    it anything.
     """
 
     key: str
@@ -150,8 +151,8 @@ class KnownClipsResult(Record):
 class ScoredVideo(Record):
     """Predictions of one video: `scored_uri` has one row per clip.
 
-    `windows_uri` has one row per window, clips included; None without a stride. If the model cannot see windows between clips, it has the clips
-    alone.
+    `windows_uri` has one row per window, clips included; None without a stride. If the model cannot see windows between clips, it has the
+    clips alone.
     """
 
     video: str
@@ -184,8 +185,8 @@ class PredictReportResult(Record):
     """A finished prediction.
 
     Agreement compares two networks' best actions, or verbs if there are no objects. If there are failed batches, the same prediction can be
-    run again. Without a stride there is no `intervals_uri`; `num_intervals` counts the reported intervals of the model. `shift` says how far
-    videos outside the model's dataset lie from its training clips, if there are any.
+    run again. Without a stride there is no `intervals_uri`; `num_intervals` counts the reported intervals of the model. `shift` says how
+    far videos outside the model's dataset lie from its training clips, if there are any.
     """
 
     num_videos: int

@@ -83,9 +83,9 @@ class Top1(Record):
 class ScoredTrial(Record):
     """A finished or failed trial.
 
-    `run_keys` has one training per fold, or a single one. If `was_found`, this search trained none of them, and `seconds` are those of their
-    trainings. `loss` is the mean validation loss in nats. `fold_top1` is the deciding target's in each fold. A failed trial has only its
-    `failure`.
+    `run_keys` has one training per fold, or a single one. If `was_found`, this search trained none of them, and `seconds` are those of
+    their trainings. `loss` is the mean validation loss in nats. `fold_top1` is the deciding target's in each fold. A failed trial has only
+    its `failure`.
     """
 
     number: int
@@ -145,10 +145,10 @@ class Importance(Record):
 class SelectionBias(Record):
     """How much better the best trial looks than it is.
 
-    `best_of_equal` is the expected lead in top-1 of the best trial over the mean if all were equally good; `corrected` is the winner's top-1
-    less the estimated `optimism`. The three are None with a single source video, which does not show how far scores vary. `seeds` are the
-    scores of the winner's recipe under new seeds. `gain` is their mean less the score of the form's recipe, with its 95 % interval, if there
-    is such a comparison.
+    `best_of_equal` is the expected lead in top-1 of the best trial over the mean if all were equally good; `corrected` is the winner's
+    top-1 less the estimated `optimism`. The three are None with a single source video, which does not show how far scores vary. `seeds` are
+    the scores of the winner's recipe under new seeds. `gain` is their mean less the score of the form's recipe, with its 95 % interval, if
+    there is such a comparison.
     """
 
     num_trials: int

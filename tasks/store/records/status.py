@@ -105,8 +105,8 @@ class TrainingStatus(Record):
 class VersionStatus(Record):
     """A decision on a version, or the rollback to it, with its scores.
 
-    Scores are in percent of actions, with 95 % intervals. `top1_now` is on the clips of `now_dataset`, without the `num_left_out` that trained
-    the version.
+    Scores are in percent of actions, with 95 % intervals. `top1_now` is on the clips of `now_dataset`, without the `num_left_out` that
+    trained the version.
     """
 
     version: int
@@ -141,8 +141,8 @@ class WeakClass(Record):
 class ModelStatus(Record):
     """`status/models/<name>/model.json`, by `decide` and `rollback`: the champion, its history, and what its report advises.
 
-    `expected_gain` and its interval are points of action top-1 by `gain_clips` more labels, if the learning curve can tell. Every `top1_now` is
-    of the clips of `now_split` in `now_dataset`, a digest.
+    `expected_gain` and its interval are points of action top-1 by `gain_clips` more labels, if the learning curve can tell. Every
+    `top1_now` is of the clips of `now_split` in `now_dataset`, a digest.
     """
 
     at: str
@@ -326,8 +326,8 @@ class Waiting(Record):
 class EndedRun(Record):
     """A run of a DAG that has ended.
 
-    `result` is that of the task that people are told about; `reason` says which task failed first, and why. `failed_before` is of the scheduled
-    run before this one.
+    `result` is that of the task that people are told about; `reason` says which task failed first, and why. `failed_before` is of the
+    scheduled run before this one.
     """
 
     dag_id: str

@@ -42,9 +42,9 @@ class Fusion(Record):
     """The choice of weights on val.
 
     A loss is the mean cross-entropy of verbs plus that of nouns, in nats, with each head's logits divided by their best temperature (Guo et
-    al. 2017, arXiv 1706.04599): otherwise losses would reflect the scale of a network's logits, which changes no prediction. `held_out_loss`
-    is that of weights chosen in the same way on other source videos; None if val has only one. `num_unheard` clips of val are not among
-    `num_clips`, because a network of sound had nothing to hear in them.
+    al. 2017, arXiv 1706.04599): otherwise losses would reflect the scale of a network's logits, which changes no prediction.
+    `held_out_loss` is that of weights chosen in the same way on other source videos; None if val has only one. `num_unheard` clips of val
+    are not among `num_clips`, because a network of sound had nothing to hear in them.
     """
 
     members: tuple[FusedMember, ...]
@@ -83,8 +83,8 @@ class WeightsResult(Record):
     """The network that training starts from, as a checkpoint; if `is_chance`, its heads are untrained.
 
     `members` are the networks of a fusion, in the checkpoint's order. `backbone_sha256` is the hash of the user's file of backbone weights.
-    `recipe` has the options of a recipe that was named or chosen for the dataset at `dataset_uri`, and `chosen` its name and reason. `pace` is
-    None if no batch could be timed where the weights were fetched. `repeats` are the starts of the recipe's further seeds.
+    `recipe` has the options of a recipe that was named or chosen for the dataset at `dataset_uri`, and `chosen` its name and reason. `pace`
+    is None if no batch could be timed where the weights were fetched. `repeats` are the starts of the recipe's further seeds.
     """
 
     backbone: str
@@ -131,8 +131,8 @@ class Evaluation(Record):
 class Champion(Record):
     """The registered version that the new network must beat, or the one before it.
 
-    `flows` and `sounds` are the optical flow and the features of sound that it needs, if its training is known. If `provisional`, it has not
-    passed the gate.
+    `flows` and `sounds` are the optical flow and the features of sound that it needs, if its training is known. If `provisional`, it has
+    not passed the gate.
     """
 
     version: int
@@ -186,9 +186,10 @@ class PlanResult(Record):
     """Plan of one training: everything that the later steps need.
 
     `decision_uri` depends on the gate and the champion: other rules or another champion mean another decision on the same training.
-    `no_previous` says why there is no `previous` version, unless there is none at all. `estimate` and `expected_seconds` are of the training,
-    and `test_seconds` limits its test; `question` is put to a person before it starts, if any. `inputs` are those that its networks need besides
-    frames, None in older plans. `repeats` are trained and scored with this training, and the gate decides on the mean of all.
+    `no_previous` says why there is no `previous` version, unless there is none at all. `estimate` and `expected_seconds` are of the
+    training, and `test_seconds` limits its test; `question` is put to a person before it starts, if any. `inputs` are those that its
+    networks need besides frames, None in older plans. `repeats` are trained and scored with this training, and the gate decides on the mean
+    of all.
     """
 
     run_key: str
@@ -254,8 +255,8 @@ class PlanResult(Record):
 class Epoch(Record):
     """Losses, accuracies and the heads' learning rate of one epoch.
 
-    The `val` fields are None if the epoch was not validated, others in some older records. The `train` accuracies are means over the epoch's
-    views while the weights change, with altered labels where there is label noise.
+    The `val` fields are None if the epoch was not validated, others in some older records. The `train` accuracies are means over the
+    epoch's views while the weights change, with altered labels where there is label noise.
     """
 
     epoch: int

@@ -91,9 +91,9 @@ class Forgetting(Record):
     """`forgotten/intent.json`: a deletion that has begun.
 
     It is written before the first object of the deletion goes, and deleted after the last: a process that goes on reads here all that the
-    store no longer says. `number` is 0 until the intent keeps others away. `names` are texts that name a video, and `uids` are clips of other
-    videos that end in it. `folders` are deleted as a whole, the `datasets` have a video, and `shown` are the runs whose evidence shows it. The
-    runs in `taught` were trained on a video, or made from such a network. `clip_hashes` name files in caches.
+    store no longer says. `number` is 0 until the intent keeps others away. `names` are texts that name a video, and `uids` are clips of
+    other videos that end in it. `folders` are deleted as a whole, the `datasets` have a video, and `shown` are the runs whose evidence
+    shows it. The runs in `taught` were trained on a video, or made from such a network. `clip_hashes` name files in caches.
     """
 
     number: int
@@ -124,8 +124,8 @@ class Tombstone(Record):
 class Receipt(Record):
     """`forgotten/<number>.json`: the numbers of a deletion, when, by whom and why, without content and names.
 
-    `list_sha256` is the hash of the sorted addresses. `models` are the registered versions that saw a video. If it `keeps_versions`, the bucket
-    has earlier versions of objects, which Retake does not delete; None if the keys could not ask.
+    `list_sha256` is the hash of the sorted addresses. `models` are the registered versions that saw a video. If it `keeps_versions`, the
+    bucket has earlier versions of objects, which Retake does not delete; None if the keys could not ask.
     """
 
     number: int

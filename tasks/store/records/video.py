@@ -166,10 +166,11 @@ class ClipRecord(Record):
 class ClipsFile(Record):
     """`clips/<video>/<recipe>/clips.json`, written last: all clips of one video, or the reason why some are missing.
 
-    `recipe` is `tasks.keys.clip_recipe_of` the options and the version `ffmpeg`, in older records without that version `recipe_of` the options.
-    `lacked_bytes` is the memory limit that was too small for the video; it is 0 if this video or the next was not there, or if a log told of a
-    full disk. If it `is_out_of_reach` on the server where it was left, hourly runs try again. Clips around intervals have `spans_digest`, a hash
-    of all parts that were to be cut, and `sound_warnings` on those that were. Changed intervals give the list its next `revision`.
+    `recipe` is `tasks.keys.clip_recipe_of` the options and the version `ffmpeg`, in older records without that version `recipe_of` the
+    options. `lacked_bytes` is the memory limit that was too small for the video; it is 0 if this video or the next was not there, or if a
+    log told of a full disk. If it `is_out_of_reach` on the server where it was left, hourly runs try again. Clips around intervals have
+    `spans_digest`, a hash of all parts that were to be cut, and `sound_warnings` on those that were. Changed intervals give the list its
+    next `revision`.
     """
 
     video: str
