@@ -22,7 +22,7 @@ from tasks.errors import BadConfiguration
 from tasks.wording import without_secrets
 
 STORED: dict[str, Any] = {"is": "stored"}
-"""The context in which pydantic validates what lies in the store."""
+"""The context in which pydantic validates records of the store."""
 AnyOptions = TypeVar("AnyOptions", bound=BaseModel)
 MODEL_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 STORE_URI_PATTERN = r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/\.*[A-Za-z0-9_=-][A-Za-z0-9._=-]*)*/?$"

@@ -123,7 +123,7 @@ class SplitOptions(Options):
 
 
 class CleanUpOptions(Options):
-    """Set what may go, and whether it does."""
+    """Set which objects may go, and whether they do."""
 
     section: ClassVar[str] = "Clean up"
 

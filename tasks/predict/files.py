@@ -84,13 +84,6 @@ INTERVAL_COLUMNS = (
     "noun_class",
     "probability",
 )
-ACTIVITYNET_VERSION = "VERSION 1.3"
-
-
-def schema_of(targets: Collection[Target]) -> pa.Schema:
-    """Select the columns of a table with these targets."""
-    others = tuple(target for target in TARGETS if target not in targets)
-    return pa.schema([field for field in SCHEMA if not field.name.startswith(others)], metadata=SCHEMA.metadata)
 
 
 class PredictionTables:
@@ -99,7 +92,8 @@ class PredictionTables:
     def __init__(self, csv_path: Path, parquet_path: Path, names: Names) -> None:
         self._names = names
         self._text = csv_path.open("w", newline="", encoding="utf-8")
-        self._schema = schema_of(names.targets)
+        others = tuple(target for target in TARGETS if target not in names.targets)
+        self._schema = pa.schema([field for field in SCHEMA if not field.name.startswith(others)], metadata=SCHEMA.metadata)
         self._csv = csv.DictWriter(self._text, self._schema.names, lineterminator="\n")
         self._csv.writeheader()
         self._parquet = pq.ParquetWriter(parquet_path, self._schema, compression="zstd")
@@ -265,7 +259,7 @@ def _activitynet(films: Sequence[FoundIntervals], role: PredictorRole, names: Na
         ]
         for film in films
     }
-    return json.dumps({"version": ACTIVITYNET_VERSION, "results": results, "external_data": {"used": False}}, ensure_ascii=False, indent=1)
+    return json.dumps({"version": "VERSION 1.3", "results": results, "external_data": {"used": False}}, ensure_ascii=False, indent=1)
 
 
 def _action(interval: Interval | KnownInterval, names: Names) -> str:

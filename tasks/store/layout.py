@@ -212,7 +212,7 @@ class Status(Place):
 
 
 class CleanUp(OutputOf[CleanUpResult]):
-    """`clean_up/`: what the latest clean-up deleted, or would delete."""
+    """`clean_up/`: the objects that the latest clean-up deleted, or would delete."""
 
     listed = file("list.csv")
 

@@ -88,7 +88,7 @@ def _first_line(error: Exception) -> str:
 
 
 def collect_garbage(settings: MlflowSettings, days: int) -> None:
-    """Remove from MLflow's database, if its address is known, what people deleted `days` ago.
+    """Remove from MLflow's database, if it is known, items that people deleted `days` ago.
 
     Raises:
         Unavailable: MLflow's own tool fails.
@@ -109,8 +109,6 @@ def collect_garbage(settings: MlflowSettings, days: int) -> None:
 
 MAX_CHILDREN = 5000
 """More than the trials of the largest search."""
-OWN_TAGS = "retake."
-"""Prefix of the tags that Retake sets."""
 EPOCHS_AT_ONCE = 100
 """MLflow takes at most 1000 metrics in one call. An epoch has up to nine."""
 CONTEXTS: dict[SplitName, str] = {"train": "training", "val": "validation", "test": "testing"}
@@ -282,7 +280,7 @@ class Tracker:
                 for key, value in child.tags.items():
                     self._client.set_tag(run.info.run_id, key, value)
                 for key in run.data.tags.keys() - child.tags.keys():
-                    if key.startswith(OWN_TAGS):
+                    if key.startswith("retake."):
                         self._client.delete_tag(run.info.run_id, key)
                 self._client.log_batch(
                     run.info.run_id,

@@ -16,7 +16,7 @@ from scipy.stats import entropy
 from tasks.data.labels.exported import LabelSpan, VideoSpans
 from tasks.data.labels.formats.video_datasets import write_activitynet
 from tasks.errors import BadInput
-from tasks.predict.files import PredictionTables, block, opening, shown_intervals, write_intervals
+from tasks.predict.files import PredictionTables, block, file_stem, opening, shown_intervals, write_intervals
 from tasks.predict.interval_scores import table, when_scores
 from tasks.predict.scored import ROWS_PER_GROUP, Names, ScoredWriter, Window, answered, find_intervals, read_scored
 from tasks.store.records.dataset import NO_OBJECT, NOTHING
@@ -93,13 +93,6 @@ def test_the_results_name_videos_as_exported_labels_do(find, tmp_path):
     results = json.loads((tmp_path / "intervals.model.json").read_text())["results"]
     labels = [VideoSpans(VIDEO_NAMES[video], "", 30, 24, (LabelSpan(0, 12, "take", "bag"),), ()) for video in VIDEOS]
     assert list(results) == list(json.loads(write_activitynet(labels))["database"]) == ["é <1>", "other/é <1>.mp4", VIDEOS[2]]
-
-
-def test_without_a_threshold_the_whole_film_is_reported(find, tmp_path):
-    plan = planned(None)
-    write_intervals(plan, find(plan, said, said), NAMES, VIDEO_NAMES, tmp_path)
-    reported = [(row["start_seconds"], row["stop_seconds"], row["action"]) for row in rows(tmp_path) if row["network"] == "m"]
-    assert reported == [("0.0", "12.0", "take =bag"), ("12.0", "24.0", "put meat")] * 2
 
 
 def test_where_val_never_reaches_the_precision_no_interval_is_reported_but_all_are_scored(find, tmp_path):
@@ -323,6 +316,14 @@ def test_an_action_without_an_object_is_its_verb():
     assert [names.name("action", names.action(*each)) for each in ((0, 352), (1, 26))] == ["wave", "put meat"]
     assert names.of_verbs().name("action", names.of_verbs().action(1, 26)) == "put"
     assert names.of_verbs().targets == VERB_ALONE
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [("a b/c.d 1.mp4", "c-d-1"), ("小麦 🍔.mp4", "小麦-🍔"), ("م‮\0\n|<>:?.mp4", "م"), ("...", "video"), ("🍔" * 200, "🍔" * 40)],
+)
+def test_files_keep_the_names_of_videos_in_any_script(name, stem):
+    assert file_stem(PredictedVideo(video="ab" * 32, name=name)) == f"{stem}-abababababab"
 
 
 FORGED = "two\nlines\n\n00:00:09.000 --> 00:00:10.000\nforged"

@@ -142,7 +142,7 @@ class Agreement(Record):
 
     @property
     def about_interval(self) -> str:
-        """Say after kappa's name what its interval is over, or why there is none."""
+        """Describe kappa's interval, or the reason why there is none, after kappa's name."""
         if self.kappa is None:
             return " cannot be told, because both give one and the same answer to all clips"
         return ", 95 % interval over videos" if self.interval else f", without an interval, which takes {MIN_VIDEOS_OF_AGREEMENT} videos"

@@ -165,10 +165,6 @@ class LogBlock(Record):
     entries: tuple[LogEntry, ...] = Field(min_length=1)
 
 
-NUM_FIRST = 20
-"""Maximum number of problems and names that a result lists for each file."""
-
-
 class ImportedFile(Record):
     """An annotation file, how it was read, and where it lies if it is readable.
 

@@ -37,7 +37,7 @@ def later(default: T, description: str | None = None) -> T:
     return Field(default, description=description, exclude_if=lambda value: value == default)
 
 
-def leaves_out(*names: str) -> Any:  # noqa: ANN401 - what pydantic finds in the class
+def leaves_out(*names: str) -> Any:  # noqa: ANN401 - a validator, for pydantic to find
     """Drop fields that older records have besides."""
 
     def drop(cls: type[Record], data: object) -> object:

@@ -9,7 +9,7 @@ from tasks.store.records.record import KeptSegmentOptions, Record, SetAside, lat
 from tasks.wording import count
 
 NUM_FIRST = 20
-"""Maximum number of files that a result lists by name."""
+"""Maximum number of files, problems or names that a result lists."""
 
 
 class WebPage(Record):
@@ -118,7 +118,7 @@ class TakenFiles(Record):
 
     @property
     def in_words(self) -> str:
-        """Say what became of the files; the numbers add up to them."""
+        """Describe the outcome of all files; the numbers add up to them."""
         if self.num_unusable is None:
             return f"{count(self.num_files, 'video file')}: {count(self.num_videos, 'video')}"
         num_copies = self.num_files - self.num_videos - self.num_unusable
