@@ -99,9 +99,9 @@ class Store:
     address that it can never accept.
     """
 
-    def __init__(self, client: Minio, http: urllib3.PoolManager, endpoint: str, connection: str | None = None) -> None:
+    def __init__(self, server: _Server, http: urllib3.PoolManager) -> None:
         self._http = http
-        self._servers: dict[str | None, _Server] = {None: _Server(client, endpoint, *_advice(connection))}
+        self._servers: dict[str | None, _Server] = {None: server}
 
     @classmethod
     def from_settings(cls, settings: S3Server, read_seconds: float = 300, num_retries: int = 4, connection: str | None = None) -> Self:
@@ -111,7 +111,7 @@ class Store:
             maxsize=16,
             retries=urllib3.Retry(total=num_retries, backoff_factor=0.5, status_forcelist=[500, 502, 503, 504]),
         )
-        return cls(_client(settings, http), http, settings.endpoint, connection)
+        return cls(_server_of(settings, http, connection), http)
 
     @classmethod
     def of_connection(cls, uri: str) -> Self:
@@ -125,8 +125,7 @@ class Store:
 
     def _server(self, uri: str) -> _Server:
         if (name := connection_of(uri)) not in self._servers:
-            _, settings = _connection(uri)
-            self._servers[name] = _Server(_client(settings, self._http), settings.endpoint, *_advice(name))
+            self._servers[name] = _server_of(_connection(uri)[1], self._http, name)
         return self._servers[name]
 
     def ensure_bucket(self, uri: str) -> None:
@@ -372,16 +371,8 @@ def _connection(uri: str) -> tuple[str, S3Server]:
     return name, known[name]
 
 
-def _advice(connection: str | None) -> tuple[str, str]:
-    """Name the remedy for a server that does not answer, and its keys' settings."""
-    if connection is None:
-        return "start it (`make run` does) or check RETAKE_STORE_ENDPOINT", "RETAKE_STORE_ACCESS_KEY and RETAKE_STORE_SECRET_KEY"
-    where = f"of `{connection}` in RETAKE_S3_CONNECTIONS"
-    return f"check the endpoint {where}", f"the keys {where}"
-
-
-def _client(settings: S3Server, http: urllib3.PoolManager) -> Minio:
-    return Minio(
+def _server_of(settings: S3Server, http: urllib3.PoolManager, connection: str | None) -> _Server:
+    client = Minio(
         endpoint=settings.endpoint,
         access_key=settings.access_key.get_secret_value(),
         secret_key=settings.secret_key.get_secret_value(),
@@ -389,6 +380,11 @@ def _client(settings: S3Server, http: urllib3.PoolManager) -> Minio:
         region=settings.region,
         http_client=http,
     )
+    remedy, keys = "start it (`make run` does) or check RETAKE_STORE_ENDPOINT", "RETAKE_STORE_ACCESS_KEY and RETAKE_STORE_SECRET_KEY"
+    if connection:
+        where = f"of `{connection}` in RETAKE_S3_CONNECTIONS"
+        remedy, keys = f"check the endpoint {where}", f"the keys {where}"
+    return _Server(client, settings.endpoint, remedy, keys)
 
 
 def _stored(uri: str, listed: ListedObject) -> StoredObject:

@@ -12,7 +12,7 @@ A step writes its commit mark last: where it lies, the folder is complete.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar, get_args, overload
+from typing import Generic, Protocol, TypeVar, get_args
 
 from pydantic import BaseModel
 
@@ -98,14 +98,8 @@ class Below(Generic[P]):
         self._name = name
         self._make = make
 
-    @overload
-    def __get__(self, owner: None, kind: type) -> "Below[P]": ...
-
-    @overload
-    def __get__(self, owner: HasFolder, kind: type) -> P: ...
-
-    def __get__(self, owner: HasFolder | None, kind: type) -> "Below[P] | P":
-        return self if owner is None else self._make(f"{owner.folder_uri}{self._name}")
+    def __get__(self, owner: HasFolder, kind: type) -> P:
+        return self._make(f"{owner.folder_uri}{self._name}")
 
 
 class Keyed(Generic[K, P]):
@@ -118,15 +112,7 @@ class Keyed(Generic[K, P]):
         self.pattern = pattern
         self._make = make
 
-    @overload
-    def __get__(self, owner: None, kind: type) -> "Keyed[K, P]": ...
-
-    @overload
-    def __get__(self, owner: HasFolder, kind: type) -> Callable[[K], P]: ...
-
-    def __get__(self, owner: HasFolder | None, kind: type) -> "Keyed[K, P] | Callable[[K], P]":
-        if owner is None:
-            return self
+    def __get__(self, owner: HasFolder, kind: type) -> Callable[[K], P]:
         # "runs/{key}/" -> "runs/", "key", "", "/"
         before, _, spec, after = FIELD.split(self.pattern)
         return lambda key: self._make(f"{owner.folder_uri}{before}{format(key, spec)}{after}")

@@ -142,8 +142,7 @@ class Tracker:
             runs = self._client.search_runs([experiment_id], filter_string=f"tags.`{RUN_KEY_TAG}` = '{run_key}'", max_results=1)
             if runs:
                 run_id: str = runs[0].info.run_id
-                for key, value in tags.items():
-                    self._client.set_tag(run_id, key, value)
+                self.set_tags(run_id, tags)
             else:
                 run = self._client.create_run(experiment_id, tags={**tags, RUN_KEY_TAG: run_key}, run_name=name or run_key)
                 run_id = run.info.run_id
@@ -277,8 +276,7 @@ class Tracker:
                 if run.info.status == "FINISHED":
                     continue
                 # A trial that failed may have been trained since.
-                for key, value in child.tags.items():
-                    self._client.set_tag(run.info.run_id, key, value)
+                self.set_tags(run.info.run_id, child.tags)
                 for key in run.data.tags.keys() - child.tags.keys():
                     if key.startswith("retake."):
                         self._client.delete_tag(run.info.run_id, key)

@@ -276,7 +276,7 @@ def test_a_file_that_finds_no_room_leaves_nothing_and_is_told_with_its_size(tmp_
         raise error
 
     stat = SimpleNamespace(etag="e", size=3 << 60, last_modified=None)
-    store = Store(SimpleNamespace(fget_object=fail, stat_object=lambda **_: stat), None, "here")  # type: ignore[arg-type]
+    store = Store(SimpleNamespace(client=SimpleNamespace(fget_object=fail, stat_object=lambda **_: stat)), None)
     with pytest.raises(OSError, match=message) as caught:
         store.read_file("s3://retake/best.pt", tmp_path / "best.pt")
     assert caught.value.errno == error.errno
