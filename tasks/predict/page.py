@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
 from typing import TypeVar
@@ -131,12 +131,9 @@ def interval_bars(intervals: Sequence[ShownInterval], clips: Sequence[ShownClip]
     """Draw a network's intervals that begin before the last clip of the same video ends."""
     total = _length(clips)
     return tuple(
-        replace(
-            _bar(interval.start_seconds, min(interval.stop_seconds, total), interval.action, _likely(interval), total),
-            is_not_reported=interval.is_not_reported,
-        )
-        for interval in intervals
-        if interval.start_seconds < total
+        _bar(i.start_seconds, min(i.stop_seconds, total), i.action, _likely(i), total, is_not_reported=i.is_not_reported)
+        for i in intervals
+        if i.start_seconds < total
     )
 
 
@@ -144,10 +141,11 @@ def _bars(pairs: Sequence[tuple[ShownClip, str]], total: float) -> tuple[Bar, ..
     return tuple(_bar(clips[0].start_seconds, clips[-1].stop_seconds, words, "", total) for words, clips in _stretches(pairs))
 
 
-def _bar(start: float, stop: float, words: str, more: str, total: float) -> Bar:
+def _bar(start: float, stop: float, words: str, more: str, total: float, *, is_not_reported: bool = False) -> Bar:
     width = 100 * (stop - start) / total
     spoken = f"{clock(start)} to {clock(stop)}: {words}{more}" if words else ""
-    return Bar(100 * start / total, width, words if (len(words) + 1) * PERCENT_PER_LETTER <= width else "", spoken)
+    shown = words if (len(words) + 1) * PERCENT_PER_LETTER <= width else ""
+    return Bar(100 * start / total, width, shown, spoken, is_not_reported)
 
 
 def _likely(interval: ShownInterval) -> str:
