@@ -104,7 +104,7 @@ class LabelledClip(Record):
 
 
 class ReadFolder(Record):
-    """A folder name as it labels clips; if `is_new`, its verb occurs nowhere else."""
+    """A folder name that labels clips; if `is_new`, no list or file has its verb."""
 
     folder: str
     verb: str

@@ -51,8 +51,8 @@ class CompareResult(Record):
 
     `table_uri` is the address of `comparison.txt`, in older records of `comparison.md`. The verdict is valid only against this champion (or
     none). `passed` means that every rule passed, `provisional` that the network may become the first champion without that;
-    `gate.promotion` determines whether either promotes it. In older records `why` is empty, because `verdict` has the reasons. Several
-    seeds have a `spread`.
+    `gate.promotion` determines whether either promotes it. In older records `why` is empty, because `verdict` has the reasons. `spread` is
+    there if several seeds trained the recipe.
     """
 
     split: SplitName

@@ -41,8 +41,8 @@ class TargetMetrics(Record):
 class NothingScores(Record):
     """How one network answers whether anything happens, with 95 % intervals over source videos.
 
-    `recall` is the share that it calls nothing of the `num_clips` in which nothing happens, and `false_alarms` its share of the clips with
-    an action.
+    `recall` is the share of the `num_clips` in which nothing happens that it calls nothing, None without such clips. `false_alarms` is the
+    share of the clips with an action that it calls nothing.
     """
 
     num_clips: int
@@ -59,9 +59,9 @@ class NothingScores(Record):
 class Latency(Record):
     """Seconds per clip after warm-up, for loading from the frame cache and for inference.
 
-    `fps` is the original experiment's: frames of a clip's snippets divided by the sum of the two medians. `num_clips` are measured, without
-    those scored from another network's cached features; if all were, these are its times. `clips_per_second` is for the whole scoring, in
-    which loading and inference overlap.
+    `fps` is the original experiment's: frames of a clip's snippets divided by the sum of the two medians. `num_clips` is the number of
+    measured clips: all, or fewer if the rest was scored from another network's cached features. If all were, these are that network's
+    times. `clips_per_second` is for the whole scoring, in which loading and inference overlap.
     """
 
     num_clips: int
@@ -218,7 +218,7 @@ class SeedScore(Record):
 class SeedSpread(Record):
     """A recipe's scores by seed on the deciding target, the registered network's first.
 
-    `difference` is their mean's from the gate's opponent.
+    `difference` is that of their mean from the gate's opponent.
     """
 
     scores: tuple[SeedScore, ...]

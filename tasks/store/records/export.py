@@ -22,7 +22,7 @@ class PackageScore(Record):
 
 
 class PackageCosts(Record):
-    """The costs of answers, without decoding: seconds of a clip at batch 1, and others.
+    """The costs of answers, without decoding; seconds are of a clip at batch 1.
 
     `start_seconds` is from the start of a process to its first answer, None for a network that was not started for this.
     """
@@ -65,8 +65,8 @@ class ExportResult(Record):
     """A package that passed its check, with its scores beside the registered model.
 
     `refused` says why it has another `precision` than was asked for. `networks` are the package, then the student if it was packed, then
-    the registered model, both as they were scored. `max_difference` is of the package's logits from PyTorch's on the same crops.
-    `size_bytes` is of the whole folder.
+    the registered model, both as they were scored. `max_difference` is the largest between the package's logits and PyTorch's on the same
+    crops. `size_bytes` is of the whole folder.
     """
 
     model_name: str

@@ -94,7 +94,7 @@ class ClipStatement(Statement):
 
 
 class IntervalStatement(Statement):
-    """An action in a part of a video, in place of any statement `replaces` names."""
+    """An action in a part of a video; it replaces the statement with token `replaces`."""
 
     kind: Literal["interval"] = "interval"
     video: VideoHash

@@ -32,8 +32,8 @@ class Calibration(Record):
 
     `temperature` is fitted on val and divides the logits; None for actions, because verb and noun have one each. `ece` is the expected
     calibration error over the bins (Guo et al. 2017, arXiv 1706.04599); `ece_calibrated` is the same after temperature scaling, on val with
-    temperatures fitted on other source videos, so None if val has only one. Those `by_chance` are a perfectly calibrated model's on as many
-    clips; None in older records.
+    temperatures fitted on other source videos, so None if val has only one. `ece_by_chance` and `ece_calibrated_by_chance` are those of a
+    perfectly calibrated model on as many clips; None in older records.
     """
 
     model: str
@@ -87,7 +87,7 @@ class Mistake(Record):
 
 
 class GroupScore(Record):
-    """Top-1 of the deciding target on the clips of, say, a camera or source video.
+    """Top-1 of the deciding target on a group of clips, such as a camera's.
 
     `p_value` and `is_worse` compare it with the other clips of the column; the p-value is corrected for the number of its groups, and None
     if there are too few clips to tell.
@@ -127,7 +127,7 @@ class LabelConflict(Record):
 
 
 class TwoActions(Record):
-    """A clip whose second action covers the demanded share of it, too."""
+    """A clip whose `second_action` also covers the share that a label must cover."""
 
     uid: str
     action: str
@@ -195,7 +195,7 @@ class LabelCount(Record):
 
 
 class SplitSize(Record):
-    """Size of a split; `num_nothing` are among `num_clips`, and in no other number."""
+    """Size of a split; the `num_nothing`, where nothing happens, count in `num_clips` alone."""
 
     split: SplitName
     num_clips: int

@@ -18,8 +18,9 @@ class Predictor(Record):
 
     `label` is its name in every table. `flows` and `sounds` are the optical flow and the features of sound that it needs, if its training
     is known. `calibration` says where the temperatures come from, or why they are 1; `calibration_crops` is the number of crops per frame
-    that they were fitted on, None if they are 1. Intervals are reported from `interval_threshold` on, for the reason `interval_words`. A
-    `provisional` champion had not passed the gate. Without `actions`, every pair of verb and noun is predicted.
+    that they were fitted on, None if they are 1. `interval_threshold` is the probability from which intervals are reported, None for all,
+    or for none unless it `reports_intervals`; `interval_words` says where it comes from. A `provisional` champion had not passed the gate.
+    Without `actions`, every pair of verb and noun is predicted.
     """
 
     label: str
@@ -89,8 +90,8 @@ class PredictPlanResult(Record):
     `missing` names requested inputs that are not available. `run_uri` and `model_dataset_uri` belong to the model's training, if known, and
     its dataset, if it is still there. `dataset_uris` are the available datasets of both networks' trainings, the model's first, or else the
     store's latest. `sources` maps a video to the recording that it was cut from; every other video is its own source. `trained_on` are
-    videos that the model was trained on, and `measured_on` those of val. If `has_published_backbone`, no film of the model's dataset taught
-    it anything.
+    predicted although the model was trained on them, and `measured_on` are those of val. If `has_published_backbone`, no film of the
+    model's dataset taught its backbone anything.
     """
 
     key: str

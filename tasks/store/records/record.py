@@ -33,7 +33,10 @@ class Record(BaseModel):
 
 
 def later(default: T, description: str | None = None) -> T:
-    """Declare a field that older records lack; left out at its default, their bytes stay."""
+    """Declare a field that older records lack.
+
+    At its default it is left out, so that the bytes of older records stay.
+    """
     return Field(default, description=description, exclude_if=lambda value: value == default)
 
 

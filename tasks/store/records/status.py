@@ -183,7 +183,7 @@ class PredictionsStatus(Record):
 
 
 class SpaceUse(Record):
-    """Objects and bytes below one folder, or in the cache of the cleaning machine."""
+    """Objects and bytes below one folder, or in the cache where `clean_up` ran."""
 
     name: str
     num_objects: int
@@ -234,14 +234,14 @@ class LoopStatus(Record):
 
 
 class AdvisedStep(Record):
-    """A thing to do next, and the path in Airflow to do it, or empty."""
+    """A thing to do next, with the path in Airflow, empty if there is none."""
 
     text: str
     url: str
 
 
 class StatusResult(Record):
-    """The state of the loop in a sentence, steps by importance, and the summary."""
+    """The loop's state in a sentence, the next steps by importance, and the summary."""
 
     sentence: str
     next_steps: tuple[AdvisedStep, ...]
@@ -249,7 +249,7 @@ class StatusResult(Record):
 
 
 class DifferentVideo(Record):
-    """A video that only one of two datasets has, with its clips there."""
+    """A video that only one of two datasets has, with its number of clips."""
 
     name: str
     video: str

@@ -88,7 +88,7 @@ class WeightsResult(Record):
     """
 
     backbone: str
-    network: str = Field(default_factory=lambda data: f"TSN {data['backbone']} rgb")  # of records from before there were others
+    network: str = Field(default_factory=lambda data: f"TSN {data['backbone']} rgb")  # older records lack it
     weights: Weights
     uri: str
     sha256: str
@@ -186,10 +186,10 @@ class PlanResult(Record):
     """Plan of one training: everything that the later steps need.
 
     `decision_uri` depends on the gate and the champion: other rules or another champion mean another decision on the same training.
-    `no_previous` says why there is no `previous` version, unless there is none at all. `estimate` and `expected_seconds` are of the
-    training, and `test_seconds` limits its test; `question` is put to a person before it starts, if any. `inputs` are those that its
-    networks need besides frames, None in older plans. `repeats` are trained and scored with this training, and the gate decides on the mean
-    of all.
+    `no_previous` says why there is no `previous` version, unless there is none at all. `estimate` says how long the training takes,
+    `expected_seconds` in numbers if known; `test_seconds` is the longest time that its test takes. `question` is put to a person before it
+    starts, if any. `inputs` are those that its networks need besides frames, None in older plans. `repeats` are trained and scored with
+    this training, and the gate decides on the mean of all.
     """
 
     run_key: str

@@ -115,7 +115,7 @@ class Forgetting(Record):
 
 
 class Tombstone(Record):
-    """`forgotten/videos/<video>.json`: the receipt's number and, for caches, the clips' hashes."""
+    """`forgotten/videos/<video>.json`: a video that is never taken in, with its clips' hashes for caches."""
 
     number: int
     clip_hashes: tuple[str, ...]

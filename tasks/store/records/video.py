@@ -62,7 +62,10 @@ class BatchRef(Record):
 
 
 class Interval(Record):
-    """A labelled part of a video; it ends in any `next_video`, by the first's time."""
+    """A labelled part of a video.
+
+    With `next_video` it ends in that video, by the time of the first.
+    """
 
     start_seconds: float
     stop_seconds: float
