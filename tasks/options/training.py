@@ -156,7 +156,7 @@ class ValidationOptions(Options):
 
 
 class RecipeOptions(ValidationOptions, RegularizationOptions, AugmentationOptions, LossOptions, ScheduleOptions, OptimizerOptions):
-    """Set how a network is trained; some defaults are the original experiment's (see `ORIGINAL`)."""
+    """Set how a network is trained; optimizer, rate, batch size and epochs default to `ORIGINAL`'s."""
 
     retired: ClassVar[Mapping[str, Any]] = {
         "layer_decay": 1.0, "momentum": 0.9, "step_epochs": 20, "plateau_validations": 5, "decay_factor": 0.1, "sampler": "shuffled",

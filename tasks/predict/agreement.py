@@ -224,7 +224,7 @@ class Tally:
 
 
 def confusion_table(named: Mapping[Target, Mapping[tuple[int, int], int]], names: Names) -> bytes:
-    """Write a tally's `named` as CSV, most frequent first; an action's class is `verb-noun`."""
+    """Write all pairs of classes as CSV, most frequent first; an action's class is `verb-noun`."""
     rows = []
     for target, counts in named.items():
         for (ours, theirs), number in sorted(counts.items(), key=lambda item: (-item[1], item[0])):

@@ -267,7 +267,7 @@ def _action(interval: Interval | KnownInterval, names: Names) -> str:
 
 
 def rows_of(table: bytes, columns: Collection[str]) -> Iterator[Mapping[str, Any]]:
-    """Read the rows of a CSV table, as text, or `columns` of a Parquet file."""
+    """Read the rows of a CSV table, as text, or existing `columns` of Parquet."""
     if not table.startswith(b"PAR1"):
         return csv.DictReader(io.StringIO(table.decode()))
     file = pq.ParquetFile(io.BytesIO(table))

@@ -56,7 +56,7 @@ class NewFilm:
 
 @dataclass(frozen=True)
 class FilmShift:
-    """A new film, compared by its distance from the training clips with the dataset's films."""
+    """A new film, and how many films of the dataset lie nearer the training clips."""
 
     film: NewFilm
     num_far: int

@@ -135,17 +135,17 @@ def table(listed: Iterable[ToLabel]) -> bytes:
     """Write the list as an annotation file whose `verb` and `noun` a person fills in."""
     rows: Iterator[dict[str, object]] = (
         {
-            "uid": clip.uid,
-            "suggested_verb": clip.verb,
-            "suggested_noun": "" if clip.noun == NO_OBJECT else clip.noun,
-            "probability": round(clip.first_probability, 3),
-            "reason": reason,
-            "file": clip.file,
-            "from_seconds": f"{clip.start_seconds:.3f}",
-            "to_seconds": f"{clip.stop_seconds:.3f}",
-            "score": round(score, 3),
+            "uid": each.clip.uid,
+            "suggested_verb": each.clip.verb,
+            "suggested_noun": "" if each.clip.noun == NO_OBJECT else each.clip.noun,
+            "probability": round(each.clip.first_probability, 3),
+            "reason": each.reason,
+            "file": each.clip.file,
+            "from_seconds": f"{each.clip.start_seconds:.3f}",
+            "to_seconds": f"{each.clip.stop_seconds:.3f}",
+            "score": round(each.score, 3),
         }
-        for clip, score, reason in ((each.clip, each.score, each.reason) for each in listed)
+        for each in listed
     )
     # Annotation files are read line by line, so a quote must never stay open at the end of a line.
     return csv_table(COLUMNS, ({name: _cell(value) for name, value in row.items()} for row in rows))

@@ -37,9 +37,9 @@ def is_training_plan(uri: str) -> bool:
 
 
 def run_showing_clips(uri: str) -> str | None:
-    """Find the run key of an object that may show clips without naming them.
+    """Find the key of the run of an object that may show clips.
 
-    Others depend on such clips. None for any other object.
+    Such an object, or one that only depends on clips, names none. None for any other object.
     """
     match = _SHOWS_CLIPS.match(uri)
     return match[1] if match else None
