@@ -134,7 +134,6 @@ def remove_evidence(
         (own, f"{own} predictions", f"{own} searches"),
         lambda tags: tags.get("retake.dataset_digest") in datasets or tags.get("retake.prediction_uri") in predictions,
         names_video,
-        "The evidence of this run was removed, because a video was forgotten that it may show.",
         dry_run=dry_run,
     )
 

@@ -292,7 +292,6 @@ class Tracker:
         experiments: Collection[str],
         is_gone: Callable[[Mapping[str, str]], bool],
         names_video: Callable[[str], bool],
-        note: str,
         *,
         dry_run: bool,
     ) -> int:
@@ -300,9 +299,10 @@ class Tracker:
 
         Args:
             experiments: names of those whose runs are looked at.
-            is_gone: says from a run's tags whether its artifacts go; its description becomes the `note`.
+            is_gone: says from a run's tags whether its artifacts go; then its description says so.
             names_video: says whether the text of a tag is to be deleted, of any of the runs.
         """
+        note = "The evidence of this run was removed, because a video was forgotten that it may show."
         num_runs = 0
         for run in self._all_runs(experiments):
             run_id, tags = run.info.run_id, dict(run.data.tags)
