@@ -125,7 +125,7 @@ class NetworkOptions(Options):
 
     @model_validator(mode="after")
     def _fit_network_together(self) -> Self:
-        is_video, is_heard = self.backbone in VIDEO_NETWORKS, self.modality is Modality.SOUND
+        is_video, is_heard = self.backbone in VIDEO_NETWORKS, self.modality.is_heard
         if self.head is not Head.LINEAR and self.family in (Family.TRN, Family.MTRN):
             raise ValueError(
                 f"{self.family} relates segments by a head of its own; choose family TSN or TSM for head {self.head}, or head linear"

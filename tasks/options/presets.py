@@ -124,7 +124,6 @@ def choose_recipe(
 
     Args:
         given: training options; those that differ from their defaults are kept.
-        has_gpu: whether the training has a GPU.
         num_clips: number of training clips.
         frozen: whether a GPU is to train heads alone, too.
         named: names of options that are kept in any case.

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from tasks.options.base import Address, Options
-from tasks.options.network import AUTO_BACKBONE, Family, FlowOptions, Head, Modality, NetworkOptions
+from tasks.options.network import AUTO_BACKBONE, Family, FlowOptions, Head, NetworkOptions
 
 MAX_EPOCHS = 1000
 """Upper limit of epochs; ten times as many if only the heads train."""
@@ -280,7 +280,7 @@ class TrainOptions(StartOptions, RecipeOptions, FlowOptions, NetworkOptions):
     @model_validator(mode="after")
     def _fit_training_and_network_together(self) -> Self:
         is_frozen, is_joined = self.trainable == "heads", self.join == "features"
-        is_heard = self.modality is Modality.SOUND and not self.fuse
+        is_heard = self.modality.is_heard and not self.fuse
         if is_heard and not is_frozen:
             raise ValueError(f"modality=sound has no backbone to train, and trainable is {self.trainable}; set trainable=heads")
         if is_heard and (self.weights not in (Weights.AUTO, Weights.NONE, Weights.TRAINED) or self.backbone_weights):

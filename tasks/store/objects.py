@@ -195,11 +195,7 @@ class Store:
             client.put_object(bucket_name=bucket, object_name=key, data=body, length=len(data), content_type=kind)
 
     def create_bytes(self, uri: str, data: bytes) -> bool:
-        """Write an object unless it exists, as `replace_bytes` does; return False if it does.
-
-        Raises:
-            BadConfiguration: as `replace_bytes`.
-        """
+        """Write an object unless it exists, as `replace_bytes` does; return False if it does."""
         check_key(uri)
         return not self.exists(uri) and self.replace_bytes(uri, data, None)
 
