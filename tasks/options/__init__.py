@@ -1,7 +1,6 @@
-"""Declare the options of each step, a file per topic.
+"""Declare the options of steps, a file per topic, for command line and forms.
 
-The command line and Airflow's trigger forms are made from these models. `network` and `training` have a training; `retrain` has
-what follows it: how a network is tested, with how many resamples, the gate, and the name of the registered model. `presets` has the recipes.
+`network` and `training` have those of a training, `retrain` those of its test, gate and registration, and `presets` the recipes.
 
 Other rooms import the names of this file, and `base`, `dag_options`, `presets`, `search`, `training`.
 """

@@ -22,7 +22,7 @@ from tasks.errors import BadConfiguration
 from tasks.wording import without_secrets
 
 STORED: dict[str, Any] = {"is": "stored"}
-"""The context in which pydantic validates what lies in the store."""
+"""The context in which pydantic validates records of the store."""
 AnyOptions = TypeVar("AnyOptions", bound=BaseModel)
 MODEL_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 STORE_URI_PATTERN = r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/\.*[A-Za-z0-9_=-][A-Za-z0-9._=-]*)*/?$"
@@ -39,9 +39,9 @@ Address = Annotated[str, Field(json_schema_extra={"pattern": NO_LOGIN_PATTERN})]
 class Options(BaseModel):
     """A closed, immutable set of options.
 
-    `section` is the heading of the fields that the class itself declares in a trigger form. Records of earlier versions are read with options
-    that are `retired` since, with their defaults, and with `retired_values` of others, or of members of their lists; what these say otherwise
-    is kept in `gone`, and written again.
+    `section` is the heading in a trigger form of the fields that the class itself declares. Records of earlier versions may have `retired`
+    options, given here with their defaults, and `retired_values` of options or of members of their lists. Those that are not defaults are
+    kept in `gone`, and written again.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -52,29 +52,22 @@ class Options(BaseModel):
 
     @classmethod
     def all_retired(cls) -> dict[str, Any]:
-        """Return the retired options of this class and its base classes, with their defaults."""
+        """Return the retired options, also of base classes, with their defaults."""
         return _of_all(cls, "retired")
 
     @property
     def gone(self) -> Mapping[str, Any]:
-        """Return what a record says that these options cannot say."""
+        """Return the options of a record that cannot be chosen any more."""
         return self._gone
 
     def require_current(self, of: str) -> None:
-        """Check that a record asks for nothing that is gone.
-
-        Raises:
-            BadConfiguration: it does.
-        """
+        """Raise `BadConfiguration` if a record asks for options that are gone."""
         if self.gone:
             said = ", ".join(f"{name}={value}" for name, value in self.gone.items())
             raise BadConfiguration(f"{of} is from an earlier version, with options that were removed: {said}; start anew without them")
 
     def keyed(self, **chosen: Any) -> dict[str, Any]:  # noqa: ANN401 - as `model_dump` takes them
-        """Dump the options for a key.
-
-        Retired options are included, so that earlier keys stay.
-        """
+        """Dump the options for a key, with retired ones, so that earlier keys stay."""
         return self.all_retired() | self.model_dump(mode="json", **chosen)
 
     @model_validator(mode="wrap")

@@ -1,7 +1,4 @@
-"""List the options of the chained DAGs, for their forms and for `make run`.
-
-Which of them a form shows: `first` and `more` of the DAG's `Form`.
-"""
+"""List the options of the chained DAGs, for `make run` and forms, which show some."""
 
 from collections.abc import Iterable
 

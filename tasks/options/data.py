@@ -36,10 +36,7 @@ class IngestOptions(Options):
 
 
 class SegmentOptions(Options):
-    """Set how videos are cut into clips.
-
-    A hash of these options and of ffmpeg's version names the folder of the clips.
-    """
+    """Set how videos are cut into clips, whose folder these options and ffmpeg's version name."""
 
     section: ClassVar[str] = "Clips"
 
@@ -66,10 +63,7 @@ class SegmentOptions(Options):
 
     @property
     def parts(self) -> tuple[Self, ...]:
-        """Return the options of each folder of clips.
-
-        There is one folder, or two if both the grid and the intervals are cut.
-        """
+        """Return the options of each folder of clips: two if both kinds are cut."""
         return tuple(self.model_copy(update={"cut": cut}) for cut in ("grid", "intervals")) if self.cut == "both" else (self,)
 
 
@@ -95,10 +89,7 @@ MIN_SOURCES_OF_DRAW, DRAWN_SHARE = 12, 0.15
 
 
 class SplitOptions(Options):
-    """Set how source videos are assigned to train, val and test.
-
-    A video never changes its split.
-    """
+    """Set how source videos are assigned to train, val and test, for ever."""
 
     section: ClassVar[str] = "Split"
 
@@ -125,14 +116,14 @@ class SplitOptions(Options):
         return num_sources >= MIN_SOURCES_OF_DRAW
 
     def test_share_of(self, num_sources: int) -> float:
-        """Return the share of test among so many labelled source videos."""
+        """Return the share of test among `num_sources` labelled source videos."""
         if self.test_share is not None:
             return self.test_share
         return DRAWN_SHARE if self.draws_test(num_sources) and self.val_share + DRAWN_SHARE < 1 else 0.0
 
 
 class CleanUpOptions(Options):
-    """Set what may go, and whether it does."""
+    """Set which objects may go, and whether they do."""
 
     section: ClassVar[str] = "Clean up"
 

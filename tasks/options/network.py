@@ -11,10 +11,7 @@ from tasks.video_networks import DEFAULT_VIDEO_NETWORK, VIDEO_NETWORKS
 
 
 class Family(StrEnum):
-    """Networks that EPIC-KITCHENS-55 published, and those that see whole clips.
-
-    TSN averages over segments, TRN relates them, MTRN does so at several scales, TSM shifts. 3D sees consecutive frames at once.
-    """
+    """Networks that EPIC-KITCHENS-55 published, and video networks."""
 
     TSN = "TSN"
     TRN = "TRN"
@@ -24,7 +21,7 @@ class Family(StrEnum):
 
 
 class Head(StrEnum):
-    """The part that names verb and noun from the features of a clip's segments."""
+    """The part of a network that answers from the features of a clip's segments."""
 
     LINEAR = "linear"
     PROBE = "probe"
@@ -32,10 +29,7 @@ class Head(StrEnum):
 
 
 class Consensus(StrEnum):
-    """How a clip's segments are combined into one prediction.
-
-    A family combines them, or the `Head` of the same name in its place.
-    """
+    """How a family, or a `Head` of the same name, combines a clip's segments."""
 
     AVERAGE = "average"
     RELATION = "relation"
@@ -78,10 +72,7 @@ SOUND_BACKBONE = "log-mel"
 
 
 class FlowOptions(Options):
-    """Set how optical flow is computed.
-
-    A hash of these options and of OpenCV's version names the folder of the flow.
-    """
+    """Set how optical flow is computed; these options and OpenCV's version name its folder."""
 
     section: ClassVar[str] = "Optical flow"
     retired: ClassVar[Mapping[str, Any]] = {"flow_bound_pixels": 20.0}
@@ -133,17 +124,13 @@ class NetworkOptions(Options):
     )
 
     @model_validator(mode="after")
-    def _check_head(self) -> Self:
+    def _fit_network_together(self) -> Self:
+        is_video, is_heard = self.backbone in VIDEO_NETWORKS, self.modality.is_heard
         if self.head is not Head.LINEAR and self.family in (Family.TRN, Family.MTRN):
             raise ValueError(
                 f"{self.family} relates segments by a head of its own; choose family TSN or TSM for head {self.head}, or head linear"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _see_the_same(self) -> Self:
-        is_video = self.backbone in VIDEO_NETWORKS
-        if self.family is Family.VIDEO and not is_video and self.backbone != "auto":
+        if self.family is Family.VIDEO and not is_video and self.backbone != AUTO_BACKBONE:
             raise ValueError(
                 f"family 3D needs a video network and backbone {self.backbone} sees single pictures; "
                 f"choose backbone auto, {', '.join(VIDEO_NETWORKS)}, or family TSN"
@@ -158,16 +145,10 @@ class NetworkOptions(Options):
                 f"family 3D sees motion in its RGB frames, and its weights know no other input than rgb, not {self.modality}; "
                 "choose modality rgb, or family TSN"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _fit_modality(self) -> Self:
-        if self.modality is not Modality.SOUND:
-            if self.backbone == SOUND_BACKBONE:
-                raise ValueError(f"{self.backbone} stands for features of sound, and modality is {self.modality}; choose modality=sound")
-            return self
-        if self.backbone not in (AUTO_BACKBONE, SOUND_BACKBONE):
+        if self.backbone == SOUND_BACKBONE and not is_heard:
+            raise ValueError(f"{self.backbone} stands for features of sound, and modality is {self.modality}; choose modality=sound")
+        if is_heard and self.backbone not in (AUTO_BACKBONE, SOUND_BACKBONE):
             raise ValueError(f"modality=sound has no image backbone such as {self.backbone}; set backbone to auto or log-mel")
-        if self.family is Family.TSM:
+        if is_heard and self.family is Family.TSM:
             raise ValueError("TSM shifts the channels of an image backbone, and modality=sound has none; choose family=TSN")
         return self

@@ -26,18 +26,12 @@ ORIGINAL = TrainOptions(
     validate_every=2,
     validation_crops=10,
 )
-"""The original experiment, trained for 60 epochs of the same frames.
-
-Adam 1e-5, batch size 1, whole network, ten-crop validation every second epoch. docs/original.md lists the remaining differences.
-"""
+"""The original experiment; docs/original.md lists the remaining differences."""
 
 LIGHT = TrainOptions(
     backbone="tf_efficientnet_lite0", weights=Weights.IMAGENET, epochs=4, learning_rate=5e-3, batch_size=4, trainable="heads", frame_step=3
 )
-"""New heads on a light backbone that sees each clip once per epoch.
-
-Features are cached. It takes minutes on a CPU, and downloads no weights.
-"""
+"""New heads on the cached features of a light backbone: minutes on a CPU, and no download."""
 
 LONG = TrainOptions(
     backbone="tf_efficientnet_lite0",
@@ -50,10 +44,9 @@ LONG = TrainOptions(
     crop="centre",
     mirror=False,
 )
-"""Thousands of epochs of new heads on the same views, to find a second descent.
+"""Thousands of epochs of new heads, to find a second descent (Nakkiran et al. 2019, arXiv 1912.02292).
 
-The rate is constant, and there is no early stopping. One view of each clip, because the training error then
-reaches 0. Source: Nakkiran et al. 2019, arXiv 1912.02292.
+With one view of each clip, the training error reaches 0.
 """
 
 
@@ -80,9 +73,9 @@ PURPOSES = {
 }
 
 MOST_PROBED_CLIPS = 10_000
-"""Maximum number of training clips for which a probe is chosen on a frozen backbone; docs/models.md has its time and memory up to there."""
+"""Maximum number of training clips for which `auto` chooses a probe; docs/models.md has its time and memory up to there."""
 PROBE_VIEWS = 4
-"""Views per clip of the probe that is chosen: as many as in the comparison of heads in docs/models.md."""
+"""Views per clip of that probe, as in the comparison of heads in docs/models.md."""
 
 
 class PresetOptions(Options):
@@ -99,7 +92,7 @@ class PresetOptions(Options):
 
 
 def with_recipe(recipe: TrainOptions, given: Mapping[str, Any], named: Collection[str] = ()) -> dict[str, Any]:
-    """Replace the training options among `given` that have their defaults by those of a recipe.
+    """Replace training options among `given` at their defaults by those of a recipe.
 
     Options in `named` are kept in any case. Where others name a start, the recipe's own start is left out.
     """
@@ -131,7 +124,6 @@ def choose_recipe(
 
     Args:
         given: training options; those that differ from their defaults are kept.
-        has_gpu: whether the training has a GPU.
         num_clips: number of training clips.
         frozen: whether a GPU is to train heads alone, too.
         named: names of options that are kept in any case.

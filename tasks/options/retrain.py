@@ -1,7 +1,4 @@
-"""Declare the options of `retrain` and of comparisons besides those of the training.
-
-These are options of tests, learning curve, gate and registry. `dags/retrain.py` says which of them the form shows.
-"""
+"""Declare options of retrain and comparisons: tests, learning curve, gate and registry."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, Literal
@@ -122,10 +119,7 @@ class CurveOptions(Options):
 
 
 class GateOptions(Options):
-    """Set when the new network replaces the champion.
-
-    The champion is scored on the same clips, and a tie keeps it.
-    """
+    """Set when the new network replaces the champion, which a tie keeps."""
 
     section: ClassVar[str] = "Promotion"
     retired: ClassVar[Mapping[str, Any]] = {"gain_rule": "interval", "min_gain_points": 1.0, "beat_guessing": True}

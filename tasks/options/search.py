@@ -35,7 +35,7 @@ MAX_ROUNDS = 8
 
 
 class SearchOptions(Options):
-    """Choose what is searched, and how long."""
+    """Choose the options to search, and for how long."""
 
     section: ClassVar[str] = "Search"
     retired: ClassVar[Mapping[str, Any]] = {"halving": False, "budget_hours": 0.0, "search_sampler": "tpe", "search_seed": 0}

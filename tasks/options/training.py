@@ -1,7 +1,4 @@
-"""Declare the options of a training: optimizer, loss, augmentation, validation, initial weights, cache, seed.
-
-`TrainOptions` joins them with the network (`network`).
-"""
+"""Declare the options of a training; `TrainOptions` joins them with those of the network."""
 
 from collections.abc import Collection, Mapping
 from enum import StrEnum
@@ -10,12 +7,12 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from tasks.options.base import Address, Options
-from tasks.options.network import Family, FlowOptions, Head, Modality, NetworkOptions
+from tasks.options.network import AUTO_BACKBONE, Family, FlowOptions, Head, NetworkOptions
 
 MAX_EPOCHS = 1000
-"""Upper limit of epochs, unless only the heads train. Those epochs may be ten times as many."""
+"""Upper limit of epochs; ten times as many if only the heads train."""
 LONG_EPOCHS = 200
-"""Number of epochs from which a training of the heads is a long one. It keeps intermediate heads, and has a section in the report."""
+"""A training of the heads for so many epochs keeps intermediate heads, and has a section in the report."""
 
 
 class OptimizerOptions(Options):
@@ -159,10 +156,7 @@ class ValidationOptions(Options):
 
 
 class RecipeOptions(ValidationOptions, RegularizationOptions, AugmentationOptions, LossOptions, ScheduleOptions, OptimizerOptions):
-    """Set how a network is trained.
-
-    By default optimizer, rate, batch size and epochs are the original experiment's. `ORIGINAL` has the rest.
-    """
+    """Set how a network is trained; optimizer, rate, batch size and epochs default to `ORIGINAL`'s."""
 
     retired: ClassVar[Mapping[str, Any]] = {
         "layer_decay": 1.0, "momentum": 0.9, "step_epochs": 20, "plateau_validations": 5, "decay_factor": 0.1, "sampler": "shuffled",
@@ -284,48 +278,34 @@ class TrainOptions(StartOptions, RecipeOptions, FlowOptions, NetworkOptions):
     )
 
     @model_validator(mode="after")
-    def _train_heads_on_sound(self) -> Self:
-        if self.modality is not Modality.SOUND or self.fuse:
-            return self
-        if self.trainable != "heads":
+    def _fit_training_and_network_together(self) -> Self:
+        is_frozen, is_joined = self.trainable == "heads", self.join == "features"
+        is_heard = self.modality.is_heard and not self.fuse
+        if is_heard and not is_frozen:
             raise ValueError(f"modality=sound has no backbone to train, and trainable is {self.trainable}; set trainable=heads")
-        if self.weights not in (Weights.AUTO, Weights.NONE, Weights.TRAINED) or self.backbone_weights:
+        if is_heard and (self.weights not in (Weights.AUTO, Weights.NONE, Weights.TRAINED) or self.backbone_weights):
             raise ValueError(
                 "modality=sound has no backbone whose weights could be loaded; set weights=auto and leave backbone_weights empty"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _name_backbone(self) -> Self:
-        if self.backbone_weights and self.backbone == "auto":
+        if self.backbone_weights and self.backbone == AUTO_BACKBONE:
             raise ValueError(
                 "backbone_weights are the weights of one backbone, and backbone is auto; name the backbone that the file was made for"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _check_probe(self) -> Self:
-        if self.family is Family.VIDEO and self.head is Head.TCN and self.trainable != "heads":
+        if self.family is Family.VIDEO and self.head is Head.TCN and not is_frozen:
             raise ValueError(
                 f"head {self.head} relates the views of a clip, and a step that trains the backbone of family 3D shows one; "
                 "set trainable to heads, or choose head linear"
             )
-        if self.head is Head.PROBE and self.trainable != "heads":
+        if self.head is Head.PROBE and not is_frozen:
             raise ValueError("head probe is fitted on the features of a frozen backbone; set trainable to heads, or choose head linear")
-        return self
-
-    @model_validator(mode="after")
-    def _check_join(self) -> Self:
-        if self.join == "logits":
-            return self
-        if not self.fuse:
+        if is_joined and not self.fuse:
             raise ValueError("join=features joins the networks under fuse, and fuse is empty; name two or more, or set join=logits")
-        if self.trainable != "heads":
+        if is_joined and not is_frozen:
             raise ValueError(f"join=features trains a head above frozen networks, and trainable is {self.trainable}; set trainable=heads")
         return self
 
     def as_trained(self) -> Self:
-        """Return these options, of a fitted probe those of the one epoch that scores it."""
+        """Return these options, of a probe those of the one epoch that scores it."""
         if self.head is not Head.PROBE:
             return self
         return self.model_copy(update={**{name: type(self).model_fields[name].default for name in IDLE_IN_PROBE}, "epochs": 1})

@@ -1,7 +1,4 @@
-"""Measure the agreement, the differences and the accuracy of two networks.
-
-Legend: n clips, k ranks.
-"""
+"""Measure the agreement, the differences and the accuracy of two networks."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -22,12 +19,7 @@ from tasks.store.records.prediction import KnownLabel, PredictorRole
 from tasks.store.records.record import Target
 from tasks.wording import csv_table, plain_cell, stretch
 
-Named = Mapping[tuple[int, int], int]
-"""Clips by pair of top-1 class ids: the model's, the other network's."""
-
 COLUMNS = ("target", "against", "against_class", "model", "model_class", "num_clips")
-
-RankedByRole = Mapping[PredictorRole, Mapping[Target, Ranked]]
 
 
 class TalliedClip(NamedTuple):
@@ -42,10 +34,7 @@ class TalliedClip(NamedTuple):
 
 @dataclass(frozen=True)
 class Agreement:
-    """The clips with equal top-1 predictions.
-
-    `interval` is the share's 95 % confidence interval over source videos.
-    """
+    """The clips with equal top-1 predictions, with a 95 % interval over source videos."""
 
     target: Target
     num_clips: int
@@ -68,8 +57,8 @@ class Pair:
 class Accuracy:
     """Each network's accuracy on the same labelled clips, either of training videos or of others.
 
-    Two networks are measured on the clips that both predicted; `num_left_out` more labelled clips were predicted only by the model.
-    `expected` are the mean probabilities of their first predictions: the accuracy of a network that is calibrated on these clips.
+    Two networks are measured on the clips that both predicted, without the `num_left_out` that only the model predicted. `expected` are the
+    mean probabilities of their first predictions: the accuracy of a network that is calibrated on these clips.
     """
 
     is_trained_on: bool
@@ -111,12 +100,12 @@ class Tally:
         self,
         clips: Sequence[TalliedClip],
         source: str,
-        ranked: RankedByRole,
+        ranked: Mapping[PredictorRole, Mapping[Target, Ranked]],
         labels: Mapping[str, KnownLabel],
         *,
         is_trained_on: bool = False,
     ) -> None:
-        """Add n clips of one video."""
+        """Add clips of one video."""
         if "against" in ranked:
             self._sources += [source] * len(clips)
             self._compared += clips
@@ -138,11 +127,10 @@ class Tally:
                 for target in self._names.targets:
                     labelled.true.setdefault(target, []).append(truth[target])
                     for role, best in ranked.items():
-                        own = labelled.ranked.setdefault(role, {each: [] for each in self._names.targets})
                         # Copy: a view of one row would keep the whole array in memory.
-                        own[target].append(best[target].ids[i].copy())
-                        likely = labelled.likely.setdefault(role, {each: [] for each in self._names.targets})
-                        likely[target].append(float(best[target].probabilities[i, 0]))
+                        labelled.ranked.setdefault(role, {}).setdefault(target, []).append(best[target].ids[i].copy())
+                        likely = labelled.likely.setdefault(role, {}).setdefault(target, [])
+                        likely.append(float(best[target].probabilities[i, 0]))
 
     @property
     def num_labelled(self) -> int:
@@ -178,9 +166,9 @@ class Tally:
         return sum(number for (model, against), number in self.named[target].items() if model != against)
 
     def confusions(self) -> dict[Target, Confusion]:
-        """Count the other network's predictions (rows) against the model's (columns), by target.
+        """Count the other network's predictions (rows) against the model's (columns), if there are two.
 
-        Empty without a second network. Classes beyond 30 are summed. Clips that differ are listed by cell, the largest divergence first.
+        Classes beyond 30 are summed. Clips that differ are listed by cell, the largest divergence first.
         """
         if not self._compared:
             return {}
@@ -235,7 +223,7 @@ class Tally:
         return Answers(target, true, ranked, {class_id: self._names.name(target, class_id) for class_id in ids})
 
 
-def confusion_table(named: Mapping[Target, Named], names: Names) -> bytes:
+def confusion_table(named: Mapping[Target, Mapping[tuple[int, int], int]], names: Names) -> bytes:
     """Write all pairs of classes as CSV, most frequent first; an action's class is `verb-noun`."""
     rows = []
     for target, counts in named.items():

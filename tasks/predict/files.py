@@ -1,10 +1,7 @@
-"""Write predictions as CSV, Parquet and WebVTT files, and intervals as JSON, too.
-
-The JSON has the format of ActivityNet's results.
+"""Write predictions as CSV, Parquet and WebVTT, and intervals also as ActivityNet's JSON.
 
 Tables have a row per clip, network and rank instead of one wide row per clip: spreadsheets can filter them, pandas and SQL can group them,
-and a second network or more ranks add rows, not columns. Each row holds the verb, noun and action of one rank; the action of rank 2 need
-not combine the verb and noun of rank 2.
+and a second network or more ranks add rows, not columns. The action of rank 2 need not combine the verb and noun of rank 2.
 """
 
 import csv
@@ -65,10 +62,7 @@ _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 @dataclass(frozen=True)
 class ShownInterval:
-    """A stretch of a video with an action.
-
-    A network found it, with its probability, or people labelled it, without one. `is_not_reported`: it is not reported.
-    """
+    """A stretch of a video with an action; one that people labelled has no probability."""
 
     start_seconds: float
     stop_seconds: float
@@ -90,25 +84,16 @@ INTERVAL_COLUMNS = (
     "noun_class",
     "probability",
 )
-ACTIVITYNET_VERSION = "VERSION 1.3"
-
-
-def schema_of(targets: Collection[Target]) -> pa.Schema:
-    """Select the columns of a table with these targets."""
-    others = tuple(target for target in TARGETS if target not in targets)
-    return pa.schema([field for field in SCHEMA if not field.name.startswith(others)], metadata=SCHEMA.metadata)
 
 
 class PredictionTables:
-    """Write the CSV and Parquet files a few clips at a time, to bound memory.
-
-    These few clips are one row group of the Parquet file.
-    """
+    """Write CSV and Parquet a few clips, one row group, at a time."""
 
     def __init__(self, csv_path: Path, parquet_path: Path, names: Names) -> None:
         self._names = names
         self._text = csv_path.open("w", newline="", encoding="utf-8")
-        self._schema = schema_of(names.targets)
+        others = tuple(target for target in TARGETS if target not in names.targets)
+        self._schema = pa.schema([field for field in SCHEMA if not field.name.startswith(others)], metadata=SCHEMA.metadata)
         self._csv = csv.DictWriter(self._text, self._schema.names, lineterminator="\n")
         self._csv.writeheader()
         self._parquet = pq.ParquetWriter(parquet_path, self._schema, compression="zstd")
@@ -120,14 +105,14 @@ class PredictionTables:
         self._text.close()
         self._parquet.close()
 
-    def add(self, video: PredictedVideo, clips: ScoredVideoClips, answers: Mapping[str, Mapping[Target, Ranked]]) -> None:
+    def add(self, video: PredictedVideo | ScoredVideo, clips: ScoredVideoClips, answers: Mapping[str, Mapping[Target, Ranked]]) -> None:
         """Add clips of one video, with their ranked classes by network name."""
         rows = list(self._rows(video, clips, answers))
         self._parquet.write_table(pa.Table.from_pylist(rows, schema=self._schema))
         self._csv.writerows({name: plain_cell(value) for name, value in row.items()} for row in rows)
 
     def _rows(
-        self, video: PredictedVideo, clips: ScoredVideoClips, answers: Mapping[str, Mapping[Target, Ranked]]
+        self, video: PredictedVideo | ScoredVideo, clips: ScoredVideoClips, answers: Mapping[str, Mapping[Target, Ranked]]
     ) -> Iterator[dict[str, object]]:
         targets = self._names.targets
         for i, uid in enumerate(clips.uids):
@@ -165,10 +150,7 @@ def opening(title: str) -> str:
 
 
 def block(start_seconds: float, stop_seconds: float, action: str, probability: float) -> str:
-    """Write one cue with escaped names.
-
-    They can neither be markup nor end the cue.
-    """
+    """Write one cue, whose escaped name can neither be markup nor end the cue."""
     start_ms = round(1000 * start_seconds)
     # Players drop a cue of zero length.
     stop_ms = max(start_ms + 1, round(1000 * stop_seconds))
@@ -185,10 +167,7 @@ def _text(text: str) -> str:
 
 
 def file_stem(video: PredictedVideo | ScoredVideo) -> str:
-    """Build a file name for a video.
-
-    It has the letters, digits and pictures of the video's name, in any script, then the video's hash.
-    """
+    """Build a file name of the safe part of a video's name and its hash."""
     name = unicodedata.normalize("NFC", Path(video.name).stem)
     kept = "".join(sign if unicodedata.category(sign)[0] in "LMN" or unicodedata.category(sign) == "So" else "-" for sign in name)
     # A name of a file has at most 255 bytes.
@@ -197,7 +176,7 @@ def file_stem(video: PredictedVideo | ScoredVideo) -> str:
 
 
 def shown_intervals(film: FoundIntervals, names: Names) -> dict[PredictorRole, tuple[ShownInterval, ...]]:
-    """Name the intervals of a video for the page, those that are not reported too."""
+    """Name the intervals of a video for the page, also those that are not reported."""
     not_reported = {role: set(own) for role, own in film.not_reported.items()}
     return {
         role: tuple(
@@ -218,9 +197,10 @@ def shown_labels(video: str, labelled: Sequence[KnownInterval], names: Names) ->
 def write_intervals(
     plan: PredictPlanResult, films: Sequence[FoundIntervals], names: Names, video_names: Mapping[str, str], folder: Path
 ) -> None:
-    """Write `intervals.csv` and `.parquet`, `tracks/*.intervals.vtt` and `intervals.<network>.json` with the reported intervals.
+    """Write the reported intervals in all formats, and the others as `not_reported.csv`.
 
-    `not_reported.csv` has the others. `video_names` are those that exported labels have.
+    The formats are `intervals.csv`, `.parquet`, `tracks/*.intervals.vtt` and `intervals.<network>.json`. `video_names` are those that
+    exported labels have.
     """
     columns = [column for column in INTERVAL_COLUMNS if "noun" in names.targets or not column.startswith(("noun", "action"))]
     schema = pa.schema([SCHEMA.field(column) if column in SCHEMA.names else pa.field(column, pa.float64()) for column in columns])
@@ -279,7 +259,7 @@ def _activitynet(films: Sequence[FoundIntervals], role: PredictorRole, names: Na
         ]
         for film in films
     }
-    return json.dumps({"version": ACTIVITYNET_VERSION, "results": results, "external_data": {"used": False}}, ensure_ascii=False, indent=1)
+    return json.dumps({"version": "VERSION 1.3", "results": results, "external_data": {"used": False}}, ensure_ascii=False, indent=1)
 
 
 def _action(interval: Interval | KnownInterval, names: Names) -> str:
@@ -287,10 +267,7 @@ def _action(interval: Interval | KnownInterval, names: Names) -> str:
 
 
 def rows_of(table: bytes, columns: Collection[str]) -> Iterator[Mapping[str, Any]]:
-    """Read the rows of a table, a Parquet file or else CSV.
-
-    Of a Parquet file, only those of `columns` that it has are read. The cells of CSV are all text.
-    """
+    """Read the rows of a CSV table, as text, or existing `columns` of Parquet."""
     if not table.startswith(b"PAR1"):
         return csv.DictReader(io.StringIO(table.decode()))
     file = pq.ParquetFile(io.BytesIO(table))
@@ -299,10 +276,7 @@ def rows_of(table: bytes, columns: Collection[str]) -> Iterator[Mapping[str, Any
 
 
 def action_of(row: Mapping[str, Any]) -> tuple[str, str, float]:
-    """Return verb, noun and probability of a row of answers.
-
-    Networks without nouns give verbs alone.
-    """
+    """Return verb, noun and probability of a row of answers, perhaps of verbs alone."""
     target = "action" if "action" in row else "verb"
     verb, _, noun = str(row[target]).partition(" ")
     return verb, noun or NO_OBJECT, float(row[f"{target}_probability" if f"{target}_probability" in row else "probability"])

@@ -1,7 +1,4 @@
-"""Stream over all predictions to write tables and tracks and collect the page's data.
-
-Memory holds a few hundred bytes per clip.
-"""
+"""Write tables and tracks, a few clips at a time, and collect the page's data."""
 
 import heapq
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +14,7 @@ from tasks.predict.page import Differing, Guess, ShownClip, ShownVideo
 from tasks.predict.probabilities import Ranked
 from tasks.predict.scored import Answered, Names, ScoredVideoClips, answered, read_scored
 from tasks.predict.to_label import Candidate, ToLabel, chosen, percentiles, pool, scores
-from tasks.store.records.prediction import KnownLabel, PredictedVideo, Predictor, PredictorRole, PredictPlanResult, ScoredVideo
+from tasks.store.records.prediction import KnownLabel, Predictor, PredictorRole, PredictPlanResult, ScoredVideo
 
 MAX_SHOWN_CLIPS = 2000
 """Limit for all timelines of a page together. Clips beyond it are only in the tables."""
@@ -35,10 +32,10 @@ UNSURE = 0.5
 
 @dataclass
 class Gathered:
-    """The page's data of all videos.
+    """The page's data of all videos: a few hundred bytes per clip.
 
-    `videos` are those that fit on the page; `differing` has the largest differences first. `distances` are, by video, those of its clips to the
-    nearest training clip, if any is known. In `num_unsure` clips no action has a probability of `UNSURE`.
+    `videos` are those that fit on the page; `differing` has the largest differences first. `distances` are, by video, those of its clips to
+    the nearest training clip, if any is known.
     """
 
     tally: Tally
@@ -65,7 +62,6 @@ class _Gatherer:
         self.gathered = Gathered(Tally(names))
 
     def add(self, video: ScoredVideo, tables: PredictionTables) -> None:
-        known = PredictedVideo(video=video.video, name=video.name)
         gathered = self.gathered
         is_trained_on = video.video in self._trained_on
         source = self._plan.sources.get(video.video, video.video)
@@ -73,8 +69,8 @@ class _Gatherer:
         num_read = 0
         for clips in self._read(video):
             predicted = answered(clips, self._plan.predictors, self._names.targets)
-            tables.add(known, clips, {predictor.label: predicted.ranked[role] for role, predictor in self._answering(predicted)})
-            self._write_tracks(known, clips, predicted)
+            tables.add(video, clips, {predictor.label: predicted.ranked[role] for role, predictor in self._answering(predicted)})
+            self._write_tracks(video, clips, predicted)
             gathered.tally.add(self._tallied(video, clips, predicted), source, predicted.ranked, self._labels, is_trained_on=is_trained_on)
             num_shown = min(len(clips.uids), MAX_SHOWN_CLIPS - self._num_shown)
             shown += (self._shown(clips, predicted, i) for i in range(num_shown))
@@ -138,7 +134,7 @@ class _Gatherer:
         yield from read_scored(path, with_features=with_features)
         path.unlink()
 
-    def _write_tracks(self, video: PredictedVideo, clips: ScoredVideoClips, predicted: Answered) -> None:
+    def _write_tracks(self, video: ScoredVideo, clips: ScoredVideoClips, predicted: Answered) -> None:
         folder = self._folder / "tracks"
         folder.mkdir(exist_ok=True)
         for role, predictor in self._answering(predicted):
@@ -154,14 +150,13 @@ class _Gatherer:
         return ((role, predictor) for role, predictor in self._plan.predictors.items() if role in predicted.ranked)
 
     def _shown(self, clips: ScoredVideoClips, predicted: Answered, i: int) -> ShownClip:
-        label = self._labels.get(clips.uids[i])
         return ShownClip(
             uid=clips.uids[i],
             start_seconds=float(clips.start_seconds[i]),
             stop_seconds=float(clips.stop_seconds[i]),
             model=self._guess(predicted, "model", i),
             against=self._guess(predicted, "against", i) if "against" in predicted.ranked else None,
-            truth=self._truth(label),
+            truth=self._truth(clips.uids[i]),
         )
 
     def _tallied(self, video: ScoredVideo, clips: ScoredVideoClips, predicted: Answered) -> list[TalliedClip]:
@@ -183,7 +178,7 @@ class _Gatherer:
             divergence=divergence,
             model=self._guesses(predicted.ranked["model"]["action"], i),
             against=self._guesses(predicted.ranked["against"]["action"], i),
-            truth=self._truth(self._labels.get(clips.uids[i])),
+            truth=self._truth(clips.uids[i]),
             media=None,
         )
         put = heapq.heappush if len(self._heap) < NUM_DIFFERING else heapq.heapreplace
@@ -191,8 +186,7 @@ class _Gatherer:
 
     def _candidate(self, video: ScoredVideo, clips: ScoredVideoClips, predicted: Answered, i: int) -> Candidate:
         best = predicted.ranked["model"]["action"]
-        action = int(best.ids[i, 0])
-        verb, noun = verb_and_noun(action)
+        verb, noun = verb_and_noun(int(best.ids[i, 0]))
         first, second = self._guesses(best, i)[:2]
         return Candidate(
             uid=clips.uids[i],
@@ -216,7 +210,8 @@ class _Gatherer:
         pairs = zip(best.ids[i, :NUM_GUESSES].tolist(), best.probabilities[i, :NUM_GUESSES].tolist(), strict=True)
         return tuple(Guess(self._names.name("action", action), likely) for action, likely in pairs)
 
-    def _truth(self, label: KnownLabel | None) -> str | None:
+    def _truth(self, uid: str) -> str | None:
+        label = self._labels.get(uid)
         return self._names.name("action", self._names.action(label.verb_class, label.noun_class)) if label else None
 
 

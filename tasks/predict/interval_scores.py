@@ -52,9 +52,9 @@ class ScoredClass:
 class WhenScores:
     """Each network's scores by target on the same videos of a group.
 
-    `num_masked` counts the model's intervals that lie where no label says when something happens; they count for nothing. `num_left_out`
-    counts labelled videos with intervals of one network alone, which are scored for neither.
-    `guessing` are those of always guessing the most frequent class of these labels, and `guessed` is its name.
+    `num_masked` counts the model's intervals where no label says when something happens; they count for nothing. `num_left_out` counts
+    labelled videos with intervals of one network alone, which are scored for neither. `guessing` are the scores of always guessing the most
+    frequent class of these labels, and `guessed` is its name.
     """
 
     group: Group
@@ -88,11 +88,10 @@ class WhenScores:
 
 
 def when_scores(plan: PredictPlanResult, films: Sequence[FoundIntervals], labels: KnownLabels, names: Names) -> tuple[WhenScores, ...]:
-    """Score all intervals of the labelled videos, group by group.
+    """Score all intervals of the labelled videos, also those below the threshold, group by group.
 
-    Intervals below the threshold count, too. The groups are the videos that the model has never met, then those of val, then those of
-    training. An interval where no label says when something happens is neither right nor wrong. Two networks are scored on the videos whose
-    windows both have.
+    An interval where no label says when something happens is neither right nor wrong. Two networks are scored on the videos whose windows
+    both have.
     """
     scored = []
     with_labels = {label.video for label in labels.intervals}
@@ -106,10 +105,9 @@ def when_scores(plan: PredictPlanResult, films: Sequence[FoundIntervals], labels
 
 
 def table(scores: Iterable[WhenScores], plan: PredictPlanResult, names: Names) -> bytes:
-    """Write the average precision of each class as CSV.
+    """Write the average precision of each class, and their mean, as CSV.
 
-    It is given for each network, target and tIoU. The mean over classes comes last. The limits are those of the 95 % interval, empty where
-    it cannot be given.
+    The limits are those of the 95 % interval, empty where it cannot be given.
     """
     rows = []
     for score in scores:
@@ -141,15 +139,13 @@ def _scores(
     truth = [label for label in labels.intervals if label.video in videos]
     roles = [role for role in plan.predictors if all(role in film.intervals for film in group)]
     true = {target: [_segment(target, label.video, label, names) for label in truth] for target in names.targets}
-    number = plan.evaluate.bootstrap_resamples
-
     covered = None if labels.covered is None else {video: union(labels.covered.get(video, ())) for video in videos}
 
     def counted(segments: Sequence[Segment], target: Target) -> Sequence[Segment]:
         return segments if covered is None else unmasked(segments, true[target], covered)
 
     def scored(segments: Sequence[Segment], target: Target) -> DetectionScores:
-        return detection_scores(counted(segments, target), true[target], sources, num_resamples=number)
+        return detection_scores(counted(segments, target), true[target], sources, num_resamples=plan.evaluate.bootstrap_resamples)
 
     def of_network(role: PredictorRole, target: Target) -> list[Segment]:
         return [_segment(target, film.video.video, interval, names) for film in group for interval in film.intervals[role]]
@@ -209,10 +205,7 @@ class ReportedScores:
 def reported_scores(
     plan: PredictPlanResult, films: Sequence[FoundIntervals], labels: KnownLabels, names: Names
 ) -> tuple[ReportedScores, ...]:
-    """Measure each network's reported intervals by group of videos.
-
-    Groups without labelled time are left out.
-    """
+    """Measure each network's reported intervals, by group of videos with labelled time."""
     met = dict.fromkeys(plan.measured_on, "val") | dict.fromkeys(plan.trained_on, "training")
     truth: dict[str, list[KnownInterval]] = {}
     for label in labels.intervals:
@@ -231,10 +224,7 @@ def reported_scores(
 
 @dataclass(frozen=True)
 class _Labelled:
-    """A film with its labelled time, its actions together and each by its id.
-
-    Spans of the same `Finder` do not overlap.
-    """
+    """A film's labelled time, all actions, and each by id; a finder's spans are disjoint."""
 
     film: FoundIntervals
     looked_at: Finder
@@ -244,10 +234,8 @@ class _Labelled:
 
 
 def _looked_at(film: FoundIntervals, labels: KnownLabels) -> list[Stretch]:
-    """List the labelled time of a film up to the end of its last clip.
-
-    A film that is labelled as a whole has no end of its own.
-    """
+    """List the labelled time of a film up to the end of its last clip."""
+    # A film that is labelled as a whole has no end of its own.
     end = Stretch(start_seconds=max((stop for _, stop in film.clips), default=0.0), stop_seconds=inf)
     return _joined(without((labels.covered or {}).get(film.video.video, ()), [end]))
 

@@ -27,7 +27,7 @@ class Cells:
 
     Attributes:
         starts, stops: (m,) seconds; a part that no window covers is left out.
-        first, last: (m,) the index of the first and of the last window that covers the cell.
+        first, last: (m,) indices of the windows that cover the cell.
         weights: for each cell the weights of these windows, which sum to 1.
     """
 
@@ -76,14 +76,10 @@ def cut_into_cells(starts: Seconds, stops: Seconds) -> Cells:
 
 
 def intervals(starts: Seconds, stops: Seconds, likely: Distributions) -> tuple[Interval, ...]:
-    """Find the intervals of one film.
+    """Find the intervals of one film, given its windows (n,) in order and their probabilities.
 
-    The probabilities of verbs and nouns are smoothed over the windows; each cell gets the likeliest action, with the product of
-    the probabilities of its verb and noun; cells in a row with the same action are one interval. A part without windows ends an interval.
-
-    Args:
-        starts, stops: (n,) the windows in order, in seconds.
-        likely: (n, v) and (n, o) their probabilities, and the pairs that make an action.
+    The probabilities of verbs and nouns are smoothed over the windows; each cell gets the likeliest action; cells in a row with the same
+    action are one interval. A part without windows ends an interval.
     """
     if not len(starts):
         return ()
@@ -97,10 +93,7 @@ def intervals(starts: Seconds, stops: Seconds, likely: Distributions) -> tuple[I
 
 
 def joined_by_action(parts: Iterable[Interval]) -> tuple[Interval, ...]:
-    """Join intervals, given in order, that touch and have the same action.
-
-    The probability of the joined interval is the mean over time.
-    """
+    """Join intervals, given in order, that touch and have the same action."""
     runs: list[list[Interval]] = []
     for part in parts:
         if runs and _continues(runs[-1][-1], part):
@@ -111,10 +104,7 @@ def joined_by_action(parts: Iterable[Interval]) -> tuple[Interval, ...]:
 
 
 def reported(candidates: Iterable[Interval], threshold: float | None) -> tuple[Interval, ...]:
-    """Keep the intervals whose probability is the threshold or more; all without one.
-
-    `probabilities.fit_threshold` chooses it.
-    """
+    """Keep the intervals whose probability is the threshold or more; all without one."""
     return tuple(interval for interval in candidates if threshold is None or interval.probability >= threshold)
 
 

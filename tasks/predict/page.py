@@ -1,11 +1,8 @@
-"""Render a prediction as one self-contained HTML file, with the timelines of its videos.
-
-No requests, no web fonts, readable without scripts.
-"""
+"""Render a prediction as one HTML file that loads nothing and needs no scripts."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
 from typing import TypeVar
@@ -50,10 +47,7 @@ class Guess:
 
 @dataclass(frozen=True)
 class ShownClip:
-    """One clip on the page.
-
-    `against` is None without a second network, and `truth` without a label.
-    """
+    """One clip on the page, with the second network's guess and the label, if any."""
 
     uid: str
     start_seconds: float
@@ -76,7 +70,7 @@ class Span:
 
     @property
     def differs(self) -> bool:
-        """Check whether the networks predict different actions; False without a second network."""
+        """Check whether two networks predict different actions."""
         return self.against is not None and self.against.action != self.model.action
 
 
@@ -106,10 +100,7 @@ class Drawing:
 
 
 def spans(clips: Sequence[ShownClip]) -> tuple[Span, ...]:
-    """Merge equal neighbours of clips in time order.
-
-    Spans never cover parts that were not predicted.
-    """
+    """Merge equal neighbours of clips in time order, but not across unpredicted parts."""
     groups = _stretches([(clip, (clip.model.action, clip.against.action if clip.against else None, clip.truth)) for clip in clips])
     return tuple(
         Span(
@@ -137,18 +128,12 @@ def drawing(clips: Sequence[ShownClip]) -> Drawing:
 
 
 def interval_bars(intervals: Sequence[ShownInterval], clips: Sequence[ShownClip]) -> tuple[Bar, ...]:
-    """Draw a network's intervals below the clips of the same video.
-
-    Intervals that begin after the last clip are left out.
-    """
+    """Draw a network's intervals that begin before the last clip of the same video ends."""
     total = _length(clips)
     return tuple(
-        replace(
-            _bar(interval.start_seconds, min(interval.stop_seconds, total), interval.action, _likely(interval), total),
-            is_not_reported=interval.is_not_reported,
-        )
-        for interval in intervals
-        if interval.start_seconds < total
+        _bar(i.start_seconds, min(i.stop_seconds, total), i.action, _likely(i), total, is_not_reported=i.is_not_reported)
+        for i in intervals
+        if i.start_seconds < total
     )
 
 
@@ -156,10 +141,11 @@ def _bars(pairs: Sequence[tuple[ShownClip, str]], total: float) -> tuple[Bar, ..
     return tuple(_bar(clips[0].start_seconds, clips[-1].stop_seconds, words, "", total) for words, clips in _stretches(pairs))
 
 
-def _bar(start: float, stop: float, words: str, more: str, total: float) -> Bar:
+def _bar(start: float, stop: float, words: str, more: str, total: float, *, is_not_reported: bool = False) -> Bar:
     width = 100 * (stop - start) / total
     spoken = f"{clock(start)} to {clock(stop)}: {words}{more}" if words else ""
-    return Bar(100 * start / total, width, words if (len(words) + 1) * PERCENT_PER_LETTER <= width else "", spoken)
+    shown = words if (len(words) + 1) * PERCENT_PER_LETTER <= width else ""
+    return Bar(100 * start / total, width, shown, spoken, is_not_reported)
 
 
 def _likely(interval: ShownInterval) -> str:
@@ -191,7 +177,7 @@ def _mean(guesses: Sequence[Guess]) -> Guess:
 class ShownVideo:
     """One video on the page, with all or the first of its `num_clips` clips.
 
-    `intervals` are those that are reported, by network; it is empty without windows. `labelled` are those of people.
+    `intervals` are by network, reported or not, and empty without windows; `labelled` are those of people.
     """
 
     name: str
@@ -221,7 +207,7 @@ class Differing:
 
 @dataclass(frozen=True)
 class PredictionProvenance:
-    """The provenance of a prediction; `engines` lists each engine with its number of clips."""
+    """The provenance of a prediction, with the number of clips of each engine."""
 
     key: str
     created: str
@@ -239,9 +225,9 @@ class PredictionProvenance:
 class PageInputs:
     """The page's data.
 
-    `videos` are those of `num_videos` that fit on the page. Timelines show the last of `targets`. `stride_seconds` is that of the windows,
-    None without intervals. `when` has scores where intervals are labelled, and `reported` those of reported intervals. `shift` says how far
-    the videos outside the model's dataset lie from its training clips, None if there is none, or no training clip is known.
+    `videos` are those of `num_videos` that fit on the page. Timelines show the last of `targets`. `stride_seconds` is None without
+    intervals. `when` has the scores of all intervals, `reported` those of reported ones. `shift` is None without videos outside the model's
+    dataset, or without a known training clip.
     """
 
     model: Predictor
@@ -292,7 +278,7 @@ class IntervalRow:
 
 @dataclass(frozen=True)
 class Timeline:
-    """A video's timeline; `is_of_both`: both networks predicted it; `has_blanks`: some parts were not predicted."""
+    """A video's timeline; if it `has_blanks`, some parts were not predicted."""
 
     video: ShownVideo
     spans: tuple[Span, ...]
@@ -312,7 +298,6 @@ def page(inputs: PageInputs) -> str:
     fix_of = partial(label_url, inputs.provenance.airflow_run, uri=inputs.provenance.prediction_uri)
     styles = styles_of(inputs.thumbnails)
     timelines = [_timeline(video, inputs, left) for video in inputs.videos]
-    both: dict[PredictorRole, Predictor | None] = {"model": inputs.model, "against": inputs.against}
     # This package's templates over the report's, with its style and filters.
     loader = ChoiceLoader([PackageLoader("tasks.predict"), PackageLoader("tasks.judge.report")])
     return (
@@ -321,7 +306,7 @@ def page(inputs: PageInputs) -> str:
         .get_template("prediction.html.j2")
         .render(
             p=inputs,
-            networks={role: network for role, network in both.items() if network},
+            networks={"model": inputs.model} | ({"against": inputs.against} if inputs.against else {}),
             sections=_sections(inputs),
             timelines=timelines,
             has_blanks=any(timeline.has_blanks for timeline in timelines),

@@ -86,10 +86,7 @@ class Distributions:
 def distributions(
     verb_logits: Logits, noun_logits: Logits, verb_temperature: float, noun_temperature: float, pairs: Iterable[tuple[int, int]] = ()
 ) -> Distributions:
-    """Apply softmax to logits (n, v) and (n, o) at temperatures.
-
-    Without `pairs`, all verbs and nouns make an action.
-    """
+    """Apply softmax to logits (n, v) and (n, o); without `pairs`, all make an action."""
     known = [(verb, noun) for verb, noun in sorted(pairs) if verb < verb_logits.shape[1] and noun < noun_logits.shape[1]]
     return Distributions(
         softmax(verb_logits.astype(np.float64) / verb_temperature, axis=1),
@@ -99,9 +96,9 @@ def distributions(
 
 
 def divergences(ours: Distributions, theirs: Distributions) -> Probabilities:
-    """Compute the (n,) Jensen-Shannon divergences of two networks over all actions.
+    """Compute the (n,) Jensen-Shannon divergences of two networks over all actions, in bits.
 
-    In bits: 0 equal, 1 disjoint. Lin 1991, Divergence measures based on the Shannon entropy.
+    0 is equal, 1 is disjoint. Lin 1991, Divergence measures based on the Shannon entropy.
     """
     bits = np.empty(len(ours.verbs))
     num_verbs, num_nouns = (max(our.shape[1], their.shape[1]) for our, their in ((ours.verbs, theirs.verbs), (ours.nouns, theirs.nouns)))
@@ -124,10 +121,7 @@ def _best(probabilities: Probabilities) -> Ranked:
 
 @dataclass(frozen=True)
 class Served:
-    """Temperatures of both heads.
-
-    `words` describes their origin; `crops` is the number of crops per frame of the fitted logits, None if not calibrated.
-    """
+    """Temperatures of both heads, their origin, and crops per frame if they were fitted."""
 
     verb: float
     noun: float
@@ -169,10 +163,7 @@ def not_calibrated(reason: str) -> Served:
 
 @dataclass(frozen=True)
 class Threshold:
-    """The lowest probability to report, and where it comes from.
-
-    `probability` is None where any is reported. `reports` is False if no probability is high enough.
-    """
+    """The lowest probability to report, None for any, or for none unless it `reports`."""
 
     probability: float | None
     words: str
@@ -201,18 +192,11 @@ def fit_threshold(
     nothing: Nothing | None = None,
     pairs: Iterable[tuple[int, int]] = (),
 ) -> Threshold:
-    """Find the lowest probability from which val shows the wanted `precision`.
+    """Find the lowest probability from which val shows that `precision` of the clips are right.
 
-    At or above this probability, val shows that `precision` of the clips are right. The probability is that of the best action, or of the
-    best verb if nouns are no target. A clip whose class the network cannot name counts as wrong. Clips that it calls `nothing` are left
-    out, because no such interval is reported.
-
-    Args:
-        nothing: the labels that nothing happens, if there are any.
-        pairs: the verbs and nouns that make an action; without any, all do.
-
-    Returns:
-        a threshold that reports nothing if val never shows the precision, and everything if val has too few clips to tell.
+    The probability is that of the best action, or of the best verb if nouns are no target. A clip whose class the network cannot name
+    counts as wrong. Clips that it calls `nothing` are left out, because no such interval is reported. The threshold reports nothing if val
+    never shows the precision, and everything if val has too few clips to tell. Without `pairs`, all verbs and nouns make an action.
     """
     has_nouns = "noun" in targets
     noun_logits = val.noun_logits if has_nouns else np.zeros((len(val.uids), 1), np.float32)
@@ -261,11 +245,10 @@ def without_threshold(reason: str) -> Threshold:
 
 
 def lowest_probability(likely: NDArray[np.float64], right: NDArray[np.bool_], precision: float) -> float | None:
-    """Find the lowest threshold at or above which answers show `precision`.
+    """Find the lowest threshold at or above which `MIN_CLIPS` answers (n,) show `precision`.
 
-    The probabilities and the answers are (n,), and at least `MIN_CLIPS` of the answers lie at or above the threshold. Val would be lucky at
-    the lowest threshold at which their share reaches the precision. So the share's lower limit has to reach it (Wilson 1927, one-sided, at
-    `LEVEL`). `docs/evidence.md` shows the simulated precision on other clips.
+    Val would be lucky at the lowest threshold at which their share reaches the precision. So the share's lower limit has to reach it
+    (Wilson 1927, one-sided, at `LEVEL`). `docs/evidence.md` shows the simulated precision on other clips.
     """
     order = np.argsort(-likely, kind="stable")
     falling, numbers = likely[order], np.arange(1, len(order) + 1)
@@ -276,10 +259,7 @@ def lowest_probability(likely: NDArray[np.float64], right: NDArray[np.bool_], pr
 
 
 def lower_limit(num_right: NDArray[np.int64], num_clips: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Compute the one-sided lower limit (n,) of a share, at `LEVEL`.
-
-    The share was seen as `num_right` (n,) of `num_clips` (n,).
-    """
+    """Compute the one-sided lower limit (n,) at `LEVEL` of `num_right` of `num_clips` (n,)."""
     z, shares = float(ndtri(LEVEL)), num_right / num_clips
     off = z * np.sqrt(shares * (1 - shares) / num_clips + (z / num_clips) ** 2 / 4)
     limit: NDArray[np.float64] = (shares + z**2 / num_clips / 2 - off) / (1 + z**2 / num_clips)

@@ -1,7 +1,5 @@
 """Write and read logits for a video's clips; make named probabilities and intervals of them.
 
-A Parquet file with one row per clip, streamed.
-
 Legend: n clips, f features, 125 verbs, 352 nouns.
 """
 
@@ -19,13 +17,13 @@ from tasks.judge.statistics.answers import action_id, verb_and_noun
 from tasks.judge.statistics.scoring import Logits
 from tasks.predict.intervals import Interval, intervals, reported
 from tasks.predict.probabilities import Distributions, Ranked, distributions, divergences
-from tasks.store.records.dataset import NO_OBJECT, NOTHING, ClassRef, Vocabulary, action_name
+from tasks.store.records.dataset import NO_OBJECT, NOTHING, Vocabulary, action_name
 from tasks.store.records.prediction import Predictor, PredictorRole, PredictPlanResult, ScoredVideo
 from tasks.store.records.record import TARGETS, VERB_ALONE, Target
 from tasks.store.records.video import ClipRecord
 
 ROWS_PER_GROUP = 64
-"""Clips per row group, and so in memory at once."""
+"""Clips per row group of the Parquet file, and so in memory at once."""
 
 _FLOATS = pa.list_(pa.float32())
 SCHEMA = pa.schema(
@@ -47,10 +45,7 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Names:
-    """Class names by id.
-
-    Unnamed classes are called `verb-7` or `noun-7`. `targets` are the targets to show, the deciding target last.
-    """
+    """Class names by id, and the targets to show, the deciding one last."""
 
     verbs: dict[int, str]
     nouns: dict[int, str]
@@ -62,8 +57,9 @@ class Names:
         verbs: dict[int, str] = {}
         nouns: dict[int, str] = {}
         for vocabulary in vocabularies:
-            _add(verbs, vocabulary.verbs)
-            _add(nouns, vocabulary.nouns)
+            for names, classes in ((verbs, vocabulary.verbs), (nouns, vocabulary.nouns)):
+                for ref in classes:
+                    names.setdefault(ref.id, ref.name)
         return cls(verbs, nouns)
 
     def of_verbs(self) -> "Names":
@@ -72,7 +68,7 @@ class Names:
 
     @property
     def nothing_verb(self) -> int | None:
-        """Return the id of the verb `nothing`; None if no label says that nothing happens."""
+        """Return the id of the verb `nothing`; None if no label says it."""
         return next((class_id for class_id, name in self.verbs.items() if name == NOTHING), None)
 
     def action(self, verb_class: int, noun_class: int) -> int:
@@ -80,7 +76,7 @@ class Names:
         return action_id(verb_class, noun_class if "noun" in self.targets else 0)
 
     def name(self, target: Target, class_id: int) -> str:
-        """Name a verb, a noun, or an action, such as `put meat` or `wave`."""
+        """Name a verb, a noun, or an action, such as `put meat`, `wave` or `verb-7`."""
         if target == "verb":
             return self.verbs.get(class_id, f"verb-{class_id}")
         if target == "noun":
@@ -89,17 +85,9 @@ class Names:
         return action_name(self.name("verb", verb), self.name("noun", noun))
 
 
-def _add(names: dict[int, str], classes: Iterable[ClassRef]) -> None:
-    for ref in classes:
-        names.setdefault(ref.id, ref.name)
-
-
 @dataclass(frozen=True)
 class Window:
-    """A part of a video that is as long as a clip.
-
-    Its address is empty where it lies in two clips.
-    """
+    """A stretch as long as a clip; across two clips it has no address."""
 
     uid: str
     uri: str
@@ -230,10 +218,7 @@ class Answered:
 
 
 def answered(clips: ScoredVideoClips, predictors: Mapping[PredictorRole, Predictor], targets: Collection[Target]) -> Answered:
-    """Compute probabilities from logits.
-
-    If nouns are no target, use a single noun of probability 1.
-    """
+    """Compute probabilities from logits."""
     likely = {role: likely_by(predictors[role], *logits, targets) for role, logits in clips.logits.items()}
     return Answered(
         ranked={role: of_network.ranked() for role, of_network in likely.items()},
@@ -243,7 +228,7 @@ def answered(clips: ScoredVideoClips, predictors: Mapping[PredictorRole, Predict
 
 
 def likely_by(predictor: Predictor, verbs: Logits, nouns: Logits, targets: Collection[Target]) -> Distributions:
-    """Compute one network's probabilities from logits (n, v) and (n, o)."""
+    """Compute one network's probabilities; if nouns are no target, of a single noun."""
     temperatures = predictor.verb_temperature, predictor.noun_temperature
     if "noun" not in targets:
         return distributions(verbs, np.zeros((len(verbs), 1), np.float32), *temperatures)
@@ -252,10 +237,7 @@ def likely_by(predictor: Predictor, verbs: Logits, nouns: Logits, targets: Colle
 
 @dataclass(frozen=True)
 class FoundIntervals:
-    """The intervals of one video, by network.
-
-    `intervals` are all those of an action, and `reported` those that are reported. `clips` are the start and stop of its clips.
-    """
+    """The intervals of one video with an action, by network, and its clips' times."""
 
     video: ScoredVideo
     clips: tuple[tuple[float, float], ...]
@@ -272,10 +254,7 @@ class FoundIntervals:
 def find_intervals(
     plan: PredictPlanResult, videos: Sequence[ScoredVideo], names: Names, folder: Path, fetch: Callable[[str, Path], None]
 ) -> tuple[FoundIntervals, ...]:
-    """Find the intervals of each video whose windows were scored.
-
-    The windows' files lie in `folder` until this returns.
-    """
+    """Find the intervals of each video whose windows were scored; fetch them into `folder`."""
     return tuple(_find(plan, video, video.windows_uri, names, folder, fetch) for video in videos if video.windows_uri)
 
 

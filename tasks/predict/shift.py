@@ -1,8 +1,8 @@
 """Compare new films with the model's dataset by their distances to training clips.
 
 A clip's distance is the cosine distance of its backbone features to the nearest training clip of another film (Sun, Ming, Zhu and Li 2022,
-Out-of-distribution Detection with Deep Nearest Neighbors, arXiv 2204.06507). A film's score is the mean logarithm of its distances, over as many clips
-as the shortest film has: a mean over fewer clips varies more.
+Out-of-distribution Detection with Deep Nearest Neighbors, arXiv 2204.06507). A film's score is the mean logarithm of its distances, over as
+many clips as the shortest film has: a mean over fewer clips varies more.
 
 Legend: n clips, m training clips, f features, r films of the dataset, s new films.
 """
@@ -44,9 +44,9 @@ COLUMNS = ("source", "videos", "num_clips", "num_far", "mean_distance", "num_nea
 
 @dataclass(frozen=True)
 class NewFilm:
-    """A source video outside the model's dataset, and the distances of its clips.
+    """A source video outside the model's dataset, and its clips' distances to training clips.
 
-    `name` has the names of its files. A distance is that to the nearest training clip.
+    `name` has the names of its files.
     """
 
     source: str
@@ -56,11 +56,7 @@ class NewFilm:
 
 @dataclass(frozen=True)
 class FilmShift:
-    """A new film, compared with the training clips and the films of the dataset.
-
-    `num_far` of its clips lie far from the training clips, and `num_nearer_films` films of the dataset lie nearer to them than the new
-    film.
-    """
+    """A new film, and how many films of the dataset lie nearer the training clips."""
 
     film: NewFilm
     num_far: int
@@ -76,8 +72,8 @@ class FilmShift:
 class Shift:
     """New films beside the `num_films` films of the dataset that they are compared with.
 
-    `p_value` is the chance that such films lie as far from the training clips if they are like those of the dataset. It is None if the verdict
-    is unknown, and `reason` says why.
+    `p_value` is the chance that films like those of the dataset lie as far from the training clips, None if the verdict is unknown for a
+    `reason`.
     """
 
     verdict: Literal["like", "unlike", "unknown"]
@@ -88,19 +84,19 @@ class Shift:
 
     @property
     def num_clips(self) -> int:
-        """Return the number of clips of the new films."""
+        """Return the number of clips of all films."""
         return sum(film.num_clips for film in self.films)
 
     @property
     def num_far(self) -> int:
-        """Return the number of them that lie far from the training clips."""
+        """Return the number of clips that lie far from the training clips."""
         return sum(film.num_far for film in self.films)
 
 
 def distances_between_films(features: Features, films: Sequence[str], known: Features, known_films: Sequence[str]) -> NDArray[np.float64]:
-    """Compute cosine distances (n,) to the nearest known clip of another film.
+    """Compute cosine distances (n,) from (n, f) to the nearest of another film's (m, f).
 
-    They are from `features` (n, f) to `known` (m, f), and infinite without a clip of another film.
+    They are infinite without a clip of another film.
     """
     alike = (directions(features) @ directions(known).T).astype(np.float64)
     alike[np.array(films)[:, None] == np.array(known_films)] = -np.inf
@@ -195,10 +191,7 @@ def _score(distances: Sequence[float], num_clips: int) -> float:
 
 
 def _p_value(new: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
-    """Compute the one-sided p-value of the new films' mean score.
-
-    The scores of `new` (s,) films lie beside the `scores` (r,) of the dataset's films.
-    """
+    """Compute the one-sided p-value of the mean of `new` (s,) beside `scores` (r,)."""
     if not _has_permutations(new, scores):
         return _students_p_value(new, scores)
     if len(new) == 1:
@@ -216,7 +209,7 @@ def _p_value(new: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
 
 
 def _has_permutations(new: NDArray[np.float64], scores: NDArray[np.float64]) -> bool:
-    """Say whether there are enough ways to permute films for a p-value of `FALSE_ALARMS`."""
+    """Check whether there are enough permutations of films for a p-value of `FALSE_ALARMS`."""
     return FALSE_ALARMS * comb(len(scores) + len(new), len(new)) >= 1
 
 

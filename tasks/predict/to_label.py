@@ -3,14 +3,15 @@
 Legend: n clips, f features.
 
 A clip's score is the mean of two percentiles among the clips of the run: of its action entropy, and of its distance to the nearest training
-clip. Percentiles give both the same scale and weight. Clips are then picked greedily: each time the one with the largest sum of its score and
-its distance to the nearest clip already picked (as a share of the median distance of two clips, at most 1), so that near-duplicates do not
-fill the top. This is maximal marginal relevance (Carbonell and Goldstein 1998) with the farthest-point distance of k-centre (Sener and
+clip. Percentiles give both the same scale and weight. Clips are then picked greedily: each time the one with the largest sum of its score
+and its distance to the nearest clip already picked (as a share of the median distance of two clips, at most 1), so that near-duplicates do
+not fill the top. This is maximal marginal relevance (Carbonell and Goldstein 1998) with the farthest-point distance of k-centre (Sener and
 Savarese 2018, arXiv 1708.00489) as diversity.
 """
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,10 +52,7 @@ SCHEMA = pa.schema([("uid", pa.string()), ("reason", pa.string())])
 
 @dataclass(frozen=True)
 class Candidate:
-    """An unlabelled clip.
-
-    `first` and `second` are the model's best actions. `novelty` is NaN if no training clip is known.
-    """
+    """An unlabelled clip with the model's best actions; `novelty` is NaN if unknown."""
 
     uid: str
     file: str
@@ -95,14 +93,9 @@ def pool(values: NDArray[np.float64]) -> list[int]:
 
 
 def in_order(values: NDArray[np.float64], features: Features, num_clips: int) -> list[tuple[int, float]]:
-    """Pick the clips to label, best first.
+    """Pick clips to label by scores (n,) and features (n, f), best first.
 
-    Args:
-        values: (n,) scores.
-        features: (n, f) features of the same clips.
-
-    Returns:
-        Positions, each with its distance to the nearest clip picked before, as a share of the median distance, at most 1.
+    Return positions, each with its distance to the nearest clip picked before, as a share of the median distance, at most 1.
     """
     if not len(values):
         return []
@@ -123,12 +116,7 @@ def in_order(values: NDArray[np.float64], features: Features, num_clips: int) ->
 
 
 def reason(clip: Candidate, novelty_percentile: float | None, spread: float) -> str:
-    """Explain why this clip should be labelled.
-
-    Args:
-        novelty_percentile: share of the run's clips that are closer to the training set; None if unknown.
-        spread: distance to the nearest clip above it in the list, as a share of the median distance.
-    """
+    """Explain why this clip should be labelled; `spread` is its distance from `in_order`."""
     parts = [f"{clip.first} ({percent(clip.first_probability)}) or {clip.second} ({percent(clip.second_probability)})"]
     # A smaller share would read 0.0 %.
     if novelty_percentile is not None and novelty_percentile >= 0.0005:
@@ -139,7 +127,7 @@ def reason(clip: Candidate, novelty_percentile: float | None, spread: float) -> 
 
 
 def percentiles(values: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """Compute the (n,) shares of values below each; None if any is NaN."""
+    """Compute the (n,) shares of values below each value; None if any is NaN."""
     return None if np.isnan(values).any() else (rankdata(values, method="min") - 1) / len(values)
 
 
@@ -147,17 +135,17 @@ def table(listed: Iterable[ToLabel]) -> bytes:
     """Write the list as an annotation file whose `verb` and `noun` a person fills in."""
     rows: Iterator[dict[str, object]] = (
         {
-            "uid": listed_clip.clip.uid,
-            "suggested_verb": listed_clip.clip.verb,
-            "suggested_noun": "" if listed_clip.clip.noun == NO_OBJECT else listed_clip.clip.noun,
-            "probability": round(listed_clip.clip.first_probability, 3),
-            "reason": listed_clip.reason,
-            "file": listed_clip.clip.file,
-            "from_seconds": f"{listed_clip.clip.start_seconds:.3f}",
-            "to_seconds": f"{listed_clip.clip.stop_seconds:.3f}",
-            "score": round(listed_clip.score, 3),
+            "uid": each.clip.uid,
+            "suggested_verb": each.clip.verb,
+            "suggested_noun": "" if each.clip.noun == NO_OBJECT else each.clip.noun,
+            "probability": round(each.clip.first_probability, 3),
+            "reason": each.reason,
+            "file": each.clip.file,
+            "from_seconds": f"{each.clip.start_seconds:.3f}",
+            "to_seconds": f"{each.clip.stop_seconds:.3f}",
+            "score": round(each.score, 3),
         }
-        for listed_clip in listed
+        for each in listed
     )
     # Annotation files are read line by line, so a quote must never stay open at the end of a line.
     return csv_table(COLUMNS, ({name: _cell(value) for name, value in row.items()} for row in rows))
@@ -177,7 +165,7 @@ def chosen(
 ) -> list[ToLabel]:
     """Build the list from the pool, best first.
 
-    `shares` are those of the run's clips that are closer to the training set, None if unknown.
+    `shares` of the run's clips are closer to the training set; None if unknown.
     """
     return [
         ToLabel(candidates[i], float(values[i]), reason(candidates[i], None if shares is None else float(shares[i]), spread))
@@ -196,27 +184,21 @@ def _cell(value: object) -> object:
 
 
 def directions(features: Features) -> Features:
-    """Scale (n, f) features to unit length, so that dot products are cosines.
-
-    Zero rows stay zero.
-    """
+    """Scale (n, f) features to unit length; zero rows stay zero."""
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     unit: Features = (features / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32, copy=False)
     return unit
 
 
 def distances_to_nearest(features: Features, known: Features) -> NDArray[np.float64]:
-    """Compute (n,) cosine distances from (n, f) to the nearest of (m, f) `known`.
-
-    m is at least 1.
-    """
+    """Compute (n,) cosine distances from (n, f) to the nearest of (m > 0, f)."""
     nearest = (directions(features) @ directions(known).T).max(axis=1)
     distances: NDArray[np.float64] = np.clip(1.0 - nearest.astype(np.float64), 0.0, 2.0)
     return distances
 
 
 def to_bytes(features: Features) -> bytes:
-    """Encode (m, f) features as the bytes of a `.npy` file."""
+    """Encode (n, f) features as the bytes of a `.npy` file."""
     buffer = io.BytesIO()
     np.save(buffer, features.astype(np.float32), allow_pickle=False)
     return buffer.getvalue()
@@ -228,10 +210,9 @@ def from_bytes(data: bytes, uri: str) -> Features:
     Raises:
         BadInput: the bytes are not a file of features.
     """
-    try:
-        features: Features = np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, EOFError, OSError):
-        raise BadInput(f"{uri} is not a file of features; delete it and predict again") from None
-    if features.ndim != 2 or features.dtype != np.float32:
+    features: Features | None = None
+    with suppress(ValueError, EOFError, OSError):
+        features = np.load(io.BytesIO(data), allow_pickle=False)
+    if features is None or features.ndim != 2 or features.dtype != np.float32:
         raise BadInput(f"{uri} is not a file of features; delete it and predict again")
     return features

@@ -10,15 +10,7 @@ from tasks.store.records.video import FlowResult, SegmentResult
 from tasks.store.run_layout import Configurations, Decision, Flows, PredictedBatch, Prediction, Run, SearchPlan, SearchRound, TrainedTrials
 from tasks.store.stored import Output, as_folder
 
-_PLAN = re.compile(r"((s3://.+/runs/[^/]+/)(?:decisions|comparisons)/[^/]+/)plan/?")
-_PREDICTION_PLAN = re.compile(r"(s3://.+/predictions/[^/]+/)plan/?")
-_CLAIMS = re.compile(r"(s3://.+/comparisons/[^/]+/[^/]+/)claims/?")
-_INGEST_BATCH = re.compile(r"(s3://.+/ingests/[^/]+/)batches/([0-9]{4,})\.json")
-_FLOW_BATCH = re.compile(r"(s3://.+/flows/)([^/]+)/([0-9]{4,})\.json")
-_PREDICTION_BATCH = re.compile(r"(s3://.+/predictions/[^/]+/)batches/([0-9]{4,})\.json")
-_SEARCH = re.compile(r"(s3://.+/searches/[^/]+/[^/]+/?)")
-_TRIAL_BATCH = re.compile(r"(s3://.+/searches/[^/]+/[^/]+/rounds/[^/]+/)batches/([0-9a-f]{16})\.json")
-
+_PLAN = r"((s3://.+/runs/[^/]+/)(?:decisions|comparisons)/[^/]+/)plan/?"
 _TOGETHER = re.compile(
     r"s3://.+?/(predictions/(choices/)?[^/]+/|labels/[^/]+/|datasets/[0-9a-f]{12,}/|searches/[^/]+/|comparisons/(versions/)?[^/]+/|plans/[^/]+/"
     r"|pretrained/choices/[^/]+/|ingests/[^/]+/(?!inventory\.json)|runs/[^/]+/(known|flows|sound|validation|learning_curve)/"
@@ -28,14 +20,12 @@ _SHOWS_CLIPS = re.compile(
     r"s3://.+?/runs/([^/]+)/((known|validation|learning_curve|flows|sound)/"
     r"|(decisions|comparisons)/[^/]+/(report|learning_curve)/|evaluate/.*(\.png|/probe\.json)$|train/last\.ckpt$)"
 )
-_UNLABELLED = re.compile(r"s3://.+?/runs/([^/]+)/train/unlabelled\.json")
-_CLAIM = re.compile(r"s3://.+?/(?:searches|comparisons)/[^/]+/([^/]+)/claims/([^/]+)")
 
 
 def folder_together(uri: str) -> str | None:
-    """Find the folder that is deleted as a whole with an object.
+    """Find the folder that is deleted as a whole with an object, if any.
 
-    The objects of such a folder tell of one another. None for an object outside such a folder.
+    The objects of such a folder tell of one another.
     """
     match = _TOGETHER.match(uri)
     return match.group() if match else None
@@ -43,13 +33,13 @@ def folder_together(uri: str) -> str | None:
 
 def is_training_plan(uri: str) -> bool:
     """Check whether a listed object is the plan of a training."""
-    return uri.endswith("/result.json") and _PLAN.fullmatch(uri.removesuffix("result.json")) is not None
+    return uri.endswith("/result.json") and re.fullmatch(_PLAN, uri.removesuffix("result.json")) is not None
 
 
 def run_showing_clips(uri: str) -> str | None:
     """Find the key of the run of an object that may show clips.
 
-    The object may show clips, or depend on them, without naming them. None for any other object.
+    Such an object, or one that only depends on clips, names none. None for any other object.
     """
     match = _SHOWS_CLIPS.match(uri)
     return match[1] if match else None
@@ -57,13 +47,13 @@ def run_showing_clips(uri: str) -> str | None:
 
 def claimed_run(uri: str) -> tuple[str, str] | None:
     """Find the dataset's digest and the run of a claim; None for any other object."""
-    match = _CLAIM.fullmatch(uri)
+    match = re.fullmatch(r"s3://.+?/(?:searches|comparisons)/[^/]+/([^/]+)/claims/([^/]+)", uri)
     return (match[1], match[2]) if match else None
 
 
 def taught_run(uri: str) -> str | None:
     """Find the key of the student whose unlabelled clips an object lists, if any."""
-    match = _UNLABELLED.fullmatch(uri)
+    match = re.fullmatch(r"s3://.+?/runs/([^/]+)/train/unlabelled\.json", uri)
     return match[1] if match else None
 
 
@@ -83,43 +73,50 @@ def run_of_plan(uri: str) -> Run:
 
 def prediction_of_plan(uri: str) -> Prediction:
     """Find the prediction that a plan describes."""
-    (folder,) = _parts(_PREDICTION_PLAN, uri, "predictions/KEY/plan/, below the `prediction_uri` of the plan's result")
+    form = "predictions/KEY/plan/, below the `prediction_uri` of the plan's result"
+    (folder,) = _parts(r"(s3://.+/predictions/[^/]+/)plan/?", uri, form)
     return Prediction(folder)
 
 
 def configurations_of_claims(uri: str) -> Configurations:
     """Find the configurations that claim their trainings at an address."""
-    (folder,) = _parts(_CLAIMS, uri, "comparisons/KEY/DIGEST/claims/, as the result of `configure` has it")
+    form = "comparisons/KEY/DIGEST/claims/, as the result of `configure` has it"
+    (folder,) = _parts(r"(s3://.+/comparisons/[^/]+/[^/]+/)claims/?", uri, form)
     return Configurations(folder)
 
 
 def segment_of_batch(uri: str, recipe: str) -> Output[SegmentResult]:
     """Find the output of the task that cuts a batch with one recipe."""
-    folder, number = _parts(_INGEST_BATCH, uri, "ingests/KEY/batches/0000.json, as the result of `ingest` has it")
+    form = "ingests/KEY/batches/0000.json, as the result of `ingest` has it"
+    folder, number = _parts(r"(s3://.+/ingests/[^/]+/)batches/([0-9]{4,})\.json", uri, form)
     return Ingest(folder).segment(recipe, int(number))
 
 
 def flow_of_batch(uri: str) -> Output[FlowResult]:
     """Find the output of the task that computes the optical flow of a batch."""
-    folder, recipe, number = _parts(_FLOW_BATCH, uri, "flows/KEY/0000.json, as the result of `flows` has it")
+    form = "flows/KEY/0000.json, as the result of `flows` has it"
+    folder, recipe, number = _parts(r"(s3://.+/flows/)([^/]+)/([0-9]{4,})\.json", uri, form)
     return Flows(folder).computed(recipe, int(number))
 
 
 def predicted_of_batch(uri: str) -> PredictedBatch:
     """Find the output of the task that predicts a batch of a prediction."""
-    folder, number = _parts(_PREDICTION_BATCH, uri, "predictions/KEY/batches/0000.json, as the result of `predict_plan` has it")
+    form = "predictions/KEY/batches/0000.json, as the result of `predict_plan` has it"
+    folder, number = _parts(r"(s3://.+/predictions/[^/]+/)batches/([0-9]{4,})\.json", uri, form)
     return Prediction(folder).predicted(int(number))
 
 
 def search_at(uri: str) -> SearchPlan:
     """Find a search by the address that its plan names."""
-    (folder,) = _parts(_SEARCH, uri, "searches/KEY/DIGEST/, the `search_uri` of the result of `search_plan`")
+    form = "searches/KEY/DIGEST/, the `search_uri` of the result of `search_plan`"
+    (folder,) = _parts(r"(s3://.+/searches/[^/]+/[^/]+/?)", uri, form)
     return SearchPlan(as_folder(folder))
 
 
 def trials_of_batch(uri: str) -> TrainedTrials:
     """Find the output of the task that trains a batch of trials."""
-    folder, key = _parts(_TRIAL_BATCH, uri, "searches/KEY/DIGEST/rounds/1/batches/KEY.json, as the result of `suggest` has it")
+    form = "searches/KEY/DIGEST/rounds/1/batches/KEY.json, as the result of `suggest` has it"
+    folder, key = _parts(r"(s3://.+/searches/[^/]+/[^/]+/rounds/[^/]+/)batches/([0-9a-f]{16})\.json", uri, form)
     return SearchRound(folder).trials(key)
 
 
@@ -127,8 +124,8 @@ def _plan_parts(uri: str) -> tuple[str, ...]:
     return _parts(_PLAN, uri, "runs/KEY/decisions/KEY/plan/, below the `decision_uri` of the plan's result")
 
 
-def _parts(pattern: re.Pattern[str], uri: str, form: str) -> tuple[str, ...]:
-    match = pattern.fullmatch(uri)
+def _parts(pattern: str, uri: str, form: str) -> tuple[str, ...]:
+    match = re.fullmatch(pattern, uri)
     if match is None:
         raise ValueError(f"{uri} does not have the form s3://…/{form}")
     return match.groups()

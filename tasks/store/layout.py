@@ -1,8 +1,8 @@
 """Map the store: every address, with the model of its record.
 
 Addresses are made in this room alone: here, and in `run_layout` those inside a training, comparison, prediction or search.
-`Layout(store).run(key).train` is what `Store.read` reads and `Store.write` checks; its `uri` is text. In place of a real address, any of these
-can be built over a template, such as `Layout("{store}")`: the text goes in as it is.
+`Store.read` reads `Layout(store).run(key).train`, and `Store.write` checks its record; its `uri` is text.
+Any place can also be built over a template, such as `Layout("{store}")`.
 """
 
 import re
@@ -67,10 +67,6 @@ class LabelLog(Place):
     leases = file("lent/")
     lease = keyed("lent/{person}.json", stored(Lease))
     """The clips that a person has before them; `person` is a hash of the name."""
-
-
-_OWN_CLASS = re.compile(r".*/[0-9]+\.json", re.DOTALL)
-_FILE_OF_VIDEO = re.compile(r"source\.\w+|([0-9]{4,}|[0-9]{9}-[0-9]{9}(-[0-9a-f]{12})?)\.(mp4|mkv)")
 
 
 class Video(Place):
@@ -174,15 +170,12 @@ class Dataset(Place):
 
     @classmethod
     def at(cls, uri: str) -> Self:
-        """Read an address as a person writes it.
-
-        The slash at the end may be missing.
-        """
+        """Read an address as a person writes it, perhaps without the slash at its end."""
         return cls(as_folder(uri))
 
     @property
     def digest(self) -> str:
-        """Return the digest of the dataset's content."""
+        """Return the hash of the dataset's content."""
         return last_name(self.folder_uri)
 
     def table(self, split: SplitName) -> str:
@@ -219,7 +212,7 @@ class Status(Place):
 
 
 class CleanUp(OutputOf[CleanUpResult]):
-    """`clean_up/`: what the latest clean-up deleted, or would delete."""
+    """`clean_up/`: the objects that the latest clean-up deleted, or would delete."""
 
     listed = file("list.csv")
 
@@ -347,12 +340,9 @@ def dataset_of(uri: str) -> str:
 
 def is_own_class(uri: str) -> bool:
     """Check whether a listed object is one of the store's own classes."""
-    return bool(_OWN_CLASS.fullmatch(uri))
+    return bool(re.fullmatch(r".*/[0-9]+\.json", uri, re.DOTALL))
 
 
 def is_file_of_video(name: str) -> bool:
-    """Check whether the store gives files of videos this name.
-
-    Such a name names no video.
-    """
-    return bool(_FILE_OF_VIDEO.fullmatch(name))
+    """Check whether the store gives files of videos this name, which names no video."""
+    return bool(re.fullmatch(r"source\.\w+|([0-9]{4,}|[0-9]{9}-[0-9]{9}(-[0-9a-f]{12})?)\.(mp4|mkv)", name))

@@ -1,7 +1,4 @@
-"""Read and write objects by s3:// address, over any S3 server.
-
-This is the only file that imports `minio`.
-"""
+"""Read and write objects by s3:// address; only this file imports `minio`."""
 
 import hashlib
 import io
@@ -55,10 +52,7 @@ _FAILURES = (S3Error, urllib3.exceptions.HTTPError, InvalidResponseError, Server
 
 @dataclass(frozen=True)
 class _Server:
-    """An S3 server.
-
-    `remedy` says how to help if it does not answer, and `keys` names the settings that are its keys.
-    """
+    """An S3 server, with the remedy if it does not answer, and its keys' settings."""
 
     client: Minio
     endpoint: str
@@ -74,7 +68,7 @@ class StoredObject:
     etag: str
     size_bytes: int
     modified: str
-    """The time of the write by the server's clock; empty if it tells none."""
+    """By the server's clock; empty if it tells none."""
 
     @property
     def name(self) -> str:
@@ -88,10 +82,7 @@ def to_json(record: BaseModel) -> bytes:
 
 
 def etag_of(path: Path) -> str:
-    """Compute the ETag that a file has after `write_file`.
-
-    It does not hold where the server encrypts by its own keys.
-    """
+    """Compute the ETag after `write_file`, unless the server encrypts by keys of its own."""
     part_bytes, num_parts = get_part_info(path.stat().st_size, 0)
     with path.open("rb") as file:
         parts = [hashlib.md5(file.read(part_bytes), usedforsecurity=False) for _ in range(num_parts)]
@@ -108,28 +99,23 @@ class Store:
     address that it can never accept.
     """
 
-    def __init__(self, client: Minio, http: urllib3.PoolManager, endpoint: str, connection: str | None = None) -> None:
+    def __init__(self, server: _Server, http: urllib3.PoolManager) -> None:
         self._http = http
-        self._servers: dict[str | None, _Server] = {None: _Server(client, endpoint, *_advice(connection))}
+        self._servers: dict[str | None, _Server] = {None: server}
 
     @classmethod
     def from_settings(cls, settings: S3Server, read_seconds: float = 300, num_retries: int = 4, connection: str | None = None) -> Self:
-        """Make a store that connects lazily.
-
-        Quick retries bridge a server that restarts. `read_seconds` is the longest wait for an answer.
-        """
+        """Make a store that connects lazily, and whose quick retries bridge a server's restart."""
         http = urllib3.PoolManager(
             timeout=urllib3.Timeout(connect=5, read=read_seconds),
             maxsize=16,
             retries=urllib3.Retry(total=num_retries, backoff_factor=0.5, status_forcelist=[500, 502, 503, 504]),
         )
-        return cls(_client(settings, http), http, settings.endpoint, connection)
+        return cls(_server_of(settings, http, connection), http)
 
     @classmethod
     def of_connection(cls, uri: str) -> Self:
-        """Open the server of `s3+name://…` as a store of its own.
-
-        It can then be written at s3:// addresses.
+        """Open the server of `s3+name://…` as a store, which is written at s3:// addresses.
 
         Raises:
             BadConfiguration: its connection is not known.
@@ -138,10 +124,8 @@ class Store:
         return cls.from_settings(settings, connection=name)
 
     def _server(self, uri: str) -> _Server:
-        """Find the server of an address, whose connection must be known."""
         if (name := connection_of(uri)) not in self._servers:
-            _, settings = _connection(uri)
-            self._servers[name] = _Server(_client(settings, self._http), settings.endpoint, *_advice(name))
+            self._servers[name] = _server_of(_connection(uri)[1], self._http, name)
         return self._servers[name]
 
     def ensure_bucket(self, uri: str) -> None:
@@ -160,7 +144,7 @@ class Store:
                     raise
 
     def has_bucket(self, uri: str) -> bool:
-        """Check whether the bucket of `uri` exists."""
+        """Check whether the bucket exists."""
         with self._asking(uri) as (client, bucket, _):
             return client.bucket_exists(bucket_name=bucket)
 
@@ -211,20 +195,15 @@ class Store:
             client.put_object(bucket_name=bucket, object_name=key, data=body, length=len(data), content_type=kind)
 
     def create_bytes(self, uri: str, data: bytes) -> bool:
-        """Write an object unless it exists, as `replace_bytes` does; return False if it does.
-
-        Raises:
-            BadConfiguration: as `replace_bytes`.
-        """
+        """Write an object unless it exists, as `replace_bytes` does; return False if it does."""
         check_key(uri)
         return not self.exists(uri) and self.replace_bytes(uri, data, None)
 
     def replace_bytes(self, uri: str, data: bytes, earlier: StoredObject | None) -> bool:
         """Write an object in place of `earlier`, or of none.
 
-        Of several concurrent writers, one succeeds; return False if another one was first, or wrote again before this one could read its
-        object back. The request is a conditional write of S3 (`If-Match`, `If-None-Match: *`), by a signed address, because the SDK has no
-        such argument.
+        Return False if another writer was first, or wrote again before this one could read its object back. It is a conditional write of S3
+        (`If-Match`, `If-None-Match: *`) by a signed address, because the SDK has no such argument.
 
         Raises:
             BadConfiguration: the server does not know conditional writes.
@@ -254,10 +233,7 @@ class Store:
                 raise Unavailable(f"the object store at {self._server(uri).endpoint} answers {status} for {uri}; try again")
 
     def keeps_versions(self, uri: str) -> bool:
-        """Check whether the bucket keeps earlier versions of its objects.
-
-        A server without versions keeps none.
-        """
+        """Check whether the bucket keeps earlier versions of its objects."""
         with self._asking(uri) as (client, bucket, _):
             try:
                 return client.get_bucket_versioning(bucket_name=bucket).status in (ENABLED, SUSPENDED)
@@ -307,10 +283,7 @@ class Store:
                         )
 
     def abort_uploads(self, folder_uri: str, before: datetime, *, dry_run: bool) -> tuple[str, ...]:
-        """Abort uploads in parts that began before a time and never ended.
-
-        Return the addresses that they were for.
-        """
+        """Abort uploads in parts that began `before` a time and never ended; return their addresses."""
         check_key(folder_uri)
         aborted: list[str] = []
         page, key, last_id = None, None, None
@@ -362,10 +335,7 @@ class Store:
 
     @contextmanager
     def _asking(self, uri: str) -> Iterator[tuple[Minio, str, str]]:
-        """Yield the client of an address, its bucket and its key.
-
-        The failures of a request about the address are translated.
-        """
+        """Yield client, bucket and key of an address; translate the failures of its requests."""
         client, (bucket, key) = self._server(uri).client, split_uri(uri)
         try:
             yield client, bucket, key
@@ -397,16 +367,8 @@ def _connection(uri: str) -> tuple[str, S3Server]:
     return name, known[name]
 
 
-def _advice(connection: str | None) -> tuple[str, str]:
-    """Name the remedy for a server that does not answer, and its keys."""
-    if connection is None:
-        return "start it (`make run` does) or check RETAKE_STORE_ENDPOINT", "RETAKE_STORE_ACCESS_KEY and RETAKE_STORE_SECRET_KEY"
-    where = f"of `{connection}` in RETAKE_S3_CONNECTIONS"
-    return f"check the endpoint {where}", f"the keys {where}"
-
-
-def _client(settings: S3Server, http: urllib3.PoolManager) -> Minio:
-    return Minio(
+def _server_of(settings: S3Server, http: urllib3.PoolManager, connection: str | None) -> _Server:
+    client = Minio(
         endpoint=settings.endpoint,
         access_key=settings.access_key.get_secret_value(),
         secret_key=settings.secret_key.get_secret_value(),
@@ -414,6 +376,11 @@ def _client(settings: S3Server, http: urllib3.PoolManager) -> Minio:
         region=settings.region,
         http_client=http,
     )
+    remedy, keys = "start it (`make run` does) or check RETAKE_STORE_ENDPOINT", "RETAKE_STORE_ACCESS_KEY and RETAKE_STORE_SECRET_KEY"
+    if connection:
+        where = f"of `{connection}` in RETAKE_S3_CONNECTIONS"
+        remedy, keys = f"check the endpoint {where}", f"the keys {where}"
+    return _Server(client, settings.endpoint, remedy, keys)
 
 
 def _stored(uri: str, listed: ListedObject) -> StoredObject:

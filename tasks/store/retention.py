@@ -1,9 +1,7 @@
-"""Decide which objects of a store may go.
+"""Decide which objects of a store may go: after a time, all that nothing needs.
 
-They are those that nothing kept needs, after a time.
-
-A unit is a folder that goes as a whole, or that holds others: where it is kept, so is every training and prediction whose key its records
-mention. Keys are hashes, so a mention is a reference.
+A unit is a folder that goes as a whole, or that holds others. If it is kept, so is every training and prediction whose key its records
+mention: keys are hashes, so a mention is a reference.
 """
 
 import re
@@ -17,7 +15,7 @@ from tasks.store.stored import last_name
 
 _KEY = re.compile(r"(?<![0-9a-f])[0-9a-f]{16}(?![0-9a-f])")
 _FILE_ORDER = (re.compile(r"/result\.json$"), re.compile(r"\.json$"), re.compile(r"\.ckpt$"))
-"""A commit mark goes before what it vouches for, and the checkpoint that a training resumes from before those beside it."""
+"""A commit mark goes before its files, and the checkpoint that a training resumes from before those beside it."""
 
 GOES_WHOLE: Final = r"(?!)"
 NEVER_GOES: Final = None
@@ -28,11 +26,10 @@ class Kind:
     """A kind of unit.
 
     Args:
-        name: for people.
         folder: matches the unit at the beginning of a key.
-        holds: matches the records, by their keys in the unit, that mention what the unit needs; None if it needs nothing.
+        holds: matches the records in the unit that mention units that it needs; None if it needs none.
         needed: when the unit is kept: always, while it is new, or also because another one mentions it.
-        stays: matches what stays of a unit that goes; or `GOES_WHOLE`, or `NEVER_GOES`.
+        stays: matches the objects that stay when the unit goes; or `GOES_WHOLE`, or `NEVER_GOES`.
         why: why a unit of this kind goes.
     """
 
@@ -67,15 +64,12 @@ KINDS = (
     Kind("choice of weights", r"pretrained/choices/[^/]+/", _RESULT, "while new"),
     Kind("summary, recipe or latest plan", r"(status|recipes|plans/latest)/", r".*\.json", "always"),
 )
-"""In the order in which they go: what leads to another goes before it. Of two that match, the first counts."""
+"""In the order in which they go: a unit that leads to another goes before it. Of two that match, the first counts."""
 
 
 @dataclass
 class Unit:
-    """A unit as a listing shows it.
-
-    The number and the size are of the objects that go with it.
-    """
+    """A unit as a listing shows it; number and size are of objects that go."""
 
     uri: str
     kind: Kind
@@ -111,7 +105,7 @@ class Survey:
     folders: dict[str, Use] = field(default_factory=dict)
 
     def without(self, going: Iterable[Unit]) -> dict[str, Use]:
-        """Count what is left by folder once these units are gone."""
+        """Count the objects that are left by folder once these units are gone."""
         left = {name: replace(use) for name, use in self.folders.items()}
         for unit in going:
             use = left[_top(unit.uri.removeprefix(self.folder_uri))]
@@ -156,7 +150,7 @@ def expired(surveyed: Survey, needed: Collection[str], mentions: Callable[[Unit]
         surveyed: all units.
         needed: keys of trainings and predictions that are needed in any case.
         mentions: finds the keys that a kept unit needs.
-        before: what changed since then is kept, with all that it mentions. So is a training that has a report and waits for its decision.
+        before: units that changed since then are kept, with all that they mention. So is a training with a report but without a decision.
     """
     by_key: dict[str, list[Unit]] = {}
     for unit in surveyed.units.values():
@@ -176,10 +170,7 @@ def expired(surveyed: Survey, needed: Collection[str], mentions: Callable[[Unit]
 
 
 def in_order(unit: Unit, listing: Iterable[StoredObject], folder_uri: str) -> tuple[list[str], ...]:
-    """Group the addresses of a unit's objects that go, in order of deletion.
-
-    Commit marks go first.
-    """
+    """Group a unit's objects that go, in order of deletion: commit marks go first."""
     groups: tuple[list[str], ...] = tuple([] for _ in range(len(_FILE_ORDER) + 1))
     for listed in listing:
         place = _place(listed.uri.removeprefix(folder_uri))
@@ -193,10 +184,7 @@ def _top(key: str) -> str:
 
 
 def _place(key: str) -> tuple[Kind, str, str] | None:
-    """Find the unit that a key lies in.
-
-    Return its kind, its folder, and the rest of the key.
-    """
+    """Split a key into its unit's kind, its unit's folder, and the rest."""
     for kind in KINDS:
         if match := re.match(kind.folder, key):
             return kind, match[0], key[match.end() :]
@@ -208,9 +196,10 @@ def _goes(kind: Kind, rest: str) -> bool:
 
 
 def needs_of(kind: Kind, record: Any, is_new: bool) -> Any:  # noqa: ANN401 - JSON
-    """Select the part of a record that mentions what its unit needs.
+    """Select the part of a record that mentions the units that its own unit needs.
 
-    A finished training needs the networks that it began from, its teacher and its further seeds; its opponents were scored. The history in a summary needs nothing.
+    A finished training needs the networks that it began from, its teacher and its further seeds, but no opponents, which were scored. The
+    history in a summary needs nothing.
     """
     if not isinstance(record, dict):
         return record

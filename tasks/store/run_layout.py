@@ -41,7 +41,6 @@ from tasks.store.records.video import FlowBatch, FlowResult, FlowsResult, Segmen
 from tasks.store.stored import Below, Output, OutputOf, Place, Stored, file, keyed, last_name, made, numbered, output, record, stored
 
 _RUN = re.compile(r"(?:(s3://.+)/)?runs/([0-9a-f]{16})/?")
-_DECISION = re.compile(r"s3://\S+/runs/[0-9a-f]{16}/decisions/[0-9a-f]{16}/")
 
 
 class Flows(OutputOf[FlowsResult]):
@@ -63,7 +62,7 @@ class Training(OutputOf[TrainResult]):
     last = file("last.ckpt")
     """The checkpoint that a retry resumes from."""
     answers = file("answers.parquet")
-    """The answers of a long training's kept heads on val. One row per kept head and clip."""
+    """The answers on val of a long training's heads: a row per kept head and clip."""
     fusion = record("fusion.json", Fusion)
     unlabelled = record("unlabelled.json", UnlabelledClips)
     heads = numbered("heads/{number:06d}.pt", str)
@@ -168,19 +167,13 @@ class Run(Place):
 
 
 def run_beside(uri: str, key: str, otherwise: str) -> Run:
-    """Find a training in the store of `uri`.
-
-    It is in `otherwise` if `uri` is below no run.
-    """
+    """Find a training in the store of the run around `uri`, else in `otherwise`."""
     root, separator, _ = uri.rpartition("/runs/")
     return Run(f"{root if separator else otherwise}/runs/{key}/")
 
 
 class NamedRun(NamedTuple):
-    """A training as people name it in options.
-
-    Without `store`, it lies in the store of these people.
-    """
+    """A training as people name it in options; without `store`, in their own."""
 
     store: str | None
     key: str
@@ -193,10 +186,7 @@ def parse_run(text: str) -> NamedRun | None:
 
 
 def run_holding(uri: str) -> Run | None:
-    """Find the training that an object in a store belongs to.
-
-    None for any other object.
-    """
+    """Find the training that an object in a store belongs to, if any."""
     match = _RUN.match(uri)
     return Run(f"{match[1]}/runs/{match[2]}/") if match and match[1] else None
 
@@ -207,17 +197,14 @@ def run_name(key: str) -> str:
 
 
 def deciding(uri: str, step: Literal["plan", "decide"]) -> Decision | None:
-    """Find the decision whose `step` has its commit mark at `uri`.
-
-    None for any other object.
-    """
+    """Find the decision whose `step` has its commit mark at `uri`, if any."""
     mark = f"/{step}/result.json"
     return Decision(f"{uri.removesuffix(mark)}/") if uri.endswith(mark) else None
 
 
 def find_decision(text: str) -> Decision | None:
     """Find the first address of a decision in a text, such as a log line."""
-    match = _DECISION.search(text)
+    match = re.search(r"s3://\S+/runs/[0-9a-f]{16}/decisions/[0-9a-f]{16}/", text)
     return Decision(match.group()) if match else None
 
 

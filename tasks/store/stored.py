@@ -12,7 +12,7 @@ A step writes its commit mark last: where it lies, the folder is complete.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar, get_args, overload
+from typing import Generic, Protocol, TypeVar, get_args
 
 from pydantic import BaseModel
 
@@ -28,10 +28,7 @@ FIELD = re.compile(r"\{(\w+):?(\w*)\}")
 
 @dataclass(frozen=True)
 class Stored(Generic[M]):
-    """A record in the store, by its address and its model.
-
-    The address may be a template of Airflow.
-    """
+    """A record in the store by its model and address, perhaps a template of Airflow."""
 
     place_uri: str
     model: type[M]
@@ -63,10 +60,7 @@ class Folder(Place):
 
 @dataclass(frozen=True)
 class Output(Stored[M]):
-    """The folder of a step, with a slash at the end.
-
-    Its record is the commit mark.
-    """
+    """The folder of a step, ending in a slash; its record is the commit mark."""
 
     @property
     def uri(self) -> str:
@@ -82,13 +76,10 @@ class Output(Stored[M]):
 
 
 class OutputOf(Output[M]):
-    """A kind of output, whose subclass names the model of its commit mark.
-
-    An example is `class Training(OutputOf[TrainResult])`.
-    """
+    """An output whose subclass names the model: `class Training(OutputOf[TrainResult])`."""
 
     def __init__(self, place_uri: str) -> None:
-        (base,) = vars(type(self))["__orig_bases__"]  # `OutputOf[TrainResult]`, as the class was written
+        (base,) = vars(type(self))["__orig_bases__"]  # as the class was written
         super().__init__(place_uri, get_args(base)[0])
 
 
@@ -107,36 +98,21 @@ class Below(Generic[P]):
         self._name = name
         self._make = make
 
-    @overload
-    def __get__(self, owner: None, kind: type) -> "Below[P]": ...
-
-    @overload
-    def __get__(self, owner: HasFolder, kind: type) -> P: ...
-
-    def __get__(self, owner: HasFolder | None, kind: type) -> "Below[P] | P":
-        return self if owner is None else self._make(f"{owner.folder_uri}{self._name}")
+    def __get__(self, owner: HasFolder, kind: type) -> P:
+        return self._make(f"{owner.folder_uri}{self._name}")
 
 
 class Keyed(Generic[K, P]):
-    """An attribute that finds a place below the folder of its owner.
+    """An attribute that finds a place below its owner's folder by key or number.
 
-    It finds the place by the key or the number that the place's name holds. For example `run = keyed("runs/{key}/", Run)`, so that
-    `layout.run("0123")` is a `Run`.
+    With `run = keyed("runs/{key}/", Run)`, `layout.run("0123")` is a `Run`.
     """
 
     def __init__(self, pattern: str, make: Callable[[str], P]) -> None:
         self.pattern = pattern
         self._make = make
 
-    @overload
-    def __get__(self, owner: None, kind: type) -> "Keyed[K, P]": ...
-
-    @overload
-    def __get__(self, owner: HasFolder, kind: type) -> Callable[[K], P]: ...
-
-    def __get__(self, owner: HasFolder | None, kind: type) -> "Keyed[K, P] | Callable[[K], P]":
-        if owner is None:
-            return self
+    def __get__(self, owner: HasFolder, kind: type) -> Callable[[K], P]:
         # "runs/{key}/" -> "runs/", "key", "", "/"
         before, _, spec, after = FIELD.split(self.pattern)
         return lambda key: self._make(f"{owner.folder_uri}{before}{format(key, spec)}{after}")
@@ -186,15 +162,11 @@ MAX_KEY_BYTES = 1024
 MAX_NAME_BYTES = 255
 UNSTORABLE_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 """A listing is XML, which has no spelling for these."""
-
-
 _SCHEME = re.compile(rf"s3(?:\+(?P<connection>{CONNECTION_NAME}))?://")
 
 
 def split_uri(uri: str) -> tuple[str, str]:
-    """Split `s3://bucket/key`, or that of a connection, into bucket and key.
-
-    The key may be empty.
+    """Split `s3://bucket/key` or `s3+name://bucket/key` into bucket and key, which may be empty.
 
     Raises:
         BadConfiguration: it is no such address.
@@ -239,10 +211,7 @@ def has_key(uri: str) -> bool:
 
 
 def names_objects(source: str) -> bool:
-    """Check whether a source names objects of a bucket.
-
-    It does so by a pattern, a folder or a connection.
-    """
+    """Check whether a source names objects, by a pattern, a folder or a connection."""
     return bool(connection_of(source)) or (source.startswith("s3://") and ("*" in source or source.endswith("/")))
 
 

@@ -1,6 +1,4 @@
-"""Access MLflow's runs, with metrics and artifacts, and its model registry.
-
-This package alone imports `mlflow`.
+"""Access MLflow's runs and its model registry; this package alone imports `mlflow`.
 
 `runs` has runs and artifacts, `registry` versions and aliases, `flavours` the models that are uploaded.
 
@@ -10,7 +8,7 @@ Other rooms import the names of this file.
 import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 # MLflow's default of seven retries takes minutes, and the runner retries whole steps. Set before mlflow is imported, which reads them.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
@@ -47,12 +45,11 @@ __all__ = [
 ]  # fmt: skip
 
 
-@contextmanager
-def tracked_run(tracker: Tracker, plan: PlanResult, *, is_beside: bool = False) -> Iterator[str]:
-    """Yield the id of the plan's run.
+def tracked_run(tracker: Tracker, plan: PlanResult, *, is_beside: bool = False) -> AbstractContextManager[str]:
+    """Yield the id of the plan's run, which shows as running inside the block.
 
-    It shows as running inside the block, and as killed or failed if the block is ended or fails. A step beside those that decide, for which
-    nothing waits, leaves the status as it is.
+    It shows as killed or failed if the block is ended or fails. A step beside those that decide, for which nothing waits, leaves the status
+    as it is.
     """
     tags = {
         "retake.dataset_digest": plan.dataset_digest,
@@ -61,15 +58,11 @@ def tracked_run(tracker: Tracker, plan: PlanResult, *, is_beside: bool = False) 
         "retake.weights": plan.weights.description,
         "retake.weights_sha256": plan.weights.sha256,
     }
-    with _at_work(tracker, _experiment(Run(plan.run_uri).store_uri), plan.run_key, tags, run_title(plan), is_beside=is_beside) as run_id:
-        yield run_id
+    return _at_work(tracker, without_scheme(Run(plan.run_uri).store_uri), plan.run_key, tags, run_title(plan), is_beside=is_beside)
 
 
 def run_title(plan: PlanResult, version: int | None = None) -> str:
-    """Name a training for people, such as `v3 · probe lite0 · 55 clips`.
-
-    It has its version once registered, and its seed unless that is 0.
-    """
+    """Name a training for people, such as `v3 · probe lite0 · 55 clips`."""
     train, members = plan.train, plan.weights.members
     kind = [train.family] if train.head is Head.LINEAR else [train.family, train.head] if train.family is not Family.TSN else [train.head]
     modality = [train.modality] if train.modality is not Modality.RGB else []
@@ -82,10 +75,7 @@ def run_title(plan: PlanResult, version: int | None = None) -> str:
 
 
 def _short(backbone: str) -> str:
-    """Shorten the name of a backbone.
-
-    The short name begins at the last part that is a word with a number.
-    """
+    """Shorten the name of a backbone, to begin at its last word with a number."""
     parts = backbone.partition(".")[0].removeprefix("tf_").split("_")
     begins = [i for i, part in enumerate(parts) if re.fullmatch(r"(?!patch|window)[a-z]{4,}\d+", part)]
     return "_".join(parts[begins[-1] :] if begins else parts)
@@ -93,17 +83,14 @@ def _short(backbone: str) -> str:
 
 @contextmanager
 def comparison_run(tracker: Tracker, store_uri: str, key: str, comparison: Comparison, trained: Sequence[str]) -> Iterator[str]:
-    """Yield the id of the comparison's run.
-
-    The run is made if it is missing, and shown as running inside the block. Tags link to it from the run of each network in `trained`.
-    """
+    """Yield the id of the comparison's run, and tag the runs in `trained` with it."""
     tags = {
         "retake.dataset_digest": comparison.dataset_digest,
         "retake.dataset_uri": comparison.dataset_uri,
         "retake.compares": ", ".join(network.run_key for network in comparison.networks),
     }
     name = f"{count(len(comparison.networks), 'network')} · {count(comparison.num_clips, f'{comparison.split} clip')}"
-    with _at_work(tracker, _experiment(store_uri), f"comparison-{key}", tags, name) as run_id:
+    with _at_work(tracker, without_scheme(store_uri), f"comparison-{key}", tags, name) as run_id:
         for network in trained:
             tracker.set_tags(network, {f"retake.comparison.{key}": tracker.run_url(run_id)})
         yield run_id
@@ -111,10 +98,7 @@ def comparison_run(tracker: Tracker, store_uri: str, key: str, comparison: Compa
 
 @contextmanager
 def prediction_run(tracker: Tracker, plan: PredictPlanResult, num_videos: int) -> Iterator[str]:
-    """Yield the id of a prediction's run, and finish the run at the end.
-
-    It is in the store's experiment for predictions.
-    """
+    """Yield the id of a prediction's run, and finish the run at the end."""
     tags = {
         "retake.prediction_uri": plan.prediction_uri,
         "retake.model": plan.model.label,
@@ -122,18 +106,17 @@ def prediction_run(tracker: Tracker, plan: PredictPlanResult, num_videos: int) -
         "retake.against": plan.against.label if plan.against else "none",
     }
     name = f"{plan.model.label} · {count(num_videos, 'video')}"
-    with _at_work(tracker, f"{_experiment(plan.store)} predictions", plan.key, tags, name) as run_id:
+    with _at_work(tracker, f"{without_scheme(plan.store)} predictions", plan.key, tags, name) as run_id:
         yield run_id
         tracker.finish(run_id)
 
 
-@contextmanager
-def search_run(tracker: Tracker, plan: SearchPlanResult) -> Iterator[str]:
-    """Yield the id of the search's run, in the store's experiment for searches."""
+def search_run(tracker: Tracker, plan: SearchPlanResult) -> AbstractContextManager[str]:
+    """Yield the id of the search's run."""
     tags = {"retake.dataset_digest": plan.dataset_digest, "retake.dataset_uri": plan.dataset_uri, "retake.search_uri": plan.search_uri}
     name = f"{count(plan.search.num_trials, 'trial')} · {_short(plan.train.backbone)}"
-    with _at_work(tracker, f"{_experiment(SearchPlan(plan.search_uri).store_uri)} searches", f"search-{plan.key}", tags, name) as run_id:
-        yield run_id
+    experiment = f"{without_scheme(SearchPlan(plan.search_uri).store_uri)} searches"
+    return _at_work(tracker, experiment, f"search-{plan.key}", tags, name)
 
 
 def remove_evidence(
@@ -145,25 +128,18 @@ def remove_evidence(
     *,
     dry_run: bool,
 ) -> int:
-    """Delete the artifacts of the store's runs on these datasets, and of these predictions.
-
-    Return the number of runs.
-    """
-    own = _experiment(store_uri)
+    """Delete artifacts of the store's runs on these datasets and predictions; count the runs."""
+    own = without_scheme(store_uri)
     return tracker.remove_evidence(
         (own, f"{own} predictions", f"{own} searches"),
         lambda tags: tags.get("retake.dataset_digest") in datasets or tags.get("retake.prediction_uri") in predictions,
         names_video,
-        "The evidence of this run was removed, because a video was forgotten that it may show.",
         dry_run=dry_run,
     )
 
 
 def end_trainings(tracker: Tracker, trained: Collection[str]) -> None:
-    """End the trainings of this Airflow run that nobody writes to.
-
-    Those in `trained` have finished, others failed.
-    """
+    """End this Airflow run's trainings: those in `trained` have finished, others failed."""
     if own := load(MachineSettings).airflow_url:
         tracker.end_left(lambda run_id, by: None if by != own else "FINISHED" if run_id in trained else "FAILED")
 
@@ -181,12 +157,10 @@ def end_all(tracker: Tracker, airflow: str) -> None:
 
 
 @contextmanager
-def _at_work(
-    tracker: Tracker, experiment: str, key: str, tags: Mapping[str, str], name: str | None = None, *, is_beside: bool = False
-) -> Iterator[str]:
+def _at_work(tracker: Tracker, experiment: str, key: str, tags: Mapping[str, str], name: str, *, is_beside: bool = False) -> Iterator[str]:
     """Find or create a run, and show it as running inside the block.
 
-    A run that `is_beside` others is not shown as running, and stays with the Airflow run that wrote to it. A new run is named `name`, else by its key.
+    For a step that `is_beside` others, the run is not shown as running, and stays with the Airflow run that wrote to it.
     """
     machine = load(MachineSettings)
     by = {"mlflow.source.git.commit": machine.code_version, AIRFLOW_RUN_TAG: machine.airflow_url or "started by hand"}
@@ -194,8 +168,3 @@ def _at_work(
     run_id = tracker.ensure_run(experiment, key, {**tags, **({} if is_beside else by)}, name)
     with nullcontext() if is_beside else tracker.running(run_id):
         yield run_id
-
-
-def _experiment(store_uri: str) -> str:
-    """Name the MLflow experiment of a store."""
-    return without_scheme(store_uri)

@@ -25,9 +25,8 @@ class TensorModel:
     """A torch module on the CPU in eval mode, which returns one or more tensors.
 
     Attributes:
-        module: the module.
-        example: an input batch of two or more, for input example and signature; a tensor, since an array would become 125 MB of JSON.
-        output_names: names of the output tensors.
+        example: frames of two clips or more, (n, segments, height, width, planes); a tensor, since an array would become 125 MB of JSON.
+        output_names: names of the logits (n, classes).
     """
 
     module: object
@@ -36,12 +35,14 @@ class TensorModel:
 
     def save(self, path: Path, requirements: Sequence[str]) -> Mapping[str, Any]:
         """Save it as a model of its own, and return its flavour."""
-        model = Model()
+        model, shape = Model(), self.example.shape
+        frames = Schema([TensorSpec(np.dtype(np.uint8), (-1, shape[1], -1, -1, shape[4]), "frames")])
+        logits = Schema([TensorSpec(np.dtype(np.float32), (-1, -1), name) for name in self.output_names])
         mlflow.pytorch.save_model(
             self.module,
             path,
             mlflow_model=model,
-            signature=_tensor_signature(self.example.shape, self.output_names),
+            signature=ModelSignature(frames, logits),
             input_example=self.example,
             pip_requirements=list(requirements),
         )
@@ -56,8 +57,8 @@ class FilmModel:
     Attributes:
         folder: has the checkpoint, and how it is served.
         loader: name of the module whose `_load_pyfunc` reads the folder.
-        code: folder of the package with that module, which is logged with those that it imports.
-        tensors: the same network for `mlflow.pytorch`, if it has such a module.
+        code: folder of the package with that module, which is logged with the modules that it imports.
+        tensors: the same network for `mlflow.pytorch`, if it has a tensor module.
     """
 
     folder: Path
@@ -90,22 +91,10 @@ class FilmModel:
             mlflow_model.save(str(Path(path, "MLmodel")))
 
     def _remove_unused(self, code: Path) -> None:
-        """Remove files that the loader does not import.
-
-        MLflow uploads each file by a request of its own, which takes some ten milliseconds.
-        """
+        """Remove files that the loader does not import: each upload takes some ten milliseconds."""
         finder = ModuleFinder([str(code.parent)])
         finder.import_hook(self.loader)
         used = {vars(module)["__file__"] for module in finder.modules.values()}
         for file in filter(Path.is_file, code.rglob("*")):
             if str(file) not in used:
                 file.unlink()
-
-
-def _tensor_signature(shape: Sequence[int], output_names: Sequence[str]) -> ModelSignature:
-    """Describe the input frames and the output logits.
-
-    Frames are (clips, segments, height, width, planes), logits (clips, classes) for each output name.
-    """
-    frames = TensorSpec(np.dtype(np.uint8), (-1, shape[1], -1, -1, shape[4]), "frames")
-    return ModelSignature(Schema([frames]), Schema([TensorSpec(np.dtype(np.float32), (-1, -1), name) for name in output_names]))

@@ -42,7 +42,7 @@ REST_ELSEWHERE = "\n\nThe rest is in `README.md` among the artifacts of the sour
 
 @dataclass(frozen=True)
 class Reference:
-    """A parsed `models:/NAME@ALIAS` or `models:/NAME/VERSION`: either `alias` or `version` is empty."""
+    """A parsed `models:/NAME@ALIAS`, with an empty version, or `models:/NAME/VERSION`."""
 
     name: str
     alias: str
@@ -58,10 +58,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class RegisteredVersion:
-    """A version of a registered model, with its checkpoint.
-
-    A `provisional` champion has not passed the gate.
-    """
+    """A registered version and its checkpoint; a `provisional` champion has not passed the gate."""
 
     version: int
     run_id: str
@@ -73,10 +70,7 @@ class RegisteredVersion:
 
 @dataclass(frozen=True)
 class VersionCard:
-    """The description and metadata of a version, for people and for later evaluations.
-
-    `tags` are shown in MLflow beside those that `Registry` sets to find the version again.
-    """
+    """The description, metadata and tags of a version, besides the tags that `Registry` sets."""
 
     description: str
     checkpoint_uri: str
@@ -87,18 +81,13 @@ class VersionCard:
 
 
 class Registry:
-    """The registered models of one MLflow server.
-
-    Every method raises `Unavailable` when the server does not answer.
-    """
+    """The registered models of a server; every method raises `Unavailable` when it does not answer."""
 
     def __init__(self, settings: MlflowSettings) -> None:
         self._client = connect(settings)
 
     def claim(self, model_name: str, store_uri: str) -> None:
-        """Claim the decisions on an existing model for this store.
-
-        `register` claims those on a new model.
+        """Claim the decisions on an existing model for this store; `register` claims new ones.
 
         Raises:
             BadConfiguration: another store keeps them.
@@ -115,10 +104,7 @@ class Registry:
             )
 
     def store_of(self, model_name: str) -> str | None:
-        """Find the store that keeps the decisions on a model.
-
-        None if no run has claimed the model.
-        """
+        """Find the store that keeps the decisions on a model, if one has claimed them."""
         with answering():
             models = self._client.search_registered_models(filter_string=f"name = '{model_name}'", max_results=1)
         return models[0].tags.get(STORE_TAG) if models else None
@@ -146,10 +132,7 @@ class Registry:
         return _registered(version)
 
     def previous(self, model_name: str, run_key: str) -> RegisteredVersion | None:
-        """Find the latest version of Retake's before that of `run_key`.
-
-        It is the latest version if `run_key` has none.
-        """
+        """Find Retake's latest version, which must be older than that of `run_key`, if any."""
         with answering():
             known = list(filter(_can_be_scored, self._client.search_model_versions(f"name = '{model_name}'")))
         versions = sorted(map(_registered, known), key=attrgetter("version"), reverse=True)
@@ -213,9 +196,9 @@ class Registry:
         return frozenset((*(version.run_key for version in known), *(run.key for run in runs if run)))
 
     def let_go(self, folder_uris: Collection[str]) -> None:
-        """Forget where the checkpoints of versions lie whose folders are about to be deleted.
+        """Forget the checkpoints in folders that are about to be deleted.
 
-        They are no longer evaluated, and the same training is registered anew. MLflow keeps its own copy of each model.
+        Their versions are no longer evaluated, and the same training is registered anew. MLflow keeps its own copy of each model.
         """
         with answering():
             for version in self._versions():
@@ -227,13 +210,12 @@ class Registry:
                         self._client.delete_model_version_tag(version.name, version.version, tag)
 
     def _versions(self) -> list["ModelVersion"]:
-        """List the versions of all registered models."""
         return _all_pages(self._client.search_model_versions)
 
     def register(self, model_name: str, store_uri: str, run_id: str, run_key: str, model: FilmModel, card: VersionCard) -> int:
-        """Register the run's model, or find the version registered by an earlier try.
+        """Register the run's model, or find an earlier try's version by its key.
 
-        An earlier version is known by its key. `store_uri` is the store that keeps the decisions on a new model.
+        `store_uri` is the store that keeps the decisions on a new model.
 
         Raises:
             BadConfiguration: another store keeps the decisions on the model.
@@ -335,7 +317,6 @@ class Registry:
 
 
 def _all_pages(search: Callable[..., "PagedList[T]"]) -> list[T]:
-    """Collect all pages of a search."""
     # Not filtered by name: anybody's may hold quotes, which MLflow's filters cannot.
     page = search()
     listed = list(page)
@@ -346,10 +327,7 @@ def _all_pages(search: Callable[..., "PagedList[T]"]) -> list[T]:
 
 
 def cut_to_fit(description: str) -> str:
-    """Cut a description that is too long for MLflow, and say where the rest is.
-
-    It ends with a whole paragraph or table, if there is any, and with no heading.
-    """
+    """Cut a description that is too long for MLflow after a whole paragraph or table."""
     if len(description) <= MAX_DESCRIPTION:
         return description
     fitting = description[: MAX_DESCRIPTION - len(REST_ELSEWHERE)]

@@ -1,7 +1,4 @@
-"""Log to MLflow runs: parameters, metrics, datasets and artifacts.
-
-Errors of MLflow are translated for steps.
-"""
+"""Log parameters, metrics, datasets and artifacts to MLflow runs; translate MLflow's errors."""
 
 import os
 import re
@@ -91,12 +88,10 @@ def _first_line(error: Exception) -> str:
 
 
 def collect_garbage(settings: MlflowSettings, days: int) -> None:
-    """Remove from MLflow's database the items that people deleted over `days` days ago.
-
-    MLflow's own tool removes them. Nothing is removed without the database's address.
+    """Remove from MLflow's database, if it is known, items that people deleted `days` ago.
 
     Raises:
-        Unavailable: the tool fails.
+        Unavailable: MLflow's own tool fails.
     """
     if settings.database is None:
         return
@@ -114,8 +109,6 @@ def collect_garbage(settings: MlflowSettings, days: int) -> None:
 
 MAX_CHILDREN = 5000
 """More than the trials of the largest search."""
-OWN_TAGS = "retake."
-"""Prefix of the tags that Retake sets."""
 EPOCHS_AT_ONCE = 100
 """MLflow takes at most 1000 metrics in one call. An epoch has up to nine."""
 CONTEXTS: dict[SplitName, str] = {"train": "training", "val": "validation", "test": "testing"}
@@ -132,19 +125,14 @@ class ChildRun:
 
 
 class Tracker:
-    """Log a step's results to its MLflow run.
-
-    Every method raises `Unavailable` when the server does not answer.
-    """
+    """Log a step's results; every method raises `Unavailable` when the server does not answer."""
 
     def __init__(self, settings: MlflowSettings) -> None:
         self._settings = settings
         self._client = connect(settings)
 
     def ensure_run(self, experiment: str, run_key: str, tags: Mapping[str, str], name: str | None = None) -> str:
-        """Find or create the run with this key, and return its id.
-
-        A new run is called `name`, or by its key.
+        """Find the run with this key, or create it under `name`, and return its id.
 
         Raises:
             BadConfiguration: its experiment was deleted.
@@ -154,8 +142,7 @@ class Tracker:
             runs = self._client.search_runs([experiment_id], filter_string=f"tags.`{RUN_KEY_TAG}` = '{run_key}'", max_results=1)
             if runs:
                 run_id: str = runs[0].info.run_id
-                for key, value in tags.items():
-                    self._client.set_tag(run_id, key, value)
+                self.set_tags(run_id, tags)
             else:
                 run = self._client.create_run(experiment_id, tags={**tags, RUN_KEY_TAG: run_key}, run_name=name or run_key)
                 run_id = run.info.run_id
@@ -179,10 +166,7 @@ class Tracker:
 
     @contextmanager
     def running(self, run_id: str) -> Iterator[None]:
-        """Mark the run as running inside the block.
-
-        It is killed if the block is ended from outside, and failed if the block fails.
-        """
+        """Mark the run as running inside the block, as killed or failed after an error."""
         self._set_status(run_id, "RUNNING")
         try:
             yield
@@ -250,10 +234,7 @@ class Tracker:
             self._client.log_artifacts(run_id, str(folder), artifact_path)
 
     def log_dataset(self, run_id: str, rows: Sequence[Mapping[str, object]], *, split: SplitName, source: str, digest: str) -> None:
-        """Log the clips of one split as an input of the run.
-
-        The clips are the table at `source`.
-        """
+        """Log the clips of one split, the table at `source`, as a run's input."""
         with answering(), warnings.catch_warnings():
             # Class ids are never missing, so MLflow's advice to use floats does not apply.
             warnings.filterwarnings("ignore", message="Hint: Inferred schema contains integer column")
@@ -262,7 +243,7 @@ class Tracker:
             self._client.log_inputs(run_id, datasets=[entity])
 
     def log_epochs(self, run_id: str, epochs: Sequence[Epoch]) -> None:
-        """Log losses and accuracies by epoch, except those that an earlier try has logged."""
+        """Log losses and accuracies by epoch; skip epochs that an earlier try has logged."""
         now_ms = int(time.time() * 1000)
         with answering():
             logged = {metric.step for metric in self._client.get_metric_history(run_id, "train_loss")} if epochs else set()
@@ -275,10 +256,9 @@ class Tracker:
                 self._client.log_batch(run_id, metrics=metrics)
 
     def log_children(self, run_id: str, children: Mapping[str, ChildRun]) -> None:
-        """Log runs below this one by their names.
+        """Log runs below this one by their names; skip those that an earlier try finished.
 
-        Those that an earlier try has finished are skipped. A run of the same name with other parameters, which nothing refers to any more,
-        is deleted.
+        A run of the same name with other parameters, which nothing refers to any more, is deleted.
         """
         now_ms = int(time.time() * 1000)
         with answering():
@@ -296,10 +276,9 @@ class Tracker:
                 if run.info.status == "FINISHED":
                     continue
                 # A trial that failed may have been trained since.
-                for key, value in child.tags.items():
-                    self._client.set_tag(run.info.run_id, key, value)
+                self.set_tags(run.info.run_id, child.tags)
                 for key in run.data.tags.keys() - child.tags.keys():
-                    if key.startswith(OWN_TAGS):
+                    if key.startswith("retake."):
                         self._client.delete_tag(run.info.run_id, key)
                 self._client.log_batch(
                     run.info.run_id,
@@ -313,21 +292,17 @@ class Tracker:
         experiments: Collection[str],
         is_gone: Callable[[Mapping[str, str]], bool],
         names_video: Callable[[str], bool],
-        note: str,
         *,
         dry_run: bool,
     ) -> int:
-        """Delete the artifacts of runs, and return the number of these runs.
-
-        Models that were logged stay.
+        """Delete the artifacts of runs, but no logged models, and count these runs.
 
         Args:
             experiments: names of those whose runs are looked at.
-            is_gone: says from a run's tags whether its artifacts go; its description becomes the `note`.
+            is_gone: says from a run's tags whether its artifacts go; then its description says so.
             names_video: says whether the text of a tag is to be deleted, of any of the runs.
-            note: for people.
-            dry_run: only counts.
         """
+        note = "The evidence of this run was removed, because a video was forgotten that it may show."
         num_runs = 0
         for run in self._all_runs(experiments):
             run_id, tags = run.info.run_id, dict(run.data.tags)
@@ -346,10 +321,7 @@ class Tracker:
         return num_runs
 
     def _all_runs(self, experiments: Collection[str]) -> Iterator[mlflow.entities.Run]:
-        """Yield the runs of these experiments, deleted runs too.
-
-        The artifacts of deleted runs are there until they are collected.
-        """
+        """Yield the runs of these experiments, also deleted ones, which still have artifacts."""
         with answering():
             known = [experiment.experiment_id for name in experiments if (experiment := self._client.get_experiment_by_name(name))]
             token: str | None = None

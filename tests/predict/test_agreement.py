@@ -13,6 +13,11 @@ from tests.judge.report.tree import csv_rows
 NAMES = Names({0: "take", 1: "put"}, {20: "bag", 26: "meat"})
 
 
+@pytest.fixture
+def tally():
+    return Tally(NAMES)
+
+
 def said(*pairs):
     """Networks that are sure of one verb and noun a clip."""
     verbs, nouns = np.zeros((len(pairs), 125), np.float32), np.zeros((len(pairs), 352), np.float32)
@@ -38,8 +43,7 @@ def top1(accuracy):
     return {role: {target: m.top1 for target, m in targets.items()} for role, targets in accuracy.networks.items()}
 
 
-def test_shares_are_of_clips_and_pairs_of_those_that_differ():
-    tally = Tally(NAMES)
+def test_shares_are_of_clips_and_pairs_of_those_that_differ(tally):
     add(tally, "a", [(0, 20), (0, 20), (1, 26)], [(0, 20), (1, 20), (0, 26)])
     add(tally, "b", [(1, 26)], [(0, 26)])
     shares = {each.target: (each.num_alike, each.num_clips, each.num_sources, each.share) for each in tally.agreements()}
@@ -50,15 +54,13 @@ def test_shares_are_of_clips_and_pairs_of_those_that_differ():
     assert (tally.num_differing("verb"), tally.num_differing("noun")) == (3, 0)
 
 
-def test_a_video_in_two_parts_is_one_source_which_says_nothing_about_another():
-    tally = Tally(NAMES)
+def test_a_video_in_two_parts_is_one_source_which_says_nothing_about_another(tally):
     for _ in range(2):
         add(tally, "a", [(0, 20)] * 2, [(0, 20)] * 2)
     assert [(each.num_clips, each.num_sources, each.interval) for each in tally.agreements()] == [(4, 1, (0.0, 1.0))] * 3
 
 
-def test_accuracy_is_of_labelled_clips_alone():
-    tally = Tally(NAMES)
+def test_accuracy_is_of_labelled_clips_alone(tally):
     add(tally, "a", [(0, 20), (0, 26), (1, 26)], [(1, 20), (1, 20), (1, 26)], labelled("a", 2))
     (accuracy,) = tally.accuracies()
     assert tally.num_labelled == 2
@@ -67,8 +69,7 @@ def test_accuracy_is_of_labelled_clips_alone():
     assert accuracy.networks["model"]["action"].majority_class == "take bag"
 
 
-def test_a_network_that_is_sure_of_wrong_answers_on_several_videos_is_too_sure():
-    tally = Tally(NAMES)
+def test_a_network_that_is_sure_of_wrong_answers_on_several_videos_is_too_sure(tally):
     for video in "abc":
         add(tally, video, [(1, 20)] * 4, None, labelled(video, 4))
     (accuracy,) = tally.accuracies()
@@ -76,8 +77,7 @@ def test_a_network_that_is_sure_of_wrong_answers_on_several_videos_is_too_sure()
     assert [accuracy.is_too_sure("model", target) for target in TARGETS] == [True, False, True]
 
 
-def test_accuracy_on_what_was_trained_on_stands_apart():
-    tally = Tally(NAMES)
+def test_accuracy_on_what_was_trained_on_stands_apart(tally):
     add(tally, "a", [(0, 20)] * 3, None, labelled("a", 3), is_trained_on=True)
     add(tally, "b", [(1, 20)], None, labelled("b", 1))
     unseen, trained_on = tally.accuracies()
@@ -88,8 +88,7 @@ def test_accuracy_on_what_was_trained_on_stands_apart():
     assert tally.num_labelled == 4
 
 
-def test_half_labelled_videos_are_a_source_each_and_files_of_one_recording_are_one():
-    tally = Tally(NAMES)
+def test_half_labelled_videos_are_a_source_each_and_files_of_one_recording_are_one(tally):
     for video in "abc":
         add(tally, f"recording-{video}", [(0, 20)] * 4, [(0, 20)] * 4, labelled(video, 2), video=video)
     add(tally, "recording-c", [(0, 20)], [(0, 20)], video="d")
@@ -97,8 +96,7 @@ def test_half_labelled_videos_are_a_source_each_and_files_of_one_recording_are_o
     assert tally.accuracies()[0].num_sources == 3
 
 
-def test_two_networks_are_measured_on_the_clips_that_both_answered():
-    tally = Tally(NAMES)
+def test_two_networks_are_measured_on_the_clips_that_both_answered(tally):
     add(tally, "a", [(0, 20), (1, 20)], [(0, 20), (0, 20)], labelled("a", 2))
     add(tally, "b", [(1, 20)] * 3, None, labelled("b", 3))
     (accuracy,) = tally.accuracies()
@@ -108,16 +106,14 @@ def test_two_networks_are_measured_on_the_clips_that_both_answered():
     assert tally.agreements()[0].num_clips == 2
 
 
-def test_where_the_second_network_answered_no_clip_with_a_label_the_first_is_measured_alone():
-    tally = Tally(NAMES)
+def test_where_the_second_network_answered_no_clip_with_a_label_the_first_is_measured_alone(tally):
     add(tally, "a", [(0, 20)] * 2, [(0, 20)] * 2)
     add(tally, "b", [(0, 20)] * 3, None, labelled("b", 3))
     (accuracy,) = tally.accuracies()
     assert (accuracy.num_clips, accuracy.num_left_out, list(accuracy.networks)) == (3, 0, ["model"])
 
 
-def test_without_a_second_network_there_is_no_agreement_and_without_labels_no_accuracy():
-    tally = Tally(NAMES)
+def test_without_a_second_network_there_is_no_agreement_and_without_labels_no_accuracy(tally):
     add(tally, "a", [(0, 20)], None)
     assert (tally.agreements(), tally.accuracies(), tally.num_labelled) == ((), (), 0)
     assert tally.confusions() == {}
@@ -128,8 +124,7 @@ def listed(tally, names=NAMES):
     return csv_rows(confusion_table(tally.named, names))
 
 
-def test_the_matrix_and_the_table_hold_every_pair_of_names():
-    tally = Tally(NAMES)
+def test_the_matrix_and_the_table_hold_every_pair_of_names(tally):
     add(tally, "a", [(0, 20), (0, 20), (1, 26), (1, 26)], [(0, 20), (1, 20), (0, 26), (7, 26)])
     confusion = tally.confusions()["verb"]
     assert (confusion.rows, confusion.columns) == (("take", "put", "verb-7"),) * 2
@@ -142,8 +137,7 @@ def test_the_matrix_and_the_table_hold_every_pair_of_names():
     assert named | {"num_clips": "1"} in rows
 
 
-def test_names_beyond_thirty_are_added_up_in_the_matrix_alone():
-    tally = Tally(NAMES)
+def test_names_beyond_thirty_are_added_up_in_the_matrix_alone(tally):
     add(tally, "a", [(0, i) for i in range(40)], [(0, i) for i in range(40)])
     confusion = tally.confusions()["noun"]
     assert (len(confusion.rows), confusion.rows[-1], int(confusion.counts.sum()), int(confusion.counts[-1, -1])) == (

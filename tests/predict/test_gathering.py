@@ -8,10 +8,9 @@ import pytest
 
 from tasks.options import PredictOptions
 from tasks.predict import gathering, scored, to_label
-from tasks.predict.files import file_stem
 from tasks.predict.gathering import gather
 from tasks.predict.scored import ROWS_PER_GROUP, Names
-from tasks.store.records.prediction import KnownLabel, PredictedVideo, ScoredVideo
+from tasks.store.records.prediction import KnownLabel, ScoredVideo
 from tests.judge.report.tree import csv_rows
 from tests.pipeline.shelf import predict_plan, predictor
 from tests.predict.material import write_scored
@@ -137,11 +136,3 @@ def test_of_a_long_video_a_few_clips_are_held_at_a_time(gathered, monkeypatch, r
         assert page.num_clips == num_groups * ROWS_PER_GROUP
     # The logits of a clip by one network are 1908 bytes, 1024 features are 4096.
     assert peaks[2].num_bytes - peaks[1].num_bytes < 4 * ROWS_PER_GROUP * 1500
-
-
-@pytest.mark.parametrize(
-    ("name", "stem"),
-    [("a b/c.d 1.mp4", "c-d-1"), ("小麦 🍔.mp4", "小麦-🍔"), ("م‮\0\n|<>:?.mp4", "م"), ("...", "video"), ("🍔" * 200, "🍔" * 40)],
-)
-def test_files_keep_the_names_of_videos_in_any_script(name, stem):
-    assert file_stem(PredictedVideo(video="ab" * 32, name=name)) == f"{stem}-abababababab"

@@ -16,9 +16,14 @@ def words(inputs):
 
 
 @pytest.fixture(scope="module")
-def text():
-    """What the page of a usual run says."""
-    return Tree(page(usual())).text
+def inputs():
+    return usual()
+
+
+@pytest.fixture(scope="module")
+def text(inputs):
+    """The words of the page of a usual run."""
+    return words(inputs)
 
 
 def test_hostile_names_are_text():
@@ -54,25 +59,24 @@ def test_what_is_said_of_a_usual_run(text):
     assert text.count("2 more labelled videos, left out for both networks.") == 1
 
 
-def test_new_footage_and_reported_intervals_are_told_as_far_as_they_were_measured(text):
+def test_new_footage_and_reported_intervals_are_told_as_far_as_they_were_measured(text, inputs):
     assert "New footage: unlike the training clips (p = 0.011). 4 of 5 clips of 2 source videos lie further" in text
     assert "P01_11.mp4 3 2 12 of 12" in text
     assert "2 other 25 of 31 80.6 % [61.0, 93.0] 4 1.25 in 3 min 12 s" in text
     assert "1 of val 0 of 0 not measured none 0 not measured" in text
     assert "99.9 %, too sure" in text
-    assert "too sure" not in words(replace(usual(), accuracies=()))
-    assert "are not measured, because no labels of these videos say when something happens" in words(replace(usual(), reported=()))
+    assert "too sure" not in words(replace(inputs, accuracies=()))
+    assert "are not measured, because no labels of these videos say when something happens" in words(replace(inputs, reported=()))
 
 
-def test_films_that_cannot_be_told_say_why():
-    few = replace(usual(), shift=shift_of([NewFilm("1", "a.mp4", (0.5,))], ()))
+def test_films_that_cannot_be_told_say_why(inputs):
+    few = replace(inputs, shift=shift_of([NewFilm("1", "a.mp4", (0.5,))], ()))
     assert "New footage: cannot tell whether it is like the training clips: it takes 3 films" in words(few)
     assert "nearer films" not in words(few)
     assert "New footage" not in words(replace(few, shift=None))
 
 
-def test_a_cell_of_differing_predictions_leads_to_its_clips_and_these_to_the_page_label():
-    inputs = usual()
+def test_a_cell_of_differing_predictions_leads_to_its_clips_and_these_to_the_page_label(inputs):
     started = replace(inputs.provenance, airflow_run="http://127.0.0.1:8080/dags/predict_videos/runs/1")
     tree = Tree(page(replace(inputs, provenance=started)))
     anchors = [f"#{cell['id']}" for cell in tree.of("div") if cell.get("class") == "cell"]
@@ -84,8 +88,7 @@ def test_a_cell_of_differing_predictions_leads_to_its_clips_and_these_to_the_pag
     assert tree.text.count("P01_11.mp4 0:00\N{EN DASH}0:08 Fix in Label") == tree.text.count("1 more clip of lower divergence") == 3
 
 
-def test_a_provisional_champion_is_called_so(text):
-    inputs = usual()
+def test_a_provisional_champion_is_called_so(text, inputs):
     marked = replace(inputs, model=inputs.model.model_copy(update={"provisional": True}))
     assert "retake-tsn version 3 is a provisional champion." in words(marked)
     assert "provisional" not in text
@@ -100,8 +103,7 @@ def test_one_network_alone_has_no_empty_sections():
     assert "White lines" not in tree.text
 
 
-def test_a_blank_is_explained_where_there_is_one(text):
-    inputs = usual()
+def test_a_blank_is_explained_where_there_is_one(text, inputs):
     (_, long, _) = inputs.videos
     for left in (long.clips[:5] + long.clips[9:], long.clips[3:]):
         assert "Blank parts were not predicted." in words(replace(inputs, videos=(replace(long, clips=left),)))
@@ -109,9 +111,8 @@ def test_a_blank_is_explained_where_there_is_one(text):
 
 
 @pytest.fixture(scope="module")
-def partly():
+def partly(inputs):
     """The second network answered for one video of four clips alone."""
-    inputs = usual()
     videos = tuple(replace(shown, clips=tuple(replace(clip, against=None) for clip in shown.clips)) for shown in inputs.videos[:2])
     answered = replace(inputs.videos[0], name="answered.mp4", clips=inputs.videos[0].clips[:4], num_clips=4)
     return replace(
@@ -209,8 +210,7 @@ def test_another_label_or_opponent_begins_a_span():
     assert spans([]) == drawing([]).model == ()
 
 
-def test_intervals_are_drawn_below_the_clips_with_their_probability_and_labels_without():
-    inputs = usual()
+def test_intervals_are_drawn_below_the_clips_with_their_probability_and_labels_without(inputs):
     first = replace(
         inputs.videos[0],
         intervals={
@@ -237,8 +237,7 @@ def test_intervals_are_drawn_below_the_clips_with_their_probability_and_labels_w
         ({}, "baseline: none is grey. It reports intervals some words."),
     ],
 )
-def test_of_each_network_the_page_says_which_intervals_are_grey(threshold, expected):
-    inputs = usual()
+def test_of_each_network_the_page_says_which_intervals_are_grey(threshold, expected, inputs):
     against = inputs.against.model_copy(update={"interval_words": "some words", **threshold})
     text = words(replace(inputs, against=against))
     assert expected in text
@@ -246,8 +245,7 @@ def test_of_each_network_the_page_says_which_intervals_are_grey(threshold, expec
 
 
 @pytest.mark.parametrize("step", [1 / 9999, 0])
-def test_of_very_many_intervals_that_are_not_reported_the_likeliest_are_shown_and_the_rest_counted(step):
-    inputs = usual()
+def test_of_very_many_intervals_that_are_not_reported_the_likeliest_are_shown_and_the_rest_counted(step, inputs):
     grey = tuple(ShownInterval(i / 10, i / 10 + 0.1, "put meat", i * step, is_not_reported=True) for i in range(MAX_NOT_REPORTED))
     sure = (ShownInterval(0, 1, "take bag", 0),)
     video = replace(inputs.videos[1], intervals={"model": (*sure, *grey), "against": grey[:10]})
@@ -258,8 +256,7 @@ def test_of_very_many_intervals_that_are_not_reported_the_likeliest_are_shown_an
     assert "take bag 0.0 %" in tree.text
 
 
-def test_where_one_source_video_has_labels_the_page_says_that_there_is_no_interval(text):
-    inputs = usual()
+def test_where_one_source_video_has_labels_the_page_says_that_there_is_no_interval(text, inputs):
     (other, _) = inputs.when
     assert "interval (CI) of the mean is over source videos" in text
 

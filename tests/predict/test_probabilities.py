@@ -11,7 +11,6 @@ from scipy.stats import binomtest
 from tasks.judge.statistics.answers import answers_of, verb_and_noun
 from tasks.judge.statistics.calibration import fit_temperature
 from tasks.judge.statistics.scoring import ScoredClips, with_nouns_given
-from tasks.predict.intervals import Interval, reported
 from tasks.predict.probabilities import MIN_CLIPS, Nothing, Served, distributions, divergences, fit_threshold, lowest_probability, served
 from tasks.store.records.dataset import NO_OBJECT, ClassRef, Vocabulary
 from tasks.store.records.record import TARGETS, VERB_ALONE
@@ -144,13 +143,6 @@ def test_the_threshold_is_the_lowest_that_shows_the_precision(seed, num_clips, p
     assert lowest == min(fitting, default=None)
 
 
-def test_a_lucky_val_is_no_proof():
-    """Eight of ten right are 80 % on val, and on other clips less as often as more."""
-    likely = np.linspace(0.9, 0.1, 20)
-    assert lowest_probability(likely, np.arange(20) < 8, 0.8) is None
-    assert lowest_probability(likely, np.arange(20) < 10, 0.8) == pytest.approx(likely[10])
-
-
 def val(num_clips, num_right):
     """Clips of which the first are right; the surer, the earlier."""
     verbs, nouns = np.zeros((num_clips, 3), np.float32), np.zeros((num_clips, 2), np.float32)
@@ -188,16 +180,6 @@ def test_where_val_has_too_few_clips_everything_is_reported_and_it_says_why():
     assert (fit.probability, fit.reports) == (None, True)
     assert fit.words == "of any probability: 9 val clips (10 crops per frame) are too few to choose a threshold, which takes 10"
     assert "1 val clip (10 crops per frame) is too few" in fitted(val(1, 1)).words
-
-
-@given(st.integers(0, 40), st.integers(0, 40), st.tuples(st.floats(0.01, 0.99), st.floats(0.01, 0.99)), st.integers(0, 99))
-def test_a_higher_precision_never_adds_an_interval(num_clips, num_right, precisions, seed):
-    clips = val(num_clips, num_right)
-    clips = replace(clips, verb_classes=np.random.default_rng(seed).permutation(clips.verb_classes))
-    intervals = tuple(Interval(float(i), i + 1.0, 0, 0, i / 50) for i in range(51))
-    low, high = (fitted(clips, precision) for precision in sorted(precisions))
-    kept = [set(reported(intervals, threshold.probability)) if threshold.reports else set() for threshold in (low, high)]
-    assert kept[1] <= kept[0]
 
 
 def test_a_threshold_is_that_of_known_pairs():

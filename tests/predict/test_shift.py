@@ -8,12 +8,13 @@ from tasks.store.records.prediction import ReferenceFilm
 from tests.judge.report.tree import csv_rows
 
 
-def dataset(num_films, seed=0):
+def films(distances):
+    return [ReferenceFilm(source=str(n), split="test", distances=tuple(own)) for n, own in enumerate(distances)]
+
+
+def dataset(num_films):
     """Films of four clips whose distances vary a little."""
-    rng = np.random.default_rng(seed)
-    return [
-        ReferenceFilm(source=str(n), split="train", distances=tuple(0.2 * np.exp(0.1 * rng.standard_normal(4)))) for n in range(num_films)
-    ]
+    return films(0.2 * np.exp(0.1 * np.random.default_rng(0).standard_normal((num_films, 4))))
 
 
 def new(distance, num_films=1):
@@ -41,19 +42,15 @@ def test_the_p_value_is_the_rank_among_the_films_where_there_are_enough():
 def test_ordinary_films_of_another_length_are_rarely_unlike(num_clips):
     rng, unlike = np.random.default_rng(0), 0
     for _ in range(200):
-        reference = [
-            ReferenceFilm(source=str(n), split="test", distances=tuple(drawn))
-            for n, drawn in enumerate(rng.lognormal(size=(40, 6 if num_clips == 1 else 1)))
-        ]
+        reference = films(rng.lognormal(size=(40, 6 if num_clips == 1 else 1)))
         unlike += shift_of([NewFilm("new", "", rng.lognormal(size=num_clips).tolist())], reference).verdict == "unlike"
     assert 1 <= unlike <= 20
 
 
 def test_many_new_films_take_little_memory():
-    reference = dataset(60)
-    films = new(0.2, 1500)
+    reference, many = dataset(60), new(0.2, 1500)
     tracemalloc.start()
-    shift_of(films, reference)
+    shift_of(many, reference)
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak_bytes < 100 << 20
@@ -63,10 +60,9 @@ def test_of_three_films_only_what_lies_very_far_is_told():
     assert [shift_of(new(distance, 2), dataset(3)).verdict for distance in (0.8, 0.18)] == ["unlike", "unknown"]
 
 
-@pytest.mark.parametrize("distances", [(0.1, 0.2, 0.9), ()])
+@pytest.mark.parametrize("distances", [[[0.1], [0.2], [0.9]], []])
 def test_with_few_films_or_very_different_ones_it_cannot_tell(distances):
-    reference = [ReferenceFilm(source=str(n), split="test", distances=(own,)) for n, own in enumerate(distances)]
-    shift = shift_of(new(0.9), reference)
+    shift = shift_of(new(0.9), films(distances))
     assert (shift.verdict, shift.p_value) == ("unknown", None)
     assert shift_in_words(shift).startswith("cannot tell")
 

@@ -10,8 +10,6 @@ UPLOADS = '<ListMultipartUploadsResult xmlns="http://s3.amazonaws.com/doc/2006-0
 LISTING = '<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>retake</Name>{}</ListBucketResult>'
 VERSIONING = '<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{}</VersioningConfiguration>'
 
-BUCKETS = '<ListAllMyBucketsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Buckets>{}</Buckets></ListAllMyBucketsResult>'
-
 
 class S3Server(ThreadingHTTPServer):
     """Buckets with objects by name. `refusals` has the status and code of the next answers to a method, `sent` the headers of each request."""
@@ -43,8 +41,6 @@ class Handler(BaseHTTPRequestHandler):
         objects = self.server.buckets.get(bucket)
         if refusals := self.server.refusals.get(self.command):
             self.refuse(*refusals.pop(0))
-        elif not bucket:
-            self.reply(BUCKETS.format("".join(f"<Bucket><Name>{name}</Name></Bucket>" for name in self.server.buckets)).encode())
         elif self.command == "PUT" and not key:
             self.server.buckets[bucket] = {}
             self.reply(b"")
@@ -58,11 +54,8 @@ class Handler(BaseHTTPRequestHandler):
             for name in wanted:
                 if name not in self.server.undeletable:
                     objects.pop(name, None)
-            errors = [
-                f"<Error><Key>{name}</Key><Code>{self.server.undeletable[name]}</Code></Error>"
-                for name in wanted
-                if name in self.server.undeletable
-            ]
+            refused = [(name, self.server.undeletable[name]) for name in wanted if name in self.server.undeletable]
+            errors = [f"<Error><Key>{name}</Key><Code>{code}</Code></Error>" for name, code in refused]
             self.reply(f"<DeleteResult>{''.join(errors)}</DeleteResult>".encode())
         elif self.command == "DELETE":
             del self.server.uploads[key, parse_qs(address.query)["uploadId"][0]]
@@ -81,9 +74,8 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer  # noqa: N815
 
     def refuse(self, status: int, code: str) -> None:
-        if status == NO_ANSWER:
-            return
-        self.reply(f"<Error><Code>{code}</Code></Error>".encode(), status)
+        if status != NO_ANSWER:
+            self.reply(f"<Error><Code>{code}</Code></Error>".encode(), status)
 
     def reply(self, body: bytes, status: int = 200) -> None:
         self.send_response(status)

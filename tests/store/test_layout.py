@@ -42,7 +42,7 @@ def _below(place: object) -> Iterator[tuple[str, str]]:
         yield place.uri, place.model.__name__
     if isinstance(place, Folder):
         yield place.folder_uri, ""
-    for name, member in inspect.getmembers(type(place)):
+    for name, member in inspect.getmembers_static(type(place)):
         if name.startswith("_") or name in LEFT_OUT:
             continue
         if isinstance(member, (property, Below)):

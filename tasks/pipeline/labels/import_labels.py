@@ -24,7 +24,8 @@ from tasks.pipeline.labels.contract import LabelsImportArguments
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import LabelsFile
-from tasks.store.records.labelling import NUM_FIRST, ImportedFile, LabelsImportResult
+from tasks.store.records.labelling import ImportedFile, LabelsImportResult
+from tasks.store.records.video import NUM_FIRST
 from tasks.store.stored import check_key
 from tasks.wording import plain_count, printable, quoted, some
 

@@ -15,8 +15,7 @@ SCHEMA_VERSION = 1
 class Configuration(Record):
     """One network to compare, as the arguments of a mapped task group.
 
-    `options` is the complete `TrainOptions` as a JSON object; `out` is the address of its plan; under `claims` each training belongs to one
-    configuration.
+    `options` is the complete `TrainOptions` as JSON; `out` is the address of its plan; under `claims` each training has one configuration.
     """
 
     name: str
@@ -27,7 +26,7 @@ class Configuration(Record):
 
 
 class ConfigureResult(Record):
-    """The networks of a comparison, the reference first; stored under `configured_uri` for the later steps."""
+    """The networks of a comparison, the reference first."""
 
     dataset_uri: str
     configured_uri: str
@@ -37,10 +36,8 @@ class ConfigureResult(Record):
 class ComparedNetwork(Record):
     """A trained and tested network, named by its first configuration.
 
-    `others` are configurations with the same training. A fusion has the inputs of its `members` in place of an input and segments of its own.
-
-    `differences` are its top-1 minus the reference's; the reference has none. `num_parameters` and `num_flops` are None if they were not
-    counted.
+    `others` are configurations with the same training. A fusion has the inputs of its `members` in place of an input and segments of its
+    own. `differences` are its top-1 minus the reference's, which has none.
     """
 
     name: str
@@ -102,8 +99,8 @@ class DifferingClip(Record):
 class Comparison(Record):
     """All numbers of a comparison.
 
-    Shares are between 0 and 1; differences are network minus reference on the same clips. The last fields are of two registered versions on
-    clips that are `unseen`: that neither was trained on. Their `confusions` call the first `previous`, and the second `fine-tuned`.
+    Shares are between 0 and 1; differences are network minus reference on the same clips. From `selection` on, fields are of two registered
+    versions on clips that neither was trained on. Their `confusions` call the first `previous`, and the second `fine-tuned`.
     """
 
     schema_version: int = Field(SCHEMA_VERSION, description="changes when a field changes its meaning")
@@ -128,10 +125,7 @@ class Comparison(Record):
 
     @property
     def named_uids(self) -> tuple[str, ...]:
-        """List the uids of all clips that are named.
-
-        First come the clips that the networks answer differently.
-        """
+        """List the uids of all named clips, first those that the networks answer differently."""
         wrong = (uid for matrix in reversed(self.confusions) for cell in matrix.wrong for uid in cell.uids)
         return tuple(dict.fromkeys((*(clip.uid for clip in self.differing), *wrong)))
 

@@ -6,10 +6,7 @@ from tasks.store.records.record import Record, Target
 
 
 class CurveTraining(Record):
-    """One training on a share of the training clips.
-
-    `right` has, per target, one digit per val clip in the order of the dataset: 1 if the answer is right.
-    """
+    """One training on a share of the training clips, with `right` as in `TrialScore`."""
 
     num_clips: int
     num_sources: int
@@ -23,9 +20,9 @@ class CurveTraining(Record):
 class CurveTrainings(Record):
     """`runs/<run key>/learning_curve/trainings.json`: the trainings of a learning curve, by number of clips and draw.
 
-    `recipe` is `own` if the run trains heads alone, else `light`: heads on the frozen backbone of its start weights. `num_epochs` are those of a
-    training on all `num_clips` clips, of `num_asked_epochs` in the recipe. Shares are trained for as many `epochs`, and answer by their last
-    one; records of older versions have as many `steps`, or answers of the epoch that is `best` on these clips.
+    `recipe` is `own` if the run trains heads alone, else `light`: heads on the frozen backbone of its start weights. `num_epochs` are those
+    of a training on all `num_clips` clips, of `num_asked_epochs` in the recipe. Shares are trained for as many `epochs`, and answer by
+    their last one; records of older versions have as many `steps`, or answers of the epoch that is `best` on these clips.
     """
 
     recipe: Literal["own", "light"]
@@ -39,9 +36,9 @@ class CurveTrainings(Record):
 
 
 class CurvePoint(Record):
-    """Top-1 on val after training on this number of clips.
+    """Mean top-1 on val of all draws of this number of clips.
 
-    `draws` are the single trainings, `top1` their mean. The interval is at 95 %, over source videos of val.
+    The interval is at 95 %, over source videos of val.
     """
 
     num_clips: int
@@ -53,8 +50,7 @@ class CurvePoint(Record):
 class CurveFit(Record):
     """Top-1 of the fitted power law at a number of clips.
 
-    Beyond the training clips, `interval` is this top-1 with the 95 % interval of the gain. It does not include how far the top-1 itself varies
-    with other val videos.
+    Beyond the training clips, `interval` is this top-1 plus the 95 % interval of the gain, without the spread of the top-1 over val videos.
     """
 
     num_clips: int
@@ -74,8 +70,8 @@ class CurveGain(Record):
 class TargetCurve(Record):
     """Learning curve of one target.
 
-    `majority_top1` is always predicting the most frequent class of val. If the data cannot tell, `unknown` says why in a sentence, and `fit` and
-    `gains` are empty. `new_classes` is how many classes half of the training clips lack; None in records of older versions.
+    `majority_top1` is always predicting the most frequent class of val. If the data cannot tell, `unknown` says why in a sentence, and
+    `fit` and `gains` are empty. `new_classes` is how many classes half of the training clips lack; None in older records.
     """
 
     target: Target
@@ -88,10 +84,9 @@ class TargetCurve(Record):
 
 
 class LearningCurveResult(Record):
-    """The learning curve of a training.
+    """The learning curve of a training, whose `CurveTrainings` explain recipe and epochs.
 
-    The last of `curves` is of the target that decides. `recipe` and epochs are as in `CurveTrainings`, whose address is `trainings_uri`;
-    `seconds` are all trainings together.
+    The last of `curves` is of the target that decides. `seconds` are of all trainings.
     """
 
     recipe: Literal["own", "light"]
@@ -116,9 +111,9 @@ class NoLearningCurve(Record):
 
 
 class KeptScore(Record):
-    """The heads' error on val after one epoch, with a 95 % interval.
+    """The heads' error on val after one epoch, counted from 0, and loss in nats.
 
-    Epochs count from 0, the interval is over sources, and the loss is in nats.
+    The interval is at 95 %, over source videos.
     """
 
     epoch: int
@@ -128,10 +123,9 @@ class KeptScore(Record):
 
 
 class ErrorChange(Record):
-    """Change of the validation error from one epoch to a later one.
+    """Change of the validation error on the same clips from an epoch to another.
 
-    It is between -1 and 1, on the same clips. `interval` is of this difference alone. `p_value` is corrected for all pairs of kept epochs
-    (Holm).
+    `interval` is of this difference alone. `p_value` is corrected for all pairs of kept epochs (Holm).
     """
 
     first_epoch: int
@@ -149,12 +143,8 @@ class ErrorChange(Record):
 class LongTraining(Record):
     """Result of testing whether a long training has a second descent.
 
-    Attributes:
-        target: verb, noun or action: the one that decides.
-        scores: the kept epochs, in order.
-        fitted_epoch: the first epoch without an error on the training clips; None if there is none.
-        rise, fall: from the first minimum to the peak, and from there to the second minimum; None if the error never falls after a rise.
-        gain: from the first minimum to the second.
+    `fitted_epoch` is the first without an error on the training clips, if any. `rise` goes from the first minimum to the peak, `fall` from
+    there to the second minimum, and `gain` from the first minimum to the second; they are None if the error never falls after a rise.
     """
 
     target: Target

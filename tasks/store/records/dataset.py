@@ -16,7 +16,7 @@ NOTHING = "nothing"
 class Problem(Record):
     """A rejected line of an annotation file, or an overridden label.
 
-    In a file without useful lines, such as JSON, `line` counts the items and `item` says which one it is.
+    In a file without useful lines, such as JSON, `line` counts items and `item` names the item.
     """
 
     file: str
@@ -33,10 +33,7 @@ class Problem(Record):
 
 
 class ClassRef(Record):
-    """A class id and its name.
-
-    Ids from EPIC-KITCHENS-55's number of classes on are the store's.
-    """
+    """A class; ids from EPIC-KITCHENS-55's number of classes on are the store's own."""
 
     id: int
     name: str
@@ -50,12 +47,12 @@ class Vocabulary(Record):
 
     @property
     def num_verbs(self) -> int:
-        """Count the verb outputs needed: EPIC's, and the store's up to the highest used id."""
+        """Count the verb outputs: EPIC's, and the store's up to the highest used id."""
         return max([NUM_EPIC_VERBS, *(verb.id + 1 for verb in self.verbs)])
 
     @property
     def num_nouns(self) -> int:
-        """Count the noun outputs needed."""
+        """Count the noun outputs in the same way."""
         return max([NUM_EPIC_NOUNS, *(noun.id + 1 for noun in self.nouns)])
 
     @property
@@ -75,10 +72,7 @@ class Vocabulary(Record):
 
 
 def action_name(verb: str, noun: str) -> str:
-    """Return the action's name, such as `put meat`.
-
-    It is only the verb if there is no object.
-    """
+    """Return the action's name, such as `put meat`; without an object, the verb alone."""
     return verb if noun == NO_OBJECT else f"{verb} {noun}"
 
 
@@ -89,7 +83,7 @@ Groups = tuple[tuple[str, str], ...]
 class LabelledClip(Record):
     """A clip and its label, if known.
 
-    `source` groups clips that must be in the same split. `second_action` also covers at least `min_overlap` of the clip.
+    Clips of one `source` must be in the same split. `second_action` also covers at least `min_overlap` of the clip.
     """
 
     clip: ClipRecord
@@ -105,15 +99,12 @@ class LabelledClip(Record):
 
     @property
     def action(self) -> str | None:
-        """Join verb and noun to one name, such as `put meat`."""
+        """Join verb and noun to one name."""
         return None if self.verb is None or self.noun is None else action_name(self.verb, self.noun)
 
 
 class ReadFolder(Record):
-    """A folder name as it labels clips.
-
-    `is_new`: no class list or annotation file has its verb.
-    """
+    """A folder name that labels clips; if `is_new`, no list or file has its verb."""
 
     folder: str
     verb: str
@@ -136,12 +127,10 @@ class Disagreement(Record):
 
 
 class Agreement(Record):
-    """The agreement of two people about the clips that both labelled.
-
-    The second labelled without seeing the first label.
+    """The agreement of two people on clips; the second did not see the first label.
 
     `kappa` is Cohen's, None if both give one and the same answer to all clips. `interval` is its 95 % interval over videos, None with fewer
-    than `MIN_VIDEOS_OF_AGREEMENT`. `differing` are the clips with two answers.
+    than `MIN_VIDEOS_OF_AGREEMENT`.
     """
 
     num_clips: int
@@ -153,17 +142,14 @@ class Agreement(Record):
 
     @property
     def about_interval(self) -> str:
-        """Say after kappa's name what its interval is over, or why there is none."""
+        """Describe kappa's interval, or the reason why there is none, after kappa's name."""
         if self.kappa is None:
             return " cannot be told, because both give one and the same answer to all clips"
         return ", 95 % interval over videos" if self.interval else f", without an interval, which takes {MIN_VIDEOS_OF_AGREEMENT} videos"
 
 
 class Recording(Record):
-    """Videos that are one recording.
-
-    They are given by content hash and by file, in the recording's order. Clips have the first video as their source.
-    """
+    """Videos that are one recording, in its order; the first is its clips' source."""
 
     name: str
     videos: tuple[str, ...]
@@ -174,9 +160,9 @@ class Recording(Record):
 class LabelsFile(Record):
     """`labels/<recipe>/labels.json`: every clip of one recipe, labelled or not.
 
-    `without_clip` says of each annotation file which of its intervals label no clip; `hints` say so, too. `chosen` lists the videos where a
-    model chose a clip that is labelled, on the page or in a filled-in list, `accepted` the clips whose label is a suggestion that a person
-    accepted, None in older versions. `recordings` lists those of several videos, `web_pages` the pages that videos were downloaded from.
+    `without_clip` and `hints` say of each annotation file which of its intervals label no clip. `chosen` lists the videos where a model
+    chose a clip that is labelled, on the page or in a filled-in list; `accepted` lists the clips whose label is a model's suggestion, None
+    in older versions. `recordings` are those of several videos.
     """
 
     recipe: str
@@ -198,7 +184,7 @@ class LabelsFile(Record):
 
 
 class LabelResult(Record):
-    """Summary of the labels: counts, and the first entries of each list for people.
+    """Summary of the labels, with the first entries of each list for people.
 
     `num_statements` is the length of the labelling page's log when it was read.
     """
@@ -233,10 +219,7 @@ class SplitResult(Record):
 
 
 class DatasetClip(Record):
-    """One labelled clip in its split.
-
-    `second_action` also covers at least `min_overlap` of the clip. `around` is the labelled interval that it was cut around, if any.
-    """
+    """One labelled clip in its split; fields as in `LabelledClip` and `ClipRecord`."""
 
     uid: str
     split: SplitName
@@ -266,15 +249,12 @@ class DatasetClip(Record):
 
     @property
     def has_action(self) -> bool:
-        """Check whether something happens; clips in which nothing does count in no score of actions."""
+        """Check whether something happens; other clips count in no score of actions."""
         return self.verb != NOTHING
 
 
 class SharedRecording(Record):
-    """A recording in val or test and in an earlier split.
-
-    `num_clips` is the number of its clips in `split`.
-    """
+    """A recording with `num_clips` in `split`, val or test, and others in an earlier split."""
 
     name: str
     split: SplitName
@@ -282,10 +262,7 @@ class SharedRecording(Record):
 
 
 class UnseenClip(Record):
-    """A clip of val or test that is left out.
-
-    No clip of train shows its action.
-    """
+    """A clip of val or test that is left out, because train lacks its action."""
 
     uid: str
     split: SplitName
@@ -296,10 +273,8 @@ class UnseenClip(Record):
 class Manifest(Record):
     """`datasets/<digest>/manifest.json`, written last: everything that a training needs to know about its data.
 
-    `without_clip` says of each annotation file which of its intervals label no clip. `unseen` lists the clips that are left out for their
-    action, `drawn` the source videos of test that were drawn at random, and `accepted` the clips whose label is a suggestion that a person
-    accepted, `chosen` the clips of videos where a model chose some; all are None in manifests of older versions. `shared_recordings` are
-    those that val shares with train, or test with train or val, `web_pages` the pages that videos of the clips were downloaded from.
+    Of the fields that are None in older manifests, `drawn` lists the source videos of test that were drawn at random, `accepted` the clips
+    whose label is a model's suggestion that a person accepted, and `chosen` the clips of videos where a model chose some.
     """
 
     recipe: str
@@ -326,11 +301,10 @@ class Manifest(Record):
 
 
 class DatasetResult(Record):
-    """`datasets/result.json`: the latest dataset.
+    """`datasets/result.json`: the latest dataset, and in `made_by` the Airflow run that made it so.
 
-    `num_nothing` counts the clips in which nothing happens, if there are any; they are among `num_clips`, and no class of `num_classes`.
-    `num_acting_sources` counts the source videos where something does; it is empty in records of older versions.
-    `made_by` is the address of the Airflow run that made it the latest.
+    `num_nothing` counts the clips in which nothing happens; they are among `num_clips`, and no class of `num_classes`. `num_acting_sources`
+    counts the source videos where something happens, and is empty in older records.
     """
 
     digest: str

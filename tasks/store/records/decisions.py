@@ -22,10 +22,10 @@ class Attempt(Record):
     """The looks at the deciding clips, and the error that this decision may spend.
 
     `num_networks`, this one included, is the number of networks that it may have been chosen from. A network that was seen on a part of the
-    clips counts in part, and the `num_decided` that paid a charge of their own do not count. `charge` divided by `num_networks` is the
-    level. `is_spent` is False if the decision promotes nothing whatever the scores are. `spent` is the sum of all charges under this model
-    name within 365 days, this one included. `obstacle` says why no gain can be shown. `interval` is that of the gain at this level.
-    `number` and `num_others_on_dataset` are of older versions, which have no `spent`.
+    clips counts in part, and the `num_decided` that paid a charge of their own do not count. `is_spent` is False if the decision promotes
+    nothing whatever the scores are. `spent` sums all charges under this model name within 365 days, this one included. `obstacle` says why
+    no gain can be shown. `interval` is that of the gain at the `level`. `number` and `num_others_on_dataset` are of older versions, without
+    `spent`.
     """
 
     number: int = later(0)
@@ -49,10 +49,10 @@ class Attempt(Record):
 class CompareResult(Record):
     """The new network compared with its opponent, and the gate's verdict.
 
-    `table_uri` is the address of `comparison.txt`, in records of older versions of `comparison.md`. The verdict is valid only against this
-    champion (or none). `passed` means that every rule passed, `provisional` that the network may become the first champion without that;
-    `gate.promotion` determines whether either promotes the network. `attempt` is None in records of older versions, and `why` is empty,
-    because their `verdict` has the reasons. `spread` is there if several seeds trained the recipe.
+    `table_uri` is the address of `comparison.txt`, in older records of `comparison.md`. The verdict is valid only against this champion (or
+    none). `passed` means that every rule passed, `provisional` that the network may become the first champion without that;
+    `gate.promotion` determines whether either promotes it. In older records `why` is empty, because `verdict` has the reasons. `spread` is
+    there if several seeds trained the recipe.
     """
 
     split: SplitName
@@ -83,7 +83,7 @@ class CompareResult(Record):
 class ReportResult(Record):
     """Addresses of a report's page, numbers and model card, and its question for approval.
 
-    `in_short` has the three figures shown with the question. `awaits_curve`: the learning curve had not ended when it was written.
+    `in_short` has the three figures shown with the question. If `awaits_curve`, the report was written before the learning curve ended.
     """
 
     report_uri: str
@@ -108,10 +108,7 @@ class RegisterResult(Record):
 
 
 class DecideResult(RegisterResult):
-    """The decision on a registered version.
-
-    `provisional` is as in `DecisionRecord`, and `report_url` is empty in records of older versions.
-    """
+    """The decision on a registered version; `provisional` as in `DecisionRecord`."""
 
     promoted: bool
     champion_before: int | None
@@ -126,7 +123,7 @@ class DecideResult(RegisterResult):
 class DecisionRecord(Record):
     """A line of `decisions.csv`, time in UTC; a `provisional` champion has not passed the gate.
 
-    `charge` and `num_networks` as in `Attempt`, 0 if nothing was spent; None in records of older versions, and of rollbacks.
+    `charge` and `num_networks` as in `Attempt`, 0 if nothing was spent; None in older records, and of rollbacks.
     """
 
     time: str
@@ -146,9 +143,9 @@ class DecisionRecord(Record):
 
 
 class ChampionMove(Record):
-    """One move of the alias `champion`, stored as `champions/<model>/<number>.json`.
+    """`champions/<model>/<number>.json`: a move of the alias `champion`, by the decision with `key`.
 
-    Only one run can write the next number, so no two runs promote at the same time. `key` identifies the decision behind the move.
+    Only one run can write the next number, so no two runs promote at the same time.
     """
 
     number: int
@@ -166,10 +163,7 @@ class RollbackResult(Record):
 
 
 class SeenClips(Record):
-    """A set of clips that networks were scored on, sorted by uid.
-
-    It is stored once for all looks at it.
-    """
+    """A set of clips that networks were scored on, stored once for all looks."""
 
     uids: tuple[str, ...]
 
@@ -177,8 +171,9 @@ class SeenClips(Record):
 class Look(Record):
     """One scoring of networks on a set of clips, which is written once.
 
-    `networks` are the runs that somebody could choose among. The networks of a learning curve are trained on a part of the clips and never
-    promoted, so it names none. A history scores versions that were decided on before; they count only for a further decision on one of them. `made_by` is the address of the plan, search or comparison. `split` is "unseen" for films that no network saw.
+    `networks` are the runs that somebody could choose among. A learning curve names none: its networks are trained on a part of the clips
+    and never promoted. A history scores versions that were decided on before; they count only for a further decision on one of them.
+    `made_by` is the address of the plan, search or comparison. `split` is "unseen" for films that no network saw.
     """
 
     time: str
@@ -191,10 +186,10 @@ class Look(Record):
 
 
 class Charge(Record):
-    """The error that a decision spent, stored as `charges/<model>/<number>.json`.
+    """`charges/<model>/<number>.json`: the error that the decision at the address `key` spent.
 
-    Only one decision can write the next number, so the later of two that end together sees the earlier. `key` is the address of the decision.
-    `repeats` are the runs of the recipe's further seeds, which were decided with it.
+    Only one decision can write the next number, so the later of two that end together sees the earlier. `repeats` are the runs of the
+    recipe's further seeds.
     """
 
     time: str

@@ -39,10 +39,10 @@ class TargetMetrics(Record):
 
 
 class NothingScores(Record):
-    """How one network answers whether anything happens.
+    """How one network answers whether anything happens, with 95 % intervals over source videos.
 
-    `recall` is the share of the `num_clips` in which nothing happens that it calls nothing, None without such clips. `false_alarms` is the share
-    of the clips with an action that it calls nothing. The intervals are at 95 %, over source videos.
+    `recall` is the share of the `num_clips` in which nothing happens that it calls nothing, None without such clips. `false_alarms` is the
+    share of the clips with an action that it calls nothing.
     """
 
     num_clips: int
@@ -59,9 +59,9 @@ class NothingScores(Record):
 class Latency(Record):
     """Seconds per clip after warm-up, for loading from the frame cache and for inference.
 
-    `fps` is defined as in the original experiment: frames of a clip's snippets divided by the sum of the two medians. `num_clips` is the
-    number of measured clips: all, or fewer if the rest was scored from another network's cached features. If all were, these are its times.
-    `clips_per_second` is for the whole scoring, in which loading and inference overlap.
+    `fps` is the original experiment's: frames of a clip's snippets divided by the sum of the two medians. `num_clips` is the number of
+    measured clips: all, or fewer if the rest was scored from another network's cached features. If all were, these are that network's
+    times. `clips_per_second` is for the whole scoring, in which loading and inference overlap.
     """
 
     num_clips: int
@@ -76,9 +76,8 @@ class Latency(Record):
 class EngineUsed(Record):
     """The engine that computed the logits, and its parity check against PyTorch in float32.
 
-    `max_difference` is the largest logit difference on these clips, in int8 the mean over clips of the largest per clip, None for PyTorch in
-    float32 itself; `fallback_reason` says why a faster engine was not used. Without a backbone, only heads ran, which every engine runs in the
-    same way.
+    `max_difference` is the largest logit difference, in int8 the mean over clips of the largest per clip, None for PyTorch in float32
+    itself. `fallback_reason` says why a faster engine was not used. Without a backbone, only heads ran, alike in every engine.
     """
 
     name: EngineName
@@ -92,7 +91,7 @@ class EngineUsed(Record):
 
     @property
     def label(self) -> str:
-        """Join name and precision to the label that networks in the gate must share."""
+        """Join name and precision; networks in the gate must share both."""
         return f"{self.name} {self.precision}"
 
 
@@ -120,9 +119,9 @@ class DoubtfulLabel(Record):
 class LabelAudit(Record):
     """The doubtful labels of a dataset, the most doubtful first.
 
-    Probabilities are those of probes that saw no clip of the same source video. `num_judged` are the clips that have one, `num_doubtful` all
-    doubtful ones; the first are listed. Clips without features, of val or test alone, are not judged either. `reason` says why no label was
-    judged, as a part of a sentence.
+    Probabilities are those of probes that saw no clip of the same source video, for the `num_judged` clips that have one. `doubtful` lists
+    the first of `num_doubtful`. Clips of val or test without features are not judged. `reason` says why no label was, as a part of a
+    sentence.
     """
 
     num_clips: int
@@ -136,21 +135,17 @@ class LabelAudit(Record):
 class EvaluateResult(Record):
     """One network's results on one split.
 
-    The new network's evaluation also writes clip fingerprints for the report's data checks. `targets` are the reported ones, the
-    deciding one last; without objects the noun is given, and actions score like verbs.
+    The last of `targets` decides; without objects the noun is given, and actions score like verbs. The new network alone writes
+    `fingerprints_uri`, for the report's data checks, and on the deciding split the `audit` of the whole dataset's labels.
 
-    `crops` are those that were asked for, the same for all networks of a comparison; `own_crops` are the network's own, fewer if it has one
-    view, and None in older results. `num_flops` counts floating-point operations of convolutions and matrix products per clip with these, a
-    multiply-add as two; it and `num_parameters` are None if not counted. `peak_memory_bytes` is that of the process from the network's
-    start to the end of its first split, or as `latency` that of another one. `loss` is the mean over clips whose classes have an output
-    (for others it is infinite), None if there are none. `unknown_verbs` and `unknown_nouns` are true classes of the split that the network
-    cannot predict: it has no output for them, or was not trained on them. Their clips count as wrong in all metrics. In the clips
-    `unheard`, by their uids, a network of sound had nothing to hear: alone it answered by its biases, in a fusion it did not count.
+    `crops` are asked for of all networks of a comparison; `own_crops` are the network's own, fewer if it has one view. `num_flops` counts
+    floating-point operations of convolutions and matrix products per clip with these, a multiply-add as two. `peak_memory_bytes` is the
+    process's from the network's start to the end of its first split, or another network's, as for `latency`. `loss` is the mean over clips
+    whose classes have an output (for others it is infinite). `unknown_verbs` and `unknown_nouns` are true classes that the network has no
+    output for or was not trained on; their clips count as wrong. In the clips `unheard`, by uid, a network of sound had nothing to hear:
+    alone it answered by its biases, in a fusion it did not count.
 
-    Clips in which nothing happens count in `nothing` alone, which is None if the dataset has none: all other numbers but the times are of the
-    clips with an action.
-
-    `audit` judges the labels of the whole dataset; the new network's result on the deciding split has it, None in records of older versions.
+    Clips in which nothing happens count in `nothing` and the times alone.
     """
 
     model: ModelRole
@@ -189,13 +184,12 @@ class EvaluateResults(Record):
 class PairedDifference(Record):
     """Top-1 of the new network minus that of `opponent` on the same clips.
 
-    `reference` is the first network of a comparison. `interval` is at 95 %, from resampling source videos; `p_value` is its two-sided
-    p-value, None in records of older versions; `mcnemar_p` is the exact two-sided test on the clips that exactly one network gets right.
-    `num_clips_needed` estimates the number of clips, with the same number per source video, at which the interval would exclude zero; None
-    if it already does, or if there is no difference.
+    `reference` is the first network of a comparison. `interval` is at 95 %, from resampling source videos, and `p_value` its two-sided
+    p-value; `mcnemar_p` is the exact two-sided test on the clips that exactly one network gets right. `num_clips_needed` estimates at how
+    many clips, with the same number per source video, the interval would exclude zero; None if it already does, or without a difference.
 
-    With `num_seeds`, it is of a recipe: `difference` is the mean over its networks, gained and lost clips are summed over them, and the interval
-    is over source videos and seeds.
+    With `num_seeds`, it is of a recipe: `difference` is the mean over its networks, gained and lost clips are summed over them, and the
+    interval is over source videos and seeds.
     """
 
     target: Target
@@ -213,10 +207,7 @@ class PairedDifference(Record):
 
 
 class SeedScore(Record):
-    """Top-1 of the network that one seed trained.
-
-    `engine` is the label of the engine that scored the network.
-    """
+    """Top-1 of the network that one seed trained, and its engine's label."""
 
     seed: int
     run_key: str

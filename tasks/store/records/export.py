@@ -11,10 +11,7 @@ InputKind = Literal["frames", "flow", "sound"]
 
 
 class PackageScore(Record):
-    """Top-1 on the clips of a split with an action, and its 95 % interval.
-
-    The interval resamples source videos.
-    """
+    """Top-1 on a split's clips with an action, and its 95 % interval over sources."""
 
     split: SplitName
     target: Target
@@ -25,11 +22,9 @@ class PackageScore(Record):
 
 
 class PackageCosts(Record):
-    """The costs of answers, without decoding.
+    """The costs of answers, without decoding; seconds are of a clip at batch 1.
 
-    They are seconds of a clip at batch 1, clips a second in batches, and the peak memory of the process.
-
-    `start_seconds` is from the start of a process to its first answer, without decoding, None for a network that was not started for this.
+    `start_seconds` is from the start of a process to its first answer, None for a network that was not started for this.
     """
 
     num_timed: int
@@ -69,9 +64,9 @@ class PackageDifference(Record):
 class ExportResult(Record):
     """A package that passed its check, with its scores beside the registered model.
 
-    `refused` says why `precision` is another than the one that was asked for. `networks` are the package, then the student if it was packed, then the
-    registered model, both as they were scored. The logits of the package differ from those of PyTorch on the same crops by at most `max_difference`.
-    `size_bytes` is that of the whole folder.
+    `refused` says why it has another `precision` than was asked for. `networks` are the package, then the student if it was packed, then
+    the registered model, both as they were scored. `max_difference` is the largest between the package's logits and PyTorch's on the same
+    crops. `size_bytes` is of the whole folder.
     """
 
     model_name: str
@@ -92,5 +87,5 @@ class ExportResult(Record):
 
     @property
     def name(self) -> str:
-        """Return a name for tags: that of the folder in MLflow."""
+        """Return the name of its folder in MLflow, for tags."""
         return self.artifacts_url.rpartition("/")[2]

@@ -1,7 +1,4 @@
-"""Define the statements of the labelling page, and the results of labelling.
-
-The statements are as the log keeps them.
-"""
+"""Define the statements of the labelling page, as the log keeps them, and labelling's results."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -42,10 +39,7 @@ def require_order(start_seconds: float, stop_seconds: float) -> None:
 
 
 class Suggested(Record):
-    """The answer that the model suggested, with its probability.
-
-    `shown` is False if the page hid the answer.
-    """
+    """The answer that the model suggested; `shown` is False if the page hid it."""
 
     verb: Text
     noun: Text
@@ -56,9 +50,8 @@ class Suggested(Record):
 class Statement(Record):
     """One statement: who made it, and when (UTC).
 
-    `token` is the page's own, so that a repeated request adds nothing.
-
-    `after` is the time of the latest annotation file that the store had then, by the store's own clock; None in logs of earlier versions.
+    The page makes the `token`, so that a repeated request adds nothing. `after` is the time of the store's latest annotation file then, by
+    the store's own clock; None in older logs.
     """
 
     token: Token
@@ -68,18 +61,16 @@ class Statement(Record):
 
     @property
     def place(self) -> datetime:
-        """Return the time whose files it overrides: of those that came later, the files win."""
+        """Return the time up to which it overrides files; later files win."""
         return datetime.fromisoformat(self.after or self.at)
 
 
 class ClipStatement(Statement):
-    """The answer of a person about one clip.
+    """The answer of a person about one clip, which a later one replaces.
 
-    A later statement about the same clip replaces it. A second reader did not see the first answer.
-
-    `over` is the token of the latest interval in the clip that the person knew of, None also in logs of earlier versions. `checked`: the
-    person knew that an audit finds the label before doubtful. `chosen` says that a model had chosen the clip for the list to label; None in
-    logs of earlier versions.
+    A second reader did not see the first answer. `over` is the token of the latest interval in the clip that the person knew of. If
+    `checked`, the person knew that an audit finds the earlier label doubtful. If `chosen`, a model had chosen the clip to label; None in
+    older logs.
     """
 
     kind: Literal["clip"] = "clip"
@@ -103,10 +94,7 @@ class ClipStatement(Statement):
 
 
 class IntervalStatement(Statement):
-    """An action from `start_seconds` to `stop_seconds` of a video.
-
-    It replaces the statement with the token `replaces`.
-    """
+    """An action in a part of a video; it replaces the statement with token `replaces`."""
 
     kind: Literal["interval"] = "interval"
     video: VideoHash
@@ -124,10 +112,7 @@ class IntervalStatement(Statement):
 
 
 class Withdrawal(Statement):
-    """Takes back the statement with the token `withdrawn`.
-
-    What a withdrawn interval had replaced is taken back, too, unless it is an `undo`.
-    """
+    """Takes back a statement, and unless it is an `undo`, any that this had replaced."""
 
     kind: Literal["withdrawal"] = "withdrawal"
     withdrawn: Token
@@ -135,7 +120,7 @@ class Withdrawal(Statement):
 
 
 class ClassMerge(Statement):
-    """Renames a class, or merges it into another: `name` is the same as `same_as`."""
+    """Renames a class to `same_as`, or merges it into that one."""
 
     kind: Literal["class"] = "class"
     target: Literal["verb", "noun"]
@@ -144,10 +129,7 @@ class ClassMerge(Statement):
 
 
 class Forgotten(Statement):
-    """The placeholder of a statement about a forgotten video.
-
-    It stands where the statement was, so that the others keep their numbers.
-    """
+    """The placeholder of a statement about a forgotten video; the others keep their numbers."""
 
     kind: Literal["forgotten"] = "forgotten"
 
@@ -183,15 +165,10 @@ class LogBlock(Record):
     entries: tuple[LogEntry, ...] = Field(min_length=1)
 
 
-NUM_FIRST = 20
-"""Maximum number of problems and names that a result lists for each file."""
-
-
 class ImportedFile(Record):
-    """An annotation file, how it was read, and where it lies.
+    """An annotation file, how it was read, and where it lies if it is readable.
 
-    `uri` is None if the file cannot be read at all. `num_labels` counts the labels of videos in the store, `num_without_video` those of
-    other videos. `remarks` are about labels that are used.
+    `num_labels` counts the labels of videos in the store, `num_without_video` those of others. `remarks` are about labels that are used.
     """
 
     name: str

@@ -32,8 +32,8 @@ class Calibration(Record):
 
     `temperature` is fitted on val and divides the logits; None for actions, because verb and noun have one each. `ece` is the expected
     calibration error over the bins (Guo et al. 2017, arXiv 1706.04599); `ece_calibrated` is the same after temperature scaling, on val with
-    temperatures fitted on other source videos, and None if val has only one video. `ece_by_chance` and `ece_calibrated_by_chance` are those
-    of a perfectly calibrated model on the same number of clips; None in records of older versions.
+    temperatures fitted on other source videos, so None if val has only one. `ece_by_chance` and `ece_calibrated_by_chance` are those of a
+    perfectly calibrated model on as many clips; None in older records.
     """
 
     model: str
@@ -48,10 +48,7 @@ class Calibration(Record):
 
 
 class ClassChange(Record):
-    """One class of one target under both models on the deciding split.
-
-    `is_worse` means a lower F1.
-    """
+    """One class of one target under both models; `is_worse` means a lower F1."""
 
     target: Target
     name: str
@@ -90,12 +87,10 @@ class Mistake(Record):
 
 
 class GroupScore(Record):
-    """Top-1 of the deciding target on the clips of one group.
+    """Top-1 of the deciding target on a group of clips, such as a camera's.
 
-    A group is a value of a column, such as a camera, or a source video.
-
-    `p_value` is that of its difference to the other clips of the column, corrected for the number of its groups; None if there are too few
-    clips to tell. `is_worse` means a lower top-1 than theirs.
+    `p_value` and `is_worse` compare it with the other clips of the column; the p-value is corrected for the number of its groups, and None
+    if there are too few clips to tell.
     """
 
     column: str
@@ -111,7 +106,8 @@ class GroupScore(Record):
 class NearDuplicate(Record):
     """Two clips of different splits that look alike.
 
-    `distance` is the mean over frames of differing bits of 64-bit perceptual hashes; 4 are added if one clip is like the centre of the other.
+    `distance` is the mean over frames of differing bits of 64-bit perceptual hashes; 4 are added if one clip is like the centre of the
+    other.
     """
 
     uid: str
@@ -122,7 +118,7 @@ class NearDuplicate(Record):
 
 
 class LabelConflict(Record):
-    """Two clips that look alike or have the same content, but different labels."""
+    """Two clips that look alike or are the same, but have different labels."""
 
     uid: str
     action: str
@@ -131,10 +127,7 @@ class LabelConflict(Record):
 
 
 class TwoActions(Record):
-    """A clip with two actions.
-
-    `action` covers most of the clip, and `second_action` covers the demanded share of it, too.
-    """
+    """A clip whose `second_action` also covers the share that a label must cover."""
 
     uid: str
     action: str
@@ -144,11 +137,9 @@ class TwoActions(Record):
 class DataChecks(Record):
     """Checks of the data: leakage between splits, classes missing from train, contradicting labels.
 
-    `two_actions` are clips with two labels of one file that each cover at least `min_overlap`. They harm no score, but one clip has one
-    label. In the clips `with_speech`, by their uids, somebody speaks; None if nobody listened for it, which is `speech_unchecked` of a network
-    that hears. It harms no score.
-    `agreement` is that of two readers, None if nobody read a clip twice. `without_clip` says of each annotation file which of its intervals
-    label no clip. `shared_recordings` are those that val shares with train, or test with train or val.
+    `with_speech` has the uids of clips in which somebody speaks; None if nobody listened for it, which is `speech_unchecked` of a network
+    that hears. `two_actions` have two labels of one file that each cover at least `min_overlap`. `without_clip` says of each annotation
+    file which of its intervals label no clip. `shared_recordings` are those that val shares with train, or test with train or val.
     """
 
     shared_sources: tuple[str, ...]
@@ -171,10 +162,7 @@ class DataChecks(Record):
 
 
 class Cell(Record):
-    """Wrong clips of one cell of a confusion matrix.
-
-    All are counted, and those of the largest loss are listed.
-    """
+    """Wrong clips of one cell of a confusion matrix; `uids` lists the largest losses."""
 
     row: int
     column: int
@@ -183,9 +171,7 @@ class Cell(Record):
 
 
 class ConfusionCounts(Record):
-    """Confusion matrix of one model on the deciding split.
-
-    `counts[row][column]` is the number of clips of a true and a predicted class.
+    """Clips by true class (row) and predicted class (column) on the deciding split.
 
     Classes beyond 30 are summed in a last row and column.
     """
@@ -199,10 +185,7 @@ class ConfusionCounts(Record):
 
 
 class LabelCount(Record):
-    """Numbers of clips and source videos of one class in one split.
-
-    Older records have no number of source videos.
-    """
+    """Numbers of clips and source videos of one class in one split."""
 
     target: Target
     split: SplitName
@@ -212,7 +195,7 @@ class LabelCount(Record):
 
 
 class SplitSize(Record):
-    """Size of a split; `num_nothing`, clips in which nothing happens, are among `num_clips` alone."""
+    """Size of a split; the `num_nothing`, where nothing happens, count in `num_clips` alone."""
 
     split: SplitName
     num_clips: int
@@ -226,7 +209,7 @@ class SplitSize(Record):
 class Provenance(Record):
     """Origin of all inputs, with times (ISO 8601): enough to reproduce the run.
 
-    A time is the object store's text, `None` if it keeps none. `chosen` names the recipe, and says what it sets, or why it was chosen.
+    `chosen` names the recipe, and says what it sets, or why it was chosen.
     """
 
     run_key: str
@@ -255,9 +238,9 @@ class Provenance(Record):
 
 
 class ClosedSet(Record):
-    """The new network's top-1 with the left-out clips counted wrong.
+    """The new network's top-1 on the deciding split, with left-out clips counted wrong.
 
-    It is on the deciding split. Train lacks the actions of the clips that are left out.
+    Train lacks the actions of the clips that are left out.
     """
 
     num_clips: int
@@ -339,18 +322,12 @@ class Metrics(Record):
 
     @property
     def val_chose(self) -> bool:
-        """Check whether val chose an epoch of the new network, or a fusion's weights.
-
-        A probe has one epoch.
-        """
+        """Check whether val chose an epoch or a fusion's weights; a probe has one epoch."""
         return self.fusion is not None or len(self.epochs) > 1
 
     @property
     def named_uids(self) -> tuple[str, ...]:
-        """List the uids of all clips that are named.
-
-        First come the clips that the checks of the data name.
-        """
+        """List the uids of all named clips, first those that the data checks name."""
         pairs: tuple[NearDuplicate | LabelConflict, ...] = (*self.checks.near_duplicates, *self.checks.label_conflicts)
         read_twice = self.checks.agreement.differing if self.checks.agreement else ()
         named = (
@@ -367,7 +344,7 @@ class Metrics(Record):
 
     @property
     def audit(self) -> LabelAudit | None:
-        """Return the audit of the labels; None in records of older versions."""
+        """Return the audit of the labels; None in older records."""
         return next((result.audit for result in self.results if result.audit), None)
 
     @property

@@ -16,11 +16,11 @@ PredictorRole = Literal["model", "against"]
 class Predictor(Record):
     """One network, pinned by its checkpoint's hash, with the temperatures that calibrate it.
 
-    `label` is its name in every table; `flows` is the optical flow that it needs, and `sounds` are the names of the features of sound, as
-    far as its training is known. `calibration` says where the temperatures come from, or why they are 1; `calibration_crops` is the number
-    of crops per frame of the clips they were fitted on, None if they are 1. `interval_threshold` is the probability from which intervals
-    are reported, None for all, or for none if `reports_intervals` is False; `interval_words` says where it comes from. A champion that is
-    `provisional` had not passed the gate. Without `actions`, every pair of verb and noun is predicted.
+    `label` is its name in every table. `flows` and `sounds` are the optical flow and the features of sound that it needs, if its training
+    is known. `calibration` says where the temperatures come from, or why they are 1; `calibration_crops` is the number of crops per frame
+    that they were fitted on, None if they are 1. `interval_threshold` is the probability from which intervals are reported, None for all,
+    or for none unless it `reports_intervals`; `interval_words` says where it comes from. A `provisional` champion had not passed the gate.
+    Without `actions`, every pair of verb and noun is predicted.
     """
 
     label: str
@@ -42,7 +42,7 @@ class Predictor(Record):
 
 
 class PredictedVideo(Record):
-    """A video, identified by its content, and its name for people."""
+    """A video, and its name for people."""
 
     video: str
     name: str
@@ -75,8 +75,8 @@ class KnownInterval(Record):
 class KnownLabels(Record):
     """`predictions/<key>/labels.json`: the labels at the time the prediction was planned.
 
-    `intervals` are those of annotation files; they are not looked for without a stride. `covered` has, by video, the time
-    that labels account for, with an action or with nothing; it is None in predictions of older versions, where whole videos count.
+    Without a stride, `intervals` are not looked for. `covered` has, by video, the time that labels account for, with an action or with
+    nothing; it is None in older predictions, where whole videos count.
     """
 
     labels: tuple[KnownLabel, ...]
@@ -87,11 +87,11 @@ class KnownLabels(Record):
 class PredictPlanResult(Record):
     """Plan of a prediction: its videos, networks and cutting options.
 
-    `missing` names requested inputs that are not available. `run_uri` and `model_dataset_uri` belong to the model's training, and are None
-    if it is unknown, the address also if the dataset is gone. `dataset_uris` are the available datasets of both networks' trainings, the
-    model's first, or else the store's latest. `sources` maps a video to the recording that it was cut from, if labels name one; every other
-    video is its own source. `trained_on` are the videos that are predicted although the model was trained on them, and `measured_on` those of
-    val. `has_published_backbone` says that no film of the model's dataset taught its backbone anything.
+    `missing` names requested inputs that are not available. `run_uri` and `model_dataset_uri` belong to the model's training, if known, and
+    its dataset, if it is still there. `dataset_uris` are the available datasets of both networks' trainings, the model's first, or else the
+    store's latest. `sources` maps a video to the recording that it was cut from; every other video is its own source. `trained_on` are
+    predicted although the model was trained on them, and `measured_on` are those of val. If `has_published_backbone`, no film of the
+    model's dataset taught its backbone anything.
     """
 
     key: str
@@ -122,10 +122,7 @@ class PredictPlanResult(Record):
 
 
 class ReferenceFilm(Record):
-    """A source video of the model's dataset, and the distances of its clips.
-
-    These are cosine distances to the nearest training clip of another film.
-    """
+    """A film, and its clips' cosine distances to the nearest training clip of another film."""
 
     source: str
     split: SplitName
@@ -143,7 +140,7 @@ class ReferenceFilms(Record):
 class KnownClipsResult(Record):
     """Features of sampled training clips, and the films that new films are compared with.
 
-    The clips are the model's. `features_uri` is None if they are unknown or none of the sample can be read.
+    `features_uri` is None for `reason`, if the clips are unknown or none of the sample can be read.
     """
 
     num_clips: int
@@ -155,7 +152,8 @@ class KnownClipsResult(Record):
 class ScoredVideo(Record):
     """Predictions of one video: `scored_uri` has one row per clip.
 
-    `windows_uri` has one row per window, those of the clips included; None without a stride. If the model cannot see windows between clips, only these.
+    `windows_uri` has one row per window, clips included; None without a stride. If the model cannot see windows between clips, it has the
+    clips alone.
     """
 
     video: str
@@ -170,8 +168,8 @@ class ScoredVideo(Record):
 class PredictBatchResult(Record):
     """Predictions of one mapped task.
 
-    `missing` names a network that was not available and was left out. `set_aside` names videos, and single clips by their time in the
-    video; `warnings` names clips whose predictions are limited. `verb_alone` are the networks trained on verbs alone.
+    `missing` names a network that was left out. `set_aside` names videos, and single clips by their time; `warnings` names clips whose
+    predictions are limited. `verb_alone` are the networks trained on verbs alone.
     """
 
     videos: tuple[ScoredVideo, ...]
@@ -187,11 +185,9 @@ class PredictBatchResult(Record):
 class PredictReportResult(Record):
     """A finished prediction.
 
-    Agreement compares the two networks' best actions, or verbs if there are no objects; None without a second network.
-
-    `num_failed_batches` counts batches without a result; if there are any, the same prediction can be run again. Without a
-    stride there is no `intervals_uri`; `num_intervals` counts the reported intervals of the model. `shift` says
-    how far videos outside the model's dataset lie from its training clips; it is empty if there is none.
+    Agreement compares two networks' best actions, or verbs if there are no objects. If there are failed batches, the same prediction can be
+    run again. Without a stride there is no `intervals_uri`; `num_intervals` counts the reported intervals of the model. `shift` says how
+    far videos outside the model's dataset lie from its training clips, if there are any.
     """
 
     num_videos: int

@@ -35,12 +35,12 @@ class Record(BaseModel):
 def later(default: T, description: str | None = None) -> T:
     """Declare a field that older records lack.
 
-    At its default the field is left out, so that the bytes of older records stay.
+    At its default it is left out, so that the bytes of older records stay.
     """
     return Field(default, description=description, exclude_if=lambda value: value == default)
 
 
-def leaves_out(*names: str) -> Any:  # noqa: ANN401 - what pydantic finds in the class
+def leaves_out(*names: str) -> Any:  # noqa: ANN401 - a validator, for pydantic to find
     """Drop fields that older records have besides."""
 
     def drop(cls: type[Record], data: object) -> object:

@@ -15,10 +15,7 @@ Value = bool | int | float | str
 
 
 class SearchPlanResult(Record):
-    """Everything that the rounds of a search have in common; stored under `search_uri`.
-
-    `fold_uris` are the datasets of the folds, in order; without folds, `dataset_uri` alone.
-    """
+    """Everything that the rounds of a search have in common; without folds, `fold_uris` has `dataset_uri`."""
 
     key: str
     search_uri: str
@@ -33,10 +30,7 @@ class SearchPlanResult(Record):
 
 
 class Trial(Record):
-    """One recipe to try, numbered from 0 over the whole search.
-
-    `values` are the searched options, `options` all options of its training.
-    """
+    """One recipe to try, numbered from 0 over the search; `values` are the searched options."""
 
     number: int
     values: dict[str, Value]
@@ -59,10 +53,7 @@ class TrialBatchRef(Record):
 
 
 class SuggestResult(Record):
-    """The trials of one round, in batches of one task each.
-
-    `inputs_digest` is that of the earlier trials.
-    """
+    """The trials of one round, in batches of one task each; `inputs_digest` hashes earlier trials."""
 
     round: int
     inputs_digest: str
@@ -72,8 +63,7 @@ class SuggestResult(Record):
 class TrialScore(Record):
     """One training's curve, and the answers of its last epoch on validation clips.
 
-    Stored with the training, for all searches. `right` has, per target, one digit per validation clip in the order of the dataset: 1 if the
-    answer is right.
+    Stored with the training, for all searches. `right` has one digit per validation clip, in the dataset's order: 1 if the answer is right.
     """
 
     run_key: str
@@ -93,9 +83,9 @@ class Top1(Record):
 class ScoredTrial(Record):
     """A finished or failed trial.
 
-    `run_keys` has one training per fold, or a single one. `was_found` means that this search trained none of them; then `seconds` are those
-    of their trainings, else of its own. `loss` is the mean validation loss in nats. `fold_top1` is the deciding target's accuracy in each
-    fold. A failed trial has only its `failure`.
+    `run_keys` has one training per fold, or a single one. If `was_found`, this search trained none of them, and `seconds` are those of
+    their trainings. `loss` is the mean validation loss in nats. `fold_top1` is the deciding target's in each fold. A failed trial has only
+    its `failure`.
     """
 
     number: int
@@ -155,10 +145,10 @@ class Importance(Record):
 class SelectionBias(Record):
     """How much better the best trial looks than it is.
 
-    `num_trials` recipes were compared. `best_of_equal` is the expected lead of the best one over the mean if all were equally good, in
-    top-1; `corrected` is the winner's top-1 less the estimated `optimism`. The three are None with a single source video, which does not
-    show how far scores vary. `seeds` are the scores of the winner's recipe under new seeds. `gain` is their mean less the score of the
-    form's recipe, with its 95 % interval; both are None where there is no such comparison, and in records of older versions.
+    `best_of_equal` is the expected lead in top-1 of the best trial over the mean if all were equally good; `corrected` is the winner's
+    top-1 less the estimated `optimism`. The three are None with a single source video, which does not show how far scores vary. `seeds` are
+    the scores of the winner's recipe under new seeds. `gain` is their mean less the score of the form's recipe, with its 95 % interval, if
+    there is such a comparison.
     """
 
     num_trials: int

@@ -10,7 +10,7 @@ from tasks.store.records.record import Record, SetAside, SplitName, later
 
 
 class FilmsStatus(Record):
-    """`status/films.json`, by `summarise`: the latest ingest, and the latest that brought a new video.
+    """`status/films.json`, by `summarise`: the latest ingest, and when one last brought a new video.
 
     `num_videos` are those of the store, `num_clips` those of the ingest's videos.
     """
@@ -35,8 +35,8 @@ class LabelCount(Record):
 class LabelsStatus(Record):
     """`status/labels.json`, by `label`: the labels in numbers.
 
-    `agreement` is a sentence, empty if nobody read a clip for the second time. `num_statements` is the length of the page's log at that
-    time: later statements are in no dataset yet.
+    `agreement` is a sentence, empty if nobody read a clip for the second time. `num_statements` is the length of the page's log then: later
+    statements are in no dataset yet.
     """
 
     at: str
@@ -57,10 +57,7 @@ class SplitStatus(Record):
 
 
 class DatasetChange(Record):
-    """Differences of a dataset from the dataset before, in numbers.
-
-    The page of differences has the lists.
-    """
+    """Differences of a dataset from the dataset before, in numbers."""
 
     before: str
     num_videos_added: int
@@ -82,10 +79,7 @@ class KeptDataset(Record):
 
 
 class DatasetStatus(Record):
-    """`status/dataset.json`, by `dataset`: the latest dataset and those before it.
-
-    `change` says how the latest differs from the last before it. Those before come latest first.
-    """
+    """`status/dataset.json`, by `dataset`: the latest dataset and those before it, latest first."""
 
     at: str
     digest: str
@@ -97,10 +91,7 @@ class DatasetStatus(Record):
 
 
 class TrainingStatus(Record):
-    """`status/models/<name>/training.json`, by `plan`: the training that was planned last.
-
-    It is for the estimate and the recipe in words.
-    """
+    """`status/models/<name>/training.json`, by `plan`: the training that was planned last."""
 
     at: str
     run_key: str
@@ -114,8 +105,8 @@ class TrainingStatus(Record):
 class VersionStatus(Record):
     """A decision on a version, or the rollback to it, with its scores.
 
-    Scores are in percent of actions, with 95 % intervals. `top1_now` is None where the version was not scored on the clips of
-    `now_dataset`. `num_left_out` of these clips trained the version, and are left out of its score.
+    Scores are in percent of actions, with 95 % intervals. `top1_now` is on the clips of `now_dataset`, without the `num_left_out` that
+    trained the version.
     """
 
     version: int
@@ -137,10 +128,7 @@ class VersionStatus(Record):
 
 
 class WeakClass(Record):
-    """An action that the champion names badly.
-
-    `uids` are some of its clips that the champion gets wrong.
-    """
+    """An action that the champion names badly, with some of its wrong clips."""
 
     name: str
     verb: str
@@ -153,8 +141,8 @@ class WeakClass(Record):
 class ModelStatus(Record):
     """`status/models/<name>/model.json`, by `decide` and `rollback`: the champion, its history, and what its report advises.
 
-    `expected_gain` and its interval are points of action top-1 of `gain_clips` more labels, by the learning curve; None if unknown.
-    `now_dataset` is the digest of the dataset, and `now_split` its split, whose clips every `top1_now` is of.
+    `expected_gain` and its interval are points of action top-1 by `gain_clips` more labels, if the learning curve can tell. Every
+    `top1_now` is of the clips of `now_split` in `now_dataset`, a digest.
     """
 
     at: str
@@ -174,10 +162,7 @@ class ModelStatus(Record):
 
 
 class PredictionStatus(Record):
-    """A prediction: its videos and clips, in numbers and words.
-
-    `unsure_share` is the share of clips that it is unsure of. `unlike` says how unlike the training clips they are.
-    """
+    """A prediction in numbers; `unlike` says how unlike the training clips its clips are."""
 
     at: str
     prediction_uri: str
@@ -198,10 +183,7 @@ class PredictionsStatus(Record):
 
 
 class SpaceUse(Record):
-    """Objects and bytes below one folder of the store, or in a cache.
-
-    The cache is that of the machine that cleaned up.
-    """
+    """Objects and bytes below one folder, or in the cache where `clean_up` ran."""
 
     name: str
     num_objects: int
@@ -252,20 +234,14 @@ class LoopStatus(Record):
 
 
 class AdvisedStep(Record):
-    """A thing to do next, and the path in Airflow where it is done.
-
-    The path is empty if there is none.
-    """
+    """A thing to do next, with the path in Airflow, empty if there is none."""
 
     text: str
     url: str
 
 
 class StatusResult(Record):
-    """The state of the loop in one sentence, the next steps and the summary.
-
-    The most important step comes first.
-    """
+    """The loop's state in a sentence, the next steps by importance, and the summary."""
 
     sentence: str
     next_steps: tuple[AdvisedStep, ...]
@@ -273,10 +249,7 @@ class StatusResult(Record):
 
 
 class DifferentVideo(Record):
-    """A video that only one of two datasets has.
-
-    `num_clips` is the number of its clips there.
-    """
+    """A video that only one of two datasets has, with its number of clips."""
 
     name: str
     video: str
@@ -284,10 +257,7 @@ class DifferentVideo(Record):
 
 
 class DifferentClip(Record):
-    """A clip with its label or its split in each of two datasets.
-
-    It is named by its film and time. The label or split is empty where the dataset lacks the clip.
-    """
+    """A clip with its label or split in two datasets, empty if one lacks it."""
 
     uid: str
     name: str
@@ -306,10 +276,7 @@ class SplitChange(Record):
 
 
 class Difference(Record):
-    """All differences of a dataset from another.
-
-    Added and removed clips have labels, as relabelled clips have. Moved clips have splits.
-    """
+    """All differences of a dataset from another; moved clips have splits, others have labels."""
 
     videos_added: tuple[DifferentVideo, ...]
     videos_removed: tuple[DifferentVideo, ...]
@@ -331,10 +298,7 @@ class DiffResult(Record):
 
 
 class RescoredVersion(Record):
-    """An earlier version on today's deciding clips, without those that trained it.
-
-    `num_left_out` clips trained it. Its scores lie at `scores_uri`.
-    """
+    """An earlier version on today's deciding clips, without the `num_left_out` that trained it."""
 
     version: int
     num_clips: int
@@ -351,10 +315,7 @@ class RescoreResult(Record):
 
 
 class Waiting(Record):
-    """A question in Airflow without an answer.
-
-    `since` is UTC. `is_assigned` says that only approvers may answer.
-    """
+    """A question in Airflow without an answer; if `is_assigned`, only approvers may answer."""
 
     subject: str
     url: str
@@ -365,8 +326,8 @@ class Waiting(Record):
 class EndedRun(Record):
     """A run of a DAG that has ended.
 
-    `result` is that of the task that people are told about, `reason` names the task that failed first, and says why; empty if none did.
-    `failed_before` says that the scheduled run before this one failed, too.
+    `result` is that of the task that people are told about; `reason` says which task failed first, and why. `failed_before` is of the
+    scheduled run before this one.
     """
 
     dag_id: str

@@ -10,9 +10,9 @@ from tasks.store.records.video import ClipRecord
 
 
 class Member(Record):
-    """One network of a fusion.
+    """One network of a fusion, under the `name` that the person wrote.
 
-    `name` is as the person wrote it, `run_key` is that of its training, and `sound` is as in `Champion`.
+    `sound` names the features of sound that it needs.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Member(Record):
 
 
 class FusedMember(Record):
-    """A network's weight in each head, and its loss alone on val.
+    """A network's weight in each head, and its own loss on val.
 
     The weights of a head sum to 1 over the networks; the loss is over clips whose classes have an output.
     """
@@ -39,12 +39,12 @@ class FusedMember(Record):
 
 
 class Fusion(Record):
-    """How the weights were chosen, on val.
+    """The choice of weights on val.
 
     A loss is the mean cross-entropy of verbs plus that of nouns, in nats, with each head's logits divided by their best temperature (Guo et
-    al. 2017, arXiv 1706.04599): otherwise losses would reflect the scale of a network's logits, which changes no prediction. `held_out_loss`
-    is that of weights chosen in the same way on other source videos; None if val has only one. `num_unheard` clips of val are not among
-    `num_clips`, because a network of sound had nothing to hear in them.
+    al. 2017, arXiv 1706.04599): otherwise losses would reflect the scale of a network's logits, which changes no prediction.
+    `held_out_loss` is that of weights chosen in the same way on other source videos; None if val has only one. `num_unheard` clips of val
+    are not among `num_clips`, because a network of sound had nothing to hear in them.
     """
 
     members: tuple[FusedMember, ...]
@@ -62,15 +62,8 @@ class Fusion(Record):
         return self.held_out_loss is not None and self.held_out_equal_loss is not None and self.held_out_loss < self.held_out_equal_loss
 
 
-def _only_network(data: dict[str, Any]) -> str:
-    return f"TSN {data['backbone']} rgb"
-
-
 class BatchTime(Record):
-    """Measured seconds of a training batch, and of its forward pass.
-
-    The forward pass has the views of a validation.
-    """
+    """Measured seconds of a training batch, and of a validation's forward pass."""
 
     num_clips: int
     seconds: float
@@ -79,10 +72,7 @@ class BatchTime(Record):
 
 
 class SeededStart(Record):
-    """The start of a further training of a recipe.
-
-    It is the same network, with untrained heads of its own seed.
-    """
+    """The same network with untrained heads of another seed, for a recipe's further training."""
 
     seed: int
     uri: str
@@ -90,18 +80,15 @@ class SeededStart(Record):
 
 
 class WeightsResult(Record):
-    """The network that training starts from, as a checkpoint in the store.
+    """The network that training starts from, as a checkpoint; if `is_chance`, its heads are untrained.
 
-    `is_chance` means that its heads are untrained.
-
-    If `network` is missing, it is a TSN on RGB. `members` are the networks of a fusion, in the checkpoint's order. `backbone_sha256` is the
-    hash of the user's file that the backbone is from. `recipe` has the options of a recipe that was named or chosen, for the dataset at
-    `dataset_uri`, and `chosen` its name and reason. `pace` is None if no batch could be timed where the weights were fetched. `repeats` are
-    the starts of the recipe's further seeds.
+    `members` are the networks of a fusion, in the checkpoint's order. `backbone_sha256` is the hash of the user's file of backbone weights.
+    `recipe` has the options of a recipe that was named or chosen for the dataset at `dataset_uri`, and `chosen` its name and reason. `pace`
+    is None if no batch could be timed where the weights were fetched. `repeats` are the starts of the recipe's further seeds.
     """
 
     backbone: str
-    network: str = Field(default_factory=_only_network)
+    network: str = Field(default_factory=lambda data: f"TSN {data['backbone']} rgb")  # older records lack it
     weights: Weights
     uri: str
     sha256: str
@@ -142,12 +129,10 @@ class Evaluation(Record):
 
 
 class Champion(Record):
-    """The registered version that the new network must beat.
+    """The registered version that the new network must beat, or the one before it.
 
-    Also the version before it, which decides nothing.
-
-    `flows` is the optical flow that it needs, and `sounds` are the names of the features of sound, as far as its training is known. One that is
-    `provisional` has not passed the gate.
+    `flows` and `sounds` are the optical flow and the features of sound that it needs, if its training is known. If `provisional`, it has
+    not passed the gate.
     """
 
     version: int
@@ -159,10 +144,7 @@ class Champion(Record):
 
 
 class Repeat(Record):
-    """A further training of a recipe with another seed.
-
-    Its own plan lies at `plan_uri`, and has one evaluation.
-    """
+    """A further training of a recipe with another seed; its plan has one evaluation."""
 
     seed: int
     run_key: str
@@ -203,12 +185,11 @@ class DistilResult(Record):
 class PlanResult(Record):
     """Plan of one training: everything that the later steps need.
 
-    The decision on the trained network is stored under `decision_uri`, which depends on the gate and the champion: different rules or
-    another champion mean another decision on the same training. Without a `previous`
-    version, `no_previous` says why, unless there is none. `estimate` says how long the training takes, `expected_seconds` in numbers if known, and `test_seconds` how long its test
-    takes at most; `question` is put to a person before it starts, and is empty if it may start at once. `inputs` are those that its networks
-    need besides frames, None in plans of older versions. `repeats` are
-    trained and scored with this training, and decided with it on their mean. With a `teacher`, the network learns its answers, too.
+    `decision_uri` depends on the gate and the champion: other rules or another champion mean another decision on the same training.
+    `no_previous` says why there is no `previous` version, unless there is none at all. `estimate` says how long the training takes,
+    `expected_seconds` in numbers if known; `test_seconds` is the longest time that its test takes. `question` is put to a person before it
+    starts, if any. `inputs` are those that its networks need besides frames, None in older plans. `repeats` are trained and scored with
+    this training, and the gate decides on the mean of all.
     """
 
     run_key: str
@@ -240,7 +221,7 @@ class PlanResult(Record):
 
     @property
     def run_keys(self) -> tuple[str, ...]:
-        """Return the keys of its training and of those with further seeds."""
+        """Return the keys of its training and of the repeats."""
         return (self.run_key, *(repeat.run_key for repeat in self.repeats))
 
     @property
@@ -262,26 +243,20 @@ class PlanResult(Record):
 
     @property
     def val_chooses(self) -> bool:
-        """Check whether val chooses an epoch of the network, or a fusion's weights.
-
-        A probe has one epoch.
-        """
+        """Check whether val chooses an epoch or a fusion's weights; a probe has one epoch."""
         return self.train.head is not Head.PROBE
 
     @property
     def has_published_backbone(self) -> bool:
-        """Check whether the backbone stays as it was published.
-
-        Then no film of the user taught it anything.
-        """
+        """Check whether the backbone stays as published, so no film taught it anything."""
         return self.train.trainable == "heads" and self.weights.weights in (Weights.EPIC, Weights.IMAGENET, Weights.NONE)
 
 
 class Epoch(Record):
     """Losses, accuracies and the heads' learning rate of one epoch.
 
-    `learning_rate` is None if unknown, the `val` fields if the epoch was not validated. The `train` accuracies are means over the epoch's
-    own views, while the weights change, and of altered labels where there is label noise. They are None in some records of older versions.
+    The `val` fields are None if the epoch was not validated, others in some older records. The `train` accuracies are means over the
+    epoch's views while the weights change, with altered labels where there is label noise.
     """
 
     epoch: int
@@ -299,8 +274,8 @@ class Epoch(Record):
 class TrainResult(Record):
     """A finished training; a fusion has no epochs but chosen weights.
 
-    Beyond the first thousand, `epochs` has those that a logarithmic axis can show; `epochs.csv` has all. `kept_epochs` are those whose
-    heads were kept, from 0; only a long training keeps them. `label_noise` is the share of training labels that were altered.
+    Beyond the first thousand, `epochs` has those that a logarithmic axis can show; `epochs.csv` has all. `kept_epochs` count from 0: a long
+    training keeps their heads. `label_noise` is the share of altered training labels.
     """
 
     checkpoint_uri: str

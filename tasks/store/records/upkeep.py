@@ -1,7 +1,4 @@
-"""Define the records of looking after a store.
-
-They hold the deletions of a clean-up, the list of a backup, and the videos that were forgotten.
-"""
+"""Define the records of clean-ups, backups, and videos that were forgotten."""
 
 from pydantic import Field
 
@@ -11,8 +8,7 @@ from tasks.store.records.record import Record, later
 class CleanUpResult(Record):
     """Everything that a clean-up removed, or would remove in a dry run.
 
-    That is objects and bytes of the store, aborted uploads, and files of this machine's cache. `list_uri` is a table with the reason for
-    each folder, and `summary` a sentence for people.
+    The cache is this machine's. `list_uri` is a table with the reason for each folder, and `summary` a sentence for people.
     """
 
     is_dry_run: bool
@@ -26,7 +22,7 @@ class CleanUpResult(Record):
 
 
 class Content(Record):
-    """The content of a file or an object; it lies under its hash."""
+    """The content of a file or an object, stored under its hash."""
 
     sha256: str
     size_bytes: int
@@ -46,10 +42,7 @@ class KeptFile(Content):
 
 
 class Snapshot(Record):
-    """One backup: all that was there at one time.
-
-    `records_until` is the store's time of the backup's newest record.
-    """
+    """One backup; `records_until` is the store's time of its newest record."""
 
     name: str
     records_until: str
@@ -60,15 +53,12 @@ class Snapshot(Record):
 
     @property
     def contents(self) -> dict[str, Content]:
-        """Map each hash to its content."""
+        """Map hashes to contents."""
         return {content.sha256: content for content in (*self.objects, *self.files)}
 
 
 class BackupResult(Record):
-    """A backup that was made.
-
-    Records that were written meanwhile are left out. The next backup has them.
-    """
+    """A backup that was made; records written meanwhile are left to the next one."""
 
     folder: str
     name: str
@@ -80,7 +70,7 @@ class BackupResult(Record):
 
 
 class RestoreResult(Record):
-    """A backup that was verified, and unless that was all, restored."""
+    """A backup that was verified, and perhaps restored."""
 
     name: str
     num_objects: int
@@ -100,10 +90,10 @@ class TraceCount(Record):
 class Forgetting(Record):
     """`forgotten/intent.json`: a deletion that has begun.
 
-    It is written before the first object of the deletion goes, and deleted after the last. A process that goes on knows from it all that
-    the store no longer says. `number` is 0 until the intent keeps others away. `names` are texts that name a video, and `uids` are clips of
-    other videos that end in a forgotten video. `folders` are deleted as a whole, the `datasets` have a video, and `shown` are the runs
-    whose evidence shows it. The runs in `taught` were trained on a video, or made from such a network. `clip_hashes` name files in caches.
+    It is written before the first object of the deletion goes, and deleted after the last: a process that goes on reads here all that the
+    store no longer says. `number` is 0 until the intent keeps others away. `names` are texts that name a video, and `uids` are clips of
+    other videos that end in it. `folders` are deleted as a whole, the `datasets` have a video, and `shown` are the runs whose evidence
+    shows it. The runs in `taught` were trained on a video, or made from such a network. `clip_hashes` name files in caches.
     """
 
     number: int
@@ -125,10 +115,7 @@ class Forgetting(Record):
 
 
 class Tombstone(Record):
-    """`forgotten/videos/<video>.json`: the receipt of a video that is never taken in again.
-
-    It also has the hashes of the video's clips, for caches.
-    """
+    """`forgotten/videos/<video>.json`: a video that is never taken in, with its clips' hashes for caches."""
 
     number: int
     clip_hashes: tuple[str, ...]
@@ -137,8 +124,8 @@ class Tombstone(Record):
 class Receipt(Record):
     """`forgotten/<number>.json`: the numbers of a deletion, when, by whom and why, without content and names.
 
-    `list_sha256` is the hash of the sorted list of addresses. `models` are the registered versions that saw a video. `keeps_versions`: the
-    bucket keeps earlier versions of objects, which Retake does not delete; None if the keys could not ask.
+    `list_sha256` is the hash of the sorted addresses. `models` are the registered versions that saw a video. If it `keeps_versions`, the
+    bucket has earlier versions of objects, which Retake does not delete; None if the keys could not ask.
     """
 
     number: int
@@ -154,9 +141,9 @@ class Receipt(Record):
 
 
 class ForgetResult(Record):
-    """A deletion in numbers, and its receipt if it is done.
+    """A deletion in numbers, without a video's name, and its receipt if it is done.
 
-    It names no video. `question` is for the person who approves the deletion of the videos whose sorted hashes have `videos_sha256`.
+    `question` is for the person who approves it; `videos_sha256` hashes the sorted hashes of its videos.
     """
 
     receipt_uri: str | None

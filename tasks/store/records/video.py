@@ -1,7 +1,4 @@
-"""Define the records of videos and clips, and the results of their steps.
-
-The steps cut clips, make their optical flow or describe their sound.
-"""
+"""Define the records of videos, clips, their flow and sound, and the steps' results."""
 
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -12,13 +9,13 @@ from tasks.store.records.record import KeptSegmentOptions, Record, SetAside, lat
 from tasks.wording import count
 
 NUM_FIRST = 20
-"""Maximum number of files that a result lists by name."""
+"""Maximum number of files, problems or names that a result lists."""
 
 
 class WebPage(Record):
     """The web page that a video was downloaded from, as it named itself that day.
 
-    `licence` is None if the page names none of Creative Commons; then the user said that the channel is their own.
+    Without a licence of Creative Commons, the user said that the channel is their own.
     """
 
     address: str
@@ -31,9 +28,8 @@ class WebPage(Record):
 class VideoRecord(Record):
     """`videos/<sha256>/probe.json`: one video, identified by its content, with all names it was uploaded under.
 
-    `is_hdr` and the indices of the streams to use are None if an older version ingested the video. `camera` and `recorded_at`, the start
-    by the camera's clock, are None if the file does not tell them, either; `web_page` is None if the video came as a file.
-    `uri` is outside the store if the video was left in place.
+    `uri` is outside the store if the video was left in place. `is_hdr` and the indices of the streams to use are None if an older version
+    ingested the video. `recorded_at` is the start by the camera's clock.
     """
 
     video: str
@@ -81,10 +77,7 @@ Intervals = Mapping[str, tuple[Interval, ...]]
 
 
 class Batch(Record):
-    """`ingests/<key>/batches/<n>.json`: the videos of one mapped task.
-
-    It has their labelled intervals, too, if clips are cut around them.
-    """
+    """`ingests/<key>/batches/<n>.json`: the videos of one mapped task, and the intervals to cut around."""
 
     videos: tuple[str, ...]
     intervals: dict[str, tuple[Interval, ...]] = later({})
@@ -117,9 +110,7 @@ class Inventory(Record):
 
 
 class TakenFiles(Record):
-    """Counts of the files that an ingest was offered as videos.
-
-    Annotation files are none of them.
+    """Counts of the files that an ingest was offered as videos, so without annotation files.
 
     `num_videos` have different contents. `num_unusable` of `num_files` were set aside; None in records of older versions.
     """
@@ -130,7 +121,7 @@ class TakenFiles(Record):
 
     @property
     def in_words(self) -> str:
-        """Say what became of the files; the numbers add up to them."""
+        """Describe the outcome of all files; the numbers add up to them."""
         if self.num_unusable is None:
             return f"{count(self.num_files, 'video file')}: {count(self.num_videos, 'video')}"
         num_copies = self.num_files - self.num_videos - self.num_unusable
@@ -140,10 +131,7 @@ class TakenFiles(Record):
 
 
 class IngestResult(TakenFiles):
-    """Counts of an ingest, and the batches to cut.
-
-    The inventory lists all files set aside.
-    """
+    """Counts of an ingest, and the batches to cut; the inventory lists all files."""
 
     num_annotations: int
     num_set_aside: int
@@ -181,11 +169,11 @@ class ClipRecord(Record):
 class ClipsFile(Record):
     """`clips/<video>/<recipe>/clips.json`, written last: all clips of one video, or the reason why some are missing.
 
-    `recipe` is `tasks.keys.clip_recipe_of` the options and the version `ffmpeg`; for clips cut by older versions, which did not record it,
-    `recipe_of` the options alone. `lacked_bytes` is the memory limit that was too small for the video, 0 if it or the next was not there, or a log told of a full disk;
-    `is_out_of_reach` if that was for the server on which it was left, which hourly runs try again. Clips around intervals have
-    `spans_digest`, a hash of all parts that were to be cut, and in `sound_warnings` what the sound of any that was cut lacks. When intervals
-    change, the list is written again with the next `revision`.
+    `recipe` is `tasks.keys.clip_recipe_of` the options and the version `ffmpeg`, in older records without that version `recipe_of` the
+    options. `lacked_bytes` is the memory limit that was too small for the video; it is 0 if this video or the next was not there, or if a
+    log told of a full disk. If it `is_out_of_reach` on the server where it was left, hourly runs try again. Clips around intervals have
+    `spans_digest`, a hash of all parts that were to be cut, and `sound_warnings` on those that were. Changed intervals give the list its
+    next `revision`.
     """
 
     video: str
@@ -223,7 +211,7 @@ class SetAsideFile(Record):
 class SummaryResult(TakenFiles):
     """Summary of one ingest, for people and for the clips' asset event.
 
-    The complete lists are in the file `set_aside_uri`; they name video files, annotation files, and videos that could not be cut.
+    The complete lists are at `set_aside_uri`: of video files, annotation files, and videos that could not be cut.
     """
 
     num_clips: int
@@ -237,7 +225,7 @@ class SummaryResult(TakenFiles):
 
 
 class FlowClip(Record):
-    """A clip whose optical flow is needed; `uid` names it in messages."""
+    """A clip whose optical flow is needed."""
 
     uid: str
     uri: str
@@ -245,10 +233,7 @@ class FlowClip(Record):
 
 
 class FlowBatch(Record):
-    """The clips of one mapped task, and the options of their flow.
-
-    Flow is stored next to each clip, under a hash of the options.
-    """
+    """The clips of one mapped task, and the options of their flow."""
 
     options: FlowOptions
     clips: tuple[FlowClip, ...]
@@ -263,10 +248,7 @@ class FlowsResult(Record):
 
 
 class FlowResult(Record):
-    """The result of one batch.
-
-    `num_computed` and the speed count only clips computed here. The others already had their flow.
-    """
+    """The flow of one batch; `num_computed` and speed leave out clips that had it."""
 
     num_clips: int
     num_computed: int
@@ -282,7 +264,7 @@ MIN_SPEECH_SHARE = 0.1
 
 
 class SoundState(StrEnum):
-    """The kinds of sound of a clip."""
+    """The state of a clip's sound."""
 
     HEARD = "heard"
     SILENT = "silent"
@@ -309,9 +291,8 @@ class SoundNote(Record):
 class SoundResult(Record):
     """The sound of the clips of a training, a comparison or a prediction, in numbers.
 
-    `num_described` and `seconds` are of this run; the other clips were described before.
-    `warnings` has each clip in which there is nothing to hear, or not all the time, with the reason; `set_aside` those whose file cannot be
-    read. In the clips `with_speech`, by their uids, somebody speaks; None if nobody listened to all of them.
+    `num_described` and `seconds` are of this run; the other clips were described before. `warnings` name the clips with nothing to hear for
+    some or all of the time, `set_aside` those whose file cannot be read. `with_speech` has uids, None if nobody listened to all clips.
     """
 
     num_clips: int
