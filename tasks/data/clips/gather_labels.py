@@ -64,6 +64,8 @@ MAX_ANSWER = 256 << 20
 """Characters of a child's answer; 20,000 labelled clips have 15 million."""
 MAX_LOGGED = 10_000
 """Characters of the output of a child that failed."""
+NO_MEMORY = ("MemoryError", "Cannot allocate memory", "error return without exception set")
+"""Python without memory raises MemoryError, an OSError, or a SystemError of C code."""
 LABELLING: TypeAdapter[Labelling] = TypeAdapter(Labelling)
 
 WHOLE = Interval(start_seconds=0, stop_seconds=864_000)
@@ -173,7 +175,7 @@ def labelled_in_child(_: Store, store_uri: str, segment: SegmentOptions, options
     if status == BadInput.exit_code:
         raise BadInput(answer)
     remedy = "run build_dataset, whose task label names the worst"
-    if status is None or status < 0 or "MemoryError" in text:
+    if status is None or status < 0 or any(words in text for words in NO_MEMORY):
         limits = f"{CHILD_SECONDS} seconds or {CHILD_BYTES >> 20} MiB"
         raise BadInput(f"the label files of {store_uri} take more than {limits} to read; {remedy}")
     log.error("the child that reads label files failed: %s", text[-MAX_LOGGED:])
