@@ -1,6 +1,4 @@
-"""Find the traces of videos to forget in a store, and remove them.
-
-Objects are deleted, or written anew without the videos.
+"""Delete the objects of videos to forget, or write them anew without the videos.
 
 An object goes by its address, its origin or its content. Checkpoints, scores and decisions of runs stay; pages and pictures go, since they
 may show a video. The intent has all that a later try must know, so deletions may happen in any order.
@@ -54,13 +52,13 @@ KINDS = {
     "searches": "comparisons and searches",
     "comparisons": "comparisons and searches",
 }
-"""The kind of an object by its first folder; any other is called by that folder."""
+"""The kind of an object by its first folder; by default it is the folder's name."""
 
 OPAQUE = (".ckpt", ".mkv", ".mp4", ".npy", ".npz", ".png", ".pt")
 """Endings of objects that hold no text; they go by address or origin."""
 
 UNREAD = re.compile(r"videos/|pretrained/(?!choices/)|clips/(?!.*/clips\.json$)|runs/[^/]+/packages/[^/]+/package/")
-"""Objects that name no other video than their address does. A package has a drawn film alone."""
+"""Objects that name no other video than their address does. The only film of a package is drawn."""
 
 OF_DATASET = re.compile(r"(searches|comparisons|plans|pretrained/choices)/|datasets/result\.json")
 """Objects that are of no use without the dataset that they name."""
@@ -106,9 +104,7 @@ class Remover:
         self._labelled = LabelledVideos(VideoIndex((), names), fps, frozenset(forgetting.videos), self._by_name)
 
     def find(self) -> list[Trace]:
-        """List the objects to delete or write anew, marks first.
-
-        Folders that go as a whole are taken into the intent.
+        """List objects to delete or write anew, marks first; note whole folders in the intent.
 
         Raises:
             BadInput: an annotation file cannot be written without the videos.
@@ -128,10 +124,7 @@ class Remover:
         return sorted(traces, key=lambda trace: (not trace.uri.endswith(MARKS), trace.uri))
 
     def remove(self, traces: Sequence[Trace]) -> None:
-        """Delete or write anew each object.
-
-        An object to write anew that changes meanwhile is left to the next search.
-        """
+        """Delete or write anew each object; one that changes meanwhile waits for the next search."""
         # Marks are no part of another request, which may delete in any order.
         for (is_kept, _), together in groupby(traces, key=lambda trace: (trace.is_kept, trace.uri.endswith(MARKS))):
             if is_kept:
@@ -181,7 +174,7 @@ class Remover:
 
     @property
     def _gone(self) -> Traces:
-        """Make the texts that name a dataset or a prediction that goes."""
+        """Collect the texts that name a dataset or a prediction that goes."""
         predictions = (last_name(uri) for uri in self.forgetting.folders if uri.startswith(self._at.predictions))
         return Traces((), keys=(*self.forgetting.datasets, *predictions))
 
@@ -239,20 +232,16 @@ class Remover:
 
 
 def traces_of(forgetting: Forgetting) -> Traces:
-    """Make the texts to search contents for.
+    """Collect the texts to search for: hashes, uids of clips, names of videos and pages.
 
-    They are hashes of videos, uids of clips, and names of videos and web pages. Names are left out that do not end as videos do, or that the store
-    gives files itself.
+    A name is left out if it does not end as videos do, or if the store gives it to its own files.
     """
     names = tuple(name for name in _told_apart(forgetting.names) if not is_file_of_video(name))
     return Traces(forgetting.videos, names, forgetting.uids)
 
 
 def _told_apart(names: Sequence[str]) -> tuple[str, ...]:
-    """Select the names that end as videos do, and the addresses of pages.
-
-    Another name, such as `best.pt` or `0.1`, would be found in what is not about the video.
-    """
+    """Select names that end as videos do, and pages: `0.1` or `best.pt` may mean anything."""
     return tuple(name for name in names if "://" in name or name.lower().endswith(VIDEO_SUFFIXES))
 
 
@@ -273,7 +262,7 @@ def files_of_clips(folder: Path, clip_hashes: Sequence[str]) -> list[Path]:
 def drop_from_cache(store: Store, store_uri: str, folder: Path) -> int:
     """Delete the files of forgotten videos from this machine's cache; return their number."""
     tombstones = [store.read(listed.uri, Tombstone) for listed in store.list(Layout(store_uri).forgotten.tombstones)]
-    files = files_of_clips(folder, [each for tombstone in tombstones for each in tombstone.clip_hashes])
+    files = files_of_clips(folder, [sha256 for tombstone in tombstones for sha256 in tombstone.clip_hashes])
     for path in files:
         path.unlink(missing_ok=True)
     return len(files)
@@ -343,26 +332,21 @@ def _names(own: Sequence[VideoRecord], others: Sequence[VideoRecord], seen: Coll
 
 
 def videos_of_sources(store: Store, store_uri: str, listed: Sequence[str]) -> Mapping[str, set[str]]:
-    """Map the names of sources and recordings in today's labels to their videos.
-
-    A source without a name is called by the hash of its first video.
-    """
+    """Map the names of sources and recordings in today's labels to their videos."""
     videos: defaultdict[str, set[str]] = defaultdict(set)
     lists = (uri for uri in listed if uri.startswith(Layout(store_uri).all_labels) and uri.endswith("/labels.json"))
     for labels in filter(None, (_read(store, uri, LabelsFile) for uri in lists)):
         for clip in labels.clips:
             videos[clip.source].add(clip.clip.video)
         for recording in labels.recordings:
+            # A source without a name is called by the hash of its first video.
             videos.pop(recording.videos[0], None)
             videos[recording.name].update(recording.videos)
     return videos
 
 
 def _datasets(store: Store, listed: Sequence[str], traces: Traces) -> tuple[set[str], set[str]]:
-    """List the digests of datasets with a clip of the videos.
-
-    The second set has those datasets that train on such a clip or choose an epoch by it.
-    """
+    """List datasets that have a clip of the videos, and those that learn from one."""
     datasets, teaching = set[str](), set[str]()
     for uri in listed:
         if is_manifest(uri) and store.exists(uri) and traces.in_bytes(store.read_bytes(uri)):
@@ -374,10 +358,7 @@ def _datasets(store: Store, listed: Sequence[str], traces: Traces) -> tuple[set[
 
 
 def _runs(store: Store, listed: Sequence[str], datasets: set[str], teaching: set[str], traces: Traces) -> tuple[set[str], set[str]]:
-    """List the runs on these datasets, and those that learnt from the videos.
-
-    Those made from a network that learnt from them count, too.
-    """
+    """List the runs on these datasets, and those that learnt from the videos, also indirectly."""
     on, started_from, taught = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set), set[str]()
     for uri in listed:
         if claim := claimed_run(uri):

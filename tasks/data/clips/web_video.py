@@ -41,10 +41,7 @@ BY_OTHER_MEANS = "; download it by other means, with its licence, and give the f
 
 
 class Job(BaseModel):
-    """A page for the child process.
-
-    `folder` is None if the page's videos are only to be listed.
-    """
+    """A page for the child process; without `folder` its videos are only listed."""
 
     address: str
     folder: Path | None
@@ -79,10 +76,7 @@ def is_page(source: str) -> bool:
 
 
 def name_of(address: str) -> str:
-    """Make a file name of a video's id, or of its address without query.
-
-    A query may have secrets.
-    """
+    """Make a file name of a video's id or address, without its perhaps secret query."""
     return NOT_IN_NAMES.sub("_", address.partition("?")[0].rpartition("/")[2] or "video")
 
 
