@@ -66,15 +66,7 @@ OF_DATASET = re.compile(r"(searches|comparisons|plans|pretrained/choices)/|datas
 STATUS = re.compile(r"status/(dataset|predictions)\.json")
 """Summaries that lead to datasets and predictions."""
 
-HISTORY = re.compile(r"status/models/.*/model\.json")
-LISTS = re.compile(
-    r"(ingests/[^/]+/inventory|looks/[^/]+/clips|clips/.*/clips|runs/.*/(evaluate/.*/result|train/unlabelled)|status/.*)\.json"
-)
-SPLITS = re.compile(r"datasets/split\.csv")
-TABLES = re.compile(r"runs/.*/(evaluate/.*|train/answers)\.parquet")
-STATEMENTS = re.compile(r"label_log/(blocks/)?[0-9]+\.json")
-DECISIONS = re.compile(r"((champions|decisions)/.*|runs/.*/decide/result)\.json")
-DECISIONS_TABLE = re.compile(r"decisions\.csv")
+LISTS = r"(ingests/[^/]+/inventory|looks/[^/]+/clips|clips/.*/clips|runs/.*/(evaluate/.*/result|train/unlabelled)|status/.*)\.json"
 LABELS = re.compile(r"(annotations|inbox)/.*")
 
 
@@ -183,25 +175,20 @@ class Remover:
         name = self._name(uri)
         if self._is_address_of_video(name):
             return None
-        for pattern, rewrite in self._ways.items():
-            if pattern.fullmatch(name):
-                return rewrite(name, content)
-        return None
-
-    @property
-    def _ways(self) -> Mapping[re.Pattern[str], Callable[[str, bytes], bytes | None]]:
+        if LABELS.fullmatch(name):
+            return self._labels_without(name, content)
         matches = self._traces.in_text
-        return {
-            STATUS: lambda _, content: json_without(content, lambda text: matches(text) or self._gone.in_text(text)),
-            HISTORY: lambda _, content: json_without(content, matches, blanked=("reason",)),
-            LISTS: lambda _, content: json_without(content, matches),
-            TABLES: lambda _, content: table_without(content, matches),
-            SPLITS: lambda _, content: self._splits_without(content),
-            DECISIONS: lambda _, content: json_blanked(content, matches),
-            DECISIONS_TABLE: lambda _, content: csv_blanked(content, matches),
-            STATEMENTS: lambda _, content: self._statements_without(content),
-            LABELS: self._labels_without,
+        ways: Mapping[str | re.Pattern[str], Callable[[bytes], bytes | None]] = {
+            STATUS: lambda data: json_without(data, lambda text: matches(text) or self._gone.in_text(text)),
+            r"status/models/.*/model\.json": lambda data: json_without(data, matches, blanked=("reason",)),
+            LISTS: lambda data: json_without(data, matches),
+            r"runs/.*/(evaluate/.*|train/answers)\.parquet": lambda data: table_without(data, matches),
+            r"datasets/split\.csv": self._splits_without,
+            r"((champions|decisions)/.*|runs/.*/decide/result)\.json": lambda data: json_blanked(data, matches),
+            r"decisions\.csv": lambda data: csv_blanked(data, matches),
+            r"label_log/(blocks/)?[0-9]+\.json": self._statements_without,
         }
+        return next((rewrite(content) for pattern, rewrite in ways.items() if re.fullmatch(pattern, name)), None)
 
     def _splits_without(self, content: bytes) -> bytes:
         theirs = {*self.forgetting.videos, *self.forgetting.sources}

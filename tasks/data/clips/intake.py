@@ -116,36 +116,29 @@ class Intake:
 
     def _fetch(self, incoming: IncomingFile, path: Path, max_bytes: int, too_large: str) -> IncomingFile:
         """Make a copy that nobody else changes; return the file, perhaps with its page."""
-        if is_page(incoming.source):
-            return replace(incoming, web_page=download_video(incoming.source.removeprefix(PAGE_PREFIX), path, self._options))
-        if incoming.source.startswith("s3://") or connection_of(incoming.source):
-            self._read_object(incoming.source, path)
-        elif is_url(incoming.source):
-            self._download(incoming.source, path, max_bytes)
-        else:
-            check_room(path, incoming.size_bytes)
-            with path.open("wb") as file:
-                file.writelines(read_chunks(Path(incoming.source), max_bytes=max_bytes, too_large=too_large, folder=incoming.folder))
-        return incoming
-
-    def _download(self, url: str, path: Path, max_bytes: int) -> None:
+        source = incoming.source
+        if is_page(source):
+            return replace(incoming, web_page=download_video(source.removeprefix(PAGE_PREFIX), path, self._options))
+        is_own = source.startswith("s3://")
+        is_object = is_own or connection_of(source) is not None
+        if is_object and not has_key(source):
+            raise BadInput(f"{source!r} is not the address of an object; write s3://bucket/key")
         try:
-            fetch = fetch_footage if is_frigate(url) else download
-            fetch(url, path, max_bytes=max_bytes, allow_private=self._allow_private)
-        except Unavailable as error:
-            # Set aside instead of retried: download has tried three times, and other files do not need that server.
-            raise BadInput(str(error)) from error
-
-    def _read_object(self, uri: str, path: Path) -> None:
-        if not has_key(uri):
-            raise BadInput(f"{uri!r} is not the address of an object; write s3://bucket/key")
-        try:
-            self._store.read_file(uri, path)
+            if is_object:
+                self._store.read_file(source, path)
+            elif is_url(source):
+                fetch = fetch_footage if is_frigate(source) else download
+                fetch(source, path, max_bytes=max_bytes, allow_private=self._allow_private)
+            else:
+                check_room(path, incoming.size_bytes)
+                with path.open("wb") as file:
+                    file.writelines(read_chunks(Path(source), max_bytes=max_bytes, too_large=too_large, folder=incoming.folder))
         except (BadConfiguration, Unavailable) as error:
-            if connection_of(uri):
-                # Other files do not need that server.
-                raise BadInput(str(error)) from error
-            raise
+            if is_own:
+                raise
+            # Set aside instead of retried: a download was tried three times, and other files do not need that server.
+            raise BadInput(str(error)) from error
+        return incoming
 
     def _keep_video(self, incoming: IncomingFile, path: Path) -> str:
         video = file_sha256(path)

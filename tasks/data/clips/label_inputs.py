@@ -124,8 +124,7 @@ def inventories(store: Store, store_uri: str, but: Stored[Inventory] | None = No
 
 def epic_list_objects(store: Store, store_uri: str) -> list[StoredObject]:
     """List EPIC-KITCHENS-55's class lists in the store."""
-    lists = [store.stat(uri) for uri in epic_list_uris(store_uri).values()]
-    return [listed for listed in lists if listed]
+    return list(filter(None, map(store.stat, epic_list_uris(store_uri).values())))
 
 
 def probe_objects(store: Store, store_uri: str) -> list[StoredObject]:
@@ -176,7 +175,7 @@ def inputs_digest(store: Store, store_uri: str, recipe: str, probes: Sequence[St
 
 def epic_list_uris(store_uri: str) -> dict[str, str]:
     """Return the address of each target's list."""
-    return {target: Layout(store_uri).pretrained(_epic_file(target)) for target in EPIC_HEADERS}
+    return {target: Layout(store_uri).pretrained(f"EPIC_{target}_classes.csv") for target in EPIC_HEADERS}
 
 
 def keep_epic_lists(store: Store, store_uri: str, *, allow_private: bool) -> None:
@@ -186,7 +185,7 @@ def keep_epic_lists(store: Store, store_uri: str, *, allow_private: bool) -> Non
         if store.exists(uri):
             continue
         with tempfile.TemporaryDirectory(prefix="retake-weights-") as folder:
-            path = Path(folder) / _epic_file(target)
+            path = Path(folder) / last_name(uri)
             try:
                 download(f"{EPIC_ADDRESS}{path.name}", path, max_bytes=MAX_EPIC_LIST_BYTES, allow_private=allow_private)
                 if not path.read_bytes().startswith(EPIC_HEADERS[target]):
@@ -195,10 +194,6 @@ def keep_epic_lists(store: Store, store_uri: str, *, allow_private: bool) -> Non
                 log.warning("%s; or put %s under pretrained/ of the store", error, path.name)
             else:
                 store.write_file(uri, path)
-
-
-def _epic_file(target: str) -> str:
-    return f"EPIC_{target}_classes.csv"
 
 
 def own_classes(store: Store, store_uri: str) -> OwnClasses:

@@ -158,20 +158,17 @@ def _too_large(options: IngestOptions) -> str:
 
 
 class _Notes:
-    """Keep yt-dlp's warnings for its error, and print nothing."""
+    """Keep yt-dlp's last warning for its error, and print nothing."""
 
-    def __init__(self) -> None:
-        self.last_warning = ""
-
-    def debug(self, message: str) -> None:
-        """Take a message that nobody needs."""
+    last_warning = ""
 
     def warning(self, message: str) -> None:
-        """Keep a warning."""
         self.last_warning = message
 
-    def error(self, message: str) -> None:
-        """Take a message that the exception has, too."""
+    def debug(self, message: str) -> None:
+        pass
+
+    error = debug  # the exception has the message, too
 
 
 @contextmanager

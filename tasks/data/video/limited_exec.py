@@ -1,6 +1,6 @@
 """Limit memory and file size, then exec another program.
 
-The program leads its own process group, so that it would survive a runner's SIGKILL of the step: it dies with the process that started it.
+The program leads its own process group, which a runner's SIGKILL of the step does not reach: it dies with the process that started it.
 
 Run as a file: limited_exec.py PARENT_PID MEMORY_BYTES FILE_BYTES PROGRAM ARGUMENT…
 """
