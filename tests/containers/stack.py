@@ -67,8 +67,8 @@ class Stack:
     @property
     def containers(self) -> dict[str, docker.models.containers.Container]:
         """Its containers by service, those that have ended among them."""
-        found = self.engine.containers.list(all=True, filters={"label": f"com.docker.compose.project={PROJECT}"})
-        return {container.labels["com.docker.compose.service"]: container for container in found}
+        containers = self.engine.containers.list(all=True, filters={"label": f"com.docker.compose.project={PROJECT}"})
+        return {container.labels["com.docker.compose.service"]: container for container in containers}
 
     @property
     def airflow_url(self) -> str:
