@@ -1,4 +1,4 @@
-"""What a container of the stack may do, and what is known to it."""
+"""Rights of the stack's containers, and the secrets that they know."""
 
 import httpx
 import pytest

@@ -21,7 +21,7 @@ def threads_decode(monkeypatch):
 
 @pytest.fixture
 def debians(ffmpeg, tmp_path):
-    """The same ffmpeg under Debian's version, for only what it says of itself matters here."""
+    """The same ffmpeg, which reports Debian's version."""
     path = tmp_path / "debian" / "ffmpeg"
     path.parent.mkdir()
     path.write_text(f'#!/bin/sh\n[ "$1" = -version ] && exec echo ffmpeg version {DEBIANS} Copyright\nexec {ffmpeg} "$@"\n')

@@ -1,4 +1,4 @@
-"""Clips around labelled intervals in the store: what is cut again when labels change, and what datasets have of it."""
+"""Clips around labelled intervals are cut when labels change, and labelled for datasets."""
 
 import hashlib
 from contextlib import nullcontext
@@ -113,7 +113,7 @@ def labelled(store, cut, **chosen):
 
 
 def say(store, log):
-    """Append what is new of a log."""
+    """Append the new entries of a log."""
     for number in range(count_entries(store, STORE), len(log.entries)):
         append_to_log(store, STORE, log.entries[number].statement, number)
 
@@ -173,7 +173,7 @@ def test_only_new_intervals_are_cut_and_clips_that_are_gone_stay_for_older_datas
     take_in(store, "intervals")
     assert [uri.rpartition("/")[2] for uri in written] == ["000001900-000003900.mp4"]
     after = cut_of(store, video_of(film))
-    # The later file covers most of what was `take bag`.
+    # The later file covers most of `take bag`.
     assert [(clip.start_seconds, clip.around.start_seconds) for clip in after.clips] == [(0, 0.5), (1.9, 1.9)]
     assert after.recipe == before.recipe
     assert {clip.uri for clip in before.clips} <= store.objects.keys()

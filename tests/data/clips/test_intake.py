@@ -1,4 +1,4 @@
-"""What a single file can do to an ingest, and which annotation files are written again."""
+"""A bad file costs itself alone; annotation files are written again only where needed."""
 
 import re
 from pathlib import Path
