@@ -1,4 +1,4 @@
-"""Write .env with random secrets, add variables of newer versions, and reject placeholders."""
+"""Complete .env with random secrets and new variables, reject placeholders. Needs only Python."""
 
 import base64
 import os

@@ -160,7 +160,10 @@ def own_temporary_folder() -> Iterator[None]:
 
 @contextmanager
 def work_folder(root: Path) -> Iterator[Path]:
-    """Create a folder under `root`, removed at the end, or by the next call."""
+    """Create a folder under `root` that is removed at the end.
+
+    If this process is killed, the next call removes the folder.
+    """
     _remove_abandoned(root)
     folder, lock = _locked_folder(root)
     try:

@@ -50,7 +50,7 @@ class BadDataset(BadInput):
 
 
 class BadCheckpoint(BadInput):
-    """A checkpoint is missing, has wrong shapes or another hash, or would run code."""
+    """A checkpoint is missing, has wrong shapes, mismatches its hash, or would run code."""
 
 
 class MissingObject(BadInput):

@@ -175,7 +175,7 @@ def complete_sound(store: Store, clips: Sequence[StoredClip]) -> None:
 def describe_sound(store: Store, clips: Sequence[StoredClip], listen: Listen | None = None) -> Described:
     """Describe the sound of these clips, even silence, and upload the descriptions.
 
-    Notes have the share of speech if there is a `listen`.
+    Notes have the share of speech if `listen` is given.
     """
     started = time.monotonic()
     lock = Lock()

@@ -116,7 +116,7 @@ class Remover:
         return sorted(traces, key=lambda trace: (not trace.uri.endswith(MARKS), trace.uri))
 
     def remove(self, traces: Sequence[Trace]) -> None:
-        """Delete or write anew each object; one that changes meanwhile waits for the next search."""
+        """Delete or write anew each object."""
         # Marks are no part of another request, which may delete in any order.
         for (is_kept, _), together in groupby(traces, key=lambda trace: (trace.is_kept, trace.uri.endswith(MARKS))):
             if is_kept:
@@ -131,7 +131,7 @@ class Remover:
         if content is None:
             self._store.delete([uri])
         else:
-            self._store.replace_bytes(uri, content, earlier)
+            self._store.replace_bytes(uri, content, earlier)  # the next search has an object that changed meanwhile
 
     def _content(self, uri: str) -> bytes:
         try:
@@ -333,7 +333,7 @@ def videos_of_sources(store: Store, store_uri: str, listed: Sequence[str]) -> Ma
 
 
 def _datasets(store: Store, listed: Sequence[str], traces: Traces) -> tuple[set[str], set[str]]:
-    """List datasets that have a clip of the videos, and those that learn from one."""
+    """List datasets with a clip of the videos, and those with one outside of test."""
     datasets, teaching = set[str](), set[str]()
     for uri in listed:
         if is_manifest(uri) and store.exists(uri) and traces.in_bytes(store.read_bytes(uri)):
@@ -345,7 +345,7 @@ def _datasets(store: Store, listed: Sequence[str], traces: Traces) -> tuple[set[
 
 
 def _runs(store: Store, listed: Sequence[str], datasets: set[str], teaching: set[str], traces: Traces) -> tuple[set[str], set[str]]:
-    """List the runs on these datasets, and those that learnt from the videos, also indirectly."""
+    """List the runs on these datasets, and those that learnt from the videos."""
     on, started_from, taught = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set), set[str]()
     for uri in listed:
         if claim := claimed_run(uri):
@@ -356,6 +356,7 @@ def _runs(store: Store, listed: Sequence[str], datasets: set[str], teaching: set
         elif (student := taught_run(uri)) and traces.in_bytes(store.read_bytes(uri)):
             taught.add(student)
     taught |= {run for run, digests in on.items() if digests & teaching}
+    # A network that is made from one that learnt from the videos did so, too.
     while more := {run for run, before in started_from.items() if before & taught} - taught:
         taught |= more
     return {run for run, digests in on.items() if digests & datasets}, taught

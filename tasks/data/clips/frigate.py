@@ -126,7 +126,7 @@ def fetch_footage(source: str, path: Path, *, max_bytes: int, allow_private: boo
         url = f"{wanted.server}/exports/{quote(PurePosixPath(export.video_path).name)}"
         download(url, path, max_bytes=max_bytes, allow_private=allow_private)
     finally:
-        _remove(wanted, export, allow_private)
+        _remove(wanted, export, allow_private)  # Frigate would keep it for ever
 
 
 def _footage(source: str) -> Footage:

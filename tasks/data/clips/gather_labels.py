@@ -210,7 +210,7 @@ class PredictedVideos:
 
 @dataclass(frozen=True)
 class LabelledParts:
-    """The labelled intervals of videos, and the parts labelled as anything, even as nothing.
+    """The labelled intervals of videos, and the parts that a file labels, even as nothing.
 
     Intervals of a class without an id are in neither.
     """

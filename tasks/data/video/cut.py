@@ -204,9 +204,9 @@ class FrameSpan(NamedTuple):
 def interval_spans(intervals: Sequence[tuple[float, float]], video_seconds: float, options: SegmentOptions) -> list[FrameSpan]:
     """List the parts of a video that show its labelled intervals, by time.
 
-    A part is as long as a clip, or as a shorter video. It has a shorter interval in its middle, as far as the video allows. A longer interval
-    is covered by parts at equal distances. Of equal parts, that of the longest interval remains. The time of an interval beyond the video is
-    ignored.
+    A part is as long as a clip, or as a shorter video. An interval (in seconds) that fits is in the middle of its part, as far as the video
+    allows. A longer one is covered by parts at equal distances, from its start to its end. Of equal parts, that of the longest interval
+    remains. Time beyond the video is ignored.
     """
     num_video_frames = int(video_seconds * options.fps + 1e-6)
     num_frames = min(frames_per_clip(options), num_video_frames)
