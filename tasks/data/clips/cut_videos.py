@@ -103,7 +103,9 @@ def cut_video(store: Store, store_uri: str, record: VideoRecord, options: Segmen
     with tempfile.TemporaryDirectory(prefix="retake-segment-") as folder:
         converted = _convert(Path(folder), store, record, options, shares)
         clips = [_keep(clip, place.clip(clip.index), record.video, store) for clip in converted.result.clips]
-        return _write(store, place, converted, clips, version, options, record.video)
+        file = _listed(record.video, place, converted, clips, version, options)
+        store.write(place, file)
+        return file
 
 
 def cut_around(
@@ -136,13 +138,15 @@ def cut_around(
             if clip := known.get((span.start_frame, span.next_video)):
                 around = Interval(start_seconds=span.interval[0], stop_seconds=span.interval[1], next_video=span.next_video)
                 clips.append(clip.model_copy(update={"index": len(clips), "around": around}))
-        if clips and converted.reason:
-            converted = replace(converted, result=replace(converted.result, warnings=(converted.reason,)), reason=None)
-        if before and clips:
-            sound_warnings = (*before.sound_warnings, *converted.result.sound_warnings)
-            converted = replace(converted, result=replace(converted.result, sound_warnings=sound_warnings))
-        revision = before.revision + 1 if before else 0
-        return _write(store, place, converted, clips, version, options, record.video, digest, revision)
+        file = _listed(record.video, place, converted, clips, version, options)
+        more: dict[str, object] = {"spans_digest": digest, "revision": before.revision + 1 if before else 0}
+        if clips and file.set_aside:
+            more |= {"warnings": (plain_reason(file.set_aside),), "set_aside": None}
+        if clips and before:
+            more["sound_warnings"] = tuple(dict.fromkeys((*before.sound_warnings, *file.sound_warnings)))
+        file = file.model_copy(update=more)
+        store.write(place, file)
+        return file
 
 
 def num_uncut(
@@ -267,18 +271,10 @@ def _fetch_source(store: Store, record: VideoRecord, path: Path) -> None:
         raise MissingObject(f"{record.uri} has another content than when it was taken in; put the video back there, or ingest it again")
 
 
-def _write(
-    store: Store,
-    place: Clips,
-    converted: _Converted,
-    clips: Sequence[ClipRecord],
-    version: str,
-    options: SegmentOptions,
-    video: str,
-    spans_digest: str | None = None,
-    revision: int = 0,
+def _listed(
+    video: str, place: Clips, converted: _Converted, clips: Sequence[ClipRecord], version: str, options: SegmentOptions
 ) -> ClipsFile:
-    file = ClipsFile(
+    return ClipsFile(
         video=video,
         recipe=place.recipe,
         options=options,
@@ -290,11 +286,7 @@ def _write(
         set_aside=converted.reason,
         lacked_bytes=converted.lacked_bytes,
         is_out_of_reach=converted.is_out_of_reach,
-        spans_digest=spans_digest,
-        revision=revision,
     )
-    store.write(place, file)
-    return file
 
 
 def _probed(record: VideoRecord, path: Path, memory: Memory) -> VideoProbe:
