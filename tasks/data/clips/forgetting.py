@@ -8,7 +8,6 @@ import logging
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path, PurePosixPath
@@ -16,7 +15,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES, NUM_THREADS, came_with, inventories, video_records
+from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES, came_with, in_threads, inventories, video_records
 from tasks.data.clips.traces import LabelledVideos, Traces, csv_blanked, json_blanked, json_without, table_without
 from tasks.data.labels.formats import formats
 from tasks.data.labels.formats.items import VIDEO_SUFFIXES
@@ -102,8 +101,7 @@ class Remover:
             BadInput: an annotation file cannot be written without the videos.
         """
         listed = [item for item in self._store.list(self._at.folder_uri) if not item.uri.startswith(self._at.forgotten.folder_uri)]
-        with ThreadPoolExecutor(NUM_THREADS) as pool:
-            named = {item.uri for item, is_named in zip(listed, pool.map(self._is_named, listed), strict=True) if is_named}
+        named = {item.uri for item, is_named in zip(listed, in_threads(self._is_named, listed), strict=True) if is_named}
         folders = {*self.forgetting.folders, *filter(None, map(folder_together, named))}
         self.forgetting = self.forgetting.model_copy(update={"folders": tuple(sorted(folders))})
         gone = {item.uri for item in listed if folder_together(item.uri) in folders or run_showing_clips(item.uri) in self.forgetting.shown}

@@ -6,7 +6,6 @@ import os
 import sys
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,10 +15,10 @@ from typing import IO
 from pydantic import TypeAdapter
 
 from tasks.data.clips.label_inputs import (
-    NUM_THREADS,
     annotation_file,
     annotation_files,
     epic_list_objects,
+    in_threads,
     own_classes,
     probe_objects,
     read_log,
@@ -100,8 +99,7 @@ def label_now(store: Store, store_uri: str, segment: SegmentOptions, options: La
     Raises:
         BadInput: no video has been cut by this recipe.
     """
-    with ThreadPoolExecutor(NUM_THREADS) as pool:
-        videos = list(pool.map(partial(_read, store, store_uri, segment), probe_objects(store, store_uri)))
+    videos = in_threads(partial(_read, store, store_uri, segment), probe_objects(store, store_uri))
     cut = [(record, files) for record, files in videos if files]
     clips = [clip for _, files in cut for clip in _clips(files)]
     if not cut:

@@ -8,11 +8,12 @@ import logging
 import tempfile
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import count
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from tasks.data.labels.formats import formats
 from tasks.data.labels.rows import AnnotationFile
@@ -29,8 +30,10 @@ from tasks.store.run_layout import Prediction
 from tasks.store.stored import Stored, connection_of, last_name
 from tasks.wording import quoted
 
-MAX_ANNOTATION_BYTES = 64 << 20
+S = TypeVar("S")
+T = TypeVar("T")
 
+MAX_ANNOTATION_BYTES = 64 << 20
 NUM_THREADS = 16
 
 BEFORE_ALL = "0001-01-01T00:00:00+00:00"
@@ -42,6 +45,12 @@ EPIC_HEADERS = {"verb": b"verb_id,", "noun": b"noun_id,"}
 MAX_EPIC_LIST_BYTES = 1 << 20
 
 BLOCK_SIZE = 500
+
+
+def in_threads(read: Callable[[S], T], items: Iterable[S]) -> list[T]:
+    """Read several objects at a time."""
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        return list(pool.map(read, items))
 
 
 def annotation_objects(store: Store, store_uri: str) -> list[StoredObject]:
@@ -83,8 +92,7 @@ def annotation_files(store: Store, store_uri: str) -> list[tuple[str, Annotation
 
     reason = "; ".join(("has an ending that no label format has", *formats().left_out))
     unknown = [(BEFORE_ALL, AnnotationFile(listed.name, b"", unread=reason)) for listed in _listed(store, store_uri)[False]]
-    with ThreadPoolExecutor(NUM_THREADS) as pool:
-        return [*unknown, *pool.map(read, annotation_objects(store, store_uri))]
+    return [*unknown, *in_threads(read, annotation_objects(store, store_uri))]
 
 
 def came_with(store: Store, store_uri: str) -> dict[str, frozenset[str]]:
@@ -118,8 +126,7 @@ def inventories(store: Store, store_uri: str, but: Stored[Inventory] | None = No
 
     at = Layout(store_uri)
     places = (at.ingest(last_name(folder)).inventory for folder in store.folders(at.ingests))
-    with ThreadPoolExecutor(NUM_THREADS) as pool:
-        return list(pool.map(read, (place for place in places if place != but)))
+    return in_threads(read, (place for place in places if place != but))
 
 
 def epic_list_objects(store: Store, store_uri: str) -> list[StoredObject]:
@@ -138,15 +145,13 @@ def places_of_videos(store: Store, store_uri: str) -> dict[str, str]:
     uris = [listed.uri for listed in store.list(at.videos)]
     copies = {video_of(uri): uri for uri in uris if not is_probe(uri)}
     videos = [video_of(uri) for uri in uris if is_probe(uri)]
-    with ThreadPoolExecutor(NUM_THREADS) as pool:
-        places = pool.map(lambda video: copies.get(video) or store.read(at.video(video).probe).uri, videos)
-        return {video: place for video, place in zip(videos, places, strict=True) if video in copies or connection_of(place)}
+    places = in_threads(lambda video: copies.get(video) or store.read(at.video(video).probe).uri, videos)
+    return {video: place for video, place in zip(videos, places, strict=True) if video in copies or connection_of(place)}
 
 
 def video_records(store: Store, store_uri: str) -> list[VideoRecord]:
     """Read the records of all ingested videos."""
-    with ThreadPoolExecutor(NUM_THREADS) as pool:
-        return list(pool.map(lambda probe: store.read(probe.uri, VideoRecord), probe_objects(store, store_uri)))
+    return in_threads(lambda probe: store.read(probe.uri, VideoRecord), probe_objects(store, store_uri))
 
 
 def latest_prediction(store: Store, store_uri: str) -> str | None:
@@ -211,8 +216,7 @@ def number_words(store: Store, store_uri: str, own: OwnClasses, words: Mapping[W
 
 def _ids_given(store: Store, store_uri: str, target: WordTarget) -> dict[str, int]:
     uris = [o.uri for o in store.list(Layout(store_uri).own_classes(target)) if is_own_class(o.uri)]
-    with ThreadPoolExecutor(NUM_THREADS) as pool:
-        classes = list(pool.map(lambda uri: store.read(uri, ClassRef), uris))
+    classes = in_threads(lambda uri: store.read(uri, ClassRef), uris)
     return {ref.name: ref.id for ref in sorted(classes, key=lambda ref: ref.id, reverse=True)}
 
 
