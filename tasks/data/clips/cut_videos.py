@@ -103,7 +103,7 @@ def cut_video(store: Store, store_uri: str, record: VideoRecord, options: Segmen
     with tempfile.TemporaryDirectory(prefix="retake-segment-") as folder:
         converted = _convert(Path(folder), store, record, options, shares)
         clips = [_keep(clip, place.clip(clip.index), record.video, store) for clip in converted.result.clips]
-        file = _listed(record.video, place, converted, clips, version, options)
+        file = _clips_file(record.video, place, converted, clips, version, options)
         store.write(place, file)
         return file
 
@@ -138,7 +138,7 @@ def cut_around(
             if clip := known.get((span.start_frame, span.next_video)):
                 around = Interval(start_seconds=span.interval[0], stop_seconds=span.interval[1], next_video=span.next_video)
                 clips.append(clip.model_copy(update={"index": len(clips), "around": around}))
-        file = _listed(record.video, place, converted, clips, version, options)
+        file = _clips_file(record.video, place, converted, clips, version, options)
         more: dict[str, object] = {"spans_digest": digest, "revision": before.revision + 1 if before else 0}
         if clips and file.set_aside:
             more |= {"warnings": (plain_reason(file.set_aside),), "set_aside": None}
@@ -271,7 +271,7 @@ def _fetch_source(store: Store, record: VideoRecord, path: Path) -> None:
         raise MissingObject(f"{record.uri} has another content than when it was taken in; put the video back there, or ingest it again")
 
 
-def _listed(
+def _clips_file(
     video: str, place: Clips, converted: _Converted, clips: Sequence[ClipRecord], version: str, options: SegmentOptions
 ) -> ClipsFile:
     return ClipsFile(
