@@ -46,10 +46,7 @@ def published(configuration: dict[str, Any]) -> list[Port]:
 def problems(wanted: Sequence[Port], own: Collection[int], container_at: Callable[[int], str]) -> list[str]:
     """Describe each taken port and its remedy, one line per port.
 
-    Args:
-        wanted: ports that the stack needs.
-        own: ports that the stack's containers hold already.
-        container_at: returns the name of the container that publishes a port, or an empty string.
+    The stack's containers hold `own` ports already. `container_at` names the container that publishes a port, or returns an empty string.
     """
     lines = []
     numbers = {port.number for port in wanted}

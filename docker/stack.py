@@ -1,7 +1,4 @@
-"""Build, start and stop the stack.
-
-The commands are `make build`, `make up` and `make down`. The program needs only Python and Docker's compose plugin.
-"""
+"""Build, start and stop the stack. Needs only Python and Docker's compose plugin."""
 
 import functools
 import json
@@ -79,10 +76,7 @@ def _prepare() -> int:
 
 
 def _videos() -> Path:
-    """Locate the folder of videos by Compose.
-
-    Compose fills in variables of .env and drops comments.
-    """
+    """Locate the folder of videos by Compose, which fills in variables of .env."""
     return Path(_configuration()["volumes"]["videos"]["driver_opts"]["device"])
 
 
@@ -119,10 +113,7 @@ def _output(command: Sequence[str]) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """Make Compose's environment, with the git revision.
-
-    The object store's profile is left out if another store is used.
-    """
+    """Make Compose's environment, with the git revision, without the profile of an unused store."""
     revision = os.environ.get("RETAKE_REVISION") or _revision()
     profiles = {"COMPOSE_PROFILES": ""} if write_env.has_other_store(_variables()) else {}
     return {**os.environ, **profiles, "RETAKE_REVISION": revision, "PWD": str(ROOT)}
@@ -134,17 +125,14 @@ def _variables() -> dict[str, str]:
 
 
 def _revision() -> str:
-    git = ["git", "-C", str(ROOT)]
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603, S607 - fixed program
+
     try:
-        head = _git([*git, "rev-parse", "HEAD"]).strip()
-        changed = _git([*git, "status", "--porcelain", "--", *BUILT_FROM]).strip()
+        head, changed = git("rev-parse", "HEAD"), git("status", "--porcelain", "--", *BUILT_FROM)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return f"{head}-dirty" if changed else head
-
-
-def _git(command: Sequence[str]) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603 - fixed program
 
 
 def _missing() -> str | None:

@@ -1,7 +1,4 @@
-"""Write .env with random secrets, add variables of newer versions, and reject placeholders.
-
-The program needs only Python.
-"""
+"""Complete .env with random secrets and new variables, reject placeholders. Needs only Python."""
 
 import base64
 import os
@@ -9,6 +6,7 @@ import re
 import secrets
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,25 +24,13 @@ HEAD = """\
 """
 
 
-def _word() -> str:
-    return secrets.token_hex(10)
-
-
-def _password() -> str:
-    return secrets.token_urlsafe(24)
-
-
-def _long() -> str:
-    return secrets.token_urlsafe(48)
-
-
-def _fernet_key() -> str:
-    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
-
+_word = partial(secrets.token_hex, 10)
+_password = partial(secrets.token_urlsafe, 24)
+_long = partial(secrets.token_urlsafe, 48)
 
 SECRETS: dict[str, Callable[[], str]] = {
     "RETAKE_AIRFLOW_PASSWORD": _password,
-    "RETAKE_AIRFLOW_FERNET_KEY": _fernet_key,
+    "RETAKE_AIRFLOW_FERNET_KEY": lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
     "RETAKE_AIRFLOW_JWT_SECRET": _long,
     "RETAKE_AIRFLOW_SECRET_KEY": _long,
     "RETAKE_AIRFLOW_DB_PASSWORD": _password,
@@ -77,10 +63,7 @@ SETTINGS: dict[str, Callable[[], str]] = {
 
 
 def read(path: Path) -> dict[str, str]:
-    """Read the variables of an .env file as this program writes it.
-
-    Each line is NAME=value.
-    """
+    """Read the variables of an .env file, NAME=value on each line."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     pairs = (line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#"))
     return {name.strip(): value.strip().strip("'\"") for name, value in pairs}

@@ -88,10 +88,7 @@ def _ending_at_sigterm() -> Iterator[None]:
 
 
 def _run(command: Command, arguments: Options, *, for_people: bool) -> str:
-    """Run the step, and return its result as one line of JSON.
-
-    For people the result is in words, if the step's module has some.
-    """
+    """Run the step; return its result as a JSON line, or in words for people."""
     module = _module(command)
     from tasks.store.objects import Store, to_json  # here alone, so that help and a wrong command line do not wait for the S3 client
 
@@ -103,10 +100,7 @@ def _run(command: Command, arguments: Options, *, for_people: bool) -> str:
 
 
 def _module(command: Command) -> types.ModuleType:
-    """Import the step's module with the garbage collector off.
-
-    Imported objects are never freed. Without the collector, the import of torch and MLflow takes seconds less.
-    """
+    """Import the step's module with the garbage collector off: torch and MLflow take seconds less."""
     gc.disable()
     try:
         return import_module(command.full_module)

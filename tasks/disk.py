@@ -1,7 +1,4 @@
-"""Measure disks, and keep temporary files in a folder removed with its process.
-
-Full disks are reported.
-"""
+"""Measure disks, report full ones, and remove temporary files with their process."""
 
 import errno
 import fcntl
@@ -40,13 +37,10 @@ class Space:
 
 
 def disks(cache_dir: Path) -> list[Space]:
-    """Measure the disks of this machine, the fullest first.
-
-    In a container, the root is on the disk of the machine, and the cache may be in memory.
-    """
-    folders = {
-        folder.stat().st_dev: folder for folder in (Path("/"), next(path for path in (cache_dir, *cache_dir.parents) if path.exists()))
-    }
+    """Measure the disks of this machine, the fullest first."""
+    existing = next(path for path in (cache_dir, *cache_dir.parents) if path.exists())
+    # In a container, the root is on the disk of the machine, and the cache may be in memory.
+    folders = {folder.stat().st_dev: folder for folder in (Path("/"), existing)}
     usages = [(f"The disk of {folder}", shutil.disk_usage(folder)) for folder in folders.values()]
     return sorted((Space(name, usage.total - usage.free, usage.total) for name, usage in usages), key=lambda space: space.free_share)
 
@@ -65,18 +59,16 @@ def expanded(path: str | Path) -> Path:
 
 @dataclass(frozen=True)
 class CachedFile:
-    """A file of a cache.
-
-    `used` is when it was last read or written, in seconds since 1970.
-    """
+    """A file of a cache."""
 
     path: Path
     size_bytes: int
     used: float
+    """When it was last read or written, in seconds since 1970."""
 
 
 def cached_files(folders: Iterable[Path]) -> Iterator[CachedFile]:
-    """List the files below these folders, but those that a process works on."""
+    """Yield the files below these folders, except those that a process works on."""
     for folder in folders:
         for parent, below, names in os.walk(folder):  # where a folder goes meanwhile, `rglob` fails
             below[:] = [name for name in below if not name.startswith(WORK_PREFIX)]
@@ -88,10 +80,9 @@ def cached_files(folders: Iterable[Path]) -> Iterator[CachedFile]:
 
 
 def unused(files: Iterable[CachedFile], now: float, max_age_seconds: float, max_bytes: float) -> list[CachedFile]:
-    """Select files that may go from a cache.
+    """Select files to delete from a cache, by age and until the rest fits.
 
-    Those are the files not used for so long, then the least recently used until the rest fits. Files that may be in use stay, however much
-    they take.
+    The least recently used files go first. Files that may be in use stay, however much they take.
     """
     listed = sorted(files, key=lambda file: (file.used, file.path))
     rest_bytes, going = sum(file.size_bytes for file in listed), []

@@ -1,7 +1,4 @@
-"""Download from and query untrusted http(s) URLs, with limits on size and time.
-
-Private networks cannot be accessed.
-"""
+"""Download from and query untrusted public http(s) URLs, with limits on size and time."""
 
 import asyncio
 import ipaddress
@@ -20,7 +17,6 @@ from tasks.errors import BadInput, TooLarge, Unavailable
 
 MAX_REDIRECTS = 5
 MAX_ANSWER_BYTES = 16 << 20
-MAX_REASON_BYTES = 200
 NUM_TRIES = 3
 CHUNK_BYTES = 1 << 20
 TIMEOUT = httpx.Timeout(60, connect=10)
@@ -98,7 +94,7 @@ async def _ask_in_time(method: str, url: str, allow_private: bool, body: Mapping
     if response.status_code >= 500 or response.status_code == 429:
         raise Unavailable(f"{url}: the server answers {response.status_code}")
     if response.status_code != 200:
-        reason = answer[:MAX_REASON_BYTES].decode(errors="replace")
+        reason = answer[:200].decode(errors="replace")
         raise BadInput(f"{url}: the server answers {response.status_code} {response.reason_phrase}: {reason}")
     try:
         return json.loads(answer)
@@ -142,10 +138,7 @@ async def _send(
 
 
 async def _check_location(response: httpx.Response) -> None:
-    """Check a redirect before httpx parses it.
-
-    httpx's error would be retried as a server failure.
-    """
+    """Check a redirect before httpx parses it, whose error would be retried as the server's."""
     if response.has_redirect_location:
         location = response.headers["location"]
         try:
@@ -216,10 +209,7 @@ async def _write(response: httpx.Response, path: Path, url: str, max_bytes: int,
 
 
 def _unzipper(response: httpx.Response, url: str) -> "zlib._Decompress | None":
-    """Return a gzip decompressor, or None if the content is not encoded.
-
-    Some servers only send gzip.
-    """
+    """Return a gzip decompressor, for servers that send nothing else; None without encoding."""
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding in ("", "identity"):
         return None

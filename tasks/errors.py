@@ -1,7 +1,4 @@
-"""Define an exception per kind of failure.
-
-The exit code tells a runner whether to retry.
-"""
+"""Define an exception per kind of failure, whose exit code tells whether to retry."""
 
 from typing import ClassVar
 
@@ -9,14 +6,12 @@ from tasks.wording import without_secrets
 
 
 class RetakeError(Exception):
-    """A failure with a one-line message for people.
-
-    The message has the problem, the file, and what to do. It is kept in logs and records, so addresses lose their secrets.
-    """
+    """A failure; its one-line message names the problem, the file, and what to do."""
 
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str = "") -> None:
+        # Logs and records keep the message.
         super().__init__(without_secrets(message))
 
 
@@ -31,7 +26,7 @@ class TooLarge(BadInput):
 
 
 class TooSlow(BadInput):
-    """Reading a file takes longer than a disk of the minimum speed needs for it."""
+    """Reading a file takes longer than from a disk of the minimum speed."""
 
 
 class BadVideo(BadInput):
@@ -39,17 +34,11 @@ class BadVideo(BadInput):
 
 
 class OutOfMemory(BadVideo):
-    """Reading a video exceeded its memory limit or crashed.
-
-    It may succeed alone, with more memory.
-    """
+    """Reading a video exceeded its memory limit or crashed; it may succeed alone."""
 
 
 class OutOfRoom(OutOfMemory):
-    """ffmpeg's log of a video tells of a full disk, but the disk has room.
-
-    The video may succeed alone or later; more memory changes nothing.
-    """
+    """ffmpeg reports a full disk that has room; alone or later, the video may succeed."""
 
 
 class BadLabels(BadInput):
@@ -61,10 +50,7 @@ class BadDataset(BadInput):
 
 
 class BadCheckpoint(BadInput):
-    """A checkpoint cannot be used.
-
-    It is missing, has wrong shapes, would run code, or its hash does not match its name.
-    """
+    """A checkpoint is missing, has wrong shapes, mismatches its hash, or would run code."""
 
 
 class MissingObject(BadInput):
@@ -72,10 +58,7 @@ class MissingObject(BadInput):
 
 
 class OutOfReach(MissingObject):
-    """A video left on another server cannot be read there for now.
-
-    Only this video waits.
-    """
+    """A video left on another server cannot be read there for now; only it waits."""
 
 
 class NotThere(RetakeError):
@@ -99,9 +82,6 @@ class BadConfiguration(RetakeError):
 
 
 class NothingToDo(RetakeError):
-    """The work is already done, or there is no input yet.
-
-    The runner skips the task and shows the message.
-    """
+    """The work is done, or there is no input yet; the runner skips the task."""
 
     exit_code = 99

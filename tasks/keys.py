@@ -1,7 +1,4 @@
-"""Derive store keys from options and from the content of files.
-
-Options that have no effect do not change a key.
-"""
+"""Derive store keys from options, as far as they have an effect, and from files."""
 
 import hashlib
 import json
@@ -28,8 +25,8 @@ ALWAYS = frozenset((
     "promotion", "approval_hours", "min_gate_clips", "min_gate_sources", "gain_rule", "min_gain_points", "beat_guessing",
     "max_class_loss_points", "min_class_clips",
 ))  # fmt: skip
-"""The first options of training, cutting and the gate, in every key, also if they are gone. Later ones are left out at their defaults, so that earlier
-keys stay."""
+"""Options in every key, even retired ones: the first of training, cutting and the gate. Later ones are left out at their defaults, so that
+earlier keys stay."""
 
 
 def shows_one_view(chosen: TrainOptions) -> bool:
@@ -59,14 +56,12 @@ def without_idle(chosen: TrainOptions) -> TrainOptions:
 
 
 JOINED = {"join", "head", "feature_variants", "frame_step", "seed", "views_seed", *RecipeOptions.model_fields}
-"""Options with an effect on a head that trains on the features of several networks, besides these."""
+"""Options with an effect on a head that trains on the features of several networks, besides the networks themselves."""
 
 
 def fused(chosen: TrainOptions, members: Sequence[str]) -> TrainOptions:
-    """Return the options with an effect on a fusion of `members`.
-
-    Where logits are averaged, `fuse` alone has an effect.
-    """
+    """Return the options with an effect on a fusion of `members`."""
+    # Where logits are averaged, `fuse` alone has an effect.
     joined = chosen.model_dump(include=JOINED) if chosen.join == "features" else {}
     return without_idle(TrainOptions(fuse=list(members), **joined))
 
@@ -107,10 +102,8 @@ def configuration_key(chosen: TrainOptions) -> str:
 
 
 def export_key(chosen: ExportOptions, student: str | None = None) -> str:
-    """Compute the key of a package among those of a training and its students.
-
-    The margin counts for int8 alone. `student` is the run key of a student that is packed.
-    """
+    """Compute the key of a package of a training, or of its `student`."""
+    # The margin counts for int8 alone.
     options = chosen.keyed(exclude=None if chosen.precision == "int8" else {"max_drop_points"})
     return content_key(options | ({"student": student} if student else {}))
 
@@ -125,10 +118,7 @@ def recipe_of(options: SegmentOptions) -> str:
 
 
 def clip_recipe_of(options: SegmentOptions, ffmpeg_version: str) -> str:
-    """Compute the key of clips cut with `options` by this ffmpeg version.
-
-    Other versions write different bytes.
-    """
+    """Compute the key of clips cut with `options` by this ffmpeg: others write other bytes."""
     return content_key({"segment": options_key(options), "ffmpeg": ffmpeg_version})
 
 

@@ -26,15 +26,10 @@ def mean_logits(logits: Sequence[Logits], weights: Sequence[float] | NDArray[np.
 
 
 def _pooled(logits: Sequence[Logits], weights: Sequence[float] | NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """Average the first `size` logits over the networks that have them.
-
-    If all weights of these networks are 0, they count equally.
-    """
+    """Average the first `size` logits over the networks that have them."""
     having = [i for i, network in enumerate(logits) if network.shape[-1] >= size]
     shares = np.asarray(weights, np.float64)[having]
     if not shares.any():
         shares = np.ones(len(having))
-    total: NDArray[np.float64] = np.tensordot(
-        shares / shares.sum(), np.stack([logits[i][..., :size] for i in having]).astype(np.float64), axes=1
-    )
-    return total
+    stacked = np.stack([logits[i][..., :size] for i in having]).astype(np.float64)
+    return np.asarray(np.tensordot(shares / shares.sum(), stacked, axes=1))

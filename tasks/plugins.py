@@ -7,7 +7,7 @@ from tasks.errors import BadConfiguration
 
 LABEL_FORMATS = "retake.label_formats"
 BACKBONES = "retake.backbones"
-"""Names of entry points' groups. What Retake brings itself is listed in its code, which a registered model has with it, and no distribution."""
+"""Groups of entry points. Retake's own formats and backbones are not among them: a registered model carries the code without a distribution."""
 
 T = TypeVar("T")
 

@@ -1,14 +1,12 @@
 """List the next steps of a run's report, by rules over its facts.
 
-The rules are one table. The next steps of a whole store are in `tasks/loop/advice.py`.
+The next steps of a whole store are in `tasks/loop/advice.py`.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tasks.wording import count, listed, quoted
-
-MAX_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -22,10 +20,10 @@ class Rare:
 
 @dataclass(frozen=True)
 class Facts:
-    """Hold the facts of a run that the rules read.
+    """The facts of a run that the rules read; rules ignore a missing fact.
 
-    A rule about a fact that is left out says nothing. `missing` are the gate's failed rules, with their details,
-    `faultless_split` is the split on all of whose clips both networks are right, and `has_opponent` a challenger that did not pass beside a champion.
+    `missing` are the gate's failed rules, with their details. On all clips of `faultless_split`, both networks are right. With `has_opponent`,
+    the challenger did not pass beside a champion.
     """
 
     model_name: str = ""
@@ -50,9 +48,7 @@ class NextStep:
 
 
 def _rare(facts: Facts) -> str:
-    named = [
-        f"{quoted(rare.name)} ({count(rare.num_clips, 'clip')} of {count(rare.num_sources, 'video')})" for rare in facts.rare[:MAX_NAMED]
-    ]
+    named = [f"{quoted(rare.name)} ({count(rare.num_clips, 'clip')} of {count(rare.num_sources, 'video')})" for rare in facts.rare[:5]]
     more = len(facts.rare) - len(named)
     return f"Bring more videos of {listed([*named, count(more, 'more class')] if more else named)}"
 

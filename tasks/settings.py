@@ -23,7 +23,7 @@ FORM_PATH = "/retake/trigger/"
 TRAINING_PAGES = "workflowType=machine_learning"
 """Opens MLflow on its pages for trained networks; without it, on those for language models."""
 QUIET_DAYS = 14
-"""Without a new film for so long, somebody should look whether films still arrive."""
+"""After so many days without a new film, somebody should check whether films still arrive."""
 EventName = Literal["champion", "approval", "failed", "set_aside", "idle", "full", "unlike", "digest"]
 _StoreRoot = Annotated[str, AfterValidator(lambda uri: uri.rstrip("/"))]
 
@@ -78,10 +78,7 @@ class SourceSettings(BaseSettings):
 
 
 class MlflowSettings(BaseSettings):
-    """The address of MLflow.
-
-    If the server needs a user and a password, set MLflow's own variables.
-    """
+    """The address of MLflow; MLflow's own variables set its user and password."""
 
     model_config = SettingsConfigDict(env_prefix="RETAKE_MLFLOW_")
 
@@ -139,18 +136,12 @@ class RunnerSettings(BaseSettings):
 
     @property
     def prediction_pool(self) -> str:
-        """Name Airflow's pool of predictions.
-
-        Without GPUs predictions have a pool of their own, so that none waits behind a training.
-        """
+        """Name Airflow's pool of predictions: without GPUs, none waits behind a training."""
         return "prediction" if self.gpu == "off" else "gpu"
 
     @property
     def for_curves(self) -> dict[str, str]:
-        """Name Airflow's pool and queue of learning curves.
-
-        Without GPUs no training or prediction waits for either.
-        """
+        """Name Airflow's pool and queue of learning curves: without GPUs, nothing waits for them."""
         return {"pool": "default_pool", "queue": "cpu"} if self.gpu == "off" else {"pool": "gpu", "queue": "gpu"}
 
 
@@ -253,18 +244,15 @@ class KubernetesSettings(BaseSettings):
 
 
 def label_url(airflow_url: str | None, uid: str = "", *, uri: str) -> str:
-    """Make the address of the page Label, or of a clip on it.
+    """Make the address of a store's page Label, or of a clip on it.
 
-    The page is that of the store in which `uri` lies. The address is empty if the address of the run's Airflow is not known.
+    The store is that of `uri`. The address is empty if the run's Airflow is not known.
     """
     return in_airflow(airflow_url, f"{LABEL_PATH}?store={quote(uri, safe=':/')}" + (f"#clip={quote(uid, safe='')}" if uid else ""))
 
 
 def report_url(page_uri: str, otherwise: str) -> str:
-    """Make the address where people read a page of the store.
-
-    It is in the Airflow of this run, or `otherwise` if a person started the step.
-    """
+    """Make the address of a store's page in this run's Airflow, else return `otherwise`."""
     return in_airflow(load(MachineSettings).airflow_url, f"{REPORT_PATH}?page={quote(page_uri, safe=':/')}") or otherwise
 
 
@@ -285,10 +273,7 @@ def training_page(run_url: str) -> str:
 
 
 def in_airflow(airflow_url: str | None, path: str) -> str:
-    """Make the address of a page in the Airflow of a run.
-
-    It is empty if the Airflow is not known.
-    """
+    """Make the address of a page in a run's Airflow; empty if that is unknown."""
     base, dags, _ = (airflow_url or "").partition("/dags/")
     return base + path if dags and urlsplit(base).scheme in ("http", "https") else ""
 

@@ -1,7 +1,4 @@
-"""Write a step's log, and send its span to a collector of OpenTelemetry.
-
-The log is text or JSON lines.
-"""
+"""Write a step's log as text or JSON lines, and send its span to OpenTelemetry."""
 
 import json
 import logging
@@ -72,10 +69,9 @@ def message_of(line: str) -> str:
 
 @contextmanager
 def step_span(step: str, attributes: Mapping[str, str]) -> Iterator[str]:
-    """Send a span of a step, if the environment names a collector.
+    """Send a step's span, if the environment names a collector; yield the trace id.
 
-    Yield the trace id. `attributes` are read at the end. Nothing global is set, and the span is not made the current one: MLflow has its
-    own tracing.
+    `attributes` are read at the end. Nothing global is set, and the span is not made the current one: MLflow has its own tracing.
     """
     parent = {name: os.environ[name.upper()] for name in ("traceparent", "tracestate") if os.environ.get(name.upper())}
     provider = _provider() if any(map(os.environ.get, ENDPOINT_NAMES)) else None

@@ -1,9 +1,9 @@
-"""Describe the networks that see whole stretches of a clip at once, in numbers alone.
+"""List the networks that see whole stretches of a clip, with input and output.
 
-Frames, rate, size, normalisation and views are those that the published weights were tested with. Of torchvision's networks they are
-`transforms()` and `meta` of their weights, which `tests/learn/test_video_networks.py` compares. Of those of transformers, size and
-normalisation are those of their processors; rate and views are VideoMAE's evaluation on Kinetics-400 (arXiv 2203.12602) and V-JEPA 2's on
-Something-Something v2 (arXiv 2506.09985). Licences are those that github.com/MCG-NJU/VideoMAE and github.com/facebookresearch/vjepa2 name.
+The published weights were tested with these frames, rates, sizes, normalisations and views. Sources: for torchvision `transforms()` and
+`meta` of the weights, which `tests/learn/test_video_networks.py` compares; for transformers the processors (size, normalisation), and the
+evaluations (rate, views) of VideoMAE on Kinetics-400 (arXiv 2203.12602) and of V-JEPA 2 on Something-Something v2 (arXiv 2506.09985). Licences:
+github.com/MCG-NJU/VideoMAE and github.com/facebookresearch/vjepa2.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ class VideoNetwork:
 
     Attributes:
         num_frames: frames of a snippet.
-        frame_stride: every how many frames of a clip of 30 frames per second one is seen.
+        frame_stride: distance between frames of a snippet, in frames of a clip at 30 per second.
         num_views: snippets of a clip in a test, evenly spread.
         resize: short side, or height and width, to which frames are scaled bilinearly.
         crop_pixels: side of the centre crop of the scaled frames.

@@ -1,6 +1,6 @@
-"""Format numbers and names for people.
+"""Format numbers and names for people, alike in every table, sentence and tag.
 
-They look the same in every table, sentence and tag. Shares are between 0 and 1.
+Shares are between 0 and 1.
 """
 
 import csv
@@ -70,10 +70,7 @@ def count(number: int, noun: str) -> str:
 
 
 def plain_count(number: int, noun: str) -> str:
-    """Format a count without separators: `12000 clips`.
-
-    Datasets' digests cover this form, so it must never change.
-    """
+    """Format a count without separators, as digests of datasets cover for ever: `12000 clips`."""
     return _counted(str(number), noun)
 
 
@@ -143,17 +140,16 @@ def size(num_bytes: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Format a duration.
-
-    Its forms are `18 ms`, `1.85 s`, `41 s`, `2 min 08 s` and `3 h 05 min`.
-    """
+    """Format a duration: `18 ms`, `1.85 s`, `2 min 08 s`, `3 h 05 min`."""
     if 0 < seconds < 0.9995:
         return f"{1000 * seconds:.{0 if seconds >= 0.00995 else 2}f} ms"
     if seconds < 9.995 and seconds % 1:
         return f"{seconds:.2f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours:,} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+    if hours:
+        return f"{hours:,} h {minutes:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
 def quoted(text: str) -> str:
@@ -164,10 +160,7 @@ def quoted(text: str) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """Remove users, passwords and queries from the addresses in a text.
-
-    Queries may hold signatures and tokens.
-    """
+    """Remove users, passwords and queries, which may hold tokens, from addresses in a text."""
     if "://" not in text:
         return text
 
@@ -185,10 +178,7 @@ def printable(text: str, kept: str = "") -> str:
 
 
 def near(text: str, known: Iterable[str]) -> str:
-    """Suggest up to three close matches of `text`.
-
-    The text is ` (near: 'a', 'b')`, or empty without a match.
-    """
+    """Suggest up to three close matches of `text`: ` (near: 'a', 'b')`, or nothing."""
     matches = get_close_matches(text[:200], known, n=3, cutoff=0.6)
     return f" (near: {', '.join(map(quoted, matches))})" if matches else ""
 
@@ -199,7 +189,7 @@ def some(texts: Sequence[str]) -> str:
 
 
 def plain_reason(text: object, name: str = "") -> str:
-    """Remove the internal file name at the start of an error message."""
+    """Remove the name of an internal file from the start of an error message."""
     return re.sub(rf"^(source(\.\w+)?|{re.escape(PurePosixPath(name).name)}): ", "", str(text))
 
 
@@ -222,11 +212,8 @@ def text_of_cell(cell: str) -> str:
 
 
 def markdown_text(text: str) -> str:
-    """Escape `text` for Markdown, on one line.
-
-    It cannot become a link, picture, HTML, table cell, emphasis, code, list or heading. Addresses get a word joiner, so that no renderer
-    turns them into links. HTML is written as entities, because some renderers ignore a backslash before it.
-    """
+    """Escape `text` for Markdown, so that it is shown as plain text on one line."""
+    # Some renderers ignore a backslash before HTML, and some make links of addresses.
     line = re.sub("[&<>]", lambda match: _ENTITIES[match[0]], " ".join(text.split()))
     line = _OPENERS.sub(r"\1\\\2", _SPECIALS.sub(r"\\\g<0>", line))
     return _ADDRESSES.sub(lambda match: WORD_JOINER + WORD_JOINER.join(match[0]) + WORD_JOINER, line)
@@ -238,8 +225,7 @@ def listed(parts: list[str]) -> str:
 
 
 def _rounded(value: float) -> float:
-    # Adding 0.0 turns -0.0 into 0.0.
-    return round(value, 1) + 0.0
+    return round(value, 1) + 0.0  # turns -0.0 into 0.0
 
 
 def _counted(number: str, noun: str) -> str:

@@ -4,12 +4,27 @@ import threading
 import time
 from contextlib import contextmanager
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 START_SECONDS = 20
 
 
 class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+class Answering(BaseHTTPRequestHandler):
+    """Answers with a whole content, and logs nothing; a header of None is left out."""
+
+    def answer(self, status, content=b"", **headers):
+        self.send_response(status)
+        for name, value in ({"content-length": str(len(content))} | headers).items():
+            if value is not None:
+                self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
     def log_message(self, *args):
         pass
 

@@ -1,4 +1,4 @@
-"""A full disk is temporary and told in units that a person reads; what a killed process left goes with the next one."""
+"""A full disk is temporary, and reported in units for people; the next process removes a killed one's files."""
 
 import errno
 import os

@@ -4,7 +4,7 @@ import socket
 import threading
 import tracemalloc
 import zlib
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 
 import pytest
 
@@ -12,7 +12,7 @@ from tasks import disk
 from tasks import download as module
 from tasks.download import download, is_url
 from tasks.errors import BadInput, Unavailable
-from tests.http_servers import in_thread
+from tests.http_servers import Answering, in_thread
 
 CONTENT = bytes(range(256)) * 64
 NUM_BYTES = len(CONTENT)
@@ -45,10 +45,10 @@ ENCODED = {
 REDIRECTS = {"malformed": "http://[::1/a", "file": "file:///etc/passwd", "loop": "/to/loop"}
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Answering):
     """Answers by path; `server.hosts` keeps the Host header of each request."""
 
-    def do_GET(self):
+    def do_GET(self):  # noqa: N802 - a name of the standard library
         self.server.hosts.append(self.headers["host"])
         action, _, rest = self.path.strip("/").partition("/")
         if action == "to":
@@ -62,7 +62,7 @@ class Handler(BaseHTTPRequestHandler):
         elif action == "cut":
             self.answer(200, CONTENT[:100], **{"content-length": str(NUM_BYTES)})
         else:
-            self.answer(200, CONTENT, announced=action != "unannounced")
+            self.answer(200, CONTENT, **({"content-length": None} if action == "unannounced" else {}))
 
     def drip(self, what):
         """A byte now and then, until the other side has had enough."""
@@ -73,16 +73,6 @@ class Handler(BaseHTTPRequestHandler):
                 self.wfile.write(b"a")
         except OSError:
             self.close_connection = True
-
-    def answer(self, status, content=b"", announced=True, **headers):
-        self.send_response(status)
-        for name, value in {**({"content-length": str(len(content))} if announced else {}), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *args):
-        pass
 
 
 @pytest.fixture(scope="module")

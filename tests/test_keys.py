@@ -1,4 +1,4 @@
-"""What keeps its name in the store, and what gets another."""
+"""Options and results that keep their names in the store, and those that get others."""
 
 import pytest
 

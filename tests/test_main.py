@@ -1,4 +1,4 @@
-"""The command line without a server: what it offers, and how it refuses."""
+"""The command line without a server: commands, help, and refusals."""
 
 import logging
 import subprocess
@@ -23,7 +23,7 @@ HEAVY = {"torch", "pytorch_lightning", "mlflow", "pandas", "numpy", "scipy", "sk
 
 @pytest.fixture
 def help_of(capsys):
-    """What the program shows that is asked for help, in one line."""
+    """The program's help, on one line."""
 
     def run(*words):
         with pytest.raises(SystemExit) as ended:
@@ -101,7 +101,7 @@ def test_a_wrong_command_line_is_one_line_and_a_wrong_configuration(argv, told, 
 
 @pytest.fixture
 def said_by(monkeypatch, capsys):
-    """What the program logs to stderr, as it would in a process of its own."""
+    """The program's log on stderr, as in a process of its own."""
 
     def run(*argv):
         monkeypatch.setattr(logging.root, "handlers", [])

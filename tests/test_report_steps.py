@@ -1,4 +1,4 @@
-"""What a person is told to do next, by the facts of a run."""
+"""Next steps of a report, by the facts of a run."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a step tells outside: JSON lines, and its span."""
+"""JSON lines and the span of a step."""
 
 import json
 import logging

@@ -131,15 +131,12 @@ def test_only_a_val_split_that_chose_an_epoch_leans_towards_the_network():
         ("put meat, - a.mp4", "put meat, - a.mp4"),
         ("1-2=3; 4", "1-2=3; 4"),
         ("two\nlines", "two lines"),
+        (-1.5, -1.5),
     ],
 )
-def test_a_formula_becomes_text_and_text_stays(text, cell):
+def test_a_formula_becomes_text_and_text_and_numbers_stay(text, cell):
     assert plain_cell(text) == cell
     assert plain_cell(cell) == cell
-
-
-def test_numbers_stay_numbers():
-    assert plain_cell(-1.5) == -1.5
 
 
 @pytest.mark.parametrize("written", [plain_cell, safe_cell])

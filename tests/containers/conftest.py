@@ -17,7 +17,7 @@ PLACES = {
         ("test_compose.py", "test_proxy.py", "test_up.py", "test_chain.py", "test_label_page.py", "test_faults.py", "test_hardening.py")
     )
 }
-"""The first three run while the chain does. What is in no file of these comes last, for it leaves another stack."""
+"""The first three run during the chain. Tests of other files come last, because they leave another stack."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,7 +33,7 @@ def cold_stack(tmp_path_factory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def first_up(cold_stack) -> str:
-    """What `make up` prints from nothing to healthy."""
+    """The output of `make up`, from nothing to healthy."""
     with ThreadPoolExecutor() as pool:
         up = pool.submit(cold_stack.make, "up")
         small_samples(cold_stack.folder / "videos" / "small")
@@ -67,5 +67,5 @@ def chain(begun) -> Job:
 
 @pytest.fixture(scope="session")
 def disturbed(chain) -> Disturbed:
-    """A run in which what it needs was killed, one after another."""
+    """A run whose services were killed one after another."""
     return disturb(chain)

@@ -1,4 +1,4 @@
-"""Runs of the three DAGs on the stack, and how a test waits for what they do."""
+"""Runs the three DAGs on the stack, and waits for their results."""
 
 import json
 import subprocess
@@ -53,7 +53,7 @@ def small_samples(folder: Path) -> None:
 
 
 def wait_for(ask: Callable[[], T | None], what: str, seconds: float = 120) -> T:
-    """What `ask` answers, once it is neither None nor False nor empty."""
+    """Return the answer of `ask`, once it is neither None nor False nor empty."""
     deadline = time.monotonic() + seconds
     while True:
         if answer := ask():
@@ -64,7 +64,7 @@ def wait_for(ask: Callable[[], T | None], what: str, seconds: float = 120) -> T:
 
 @dataclass(frozen=True)
 class Job:
-    """What a person does in Airflow, and looks up afterwards."""
+    """Acts as a person who starts runs in Airflow, and looks up their results."""
 
     stack: Stack
 
@@ -74,7 +74,7 @@ class Job:
             return api.trigger("ingest_videos", Choices(store=STORE, sources=[source], options={**QUICK, **options}).conf("ingest_videos"))
 
     def follow(self, run: RunRef) -> None:
-        """Wait for the end of an ingest, and of what follows by itself."""
+        """Wait for the end of an ingest, and of the runs that it causes."""
         with self.stack.airflow() as api:
             for dag_id in ("build_dataset", "retrain"):
                 self.ends(api, run)
@@ -89,7 +89,7 @@ class Job:
         self.stack.mlflow("POST", "registered-models/alias", json=alias)
 
     def stop_the_clock(self) -> None:
-        """Let no full hour take the inbox in, and train with the defaults on what is new, while a test waits for its own run."""
+        """Pause the hourly ingest, which would train with the defaults while a test waits for its own run."""
         with self.stack.airflow() as api:
             api._call("PATCH", "/dags/ingest_videos", json={"is_paused": True})
 
@@ -161,7 +161,7 @@ class Job:
         return wait_for(caused, f"{dag_id} after {run.dag_id}")
 
     def _state(self, api: AirflowApi, run: RunRef) -> str | None:
-        """None while the api-server does not answer, say because a test has stopped what it needs."""
+        """Return a run's state; None while the api-server does not answer, as when a test has stopped a service that it needs."""
         try:
             return api.run_state(run)
         except Unavailable:
@@ -170,7 +170,7 @@ class Job:
 
 @contextmanager
 def recorded(step: str) -> Iterator[list[tuple[str, str]]]:
-    """What becomes of the containers of a step meanwhile, in order, once the block has ended: their names, and create, start, die or destroy.
+    """Record the events of a step's containers: once the block has ended, their names, and create, start, die or destroy, in order.
 
     It listens all the time, for the engine remembers the last 256 events alone, and each health check is three.
     """
@@ -192,7 +192,7 @@ def recorded(step: str) -> Iterator[list[tuple[str, str]]]:
 
 @dataclass(frozen=True)
 class Disturbed:
-    """A run in whose training the store and the scheduler were killed in turn, and what became of its containers."""
+    """A run in whose training the store and the scheduler were killed in turn, and the events of its containers."""
 
     run: RunRef
     trained: dict[str, Any]

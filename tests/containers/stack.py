@@ -23,18 +23,18 @@ PROJECT = "retake-test"
 PORTS = {"RETAKE_AIRFLOW_PORT": 28080, "RETAKE_MLFLOW_PORT": 25000, "RETAKE_STORE_PORT": 29000, "RETAKE_REDIS_PORT": 26379}
 UP_SECONDS = 1200
 STACK_SECONDS = 1500
-"""What one test may take: whichever comes first waits until the stack is built and up."""
+"""Time limit of a test: the first one waits until the stack is built and up."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """The stack, and how a test reaches what is in it."""
+    """The stack, and the ways into its services."""
 
     folder: Path
 
     @property
     def environment(self) -> dict[str, str]:
-        """What keeps this stack apart from one that a person runs on the same machine."""
+        """Variables that keep this stack apart from a person's on the same machine."""
         ports = {name: str(port) for name, port in PORTS.items()}
         return {**os.environ, "COMPOSE_PROJECT_NAME": PROJECT, "RETAKE_IMAGE_TAG": "test", **ports}
 
@@ -45,12 +45,12 @@ class Stack:
         )
 
     def make(self, target: str, **variables: str) -> tuple[int, str]:
-        """`make TARGET` as a person types it: its exit code, and what it prints."""
+        """Run `make TARGET` as a person types it; return exit code and output."""
         done = self.run("make", target, **variables)
         return done.returncode, done.stdout + done.stderr
 
     def compose(self, *arguments: str, given: str | None = None, **variables: str) -> str:
-        """`docker compose …`, which must end well; what it prints."""
+        """Run `docker compose …`, which must end well; return its output."""
         done = self.run("docker", "compose", *arguments, given=given, **variables)
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -67,8 +67,8 @@ class Stack:
     @property
     def containers(self) -> dict[str, docker.models.containers.Container]:
         """Its containers by service, those that have ended among them."""
-        found = self.engine.containers.list(all=True, filters={"label": f"com.docker.compose.project={PROJECT}"})
-        return {container.labels["com.docker.compose.service"]: container for container in found}
+        containers = self.engine.containers.list(all=True, filters={"label": f"com.docker.compose.project={PROJECT}"})
+        return {container.labels["com.docker.compose.service"]: container for container in containers}
 
     @property
     def airflow_url(self) -> str:
@@ -79,7 +79,7 @@ class Stack:
         return f"http://localhost:{PORTS['RETAKE_MLFLOW_PORT']}"
 
     def mlflow(self, method: str, path: str, **request: Any) -> dict[str, Any]:
-        """What MLflow's REST API answers an administrator, with success."""
+        """Return an answer of MLflow's REST API to an administrator, which must be a success."""
         auth = ("admin", self.variables["RETAKE_MLFLOW_PASSWORD"])
         reply = httpx.request(method, f"{self.mlflow_url}/api/2.0/mlflow/{path}", auth=auth, **request).raise_for_status()
         answer: dict[str, Any] = reply.json()
@@ -100,7 +100,7 @@ class Stack:
         )
 
     def run_in(self, service: str, script: str, given: object) -> Any:
-        """What a Python script prints as JSON that runs inside a service's container and reads `given` from stdin."""
+        """Run a Python script in a service's container with `given` on stdin; return the JSON that it prints."""
         return json.loads(self.compose("exec", "--no-TTY", service, "python", "-c", script, given=json.dumps(given)))
 
 
@@ -131,7 +131,7 @@ def _remove(stack: Stack) -> None:
 
 
 def _clone(folder: Path) -> None:
-    """The checkout as git sees it, with what is not committed yet."""
+    """Clone the checkout, with the files that are not committed yet."""
     _git(["clone", "--quiet", "--no-hardlinks", str(REPOSITORY), str(folder)])
     for name in _git(["ls-files", "--cached", "--others", "--exclude-standard", "-z"]).split("\0"):
         source, target = REPOSITORY / name, folder / name

@@ -1,4 +1,4 @@
-"""The whole chain on the stack, and what is there afterwards for those who use it."""
+"""The whole chain on the stack, and its results."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What is killed or restarted in the middle of a run costs time, and nothing else."""
+"""A service that is killed or restarted during a run costs time, and nothing else."""
 
 import re
 

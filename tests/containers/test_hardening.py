@@ -1,4 +1,4 @@
-"""What a container of the stack may do, and what is known to it."""
+"""Rights of the stack's containers, and the secrets that they know."""
 
 import httpx
 import pytest
@@ -36,13 +36,13 @@ def inspected(stack, disturbed) -> dict[str, dict]:
 
 
 def test_every_container_is_hardened(inspected, stack):
-    for name, found in inspected.items():
-        assert_hardened(name, found)
+    for name, described in inspected.items():
+        assert_hardened(name, described)
     assert_not_root(stack)
 
 
 def test_only_the_proxy_has_the_socket(inspected):
-    with_socket = [name for name, found in inspected.items() if any(SOCKET in mount["Source"] for mount in found["Mounts"])]
+    with_socket = [name for name, described in inspected.items() if any(SOCKET in mount["Source"] for mount in described["Mounts"])]
     assert with_socket == ["docker-proxy"]
     assert inspected["docker-proxy"]["HostConfig"]["NetworkMode"].endswith("_engine")
 
@@ -50,20 +50,20 @@ def test_only_the_proxy_has_the_socket(inspected):
 def test_the_engines_network_leads_nowhere_and_steps_are_not_on_it(inspected, stack):
     assert stack.engine.networks.list(names=["retake-test_engine"])[0].attrs["Internal"]
     assert list(inspected["a step"]["NetworkSettings"]["Networks"]) == ["retake-test_steps"]
-    on_steps = {name for name, found in inspected.items() if "retake-test_steps" in found["NetworkSettings"]["Networks"]}
+    on_steps = {name for name, described in inspected.items() if "retake-test_steps" in described["NetworkSettings"]["Networks"]}
     assert on_steps == {"a step", "minio", "mlflow"}
 
 
 def test_ports_are_published_on_loopback_alone(inspected):
-    for name, found in inspected.items():
-        for bindings in (found["HostConfig"]["PortBindings"] or {}).values():
+    for name, described in inspected.items():
+        for bindings in (described["HostConfig"]["PortBindings"] or {}).values():
             assert {binding["HostIp"] for binding in bindings} == {"127.0.0.1"}, name
 
 
 def test_services_are_started_again_and_one_shots_are_not(inspected):
-    for name, found in inspected.items():
-        policy = found["HostConfig"]["RestartPolicy"]["Name"]
-        is_service = found["State"]["Running"] and name != "a step"
+    for name, described in inspected.items():
+        policy = described["HostConfig"]["RestartPolicy"]["Name"]
+        is_service = described["State"]["Running"] and name != "a step"
         assert policy == ("unless-stopped" if is_service else "no"), name
 
 
@@ -74,12 +74,15 @@ def test_a_step_is_told_what_it_needs_and_no_other_secret(inspected, stack):
 
 def test_the_stores_root_keys_are_known_to_the_store_and_its_set_up_alone(inspected, stack):
     root = {"RETAKE_STORE_ROOT_USER", "RETAKE_STORE_ROOT_PASSWORD"}
-    assert {name for name, found in inspected.items() if _secrets_in(str(found), stack.variables) & root} == {"minio", "store-setup"}
+    assert {name for name, described in inspected.items() if _secrets_in(str(described), stack.variables) & root} == {
+        "minio",
+        "store-setup",
+    }
 
 
 @pytest.mark.parametrize("name", ["AIRFLOW__CORE__FERNET_KEY", "AIRFLOW__API_AUTH__JWT_SECRET", "AIRFLOW__API__SECRET_KEY"])
 def test_every_airflow_has_the_same_key(inspected, name):
-    environments = [found["Config"]["Env"] for service, found in inspected.items() if service.startswith("airflow-")]
+    environments = [described["Config"]["Env"] for service, described in inspected.items() if service.startswith("airflow-")]
     assert len({variable for environment in environments for variable in environment if variable.startswith(f"{name}=")}) == 1
 
 

@@ -36,9 +36,9 @@ def test_a_clip_is_seen_and_labelled(page, stack):
 
 def test_the_key_of_the_page_opens_clips_and_labels_alone(chain, stack):
     store, steps = stack.store("LABEL"), stack.store()
-    clips = [found.uri for found in steps.list("s3://retake/clips/")]
+    clips = [listed.uri for listed in steps.list("s3://retake/clips/")]
     assert store.read_bytes(next(uri for uri in clips if uri.endswith(".mp4")))
-    source = next(found.uri for found in steps.list(STORE.videos) if "/source." in found.uri)
+    source = next(listed.uri for listed in steps.list(STORE.videos) if "/source." in listed.uri)
     table = Dataset(steps.read(STORE.latest_dataset).dataset_uri).table("train")
     for uri in (source, table):
         with pytest.raises(BadConfiguration, match="AccessDenied"):

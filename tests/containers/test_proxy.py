@@ -1,4 +1,4 @@
-"""What the proxy lets Airflow ask of the Docker Engine; asked from inside the scheduler, as one who took it over would."""
+"""Requests that the proxy lets through to the Docker Engine, asked from inside the scheduler, as an intruder would."""
 
 import copy
 import json
@@ -113,7 +113,7 @@ def test_what_airflow_does_not_need_is_refused(scheduler):
 
 @pytest.mark.parametrize("headers", [{}, {"Transfer-Encoding": "chunked"}], ids=["whole", "chunked"])
 def test_only_a_create_request_has_a_body(scheduler, headers):
-    """An engine before 25 starts a container with what stands in the body."""
+    """An engine before 25 starts a container with the options in the body."""
     body = json.dumps({"Privileged": True, "Binds": ["/:/host"]})
     requests = [
         ("POST", path, body) for path in (f"/v1.23/containers/{NAME}/start", f"/containers/{NAME}/start", f"/containers/{NAME}/wait")

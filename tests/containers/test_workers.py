@@ -25,7 +25,7 @@ def workers(disturbed, stack) -> dict[str, str]:
 
 
 def test_training_is_taken_by_the_worker_of_the_gpu_queue_and_the_rest_by_the_other(workers, chain, stack):
-    """Where another gate decides on what is trained already, each step runs and finds its result."""
+    """A gate with other options decides on the same training, so each step runs and finds its result."""
     run = chain.start_retrain(**LONG, min_gate_clips=2)
     with stack.airflow() as api:
         chain.ends(api, run)

@@ -1,4 +1,4 @@
-"""What keeps `make up` from a start, with a Docker that only answers and takes notes."""
+"""Reasons for which `make up` does not start, with a Docker that only answers and takes notes."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def free_port():
 
 @pytest.fixture
 def make_up(tmp_path):
-    """Runs `make up` of a checkout; its exit code, what it says, and what Docker was asked."""
+    """Runs `make up` of a checkout; returns exit code, output, and the requests to Docker."""
     (tmp_path / "docker" / "postgres").mkdir(parents=True)
     for name in ("stack.py", "ports.py", "write_env.py", "postgres/databases.sql"):
         shutil.copy(REPOSITORY / "docker" / name, tmp_path / "docker" / name)

@@ -1,4 +1,4 @@
-"""What sets up Airflow in its container, with a stand-in for Airflow that notes how it was called."""
+"""The set-up of Airflow in its container, with a stand-in that notes its calls."""
 
 import json
 import os

@@ -13,7 +13,7 @@ from tasks.local.home import REPOSITORY
 
 @pytest.fixture
 def write_env(tmp_path):
-    """Runs the program on a checkout of its own. Its exit code and what it says."""
+    """Runs the program on a checkout of its own; returns exit code and output."""
     (tmp_path / "docker").mkdir()
     shutil.copy(REPOSITORY / "docker" / "write_env.py", tmp_path / "docker")
 

@@ -86,7 +86,7 @@ def _paint(view: Image.Image, left: int, top: int, scene: Kitchen, moment: Momen
 
 
 def _cameras(film: Film, actions: list[Action], num_frames: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Corner and size of what the camera sees (frames, 4): follows the actions with a lag, shakes a little, breathes a little."""
+    """Corner and size of the camera's view (frames, 4), which follows the actions with a lag, shakes and breathes."""
     times = np.arange(num_frames) / FPS
     wanted = np.tile(np.array(CAMERA_REST), (num_frames, 1))
     for action in actions:
@@ -146,7 +146,7 @@ def frames(film: Film) -> Iterator[NDArray[np.uint8]]:
 
 
 def sound(film: Film) -> NDArray[np.int16]:
-    """The film's sound (n,) at 16 kHz; deterministic by the film's seed, and apart from what the picture draws."""
+    """The film's sound (n,) at 16 kHz; deterministic by the film's seed, whose draws for the picture it leaves alone."""
     rng = np.random.default_rng(film.seed)
     scene, _ = kitchen(rng), hands(rng)
     actions = _actions(film, scene, rng)
@@ -191,7 +191,7 @@ def make_film(film: Film, ffmpeg: Path | str, folder: Path) -> None:
 
 
 def make_films(films: list[Film], ffmpeg: Path | str, folder: Path) -> None:
-    """Render and encode films side by side into `folder`, which is made where absent; errors are as of `make_film`."""
+    """Render and encode films side by side into `folder`, which is made if absent; raise the errors of `make_film`."""
     folder.mkdir(parents=True, exist_ok=True)
     # Spawned, not forked: the caller may have threads.
     context = multiprocessing.get_context("spawn")

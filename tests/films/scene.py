@@ -1,4 +1,4 @@
-"""One kitchen: wall, counter, what stands on it, and the drawer below; seen from above, larger than what the camera shows.
+"""Paints a kitchen from above: wall, counter, things on it, and the drawer below; larger than the camera's view.
 
 World pixels: x across, y down; (h, w) = (WORLD_HEIGHT, WORLD_WIDTH).
 """

@@ -1,4 +1,4 @@
-"""What a film sounds like: the drawer rumbles, things land, are picked up, slide and are handled, when the picture shows it.
+"""Makes the sound of a film: the drawer rumbles, things land, are picked up and slide, when the picture shows it.
 
 The thing gives the colour of a sound: meat thuds, a bag rustles, sauce squirts, a potato rolls. The action gives its course: one blow where
 something is put down, a drawer around a quieter grasp where it is taken, two long strokes where it is moved. Sound is (n,), -1 to 1.
@@ -75,7 +75,7 @@ def roll(rng: Rng) -> Sound:
 BLOWS: dict[str, Callable[[Rng], Sound]] = {"meat": thud, "bag": rustle, "sauce": squirt, "potato": roll}
 BANDS_HZ = {"meat": (80, 900), "bag": (2500, 7500), "sauce": (700, 2400), "potato": (120, 1600)}
 FLUTTERS_HZ = {"meat": 3.0, "bag": 17.0, "sauce": 9.0, "potato": 6.0}
-"""How often the sound of sliding swells: slowly for what is soft, like steps for what rolls."""
+"""Rate at which the sound of sliding swells: slow for soft things, like steps for rolling ones."""
 
 
 def soundtrack(actions: list[tuple[str, Action]], seconds: float, rng: Rng) -> NDArray[np.int16]:

@@ -1,4 +1,4 @@
-"""Noise, light and sprites: what the sample videos' things, hands and counters are painted with.
+"""Noise, light and sprites, for the things, hands and counters of the sample videos.
 
 h, w: pixels; relief and coverage are (h, w); colours are (h, w, 3), 0-255.
 """

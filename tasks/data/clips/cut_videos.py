@@ -34,10 +34,9 @@ MAX_BATCHES = 64
 MIN_VIDEOS_PER_BATCH = 24
 """Minimum batch size, if there are enough videos. A mapped Airflow task costs seconds, two run at once, and each cuts videos in parallel."""
 
-MAX_AT_ONCE = 8
-
 NO_CLIPS = CutResult((), 0, ())
 
+MAX_AT_ONCE = 8
 SHARE_BYTES = 256 << 20
 """Minimum memory per ffmpeg process: more than a 1920x1080 video needs."""
 
@@ -45,17 +44,13 @@ SHARE_BYTES = 256 << 20
 def batch_size(num_videos: int) -> int:
     """Compute the number of videos per mapped task.
 
-    There are at most 64 batches, and at least two for two or more videos, so that two machines can share the work.
+    Two or more videos make at least two batches, so that two machines can share the work.
     """
     return max(1, math.ceil(num_videos / MAX_BATCHES), min(MIN_VIDEOS_PER_BATCH, math.ceil(num_videos / 2)))
 
 
 def cut_videos(store: Store, store_uri: str, videos: Sequence[str], options: SegmentOptions, intervals: Intervals) -> SegmentResult:
-    """Cut these videos, several at a time, and summarise the results.
-
-    `intervals` are the labelled intervals by video.
-    """
-
+    """Cut these videos, several at a time, and summarise the results."""
     memory_bytes = usable_bytes()
     num_threads = num_at_once(load(MachineSettings).num_processes or len(os.sched_getaffinity(0)), memory_bytes)
     shares = MemoryShares(num_threads, memory_bytes)
@@ -90,17 +85,15 @@ def cut_videos(store: Store, store_uri: str, videos: Sequence[str], options: Seg
 
 
 def num_at_once(num_cores: int, memory_bytes: int) -> int:
-    """Compute how many videos to cut in parallel.
-
-    They are one more than encode at once, because a video is also read and uploaded.
-    """
+    """Compute how many videos to cut in parallel."""
+    # One more than encode at once, because a video is also read and uploaded.
     return min(MAX_AT_ONCE, num_cores // NUM_ENCODER_THREADS + 1, max(1, memory_bytes // SHARE_BYTES))
 
 
 def cut_video(store: Store, store_uri: str, record: VideoRecord, options: SegmentOptions, shares: MemoryShares) -> ClipsFile:
     """Cut one video on the grid, or record why it cannot be cut.
 
-    If that was done before with as much memory, the earlier result is returned.
+    The result of an earlier cutting with as much memory is kept.
     """
     before = find_cut(store, store_uri, record.video, options)
     if before and _had_enough(before, shares):
@@ -110,17 +103,18 @@ def cut_video(store: Store, store_uri: str, record: VideoRecord, options: Segmen
     with tempfile.TemporaryDirectory(prefix="retake-segment-") as folder:
         converted = _convert(Path(folder), store, record, options, shares)
         clips = [_keep(clip, place.clip(clip.index), record.video, store) for clip in converted.result.clips]
-        return _write(store, place, converted, clips, version, options, record.video)
+        file = _clips_file(record.video, place, converted, clips, version, options)
+        store.write(place, file)
+        return file
 
 
 def cut_around(
     store: Store, store_uri: str, record: VideoRecord, options: SegmentOptions, intervals: Sequence[Interval], shares: MemoryShares
 ) -> ClipsFile:
-    """Cut clips around the labelled intervals of one video.
+    """Cut clips around the labelled intervals of one video, as far as they are new.
 
-    Only clips that are new are cut. The new list has the clips that were cut before, by any version of ffmpeg, where they lie. Clips of
-    intervals that are gone are left out of the list, and stay in the store for older datasets. Failures are recorded as by `cut_video`, but
-    as warnings if the list has clips.
+    The new list has the clips that were cut before, by any version of ffmpeg, where they lie. Clips of intervals that are gone stay in the
+    store for older datasets. Failures are recorded as by `cut_video`, but as warnings if the list has clips.
     """
     spans = spans_of(record, intervals, options)
     digest = spans_digest(spans)
@@ -144,22 +138,21 @@ def cut_around(
             if clip := known.get((span.start_frame, span.next_video)):
                 around = Interval(start_seconds=span.interval[0], stop_seconds=span.interval[1], next_video=span.next_video)
                 clips.append(clip.model_copy(update={"index": len(clips), "around": around}))
-        if clips and converted.reason:
-            converted = replace(converted, result=replace(converted.result, warnings=(converted.reason,)), reason=None)
-        if before and clips:
-            sound_warnings = (*before.sound_warnings, *converted.result.sound_warnings)
-            converted = replace(converted, result=replace(converted.result, sound_warnings=sound_warnings))
-        revision = before.revision + 1 if before else 0
-        return _write(store, place, converted, clips, version, options, record.video, digest, revision)
+        file = _clips_file(record.video, place, converted, clips, version, options)
+        more: dict[str, object] = {"spans_digest": digest, "revision": before.revision + 1 if before else 0}
+        if clips and file.set_aside:
+            more |= {"warnings": (plain_reason(file.set_aside),), "set_aside": None}
+        if clips and before:
+            more["sound_warnings"] = tuple(dict.fromkeys((*before.sound_warnings, *file.sound_warnings)))
+        file = file.model_copy(update=more)
+        store.write(place, file)
+        return file
 
 
 def num_uncut(
     store: Store, store_uri: str, given: Given, segment: SegmentOptions, cut: Iterable[tuple[VideoRecord, Sequence[ClipsFile]]]
 ) -> int:
-    """Count the videos with other intervals than when clips were cut around them.
-
-    `cut` has the videos with their lists of clips by `segment`.
-    """
+    """Count the videos of `cut` with other intervals than when clips were cut around them."""
     part = next((part for part in segment.parts if part.cut == "intervals"), None)
     if part is None:
         return 0
@@ -174,10 +167,7 @@ def num_uncut(
 
 
 def spans_of(record: VideoRecord, intervals: Sequence[Interval], options: SegmentOptions) -> list[FrameSpan]:
-    """List the parts of a video that clips around these intervals show.
-
-    Parts that end in the next video come last.
-    """
+    """List the parts around these intervals; those that end in the next video come last."""
     own = [(interval.start_seconds, interval.stop_seconds) for interval in intervals if not interval.next_video]
     across = [(interval.start_seconds, interval.stop_seconds, interval.next_video) for interval in intervals if interval.next_video]
     return [*interval_spans(own, record.duration_seconds, options), *spans_across(across, record.duration_seconds, options)]
@@ -212,10 +202,7 @@ def _convert(
     spans: Sequence[FrameSpan] | None = None,
     next_record: VideoRecord | None = None,
 ) -> _Converted:
-    """Fetch a video and cut it in `folder`, on the grid or into `spans`.
-
-    Spans may end in the next video. Without the next video, the other spans are cut.
-    """
+    """Fetch a video and cut it in `folder`, on the grid or into `spans`."""
     if spans is not None and not spans:
         return _Converted(NO_CLIPS)
     ffmpeg, path = find_ffmpeg(load(MachineSettings).ffmpeg), folder / "source"
@@ -255,10 +242,7 @@ def _fetch_next(store: Store, record: VideoRecord, path: Path, shares: MemorySha
 
 
 def _not_converted(error: MissingObject | BadVideo, path: Path, shares: MemoryShares) -> _Converted:
-    """Tell why a video gives no clips.
-
-    The result also has the memory that was too little, or that a server is out of reach.
-    """
+    """Tell why a video gives no clips, and which memory was too little."""
     reason = plain_reason(error, path.name)
     if isinstance(error, MissingObject | OutOfRoom):
         # No memory is enough, so that it is tried again by the next step.
@@ -272,10 +256,8 @@ def _not_converted(error: MissingObject | BadVideo, path: Path, shares: MemorySh
 def _fetch_source(store: Store, record: VideoRecord, path: Path) -> None:
     """Fetch a video to `path`.
 
-    A video that was left in place may have been replaced since, or its server may be off.
-
     Raises:
-        MissingObject: its content is not there, or not any more.
+        MissingObject: it is gone, or has another content where it was left in place.
         OutOfReach: the server on which it was left does not give it.
     """
     is_in_place = connection_of(record.uri) is not None
@@ -289,18 +271,10 @@ def _fetch_source(store: Store, record: VideoRecord, path: Path) -> None:
         raise MissingObject(f"{record.uri} has another content than when it was taken in; put the video back there, or ingest it again")
 
 
-def _write(
-    store: Store,
-    place: Clips,
-    converted: _Converted,
-    clips: Sequence[ClipRecord],
-    version: str,
-    options: SegmentOptions,
-    video: str,
-    spans_digest: str | None = None,
-    revision: int = 0,
+def _clips_file(
+    video: str, place: Clips, converted: _Converted, clips: Sequence[ClipRecord], version: str, options: SegmentOptions
 ) -> ClipsFile:
-    file = ClipsFile(
+    return ClipsFile(
         video=video,
         recipe=place.recipe,
         options=options,
@@ -312,11 +286,7 @@ def _write(
         set_aside=converted.reason,
         lacked_bytes=converted.lacked_bytes,
         is_out_of_reach=converted.is_out_of_reach,
-        spans_digest=spans_digest,
-        revision=revision,
     )
-    store.write(place, file)
-    return file
 
 
 def _probed(record: VideoRecord, path: Path, memory: Memory) -> VideoProbe:

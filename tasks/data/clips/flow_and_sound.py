@@ -1,6 +1,6 @@
-"""Keep the optical flow and the described sound of clips beside them in the store.
+"""Keep flow and described sound of clips in the store, and cache sound for networks.
 
-Sound is cached on this machine as networks need it. This module does not import torch.
+This module does not import torch.
 """
 
 import logging
@@ -50,9 +50,8 @@ log = logging.getLogger("retake")
 
 FLOWS_AT_ONCE = 8
 CLIPS_AT_ONCE = 4
-SPEECH_RATE_HZ = 16_000
-NOTES_AT_ONCE = 8
 NUM_FETCHERS = 8
+SPEECH_RATE_HZ = 16_000
 
 AnyClip = StoredClip | FlowClip
 C = TypeVar("C", bound=AnyClip)
@@ -61,7 +60,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Computed:
-    """The result of `compute_flow`; `set_aside` lists clips without flow, with the reason."""
+    """The result of `compute_flow`, with the clips that have no flow."""
 
     num_clips: int
     num_fields: int
@@ -97,10 +96,7 @@ def shortness(clip: AnyClip) -> str | None:
 
 
 def compute_flow(store: Store, clips: Sequence[AnyClip], options: FlowOptions) -> Computed:
-    """Compute the flow of these clips and upload it to the store.
-
-    Clips that cannot be read are set aside.
-    """
+    """Compute and upload the flow of these clips; set aside clips that cannot be read."""
     started = time.monotonic()
     num_all = 0
 
@@ -128,7 +124,7 @@ Listen = Callable[[NDArray[np.float32]], float]
 
 @dataclass(frozen=True)
 class Described:
-    """The result of `describe_sound`; `set_aside` lists clips whose file cannot be read, with the reason."""
+    """The result of `describe_sound`, with the clips that cannot be read."""
 
     num_clips: int
     seconds: float
@@ -148,7 +144,7 @@ def note_of(clip: AnyClip) -> Stored[SoundNote]:
 def read_notes(store: Store, clips: Sequence[StoredClip]) -> list[SoundNote | None]:
     """Read the note on the sound of each clip; None where sound is not described."""
     described = {clip.uri for clip in clips} - {clip.uri for clip in without_sound(store, clips)}
-    with ThreadPoolExecutor(NOTES_AT_ONCE, thread_name_prefix="sound-notes") as pool:
+    with ThreadPoolExecutor(NUM_FETCHERS, thread_name_prefix="sound-notes") as pool:
         return list(pool.map(lambda clip: store.read(note_of(clip)) if clip.uri in described else None, clips))
 
 
@@ -163,7 +159,7 @@ def complete_sound(store: Store, clips: Sequence[StoredClip]) -> None:
     """Describe the sound that is missing, for example after another version of PyAV was installed.
 
     Raises:
-        BadVideo: clips cannot be read; the message lists them. A clip without sound is no such clip.
+        BadVideo: clips cannot be read; the message lists them.
     """
     missing = without_sound(store, clips)
     if not missing:
@@ -177,9 +173,9 @@ def complete_sound(store: Store, clips: Sequence[StoredClip]) -> None:
 
 
 def describe_sound(store: Store, clips: Sequence[StoredClip], listen: Listen | None = None) -> Described:
-    """Describe the sound of these clips, and upload the descriptions to the store.
+    """Describe the sound of these clips, even silence, and upload the descriptions.
 
-    Silence is described, too, with its reason. Notes tell the share of speech where somebody is to `listen` for it.
+    Notes have the share of speech if `listen` is given.
     """
     started = time.monotonic()
     lock = Lock()
@@ -241,9 +237,10 @@ def cache_audio(store: Store, clips: Sequence[StoredClip], root: Path) -> dict[s
 
 
 def leave_out_silent(clips: Sequence[StoredClip], paths: dict[str, Path]) -> dict[str, Path]:
-    """Leave out the clips in which there is nothing to hear.
+    """Leave out, with a warning, the clips in which there is nothing to hear.
 
-    Their names and their number are logged. BadVideo is raised if no clip is left to train on.
+    Raises:
+        BadVideo: no clip is left to train on.
     """
     unheard = {clip.uid for clip in clips if not np.load(paths[clip.uid], allow_pickle=False).any()}
     if len(unheard) == len(clips):
@@ -302,12 +299,10 @@ def derive_each(
     num_at_once: int,
     failed: str,
 ) -> tuple[SetAside, ...]:
-    """Derive something of each clip, several at a time, and log it.
+    """Derive something of each clip, several at a time; return the clips that fail.
 
-    The clips that cannot be read are returned, with the reason.
-
-    `derive` gets a clip and its file, beside which it may write, and `report` describes its result in the log. `failed` is a predicate
-    about a clip that cannot be read, such as `has no optical flow`.
+    `derive` gets a clip and its file, beside which it may write. The log has `report` of the result, or `failed`, such as `has no optical
+    flow`.
     """
 
     def run(clip: C) -> T | SetAside:

@@ -1,6 +1,4 @@
-"""Find the traces of videos to forget in a store, and remove them.
-
-Objects are deleted, or written anew without the videos.
+"""Delete the objects of videos to forget, or write them anew without the videos.
 
 An object goes by its address, its origin or its content. Checkpoints, scores and decisions of runs stay; pages and pictures go, since they
 may show a video. The intent has all that a later try must know, so deletions may happen in any order.
@@ -10,7 +8,6 @@ import logging
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path, PurePosixPath
@@ -18,7 +15,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES, NUM_THREADS, came_with, inventories, video_records
+from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES, came_with, in_threads, inventories, video_records
 from tasks.data.clips.traces import LabelledVideos, Traces, csv_blanked, json_blanked, json_without, table_without
 from tasks.data.labels.formats import formats
 from tasks.data.labels.formats.items import VIDEO_SUFFIXES
@@ -54,13 +51,13 @@ KINDS = {
     "searches": "comparisons and searches",
     "comparisons": "comparisons and searches",
 }
-"""The kind of an object by its first folder; any other is called by that folder."""
+"""The kind of an object by its first folder; by default it is the folder's name."""
 
 OPAQUE = (".ckpt", ".mkv", ".mp4", ".npy", ".npz", ".png", ".pt")
 """Endings of objects that hold no text; they go by address or origin."""
 
 UNREAD = re.compile(r"videos/|pretrained/(?!choices/)|clips/(?!.*/clips\.json$)|runs/[^/]+/packages/[^/]+/package/")
-"""Objects that name no other video than their address does. A package has a drawn film alone."""
+"""Objects that name no other video than their address does. The only film of a package is drawn."""
 
 OF_DATASET = re.compile(r"(searches|comparisons|plans|pretrained/choices)/|datasets/result\.json")
 """Objects that are of no use without the dataset that they name."""
@@ -68,15 +65,7 @@ OF_DATASET = re.compile(r"(searches|comparisons|plans|pretrained/choices)/|datas
 STATUS = re.compile(r"status/(dataset|predictions)\.json")
 """Summaries that lead to datasets and predictions."""
 
-HISTORY = re.compile(r"status/models/.*/model\.json")
-LISTS = re.compile(
-    r"(ingests/[^/]+/inventory|looks/[^/]+/clips|clips/.*/clips|runs/.*/(evaluate/.*/result|train/unlabelled)|status/.*)\.json"
-)
-SPLITS = re.compile(r"datasets/split\.csv")
-TABLES = re.compile(r"runs/.*/(evaluate/.*|train/answers)\.parquet")
-STATEMENTS = re.compile(r"label_log/(blocks/)?[0-9]+\.json")
-DECISIONS = re.compile(r"((champions|decisions)/.*|runs/.*/decide/result)\.json")
-DECISIONS_TABLE = re.compile(r"decisions\.csv")
+LISTS = r"(ingests/[^/]+/inventory|looks/[^/]+/clips|clips/.*/clips|runs/.*/(evaluate/.*/result|train/unlabelled)|status/.*)\.json"
 LABELS = re.compile(r"(annotations|inbox)/.*")
 
 
@@ -106,16 +95,13 @@ class Remover:
         self._labelled = LabelledVideos(VideoIndex((), names), fps, frozenset(forgetting.videos), self._by_name)
 
     def find(self) -> list[Trace]:
-        """List the objects to delete or write anew, marks first.
-
-        Folders that go as a whole are taken into the intent.
+        """List objects to delete or write anew, marks first; note whole folders in the intent.
 
         Raises:
             BadInput: an annotation file cannot be written without the videos.
         """
         listed = [item for item in self._store.list(self._at.folder_uri) if not item.uri.startswith(self._at.forgotten.folder_uri)]
-        with ThreadPoolExecutor(NUM_THREADS) as pool:
-            named = {item.uri for item, is_named in zip(listed, pool.map(self._is_named, listed), strict=True) if is_named}
+        named = {item.uri for item, is_named in zip(listed, in_threads(self._is_named, listed), strict=True) if is_named}
         folders = {*self.forgetting.folders, *filter(None, map(folder_together, named))}
         self.forgetting = self.forgetting.model_copy(update={"folders": tuple(sorted(folders))})
         gone = {item.uri for item in listed if folder_together(item.uri) in folders or run_showing_clips(item.uri) in self.forgetting.shown}
@@ -128,10 +114,7 @@ class Remover:
         return sorted(traces, key=lambda trace: (not trace.uri.endswith(MARKS), trace.uri))
 
     def remove(self, traces: Sequence[Trace]) -> None:
-        """Delete or write anew each object.
-
-        An object to write anew that changes meanwhile is left to the next search.
-        """
+        """Delete or write anew each object."""
         # Marks are no part of another request, which may delete in any order.
         for (is_kept, _), together in groupby(traces, key=lambda trace: (trace.is_kept, trace.uri.endswith(MARKS))):
             if is_kept:
@@ -146,7 +129,7 @@ class Remover:
         if content is None:
             self._store.delete([uri])
         else:
-            self._store.replace_bytes(uri, content, earlier)
+            self._store.replace_bytes(uri, content, earlier)  # the next search has an object that changed meanwhile
 
     def _content(self, uri: str) -> bytes:
         try:
@@ -181,7 +164,7 @@ class Remover:
 
     @property
     def _gone(self) -> Traces:
-        """Make the texts that name a dataset or a prediction that goes."""
+        """Collect the texts that name a dataset or a prediction that goes."""
         predictions = (last_name(uri) for uri in self.forgetting.folders if uri.startswith(self._at.predictions))
         return Traces((), keys=(*self.forgetting.datasets, *predictions))
 
@@ -190,25 +173,20 @@ class Remover:
         name = self._name(uri)
         if self._is_address_of_video(name):
             return None
-        for pattern, rewrite in self._ways.items():
-            if pattern.fullmatch(name):
-                return rewrite(name, content)
-        return None
-
-    @property
-    def _ways(self) -> Mapping[re.Pattern[str], Callable[[str, bytes], bytes | None]]:
+        if LABELS.fullmatch(name):
+            return self._labels_without(name, content)
         matches = self._traces.in_text
-        return {
-            STATUS: lambda _, content: json_without(content, lambda text: matches(text) or self._gone.in_text(text)),
-            HISTORY: lambda _, content: json_without(content, matches, blanked=("reason",)),
-            LISTS: lambda _, content: json_without(content, matches),
-            TABLES: lambda _, content: table_without(content, matches),
-            SPLITS: lambda _, content: self._splits_without(content),
-            DECISIONS: lambda _, content: json_blanked(content, matches),
-            DECISIONS_TABLE: lambda _, content: csv_blanked(content, matches),
-            STATEMENTS: lambda _, content: self._statements_without(content),
-            LABELS: self._labels_without,
+        ways: Mapping[str | re.Pattern[str], Callable[[bytes], bytes | None]] = {
+            STATUS: lambda data: json_without(data, lambda text: matches(text) or self._gone.in_text(text)),
+            r"status/models/.*/model\.json": lambda data: json_without(data, matches, blanked=("reason",)),
+            LISTS: lambda data: json_without(data, matches),
+            r"runs/.*/(evaluate/.*|train/answers)\.parquet": lambda data: table_without(data, matches),
+            r"datasets/split\.csv": self._splits_without,
+            r"((champions|decisions)/.*|runs/.*/decide/result)\.json": lambda data: json_blanked(data, matches),
+            r"decisions\.csv": lambda data: csv_blanked(data, matches),
+            r"label_log/(blocks/)?[0-9]+\.json": self._statements_without,
         }
+        return next((rewrite(content) for pattern, rewrite in ways.items() if re.fullmatch(pattern, name)), None)
 
     def _splits_without(self, content: bytes) -> bytes:
         theirs = {*self.forgetting.videos, *self.forgetting.sources}
@@ -239,20 +217,16 @@ class Remover:
 
 
 def traces_of(forgetting: Forgetting) -> Traces:
-    """Make the texts to search contents for.
+    """Collect the texts to search for: hashes, uids of clips, names of videos and pages.
 
-    They are hashes of videos, uids of clips, and names of videos and web pages. Names are left out that do not end as videos do, or that the store
-    gives files itself.
+    A name is left out if it does not end as videos do, or if the store gives it to its own files.
     """
     names = tuple(name for name in _told_apart(forgetting.names) if not is_file_of_video(name))
     return Traces(forgetting.videos, names, forgetting.uids)
 
 
 def _told_apart(names: Sequence[str]) -> tuple[str, ...]:
-    """Select the names that end as videos do, and the addresses of pages.
-
-    Another name, such as `best.pt` or `0.1`, would be found in what is not about the video.
-    """
+    """Select names that end as videos do, and pages: `0.1` or `best.pt` may mean anything."""
     return tuple(name for name in names if "://" in name or name.lower().endswith(VIDEO_SUFFIXES))
 
 
@@ -273,7 +247,7 @@ def files_of_clips(folder: Path, clip_hashes: Sequence[str]) -> list[Path]:
 def drop_from_cache(store: Store, store_uri: str, folder: Path) -> int:
     """Delete the files of forgotten videos from this machine's cache; return their number."""
     tombstones = [store.read(listed.uri, Tombstone) for listed in store.list(Layout(store_uri).forgotten.tombstones)]
-    files = files_of_clips(folder, [each for tombstone in tombstones for each in tombstone.clip_hashes])
+    files = files_of_clips(folder, [sha256 for tombstone in tombstones for sha256 in tombstone.clip_hashes])
     for path in files:
         path.unlink(missing_ok=True)
     return len(files)
@@ -343,26 +317,21 @@ def _names(own: Sequence[VideoRecord], others: Sequence[VideoRecord], seen: Coll
 
 
 def videos_of_sources(store: Store, store_uri: str, listed: Sequence[str]) -> Mapping[str, set[str]]:
-    """Map the names of sources and recordings in today's labels to their videos.
-
-    A source without a name is called by the hash of its first video.
-    """
+    """Map the names of sources and recordings in today's labels to their videos."""
     videos: defaultdict[str, set[str]] = defaultdict(set)
     lists = (uri for uri in listed if uri.startswith(Layout(store_uri).all_labels) and uri.endswith("/labels.json"))
     for labels in filter(None, (_read(store, uri, LabelsFile) for uri in lists)):
         for clip in labels.clips:
             videos[clip.source].add(clip.clip.video)
         for recording in labels.recordings:
+            # A source without a name is called by the hash of its first video.
             videos.pop(recording.videos[0], None)
             videos[recording.name].update(recording.videos)
     return videos
 
 
 def _datasets(store: Store, listed: Sequence[str], traces: Traces) -> tuple[set[str], set[str]]:
-    """List the digests of datasets with a clip of the videos.
-
-    The second set has those datasets that train on such a clip or choose an epoch by it.
-    """
+    """List datasets with a clip of the videos, and those with one outside of test."""
     datasets, teaching = set[str](), set[str]()
     for uri in listed:
         if is_manifest(uri) and store.exists(uri) and traces.in_bytes(store.read_bytes(uri)):
@@ -374,10 +343,7 @@ def _datasets(store: Store, listed: Sequence[str], traces: Traces) -> tuple[set[
 
 
 def _runs(store: Store, listed: Sequence[str], datasets: set[str], teaching: set[str], traces: Traces) -> tuple[set[str], set[str]]:
-    """List the runs on these datasets, and those that learnt from the videos.
-
-    Those made from a network that learnt from them count, too.
-    """
+    """List the runs on these datasets, and those that learnt from the videos."""
     on, started_from, taught = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set), set[str]()
     for uri in listed:
         if claim := claimed_run(uri):
@@ -388,6 +354,7 @@ def _runs(store: Store, listed: Sequence[str], datasets: set[str], teaching: set
         elif (student := taught_run(uri)) and traces.in_bytes(store.read_bytes(uri)):
             taught.add(student)
     taught |= {run for run, digests in on.items() if digests & teaching}
+    # A network that is made from one that learnt from the videos did so, too.
     while more := {run for run, before in started_from.items() if before & taught} - taught:
         taught |= more
     return {run for run, digests in on.items() if digests & datasets}, taught

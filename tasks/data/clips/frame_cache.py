@@ -1,6 +1,6 @@
-"""Cache decoded frames and optical flow on this machine, as networks need them.
+"""Cache decoded frames and optical flow for networks, and decode frames ahead of their use.
 
-Frames may also be decoded ahead of their use. This module does not import torch.
+This module does not import torch.
 """
 
 # t: segments, m: frames of a snippet, h, w: pixels, p: 8-bit planes of a snippet
@@ -36,7 +36,7 @@ ChosenFrames = Callable[[StoredClip, NetworkSpec], tuple[int, ...]]
 """Chooses frames of a clip for a network."""
 
 CHUNK_CLIPS = 32
-"""Most clips decoded per chunk. Enough to amortise starting the processes, few enough that the first are ready soon."""
+"""Most clips of a chunk: enough to amortise starting the processes, few enough that the first are ready soon."""
 
 CHUNK_FRAMES = 2048
 """Most frames of a chunk of several clips, of all networks: about half a gigabyte. All frames of a clip are tens of megabytes."""
@@ -50,17 +50,14 @@ def rgb_frames(num_segments: int) -> NetworkSpec:
 
 
 def passing_frames() -> AbstractContextManager[Path]:
-    """Create a temporary folder on the cache's disk, for frames that are used once.
-
-    If this process is killed, a later one removes it.
-    """
+    """Create a `work_folder` on the cache's disk, for frames that are used once."""
     root = cache_root()
     root.mkdir(parents=True, exist_ok=True)
     return work_folder(root)
 
 
 def sharing_decoders() -> AbstractContextManager[None]:
-    """Let all that is cached in the block be decoded by the same processes."""
+    """Let the same processes decode all frames that are cached in the block."""
     return kept_decoders(load(MachineSettings).num_processes)
 
 
@@ -159,10 +156,7 @@ def _cache(store: Store, clips: Sequence[StoredClip], frames: Sequence[tuple[int
 
 
 def _complete_flow(store: Store, clips: Sequence[StoredClip], options: FlowOptions) -> tuple[SetAside, ...]:
-    """Compute missing flow, for example for a champion with other flow options.
-
-    The clips for which this fails are returned, by uid.
-    """
+    """Compute missing flow, as for a champion with other options; return the failing clips."""
     missing = without_flow(store, clips, options)
     if not missing:
         return ()
@@ -184,10 +178,7 @@ def _report(num_done: int, num_all: int) -> None:
 
 @dataclass(frozen=True)
 class DecodedClip:
-    """The paths of a clip's arrays, one for each network.
-
-    `further` has None for a network that takes no further frames of the clip.
-    """
+    """The paths of a clip's arrays, one for each network; None without further frames."""
 
     tested: list[Path]
     further: list[Path | None]
@@ -240,22 +231,17 @@ class FramesAhead:
     def wait(self, clip: StoredClip) -> None:
         """Wait until the clip is decoded.
 
-        BadInput is raised if the clip is gone or does not decode.
+        Raises:
+            BadInput: it is gone or does not decode.
         """
         self._paths(clip)
 
     def load(self, clip: StoredClip) -> list[NDArray[np.uint8]]:
-        """Wait for the clip, and load its snippets for each network.
-
-        Arrays are uint8 (t, h, w, p). Errors are those of `wait`.
-        """
+        """Load the clip's snippets, uint8 (t, h, w, p), for each network, after `wait`."""
         return [read_tested(path, spec) for path, spec in zip(self._paths(clip).tested, self._specs, strict=True)]
 
     def load_further(self, clip: StoredClip) -> list[NDArray[np.uint8]]:
-        """Wait for the clip, and load its further frames for each network.
-
-        Arrays are uint8 (t, h, w, 3), and empty where no frames are chosen.
-        """
+        """Load the clip's further frames, uint8 (t, h, w, 3), for each network, after `wait`."""
         return [NO_FRAMES if path is None else np.load(path, allow_pickle=False) for path in self._paths(clip).further]
 
     def _paths(self, clip: StoredClip) -> DecodedClip:

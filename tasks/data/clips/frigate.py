@@ -1,6 +1,6 @@
-"""Take the recordings of a camera out of Frigate, an hour at a time.
+"""Take a camera's recordings out of Frigate, by hourly exports of its API.
 
-This uses Frigate's API of exports (docs.frigate.video, HTTP API).
+Source: docs.frigate.video, HTTP API.
 """
 
 import logging
@@ -67,7 +67,7 @@ DAYS, STARTED, EXPORTS = TypeAdapter(list[Day]), TypeAdapter(Started), TypeAdapt
 
 @dataclass(frozen=True)
 class Footage:
-    """What a camera recorded between two times; without `before`, up to now."""
+    """A camera's recordings between two times; without `before`, up to now."""
 
     server: str
     camera: str
@@ -76,10 +76,7 @@ class Footage:
 
     @property
     def name(self) -> str:
-        """Return a file name that tells camera and start.
-
-        By such names the files of a recording are known.
-        """
+        """Return a file name with camera and start, which recordings are grouped by."""
         return f"{self.camera}-{self.after:%Y%m%d%H%M%S}.mp4"
 
     @property
@@ -118,8 +115,6 @@ def recorded_hours(source: str, *, allow_private: bool) -> Iterator[Footage]:
 def fetch_footage(source: str, path: Path, *, max_bytes: int, allow_private: bool) -> None:
     """Let Frigate export the footage, download it to `path`, and remove the export.
 
-    Frigate would keep the export for ever.
-
     Raises:
         BadInput: as `recorded_hours` and `download`, or the export fails.
         Unavailable: as `download`, or the export takes too long.
@@ -131,7 +126,7 @@ def fetch_footage(source: str, path: Path, *, max_bytes: int, allow_private: boo
         url = f"{wanted.server}/exports/{quote(PurePosixPath(export.video_path).name)}"
         download(url, path, max_bytes=max_bytes, allow_private=allow_private)
     finally:
-        _remove(wanted, export, allow_private)
+        _remove(wanted, export, allow_private)  # Frigate would keep it for ever
 
 
 def _footage(source: str) -> Footage:
@@ -151,10 +146,7 @@ def _time(text: str) -> datetime:
 
 
 def _exported(wanted: Footage, allow_private: bool) -> Export:
-    """Start an export, or find an earlier one, and wait for its end.
-
-    An earlier export is that of an ingest that was interrupted.
-    """
+    """Start an export, or find that of an interrupted ingest, and wait for its end."""
     if wanted.before is None:
         raise BadInput(f"{wanted.source} has no end; {REMEDY}")
     name = f"Retake {wanted.name.removesuffix('.mp4')} {(wanted.before - wanted.after).total_seconds():.0f} s"

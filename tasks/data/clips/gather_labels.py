@@ -1,16 +1,13 @@
-"""Gather the labels of clips, and the labelled intervals, that a store has now.
-
-They come from folders, annotation files and the page Label.
-"""
+"""Gather the labels and labelled intervals of folders, annotation files and the page Label."""
 
 import json
 import logging
 import os
 import sys
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -21,6 +18,7 @@ from tasks.data.clips.label_inputs import (
     annotation_file,
     annotation_files,
     epic_list_objects,
+    in_threads,
     own_classes,
     probe_objects,
     read_log,
@@ -51,8 +49,6 @@ from tasks.wording import count
 
 log = logging.getLogger("retake")
 
-NUM_THREADS = 16
-
 NUM_LOGGED = 5
 BESIDE = "beside the videos/"
 """Before the names of files that came with the videos: a file of the store may have the same name. A folder leaves the file its own name."""
@@ -62,22 +58,17 @@ CHILD_SECONDS, CHILD_BYTES = 300, 1 << 30
 """Limits of a child that reads the files of a store. A single file takes at most 10 s of the processor and 500 MB."""
 MAX_ANSWER = 256 << 20
 """Characters of a child's answer; 20,000 labelled clips have 15 million."""
-MAX_LOGGED = 10_000
-"""Characters of the output of a child that failed."""
+NO_MEMORY = ("MemoryError", "Cannot allocate memory", "error return without exception set")
+"""Python without memory raises MemoryError, an OSError, or a SystemError of C code."""
 LABELLING: TypeAdapter[Labelling] = TypeAdapter(Labelling)
 
 WHOLE = Interval(start_seconds=0, stop_seconds=864_000)
-"""All of a video, however long it is."""
-KnownByVideo = dict[str, set[KnownInterval]]
-IntervalsByVideo = dict[str, list[Interval]]
+"""Covers a video of any length."""
 
 
 @dataclass(frozen=True)
 class Given:
-    """All inputs from which labels are gathered.
-
-    They are EPIC's class lists, files with their times of upload, and the page's statements.
-    """
+    """EPIC's class lists, annotation files with their times of upload, and the page's statements."""
 
     lists: Sequence[AnnotationFile]
     uploaded: Sequence[tuple[str, AnnotationFile]]
@@ -86,10 +77,7 @@ class Given:
 
 @dataclass(frozen=True)
 class LabelledStore:
-    """The labels of all clips of one recipe, and their inputs.
-
-    The inputs are the videos with their clips, the lists, files and statements that people gave, and the ids so far.
-    """
+    """The labels of all clips of one recipe, the videos with clips, and further inputs."""
 
     labelling: Labelling
     cut: Sequence[tuple[VideoRecord, Sequence[ClipsFile]]]
@@ -98,7 +86,7 @@ class LabelledStore:
 
 
 def given_labels(store: Store, store_uri: str) -> Given:
-    """Read all files and statements that labels are gathered from. There may be many files."""
+    """Read all files and statements from which labels are gathered."""
     lists = [annotation_file(store, listed) for listed in epic_list_objects(store, store_uri)]
     return Given(lists, annotation_files(store, store_uri), Ledger.of(read_log(store, store_uri)))
 
@@ -111,8 +99,7 @@ def label_now(store: Store, store_uri: str, segment: SegmentOptions, options: La
     Raises:
         BadInput: no video has been cut by this recipe.
     """
-    with ThreadPoolExecutor(NUM_THREADS) as pool:
-        videos = list(pool.map(partial(_read, store, store_uri, segment), probe_objects(store, store_uri)))
+    videos = in_threads(partial(_read, store, store_uri, segment), probe_objects(store, store_uri))
     cut = [(record, files) for record, files in videos if files]
     clips = [clip for _, files in cut for clip in _clips(files)]
     if not cut:
@@ -140,10 +127,7 @@ def label_now(store: Store, store_uri: str, segment: SegmentOptions, options: La
 
 
 def labelled_by_files(store: Store, store_uri: str, segment: SegmentOptions, options: LabelOptions) -> Labelling:
-    """Label clips by folders and files without the page.
-
-    Only the labelled clips and the problems are kept.
-    """
+    """Label clips by folders and files without the page; keep labelled clips and problems alone."""
     labelling = label_now(store, store_uri, segment, options, with_page=False).labelling
     clips = tuple(clip for clip in labelling.clips if clip.verb)
     return replace(
@@ -152,9 +136,7 @@ def labelled_by_files(store: Store, store_uri: str, segment: SegmentOptions, opt
 
 
 def labelled_in_child(_: Store, store_uri: str, segment: SegmentOptions, options: LabelOptions) -> Labelling:
-    """Do as `labelled_by_files` in a child process with limits.
-
-    So no label file takes the caller's time or memory.
+    """Call `labelled_by_files` in a child process with limits of time and memory.
 
     Raises:
         BadInput: as there, or the files need more time or memory than a child has, or it fails in another way, which is logged.
@@ -173,15 +155,14 @@ def labelled_in_child(_: Store, store_uri: str, segment: SegmentOptions, options
     if status == BadInput.exit_code:
         raise BadInput(answer)
     remedy = "run build_dataset, whose task label names the worst"
-    if status is None or status < 0 or "MemoryError" in text:
+    if status is None or status < 0 or any(words in text for words in NO_MEMORY):
         limits = f"{CHILD_SECONDS} seconds or {CHILD_BYTES >> 20} MiB"
         raise BadInput(f"the label files of {store_uri} take more than {limits} to read; {remedy}")
-    log.error("the child that reads label files failed: %s", text[-MAX_LOGGED:])
+    log.error("the child that reads label files failed: %s", text[-10_000:])
     raise BadInput(f"the label files of {store_uri} cannot be read ({answer}); {remedy}")
 
 
 def _answer(stream: IO[str]) -> str:
-    """Read a child's output."""
     text = stream.read(MAX_ANSWER)
     if len(text) == MAX_ANSWER:
         raise BadInput("the labels of the store's files are too many for the page")
@@ -189,8 +170,8 @@ def _answer(stream: IO[str]) -> str:
 
 
 def main() -> int:
-    """Answer as a child of `labelled_in_child`, after all who wait for the caller."""
-    os.nice(10)
+    """Answer as a child of `labelled_in_child`."""
+    os.nice(10)  # people wait for the caller
     store_uri, segment, options = sys.argv[1:]
     try:
         store = Store.from_settings(load(StoreSettings))
@@ -211,20 +192,15 @@ def _read(store: Store, store_uri: str, segment: SegmentOptions, probe: StoredOb
 
 
 def _clips(files: Sequence[ClipsFile]) -> list[ClipRecord]:
-    """List the clips of a video by time.
-
-    Where two clips show the same part, the clip of the grid is listed.
-    """
+    """List the clips of a video by time."""
+    # Of two clips of the same part, that of the grid stays.
     clips = {clip.uid: clip for file in reversed(files) for clip in file.clips}
     return sorted(clips.values(), key=lambda clip: (clip.start_seconds, clip.stop_seconds))
 
 
 @dataclass(frozen=True)
 class PredictedVideos:
-    """Videos to predict, and the annotation files that came with them.
-
-    `names` has the name by which each video was given, by content hash.
-    """
+    """Names of videos to predict, by content hash, and annotation files that came with them."""
 
     names: Mapping[str, str]
     beside: tuple[AnnotationFile, ...] = ()
@@ -232,21 +208,27 @@ class PredictedVideos:
 
 @dataclass(frozen=True)
 class LabelledParts:
-    """The labelled intervals of videos, and all parts of each that a file labels.
+    """The labelled intervals of videos, and the parts that a file labels, even as nothing.
 
-    A file may also label a part as nothing, or a video as a whole. Intervals of a class without an id are in neither.
+    Intervals of a class without an id are in neither.
     """
 
     intervals: tuple[KnownInterval, ...]
     covered: Mapping[str, tuple[Interval, ...]]
 
 
+@dataclass
+class _VideoLabels:
+    """A video's labelled intervals in one file, its labelled parts, and intervals without ids."""
+
+    intervals: set[KnownInterval] = field(default_factory=set)
+    covered: list[Interval] = field(default_factory=list)
+    without_id: list[Interval] = field(default_factory=list)
+
+
 @dataclass(frozen=True)
 class _Stored:
-    """The annotation files of a store in order, its own classes, and its videos.
-
-    The videos have their names and frame rates.
-    """
+    """The annotation files of a store in order, its own classes, and its videos."""
 
     files: Sequence[AnyFile]
     own: OwnClasses
@@ -260,9 +242,7 @@ class _Stored:
 
 
 def labelled_intervals(store: Store, store_uri: str, videos: PredictedVideos) -> LabelledParts:
-    """List the labelled intervals of these videos, as they were written.
-
-    They are those of the latest file that has any of the video.
+    """List the labelled intervals of each video in the latest file that has any.
 
     Intervals of the labelling page count as a file of the time of the latest of them. Files that came with the videos count as the latest;
     they name videos as these were given, and only these. Intervals in which nothing happens, lines that name no video, and classes without
@@ -270,22 +250,26 @@ def labelled_intervals(store: Store, store_uri: str, videos: PredictedVideos) ->
     """
     stored = _stored(store, store_uri, given_labels(store, store_uri))
     index, read = stored.read(stored.names)
-    by_video, covered, unknown = _known_intervals(read, read.files, index, videos.names.keys())
+    latest, whole = _latest_labels(read, read.files, index, videos.names.keys())
     if videos.beside:
-        more, more_covered, more_unknown = _beside(stored, videos)
-        by_video, covered, unknown = by_video | more, covered | more_covered, unknown | more_unknown
-    if num_unknown := sum(len(own) for own in unknown.values()):
-        log.warning("%s left out: a class has no id yet; label the videos (build_dataset) first", count(num_unknown, "labelled interval"))
-    intervals = (interval for own in by_video.values() for interval in own)
+        beside, whole_beside = _labels_beside(stored, videos)
+        latest, whole = latest | beside, whole_beside | (whole - beside.keys())
+    for video in whole:
+        latest.setdefault(video, _VideoLabels()).covered = [WHOLE]
+    if num_without_id := sum(len(labels.without_id) for labels in latest.values()):
+        log.warning(
+            "%s left out: a class has no id yet; label the videos (build_dataset) first", count(num_without_id, "labelled interval")
+        )
+    intervals = (interval for labels in latest.values() for interval in labels.intervals)
     in_order = sorted(intervals, key=lambda interval: (interval.video, interval.start_seconds, interval.stop_seconds))
-    return LabelledParts(tuple(in_order), {video: tuple(without(own, unknown.get(video, ()))) for video, own in covered.items()})
+    return LabelledParts(tuple(in_order), {video: tuple(without(own.covered, own.without_id)) for video, own in latest.items()})
 
 
 def intervals_to_cut(store: Store, store_uri: str, given: Given, videos: Collection[str]) -> dict[str, tuple[Interval, ...]]:
     """List, by video, the labelled intervals of all files that clips can be cut around.
 
-    Those of a later file replace the earlier ones that they cover by half or more. Intervals in which nothing happens count, too. One that goes
-    on in the next chapter of a recording is there for both videos, and once more as a whole.
+    An interval of a later file replaces those that it covers by half or more. Intervals in which nothing happens count, too. An interval that
+    goes on in the next chapter of a recording is listed for both videos, and once more as a whole.
     """
     stored = _stored(store, store_uri, given)
     index, read = stored.read(stored.names)
@@ -306,10 +290,7 @@ def _to_cut(video: str, by_video: Mapping[str, Sequence[IntervalRow]], borders: 
 
 
 def intervals_to_export(store: Store, store_uri: str, given: Given) -> CurrentIntervals:
-    """List the labelled intervals of all files and of the page that hold.
-
-    They are listed as by `intervals_to_cut`, with their labels.
-    """
+    """List the intervals of `intervals_to_cut` of all videos, with their labels."""
     stored = _stored(store, store_uri, given)
     index, read = stored.read(stored.names)
     return CurrentIntervals(current_intervals(read.files, index, stored.names.keys()), read.verbs, read.nouns)
@@ -322,11 +303,8 @@ def _stored(store: Store, store_uri: str, given: Given) -> _Stored:
     return _Stored(files, own_classes(store, store_uri), records, names, rates)
 
 
-def _beside(stored: _Stored, videos: PredictedVideos) -> tuple[KnownByVideo, IntervalsByVideo, IntervalsByVideo]:
-    """Find the labels in the files that came with the videos.
-
-    Faults in these files are logged, because no other step does so.
-    """
+def _labels_beside(stored: _Stored, videos: PredictedVideos) -> tuple[dict[str, _VideoLabels], set[str]]:
+    """Find the labels in files that came with the videos, and log these files' faults."""
     names = {video: (name, *stored.names.get(video, ())) for video, name in videos.names.items()}
     index, read = stored.read(names, [replace(file, name=f"{BESIDE}{file.name}") for file in videos.beside])
     problems = [problem for problem in read.problems if problem.file.startswith(BESIDE)]
@@ -338,48 +316,35 @@ def _beside(stored: _Stored, videos: PredictedVideos) -> tuple[KnownByVideo, Int
     for file in files:
         if file.rows and not any(interval_rows(file, index, videos.names.keys())):
             log.warning("no line of %s names one of these videos", file.name.removeprefix(BESIDE))
-    return _known_intervals(read, files, index, videos.names.keys())
+    return _latest_labels(read, files, index, videos.names.keys())
 
 
-def _known_intervals(
+def _latest_labels(
     read: ReadFiles, files: Iterable[ReadFile], index: VideoIndex, videos: Collection[str]
-) -> tuple[KnownByVideo, IntervalsByVideo, IntervalsByVideo]:
-    """Find the intervals of the latest of `files`, by video.
-
-    The second result has all parts that this file covers, the third the intervals whose classes have no id.
-    """
-    by_video: KnownByVideo = {}
-    covered: IntervalsByVideo = {}
-    unknown: IntervalsByVideo = {}
-    is_whole: dict[str, bool] = {}
+) -> tuple[dict[str, _VideoLabels], set[str]]:
+    """Find the labels of each video in its latest file, and the fully labelled videos."""
+    latest: dict[str, _VideoLabels] = {}
     for file in files:
-        own: KnownByVideo = {}
-        own_covered: IntervalsByVideo = {}
-        own_unknown: IntervalsByVideo = {}
+        own = defaultdict[str, _VideoLabels](_VideoLabels)
         for video, row in interval_rows(file, index, videos):
-            interval = Interval(start_seconds=row.start_seconds, stop_seconds=row.stop_seconds)
             # The latest file counts for a video, even if it has new classes alone.
-            labelled, covers, is_unknown = (
-                own.setdefault(video, set()),
-                own_covered.setdefault(video, []),
-                own_unknown.setdefault(video, []),
-            )
-            is_action = row.verb != NOTHING
-            verb, noun = (read.verbs.id_of(row.verb), read.nouns.id_of(row.noun)) if is_action else (None, None)
-            if is_action and (verb is None or noun is None):
-                is_unknown.append(interval)
+            labels, interval = own[video], Interval(start_seconds=row.start_seconds, stop_seconds=row.stop_seconds)
+            if row.verb == NOTHING:
+                labels.covered.append(interval)
                 continue
-            covers.append(interval)
-            if verb is not None and noun is not None:
-                labelled.add(KnownInterval(video=video, **interval.model_dump(), verb_class=verb, noun_class=noun))
-        by_video |= own
-        covered |= own_covered
-        unknown |= own_unknown
+            verb, noun = read.verbs.id_of(row.verb), read.nouns.id_of(row.noun)
+            if verb is None or noun is None:
+                labels.without_id.append(interval)
+            else:
+                labels.covered.append(interval)
+                labels.intervals.add(KnownInterval(video=video, **interval.model_dump(), verb_class=verb, noun_class=noun))
+        latest |= own
+    is_whole: dict[str, bool] = {}
     for _, beside, mark in read.marks:
         # The step `label` lists names that fit no video.
         with suppress(ValueError):
             is_whole[index.beside(beside).named(mark.video)] = mark.fully_labelled
-    return by_video, covered | {video: [WHOLE] for video in videos if is_whole.get(video)}, unknown
+    return latest, {video for video in videos if is_whole.get(video)}
 
 
 if __name__ == "__main__":

@@ -1,7 +1,4 @@
-"""Ingest videos and annotation files into the store; set unusable ones aside with the reason.
-
-Annotation files are kept in `annotations/`, where later files override earlier ones.
-"""
+"""Ingest videos and annotation files into the store; set unusable ones aside with the reason."""
 
 import hashlib
 import logging
@@ -54,10 +51,10 @@ _KEPT = re.compile(r"(.*)-[0-9a-f]{8}(\.[a-z0-9]+)", re.DOTALL)
 class Intake:
     """Ingest single files from several threads.
 
-    A lock per content hash keeps two names of one video from racing. Names label videos, through folders and annotation files. If `names_label`
-    is false, ingesting must not change any label: a known video keeps its names, and a new one gets a name that no folder and no annotation
-    file matches. The video of a page is taken once, whatever the page serves later; an object of a connection may stay in place.
-    `Unavailable` is raised if the store does not answer, or this machine's disk is full; another server that fails costs its own files.
+    A lock per content hash keeps two names of one video from racing. Names label videos, through folders and annotation files. Unless
+    `names_label`, ingesting must not change any label: a known video keeps its names, and a new one gets a name that no folder and no
+    annotation file matches. The video of a page is taken once, whatever the page serves later. `Unavailable` is raised if the store does not
+    answer, or this machine's disk is full; another server that fails costs its own files.
     """
 
     def __init__(self, store: Store, store_uri: str, options: IngestOptions, allow_private: bool, *, names_label: bool = True) -> None:
@@ -86,18 +83,13 @@ class Intake:
 
     @cached_property
     def _video_of_page(self) -> dict[str, str]:
-        """Map the pages of ingested videos to them.
-
-        Sites encode anew: a second download could be another video, in another split.
-        """
+        """Map the pages of ingested videos to them."""
+        # Sites encode anew: a second download could be another video, in another split.
         records = video_records(self._store, self._store_uri)
         return {PAGE_PREFIX + record.web_page.address: record.video for record in records if record.web_page}
 
     def take_annotation(self, incoming: IncomingFile, keep: Callable[[bytes], None]) -> SeenFile:
-        """Pass the content of an annotation file to `keep`.
-
-        An unreadable file is set aside with the reason.
-        """
+        """Pass the content of an annotation file to `keep`; set an unreadable file aside."""
         too_large = f"an annotation file of more than {MAX_ANNOTATION_BYTES >> 20} MiB; split it into several"
         return self._take(incoming, MAX_ANNOTATION_BYTES, too_large, lambda _, path: keep(path.read_bytes()))
 
@@ -123,40 +115,30 @@ class Intake:
         return SeenFile(name=incoming.name, etag=incoming.etag, size_bytes=size_bytes, video=video, reason=None)
 
     def _fetch(self, incoming: IncomingFile, path: Path, max_bytes: int, too_large: str) -> IncomingFile:
-        """Make a copy that nobody else changes while it is hashed, probed and uploaded.
-
-        The file is returned, with its page if it has one.
-        """
-        if is_page(incoming.source):
-            return replace(incoming, web_page=download_video(incoming.source.removeprefix(PAGE_PREFIX), path, self._options))
-        if incoming.source.startswith("s3://") or connection_of(incoming.source):
-            self._read_object(incoming.source, path)
-        elif is_url(incoming.source):
-            self._download(incoming.source, path, max_bytes)
-        else:
-            check_room(path, incoming.size_bytes)
-            with path.open("wb") as file:
-                file.writelines(read_chunks(Path(incoming.source), max_bytes=max_bytes, too_large=too_large, folder=incoming.folder))
-        return incoming
-
-    def _download(self, url: str, path: Path, max_bytes: int) -> None:
+        """Make a copy that nobody else changes; return the file, perhaps with its page."""
+        source = incoming.source
+        if is_page(source):
+            return replace(incoming, web_page=download_video(source.removeprefix(PAGE_PREFIX), path, self._options))
+        is_own = source.startswith("s3://")
+        is_object = is_own or connection_of(source) is not None
+        if is_object and not has_key(source):
+            raise BadInput(f"{source!r} is not the address of an object; write s3://bucket/key")
         try:
-            fetch = fetch_footage if is_frigate(url) else download
-            fetch(url, path, max_bytes=max_bytes, allow_private=self._allow_private)
-        except Unavailable as error:
-            # Set aside instead of retried: download has tried three times, and other files do not need that server.
-            raise BadInput(str(error)) from error
-
-    def _read_object(self, uri: str, path: Path) -> None:
-        if not has_key(uri):
-            raise BadInput(f"{uri!r} is not the address of an object; write s3://bucket/key")
-        try:
-            self._store.read_file(uri, path)
+            if is_object:
+                self._store.read_file(source, path)
+            elif is_url(source):
+                fetch = fetch_footage if is_frigate(source) else download
+                fetch(source, path, max_bytes=max_bytes, allow_private=self._allow_private)
+            else:
+                check_room(path, incoming.size_bytes)
+                with path.open("wb") as file:
+                    file.writelines(read_chunks(Path(source), max_bytes=max_bytes, too_large=too_large, folder=incoming.folder))
         except (BadConfiguration, Unavailable) as error:
-            if connection_of(uri):
-                # Other files do not need that server.
-                raise BadInput(str(error)) from error
-            raise
+            if is_own:
+                raise
+            # Set aside instead of retried: a download was tried three times, and other files do not need that server.
+            raise BadInput(str(error)) from error
+        return incoming
 
     def _keep_video(self, incoming: IncomingFile, path: Path) -> str:
         video = file_sha256(path)
@@ -177,10 +159,7 @@ class Intake:
             return self._add(incoming, known).video
 
     def _add(self, incoming: IncomingFile, video: str, path: Path | None = None) -> VideoRecord:
-        """Add a name, a page and a place to the record of a known video.
-
-        They are those of the file at `path`, as far as they are new.
-        """
+        """Add name, page and place of a file to the record of a known video."""
         place = Layout(self._store_uri).video(video)
         record = self._store.read(place.probe)
         names = tuple(sorted({*record.names, incoming.name})) if self._names_label else record.names
@@ -219,10 +198,7 @@ class Intake:
         log.info("new video: %s (%.1f s, %dx%d)", name, probed.duration_seconds, probed.width, probed.height)
 
     def _kept_at(self, incoming: IncomingFile, place: Video, container: str, path: Path) -> str:
-        """Copy a video into the store, unless it stays in place; return its address.
-
-        The connection of a video may leave it in place.
-        """
+        """Copy a video into the store, unless it stays in place; return its address."""
         connection = connection_of(incoming.source)
         if connection and load(SourceSettings).s3_connections[connection].in_place:
             return incoming.source
@@ -232,10 +208,7 @@ class Intake:
 
 
 def _reason_to_set_aside(incoming: IncomingFile, error: BadInput | OSError) -> str:
-    """Explain why only this file is set aside.
-
-    Errors that would affect all other files, too, are raised.
-    """
+    """Explain why this file is set aside; raise an error that affects all files."""
     if isinstance(error, BadInput):
         return plain_reason(error, incoming.name)
     reason = error.strerror or str(error)
@@ -249,12 +222,10 @@ def _reason_to_set_aside(incoming: IncomingFile, error: BadInput | OSError) -> s
 def keep_annotations(
     store: Store, store_uri: str, intake: Intake, files: Sequence[IncomingFile], known: Mapping[tuple[str, str], SeenFile]
 ) -> list[SeenFile]:
-    """Store every annotation file, named by its content, and set unreadable files aside.
+    """Store annotation files, named by their content; set others of such suffixes aside.
 
-    Other files of such suffixes are also set aside.
-
-    A CSV file is kept whatever it holds: the step `label` lists its faults. A file that is already stored is written again if a later file
-    of the same name would override it, unless it is unchanged in the inbox.
+    Later files override earlier ones. A CSV file is kept whatever it holds: the step `label` lists its faults. A file that is already stored
+    is written again if a later file of the same name would override it, unless it is unchanged in the inbox.
     """
     folder = Layout(store_uri).annotations
     kept = [folder.name_of(listed.uri) for listed in annotation_objects(store, store_uri)]
@@ -287,10 +258,7 @@ def keep_annotations(
 
 
 def write_latest(store: Store, store_uri: str, wanted: Mapping[str, bytes]) -> None:
-    """Store annotation files so that they are the latest of their names.
-
-    `wanted` has their contents by `kept_name`, in order.
-    """
+    """Store annotation files, by `kept_name`, so that they are the latest of their names."""
     folder = Layout(store_uri).annotations
     _write_annotations(store, folder, [folder.name_of(listed.uri) for listed in annotation_objects(store, store_uri)], wanted)
 
@@ -316,10 +284,7 @@ def _is_csv(incoming: IncomingFile) -> bool:
 
 
 def to_write(kept: Sequence[str], wanted: Sequence[str]) -> list[str]:
-    """Choose the files to upload so that `wanted` are the latest of every stem.
-
-    `kept` is in upload order.
-    """
+    """Choose files to upload after `kept`, so that `wanted` are the latest of each stem."""
     kept_by_stem, wanted_by_stem = _by_stem(kept), _by_stem(wanted)
     missing = {name for stem, names in wanted_by_stem.items() for name in _rest(kept_by_stem[stem], names)}
     return [name for name in wanted if name in missing]

@@ -1,6 +1,4 @@
-"""Read the inputs from which labels are gathered.
-
-They are ingested videos, annotation files, EPIC's class lists, own classes, the page's log, and predictions.
+"""Read the inputs of labels: videos, annotation files, class lists, own classes, the page's log.
 
 An entry of the log is created only if its number is free, so two people who write at once lose no line. Full blocks of entries are also
 kept in one object each: a store with 20,000 labels is read in some 40 requests. A damaged entry keeps its number, and costs itself alone.
@@ -10,10 +8,12 @@ import logging
 import tempfile
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import count
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from tasks.data.labels.formats import formats
 from tasks.data.labels.rows import AnnotationFile
@@ -30,8 +30,10 @@ from tasks.store.run_layout import Prediction
 from tasks.store.stored import Stored, connection_of, last_name
 from tasks.wording import quoted
 
-MAX_ANNOTATION_BYTES = 64 << 20
+S = TypeVar("S")
+T = TypeVar("T")
 
+MAX_ANNOTATION_BYTES = 64 << 20
 NUM_THREADS = 16
 
 BEFORE_ALL = "0001-01-01T00:00:00+00:00"
@@ -43,6 +45,12 @@ EPIC_HEADERS = {"verb": b"verb_id,", "noun": b"noun_id,"}
 MAX_EPIC_LIST_BYTES = 1 << 20
 
 BLOCK_SIZE = 500
+
+
+def in_threads(read: Callable[[S], T], items: Iterable[S]) -> list[T]:
+    """Read several objects at a time."""
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        return list(pool.map(read, items))
 
 
 def annotation_objects(store: Store, store_uri: str) -> list[StoredObject]:
@@ -59,18 +67,13 @@ def _listed(store: Store, store_uri: str) -> dict[bool, list[StoredObject]]:
 
 
 def last_upload(store: Store, store_uri: str) -> str:
-    """Return the time of the latest annotation file by the store's clock.
-
-    Without files, it is a time before all files.
-    """
+    """Return the time of the latest annotation file by the store's clock, or `BEFORE_ALL`."""
     return max((listed.modified for listed in annotation_objects(store, store_uri)), default=BEFORE_ALL)
 
 
 def annotation_file(store: Store, listed: StoredObject, beside: frozenset[str] = frozenset()) -> AnnotationFile:
-    """Read a listed annotation file, unless it is too large.
-
-    S3 clients put files past the intake's limit.
-    """
+    """Read a listed annotation file, unless it is too large."""
+    # S3 clients put files past the intake's limit.
     if listed.size_bytes > MAX_ANNOTATION_BYTES:
         too_large = f"is larger than {MAX_ANNOTATION_BYTES >> 20} MiB and was not read; split it into several files"
         return AnnotationFile(listed.name, b"", unread=too_large)
@@ -80,7 +83,7 @@ def annotation_file(store: Store, listed: StoredObject, beside: frozenset[str] =
 def annotation_files(store: Store, store_uri: str) -> list[tuple[str, AnnotationFile]]:
     """Read the annotation files, in upload order, with their times of upload.
 
-    Before them come those that no format reads, so that people learn of a plugin that is broken or not installed.
+    Files that no format reads come first, so that people learn of a plugin that is broken or not installed.
     """
     beside = came_with(store, store_uri)
 
@@ -89,15 +92,11 @@ def annotation_files(store: Store, store_uri: str) -> list[tuple[str, Annotation
 
     reason = "; ".join(("has an ending that no label format has", *formats().left_out))
     unknown = [(BEFORE_ALL, AnnotationFile(listed.name, b"", unread=reason)) for listed in _listed(store, store_uri)[False]]
-    with ThreadPoolExecutor(NUM_THREADS) as pool:
-        return [*unknown, *pool.map(read, annotation_objects(store, store_uri))]
+    return [*unknown, *in_threads(read, annotation_objects(store, store_uri))]
 
 
 def came_with(store: Store, store_uri: str) -> dict[str, frozenset[str]]:
-    """Find the videos that came with each annotation file in all its ingests.
-
-    A file is called by its name under `annotations/`.
-    """
+    """Find the videos that came with each file under `annotations/`, in all its ingests."""
     beside: defaultdict[str, set[str]] = defaultdict(set)
     for inventory in inventories(store, store_uri):
         kept = {file.name: file.kept_as for file in inventory.files if file.kept_as}
@@ -107,10 +106,7 @@ def came_with(store: Store, store_uri: str) -> dict[str, frozenset[str]]:
 
 
 def videos_beside(names: Iterable[str], files: Iterable[SeenFile]) -> dict[str, frozenset[str]]:
-    """Find the videos of `files` that each annotation file means.
-
-    They are the videos in its folder and below, or all if there are none.
-    """
+    """Find the videos of `files` in each annotation file's folder and below, else all videos."""
     below: defaultdict[str, set[str]] = defaultdict(set)
     for file in files:
         for folder in PurePosixPath(file.name).parents if file.video else ():
@@ -119,26 +115,23 @@ def videos_beside(names: Iterable[str], files: Iterable[SeenFile]) -> dict[str, 
 
 
 def inventories(store: Store, store_uri: str, but: Stored[Inventory] | None = None) -> list[Inventory]:
-    """Read the inventories of all ingests `but` one."""
+    """Read the inventories of all ingests `but` one; one that cannot be read is empty."""
+
+    def read(place: Stored[Inventory]) -> Inventory:
+        try:
+            return store.read(place)
+        except BadInput as error:
+            log.warning("which files came together is not known: %s", error)
+            return Inventory(files=())
+
     at = Layout(store_uri)
     places = (at.ingest(last_name(folder)).inventory for folder in store.folders(at.ingests))
-    with ThreadPoolExecutor(NUM_THREADS) as pool:
-        return list(pool.map(lambda place: _inventory(store, place), (place for place in places if place != but)))
-
-
-def _inventory(store: Store, place: Stored[Inventory]) -> Inventory:
-    """Read an inventory; one that is missing or cannot be read leaves names to themselves."""
-    try:
-        return store.read(place)
-    except (BadInput, MissingObject) as error:
-        log.warning("which files came together is not known: %s", error)
-        return Inventory(files=())
+    return in_threads(read, (place for place in places if place != but))
 
 
 def epic_list_objects(store: Store, store_uri: str) -> list[StoredObject]:
     """List EPIC-KITCHENS-55's class lists in the store."""
-    lists = [store.stat(uri) for uri in epic_list_uris(store_uri).values()]
-    return [listed for listed in lists if listed]
+    return list(filter(None, map(store.stat, epic_list_uris(store_uri).values())))
 
 
 def probe_objects(store: Store, store_uri: str) -> list[StoredObject]:
@@ -147,41 +140,29 @@ def probe_objects(store: Store, store_uri: str) -> list[StoredObject]:
 
 
 def places_of_videos(store: Store, store_uri: str) -> dict[str, str]:
-    """Map each ingested video to the address of its file, unless its copy was deleted.
-
-    Only the records of videos without a copy are read.
-    """
+    """Map each ingested video to the address of its file, unless its copy was deleted."""
     at = Layout(store_uri)
     uris = [listed.uri for listed in store.list(at.videos)]
     copies = {video_of(uri): uri for uri in uris if not is_probe(uri)}
     videos = [video_of(uri) for uri in uris if is_probe(uri)]
-    with ThreadPoolExecutor(NUM_THREADS) as pool:
-        places = pool.map(lambda video: copies.get(video) or store.read(at.video(video).probe).uri, videos)
-        return {video: place for video, place in zip(videos, places, strict=True) if video in copies or connection_of(place)}
+    places = in_threads(lambda video: copies.get(video) or store.read(at.video(video).probe).uri, videos)
+    return {video: place for video, place in zip(videos, places, strict=True) if video in copies or connection_of(place)}
 
 
 def video_records(store: Store, store_uri: str) -> list[VideoRecord]:
     """Read the records of all ingested videos."""
-    with ThreadPoolExecutor(NUM_THREADS) as pool:
-        return list(pool.map(lambda probe: store.read(probe.uri, VideoRecord), probe_objects(store, store_uri)))
+    return in_threads(lambda probe: store.read(probe.uri, VideoRecord), probe_objects(store, store_uri))
 
 
 def latest_prediction(store: Store, store_uri: str) -> str | None:
     """Find the folder of the prediction whose report was written last."""
-    layout = Layout(store_uri)
-    reports = [
-        (listed.modified, folder)
-        for folder in store.folders(layout.predictions)
-        if (listed := store.stat(Prediction(folder).report.uri)) is not None
-    ]
-    return max(reports)[1] if reports else None
+    reports = ((store.stat(Prediction(folder).report.uri), folder) for folder in store.folders(Layout(store_uri).predictions))
+    latest = max(((report.modified, folder) for report, folder in reports if report), default=None)
+    return latest[1] if latest else None
 
 
 def prediction_table(store: Store, parquet: str, text: str) -> bytes:
-    """Read a table of a prediction, from CSV if there is no Parquet.
-
-    Predictions of earlier versions have lists and intervals as CSV alone.
-    """
+    """Read a table of a prediction, from CSV if an earlier version wrote no Parquet."""
     return store.read_bytes(parquet if store.exists(parquet) else text)
 
 
@@ -199,19 +180,17 @@ def inputs_digest(store: Store, store_uri: str, recipe: str, probes: Sequence[St
 
 def epic_list_uris(store_uri: str) -> dict[str, str]:
     """Return the address of each target's list."""
-    return {target: Layout(store_uri).pretrained(_epic_file(target)) for target in EPIC_HEADERS}
+    return {target: Layout(store_uri).pretrained(f"EPIC_{target}_classes.csv") for target in EPIC_HEADERS}
 
 
 def keep_epic_lists(store: Store, store_uri: str, *, allow_private: bool) -> None:
-    """Download the missing lists, or log a warning.
-
-    Without the lists, words get ids from the store, not those that EPIC's networks use.
-    """
+    """Download the missing lists, or log a warning."""
+    # Without the lists, words get ids from the store, not those that EPIC's networks use.
     for target, uri in epic_list_uris(store_uri).items():
         if store.exists(uri):
             continue
         with tempfile.TemporaryDirectory(prefix="retake-weights-") as folder:
-            path = Path(folder) / _epic_file(target)
+            path = Path(folder) / last_name(uri)
             try:
                 download(f"{EPIC_ADDRESS}{path.name}", path, max_bytes=MAX_EPIC_LIST_BYTES, allow_private=allow_private)
                 if not path.read_bytes().startswith(EPIC_HEADERS[target]):
@@ -222,20 +201,13 @@ def keep_epic_lists(store: Store, store_uri: str, *, allow_private: bool) -> Non
                 store.write_file(uri, path)
 
 
-def _epic_file(target: str) -> str:
-    return f"EPIC_{target}_classes.csv"
-
-
 def own_classes(store: Store, store_uri: str) -> OwnClasses:
     """Read the ids that this store has given."""
     return OwnClasses(verbs=_ids_given(store, store_uri, "verb"), nouns=_ids_given(store, store_uri, "noun"))
 
 
 def number_words(store: Store, store_uri: str, own: OwnClasses, words: Mapping[WordTarget, Iterable[str]]) -> OwnClasses:
-    """Give each of `words` the next free id.
-
-    A word that another step has numbered meanwhile keeps that id. `own` has the ids that were given before.
-    """
+    """Give each of `words` the next free id, unless it has one, perhaps meanwhile."""
     return OwnClasses(
         verbs=_numbered(store, store_uri, "verb", own.verbs, words["verb"]),
         nouns=_numbered(store, store_uri, "noun", own.nouns, words["noun"]),
@@ -244,8 +216,7 @@ def number_words(store: Store, store_uri: str, own: OwnClasses, words: Mapping[W
 
 def _ids_given(store: Store, store_uri: str, target: WordTarget) -> dict[str, int]:
     uris = [o.uri for o in store.list(Layout(store_uri).own_classes(target)) if is_own_class(o.uri)]
-    with ThreadPoolExecutor(NUM_THREADS) as pool:
-        classes = list(pool.map(lambda uri: store.read(uri, ClassRef), uris))
+    classes = in_threads(lambda uri: store.read(uri, ClassRef), uris)
     return {ref.name: ref.id for ref in sorted(classes, key=lambda ref: ref.id, reverse=True)}
 
 
@@ -275,30 +246,23 @@ def read_log(store: Store, store_uri: str, num_known: int = 0) -> list[AnyEntry]
                     number = num_known + len(entries)
                     continue
                 except BadInput:
-                    # It is missing, or damaged: its entries are there one by one.
-                    pass
+                    pass  # it is missing, or damaged: its entries are there one by one
             stop = (number // BLOCK_SIZE + 1) * BLOCK_SIZE
-            for entry in _log_entries(store, store_uri, number, stop, pool):
-                entries.append(entry)
+            entries += _log_entries(store, store_uri, number, stop, pool)
             if num_known + len(entries) < stop:
                 return entries
             number = stop
 
 
 def _log_entries(store: Store, store_uri: str, start: int, stop: int, pool: ThreadPoolExecutor) -> Iterator[AnyEntry]:
-    """Read single entries until one is missing.
-
-    The first entry is read alone, because most often nothing is new.
-    """
-    first = _log_entry(store, store_uri, start)
-    if first is None:
-        return
-    yield first
-    for begin in range(start + 1, stop, NUM_THREADS):
-        for entry in pool.map(lambda number: _log_entry(store, store_uri, number), range(begin, min(stop, begin + NUM_THREADS))):
+    """Read single entries until one is missing."""
+    begin, num_ahead = start, 1  # most often nothing is new
+    while begin < stop:
+        for entry in pool.map(partial(_log_entry, store, store_uri), range(begin, min(stop, begin + num_ahead))):
             if entry is None:
                 return
             yield entry
+        begin, num_ahead = begin + num_ahead, NUM_THREADS
 
 
 def _log_entry(store: Store, store_uri: str, number: int) -> AnyEntry | None:
@@ -319,9 +283,9 @@ def count_entries(store: Store, store_uri: str) -> int:
 
 
 def append_to_log(store: Store, store_uri: str, statement: AnyStatement, num_known: int) -> list[AnyEntry]:
-    """Append a statement, and return all entries after the first `num_known`.
+    """Append a statement, and return all entries after the first `num_known`, the new one last.
 
-    The last of them is the new entry. If another, which came in meanwhile, has the statement's token, nothing is written.
+    If an entry that came in meanwhile has the statement's token, nothing is written.
     """
     at, entry = Layout(store_uri).label_log, LogEntry(statement=statement)
     entries = list[AnyEntry]()
@@ -334,10 +298,9 @@ def append_to_log(store: Store, store_uri: str, statement: AnyStatement, num_kno
 
 
 def write_blocks(store: Store, store_uri: str, entries: Sequence[AnyEntry], first_block: int = 0) -> int:
-    """Write each full block from `first_block` on that is missing.
+    """Write each missing full block from `first_block` on; return the number of full blocks.
 
-    The number of full blocks is returned. `entries` are all of the log. No block is written of damaged entries, which another version may
-    read.
+    `entries` are all of the log. No block is written of damaged entries, which another version may read.
     """
     num_blocks = len(entries) // BLOCK_SIZE
     for number in range(first_block, num_blocks):

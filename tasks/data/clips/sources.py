@@ -1,7 +1,6 @@
-"""List the files of the sources of an ingest.
+"""List the files of the inbox, buckets, web pages, recorders, addresses and folders.
 
-Sources are the inbox, buckets, web pages, recorders, addresses and local files. A local file is read once, whatever takes its place
-meanwhile.
+A local file is read once, whatever takes its place meanwhile.
 """
 
 import logging
@@ -32,8 +31,6 @@ from tasks.wording import without_secrets
 log = logging.getLogger("retake")
 
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
-_WILDCARD = re.compile(r"(\*\*/|\*\*|\*)")
-_MEANINGS = {"**/": r"(?:.*/)?", "**": r".*", "*": r"[^/]*"}
 
 START_SECONDS = 60
 MIN_BYTES_PER_SECOND = 1 << 20
@@ -52,8 +49,8 @@ FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW | getattr(os, "O_PATH", os.O_RDONLY)
 class IncomingFile:
     """A file to ingest.
 
-    `etag` changes with the content. Objects and local files have one, so that no content is read twice; `folder`, without links, is that of
-    local files, which must be inside it; `web_page` is there once the video of a page is downloaded.
+    `etag` changes with the content. Objects and local files have one, so that no content is read twice. Local files must be inside `folder`,
+    a path without links. A downloaded video of a page has its `web_page`.
     """
 
     name: str
@@ -109,9 +106,7 @@ def _name_in(url: str) -> str:
 
 
 def matching_objects(source: str, store: Store) -> Iterator[IncomingFile]:
-    """Yield the objects of a bucket that a source names by a pattern.
-
-    Such a source is `s3+nas://films/cam*/2026-*/**.mp4`.
+    """Yield the objects that match a pattern, such as `s3+nas://films/cam*/2026-*/**.mp4`.
 
     A name is the path behind the last folder before the first `*`. Only keys that begin like the pattern are listed, and they are not held
     in memory. Folders and files whose names begin with a dot are skipped, as on a disk.
@@ -141,11 +136,9 @@ def matching_objects(source: str, store: Store) -> Iterator[IncomingFile]:
 
 
 def _expression(pattern: str) -> re.Pattern[str]:
-    """Translate a pattern into a regular expression.
-
-    `*` is any text within a folder, `**` any text, and `**/` any folders or none.
-    """
-    return re.compile("".join(_MEANINGS.get(part, re.escape(part)) for part in _WILDCARD.split(pattern)), re.DOTALL)
+    """Translate a pattern into a regular expression."""
+    meanings = {"**/": r"(?:.*/)?", "**": r".*", "*": r"[^/]*"}
+    return re.compile("".join(meanings.get(part, re.escape(part)) for part in re.split(r"(\*\*/|\*\*|\*)", pattern)), re.DOTALL)
 
 
 def _local_files(source: str, *, only_settled: bool) -> Iterator[IncomingFile]:
@@ -164,10 +157,7 @@ def _local_files(source: str, *, only_settled: bool) -> Iterator[IncomingFile]:
 
 
 def _local_path(source: str) -> tuple[Path, Path, Path]:
-    """Find a file or a folder, and the folder that its names are relative to.
-
-    The third path is that folder after resolving links.
-    """
+    """Find a file or folder, the root of its names, and the root without links."""
     only = load(MachineSettings).videos_dir
     try:
         path = expanded(source)
@@ -183,10 +173,8 @@ def _local_path(source: str) -> tuple[Path, Path, Path]:
 
 
 def _may_be_file(path: Path) -> bool:
-    """Check whether to try a path as a file.
-
-    Pipes, devices and links to folders are tried too, so that they are reported with a reason.
-    """
+    """Check whether to try a path as a file."""
+    # Pipes, devices and links to folders are tried too, so that they are reported with a reason.
     try:
         return path.is_symlink() or not path.is_dir()
     except OSError:
@@ -201,17 +189,15 @@ def _status(path: Path) -> os.stat_result | None:
 
 
 def _version(status: os.stat_result | None) -> str:
-    """Name the state of a file, as an etag does.
-
-    Every write changes the file's size or one of its times.
-    """
+    """Name the state of a file, as an etag does."""
+    # Every write changes the size or one of the times.
     return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}" if status else ""
 
 
 def read_chunks(path: Path, *, max_bytes: int, too_large: str, folder: Path | None = None) -> Iterator[bytes]:
-    """Yield the content of a file in chunks.
+    """Yield the content of a file, inside `folder` if that is given, in chunks.
 
-    It is opened once, without blocking, in case a pipe without a writer has replaced the file; and inside `folder`, if that is given.
+    It is opened once, without blocking, in case a pipe without a writer has replaced the file.
 
     Raises:
         BadInput: it is not a regular file, outside `folder`, larger than `max_bytes` (with the message `too_large`), or too slow for a file of
@@ -239,10 +225,7 @@ def read_chunks(path: Path, *, max_bytes: int, too_large: str, folder: Path | No
 
 
 def _open_itself(real: Path) -> int:
-    """Open a file by a path without links.
-
-    No link is followed that takes the place of the file or of a folder above it meanwhile.
-    """
+    """Open a file by a path without links; follow no link that replaces a part."""
     with ExitStack() as above:
         at = None
         for part in (real.anchor, *real.parts[1:-1]):

@@ -25,20 +25,16 @@ class _Options(BaseModel):
 
 
 def clip_uid(video: str, start_seconds: float, stop_seconds: float) -> str:
-    """Build a clip's uid from its video's hash and its interval.
-
-    The uid has the first 12 hex digits of the hash, and the interval in ms.
-    """
+    """Build a clip's uid from its video's first 12 digits and its interval in ms."""
     return f"{video[:12]}_{round(start_seconds * 1000):09d}-{round(stop_seconds * 1000):09d}"
 
 
 def find_cut(store: Store, store_uri: str, video: str, options: SegmentOptions) -> ClipsFile | None:
     """Find the clips of a video cut with `options`; None if it was not cut.
 
-    The ffmpeg version does not matter: after an upgrade clips keep their addresses, labels and optical flow, and no video is cut again. If
-    machines with different versions cut a video at the same time, all readers take the same folder: the one without a version, else the
-    first by name. Of clips around intervals, the latest revision counts. Defaults of new options must cut as before, because older files
-    lack these options.
+    The ffmpeg version does not matter: after an upgrade clips keep their addresses, labels and optical flow. If machines with different
+    versions cut a video at the same time, all readers take the same folder: the one without a version, else the first by name. Of clips around
+    intervals, the latest revision counts. Defaults of new options must cut as before, because older files lack these options.
 
     Raises:
         BadInput: another version of Retake wrote the clips of these options, and this version cannot read them.
@@ -49,10 +45,7 @@ def find_cut(store: Store, store_uri: str, video: str, options: SegmentOptions) 
 
 
 def _read(store: Store, clips: Clips, options: SegmentOptions) -> ClipsFile | None:
-    """Read the list of clips in a folder.
-
-    None is returned if its options differ, or if the list is missing because cutting has not finished.
-    """
+    """Read a folder's clips; None if its options differ, or cutting has not finished."""
     try:
         file = store.read(clips)
     except MissingObject:

@@ -40,10 +40,7 @@ _GONE = object()
 
 @dataclass(frozen=True)
 class Traces:
-    """Texts that name videos: their hashes, whole `names`, and `keys`.
-
-    Keys occur nowhere else, such as uids.
-    """
+    """Texts that name videos: hashes, whole `names`, and `keys` of nothing else, such as uids."""
 
     videos: tuple[str, ...]
     names: tuple[str, ...] = ()
@@ -84,10 +81,7 @@ def _spellings(name: str) -> Iterator[str]:
 
 
 def _parts(data: bytes) -> Iterator[bytes]:
-    """Yield the bytes of an object, and those packed in it.
-
-    Nothing more comes from a damaged object.
-    """
+    """Yield the bytes of an object, and those packed in it until any damage."""
     yield data
     with suppress(zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, pa.ArrowException):
         yield from _packed(data)
@@ -112,15 +106,11 @@ def _packed(data: bytes) -> Iterator[bytes]:
 
 
 def _texts(table: pa.Table) -> list[str]:
-    """List the columns that can hold a text."""
     return [column.name for column in table.schema if "string" in str(column.type)]
 
 
 def table_without(data: bytes, matches: Matches) -> bytes | None:
-    """Leave out the rows of a Parquet file that have a matching text.
-
-    None is returned if the file is damaged.
-    """
+    """Leave out rows of a Parquet file with a matching text; None if damaged."""
     try:
         table = pq.read_table(io.BytesIO(data))
     except pa.ArrowException:
@@ -133,8 +123,8 @@ def table_without(data: bytes, matches: Matches) -> bytes | None:
 def json_without(data: bytes, matches: Matches, blanked: Collection[str] = ()) -> bytes | None:
     """Leave out list elements with a matching text, and keys of objects that match.
 
-    Texts of the `blanked` fields are made empty instead. None is returned if another matching text is in no list and under no such key, or
-    if this is no JSON.
+    Texts of the `blanked` fields are made empty instead. None is returned without JSON, or if a matching text is in no list and under no such
+    key.
     """
     try:
         kept = _pruned(json.loads(data), matches, blanked)
@@ -150,10 +140,7 @@ def _to_text(value: object) -> str:
 
 
 def json_blanked(data: bytes, matches: Matches) -> bytes | None:
-    """Blank the texts of a record that match.
-
-    None is returned if the name of a field matches, or if this is no JSON.
-    """
+    """Blank matching texts of a record; None if a field's name matches, or without JSON."""
     try:
         content = _to_text(_blanked(json.loads(data), matches))
     except ValueError:
@@ -196,10 +183,7 @@ def _pruned(value: object, matches: Matches, blanked: Collection[str]) -> object
 
 @dataclass(frozen=True)
 class LabelledVideos:
-    """A finder of the labels of `forgotten` videos in annotation files.
-
-    Labels are found by the names that find the videos.
-    """
+    """Finds the labels of `forgotten` videos in annotation files, by any name of a video."""
 
     index: VideoIndex
     fps: dict[str, float]
@@ -220,9 +204,7 @@ class LabelledVideos:
         return replace(self, index=self.index.beside(videos))
 
     def without(self, file: AnnotationFile) -> bytes | None:
-        """Write an annotation file without the labels of forgotten videos.
-
-        None is returned if no other label is left.
+        """Write an annotation file without labels of forgotten videos; None if no other is left.
 
         Raises:
             BadInput: its format cannot be written without them, and others would be lost.
@@ -255,10 +237,7 @@ class LabelledVideos:
         return content
 
     def _labels(self, file: AnnotationFile) -> list[_Label]:
-        """List each label or line about a video.
-
-        An item has the line, the names of the video, and the rest.
-        """
+        """List each label or line about a video."""
         read = read_annotations(file, KnownVideos(self.index, self.fps))
         rows = [(row.line, (row.uid if isinstance(row, ClipRow) else row.video,), _rest(row)) for row in read.rows]
         lists = [(line.line, (getattr(line, "video", ""),), line.model_dump(exclude={"line"})) for line in read.lists]

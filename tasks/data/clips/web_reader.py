@@ -1,7 +1,4 @@
-"""Read a web page by yt-dlp, as a child process.
-
-Metadata come first, then a check of licence, length and live state, then the file.
-"""
+"""List or download the videos of a web page by yt-dlp, as a child process."""
 
 import re
 import shutil
@@ -145,12 +142,9 @@ def _says_creative_commons(info: Mapping[str, Any]) -> bool:
 
 
 def _channels(info: Mapping[str, Any]) -> set[str]:
-    """Name the channel of a video in all ways that nobody else can choose.
-
-    A page of the own network belongs to its host.
-    """
+    """Name the channel of a video in all ways that nobody else can choose."""
     channels = {info.get(key) for key in ("channel_id", "channel_url", "uploader_id", "uploader_url")}
-    if str(info.get("extractor")).startswith(OWN_NETWORK):
+    if str(info.get("extractor")).startswith(OWN_NETWORK):  # a page there belongs to its host
         channels.add(urlsplit(info["webpage_url"]).netloc)
     return {channel for channel in channels if channel}
 
@@ -164,20 +158,17 @@ def _too_large(options: IngestOptions) -> str:
 
 
 class _Notes:
-    """Keep yt-dlp's warnings for its error, and print nothing."""
+    """Keep yt-dlp's last warning for its error, and print nothing."""
 
-    def __init__(self) -> None:
-        self.last_warning = ""
-
-    def debug(self, message: str) -> None:
-        """Take a message that nobody needs."""
+    last_warning = ""
 
     def warning(self, message: str) -> None:
-        """Keep a warning."""
         self.last_warning = message
 
-    def error(self, message: str) -> None:
-        """Take a message that the exception has, too."""
+    def debug(self, message: str) -> None:
+        pass
+
+    error = debug  # the exception has the message, too
 
 
 @contextmanager

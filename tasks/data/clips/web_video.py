@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -41,10 +40,7 @@ BY_OTHER_MEANS = "; download it by other means, with its licence, and give the f
 
 
 class Job(BaseModel):
-    """A page for the child process.
-
-    `folder` is None if the page's videos are only to be listed.
-    """
+    """A page for the child process; without `folder` its videos are only listed."""
 
     address: str
     folder: Path | None
@@ -79,10 +75,7 @@ def is_page(source: str) -> bool:
 
 
 def name_of(address: str) -> str:
-    """Make a file name of a video's id, or of its address without query.
-
-    A query may have secrets.
-    """
+    """Make a file name of a video's id or address, without its perhaps secret query."""
     return NOT_IN_NAMES.sub("_", address.partition("?")[0].rpartition("/")[2] or "video")
 
 
@@ -97,7 +90,7 @@ def listed_videos(source: str) -> Iterator[ListedVideo]:
     """
     address = source.removeprefix(PAGE_PREFIX)
     try:
-        videos = Listing.model_validate_json(_answer(Job(address=address, folder=None, **_limits(IngestOptions())))).videos
+        videos = Listing.model_validate_json(_answer(_job(address, None, IngestOptions()))).videos
     except BadInput:
         videos = (ListedVideo(name=name_of(address), address=address, is_part=False),)
     for video in {video.address: video for video in videos}.values():
@@ -119,15 +112,14 @@ def download_video(address: str, path: Path, options: IngestOptions) -> WebPage:
     with _turn() as root:
         time.sleep(PAUSE_SECONDS)
         folder = root / hashlib.sha256(address.encode()).hexdigest()[:16]
-        answer = _answer(Job(address=address, folder=folder, **_limits(options)))
-        downloaded = Downloaded.model_validate_json(answer)
+        downloaded = Downloaded.model_validate_json(_answer(_job(address, folder, options)))
         shutil.move(downloaded.file, path)
         shutil.rmtree(folder)
     return downloaded.page
 
 
-def _limits(options: IngestOptions) -> dict[str, Any]:
-    return {"options": options, "allow_private": load(MachineSettings).allow_private_addresses}
+def _job(address: str, folder: Path | None, options: IngestOptions) -> Job:
+    return Job(address=address, folder=folder, options=options, allow_private=load(MachineSettings).allow_private_addresses)
 
 
 @contextmanager

@@ -26,12 +26,12 @@ MAX_GAP_SECONDS = 0.03
 """Smaller steps between the times of frames are rounding."""
 
 MIN_UNCOVERED_SECONDS = 0.1
-"""A track that begins later or ends earlier than the picture by less is not worth a word. A frame of AAC takes 0.02 s."""
+"""A shorter gap at the start or the end of a track is not reported. A frame of AAC takes 0.02 s."""
 
 RATES_HZ = range(4_000, 400_000)
 
 MAX_SECONDS = 600
-"""As a bound of memory. Clips are far shorter."""
+"""Bounds memory; clips are far shorter."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class DecodedAudio:
     """The sound of a clip.
 
     Attributes:
-        seconds: the length of the clip's picture, which the samples span.
+        seconds: length of the clip's picture, which the samples span.
         samples: float32 (n,) from -1 to 1, by rate in Hz.
-        num_seconds: how much of it was decoded; None without a track.
-        reason: the part that is missing, in plain words; empty if nothing is.
+        num_seconds: decoded part; None without a track.
+        reason: the missing part, in plain words; empty if nothing is missing.
     """
 
     seconds: float
@@ -60,7 +60,7 @@ class DecodedAudio:
 
 @dataclass
 class _Line:
-    """A line of samples at one rate, that is filled run by run."""
+    """Samples at one rate, which are filled run by run."""
 
     rate_hz: int
     samples: NDArray[np.float32]
@@ -95,7 +95,7 @@ class _Line:
 
 @dataclass
 class _Run:
-    """The decoded part: where its latest frame ended, and how much failed."""
+    """The decoded part of a track, and the errors of the rest."""
 
     kind: tuple[object, ...] = ()
     stop_seconds: float = 0
@@ -114,8 +114,6 @@ class _Run:
 
 def decode_audio(path: Path, rates_hz: Sequence[int]) -> DecodedAudio:
     """Decode the sound of a clip at each of these rates, in this process.
-
-    The sound lasts as long as the clip's picture.
 
     Raises:
         BadVideo: the file cannot be opened, has no picture, or is too long for a clip.

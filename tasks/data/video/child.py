@@ -31,18 +31,13 @@ MAX_FILE_BYTES = 1 << 32
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUPS = Path("/proc/self/cgroup")
 
-LIMITED_EXEC = Path(limited_exec.__file__)
-
 KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH")
 """Environment variables that each child gets. It sees the store's keys only if its caller passes them, as to the reader of label files."""
 
 
 @dataclass(frozen=True)
 class Memory:
-    """The memory limit of one child.
-
-    It is scarce if it may be too little and the child would get more alone.
-    """
+    """A child's memory limit; scarce if the child may need more, and gets it alone."""
 
     size_bytes: int
     is_scarce: bool
@@ -53,10 +48,7 @@ class Memory:
 
 
 class MemoryShares:
-    """Equal shares of memory for `num_at_once` videos.
-
-    A video that needs more is retried alone with all memory.
-    """
+    """Equal shares of memory for `num_at_once` videos."""
 
     def __init__(self, num_at_once: int, all_bytes: int) -> None:
         self._num_at_once = num_at_once
@@ -88,10 +80,9 @@ def undivided() -> Memory:
 
 
 def usable_bytes() -> int:
-    """Return the memory for all children.
+    """Return the memory for all children, at most `MAX_BYTES`.
 
-    That is a container's limit minus the step's share, but at least half of the limit; without a limit, half of the machine's memory.
-    It is at most `MAX_BYTES`.
+    It is a container's limit minus the step's share, but at least half of the limit; without a limit, half of the machine's memory.
     """
     machine_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit_bytes = min(_cgroup_limits(), default=machine_bytes)
@@ -123,7 +114,7 @@ def _cgroup_limits() -> list[int]:
 
 
 def child_environment() -> dict[str, str]:
-    """Return the environment variables that a child gets."""
+    """Select the environment variables that each child gets."""
     return {key: os.environ[key] for key in KEPT_VARIABLES if key in os.environ}
 
 
@@ -146,7 +137,7 @@ def run_child(
         Unavailable: it cannot be started.
     """
     expired = Event()
-    limited = [sys.executable, "-I", "-S", str(LIMITED_EXEC), str(os.getpid()), str(memory_bytes), str(max_file_bytes), *command]
+    limited = [sys.executable, "-I", "-S", limited_exec.__file__, str(os.getpid()), str(memory_bytes), str(max_file_bytes), *command]
     with _start(limited, folder, variables) as process:
 
         def expire() -> None:
@@ -185,10 +176,8 @@ def _start(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -
 
 
 def _kill(process: "subprocess.Popen[str]") -> None:
-    """Kill a process with its children.
-
-    One that ended may have left children; until it is waited for, its group is no other's.
-    """
+    """Kill a process with its children, which it may have left behind."""
+    # Until the process is waited for, its group is no other's.
     if process.returncode is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

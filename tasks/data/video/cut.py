@@ -1,7 +1,6 @@
-"""Cut a video into clips.
+"""Cut a whole video into clips, or cut clips around its labelled intervals.
 
-One pass of ffmpeg cuts all of it, or several cut the parts around labelled intervals. Each part is a run of ffmpeg of its own, so the time
-grows with the labelled time and not with the video. `ffmpeg` has filters and encoder settings.
+ffmpeg runs once for a whole video, and once for each part around an interval, so the time grows with the labelled time and not with the video.
 """
 
 import math
@@ -59,15 +58,13 @@ class CutClip:
 
 @dataclass(frozen=True)
 class CutResult:
-    """The clips of a video in order, the duration dropped, and warnings for people.
-
-    What the sound of clips around intervals lacks is in `sound_warnings`.
-    """
+    """The clips of a video in order, the duration dropped, and warnings for people."""
 
     clips: tuple[CutClip, ...]
     dropped_seconds: float
     warnings: tuple[str, ...]
     sound_warnings: tuple[str, ...] = ()
+    """Sound that clips around intervals lack."""
 
 
 def frames_per_clip(options: SegmentOptions) -> int:
@@ -82,7 +79,13 @@ def is_kept(num_frames: int, options: SegmentOptions) -> bool:
 
 def examine(file: Path, index: int, start_frame: int, options: SegmentOptions) -> CutClip:
     """Describe a clip on disk that begins at frame `start_frame` of the video."""
-    num_frames, width, height, has_audio = _read_properties(file)
+    num_frames, width, height, has_audio = 0, 0, 0, False
+    with av.open(str(file)) as container:
+        if container.streams.video:  # ffmpeg writes no video stream without frames
+            video = container.streams.video[0]
+            num_packets = Counter(packet.stream_index for packet in container.demux() if packet.size)
+            num_frames, width, height = num_packets[video.index], video.width, video.height
+            has_audio = any(num_packets[audio.index] for audio in container.streams.audio)
     return CutClip(
         path=file,
         index=index,
@@ -95,19 +98,6 @@ def examine(file: Path, index: int, start_frame: int, options: SegmentOptions) -
         width=width,
         height=height,
     )
-
-
-def _read_properties(file: Path) -> tuple[int, int, int, bool]:
-    """Read a clip's number of frames, width, height, and whether it has sound.
-
-    Without frames, ffmpeg writes no video stream.
-    """
-    with av.open(str(file)) as container:
-        if not container.streams.video:
-            return 0, 0, 0, False
-        video = container.streams.video[0]
-        num_packets = Counter(packet.stream_index for packet in container.demux() if packet.size)
-        return num_packets[video.index], video.width, video.height, any(num_packets[audio.index] for audio in container.streams.audio)
 
 
 @contextmanager
@@ -126,9 +116,9 @@ def cut(
 ) -> CutResult:
     """Cut the video `path`, probed as `source`, into clips in a new folder under `folder`.
 
-    The new folder is removed on failure. Every clip except the last has exactly `clip_seconds * fps` frames. Pictures are upright, 8-bit
-    4:2:0, BT.601 limited range, without B-frames, so that a clip starts at time zero and every player shows it. The same file, options and
-    ffmpeg give the same bytes.
+    Every clip except the last has exactly `clip_seconds * fps` frames. Pictures are upright, 8-bit 4:2:0, BT.601 limited range, without
+    B-frames, so that a clip starts at time zero and every player shows it. The same file, options and ffmpeg give the same bytes. The new folder
+    is removed on failure.
 
     Raises:
         BadVideo: nothing decodes, the video is shorter than `min_clip_seconds`, or cutting exceeds the time limit.
@@ -200,10 +190,9 @@ def _losses(name: str, source: VideoProbe, log: Log, total_seconds: float) -> li
 
 
 class FrameSpan(NamedTuple):
-    """A part of a video in frames, and the interval that it was chosen for.
+    """A part of a video in frames of the clips' rate, with its interval (seconds).
 
-    Frames are of the clips' constant rate, the interval is in seconds. A part that ends in `next_video` is in the frames and
-    seconds of the video in which it begins.
+    If it ends in `next_video`, both count from the start of the video in which it begins.
     """
 
     start_frame: int
@@ -215,9 +204,9 @@ class FrameSpan(NamedTuple):
 def interval_spans(intervals: Sequence[tuple[float, float]], video_seconds: float, options: SegmentOptions) -> list[FrameSpan]:
     """List the parts of a video that show its labelled intervals, by time.
 
-    A part has the length of a clip, or that of a shorter video. An interval that fits has its middle in the middle of its part, as far as
-    the video allows; a longer one is covered by parts at equal distances, from its start to its end. Of equal parts, that of the longest
-    interval remains. All times are in seconds; a part of an interval beyond the video is ignored.
+    A part is as long as a clip, or as a shorter video. An interval (in seconds) that fits is in the middle of its part, as far as the video
+    allows. A longer one is covered by parts at equal distances, from its start to its end. Of equal parts, that of the longest interval
+    remains. Time beyond the video is ignored.
     """
     num_video_frames = int(video_seconds * options.fps + 1e-6)
     num_frames = min(frames_per_clip(options), num_video_frames)
@@ -241,10 +230,10 @@ def _starts(start: float, stop: float, num_frames: int, num_video_frames: int) -
 
 
 def spans_across(intervals: Sequence[tuple[float, float, str]], video_seconds: float, options: SegmentOptions) -> list[FrameSpan]:
-    """List the parts that show labelled intervals going on in the next video.
+    """List the parts that show intervals going on in the next video, by time.
 
-    The order is by time. Each part has the length of a clip. Its middle is that of an interval that fits, else the end of the video. A
-    video that is shorter than a clip has no such part. Of equal parts, that of the longest interval remains.
+    The middle of a part, which is as long as a clip, is that of an interval that fits, else the end of the video. A video shorter than a clip
+    has no such part. Of equal parts, that of the longest interval remains.
     """
     border, num_frames = round(video_seconds * options.fps), frames_per_clip(options)
     spans: dict[int, FrameSpan] = {}
@@ -273,13 +262,11 @@ def cut_spans(
     memory: Memory,
     following: Following | None = None,
 ) -> CutResult:
-    """Cut these parts of a video into clips in a new folder.
+    """Cut these parts of the video `path`, probed as `source`, as `cut` does.
 
-    The video is `path`, probed as `source`. The new folder is under `folder`.
-
-    A clip shows the same frames at the same times as those of `cut`, and on from the end of the video those of `following`. `index` counts
-    `spans`. A part that does not decode, or is shorter than `min_clip_seconds`, is left out with a warning, and so is one that goes on in
-    `following` and lacks a frame.
+    A clip shows the same frames at the same times as clips of `cut`, and those of `following` after the end of the video. `index` counts
+    `spans`. A part is left out with a warning if it does not decode, is shorter than `min_clip_seconds`, or goes on in `following` and lacks
+    a frame.
 
     Raises:
         BadVideo: no part decodes, or cutting exceeds the time limit.
@@ -319,10 +306,7 @@ def _cut_span(
     lead_seconds: int,
     following: Following | None,
 ) -> tuple[int, list[str]]:
-    """Cut one part with a lead of at least `lead_seconds`.
-
-    Return the lead that led to the part's first frame, and warnings on missing sound.
-    """
+    """Cut one part; return the lead that reached its first frame, and sound warnings."""
     while True:
         # From a whole second on, times are rounded as they are from zero on, and so the fps filter takes the same frames.
         seek_seconds = max(0, span.start_frame // options.fps - lead_seconds)
@@ -398,10 +382,7 @@ def _going_on(
     num_frames: int,
     options: SegmentOptions,
 ) -> tuple[FilterableStream, FilterableStream | None]:
-    """Append pictures and sound of the next video to a part's own.
-
-    If one of the two has no sound, the result has none.
-    """
+    """Append the next video to a part, with sound if both have sound."""
     path, source = following
     num_next_frames = num_frames - num_own_frames
     file = input_of(path, t=num_next_frames / options.fps + 1)

@@ -1,7 +1,4 @@
-"""Set ffmpeg's filters and encoder, run it as a limited child, and explain its errors.
-
-`cut` decides which frames become which clip.
-"""
+"""Set ffmpeg's filters and encoder, run it as a limited child, and explain its errors."""
 
 import re
 import shutil
@@ -25,16 +22,11 @@ from tasks.errors import BadConfiguration, BadVideo, OutOfMemory, OutOfRoom, Una
 from tasks.options import SegmentOptions
 
 MAX_ALLOC_BYTES = 1 << 29
-NUM_LINES_KEPT = 20
 ROOM_BYTES = 1 << 30
 """A disk with so much room was not full, though a line of the log may say so: a video's tags are in it, with any text."""
 
 BUNDLED = Path(imageio_ffmpeg.__file__).with_name("binaries")
 """Folder of the ffmpeg binary in imageio-ffmpeg's wheel."""
-
-VERSION = re.compile(r"ffmpeg version (\S+)")
-
-VERSION_SECONDS = 60
 
 STATISTICS = re.compile(r"Input stream #\d+:(\d+) \(\w+\): (\d+) packets read .*?(\d+) frames decoded(?:; (\d+) decode errors)?")
 
@@ -54,18 +46,13 @@ REASONS = (
 NUM_ENCODER_THREADS = 2
 """Fixed, because x264's output depends on it. The decoder has one thread, because with more its output on damaged data varies."""
 
-PRESET = "veryfast"
-
 LEAST_SECONDS, SECONDS_PER_VIDEO_SECOND = 120, 10
-"""How long ffmpeg may take: so long for any video, and so long for each second that it decodes, if that is more."""
+"""Time limit of ffmpeg for any video, and for each second that it decodes; the longer one holds."""
 
 SAMPLE_RATE = 48_000
 
 ENOUGH_BYTES, ENOUGH_BYTES_PER_PIXEL = 192 << 20, 96
-"""Memory that is enough for any video.
-
-For threads, 120 MB on 16 cores, and for the 16 pictures of 6 bytes per pixel that H.264 and HEVC keep.
-"""
+"""Memory that is enough: threads take 120 MB on 16 cores, and H.264 and HEVC keep 16 pictures of 6 bytes per pixel."""
 
 AAC_DELAY_SAMPLES = 1024
 
@@ -82,18 +69,16 @@ SCALER = "bicubic+accurate_rnd+full_chroma_int+bitexact"
 
 @dataclass(frozen=True)
 class Log:
-    """ffmpeg's last errors, and the packets and decode errors of each input stream.
-
-    `lacked_memory` tells whether any allocation failed, even for a single frame; `first_key_seconds` when the first key frame is shown that the
-    filter showinfo saw.
-    """
+    """ffmpeg's last errors, and the packets and decode errors of each input stream."""
 
     errors: tuple[str, ...]
     num_corrupt_frames: int
     num_packets: dict[int, int]
     num_decode_errors: dict[int, int]
     lacked_memory: bool
+    """An allocation failed, perhaps for a single frame."""
     first_key_seconds: float | None
+    """Time of the first key frame that the filter showinfo saw."""
 
     @property
     def has_losses(self) -> bool:
@@ -137,21 +122,19 @@ def ffmpeg_version(ffmpeg: Path) -> str:
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=VERSION_SECONDS,
+            timeout=60,
             check=True,
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise BadConfiguration(f"{ffmpeg} does not start: {error}; name another ffmpeg in RETAKE_FFMPEG") from error
-    match = VERSION.match(done.stdout)
+    match = re.match(r"ffmpeg version (\S+)", done.stdout)
     if match is None:
         raise BadConfiguration(f"{ffmpeg} does not report a version like ffmpeg; name another ffmpeg in RETAKE_FFMPEG")
     return match[1]
 
 
 def run_ffmpeg(arguments: Sequence[str], *, ffmpeg: Path, folder: Path, time_limit_seconds: float, memory: Memory, name: str) -> Log:
-    """Run ffmpeg in `folder` and wait for it to end.
-
-    `name` is the video's name in errors.
+    """Run ffmpeg in `folder` and wait for it to end; errors begin with `name`.
 
     Raises:
         BadVideo: ffmpeg failed or exceeded `time_limit_seconds`.
@@ -188,7 +171,7 @@ def run_ffmpeg(arguments: Sequence[str], *, ffmpeg: Path, folder: Path, time_lim
 
 def read_log(lines: Iterable[str]) -> Log:
     """Parse ffmpeg's log; memory use does not grow with its length."""
-    errors: deque[str] = deque(maxlen=NUM_LINES_KEPT)
+    errors: deque[str] = deque(maxlen=20)
     num_corrupt_frames = 0
     num_packets, num_decode_errors = dict[int, int](), dict[int, int]()
     lacked_memory = False
@@ -237,10 +220,7 @@ def input_of(path: Path, **seek: float | None) -> FilterableStream:
 
 
 def picture(video: FilterableStream, source: VideoProbe, options: SegmentOptions) -> FilterableStream:
-    """Scale pictures, convert their colours, and resample them to a constant rate.
-
-    The resampled times begin at zero.
-    """
+    """Scale pictures, convert their colours, and resample them to a constant rate from zero."""
     width, height = clip_size(source.width, source.height, options.short_side)
     matrix = {} if source.is_hdr else {"out_color_matrix": "bt601", "out_range": "tv"}
     video = video.filter("scale", width, height, flags=SCALER, **matrix)
@@ -266,7 +246,7 @@ def encoding(options: SegmentOptions, *, has_audio: bool) -> dict[str, str | int
         "c:v": "libx264",
         "threads:v": NUM_ENCODER_THREADS,
         "flags:v": "+bitexact",
-        "preset": PRESET,
+        "preset": "veryfast",
         "crf": options.crf,
         "bf": 0,
         "g": options.gop_frames,
@@ -292,7 +272,7 @@ def convert(
 ) -> tuple[list[str], Log]:
     """Run ffmpeg with the video's sound, and again without sound if it fails.
 
-    `arguments` takes the index of the sound, or None.
+    `arguments` takes the index of the sound, or None. Warnings on the sound are returned, and the log.
     """
     stop = monotonic() + time_limit_seconds
     memory = memory.enough_at(num_inputs * (ENOUGH_BYTES + ENOUGH_BYTES_PER_PIXEL * source.width * source.height))

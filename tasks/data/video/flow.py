@@ -1,7 +1,7 @@
-"""Compute a clip's optical flow.
+"""Compute a clip's optical flow: each pixel's x and y motion in 8 bits.
 
-It is each pixel's x and y motion between frames, in 8 bits. The method is TV-L1 (Zach, Pock, Bischof, DAGM 2007) with OpenCV's default
-settings, as in TSN's dense_flow and EPIC-KITCHENS-55's gpu_flow, which ran on a GPU; or DIS (arXiv 1603.03590) with OpenCV's medium preset.
+The method is TV-L1 (Zach, Pock, Bischof, DAGM 2007) with OpenCV's default settings, as in TSN's dense_flow and EPIC-KITCHENS-55's gpu_flow,
+which ran on a GPU; or DIS (arXiv 1603.03590) with OpenCV's medium preset.
 EPIC's published flow uses 60 fps video, pairs every second frame with the third one after it, and is clipped to 25 pixels. Ours pairs each
 frame with the next and is clipped to 20 pixels, like TSN's. The same motion in 30 fps clips is therefore two thirds as many
 pixels, and 0.83 times as far from middle grey, as in the flow that EPIC's networks were trained on.
@@ -26,7 +26,7 @@ from tasks.options import FlowOptions
 Picture = NDArray[np.uint8]
 
 BOUND_PIXELS = 20
-"""Motion is clipped to this in both directions, as TSN's is."""
+"""Motion is clipped to this in both directions, as in TSN."""
 
 FIELDS_AHEAD = 2
 """Number of fields per thread that are computed ahead of writing. It bounds memory use for long clips."""
@@ -35,9 +35,9 @@ FIELDS_AHEAD = 2
 class FlowMaker:
     """Computes optical flow on a thread pool shared by concurrently written clips.
 
-    OpenCV releases the GIL, and its own threads bring no gain here, so each thread computes one pair of frames, and a single clip uses all
-    cores. A field depends only on its two frames, the options, OpenCV's version and the processor type.
-    `num_threads` pairs are computed in parallel; 0 means all cores that this process may use.
+    OpenCV releases the GIL, and its own threads bring no gain here: each of `num_threads` threads computes a pair of frames, so that a single
+    clip uses all cores; 0 means all cores that this process may use. A field depends only on its two frames, the options, OpenCV's version
+    and the processor type.
     """
 
     def __init__(self, options: FlowOptions, num_threads: int = 0) -> None:
@@ -79,23 +79,16 @@ class FlowMaker:
 
     def _field(self, first: Picture, second: Picture) -> Picture:
         """Compute one field, uint8 (2h, w): x above y."""
-        flow = quantise(_motion(first, second, self._options.flow_method), BOUND_PIXELS)
-        x, y = np.moveaxis(flow, -1, 0)
+        if self._options.flow_method == "tvl1":
+            algorithm: cv2.DenseOpticalFlow = cv2.optflow.DualTVL1OpticalFlow.create()
+        else:
+            algorithm = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        flow = np.asarray(algorithm.calc(first, second, None), np.float32)  # type: ignore[call-overload] # None: no initial flow
+        x, y = np.moveaxis(quantise(flow, BOUND_PIXELS), -1, 0)
         return np.concatenate([x, y])
 
 
 def quantise(flow: NDArray[np.float32], bound_pixels: float) -> Picture:
-    """Clip flow in pixels to the bound, and quantise it to 8 bits.
-
-    Minus the bound becomes 0, plus the bound 255, no motion 128.
-    """
+    """Quantise clipped flow: minus the bound to 0, zero to 128, the bound to 255."""
     levels: NDArray[np.float32] = np.rint((np.clip(flow, -bound_pixels, bound_pixels) + bound_pixels) * (255 / (2 * bound_pixels)))
     return levels.astype(np.uint8)
-
-
-def _motion(first: Picture, second: Picture, method: str) -> NDArray[np.float32]:
-    """Compute flow (h, w, 2) in pixels."""
-    algorithm = (
-        cv2.optflow.DualTVL1OpticalFlow.create() if method == "tvl1" else cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    )
-    return np.asarray(algorithm.calc(first, second, None), np.float32)  # type: ignore[call-overload] # None: no initial flow

@@ -1,11 +1,7 @@
-"""Decode and scale frames of a clip by number, frame-exactly.
+"""Decode and cache frames of a clip, or fields of its flow, by number.
 
-The clip's optical flow is kept as a lossless grey video.
-
-`cache_frames` decodes frames and fields once, into memory-mapped arrays, one file per clip.
-
-Shapes: t frames, h and w pixels, p planes: 3 of RGB, or x and y of flow; uint8. Flow of n frames has max(1, n - 1) fields. Does not import
-OpenCV: the decoders, one process per core, would start too many of its threads.
+Shapes: t frames, h and w pixels, p planes: 3 of RGB, or x and y of flow; uint8. This module does not import OpenCV: the decoders, one process
+per core, would start too many of its threads.
 """
 
 import hashlib
@@ -17,7 +13,6 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
@@ -101,10 +96,7 @@ def iter_frames(
 
 
 def scaled_size(width: int, height: int, short_side: int) -> tuple[int, int]:
-    """Return the size with this short side.
-
-    The long side is rounded down, as in torchvision's Resize.
-    """
+    """Return the size with this short side, its long side rounded down as by torchvision."""
     if width <= height:
         return short_side, int(short_side * height / width)
     return int(short_side * width / height), short_side
@@ -147,7 +139,7 @@ def num_fields(num_frames: int) -> int:
 def write_pictures(path: Path, pictures: Iterator[NDArray[np.uint8]], *, is_coloured: bool = False) -> int:
     """Write fields of flow, or pictures, and return their number.
 
-    Fields are uint8 (2h, w), x above y. Pictures are RGB uint8 (h, w, 3). Equal pictures give equal bytes.
+    Fields are uint8 (2h, w), x above y; pictures are RGB uint8 (h, w, 3). Equal pictures give equal bytes.
 
     Raises:
         Unavailable: the disk is full.
@@ -183,10 +175,7 @@ def iter_fields(path: Path, numbers: Sequence[int]) -> Iterator[NDArray[np.uint8
 
 
 class BadEntry(BadVideo):
-    """An item's file does not decode, or does not match the item.
-
-    `key` is the item's.
-    """
+    """The file of the item `key` does not decode, or does not match the item."""
 
     def __init__(self, key: str, reason: str) -> None:
         super().__init__(f"{key}: {reason}")
@@ -195,11 +184,10 @@ class BadEntry(BadVideo):
 
 @dataclass(frozen=True)
 class CacheItem:
-    """Frames of a clip, or fields of its optical flow.
+    """Frames of a clip, or fields of its flow if `flow` names a recipe.
 
-    Fields if `flow` names a flow recipe. `key` identifies the file for `fetch`; a flow file is as `write_pictures` makes it, at the cache's
-    short side. `sha256`, `width` and `height` are the clip's. `indices` may repeat and decrease, as for overlapping snippets of
-    a short clip.
+    `key` identifies the file for `fetch`; a flow file is as `write_pictures` makes it, at the cache's short side. `sha256`, `width` and
+    `height` are the clip's. `indices` may repeat and decrease, as for overlapping snippets of a short clip.
     """
 
     key: str
@@ -214,11 +202,10 @@ class CacheItem:
 def cache_frames(
     items: Sequence[CacheItem], root: Path, *, short_side: int, fetch: Fetch, num_processes: int, progress: Progress
 ) -> list[Path]:
-    """Decode missing items, and return each item's array file.
+    """Decode missing items, and return the file of each item's array (t, h, w, p).
 
-    It is (t, h, w, p), to be opened with `numpy.load(path, mmap_mode="r")`. `fetch(key, path)` writes the file to `path`; it is called from
-    several threads of this process, while other processes decode. `num_processes` 0 means all cores that this process may use.
-    `progress(num_done, num_items)` is called from this thread.
+    `fetch(key, path)` writes a clip to `path`; several threads of this process call it, while other processes decode. `num_processes` 0 means
+    all cores that this process may use. This thread calls `progress(num_done, num_items)`.
 
     Raises:
         BadEntry: a clip does not decode, or does not match its item.
@@ -261,10 +248,7 @@ _kept: list[ProcessPoolExecutor] = []
 
 @contextmanager
 def kept_decoders(num_processes: int) -> Iterator[None]:
-    """Let all calls of `cache_frames` in the block share their processes.
-
-    Their start takes as long as some clips.
-    """
+    """Let all calls of `cache_frames` in the block share their processes, whose start takes long."""
     with _decoders(num_processes) as decoders:
         _kept.append(decoders)
         try:
@@ -281,10 +265,9 @@ def _decoders(num_processes: int) -> ProcessPoolExecutor:
 
 
 def entry_path(item: CacheItem, root: Path, short_side: int) -> Path:
-    """Return an entry's path.
+    """Return an entry's path: its name tells content, frames and size, its folder the decoder.
 
-    It is named by content, frames and size, in a folder per decoder version. The version is not part of the file name, because the name
-    seeds a training's random draws, which must not change with PyAV.
+    The name seeds a training's random draws, which must not change with PyAV.
     """
     frames = hashlib.sha256(json.dumps(item.indices).encode()).hexdigest()[:16]
     flow = f"-{item.flow}" if item.flow else ""
@@ -313,14 +296,14 @@ def _make_entry(item: CacheItem, path: Path, work: Path, *, short_side: int, fet
 
 
 def _write_array(item: CacheItem, clip: Path, array: Path, short_side: int) -> None:
-    """Write an array frame by frame, so that a clip need not fit into memory.
-
-    In a memory map a full disk would raise SIGBUS instead of an error.
-    """
+    """Write an array frame by frame, so that a clip need not fit into memory."""
     shape = entry_shape(item, short_side)
-    scale = partial(iter_frames, short_side=short_side, interpolation=item.interpolation)
-    frames = iter_fields(clip, item.indices) if item.flow else scale(clip, item.indices)
+    if item.flow:
+        frames = iter_fields(clip, item.indices)
+    else:
+        frames = iter_frames(clip, item.indices, short_side=short_side, interpolation=item.interpolation)
     try:
+        # No memory map: a full disk would raise SIGBUS instead of an error.
         with array.open("wb") as file:
             np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
             for frame in frames:

@@ -1,9 +1,7 @@
 """Open and probe an untrusted video file with whitelists and limits.
 
-Probing runs in a separate process, which the file may crash or overload.
-
-Run as `python -m tasks.data.video.inspection probe PATH MAX_SECONDS`, or `count PATH`. The last line of stdout is the answer, as JSON.
-Decodes at most the first frame.
+The file may crash or overload this process, so it is a child: `python -m tasks.data.video.inspection probe PATH MAX_SECONDS`, or `count PATH`.
+The last line of stdout is the answer, as JSON. At most the first frame is decoded.
 """
 
 import json
@@ -101,10 +99,7 @@ def _why_closed(path: Path) -> str:
 
 
 def _mp4_boxes(path: Path) -> Iterator[bytes]:
-    """Yield the types of the top-level boxes of an ISO base media file.
-
-    Source: ISO/IEC 14496-12, 4.2.
-    """
+    """Yield the types of an MP4's top-level boxes (ISO/IEC 14496-12, 4.2)."""
     size_bytes, start = path.stat().st_size, 0
     with path.open("rb") as file:
         while start + 8 <= size_bytes:
@@ -172,7 +167,9 @@ def _answer(command: str, path: Path, *arguments: str) -> dict[str, object]:
 def inspect(path: Path, *, max_seconds: float) -> VideoProbe:
     """Probe `path` in this process, as `tasks.data.video.probe.probe` does in a child.
 
-    A MemoryError says that probing needs more memory.
+    Raises:
+        BadVideo: as there.
+        MemoryError: this process has too little memory.
     """
     with open_video(path) as container:
         stream = _video_stream(path, container)
@@ -229,10 +226,7 @@ def displayed_size(width: int, height: int, pixel_aspect: Fraction | None, rotat
 
 
 def camera(tags: Mapping[str, str]) -> str | None:
-    """Return the camera's make and model in printable text.
-
-    Both come from the container's tags, which are untrusted. None if no tag names a model.
-    """
+    """Return the camera's make and model in printable text; None without a model."""
     tags = {name.casefold(): text for name, text in tags.items()}
     make, model = _plain(tags, MAKES), _plain(tags, MODELS)
     if not model:
@@ -316,27 +310,22 @@ def _first_frame(path: Path, container: InputContainer, stream: VideoStream, *, 
     stream.codec_context.thread_count = 1
     frame: VideoFrame | None = None
     packets = _Packets()
-    for packet in _readable(container, stream):
-        packets.add(packet)
-        if frame is None:
-            frame = _decoded(packet)
-        if frame is None and packets.num_packets == MAX_PACKETS_BEFORE_A_FRAME:
-            break
-        if frame is not None and not measure:
-            break
-    if frame is None:
-        raise Undecoded(f"{path.name}: its picture does not decode, or is larger than 8192x4352 pixels")
-    return frame, packets
-
-
-def _readable(container: InputContainer, stream: VideoStream) -> "Iterator[av.Packet[VideoStream]]":
-    """Yield packets up to the end, or to the first damage that stops the demuxer."""
     try:
-        yield from container.demux(stream)
+        for packet in container.demux(stream):
+            packets.add(packet)
+            if frame is None:
+                frame = _decoded(packet)
+            if frame is None and packets.num_packets == MAX_PACKETS_BEFORE_A_FRAME:
+                break
+            if frame is not None and not measure:
+                break
     except MemoryError:
         raise
     except av.error.FFmpegError:
-        return
+        pass  # damage stops the demuxer: the packets before it count
+    if frame is None:
+        raise Undecoded(f"{path.name}: its picture does not decode, or is larger than 8192x4352 pixels")
+    return frame, packets
 
 
 def _decoded(packet: "av.Packet[VideoStream]") -> VideoFrame | None:

@@ -1,7 +1,6 @@
 """Limit memory and file size, then exec another program.
 
-The program dies with the process that started it. It leads its own process group, so otherwise it would survive when a runner kills the step
-with SIGKILL.
+The program leads its own process group, which a runner's SIGKILL of the step does not reach: it dies with the process that started it.
 
 Run as a file: limited_exec.py PARENT_PID MEMORY_BYTES FILE_BYTES PROGRAM ARGUMENT…
 """

@@ -37,10 +37,7 @@ def _with_plain_tags(probe: VideoProbe) -> VideoProbe:
 
 
 class Answer(BaseModel):
-    """A child's answer: exactly one field.
-
-    It is validated strictly, because the file may have taken over the child.
-    """
+    """A child's answer of exactly one field, strict because the file may control the child."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

@@ -6,7 +6,9 @@ from functools import cache
 
 import pytest
 
+from tasks.data.clips.intake import Intake
 from tasks.data.video import frames
+from tasks.options import IngestOptions
 from tests.pipeline.shelf import filmed
 
 DEBIANS = "7.1.5-0+deb13u1"
@@ -19,12 +21,20 @@ def threads_decode(monkeypatch):
 
 @pytest.fixture
 def debians(ffmpeg, tmp_path):
-    """The same ffmpeg under Debian's version, for only what it says of itself matters here."""
+    """The same ffmpeg, which reports Debian's version."""
     path = tmp_path / "debian" / "ffmpeg"
     path.parent.mkdir()
     path.write_text(f'#!/bin/sh\n[ "$1" = -version ] && exec echo ffmpeg version {DEBIANS} Copyright\nexec {ffmpeg} "$@"\n')
     path.chmod(0o755)
     return path
+
+
+@pytest.fixture
+def taker():
+    def make(store=None, *, labels=True, **options):
+        return Intake(store, "s3://retake", IngestOptions(**options), allow_private=True, names_label=labels)
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Clips around labelled intervals in the store: what is cut again when labels change, and what datasets have of it."""
+"""Clips around labelled intervals are cut when labels change, and labelled for datasets."""
 
 import hashlib
 from contextlib import nullcontext
@@ -96,6 +96,11 @@ def take_in(store, cut):
     return sum(result.num_clips for result in cut_batches(store, cut))
 
 
+def assert_nothing_new(store, cut):
+    with pytest.raises(NothingToDo):
+        take_in(store, cut)
+
+
 def cut_batches(store, cut):
     """Ingest and cut; return the result of each batch."""
     result = ingest.run(IngestArguments(**BASE, cut=cut, out=f"{STORE}/ingests/x/"), store)
@@ -108,7 +113,7 @@ def labelled(store, cut, **chosen):
 
 
 def say(store, log):
-    """Append what is new of a log."""
+    """Append the new entries of a log."""
     for number in range(count_entries(store, STORE), len(log.entries)):
         append_to_log(store, STORE, log.entries[number].statement, number)
 
@@ -117,12 +122,12 @@ def options(cut):
     return SegmentOptions(clip_seconds=2, min_clip_seconds=1, cut=cut)
 
 
-def video_of(film, name):
+def video_of(film, name="a.mp4"):
     return hashlib.sha256(film + name.encode()).hexdigest()
 
 
-def cut_of(store, film):
-    return find_cut(store, STORE, video_of(film, "a.mp4"), options("intervals"))
+def cut_of(store, video, cut="intervals"):
+    return find_cut(store, STORE, video, options(cut))
 
 
 def shown(labels):
@@ -143,7 +148,7 @@ def test_clips_around_intervals_have_the_labels_of_their_intervals(cut_store, fi
     assert shown(labels) == AROUND
     around = {clip.clip.around for clip in labels.clips}
     assert around == {Interval(start_seconds=0.5, stop_seconds=1.5), Interval(start_seconds=2, stop_seconds=4.5)}
-    names = [(clip.index, clip.uri.rpartition("/")[2]) for clip in cut_of(cut_store, film).clips]
+    names = [(clip.index, clip.uri.rpartition("/")[2]) for clip in cut_of(cut_store, video_of(film)).clips]
     assert names == [(0, "000000000-000002000.mp4"), (1, "000002000-000004000.mp4"), (2, "000002500-000004500.mp4")]
 
 
@@ -161,28 +166,27 @@ def test_a_short_or_an_earlier_interval_labels_its_clip_beside_another(store, fi
 
 
 def test_only_new_intervals_are_cut_and_clips_that_are_gone_stay_for_older_datasets(cut_store, film, monkeypatch):
-    store, before, written = cut_store, cut_of(cut_store, film), []
+    store, before, written = cut_store, cut_of(cut_store, video_of(film)), []
     keep = store.write_file
     monkeypatch.setattr(store, "write_file", lambda uri, path: written.append(uri) or keep(uri, path))
     annotate(store, "2.csv", "a.mp4,1.9,3.9,move,sauce\na.mp4,0,0.2,put,bag\n")
     take_in(store, "intervals")
     assert [uri.rpartition("/")[2] for uri in written] == ["000001900-000003900.mp4"]
-    after = cut_of(store, film)
-    # The later file covers most of what was `take bag`.
+    after = cut_of(store, video_of(film))
+    # The later file covers most of `take bag`.
     assert [(clip.start_seconds, clip.around.start_seconds) for clip in after.clips] == [(0, 0.5), (1.9, 1.9)]
     assert after.recipe == before.recipe
     assert {clip.uri for clip in before.clips} <= store.objects.keys()
     assert [action for _, _, action in shown(labelled(store, "intervals"))] == ["put meat", "move sauce"]
     written.clear()
-    with pytest.raises(NothingToDo):
-        take_in(store, "intervals")
+    assert_nothing_new(store, "intervals")
     assert not written
 
 
 @pytest.mark.slow
 def test_a_clip_across_two_chapters_lies_with_the_first_and_leaves_the_others_as_they_are(chapters):
     store, first, second = chapters
-    before = [find_cut(store, STORE, first, options(cut)) for cut in ("grid", "intervals")]
+    before = [cut_of(store, first, cut) for cut in ("grid", "intervals")]
     next_source = store.read(Layout(STORE).video(second).probe).uri
     read_file = store.read_file
 
@@ -194,12 +198,12 @@ def test_a_clip_across_two_chapters_lies_with_the_first_and_leaves_the_others_as
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store, "read_file", without_next)
         take_in(store, "both")
-    alone = find_cut(store, STORE, first, options("intervals"))
+    alone = cut_of(store, first)
     assert len(alone.clips) == len(before[1].clips) + 1
     assert next_source in alone.warnings[0]
     assert alone.set_aside is None
     take_in(store, "both")
-    grid, around = (find_cut(store, STORE, first, options(cut)) for cut in ("grid", "intervals"))
+    grid, around = (cut_of(store, first, cut) for cut in ("grid", "intervals"))
     assert grid == before[0]
     assert {clip.uri for clip in before[1].clips} < {clip.uri for clip in alone.clips} < {clip.uri for clip in around.clips}
     assert not around.warnings
@@ -212,8 +216,7 @@ def test_a_clip_across_two_chapters_lies_with_the_first_and_leaves_the_others_as
     labels = labelled(store, "both")
     assert [labelled.action for labelled in labels.clips if labelled.clip.uid == clip.uid] == ["put bag"]
     assert not uncut(labels)
-    with pytest.raises(NothingToDo):
-        take_in(store, "both")
+    assert_nothing_new(store, "both")
     annotate(store, "3.csv", f"{CHAPTERS[1]},0,0.5,move,bag\n")
     assert uncut(labelled(store, "both"))
 
@@ -224,7 +227,7 @@ def test_a_clip_across_two_chapters_lies_with_the_first_and_leaves_the_others_as
 )
 def test_a_next_chapter_that_cannot_be_read_costs_the_clips_across_alone(chapters, monkeypatch, error, lacked_bytes, is_tried_hourly):
     store, first, second = chapters
-    num_before = len(find_cut(store, STORE, first, options("intervals")).clips)
+    num_before = len(cut_of(store, first).clips)
     fail, read_file, place = Mock(side_effect=error("next: it is so")), store.read_file, Layout(STORE).video(second).probe
     record = store.read(place).model_copy(update={"is_hdr": None})
     if error is BadVideo:
@@ -237,7 +240,7 @@ def test_a_next_chapter_that_cannot_be_read_costs_the_clips_across_alone(chapter
     store.write(place, record)
     monkeypatch.setattr(cut_videos, "usable_bytes", lambda: 3 << 30)
     take_in(store, "both")
-    alone = find_cut(store, STORE, first, options("intervals"))
+    alone = cut_of(store, first)
     assert (len(alone.clips), alone.set_aside, alone.lacked_bytes) == (num_before + 1, None, lacked_bytes)
     assert alone.warnings[0].startswith("no clip goes on in the next file: ")
     assert ("it had 3 GiB" in alone.warnings[0]) == (error is OutOfMemory)
@@ -248,12 +251,12 @@ def test_a_next_chapter_that_cannot_be_read_costs_the_clips_across_alone(chapter
 
 def test_a_video_that_lacks_memory_keeps_its_clips_and_waits_for_that_and_not_for_the_next_chapter(chapters, monkeypatch):
     store, first, second = chapters
-    before = find_cut(store, STORE, first, options("intervals"))
+    before = cut_of(store, first)
     del store.objects[store.read(Layout(STORE).video(second).probe).uri]
     monkeypatch.setattr(cut_videos, "usable_bytes", lambda: 3 << 30)
     monkeypatch.setattr(cut_videos, "cut_spans", Mock(side_effect=OutOfMemory("source: more")))
     take_in(store, "both")
-    after = find_cut(store, STORE, first, options("intervals"))
+    after = cut_of(store, first)
     assert (after.clips, after.set_aside, after.lacked_bytes) == (before.clips, None, 3 << 30)
     assert "it had 3 GiB" in after.warnings[0]
 
@@ -264,11 +267,11 @@ def test_parts_that_were_cut_by_earlier_versions_are_known_again():
 
 
 def test_another_version_of_ffmpeg_adds_clips_in_a_folder_of_its_own(cut_store, film, debians, monkeypatch):
-    before = cut_of(cut_store, film)
+    before = cut_of(cut_store, video_of(film))
     monkeypatch.setenv("RETAKE_FFMPEG", str(debians))
     annotate(cut_store, "2.csv", "a.mp4,4,4.5,put,bag\n")
     take_in(cut_store, "intervals")
-    after = cut_of(cut_store, film)
+    after = cut_of(cut_store, video_of(film))
     assert after.recipe != before.recipe
     (new,) = {clip.uri for clip in after.clips} - {clip.uri for clip in before.clips}
     assert after.recipe in new
@@ -276,7 +279,7 @@ def test_another_version_of_ffmpeg_adds_clips_in_a_folder_of_its_own(cut_store, 
     monkeypatch.delenv("RETAKE_FFMPEG")
     annotate(cut_store, "3.csv", "a.mp4,4.2,4.6,put,bag\n")
     take_in(cut_store, "intervals")
-    assert cut_of(cut_store, film).revision == 2
+    assert cut_of(cut_store, video_of(film)).revision == 2
 
 
 def test_what_the_sound_of_a_video_lacks_is_told_as_long_as_it_has_clips(store, sounding, ffmpeg, tmp_path, monkeypatch):
@@ -308,21 +311,19 @@ def test_the_time_limit_grows_with_the_labelled_time_and_not_with_the_video(stor
 
 def test_intervals_that_changed_since_they_were_cut_are_named_and_cut_by_the_next_ingest_and_no_further_one(cut_store):
     assert not uncut(labelled(cut_store, "intervals"))
-    with pytest.raises(NothingToDo):
-        take_in(cut_store, "intervals")
+    assert_nothing_new(cut_store, "intervals")
     annotate(cut_store, "2.csv", "a.mp4,4,4.5,put,bag\n")
     (hint,) = uncut(labelled(cut_store, "intervals"))
     assert hint.startswith("1 video: the labelled intervals changed")
     assert take_in(cut_store, "intervals") == 4
     assert not uncut(labelled(cut_store, "intervals"))
-    with pytest.raises(NothingToDo):
-        take_in(cut_store, "intervals")
+    assert_nothing_new(cut_store, "intervals")
 
 
 def test_a_build_starts_when_enough_labels_of_the_page_are_new_and_not_when_as_many_lines_are(grid_store, film):
     store, again = grid_store, IngestArguments(**BASE, min_new_labels=2, out=f"{STORE}/ingests/x/")
     labelled(store, "grid")
-    video, log = video_of(film, "a.mp4"), Writer()
+    video, log = video_of(film), Writer()
     log.withdraw(log.clip(Span(video, 0, 2), "put", "meat"), undo=True)
     log.clip(Span(video, 0, 2), "put", "meat")
     say(store, log)
@@ -347,8 +348,7 @@ def test_a_video_that_cannot_be_cut_is_named_once(store, sounding):
     (bad,) = (bad for result in results for bad in result.set_aside)
     assert "shorter than the minimum" in bad.reason
     labelled(store, "both")
-    with pytest.raises(NothingToDo):
-        take_in(store, "both")
+    assert_nothing_new(store, "both")
 
 
 def build(store, cut):
@@ -387,7 +387,7 @@ def exported(store, film):
     now = label_now(store, STORE, options("both"), LabelOptions())
     made = now.labelling
     labels = exported_labels(intervals_to_export(store, STORE, now.given), made.clips, made.by_interval, 0.25)
-    return video_spans([store.read(Layout(STORE).video(video_of(film, "a.mp4")).probe)], labels, {})
+    return video_spans([store.read(Layout(STORE).video(video_of(film)).probe)], labels, {})
 
 
 def spans(videos):

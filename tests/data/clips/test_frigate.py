@@ -3,7 +3,7 @@
 import json
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 
 import pytest
 
@@ -14,7 +14,7 @@ from tasks.errors import BadInput, NothingToDo, Unavailable
 from tasks.pipeline.ingest_videos import ingest
 from tasks.pipeline.ingest_videos.contract import INGEST, IngestArguments
 from tasks.store.layout import Layout
-from tests.http_servers import in_thread
+from tests.http_servers import Answering, in_thread
 from tests.pipeline.shelf import Shelf
 
 STORE = "s3://retake"
@@ -58,20 +58,13 @@ class Frigate:
 
 @contextmanager
 def served(recorder):
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Answering):
         def respond(self):
             body = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))) or "null")
             status, content = recorder.answer(self.command, self.path, body)
-            content = content if isinstance(content, bytes) else json.dumps(content).encode()
-            self.send_response(status)
-            self.send_header("content-length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+            self.answer(status, content if isinstance(content, bytes) else json.dumps(content).encode())
 
         do_GET = do_POST = do_DELETE = respond  # noqa: N815 - names of the standard library
-
-        def log_message(self, *args):
-            pass
 
     with in_thread(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as address:
         yield address

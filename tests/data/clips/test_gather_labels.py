@@ -196,6 +196,8 @@ def test_a_child_with_limits_labels_as_this_process_does(shelf, monkeypatch):
         (1, "Traceback\n  File\nKeyError: 'verb'\n", "cannot be read (KeyError: 'verb')", True),
         (1, "Traceback\n  File\nMemoryError\n", "take more than 300 seconds or 1024 MiB", False),
         (1, "object type name: MemoryError\nlost sys.stderr\n", "take more than 300 seconds or 1024 MiB", False),
+        (1, "OSError: [Errno 12] Cannot allocate memory: '/tasks'\n", "take more than 300 seconds or 1024 MiB", False),
+        (1, "SystemError: error return without exception set\n", "take more than 300 seconds or 1024 MiB", False),
         (-9, "", "take more than 300 seconds or 1024 MiB", False),
         (None, "", "take more than 300 seconds or 1024 MiB", False),
     ],

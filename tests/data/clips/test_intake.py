@@ -1,4 +1,4 @@
-"""What a single file can do to an ingest, and which annotation files are written again."""
+"""A bad file costs itself alone; annotation files are written again only where needed."""
 
 import re
 from pathlib import Path
@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 
 from tasks.data.clips.cut_videos import batch_size
-from tasks.data.clips.intake import Intake, keep_annotations, to_write
+from tasks.data.clips.intake import keep_annotations, to_write
 from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES
 from tasks.data.clips.sources import IncomingFile, incoming_files
 from tasks.errors import BadConfiguration, BadInput, Unavailable
-from tasks.options import IngestOptions
 from tasks.store.objects import to_json
 from tasks.store.records.video import VideoRecord
 from tests.http_servers import served
@@ -32,14 +31,6 @@ class Meanwhile(Shelf):
         super().write_file(uri, path)
         while self.happens:
             self.happens.pop()()
-
-
-@pytest.fixture
-def taker():
-    def make(store=None, *, labels=True, **options):
-        return Intake(store, "s3://retake", IngestOptions(**options), allow_private=True, names_label=labels)
-
-    return make
 
 
 @pytest.mark.parametrize("url", ["http://[::1/a.mp4", "http://[::1/labels.csv", "s3:///a.mp4", "s3://a"])

@@ -8,11 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from tasks.data.clips import intake, sources
-from tasks.data.clips.intake import Intake
 from tasks.data.clips.sources import IncomingFile, incoming_files, read_chunks
 from tasks.data.video import probe
 from tasks.errors import BadInput
-from tasks.options import IngestOptions
 from tasks.store.records.video import Inventory
 from tests.data.video.hostile import claiming_a_frame_of, misplacing_a_fragment
 from tests.pipeline.in_process import STORE, Bench
@@ -60,11 +58,11 @@ def swap():
     """Let something take the place of a file or folder between its check and the opening."""
     with pytest.MonkeyPatch.context() as patch:
 
-        def run(path, taker):
+        def run(path, substitute):
             def swapped(*arguments, **known):
                 patch.undo()
                 path.rename(path.with_name("gone"))
-                taker.rename(path)
+                substitute.rename(path)
                 return os.open(*arguments, **known)
 
             patch.setattr(sources.os, "open", swapped)
@@ -86,22 +84,22 @@ def test_a_pipe_that_takes_the_place_of_a_file_is_not_waited_for(tmp_path, swap)
 
 
 @pytest.mark.parametrize("swapped", ["films/day/a.mp4", "films/day", "films"])
-def test_a_link_that_takes_the_place_of_a_file_or_folder_is_not_followed(swap, tmp_path, swapped):
+def test_a_link_that_takes_the_place_of_a_file_or_folder_is_not_followed(swap, taker, tmp_path, swapped):
     for folder in ("films", "secret", "secret/day"):
         (tmp_path / folder / "day").mkdir(parents=True, exist_ok=True)
         (tmp_path / folder / "a.mp4").write_bytes(b"secret")
         (tmp_path / folder / "day" / "a.mp4").write_bytes(b"secret" if "secret" in folder else b"film")
-    taker, shelf = tmp_path / "link", Shelf()
-    taker.symlink_to(tmp_path / "secret" / swapped.removeprefix("films").lstrip("/"))
-    swap(tmp_path / swapped, taker)
+    link, shelf = tmp_path / "link", Shelf()
+    link.symlink_to(tmp_path / "secret" / swapped.removeprefix("films").lstrip("/"))
+    swap(tmp_path / swapped, link)
     read = []
     (offer,) = (offer for offer in incoming_files([str(tmp_path / "films")], STORE, shelf) if offer.name == "day/a.mp4")
-    seen = Intake(shelf, STORE, IngestOptions(), allow_private=False).take_annotation(offer, read.append)
+    seen = taker(shelf).take_annotation(offer, read.append)
     assert seen.reason.startswith("the file cannot be read")
     assert not read
 
 
-def test_a_video_that_changes_while_it_is_taken_is_stored_as_it_was_hashed(film_of, tmp_path, monkeypatch):
+def test_a_video_that_changes_while_it_is_taken_is_stored_as_it_was_hashed(film_of, taker, tmp_path, monkeypatch):
     (tmp_path / "a.mp4").write_bytes(film_of(1))
     shelf, write_file = Shelf(), Shelf.write_file
     (offer,) = incoming_files([str(tmp_path / "a.mp4")], STORE, shelf)
@@ -111,34 +109,32 @@ def test_a_video_that_changes_while_it_is_taken_is_stored_as_it_was_hashed(film_
         write_file(self, uri, path)
 
     monkeypatch.setattr(Shelf, "write_file", written)
-    seen = Intake(shelf, STORE, IngestOptions(), allow_private=False).take_video(offer)
+    seen = taker(shelf).take_video(offer)
     assert shelf.objects[f"{STORE}/videos/{seen.video}/source.mp4"] == film_of(1)
 
 
-def test_a_file_that_grows_or_never_ends_is_given_up(tmp_path, monkeypatch):
+def test_a_file_that_grows_or_never_ends_is_given_up(taker, tmp_path, monkeypatch):
     path = tmp_path / "a.mp4"
     path.write_bytes(bytes(3))
     with pytest.raises(BadInput, match="too large"):
         list(read_chunks(path, max_bytes=2, too_large="too large"))
     assert b"".join(read_chunks(path, max_bytes=3, too_large="too large")) == bytes(3)
     monkeypatch.setattr(sources, "time", SimpleNamespace(monotonic=iter((0, 61.5)).__next__))
-    taker = Intake(Shelf(), STORE, IngestOptions(max_video_mib=1), allow_private=False)
-    seen = taker.take_video(IncomingFile("a.mp4", str(path), "etag", 3))
+    seen = taker(Shelf(), max_video_mib=1).take_video(IncomingFile("a.mp4", str(path), "etag", 3))
     assert "longer than 61 s" in seen.reason
     assert seen.etag, "it would be read each hour"
 
 
 @pytest.mark.parametrize(("start_seconds", "reason"), [(0.001, "reading it took longer"), (60, None)])
-def test_a_video_that_takes_for_ever_to_look_into_is_set_aside(film_of, tmp_path, monkeypatch, start_seconds, reason):
+def test_a_video_that_takes_for_ever_to_look_into_is_set_aside(film_of, taker, tmp_path, monkeypatch, start_seconds, reason):
     (tmp_path / "a.mp4").write_bytes(film_of(3))
     monkeypatch.setattr(probe, "START_SECONDS", start_seconds)
     monkeypatch.setattr(probe, "BYTES_PER_SECOND", 1 << 40)
-    taker = Intake(Shelf(), STORE, IngestOptions(), allow_private=False)
-    seen = taker.take_video(IncomingFile("a.mp4", str(tmp_path / "a.mp4"), "", len(film_of(3))))
+    seen = taker(Shelf()).take_video(IncomingFile("a.mp4", str(tmp_path / "a.mp4"), "", len(film_of(3))))
     assert seen.reason == reason if reason is None else seen.reason.startswith(reason)
 
 
-def test_a_file_that_grows_while_it_is_read_costs_itself_and_is_tried_again(tmp_path, monkeypatch):
+def test_a_file_that_grows_while_it_is_read_costs_itself_and_is_tried_again(taker, tmp_path, monkeypatch):
     (path := tmp_path / "a.mp4").write_bytes(b"half")
 
     def read(path, **limits):
@@ -147,5 +143,5 @@ def test_a_file_that_grows_while_it_is_read_costs_itself_and_is_tried_again(tmp_
             yield chunk
 
     monkeypatch.setattr(intake, "read_chunks", read)
-    seen = Intake(Shelf(), STORE, IngestOptions(), allow_private=False).take_video(IncomingFile("a.mp4", str(path), "etag", 4))
+    seen = taker(Shelf()).take_video(IncomingFile("a.mp4", str(path), "etag", 4))
     assert (seen.reason, seen.etag) == ("it changed while it was read; a later ingest takes it", "")

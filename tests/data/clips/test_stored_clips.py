@@ -53,7 +53,7 @@ def cut(store):
 
 
 def written_before(store, recipe, *lacking):
-    """Cut, and make of it what was written before the version of ffmpeg was recorded; `lacking` are options of later."""
+    """Cut, and rewrite the result as a version without ffmpeg's version and the `lacking` options wrote it."""
     made = cut(store)
     there = [uri for uri in store.objects if uri.startswith(f"{CLIPS}/")]
     for uri in there:

@@ -1,4 +1,4 @@
-"""What names a video is found however it is written, and annotation files lose its labels alone."""
+"""Names of a video are found in any spelling; annotation files lose its labels alone."""
 
 import html
 import io

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tasks.data.clips import web_reader, web_video
-from tasks.data.clips.intake import Intake
 from tasks.data.clips.sources import IncomingFile, incoming_files
 from tasks.data.clips.web_reader import answer_to, listing_of, page_of, reason_to_refuse
 from tasks.data.clips.web_video import Job, download_video, listed_videos
@@ -198,12 +197,12 @@ def test_without_yt_dlp_the_extra_is_named(monkeypatch):
         list(incoming_files(["web:https://www.youtube.com/watch?v=x"], "s3://retake", None))
 
 
-def test_a_page_is_one_video_whatever_it_serves_later_and_under_whichever_address(kitchen, film_of, monkeypatch):
+def test_a_page_is_one_video_whatever_it_serves_later_and_under_whichever_address(kitchen, film_of, taker, monkeypatch):
     kitchen.films["grill"] = film_of(1)
     shelf, page = Shelf(), f"web:{address_of(kitchen)}"
 
     def take(*offers, labels=True):
-        intake = Intake(shelf, "s3://retake", own(kitchen), allow_private=True, names_label=labels)
+        intake = taker(shelf, labels=labels, own_channels=[kitchen.host])
         return [intake.take_video(offer) for offer in offers]
 
     first, again = take(*incoming_files([page, page], "s3://retake", shelf), labels=False)

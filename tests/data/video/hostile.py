@@ -44,7 +44,7 @@ NUMBERS = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x3FFFFFFF, 0x7FFFFFFF, 0x80000000,
 
 
 NAME = re.compile(rb"[A-Za-z]{4}")
-"""What mostly names a box or a chunk, with numbers behind it."""
+"""Mostly the name of a box or a chunk, before numbers."""
 
 HEAD_BYTES = 2048
 

@@ -152,15 +152,6 @@ def test_any_number_of_channels_is_heard_or_explained(make_video, tmp_path, num_
         assert all(np.allclose(samples[1000:-1000], 0.25, atol=0.001) for samples in heard.samples.values())
 
 
-@pytest.mark.slow
-def test_a_real_video_whose_sound_fails_is_cut_and_heard(shared, cut_into, tmp_path):
-    cut = cut_into(tmp_path, shared / "videos" / "odd" / "video_with_failing_audio.mp4")
-    for clip in cut.clips:
-        heard = decode_audio(clip.path, (24_000,))
-        assert len(heard.samples[24_000]) == round(24_000 * heard.seconds)
-        assert (heard.state is SoundState.HEARD) == clip.has_audio
-
-
 def test_what_has_no_picture_or_is_no_clip_is_refused(make_video, tmp_path):
     sound = make_video(tmp_path / "sound.m4a", *clicks("mono", 48_000), "-c:a", "aac")
     with pytest.raises(BadVideo, match=r"sound\.m4a: it has no picture"):

@@ -86,7 +86,7 @@ def test_odd_lengths_and_rates_are_cut_exactly_and_a_short_rest_is_dropped(count
     assert len(list(result.clips[0].path.parent.iterdir())) == len(result.clips) == 15
 
 
-# What PyAV makes of them: seconds from zero to the end of the last frame, and the upright size in square pixels.
+# By PyAV: seconds from zero to the end of the last frame, and the upright size in square pixels.
 CUT = {
     "av1_video.mkv": (5.0, (640, 360)),
     "bt709_full_range.mp4": (1.0, (1280, 720)),

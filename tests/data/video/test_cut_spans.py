@@ -240,7 +240,7 @@ def test_frames_are_those_of_the_grid_wherever_key_frames_are(suffix, rate, key_
 
 
 def drawn_squares(num_frames):
-    """Draw grey frames of squares, of which a few change from frame to frame, so that no two frames are alike."""
+    """Draw grey frames of squares; a few change from frame to frame, so that no two frames are alike."""
     random_squares = np.random.default_rng(0)
     squares = random_squares.integers(0, 2, NUM_SIDE**2, dtype=np.uint8)
     frames = np.empty((num_frames, NUM_SIDE, NUM_SIDE), np.uint8)

@@ -1,5 +1,6 @@
 import errno
 import os
+import re
 import select
 import subprocess
 import sys
@@ -152,8 +153,7 @@ def test_the_sound_is_not_left_out_for_a_disk_that_was_full_for_a_moment(tmp_pat
     ],
 )
 def test_reasons_are_in_plain_words(line, words):
-    with pytest.raises(BadVideo, match=words):
-        raise BadVideo(reason(1, [line]))
+    assert re.search(words, reason(1, [line]))
 
 
 def test_the_log_is_condensed():

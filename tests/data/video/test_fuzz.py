@@ -64,7 +64,7 @@ def test_a_damaged_video_costs_itself_alone(numbers, sources, ffmpeg, tmp_path):
 
 
 def _wrong_with(number, source, folder, ffmpeg, shares):
-    """Look into a damaged file and cut it; say what went wrong beyond a reason to set it aside, or None."""
+    """Probe and cut a damaged file; return a fault, or None if it is cut or set aside."""
     folder.mkdir()
     path = folder / source.name
     path.write_bytes(mutated(source.read_bytes(), number))
@@ -77,7 +77,7 @@ def _wrong_with(number, source, folder, ffmpeg, shares):
         clips = [clip.path for clip in made.clips]
     except BadVideo as error:
         reason = str(error)
-    except Exception as error:  # noqa: BLE001 - this is what is looked for
+    except Exception as error:  # noqa: BLE001 - the test looks for it
         return f"{type(error).__name__}: {error}"
     if "exit status" in reason or "was killed by" in reason:
         return reason

@@ -179,7 +179,7 @@ def test_longer_than_allowed(counted):
 @pytest.mark.parametrize(
     "text",
     [
-        "ffconcat version 1.0\nfile inner.mp4\n",  # would open but for the white list
+        "ffconcat version 1.0\nfile inner.mp4\n",  # would open without the white list
         "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n",
         "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n",
         "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nm=video 9 RTP/AVP 96\n",
