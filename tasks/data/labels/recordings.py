@@ -236,7 +236,7 @@ def detect_recordings(videos: Iterable[VideoRecord]) -> Grouping:
 def stated_recordings(
     rows: Iterable[tuple[str, frozenset[str], RecordingLine]], index: VideoIndex
 ) -> tuple[dict[str, RecordingLine], list[Problem]]:
-    """Find the last line of each video that names its recording; lines that name no video are problems.
+    """Find the last line about each video's recording; lines about no video are problems.
 
     A video with `*` is a pattern of names. A `*` in its recording stands for the folder of each file, so that every folder is a recording.
     """
@@ -310,7 +310,7 @@ def recordings_csv(recordings: Iterable[Recording]) -> bytes:
 
 
 def camera_groups(videos: Sequence[VideoRecord]) -> dict[str, Groups]:
-    """Name the camera and the day of each video, as far as its name or container tells them."""
+    """Name camera and day of each video, as far as name or container tells them."""
     timed: dict[str, Timed] = {}
     for video, _, name in _read_names(videos):
         if isinstance(name, Timed):
@@ -348,7 +348,7 @@ def _joined(files: Iterable[_File[Any]]) -> tuple[list[list[_File[Any]]], list[_
 
 
 def _united(groups: Iterable[Sequence[_File[Any]]]) -> list[list[_File[Any]]]:
-    """Unite groups that have a video in common, with one file of each video, in order."""
+    """Unite groups that share a video, with one file of each video, in order."""
     group_of: dict[str, dict[str, _File[Any]]] = {}
     for group in groups:
         whole = {file.video.video: file for file in group}

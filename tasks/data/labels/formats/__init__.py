@@ -33,7 +33,7 @@ SUFFIX = re.compile(r"\.[a-z0-9]+")
 
 @dataclass(frozen=True)
 class DocumentFormat:
-    """A format of JSON, of XML by its outermost element, or of text without a header.
+    """A format of JSON, XML (by its outermost element) or text without a header.
 
     `suffixes` are endings of its files that no other format has.
     """
@@ -117,7 +117,7 @@ class Formats:
 
 @cache
 def formats() -> Formats:
-    """List the formats of this folder, then those of plugins; a broken plugin is logged and left out."""
+    """List our formats, then those of plugins; a broken plugin is logged and left out."""
     known = Formats()
     # A table of EPIC-KITCHENS has the columns of a file about clips, too.
     known.layouts.update(predictions=PREDICTIONS, intervals=LAYOUTS["intervals"])
@@ -140,7 +140,7 @@ def formats() -> Formats:
 
 
 def recognise(name: str, content: bytes) -> tuple[DocumentFormat, Document] | None:
-    """Recognise JSON, XML and archives; None if the file may be a table or other text.
+    """Recognise JSON, XML and archives; None for a file that may be other text.
 
     Raises:
         BadLabels: it is JSON, XML or an archive, but of no known tool, or unreadable.

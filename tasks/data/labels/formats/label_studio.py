@@ -54,7 +54,7 @@ class About:
 
 @dataclass(frozen=True)
 class Region:
-    """Names that one control gives, for ranges of frames, or without them for the whole video."""
+    """Names that one control gives; without `ranges`, for the whole video."""
 
     line: int
     where: str
@@ -65,7 +65,7 @@ class Region:
 
 
 def labels_of_regions(regions: Sequence[Region | Refused], about: About) -> Items:
-    """Join a verb and a noun of the same region, or of the same time, into a label."""
+    """Join verbs and nouns of the same region, or of the same time, into labels."""
     yield from (region for region in regions if isinstance(region, Refused))
     named = [region for region in regions if isinstance(region, Region)]
     timed = [region for region in named if region.ranges is not None]
@@ -346,7 +346,7 @@ def _region(control: str, value: Mapping[str, object]) -> tuple[tuple[str, ...],
 
 
 def _video(data: Mapping[str, object]) -> tuple[str, ...]:
-    """Find `video` in a task's data, with `name`, else the only value that looks like a video."""
+    """Find a task's `video` and its `name`, else the only value that names a video."""
     if isinstance(named := data.get("video"), str) and named.strip():
         other = data.get("name")
         return (named.strip(), other.strip()) if isinstance(other, str) and other.strip() else (named.strip(),)

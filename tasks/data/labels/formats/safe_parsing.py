@@ -114,7 +114,7 @@ def root_tag(content: bytes) -> str:
 
 
 def elements(content: bytes, wanted: Collection[str], attributes: Collection[str]) -> Iterator[Node]:
-    """Yield each outermost element with one of the tags `wanted`, all below it, and these attributes.
+    """Yield each outermost element with a tag of `wanted`, all below it, and these attributes.
 
     The file is read in pieces, so that memory holds one such element.
 
@@ -132,7 +132,7 @@ def elements(content: bytes, wanted: Collection[str], attributes: Collection[str
 
 
 def _pieces(parser: expat.XMLParserType, content: bytes) -> Iterator[None]:
-    """Parse XML piece by piece; refuse a tag that is too long, and too many names."""
+    """Parse XML piece by piece; refuse too long tags and too many names."""
     for start in range(0, len(content), CHUNK_BYTES):
         parser.Parse(content[start : start + CHUNK_BYTES], False)
         if start - parser.CurrentByteIndex > MAX_TAG_BYTES:

@@ -99,8 +99,8 @@ def test_a_zip_bomb_is_not_unpacked(label, monkeypatch):
 
 
 def test_of_very_many_pieces_that_all_overlap_few_are_compared(label, monkeypatch):
-    num_pieces, num_compared, overlap = 2000, itertools.count(), items._overlap
-    monkeypatch.setattr(items, "_overlap", lambda first, second: (next(num_compared), overlap(first, second))[1])
+    num_pieces, num_compared, overlap = 2000, itertools.count(), items.overlap_seconds
+    monkeypatch.setattr(items, "overlap_seconds", lambda first, second: (next(num_compared), overlap(first, second))[1])
     timeline = [{"ranges": [{"start": 1, "end": 200_000}], "timelinelabels": ["put"]}]
     words = {"verb": timeline * num_pieces, "noun": [{**timeline[0], "timelinelabels": ["bag"]}] * num_pieces}
     item = {"video": "a.mp4", "annotator": 1, "annotation_id": 1, **words}
