@@ -113,6 +113,7 @@ def test_a_name_is_as_short_as_tells_videos_apart(names, expected):
 def test_a_name_that_a_prediction_gave_stands_back():
     video = f"{0:064x}"
     given_by_prediction = name_without_label("take/bag/a.mp4", video)
+    assert name_without_label("take\\bag\\a.mp4", video) == given_by_prediction
     assert video_names([recorded(0, given_by_prediction, "1/a.mp4")]) == {video: "a.mp4"}
     assert video_names([recorded(0, given_by_prediction)]) == {video: given_by_prediction}
 

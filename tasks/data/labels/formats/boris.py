@@ -11,7 +11,7 @@ NO_MODIFIERS = ("", "None", "none", "NA", "nan")
 
 
 def read(line: int, cells: Cells, videos: Videos) -> Labelled:
-    """Read the behaviour as verb and its first modifier as noun, else the behaviour as both."""
+    """Read behaviour as verb and first modifier as noun, else behaviour as both."""
     behavior = cells["behavior"]
     if not behavior:
         raise ValueError("has no behavior")
