@@ -164,7 +164,7 @@ def _otherwise_labelled(whole: Sequence[LabelledClip], rows: Sequence[IntervalRo
 
 
 def _span(labelled: LabelledClip) -> LabelSpan:
-    """Write a clip's label as a span: of its own interval, if that lies in it."""
+    """Write a clip's label as a span: of its own interval, if it shows that."""
     clip, part = labelled.clip, labelled.clip.around
     start, stop = clip.start_seconds, clip.stop_seconds
     if part and part.start_seconds >= start - ROUNDING_SECONDS and part.stop_seconds <= stop + ROUNDING_SECONDS:
