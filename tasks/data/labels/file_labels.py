@@ -157,7 +157,7 @@ def labels_of_file(
 
 
 def _agreed(rows: list[ClipRow], labels: FileLabels) -> ClipRow | None:
-    """Choose a line about a clip or video, with a source if any; None if they differ."""
+    """Choose among lines about one clip or video; None if they contradict each other."""
     first = next((row for row in rows if row.source), rows[0])
     second = next((row for row in rows if (row.verb, row.noun) != (first.verb, first.noun)), None)
 

@@ -1,6 +1,4 @@
-"""Turn the statements of the labelling page into labels of clips.
-
-The labels are put between the annotation files, by time.
+"""Turn the statements of the labelling page into labels, between the annotation files, by time.
 
 The latest statement about a clip wins. The intervals of a clip that hold label it together, by the label that covers most of it.
 """
@@ -25,29 +23,25 @@ PAGE = "the page Label"
 """The name of the page's files, and the origin of its labels, without a line: the log has who gave which."""
 
 NUM_DECIMALS = 6
-"""Of seconds, as clips that were cut around intervals have them."""
+"""Of seconds, as in clips that were cut around intervals."""
 
 
 @dataclass(frozen=True)
 class PageLabel:
-    """The label of a clip by its latest statement.
-
-    `number` is the statement's place in the log, `place` its time among files.
-    """
+    """The label of a clip by its latest statement."""
 
     uid: str
     verb: str
     noun: str
     place: datetime
+    """The statement's time among files."""
     number: int
+    """The statement's place in the log."""
 
 
 @dataclass(frozen=True)
 class ClippedInterval:
-    """The part of an interval in one clip.
-
-    `place` and `number` are those of the latest interval there, as all label the clip together.
-    """
+    """The part of an interval in one clip; `place` and `number` are the latest there."""
 
     uid: str
     video: str
@@ -62,7 +56,7 @@ class ClippedInterval:
 def page_labels(ledger: Ledger, clips: Sequence[ClipRecord], min_overlap: float) -> list[PageLabel]:
     """Label each clip by the latest statement that covers `min_overlap` of it.
 
-    A person who is unsure labels nothing. A clip around an interval is labelled by a statement about the whole of it alone.
+    A person who is unsure labels nothing. A clip around an interval needs a statement about the whole of it.
     """
     statements = {video: overlap_finder(about) for video, about in _by_video(ledger).items()}
     labels = []
@@ -104,10 +98,7 @@ def clipped_intervals(ledger: Ledger, clips: Sequence[ClipSpan]) -> list[Clipped
 
 
 def touched_clips(ledger: Ledger, clips: Sequence[ClipSpan]) -> set[str]:
-    """List the clips that a statement overlaps at all.
-
-    The statement may be one that a person is unsure of.
-    """
+    """List the clips that any statement overlaps, even of a person who is unsure."""
     statements = _by_video(ledger)
     find = {video: overlap_finder([*statements.get(video, ()), *ledger.intervals(video)]) for video in {*statements, *ledger.videos}}
     return {clip.uid for clip in clips if clip.video in find and any(find[clip.video](clip))}
@@ -148,16 +139,13 @@ def _by_video(ledger: Ledger) -> Mapping[str, list[ClipStatement]]:
 
 @dataclass(frozen=True)
 class PageFile:
-    """What the page states between two uploads, where it counts as an annotation file."""
+    """The page's statements between two uploads, as an annotation file."""
 
     statements: Sequence[PageLabel | ClippedInterval | IntervalStatement | ClassMerge]
     name: str = PAGE
 
     def read(self) -> ReadFile:
-        """Make rows of the statements.
-
-        A statement is refused if its words are no names, or if it has no time.
-        """
+        """Make rows of the statements; refuse words that are no names, and empty times."""
         read, labels = ReadFile(self.name, "statements", Refusals()), dict[Words, LabelLine]()
         for number, statement in enumerate(self.statements, start=1):
             try:
@@ -196,8 +184,8 @@ def with_page_labels(
 ) -> list[AnyFile]:
     """Put the page's labels between the annotation files that were uploaded before and after them.
 
-    `uploaded` are the annotation files with their times of upload, in order. Between two of them come intervals, then labels of clips, then
-    those intervals of a clip that are later than its label. Merged classes come last; they hold for all files.
+    `uploaded` are the annotation files with their times of upload, in order. Between two of them come intervals, then labels of clips, then a
+    clip's intervals that are later than its label. Merged classes come last; they hold for all files.
     """
     number_by_uid = {label.uid: label.number for label in labels}
     early, late = list[Placed](), list[Placed]()
@@ -207,10 +195,7 @@ def with_page_labels(
 
 
 def with_page_intervals(uploaded: Sequence[tuple[str, AnnotationFile]], ledger: Ledger) -> list[AnyFile]:
-    """Put the intervals of the page that hold between the uploads.
-
-    Those of a video are put at the time of its latest interval. Merged classes come last.
-    """
+    """Put each video's intervals that hold at the time of the latest, between the uploads."""
     of_videos = filter(None, map(ledger.intervals, ledger.videos))
     latest = ((max(interval.place for interval in own), own) for own in of_videos)
     return _between(uploaded, ([(place, interval) for place, own in latest for interval in own],), ledger.merges)
@@ -219,10 +204,7 @@ def with_page_intervals(uploaded: Sequence[tuple[str, AnnotationFile]], ledger: 
 def _between(
     uploaded: Sequence[tuple[str, AnnotationFile]], kinds: Sequence[Sequence[Placed]], merges: Sequence[ClassMerge]
 ) -> list[AnyFile]:
-    """Put the statements of each kind between the uploads, and the merges behind all.
-
-    The places of the statements in time decide.
-    """
+    """Put each kind of statements between the uploads, by time, and merges behind all."""
     times = [datetime.fromisoformat(modified) for modified, _ in uploaded]
     stated: defaultdict[tuple[int, int], list[PageLabel | ClippedInterval | IntervalStatement]] = defaultdict(list)
     for kind, placed in enumerate(kinds):

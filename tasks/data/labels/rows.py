@@ -65,7 +65,7 @@ def _source(text: str) -> str | None:
 
 ClassName = Annotated[str, AfterValidator(class_name)]
 NounName = Annotated[str, AfterValidator(noun_name)]
-ClassId = Annotated[Annotated[int, Field(ge=0, lt=MAX_CLASS_ID)] | None, BeforeValidator(lambda text: text or None)]
+ClassId = Annotated[Annotated[int, Field(ge=0, lt=MAX_CLASS_ID)] | None, BeforeValidator(lambda value: None if value == "" else value)]
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(le=MAX_SECONDS)]
 VideoName = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_LENGTH)]
 
