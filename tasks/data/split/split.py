@@ -11,14 +11,14 @@ from tasks.data.labels.tables import Cells, open_table
 from tasks.data.split.stratify import hash_share, shuffled, stratify
 from tasks.errors import BadDataset, BadLabels
 from tasks.options import SplitOptions
-from tasks.store.records.dataset import NOTHING, LabelledClip, LabelsFile, Recording
+from tasks.store.records.dataset import NOTHING, LabelledClip, LabelsFile
 from tasks.store.records.record import SPLITS, Record, SetAside, SplitName
-from tasks.wording import csv_table, percent, plain_count, quoted
+from tasks.wording import csv_table, percent, plain_count, quoted, some
 
 COLUMNS, DRAWN = ("source", "split"), "drawn"
 LAYOUT = {"splits": COLUMNS}
 ENOUGH_OFF = 0.25
-"""Deviation from a split's target size above which to warn, as a share. Deviations of at most one clip are ignored."""
+"""Share by which a split may miss its target size without a warning; one clip is always allowed."""
 MAX_CHANCE = 0.5
 """Highest chance that a new source goes to test while test is short, so that train gets new ones, too."""
 MAX_LISTED = 5
@@ -29,20 +29,22 @@ NO_ACTION_IN_TEST = "it is in test, where nothing happens in any clip, so no act
 class SplitAssignment(Record):
     """The split of every labelled source and video, excluded clips by uid, and warnings.
 
-    If a video's split differs from its source's, its clips are excluded. A second call that keeps `remembered` and `drawn` gives the same
-    result. `drawn` has the test videos that were drawn at random. `test_share` is 0 where nobody chose one, and no video is in test.
+    A second call that keeps `remembered` and `drawn` gives the same result.
     """
 
     split_by_source: dict[str, SplitName]
     split_by_video: dict[str, SplitName]
+    """The clips of a video in another split than its source are excluded."""
     drawn: frozenset[str]
+    """The test videos that were drawn at random."""
     test_share: float
+    """0 where nobody chose one, and no video is in test."""
     excluded: tuple[SetAside, ...]
     warnings: tuple[str, ...]
 
     @property
     def remembered(self) -> dict[str, SplitName]:
-        """Merge the permanent splits by source and by video hash, since people rename sources."""
+        """Merge the splits by source and by video hash, since people rename sources."""
         return self.split_by_source | self.split_by_video
 
 
@@ -60,7 +62,6 @@ def assign_splits(
     Args:
         clips: all clips; those without an action are left out.
         kept: earlier splits of sources by name and of videos by hash. Such a video never moves, even if its source was renamed.
-        options: the shares, and the seed.
         drawn: the videos of earlier draws for test.
         chosen: the videos where a model chose clips to label.
 
@@ -146,10 +147,7 @@ def _is_split(text: str) -> TypeGuard[SplitName]:
 
 
 def write_split_csv(kept: Mapping[str, SplitName], assigned: Mapping[str, SplitName], drawn: Collection[str] = ()) -> bytes:
-    """Write the lines of `kept` in order, then the new ones of `assigned`, sorted.
-
-    If any source was drawn, a column says for each whether it was.
-    """
+    """Write `kept` in order, then the new lines of `assigned`, sorted; mark those `drawn`."""
     new = {source: assigned[source] for source in sorted(assigned.keys() - kept.keys())}
     marks = {source: {DRAWN: "yes"} for source in drawn}
     rows = ({"source": source, "split": split, **marks.get(source, {})} for source, split in {**kept, **new}.items())
@@ -164,22 +162,18 @@ def keep_places(labels: LabelsFile, kept: Mapping[str, SplitName]) -> LabelsFile
     """
     source_by_video: dict[str, str] = {}
     for recording in labels.recordings:
-        splits = {kept[video] for video in recording.videos if video in kept}
-        if len(splits) > 1:
-            source_by_video |= _sources(recording, kept, min(splits, key=SPLITS.index))
+        first: dict[SplitName, str] = {}
+        for video in recording.videos:
+            if video in kept:
+                first.setdefault(kept[video], video)
+        if len(first) > 1:
+            split_of_new = min(first, key=SPLITS.index)
+            source_by_video |= {video: first[kept.get(video, split_of_new)] for video in recording.videos}
     clips = tuple(
         clip.model_copy(update={"source": source_by_video[clip.clip.video]}) if clip.clip.video in source_by_video else clip
         for clip in labels.clips
     )
     return labels.model_copy(update={"clips": clips})
-
-
-def _sources(recording: Recording, kept: Mapping[str, SplitName], split_of_new: SplitName) -> dict[str, str]:
-    first: dict[SplitName, str] = {}
-    for video in recording.videos:
-        if video in kept:
-            first.setdefault(kept[video], video)
-    return {video: first[kept.get(video, split_of_new)] for video in recording.videos}
 
 
 def no_label(num_clips: int) -> str:
@@ -203,8 +197,8 @@ def _stop_if_nothing_to_learn(labelled: Sequence[LabelledClip], num_clips: int) 
 def _fixed(labelled: Iterable[LabelledClip], kept: Mapping[str, SplitName]) -> dict[str, SplitName]:
     """Find the fixed split of each source.
 
-    It is that of its videos, else its own, else that of videos in which its clips end. If the splits of its videos differ, its own is taken
-    if it is among them.
+    It is that of its videos, else its own, else that of videos in which its clips end. If its videos differ, its own is taken if it is among
+    theirs.
     """
     of_videos: defaultdict[str, dict[str, SplitName | None]] = defaultdict(dict)
     of_next: defaultdict[str, set[SplitName]] = defaultdict(set)
@@ -230,8 +224,8 @@ def _split_sources(
     """Find the split of each source, and the new sources that were drawn for test.
 
     From 12 sources on, test is drawn at random among new sources, whatever they show. New sources of `chosen` go to train, because such clips are
-    harder for the model; only if val would fall short of its share they are dealt like others. Other shares of labelled clips are met as closely
-    as whole sources allow. `counts` are the clips of each source by action.
+    harder for the model, unless val would fall short of its share. Other shares of labelled clips are met as closely as whole sources allow.
+    `counts` are the clips of each source by action.
     """
     seed, share = options.split_seed, options.test_share_of(len(counts))
     draws_test = options.draws_test(len(counts))
@@ -258,10 +252,7 @@ def _split_sources(
 
 
 def _draw_test(new: Collection[str], num_missing: int, chance: float, seed: int) -> set[str]:
-    """Draw new sources for test, each with this chance, until none is missing.
-
-    The actions that a source shows have no part in the draw.
-    """
+    """Draw new sources for test, each with this chance, until none is missing."""
     drawn = [source for source in shuffled(new, seed) if hash_share(source, seed) < chance]
     return set(drawn[: max(0, num_missing)])
 
@@ -292,10 +283,7 @@ def _why_misplaced(clip: LabelledClip, split: SplitName, split_of: Mapping[str, 
 
 
 def _test_without_action(used: Sequence[LabelledClip], splits: Mapping[str, SplitName]) -> set[str]:
-    """List a test split's clips if no action happens in any of them.
-
-    Such a split would decide on nothing.
-    """
+    """List the clips of test if no action happens in any of them."""
     test = [clip for clip in used if splits[clip.source] == "test"]
     return set() if any(clip.verb != NOTHING for clip in test) else {clip.clip.uid for clip in test}
 
@@ -349,16 +337,12 @@ def _share_warnings(used: Sequence[LabelledClip], splits: Mapping[str, SplitName
 
 
 def _exclusion_warnings(untaught: Counter[str], num_misplaced: int) -> list[str]:
-    """Warn of clips that stay out.
-
-    These are clips of actions that train does not teach, by action, and clips in a video of another split.
-    """
+    """Warn of clips whose action train lacks, and of clips in another split's video."""
     warnings = []
     if untaught:
-        listed = ", ".join(f"{action} ({number})" for action, number in sorted(untaught.items())[:MAX_LISTED])
-        more = f" and {len(untaught) - MAX_LISTED} more" if len(untaught) > MAX_LISTED else ""
+        listed = some([f"{action} ({number})" for action, number in sorted(untaught.items())])
         warnings.append(
-            f"{plain_count(untaught.total(), 'clip')} of val or test stay out, because train has none of their actions: {listed}{more}"
+            f"{plain_count(untaught.total(), 'clip')} of val or test stay out, because train has none of their actions: {listed}"
         )
     if num_misplaced:
         warnings.append(
