@@ -7,7 +7,6 @@ the label of that interval.
 import hashlib
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass
 from itertools import accumulate
 from operator import attrgetter
 from typing import NamedTuple, Protocol, TypeVar
@@ -243,19 +242,11 @@ def _iou(span: Span, other: Span) -> float:
     return shared / together if together > 0 else 0.0
 
 
-@dataclass(frozen=True)
-class Mark:
-    """The line that marks a video as fully labelled."""
-
-    file: str
-    line: int
-
-
 def fully_labelled(
     marks: Iterable[tuple[str, frozenset[str], FullyLabelledLine]], index: VideoIndex
-) -> tuple[dict[str, Mark], list[Problem]]:
-    """Find videos that their last line marks as fully labelled, and lines about no video."""
-    by_video: dict[str, Mark] = {}
+) -> tuple[dict[str, tuple[str, int]], list[Problem]]:
+    """Find fully labelled videos, with file and line, by their last marks; name unknown videos."""
+    by_video: dict[str, tuple[str, int]] = {}
     problems = []
     for file, beside, row in marks:
         try:
@@ -265,7 +256,7 @@ def fully_labelled(
             continue
         by_video.pop(video, None)
         if row.fully_labelled:
-            by_video[video] = Mark(file, row.line)
+            by_video[video] = file, row.line
     return by_video, problems
 
 

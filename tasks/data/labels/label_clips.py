@@ -221,11 +221,11 @@ def label_clips(
             labels.label_by_uid.pop(clip.uid, None)
     marked, unknown = fully_labelled(read.marks, index)
     problems += [*nameless, *unknown]
-    for video, mark in marked.items() if options.nothing_share else ():
+    for video, (file_name, line) in marked.items() if options.nothing_share else ():
         rows = (row for _, of_file in labels_by_file for row in of_file.intervals.get(video, ()))
         own_clips = [clip for clip in index.clips(video) if not clip.next_video]
         for clip in uncovered(own_clips, rows, labels.label_by_uid.keys() | touched, options.nothing_share):
-            labels.label_by_uid[clip.uid] = _Label(NOTHING, NO_OBJECT, mark.file, mark.line)
+            labels.label_by_uid[clip.uid] = _Label(NOTHING, NO_OBJECT, file_name, line)
     labelled = tuple(
         labels.labelled(clip, names[clip.video], source_by_video.get(clip.video, clip.video), read.verbs, read.nouns) for clip in clips
     )

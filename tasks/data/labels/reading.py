@@ -27,6 +27,7 @@ from tasks.data.labels.rows import (
     row_reader,
 )
 from tasks.data.labels.tables import Table, open_table
+from tasks.data.labels.video_names import first_known
 from tasks.data.labels.vocabulary import MAX_TEXT_LENGTH, Lexicon, normal_name
 from tasks.errors import BadLabels
 from tasks.store.records.dataset import NO_OBJECT, Problem
@@ -221,7 +222,7 @@ class ToolRows:
         if isinstance(label, str):
             raise ValueError(label)
         if self._video[0] != item.video:
-            self._video = item.video, self._name(item.video)
+            self._video = item.video, first_known(item.video, self._videos.finds)
         video = self._video[1]
         if not video:
             raise ValueError("the name of its video is empty")
@@ -237,9 +238,6 @@ class ToolRows:
         if stop > MAX_SECONDS:
             raise ValueError(f"its end, {stop:g} s, is more than {MAX_SECONDS} s")
         return IntervalRow(item.line, label, video, start, stop)
-
-    def _name(self, names: tuple[str, ...]) -> str:
-        return names[0] if len(names) == 1 else next((name for name in names if self._videos.finds(name)), names[0])
 
 
 def _label(item: Labelled) -> LabelLine | str:

@@ -6,7 +6,7 @@ A clip is named by uid, a video by content hash, path or file name.
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -167,7 +167,8 @@ class VideoIndex:
         return not self._ends.isdisjoint((end, end.strip(), end.casefold(), end.strip().casefold()))
 
     def _by_spelling(self, name: str, tiers: Sequence[Mapping[str, set[str]]]) -> str | None:
-        for spelling, tier in zip([_slashed(name), *[_folded(name)] * 4], tiers, strict=False):
+        exact = _slashed(name)
+        for spelling, tier in zip([exact, *[exact.casefold()] * 4], tiers, strict=False):
             videos = tier.get(spelling, set())
             if len(videos) > 1 and len(here := videos & self._beside) == 1:
                 videos = here
@@ -186,12 +187,9 @@ class VideoIndex:
                 f"{quoted(name)} is not a clip of {quoted(min(self._names[own]))} under the current cutting options; "
                 "label that time by video,start_seconds,stop_seconds,verb,noun"
             )
-        raise ValueError(f"{quoted(name)} matches no ingested video{self._near(name)}")
-
-    def _near(self, name: str) -> str:
-        if next(self._near_left, None) is None:
-            return ""
-        return near(PurePosixPath(_slashed(name[-MAX_TEXT_LENGTH:])).name, self._file_names)
+        may_suggest = next(self._near_left, None) is not None
+        similar = near(PurePosixPath(_slashed(name[-MAX_TEXT_LENGTH:])).name, self._file_names) if may_suggest else ""
+        raise ValueError(f"{quoted(name)} matches no ingested video{similar}")
 
 
 class KnownVideos:
@@ -203,9 +201,7 @@ class KnownVideos:
 
     def fps(self, names: Sequence[str]) -> float:
         """Return the frame rate of the video with one of these names."""
-        # `named` remembers its answers, `finds` does not.
-        name = names[0] if len(names) == 1 else next((name for name in names if self.finds(name)), names[0])
-        return self._fps[self._index.named(name, loosely=True)]
+        return self._fps[self._index.named(first_known(names, self.finds), loosely=True)]
 
     def finds(self, name: str) -> bool:
         """Check whether a video has this name."""
@@ -214,6 +210,11 @@ class KnownVideos:
     def beside(self, videos: frozenset[str]) -> Self:
         """Prefer these videos where several have a name."""
         return type(self)(self._index.beside(videos), self._fps)
+
+
+def first_known(names: Sequence[str], finds: Callable[[str], bool]) -> str:
+    """Return the first known name, else the first; look no single name up."""
+    return names[0] if len(names) == 1 else next(filter(finds, names), names[0])
 
 
 def tool_spellings(name: str) -> Iterator[str]:
@@ -250,7 +251,7 @@ def _path_in(address: str) -> str:
 def _spellings(name: str) -> Iterator[tuple[int, str]]:
     """Yield all spellings of a video's name with their tiers; lower tiers take precedence."""
     yield 0, _slashed(name)
-    parts = _folded(name).split("/")
+    parts = _slashed(name).casefold().split("/")
     for depth in range(len(parts)):
         end = "/".join(parts[depth:])
         yield (1 if depth == 0 else 3), end
@@ -273,10 +274,6 @@ def _is_match(pattern: Sequence[str], path: Sequence[str]) -> bool:
         fitting = [at for at in positions if at < len(pattern) and fnmatchcase(folder, pattern[at])]
         positions = {at + 1 for at in fitting} | {at for at in fitting if pattern[at] == "**"}
     return len(pattern) in positions
-
-
-def _folded(name: str) -> str:
-    return _slashed(name).casefold()
 
 
 def video_names(videos: Iterable[VideoRecord | DatasetClip]) -> dict[str, str]:
@@ -310,16 +307,12 @@ def name_without_label(name: str, video: str) -> str:
     # Labels treat backslashes as separators, too.
     # Labels treat backslashes as separators, too.
     path = PurePosixPath(name.replace("\\", "/"))
-    return f"{path.stem}{_mark(video)}{path.suffix}"
+    return f"{path.stem}-{video[:12]}{path.suffix}"
 
 
 def lacks_label(name: str, video: str) -> bool:
     """Check whether `name_without_label` gave the name."""
-    return PurePosixPath(name).stem.endswith(_mark(video))
-
-
-def _mark(video: str) -> str:
-    return f"-{video[:12]}"
+    return PurePosixPath(name).stem.endswith(f"-{video[:12]}")
 
 
 def without_extension(name: str) -> str:

@@ -49,7 +49,7 @@ def shuffled(sources: Iterable[str], seed: int) -> list[str]:
 
 
 def hash_share(source: str, seed: int) -> float:
-    """Map a source's name to a number evenly from 0 to 1, whatever sources come later."""
+    """Map a source's name evenly to a number from 0 to 1, whatever sources follow."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{source}".encode()).digest()) / 2**256
 
 

@@ -6,7 +6,7 @@ Frames count from 1, at the rate of the project's `<Video frameRate>`, which is 
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count, repeat
 
 from tasks.data.labels.exported import LabelSpan, VideoSpans, as_json
@@ -61,7 +61,7 @@ class Region:
     control: str
     names: tuple[str, ...]
     ranges: tuple[object, ...] | None
-    identity: str = field(compare=False)
+    identity: str
 
 
 def labels_of_regions(regions: Sequence[Region | Refused], about: About) -> Items:
