@@ -188,10 +188,7 @@ def folders_of(name: str) -> Folders:
 
 
 def _read_paths(paths: Iterable[Folders], reader: FolderReader) -> tuple[dict[Folders, FolderLabel], dict[Folders, str]]:
-    """Read every path: known verbs first, then two words, then the rest.
-
-    The parent folder of a label is not read as a word of another.
-    """
+    """Read every path: known verbs first, then two words, then the rest."""
     labels, reasons = dict[Folders, FolderLabel](), dict[Folders, str]()
     filled = sorted(path for path in paths if path)
     depths = {path: reader.depths(path) for path in filled}
@@ -209,6 +206,7 @@ def _read_paths(paths: Iterable[Folders], reader: FolderReader) -> tuple[dict[Fo
 
     read_by(reader.known)
     read_by(lambda path: reader.phrase(path, depths[path][num_common:]))
+    # The parent folder of a label is not read as a word of another.
     holders = {holder for label in labels.values() for holder in label.holders}
     read_by(lambda path: reader.words(path, [depth for depth in depths[path][num_common:] if path[: depth + 1] not in holders]))
     for path in filled:

@@ -12,9 +12,6 @@ from tasks.data.split.manifest import is_counted
 from tasks.errors import BadDataset
 from tasks.store.records.dataset import Manifest
 
-RARE = ""
-"""Stratum of the clips of rare actions."""
-
 SHARES = (0.1, 0.2, 0.5, 1.0)
 
 
@@ -36,7 +33,7 @@ def folds_of(manifest: Manifest, num_folds: int, seed: int) -> list[Manifest]:
         )
     num_clips = Counter(clip.action for clip in clips)
     # An action that cannot be in every fold is not spread over them; scikit-learn rejects data that has only such actions.
-    strata = [clip.action if num_clips[clip.action] >= num_folds else RARE for clip in clips]
+    strata = [clip.action if num_clips[clip.action] >= num_folds else "" for clip in clips]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")
         parts = list(StratifiedGroupKFold(num_folds, shuffle=True, random_state=seed).split(clips, strata, sources))

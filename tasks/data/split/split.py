@@ -22,8 +22,6 @@ ENOUGH_OFF = 0.25
 MAX_CHANCE = 0.5
 """Highest chance that a new source goes to test while test is short, so that train gets new ones, too."""
 MAX_LISTED = 5
-STAY_OUT = "test stay out, because nothing happens in any clip there: label an action in them"
-NO_ACTION_IN_TEST = "it is in test, where nothing happens in any clip, so no action could be tested"
 
 
 class SplitAssignment(Record):
@@ -92,7 +90,7 @@ def assign_splits(
         clip.clip.uid: f"it is in {splits[clip.source]}, and no clip of train shows {quoted(str(clip.action))}" for clip in untaught
     }
     without_action = _test_without_action([clip for clip in labelled if clip.clip.uid not in reasons], splits)
-    reasons |= dict.fromkeys(without_action, NO_ACTION_IN_TEST)
+    reasons |= dict.fromkeys(without_action, "it is in test, where nothing happens in any clip, so no action could be tested")
     used = [clip for clip in labelled if clip.clip.uid not in reasons]
     _stop_if_untrainable(used, splits, len({clip.source for clip in labelled}))
     return SplitAssignment(
@@ -103,8 +101,7 @@ def assign_splits(
         excluded=tuple(SetAside(name=clip.clip.uid, reason=reasons[clip.clip.uid]) for clip in labelled if clip.clip.uid in reasons),
         warnings=(
             *_share_warnings(used, splits, options.val_share, None if drawn_now else options.test_share),
-            *_exclusion_warnings(Counter(str(clip.action) for clip in untaught), len(misplaced)),
-            *([f"{plain_count(len(without_action), 'clip')} of {STAY_OUT}"] if without_action else []),
+            *_exclusion_warnings(Counter(str(clip.action) for clip in untaught), len(misplaced), len(without_action)),
         ),
     )
 
@@ -310,17 +307,17 @@ def _stop_if_untrainable(used: Sequence[LabelledClip], splits: Mapping[str, Spli
         )
 
 
-def _share_warnings(used: Sequence[LabelledClip], splits: Mapping[str, SplitName], val_share: float, test_share: float | None) -> list[str]:
+def _share_warnings(
+    used: Sequence[LabelledClip], splits: Mapping[str, SplitName], val_share: float, test_share: float | None
+) -> Iterator[str]:
     """Warn from the resulting split alone, so that a rerun repeats the warnings."""
-    clips_of_source = Counter(clip.source for clip in used)
     got = Counter(splits[clip.source] for clip in used)
     sources_of_action: defaultdict[str, set[str]] = defaultdict(set)
     for clip in used:
         if splits[clip.source] == "train":
             sources_of_action[str(clip.action)].add(clip.source)
     bound = {next(iter(sources)) for sources in sources_of_action.values() if len(sources) == 1}
-    sizes = sorted(clips_of_source.values())
-    warnings = []
+    sizes = sorted(Counter(clip.source for clip in used).values())
     shares: tuple[tuple[SplitName, float | None], ...] = (("val", val_share), ("test", test_share))
     for split, share in shares:
         if share is None:
@@ -328,24 +325,20 @@ def _share_warnings(used: Sequence[LabelledClip], splits: Mapping[str, SplitName
         asked_for = share * len(used)
         off = abs(got[split] - asked_for)
         if (asked_for and got[split] == 0) or off > max(1, ENOUGH_OFF * asked_for):
-            warnings.append(
+            yield (
                 f"{split} has {got[split]} of {len(used)} clips ({percent(got[split] / len(used))}) where {percent(share)} was asked for, because "
                 f"a source is never divided or moved (the {len(sizes)} have {sizes[0]} to {sizes[-1]} clips each), and "
                 f"{len(bound)} must be in train as the only ones there of an action"
             )
-    return warnings
 
 
-def _exclusion_warnings(untaught: Counter[str], num_misplaced: int) -> list[str]:
-    """Warn of clips whose action train lacks, and of clips in another split's video."""
-    warnings = []
+def _exclusion_warnings(untaught: Counter[str], num_misplaced: int, num_without_action: int) -> Iterator[str]:
+    """Warn of clips of untaught actions, in another split's video, or in an idle test."""
     if untaught:
         listed = some([f"{action} ({number})" for action, number in sorted(untaught.items())])
-        warnings.append(
-            f"{plain_count(untaught.total(), 'clip')} of val or test stay out, because train has none of their actions: {listed}"
-        )
+        yield f"{plain_count(untaught.total(), 'clip')} of val or test stay out, because train has none of their actions: {listed}"
     if num_misplaced:
-        warnings.append(
-            f"{plain_count(num_misplaced, 'clip')} stay out, because a source column now joins them with videos of another split"
-        )
-    return warnings
+        yield f"{plain_count(num_misplaced, 'clip')} stay out, because a source column now joins them with videos of another split"
+    if num_without_action:
+        clips = plain_count(num_without_action, "clip")
+        yield f"{clips} of test stay out, because nothing happens in any clip there: label an action in them"

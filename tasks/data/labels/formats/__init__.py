@@ -24,9 +24,6 @@ from tasks.wording import quoted
 log = logging.getLogger("retake")
 T = TypeVar("T")
 
-ARCHIVED = "annotations.xml"
-"""The file that is read in a zip archive, which is CVAT's."""
-
 SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".xml", ".zip")
 SUFFIX = re.compile(r"\.[a-z0-9]+")
 
@@ -147,7 +144,7 @@ def recognise(name: str, content: bytes) -> tuple[DocumentFormat, Document] | No
     """
     document, known = Document(name, content), formats().documents.values()
     if content.startswith(ZIP):
-        document = replace(document, content=from_zip(content, ARCHIVED))
+        document = replace(document, content=from_zip(content, "annotations.xml"))  # of CVAT
     start = first_byte(document.content)
     if start == b"<":
         tag = root_tag(document.content)

@@ -19,7 +19,6 @@ from tasks.data.labels.formats.safe_parsing import Node, elements
 from tasks.errors import BadLabels
 from tasks.wording import count, quoted
 
-WANTED = ("meta", "track", "image")
 ATTRIBUTES = ("id", "label", "name", "frame", "outside", "task_id")
 STEP = re.compile(r"step=([0-9]{1,6})")
 KEPT = re.compile(r"-[0-9a-f]{8}$")
@@ -39,11 +38,7 @@ class _Task:
     """The number that the file gives to the first frame of the video; None if earlier tasks do not say how long they are."""
 
     def own_frame(self, number: int) -> int:
-        """Return a frame of the file as the video counts it.
-
-        Raises:
-            ValueError: the frame is not of this video.
-        """
+        """Return a frame of the file as the video counts it, or raise a ValueError."""
         if self.offset is None:
             raise ValueError("an earlier task of the project has no <size>, so that its frames cannot be counted; export the task alone")
         if number < self.offset:
@@ -56,7 +51,7 @@ def read(document: Document, videos: Videos) -> Items:
     tasks: dict[str, _Task] = {}
     tags: defaultdict[str, defaultdict[ToolLabel, dict[int, int]]] = defaultdict(lambda: defaultdict(dict))
     is_named = False
-    for node in elements(document.content, WANTED, ATTRIBUTES):
+    for node in elements(document.content, ("meta", "track", "image"), ATTRIBUTES):
         if node.tag == "meta":
             tasks |= _tasks(node)
             continue
@@ -117,11 +112,7 @@ def _named_by_file(name: str, tasks: Sequence[_Task], videos: Videos) -> _Task:
 
 
 def _task_of(task_id: str, tasks: Mapping[str, _Task]) -> _Task:
-    """Find the video of a track or an image.
-
-    Raises:
-        ValueError: the file names no video for it.
-    """
+    """Find the video of a track or an image, or raise a ValueError."""
     task = next(iter(tasks.values())) if len(tasks) == 1 else tasks.get(task_id)
     if task is None:
         raise ValueError(f"the file names {count(len(tasks), 'video')}, and this is of none of them")

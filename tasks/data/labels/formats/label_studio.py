@@ -321,10 +321,7 @@ def with_frame_rate(content: bytes, fps: float) -> bytes:
 
 
 def _region(control: str, value: Mapping[str, object]) -> tuple[tuple[str, ...], tuple[object, ...] | None] | None:
-    """Read names and ranges by the keys of a value; None if it has neither.
-
-    The `type` of a result is unreliable.
-    """
+    """Read names and ranges by a value's keys, as `type` is unreliable; None if neither."""
     if "timelinelabels" in value:
         names = tuple(text(name, "label") for name in sequence(value["timelinelabels"], "timelinelabels"))
         if not names:

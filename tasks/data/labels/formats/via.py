@@ -27,7 +27,6 @@ from tasks.errors import BadLabels
 from tasks.wording import count, printable, quoted
 
 HEADER = "CSV_HEADER"
-ATTRIBUTE = "ATTRIBUTE"
 EXPORTED = ("metadata_id", "file_list", "flags", "temporal_coordinates", "spatial_coordinates", "metadata")
 SEGMENTS = ("metadata_id", "file_list", "temporal_segment_start", "temporal_segment_end", "metadata")
 NO_LABELS = ("", "_DEFAULT", "default", "_default")
@@ -58,7 +57,7 @@ def read_csv(document: Document, videos: Videos) -> Items:
                 columns = tuple(column.strip() for column in value.split(","))
                 if columns not in (EXPORTED, SEGMENTS):
                     raise BadLabels(f"is of VIA with the columns {quoted(value.strip())}; export temporal segments from VIA 3")
-            elif name.strip() == ATTRIBUTE:
+            elif name.strip() == "ATTRIBUTE":
                 parsed = parse_json(value.encode())
                 if not isinstance(parsed, dict):
                     raise BadLabels("is of VIA, and its ATTRIBUTE is not an object")
@@ -152,11 +151,7 @@ def _labelled(
 
 
 def _label(values: Mapping[str, object], attributes: Mapping[str, object]) -> list[ToolLabel]:
-    """Read the values by the names of their attributes.
-
-    Raises:
-        ValueError: no value is a label.
-    """
+    """Read the values by the names of their attributes, or raise a ValueError."""
     named = {name: chosen for key, value in values.items() for name, chosen in [_named(key, value, attributes)] if chosen}
     parts = {part_of(name): chosen for name, chosen in named.items() if part_of(name)}
     if not parts and len(named) == 1:
