@@ -25,7 +25,11 @@ def places(make):
         ("https://host/any/c%20d.mp4?token=%2Fa.mp4", "c d.mp4"),
         ("/elsewhere/c d", "c d.mp4"),
         ("D:\\films\\garden\\A.MP4", "garden/a.mp4"),
-        ("/data/local-files/?d=films/garden/a.mp4", "garden/a.mp4"),
+        ("/data/local-files/?d=films%2Fgarden%2Fa.mp4", "garden/a.mp4"),
+        ("/data/upload/12/0123abcd-c%20d.mp4", "c d.mp4"),
+        ("0123abcd-c d.mp4", "c d.mp4"),
+        ("/data/upload/12/e.mp4", "e.mp4"),
+        ("file:///home/anna/films/c d.mp4", "c d.mp4"),
         ("../videos/c d.mp4", "c d.mp4"),
         ("s3://bucket/films/take #1?.mp4", "take #1?.mp4"),
         ("file:///D:/films/take #1?.mp4", "take #1?.mp4"),
@@ -44,7 +48,7 @@ def places(make):
     ],
 )
 def test_a_path_of_another_machine(places, written, meant):
-    known, name_of = places("kitchen/a.mp4", "garden/a.mp4", "c d.mp4", "c d.2.mp4", "1.mp4", "take #1?.mp4")
+    known, name_of = places("kitchen/a.mp4", "garden/a.mp4", "c d.mp4", "c d.2.mp4", "1.mp4", "take #1?.mp4", "e.mp4", "12/e.mp4")
     if meant in name_of.values():
         assert name_of[known.video(written, loosely=True)] == meant
     else:

@@ -139,26 +139,13 @@ def test_two_timelines_of_verbs_and_nouns_are_joined_by_their_times(read):
 
 
 @pytest.mark.parametrize(
-    "video",
-    [
-        "a b.mp4",
-        "/data/upload/12/0123abcd-a%20b.mp4",
-        "/data/local-files/?d=films%2Fa%20b.mp4",
-        "s3://bucket/films/a b.mp4",
-        "https://host:8080/films/a%20b.mp4?X-Amz-Signature=1",
-        "file:///home/anna/films/a b.mp4",
-        "C:\\films\\a b.mp4",
-        "0123abcd-a b.mp4",
-    ],
-)
-def test_spellings_of_a_video(read, video):
-    data = {"clip": video, "note": "x"} if video.endswith("mp4") else {"video": video}
-    assert read(project(PUT_MEAT, data=data), {"kitchen/a b.mp4": 1, "b.mp4": 1}) == (["put meat", None], [])
-
-
-@pytest.mark.parametrize(
     "address",
-    ["https://h/films/A.MP4?X-Amz-Signature=1f&X-Amz-Expires=60", "https://h/A.mp4?sv=2024&sig=x%3D", "/data/local-files/?d=films%2FA.mp4"],
+    [
+        "https://h/films/A.MP4?X-Amz-Signature=1f&X-Amz-Expires=60",
+        "https://h/A.mp4?sv=2024&sig=x%3D",
+        "/data/local-files/?d=films%2FA.mp4",
+        " C:\\films\\A.mp4 ",
+    ],
 )
 def test_an_address_is_a_video_under_any_name_of_its_field(read, address):
     data = {"video_url": address, "note": "seen twice", "page": "https://h/page?next=1"}
