@@ -5,19 +5,22 @@ The latest statement about a clip wins. The intervals of a clip that hold label 
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
+from typing import TypeVar
 
 from pydantic import ValidationError
 
-from tasks.data.labels.intervals import ROUNDING_SECONDS, overlap_finder, overlap_seconds
+from tasks.data.labels.intervals import ROUNDING_SECONDS, Span, overlap_finder, overlap_seconds
 from tasks.data.labels.ledger import ClipSpan, Ledger, Words, key_of, words_of
 from tasks.data.labels.reading import ReadFile, Refusals
 from tasks.data.labels.rows import AnnotationFile, ClipRow, IntervalRow, LabelLine, LabelRow, Line, SameAsLine, reason_of
 from tasks.store.records.labelling import ClassMerge, ClipStatement, IntervalStatement
 from tasks.store.records.video import ClipRecord
+
+S = TypeVar("S", bound=Span)
 
 PAGE = "the page Label"
 """The name of the page's files, and the origin of its labels, without a line: the log has who gave which."""
@@ -58,13 +61,12 @@ def page_labels(ledger: Ledger, clips: Sequence[ClipRecord], min_overlap: float)
 
     A person who is unsure labels nothing. A clip around an interval needs a statement about the whole of it.
     """
-    statements = {video: overlap_finder(about) for video, about in _by_video(ledger).items()}
+    find = _finder(_by_video(ledger))
     labels = []
     for clip in clips:
         share = min_overlap if clip.around is None else 1
         demanded = max(share * (clip.stop_seconds - clip.start_seconds), 2 * ROUNDING_SECONDS) - ROUNDING_SECONDS
-        near = statements[clip.video](clip) if clip.video in statements else ()
-        about = [statement for statement in near if overlap_seconds(clip, statement) >= demanded]
+        about = [statement for statement in find(clip) if overlap_seconds(clip, statement) >= demanded]
         latest = max(about, key=ledger.number, default=None)
         words = words_of(latest) if latest else None
         if latest and words:
@@ -74,11 +76,10 @@ def page_labels(ledger: Ledger, clips: Sequence[ClipRecord], min_overlap: float)
 
 def clipped_intervals(ledger: Ledger, clips: Sequence[ClipSpan]) -> list[ClippedInterval]:
     """Cut the intervals that hold at the clips, to label each clip on its own."""
-    intervals = {video: overlap_finder(ledger.intervals(video)) for video in ledger.videos}
+    find = _finder({video: ledger.intervals(video) for video in ledger.videos})
     parts = []
     for clip in clips:
-        near = intervals[clip.video](clip) if clip.video in intervals else ()
-        inside = [interval for interval in near if overlap_seconds(clip, interval) > ROUNDING_SECONDS]
+        inside = [interval for interval in find(clip) if overlap_seconds(clip, interval) > ROUNDING_SECONDS]
         latest = max(inside, key=ledger.number, default=None)
         if latest:
             parts += [
@@ -100,8 +101,8 @@ def clipped_intervals(ledger: Ledger, clips: Sequence[ClipSpan]) -> list[Clipped
 def touched_clips(ledger: Ledger, clips: Sequence[ClipSpan]) -> set[str]:
     """List the clips that any statement overlaps, even of a person who is unsure."""
     statements = _by_video(ledger)
-    find = {video: overlap_finder([*statements.get(video, ()), *ledger.intervals(video)]) for video in {*statements, *ledger.videos}}
-    return {clip.uid for clip in clips if clip.video in find and any(find[clip.video](clip))}
+    find = _finder({video: [*statements.get(video, ()), *ledger.intervals(video)] for video in {*statements, *ledger.videos}})
+    return {clip.uid for clip in clips if any(find(clip))}
 
 
 def people_of(ledger: Ledger, clips: Sequence[ClipRecord], min_overlap: float) -> dict[str, str]:
@@ -117,17 +118,19 @@ def people_of(ledger: Ledger, clips: Sequence[ClipRecord], min_overlap: float) -
 
 def accepted_clips(ledger: Ledger, clips: Sequence[ClipSpan]) -> set[str]:
     """List the clips whose latest answer, or an interval in them, is the page's suggestion."""
-    intervals = {video: overlap_finder(list(filter(_is_accepted, ledger.intervals(video)))) for video in ledger.videos}
-    return {
-        clip.uid
-        for clip in clips
-        if any(map(_is_accepted, ledger.about(key_of(clip))[-1:])) or (clip.video in intervals and any(intervals[clip.video](clip)))
-    }
+    find = _finder({video: filter(_is_accepted, ledger.intervals(video)) for video in ledger.videos})
+    return {clip.uid for clip in clips if any(map(_is_accepted, ledger.about(key_of(clip))[-1:])) or any(find(clip))}
 
 
 def _is_accepted(statement: ClipStatement | IntervalStatement) -> bool:
     suggested = statement.suggested
     return bool(suggested and suggested.shown) and words_of(statement) == (suggested and (suggested.verb, suggested.noun))
+
+
+def _finder(spans_by_video: Mapping[str, Iterable[S]]) -> Callable[[ClipSpan], Iterator[S]]:
+    """Make a function that finds the spans of a clip's video that overlap the clip."""
+    finders = {video: overlap_finder(spans) for video, spans in spans_by_video.items()}
+    return lambda clip: finders[clip.video](clip) if clip.video in finders else iter(())
 
 
 def _by_video(ledger: Ledger) -> Mapping[str, list[ClipStatement]]:
