@@ -93,6 +93,7 @@ def test_skipped_annotations_and_predictions_are_no_labels_and_of_several_people
         ({"start": 1.5, "end": 5}, "start 1.5 is not the number of a frame"),
         ({"start": True, "end": 5}, "start 'True' is not a number"),
         ({"start": 10**400, "end": 5}, "is not a number"),
+        ({"start": f"https://anna:{'p' * 120}@host/", "end": 5}, "start 'https://host/' is not a number"),
         ([1, 5], "range is not an object"),
     ],
 )
