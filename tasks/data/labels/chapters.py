@@ -10,7 +10,7 @@ from tasks.store.records.video import VideoRecord
 CLOCK_SECONDS = 1
 """Containers have whole seconds, so that a gap is known to a second."""
 OVERRUN_SECONDS = 1
-"""An interval that ends this much after its video ends with it: tools round, and a container may be longer than its picture."""
+"""An interval that ends up to this much after its video ends with it: tools round, and a container may be longer than its picture."""
 REST_SECONDS = 2
 """The page shows a video up to the end of its last clip, without a rest that is shorter than `min_clip_seconds`."""
 HEAD_SECONDS = 0.5
@@ -72,7 +72,8 @@ def carried_on(video: str, row: IntervalRow, borders: Borders) -> Iterator[tuple
 def crossing(rows: Iterable[IntervalRow], following: Sequence[IntervalRow], border_seconds: float) -> list[IntervalRow]:
     """Join the intervals of a chapter that go on in the next.
 
-    An interval goes on if it reaches the end of the chapter, and one of the same label stands at the start of the next. Times are those of the first.
+    An interval goes on if it reaches the end of the chapter, and one of the same label stands at the start of the next. Times are those of the
+    first chapter.
     """
     stop_seconds: dict[tuple[str, str], float] = {}
     for row in following:

@@ -116,7 +116,7 @@ class VideoIndex:
             return True
 
     def matching(self, pattern: str) -> list[tuple[str, str]]:
-        """List videos with their names that match `pattern`; if any, those beside the file alone.
+        """List videos, each with a name that matches `pattern`; those beside the file if any.
 
         `*` is any text within a folder, `**/` any folders or none. A pattern that ends in `/` means all files below.
         """
@@ -157,7 +157,7 @@ class VideoIndex:
         return None
 
     def _is_plainly_unknown(self, name: str) -> bool:
-        """Check quickly whether a usual name has no video's end and no hash as folder."""
+        """Check quickly whether a name of usual characters is plainly no video's."""
         plain = PLAIN.fullmatch(name)
         return plain is not None and self._ends.isdisjoint((plain[1], plain[1].lower())) and self._names.keys().isdisjoint(name.split("/"))
 
@@ -213,7 +213,7 @@ class KnownVideos:
 
 
 def first_known(names: Sequence[str], finds: Callable[[str], bool]) -> str:
-    """Return the first known name, else the first; look no single name up."""
+    """Return the first known of several names, else the first of all."""
     return names[0] if len(names) == 1 else next(filter(finds, names), names[0])
 
 

@@ -178,7 +178,7 @@ def _note_tags(image: Node, tags: Mapping[str, Mapping[ToolLabel, dict[int, int]
 
 
 def _of_tags(task: _Task, tags: Mapping[ToolLabel, Mapping[int, int]], videos: Videos) -> Items:
-    """Yield runs of frames with equal tags; frame 0 alone is the whole video."""
+    """Yield runs of equal tags; tags of frame 0 alone label the whole video."""
     own = {label: {task.own_frame(number): line for number, line in sorted(frames.items())} for label, frames in tags.items()}
     is_whole = {number for frames in own.values() for number in frames} == {0}
     for label, frames in own.items():
