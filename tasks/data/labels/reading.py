@@ -233,7 +233,7 @@ class ToolRows:
         start = 0.0 if -ROUNDING_SECONDS < start < 0 else start
         if start < 0:
             raise ValueError(f"its start, {start:g} s, is negative")
-        if not stop > start:  # also of what is no number
+        if not stop > start:  # also if a time is NaN
             raise ValueError(f"its end, {stop:g} s, is not after its start, {start:g} s")
         if stop > MAX_SECONDS:
             raise ValueError(f"its end, {stop:g} s, is more than {MAX_SECONDS} s")

@@ -132,11 +132,6 @@ def test_average_frame_rates_that_vary_part_no_recording(names, rates):
     assert list(grouped(*films).values()) == [names]
 
 
-def test_only_the_letter_of_a_dashcams_camera_is_part_of_its_name():
-    names = ("NO20260501-120000-000123F.MP4", "20260501_120000_4K.mp4", "cam-20260501120000-1080p.mp4")
-    assert [read_file_name(name).camera for name in names] == ["NO-F", None, "cam"]
-
-
 @pytest.mark.parametrize(
     ("name", "camera", "hour"),
     [
@@ -159,9 +154,12 @@ def test_only_the_letter_of_a_dashcams_camera_is_part_of_its_name():
         ("RecM01_20260501_120000", "RecM01", 12),
         ("Video2_20260501_120000", "Video2", 12),
         ("01_20260501_120000", "01", 12),
+        ("NO20260501-120000-000123F", "NO-F", 12),
+        ("20260501_120000_4K", None, 12),
+        ("cam-20260501120000-1080p", "cam", 12),
     ],
 )
-def test_zone_half_of_the_day_and_counter_belong_to_no_camera(name, camera, hour):
+def test_zone_half_of_the_day_counters_and_resolution_belong_to_no_camera(name, camera, hour):
     alone = film(f"{name}.mp4")
     groups = dict(camera_groups([alone])[alone.video])
     assert (groups.get("camera"), read_file_name(alone.names[0]).start.hour) == (camera, hour)
