@@ -22,10 +22,12 @@ VIDEO_SUFFIXES = (
 )
 """Usual endings of the containers that are read."""
 MAX_ITEMS = 450_000
-VERB_NAMES = ("verb", "verbs")
-NOUN_NAMES = ("noun", "nouns", "object")
-TEXT_NAMES = ("action", "actions", "label", "labels", "activity", "activities", "narration")
-"""Names of tiers, attributes and controls that hold a label. Others, such as `quality`, do not."""
+PARTS = {
+    "verb": ("verb", "verbs"),
+    "noun": ("noun", "nouns", "object"),
+    "text": ("action", "actions", "label", "labels", "activity", "activities", "narration"),
+}
+"""Names of tiers, attributes and controls that hold a part of a label. Others, such as `quality`, hold none."""
 
 MAX_COMPARED = 100
 
@@ -169,10 +171,9 @@ def sequence(value: object, name: str) -> Sequence[object]:
 
 @lru_cache(maxsize=64)
 def part_of(name: str) -> str:
-    """Tell by a tier's, attribute's or control's name whether it holds `verb`, `noun` or `text`."""
+    """Find the part that a tier, attribute or control of this name holds; empty if none."""
     plain = name.strip().casefold()
-    parts = {"verb": VERB_NAMES, "noun": NOUN_NAMES, "text": TEXT_NAMES}
-    return next((part for part, names in parts.items() if plain in names), "")
+    return next((part for part, names in PARTS.items() if plain in names), "")
 
 
 class Piece(NamedTuple):
