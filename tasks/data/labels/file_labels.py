@@ -204,7 +204,7 @@ def late_ends(
     tolerance_seconds: float | None = None,
     borders: Borders = NO_BORDERS,
 ) -> list[Problem]:
-    """Name the first intervals that end later after their video than tolerated.
+    """Name the first intervals that end after their video by more than tolerated.
 
     The tolerance is by default the longest clip on the grid: a shorter rest of the video may have become no clip.
     """
@@ -273,7 +273,7 @@ def page_intervals_without_clip(parts: Iterable[tuple[ByVideo, ByVideo]]) -> dic
 def intervals_without_clip(
     file: str, unused: ByVideo, where: Mapping[int, str], index: VideoIndex, names: Mapping[str, Sequence[str]], min_overlap: float
 ) -> list[Problem]:
-    """Say in a line how many intervals label no clip, the first, and the remedy."""
+    """Tell in one line the number of intervals without a clip, the first, and the remedy."""
     rows = sorted(((row.line, video, row) for video, own in unused.items() for row in own), key=lambda item: item[:2])
     if not rows:
         return []

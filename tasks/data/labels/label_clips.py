@@ -40,7 +40,7 @@ class Labelling:
     without_clip: tuple[str, ...]
     """The hints about intervals that label no clip."""
     recordings: tuple[Recording, ...] = ()
-    """Those of several videos."""
+    """The recordings of several videos."""
     chosen: frozenset[str] = frozenset()
     """The videos with clips of a filled-in list of clips to label."""
 

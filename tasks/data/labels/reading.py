@@ -55,6 +55,7 @@ class Refusals:
     def add(self, line: int, reason: str | Callable[[], str]) -> None:
         """Count a line, and keep it with its reason if it is among the first."""
         self.num += 1
+        # A million reasons would take more memory than the file.
         if line > self._last_line:
             return
         self._kept.append((line, reason if isinstance(reason, str) else reason()))

@@ -171,7 +171,7 @@ def sequence(value: object, name: str) -> Sequence[object]:
 
 @lru_cache(maxsize=64)
 def part_of(name: str) -> str:
-    """Find the part that a tier, attribute or control of this name holds; empty if none."""
+    """Find the part that a tier, attribute or control of this name holds, if any."""
     plain = name.strip().casefold()
     return next((part for part, names in PARTS.items() if plain in names), "")
 
