@@ -273,7 +273,7 @@ def page_intervals_without_clip(parts: Iterable[tuple[ByVideo, ByVideo]]) -> dic
 def intervals_without_clip(
     file: str, unused: ByVideo, where: Mapping[int, str], index: VideoIndex, names: Mapping[str, Sequence[str]], min_overlap: float
 ) -> list[Problem]:
-    """Tell in one line the number of intervals without a clip, the first, and the remedy."""
+    """Tell in one line how many intervals label no clip, the first, and the remedy."""
     rows = sorted(((row.line, video, row) for video, own in unused.items() for row in own), key=lambda item: item[:2])
     if not rows:
         return []
