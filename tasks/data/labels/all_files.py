@@ -1,4 +1,4 @@
-"""Read all annotation files, resolve names to classes, and find the intervals that hold."""
+"""Read all annotation files, resolve names to classes, and find the current intervals."""
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -32,8 +32,7 @@ from tasks.store.records.dataset import Problem
 class ReadFiles:
     """All files in upload order, with their classes and the first rejected lines.
 
-    `num_more` counts further rejected lines by file. `remarks` are about how whole files were read. `marks` say of videos whether they are
-    fully labelled, and `recordings` which recording they are of, each with the name of its file and the videos beside it.
+    `marks` and `recordings` have for each line the name of its file and the videos beside it.
     """
 
     files: tuple[ReadFile, ...]
@@ -43,14 +42,16 @@ class ReadFiles:
     nouns: Lexicon
     problems: tuple[Problem, ...]
     num_more: Mapping[str, int]
+    """Further rejected lines by file."""
     remarks: tuple[Problem, ...]
+    """About whole files."""
 
 
 def read_files(files: Sequence[AnyFile], own: OwnClasses, videos: Videos) -> ReadFiles:
     """Read all files, then resolve names, so that ids apply across files.
 
     Ids come from `own`, then from the shipped EPIC names, then from EPIC's lists, then from the labels' id columns, latest file first, so that
-    an id can be corrected. A line that contradicts an id known by then is rejected. Texts of other tools are split when all verbs are known.
+    an id can be corrected. A line that contradicts an earlier id is rejected. Texts of other tools are split when all verbs are known.
     """
     verbs, nouns = Lexicon("verb", VERBS, own.verbs), Lexicon("noun", NOUNS, own.nouns)
     problems: list[Problem] = []
@@ -112,7 +113,7 @@ def _learn_lists(files: Sequence[ReadFile], verbs: Lexicon, nouns: Lexicon) -> N
 
 
 def _split(file: ReadFile, verbs: Lexicon, nouns: Lexicon) -> dict[ToolLabel, ToolLabel]:
-    """Split the text of each label; lines with one that cannot be are refused."""
+    """Split the text of each label, and refuse lines whose text cannot be split."""
     split: dict[ToolLabel, ToolLabel] = {}
     reasons: dict[ToolLabel, str] = {}
     for item in file.labels:
@@ -128,10 +129,7 @@ def _split(file: ReadFile, verbs: Lexicon, nouns: Lexicon) -> dict[ToolLabel, To
 
 
 def _with_split(labels: deque[Labelled], split: Mapping[ToolLabel, ToolLabel]) -> Iterator[Labelled]:
-    """Yield the labels with their texts split, and let go of each.
-
-    There may be very many labels.
-    """
+    """Yield the labels with their texts split, and free the memory of each."""
     while labels:
         item = labels.popleft()
         if item.label in split:
@@ -139,10 +137,7 @@ def _with_split(labels: deque[Labelled], split: Mapping[ToolLabel, ToolLabel]) -
 
 
 def _accepted(rows: list[LabelRow], change: Callable[[LabelLine], LabelLine], refused: Refusals) -> list[LabelRow]:
-    """Apply `change` to each label, and keep the rows that it accepts.
-
-    A label that many rows share is changed once.
-    """
+    """Apply `change` to each label once, and keep the rows whose label it accepts."""
     good: list[LabelRow] = []
     answers: dict[int, LabelLine | str] = {}
     for row in rows:
@@ -187,11 +182,7 @@ def _by_own_names(verbs: Lexicon, nouns: Lexicon, row: LabelLine) -> LabelLine:
 
 
 def learn_epic_100(file: str, rows: Sequence[Epic100ClassLine], verbs: Lexicon, nouns: Lexicon) -> None:
-    """Let all names of a class mean the class that a known name means.
-
-    If no name is known, they mean the class's key. A list does not say whether its classes are verbs or nouns: its file's name does, else
-    the names that are known.
-    """
+    """Let all names of a class mean that of a known name, else the key's."""
     if not rows:
         return
     lexicon = _lexicon_of(file, rows, verbs, nouns)
@@ -205,7 +196,7 @@ def learn_epic_100(file: str, rows: Sequence[Epic100ClassLine], verbs: Lexicon, 
 def learn_epic_55(names: Iterable[tuple[str, int]], lexicon: Lexicon) -> None:
     """Let the names that segments give to one class id mean one class.
 
-    It has the name that the id is known by, else the most frequent of them. Segments have the words of narrations, such as `pick-up` for 0.
+    The class has the known name of the id, else the most frequent. Segments have the words of narrations, such as `pick-up` for 0.
     """
     by_id: defaultdict[int, Counter[str]] = defaultdict(Counter)
     for name, class_id in names:
@@ -213,13 +204,14 @@ def learn_epic_55(names: Iterable[tuple[str, int]], lexicon: Lexicon) -> None:
     for class_id, named in sorted(by_id.items()):
         new = [name for name, _ in sorted(named.items(), key=lambda counted: (-counted[1], counted[0])) if not lexicon.is_known(name)]
         if lexicon.name_of(class_id) is None and new:
-            lexicon.define(new.pop(0), class_id, "EPIC-KITCHENS-55")
+            lexicon.define(new[0], class_id, "EPIC-KITCHENS-55")
         if lexicon.name_of(class_id) is not None:
             for name in named:
                 lexicon.add_synonym(name, class_id)
 
 
 def _lexicon_of(file: str, rows: Sequence[Epic100ClassLine], verbs: Lexicon, nouns: Lexicon) -> Lexicon:
+    # A list does not say whether it is of verbs or nouns.
     plain = file.casefold()
     if ("verb" in plain) != ("noun" in plain):
         return verbs if "verb" in plain else nouns
@@ -229,10 +221,9 @@ def _lexicon_of(file: str, rows: Sequence[Epic100ClassLine], verbs: Lexicon, nou
 def current_intervals(
     files: Iterable[ReadFile], index: VideoIndex, videos: Collection[str], borders: Borders = NO_BORDERS
 ) -> dict[str, list[IntervalRow]]:
-    """List, by video, the intervals that hold.
+    """List intervals by video, without those that a later file covers by half.
 
-    A later file replaces earlier intervals that it covers by half or more. The rest of an interval after one of `borders` is an interval of
-    the next video, too.
+    The rest of an interval after one of `borders` is an interval of the next video, too.
     """
     by_video: dict[str, list[IntervalRow]] = {}
     for file in files:
@@ -247,10 +238,7 @@ def current_intervals(
 def interval_rows(
     file: ReadFile, index: VideoIndex, videos: Collection[str], borders: Borders = NO_BORDERS
 ) -> Iterator[tuple[str, IntervalRow]]:
-    """Yield the intervals of a file that lie in these videos, each with its video.
-
-    Those that go on into these videos after one of `borders` are also yielded.
-    """
+    """Yield a file's intervals that lie or go on in these videos, with their videos."""
     index = index.beside(file.beside)
     for row in file.rows:
         if isinstance(row, IntervalRow):

@@ -8,11 +8,11 @@ from tasks.data.labels.rows import IntervalRow, RecordingLine
 from tasks.store.records.video import VideoRecord
 
 CLOCK_SECONDS = 1
-"""Containers have whole seconds, so two times of theirs tell a gap to a second."""
+"""Containers have whole seconds, so that a gap is known to a second."""
 OVERRUN_SECONDS = 1
-"""An interval may end this much after its video and mean its end: tools round, and a container may be longer than its picture."""
+"""An interval that ends up to this much after its video ends with it: tools round, and a container may be longer than its picture."""
 REST_SECONDS = 2
-"""The page shows a video up to the end of its last clip, and drops a rest that is shorter than `min_clip_seconds`."""
+"""The page shows a video up to the end of its last clip, without a rest that is shorter than `min_clip_seconds`."""
 HEAD_SECONDS = 0.5
 
 
@@ -24,14 +24,12 @@ class Border(NamedTuple):
 
 
 Borders = Mapping[str, Border]
-"""The ends of chapters by video, as far as the next one follows without a gap."""
+"""The ends, by video, of chapters that the next one follows without a gap."""
 NO_BORDERS: Borders = {}
 
 
 def borders_of(videos: Sequence[VideoRecord], stated: Mapping[str, RecordingLine]) -> dict[str, Border]:
-    """Find which chapters of GoPro recordings, as lines correct them, follow one another.
-
-    The camera writes such chapters without a gap.
+    """Find chapters of GoPro recordings, as lines correct them, that follow without a gap.
 
     GoPro's support article `hero3-file-chaptering-information` says that joined chapters play as if they had never been parted. Names and
     containers of other cameras have whole seconds, which do not tell whether frames are missing. Picture, rate and the containers' times
@@ -65,20 +63,17 @@ def _may_follow(video: VideoRecord, following: VideoRecord) -> bool:
 
 
 def carried_on(video: str, row: IntervalRow, borders: Borders) -> Iterator[tuple[str, IntervalRow]]:
-    """Yield the rest of an interval that ends after its video.
-
-    Each rest comes with the next video, and so on.
-    """
+    """Yield each following video with the rest of an interval that goes on in it."""
     while (border := borders.get(video)) and row.start_seconds < border.seconds < row.stop_seconds - OVERRUN_SECONDS:
         video, row = border.next_video, row._replace(start_seconds=0.0, stop_seconds=row.stop_seconds - border.seconds)
         yield video, row
 
 
 def crossing(rows: Iterable[IntervalRow], following: Sequence[IntervalRow], border_seconds: float) -> list[IntervalRow]:
-    """List the intervals of a chapter that go on in the next, joined.
+    """Join the intervals of a chapter that go on in the next.
 
-    An interval goes on if it reaches the end of the chapter and an interval of the same label begins in the next. Joined intervals have the
-    time of the first chapter.
+    An interval goes on if it reaches the end of the chapter, and one of the same label stands at the start of the next. Times are those of the
+    first chapter.
     """
     stop_seconds: dict[tuple[str, str], float] = {}
     for row in following:
@@ -92,10 +87,7 @@ def crossing(rows: Iterable[IntervalRow], following: Sequence[IntervalRow], bord
 
 
 def rows_across(rows: Sequence[IntervalRow], following: Sequence[IntervalRow], border_seconds: float) -> list[IntervalRow]:
-    """List the intervals of a chapter and the next by the time of the first.
-
-    Intervals that go on are listed joined, before both parts.
-    """
+    """List the intervals of two chapters by the first's time, joined ones before their parts."""
     shifted = (
         row._replace(start_seconds=border_seconds + row.start_seconds, stop_seconds=border_seconds + row.stop_seconds) for row in following
     )

@@ -1,7 +1,4 @@
-"""Gather labels as intervals of videos, to hand them to other tools.
-
-They are intervals as they were written, and labels of clips that no interval gives.
-"""
+"""Gather labels for other tools: intervals as written, and clips labelled by no interval."""
 
 import io
 import json
@@ -30,10 +27,7 @@ CSV_COLUMNS = ("video", "start_seconds", "stop_seconds", "verb", "noun", "verb_c
 
 @dataclass(frozen=True)
 class LabelSpan:
-    """A part of a video with a label.
-
-    `score` is the probability of a prediction, `origin` the line that labels the part.
-    """
+    """A part of a video with a label, its line (`origin`) or a prediction's probability."""
 
     start_seconds: float
     stop_seconds: float
@@ -46,15 +40,12 @@ class LabelSpan:
 
     @property
     def text(self) -> str:
-        """Return the label as one text that reads as the same verb and noun."""
+        """Return the label as a text that reads as the same verb and noun."""
         # A verb of several words alone would be read as a verb and a noun.
         return f"{self.verb} {NO_OBJECT}" if self.noun == NO_OBJECT and "-" in self.verb else action_name(self.verb, self.noun)
 
     def frames(self, fps: float) -> tuple[int, int]:
-        """Return the first and the last frame, counted from 1.
-
-        Times are rounded outwards to whole frames.
-        """
+        """Return the first and the last frame, counted from 1 and rounded outwards."""
         first = math.floor(round(self.start_seconds * fps, 6))
         return first + 1, max(first + 1, math.ceil(round(self.stop_seconds * fps, 6)))
 
@@ -79,9 +70,9 @@ class VideoSpans:
 def video_spans(
     videos: Sequence[VideoRecord], labels: Mapping[str, Sequence[LabelSpan]], predicted: Mapping[str, Sequence[LabelSpan]]
 ) -> list[VideoSpans]:
-    """List the videos by name, with their labels by time.
+    """List the videos by name, with labels by time that begin in the video.
 
-    Labels that begin at the end of the video or later are left out. Equal predictions in a row are one span.
+    Equal predictions in a row are one span.
     """
     names = video_names(videos)
     listed = [
@@ -104,10 +95,7 @@ def video_spans(
 
 
 def joined_alike(spans: Iterable[LabelSpan]) -> Iterator[LabelSpan]:
-    """Join spans that follow one another with the same label of the same line.
-
-    The score is their mean over time.
-    """
+    """Join spans in a row with equal label and line; average scores over time."""
     together: list[LabelSpan] = []
     for span in sorted(spans, key=lambda span: span.start_seconds):
         if together and not _continues(together[-1], span):
@@ -152,12 +140,10 @@ class CurrentIntervals:
 def exported_labels(
     intervals: CurrentIntervals, clips: Iterable[LabelledClip], by_interval: Collection[str], min_overlap: float
 ) -> dict[str, list[LabelSpan]]:
-    """List the labels of each video.
+    """List each video's labels; clips in a row with one line's label are one span.
 
-    Clips in a row that one line labels alike are one span.
-
-    `clips` are all clips, and `by_interval` the uids of those that an interval labels. Where a whole clip was labelled otherwise than the
-    intervals around it, it is cut out of them: one file cannot state which came later.
+    `by_interval` are the uids of clips that an interval labels. Where a whole clip was labelled otherwise than the intervals around it, it is cut
+    out of them: one file cannot state which came later.
     """
     whole: defaultdict[str, list[LabelledClip]] = defaultdict(list)
     for labelled in clips:
@@ -178,10 +164,7 @@ def _otherwise_labelled(whole: Sequence[LabelledClip], rows: Sequence[IntervalRo
 
 
 def _span(labelled: LabelledClip) -> LabelSpan:
-    """Write the label of a clip as a span.
-
-    A clip with the whole of the interval that it is cut around stands for that interval.
-    """
+    """Write a clip's label as a span: of its own interval, if it shows that."""
     clip, part = labelled.clip, labelled.clip.around
     start, stop = clip.start_seconds, clip.stop_seconds
     if part and part.start_seconds >= start - ROUNDING_SECONDS and part.stop_seconds <= stop + ROUNDING_SECONDS:
@@ -201,10 +184,7 @@ def _of_video(intervals: Sequence[LabelSpan], clips: Sequence[LabelledClip]) -> 
 
 
 def _without(intervals: Sequence[LabelSpan], parts: Sequence[LabelSpan]) -> Iterator[LabelSpan]:
-    """Cut parts of another label out of the intervals of each label.
-
-    A part is cut out if the intervals of the label together cover the whole of it.
-    """
+    """Cut parts of other labels out of intervals of one label that cover them together."""
     by_label: defaultdict[tuple[str, str], list[LabelSpan]] = defaultdict(list)
     for span in intervals:
         by_label[span.verb, span.noun].append(span)
@@ -229,7 +209,7 @@ def _within(covered: Iterable[tuple[float, float]], parts: Sequence[LabelSpan]) 
 def _pieces(span: LabelSpan, gaps: Sequence[tuple[float, float]], unsaid: list[int]) -> Iterator[LabelSpan]:
     """Yield the pieces that gaps leave of a span.
 
-    Whole pieces between two gaps come once: `unsaid` leads from the gap after each to the next to come.
+    Whole pieces between two gaps come once: `unsaid` leads from the gap after each to the next piece to come.
     """
     first, last = bisect_right(gaps, span.start_seconds, key=itemgetter(1)), bisect_left(gaps, span.stop_seconds, key=itemgetter(0))
     if first >= last:
@@ -252,10 +232,7 @@ def _next(unsaid: list[int], number: int) -> int:
 
 
 def interval_csv(videos: Sequence[VideoSpans]) -> bytes:
-    """Write Retake's interval file.
-
-    Class ids are EPIC's alone, because a word of another store has another id.
-    """
+    """Write Retake's interval file, with EPIC's class ids alone: other stores have other ids."""
     return csv_table(
         CSV_COLUMNS,
         (
@@ -279,15 +256,12 @@ def _epic_id(class_id: int | None, num_classes: int) -> int | str:
 
 
 def as_json(value: object) -> bytes:
-    """Write JSON as a file has it."""
+    """Write JSON in readable lines."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1).encode() + b"\n"
 
 
 def xml_archive(videos: Sequence[VideoSpans], suffix: str, document: Callable[[VideoSpans], Element]) -> bytes:
-    """Pack a document for each labelled video into a zip archive.
-
-    Each document has its video's name. Equal documents make equal archives.
-    """
+    """Zip a document, with the video's name, for each labelled video; equal ones zip equally."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for video in videos:

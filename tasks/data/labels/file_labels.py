@@ -1,7 +1,4 @@
-"""Match the lines of an annotation file to clips, and check files.
-
-Intervals that match no clip are named. Files are checked against the videos of a store.
-"""
+"""Match annotation files to clips, name unmatched intervals, and check files against a store."""
 
 import math
 from bisect import bisect_left, bisect_right
@@ -18,7 +15,7 @@ from tasks.data.labels.reading import ReadFile, Refusals, in_order
 from tasks.data.labels.rows import AnnotationFile, ClipRow, IntervalRow, LabelRow
 from tasks.data.labels.video_names import UID, KnownVideos, VideoIndex
 from tasks.data.labels.vocabulary import OwnClasses
-from tasks.store.records.dataset import Problem, action_name
+from tasks.store.records.dataset import LabelsFile, Problem, action_name
 from tasks.store.records.video import ClipRecord, VideoRecord
 from tasks.wording import plain_count, quoted, some
 
@@ -28,26 +25,18 @@ NOTHING_FOLLOWS: ByVideo = {}
 
 @dataclass(frozen=True)
 class CheckedFile:
-    """How a file was read; `layout` is empty if it cannot be read at all.
-
-    `without_video` counts labels by the name of a video that the store lacks; `remarks` are about labels that are taken in.
-    """
+    """How a file was read."""
 
     name: str
     layout: str
+    """Empty if the file cannot be read at all."""
     num_labels: int
     without_video: Mapping[str, int]
+    """The number of labels by the name of a video that the store lacks."""
     problems: tuple[Problem, ...]
     num_refused: int
     remarks: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class LastClips:
-    """The clips labelled last, and the share of a clip that a label must cover."""
-
-    clips: Sequence[ClipRecord]
-    min_overlap: float
+    """About labels that are taken in."""
 
 
 def check_files(
@@ -55,17 +44,16 @@ def check_files(
     others: Sequence[AnnotationFile],
     videos: Sequence[VideoRecord],
     own: OwnClasses,
-    last: LastClips | None = None,
+    last: LabelsFile | None = None,
 ) -> list[CheckedFile]:
-    """Read the files as the step `label` would after `others`.
+    """Read files as the step `label` would after `others`; a video is one clip.
 
-    Each video counts as one clip, however it will be cut. With the clips that were labelled `last`, intervals that would label none of them
-    are named.
+    Intervals that would label none of the clips of `last` are named.
     """
     clips = [_whole(video) for video in videos]
     names = {video.video: video.names for video in videos}
     index = VideoIndex(clips, names)
-    # Names are unique here: two files of one name would share their problems.
+    # Two files of one name would share their problems.
     named = [AnnotationFile(f"{number}/{file.name}", file.content) for number, file in enumerate(checked)]
     read = read_files([*others, *named], own, KnownVideos(index, {video.video: video.fps for video in videos}))
     results = []
@@ -82,9 +70,9 @@ def check_files(
         remarks = [remark for remark in read.remarks if remark.file == numbered.name]
         remarks += late_ends(file.name, labels, own_file.where, index, OVERRUN_SECONDS)
         if last:
-            of_last = VideoIndex(last.clips, names)
-            unused = labels_of_file(to_label, of_last, last.min_overlap).without_clip
-            remarks += intervals_without_clip(file.name, unused, to_label.where, of_last, names, last.min_overlap)
+            of_last = VideoIndex([labelled.clip for labelled in last.clips], names)
+            unused = labels_of_file(to_label, of_last, last.options.min_overlap).without_clip
+            remarks += intervals_without_clip(file.name, unused, to_label.where, of_last, names, last.options.min_overlap)
         results.append(
             CheckedFile(
                 name=file.name,
@@ -111,14 +99,11 @@ def _video(row: LabelRow) -> str:
 
 @dataclass
 class FileLabels:
-    """The labels of one file, and its rejected lines.
-
-    By uid: the line of each clip, and the interval of a second label that covers much of it. By video: the line with its source, its intervals,
-    and those `without_clip`, which label none.
-    """
+    """The labels of one file, and its refused lines; `intervals` and those `without_clip` by video."""
 
     row_by_uid: dict[str, LabelRow] = field(default_factory=dict)
     second_by_uid: dict[str, IntervalRow] = field(default_factory=dict)
+    """The longest interval of a second label that covers enough of a clip."""
     source_by_video: dict[str, ClipRow] = field(default_factory=dict)
     refused: Refusals = field(default_factory=Refusals)
     intervals: dict[str, list[IntervalRow]] = field(default_factory=dict)
@@ -128,12 +113,9 @@ class FileLabels:
 def labels_of_file(
     file: ReadFile, index: VideoIndex, min_overlap: float, borders: Borders = NO_BORDERS, following: ByVideo = NOTHING_FOLLOWS
 ) -> FileLabels:
-    """Match a file's lines to clips.
+    """Match lines to clips; a line about a clip overrides those about its video.
 
-    A line about a clip overrides a line about its whole video.
-
-    A clip that ends in the next video, after one of `borders`, is also labelled by the intervals of that video. Those are of all files:
-    `following`.
+    A clip that ends in the next video, after one of `borders`, is also labelled by that video's intervals of all files, `following`.
     """
     labels, index = FileLabels(), index.beside(file.beside)
     by_video: defaultdict[str, list[ClipRow]] = defaultdict(list)
@@ -164,7 +146,7 @@ def labels_of_file(
     for video, of_video in intervals.items():
         clips = [clip for clip in index.clips(video) if not clip.next_video]
         won = list(winners(clips, of_video, min_overlap))
-        # Of clips around intervals alone, the last does not tell where the video ends.
+        # Clips around intervals do not tell where the video ends.
         end_seconds = max((clip.stop_seconds for clip in clips if not clip.around), default=math.inf)
         if border := borders.get(video):
             end_seconds = border.seconds
@@ -175,30 +157,21 @@ def labels_of_file(
 
 
 def _agreed(rows: list[ClipRow], labels: FileLabels) -> ClipRow | None:
-    """Choose the line to use among lines about the same clip or video.
-
-    It is one with a source if any has one; None if they contradict each other.
-    """
+    """Choose among lines about one clip or video; None if they contradict each other."""
     first = next((row for row in rows if row.source), rows[0])
+    second = next((row for row in rows if (row.verb, row.noun) != (first.verb, first.noun)), None)
 
-    def repetition(row: ClipRow) -> str:
-        return f"{quoted(row.uid)} already has this label on line {first.line}"
-
-    if len({(row.verb, row.noun) for row in rows}) == 1:
-        for row in rows:
-            if row is not first:
-                labels.refused.add(row.line, partial(repetition, row))
-        return first
-    second = next(row for row in rows if (row.verb, row.noun) != (first.verb, first.noun))
-
-    def contradiction(row: ClipRow) -> str:
+    def refusal(row: ClipRow) -> str:
+        if second is None:
+            return f"{quoted(row.uid)} already has this label on line {first.line}"
         other = second if (row.verb, row.noun) == (first.verb, first.noun) else first
         here, there = action_name(row.verb, row.noun), action_name(other.verb, other.noun)
         return f"{quoted(row.uid)} is {here} here but {there} on line {other.line}; neither is used"
 
     for row in rows:
-        labels.refused.add(row.line, partial(contradiction, row))
-    return None
+        if second or row is not first:
+            labels.refused.add(row.line, partial(refusal, row))
+    return None if second else first
 
 
 def _note_source(row: ClipRow, video: str, labels: FileLabels) -> None:
@@ -231,10 +204,9 @@ def late_ends(
     tolerance_seconds: float | None = None,
     borders: Borders = NO_BORDERS,
 ) -> list[Problem]:
-    """Name the first intervals of a file that end too late for their video.
+    """Name the first intervals that end after their video by more than tolerated.
 
-    They end after the video by more than the tolerance. The default tolerance is the longest clip on the grid: a shorter rest of the video
-    may have become no clip.
+    The tolerance is by default the longest clip on the grid: a shorter rest of the video may have become no clip.
     """
     late: list[tuple[int, str]] = []
     for video, rows in labels.intervals.items():
@@ -257,10 +229,7 @@ def late_ends(
 
 
 def without_clip(rows: Sequence[IntervalRow], won: Iterable[tuple[ClipRecord, Winner]]) -> list[IntervalRow]:
-    """List the intervals of a video whose label no overlapping clip has.
-
-    The second action of a clip counts, too.
-    """
+    """List the intervals of a video whose label no overlapping clip has, first or second."""
     clips: defaultdict[tuple[str, str], list[ClipRecord]] = defaultdict(list)
     for clip, winner in won:
         for row in filter(None, (winner.row, winner.second)):
@@ -279,7 +248,7 @@ def without_clip(rows: Sequence[IntervalRow], won: Iterable[tuple[ClipRecord, Wi
 def page_intervals_without_clip(parts: Iterable[tuple[ByVideo, ByVideo]]) -> dict[str, list[IntervalRow]]:
     """List, by video, the intervals of the page without a part that labels a clip.
 
-    The page's intervals are cut at the clips. Each of `parts` has all parts of a file, and those that label no clip.
+    The page's intervals are cut at the clips. Each of `parts` has all parts of a file, and the unused ones.
     """
     by_label: defaultdict[tuple[str, str, str], list[tuple[IntervalRow, bool]]] = defaultdict(list)
     for all_parts, unused in parts:
@@ -304,10 +273,7 @@ def page_intervals_without_clip(parts: Iterable[tuple[ByVideo, ByVideo]]) -> dic
 def intervals_without_clip(
     file: str, unused: ByVideo, where: Mapping[int, str], index: VideoIndex, names: Mapping[str, Sequence[str]], min_overlap: float
 ) -> list[Problem]:
-    """Say in one line how many intervals of a file label no clip.
-
-    The line names the first intervals and the remedy.
-    """
+    """Tell in one line how many intervals label no clip, the first, and the remedy."""
     rows = sorted(((row.line, video, row) for video, own in unused.items() for row in own), key=lambda item: item[:2])
     if not rows:
         return []

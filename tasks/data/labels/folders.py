@@ -1,7 +1,6 @@
-"""Read the folders of videos as labels.
+"""Read folders of videos as labels: `put meat`, `put_meat`, `put/meat`, or `wave` alone.
 
-Such folders are `put meat`, `put_meat`, `put/meat`, or `wave` without an object. Known words are read first, then new words in the context
-of the other folders.
+Known words are read first, then new words in the context of the other folders.
 """
 
 import re
@@ -26,11 +25,11 @@ COLLECTION_WORDS = (
     "unlabelled unsorted val validation video videos"
 )
 COLLECTIONS = frozenset(COLLECTION_WORDS.split())
-"""Words that alone do not make a folder a label, unless known class names."""
+"""Words that alone make no label, unless they are known class names."""
 
 
 class Certainty(IntEnum):
-    """How certainly a folder is a label; lower is more certain."""
+    """How a folder was read as a label, the surest first."""
 
     KNOWN = 0
     KNOWN_VERB_ALONE = 1
@@ -40,10 +39,7 @@ class Certainty(IntEnum):
 
 @dataclass(frozen=True)
 class FolderLabel:
-    """A folder read as a label.
-
-    It has the path, the part that was read, and the canonical class names.
-    """
+    """A folder read as a label: its path, the part read, and canonical class names."""
 
     path: Folders
     folder: str
@@ -61,7 +57,7 @@ class FolderLabel:
 class FolderReader:
     """Read folder paths by known class names, and unknown words by their form.
 
-    All readings raise a ValueError if a name means no class, or two.
+    All readings raise a ValueError if a name is left out, or means two classes.
     """
 
     def __init__(self, verbs: Lexicon, nouns: Lexicon) -> None:
@@ -69,10 +65,7 @@ class FolderReader:
         self._nouns = nouns
 
     def known(self, path: Folders) -> FolderLabel | None:
-        """Read the innermost folder that starts with a known verb.
-
-        A folder that also has a known noun goes before all others.
-        """
+        """Read the innermost folder with a known verb and noun, else with a known verb."""
         readings = [reading for depth in range(len(path), 0, -1) for reading in self._known_at(path[:depth])]
         return min(readings, key=lambda reading: reading[0], default=(None, None))[1]
 
@@ -96,14 +89,11 @@ class FolderReader:
         return self._label(inner_path, f"{upper}/{inner}", normal_name(upper), normal_name(inner), Certainty.NEW_WORDS)
 
     def depths(self, path: Folders) -> list[int]:
-        """Find the positions in the path of folders that could be labels."""
+        """List the depths in the path of folders that could be labels."""
         return [depth for depth, folder in enumerate(path) if not self.why_no_label(folder)]
 
     def why_no_label(self, folder: str) -> str:
-        """Explain, as a predicate, why a folder without a known verb is not a label.
-
-        The text is empty if the folder could be a label.
-        """
+        """Explain, as a predicate, why a folder without a known verb cannot be a label."""
         try:
             verb = _strongest_parts(folder)[0]
         except ValueError as error:
@@ -112,10 +102,7 @@ class FolderReader:
         return _why_no_words(folder) or (f"is not a label: verb {quoted(verb)} {left_out}" if left_out else "")
 
     def _known_at(self, path: Folders) -> Iterator[tuple[tuple[bool, int], FolderLabel]]:
-        """Yield readings of the last folder and of the last two with their rank.
-
-        Known nouns come first, then the innermost folder.
-        """
+        """Yield readings of the last folder and of the last two, each with its rank."""
         inner, joined = path[-1], "/".join(path[-2:])
         for folder in [inner, joined] if len(path) > 1 else [inner]:
             words = [word for word in re.split(r"[-\s_/]+", normal_name(folder)) if word]
@@ -152,10 +139,7 @@ def _why_no_words(folder: str) -> str:
 
 @lru_cache(MAX_CACHED_NAMES)
 def _strongest_parts(folder: str) -> tuple[str, ...]:
-    """Split a folder name at spaces, else at `_`, else at `-`.
-
-    For example, `pick-up spoon` gives two parts.
-    """
+    """Split a folder name at spaces, else at `_`, else at `-`, as in `pick-up|spoon`."""
     for separator in (r"\s+", "_+", "-+"):
         parts = tuple(normal_name(part) for part in re.split(separator, folder) if part)
         if len(parts) > 1:
@@ -176,8 +160,8 @@ def read_folders(
 ) -> FolderLabels:
     """Read the folders in every name of every video.
 
-    `in_files` are the videos that annotation files label. If they label some videos of a folder, a new word in its name is not a verb, unless
-    it is in `numbered`, the verbs that the store has given ids.
+    If annotation files label some videos of a folder (`in_files`), a new word in its name is not a verb, unless the store has given it an id
+    (`numbered`).
     """
     videos: defaultdict[Folders, set[str]] = defaultdict(set)
     for video, own in names.items():
@@ -204,10 +188,7 @@ def folders_of(name: str) -> Folders:
 
 
 def _read_paths(paths: Iterable[Folders], reader: FolderReader) -> tuple[dict[Folders, FolderLabel], dict[Folders, str]]:
-    """Read every path: known verbs first, then two words, then the rest.
-
-    The parent folder of a label is not read as a word of another.
-    """
+    """Read every path: known verbs first, then two words, then the rest."""
     labels, reasons = dict[Folders, FolderLabel](), dict[Folders, str]()
     filled = sorted(path for path in paths if path)
     depths = {path: reader.depths(path) for path in filled}
@@ -225,6 +206,7 @@ def _read_paths(paths: Iterable[Folders], reader: FolderReader) -> tuple[dict[Fo
 
     read_by(reader.known)
     read_by(lambda path: reader.phrase(path, depths[path][num_common:]))
+    # The parent folder of a label is not read as a word of another.
     holders = {holder for label in labels.values() for holder in label.holders}
     read_by(lambda path: reader.words(path, [depth for depth in depths[path][num_common:] if path[: depth + 1] not in holders]))
     for path in filled:
@@ -259,10 +241,7 @@ def _by_video(names: Mapping[str, tuple[str, ...]], labels: Mapping[Folders, Fol
 
 
 def _surest(labels: list[FolderLabel]) -> list[FolderLabel]:
-    """Keep the most certain labels.
-
-    A verb without a noun is not kept beside the same verb with a noun.
-    """
+    """Keep the most certain labels; a verb with a noun replaces the verb alone."""
     for least_sure in (Certainty.KNOWN_VERB_ALONE, Certainty.NEW_WORDS, Certainty.NEW_WORD_ALONE):
         if sure := [label for label in labels if label.certainty <= least_sure]:
             with_noun = {label.verb for label in sure if label.certainty is Certainty.KNOWN}
@@ -271,10 +250,7 @@ def _surest(labels: list[FolderLabel]) -> list[FolderLabel]:
 
 
 def left_out(clips: Sequence[LabelledClip], reason_by_video: Mapping[str, str]) -> tuple[SetAside, ...]:
-    """List clips without a label and the reasons, by folder.
-
-    Clips of partly labelled videos are one item.
-    """
+    """List unlabelled clips with reasons, by folder, then those of partly labelled videos."""
     in_part = {clip.clip.video for clip in clips if clip.action}
     num_between = Counter(clip.clip.video for clip in clips if not clip.action and clip.clip.video in in_part)
     num_clips: Counter[tuple[str, str]] = Counter()

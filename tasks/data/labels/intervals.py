@@ -1,13 +1,12 @@
 """Choose the interval that labels a clip, and the clips that no interval touches.
 
-On the grid, the label that covers most of the clip wins. A clip around an interval takes the label of that interval. Intervals may overlap. The
-parts of a clip that intervals of one label cover together count once.
+On the grid, the label that covers most of the clip wins; parts that several of its intervals cover count once. A clip around an interval takes
+the label of that interval.
 """
 
 import hashlib
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass
 from itertools import accumulate
 from operator import attrgetter
 from typing import NamedTuple, Protocol, TypeVar
@@ -20,10 +19,10 @@ from tasks.store.records.video import ClipRecord, Interval
 ROUNDING_SECONDS = 1e-6
 
 MAX_RUNNING = 100
-"""Intervals that begin before a clip and reach into it. If there are more, those that end last are compared."""
+"""Intervals compared that begin before a clip and reach into it: those that end last."""
 
 MAX_NEAR = 250
-"""Intervals that begin in a clip around an interval, to each side of that. If there are more, the nearest by start are compared."""
+"""Intervals compared that begin in a clip around an interval: the nearest by start to each side of that interval."""
 
 MIN_LIKENESS = 0.5
 """To the interval that a clip is cut around. A later interval that covers less than half of it, and does not replace it, is less like."""
@@ -54,17 +53,14 @@ S = TypeVar("S", bound=Span)
 
 
 class Around(NamedTuple):
-    """A part of a video in which an interval lies."""
+    """A part of a video by start and end."""
 
     start_seconds: float
     stop_seconds: float
 
 
 class Winner(NamedTuple):
-    """The interval that labels a clip, and the longest of a second label.
-
-    The second interval also covers the demanded share.
-    """
+    """The interval that labels a clip, and the longest of a second sufficient label."""
 
     row: IntervalRow
     second: IntervalRow | None
@@ -76,10 +72,7 @@ def overlap_seconds(span: Span, other: Span) -> float:
 
 
 def overlap_finder(spans: Iterable[S]) -> Callable[[Span], Iterator[S]]:
-    """Make a function that yields the spans that overlap a clip of their video.
-
-    The function does not look at all spans.
-    """
+    """Make a function that finds the spans that overlap a clip, by bisection."""
     ordered = sorted(spans, key=attrgetter("start_seconds"))
     starts = [span.start_seconds for span in ordered]
     longest_seconds = max((span.stop_seconds - span.start_seconds for span in ordered), default=0.0) + ROUNDING_SECONDS
@@ -99,8 +92,8 @@ def longest_first(interval: Span) -> tuple[float, float]:
 def winners(clips: Sequence[C], rows: Iterable[IntervalRow], min_overlap: float) -> Iterator[tuple[C, Winner]]:
     """Yield each clip that intervals label, with the interval.
 
-    A sweep over time: `clips` are those of one video, sorted by time, and `rows` its intervals in the order of the file. Time grows with the
-    number of intervals that overlap a clip of the grid, not with all of them, and with the number of clips around intervals.
+    `clips` are those of one video, sorted by time, and `rows` its intervals in the order of the file. In a sweep over time, the cost of a clip
+    grows with the intervals that overlap it, not with all.
     """
     ordered = _without_repeats(rows)
     num_before = 0
@@ -121,7 +114,7 @@ def winners(clips: Sequence[C], rows: Iterable[IntervalRow], min_overlap: float)
 
 
 def union(intervals: Iterable[Span]) -> list[tuple[float, float]]:
-    """Join overlapping intervals to start and end in seconds, sorted; there may be a million."""
+    """Join overlapping intervals to sorted starts and ends in seconds."""
     joined: list[tuple[float, float]] = []
     for start, stop in sorted((interval.start_seconds, interval.stop_seconds) for interval in intervals):
         if joined and start <= joined[-1][1]:
@@ -162,10 +155,7 @@ def not_replaced(earlier: Iterable[IntervalRow], later: Iterable[IntervalRow]) -
 
 
 def _without_repeats(rows: Iterable[IntervalRow]) -> list[IntervalRow]:
-    """Sort intervals by time, and leave out repeats.
-
-    A repeat lies inside an earlier interval of the same label, and changes nothing.
-    """
+    """Sort intervals by time, without those inside an earlier one of the same label."""
     kept: list[IntervalRow] = []
     latest: dict[tuple[str, str], float] = {}
     # By `longest_first`, in two sorts by attributes, which are quicker for a million rows.
@@ -178,7 +168,7 @@ def _without_repeats(rows: Iterable[IntervalRow]) -> list[IntervalRow]:
 
 
 def _running(rows: list[IntervalRow], seconds: float) -> list[IntervalRow]:
-    """Keep the intervals that end after `seconds`, but only so many as are compared."""
+    """Keep the intervals that end after `seconds`, at most `MAX_RUNNING`."""
     rows = [row for row in rows if row.stop_seconds > seconds]
     if len(rows) <= MAX_RUNNING:
         return rows
@@ -187,7 +177,7 @@ def _running(rows: list[IntervalRow], seconds: float) -> list[IntervalRow]:
 
 
 class _Covered:
-    """How much of a clip one label covers; rows are added by their start."""
+    """The seconds of a clip that a label covers; rows are added by their start."""
 
     def __init__(self, first: IntervalRow) -> None:
         self.seconds = 0.0
@@ -204,10 +194,9 @@ class _Covered:
 
 
 def _winner(clip: Span, rows: Sequence[IntervalRow], min_overlap: float) -> Winner | None:
-    """Find the label that covers most of the clip, and the next.
+    """Find the label that covers most of the clip, and the next; None below `min_overlap`.
 
-    Ties go to the label with the longest interval in the clip, then to that which begins earlier, so that intervals cut at the clip give the same
-    answer. None if it covers less than the share `min_overlap`.
+    Ties go to the label with the longest interval in the clip, then to the earlier start, so that intervals cut at the clip give the same answer.
     """
     covered: dict[tuple[str, str], _Covered] = {}
     for row in rows:
@@ -222,14 +211,14 @@ def _winner(clip: Span, rows: Sequence[IntervalRow], min_overlap: float) -> Winn
 
 
 def _rank(label: _Covered) -> tuple[float, float, float, float, int]:
-    """Rank what covers a clip, best first; sums of times are equal up to rounding."""
+    # Best first; sums of times are equal up to rounding.
     return -round(label.seconds, 6), -round(label.longest_seconds, 6), *longest_first(label.longest), label.longest.line
 
 
 def _of_own_interval(clip: Span, around: Span, rows: Sequence[IntervalRow], min_overlap: float) -> Winner | None:
-    """Find the interval most like the one that the clip was cut around.
+    """Find the interval most like `around`; None below `MIN_LIKENESS`, as after changes of labels.
 
-    Likeness is intersection over union within the clip. None if none reaches `MIN_LIKENESS`, as when the labels have changed since. The second label covers `min_overlap` of the clip.
+    Likeness is intersection over union within the clip. The second label covers `min_overlap` of the clip.
     """
     core = _within(clip, around)
     likeness = [(_iou(core, _within(clip, row)), _iou(around, row)) for row in rows]
@@ -253,22 +242,11 @@ def _iou(span: Span, other: Span) -> float:
     return shared / together if together > 0 else 0.0
 
 
-@dataclass(frozen=True)
-class Mark:
-    """The line that says of a video that it is fully labelled."""
-
-    file: str
-    line: int
-
-
 def fully_labelled(
     marks: Iterable[tuple[str, frozenset[str], FullyLabelledLine]], index: VideoIndex
-) -> tuple[dict[str, Mark], list[Problem]]:
-    """Find the videos that are fully labelled, and the lines that name no video.
-
-    A later line overrides an earlier line.
-    """
-    by_video: dict[str, Mark] = {}
+) -> tuple[dict[str, tuple[str, int]], list[Problem]]:
+    """Find fully labelled videos, with file and line, by their last marks; name unknown videos."""
+    by_video: dict[str, tuple[str, int]] = {}
     problems = []
     for file, beside, row in marks:
         try:
@@ -278,15 +256,14 @@ def fully_labelled(
             continue
         by_video.pop(video, None)
         if row.fully_labelled:
-            by_video[video] = Mark(file, row.line)
+            by_video[video] = file, row.line
     return by_video, problems
 
 
 def uncovered(clips: Sequence[ClipRecord], intervals: Iterable[IntervalRow], known: Set[str], share: float) -> list[ClipRecord]:
-    """Choose a share of a video's clips that no interval touches.
+    """Choose a share of a video's clips that no interval touches, except `known` ones.
 
-    The share is from 0 to 1. Clips among the uids `known` are never chosen. The choice is by the hash of a clip's uid, so it is the same in
-    each run, and a larger share adds to it.
+    The choice is by the hash of a clip's uid, so that it is the same in each run, and a larger share adds to it.
     """
     covered = union(intervals)
     starts = [start for start, _ in covered]
@@ -300,5 +277,5 @@ def uncovered(clips: Sequence[ClipRecord], intervals: Iterable[IntervalRow], kno
 
 
 def drawn_by(text: str) -> float:
-    """Return a number in [0, 1) that is drawn by the text."""
+    """Hash a text to a number in [0, 1)."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6]) / 2**48

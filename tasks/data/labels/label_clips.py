@@ -1,7 +1,4 @@
-"""Label clips by folders, then by annotation files in upload order.
-
-Later labels override earlier labels.
-"""
+"""Label clips by folders, then by annotation files in upload order; later labels override."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -29,9 +26,7 @@ from tasks.wording import plain_count, printable, quoted
 class Labelling:
     """All clips with their labels, rejected and overridden lines, and hints for people.
 
-    A class without an id is None in its clips: the store numbers `words_without_id`, and `with_ids` fills the ids in. `by_interval` are the
-    uids of the clips that an interval labels. `without_clip` says of each file which intervals label none, as `hints` do, too. `recordings` are those
-    of several videos. `chosen` are the videos with clips of a filled-in list of clips to label.
+    A class without an id is None in its clips: the store numbers `words_without_id`, and `with_ids` fills the ids in.
     """
 
     clips: tuple[LabelledClip, ...]
@@ -41,9 +36,13 @@ class Labelling:
     left_out: tuple[SetAside, ...]
     hints: tuple[str, ...]
     by_interval: frozenset[str]
+    """The uids of the clips that an interval labels."""
     without_clip: tuple[str, ...]
+    """The hints about intervals that label no clip."""
     recordings: tuple[Recording, ...] = ()
+    """The recordings of several videos."""
     chosen: frozenset[str] = frozenset()
+    """The videos with clips of a filled-in list of clips to label."""
 
     @property
     def num_labelled(self) -> int:
@@ -71,10 +70,7 @@ class Labelling:
 
 @dataclass(frozen=True)
 class _Label:
-    """A clip's label, and where it is from.
-
-    It is from a folder if there is no `line`. `item` locates a label of another tool's file.
-    """
+    """A clip's label, and its place: a folder, or a file's `line` or `item`."""
 
     verb: str
     noun: str
@@ -96,10 +92,7 @@ class _Label:
         return self.file if self.line is None else f"{self.file}:{self.line}"
 
     def contradicts(self, other: "_Label") -> bool:
-        """Check whether the labels differ.
-
-        A folder with only a verb leaves the noun to files.
-        """
+        # A folder with only a verb leaves the noun to files.
         return self.verb != other.verb or (self.noun != other.noun and not (other.line is None and other.noun == NO_OBJECT))
 
 
@@ -113,11 +106,7 @@ class _Source:
 
 @dataclass
 class _Labels:
-    """Labels of clips by folders and files, by uid, and sources of videos.
-
-    A later file overrides earlier files. `changes` tells which labels were overridden. `by_interval` are the clips whose label is that of
-    an interval.
-    """
+    """Labels of clips so far, sources of videos, and `changes` of labels that were overridden."""
 
     label_by_uid: dict[str, _Label]
     second_by_uid: dict[str, str] = field(default_factory=dict)
@@ -127,7 +116,7 @@ class _Labels:
     changes: list[Problem] = field(default_factory=list)
 
     def take(self, file: ReadFile, labels: FileLabels) -> None:
-        """Take in the labels of the next file."""
+        """Override by the labels of the next file."""
         self._overrule(
             {uid: _Label(row.verb, row.noun, file.name, row.line, file.where.get(row.line, "")) for uid, row in labels.row_by_uid.items()}
         )
@@ -149,10 +138,7 @@ class _Labels:
             self.source_by_video[video] = new
 
     def _overrule(self, new_labels: Mapping[str, _Label]) -> None:
-        """Replace labels by `new_labels`.
-
-        Each pair of lines that disagree is one change, with the number of clips.
-        """
+        """Replace labels, and note each pair of lines that disagree, with the number of clips."""
         num_overruled: Counter[tuple[_Label, _Label]] = Counter()
         for uid, new in new_labels.items():
             old = self.label_by_uid.get(uid)
@@ -164,7 +150,7 @@ class _Labels:
             self.changes.append(Problem(file=new.file, line=new.line, item=new.item, reason=reason))
 
     def labelled(self, clip: ClipRecord, names: tuple[str, ...], source: str, verbs: Lexicon, nouns: Lexicon) -> LabelledClip:
-        """Join a clip with all that is said about it."""
+        """Make the record of a clip with its label, source and groups."""
         label = self.label_by_uid.get(clip.uid)
         return LabelledClip(
             clip=clip,
@@ -194,13 +180,11 @@ def label_clips(
 ) -> Labelling:
     """Label all clips that a folder or an annotation file labels.
 
-    Unusable lines are skipped and listed in `problems` with file, line and reason. `changes` lists labels of folders or earlier files that were
-    overridden. A clip's source is that of a file's column `source`, else the first of `videos` of its recording, else its video.
+    A clip's source is that of a file's column `source`, else the first of `videos` of its recording, else its video.
 
     Args:
         names: every video's names, by content hash.
         files: the annotation files and the page's, in upload order.
-        options: the least overlap of an interval, and the share of free clips of fully labelled videos that are labelled as nothing.
         fps: every video's frame rate by content hash, for tools that count frames.
         touched: uids of clips about which people made more statements than these files hold, so that something may happen in them.
         with_page: whether the page's labels label clips. They are read in any case: its words and videos tell how folders are read.
@@ -237,11 +221,11 @@ def label_clips(
             labels.label_by_uid.pop(clip.uid, None)
     marked, unknown = fully_labelled(read.marks, index)
     problems += [*nameless, *unknown]
-    for video, mark in marked.items() if options.nothing_share else ():
+    for video, (file_name, line) in marked.items() if options.nothing_share else ():
         rows = (row for _, of_file in labels_by_file for row in of_file.intervals.get(video, ()))
         own_clips = [clip for clip in index.clips(video) if not clip.next_video]
         for clip in uncovered(own_clips, rows, labels.label_by_uid.keys() | touched, options.nothing_share):
-            labels.label_by_uid[clip.uid] = _Label(NOTHING, NO_OBJECT, mark.file, mark.line)
+            labels.label_by_uid[clip.uid] = _Label(NOTHING, NO_OBJECT, file_name, line)
     labelled = tuple(
         labels.labelled(clip, names[clip.video], source_by_video.get(clip.video, clip.video), read.verbs, read.nouns) for clip in clips
     )
@@ -272,7 +256,7 @@ def label_clips(
 def _without_clip(
     labels_by_file: Sequence[tuple[ReadFile, FileLabels]], index: VideoIndex, names: Mapping[str, tuple[str, ...]], min_overlap: float
 ) -> list[Problem]:
-    """Name the intervals of each file, and of the page, that label no clip."""
+    """List the intervals of each file, and of the page, that label no clip."""
     of_page = page_intervals_without_clip((labels.intervals, labels.without_clip) for file, labels in labels_by_file if file.name == PAGE)
     unused = [(file.name, labels.without_clip, file.where) for file, labels in labels_by_file if file.name != PAGE]
     return [
@@ -317,10 +301,7 @@ def _folders_in_use(clips: Iterable[LabelledClip], folders: FolderLabels) -> tup
 
 
 def _hints(clips: Sequence[LabelledClip], verbs: Lexicon, nouns: Lexicon) -> tuple[str, ...]:
-    """List the names that a person should check.
-
-    These are names that may mean the same class, and unused ids.
-    """
+    """List names that may mean the same class, forgotten objects, and unused ids."""
     num_verbs = Counter(clip.verb for clip in clips if clip.verb)
     num_nouns = Counter(clip.noun for clip in clips if clip.noun and clip.noun != NO_OBJECT)
     num_alone = Counter(clip.verb for clip in clips if clip.verb and clip.noun == NO_OBJECT)

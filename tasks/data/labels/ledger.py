@@ -1,7 +1,4 @@
-"""Keep the page's statements that are in force, compare two readers, and count new statements.
-
-`page_labels` decides which statement labels a clip.
-"""
+"""Keep the page's statements that hold, compare two readers, and count new labels."""
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -23,7 +20,7 @@ from tasks.store.records.labelling import (
 )
 
 ClipKey = tuple[str, float, float]
-"""Video, start and end in seconds: a clip, however it was cut."""
+"""Video, start and end in seconds of a clip, however it was cut."""
 
 Words = tuple[str, str]
 """Verb and noun."""
@@ -59,9 +56,9 @@ MergeByName = dict[tuple[WordTarget, str], ClassMerge]
 
 @dataclass
 class Ledger:
-    """All statements of the log so far, in order, and which of them hold.
+    """All statements of the log so far, in order.
 
-    A statement holds until somebody takes it back. An interval also stops holding when another replaces it, unless that one was taken back.
+    A statement holds until somebody takes it back. An interval also stops holding when another replaces it, unless the other was taken back.
     """
 
     num_entries: int = 0
@@ -77,9 +74,9 @@ class Ledger:
     """Computed when asked for; None after `add`."""
     _num_changes: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     num_renames: int = 0
-    """Statements that were ever made about names of classes."""
+    """Merges of classes that were ever made or taken back."""
     problems: list[str] = field(default_factory=list)
-    """Entries that cannot be read, and references to statements that nobody had made. They count for nothing."""
+    """Entries that cannot be read, and references to statements that nobody had made."""
 
     @classmethod
     def of(cls, entries: Sequence[AnyEntry]) -> "Ledger":
@@ -89,7 +86,7 @@ class Ledger:
         return ledger
 
     def add(self, entries: Sequence[AnyEntry]) -> None:
-        """Add the next entries of the log. A token that is known already adds nothing."""
+        """Add the next entries of the log, except known tokens."""
         self._in_effect = self._replaced = None
         for entry in entries:
             self.num_entries += 1
@@ -99,7 +96,7 @@ class Ledger:
             statement = entry.statement
             if statement.token in self._by_token:
                 continue
-            # An impossible merge is kept, since taking back an earlier one may make it possible. The page asks for its `problem` before it writes it.
+            # An impossible merge is kept: it may become possible when an earlier merge is taken back. The page asks for its `problem` before.
             if not isinstance(statement, ClassMerge) and (problem := self.problem(statement)):
                 self.problems.append(f"statement {self.num_entries} of the labelling page, by {statement.by}, {problem}")
                 if not isinstance(statement, IntervalStatement):
@@ -121,10 +118,7 @@ class Ledger:
                     self.num_renames += 1
 
     def _withdraw(self, withdrawal: Withdrawal) -> None:
-        """Take back a statement.
-
-        Of an interval, also those that it replaced; after an undo the last of them holds again.
-        """
+        """Take back a statement; without `undo`, also the intervals that it replaced."""
         token: str | None = withdrawal.withdrawn
         while token and token not in self._withdrawn:
             self._withdrawn.add(token)
@@ -136,14 +130,11 @@ class Ledger:
             token = before.replaces if isinstance(before, IntervalStatement) and not withdrawal.undo else None
 
     def holds(self, statement: Statement) -> bool:
-        """Check whether nobody has taken the statement back, and no interval that holds replaces it."""
+        """Check whether a statement is neither taken back nor replaced."""
         return statement.token not in self._withdrawn and statement.token not in self._replaced_by_others()
 
     def _replaced_by_others(self) -> set[str]:
-        """List the tokens of intervals that others replace, directly or not.
-
-        An interval that was taken back replaces nothing.
-        """
+        """List the tokens of intervals that intervals not taken back replace, directly or not."""
         if self._replaced is None:
             self._replaced = set()
             for intervals in self._by_video.values():
@@ -182,7 +173,7 @@ class Ledger:
         return self._number_by_token[statement.token]
 
     def about(self, key: ClipKey) -> list[ClipStatement]:
-        """List the statements about a clip that hold, the latest last."""
+        """List the statements about a clip that hold, in order."""
         return [statement for statement in self._by_clip.get(key, ()) if self.holds(statement)]
 
     def clips(self) -> Iterator[tuple[ClipKey, list[ClipStatement]]]:
@@ -202,18 +193,12 @@ class Ledger:
         return sorted(self._by_video)
 
     def intervals(self, video: str) -> list[IntervalStatement]:
-        """List the intervals of a video that hold, by time.
-
-        Of intervals that begin together, the longest comes first.
-        """
+        """List the intervals of a video that hold, in the order of `longest_first`."""
         intervals = [statement for statement in self._by_video.get(video, ()) if self.holds(statement)]
         return sorted(intervals, key=lambda interval: (*longest_first(interval), self.number(interval)))
 
     def words(self, statement: ClipStatement | IntervalStatement) -> Words | None:
-        """Return verb and noun of a statement by the names after all merges.
-
-        None is returned if the person was unsure.
-        """
+        """Return a statement's verb and noun after all merges; None for `unsure`."""
         words = words_of(statement)
         return (self.current_name("verb", words[0]), self.current_name("noun", words[1])) if words else None
 
@@ -227,14 +212,11 @@ class Ledger:
 
     @property
     def merges(self) -> list[ClassMerge]:
-        """List the merges in effect, in order.
-
-        A later merge of a name replaces the earlier merge; B into A drops A into B.
-        """
+        """List merges in effect, in order; a later B into A drops A into B."""
         return list(self._merge_by_name().values())
 
     def _merge_by_name(self) -> MergeByName:
-        """Apply the merges in order, as `Lexicon.merge` does: there is no circle."""
+        """Apply the merges in order, as `Lexicon.merge` does, without a circle."""
         if self._in_effect is None:
             merges: MergeByName = {}
             for merge in filter(self.holds, self._class_statements):
@@ -251,12 +233,12 @@ class Ledger:
         return self._in_effect
 
     def num_changes(self, video: str) -> int:
-        """Count the statements that were ever made about the intervals of a video."""
+        """Count the changes that were ever made to the intervals of a video."""
         return self._num_changes.get(video, 0)
 
 
 def _last_name(merge: ClassMerge, earlier: MergeByName) -> str:
-    """Follow the earlier merges from the name that this one merges into; as `end_of_merges`."""
+    """Follow earlier merges from the name that this one merges into, by `end_of_merges`."""
 
     def next_name(name: str) -> str | None:
         following = earlier.get((merge.target, name))
@@ -266,10 +248,7 @@ def _last_name(merge: ClassMerge, earlier: MergeByName) -> str:
 
 
 class Pair(NamedTuple):
-    """The answers of two people about a clip, the first reader's first.
-
-    Neither reader had seen the other's answer.
-    """
+    """The blind answers of a first and a second reader about a clip."""
 
     video: str
     first: str
@@ -299,10 +278,7 @@ def differing(pairs: Sequence[Pair]) -> tuple[Disagreement, ...]:
 
 
 def _blind(statements: Sequence[ClipStatement]) -> Sequence[ClipStatement]:
-    """Return the first and the second reader's blind answer about a clip.
-
-    The result is empty without a second reader.
-    """
+    """Return the first and second reader's blind answers about a clip, if there are both."""
     reader = statements[0].by
     second_at = next(
         (number for number, statement in enumerate(statements) if statement.reading == "second" and statement.by != reader), None
@@ -315,10 +291,9 @@ def _blind(statements: Sequence[ClipStatement]) -> Sequence[ClipStatement]:
 
 
 def num_new_labels(entries: Sequence[AnyEntry], num_built: int) -> int:
-    """Count clips and intervals of the log whose label is new.
+    """Count clips and intervals whose label the first `num_built` entries do not give.
 
-    A label is new if the first `num_built` entries do not give it. A label that was taken back, that a person is unsure of, or that was
-    only renamed is not new. Labels of files are not looked at.
+    A label that was taken back, that a person is unsure of, or that was only renamed is not new. Labels of files are not looked at.
     """
     now = Ledger.of(entries)
     labels, built = _labels(now, now), _labels(Ledger.of(entries[:num_built]), now)
@@ -326,10 +301,7 @@ def num_new_labels(entries: Sequence[AnyEntry], num_built: int) -> int:
 
 
 def _labels(ledger: Ledger, named_by: Ledger) -> Mapping[Hashable, Words]:
-    """Return the words of each clip and interval that is labelled.
-
-    The words are the names that `named_by` merges them into.
-    """
+    """Return the words of each labelled clip and interval, after the merges of `named_by`."""
     clips = {key: statements[-1] for key, statements in ledger.clips()}
     words: dict[Hashable, Words | None] = {key: named_by.words(statement) for key, statement in clips.items()}
     for interval in (statement for video in ledger.videos for statement in ledger.intervals(video)):

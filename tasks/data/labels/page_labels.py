@@ -1,53 +1,50 @@
-"""Turn the statements of the labelling page into labels of clips.
-
-The labels are put between the annotation files, by time.
+"""Turn the statements of the labelling page into labels, between the annotation files, by time.
 
 The latest statement about a clip wins. The intervals of a clip that hold label it together, by the label that covers most of it.
 """
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
+from typing import TypeVar
 
 from pydantic import ValidationError
 
-from tasks.data.labels.intervals import ROUNDING_SECONDS, overlap_finder, overlap_seconds
+from tasks.data.labels.intervals import ROUNDING_SECONDS, Span, overlap_finder, overlap_seconds
 from tasks.data.labels.ledger import ClipSpan, Ledger, Words, key_of, words_of
 from tasks.data.labels.reading import ReadFile, Refusals
 from tasks.data.labels.rows import AnnotationFile, ClipRow, IntervalRow, LabelLine, LabelRow, Line, SameAsLine, reason_of
 from tasks.store.records.labelling import ClassMerge, ClipStatement, IntervalStatement
 from tasks.store.records.video import ClipRecord
 
+S = TypeVar("S", bound=Span)
+
 PAGE = "the page Label"
 """The name of the page's files, and the origin of its labels, without a line: the log has who gave which."""
 
 NUM_DECIMALS = 6
-"""Of seconds, as clips that were cut around intervals have them."""
+"""Of seconds, as in clips that were cut around intervals."""
 
 
 @dataclass(frozen=True)
 class PageLabel:
-    """The label of a clip by its latest statement.
-
-    `number` is the statement's place in the log, `place` its time among files.
-    """
+    """The label of a clip by its latest statement."""
 
     uid: str
     verb: str
     noun: str
     place: datetime
+    """The statement's time among files."""
     number: int
+    """The statement's place in the log."""
 
 
 @dataclass(frozen=True)
 class ClippedInterval:
-    """The part of an interval in one clip.
-
-    `place` and `number` are those of the latest interval there, as all label the clip together.
-    """
+    """The part of an interval in one clip; `place` and `number` are the latest there."""
 
     uid: str
     video: str
@@ -62,15 +59,14 @@ class ClippedInterval:
 def page_labels(ledger: Ledger, clips: Sequence[ClipRecord], min_overlap: float) -> list[PageLabel]:
     """Label each clip by the latest statement that covers `min_overlap` of it.
 
-    A person who is unsure labels nothing. A clip around an interval is labelled by a statement about the whole of it alone.
+    A person who is unsure labels nothing. A clip around an interval needs a statement about the whole of it.
     """
-    statements = {video: overlap_finder(about) for video, about in _by_video(ledger).items()}
+    find = _finder(_by_video(ledger))
     labels = []
     for clip in clips:
         share = min_overlap if clip.around is None else 1
         demanded = max(share * (clip.stop_seconds - clip.start_seconds), 2 * ROUNDING_SECONDS) - ROUNDING_SECONDS
-        near = statements[clip.video](clip) if clip.video in statements else ()
-        about = [statement for statement in near if overlap_seconds(clip, statement) >= demanded]
+        about = [statement for statement in find(clip) if overlap_seconds(clip, statement) >= demanded]
         latest = max(about, key=ledger.number, default=None)
         words = words_of(latest) if latest else None
         if latest and words:
@@ -80,11 +76,10 @@ def page_labels(ledger: Ledger, clips: Sequence[ClipRecord], min_overlap: float)
 
 def clipped_intervals(ledger: Ledger, clips: Sequence[ClipSpan]) -> list[ClippedInterval]:
     """Cut the intervals that hold at the clips, to label each clip on its own."""
-    intervals = {video: overlap_finder(ledger.intervals(video)) for video in ledger.videos}
+    find = _finder({video: ledger.intervals(video) for video in ledger.videos})
     parts = []
     for clip in clips:
-        near = intervals[clip.video](clip) if clip.video in intervals else ()
-        inside = [interval for interval in near if overlap_seconds(clip, interval) > ROUNDING_SECONDS]
+        inside = [interval for interval in find(clip) if overlap_seconds(clip, interval) > ROUNDING_SECONDS]
         latest = max(inside, key=ledger.number, default=None)
         if latest:
             parts += [
@@ -104,13 +99,10 @@ def clipped_intervals(ledger: Ledger, clips: Sequence[ClipSpan]) -> list[Clipped
 
 
 def touched_clips(ledger: Ledger, clips: Sequence[ClipSpan]) -> set[str]:
-    """List the clips that a statement overlaps at all.
-
-    The statement may be one that a person is unsure of.
-    """
+    """List the clips that any statement overlaps, even of a person who is unsure."""
     statements = _by_video(ledger)
-    find = {video: overlap_finder([*statements.get(video, ()), *ledger.intervals(video)]) for video in {*statements, *ledger.videos}}
-    return {clip.uid for clip in clips if clip.video in find and any(find[clip.video](clip))}
+    find = _finder({video: [*statements.get(video, ()), *ledger.intervals(video)] for video in {*statements, *ledger.videos}})
+    return {clip.uid for clip in clips if any(find(clip))}
 
 
 def people_of(ledger: Ledger, clips: Sequence[ClipRecord], min_overlap: float) -> dict[str, str]:
@@ -126,17 +118,19 @@ def people_of(ledger: Ledger, clips: Sequence[ClipRecord], min_overlap: float) -
 
 def accepted_clips(ledger: Ledger, clips: Sequence[ClipSpan]) -> set[str]:
     """List the clips whose latest answer, or an interval in them, is the page's suggestion."""
-    intervals = {video: overlap_finder(list(filter(_is_accepted, ledger.intervals(video)))) for video in ledger.videos}
-    return {
-        clip.uid
-        for clip in clips
-        if any(map(_is_accepted, ledger.about(key_of(clip))[-1:])) or (clip.video in intervals and any(intervals[clip.video](clip)))
-    }
+    find = _finder({video: filter(_is_accepted, ledger.intervals(video)) for video in ledger.videos})
+    return {clip.uid for clip in clips if any(map(_is_accepted, ledger.about(key_of(clip))[-1:])) or any(find(clip))}
 
 
 def _is_accepted(statement: ClipStatement | IntervalStatement) -> bool:
     suggested = statement.suggested
     return bool(suggested and suggested.shown) and words_of(statement) == (suggested and (suggested.verb, suggested.noun))
+
+
+def _finder(spans_by_video: Mapping[str, Iterable[S]]) -> Callable[[ClipSpan], Iterator[S]]:
+    """Make a function that finds the spans of a clip's video that overlap the clip."""
+    finders = {video: overlap_finder(spans) for video, spans in spans_by_video.items()}
+    return lambda clip: finders[clip.video](clip) if clip.video in finders else iter(())
 
 
 def _by_video(ledger: Ledger) -> Mapping[str, list[ClipStatement]]:
@@ -148,16 +142,13 @@ def _by_video(ledger: Ledger) -> Mapping[str, list[ClipStatement]]:
 
 @dataclass(frozen=True)
 class PageFile:
-    """What the page states between two uploads, where it counts as an annotation file."""
+    """The page's statements between two uploads, as an annotation file."""
 
     statements: Sequence[PageLabel | ClippedInterval | IntervalStatement | ClassMerge]
     name: str = PAGE
 
     def read(self) -> ReadFile:
-        """Make rows of the statements.
-
-        A statement is refused if its words are no names, or if it has no time.
-        """
+        """Make rows of the statements; refuse words that are no names, and empty times."""
         read, labels = ReadFile(self.name, "statements", Refusals()), dict[Words, LabelLine]()
         for number, statement in enumerate(self.statements, start=1):
             try:
@@ -196,8 +187,8 @@ def with_page_labels(
 ) -> list[AnyFile]:
     """Put the page's labels between the annotation files that were uploaded before and after them.
 
-    `uploaded` are the annotation files with their times of upload, in order. Between two of them come intervals, then labels of clips, then
-    those intervals of a clip that are later than its label. Merged classes come last; they hold for all files.
+    `uploaded` are the annotation files with their times of upload, in order. Between two of them come intervals, then labels of clips, then a
+    clip's intervals that are later than its label. Merged classes come last; they hold for all files.
     """
     number_by_uid = {label.uid: label.number for label in labels}
     early, late = list[Placed](), list[Placed]()
@@ -207,10 +198,7 @@ def with_page_labels(
 
 
 def with_page_intervals(uploaded: Sequence[tuple[str, AnnotationFile]], ledger: Ledger) -> list[AnyFile]:
-    """Put the intervals of the page that hold between the uploads.
-
-    Those of a video are put at the time of its latest interval. Merged classes come last.
-    """
+    """Put each video's intervals that hold at the time of the latest, between the uploads."""
     of_videos = filter(None, map(ledger.intervals, ledger.videos))
     latest = ((max(interval.place for interval in own), own) for own in of_videos)
     return _between(uploaded, ([(place, interval) for place, own in latest for interval in own],), ledger.merges)
@@ -219,10 +207,7 @@ def with_page_intervals(uploaded: Sequence[tuple[str, AnnotationFile]], ledger: 
 def _between(
     uploaded: Sequence[tuple[str, AnnotationFile]], kinds: Sequence[Sequence[Placed]], merges: Sequence[ClassMerge]
 ) -> list[AnyFile]:
-    """Put the statements of each kind between the uploads, and the merges behind all.
-
-    The places of the statements in time decide.
-    """
+    """Put each kind of statements between the uploads, by time, and merges behind all."""
     times = [datetime.fromisoformat(modified) for modified, _ in uploaded]
     stated: defaultdict[tuple[int, int], list[PageLabel | ClippedInterval | IntervalStatement]] = defaultdict(list)
     for kind, placed in enumerate(kinds):

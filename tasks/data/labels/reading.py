@@ -1,7 +1,4 @@
-"""Read whole annotation files into lines of clips and intervals.
-
-The files are Retake's own and those of other tools.
-"""
+"""Read whole files, of Retake and of other tools, into lines of clips and intervals."""
 
 import math
 import re
@@ -30,6 +27,7 @@ from tasks.data.labels.rows import (
     row_reader,
 )
 from tasks.data.labels.tables import Table, open_table
+from tasks.data.labels.video_names import first_known
 from tasks.data.labels.vocabulary import MAX_TEXT_LENGTH, Lexicon, normal_name
 from tasks.errors import BadLabels
 from tasks.store.records.dataset import NO_OBJECT, Problem
@@ -38,16 +36,13 @@ from tasks.wording import plain_count
 MAX_PROBLEMS_A_FILE = 1000
 
 MAX_LIST_BYTES = 2 << 20
-"""Size of a list of classes or of videos. A list has a record for each line; those of EPIC-KITCHENS have 30 kB."""
+"""Size of a list of classes or of videos, which has a record for each line; those of EPIC-KITCHENS have 30 kB."""
 
 ROUNDING_SECONDS = 1e-6
 
 
 class Refusals:
-    """The first rejected lines of a file, with reasons, and the number of all.
-
-    A million reasons would take more memory than the file.
-    """
+    """The first rejected lines of a file, with reasons, and the number of all."""
 
     def __init__(self) -> None:
         self.num = 0
@@ -60,6 +55,7 @@ class Refusals:
     def add(self, line: int, reason: str | Callable[[], str]) -> None:
         """Count a line, and keep it with its reason if it is among the first."""
         self.num += 1
+        # A million reasons would take more memory than the file.
         if line > self._last_line:
             return
         self._kept.append((line, reason if isinstance(reason, str) else reason()))
@@ -69,18 +65,15 @@ class Refusals:
 
 
 def first_problems(file: str, refused: Refusals, num_more: Counter[str], where: Mapping[int, str]) -> list[Problem]:
-    """Record the first rejected lines of a file and count the others.
-
-    `where` has the places of items that line numbers do not locate.
-    """
+    """Record the first rejected lines of a file, with their places, and count the others."""
     num_more[file] += max(0, refused.num - MAX_PROBLEMS_A_FILE)
     return [Problem(file=file, line=line, item=where.get(line, ""), reason=reason) for line, reason in refused]
 
 
 def in_order(problems: Iterable[Problem], files: Iterable[str], num_more: Mapping[str, int]) -> tuple[Problem, ...]:
-    """Sort by file in upload order, which `files` names, then by line.
+    """Sort by file, as in `files`, then by line, and cut very long lists.
 
-    Very long lists are truncated, with the number of the rest. `num_more` counts rejected lines by file that are not in `problems`.
+    `num_more` counts rejected lines by file that are not in `problems`.
     """
     order = {file: place for place, file in enumerate(files)}
     by_file: defaultdict[str, list[Problem]] = defaultdict(list)
@@ -96,24 +89,23 @@ def in_order(problems: Iterable[Problem], files: Iterable[str], num_more: Mappin
 
 @dataclass
 class ReadFile:
-    """A file as it was read.
-
-    It has its `rows` with labels, its lines of `lists` of classes or videos, and its `refused` lines.
-
-    `labels` are those of another tool that are not made into rows yet. `where` says of a tool's items where they are, if lines do not.
-    `remarks` are about the whole file. `beside` are the videos that came with it.
-    """
+    """A file as it was read."""
 
     name: str
     layout: str
     refused: Refusals
     rows: list[LabelRow] = field(default_factory=list)
     lists: list[Line] = field(default_factory=list)
+    """Lines of classes or videos."""
     labels: deque[Labelled] = field(default_factory=deque)
+    """Labels of another tool that are no rows yet."""
     is_of_tool: bool = False
     where: Mapping[int, str] = field(default_factory=dict)
+    """The place of each item that its line number does not locate."""
     remarks: tuple[str, ...] = ()
+    """About the whole file."""
     beside: frozenset[str] = frozenset()
+    """The videos that came with the file."""
 
     def add(self, row: Line | LabelRow) -> None:
         """Take in a line."""
@@ -124,9 +116,7 @@ class ReadFile:
 
 
 def read_annotations(file: AnnotationFile, videos: Videos) -> ReadFile:
-    """Validate every line of a file, or every item of another tool's file.
-
-    A line is validated by its header's model, an item by the reader of its tool.
+    """Validate every line by its header's model, or every item by its tool's reader.
 
     Raises:
         BadLabels: the whole file is unreadable; the message is a predicate, without the file's name.
@@ -159,7 +149,8 @@ def read_annotations(file: AnnotationFile, videos: Videos) -> ReadFile:
 def layout_of(file: AnnotationFile) -> str:
     """Recognise a file by its content, without reading its lines.
 
-    BadLabels is raised if the file is of no known layout.
+    Raises:
+        BadLabels: it is of no known layout.
     """
     opened = _open(file)
     return opened[0].name if isinstance(opened, tuple) else opened.layout
@@ -212,10 +203,7 @@ def _of_tool(file: AnnotationFile, layout: str, items: Items, max_items: int = M
 
 
 class ToolRows:
-    """A maker of rows from labels.
-
-    Equal labels share one record, and lines of one video its name, because there may be a million.
-    """
+    """A maker of rows from labels; equal ones of a million share a record."""
 
     def __init__(self, videos: Videos) -> None:
         self._videos = videos
@@ -223,10 +211,7 @@ class ToolRows:
         self._video: tuple[tuple[str, ...], str] = (), ""
 
     def rows(self, labels: Iterable[Labelled], refused: Refusals) -> Iterator[LabelRow]:
-        """Yield a row for each label with verb and noun.
-
-        Unusable labels are added to `refused`.
-        """
+        """Yield a row for each label with verb and noun; add unusable ones to `refused`."""
         for item in labels:
             try:
                 yield self._row(item)
@@ -238,7 +223,7 @@ class ToolRows:
         if isinstance(label, str):
             raise ValueError(label)
         if self._video[0] != item.video:
-            self._video = item.video, self._name(item.video)
+            self._video = item.video, first_known(item.video, self._videos.finds)
         video = self._video[1]
         if not video:
             raise ValueError("the name of its video is empty")
@@ -249,24 +234,16 @@ class ToolRows:
         start = 0.0 if -ROUNDING_SECONDS < start < 0 else start
         if start < 0:
             raise ValueError(f"its start, {start:g} s, is negative")
-        if not stop > start:  # also of what is no number
+        if not stop > start:  # also if a time is NaN
             raise ValueError(f"its end, {stop:g} s, is not after its start, {start:g} s")
         if stop > MAX_SECONDS:
             raise ValueError(f"its end, {stop:g} s, is more than {MAX_SECONDS} s")
         return IntervalRow(item.line, label, video, start, stop)
 
-    def _name(self, names: tuple[str, ...]) -> str:
-        return names[0] if len(names) == 1 else next((name for name in names if self._videos.finds(name)), names[0])
-
 
 def _label(item: Labelled) -> LabelLine | str:
-    label = item.label
-    ids = {
-        name: "" if class_id is None else str(class_id)
-        for name, class_id in (("verb_class", label.verb_class), ("noun_class", label.noun_class))
-    }
     try:
-        return LabelLine.model_validate({"line": item.line, "verb": label.verb, "noun": label.noun, **ids})
+        return LabelLine.model_validate({"line": item.line, **item.label._asdict()})
     except ValidationError as error:
         return reason_of(error)
 
@@ -274,11 +251,11 @@ def _label(item: Labelled) -> LabelLine | str:
 def split_text(text: str, verbs: Lexicon, nouns: Lexicon) -> tuple[str, str]:
     """Read a text such as `put meat` as a verb and a noun.
 
-    Two words are a verb and a noun, unless they are a known verb together. Otherwise a known verb at the start wins, as in folder names; else
-    the first word is the verb. Words are split at spaces and slashes, else at `_`; `-` alone joins the words of one name.
+    Two words are a verb and a noun, unless they are a known verb together. Else a known verb at the start wins, as in folder names; else the
+    first word is the verb. Words are split at spaces and slashes, else at `_`; `-` joins the words of a name.
 
     Raises:
-        ValueError: its verb is left out, or means no class or two.
+        ValueError: its verb is left out, or means two classes.
     """
     words = text.replace("/", " ").split()
     words = [word for word in re.split("_+", words[0]) if word] if len(words) == 1 else words

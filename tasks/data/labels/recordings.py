@@ -1,10 +1,8 @@
-"""Find the videos that are files of one recording.
-
-They are found by their names and times. A person's lines correct the result.
+"""Group videos that are files of one recording, by names, times and a person's lines.
 
 A camera ends a file at a size limit and goes on in the next; `read_file_name` knows the names of GoPro, Insta360, DJI and Frigate. Files of one
-recording show the same people in the same place, so a dataset deals them to one split. A wrong group costs little, but makes a source larger:
-what is in doubt stays apart.
+recording show the same people in the same place, so a dataset deals them to one split. Files in doubt stay apart: a wrong group makes a source
+larger.
 """
 
 import re
@@ -28,7 +26,7 @@ from tasks.wording import csv_table, quoted, safe_cell, some
 GOPRO = re.compile(r"G([HXSL])([0-9]{2})([0-9]{4})")
 """Encoding, chapter, recording."""
 SMALL_COPY = "L"
-"""The encoding of a chapter that lies beside another one as its preview."""
+"""Encoding of the preview of a chapter."""
 GOPRO_FIRST, GOPRO_NEXT = re.compile(r"GOPR([0-9]{4})"), re.compile(r"GP([0-9]{2})([0-9]{4})")
 """Up to HERO5. The first chapter has no number."""
 INSTA360 = re.compile(r"(?:PRO_)?(?:VID|LRV)_([0-9]{8}_[0-9]{6})_[0-9]{2}_[0-9]{3}")
@@ -42,7 +40,7 @@ STAMP = re.compile(
 )
 """Date and time to the second, then maybe milliseconds: `20260501120000`, `2026-05-01_12-00-00`, `2026_0501_120000`, `20260501_120000123`.
 
-A `Z` behind it is part of it, as is the half of the day: `2026-05-01 01-05-00 PM`. An `am` or `Am` before more words may be one of them.
+Then maybe a `Z`, or the half of the day: `2026-05-01 01-05-00 PM`. An `am` or `Am` before more words may be one of them.
 """
 CHANNEL = re.compile(r"[-_. ][0-9]+([FRBI])")
 """Behind a time, the number of a dashcam's file and its camera: front, rear or back, or interior, as in `_000123F`."""
@@ -53,60 +51,44 @@ COUNTER = re.compile(rf"(?:(?:{'|'.join(NO_CAMERAS[1:])})[-_. ]?|0)[0-9]{{3,7}}[
 """Before a time, maybe the number of the file, as in `clip0001_` or `0001_`; cameras have other words, or short numbers."""
 
 GAP_SECONDS = 5
-"""Between the end of a file and the start of the next: names have whole seconds, and recorders need time to open a file."""
+"""Between the end of a file and the start of the next: names have whole seconds, and recorders take time to open a file."""
 CHAPTER_SLACK_SECONDS = 60
 MIN_NUMBERED_SECONDS = 60
-"""Shorter files with numbers may be clips that were encoded one after another, and have the times of that."""
+"""Shorter files with numbers may be clips that were encoded one after another, with the times of their encoding."""
 MAX_RATE_CHANGE = 0.02
-"""Between chapters, as a share: a container has the average of its frames, whose times vary a little."""
+"""Between chapters, as a share: a container has the average rate of its frames, which varies a little."""
 MAX_PATTERNS = 50
 """Each is compared with the names of all videos."""
 MAX_OPEN = 32
-"""Recordings of one series that a file may go on; two cameras, or two days, can have equal names."""
+"""Latest recordings of one series that a file may continue; two cameras, or two days, can have equal names."""
 
 
 @dataclass(frozen=True)
 class Chapter:
-    """A numbered chapter.
-
-    Files of one `series` are one recording, if nothing contradicts that. Copies have another `encoding`.
-    """
+    """A numbered chapter; files of one `series` are one recording, if nothing contradicts that."""
 
     series: str
     number: int
     encoding: str
-    """GoPro's letter; empty up to HERO5, whose names have none."""
+    """GoPro's letter, by which copies differ; empty up to HERO5."""
 
 
 @dataclass(frozen=True)
 class Timed:
-    """A file with its start in the name, by the camera's clock.
-
-    Files of several lenses (`has_lenses`) may start together. `counted` is the same file with a number before its start that may be a counter's,
-    or a camera's: only the other files tell.
-    """
+    """A file with its start in the name, by the camera's clock."""
 
     series: str
     start: datetime
     camera: str | None = None
     has_lenses: bool = False
-    counted: "Counted | None" = None
-
-
-@dataclass(frozen=True)
-class Counted:
-    """A file as it is read if the number before its start counts files."""
-
-    number: int
-    name: Timed
+    """Whether files of several lenses may start together."""
+    counted: tuple[int, "Timed"] | None = None
+    """The number before the start, and the name if that number counts files. It may be a camera's: only the other files tell."""
 
 
 @dataclass(frozen=True)
 class Numbered:
-    """A file with a number of its series.
-
-    Only the container's time tells whether the file goes on where the one before ends.
-    """
+    """A file with a number of its series; only the container has its time."""
 
     series: str
     number: int
@@ -117,9 +99,7 @@ FileName = Chapter | Timed | Numbered
 
 def read_file_name(path: str) -> FileName | None:
     """Read a file's path; None if it follows no known pattern."""
-    path = path.replace("\\", "/")
-    # A name without a folder has an empty one.
-    above, _, file = path.rpartition("/")
+    above, _, file = path.replace("\\", "/").rpartition("/")
     folder, stem = f"{above}/" if above else "", PurePosixPath(file).stem
     if name := _chapter(folder, stem.upper()) or _timed(folder, stem):
         return name
@@ -157,7 +137,7 @@ def _timed(folder: str, stem: str) -> Timed | None:
             counted = None
             if COUNTER.fullmatch(before):
                 series = f"{folder}{re.sub('[0-9]+', '#', before)}*{behind}"
-                counted = Counted(int(re.sub("[^0-9]", "", before)), Timed(series, start, _camera(behind)))
+                counted = int(re.sub("[^0-9]", "", before)), Timed(series, start, _camera(behind))
             camera = _camera("-".join([before.strip("-_. "), *words]))
             return Timed(f"{folder}{before}*{behind}", start, camera, counted=counted)
     return None
@@ -171,13 +151,14 @@ def _camera(words: str) -> str | None:
 def _read_names(videos: Iterable[VideoRecord]) -> list[tuple[VideoRecord, str, FileName]]:
     """Read the names of all videos that follow a known pattern.
 
-    A number before the time counts files if each has its own, which rises with the time; else it is a camera's.
+    A number before the time counts files if it rises with the time from file to file; else it is a camera's.
     """
     names = [(video, path, name) for video in videos for path in sorted(video.names) if (name := read_file_name(path))]
     numbers = defaultdict[str, set[tuple[datetime, int]]](set)
     for _, _, name in names:
         if isinstance(name, Timed) and name.counted:
-            numbers[name.counted.name.series].add((name.start, name.counted.number))
+            number, counted = name.counted
+            numbers[counted.series].add((name.start, number))
     counters = {
         series
         for series, of_series in numbers.items()
@@ -185,8 +166,8 @@ def _read_names(videos: Iterable[VideoRecord]) -> list[tuple[VideoRecord, str, F
     }
 
     def known(name: FileName) -> FileName:
-        counted = name.counted if isinstance(name, Timed) else None
-        return counted.name if counted and counted.name.series in counters else name
+        counted = name.counted[1] if isinstance(name, Timed) and name.counted else None
+        return counted if counted and counted.series in counters else name
 
     return [(video, path, known(name)) for video, path, name in names]
 
@@ -202,10 +183,7 @@ class _File(Generic[K]):
 
     @property
     def order(self) -> tuple[Any, ...]:
-        """Return the key that sorts the files of a recording.
-
-        Chapters come first, then files with a time, then those with a number.
-        """
+        """Sort chapters first, then files with a time, then those with a number."""
         match self.name:
             case Chapter(number=number, encoding=encoding):
                 return 0, number, encoding == SMALL_COPY, self.video.video
@@ -217,10 +195,7 @@ class _File(Generic[K]):
 
 @dataclass(frozen=True)
 class Grouping:
-    """Recordings of several videos, and hints about files that may belong to several.
-
-    Each video is in one recording at most.
-    """
+    """Recordings of several videos, each video in one at most, and hints about doubtful files."""
 
     recordings: tuple[Recording, ...] = ()
     hints: tuple[str, ...] = ()
@@ -239,31 +214,21 @@ def detect_recordings(videos: Iterable[VideoRecord]) -> Grouping:
       that never stops has a recording a day, so that its camera is not one source.
     - A number in the name: the same, by the containers' times, in files of a minute or more.
 
-    Of a video with several names, each may join it to others.
+    Each name of a video may join it to others.
     """
-    chapters, timed, numbered = list[_File[Chapter]](), list[_File[Timed]](), list[_File[Numbered]]()
-    for video, path, known in _read_names(videos):
-        match known:
-            case Chapter() as name:
-                chapters.append(_File(video, path, name))
-            case Timed() as name:
-                timed.append(_File(video, path, name))
-            case Numbered() as name if video.recorded_at:
-                numbered.append(_File(video, path, name))
-    by_chapter, unclear_chapters = _joined(chapters, _is_next_chapter)
-    by_time, unclear_timed = _joined(timed, _goes_on)
-    by_number, unclear_numbered = _joined(numbered, _is_next_number)
-    recordings = [_recording(files) for files in _united([*by_chapter, *by_time, *by_number])]
+    groups, doubtful = _joined(
+        _File(video, path, name) for video, path, name in _read_names(videos) if video.recorded_at or not isinstance(name, Numbered)
+    )
+    recordings = [_recording(files) for files in _united(groups)]
     joined = {video for recording in recordings for video in recording.videos[1:]}
-    unclear = defaultdict[str, list[str]](list)
-    several: list[_File[Any]] = [*unclear_chapters, *unclear_timed, *unclear_numbered]
-    for file in several:
+    paths_by_series = defaultdict[str, list[str]](list)
+    for file in doubtful:
         if file.video.video not in joined:
-            unclear[file.name.series].append(quoted(file.path))
+            paths_by_series[file.name.series].append(quoted(file.path))
     hints = [
         f"{some([*dict.fromkeys(paths)])} may continue any of several recordings (of several days or cameras); "
         "a file with the header video,recording can name the recording"
-        for paths in unclear.values()
+        for paths in paths_by_series.values()
     ]
     return Grouping(_with_own_names(recordings), tuple(hints))
 
@@ -271,9 +236,7 @@ def detect_recordings(videos: Iterable[VideoRecord]) -> Grouping:
 def stated_recordings(
     rows: Iterable[tuple[str, frozenset[str], RecordingLine]], index: VideoIndex
 ) -> tuple[dict[str, RecordingLine], list[Problem]]:
-    """Find the line of each video that names its recording.
-
-    Lines that name no video are problems. A later line overrides an earlier line.
+    """Find the last line about each video's recording; lines about no video are problems.
 
     A video with `*` is a pattern of names. A `*` in its recording stands for the folder of each file, so that every folder is a recording.
     """
@@ -302,10 +265,9 @@ def correct_recordings(
 ) -> Grouping:
     """Let a person's lines decide which recording a video is of.
 
-    A video whose line has an empty name is a recording of its own.
-
-    A video without a line joins the recording that the lines of its detected group name, if they all name the same one. Videos in `apart` are in
-    no recording; hints name those whose recording has other files. `files` names videos for people.
+    A video whose line has an empty name is a recording of its own. A video without a line joins the recording that the lines of its detected
+    group name, if they all name the same one. Videos in `apart` are in no recording; hints name those whose recording has other files. `files`
+    names videos for people.
     """
     name_of: dict[str, str] = {}
     reasons: dict[str, str] = {}
@@ -338,7 +300,7 @@ def correct_recordings(
 
 
 def recordings_csv(recordings: Iterable[Recording]) -> bytes:
-    """Write the recording of each video, as a label file that a person can change."""
+    """Write the recording of each video as a label file that a person can change."""
     rows = (
         {"video": safe_cell(file), "recording": safe_cell(recording.name), "reason": recording.reason}
         for recording in recordings
@@ -348,10 +310,7 @@ def recordings_csv(recordings: Iterable[Recording]) -> bytes:
 
 
 def camera_groups(videos: Sequence[VideoRecord]) -> dict[str, Groups]:
-    """Name the camera and the day of each video, as far as it tells them.
-
-    The video's name or its container may tell them.
-    """
+    """Name camera and day of each video, as far as name or container tells them."""
     timed: dict[str, Timed] = {}
     for video, _, name in _read_names(videos):
         if isinstance(name, Timed):
@@ -366,35 +325,30 @@ def _groups(video: VideoRecord, named: Timed | None) -> Groups:
     return (("camera", camera), *days) if camera else days
 
 
-def _joined(
-    files: Iterable[_File[K]], continues: Callable[[Sequence[_File[K]], _File[K]], bool]
-) -> tuple[list[list[_File[K]]], list[_File[K]]]:
+def _joined(files: Iterable[_File[Any]]) -> tuple[list[list[_File[Any]]], list[_File[Any]]]:
     """Join each file to the recording of its series that it continues.
 
-    Recordings of several files are returned, and files that continue several recordings.
+    Return recordings of several files, and files that continue several recordings.
     """
-    by_series: defaultdict[str, dict[str, _File[K]]] = defaultdict(dict)
+    by_series: defaultdict[tuple[type[FileName], str], dict[str, _File[Any]]] = defaultdict(dict)
     for file in sorted(files, key=attrgetter("order")):
-        by_series[file.name.series].setdefault(file.video.video, file)
-    joined, unclear = list[list[_File[K]]](), list[_File[K]]()
-    for own in by_series.values():
-        recordings = list[list[_File[K]]]()
+        by_series[type(file.name), file.name.series].setdefault(file.video.video, file)
+    joined, doubtful = list[list[_File[Any]]](), list[_File[Any]]()
+    for (kind, _), own in by_series.items():
+        recordings = list[list[_File[Any]]]()
         for file in own.values():
-            fitting = [recording for recording in recordings[-MAX_OPEN:] if continues(recording, file)]
+            fitting = [recording for recording in recordings[-MAX_OPEN:] if CONTINUES[kind](recording, file)]
             if len(fitting) == 1:
                 fitting[0].append(file)
             else:
                 recordings.append([file])
-                unclear += [file] if fitting else []
+                doubtful += [file] if fitting else []
         joined += [recording for recording in recordings if len(recording) > 1]
-    return joined, unclear
+    return joined, doubtful
 
 
 def _united(groups: Iterable[Sequence[_File[Any]]]) -> list[list[_File[Any]]]:
-    """Unite groups that have a video in common.
-
-    A group has one file of each video, in order.
-    """
+    """Unite groups that share a video, with one file of each video, in order."""
     group_of: dict[str, dict[str, _File[Any]]] = {}
     for group in groups:
         whole = {file.video.video: file for file in group}
@@ -432,7 +386,7 @@ def _has_picture_of(video: VideoRecord, other: VideoRecord) -> bool:
 def _goes_on(files: Sequence[_File[Timed]], file: _File[Timed]) -> bool:
     """Check whether a file starts where the last ends, or with it, by another lens.
 
-    A recorder that never stops is parted by days. Cameras with lenses in their names are switched on and off, and may record past midnight.
+    A recorder that never stops has a recording a day. Cameras with lenses in their names are switched on and off, and may record past midnight.
     """
     last = files[-1]
     if file.name.has_lenses and abs((file.name.start - last.name.start).total_seconds()) <= 1:
@@ -450,6 +404,13 @@ def _is_next_number(files: Sequence[_File[Numbered]], file: _File[Numbered]) -> 
     return _is_gapless(last.recorded_at, last.duration_seconds, start)
 
 
+CONTINUES: Mapping[type[FileName], Callable[[Sequence[_File[Any]], _File[Any]], bool]] = {
+    Chapter: _is_next_chapter,
+    Timed: _goes_on,
+    Numbered: _is_next_number,
+}
+
+
 def _is_gapless(start: datetime, duration_seconds: float, next_start: datetime) -> bool:
     gap = next_start - start - timedelta(seconds=duration_seconds)
     return abs(gap.total_seconds()) <= GAP_SECONDS
@@ -457,12 +418,11 @@ def _is_gapless(start: datetime, duration_seconds: float, next_start: datetime) 
 
 def _recording(files: Sequence[_File[Any]]) -> Recording:
     first = files[0]
-    match first.name:
-        case Chapter(series=series):
-            name, reason = series, "chapters of one GoPro recording, by their names"
-        case _:
-            where = "names" if isinstance(first.name, Timed) else "files"
-            name, reason = str(PurePosixPath(first.path).with_suffix("")), f"one camera without a gap, by the times in the {where}"
+    if isinstance(first.name, Chapter):
+        name, reason = first.name.series, "chapters of one GoPro recording, by their names"
+    else:
+        where = "names" if isinstance(first.name, Timed) else "files"
+        name, reason = str(PurePosixPath(first.path).with_suffix("")), f"one camera without a gap, by the times in the {where}"
     return Recording(name=name, videos=tuple(file.video.video for file in files), files=tuple(file.path for file in files), reason=reason)
 
 

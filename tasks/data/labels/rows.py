@@ -1,7 +1,7 @@
 """Parse the lines of annotation files.
 
-Each layout has a pydantic model, named `...Line`, which validates a whole line. A file may have a million lines with labels, too many for models:
-these are kept as a `ClipRow` or an `IntervalRow`, and lines with the same label share one `LabelLine`.
+A pydantic model, named `...Line`, validates a line of each layout. A million lines with labels are too many for models: each is kept as a
+`ClipRow` or an `IntervalRow`, and those with the same label share one `LabelLine`.
 """
 
 import re
@@ -22,7 +22,7 @@ MAX_SECONDS = 10 * 24 * 3600
 MAX_CLASS_ID = 1_000_000
 MAX_SOURCE_LENGTH = 200
 MAX_LABELS = 50_000
-"""Different labels in a file. Each is validated, which takes time."""
+"""Different labels in a file; to validate each takes time."""
 
 YES_OR_NO = {"yes": True, "no": False, "true": True, "false": False, "1": True, "0": False}
 TIME = re.compile(r"(?:(?:([0-9]{1,4}):)?([0-9]{1,2}):)?([0-9]{1,7}(?:[.,][0-9]{0,9})?)")
@@ -35,16 +35,14 @@ SOURCE = re.compile(rf"[^\W_](?:[^\x00-\x1f\x7f\";|]|[;|](?! *{FORMULA_SIGN}))*"
 
 @dataclass(frozen=True)
 class AnnotationFile:
-    """An annotation file as a person uploaded it.
-
-    `unread` says why the file was not read, if it was not. `beside` are the content hashes of the videos that came with it: where several
-    videos have the same name, the file means one of these.
-    """
+    """An annotation file as a person uploaded it."""
 
     name: str
     content: bytes
     unread: str = ""
+    """The reason if the file was not read."""
     beside: frozenset[str] = frozenset()
+    """Content hashes of the videos that came with the file, which prefers them where several videos have a name."""
 
 
 def _seconds(text: str) -> float:
@@ -67,7 +65,7 @@ def _source(text: str) -> str | None:
 
 ClassName = Annotated[str, AfterValidator(class_name)]
 NounName = Annotated[str, AfterValidator(noun_name)]
-ClassId = Annotated[Annotated[int, Field(ge=0, lt=MAX_CLASS_ID)] | None, BeforeValidator(lambda text: text or None)]
+ClassId = Annotated[Annotated[int, Field(ge=0, lt=MAX_CLASS_ID)] | None, BeforeValidator(lambda value: None if value == "" else value)]
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(le=MAX_SECONDS)]
 VideoName = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_LENGTH)]
 
@@ -124,18 +122,16 @@ class IntervalLine(LabelLine):
 
 
 class ClipRow(NamedTuple):
-    """A label for a clip, or for all clips of a video.
-
-    `groups` are the cells of columns without a meaning to Retake, such as a camera. `is_chosen` says that the line is of a filled-in list of
-    clips to label, which a model chose.
-    """
+    """A label for a clip, or for all clips of a video."""
 
     line: int
     label: LabelLine
     uid: str
     source: str | None
     groups: Groups = ()
+    """Cells of columns without a meaning to Retake, such as a camera."""
     is_chosen: bool = False
+    """Whether the line is of a list of clips to label, which a model chose."""
 
     @property
     def verb(self) -> str:
@@ -223,17 +219,14 @@ def _yes_or_no(text: str) -> bool:
 
 
 class FullyLabelledLine(Line):
-    """`video,fully_labelled`: whether all actions of a video are labelled.
-
-    If they are, nothing happens in the rest of the video.
-    """
+    """`video,fully_labelled`: whether nothing happens in the rest of a video."""
 
     video: VideoName
     fully_labelled: Annotated[bool, BeforeValidator(_yes_or_no)]
 
 
 class RecordingLine(Line):
-    """`video,recording`: which recording a video is of; without a name, one of its own."""
+    """`video,recording`: a video's recording; without a name, one of its own."""
 
     video: VideoName
     recording: Annotated[str, BeforeValidator(text_of_cell), Field(max_length=MAX_TEXT_LENGTH)] = ""
@@ -254,19 +247,16 @@ LAYOUTS = {layout: columns for layout, (_, columns) in LINES.items()}
 
 LABEL_COLUMNS = ("verb", "noun", "action", "verb_class", "noun_class")
 TO_FILL_IN = (*LABEL_COLUMNS, "source")
-"""Columns of a list of clips to label that a person fills in. Lines with none of them filled in are skipped."""
+"""Columns of a list of clips to label that a person fills in. A line without any of them is skipped."""
 INFORMATION = ("suggested_verb", "suggested_noun", "probability", "reason", "file", "from_seconds", "to_seconds", "score")
 """Columns of such a list that inform the person, and are not read. No other file has the first."""
 NO_GROUPS = frozenset((*TO_FILL_IN, *LAYOUTS["intervals"], *LAYOUTS["clips"], *INFORMATION))
-"""Columns that Retake knows. Each other column groups the clips by its values, such as by camera."""
+"""Columns that Retake knows. Each other column, such as the camera, groups the clips by its values."""
 MAX_GROUP_COLUMNS, MAX_GROUP_LENGTH = 10, 60
 
 
 def row_reader(layout: str) -> Callable[[int, Cells], Line | LabelRow]:
-    """Return the reader of the lines of a layout.
-
-    The reader raises a ValueError that names the faults of a line.
-    """
+    """Return the reader of a layout's lines; its ValueError names the faults of a line."""
     if layout in ("clips", "intervals"):
         return partial(_read_clip if layout == "clips" else _read_interval, _Shared())
     return partial(_validated, LINES[layout][0])
@@ -280,9 +270,9 @@ def _validated(model: type[L], line: int, cells: Cells) -> L:
 
 
 class _Shared:
-    """Labels, names and groups that the rows of a file share.
+    """Labels, names and groups of a file, equal ones once.
 
-    Equal values are kept once. To validate each line by its model takes a minute for a million lines.
+    To validate a million lines by a model takes a minute.
     """
 
     def __init__(self) -> None:
@@ -292,7 +282,7 @@ class _Shared:
         self._last_name = ""
 
     def label(self, line: int, cells: Cells) -> LabelLine:
-        """Validate a label the first time; raise its error again for further lines with it."""
+        """Validate a label the first time; repeat its error for further lines with it."""
         key = tuple(map(cells.get, LABEL_COLUMNS))
         label = self._label_by_cells.get(key)
         if label is None:
@@ -328,7 +318,7 @@ def _read_clip(shared: _Shared, line: int, cells: Cells) -> ClipRow:
     uid, source, is_chosen = cells["uid"], cells.get("source", ""), INFORMATION[0] in cells
     if 0 < len(uid) <= MAX_TEXT_LENGTH and (not source or (len(source) <= MAX_SOURCE_LENGTH and SOURCE.fullmatch(source))):
         return ClipRow(line, shared.label(line, cells), shared.name(uid), source or None, shared.groups(cells), is_chosen)
-    # The model names all faults of the line.
+    # The model names all faults.
     whole = _validated(ClipLine, line, cells)
     return ClipRow(line, whole, whole.uid, whole.source, shared.groups(cells), is_chosen)
 

@@ -1,4 +1,4 @@
-"""Parse tables as people and Excel write them into lines of named cells."""
+"""Parse tables, as people and Excel write them, into lines of named cells."""
 
 import codecs
 import csv
@@ -15,7 +15,7 @@ from tasks.wording import count, quoted, text_of_cell
 
 MAX_COLUMNS = 100
 VIDEO_COLUMNS = {"uid", "video", "video_id"}
-"""Columns that name a video, which may have the name of a formula."""
+"""Columns that name a video; its name may look like a formula."""
 DELIMITERS = (",", ";", "\t")
 WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -31,20 +31,14 @@ Cells = dict[str, str]
 
 @dataclass(frozen=True)
 class Table:
-    """A table with a known header.
-
-    A line is its number with its cells, or with the reason for rejecting it.
-    """
+    """A table with a known header; a line is a number with cells or refusal."""
 
     layout: str
     lines: Iterator[tuple[int, Cells | str]]
 
 
 def text_encoding(content: bytes) -> str:
-    """Find the encoding of a text: UTF-8, UTF-16, or that of Windows (cp1252).
-
-    UTF-16 is recognised by its byte order mark.
-    """
+    """Find the encoding of a text: UTF-8, UTF-16 by its byte order mark, or cp1252."""
     if content.startswith(WORKBOOKS):
         raise BadLabels("is an Excel workbook; save it as 'CSV UTF-8'")
     is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
@@ -59,15 +53,13 @@ def text_encoding(content: bytes) -> str:
 
 
 def open_table(content: bytes, layouts: Mapping[str, tuple[str, ...]], known: Mapping[str, tuple[str, ...]]) -> Table:
-    """Match a table's header to the first of `layouts` that fits.
-
-    `layouts` has the required columns by name. Those in `known` are named if none fits.
+    """Match a table's header to the first of `layouts`, required columns by name, that fits.
 
     Order, case and spaces of the header are free, and so is the delimiter. Every physical line is parsed on its own, so that an unclosed
     quote spoils one line, not the rest of the file.
 
     Raises:
-        BadLabels: not text, empty, or no layout fits; while the lines are read, that there are too many.
+        BadLabels: not text, empty, or no layout fits (the message names `known`); while the lines are read, that there are too many.
     """
     lines = filled_lines(content)
     number, header = next(lines, (0, ""))
@@ -90,10 +82,10 @@ def _read_lines(lines: Iterator[tuple[int, str]], delimiter: str, columns: list[
 
 
 def filled_lines(content: bytes) -> Iterator[tuple[int, str]]:
-    """Yield lines that are not blank, one at a time, with their numbers.
+    """Yield numbers and texts of filled lines; of too long lines, the start.
 
-    Of a line that is too long, it is the start. Other characters at which `splitlines` splits, such as U+2028, may stand in a label. A list
-    of a million lines, and the whole text, take more memory than the file.
+    Other characters at which `splitlines` splits, such as U+2028, may stand in a label. The whole text, or a list of a million lines, takes more
+    memory than the file.
 
     Raises:
         BadLabels: it is no text, or has too many lines.
@@ -109,9 +101,7 @@ def filled_lines(content: bytes) -> Iterator[tuple[int, str]]:
             yield number, line.removesuffix("\n")
 
 
-def _recognise(
-    header: str, layouts: Mapping[str, tuple[str, ...]], layouts_to_name: Mapping[str, tuple[str, ...]]
-) -> tuple[str, str, list[str]]:
+def _recognise(header: str, layouts: Mapping[str, tuple[str, ...]], known: Mapping[str, tuple[str, ...]]) -> tuple[str, str, list[str]]:
     for delimiter in DELIMITERS:
         try:
             columns = [re.sub(r"[\s-]+", "_", cell.casefold()) for cell in _cells(header, delimiter)]
@@ -119,14 +109,13 @@ def _recognise(
             continue
         if len(columns) > MAX_COLUMNS:
             raise BadLabels(f"has {len(columns)} columns; at most {MAX_COLUMNS} are read")
-        for layout, demanded in layouts.items():
-            if set(demanded) <= set(columns):
-                twice = [column for column, times in Counter(columns).items() if column and times > 1]
-                if twice:
+        for layout, required in layouts.items():
+            if set(required) <= set(columns):
+                if twice := [column for column, times in Counter(columns).items() if column and times > 1]:
                     raise BadLabels(f"names the column {quoted(twice[0])} twice")
                 return layout, delimiter, columns
-    known = "; or ".join(",".join(columns) for columns in layouts_to_name.values())
-    raise BadLabels(f"begins with {quoted(header)}, which is not a known header; required columns: {known}")
+    listed = "; or ".join(map(",".join, known.values()))
+    raise BadLabels(f"begins with {quoted(header)}, which is not a known header; required columns: {listed}")
 
 
 def _cells(line: str, delimiter: str) -> list[str]:

@@ -1,12 +1,12 @@
 """Resolve names in annotations to clips and videos, and name videos for other tools.
 
-All that is handed out names videos alike. A clip is named by uid, a video by content hash, path or file name.
+A clip is named by uid, a video by content hash, path or file name.
 """
 
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -29,18 +29,18 @@ PLAIN = re.compile(r"(?:[A-Za-z0-9_-]+/)*((?![0-9a-f]{8}-)[A-Za-z0-9_-]+(?:\.[A-
 UPLOAD_FOLDER = re.compile(r"^/?data/upload/(?:[0-9]+/)?")
 UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")
 FILE_BEFORE_QUERY = re.compile(r".+?\.(?![0-9]+[?#])\w+(?=[?#])")
-"""Needs an ending before `?` or `#`: of `take #1.mp4` and `v1.2#3.mp4`, what is left could be the name of another video."""
+"""An ending stands before `?` or `#`: the start of `take #1.mp4` or `v1.2#3.mp4` could be the name of another video."""
 
 MAX_FOLDERS = 50
 MAX_REMEMBERED = 1 << 14
 MAX_NEAR_MATCHES = 20
-"""Maximum number of rejected lines that suggest similar names. Comparing with thousands of names is slow."""
+"""Rejected lines that suggest similar names; to compare thousands of names is slow."""
 
 
 class VideoIndex:
     """Find videos and clips by the names people use.
 
-    Full relative paths take precedence over path endings, and exact names over names without extension or in other case.
+    Full relative paths go before path endings, and exact names before names without extension or in other case.
     """
 
     def __init__(self, clips: Sequence[ClipRecord], names: Mapping[str, Sequence[str]]) -> None:
@@ -52,7 +52,7 @@ class VideoIndex:
         self._video_by_start = {video[:12]: video for video in names}
         self._file_names = sorted({PurePosixPath(name).name for own in names.values() for name in own})
         self._remembered: dict[tuple[str, bool], tuple[str, str]] = {}
-        # Of all that `beside` makes of this index together.
+        # Shared with the indexes that `beside` makes.
         self._near_left = iter(range(MAX_NEAR_MATCHES))
         self._tiers: list[defaultdict[str, set[str]]] = [defaultdict(set) for _ in range(5)]
         for video, own in names.items():
@@ -63,7 +63,7 @@ class VideoIndex:
         self._beside: frozenset[str] = frozenset()
 
     def beside(self, videos: frozenset[str]) -> Self:
-        """Return an index that prefers these videos, by content hash, where several have a name."""
+        """Return an index that prefers these content hashes where several videos have a name."""
         if videos == self._beside:
             return self
         index = copy(self)
@@ -116,9 +116,7 @@ class VideoIndex:
             return True
 
     def matching(self, pattern: str) -> list[tuple[str, str]]:
-        """List the videos with a name that matches `pattern`, each with that name.
-
-        If any of them are beside the file, only these are listed.
+        """List videos, each with a name that matches `pattern`; those beside the file if any.
 
         `*` is any text within a folder, `**/` any folders or none. A pattern that ends in `/` means all files below.
         """
@@ -133,10 +131,7 @@ class VideoIndex:
         return [(video, name, _slashed(name).split("/")) for video, own in self._names.items() for name in own]
 
     def finds_clip(self, uid: str) -> bool:
-        """Check whether this is the uid of a clip of a video.
-
-        It does not matter how the video is cut.
-        """
+        """Check whether this is a uid of a video's clip, however it is cut."""
         match = UID.fullmatch(uid)
         return match is not None and match[1] in self._video_by_start
 
@@ -162,23 +157,18 @@ class VideoIndex:
         return None
 
     def _is_plainly_unknown(self, name: str) -> bool:
-        """Check quickly whether a name is plainly no video's.
-
-        Such a name has usual characters only, ends as no video's name does, and has no content hash as a folder.
-        """
+        """Check quickly whether a name of usual characters is plainly no video's."""
         plain = PLAIN.fullmatch(name)
         return plain is not None and self._ends.isdisjoint((plain[1], plain[1].lower())) and self._names.keys().isdisjoint(name.split("/"))
 
     def _may_end(self, name: str) -> bool:
-        """Check whether any video's name ends as this one does.
-
-        This takes less time than trying all that the name may mean.
-        """
+        """Check quickly whether any video's name ends as this one does."""
         end = _slashed(name).rpartition("/")[2]
         return not self._ends.isdisjoint((end, end.strip(), end.casefold(), end.strip().casefold()))
 
     def _by_spelling(self, name: str, tiers: Sequence[Mapping[str, set[str]]]) -> str | None:
-        for spelling, tier in zip([_slashed(name), *[_folded(name)] * 4], tiers, strict=False):
+        exact = _slashed(name)
+        for spelling, tier in zip([exact, *[exact.casefold()] * 4], tiers, strict=False):
             videos = tier.get(spelling, set())
             if len(videos) > 1 and len(here := videos & self._beside) == 1:
                 videos = here
@@ -197,19 +187,13 @@ class VideoIndex:
                 f"{quoted(name)} is not a clip of {quoted(min(self._names[own]))} under the current cutting options; "
                 "label that time by video,start_seconds,stop_seconds,verb,noun"
             )
-        raise ValueError(f"{quoted(name)} matches no ingested video{self._near(name)}")
-
-    def _near(self, name: str) -> str:
-        if next(self._near_left, None) is None:
-            return ""
-        return near(PurePosixPath(_slashed(name[-MAX_TEXT_LENGTH:])).name, self._file_names)
+        may_suggest = next(self._near_left, None) is not None
+        similar = near(PurePosixPath(_slashed(name[-MAX_TEXT_LENGTH:])).name, self._file_names) if may_suggest else ""
+        raise ValueError(f"{quoted(name)} matches no ingested video{similar}")
 
 
 class KnownVideos:
-    """Known videos, for the questions of the readers of other tools' files.
-
-    `fps` has frame rates by content hash.
-    """
+    """Known videos, for readers of other tools' files; `fps` has rates by content hash."""
 
     def __init__(self, index: VideoIndex, fps: Mapping[str, float]) -> None:
         self._index = index
@@ -217,9 +201,7 @@ class KnownVideos:
 
     def fps(self, names: Sequence[str]) -> float:
         """Return the frame rate of the video with one of these names."""
-        # What a name means is remembered; whether it means anything is not.
-        name = names[0] if len(names) == 1 else next((name for name in names if self.finds(name)), names[0])
-        return self._fps[self._index.named(name, loosely=True)]
+        return self._fps[self._index.named(first_known(names, self.finds), loosely=True)]
 
     def finds(self, name: str) -> bool:
         """Check whether a video has this name."""
@@ -230,10 +212,13 @@ class KnownVideos:
         return type(self)(self._index.beside(videos), self._fps)
 
 
-def tool_spellings(name: str) -> Iterator[str]:
-    """Yield the paths that another tool's address of a video may mean.
+def first_known(names: Sequence[str], finds: Callable[[str], bool]) -> str:
+    """Return the first known of several names, else the first of all."""
+    return names[0] if len(names) == 1 else next(filter(finds, names), names[0])
 
-    The most likely path comes first.
+
+def tool_spellings(name: str) -> Iterator[str]:
+    """Yield the paths that another tool's address may mean, the most likely first.
 
     The path of an address is decoded, with the text behind `?` or `#` and then without. The file that Label Studio serves from a disk is
     found in `?d=`, and the eight digits that it puts before the name of an upload are removed.
@@ -266,7 +251,7 @@ def _path_in(address: str) -> str:
 def _spellings(name: str) -> Iterator[tuple[int, str]]:
     """Yield all spellings of a video's name with their tiers; lower tiers take precedence."""
     yield 0, _slashed(name)
-    parts = _folded(name).split("/")
+    parts = _slashed(name).casefold().split("/")
     for depth in range(len(parts)):
         end = "/".join(parts[depth:])
         yield (1 if depth == 0 else 3), end
@@ -282,25 +267,19 @@ def _is_match(pattern: Sequence[str], path: Sequence[str]) -> bool:
 
     `**` is any number of folders, and at the end at least the file. No `**` may follow another.
     """
-    # The places in the pattern that may match the next folder.
-    places = {0}
+    # The positions in the pattern that may match the next folder.
+    positions = {0}
     for folder in path:
-        places |= {at + 1 for at in places if at < len(pattern) and pattern[at] == "**"}
-        fitting = [at for at in places if at < len(pattern) and fnmatchcase(folder, pattern[at])]
-        places = {at + 1 for at in fitting} | {at for at in fitting if pattern[at] == "**"}
-    return len(pattern) in places
-
-
-def _folded(name: str) -> str:
-    return _slashed(name).casefold()
+        positions |= {at + 1 for at in positions if at < len(pattern) and pattern[at] == "**"}
+        fitting = [at for at in positions if at < len(pattern) and fnmatchcase(folder, pattern[at])]
+        positions = {at + 1 for at in fitting} | {at for at in fitting if pattern[at] == "**"}
+    return len(pattern) in positions
 
 
 def video_names(videos: Iterable[VideoRecord | DatasetClip]) -> dict[str, str]:
-    """Name each video by its file, its path or its hash.
+    """Name each video by file, path or hash, the first that is unique without extension.
 
-    The path is taken if another file has the same name, and the hash if the path does not tell the video apart either.
-
-    The names are unique without their extensions, too. That of a prediction (`name_without_label`) is taken if there is no other.
+    The name that a prediction gave (`name_without_label`) is taken if there is no other.
     """
     names_of = {video.video: video.names for video in videos}
     files = Counter(_stem(name) for names in names_of.values() for name in names)
@@ -326,21 +305,18 @@ def named_clips(clips: Sequence[DatasetClip], uids: Collection[str]) -> tuple[Na
 def name_without_label(name: str, video: str) -> str:
     """Rename `take/bag/a.mp4` to `a-0123456789ab.mp4`, which annotations of `a.mp4`, `a` or `bag/a.mp4` do not match."""
     # Labels treat backslashes as separators, too.
+    # Labels treat backslashes as separators, too.
     path = PurePosixPath(name.replace("\\", "/"))
-    return f"{path.stem}{_mark(video)}{path.suffix}"
+    return f"{path.stem}-{video[:12]}{path.suffix}"
 
 
 def lacks_label(name: str, video: str) -> bool:
-    """Say whether a prediction gave the name, by `name_without_label`."""
-    return PurePosixPath(name).stem.endswith(_mark(video))
-
-
-def _mark(video: str) -> str:
-    return f"-{video[:12]}"
+    """Check whether `name_without_label` gave the name."""
+    return PurePosixPath(name).stem.endswith(f"-{video[:12]}")
 
 
 def without_extension(name: str) -> str:
-    """Return such a name as data sets of videos have it."""
+    """Remove the extension of a file's name, not of a path, as data sets do."""
     return name if "/" in name else PurePosixPath(name).stem
 
 

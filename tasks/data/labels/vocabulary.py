@@ -1,7 +1,4 @@
-"""Look up class names and their ids.
-
-There are EPIC-KITCHENS-55's ids, the store's own ids, synonyms, names left out, and names that may mean the same class.
-"""
+"""Look up class names and ids: EPIC-KITCHENS-55's, the store's own, synonyms, merges, similar names."""
 
 import re
 import unicodedata
@@ -26,14 +23,14 @@ MAX_NAME_LENGTH = 64
 MAX_CACHED_NAMES = 1 << 12
 SIGNS = frozenset("-:'\N{RIGHT SINGLE QUOTATION MARK}&.+()%")
 MAX_MERGES = 50
-"""Names over which a line may merge a name at once."""
+"""Names in a chain of merges."""
 MAX_TEXT_LENGTH = 1024
-"""Characters of a label or a video's name, in its file and when normalised. Normalising may make eighteen characters of one."""
+"""Characters of a label or a video's name, as written and normalised. To normalise may make eighteen characters of one."""
 LEFT_OUT = "-"
 """The value of `same_as` that leaves a name out."""
 
 ALIKE = 0.85
-"""Similarity from which two names are reported; `turn-on` and `turn-off` have 0.8. Names that differ only in digits are never reported."""
+"""Similarity from which two names are reported; `turn-on` and `turn-off` have 0.8."""
 MIN_ALIKE_LENGTH = 3
 MAX_COMPARED = 500
 MAX_COMPARED_CLOSELY = 2000
@@ -44,8 +41,6 @@ PLURALS = (("s", ""), ("es", ""), ("ies", "y"), ("ves", "f"), ("ves", "fe"))
 @lru_cache(MAX_CACHED_NAMES)
 def normal_name(text: str) -> str:
     """Normalise a class name: lower case, words joined by `-`.
-
-    An action is then two words.
 
     Raises:
         ValueError: it is longer than any label.
@@ -60,10 +55,7 @@ def normal_name(text: str) -> str:
 
 
 def _is_short(text: str) -> bool:
-    """Check part by part that a text is short when it is normalised.
-
-    To normalise the whole text may take milliseconds.
-    """
+    """Check part by part that a normalised text is short; the whole takes milliseconds."""
     length, size = 0, MAX_NAME_LENGTH
     for start in range(0, 0 if text.isascii() else len(text), size):
         length += len(unicodedata.normalize("NFKC", text[start : start + size]))
@@ -89,7 +81,7 @@ def class_name(text: str) -> str:
 
 
 def noun_name(text: str) -> str:
-    """Normalise the name of a noun as `class_name` does; an empty one is no object."""
+    """Normalise a noun by `class_name`; an empty one is no object."""
     return NO_OBJECT if text in ("", NO_OBJECT) else class_name(text)
 
 
@@ -112,10 +104,10 @@ class OwnClasses:
 
 
 def end_of_merges(same_as: str, name: str, merged_into: Callable[[str], str | None]) -> str:
-    """Follow the merges of `same_as` to the name that is left, or to `name`.
+    """Follow the merges of `same_as` to their end, or to `name`.
 
     Raises:
-        ValueError: they are very many.
+        ValueError: they are more than `MAX_MERGES`.
     """
     last = same_as
     for _ in range(MAX_MERGES + 1):
@@ -129,7 +121,7 @@ def end_of_merges(same_as: str, name: str, merged_into: Callable[[str], str | No
 class Lexicon:
     """The classes of one target: unique ids, synonyms, and names merged or left out.
 
-    Any name is a class. A name that the store has numbered keeps its id, whatever files say later. `where` is a file and line, for messages.
+    Any name is a class. A name keeps the id that the store gave it, whatever files say later. `where` is a file and line, for messages.
     """
 
     def __init__(self, target: WordTarget, shipped: Mapping[str, int], own: Mapping[str, int] | None = None) -> None:
@@ -147,13 +139,10 @@ class Lexicon:
         self._not_used: dict[str, int] = {}
 
     def __contains__(self, name: str) -> bool:
-        """Check whether EPIC or an annotation file has the name.
-
-        A store id alone may come from a folder.
-        """
-        if self.why_left_out(name):
-            return False
-        return name in self._id_by_name or name in self._mentioned or len(self._ids_by_synonym.get(name, ())) == 1
+        """Check whether EPIC or an annotation file has the name."""
+        # A store's id alone may come from a folder.
+        is_known = name in self._id_by_name or name in self._mentioned or len(self._ids_by_synonym.get(name, ())) == 1
+        return is_known and not self.why_left_out(name)
 
     def define(self, name: str, class_id: int, where: str) -> None:
         """Assign a name to EPIC's `class_id`; repeating a known one is allowed.
@@ -178,14 +167,11 @@ class Lexicon:
             self._where[name] = where
 
     def add_synonym(self, synonym: str, class_id: int) -> None:
-        """Add a synonym of a class.
-
-        Class names take precedence. A synonym of two classes needs an id.
-        """
+        """Add a synonym of a class. Class names go before it."""
         self._ids_by_synonym.setdefault(synonym, set()).add(class_id)
 
     def name_of(self, class_id: int) -> str | None:
-        """Return the name of EPIC's class with this id; None if it is not known."""
+        """Return the name of EPIC's class with this id, if known."""
         return self._name_by_id.get(class_id)
 
     def is_known(self, name: str) -> bool:
@@ -193,21 +179,16 @@ class Lexicon:
         return self.id_of(name) is not None or len(self._ids_by_synonym.get(name, ())) == 1
 
     def suggest(self, name: str, same_as: str) -> None:
-        """Let `name` mean the class `same_as` as long as nothing else defines `name`.
-
-        The first suggestion counts.
-        """
+        """Let `name` mean the class `same_as` unless it is defined, or was suggested otherwise before."""
         if name != same_as:
             self._suggested.setdefault(name, same_as)
         self._mentioned |= {name, same_as}
 
     def learn(self, name: str, class_id: int | None, where: str) -> None:
-        """Record a label's name, and its id if it has one.
-
-        The id of a synonym or a merged name is ignored.
+        """Record a label's name, and its id unless the name is a synonym or merged.
 
         Raises:
-            ValueError: as in `define`; or the id is beyond EPIC's and is not the one that the store gave this name.
+            ValueError: as in `define`; or the id is beyond EPIC's and not the store's for this name.
         """
         self._mentioned.add(name)
         if class_id is None or name in self._same_as or name in self._left_out:
@@ -225,10 +206,10 @@ class Lexicon:
     def merge(self, name: str, same_as: str, where: str) -> None:
         """Merge `name` into the class `same_as`, or leave it out.
 
-        A later line overrides, and a name merged into itself is free again.
+        A later line overrides; a name merged into itself is free again.
 
         Raises:
-            ValueError: `same_as` is itself merged over very many names.
+            ValueError: as in `end_of_merges`.
         """
         last = end_of_merges(same_as, name, self._same_as.get)
         self._last.clear()
@@ -251,7 +232,7 @@ class Lexicon:
         """Resolve `name` to a canonical class name.
 
         Raises:
-            ValueError: it means no class, or two; the message says what to do.
+            ValueError: it is left out, or means two classes; the message says what to do.
         """
         seen: set[str] = set()
         if class_id is not None and class_id in self._ids_by_synonym.get(name, ()):
@@ -264,17 +245,11 @@ class Lexicon:
         return name
 
     def id_of(self, name: str) -> int | None:
-        """Return the id of a class by its canonical name.
-
-        None is returned if the store has not given one yet.
-        """
+        """Return the id of a canonical class name, if it has one yet."""
         return self._own.get(name, self._id_by_name.get(name))
 
     def remarks(self, used: Iterable[str]) -> Iterator[str]:
-        """Yield remarks on ids in files that came too late.
-
-        The store had numbered these `used` classes before.
-        """
+        """Yield remarks on ids of `used` classes that files gave after the store."""
         own = sorted(set(used) & self._own.keys())
         if kept := [f"{quoted(name)} {self._own[name]}, not {self._not_used[name]}" for name in own if name in self._not_used]:
             yield f"{self.target}s that keep the store's id, given before a file had one: {some(kept)}"
@@ -284,10 +259,7 @@ class Lexicon:
             yield f"{self.target}s with the store's id that are in EPIC's list: {some(others)}; to merge them, use classes.csv"
 
     def _merged(self, name: str) -> str:
-        """Return the last of the names into which this one was merged.
-
-        Each name on the way is looked up once.
-        """
+        """Return the last of the names into which a name was merged."""
         passed = []
         while name in self._same_as and name not in self._last:
             passed.append(name)
@@ -315,10 +287,7 @@ class Lexicon:
 
 
 def near_names(num_clips: Mapping[str, int], names: Lexicon) -> Iterator[str]:
-    """Report pairs of similar names, unless both have EPIC ids.
-
-    Only the most frequent names are compared if there are very many.
-    """
+    """Report pairs of similar names among the most frequent, unless both have EPIC ids."""
     num_epic = NUM_EPIC_VERBS if names.target == "verb" else NUM_EPIC_NOUNS
     compared = sorted(num_clips, key=lambda name: (-num_clips[name], name))[:MAX_COMPARED]
     epic = {name for name in compared if (class_id := names.id_of(name)) is not None and class_id < num_epic}
@@ -330,7 +299,7 @@ def near_names(num_clips: Mapping[str, int], names: Lexicon) -> Iterator[str]:
 
 
 def near_pairs(names: Iterable[str], apart: Collection[str] = ()) -> Iterator[tuple[str, str]]:
-    """Yield pairs of similar names; those of `apart` are no pair of one another."""
+    """Yield pairs of similar names that differ not only in digits, except pairs within `apart`."""
     letters = {name: Counter(name) for name in names}
     without_digits = {name: re.sub(r"\d+", "", name) for name in letters}
     num_left = MAX_COMPARED_CLOSELY

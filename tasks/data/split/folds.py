@@ -1,7 +1,4 @@
-"""Divide a dataset's training clips into folds and into shares.
-
-Folds are by source video, for cross-validation. Shares are for a learning curve.
-"""
+"""Divide training clips into folds by source, for cross-validation, and shares, for a learning curve."""
 
 import math
 import warnings
@@ -15,17 +12,14 @@ from tasks.data.split.manifest import is_counted
 from tasks.errors import BadDataset
 from tasks.store.records.dataset import Manifest
 
-RARE = ""
-"""Stratum of the clips of rare actions."""
-
 SHARES = (0.1, 0.2, 0.5, 1.0)
 
 
 def folds_of(manifest: Manifest, num_folds: int, seed: int) -> list[Manifest]:
-    """Make one dataset per fold by splitting train.
+    """Make a dataset per fold: a part of train as val, the rest as train.
 
-    A fold's val is a part of train, and its train is the rest of train. The dataset's own val and test are left out. Clips of one source
-    are in one fold, and folds have similar shares of each action, as far as whole sources allow.
+    The dataset's own val and test are left out. Clips of a source are in one fold, and folds have similar shares of each action, as far as whole
+    sources allow.
 
     Raises:
         BadDataset: train has fewer sources than folds, or a fold would be validated on no action.
@@ -39,7 +33,7 @@ def folds_of(manifest: Manifest, num_folds: int, seed: int) -> list[Manifest]:
         )
     num_clips = Counter(clip.action for clip in clips)
     # An action that cannot be in every fold is not spread over them; scikit-learn rejects data that has only such actions.
-    strata = [clip.action if num_clips[clip.action] >= num_folds else RARE for clip in clips]
+    strata = [clip.action if num_clips[clip.action] >= num_folds else "" for clip in clips]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")
         parts = list(StratifiedGroupKFold(num_folds, shuffle=True, random_state=seed).split(clips, strata, sources))
@@ -53,7 +47,7 @@ def folds_of(manifest: Manifest, num_folds: int, seed: int) -> list[Manifest]:
 
 
 def _fold(manifest: Manifest, held_out: Set[str]) -> Manifest:
-    """Keep the training clips, and make those of the sources `held_out` the validation clips."""
+    """Keep the training clips, those of the sources `held_out` as val."""
     divided = (
         clip.model_copy(update={"split": "val" if clip.source in held_out else "train"}) for clip in manifest.clips if clip.split == "train"
     )
@@ -61,21 +55,16 @@ def _fold(manifest: Manifest, held_out: Set[str]) -> Manifest:
 
 
 def subset_sizes(num_clips: int) -> list[int]:
-    """Count the clips of each of `SHARES`, rounded, at least one.
-
-    Equal counts are listed once.
-    """
+    """Round `SHARES` to different numbers of clips, at least one."""
     return sorted({max(1, math.floor(share * num_clips + 0.5)) for share in SHARES})
 
 
 def random_orders(sources: Sequence[str], num_draws: int, seed: int) -> list[list[int]]:
-    """Draw orders of the clips that keep a source video's clips together.
+    """Draw orders of indices of clips that keep a source video's clips together.
 
-    An order is a list of indices, in which the clips of a source video follow one another.
-
-    The first n clips of an order are a subset of n clips: whole source videos, and only the last may be cut. So the subsets of one order
-    are nested. Videos, and the clips within a video, are in random order; with a single video, subsets are random clips of it.
-    `sources` (n,) are the source video of each clip.
+    The first n clips of an order are a subset of n clips: whole source videos, and only the last may be cut. So the subsets of an order are
+    nested. Videos, and the clips within a video, are in random order; with a single video, subsets are random clips of it. `sources` (n,) has the
+    source video of each clip.
     """
     clips_of: dict[str, list[int]] = {}
     for index, source in enumerate(sources):

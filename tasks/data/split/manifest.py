@@ -1,7 +1,4 @@
-"""Write a dataset's manifest for training, and one CSV per split.
-
-Also count the dataset's clips, source videos and classes.
-"""
+"""Write a dataset's manifest and a CSV per split, and count clips, sources and classes."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -82,10 +79,7 @@ def _unseen(labels: LabelsFile, assignment: SplitAssignment, train_actions: Coll
 
 
 def shared_recordings(labels: LabelsFile, assignment: SplitAssignment) -> tuple[SharedRecording, ...]:
-    """List the recordings that val and test share with earlier splits.
-
-    Val may share them with train, test with train or val. They are listed by split, then by name.
-    """
+    """List the recordings that val and test share with earlier splits, by split and name."""
     excluded = {bad.name for bad in assignment.excluded}
     recording_of = {video: recording.name for recording in labels.recordings for video in recording.videos}
     num_clips: defaultdict[str, Counter[SplitName]] = defaultdict(Counter)
@@ -117,7 +111,8 @@ def shared_in_words(recordings: Sequence[SharedRecording]) -> tuple[str, ...]:
 def usable_clips(labels: LabelsFile, assignment: SplitAssignment) -> list[LabelledClip]:
     """List the labelled clips that are not excluded and count in their split.
 
-    Raise BadDataset if val has none.
+    Raises:
+        BadDataset: val has none.
     """
     excluded, splits = {bad.name for bad in assignment.excluded}, assignment.split_by_source
     chosen = (clip for clip in labels.clips if clip.action and clip.clip.uid not in excluded)
@@ -130,7 +125,7 @@ def usable_clips(labels: LabelsFile, assignment: SplitAssignment) -> list[Labell
 def unlabelled_clips(labels: LabelsFile, kept: Mapping[str, SplitName], clips: Iterable[DatasetClip]) -> list[ClipRecord]:
     """Select unlabelled clips that share no video, source or recording with val or test.
 
-    `kept` has the splits of sources by name and of videos by hash, as remembered; `clips` are those of the dataset.
+    `kept` has the remembered splits of sources by name and of videos by hash; `clips` are those of the dataset.
     """
     held_out = {name for name, split in kept.items() if split != "train"}
     held_out |= {name for clip in clips if clip.split != "train" for name in (clip.video, clip.source)}
@@ -144,18 +139,13 @@ def unlabelled_clips(labels: LabelsFile, kept: Mapping[str, SplitName], clips: I
 
 
 def is_counted(segment: SegmentOptions, around: Interval | None, split: SplitName) -> bool:
-    """Check whether a clip counts in its split.
-
-    Of grid and intervals, val and test have the grid alone, as a prediction has.
-    """
+    """Check whether a clip counts in its split."""
+    # Of grid and intervals, val and test have the grid alone, as a prediction has.
     return segment.cut != "both" or around is None or split == "train"
 
 
 def dataset_digest(manifest: Manifest) -> str:
-    """Hash the manifest, with its clips' content hashes, to 16 hex digits.
-
-    `NOTES` are left out, because they train nothing and make no new dataset.
-    """
+    """Hash the manifest, with its clips' content hashes but without `NOTES`, to 16 hex digits."""
     return content_key(manifest.model_dump(mode="json", exclude=NOTES))
 
 
@@ -166,12 +156,12 @@ def same_clips(manifest: Manifest, other: Manifest) -> bool:
 
 
 def split_csv(manifest: Manifest, split: SplitName) -> bytes:
-    """Write `train.csv`, `val.csv` or `test.csv`: header `uid,verb,noun,action,verb_class,noun_class`, one line per clip."""
+    """Write `train.csv`, `val.csv` or `test.csv`: `CSV_COLUMNS`, one line per clip."""
     return csv_table(CSV_COLUMNS, split_rows(manifest, split))
 
 
 def split_rows(manifest: Manifest, split: SplitName) -> list[dict[str, object]]:
-    """List the clips of a split by these columns."""
+    """List the clips of a split by `CSV_COLUMNS`."""
     return [{column: getattr(clip, column) for column in CSV_COLUMNS} for clip in manifest.clips if clip.split == split]
 
 
@@ -211,10 +201,7 @@ def num_nothing(manifest: Manifest) -> dict[SplitName, int]:
 
 
 def split_sizes(clips: Sequence[DatasetClip]) -> tuple[SplitSize, ...]:
-    """Count clips, source videos and classes of actions of each non-empty split.
-
-    The order is train, val, test.
-    """
+    """Count clips, source videos and classes of actions of each non-empty split, in order."""
     clips_of_split = ((split, [clip for clip in clips if clip.split == split]) for split in SPLITS)
     return tuple(
         SplitSize(
@@ -232,10 +219,7 @@ def split_sizes(clips: Sequence[DatasetClip]) -> tuple[SplitSize, ...]:
 
 
 def label_counts(clips: Sequence[DatasetClip], targets: Iterable[Target]) -> tuple[LabelCount, ...]:
-    """Count the clips per class, target and split, most frequent first.
-
-    Classes without clips in a split are left out.
-    """
+    """Count the clips per target, split and class that a split has, most frequent first."""
     counts = []
     for target, split in product(targets, SPLITS):
         own = [(getattr(clip, target), clip.source) for clip in clips if clip.split == split]

@@ -11,38 +11,38 @@ from tasks.data.labels.tables import Cells, open_table
 from tasks.data.split.stratify import hash_share, shuffled, stratify
 from tasks.errors import BadDataset, BadLabels
 from tasks.options import SplitOptions
-from tasks.store.records.dataset import NOTHING, LabelledClip, LabelsFile, Recording
+from tasks.store.records.dataset import NOTHING, LabelledClip, LabelsFile
 from tasks.store.records.record import SPLITS, Record, SetAside, SplitName
-from tasks.wording import csv_table, percent, plain_count, quoted
+from tasks.wording import csv_table, percent, plain_count, quoted, some
 
 COLUMNS, DRAWN = ("source", "split"), "drawn"
 LAYOUT = {"splits": COLUMNS}
 ENOUGH_OFF = 0.25
-"""Deviation from a split's target size above which to warn, as a share. Deviations of at most one clip are ignored."""
+"""Share by which a split may miss its target size without a warning; one clip is always allowed."""
 MAX_CHANCE = 0.5
 """Highest chance that a new source goes to test while test is short, so that train gets new ones, too."""
 MAX_LISTED = 5
-STAY_OUT = "test stay out, because nothing happens in any clip there: label an action in them"
-NO_ACTION_IN_TEST = "it is in test, where nothing happens in any clip, so no action could be tested"
 
 
 class SplitAssignment(Record):
     """The split of every labelled source and video, excluded clips by uid, and warnings.
 
-    If a video's split differs from its source's, its clips are excluded. A second call that keeps `remembered` and `drawn` gives the same
-    result. `drawn` has the test videos that were drawn at random. `test_share` is 0 where nobody chose one, and no video is in test.
+    A second call that keeps `remembered` and `drawn` gives the same result.
     """
 
     split_by_source: dict[str, SplitName]
     split_by_video: dict[str, SplitName]
+    """The clips of a video in another split than its source are excluded."""
     drawn: frozenset[str]
+    """The test videos that were drawn at random."""
     test_share: float
+    """0 where nobody chose one, and no video is in test."""
     excluded: tuple[SetAside, ...]
     warnings: tuple[str, ...]
 
     @property
     def remembered(self) -> dict[str, SplitName]:
-        """Merge the permanent splits by source and by video hash, since people rename sources."""
+        """Merge the splits by source and by video hash, since people rename sources."""
         return self.split_by_source | self.split_by_video
 
 
@@ -60,7 +60,6 @@ def assign_splits(
     Args:
         clips: all clips; those without an action are left out.
         kept: earlier splits of sources by name and of videos by hash. Such a video never moves, even if its source was renamed.
-        options: the shares, and the seed.
         drawn: the videos of earlier draws for test.
         chosen: the videos where a model chose clips to label.
 
@@ -91,7 +90,7 @@ def assign_splits(
         clip.clip.uid: f"it is in {splits[clip.source]}, and no clip of train shows {quoted(str(clip.action))}" for clip in untaught
     }
     without_action = _test_without_action([clip for clip in labelled if clip.clip.uid not in reasons], splits)
-    reasons |= dict.fromkeys(without_action, NO_ACTION_IN_TEST)
+    reasons |= dict.fromkeys(without_action, "it is in test, where nothing happens in any clip, so no action could be tested")
     used = [clip for clip in labelled if clip.clip.uid not in reasons]
     _stop_if_untrainable(used, splits, len({clip.source for clip in labelled}))
     return SplitAssignment(
@@ -102,8 +101,7 @@ def assign_splits(
         excluded=tuple(SetAside(name=clip.clip.uid, reason=reasons[clip.clip.uid]) for clip in labelled if clip.clip.uid in reasons),
         warnings=(
             *_share_warnings(used, splits, options.val_share, None if drawn_now else options.test_share),
-            *_exclusion_warnings(Counter(str(clip.action) for clip in untaught), len(misplaced)),
-            *([f"{plain_count(len(without_action), 'clip')} of {STAY_OUT}"] if without_action else []),
+            *_exclusion_warnings(Counter(str(clip.action) for clip in untaught), len(misplaced), len(without_action)),
         ),
     )
 
@@ -146,10 +144,7 @@ def _is_split(text: str) -> TypeGuard[SplitName]:
 
 
 def write_split_csv(kept: Mapping[str, SplitName], assigned: Mapping[str, SplitName], drawn: Collection[str] = ()) -> bytes:
-    """Write the lines of `kept` in order, then the new ones of `assigned`, sorted.
-
-    If any source was drawn, a column says for each whether it was.
-    """
+    """Write `kept` in order, then the new lines of `assigned`, sorted; mark those `drawn`."""
     new = {source: assigned[source] for source in sorted(assigned.keys() - kept.keys())}
     marks = {source: {DRAWN: "yes"} for source in drawn}
     rows = ({"source": source, "split": split, **marks.get(source, {})} for source, split in {**kept, **new}.items())
@@ -164,22 +159,18 @@ def keep_places(labels: LabelsFile, kept: Mapping[str, SplitName]) -> LabelsFile
     """
     source_by_video: dict[str, str] = {}
     for recording in labels.recordings:
-        splits = {kept[video] for video in recording.videos if video in kept}
-        if len(splits) > 1:
-            source_by_video |= _sources(recording, kept, min(splits, key=SPLITS.index))
+        first: dict[SplitName, str] = {}
+        for video in recording.videos:
+            if video in kept:
+                first.setdefault(kept[video], video)
+        if len(first) > 1:
+            split_of_new = min(first, key=SPLITS.index)
+            source_by_video |= {video: first[kept.get(video, split_of_new)] for video in recording.videos}
     clips = tuple(
         clip.model_copy(update={"source": source_by_video[clip.clip.video]}) if clip.clip.video in source_by_video else clip
         for clip in labels.clips
     )
     return labels.model_copy(update={"clips": clips})
-
-
-def _sources(recording: Recording, kept: Mapping[str, SplitName], split_of_new: SplitName) -> dict[str, str]:
-    first: dict[SplitName, str] = {}
-    for video in recording.videos:
-        if video in kept:
-            first.setdefault(kept[video], video)
-    return {video: first[kept.get(video, split_of_new)] for video in recording.videos}
 
 
 def no_label(num_clips: int) -> str:
@@ -203,8 +194,8 @@ def _stop_if_nothing_to_learn(labelled: Sequence[LabelledClip], num_clips: int) 
 def _fixed(labelled: Iterable[LabelledClip], kept: Mapping[str, SplitName]) -> dict[str, SplitName]:
     """Find the fixed split of each source.
 
-    It is that of its videos, else its own, else that of videos in which its clips end. If the splits of its videos differ, its own is taken
-    if it is among them.
+    It is that of its videos, else its own, else that of videos in which its clips end. If its videos differ, its own is taken if it is among
+    theirs.
     """
     of_videos: defaultdict[str, dict[str, SplitName | None]] = defaultdict(dict)
     of_next: defaultdict[str, set[SplitName]] = defaultdict(set)
@@ -230,8 +221,8 @@ def _split_sources(
     """Find the split of each source, and the new sources that were drawn for test.
 
     From 12 sources on, test is drawn at random among new sources, whatever they show. New sources of `chosen` go to train, because such clips are
-    harder for the model; only if val would fall short of its share they are dealt like others. Other shares of labelled clips are met as closely
-    as whole sources allow. `counts` are the clips of each source by action.
+    harder for the model, unless val would fall short of its share. Other shares of labelled clips are met as closely as whole sources allow.
+    `counts` are the clips of each source by action.
     """
     seed, share = options.split_seed, options.test_share_of(len(counts))
     draws_test = options.draws_test(len(counts))
@@ -258,10 +249,7 @@ def _split_sources(
 
 
 def _draw_test(new: Collection[str], num_missing: int, chance: float, seed: int) -> set[str]:
-    """Draw new sources for test, each with this chance, until none is missing.
-
-    The actions that a source shows have no part in the draw.
-    """
+    """Draw new sources for test, each with this chance, until none is missing."""
     drawn = [source for source in shuffled(new, seed) if hash_share(source, seed) < chance]
     return set(drawn[: max(0, num_missing)])
 
@@ -292,10 +280,7 @@ def _why_misplaced(clip: LabelledClip, split: SplitName, split_of: Mapping[str, 
 
 
 def _test_without_action(used: Sequence[LabelledClip], splits: Mapping[str, SplitName]) -> set[str]:
-    """List a test split's clips if no action happens in any of them.
-
-    Such a split would decide on nothing.
-    """
+    """List the clips of test if no action happens in any of them."""
     test = [clip for clip in used if splits[clip.source] == "test"]
     return set() if any(clip.verb != NOTHING for clip in test) else {clip.clip.uid for clip in test}
 
@@ -322,17 +307,17 @@ def _stop_if_untrainable(used: Sequence[LabelledClip], splits: Mapping[str, Spli
         )
 
 
-def _share_warnings(used: Sequence[LabelledClip], splits: Mapping[str, SplitName], val_share: float, test_share: float | None) -> list[str]:
+def _share_warnings(
+    used: Sequence[LabelledClip], splits: Mapping[str, SplitName], val_share: float, test_share: float | None
+) -> Iterator[str]:
     """Warn from the resulting split alone, so that a rerun repeats the warnings."""
-    clips_of_source = Counter(clip.source for clip in used)
     got = Counter(splits[clip.source] for clip in used)
     sources_of_action: defaultdict[str, set[str]] = defaultdict(set)
     for clip in used:
         if splits[clip.source] == "train":
             sources_of_action[str(clip.action)].add(clip.source)
     bound = {next(iter(sources)) for sources in sources_of_action.values() if len(sources) == 1}
-    sizes = sorted(clips_of_source.values())
-    warnings = []
+    sizes = sorted(Counter(clip.source for clip in used).values())
     shares: tuple[tuple[SplitName, float | None], ...] = (("val", val_share), ("test", test_share))
     for split, share in shares:
         if share is None:
@@ -340,28 +325,20 @@ def _share_warnings(used: Sequence[LabelledClip], splits: Mapping[str, SplitName
         asked_for = share * len(used)
         off = abs(got[split] - asked_for)
         if (asked_for and got[split] == 0) or off > max(1, ENOUGH_OFF * asked_for):
-            warnings.append(
+            yield (
                 f"{split} has {got[split]} of {len(used)} clips ({percent(got[split] / len(used))}) where {percent(share)} was asked for, because "
                 f"a source is never divided or moved (the {len(sizes)} have {sizes[0]} to {sizes[-1]} clips each), and "
                 f"{len(bound)} must be in train as the only ones there of an action"
             )
-    return warnings
 
 
-def _exclusion_warnings(untaught: Counter[str], num_misplaced: int) -> list[str]:
-    """Warn of clips that stay out.
-
-    These are clips of actions that train does not teach, by action, and clips in a video of another split.
-    """
-    warnings = []
+def _exclusion_warnings(untaught: Counter[str], num_misplaced: int, num_without_action: int) -> Iterator[str]:
+    """Warn of clips of untaught actions, in another split's video, or in an idle test."""
     if untaught:
-        listed = ", ".join(f"{action} ({number})" for action, number in sorted(untaught.items())[:MAX_LISTED])
-        more = f" and {len(untaught) - MAX_LISTED} more" if len(untaught) > MAX_LISTED else ""
-        warnings.append(
-            f"{plain_count(untaught.total(), 'clip')} of val or test stay out, because train has none of their actions: {listed}{more}"
-        )
+        listed = some([f"{action} ({number})" for action, number in sorted(untaught.items())])
+        yield f"{plain_count(untaught.total(), 'clip')} of val or test stay out, because train has none of their actions: {listed}"
     if num_misplaced:
-        warnings.append(
-            f"{plain_count(num_misplaced, 'clip')} stay out, because a source column now joins them with videos of another split"
-        )
-    return warnings
+        yield f"{plain_count(num_misplaced, 'clip')} stay out, because a source column now joins them with videos of another split"
+    if num_without_action:
+        clips = plain_count(num_without_action, "clip")
+        yield f"{clips} of test stay out, because nothing happens in any clip there: label an action in them"

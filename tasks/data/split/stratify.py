@@ -14,18 +14,17 @@ from tasks.store.records.record import SPLITS, SplitName
 SHARE_WEIGHT = 10.0
 """Weight of a split's size relative to its mix of actions."""
 MAX_SWAPPED = 200
-"""Maximum number of sources for which all pairs are tried as swaps. With more, single moves are good enough."""
+"""Sources up to which all pairs are tried as swaps; with more, single moves are good enough."""
 MAX_PASSES = 20
 
 
 def stratify(
     counts: Mapping[str, Mapping[str, int]], kept: Mapping[str, SplitName], shares: Mapping[SplitName, float], seed: int
 ) -> dict[str, SplitName]:
-    """Assign every source of `counts` that is not in `kept`.
+    """Assign the sources of `counts`, by source and action, that are not in `kept`.
 
-    `counts` has the number of clips by source and action. Every action of a new source is then in train, with one exception: if val would
-    stay empty, it gets the new source that loses the fewest clips by the move. Val, and test if it has a share, stay empty if no source can
-    be moved there. A split in which nothing happens counts as empty.
+    Every action of a new source is then in train, with one exception: if val would stay empty, it gets the new source that loses the fewest clips
+    by the move. Val, and test if it has a share, stay empty if no source can be moved there. A split in which nothing happens counts as empty.
     """
     order = shuffled((source for source in counts if source not in kept), seed)
     table = _Table(counts, {source: kept[source] for source in counts if source in kept}, order, shares)
@@ -45,15 +44,12 @@ def stratify(
 
 
 def shuffled(sources: Iterable[str], seed: int) -> list[str]:
-    """Sort sources at random, always alike for a seed."""
+    """Shuffle sources by the seed."""
     return sorted(sources, key=lambda source: hash_share(source, seed))
 
 
 def hash_share(source: str, seed: int) -> float:
-    """Map the name of a source to a number from 0 to 1.
-
-    Numbers are spread evenly. A source keeps its number whatever sources come later.
-    """
+    """Map a source's name evenly to a number from 0 to 1, whatever sources follow."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{source}".encode()).digest()) / 2**256
 
 
@@ -143,10 +139,7 @@ def _cover(table: _Table) -> list[str]:
 
 
 def _fill(table: _Table, split: SplitName) -> None:
-    """Move the best-fitting source to an empty split, if any may leave.
-
-    Val may take test's only source.
-    """
+    """Move the best-fitting source to an empty split; val may take test's only one."""
     movable = [
         source
         for source in table.new
@@ -194,10 +187,7 @@ def _try_swap(table: _Table, source: str, other: str) -> bool:
 
 
 def _hold_out(table: _Table) -> None:
-    """Fill an empty val as a last resort, if train keeps two actions.
-
-    The source that costs train the fewest clips moves.
-    """
+    """Fill an empty val by the source that train misses least, if two actions stay."""
 
     def lost(source: str) -> list[str]:
         return [action for action in table.counts[source] if table.num_train_sources[action] == 1]

@@ -13,7 +13,7 @@ from tasks.data.clips.label_inputs import (
     video_records,
 )
 from tasks.data.clips.sources import read_chunks
-from tasks.data.labels.file_labels import CheckedFile, LastClips, check_files
+from tasks.data.labels.file_labels import CheckedFile, check_files
 from tasks.data.labels.formats.label_studio import with_frame_rate
 from tasks.data.labels.rows import AnnotationFile
 from tasks.disk import expanded
@@ -78,8 +78,7 @@ def _checked(files: Sequence[AnnotationFile], store: Store, where: str) -> list[
     """Read the files after those that the store has, which may say what words mean."""
     others = [annotation_file(store, o) for o in (*epic_list_objects(store, where), *annotation_objects(store, where))]
     uri = latest_labels(store, where)
-    labels = store.read(uri, LabelsFile) if uri else None
-    last = LastClips([labelled.clip for labelled in labels.clips], labels.options.min_overlap) if labels else None
+    last = store.read(uri, LabelsFile) if uri else None
     return check_files(files, others, video_records(store, where), own_classes(store, where), last)
 
 

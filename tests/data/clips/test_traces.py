@@ -15,7 +15,8 @@ from tasks.data.clips.traces import LabelledVideos, Traces, json_without, table_
 from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.video_names import VideoIndex
 from tasks.errors import BadInput
-from tests.data.labels.formats.test_cvat import box, file, project, track, zipped
+from tests.data.labels.formats.test_cvat import box, file, project, track
+from tests.data.labels.records import zipped
 
 VIDEO, OTHER = "a" * 64, "b" * 64
 NAMES = {VIDEO: ("kitchen/meat & more.mp4",), OTHER: ("kitchen/bag.mp4",)}
@@ -38,7 +39,7 @@ def test_a_name_is_found_as_json_pages_and_addresses_spell_it(name, spelled):
 
 def test_a_name_is_found_inside_an_archive_and_a_table_whose_bytes_do_not_show_it():
     names = [f"film {number * 7919 % 2000}.mp4" for number in range(2000)]
-    for packed in (zipped(names=" ".join(names)), table_of(*names)):
+    for packed in (zipped({"names": " ".join(names)}), table_of(*names)):
         assert b"film 1234.mp4" not in packed
         assert Traces((), ("film 1234.mp4",)).in_bytes(packed)
         assert not Traces((), ("film 2345.mp4",)).in_bytes(packed)
@@ -47,7 +48,7 @@ def test_a_name_is_found_inside_an_archive_and_a_table_whose_bytes_do_not_show_i
 # Named, because an archive has the time at which it was made, and each process of a run makes its own.
 @pytest.mark.parametrize(
     "data",
-    [zipped(inside="x")[:30], table_of("x")[:30], b"PK\x03\x04", b"PAR1"],
+    [zipped({"inside": "x"})[:30], table_of("x")[:30], b"PK\x03\x04", b"PAR1"],
     ids=["half an archive", "half a table", "no archive", "no table"],
 )
 def test_a_damaged_archive_or_table_stops_nothing(data):
@@ -118,4 +119,4 @@ def test_a_file_that_cannot_be_written_without_the_video_is_named():
     tasks = project((1, "meat &amp; more.mp4", 60, 59, 0), (2, "bag.mp4", 60, 59, 0))
     tracks = [track("put meat", box(start), more=f' task_id="{number}"') for number, start in ((1, 0), (2, 60))]
     with pytest.raises(BadInput, match=r"two\.zip labels other videos, too"):
-        without("two.zip", zipped(annotations__xml=file(*tracks, meta=tasks)))
+        without("two.zip", zipped({"annotations.xml": file(*tracks, meta=tasks)}))

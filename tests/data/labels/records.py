@@ -1,6 +1,8 @@
 """Records of clips and videos of which a test names only the fields that it is about."""
 
 import hashlib
+import io
+import zipfile
 
 from tasks.data.clips.stored_clips import clip_uid
 from tasks.store.records.dataset import DatasetClip
@@ -31,6 +33,15 @@ def dataset_clip(uid, split="val", **given):
     shown = {"start_seconds": 0, "stop_seconds": 8, "num_frames": 240, "width": 320, "height": 180}
     labelled = {"verb": "put", "noun": "meat", "verb_class": 1, "noun_class": 26, "origin": "test"}
     return DatasetClip(**known | shown | labelled | given)
+
+
+def zipped(files, compression=zipfile.ZIP_DEFLATED):
+    """An archive of files, name to content."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", compression, compresslevel=1) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return packed.getvalue()
 
 
 def actions(labelling):

@@ -6,11 +6,14 @@ import time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.data.labels.file_labels import LastClips, check_files
+from tasks.data.labels.file_labels import check_files
 from tasks.data.labels.page_labels import PAGE
 from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.vocabulary import OwnClasses
+from tasks.options import LabelOptions
+from tasks.store.records.dataset import LabelsFile
 from tests.data.labels.records import video_of, video_record
+from tests.records import some
 
 HEADER = "video,start_seconds,stop_seconds,verb,noun\n"
 
@@ -157,7 +160,8 @@ def test_items_of_a_tool_are_remarked_by_their_place():
 
 def test_intervals_that_would_label_none_of_the_clips_labelled_last_are_remarked(make):
     content = HEADER + "a.mp4,0,8,put,meat\na.mp4,9,9.7,open,door\nx/b.mp4,1,1.5,open,door\n"
-    last = LastClips([make.clip("a.mp4", 0), make.clip("a.mp4", 1)], 0.25)
+    clips = tuple(make.labelled("a.mp4", None, index) for index in range(2))
+    last = some(LabelsFile, options=LabelOptions(min_overlap=0.25), clips=clips)
     (checked,) = check_files([AnnotationFile("x.csv", content.encode())], [], [video("a.mp4"), video("x/b.mp4")], OwnClasses(), last)
     (remark,) = checked.remarks
     assert (checked.num_labels, checked.num_refused) == (3, 0)

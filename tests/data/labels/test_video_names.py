@@ -25,7 +25,11 @@ def places(make):
         ("https://host/any/c%20d.mp4?token=%2Fa.mp4", "c d.mp4"),
         ("/elsewhere/c d", "c d.mp4"),
         ("D:\\films\\garden\\A.MP4", "garden/a.mp4"),
-        ("/data/local-files/?d=films/garden/a.mp4", "garden/a.mp4"),
+        ("/data/local-files/?d=films%2Fgarden%2Fa.mp4", "garden/a.mp4"),
+        ("/data/upload/12/0123abcd-c%20d.mp4", "c d.mp4"),
+        ("0123abcd-c d.mp4", "c d.mp4"),
+        ("/data/upload/12/e.mp4", "e.mp4"),
+        ("file:///home/anna/films/c d.mp4", "c d.mp4"),
         ("../videos/c d.mp4", "c d.mp4"),
         ("s3://bucket/films/take #1?.mp4", "take #1?.mp4"),
         ("file:///D:/films/take #1?.mp4", "take #1?.mp4"),
@@ -44,7 +48,7 @@ def places(make):
     ],
 )
 def test_a_path_of_another_machine(places, written, meant):
-    known, name_of = places("kitchen/a.mp4", "garden/a.mp4", "c d.mp4", "c d.2.mp4", "1.mp4", "take #1?.mp4")
+    known, name_of = places("kitchen/a.mp4", "garden/a.mp4", "c d.mp4", "c d.2.mp4", "1.mp4", "take #1?.mp4", "e.mp4", "12/e.mp4")
     if meant in name_of.values():
         assert name_of[known.video(written, loosely=True)] == meant
     else:
@@ -113,6 +117,7 @@ def test_a_name_is_as_short_as_tells_videos_apart(names, expected):
 def test_a_name_that_a_prediction_gave_stands_back():
     video = f"{0:064x}"
     given_by_prediction = name_without_label("take/bag/a.mp4", video)
+    assert name_without_label("take\\bag\\a.mp4", video) == given_by_prediction
     assert video_names([recorded(0, given_by_prediction, "1/a.mp4")]) == {video: "a.mp4"}
     assert video_names([recorded(0, given_by_prediction)]) == {video: given_by_prediction}
 

@@ -1,6 +1,6 @@
 """Find the formats of other tools, and recognise files by their content.
 
-Formats are here and in plugins. A module of this folder lists its formats as `FORMATS`; a plugin is such a format, or a tuple of several.
+A module of this folder lists its formats as `FORMATS`; a plugin is such a format, or a tuple of several.
 """
 
 import logging
@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from tasks.data.labels.exported import VideoSpans, interval_csv
 from tasks.data.labels.formats.items import MAX_ITEMS, VIDEO_SUFFIXES, Document, Items, Labelled, Read, ReadLines, Refused, Remark
-from tasks.data.labels.formats.safe_parsing import ZIP, from_zip, parse_json, root_tag
+from tasks.data.labels.formats.safe_parsing import ZIP, first_byte, from_zip, parse_json, root_tag
 from tasks.data.labels.rows import LAYOUTS
 from tasks.errors import BadConfiguration, BadLabels, RetakeError
 from tasks.plugins import LABEL_FORMATS, described, load
@@ -24,19 +24,15 @@ from tasks.wording import quoted
 log = logging.getLogger("retake")
 T = TypeVar("T")
 
-ARCHIVED = "annotations.xml"
-"""The file that is read in a zip archive, which is CVAT's."""
-
 SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".xml", ".zip")
 SUFFIX = re.compile(r"\.[a-z0-9]+")
 
 
 @dataclass(frozen=True)
 class DocumentFormat:
-    """A format as people call it, with its reader.
+    """A format of JSON, XML (by its outermost element) or text without a header.
 
-    The reader is of JSON, of XML by its outermost element, or of text without a header. `suffixes` are endings of its files that no other
-    format has.
+    `suffixes` are endings of its files that no other format has.
     """
 
     name: str
@@ -49,10 +45,9 @@ class DocumentFormat:
 
 @dataclass(frozen=True)
 class TableFormat:
-    """A format of tables, with its required columns and its reader.
+    """A format of tables.
 
-    Columns are in lower case with `_` for spaces. The reader reads `max_items` items in time. A format that `is_first` may carry the
-    columns of others.
+    `columns` are required, in lower case with `_` for spaces. A format that `is_first` may carry the columns of others.
     """
 
     name: str
@@ -64,7 +59,7 @@ class TableFormat:
 
 @dataclass(frozen=True)
 class Writer:
-    """What `labels export --format NAME` writes, into a file with this ending."""
+    """A format that `labels export --format NAME` writes, into a file with this ending."""
 
     name: str
     suffix: str
@@ -82,8 +77,7 @@ PREDICTIONS = ("video", "video_sha256", "network", "start_seconds", "stop_second
 class Formats:
     """All formats by name.
 
-    `layouts` are the required columns of all tables, in the order in which they are tried. `left_out` says of each broken plugin why it is
-    left out.
+    `layouts` are the required columns of all tables, in the order in which they are tried. `left_out` has the reason for each broken plugin.
     """
 
     documents: dict[str, DocumentFormat] = field(default_factory=dict)
@@ -94,13 +88,14 @@ class Formats:
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """List the endings of files that may hold labels; their content says whether they do."""
+        """List the endings of files that may hold labels."""
         return (*SUFFIXES, *(suffix for document in self.documents.values() for suffix in document.suffixes))
 
     def add(self, each: AnyFormat) -> None:
         """Add a format.
 
-        A ValueError is raised if its name is taken, or an ending is none of a label file.
+        Raises:
+            ValueError: its name is taken, or an ending is none of a label file.
         """
         endings = each.suffixes if isinstance(each, DocumentFormat) else ()
         if wrong := [ending for ending in endings if not SUFFIX.fullmatch(ending) or ending in VIDEO_SUFFIXES]:
@@ -119,10 +114,7 @@ class Formats:
 
 @cache
 def formats() -> Formats:
-    """List the formats of this folder and those of plugins.
-
-    Formats of plugins never take a file from ours. A broken plugin is logged and left out.
-    """
+    """List our formats, then those of plugins; a broken plugin is logged and left out."""
     known = Formats()
     # A table of EPIC-KITCHENS has the columns of a file about clips, too.
     known.layouts.update(predictions=PREDICTIONS, intervals=LAYOUTS["intervals"])
@@ -145,17 +137,15 @@ def formats() -> Formats:
 
 
 def recognise(name: str, content: bytes) -> tuple[DocumentFormat, Document] | None:
-    """Recognise JSON, XML and archives.
-
-    None is returned if the file may be a table, or text without a header.
+    """Recognise JSON, XML and archives; None for a file that may be other text.
 
     Raises:
         BadLabels: it is JSON, XML or an archive, but of no known tool, or unreadable.
     """
     document, known = Document(name, content), formats().documents.values()
     if content.startswith(ZIP):
-        document = replace(document, content=from_zip(content, ARCHIVED))
-    start = document.content[:4096].lstrip(b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n")[:1]
+        document = replace(document, content=from_zip(content, "annotations.xml"))  # of CVAT
+    start = first_byte(document.content)
     if start == b"<":
         tag = root_tag(document.content)
         for each in known:

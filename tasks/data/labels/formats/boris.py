@@ -11,10 +11,7 @@ NO_MODIFIERS = ("", "None", "none", "NA", "nan")
 
 
 def read(line: int, cells: Cells, videos: Videos) -> Labelled:
-    """Read the behaviour as the verb and its first modifier as the noun.
-
-    Without a modifier, the behaviour may be both.
-    """
+    """Read behaviour as verb and first modifier as noun, else behaviour as both."""
     behavior = cells["behavior"]
     if not behavior:
         raise ValueError("has no behavior")
@@ -36,10 +33,7 @@ def _modifier(cells: Cells) -> str:
 
 
 def _media(cells: Cells, videos: Videos) -> str:
-    """Find the video of an event.
-
-    No video is refused, and so are several videos, over which the times run on.
-    """
+    """Find the video of an event; refuse several videos, over which times run on."""
     name = next((cells[column] for column in MEDIA if cells.get(column)), "")
     if not name:
         raise ValueError("names no media file")

@@ -19,7 +19,6 @@ from tasks.data.labels.formats.safe_parsing import Node, elements
 from tasks.errors import BadLabels
 from tasks.wording import count, quoted
 
-WANTED = ("meta", "track", "image")
 ATTRIBUTES = ("id", "label", "name", "frame", "outside", "task_id")
 STEP = re.compile(r"step=([0-9]{1,6})")
 KEPT = re.compile(r"-[0-9a-f]{8}$")
@@ -30,21 +29,16 @@ FRAME_NAME = re.compile(r"(?:.*/)?frame_([0-9]{1,9})(?:\.\w+)?")
 
 @dataclass(frozen=True)
 class _Task:
-    """A video of the file: its name, last frame, and distance of its frames.
-
-    `offset` is the number that the file gives to the first frame of the video; None if earlier tasks do not say how long they are.
-    """
+    """A video of the file."""
 
     source: str = ""
     stop_frame: int | None = None
     step: int = 1
     offset: int | None = 0
+    """The number that the file gives to the first frame of the video; None if earlier tasks do not say how long they are."""
 
     def own_frame(self, number: int) -> int:
-        """Return a frame of the file as the video counts it.
-
-        A ValueError is raised if the frame is not of this video.
-        """
+        """Return a frame of the file as the video counts it, or raise a ValueError."""
         if self.offset is None:
             raise ValueError("an earlier task of the project has no <size>, so that its frames cannot be counted; export the task alone")
         if number < self.offset:
@@ -57,7 +51,7 @@ def read(document: Document, videos: Videos) -> Items:
     tasks: dict[str, _Task] = {}
     tags: defaultdict[str, defaultdict[ToolLabel, dict[int, int]]] = defaultdict(lambda: defaultdict(dict))
     is_named = False
-    for node in elements(document.content, WANTED, ATTRIBUTES):
+    for node in elements(document.content, ("meta", "track", "image"), ATTRIBUTES):
         if node.tag == "meta":
             tasks |= _tasks(node)
             continue
@@ -78,10 +72,7 @@ def read(document: Document, videos: Videos) -> Items:
 
 
 def _tasks(meta: Node) -> dict[str, _Task]:
-    """List the tasks by id, or the job, in the project's order.
-
-    In this order a project counts the frames of its tasks.
-    """
+    """List the tasks, or the job, by id, in a project's order of frames."""
     nodes = [*meta.below("task"), *meta.below("job")] or [meta]
     of_meta = next((child.text for child in meta.named("source")), "")
     tasks: dict[str, _Task] = {}
@@ -108,10 +99,7 @@ def _count(texts: Mapping[str, str], name: str) -> int | None:
 
 
 def _named_by_file(name: str, tasks: Sequence[_Task], videos: Videos) -> _Task:
-    """Find the video of a file without a <source> by the file's own name.
-
-    Such a name is `a.xml` or `a.mp4.zip`.
-    """
+    """Find the video of a file without a <source> by the file's own name."""
     stem = PurePosixPath(name).stem
     for own in (stem, KEPT.sub("", stem)) if len(tasks) < 2 else ():
         if videos.finds(own):
@@ -124,10 +112,7 @@ def _named_by_file(name: str, tasks: Sequence[_Task], videos: Videos) -> _Task:
 
 
 def _task_of(task_id: str, tasks: Mapping[str, _Task]) -> _Task:
-    """Find the video of a track or an image.
-
-    A ValueError is raised if the file names no video for it.
-    """
+    """Find the video of a track or an image, or raise a ValueError."""
     task = next(iter(tasks.values())) if len(tasks) == 1 else tasks.get(task_id)
     if task is None:
         raise ValueError(f"the file names {count(len(tasks), 'video')}, and this is of none of them")
@@ -151,9 +136,9 @@ def _of_track(track: Node, tasks: Mapping[str, _Task], videos: Videos) -> Items:
 
 
 def _visible(track: Node, task: _Task) -> Iterator[tuple[int, int, int, ToolLabel]]:
-    """Yield the times in which a track is visible with the same attributes.
+    """Yield the stretches in which a track is visible with the same attributes.
 
-    Each goes from a frame to the frame that ends it.
+    Each is its first frame, the frame that ends it, a line and a label.
     """
     shapes = [(task.own_frame(frame(shape.attributes["frame"], "frame")), shape) for shape in track.children if "frame" in shape.attributes]
     opened: tuple[int, int, ToolLabel] | None = None
@@ -193,10 +178,7 @@ def _note_tags(image: Node, tags: Mapping[str, Mapping[ToolLabel, dict[int, int]
 
 
 def _of_tags(task: _Task, tags: Mapping[ToolLabel, Mapping[int, int]], videos: Videos) -> Items:
-    """Yield runs of frames with equal tags as intervals.
-
-    Where frame 0 alone has tags, they are about the whole video.
-    """
+    """Yield runs of equal tags; tags of frame 0 alone label the whole video."""
     own = {label: {task.own_frame(number): line for number, line in sorted(frames.items())} for label, frames in tags.items()}
     is_whole = {number for frames in own.values() for number in frames} == {0}
     for label, frames in own.items():
@@ -213,10 +195,7 @@ def _of_tags(task: _Task, tags: Mapping[ToolLabel, Mapping[int, int]], videos: V
 
 
 def write(videos: Sequence[VideoSpans]) -> bytes:
-    """Write the XML of CVAT for video for each video.
-
-    A label is a track, whose box fills the corner of the picture.
-    """
+    """Write a CVAT XML for each video; labels are tracks with a corner box."""
     return xml_archive(videos, ".xml", _document)
 
 

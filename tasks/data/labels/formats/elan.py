@@ -1,7 +1,4 @@
-"""Read ELAN's .eaf: tiers of annotations on the time line of one recording.
-
-Times are in milliseconds. The recording has one camera or several.
-"""
+"""Read ELAN's .eaf: tiers of annotations, in milliseconds, on the time line of all cameras."""
 
 import re
 from collections import defaultdict
@@ -19,30 +16,20 @@ from tasks.errors import BadLabels
 from tasks.wording import plain_count, quoted
 
 ROOT = "ANNOTATION_DOCUMENT"
-ATTRIBUTES = [
-    "TIME_UNITS",
-    "MEDIA_URL",
-    "RELATIVE_MEDIA_URL",
-    "MIME_TYPE",
-    "TIME_ORIGIN",
-    "TIME_SLOT_ID",
-    "TIME_VALUE",
-    "TIER_ID",
-    "ANNOTATION_ID",
-    "ANNOTATION_REF",
-    "TIME_SLOT_REF1",
-    "TIME_SLOT_REF2",
-]
+ATTRIBUTES = (
+    *("TIME_UNITS", "MEDIA_URL", "RELATIVE_MEDIA_URL", "MIME_TYPE", "TIME_ORIGIN", "TIME_SLOT_ID", "TIME_VALUE"),
+    *("TIER_ID", "ANNOTATION_ID", "ANNOTATION_REF", "TIME_SLOT_REF1", "TIME_SLOT_REF2"),
+)
 MAX_REFERENCES = 20
-EAF_SCHEMAS = "http://www.mpi.nl/tools/elan/"
+EAF_SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 EAF_DATE = "1970-01-01T00:00:00Z"
-"""Equal labels are equal files."""
+"""Always the same, so that equal labels make equal files."""
 
 
 def read(document: Document, videos: Videos) -> Items:
     """Read the tiers that are called verb, noun, action or label, or the only tier.
 
-    Behind `@` may be a person, who has tiers of their own.
+    A person's own tiers have the person's name behind `@`.
     """
     (root,) = elements(document.content, (ROOT,), ATTRIBUTES)
     cameras = _cameras(root, videos)
@@ -71,10 +58,7 @@ def read(document: Document, videos: Videos) -> Items:
 
 
 def _better_name(name: str, person: str) -> str:
-    """Propose the name that a tier such as `Verb_Anna` needs.
-
-    The text is empty if the tier does not look like one of labels.
-    """
+    """Propose a name for a tier such as `Verb_Anna`; empty if it seems without labels."""
     words = [word for word in re.split(r"[\W_]+", name) if word]
     part = next((word for word in words if part_of(word)), "")
     people = [word for word in (*words, person) if word and word != part]
@@ -82,10 +66,7 @@ def _better_name(name: str, person: str) -> str:
 
 
 class _Times:
-    """The times of annotations in seconds.
-
-    An annotation without times of its own has those of its parent.
-    """
+    """The times of annotations in seconds; an annotation without times has those of its parent."""
 
     def __init__(self, root: Node) -> None:
         units = next((header.attributes.get("TIME_UNITS", "milliseconds") for header in root.named("HEADER")), "milliseconds")
@@ -119,10 +100,7 @@ class _Times:
 
 
 def _cameras(root: Node, videos: Videos) -> list[tuple[tuple[str, ...], float]]:
-    """List the videos that the store has, or the first.
-
-    Each comes with the seconds that it began before the time line.
-    """
+    """List known videos, else the first, with their seconds before the time line."""
     cameras = []
     for media in root.below("MEDIA_DESCRIPTOR"):
         names = tuple(name for key in ("MEDIA_URL", "RELATIVE_MEDIA_URL") if (name := media.attributes.get(key, "").strip()))
@@ -142,8 +120,8 @@ def write(videos: Sequence[VideoSpans]) -> bytes:
 
 
 def _document(video: VideoSpans) -> Element:
-    schema = {"xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance", "xsi:noNamespaceSchemaLocation": f"{EAF_SCHEMAS}EAFv3.0.xsd"}
-    root = Element("ANNOTATION_DOCUMENT", {"AUTHOR": "Retake", "DATE": EAF_DATE, "FORMAT": "3.0", "VERSION": "3.0", **schema})
+    schema = {"xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance", "xsi:noNamespaceSchemaLocation": EAF_SCHEMA}
+    root = Element(ROOT, {"AUTHOR": "Retake", "DATE": EAF_DATE, "FORMAT": "3.0", "VERSION": "3.0", **schema})
     header = SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
     kind, path = guess_type(video.name)[0] or "video/mp4", quote(video.name)
     SubElement(header, "MEDIA_DESCRIPTOR", MEDIA_URL=f"file:///{path}", MIME_TYPE=kind, RELATIVE_MEDIA_URL=f"./{PurePosixPath(path).name}")

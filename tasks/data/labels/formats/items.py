@@ -1,6 +1,4 @@
-"""Define the items that the readers of other tools' files give.
-
-They are labels in seconds, and refused items with reasons.
+"""Define the items of other tools' files: labels in seconds, and refusals with reasons.
 
 Verbs and nouns that a tool keeps apart, in tiers or controls of their own, are joined by their times. The functions that read a value raise
 a ValueError that names it.
@@ -9,10 +7,12 @@ a ValueError that names it.
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, Protocol, Self
 
+from tasks.data.labels.intervals import overlap_seconds
 from tasks.data.labels.tables import Cells
 from tasks.wording import quoted
 
@@ -22,10 +22,12 @@ VIDEO_SUFFIXES = (
 )
 """Usual endings of the containers that are read."""
 MAX_ITEMS = 450_000
-VERB_NAMES = ("verb", "verbs")
-NOUN_NAMES = ("noun", "nouns", "object")
-TEXT_NAMES = ("action", "actions", "label", "labels", "activity", "activities", "narration")
-"""Names of tiers, attributes and controls that hold a label. Others, such as `quality`, do not."""
+PARTS = {
+    "verb": ("verb", "verbs"),
+    "noun": ("noun", "nouns", "object"),
+    "text": ("action", "actions", "label", "labels", "activity", "activities", "narration"),
+}
+"""Names of tiers, attributes and controls that hold a part of a label. Others, such as `quality`, hold none."""
 
 MAX_COMPARED = 100
 
@@ -41,9 +43,7 @@ class ToolLabel(NamedTuple):
 
 
 class Labelled(NamedTuple):
-    """A label of a part of a video, or of the whole video.
-
-    A label of the whole video has no times.
+    """A label of a part of a video, or without times of the whole video.
 
     `line` is a line of the file, or the number of an item; `where` is the item's path where lines say nothing. `video` may have several
     spellings, the most likely first.
@@ -57,7 +57,7 @@ class Labelled(NamedTuple):
     label: ToolLabel
 
     def with_label(self, label: ToolLabel) -> "Labelled":
-        """Return this with another label, in less time than `_replace`."""
+        """Replace the label, in less time than `_replace`."""
         return self if label is self.label else Labelled(*self[:5], label)
 
 
@@ -70,18 +70,19 @@ class Refused(NamedTuple):
 
 
 class Remark(NamedTuple):
-    """What a person should know about how the whole file was read."""
+    """A text for people about how the whole file was read."""
 
     text: str
 
 
 class Videos(Protocol):
-    """What a reader may ask about the videos of the store."""
+    """The videos of the store, as readers know them."""
 
     def fps(self, names: Sequence[str]) -> float:
         """Return the frame rate of the video with one of these names.
 
-        A ValueError is raised if no video or several have such a name.
+        Raises:
+            ValueError: no video has such a name, or several have.
         """
 
     def finds(self, name: str) -> bool:
@@ -93,7 +94,7 @@ class Videos(Protocol):
 
 @dataclass(frozen=True)
 class Document:
-    """A file of a tool, parsed as far as recognising it takes."""
+    """A file of a tool; JSON is parsed."""
 
     name: str
     content: bytes
@@ -106,10 +107,7 @@ ReadLines = Callable[[Iterator[tuple[int, Cells | str]], Videos], Items]
 
 
 def line_by_line(read: Callable[[int, Cells, Videos], Labelled]) -> ReadLines:
-    """Make a reader of tables from a reader of single lines.
-
-    The reader of lines refuses a line by a ValueError.
-    """
+    """Make a reader of tables from a reader of lines, which may raise a ValueError."""
 
     def read_lines(lines: Iterator[tuple[int, Cells | str]], videos: Videos) -> Items:
         for line, cells in lines:
@@ -125,12 +123,10 @@ def line_by_line(read: Callable[[int, Cells, Videos], Labelled]) -> ReadLines:
 
 def number(value: object, name: str) -> float:
     """Read a finite number, also one that is written as text."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError(f"{name} {quoted(str(value))} is not a number")
-    try:
-        parsed = float(value)
-    except (ValueError, OverflowError):
-        raise ValueError(f"{name} {quoted(str(value)[:100])} is not a number") from None
+    parsed = math.nan
+    if isinstance(value, int | float | str) and not isinstance(value, bool):
+        with suppress(ValueError, OverflowError):
+            parsed = float(value)
     if not math.isfinite(parsed):
         raise ValueError(f"{name} {quoted(str(value))} is not a number")
     return parsed
@@ -175,20 +171,13 @@ def sequence(value: object, name: str) -> Sequence[object]:
 
 @lru_cache(maxsize=64)
 def part_of(name: str) -> str:
-    """Name the part of a label that a tier, attribute or control holds.
-
-    The part is `verb`, `noun` or `text`, by the name of the tier, attribute or control. It is empty if that name means none of them.
-    """
+    """Find the part that a tier, attribute or control of this name holds, if any."""
     plain = name.strip().casefold()
-    parts = {"verb": VERB_NAMES, "noun": NOUN_NAMES, "text": TEXT_NAMES}
-    return next((part for part, names in parts.items() if plain in names), "")
+    return next((part for part, names in PARTS.items() if plain in names), "")
 
 
 class Piece(NamedTuple):
-    """A part of a label with its time.
-
-    `parts` has a `verb`, a `noun`, a `text`, or several of them.
-    """
+    """A verb, a noun, a text, or several of them, with their time."""
 
     line: int
     where: str
@@ -200,8 +189,8 @@ class Piece(NamedTuple):
 def joined(pieces: Sequence[Piece], videos: Sequence[tuple[tuple[str, ...], float]]) -> Iterator[Labelled | Refused]:
     """Give each verb without a noun the noun that overlaps it most.
 
-    Of two equal nouns the verb gets the earlier. Of nouns that begin before its end, the latest hundred are compared. A noun that no verb
-    takes is refused. A label is of each of `videos`, names with the seconds that are added to its times.
+    Of equal nouns the earlier counts. Of nouns that begin before the verb's end, the latest hundred are compared. A noun that no verb takes is
+    refused. A label is of each of `videos`, names with the seconds that are added to its times.
     """
     nouns = sorted((piece for piece in pieces if piece.parts.keys() == {"noun"}), key=lambda piece: piece.start_seconds)
     starts = [noun.start_seconds for noun in nouns]
@@ -214,7 +203,7 @@ def joined(pieces: Sequence[Piece], videos: Sequence[tuple[tuple[str, ...], floa
         if "verb" in parts and "noun" not in parts and nouns:
             last = bisect_left(starts, piece.stop_seconds)
             first = max(bisect_left(starts, piece.start_seconds - longest), last - MAX_COMPARED)
-            overlaps = [(_overlap(piece, nouns[place]), -place) for place in range(first, last)]
+            overlaps = [(overlap_seconds(piece, nouns[place]), -place) for place in range(first, last)]
             most, place = max(overlaps, default=(0.0, 0))
             if most > 0:
                 parts["noun"] = nouns[-place].parts["noun"]
@@ -233,7 +222,3 @@ def label_of(parts: Mapping[str, str]) -> ToolLabel:
         return ToolLabel(verb=parts["verb"], noun=parts.get("noun", ""))
     # A text with a noun of its own is a verb, such as the label `put` with the attribute `noun`.
     return ToolLabel(verb=parts["text"], noun=parts["noun"]) if "noun" in parts else ToolLabel(text=parts["text"])
-
-
-def _overlap(piece: Piece, other: Piece) -> float:
-    return min(piece.stop_seconds, other.stop_seconds) - max(piece.start_seconds, other.start_seconds)

@@ -5,8 +5,8 @@ Frames count from 1, at the rate of the project's `<Video frameRate>`, which is 
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import count, repeat
 
 from tasks.data.labels.exported import LabelSpan, VideoSpans, as_json
@@ -29,7 +29,7 @@ from tasks.data.labels.formats.items import (
     sequence,
     text,
 )
-from tasks.data.labels.formats.safe_parsing import parse_json
+from tasks.data.labels.formats.safe_parsing import first_byte, parse_json
 from tasks.errors import BadLabels
 from tasks.wording import plain_count, quoted, some
 
@@ -40,13 +40,13 @@ NOT_READ = ("taxonomy", "labels")
 
 OF_EXPORT = frozenset({"id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time"})
 CONTROL, VIDEO = "action", "video"
-"""Names in the labelling interface that written tasks are for."""
+"""Names in the labelling interface of written tasks."""
 MAX_PIECES = 200_000
 
 
 @dataclass(frozen=True)
 class About:
-    """The names of a task's video, and the rate at which its frames count."""
+    """The names of a task's video, and its frame rate."""
 
     videos: tuple[str, ...]
     fps: float
@@ -54,33 +54,29 @@ class About:
 
 @dataclass(frozen=True)
 class Region:
-    """Names that one control gives, for ranges of frames or the whole video.
-
-    They are for the whole video if there are no ranges.
-    """
+    """Names that one control gives; without `ranges`, for the whole video."""
 
     line: int
     where: str
     control: str
     names: tuple[str, ...]
     ranges: tuple[object, ...] | None
-    identity: str = field(compare=False)
+    identity: str
 
 
 def labels_of_regions(regions: Sequence[Region | Refused], about: About) -> Items:
-    """Join the regions of one annotation into labels.
-
-    A verb and a noun of the same region, or of the same time, are one label.
-    """
-    timed = [region for region in regions if isinstance(region, Region) and region.ranges is not None]
-    of_region = {region.identity for region in timed if region.identity}
-    whole = [region for region in regions if isinstance(region, Region) and region.ranges is None and region.identity not in of_region]
+    """Join verbs and nouns of the same region, or of the same time, into labels."""
     yield from (region for region in regions if isinstance(region, Refused))
+    named = [region for region in regions if isinstance(region, Region)]
+    timed = [region for region in named if region.ranges is not None]
+    choices = [region for region in named if region.ranges is None]
+    of_region = {region.identity for region in timed if region.identity}
     extra = _Parts("region")
     for region in timed:
         extra.keep(region.identity, part_of(region.control), region.names[0])
-    for choice in (region for region in regions if isinstance(region, Region) and region.ranges is None and region.identity in of_region):
-        yield from extra.add(choice.identity, choice)
+    for choice in choices:
+        if choice.identity in of_region:
+            yield from extra.add(choice.identity, choice)
     pieces: list[Piece] = []
     for region in timed:
         for start, stop, reason in _times(region.ranges or (), about.fps):
@@ -93,7 +89,7 @@ def labels_of_regions(regions: Sequence[Region | Refused], about: About) -> Item
             if len(pieces) > MAX_PIECES:
                 raise BadLabels(f"has an annotation of more than {MAX_PIECES} labels; split it into several tasks")
     yield from joined(pieces, [(about.videos, 0.0)])
-    yield from _whole(whole, about, has_times=bool(timed))
+    yield from _whole([choice for choice in choices if choice.identity not in of_region], about, has_times=bool(timed))
 
 
 def _times(ranges: Sequence[object], fps: float) -> Iterator[tuple[float, float, str]]:
@@ -129,13 +125,13 @@ def _whole(regions: Sequence[Region], about: About, *, has_times: bool) -> Items
         yield Refused(first.line, first.where, "has a noun without a verb")
         return
     if {"verb", "text"} <= given.keys():
-        text = next(region for region in regions if part_of(region.control) == "text" and len(region.names) == 1)
-        yield Refused(text.line, text.where, f"{quoted(text.control)} is not used: the video has a verb of its own")
+        unused = next(region for region in regions if part_of(region.control) == "text" and len(region.names) == 1)
+        yield Refused(unused.line, unused.where, f"{quoted(unused.control)} is not used: the video has a verb of its own")
     yield Labelled(first.line, first.where, about.videos, None, None, label_of(given))
 
 
 class _Parts:
-    """The parts of labels that choices give, the first of each part."""
+    """The first verb, noun and text that choices give to each label."""
 
     def __init__(self, of: str) -> None:
         self._of = of
@@ -143,12 +139,11 @@ class _Parts:
         self.added: defaultdict[str, dict[str, str]] = defaultdict(dict)
 
     def keep(self, identity: str, part: str, name: str) -> None:
-        """Note a part that a region has by itself."""
         if part:
             self._kept[identity].setdefault(part, name)
 
     def add(self, identity: str, choice: Region) -> Iterator[Refused]:
-        """Add the first name of a choice, and refuse what is left over."""
+        """Add the first name of a choice, and refuse the others."""
         part, (name, *others) = part_of(choice.control), choice.names
         kept = self._kept[identity]
         if part in kept:
@@ -180,7 +175,7 @@ def is_json_min(parsed: object) -> bool:
 
 
 def read_json(document: Document, _: Videos) -> Items:
-    """Read the full JSON; annotations that were skipped, and predictions, are no labels."""
+    """Read the full JSON, without predictions and skipped annotations."""
     tasks = document.parsed if isinstance(document.parsed, list) else [document.parsed]
     counter, rates = count(1), _Rates()
     for number, task in enumerate(tasks, start=1):
@@ -232,9 +227,30 @@ def _of_results(results: Sequence[object], place: str, counter: Iterator[int]) -
 
 def read_json_min(document: Document, _: Videos) -> Items:
     """Read JSON-MIN: task data and controls side by side."""
-    counter, rates = count(1), _Rates()
-    for number, item in enumerate(document.parsed if isinstance(document.parsed, list) else [], start=1):
-        where = f"item {number}"
+    counter = count(1)
+    items = sequence(document.parsed, "file")
+    return _of_items((item, f"item {number}", counter) for number, item in enumerate(items, start=1))
+
+
+def read_table(lines: Iterator[tuple[int, dict[str, str] | str]], _: Videos) -> Items:
+    """Read CSV or TSV, which has the JSON of JSON-MIN in its cells."""
+    return _of_items(
+        (
+            Refused(line, "", cells) if isinstance(cells, str) else {name: _cell(value) for name, value in cells.items()},
+            "",
+            repeat(line),
+        )
+        for line, cells in lines
+    )
+
+
+def _of_items(items: Iterable[tuple[object, str, Iterator[int]]]) -> Items:
+    """Read items, each with its place and the numbers of its lines."""
+    rates = _Rates()
+    for item, where, counter in items:
+        if isinstance(item, Refused):
+            yield item
+            continue
         try:
             of_item = mapping(item, "item")
             about = About(_video(of_item), _stated_rate(of_item) or DEFAULT_FPS)
@@ -242,23 +258,6 @@ def read_json_min(document: Document, _: Videos) -> Items:
             yield Refused(next(counter), where, str(error))
             continue
         yield from rates.noted(labels_of_regions(list(_of_controls(of_item, where, counter)), about), of_item)
-    yield from rates.remarks()
-
-
-def read_table(lines: Iterator[tuple[int, dict[str, str] | str]], _: Videos) -> Items:
-    """Read CSV or TSV, which has the JSON of JSON-MIN in its cells."""
-    rates = _Rates()
-    for line, cells in lines:
-        if isinstance(cells, str):
-            yield Refused(line, "", cells)
-            continue
-        item = {name: _cell(value) for name, value in cells.items()}
-        try:
-            about = About(_video(item), _stated_rate(item) or DEFAULT_FPS)
-        except ValueError as error:
-            yield Refused(line, "", str(error))
-            continue
-        yield from rates.noted(labels_of_regions(list(_of_controls(item, "", repeat(line))), about), item)
     yield from rates.remarks()
 
 
@@ -299,16 +298,17 @@ def _of_controls(item: Mapping[str, object], place: str, counter: Iterator[int])
 
 
 def _inside(place: str, part: str) -> str:
-    """Say where a part of an item is; a line of a table says enough."""
+    # A line of a table says enough.
     return f"{place}, {part}" if place else ""
 
 
 def with_frame_rate(content: bytes, fps: float) -> bytes:
     """State a frame rate in each task of an export that has none.
 
-    BadLabels is raised if the content is no JSON of Label Studio.
+    Raises:
+        BadLabels: the content is no JSON of Label Studio.
     """
-    if content[:4096].lstrip(b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n")[:1] not in (b"{", b"["):
+    if first_byte(content) not in (b"{", b"["):
         raise BadLabels("is no JSON of Label Studio; export JSON, or add a column 'fps' to its CSV")
     parsed = parse_json(content)
     if not is_json(parsed) and not is_json_min(parsed):
@@ -321,10 +321,7 @@ def with_frame_rate(content: bytes, fps: float) -> bytes:
 
 
 def _region(control: str, value: Mapping[str, object]) -> tuple[tuple[str, ...], tuple[object, ...] | None] | None:
-    """Read a result by the keys of its value, since its `type` is unreliable.
-
-    None is returned if the result is about something else.
-    """
+    """Read names and ranges by a value's keys, as `type` is unreliable; None if neither."""
     if "timelinelabels" in value:
         names = tuple(text(name, "label") for name in sequence(value["timelinelabels"], "timelinelabels"))
         if not names:
@@ -346,10 +343,7 @@ def _region(control: str, value: Mapping[str, object]) -> tuple[tuple[str, ...],
 
 
 def _video(data: Mapping[str, object]) -> tuple[str, ...]:
-    """Find the video in the data of a task.
-
-    It is `video`, which may have a `name` beside it, else the only value that looks like a video.
-    """
+    """Find a task's `video` and its `name`, else the only value that names a video."""
     if isinstance(named := data.get("video"), str) and named.strip():
         other = data.get("name")
         return (named.strip(), other.strip()) if isinstance(other, str) and other.strip() else (named.strip(),)
@@ -360,22 +354,19 @@ def _video(data: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def _is_video(value: str) -> bool:
-    """Check by the end of a name whether it is a video's.
-
-    A presigned address ends before its `?`, and a local file's name is behind it.
-    """
+    # A presigned address ends before its `?`, and a local file's name is behind it.
     name = value.strip().casefold()
     return name.endswith(VIDEO_SUFFIXES) or name.partition("?")[0].endswith(VIDEO_SUFFIXES)
 
 
 class _Rates:
-    """The frame rates of tasks, and which of the tasks that need one have none."""
+    """A counter of labels whose times rest on the default frame rate."""
 
     def __init__(self) -> None:
         self._num_labels = 0
 
     def noted(self, items: Items, data: Mapping[str, object]) -> Items:
-        """Yield a task's items, and count labels whose times rest on the default rate."""
+        """Yield a task's items, and count its labels if `data` states no rate."""
         is_stated = _stated_rate(data) is not None
         for item in items:
             self._num_labels += isinstance(item, Labelled) and item.start_seconds is not None and not is_stated

@@ -33,16 +33,22 @@ MAX_UNPACKED_BYTES = 128 << 20
 CHUNK_BYTES = 1 << 18
 ZIP = b"PK\x03\x04"
 MAX_TEXT_CHARACTERS = MAX_TEXT_LENGTH + 1
-"""Characters that are kept of a text: one too many, so that it is refused and not cut."""
+"""Characters that are kept of a text: one too many, so that the text is refused."""
 XML_ERRORS = (expat.ExpatError, LookupError, ValueError)
-"""The last two are raised for encodings that Python does not have, or that are not for XML."""
+"""The last two are of encodings that Python does not have, or that are not for XML."""
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError)
+
+
+def first_byte(content: bytes) -> bytes:
+    """Return the first byte behind spaces and byte order marks, which tells XML and JSON."""
+    return content[:4096].lstrip(b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n")[:1]
 
 
 def parse_json(content: bytes) -> object:
     """Parse JSON without NaN.
 
-    BadLabels is raised if the content is no JSON, or beyond a limit of depth, number or memory.
+    Raises:
+        BadLabels: it is no JSON, or beyond a limit of depth, number or memory.
     """
     num_nodes = content.count(b"{") + content.count(b"[")
     if num_nodes > MAX_JSON_NODES or num_nodes + content.count(b",") > MAX_JSON_PARTS:
@@ -89,7 +95,8 @@ class Node:
 def root_tag(content: bytes) -> str:
     """Return the tag of the outermost element.
 
-    BadLabels is raised if the content is no XML, or has a DTD.
+    Raises:
+        BadLabels: it is no XML, or has a DTD.
     """
     tags: list[str] = []
     parser = expat.ParserCreate()
@@ -107,9 +114,9 @@ def root_tag(content: bytes) -> str:
 
 
 def elements(content: bytes, wanted: Collection[str], attributes: Collection[str]) -> Iterator[Node]:
-    """Yield each outermost element with one of the tags `wanted`.
+    """Yield each outermost element with a tag of `wanted`, all below it, and these attributes.
 
-    An element comes with all below it and these attributes. The file is read in pieces, so that memory holds one such element.
+    The file is read in pieces, so that memory holds one such element.
 
     Raises:
         BadLabels: it is no XML, has a DTD or entities of its own, or is beyond a limit.
@@ -125,10 +132,7 @@ def elements(content: bytes, wanted: Collection[str], attributes: Collection[str
 
 
 def _pieces(parser: expat.XMLParserType, content: bytes) -> Iterator[None]:
-    """Parse XML piece by piece.
-
-    BadLabels is raised at a tag that is too long, or at too many names.
-    """
+    """Parse XML piece by piece; refuse too long tags and too many names."""
     for start in range(0, len(content), CHUNK_BYTES):
         parser.Parse(content[start : start + CHUNK_BYTES], False)
         if start - parser.CurrentByteIndex > MAX_TAG_BYTES:
@@ -199,9 +203,7 @@ def _refuse_doctype(*_: object) -> NoReturn:
 
 
 def from_zip(content: bytes, name: str) -> bytes:
-    """Read the file `name` of a zip archive, in whatever folder.
-
-    Nothing is unpacked to a disk.
+    """Read the file `name` of a zip archive, in any folder, in memory.
 
     Raises:
         BadLabels: there is no such file, or several; the archive is damaged, encrypted, or beyond a limit.

@@ -1,7 +1,4 @@
-"""Read VIA 3: its two CSV exports and its project file.
-
-The exports begin with lines of `#`. Times are seconds.
-"""
+"""Read VIA 3: its project file and two CSV exports, with times in seconds."""
 
 import csv
 import json
@@ -30,7 +27,6 @@ from tasks.errors import BadLabels
 from tasks.wording import count, printable, quoted
 
 HEADER = "CSV_HEADER"
-ATTRIBUTE = "ATTRIBUTE"
 EXPORTED = ("metadata_id", "file_list", "flags", "temporal_coordinates", "spatial_coordinates", "metadata")
 SEGMENTS = ("metadata_id", "file_list", "temporal_segment_start", "temporal_segment_end", "metadata")
 NO_LABELS = ("", "_DEFAULT", "default", "_default")
@@ -61,7 +57,7 @@ def read_csv(document: Document, videos: Videos) -> Items:
                 columns = tuple(column.strip() for column in value.split(","))
                 if columns not in (EXPORTED, SEGMENTS):
                     raise BadLabels(f"is of VIA with the columns {quoted(value.strip())}; export temporal segments from VIA 3")
-            elif name.strip() == ATTRIBUTE:
+            elif name.strip() == "ATTRIBUTE":
                 parsed = parse_json(value.encode())
                 if not isinstance(parsed, dict):
                     raise BadLabels("is of VIA, and its ATTRIBUTE is not an object")
@@ -124,13 +120,11 @@ def _json(cell: str, name: str) -> object:
 
 
 def _views(files: Sequence[str], videos: Videos) -> tuple[str, ...]:
-    """List the files that were shown together and labelled as one.
-
-    Files that the store lacks are left out. If it lacks all, the first file is listed.
-    """
+    """List the known files of those labelled together; if none is known, the first."""
     if len(files) > MAX_FILES:
         raise ValueError(f"is about more than {MAX_FILES} files")
-    return tuple(name for name in files if videos.finds(name)) if len(files) > 1 and any(map(videos.finds, files)) else tuple(files[:1])
+    # There may be very many lines of one file, and to look for a video takes time.
+    return tuple(filter(videos.finds, files) if len(files) > 1 else ()) or tuple(files[:1])
 
 
 def _labelled(
@@ -157,10 +151,7 @@ def _labelled(
 
 
 def _label(values: Mapping[str, object], attributes: Mapping[str, object]) -> list[ToolLabel]:
-    """Read the values by the names of their attributes.
-
-    A ValueError is raised if no value is a label.
-    """
+    """Read the values by the names of their attributes, or raise a ValueError."""
     named = {name: chosen for key, value in values.items() for name, chosen in [_named(key, value, attributes)] if chosen}
     parts = {part_of(name): chosen for name, chosen in named.items() if part_of(name)}
     if not parts and len(named) == 1:
@@ -175,10 +166,7 @@ def _label(values: Mapping[str, object], attributes: Mapping[str, object]) -> li
 
 
 def _named(key: str, value: object, attributes: Mapping[str, object]) -> tuple[str, tuple[str, ...]]:
-    """Find the name of an attribute and the chosen options.
-
-    The options are ids separated by commas.
-    """
+    """Find the name of an attribute and the chosen options, given as `id,id`."""
     attribute = attributes.get(key)
     if not isinstance(value, str):
         return key, ()

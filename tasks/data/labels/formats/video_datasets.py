@@ -1,7 +1,4 @@
-"""Read data sets of videos, and write some of them.
-
-They are EPIC-KITCHENS, ActivityNet, HACS, Kinetics, FiftyOne, and lists of `path label`.
-"""
+"""Read and write EPIC-KITCHENS, ActivityNet, HACS, Kinetics, FiftyOne, and lists of `path label`."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +30,7 @@ EPIC_55 = ("video_id", "start_timestamp", "stop_timestamp", "verb", "noun")
 EPIC_100 = ("narration_id", *EPIC_55)
 TIMESTAMP = re.compile(r"([0-9]{1,4}):([0-5]?[0-9]):([0-5]?[0-9](?:\.[0-9]{0,9})?)")
 EPIC_FPS = 60
-"""Of the frames that are written. They are not read: by video, EPIC-KITCHENS counts 50 or 60 a second."""
+"""Of written frames. Frames are not read: by video, EPIC-KITCHENS counts 50 or 60 a second."""
 
 EPIC_COLUMNS = (
     *("uid", "participant_id", "video_id", "narration", "start_timestamp", "stop_timestamp", "start_frame", "stop_frame"),
@@ -44,17 +41,17 @@ HACS_CLIPS = ("classname", "youtube_id", "subset", "start", "end", "label")
 
 KINETICS = ("label", "youtube_id", "time_start", "time_end")
 MAX_KINETICS_LINES = 800_000
-"""Of a table: Kinetics-700 has 540,000 to train on."""
-# Possessive, for a line that has been stripped: spaces are never tried twice.
+"""Kinetics-700 has 540,000 to train on."""
+# Possessive, for a stripped line: spaces are never tried twice.
 ENTRY = re.compile(rf"(\S.*?(?:{'|'.join(map(re.escape, VIDEO_SUFFIXES))}))(?:\s*+[,;]|\s)\s*+(\S.*)", re.IGNORECASE)
 MAX_LINE_CHARACTERS = 4000
 MAX_HEAD_LINES = 20
 
 
 def read_epic(line: int, cells: Cells, videos: Videos, *, has_ids: bool) -> Labelled:
-    """Read a segment of `video_id`, or the whole video that `uid` names.
+    """Read a segment of `video_id`, or all of `uid` if only that is known.
 
-    The whole video is read if the store has that alone. Class ids of EPIC-KITCHENS-100 are not EPIC-KITCHENS-55's: only its names count.
+    Class ids of EPIC-KITCHENS-100 are not EPIC-KITCHENS-55's: only its names count.
     """
     ids = (_class_id(cells, "verb_class", NUM_EPIC_VERBS), _class_id(cells, "noun_class", NUM_EPIC_NOUNS)) if has_ids else (None, None)
     if not cells["verb"]:
@@ -74,10 +71,7 @@ def _epic_seconds(cells: Cells, column: str) -> float:
 
 
 def _class_id(cells: Cells, column: str, num_classes: int) -> int | None:
-    """Read a class id; None if the cell is empty or the id beyond EPIC's.
-
-    An id beyond EPIC's is another store's own, and only the name counts.
-    """
+    """Read a class id; None if it is empty, or another store's own."""
     value = cells.get(column, "")
     if not value:
         return None
@@ -87,10 +81,7 @@ def _class_id(cells: Cells, column: str, num_classes: int) -> int | None:
 
 
 def write_epic(videos: Sequence[VideoSpans]) -> bytes:
-    """Write EPIC-KITCHENS-55's table.
-
-    Words that are not EPIC's keep the store's ids, which the reader of this table passes over.
-    """
+    """Write EPIC-KITCHENS-55's table; other words have the store's ids, which `read_epic` ignores."""
     return csv_table(EPIC_COLUMNS, _epic_rows(videos))
 
 
@@ -117,7 +108,7 @@ def _epic_rows(videos: Sequence[VideoSpans]) -> Iterator[dict[str, object]]:
 
 
 def _timestamp(seconds: float) -> str:
-    """Write `00:00:01.89`, with as many digits as microseconds need."""
+    """Write `00:00:01.89`, with up to six decimals."""
     micros = round(seconds * 1_000_000)
     minutes, rest = divmod(micros, 60_000_000)
     whole, fraction = divmod(rest, 1_000_000)
@@ -125,12 +116,12 @@ def _timestamp(seconds: float) -> str:
 
 
 def is_activitynet(parsed: object) -> bool:
-    """Recognise the `database` of videos."""
+    """Recognise a `database` of videos."""
     return isinstance(parsed, dict) and isinstance(parsed.get("database"), dict)
 
 
 def read_activitynet(document: Document, _: Videos) -> Items:
-    """Read the segments of all videos; those without annotations, such as tests, have none."""
+    """Read the segments of all videos; those of tests have none."""
     line = 0
     for name, video in mapping(mapping(document.parsed, "file").get("database"), "database").items():
         try:
@@ -152,10 +143,7 @@ def read_activitynet(document: Document, _: Videos) -> Items:
 
 
 def read_hacs_clip(line: int, cells: Cells, _: Videos) -> Labelled:
-    """Read a clip of HACS.
-
-    A clip with the label -1 is refused: it is an example without the action.
-    """
+    """Read a clip of HACS; refuse the label -1, of clips without the action."""
     if number(cells["label"], "label") != 1:
         raise ValueError(f"is an example of what is not {quoted(cells['classname'])}")
     label = ToolLabel(text=text(cells["classname"], "classname"))
@@ -163,10 +151,7 @@ def read_hacs_clip(line: int, cells: Cells, _: Videos) -> Labelled:
 
 
 def names_of(video: str) -> tuple[str, ...]:
-    """List the names that a file of this video may have.
-
-    The downloaders of both data sets put `v_` before the id.
-    """
+    """List the names of a video's file: downloaders put `v_` before the id."""
     return (video, f"v_{video}")
 
 
@@ -185,10 +170,7 @@ def write_activitynet(videos: Sequence[VideoSpans]) -> bytes:
 
 
 def read_kinetics(line: int, cells: Cells, videos: Videos) -> Labelled:
-    """Read a line as a whole file, or else as a part of the video.
-
-    The whole file is the file that the line's times were cut into.
-    """
+    """Read the file that was cut at these times, else a part of the video."""
     start, stop = number(cells["time_start"], "time_start"), number(cells["time_end"], "time_end")
     name, label = text(cells["youtube_id"], "youtube_id"), ToolLabel(text=text(cells["label"], "label"))
     cut = f"{name}_{int(start):06d}_{int(stop):06d}"
@@ -196,16 +178,13 @@ def read_kinetics(line: int, cells: Cells, videos: Videos) -> Labelled:
 
 
 def is_list(content: bytes) -> bool:
-    """Recognise a list without a header.
-
-    All of its first lines have a video and a label.
-    """
+    """Recognise a list by a video and a label in each of its first lines."""
     head = [line.strip() for _, line in islice(filled_lines(content), MAX_HEAD_LINES)]
     return bool(head) and all(len(line) <= MAX_LINE_CHARACTERS and ENTRY.fullmatch(line) for line in head)
 
 
 def read_list(document: Document, _: Videos) -> Items:
-    """Read a list; numbers stand for classes of another list and name nothing."""
+    """Read a list; numbers are refused, because they index another list of classes."""
     for line, padded in filled_lines(document.content):
         written = padded.strip()
         if len(written) > MAX_LINE_CHARACTERS:
@@ -221,7 +200,7 @@ def read_list(document: Document, _: Videos) -> Items:
 
 
 def is_fiftyone(parsed: object) -> bool:
-    """Recognise `classes` and `labels` by video."""
+    """Recognise `classes`, and `labels` by video."""
     return isinstance(parsed, dict) and "classes" in parsed and isinstance(parsed.get("labels"), dict)
 
 

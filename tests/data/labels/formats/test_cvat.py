@@ -1,10 +1,10 @@
 """CVAT's XML, with the traps that its users met."""
 
-import io
 import itertools
-import zipfile
 
 import pytest
+
+from tests.data.labels.records import zipped
 
 META = "<meta><job><size>900</size><start_frame>0</start_frame><stop_frame>899</stop_frame><source>a.mp4</source></job></meta>"
 
@@ -30,14 +30,6 @@ def image(number, *tags):
 
 def tag(label, noun=""):
     return f'<tag label="{label}" source="manual">' + (f'<attribute name="noun">{noun}</attribute>' if noun else "") + "</tag>"
-
-
-def zipped(**files):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name.replace("__", "."), content)
-    return buffer.getvalue()
 
 
 @pytest.fixture
@@ -143,7 +135,7 @@ OF_JOB = file(track("put meat", box(0)), meta=JOB)
 
 @pytest.mark.parametrize("name", ["a.xml", "a.mp4.xml", "a.mp4.zip", "a-0123abcd.xml", "a.mp4-0123abcd.zip"])
 def test_the_export_of_a_job_is_about_the_video_it_is_named_after(read, name):
-    content = zipped(annotations__xml=OF_JOB) if name.endswith(".zip") else OF_JOB
+    content = zipped({"annotations.xml": OF_JOB}) if name.endswith(".zip") else OF_JOB
     assert read({name: content}, {"a.mp4": 2, "b.mp4": 1}, min_overlap=1, fps=10) == (["put meat", None, None], [])
 
 
@@ -184,7 +176,7 @@ def test_an_unknown_video_has_no_frame_rate(read):
     assert read({"a.xml": file(track("put meat", box(0)))}, {"b.mp4": 1}) == ([None], refused)
 
 
-@pytest.mark.parametrize("name", ["annotations__xml", "job_1/annotations__xml", "../../etc/annotations__xml"])
+@pytest.mark.parametrize("name", ["annotations.xml", "job_1/annotations.xml", "../../etc/annotations.xml"])
 def test_a_zip_archive_is_read_without_unpacking_it(read, name):
-    content = zipped(**{name: file(track("put meat", box(0))), "images/frame__png": b"x"})
+    content = zipped({name: file(track("put meat", box(0))), "images/frame.png": b"x"})
     assert read({"export.zip": content}, fps=10) == (["put meat"], [])

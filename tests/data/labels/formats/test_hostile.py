@@ -1,6 +1,5 @@
 """Files that mean harm: each is refused as a whole or item by item, before it costs time or memory."""
 
-import io
 import itertools
 import json
 import re
@@ -11,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.data.labels.formats import items, safe_parsing, via
-from tests.data.labels.records import actions
+from tests.data.labels.records import actions, zipped
 
 GOOD = {"z.csv": "uid,verb,noun\na,put,meat\n"}
 LAUGHS = (
@@ -22,11 +21,8 @@ EMPTY = '""'
 EXTERNAL = '<!DOCTYPE annotations SYSTEM "file:///etc/passwd"><annotations/>'
 
 
-def archive(name="annotations.xml", content=b"<annotations/>", compression=zipfile.ZIP_DEFLATED):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", compression, compresslevel=1) as file:
-        file.writestr(name, content)
-    return buffer.getvalue()
+def archive(name="annotations.xml", content=b"<annotations/>", **compression):
+    return zipped({name: content}, **compression)
 
 
 @pytest.mark.parametrize(
@@ -99,8 +95,8 @@ def test_a_zip_bomb_is_not_unpacked(label, monkeypatch):
 
 
 def test_of_very_many_pieces_that_all_overlap_few_are_compared(label, monkeypatch):
-    num_pieces, num_compared, overlap = 2000, itertools.count(), items._overlap
-    monkeypatch.setattr(items, "_overlap", lambda first, second: (next(num_compared), overlap(first, second))[1])
+    num_pieces, num_compared, overlap = 2000, itertools.count(), items.overlap_seconds
+    monkeypatch.setattr(items, "overlap_seconds", lambda first, second: (next(num_compared), overlap(first, second))[1])
     timeline = [{"ranges": [{"start": 1, "end": 200_000}], "timelinelabels": ["put"]}]
     words = {"verb": timeline * num_pieces, "noun": [{**timeline[0], "timelinelabels": ["bag"]}] * num_pieces}
     item = {"video": "a.mp4", "annotator": 1, "annotation_id": 1, **words}

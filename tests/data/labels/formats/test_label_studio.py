@@ -93,6 +93,7 @@ def test_skipped_annotations_and_predictions_are_no_labels_and_of_several_people
         ({"start": 1.5, "end": 5}, "start 1.5 is not the number of a frame"),
         ({"start": True, "end": 5}, "start 'True' is not a number"),
         ({"start": 10**400, "end": 5}, "is not a number"),
+        ({"start": f"https://anna:{'p' * 120}@host/", "end": 5}, "start 'https://host/' is not a number"),
         ([1, 5], "range is not an object"),
     ],
 )
@@ -139,26 +140,13 @@ def test_two_timelines_of_verbs_and_nouns_are_joined_by_their_times(read):
 
 
 @pytest.mark.parametrize(
-    "video",
-    [
-        "a b.mp4",
-        "/data/upload/12/0123abcd-a%20b.mp4",
-        "/data/local-files/?d=films%2Fa%20b.mp4",
-        "s3://bucket/films/a b.mp4",
-        "https://host:8080/films/a%20b.mp4?X-Amz-Signature=1",
-        "file:///home/anna/films/a b.mp4",
-        "C:\\films\\a b.mp4",
-        "0123abcd-a b.mp4",
-    ],
-)
-def test_spellings_of_a_video(read, video):
-    data = {"clip": video, "note": "x"} if video.endswith("mp4") else {"video": video}
-    assert read(project(PUT_MEAT, data=data), {"kitchen/a b.mp4": 1, "b.mp4": 1}) == (["put meat", None], [])
-
-
-@pytest.mark.parametrize(
     "address",
-    ["https://h/films/A.MP4?X-Amz-Signature=1f&X-Amz-Expires=60", "https://h/A.mp4?sv=2024&sig=x%3D", "/data/local-files/?d=films%2FA.mp4"],
+    [
+        "https://h/films/A.MP4?X-Amz-Signature=1f&X-Amz-Expires=60",
+        "https://h/A.mp4?sv=2024&sig=x%3D",
+        "/data/local-files/?d=films%2FA.mp4",
+        " C:\\films\\A.mp4 ",
+    ],
 )
 def test_an_address_is_a_video_under_any_name_of_its_field(read, address):
     data = {"video_url": address, "note": "seen twice", "page": "https://h/page?next=1"}

@@ -12,7 +12,6 @@ import resource
 import statistics
 import sys
 import time
-import zipfile
 from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -24,7 +23,7 @@ from tasks.data.labels.label_clips import label_clips
 from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.vocabulary import OwnClasses
 from tasks.options import LabelOptions
-from tests.data.labels.records import clip_record, video_of
+from tests.data.labels.records import clip_record, video_of, zipped
 
 MAX_SECONDS, MAX_MEGABYTES = 10, 500
 NUM_CLIPS, NUM_CLIPS_IF_SMALL = 10_800, 1080
@@ -68,13 +67,6 @@ def _rare(number: int) -> str:
 
 def _attributes(names: Iterable[str], text: str = "") -> str:
     return "".join(f' {name}="{text}"' for name in names)
-
-
-def zipped(content: bytes) -> bytes:
-    with io.BytesIO() as packed:
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            archive.writestr("annotations.xml", content)
-        return packed.getvalue()
 
 
 M = 1_000_000
@@ -146,11 +138,11 @@ WORST: dict[str, Callable[[int], bytes]] = {
     ),
     "CVAT tracks": lambda s: filled(s, TASK, lambda i: VISIBLE % f"p{i % 49_999}", "</annotations>", most=MAX_ITEMS - 9),
     "CVAT boxes": lambda s: zipped(
-        filled(2 * s, TASK + '<track label="p">', lambda i: f'<box frame="{i}"/>', "</track></annotations>", most=399_990)
+        {"annotations.xml": filled(2 * s, TASK + '<track label="p">', lambda i: f'<box frame="{i}"/>', "</track></annotations>", most=399_990)}
     ),
-    "CVAT boxes of many texts": lambda s: zipped(
-        filled(2 * s, TASK + '<track label="p">', lambda i: f'<box frame="{i}"{_attributes(TEXTS, _rare(i))}>{_rare(i)}</box>', "</track></annotations>", most=399_990)
-    ),
+    "CVAT boxes of many texts": lambda s: zipped({"annotations.xml": filled(
+        2 * s, TASK + '<track label="p">', lambda i: f'<box frame="{i}"{_attributes(TEXTS, _rare(i))}>{_rare(i)}</box>', "</track></annotations>", most=399_990
+    )}),
     "CVAT tags": lambda s: filled(
         s, TASK, lambda i: f'<image id="{i}"><tag label="p{i % 49_999}"/></image>', "</annotations>", most=MAX_ITEMS - 9
     ),
