@@ -1,7 +1,4 @@
-"""Run DAGs on the local servers, report finished chains, and list runs at work.
-
-`make run`, `make ingest`, `make status` and `make cancel` call this module.
-"""
+"""Run DAGs on the local servers, report finished chains, and list runs at work."""
 
 import sys
 import time
@@ -14,7 +11,7 @@ from tasks.errors import BadInput, MissingObject
 from tasks.judge.gate.verdict import facts_of
 from tasks.learn.gpus import num_gpus
 from tasks.local import supervise
-from tasks.local.airflow_api import ActiveRun, AirflowApi, RunRef
+from tasks.local.airflow_api import ActiveRun, AirflowApi
 from tasks.local.choices import SAMPLE_OPTIONS, SAMPLE_STORE, SAMPLES, Choices, check_source, parse
 from tasks.local.follow import POLL_SECONDS, FollowedRun, Screen, clock, follow_chain, follow_run, screen_for, shown, wait_for_dags
 from tasks.local.home import ADMINISTRATOR, REPOSITORY, Credentials, Home, Person
@@ -104,17 +101,14 @@ def ready_airflow(home: Home, servers: Sequence[Server]) -> Iterator[AirflowApi]
 
 
 def cancel(api: AirflowApi, screen: Screen) -> None:
-    """End all unfinished runs, and those that start meanwhile.
-
-    A run may start because an ended one has updated an asset.
-    """
-    ended: list[RunRef] = []
+    """End all unfinished runs, and those that start meanwhile because an ended one has updated an asset."""
+    ended: set[tuple[str, str]] = set()
     deadline = time.monotonic() + _QUIET_SECONDS
     while time.monotonic() < deadline:
         for at_work in api.active_runs():
-            if at_work not in ended:
+            if (at_work.dag_id, at_work.run_id) not in ended:
                 api.end(at_work)
-                ended.append(at_work)
+                ended.add((at_work.dag_id, at_work.run_id))
                 screen.say(f"ended {at_work.dag_id}, run {at_work.run_id}")
                 deadline = time.monotonic() + _QUIET_SECONDS
         if not ended:
@@ -135,7 +129,7 @@ def end_tracked(mlflow: str, airflow: str) -> None:
 
 def state_of(api: AirflowApi, store: Store, known: Mapping[str, Person]) -> Iterator[str]:
     """List the loop's runs, latest datasets, champions and users, in lines."""
-    runs = api.runs_at_work()
+    runs = api.active_runs()
     yield from map(partial(_run_line, api), runs) if runs else ("no run is unfinished",)
     for uri in (OWN_STORE, SAMPLE_STORE):
         yield from (f"{uri}: {line}" for lines in (_loop_lines, _dataset_lines, _champion_lines) for line in lines(store, uri))
@@ -143,7 +137,7 @@ def state_of(api: AirflowApi, store: Store, known: Mapping[str, Person]) -> Iter
 
 
 def _run_line(api: AirflowApi, active: ActiveRun) -> str:
-    tasks = api.tasks(active.ref)
+    tasks = api.tasks(active)
     at_work = dict.fromkeys(task.step for task in tasks if task.state == "running")
     waiting = {task.step: task.pool for task in tasks if task.state == "scheduled" and task.pool != "default_pool"}
     steps = [*at_work, *(f"{step} waits until another step leaves its slot (pool {pool})" for step, pool in waiting.items())]
@@ -201,10 +195,7 @@ def open_store(home: Home, servers: Sequence[Server]) -> Store:
 
 
 def report(api: AirflowApi, store: Store, store_uri: str, followed: Sequence[FollowedRun]) -> Iterator[str]:
-    """Yield the lines of the report on runs of the store `store_uri`.
-
-    The table is one text of several lines.
-    """
+    """Yield the lines of the report on runs of the store `store_uri`; the table is one text of several lines."""
     yield from _ingest_lines(api, followed[0])
     for run in followed:
         yield from _label_lines(api, run)
@@ -215,10 +206,7 @@ def report(api: AirflowApi, store: Store, store_uri: str, followed: Sequence[Fol
 
 
 def follow_ingest(api: AirflowApi, choices: Choices, screen: Screen) -> None:
-    """Run `ingest_videos` to its end, and say how to go on.
-
-    Errors are those of `follow_run`.
-    """
+    """Run `ingest_videos` to its end, and say how to go on; errors are those of `follow_run`."""
     run = follow_run(api, api.trigger("ingest_videos", choices.conf("ingest_videos")), screen, [])
     screen.close()
     for line in ingested(api, run, choices.store):
@@ -270,9 +258,8 @@ def _retrain_lines(api: AirflowApi, store: Store, run: FollowedRun) -> Iterator[
     skipped = [task for step in ("weights", "plan") if (task := run.first(step)) and task.state == "skipped"]
     if skipped:
         lines = api.log_lines(run.ref, skipped[0])
-        note = next(
-            (line for line in reversed(lines) if line.startswith("NothingToDo")), "this dataset and these options were trained before"
-        )
+        notes = (line for line in reversed(lines) if line.startswith("NothingToDo"))
+        note = next(notes, "this dataset and these options were trained before")
         yield f"nothing was trained: {note.removeprefix('NothingToDo: ')}"
         if decision := find_decision(note):
             yield from _earlier(store, decision)
