@@ -201,7 +201,7 @@ def _list_people(home: Home, _: argparse.Namespace) -> None:
 
 
 def _take_in(home: Home) -> None:
-    """Restart Airflow with its people if it runs, and no run would be interrupted. Hold the lock."""
+    """Restart Airflow with its people if it runs, but interrupt no run. Hold the lock."""
     with _local_airflow(home) as api:
         runs = api.active_runs() if api else []
     if api is None:

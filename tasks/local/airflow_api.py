@@ -44,15 +44,12 @@ class ActiveRun(RunRef):
 
 
 class Task(_Seen):
-    """One task instance.
-
-    `state` is None until Airflow schedules the task. `map_index` is -1 if the task is not mapped.
-    """
+    """One task instance."""
 
     task_id: str
-    map_index: int
+    map_index: int  # -1 if the task is not mapped
     rendered_map_index: str | None
-    state: str | None
+    state: str | None  # None until Airflow schedules the task
     try_number: int
     pool: str = "default_pool"
     start_date: datetime | None
@@ -164,11 +161,8 @@ class AirflowApi:
         return [ActiveRun.model_validate(run) for run in runs]
 
     def end(self, run: RunRef) -> None:
-        """End a run: its tasks at work are killed and failed, the others skipped.
-
-        A run that was deleted is left out.
-        """
-        self._call("PATCH", _path(run), accept=(200, 404), json={"state": "failed"})
+        """End a run: its tasks at work are killed and failed, the others skipped."""
+        self._call("PATCH", _path(run), accept=(200, 404), json={"state": "failed"})  # 404: the run was deleted
 
     def log_lines(self, run: RunRef, task: Task) -> list[str]:
         """Return the log of the task's last try so far, without Airflow's heading."""

@@ -88,10 +88,7 @@ def _write(output: int, line: bytes) -> None:
 
 
 def _fork_named(name: str, work: Callable[[], object]) -> dict[int, str]:
-    """Run `work` in a fork, and copy its lines in another.
-
-    The result names both forks by their process ids. `name` is before each line that the fork of `work` and its child processes write.
-    """
+    """Fork `work` and a copier that prefixes its lines; return their names by process id."""
     reading, writing = os.pipe()
 
     def work_to_pipe() -> None:
@@ -123,10 +120,7 @@ def _serve(program: str, name: str) -> None:
 
 
 def _listen_on_loopback() -> None:
-    """Keep Airflow's log servers, which are forks of its servers, on loopback.
-
-    By themselves they listen on every interface, and no setting changes that.
-    """
+    """Keep Airflow's log servers, forks of its servers, on loopback: no setting does."""
     listen = uvicorn.run
     uvicorn.run = lambda app, **options: listen(app, **{**options, "host": LOOPBACK})
 

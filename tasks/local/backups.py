@@ -1,4 +1,4 @@
-"""Back up a home while its servers run, and restore it into another: `make backup`, `make restore`."""
+"""Back up a home while its servers run (`make backup`), and restore it (`make restore`)."""
 
 from pathlib import Path
 

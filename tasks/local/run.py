@@ -101,7 +101,7 @@ def ready_airflow(home: Home, servers: Sequence[Server]) -> Iterator[AirflowApi]
 
 
 def cancel(api: AirflowApi, screen: Screen) -> None:
-    """End all unfinished runs, and those that start meanwhile because an ended one has updated an asset."""
+    """End all unfinished runs, and those that start meanwhile from an ended one's assets."""
     ended: set[tuple[str, str]] = set()
     deadline = time.monotonic() + _QUIET_SECONDS
     while time.monotonic() < deadline:
@@ -195,7 +195,7 @@ def open_store(home: Home, servers: Sequence[Server]) -> Store:
 
 
 def report(api: AirflowApi, store: Store, store_uri: str, followed: Sequence[FollowedRun]) -> Iterator[str]:
-    """Yield the lines of the report on runs of the store `store_uri`; the table is one text of several lines."""
+    """Yield the lines of the report on runs of `store_uri`, the table as one."""
     yield from _ingest_lines(api, followed[0])
     for run in followed:
         yield from _label_lines(api, run)
@@ -206,7 +206,7 @@ def report(api: AirflowApi, store: Store, store_uri: str, followed: Sequence[Fol
 
 
 def follow_ingest(api: AirflowApi, choices: Choices, screen: Screen) -> None:
-    """Run `ingest_videos` to its end, and say how to go on; errors are those of `follow_run`."""
+    """Run `ingest_videos` to its end, and say how to go on; raises as `follow_run`."""
     run = follow_run(api, api.trigger("ingest_videos", choices.conf("ingest_videos")), screen, [])
     screen.close()
     for line in ingested(api, run, choices.store):

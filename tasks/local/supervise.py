@@ -29,9 +29,7 @@ class State:
 
 
 def up(home: Home, announce: Announce, names: Collection[str] = tuple(WANTED_PORTS)) -> list[Server]:
-    """Start or restart the servers of `names` as needed, and wait until healthy.
-
-    They are started in parallel. Hold the lock.
+    """Start or restart servers as needed, and wait until they are healthy. Hold the lock.
 
     Raises:
         Unavailable: a server ended or was not healthy in time; the message has the end of its log.
@@ -80,7 +78,7 @@ def down(home: Home, announce: Announce) -> None:
 
 
 def running(home: Home) -> list[State]:
-    """Check the status of each server, without changing any; before the first start there is none."""
+    """Check the status of each server; before the first start there is none."""
     if not home.credentials_file.exists():
         return []
     records = {name: processes.read_record(home, name) for name in WANTED_PORTS}

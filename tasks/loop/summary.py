@@ -1,7 +1,4 @@
-"""Read the summary of a store, and keep its parts up to date.
-
-This module also writes the summary in plain text, for a shell.
-"""
+"""Read the summary of a store, keep its parts up to date, and print it."""
 
 import logging
 import textwrap
@@ -32,10 +29,7 @@ NUM_VERSIONS, NUM_DATASETS = 5, 3
 
 
 def read_status(store: Store, store_uri: str, model_name: str) -> LoopStatus:
-    """Read all parts of the summary.
-
-    A part that is missing, or that another version wrote, is None.
-    """
+    """Read all parts of the summary, each as `read_known` does."""
     at = Layout(store_uri).status
     model = at.of_model(model_name)
     return LoopStatus(
@@ -57,12 +51,9 @@ def model_names(store: Store, store_uri: str) -> tuple[str, ...]:
 
 
 def main_model(store: Store, store_uri: str, names: Sequence[str] | None = None) -> str:
-    """Choose the model that is shown unless a person names another.
+    """Choose the model shown by default: the default name's, else the last one decided on.
 
-    It is the model of the default name, else the one that was decided on last. If there is no model, the result is empty.
-
-    Args:
-        names: as `model_names` lists them; None lists them here.
+    `names` are those of `model_names`, listed here if None. Without any model the result is empty.
     """
     names, default = model_names(store, store_uri) if names is None else names, RegisterOptions().model_name
     if default in names or len(names) < 2:
@@ -73,10 +64,7 @@ def main_model(store: Store, store_uri: str, names: Sequence[str] | None = None)
 
 
 def count_statements(store: Store, status: LoopStatus) -> int:
-    """Count the statements of the labelling page now.
-
-    One request is enough if none came since labels were gathered.
-    """
+    """Count the statements of the labelling page now, by one request if none is new."""
     known = status.labels.num_statements if status.labels else 0
     return count_entries(store, status.store) if store.exists(Layout(status.store).label_log.entry(known).uri) else known
 
@@ -111,9 +99,7 @@ def keep(store: Store, place: Stored[R], make: Callable[[R | None], R | None]) -
 
 
 def find_manifest(store: Store, store_uri: str, name: str) -> tuple[str, Manifest]:
-    """Find a dataset by its digest or a beginning of it, or as `latest`.
-
-    The result is its digest and its manifest.
+    """Find the digest and manifest of a dataset by a digest's beginning, or `latest`.
 
     Raises:
         BadInput: there is none, or several begin so.

@@ -79,10 +79,7 @@ def _of_store(
         return Reader(asks.name, asks.may_write, second_share)
 
     async def begin(_: Annotated[Person, Depends(person)]) -> None:
-        """Read the clips as soon as a person asks for anything.
-
-        Airflow's navigation shows the page's icon before anybody opens the page.
-        """
+        """Read the clips once anything is wanted, such as the icon in Airflow's navigation."""
         for page_data in (data, *others):
             page_data.begin()
 
@@ -105,10 +102,7 @@ def _refused(_: Request, error: Exception) -> Response:
 
 
 def _stranger(request: Request, error: HTTPException) -> Response:
-    """Lead a stranger who follows a link to the login, by a script.
-
-    Only the browser knows the hash of the link.
-    """
+    """Lead a stranger to the login by a script: only browsers know a link's hash."""
     if is_stranger(request, error):
         return file_response(STATIC / "login.html", UNAUTHORIZED)
     return JSONResponse({"detail": error.detail}, error.status_code)
@@ -119,10 +113,7 @@ def _page(data: PageData, others: Sequence[PageData]) -> APIRouter:
 
     @router.get("/")
     def page(store: Annotated[str, Query(max_length=1024)] = "") -> Response:
-        """Show the page of the store in which `store` lies.
-
-        Without an address, it is the page of a store that has clips.
-        """
+        """Show the page of the store in which `store` lies, else of one with clips."""
         holding = [
             (len(candidate.store_uri), number)
             for number, candidate in enumerate((data, *others))
