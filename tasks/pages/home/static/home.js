@@ -2,7 +2,7 @@
 
 import "../../label/static/lead_out.js";
 import { airflow, send } from "../../label/static/api.js";
-import { fillSelect, h, openDialog, renew } from "../../label/static/dom.js";
+import { fillSelect, find as by, h, openDialog, renew } from "../../label/static/dom.js";
 import { endRun, facts, readAirflow, startRun } from "./airflow.js";
 import { boxes, form, labelPage, link } from "./boxes.js";
 import { chart, table } from "./history.js";
@@ -21,12 +21,6 @@ let state;
 let timer;
 let wanted = new URLSearchParams(location.search);
 
-/** @param {string} id */
-function by(id) {
-  const element = document.getElementById(id);
-  if (!element) throw new Error(`the page has no element ${id}`);
-  return element;
-}
 const [stores, models] = ["store", "model"].map((id) => /** @type {HTMLSelectElement} */ (by(id)));
 const dialog = /** @type {HTMLDialogElement} */ (by("dialog"));
 

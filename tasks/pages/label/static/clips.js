@@ -24,7 +24,7 @@ const NUM_KEPT = 200;
 export function clipsView(outbox) {
   const stage = by("stage");
   const player = new Player(by("clip-screen"), { loop: true, label: "The clip" });
-  const words = new Words({ label: "Verb and noun", onChoose: choose, onLeave: () => stage.focus(), actions: known });
+  const words = new Words({ label: "Verb and noun", onChoose: choose, onLeave: () => stage.focus(), actions: () => [...suggested(), ...session.quickActions] });
   by("clip-words").append(words.element);
   /** @type {Clip[]} */
   let list = [];
@@ -64,10 +64,6 @@ export function clipsView(outbox) {
   function suggested() {
     const clip = current();
     return !clip || isBlind() ? [] : suggestionsOf(clip);
-  }
-
-  function known() {
-    return [...suggested(), ...session.quickActions];
   }
 
   // Which clips
@@ -206,10 +202,12 @@ export function clipsView(outbox) {
     // The reason names the model's answers.
     by("clip-why").textContent = clip && !isBlind() ? whyText(clip) : "";
     by("clip-reading").hidden = clip?.reading !== "second";
-    renderLabel(clip);
+    by("clip-label").hidden = !clip || !isAnswered(clip);
+    if (clip && isAnswered(clip)) by("clip-label").replaceChildren("Answer: ", h("strong", {}, labelText(clip)), h("kbd", {}, "Enter"), isAsked(clip) ? " says that it is right" : " keeps it");
     renderConflicts(clip);
     renderSuggestions(clip);
-    renderQuickActions();
+    fill(by("quick-actions"), ...quickActionItems(Boolean(clip), choose));
+    by("quick-actions-title").hidden = !session.quickActions.length;
     if (clip && isOpen && (wantsFocus || document.activeElement === document.body)) {
       stage.focus({ preventScroll: true });
       wantsFocus = false;
@@ -233,12 +231,6 @@ export function clipsView(outbox) {
     ];
   }
 
-  /** @param {Clip | undefined} clip */
-  function renderLabel(clip) {
-    by("clip-label").hidden = !clip || !isAnswered(clip);
-    if (clip && isAnswered(clip)) by("clip-label").replaceChildren("Answer: ", h("strong", {}, labelText(clip)), h("kbd", {}, "Enter"), isAsked(clip) ? " says that it is right" : " keeps it");
-  }
-
   // The conflict of this clip, and those that the last answers have made.
   /** @param {Clip | undefined} clip */
   function renderConflicts(clip) {
@@ -258,11 +250,6 @@ export function clipsView(outbox) {
     fill(by("suggestions"), ...suggestionItems(suggestions, isFirst, accept));
     by("no-suggestion").hidden = !clip || suggestions.length > 0;
     by("no-suggestion").textContent = noSuggestionText(clip, isBlind());
-  }
-
-  function renderQuickActions() {
-    fill(by("quick-actions"), ...quickActionItems(Boolean(current()), choose));
-    by("quick-actions-title").hidden = !session.quickActions.length;
   }
 
   // Answers

@@ -204,16 +204,12 @@ export function intervalsView(outbox) {
   function predicted() {
     if (!video || isBlind()) return [];
     const { intervals } = video;
+    const isChosen = (/** @type {Span} */ span) => draft.suggested !== null && draft.start === span.start_seconds && draft.stop === span.stop_seconds;
     return video.predicted.map((bar) => ({ ...bar, isDone: intervals.some((other) => isSame(bar, other)), isChosen: isChosen(bar) }));
   }
 
   function labels() {
     return (video?.labels ?? []).map((label) => ({ ...label, isChosen: draft.over?.by === label.by && draft.start === label.start_seconds }));
-  }
-
-  /** @param {Span} span */
-  function isChosen(span) {
-    return Boolean(draft.suggested) && draft.start === span.start_seconds && draft.stop === span.stop_seconds;
   }
 
   /** @param {number} step */
