@@ -9,9 +9,25 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 START_SECONDS = 20
 
 
-class Quiet(SimpleHTTPRequestHandler):
+class Answering:
+    """A handler that reads and answers requests, and logs none."""
+
+    def body(self):
+        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+    def answer(self, content=b"", kind="text/plain", status=200):
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
     def log_message(self, *args):
         pass
+
+
+class Files(Answering, SimpleHTTPRequestHandler):
+    """Answers with the files of a folder."""
 
 
 @contextmanager
@@ -29,7 +45,7 @@ def in_thread(server):
 
 def served(folder):
     """Yield the address of a folder."""
-    return in_thread(ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)))
+    return in_thread(ThreadingHTTPServer(("127.0.0.1", 0), partial(Files, directory=folder)))
 
 
 @contextmanager

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tasks.data.clips import web_reader, web_video
-from tests.http_servers import in_thread
+from tests.http_servers import Answering, in_thread
 
 
-class Site(BaseHTTPRequestHandler):
+class Site(Answering, BaseHTTPRequestHandler):
     """`/watch/NAME` is a page, `/short/NAME` its other address, `/films/NAME.mp4` its film, `/feed` a list of all; `server.cut_bytes` ends each answer early."""
 
     def do_GET(self):
@@ -18,7 +18,7 @@ class Site(BaseHTTPRequestHandler):
         film = self.server.films.get(name.removesuffix(".mp4"))
         if kind == "feed":
             items = "".join(f"<item><title>{name}</title><link>{self.address}/watch/{name}</link></item>" for name in self.server.films)
-            self.answer("text/xml", f"<rss><channel><title>Kitchen</title>{items}</channel></rss>".encode())
+            self.answer(f"<rss><channel><title>Kitchen</title>{items}</channel></rss>".encode(), "text/xml")
         elif kind == "short":
             self.send_response(302)
             self.send_header("location", f"/watch/{name}")
@@ -29,7 +29,7 @@ class Site(BaseHTTPRequestHandler):
         elif kind == "watch":
             about = {"@context": "https://schema.org", "@type": "VideoObject", "name": f"Kitchen {name}", "uploadDate": "2019-05-01"}
             about |= {"contentUrl": f"{self.address}/films/{name}.mp4", "author": {"@type": "Person", "name": "Ann"}}
-            self.answer("text/html", f'<html><script type="application/ld+json">{json.dumps(about)}</script></html>'.encode())
+            self.answer(f'<html><script type="application/ld+json">{json.dumps(about)}</script></html>'.encode(), "text/html")
         else:
             self.send_film(film)
 
@@ -47,16 +47,6 @@ class Site(BaseHTTPRequestHandler):
             self.send_header("content-range", f"bytes {first}-{len(film) - 1}/{len(film)}")
         self.end_headers()
         self.wfile.write(film[first:][: self.server.cut_bytes])
-
-    def answer(self, kind, content):
-        self.send_response(200)
-        self.send_header("content-type", kind)
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *args):
-        pass
 
 
 @contextmanager

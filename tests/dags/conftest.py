@@ -55,6 +55,11 @@ def defaults(form):
     return {name: param.value for name, param in form.params().items()}
 
 
+def in_run(form, instance, **params):
+    """The context of a task, whose instance this is, in a run with these values in its form."""
+    return {"ti": instance, "params": defaults(form) | params, "triggering_asset_events": {}, "run_id": "r"}
+
+
 def comes_true(condition, within_seconds=60):
     """Whether `condition` holds before the time is over."""
     deadline = time.monotonic() + within_seconds

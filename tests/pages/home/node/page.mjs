@@ -43,7 +43,7 @@ export function airflow() {
 
 export const run = (dag_id, dag_run_id, state, changes = {}) => ({ dag_id, dag_run_id, state, conf: {}, run_type: "manual", run_after: "2026-11-28T20:10:00Z", start_date: "2026-11-28T20:10:00Z", triggering_user_name: "anna", ...changes });
 
-const settled = async () => {
+export const settled = async () => {
   for (let number = 0; number < 5; number += 1) await new Promise(setImmediate);
 };
 

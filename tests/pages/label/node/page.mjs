@@ -26,7 +26,6 @@ export function serverState() {
     me: "anna",
     may_write: true,
     second_share: 0.1,
-    fps: 30,
     build_options: { store: STORE, clip_seconds: 1 },
     cut: "one",
     cuts: [{ cut: "one", name: "1 s" }],
