@@ -1,7 +1,7 @@
 """Run Airflow's servers as forks of one process that has imported their code.
 
-Usage: `python -m tasks.local.airflow_process AIRFLOW`, with the path of Airflow's program. `airflow standalone` starts five interpreters, each
-of which imports nearly the same modules. Forks take six tenths of the processor time until Airflow is ready, and seven tenths of the memory.
+Usage: `python -m tasks.local.airflow_process AIRFLOW`, with the path of Airflow's program. `airflow standalone` starts five interpreters that
+import nearly the same modules. Forks take six tenths of the processor time until Airflow is ready, and seven tenths of the memory.
 """
 
 import gc

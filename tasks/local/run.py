@@ -35,7 +35,7 @@ OWN_STORE = "s3://retake"
 LONG_FILM = Path(__file__).with_name("long_film")
 """A film for the network of the samples to predict, with a table of when what happens. It is not trained on."""
 _QUIET_SECONDS = 5.0
-"""How long no run may be at work until a cancel is done: Airflow takes a while to start those that an asset's update causes."""
+"""A cancel is done after this long without a run at work: Airflow starts those that an asset's update causes only after a while."""
 REMEDY = (
     "to use them, label them on the page Label, name their folders by label, such as 'put meat' or 'wave', or add a CSV: docs/labels.md"
 )
@@ -195,7 +195,7 @@ def open_store(home: Home, servers: Sequence[Server]) -> Store:
 
 
 def report(api: AirflowApi, store: Store, store_uri: str, followed: Sequence[FollowedRun]) -> Iterator[str]:
-    """Yield the lines of the report on runs of `store_uri`, the table as one."""
+    """Yield the lines of the report on runs of `store_uri`; the table is one text."""
     yield from _ingest_lines(api, followed[0])
     for run in followed:
         yield from _label_lines(api, run)

@@ -220,7 +220,7 @@ def code_version() -> str:
 
 
 def _step_python(home: Home) -> str:
-    """Choose the interpreter of steps: RETAKE_PYTHON, else this one, forked if possible."""
+    """Choose the interpreter of steps: RETAKE_PYTHON, else this interpreter, forked if possible."""
     if warm.is_of_use():
         return str(warm.write_program(home, sys.executable))
     chosen = os.environ.get("RETAKE_PYTHON") or sys.executable

@@ -51,7 +51,7 @@ class Log:
 
 
 def defaults(form):
-    """What a form says before anybody changes it."""
+    """The values of a form before anybody changes it."""
     return {name: param.value for name, param in form.params().items()}
 
 
@@ -61,7 +61,7 @@ def in_run(form, instance, **params):
 
 
 def comes_true(condition, within_seconds=60):
-    """Whether `condition` holds before the time is over."""
+    """Wait until `condition` holds; False if it does not in time."""
     deadline = time.monotonic() + within_seconds
     while time.monotonic() < deadline:
         if condition():
@@ -89,7 +89,7 @@ def tell_where(monkeypatch, endpoint, access_key="a", secret_key="s"):  # noqa: 
 
 @pytest.fixture
 def shelf(monkeypatch):
-    """A store in memory that runners find in place of a real one."""
+    """A store in memory that runners take for the real one."""
     shelf = Shelf()
     tell_where(monkeypatch, "store:1")
     monkeypatch.setattr("tasks.store.objects.Store.from_settings", lambda settings: shelf)
@@ -98,7 +98,7 @@ def shelf(monkeypatch):
 
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory):
-    """How to reach a real store, which containers write to."""
+    """The settings of a real store, which containers write to."""
     home = Home(tmp_path_factory.mktemp("home") / "home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RETAKE_PORT_OFFSET", str(PORT_OFFSET))

@@ -1,4 +1,4 @@
-"""What is asked of a person, and what becomes of each answer."""
+"""Questions to people, and the effect of each answer."""
 
 from contextlib import nullcontext
 from copy import copy
@@ -33,7 +33,7 @@ def approve():
 
 @pytest.fixture
 def asked(monkeypatch):
-    """What Airflow keeps of the question that is asked."""
+    """Airflow's record of the question that is asked."""
     question = {}
     monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **of: question.update(of))
     return question
@@ -81,7 +81,7 @@ def test_a_question_waits_as_long_as_the_run_was_told_with_its_figures_and_only_
 
 
 def told(answer):
-    """What the step that decides is told of an answer."""
+    """The flags that tell `decide` of an answer."""
     decide = retrain.dag.get_task("publish.decide")
     instance = SimpleNamespace(xcom_pull=lambda task_ids: answer)
     return tuple(jinja2.Template(decide.inputs[name]).render(ti=instance) for name in ("answer", "answered_by", "comment"))

@@ -1,4 +1,4 @@
-"""How Airflow's own database is cleaned from a task."""
+"""A task cleans Airflow's own database."""
 
 import subprocess
 from datetime import UTC, datetime, timedelta

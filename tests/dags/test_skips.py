@@ -1,4 +1,4 @@
-"""What a run skips, because the task before it sees that it is not needed."""
+"""A run skips tasks that the task before them sees are not needed."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""What the end of a run says, from results as the steps write them."""
+"""The report at the end of a run, from results as the steps write them."""
 
 import pytest
 

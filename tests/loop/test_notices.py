@@ -1,4 +1,4 @@
-"""Which events of a run and its store people are told, what arrives at a real receiver, and what is said of addresses that fail."""
+"""The events that people are told, their notices at a real receiver, and the addresses that fail."""
 
 import json
 import logging

@@ -30,7 +30,7 @@ BODY_SECONDS = 10.0
 MAX_READS, MAX_WRITES = 16, 8
 """Requests at work at a time, for all stores together. Airflow's API server has 40 threads for all that it serves."""
 WAIT_SECONDS = 2.0
-"""Who asks for clips before they are read is answered when they are, or after this time, and occupies neither a thread nor a turn."""
+"""The longest wait of a request for clips that are being read. It occupies neither a thread nor a turn."""
 
 UID = re.compile(r"[0-9a-f]{12}_[0-9]{9,}-[0-9]{9,}")
 STATEMENT: TypeAdapter[AskedStatement] = TypeAdapter(AskedStatement)
@@ -38,7 +38,7 @@ STATEMENT: TypeAdapter[AskedStatement] = TypeAdapter(AskedStatement)
 
 @dataclass(frozen=True)
 class Person:
-    """Who asks, and whether they may label."""
+    """The person who asks, and their right to label."""
 
     name: str
     may_write: bool

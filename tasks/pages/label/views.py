@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class ReviewQuery:
-    """Which labels to list, and which page of them."""
+    """The labels to list, and the page of them."""
 
     by: str | None = None
     video: str | None = None
@@ -172,7 +172,7 @@ def _answer(ledger: Ledger, clip: PageClip, last: ClipStatement) -> Json:
 
 
 def _predicted(view: View, ledger: Ledger, video: str) -> Sequence[SuggestedInterval]:
-    """Return the predicted intervals, or, without any, clips, consecutive ones of an action as one."""
+    """Return the predicted intervals; without any, suggested clips, joined where they follow one another."""
     if video in view.suggestions.intervals:
         return [renamed(ledger, interval) for interval in view.suggestions.intervals[video]]
     merged: list[SuggestedInterval] = []
@@ -188,7 +188,7 @@ def _predicted(view: View, ledger: Ledger, video: str) -> Sequence[SuggestedInte
 
 
 Statements = Sequence[ClipStatement] | Sequence[IntervalStatement]
-"""What holds about a clip, the latest last, or one interval."""
+"""The answers that hold about a clip, the latest last, or one interval."""
 ROWS_PER_PAGE = 50
 ROW_OF_FILE: Json = {"reading": "first", "is_conflict": False, "conflict": None, "statements": []}
 

@@ -27,7 +27,7 @@ const dialog = /** @type {HTMLDialogElement} */ (by("dialog"));
 /** @type {Map<string, string>} */
 const drawn = new Map();
 
-// What is as it was is left alone: the focus stays, and films play on.
+// Leaves parts alone that have not changed: the focus stays, and films play on.
 /** @param {string} id @param {unknown} of @param {() => Child[]} make */
 function draw(id, of, make) {
   const key = JSON.stringify(of);
@@ -149,7 +149,7 @@ function complain(text) {
   by("banner").hidden = !text;
 }
 
-// What was asked before another store or model was chosen comes too late.
+// Drops an answer about a store or model that is no longer chosen.
 /** @param {LiveFacts} [live] */
 async function ask(live) {
   const asked = wanted;

@@ -84,7 +84,7 @@ export function hueOf(name) {
   return ((hash >>> 8) % NUM_HUES) * (360 / NUM_HUES);
 }
 
-/** Colour an element by a class: what it has of `--class` and `--class-page` then is the class's; the style sheet makes it readable in light and dark. @template {HTMLElement | SVGElement} E @param {E} element @param {string} name */
+/** Colour an element by a class: the style sheet makes `--class` and `--class-page` of the hue readable in light and dark. @template {HTMLElement | SVGElement} E @param {E} element @param {string} name */
 export function coloured(element, name) {
   element.classList.add("coloured");
   element.style.setProperty("--hue", String(hueOf(name)));

@@ -1,4 +1,4 @@
-// Which clips the view *Clips* shows, and whether suggestions are hidden.
+// Chooses the clips of the view *Clips*, and whether suggestions are hidden.
 
 import { asked } from "./api.js";
 import { by, fillSelect, h, onRest } from "./dom.js";
@@ -8,7 +8,7 @@ import { actionName } from "./text.js";
 
 const BLIND = "retake-label/blind";
 
-/** Whether the person wants to see no suggestion. */
+/** Check whether the person wants to see no suggestion. */
 export function isBlind() {
   return by("blind").checked;
 }

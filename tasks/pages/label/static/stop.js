@@ -7,7 +7,7 @@ import { moment } from "./text.js";
 
 const CHAIN = ["ingest_videos", "build_dataset", "retrain", "learning_curve"];
 const POLL_MS = 1000;
-/** How often in a row no run is at work until all have ended: Airflow takes a while to start those that an ended one causes. */
+/** All runs have ended after so many looks in a row without one: Airflow starts those that an ended one causes only after a while. */
 const NUM_QUIET_LOOKS = 5;
 
 /** Make the dialog. */

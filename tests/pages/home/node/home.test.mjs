@@ -1,4 +1,4 @@
-// What the page shows of a store and of Airflow, and what it starts and stops.
+// The page shows a store and Airflow, and starts and stops runs.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

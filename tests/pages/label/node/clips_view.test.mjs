@@ -410,7 +410,7 @@ test("blind hides what the model answers, also where it says why, and answers sa
 test("a suspicious label is kept or changed by one key each, and an undo makes it suspicious again", async () => {
   const server = serverState();
   const doubt = { verb: "move", noun: "<b>", probability: 0.9 };
-  for (const one of server.clips.slice(0, 3)) Object.assign(one, { label: { verb: "put", noun: "meat", origin: "a.csv:3" }, doubt });
+  for (const suspicious of server.clips.slice(0, 3)) Object.assign(suspicious, { label: { verb: "put", noun: "meat", origin: "a.csv:3" }, doubt });
   const page = await Visitor.open(server);
   page.by("filter-show").value = "suspicious";
   page.by("filter-show").dispatchEvent(new Event("change"));
@@ -437,7 +437,7 @@ for (const [who, isBlind, mayWrite] of [["blind is on", true, true], ["a person 
     const server = serverState();
     server.state.may_write = mayWrite;
     const doubt = { verb: "move", noun: "sauce", probability: 0.9 };
-    for (const one of server.clips.slice(0, 2)) Object.assign(one, { label: { verb: "put", noun: "meat", origin: "a.csv:3" }, doubt });
+    for (const suspicious of server.clips.slice(0, 2)) Object.assign(suspicious, { label: { verb: "put", noun: "meat", origin: "a.csv:3" }, doubt });
     const page = await Visitor.open(server);
     page.by("blind").checked = isBlind;
     page.by("blind").dispatchEvent(new Event("change"));
