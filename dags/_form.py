@@ -136,12 +136,12 @@ def resolve(context: Context, form: Form) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for model in form.models():
         values |= _validated(model, given)
-    if form.then and values["then"]:
-        values["then"] = _without_removed(values["then"]) or None
-    if form.then and values["then"]:
-        _refuse_unknown(values["then"], _names(form.then), "then.")
+    if form.then:
+        then = _without_removed(values["then"] or {})
+        _refuse_unknown(then, _names(form.then), "then.")
         for model in form.then:
-            _validated(model, values["then"], "then.")
+            _validated(model, then, "then.")
+        values["then"] = then or None
     if recipe := PRESETS.get(values.get("preset", "")):
         values = with_recipe(recipe, values)
         _validated(TrainOptions, values, f"preset {values['preset']}: ")

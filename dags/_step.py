@@ -79,7 +79,7 @@ class Skipping(Reading, SkipMixin):
         return ""
 
     def refuse_needless(self, context: Context) -> None:
-        """Skip this task, run by a person alone, if the run does not need it."""
+        """Raise AirflowSkipException if the run does not need this task, started by itself."""
         if reason := self.why_needless(context):
             raise AirflowSkipException(reason)
 
@@ -284,7 +284,7 @@ def raise_outcome(step: str, code: int, last_line: str) -> Never:
 
 
 def raise_out_of_memory(step: str, variable: str) -> Never:
-    """Raise, for a retry with perhaps more free memory, that a step reached `variable`'s limit."""
+    """Raise that a step reached the memory limit of `variable`; a retry may have more."""
     raise AirflowException(
         f"{step} reached the memory limit of its container; raise {variable}, or choose options that need less, such as a smaller batch size"
     )

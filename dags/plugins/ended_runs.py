@@ -1,7 +1,8 @@
-"""Note on an ended run what became of it, and tell people of the run.
+"""Write a note on an ended run, and tell people of it.
 
-Airflow shows the note in its grid and in the list of runs. A task cannot note anything on its own run without the credential of a person.
-The scheduler, which ends the run, can, and it knows first that a run ended. The command `notify` decides whether there is anything to tell.
+The note has the run's report, its set-aside files, and the asset events that it did not take. Airflow shows it in its grid and in the list
+of runs. A task cannot note anything on its own run without the credential of a person; the scheduler, which ends the run, can, and it knows
+first that a run ended. The command `notify` decides whether there is anything to tell.
 
 Every process of Airflow loads plugins, and only one of the scheduler needs the modules that functions import here.
 """
@@ -33,7 +34,7 @@ MAX_NOTE_CHARACTERS = 1000
 
 @hookimpl
 def on_dag_run_success(dag_run: "DagRun", msg: str) -> None:
-    """Write a run's note, and hand over its news, if no person ended it."""
+    """Write a run's note, and hand over its news unless a person ended it."""
     from sqlalchemy.orm import object_session
 
     from dags._notify import is_wanted, notify_later

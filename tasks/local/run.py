@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -57,12 +57,15 @@ def run(home: Home, videos: str | None, option_pairs: Sequence[str]) -> int:
     chosen = parse(option_pairs)
     source = check_source(videos or str(SAMPLES))
     choices = Choices(store=OWN_STORE if videos else SAMPLE_STORE, sources=[source], options=chosen if videos else SAMPLE_OPTIONS | chosen)
-    with home.lock():
-        servers = supervise.up(home, screen.say)
-        with ready_airflow(home, servers) as api:
-            screen.say(f"running the DAGs on {source}; their store is {choices.store}")
-            code = shown(screen, lambda: _chain(home, servers, api, choices, screen))
-    say_where(home, servers, screen)
+
+    def follow(servers: Sequence[Server], api: AirflowApi) -> None:
+        screen.say(f"running the DAGs on {source}; their store is {choices.store}")
+        followed = follow_chain(api, choices, screen)
+        screen.close()
+        for line in report(api, open_store(home, servers), choices.store, followed):
+            screen.say(line)
+
+    code = _on_servers(home, screen, follow)
     if not code and not videos:
         screen.say(f"when do actions happen in a long film? This tells, and how well it tells it:\n{predict_long_film(choices)}")
     screen.say(f"{'FAILED' if code else 'done'} after {clock(time.monotonic() - begun)}; the servers stay up until `make stop`")
@@ -81,10 +84,15 @@ def ingest_folder(home: Home, videos: str, option_pairs: Sequence[str]) -> int:
     screen = screen_for(sys.stdout)
     options = parse(option_pairs)
     choices = Choices(store=OWN_STORE, sources=[check_source(videos)], options=options)
+    return _on_servers(home, screen, lambda _, api: follow_ingest(api, choices, screen))
+
+
+def _on_servers(home: Home, screen: Screen, work: Callable[[Sequence[Server], AirflowApi], None]) -> int:
+    """Start the servers, do `work`, show how it ends, and return the exit code."""
     with home.lock():
         servers = supervise.up(home, screen.say)
         with ready_airflow(home, servers) as api:
-            code = shown(screen, lambda: follow_ingest(api, choices, screen))
+            code = shown(screen, lambda: work(servers, api))
     say_where(home, servers, screen)
     return code
 
@@ -180,13 +188,6 @@ def say_where(home: Home, servers: Sequence[Server], screen: Screen) -> None:
     password = f"password {Credentials.load(home).airflow_password}, " if sys.stdout.isatty() else "password "
     screen.say(f"Airflow  {address['airflow']}  user {ADMINISTRATOR}, {password}in {passwords_file(home)}")
     screen.say(f"MLflow   {training_pages(address['mlflow'])}  no password: it listens on this machine only")
-
-
-def _chain(home: Home, servers: Sequence[Server], api: AirflowApi, choices: Choices, screen: Screen) -> None:
-    followed = follow_chain(api, choices, screen)
-    screen.close()
-    for line in report(api, open_store(home, servers), choices.store, followed):
-        screen.say(line)
 
 
 def open_store(home: Home, servers: Sequence[Server]) -> Store:

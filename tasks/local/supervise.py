@@ -139,7 +139,7 @@ def _is_usable(server: Server, record: Record) -> bool:
 
 
 def _start(home: Home, server: Server) -> Record:
-    """Start a server on a database of its version, which another version's is migrated to."""
+    """Start a server; bring its database up to date first, if another version wrote it."""
     last_good = last_good_version_file(home, server.name)
     if server.database and not last_good.exists():  # an interrupted first start may have left it incomplete
         for path in server.database.parent.glob(f"{server.database.name}*"):  # and SQLite's -wal and -shm

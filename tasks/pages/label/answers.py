@@ -1,4 +1,4 @@
-"""Answer the page's requests with plain values for JSON, and check what it writes."""
+"""Answer the page's requests with plain values for JSON, and check its statements."""
 
 import hashlib
 import math
@@ -321,7 +321,7 @@ class Answers:
         return self._data.read(look)
 
     def _closed(self, view: View, ledger: Ledger, reader: Reader) -> Callable[[PageClip], bool]:
-        """Make a check whether a clip's labels would reveal one that the person still reads."""
+        """Make a function that checks whether a clip's labels would reveal an unread clip's."""
 
         @cache
         def secret(video: str) -> list[Span]:
@@ -391,7 +391,7 @@ def _expected(training_seconds: float, test_seconds: float | None) -> str:
 
 
 def _gate_words(gate: GateOptions, dataset: DatasetResult | None, num_clips: int) -> str:
-    """Say how many labels the gate needs at the dataset's shares; empty if there are."""
+    """Say how many labels the gate needs at the dataset's shares; empty if enough."""
     share = SplitOptions().val_share
     if dataset:
         acting = {split: number - dataset.num_nothing.get(split, 0) for split, number in dataset.num_clips.items()}

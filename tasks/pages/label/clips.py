@@ -107,7 +107,7 @@ class ClipFiles:
 
 
 def _by_time(file: ClipsFile) -> _OfVideo | None:
-    """Keep what the page needs of clips on the grid: intervals label those around them."""
+    """Keep the page's fields of clips on the grid: intervals label the others."""
     if not file.clips or file.options.cut != "grid":
         return None
     clips = (

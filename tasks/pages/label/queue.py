@@ -48,7 +48,7 @@ class Reader:
     second_share: float
 
     def is_second(self, uid: str, about: Sequence[ClipStatement]) -> bool:
-        """Check whether this person is to read, as the second, a clip without its answer."""
+        """Check whether this person is to read a clip that one other has answered."""
         readers = {statement.by for statement in about}
         return self.may_label and len(readers) == 1 and self.name not in readers and is_read_twice(uid, self.second_share)
 
@@ -104,8 +104,8 @@ def filtered(
 ) -> Iterator[tuple[str, Reading]]:
     """Yield the clips that fit a filter, in order.
 
-    For its second reader, a clip has neither label nor suggestion. Of a clip that is `closed`, as its labels would reveal another that the reader is
-    still to read, only the reader's own answers count.
+    For its second reader, a clip has neither label nor suggestion. `closed` checks whether a clip's labels would reveal another that the
+    reader is still to read; of such a clip, only the reader's own answers count.
     """
     for uid in order:
         clip = view.cut.clips.get(uid)
