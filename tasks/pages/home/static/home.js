@@ -43,20 +43,29 @@ function panel(title, ...children) {
   openDialog(dialog);
 }
 
+/** Make a button that asks something of Airflow, tells in `line` how it goes, and can be pressed again if it fails. @param {string} text @param {Element} line @param {string} begun @param {string} forbidden @param {() => Promise<unknown>} act */
+function askingButton(text, line, begun, forbidden, act) {
+  const button = h("button", { type: "button", onclick: async () => {
+    button.disabled = true;
+    line.replaceChildren(begun);
+    try {
+      await act();
+    } catch (error) {
+      button.disabled = false;
+      line.replaceChildren(error.status === 403 ? forbidden : `Airflow says: ${error.message}.`);
+    }
+  } }, text);
+  return button;
+}
+
 /** Ask before a run is ended. @param {LiveRun} run */
 function stop(run) {
   const line = h("p", { role: "status" });
-  const sure = h("button", { type: "button", class: "first", onclick: async () => {
-    sure.disabled = true;
-    line.replaceChildren("Stopping …");
-    try {
-      line.replaceChildren((await endRun(run)) ? "Stopped." : "It had ended before.");
-      look();
-    } catch (error) {
-      sure.disabled = false;
-      line.replaceChildren(error.status === 403 ? `You may not end runs of ${run.dag_id}.` : `Airflow says: ${error.message}.`);
-    }
-  } }, "Stop the run");
+  const sure = askingButton("Stop the run", line, "Stopping …", `You may not end runs of ${run.dag_id}.`, async () => {
+    line.replaceChildren((await endRun(run)) ? "Stopped." : "It had ended before.");
+    look();
+  });
+  sure.className = "first";
   panel(`Stop ${run.dag_id}?`, h("p", {}, "Finished steps are kept. A training that is started again goes on after its last epoch."), h("p", {}, sure), line);
 }
 
@@ -127,19 +136,12 @@ function begin(told) {
   const own = h("li", {}, "Your own films: put them into ", h("code", {}, `${store}/inbox/`), ", or name a folder or a bucket in the ", link(form("ingest_videos", told), "form of ingest_videos"), ". Sub-folders named by label, such as ", h("code", {}, "put meat"), ", label their films.");
   const rest = h("li", {}, "The rest follows by itself: clips, labels, dataset, training, and the decision whether the result is used.");
   if (!samples) return [h("ul", {}, own, rest)];
-  const run = h("button", { type: "button", onclick: async () => {
-    run.disabled = true;
-    by("said").replaceChildren("Starting …");
-    try {
-      const path = await startRun("ingest_videos", samples.conf);
-      by("said").replaceChildren("Started: ", link(airflow(path.slice(1)), "the ingest of the samples"), ". The boxes fill as it goes on.");
-      seen = await readAirflow();
-      choose(samples.store, "");
-    } catch (error) {
-      run.disabled = false;
-      by("said").replaceChildren(error.status === 403 ? "You may not start ingest_videos." : `Airflow says: ${error.message}.`);
-    }
-  } }, "Run the samples");
+  const run = askingButton("Run the samples", by("said"), "Starting …", "You may not start ingest_videos.", async () => {
+    const path = await startRun("ingest_videos", samples.conf);
+    by("said").replaceChildren("Started: ", link(airflow(path.slice(1)), "the ingest of the samples"), ". The boxes fill as it goes on.");
+    seen = await readAirflow();
+    choose(samples.store, "");
+  });
   return [h("ul", {}, h("li", {}, "To try it: ", run, ` on a few short films, in the store ${samples.store}: the whole loop in some minutes.`), own, rest)];
 }
 
