@@ -18,7 +18,7 @@ export function clip(number, changes = {}) {
   return { ...about, reading: "first", reason: null, suggestions, label: null, answer: null, token: null, over: null, conflict: null, ...changes };
 }
 
-/** What the server says at first; a test changes it. */
+/** Make the server's first answers; a test changes them. */
 export function serverState() {
   const state = {
     ready: true,
@@ -26,7 +26,6 @@ export function serverState() {
     me: "anna",
     may_write: true,
     second_share: 0.1,
-    fps: 30,
     build_options: { store: STORE, clip_seconds: 1 },
     cut: "one",
     cuts: [{ cut: "one", name: "1 s" }],
@@ -57,8 +56,8 @@ function remember(server, said) {
     if (about?.kind === "interval" && about.video !== video.video) continue;
     const before = [...video.intervals, ...(server.before ?? [])];
     server.before = before;
-    const one = said.kind === "interval" ? { ...said, by: server.state.me } : before.find(({ token }) => token === added);
-    video.intervals = [...video.intervals.filter(({ token }) => token !== gone), ...(one ? [one] : [])].sort((a, b) => a.start_seconds - b.start_seconds);
+    const interval = said.kind === "interval" ? { ...said, by: server.state.me } : before.find(({ token }) => token === added);
+    video.intervals = [...video.intervals.filter(({ token }) => token !== gone), ...(interval ? [interval] : [])].sort((a, b) => a.start_seconds - b.start_seconds);
   }
 }
 
@@ -72,8 +71,8 @@ function answer(server, address, options) {
   if (name === "build") return [200, server.build];
   if (name.endsWith(".mp4")) return [200, new Blob([name])];
   if (name.startsWith("clips/")) {
-    const one = server.clips.find(({ uid }) => name === `clips/${uid}`);
-    return one ? [200, one] : [404, { detail: "there is no such clip" }];
+    const clip = server.clips.find(({ uid }) => name === `clips/${uid}`);
+    return clip ? [200, clip] : [404, { detail: "there is no such clip" }];
   }
   if (name === "review") return [200, server.review];
   if (name.startsWith("videos/")) return [200, server.videos[name.slice(7)]];
@@ -162,7 +161,7 @@ export class Visitor {
     await settled();
   }
 
-  /** What the server was told, without tokens. */
+  /** The statements that the server got, without tokens. */
   get said() {
     return this.server.statements.map(({ token, ...statement }) => statement);
   }
