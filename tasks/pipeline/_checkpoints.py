@@ -13,9 +13,7 @@ CHECKPOINT = "network.ckpt"
 
 
 def fetch_network(store: Store, uri: str, sha256: str, folder: Path | None = None) -> Saved:
-    """Fetch a checkpoint and verify its hash.
-
-    If a folder is given, the file is left there as `CHECKPOINT`.
+    """Fetch a checkpoint and verify its hash; leave it in `folder`, if given, as `CHECKPOINT`.
 
     Raises:
         MissingObject: the store does not have it.

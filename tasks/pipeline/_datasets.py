@@ -23,10 +23,7 @@ def latest_labels(store: Store, store_uri: str) -> str | None:
 
 
 def write_dataset(dataset: Dataset, manifest: Manifest, store: Store, draw: Draw | None = None) -> None:
-    """Write the dataset, unless it exists already.
-
-    It is CSV files, histograms if `draw` is given, and last the manifest.
-    """
+    """Write CSV files, histograms if `draw` is given, and last the manifest, unless it exists."""
     if store.exists(dataset.manifest.uri):
         log.info("the dataset is there already: %s", dataset.folder_uri)
         return

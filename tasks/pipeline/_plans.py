@@ -71,10 +71,7 @@ class PlannedTraining:
         model_name: str,
         splits: Iterable[SplitName],
     ) -> PlanResult:
-        """Make the plan that scores the new network alone, and decides nothing.
-
-        It is scored on these splits.
-        """
+        """Make the plan that scores the new network alone on these splits, and decides nothing."""
         return PlanResult(
             run_key=self.run_key,
             run_uri=self.run.folder_uri,
@@ -129,12 +126,11 @@ def plan_training(
 def repeats_of(options: TrainOptions, num_seeds: int | None = None) -> tuple[TrainOptions, ...]:
     """List the options of the further trainings of a recipe, each with the next seed.
 
+    None where a seed changes nothing: of averaged logits, and of a probe whose views stay the same.
+
     Args:
         options: of the first training.
-        num_seeds: how many trainings there are with the first; None chooses `CHEAP_SEEDS` or 1.
-
-    Returns:
-        none where a seed changes nothing: of averaged logits, and of a probe whose views stay the same.
+        num_seeds: number of trainings with the first; None chooses `CHEAP_SEEDS` or 1.
     """
     is_probe = options.head is Head.PROBE
     if (options.fuse and options.join == "logits") or (is_probe and (shows_one_view(options) or options.views_seed is not None)):
@@ -183,7 +179,7 @@ def recipe_for(
 ) -> tuple[TrainOptions, str]:
     """Find the training options of a recipe together with those given.
 
-    The result has a line that names the recipe. It is empty for `none`.
+    The result has a line that names the recipe, which is empty for `none`.
 
     Args:
         given: the options of the form.
@@ -313,9 +309,6 @@ def sound_of(network: TrainOptions | NetworkSpec) -> str | None:
 
 
 def sounds_of(plan: PlanResult) -> tuple[str, ...]:
-    """List the sound features of the planned network, or of a fusion's members.
-
-    Each is listed once.
-    """
+    """List the sound features of the planned network, or of a fusion's members, each once."""
     names = [member.sound for member in plan.weights.members] or [sound_of(plan.train)]
     return tuple(dict.fromkeys(name for name in names if name))

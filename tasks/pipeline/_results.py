@@ -35,7 +35,7 @@ def publish_files(
 ) -> None:
     """Write files, by address, beside the commit mark and into an MLflow run.
 
-    There they have the same names, in each of `folders`, by default in its root.
+    In the run they have the same names, in each of `folders`, by default in its root.
     """
     with tempfile.TemporaryDirectory(prefix="retake-files-") as name:
         for uri, data in files.items():
@@ -55,10 +55,7 @@ def finish(store: Store, output: Output[R], result: R) -> R:
 
 
 def make_folder(folder: Path, *, is_empty: bool = False) -> None:
-    """Make the folder of `--to`, or refuse it before any work.
-
-    It is refused, for example, if it is not empty where it has to be.
-    """
+    """Make the folder of `--to`, or refuse it before any work."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if is_empty and any(folder.iterdir()):

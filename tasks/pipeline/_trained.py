@@ -28,10 +28,7 @@ class Trained:
 
 
 def store_of(name: str) -> str:
-    """Find the store of a network by its name in options.
-
-    It is that of RETAKE_STORE_URI where neither the name nor MLflow tells another.
-    """
+    """Find a network's store by its name in options, else by MLflow, else by RETAKE_STORE_URI."""
     if MODEL.fullmatch(name):
         own = Registry(load(MlflowSettings)).store_of(Reference.parse(name).name)
     else:
@@ -93,10 +90,7 @@ def plan_of(run: Run, store: Store) -> PlanResult:
 
 
 def trained_on(run: Run, store: Store) -> Iterator[DatasetClip]:
-    """Yield the clips of the training, and of the trainings before it.
-
-    Those are of networks that it fuses, started from or learnt from.
-    """
+    """Yield the clips of a training, and of the trainings that it was made from."""
     plan = plan_of(run, store)
     yield from (clip for clip in store.read(Dataset(plan.dataset_uri).manifest).clips if clip.split != "test")
     for earlier in map(run_holding, plan.made_from):
@@ -129,7 +123,7 @@ def first_weights(plan: PlanResult, store: Store) -> frozenset[Weights]:
 def unseen(clips: Sequence[DatasetClip], trained_on: Iterable[DatasetClip | ClipRecord]) -> tuple[DatasetClip, ...]:
     """Select the clips whose films and source videos were not trained on.
 
-    A source video may have had another name at the training: all films of its name today are left out with one of them.
+    A source video may have had another name at the training, so all its films of today are left out with one of them.
     """
     seen = {name for clip in trained_on for name in (clip.uid, clip.video, getattr(clip, "source", clip.video))}
     sources = {clip.source for clip in clips if not seen.isdisjoint((clip.uid, clip.video, clip.source))}

@@ -82,13 +82,7 @@ def candidates(options: TrainOptions) -> list[Candidate]:
 
 
 def _trained_start(options: TrainOptions, store_uri: str, store: Store) -> WeightsResult:
-    """Start from a trained network; `train` adds outputs for new classes.
-
-    Raises:
-        BadConfiguration: none is named, or the options ask for another network.
-        BadInput: there is no such network, or it belongs to another store.
-        BadCheckpoint: its checkpoint is gone, or its hash is not the recorded one.
-    """
+    """Start from a trained network; `train` adds outputs for new classes."""
     if not options.checkpoint:
         raise BadConfiguration("weights=trained needs the network's name under checkpoint, such as models:/NAME@champion or runs/KEY/")
     if options.weights not in (Weights.AUTO, Weights.TRAINED):
@@ -156,10 +150,7 @@ def _keep(path: Path, uri: str, store: Store) -> None:
 
 
 def _backbone_file(options: TrainOptions, store_uri: str, store: Store, folder: Path) -> Path:
-    """Fetch the user's own weights.
-
-    They come from this disk, from the store by their hash, or from an address.
-    """
+    """Fetch the user's own weights, from disk, an address, or the store by their hash."""
     source = options.backbone_weights or ""
     if SHA256.fullmatch(source):
         path = folder / source
@@ -171,10 +162,7 @@ def _backbone_file(options: TrainOptions, store_uri: str, store: Store, folder: 
 
 
 def _epic_file(spec: NetworkSpec, options: TrainOptions, store_uri: str, store: Store, folder: Path) -> Path:
-    """Fetch the published file: from the given place, else the store, else its public address.
-
-    From its public address it is kept in the store.
-    """
+    """Fetch the published file: as given, from the store, or from the web into it."""
     named = next((file for file in PUBLISHED.values() if file.name == options.checkpoint), None)
     if options.checkpoint and named is None:
         return _fetch(options.checkpoint, store, folder, is_published=True)
@@ -210,13 +198,7 @@ def _fetch(source: str, store: Store, folder: Path, *, is_published: bool) -> Pa
 
 
 def _name_of(address: str, *, is_published: bool) -> str:
-    """Read the name of a file from its address.
-
-    The name of a published file must end in a hash.
-
-    Raises:
-        BadCheckpoint: the address has no such name, or one that no file can have here.
-    """
+    """Read the name of a file, which ends in a hash if it is published."""
     try:
         name = PurePosixPath(address if address.startswith("s3://") else unquote(urlsplit(address).path)).name
     except ValueError as error:
@@ -230,13 +212,11 @@ def _name_of(address: str, *, is_published: bool) -> str:
 
 
 def _local_file(source: str, folder: Path) -> Path:
-    """Copy a file into `folder`.
-
-    It is opened once, so that nothing takes its place between check and use.
-    """
+    """Copy a file into `folder`."""
     try:
         path = expanded(source)
         if path.is_file():
+            # Opened once, so that nothing takes its place between check and use.
             with path.open("rb") as file, (folder / path.name).open("wb") as copy:
                 _check_size(source, os.fstat(file.fileno()).st_size)
                 shutil.copyfileobj(file, copy)

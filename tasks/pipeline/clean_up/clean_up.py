@@ -43,9 +43,7 @@ class Cache(NamedTuple):
 
 
 def run(arguments: CleanUpArguments, store: Store) -> CleanUpResult:
-    """List, with reasons, everything that may go, and delete it.
-
-    A dry run deletes nothing.
+    """List, with reasons, everything that may go; delete it, unless this is a dry run.
 
     Raises:
         BadInput: a record of a decision or of the champion cannot be read.
@@ -93,10 +91,7 @@ def _expired(arguments: CleanUpArguments, store: Store, now: datetime) -> tuple[
 
 
 def _needed(arguments: CleanUpArguments, registry: Registry, store: Store) -> set[str]:
-    """Find the keys that are needed in any case.
-
-    They are the keys of aliases, champions, the latest decisions, and the latest prediction.
-    """
+    """Find the keys of aliases, champions, the latest decisions, recipes and the latest prediction."""
     root = Layout(arguments.store)
     needed = set(registry.aliased_run_keys())
     for model in map(last_name, store.folders(root.champions)):
@@ -135,8 +130,8 @@ def _mentions(unit: Unit, store: Store, before: datetime) -> Iterable[str]:
 def _delete(going: Iterable[Unit], root: Layout, registry: Registry, store: Store) -> tuple[Unit, ...]:
     """Delete all commit marks, let go of the registry's versions, and delete the rest.
 
-    In this order no training is taken for registered whose version is let go, and no version for usable whose checkpoint is gone. Units
-    that were written to since the listing stay. The result has those that went.
+    In this order no training seems registered whose version was let go, and no version usable whose checkpoint is gone. Units that were
+    written to since the listing stay. Returns the others.
     """
     old = []
     for unit in going:

@@ -23,10 +23,7 @@ from tasks.wording import count
 
 @dataclass(frozen=True)
 class Tested:
-    """The plan, training and scores of one network.
-
-    `others` are further names of the same training.
-    """
+    """The plan, training and scores of one network; `others` are further names of its training."""
 
     name: str
     plan: PlanResult
@@ -110,10 +107,7 @@ def publish(
     tested: Sequence[Tested],
     thumbnails: Mapping[str, bytes] | None = None,
 ) -> TabulateResult:
-    """Write the page and the tables to their place and to an MLflow run.
-
-    The page has small pictures of its clips.
-    """
+    """Write the page, with thumbnails of its clips, and the tables to store and MLflow."""
     tracker = Tracker(load(MlflowSettings))
     with comparison_run(tracker, store_uri, key, comparison, [network.trained.mlflow_run_id for network in tested]) as run_id:
         publish_files(store, place, _files(place, comparison, thumbnails), tracker, run_id)

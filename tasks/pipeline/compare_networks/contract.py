@@ -1,7 +1,4 @@
-"""Describe the steps that train several networks and compare them in a table.
-
-All are trained on one dataset.
-"""
+"""Describe the steps that train several networks on one dataset and tabulate them."""
 
 from typing import Literal
 

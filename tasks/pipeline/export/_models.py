@@ -1,7 +1,4 @@
-"""Write a network in a format and precision, and judge the loss of int8.
-
-Labelled clips are answered by the written network and by PyTorch.
-"""
+"""Write a network in a format and precision, and compare its answers with PyTorch."""
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -122,10 +119,7 @@ class Written:
 
 
 def write(graph: Graph, options: ExportOptions, clips: Clips, reference: Answers, folder: Path) -> Written:
-    """Write the network as asked for, and answer the clips by it.
-
-    Where int8 is refused, the best floating precision is delivered.
-    """
+    """Write the network, and answer clips by it; in floating precision if int8 is refused."""
     if options.precision != "int8":
         return _written_in_float(graph, options.format, options.precision, clips, reference, folder)
     in_float = _written_in_float(graph, options.format, "fp32", clips, reference, folder)
@@ -153,7 +147,7 @@ def write(graph: Graph, options: ExportOptions, clips: Clips, reference: Answers
 def _written_in_float(
     graph: Graph, model_format: PackageFormat, precision: FloatPrecision, clips: Clips, reference: Answers, folder: Path
 ) -> Written:
-    """Write the network, and answer the clips by it."""
+    """Write the network, answer the clips by it, and require the answers of PyTorch."""
     title, (file_name, write_as) = TITLES[model_format], WRITERS[model_format]
     path = folder / precision / file_name
     path.parent.mkdir()
@@ -171,9 +165,9 @@ def _written_in_float(
 
 
 def apart(snippets: Frames, spec: NetworkSpec) -> Frames:
-    """Take snippets (t, h, w, m * 3) apart into frames.
+    """Take snippets apart into frames, as `snippets.joined` takes them.
 
-    The frames are (t * m, h, w, 3), as `snippets.joined` takes them.
+    (t, h, w, m * 3) becomes (t * m, h, w, 3).
     """
     num_snippets, height, width, _ = snippets.shape
     frames = snippets.reshape(num_snippets, height, width, spec.snippet.num_frames, -1).transpose(0, 3, 1, 2, 4)
@@ -240,7 +234,7 @@ def difference_of(
 def refusal_of_int8(change: PairedChange, num_clips: int, max_drop_points: float, delivered: str) -> str:
     """Say why int8 is not delivered; empty if it is.
 
-    The paired test is that of the gate, turned around: the lower limit of the difference must not be below minus the margin.
+    The gate's paired test, turned around: the lower limit of the difference must not be below minus the margin.
     """
     margin = max_drop_points / 100
     if change.interval[0] >= -margin:

@@ -80,8 +80,8 @@ def in_words(result: DistilResult, store: Store) -> Iterator[str]:
 def distilled(teacher: Trained, student: str, store_uri: str, store: Store) -> Trained:
     """Train and score a student of this backbone, once for equal inputs.
 
-    It learns on the teacher's dataset and on clips without a label. It sees RGB frames, and has the family and head of its teacher if that is
-    one network on RGB frames; else it is a TSN with a linear head.
+    It learns on the teacher's dataset and on clips without a label. It sees RGB frames, and has the family and head of its teacher if that
+    is one network on RGB frames; else it is a TSN with a linear head.
 
     Raises:
         BadInput: the plan or the dataset of the teacher is gone.

@@ -1,7 +1,4 @@
-"""List or delete all that the store and MLflow have of videos.
-
-A deletion leaves a receipt.
-"""
+"""List or delete all that store and MLflow have of videos, and leave a receipt."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -124,9 +121,6 @@ def _refuse_other_question(arguments: ForgetArguments, store: Store, videos: Seq
     """Refuse to delete if another question was answered than the store's list has.
 
     Others can rewrite Airflow's copy of the question. At a shell nothing was asked.
-
-    Raises:
-        BadInput: the question is another, or was about other videos.
     """
     if arguments.asked is None:
         return
@@ -143,10 +137,7 @@ def _hash_of(lines: Iterable[str]) -> str:
 
 
 def _leave_receipt(store: Store, store_uri: str, forgetting: Forgetting, registry: Registry, tracker: Tracker) -> str:
-    """Clean MLflow and this machine's caches, mark the models, and write the receipt.
-
-    The result is the address of the receipt.
-    """
+    """Clean MLflow and this machine's caches, mark the models, and write the receipt."""
     _remove_evidence(tracker, store_uri, forgetting, dry_run=False)
     registry.remove_texts(traces_of(forgetting).in_text)
     _mark(store, store_uri, registry, forgetting)
@@ -244,11 +235,9 @@ def _next_number(store: Store, store_uri: str) -> int:
 
 
 def _remove(store: Store, store_uri: str, remover: Remover) -> None:
-    """Delete until a search finds nothing.
-
-    Tombstones come first, so that no ingest takes a video in meanwhile.
-    """
+    """Leave tombstones, and delete until a search finds nothing."""
     at = Layout(store_uri).forgotten
+    # First, so that no ingest takes a video in meanwhile.
     for video in remover.forgetting.videos:
         tombstone = Tombstone(number=remover.forgetting.number, clip_hashes=remover.forgetting.clip_hashes)
         store.create(at.tombstone(video), tombstone)
@@ -263,10 +252,7 @@ def _remove(store: Store, store_uri: str, remover: Remover) -> None:
 
 
 def _mark(store: Store, store_uri: str, registry: Registry, forgetting: Forgetting) -> None:
-    """Mark the versions that saw a video.
-
-    They are marked in the registry and in the summary of their model.
-    """
+    """Mark the versions that saw a video, in the registry and in their summaries."""
     for name, version in registry.trained_by(forgetting.taught):
         registry.set_tags(name, version, {FORGOTTEN_TAG: "true"})
     for folder in store.folders(Layout(store_uri).status.models):

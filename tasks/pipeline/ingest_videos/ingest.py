@@ -58,6 +58,7 @@ def run(arguments: IngestArguments, store: Store) -> IngestResult:
     intake = Intake(store, arguments.store, arguments.picked(IngestOptions), load(MachineSettings).allow_private_addresses)
     seen_tables = keep_annotations(store, arguments.store, intake, tables, known)
     seen = _take_videos(arguments, store, intake, videos, known, earlier)
+    # A source that cannot be listed may still have the files of an earlier ingest.
     inventory = Inventory(files=(*seen, *seen_tables, *unreadable, *(_not_offered(offered, earlier) if unreadable else ())))
     names = {file.video: file.name for file in reversed(seen) if file.video}
     num_annotations = len(annotation_objects(store, arguments.store))
@@ -87,12 +88,8 @@ def run(arguments: IngestArguments, store: Store) -> IngestResult:
 def _offered(arguments: IngestArguments, store: Store) -> tuple[list[IncomingFile], list[SeenFile]]:
     """List the files of the sources, and the sources that cannot be listed.
 
-    Without sources, these are the inbox and the store's standing sources. No other server that is off keeps the rest waiting.
-
-    Raises:
-        BadInput: a source that was named does not exist, or none has a file.
-        BadConfiguration: a connection that was named is not known, or its keys are refused.
-        Unavailable: the store, or a server that was named, does not answer.
+    Without sources, these are the inbox and the store's standing sources. A standing source whose server is off keeps no other waiting; a
+    source that was named raises its error.
     """
     offered = [] if arguments.sources else list(incoming_files((), arguments.store, store))
     unreadable = []
@@ -127,10 +124,7 @@ def _require_standing(source: str) -> None:
 
 
 def _not_offered(offered: Sequence[IncomingFile], earlier: Inventory) -> list[SeenFile]:
-    """List the files of an earlier ingest that no source offers now.
-
-    A source that cannot be listed may still have them.
-    """
+    """List the files of an earlier ingest that no source offers now."""
     now = {(file.name, file.etag) for file in offered}
     return [file for file in earlier.files if file.etag and (file.name, file.etag) not in now]
 
@@ -142,8 +136,8 @@ def _why_empty(source: str) -> str:
 def _known_files(arguments: IngestArguments, store: Store, earlier: Inventory) -> dict[tuple[str, str], SeenFile]:
     """Map names and etags to the files that earlier ingests have seen.
 
-    These are the videos of all ingests, some of which may be gone from the store. Without sources, these are also the unusable files and
-    the annotation files of this ingest; by hand, those are tried again.
+    These are the videos of all ingests. Without sources, these are also the unusable files and annotation files of this ingest; by hand,
+    they are tried again.
     """
     known = {(file.name, file.etag): file for file in earlier.files if file.etag and (file.video or not arguments.sources)}
     for inventory in inventories(store, arguments.store, but=INGEST.address(arguments).inventory):
@@ -156,15 +150,14 @@ def _known_files(arguments: IngestArguments, store: Store, earlier: Inventory) -
 def _is_at_hand(store: Store, file: SeenFile, incoming: IncomingFile, places: Mapping[str, str]) -> bool:
     """Check whether a known video need not be fetched.
 
-    Its copy is in the store, or it is in place: where it is offered now, or elsewhere with the same size. If the server of that place does
-    not answer, it is fetched.
+    Its copy is in the store, or it is in place: where it is offered now, or elsewhere with the same size.
     """
     place = places.get(file.video or "", "")
     if place == incoming.source or not connection_of(place):
         return bool(place)
     try:
         listed = store.stat(place)
-    except (BadConfiguration, Unavailable):
+    except (BadConfiguration, Unavailable):  # the server of that place does not answer
         return False
     return listed is not None and listed.size_bytes == file.size_bytes
 
@@ -177,10 +170,7 @@ def _take_videos(
     known: Mapping[tuple[str, str], SeenFile],
     earlier: Inventory,
 ) -> list[SeenFile]:
-    """Ingest the videos that are not known.
-
-    The inventory is written now and then, so that a retry of an ingest that is stopped meanwhile goes on from there.
-    """
+    """Ingest the videos that are not known; save the inventory for retries."""
     places = places_of_videos(store, arguments.store)
 
     def take(incoming: IncomingFile) -> SeenFile:

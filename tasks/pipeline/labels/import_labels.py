@@ -30,9 +30,7 @@ from tasks.wording import plain_count, printable, quoted, some
 
 
 def run(arguments: LabelsImportArguments, store: Store) -> LabelsImportResult:
-    """Put the files under `annotations/`, and say how each was read.
-
-    The next run of `label` uses them.
+    """Put the files under `annotations/`, for `label`, and say how each was read.
 
     Raises:
         BadConfiguration: no file was named, or a frame rate for a file that has none.

@@ -169,10 +169,9 @@ def _gains(curves: tuple[TargetCurve, ...]) -> dict[str, float]:
 
 
 def train_curve(plan: PlanResult, manifest: Manifest, store: Store) -> CurveTrainings:
-    """Train heads on each share of the clips, and score their last epoch.
+    """Train heads on several draws of each share of the clips; score their last epoch.
 
-    Each share is drawn in several ways. The crops of the scoring are those of a validation. A test's ten crops would cost more than all
-    trainings together.
+    The crops are those of a validation: a test's ten crops would cost more than all trainings together.
 
     Raises:
         NothingToDo: heads do not train on some share, for example because their loss is not finite.
@@ -230,10 +229,9 @@ def _report(done: CurveTraining, *, num_done: int, num_all: int) -> None:
 
 
 def curve_recipe(train: TrainOptions, num_clips: int) -> TrainOptions:
-    """Return the options of each training of the curve.
+    """Return the run's own recipe if it trains heads alone, else that of preset `light`.
 
-    That is the run's own recipe if it trains heads alone, else that of preset `light` on its network. Longer trainings are shortened. None stops
-    early, so that all take as many epochs.
+    Longer trainings are shortened. None stops early, so that all take as many epochs.
     """
     # `picked` leaves out what is gone, which a whole network was trained with.
     on_heads = train.trainable == "heads"

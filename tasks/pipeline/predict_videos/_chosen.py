@@ -47,8 +47,10 @@ def registered(
 ) -> Found:
     """Find a registered network, with temperatures fitted at this number of crops.
 
-    Without such scores, the temperatures are those of another number of crops, which is named. With `precision`, a threshold of intervals
-    is fitted too. With `known_pairs`, it answers the actions of its training clips alone.
+    Args:
+        crops: without scores at this number, the temperatures are those of another number, which is named.
+        precision: of intervals; fits their threshold.
+        known_pairs: whether it answers the actions of its training clips alone.
 
     Raises:
         BadInput: there is no such version, or its checkpoint is gone.
@@ -69,9 +71,7 @@ def registered(
 
 
 def baseline_of(model: Found, crops: int, store: Store, precision: float | None = None) -> Found:
-    """Find the network that the model's training started from.
-
-    Its temperatures and threshold are as `registered` has them.
+    """Find the network that the model's training started from, fitted as by `registered`.
 
     Raises:
         BadInput: it was never fetched, or is gone from the store.
@@ -91,7 +91,7 @@ def baseline_of(model: Found, crops: int, store: Store, precision: float | None 
 def names_of(plan: PredictPlanResult, store: Store, verb_alone: Collection[PredictorRole]) -> Names:
     """Name the classes by the training datasets, else by the shipped names.
 
-    If the model was trained on verbs alone, only verbs are shown, whatever it is compared with.
+    If the model was trained on verbs alone, only verbs are shown.
     """
     names = Names.of([*(manifest.vocabulary for manifest in manifests(plan, store)), SHIPPED])
     return names.of_verbs() if "model" in verb_alone else names
@@ -133,10 +133,7 @@ def _predictor(label: str, description: str, uri: str, sha256: str, plans: Seque
 
 
 def fitted(plans: Sequence[PlanResult], role: ModelRole, crops: int, store: Store, precision: float | None, pairs: Pairs = ()) -> Fitted:
-    """Fit temperatures, and with `precision` a threshold, on the latest val scores.
-
-    The scores are at this number of crops if possible. Otherwise the latest scores at another number are taken, and the number is named.
-    """
+    """Fit temperatures and a threshold on the latest val scores, preferably at these crops."""
     candidates = [(plan, e.out) for plan in plans for e in plan.evaluations if (e.model, e.split) == (role, "val")]
     unreadable: list[str] = []
     for plan, out in sorted(candidates, key=lambda candidate: candidate[0].evaluate.crops != crops):
@@ -159,10 +156,7 @@ def fitted(plans: Sequence[PlanResult], role: ModelRole, crops: int, store: Stor
 
 
 def _nothing(plan: PlanResult, store: Store) -> Nothing | None:
-    """Find how a training's dataset says that nothing happens.
-
-    The result is None if no label says so, or the dataset is gone.
-    """
+    """Find how a dataset says that nothing happens; None if it does not."""
     place = Dataset(plan.dataset_uri).manifest
     if not store.exists(place.uri):
         return None

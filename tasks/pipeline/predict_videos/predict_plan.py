@@ -42,8 +42,10 @@ TRAINED_ON = "it was trained on; allow_trained predicts it anyway"
 class Videos:
     """Videos to predict, in order of their names, and others left out.
 
-    `sources` maps videos to their source recordings. `trained_on` names those that were trained on. `beside` are the annotation files that came
-    with the videos, if there are intervals to score.
+    Attributes:
+        sources: source recordings, by video.
+        trained_on: taken videos that were trained on.
+        beside: annotation files that came with the videos, if there are intervals to score.
     """
 
     taken: tuple[PredictedVideo, ...]
@@ -67,20 +69,14 @@ def run(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
 
 
 def finished_report(plan: PredictPlanResult, store: Store) -> PredictReportResult | None:
-    """Find the report of an earlier run with the same inputs.
-
-    None if a batch failed in it, which may succeed now.
-    """
+    """Find the report of an earlier run with these inputs, if no batch failed."""
     report = Prediction(plan.prediction_uri).report
     result = store.read(report) if store.exists(report.uri) else None
     return None if result is None or result.num_failed_batches else result
 
 
 def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
-    """Make the plan and write it under its own address.
-
-    It raises the errors of `run`.
-    """
+    """Make the plan and write it under its own address; raise the errors of `run`."""
     store.ensure_bucket(arguments.store)
     registry = Registry(load(MlflowSettings))
     precision = None if arguments.stride_seconds is None else arguments.interval_precision
@@ -165,7 +161,7 @@ def _against(
 ) -> tuple[Found | None, tuple[str, ...]]:
     """Find the second network, or explain why the first one continues alone.
 
-    In place of an untrained baseline it is the version before the model's, if there is one.
+    The version before the model's stands in for an untrained baseline.
     """
     against = arguments.against
     missing: tuple[str, ...] = ()
@@ -291,10 +287,7 @@ def _write_batches(prediction: Prediction, videos: Sequence[PredictedVideo], sto
 
 
 def _labelled_sources(manifests: Iterable[Manifest], latest: Iterable[LabelledClip]) -> dict[str, str]:
-    """Map each video to its source recording, by the latest labels, else by the datasets.
-
-    The latest labels also know videos without labels.
-    """
+    """Map videos to their source recordings, by the latest labels, else by the datasets."""
     sources = {clip.video: clip.source for manifest in manifests for clip in manifest.clips}
     return sources | {labelled.clip.video: labelled.source for labelled in latest}
 
@@ -302,8 +295,7 @@ def _labelled_sources(manifests: Iterable[Manifest], latest: Iterable[LabelledCl
 def _sources_of_new(videos: Sequence[PredictedVideo], sources: Mapping[str, str], store_uri: str, store: Store) -> dict[str, str]:
     """Map videos that were never ingested to the source of their recording.
 
-    The given names tell the recording, as far as they can. The source is that of an ingested video of the recording, else the recording's
-    first video. `sources` are known sources, which people may have corrected.
+    The given names tell the recording. Its source is that of an ingested video, else its first video. People may have corrected `sources`.
     """
 
     def read(video: PredictedVideo) -> VideoRecord:
@@ -337,10 +329,7 @@ def _labels_today(store_uri: str, segment: SegmentOptions, store: Store) -> tupl
 
 
 def _labels_of(videos: Iterable[PredictedVideo], manifests: Iterable[Manifest], latest: Iterable[LabelledClip]) -> KnownLabels:
-    """Collect the labels of these videos' clips on the grid.
-
-    A clip's latest label counts, else that of the datasets.
-    """
+    """Collect the latest labels of videos' clips on the grid, else those of the datasets."""
     wanted = {video.video for video in videos}
     labels: dict[str, KnownLabel] = {}
     for clip in (clip for manifest in manifests for clip in manifest.clips if clip.video in wanted and clip.around is None):
@@ -359,8 +348,8 @@ def _labels_of(videos: Iterable[PredictedVideo], manifests: Iterable[Manifest], 
 def _covered_by(parts: LabelledParts, latest: Iterable[LabelledClip]) -> dict[str, tuple[Interval, ...]]:
     """List the time of each video in which labels say when something happens.
 
-    Clips labelled as nothing add to that of files, unless a labelled interval overlaps them: it says nothing about the rest of a clip. Clips of an
-    action are left out unless an interval of it overlaps them, because their labels do not say when it begins and ends.
+    Clips labelled as nothing add to that of files, unless a labelled interval overlaps them, which says nothing about the rest of a clip.
+    Clips of an action are left out unless an interval of it overlaps them, because their labels do not say when it begins and ends.
     """
     in_files = {video: overlap_finder(own) for video, own in parts.covered.items()}
     actions = {video: overlap_finder(own) for video, own in groupby(sorted(parts.intervals, key=attrgetter("video")), attrgetter("video"))}

@@ -56,8 +56,6 @@ TASK_FAILED = "its task failed; see predict's log"
 def run(arguments: PredictionArguments, store: Store) -> PredictReportResult:
     """Write the report to the store and into an MLflow run of its own.
 
-    Videos of a batch that left no result are set aside by name.
-
     Raises:
         BadInput: no video could be predicted; the message names each with its reason.
     """

@@ -1,7 +1,4 @@
-"""Estimate how long a training and its test take.
-
-The training's time comes from a timed batch, or from the champion's training.
-"""
+"""Estimate a training by a timed batch or the champion's training, and a test."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -28,10 +25,7 @@ VALIDATION_SHARE = 1 / 3
 
 @dataclass(frozen=True)
 class Estimate:
-    """The work of a training in words, and its time in seconds.
-
-    None if nothing tells it.
-    """
+    """The work of a training in words, and its time, None if nothing tells it."""
 
     line: str
     seconds: float | None
@@ -42,7 +36,9 @@ def estimate(
 ) -> Estimate:
     """Estimate the time of `train` by a timed batch, or by the champion's training.
 
-    `earlier` is the plan of that training. `num_seeds` trainings of heads see each clip once.
+    Args:
+        earlier: the plan of the champion's training.
+        num_seeds: trainings to run; those of heads see each clip once.
     """
     num_train, num_val = _num_clips(manifest)
     of_seeds = f" with {num_seeds} seeds, for each" if num_seeds > 1 else ""
@@ -67,7 +63,10 @@ def seconds_to_test(
 ) -> float | None:
     """Estimate the time of the forward passes of `evaluate`, at the pace of PyTorch.
 
-    None if no batch was timed. `splits` has the split of each evaluation. Networks on one frozen backbone see each clip once.
+    None if no batch was timed. Networks on one frozen backbone see each clip once.
+
+    Args:
+        splits: the split of each evaluation.
     """
     if not weights.pace:
         return None
@@ -77,9 +76,9 @@ def seconds_to_test(
 
 
 def question(expected: Estimate, max_hours: float | None) -> str:
-    """Word the question whether to start a training of more than `max_hours`.
+    """Word the question whether to start a training of more than `max_hours`; empty if none.
 
-    Empty if none is to be asked. None stands for 2 hours without a GPU, and 12 with one.
+    None stands for 2 hours without a GPU, and 12 with one.
     """
     limit = max_hours or (HOURS_WITH_GPU if trains_on_gpu() else HOURS_WITHOUT_GPU)
     if expected.seconds is None or expected.seconds <= 3600 * limit:
@@ -105,9 +104,9 @@ def _seconds(pace: BatchTime, planned: TrainOptions, num_train: int, num_val: in
 
 
 def _by_a_training(planned: TrainOptions, manifest: Manifest, earlier: PlanResult | None, store: Store) -> tuple[float, str] | None:
-    """Estimate the seconds by an earlier training, and say which.
+    """Estimate the seconds by an earlier training, and say which; None if it differs.
 
-    None if it differs or left no record. Those of heads tell nothing: their epochs begin when the backbone has seen all clips.
+    Trainings of heads tell nothing: their epochs begin when the backbone has seen all clips.
     """
     if earlier is None or planned.trainable == "heads" or any(getattr(planned, name) != getattr(earlier.train, name) for name in ALIKE):
         return None

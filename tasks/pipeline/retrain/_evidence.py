@@ -85,8 +85,8 @@ def metrics_of(
         results: all scores of the plan.
         scored: by network, the answers on the deciding clips with an action.
         url: the page of the MLflow run.
-        airflow_run: the page of the Airflow run; None if there is none.
-        no_curve: why there is no learning curve, if there is none.
+        airflow_run: the page of the Airflow run, if any.
+        no_curve: why there is no learning curve.
 
     Raises:
         MissingObject: a step has not finished.
@@ -163,10 +163,7 @@ def metrics_of(
 
 
 def _groups(scored: ScoredClips, manifest: Manifest) -> tuple[GroupScore, ...]:
-    """Score the new network by groups of clips.
-
-    The groups are by source video, by camera and day, and by the further columns of annotation files.
-    """
+    """Score the new network by source video, and by the further columns of annotation files."""
     clips = {clip.uid: clip for clip in manifest.clips}
     own = [clips[uid] for uid in scored.uids]
     # The first file of a recording, whose hash is its source, may have no clip here; then its next one names it.

@@ -43,10 +43,10 @@ KINDS: tuple[Literal["verb", "noun"], ...] = ("verb", "noun")
 def equal_fusion(names: Sequence[str], store_uri: str, store: Store, joint: TrainOptions | None = None) -> WeightsResult:
     """Store the named networks as one checkpoint with equal weights.
 
-    Where their features are to be joined, by the head of `joint`, it is the baseline and has the networks.
+    With `joint`, whose head joins their features, it is the baseline and has the networks.
 
     Raises:
-        BadConfiguration: a name is malformed or stands alone, or a network occurs twice: by one name, by two, or as a member of two fusions.
+        BadConfiguration: a name is malformed or stands alone, or a network occurs twice, also by two names or in two fusions.
         BadInput: a member does not exist, belongs to another store, or has another name for a class than the first.
         BadCheckpoint: a member's checkpoint is gone, or its hash is not the recorded one.
     """
@@ -108,9 +108,9 @@ def equal_fusion(names: Sequence[str], store_uri: str, store: Store, joint: Trai
 def choose_fusion(
     training: Training, plan: PlanResult, manifest: Manifest, store: Store, tracker: Tracker, run_id: str, folder: Path
 ) -> TrainResult:
-    """Choose the weights of each head on val, and write the fused checkpoint.
+    """Choose the weights of each head on val, and write the fused checkpoint, for `train`.
 
-    `train` does this for a fusion. Each network scores the centre crops of val. The result has no epochs, and `best_val_loss` is `Fusion.chosen_loss`.
+    Each network scores the centre crops of val. The result has no epochs, and `best_val_loss` is `Fusion.chosen_loss`.
     """
     started = time.monotonic()
     clips = [clip for clip in manifest.clips if clip.split == "val"]
@@ -183,10 +183,7 @@ def _heard_by_all(members: Sequence[ScoredClips], unheard: Set[str]) -> list[Sco
 
 
 def _score(network: Network, clips: Sequence[DatasetClip], store: Store, unheard: set[str]) -> ScoredClips:
-    """Score the centre crops, and add the silent clips to `unheard`.
-
-    In a silent clip this network has nothing to hear.
-    """
+    """Score the centre crops; add clips in which the network hears nothing to `unheard`."""
     job = ScoringJob(
         device=choose_device(load(MachineSettings).device),
         num_clips=len(clips),

@@ -22,10 +22,7 @@ from tasks.tracking import RegisteredVersion
 def keep_decision_summary(
     store: Store, store_uri: str, plan: PlanResult, decision: DecisionRecord, result: DecideResult, champion: RegisteredVersion | None
 ) -> None:
-    """Add a decision to the summary.
-
-    It comes with the scores of all versions that the decision scored on today's clips.
-    """
+    """Add a decision to the summary, with the scores of its versions on today's clips."""
 
     def summary(earlier: ModelStatus | None) -> ModelStatus | None:
         manifest = store.read(Dataset(plan.dataset_uri).manifest)

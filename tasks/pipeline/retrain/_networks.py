@@ -26,7 +26,6 @@ class Needs:
     """The inputs that networks need besides frames.
 
     Attributes:
-        flows: options of optical flow, each once.
         hears: whether a network hears described sound.
         clips: lists the clips that the networks see.
     """

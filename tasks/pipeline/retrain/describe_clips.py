@@ -18,9 +18,7 @@ from tasks.wording import count
 
 
 def run(arguments: NetworksArguments, store: Store) -> SoundResult:
-    """Describe missing sound beside its clips, and listen for speech where its detector is installed.
-
-    Clips in which there is nothing to hear are counted and named.
+    """Describe missing sound beside its clips; look for speech if its detector is installed.
 
     Raises:
         NothingToDo: no network hears.

@@ -17,9 +17,7 @@ CLIPS_A_BATCH = 16
 
 
 def run(arguments: NetworksArguments, store: Store) -> FlowsResult:
-    """Write the batches of all clips, and list those in which flow is missing.
-
-    The same networks have the same batches.
+    """Write the batches of clips in which flow is missing; equal networks have equal batches.
 
     Raises:
         NothingToDo: no network sees flow, or every clip has it.

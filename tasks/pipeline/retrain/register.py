@@ -94,10 +94,7 @@ def _served(plan: PlanResult, manifest: Manifest, store: Store) -> Served:
 
 
 def _model(saved: Saved, folder: Path, served: Served) -> FilmModel:
-    """Make a model of films from the checkpoint in `folder`.
-
-    It has a tensor module if it is of one network that can be exported.
-    """
+    """Make a model of films from the checkpoint in `folder`, with tensors if possible."""
     own = folder / "model"
     own.mkdir()
     (folder / CHECKPOINT).rename(own / tasks.served.CHECKPOINT)

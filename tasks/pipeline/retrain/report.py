@@ -39,7 +39,7 @@ from tasks.tracking import Registry, Tracker, tracked_run
 def run(arguments: ReportArguments, store: Store) -> ReportResult:
     """Write page, numbers and card to the store and into the MLflow run.
 
-    They are written anew once the learning curve has ended, which `learning_curve` draws later, and once `export_champion` made a package.
+    They are written anew once `learning_curve` has ended, and once `export_champion` made a package.
     """
     place = REPORT.address(arguments)
     result = finished(store, place)
@@ -114,10 +114,7 @@ def _written(arguments: ReportArguments, plan: PlanResult, place: Report, earlie
 
 
 def _is_outdated(earlier: ReportResult, plan: PlanResult, place: Report, store: Store) -> bool:
-    """Check whether a package or a learning curve is newer than the report.
-
-    The reason why there is no curve counts, too.
-    """
+    """Check whether a package, or the outcome of the learning curve, is newer."""
     decision = Decision(plan.decision_uri)
     try:
         written = store.read(place.metrics)
@@ -150,10 +147,7 @@ def _files(place: Report, inputs: ReportInputs) -> dict[str, bytes]:
 
 
 def _spectrograms(store: Store, plan: PlanResult, manifest: Manifest, mistakes: Sequence[Mistake]) -> dict[str, bytes]:
-    """Draw the sound of the mistakes of a network that hears.
-
-    Any other network has no pictures. A clip in which there is nothing to hear has empty bytes.
-    """
+    """Draw the sound of the mistakes of a network that hears; b"" without any sound."""
     if not sounds_of(plan):
         return {}
     shown = {mistake.uid for mistake in mistakes}

@@ -63,10 +63,7 @@ def _start(repeat: TrainOptions, first: WeightsResult, store_uri: str, store: St
 
 
 def _dataset(arguments: WeightsArguments, store: Store) -> Dataset | None:
-    """Find the dataset that the training is for.
-
-    None if there is none and no recipe is named.
-    """
+    """Find the dataset of the training; None without any, unless a recipe needs one."""
     try:
         return find_dataset(store, arguments.store, arguments.dataset)
     except NothingToDo:
@@ -76,10 +73,7 @@ def _dataset(arguments: WeightsArguments, store: Store) -> Dataset | None:
 
 
 def _pace(arguments: WeightsArguments, result: WeightsResult, options: TrainOptions, num_clips: int, store: Store) -> BatchTime | None:
-    """Time a batch of the training, unless an earlier try of the same did.
-
-    None if this machine lacks its device.
-    """
+    """Time a batch, unless an earlier try did; None if this machine lacks the device."""
     machine, address = load(MachineSettings), WEIGHTS.address(arguments)
     earlier = store.read(address) if store.exists(address.uri) else None
     is_same = earlier is not None and (earlier.sha256, earlier.recipe) == (result.sha256, result.recipe)

@@ -84,10 +84,7 @@ def _finished_rounds(last: int, place: SearchPlan, store: Store) -> list[tuple[S
 
 
 def trained_seeds(plan: SearchPlanResult, trials: Sequence[ScoredTrial], store: Store) -> tuple[ScoredTrial, ...]:
-    """Read the winner's trials under new seeds, as far as they are finished.
-
-    Trials of a former winner are left out.
-    """
+    """Read the finished trials of today's winner under new seeds."""
     seeds = SearchPlan(plan.search_uri).seeds
     if not store.exists(seeds.suggest.uri) or store.read(seeds.suggest).inputs_digest != history_digest(trials):
         return ()
@@ -95,10 +92,7 @@ def trained_seeds(plan: SearchPlanResult, trials: Sequence[ScoredTrial], store: 
 
 
 def trials_of_round(place: SearchRound, reasons: Mapping[int, str], store: Store) -> list[ScoredTrial]:
-    """Read the trials of a round, by number.
-
-    A trial without a result failed, for the reason of its batch.
-    """
+    """Read the trials of a round, by number; those without a result failed."""
     trials = []
     for index, ref in enumerate(store.read(place.suggest).batches):
         trained, batch = trials_of_batch(ref.uri), store.read(ref.uri, TrialBatch)
@@ -123,7 +117,7 @@ def still_valid(output: Output[SuggestResult], inputs_digest: str, store: Store)
 def write_round(place: SearchRound, number: int, trials: Sequence[Trial], inputs_digest: str, store: Store) -> SuggestResult:
     """Write the trials of a round in batches of one task each.
 
-    The address of a batch has a hash of its trials, so that other trials never meet the results of these.
+    The address of a batch has a hash of its trials, so that other trials never meet their results.
     """
     refs = []
     for some in batches_of(trials):
@@ -143,10 +137,7 @@ def scores_of(trial: ScoredTrial, plan: SearchPlanResult, store: Store) -> list[
 
 @dataclass(frozen=True)
 class Data:
-    """The datasets of a search, one per fold.
-
-    Their manifests, and the clips that trials are scored on.
-    """
+    """The datasets of a search, one per fold."""
 
     manifests: tuple[Manifest, ...]
 
@@ -157,10 +148,7 @@ class Data:
 
     @property
     def clips(self) -> list[list[DatasetClip]]:
-        """Return the validation clips of each fold that show an action.
-
-        Trials are scored on these clips alone.
-        """
+        """Return the val clips of each fold with an action, on which trials are scored."""
         return [[clip for clip in manifest.clips if clip.split == "val" and clip.has_action] for manifest in self.manifests]
 
     @property

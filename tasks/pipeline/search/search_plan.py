@@ -91,7 +91,7 @@ def _require_one_start(chosen: SearchOptions, train: TrainOptions) -> None:
 def _folds(dataset: Dataset, manifest: Manifest, chosen: SearchOptions) -> list[Manifest]:
     """Divide train into folds; return none where trials are scored on val.
 
-    Nobody's choice is `NUM_FOLDS`, or as many as train can have.
+    Without a choice there are `NUM_FOLDS`, or as many as train can have.
     """
     if chosen.folds:
         return folds_of(manifest, chosen.folds, SEARCH_SEED)

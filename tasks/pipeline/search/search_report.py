@@ -21,9 +21,7 @@ from tasks.tracking import Tracker, search_run
 
 
 def run(arguments: SearchedArguments, store: Store) -> SearchReportResult:
-    """Report all trials of the finished rounds, and the winner under new seeds.
-
-    Repeats that have not finished are left out.
+    """Report all trials of the finished rounds, and finished repeats of the winner.
 
     Raises:
         BadConfiguration: the search was planned with options that are gone, and has no report yet.

@@ -1,7 +1,4 @@
-"""Train and score a batch of trials, one training per fold.
-
-Each trial is written as soon as it finishes.
-"""
+"""Train and score a batch of trials, one training per fold."""
 
 import tempfile
 from collections.abc import Sequence
@@ -71,10 +68,7 @@ def run(arguments: TrainTrialsArguments, store: Store) -> TrialsResult:
 
 
 def _record_looks(plan: SearchPlanResult, trials: Sequence[ScoredTrial], store_uri: str, store: Store) -> None:
-    """Record the clips that the trials were scored on.
-
-    They are those of val, or the training clips that each fold left out.
-    """
+    """Record the clips that trials were scored on: val, or what each fold left out."""
     for fold, clips in enumerate(Data.of(plan, store).clips):
         record_look(
             store,
@@ -110,10 +104,7 @@ class FoldTraining:
 
 
 class FoldTrainings:
-    """Plan the trainings of a search's trials, and share networks, frames and data between them.
-
-    `folder` is for the epochs of the trainings.
-    """
+    """Plan and run the trainings of trials, which share networks, frames and data."""
 
     def __init__(self, plan: SearchPlanResult, store: Store, folder: Path) -> None:
         self.plan = plan
@@ -151,10 +142,7 @@ class FoldTrainings:
         return self.store.read(stored) if self.store.exists(stored.uri) else None
 
     def find_score(self, part: FoldTraining) -> TrialScore | None:
-        """Find the score of a training.
-
-        If another DAG has trained it, its last epoch is scored.
-        """
+        """Find the score of a training; score the last epoch if another DAG trained it."""
         if score := self.score_of(part):
             return score
         if not self.store.exists(part.run.train.uri):
@@ -174,10 +162,7 @@ class FoldTrainings:
         return self.store.exists(self.place.claim(part.training.run_key))
 
     def train_network(self, part: FoldTraining) -> TrialScore:
-        """Train as the step `train` does, and score the last epoch.
-
-        It writes checkpoints and an MLflow run.
-        """
+        """Train as the step `train` does, and score the last epoch."""
         trained = train_planned(self._planned(part), part.run.train, self.store, devices=1)
         score = self._score_last(part, trained)
         Tracker(load(MlflowSettings)).finish(trained.mlflow_run_id)
@@ -205,10 +190,7 @@ class FoldTrainings:
         )
 
     def latency_seconds(self, part: FoldTraining) -> float | None:
-        """Return the network's median time for a scored clip, if latency is an objective.
-
-        A network is measured once per search.
-        """
+        """Measure the network's time for a clip once per search, if it is an objective."""
         if self.plan.search.objectives == "accuracy":
             return None
         network = self._network(part)
@@ -227,10 +209,7 @@ class FoldTrainings:
         return finish(self.store, output, find_weights(options, self.place.store_uri, self.store))
 
     def _network(self, part: FoldTraining) -> Network:
-        """Build the network of a training, with outputs for all classes.
-
-        Trainings must not change it.
-        """
+        """Build the network with outputs for all classes; trainings must not change it."""
         words = self._manifests[part.dataset_uri].vocabulary
         key = (part.weights.sha256, part.options.seed, words.num_verbs, words.num_nouns)
         if key not in self._networks:
@@ -359,10 +338,7 @@ def train_batch(plan: SearchPlanResult, batch: TrialBatch, place: TrainedTrials,
 
 
 def _is_scored(place: TrainedTrials, trial: Trial, store: Store) -> bool:
-    """Check whether a trial has a score.
-
-    A trial that failed is tried again, because the cause may have passed.
-    """
+    """Check whether a trial has a score; one that failed is tried again."""
     stored = place.trial(trial.number)
     return store.exists(stored.uri) and store.read(stored).failure is None
 

@@ -91,10 +91,7 @@ class Folder:
         return [path.name for path in self.root.glob("2*.json")]
 
     def lies_in(self, folder_uri: str) -> bool:
-        """Check whether this is part of a folder of the store.
-
-        It never is, because it is on a disk.
-        """
+        """Check whether this is part of a folder of the store; a disk never is."""
         return False
 
     def has_to_itself(self, bucket_uri: str) -> bool:
@@ -104,10 +101,7 @@ class Folder:
 
 @dataclass(frozen=True)
 class Bucket:
-    """A bucket, or a prefix in it, that holds backups.
-
-    `address` is as people wrote it.
-    """
+    """A bucket, or a prefix in it, for backups; `address` is as people wrote it."""
 
     store: Store
     address: str
@@ -157,10 +151,7 @@ class Bucket:
 
     @cached_property
     def _contents(self) -> dict[str, int]:
-        """Map names to sizes by one listing.
-
-        It takes fewer requests than to ask for each name.
-        """
+        """Map names to sizes by one listing, which is faster than asking for each."""
         return {self._objects.name_of(listed.uri): listed.size_bytes for listed in self.store.list(self._objects.file("contents/"))}
 
     def lists(self) -> list[str]:
@@ -185,9 +176,7 @@ class Backups:
 
     @classmethod
     def at(cls, address: str, own: Callable[[], Store]) -> Self:
-        """Find the backups at an address.
-
-        It is a folder, or `s3://bucket/prefix` of the store's own server or of a connection.
+        """Find the backups in a folder, or at `s3://bucket/prefix`, perhaps of a connection.
 
         Raises:
             BadConfiguration: it is no such address, or its connection is not known.
@@ -261,9 +250,7 @@ class Backups:
         return content
 
     def keep_file(self, name: str, path: Path) -> KeptFile:
-        """Copy a file.
-
-        A database of SQLite is copied as it is between two transactions, though a server writes to it.
+        """Copy a file; a database of SQLite, which may be in use, between two transactions.
 
         Raises:
             BadConfiguration: it cannot be read.

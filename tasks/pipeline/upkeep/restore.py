@@ -49,9 +49,7 @@ def verified(source: str, name: str | None, own: Callable[[], Store]) -> tuple[B
 
 
 def restore_files(backups: Backups, snapshot: Snapshot, paths: dict[str, Path], *, replace: bool) -> None:
-    """Copy the files of a backup, each to its path.
-
-    Files without a path are left out.
+    """Copy the files of a backup that have a path.
 
     Raises:
         BadConfiguration: one is there already, and is not to be replaced, or cannot be written.
@@ -91,10 +89,9 @@ def present_objects(store: Store, snapshot: Snapshot, *, replace: bool) -> dict[
 
 
 def restore_objects(store: Store, backups: Backups, snapshot: Snapshot, present: Mapping[str, StoredObject]) -> None:
-    """Write the objects of a verified backup to the addresses that they had.
+    """Write the objects of a verified backup to their addresses, commit marks last.
 
-    Commit marks come last. All other objects that are present are deleted. Records of forgetting stay, and videos that were forgotten since
-    the backup are named.
+    All other objects that are present are deleted, but not records of forgetting. Videos that were forgotten since the backup are named.
     """
     stores = [Layout(uri).forgotten for uri in snapshot.stores]
     others = sorted(present.keys() - {entry.uri for entry in snapshot.objects}, key=_after_what_it_names, reverse=True)
