@@ -1,4 +1,4 @@
-"""Fetch checkpoints from the store."""
+"""Fetch checkpoints from the store, and keep those to start from."""
 
 import tempfile
 from pathlib import Path
@@ -7,6 +7,7 @@ from tasks.errors import BadCheckpoint, MissingObject
 from tasks.keys import file_sha256
 from tasks.learn.networks.checkpoints import Saved, load
 from tasks.pipeline._trained import Trained
+from tasks.store.layout import Layout
 from tasks.store.objects import Store
 
 CHECKPOINT = "network.ckpt"
@@ -25,6 +26,20 @@ def fetch_network(store: Store, uri: str, sha256: str, folder: Path | None = Non
         if file_sha256(path) != sha256:
             raise BadCheckpoint(f"{uri} is not the file that was recorded (sha256 {sha256[:8]}…); run the step that writes it again")
         return load(path)
+
+
+def keep_network(path: Path, store_uri: str, store: Store) -> tuple[str, str]:
+    """Keep a checkpoint to start from under its hash; return its address and its hash."""
+    sha256 = file_sha256(path)
+    uri = Layout(store_uri).network(sha256)
+    keep_file(path, uri, store)
+    return uri, sha256
+
+
+def keep_file(path: Path, uri: str, store: Store) -> None:
+    """Write a file unless the store has it."""
+    if not store.exists(uri):
+        store.write_file(uri, path)
 
 
 def fetch_trained(option: str, trained: Trained, store: Store) -> Saved:

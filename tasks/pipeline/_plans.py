@@ -263,9 +263,10 @@ def plans_with_repeats(plan: PlanResult, store: Store) -> tuple[PlanResult, ...]
     return (plan, *(store.read(Output(repeat.plan_uri, PlanResult)) for repeat in plan.repeats))
 
 
-def compared_plans_of(run: Run, store: Store) -> tuple[PlanResult, ...]:
-    """List the plans of this training in comparisons of networks, as `plans_of` does."""
-    return _plans_under(run.comparisons, store)
+def latest_plan(run: Run, store: Store) -> PlanResult | None:
+    """Find the latest plan of this training: of a decision, else of a comparison of networks."""
+    plans = plans_of(run, store) or _plans_under(run.comparisons, store)
+    return plans[0] if plans else None
 
 
 def _plans_under(folder_uri: str, store: Store) -> tuple[PlanResult, ...]:

@@ -1,5 +1,6 @@
 """Find and write the results of steps, and read why others failed."""
 
+import json
 import logging
 import tempfile
 from collections.abc import Mapping
@@ -45,6 +46,20 @@ def publish_files(
             file.write_bytes(data)
         for folder in folders or (None,):
             tracker.log_artifacts(run_id, Path(name), folder)
+
+
+def schema_of(model: type[BaseModel]) -> bytes:
+    """Write the JSON schema of a record as a file."""
+    return f"{json.dumps(model.model_json_schema(), sort_keys=True, indent=1)}\n".encode()
+
+
+def with_limits(measured: Mapping[str, tuple[float, tuple[float, float]]]) -> dict[str, float]:
+    """Name measured values and the limits of their intervals, for MLflow."""
+    return {
+        f"{name}{suffix}": number
+        for name, (value, (low, high)) in measured.items()
+        for suffix, number in (("", value), ("_low", low), ("_high", high))
+    }
 
 
 def finish(store: Store, output: Output[R], result: R) -> R:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tasks.errors import BadConfiguration, BadInput, MissingObject
 from tasks.options import Weights
-from tasks.pipeline._plans import MODEL, compared_plans_of, plans_of
+from tasks.pipeline._plans import MODEL, latest_plan
 from tasks.settings import MlflowSettings, RunnerSettings, load
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
@@ -84,8 +84,8 @@ def plan_of(run: Run, store: Store) -> PlanResult:
     Raises:
         BadInput: it has none.
     """
-    if plans := plans_of(run, store) or compared_plans_of(run, store):
-        return plans[0]
+    if plan := latest_plan(run, store):
+        return plan
     raise BadInput(f"{run.folder_uri} has no plan")
 
 

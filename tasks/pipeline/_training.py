@@ -119,8 +119,8 @@ def fetch_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Pat
     job = TrainJob(
         network=network,
         classes=trained_names(words, start.classes, spec),
-        train=_labelled(clips["train"], frames),
-        val=_labelled(clips["val"], tested),
+        train=labelled(clips["train"], frames),
+        val=labelled(clips["val"], tested),
         options=plan.train,
         folder=folder,
         device=machine.device,
@@ -171,7 +171,7 @@ def _log_inputs(tracker: Tracker, run_id: str, plan: PlanResult, manifest: Manif
         tracker.log_artifacts(run_id, Path(name), "dataset")
 
 
-def _labelled(clips: list[DatasetClip], frames: dict[str, Path]) -> list[CachedClip]:
+def labelled(clips: list[DatasetClip], frames: dict[str, Path]) -> list[CachedClip]:
     """Pair the clips that have frames with their classes."""
     return [CachedClip(frames[clip.uid], clip.verb_class, clip.noun_class, clip.source) for clip in clips if clip.uid in frames]
 
@@ -257,8 +257,8 @@ def joined_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Pa
     job = TrainJob(
         network=Network(spec, plan.train.seed),
         classes=trained_names(words, no_names(spec), spec),
-        train=_labelled(used, named),
-        val=_labelled(val, named),
+        train=labelled(used, named),
+        val=labelled(val, named),
         options=plan.train,
         folder=folder,
         device=machine.device,

@@ -16,7 +16,7 @@ from tasks.learn.networks.checkpoints import check_name, save, verify_sha256
 from tasks.learn.networks.pretrained import PUBLISHED, build, published, scaled_as_published
 from tasks.learn.networks.spec import NetworkSpec, no_names, spec_of
 from tasks.options import SOUND_BACKBONE, Family, Modality, TrainOptions, Weights
-from tasks.pipeline._checkpoints import fetch_trained
+from tasks.pipeline._checkpoints import fetch_trained, keep_file, keep_network
 from tasks.pipeline._plans import is_trained
 from tasks.pipeline._results import log
 from tasks.pipeline._trained import find_trained
@@ -37,8 +37,6 @@ MAX_NAME_BYTES = 200
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
-Candidate = tuple[str, Weights]
-
 
 def find_weights(options: TrainOptions, store_uri: str, store: Store) -> WeightsResult:
     """Use the first available start, and log why others are not.
@@ -52,16 +50,16 @@ def find_weights(options: TrainOptions, store_uri: str, store: Store) -> Weights
     if options.weights is Weights.TRAINED or is_trained(options.checkpoint or ""):
         return _trained_start(options, store_uri, store)
     failure: RetakeError | None = None
-    for candidate in candidates(options):
+    for backbone, weights in candidates(options):
         try:
-            return _start_from(candidate, options, store_uri, store)
+            return _start_from(backbone, weights, options, store_uri, store)
         except (Unavailable, BadConfiguration) as error:
-            log.warning("%s from %s weights is not available: %s", *candidate, error)
+            log.warning("%s from %s weights is not available: %s", backbone, weights, error)
             failure = error
     raise failure or BadConfiguration(f"EPIC-KITCHENS-55 published no weights for backbone {options.backbone}")
 
 
-def candidates(options: TrainOptions) -> list[Candidate]:
+def candidates(options: TrainOptions) -> list[tuple[str, Weights]]:
     """List the starts that `options` allow, best first."""
     if options.modality is Modality.SOUND:
         return [(SOUND_BACKBONE, Weights.NONE)]
@@ -69,9 +67,9 @@ def candidates(options: TrainOptions) -> list[Candidate]:
         return [(options.backbone, Weights.FILE)]
     is_video = options.family is Family.VIDEO
     default = DEFAULT_VIDEO_NETWORK if is_video else DEFAULT_BACKBONE
-    backbones = [default] if options.backbone == AUTO else [options.backbone]
+    backbone = default if options.backbone == AUTO else options.backbone
     wanted = [Weights.EPIC, Weights.IMAGENET] if options.weights is Weights.AUTO else [options.weights]
-    starts = [(backbone, weights) for backbone in backbones for weights in wanted]
+    starts = [(backbone, weights) for weights in wanted]
     if options.backbone == AUTO and Weights.IMAGENET in wanted and not is_video:
         starts.append((OFFLINE_BACKBONE, Weights.IMAGENET))
     if options.checkpoint and options.weights is Weights.AUTO:
@@ -113,8 +111,7 @@ def _trained_start(options: TrainOptions, store_uri: str, store: Store) -> Weigh
     )
 
 
-def _start_from(candidate: Candidate, options: TrainOptions, store_uri: str, store: Store) -> WeightsResult:
-    backbone, weights = candidate
+def _start_from(backbone: str, weights: Weights, options: TrainOptions, store_uri: str, store: Store) -> WeightsResult:
     spec = spec_of(options, backbone)
     if weights in (Weights.IMAGENET, Weights.FILE):
         spec = scaled_as_published(spec)
@@ -125,12 +122,10 @@ def _start_from(candidate: Candidate, options: TrainOptions, store_uri: str, sto
         backbone_sha256 = file_sha256(backbone_file) if backbone_file else None
         start = build(spec, weights, epic_file=epic_file, backbone_file=backbone_file, seed=options.seed)
         if backbone_file and backbone_sha256:
-            _keep(backbone_file, Layout(store_uri).backbone_weights(backbone_sha256), store)
+            keep_file(backbone_file, Layout(store_uri).backbone_weights(backbone_sha256), store)
         path = folder / "start.ckpt"
         save(path, start.network, no_names(spec))
-        sha256 = file_sha256(path)
-        uri = Layout(store_uri).network(sha256)
-        _keep(path, uri, store)
+        uri, sha256 = keep_network(path, store_uri, store)
     log.info("starting from %s: %s", spec, start.description)
     return WeightsResult(
         backbone=backbone,
@@ -142,11 +137,6 @@ def _start_from(candidate: Candidate, options: TrainOptions, store_uri: str, sto
         is_chance=start.is_chance,
         backbone_sha256=backbone_sha256,
     )
-
-
-def _keep(path: Path, uri: str, store: Store) -> None:
-    if not store.exists(uri):
-        store.write_file(uri, path)
 
 
 def _backbone_file(options: TrainOptions, store_uri: str, store: Store, folder: Path) -> Path:

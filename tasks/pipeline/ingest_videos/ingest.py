@@ -95,8 +95,12 @@ def _offered(arguments: IngestArguments, store: Store) -> tuple[list[IncomingFil
     unreadable = []
     for source in arguments.sources or load(SourceSettings).sources.get(arguments.store, []):
         try:
-            if not arguments.sources:
-                _require_standing(source)
+            if not arguments.sources and source.lower().startswith(("http://", "https://", "web:")):
+                # Nothing tells whether its content changed.
+                raise BadConfiguration(
+                    f"{source} is a web address, which each hourly run would fetch again; take it out of RETAKE_SOURCES, "
+                    "and name it by hand, in the form of ingest_videos"
+                )
             files = list(incoming_files([source], arguments.store, store, only_settled=not arguments.sources))
         except (BadInput, BadConfiguration, Unavailable) as error:
             is_store_away = isinstance(error, Unavailable) and source.startswith("s3://")
@@ -112,15 +116,6 @@ def _offered(arguments: IngestArguments, store: Store) -> tuple[list[IncomingFil
     if arguments.sources and not offered:
         raise BadInput(f"{'; '.join(map(_why_empty, arguments.sources))}; correct the address, or put videos there")
     return offered, unreadable
-
-
-def _require_standing(source: str) -> None:
-    """Refuse a web address: nothing tells whether its content changed."""
-    if source.lower().startswith(("http://", "https://", "web:")):
-        raise BadConfiguration(
-            f"{source} is a web address, which each hourly run would fetch again; take it out of RETAKE_SOURCES, "
-            "and name it by hand, in the form of ingest_videos"
-        )
 
 
 def _not_offered(offered: Sequence[IncomingFile], earlier: Inventory) -> list[SeenFile]:
@@ -200,7 +195,11 @@ def _reason_to_stop(
     annotated = any(annotation_objects(store, arguments.store)) or bool(count_entries(store, arguments.store))
     waiting = annotated and not any(probe_objects(store, arguments.store))
     if not names and (waiting or not annotated):
-        return _why_nothing(arguments.store, waiting, inventory.set_aside)
+        reasons = ["annotation files wait for videos"] if waiting else []
+        if inventory.set_aside:
+            reasons.append(f"nothing can be used: {_first_reasons(inventory.set_aside)}")
+        inbox = Layout(arguments.store).inbox.folder_uri
+        return f"{'; '.join(reasons) or 'the inbox is empty'}; put videos under {inbox}, or name sources in the form"
     told = set(map(_failure, earlier.files))
     if any(file.reason and _failure(file) not in told for file in inventory.files):
         return None
@@ -210,14 +209,6 @@ def _reason_to_stop(
 def _failure(file: SeenFile) -> tuple[str, str, str]:
     """Identify a failure of a file; a server's reasons have the number of the request."""
     return file.name, file.etag, re.sub(r"\S*\d\S*", "", file.reason or "")
-
-
-def _why_nothing(store_uri: str, waiting: bool, set_aside: Sequence[SetAside]) -> str:
-    inbox = Layout(store_uri).inbox.folder_uri
-    reasons = [f"nothing can be used: {_first_reasons(set_aside)}"] if set_aside else []
-    if waiting:
-        reasons.insert(0, "annotation files wait for videos")
-    return f"{'; '.join(reasons) or 'the inbox is empty'}; put videos under {inbox}, or name sources in the form"
 
 
 def _reason_if_unchanged(arguments: IngestArguments, store: Store, videos: Sequence[str]) -> str | None:

@@ -24,7 +24,7 @@ from tasks.loop.summary import keep
 from tasks.options import LIGHT, TrainOptions
 from tasks.options.training import LONG_EPOCHS
 from tasks.pipeline._plans import no_curve_reason
-from tasks.pipeline._results import LEAST_URGENT, finish, finished, log, publish_files
+from tasks.pipeline._results import LEAST_URGENT, finish, finished, log, publish_files, with_limits
 from tasks.pipeline._training import fetch_inputs
 from tasks.pipeline.learning_curve.contract import LEARNING_CURVE, DecidedArguments
 from tasks.settings import MlflowSettings, load
@@ -95,7 +95,12 @@ def _draw(arguments: DecidedArguments, store: Store) -> LearningCurveResult:
     )
     with tracked_run(tracker, plan, is_beside=True) as run_id:
         publish_files(store, place, {place.file("trainings.csv"): _table(trained)}, tracker, run_id, "learning_curve")
-        tracker.log_metrics(run_id, _gains(curves))
+        gains = {
+            f"gain/val/{curve.target}_top1_with_{gain.times}_times_the_clips": (gain.gain, gain.interval)
+            for curve in curves
+            for gain in curve.gains
+        }
+        tracker.log_metrics(run_id, with_limits(gains))
         result = LearningCurveResult(
             recipe=trained.recipe,
             num_clips=trained.num_clips,
@@ -156,16 +161,6 @@ def _table(trained: CurveTrainings) -> bytes:
         for training in trained.trainings
     )
     return csv_table([*COLUMNS, *(f"{target}_top1" for target in targets)], rows)
-
-
-def _gains(curves: tuple[TargetCurve, ...]) -> dict[str, float]:
-    """Name the gains and their intervals, as in `gain/val/action_top1_with_2_times_the_clips`."""
-    named = {f"gain/val/{curve.target}_top1_with_{gain.times}_times_the_clips": gain for curve in curves for gain in curve.gains}
-    return {
-        f"{name}{suffix}": value
-        for name, gain in named.items()
-        for suffix, value in (("", gain.gain), ("_low", gain.interval[0]), ("_high", gain.interval[1]))
-    }
 
 
 def train_curve(plan: PlanResult, manifest: Manifest, store: Store) -> CurveTrainings:

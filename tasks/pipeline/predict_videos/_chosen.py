@@ -12,7 +12,7 @@ from tasks.predict.probabilities import NO_THRESHOLD, Nothing, Served, Threshold
 from tasks.predict.scored import Names
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
-from tasks.store.records.dataset import ClassRef, DatasetClip, Manifest, Vocabulary
+from tasks.store.records.dataset import ClassRef, DatasetClip, Vocabulary
 from tasks.store.records.prediction import Predictor, PredictorRole, PredictPlanResult
 from tasks.store.records.record import ModelRole
 from tasks.store.records.training import PlanResult
@@ -93,23 +93,13 @@ def names_of(plan: PredictPlanResult, store: Store, verb_alone: Collection[Predi
 
     If the model was trained on verbs alone, only verbs are shown.
     """
-    names = Names.of([*(manifest.vocabulary for manifest in manifests(plan, store)), SHIPPED])
+    names = Names.of([*(store.read(Dataset(uri).manifest).vocabulary for uri in plan.dataset_uris), SHIPPED])
     return names.of_verbs() if "model" in verb_alone else names
-
-
-def manifests(plan: PredictPlanResult, store: Store) -> list[Manifest]:
-    """Read the manifests of the plan's datasets."""
-    return [store.read(Dataset(uri).manifest) for uri in plan.dataset_uris]
 
 
 def dataset_clips(plan: PredictPlanResult, store: Store) -> tuple[DatasetClip, ...]:
     """List the clips of the model's dataset; empty if it is unknown or gone."""
     return () if plan.model_dataset_uri is None else store.read(Dataset(plan.model_dataset_uri).manifest).clips
-
-
-def training_clips(plan: PredictPlanResult, store: Store) -> list[DatasetClip]:
-    """List the model's training clips; empty if its dataset is unknown or gone."""
-    return [clip for clip in dataset_clips(plan, store) if clip.split == "train"]
 
 
 def _predictor(label: str, description: str, uri: str, sha256: str, plans: Sequence[PlanResult], known: Fitted) -> Predictor:

@@ -240,40 +240,38 @@ def _score(
                     bad[scored.clip.uid] = scored.answer
                     continue
                 logits, features, noted = scored.answer
-                try:
-                    _require_readable(scored.clip, logits, work.plan)
-                except BadCheckpoint as error:
+                if error := _unreadable(scored.clip, logits, work.plan):
                     log.warning("set aside: %s: %s", _place(video, scored.clip), error)
                     bad[scored.clip.uid] = plain_reason(error)
                     continue
                 novelty = None if work.known is None else float(distances_to_nearest(features[None], work.known)[0])
                 writer.add(scored.clip, logits, features, novelty)
                 for window, on_window in sliding.reach(scored.clip, logits, noted):
-                    if _is_readable(window, on_window, work.plan):
+                    if error := _unreadable(window, on_window, work.plan):
+                        log.warning("left out of the intervals: %s", error)
+                    else:
                         windows.add(window, on_window, NO_FEATURES, None)
     if len(bad) == len(clips):
         raise BadVideo(f"none of its clips can be predicted: {next(iter(bad.values()))}")
     return bad, unheard
 
 
-def _is_readable(window: ClipRecord | Window, logits: LogitsByRole, plan: PredictPlanResult) -> bool:
-    """Check whether the model's logits of a window are finite, and log it if not."""
+def _unreadable(clip: ClipRecord | Window, logits: LogitsByRole, plan: PredictPlanResult) -> BadCheckpoint | None:
+    """Return the error of a clip on which a logit of the model is not finite.
+
+    Raises:
+        NotComparable: a logit of the second network is not finite.
+    """
     try:
-        _require_readable(window, logits, plan)
+        require_finite(clip, *logits["model"])
     except BadCheckpoint as error:
-        log.warning("left out of the intervals: %s", error)
-        return False
-    return True
-
-
-def _require_readable(clip: ClipRecord | Window, logits: LogitsByRole, plan: PredictPlanResult) -> None:
-    """Require finite logits of the model, and of the second network."""
-    require_finite(clip, *logits["model"])
+        return error
     if plan.against and "against" in logits:
         try:
             require_finite(clip, *logits["against"])
         except BadCheckpoint as error:
             raise NotComparable(f"{plan.against.label} is left out of one batch: {error}") from error
+    return None
 
 
 def _shortnesses(networks: Mapping[PredictorRole, Ready], video: PredictedVideo, clips: Sequence[ClipRecord]) -> list[SetAside]:

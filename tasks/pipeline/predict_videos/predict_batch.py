@@ -12,7 +12,7 @@ from tasks.judge.statistics.scoring import peak_memory_bytes
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
 from tasks.pipeline._results import finish, finished, log
-from tasks.pipeline.predict_videos._chosen import training_clips
+from tasks.pipeline.predict_videos._chosen import dataset_clips
 from tasks.pipeline.predict_videos._engines import Ready, make_ready
 from tasks.pipeline.predict_videos._one_video import NotComparable, Work, predict_video, verb_alone, without_windows
 from tasks.pipeline.predict_videos.contract import PREDICT_BATCH, PredictBatchArguments
@@ -104,7 +104,7 @@ def _make_ready(work: Work, clips: Sequence[ClipRecord]) -> tuple[dict[Predictor
     if not clips:
         return {}, ()
     plan, store = work.plan, work.store
-    trained_on = training_clips(plan, store)
+    trained_on = [clip for clip in dataset_clips(plan, store) if clip.split == "train"]
     networks: dict[PredictorRole, Ready] = {}
     missing = []
     for role, predictor in plan.predictors.items():

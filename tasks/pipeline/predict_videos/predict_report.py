@@ -14,7 +14,7 @@ from tasks.errors import BadInput, MissingObject
 from tasks.loop.parts import with_prediction
 from tasks.loop.summary import keep
 from tasks.pipeline._media import MAX_THUMBNAILS, playable, thumbnails
-from tasks.pipeline._results import finish, finished, log
+from tasks.pipeline._results import finish, finished, log, with_limits
 from tasks.pipeline.predict_videos._chosen import dataset_clips, names_of
 from tasks.pipeline.predict_videos.contract import REPORT, PredictionArguments
 from tasks.predict.agreement import Tally, confusion_table
@@ -262,9 +262,7 @@ def _engines(batches: Sequence[PredictBatchResult]) -> dict[PredictorRole, tuple
 
 def _metrics(inputs: PageInputs) -> dict[str, float]:
     metrics: dict[str, float] = {"num_videos": inputs.num_videos, "num_clips": inputs.num_clips, "num_to_label": len(inputs.to_label)}
-    for agreement in inputs.agreements:
-        metrics |= {f"{agreement.target}_agreement": agreement.share}
-        metrics |= {f"{agreement.target}_agreement_{end}": value for end, value in zip(("low", "high"), agreement.interval, strict=True)}
+    metrics |= with_limits({f"{own.target}_agreement": (own.share, own.interval) for own in inputs.agreements})
     for accuracy in inputs.accuracies:
         name = "top1_trained_on" if accuracy.is_trained_on else "top1"
         metrics |= {f"{role}/{target}_{name}": m.top1 for role, targets in accuracy.networks.items() for target, m in targets.items()}

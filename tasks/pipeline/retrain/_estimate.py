@@ -1,9 +1,9 @@
 """Estimate a training by a timed batch or the champion's training, and a test."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tasks.data.split.manifest import num_clips
 from tasks.errors import BadInput
 from tasks.learn.gpus import trains_on_gpu
 from tasks.options import EvaluateOptions, Head, TrainOptions
@@ -40,7 +40,7 @@ def estimate(
         earlier: the plan of the champion's training.
         num_seeds: trainings to run; those of heads see each clip once.
     """
-    num_train, num_val = _num_clips(manifest)
+    num_train, num_val, _ = num_clips(manifest).values()
     of_seeds = f" with {num_seeds} seeds, for each" if num_seeds > 1 else ""
     work = f"to train{of_seeds}: at most {count(planned.epochs, 'epoch')} of {count(num_train, 'clip')}"
     if planned.head is Head.PROBE:
@@ -70,9 +70,9 @@ def seconds_to_test(
     """
     if not weights.pace:
         return None
-    clips_of = Counter(clip.split for clip in manifest.clips)
-    num_clips = sum(clips_of[split] for split in (set(splits) if planned.trainable == "heads" else splits))
-    return num_clips * evaluate.crops * weights.pace.forward_seconds / weights.pace.num_clips
+    clips_of = num_clips(manifest)
+    num_scored = sum(clips_of[split] for split in (set(splits) if planned.trainable == "heads" else splits))
+    return num_scored * evaluate.crops * weights.pace.forward_seconds / weights.pace.num_clips
 
 
 def question(expected: Estimate, max_hours: float | None) -> str:
@@ -123,13 +123,7 @@ def _by_a_training(planned: TrainOptions, manifest: Manifest, earlier: PlanResul
     return result.seconds * _work(planned, manifest, planned.epochs) / its_work, why
 
 
-def _num_clips(manifest: Manifest) -> tuple[int, int]:
-    """Count training and validation clips."""
-    splits = [clip.split for clip in manifest.clips]
-    return splits.count("train"), splits.count("val")
-
-
 def _work(train: TrainOptions, manifest: Manifest, num_epochs: int) -> float:
     """Count the clips of all epochs, validation clips by their relative cost."""
-    num_train, num_val = _num_clips(manifest)
+    num_train, num_val, _ = num_clips(manifest).values()
     return num_epochs * num_train + VALIDATION_SHARE * (num_epochs // train.validate_every) * num_val * train.validation_crops

@@ -24,12 +24,11 @@ from tasks.learn.networks.spec import ClassNames, NetworkSpec, placeholder
 from tasks.learn.training.epochs import BEST
 from tasks.learn.training.job import joint_spec
 from tasks.options import TrainOptions, Weights
-from tasks.pipeline._checkpoints import fetch_network, fetch_trained
+from tasks.pipeline._checkpoints import fetch_network, fetch_trained, keep_network
 from tasks.pipeline._plans import sound_of
 from tasks.pipeline._results import log
 from tasks.pipeline._trained import find_trained
 from tasks.settings import MachineSettings, load
-from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip, Manifest
 from tasks.store.records.training import Fusion, Member, PlanResult, TrainResult, WeightsResult
@@ -87,10 +86,7 @@ def equal_fusion(names: Sequence[str], store_uri: str, store: Store, joint: Trai
             raise BadConfiguration(f"fuse: {', '.join(names)} is one network alone; name two or more")
         path = Path(folder) / "fusion.ckpt"
         save_fusion(path, networks, [HeadWeights(1 / len(networks), 1 / len(networks))] * len(networks), classes)
-        sha256 = file_sha256(path)
-        fused_uri = Layout(store_uri).network(sha256)
-        if not store.exists(fused_uri):
-            store.write_file(fused_uri, path)
+        fused_uri, sha256 = keep_network(path, store_uri, store)
         title = fusion_title([member.network for member in members], joint_spec(networks, joint) if joint else None)
     log.info("fusing %s", title)
     return WeightsResult(

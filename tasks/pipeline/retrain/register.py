@@ -36,10 +36,6 @@ FLOW_PACKAGES = ("opencv-contrib-python-headless",)
 HUB_PACKAGES = ("transformers",)
 """Packages that a video network of the Hugging Face hub needs besides."""
 
-FILM_INPUT_IN_WORDS = {
-    "films": "paths of films or clips, or uint8 frames; cutting, optical flow, sound, crops, normalisation and the fusion are inside"
-}
-
 
 def run(arguments: PlannedArguments, store: Store) -> RegisterResult:
     """Register the network once; `decide` alone makes it champion.
@@ -147,7 +143,7 @@ def _card(plan: PlanResult, manifest: Manifest, trained: TrainResult, saved: Sav
                 for head in _head_names(saved)
             },
             "preprocessing": {
-                **FILM_INPUT_IN_WORDS,
+                "films": "paths of films or clips, or uint8 frames; cutting, optical flow, sound, crops, normalisation and the fusion are inside",
                 **(_in_tensors(saved.network.spec, manifest.segment.fps) if has_tensors else {}),
                 "clip_seconds": manifest.segment.clip_seconds,
                 "fps": manifest.segment.fps,

@@ -1,6 +1,5 @@
 """Write the report of one comparison: page, `metrics.json` with its schema, model card."""
 
-import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,7 +12,7 @@ from tasks.judge.report.png_figures import contact_sheet, spectrogram_sheet
 from tasks.judge.report.run import ReportInputs, approval_question, model_card, page
 from tasks.pipeline._media import playable, thumbnails
 from tasks.pipeline._plans import no_curve_reason, plans_of, sounds_of
-from tasks.pipeline._results import finish, finished, log, publish_files
+from tasks.pipeline._results import finish, finished, log, publish_files, schema_of
 from tasks.pipeline.retrain._evidence import (
     evaluation_results,
     metrics_of,
@@ -137,11 +136,10 @@ def _describe_registered(store: Store, plan: PlanResult) -> None:
 
 
 def _files(place: Report, inputs: ReportInputs) -> dict[str, bytes]:
-    schema = json.dumps(Metrics.model_json_schema(), sort_keys=True, indent=1)
     return {
         place.page: page(inputs).encode(),
         place.metrics.uri: to_json(inputs.metrics),
-        place.schema: f"{schema}\n".encode(),
+        place.schema: schema_of(Metrics),
         place.card: model_card(inputs.metrics).encode(),
     }
 

@@ -27,7 +27,7 @@ from tasks.options import TrainOptions
 from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._plans import PlannedTraining, plan_training
 from tasks.pipeline._results import finish, finished, log
-from tasks.pipeline._training import epoch_of, logged_epochs, train_planned
+from tasks.pipeline._training import epoch_of, labelled, logged_epochs, train_planned
 from tasks.pipeline._weights import find_weights
 from tasks.pipeline.search._rounds import Data, require_current
 from tasks.pipeline.search.contract import TRAIN_TRIALS, TrainTrialsArguments
@@ -36,7 +36,7 @@ from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.records.record import Target
 from tasks.store.records.search import NetworkLatency, ScoredTrial, SearchPlanResult, Trial, TrialBatch, TrialScore, TrialsResult
-from tasks.store.records.training import Epoch, PlanResult, TrainResult, WeightsResult
+from tasks.store.records.training import Epoch, TrainResult, WeightsResult
 from tasks.store.run_layout import Run, SearchPlan, TrainedTrials
 from tasks.store.stored import Stored
 from tasks.tracking import Tracker
@@ -163,7 +163,9 @@ class FoldTrainings:
 
     def train_network(self, part: FoldTraining) -> TrialScore:
         """Train as the step `train` does, and score the last epoch."""
-        trained = train_planned(self._planned(part), part.run.train, self.store, devices=1)
+        place = part.run.comparison(self.plan.key)
+        plan = part.training.without_decision(Dataset(part.dataset_uri), part.weights, self.plan.evaluate, place, self.plan.model_name, ())
+        trained = train_planned(plan, part.run.train, self.store, devices=1)
         score = self._score_last(part, trained)
         Tracker(load(MlflowSettings)).finish(trained.mlflow_run_id)
         return score
@@ -225,11 +227,6 @@ class FoldTrainings:
     def _classes(self, part: FoldTraining) -> ClassNames:
         return trained_names(self._manifests[part.dataset_uri].vocabulary, self._start(part).classes, self._network(part).spec)
 
-    def _planned(self, part: FoldTraining) -> PlanResult:
-        """Make the plan that `train` would follow, without testing or deciding anything."""
-        place = part.run.comparison(self.plan.key)
-        return part.training.without_decision(Dataset(part.dataset_uri), part.weights, self.plan.evaluate, place, self.plan.model_name, ())
-
     def _score_last(self, part: FoldTraining, trained: TrainResult) -> TrialScore:
         with tempfile.TemporaryDirectory(prefix="retake-last-") as folder:
             self.store.read_file(part.run.train.last, Path(folder) / LAST)
@@ -251,8 +248,7 @@ class FoldTrainings:
             self._frames[key] = (
                 cache_train_frames(self.store, clips, spec, options) if split == "train" else cache_test_frames(self.store, clips, spec)
             )
-        frames = self._frames[key]
-        return [CachedClip(frames[clip.uid], clip.verb_class, clip.noun_class, clip.source) for clip in clips if clip.uid in frames]
+        return labelled(clips, self._frames[key])
 
     def _stored(self, part: FoldTraining) -> Stored[TrialScore]:
         return part.run.validation(self.plan.evaluate.crops)
