@@ -290,7 +290,6 @@ def no_curve_reason(plan: PlanResult) -> str:
 
 
 def flow_of(train: TrainOptions) -> FlowOptions | None:
-    """Return the network's flow options, or None."""
     return train.picked(FlowOptions) if train.modality is Modality.FLOW else None
 
 

@@ -204,7 +204,7 @@ class Ready:
         activations: Sequence[ActivationMap] = (),
         audit: LabelAudit | None = None,
     ) -> EvaluateResult:
-        """Combine what `score_all` gave with the facts of the network; see `summarise`."""
+        """Combine the answers of `score_all` with the facts of the network; see `summarise`."""
         result = summarise(
             scored,
             timings,

@@ -1,4 +1,4 @@
-"""Delete what nothing needs any more, or list it."""
+"""Delete old objects that nothing needs any more, or list them."""
 
 import json
 import math
@@ -83,7 +83,7 @@ def run(arguments: CleanUpArguments, store: Store) -> CleanUpResult:
 
 
 def _expired(arguments: CleanUpArguments, store: Store, now: datetime) -> tuple[Survey, tuple[Unit, ...]]:
-    """List the store, and select what may go."""
+    """List the store, and select the units that may go."""
     folder_uri, before = Layout(arguments.store).folder_uri, now - timedelta(days=arguments.keep_days)
     taken = survey(store.list(folder_uri), folder_uri, now)
     needed = _needed(arguments, Registry(load(MlflowSettings)), store)

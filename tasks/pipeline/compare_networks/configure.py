@@ -79,7 +79,6 @@ def configured(lines: Sequence[str], common: TrainOptions, choose: Choose | None
 
 
 def _changes(line: str, common: TrainOptions) -> dict[str, Any]:
-    """Parse one line."""
     changes: dict[str, Any] = {}
     if common.fuse:
         raise BadConfiguration("fuse: a comparison trains its networks; to fuse trained ones, write a line `fuse=runs/KEY/,runs/KEY/`")

@@ -52,21 +52,20 @@ class Clips:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """Return the classes of the dataset."""
         return self.manifest.vocabulary
 
     def of_split(self, split: SplitName) -> list[DatasetClip]:
-        """List the clips of a split."""
         return [clip for clip in self.manifest.clips if clip.split == split]
 
     def answers(self, answer: Answer, by: str) -> Answers:
         """Answer the clips of each split in order; `by` names the network in the log."""
-        return {split: self._answers(self.of_split(split), answer, f" on {split} by {by}") for split in self.splits}
-
-    def _answers(self, clips: Sequence[DatasetClip], answer: Answer, by: str) -> ScoredClips:
-        with self._ahead(clips) as ahead:
-            scored, _ = score_clips(clips, ahead.load, answer, wait=ahead.wait, by=by)
-        return with_nouns_given(scored, self.vocabulary, self.saved.classes.given_noun)
+        answers: dict[SplitName, ScoredClips] = {}
+        for split in self.splits:
+            clips = self.of_split(split)
+            with self._ahead(clips) as ahead:
+                scored, _ = score_clips(clips, ahead.load, answer, wait=ahead.wait, by=f" on {split} by {by}")
+            answers[split] = with_nouns_given(scored, self.vocabulary, self.saved.classes.given_noun)
+        return answers
 
     def inputs(self, clips: Sequence[DatasetClip], graph: Graph) -> list[Inputs]:
         """Load the inputs of clips as a written model takes them."""
@@ -102,7 +101,7 @@ WRITERS: Mapping[PackageFormat, tuple[str, Write]] = {"onnx": ("model.onnx", wri
 """The file of each format, and its writer."""
 
 BEST_FLOAT: Mapping[PackageFormat, FloatPrecision] = {"onnx": "fp32", "openvino": "fp16"}
-"""What is delivered where int8 is refused. OpenVINO's fp16 weights halve the file, and answer as fp32 do."""
+"""The precision in place of a refused int8. OpenVINO's fp16 weights halve the file, and answer as fp32 do."""
 
 NUM_CALIBRATED, NUM_VALIDATED = 64, 64
 """Training clips that int8 is calibrated on, and further ones on which it may not lose. Val, which judges it, has no part in either."""
@@ -156,7 +155,7 @@ def _written_in_float(
     answers = clips.answers(clips.by_model(path, graph), f"{title} in {precision}")
     differs = max(largest_difference(own, reference[split]) for split, own in answers.items())
     allowed = SHARES_OF_STD[precision]["cut"] * min(float(own.verb_logits.std()) for own in reference.values())
-    if not differs <= allowed:  # also of what is no number
+    if not differs <= allowed:  # also if it is not a number
         raise BadConfiguration(
             f"{title} in {precision} answers otherwise than PyTorch: a logit differs by {differs:.3g}, and {allowed:.3g} is allowed; "
             "choose another format or precision"

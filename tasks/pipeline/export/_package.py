@@ -55,7 +55,6 @@ class Evaluated:
     results: Mapping[SplitName, EvaluateResult]
 
     def answers(self, store: Store) -> Answers:
-        """Read its logits."""
         return {split: from_parquet(store.read_bytes(own.predictions_uri), own.predictions_uri) for split, own in self.results.items()}
 
 
@@ -238,7 +237,6 @@ def _keep(package: Path, place: Package, store: Store) -> int:
 
 
 def copy_package(place: Package, folder: Path, store: Store) -> None:
-    """Copy the files of a package to a folder."""
     for stored in store.list(place.files):
         path = folder / Folder(place.files).name_of(stored.uri)
         path.parent.mkdir(parents=True, exist_ok=True)

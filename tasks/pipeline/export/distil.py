@@ -69,7 +69,7 @@ def run(arguments: DistilArguments, store: Store) -> DistilResult:
 
 
 def in_words(result: DistilResult, store: Store) -> Iterator[str]:
-    """Say what the student learnt from, and how it answers."""
+    """Describe the clips that a student learnt from, and its scores."""
     clips = f"{count(result.num_labelled, 'labelled clip')} and {count(result.num_unlabelled, 'clip')} without a label"
     yield f"{result.student} learnt from {result.teacher} on {clips}"
     for uri in result.result_uris:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from hashlib import sha256
-from pathlib import Path
 
 from tasks.data.clips.forgetting import Remover, Trace, counted, drop_from_cache, files_of_clips, survey, traces_of, videos_of_sources
 from tasks.data.clips.label_inputs import probe_objects, video_records
@@ -92,7 +91,9 @@ def _listed(
     num_videos, videos_sha256, models = len(forgetting.videos), _hash_of(sorted(forgetting.videos)), _models(registry, forgetting)
     lines = [f"{each.kind}: {each.num_deleted} deleted, {each.num_rewritten} written anew" for each in counted(traces)]
     lines.append(f"evidence of {count(_remove_evidence(tracker, store_uri, forgetting, dry_run=True), 'run')} in MLflow")
-    lines.append(f"{count(len(files_of_clips(_cache(), forgetting.clip_hashes)), 'file')} in the caches of this machine")
+    lines.append(
+        f"{count(len(files_of_clips(load(MachineSettings).cache_dir, forgetting.clip_hashes)), 'file')} in the caches of this machine"
+    )
     parts = [
         f"{count(num_videos, 'video')} and all that is known of {'it' if num_videos == 1 else 'them'} are deleted for ever, with "
         f"{count(len(forgetting.datasets), 'dataset')} and the pages of {count(len(forgetting.shown), 'training')}:",
@@ -143,7 +144,7 @@ def _leave_receipt(store: Store, store_uri: str, forgetting: Forgetting, registr
     _mark(store, store_uri, registry, forgetting)
     num_videos = len(probe_objects(store, store_uri))  # else the next ingest would not tell new videos from these
     keep(store, Layout(store_uri).status.films, lambda films: films and films.model_copy(update={"num_videos": num_videos}))
-    drop_from_cache(store, store_uri, _cache())
+    drop_from_cache(store, store_uri, load(MachineSettings).cache_dir)
     place = Layout(store_uri).forgotten.receipt(forgetting.number)
     receipt = Receipt(
         number=forgetting.number,
@@ -171,10 +172,6 @@ def _keeps_versions(store: Store, store_uri: str) -> bool | None:
 
 def _models(registry: Registry, forgetting: Forgetting) -> tuple[str, ...]:
     return tuple(f"{name} version {version}" for name, version in registry.trained_by(forgetting.taught))
-
-
-def _cache() -> Path:
-    return load(MachineSettings).cache_dir
 
 
 def _remove_evidence(tracker: Tracker, store_uri: str, forgetting: Forgetting, *, dry_run: bool) -> int:

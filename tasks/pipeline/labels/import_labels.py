@@ -72,7 +72,7 @@ def _read(path: Path, frame_rate: float | None) -> AnnotationFile:
 
 
 def _checked(files: Sequence[AnnotationFile], store: Store, where: str) -> list[CheckedFile]:
-    """Read the files after those that the store has, which may say what words mean."""
+    """Read the files after those of the store, which may give words their meaning."""
     others = [annotation_file(store, o) for o in (*epic_list_objects(store, where), *annotation_objects(store, where))]
     uri = latest_labels(store, where)
     labels = store.read(uri, LabelsFile) if uri else None

@@ -228,7 +228,7 @@ def curve_recipe(train: TrainOptions, num_clips: int) -> TrainOptions:
 
     Longer trainings are shortened. None stops early, so that all take as many epochs.
     """
-    # `picked` leaves out what is gone, which a whole network was trained with.
+    # `picked` leaves out removed options, with which a whole network may have been trained.
     on_heads = train.trainable == "heads"
     recipe = train.as_trained() if on_heads else train.picked(TrainOptions).model_copy(update=LIGHT.model_dump(include=FROM_LIGHT))
     most_epochs = max(1, MAX_STEPS // ceil(ceil(num_clips / recipe.batch_size) / recipe.accumulate_batches))  # the steps of an epoch

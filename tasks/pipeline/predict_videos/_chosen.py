@@ -27,7 +27,7 @@ SHIPPED = Vocabulary(
 
 
 @dataclass(frozen=True)
-class Found:
+class KnownNetwork:
     """A network and the plans of its training in the store, the latest first."""
 
     predictor: Predictor
@@ -44,7 +44,7 @@ def registered(
     precision: float | None = None,
     *,
     known_pairs: bool = False,
-) -> Found:
+) -> KnownNetwork:
     """Find a registered network, with temperatures fitted at this number of crops.
 
     Args:
@@ -67,10 +67,10 @@ def registered(
     measured = fitted(plans, "fine-tuned", crops, store, precision, actions)
     predictor = _predictor(label, network, version.checkpoint_uri, version.checkpoint_sha256, plans, measured)
     marked = predictor.model_copy(update={"provisional": version.provisional, "actions": actions})
-    return Found(marked, run.folder_uri if plans else None, plans)
+    return KnownNetwork(marked, run.folder_uri if plans else None, plans)
 
 
-def baseline_of(model: Found, crops: int, store: Store, precision: float | None = None) -> Found:
+def baseline_of(model: KnownNetwork, crops: int, store: Store, precision: float | None = None) -> KnownNetwork:
     """Find the network that the model's training started from, fitted as by `registered`.
 
     Raises:
@@ -85,7 +85,7 @@ def baseline_of(model: Found, crops: int, store: Store, precision: float | None 
             "store; the step weights fetches it"
         )
     known = fitted(model.plans, "baseline", crops, store, precision)
-    return Found(_predictor("baseline", weights.description, weights.uri, weights.sha256, model.plans, known), None, model.plans)
+    return KnownNetwork(_predictor("baseline", weights.description, weights.uri, weights.sha256, model.plans, known), None, model.plans)
 
 
 def names_of(plan: PredictPlanResult, store: Store, verb_alone: Collection[PredictorRole]) -> Names:

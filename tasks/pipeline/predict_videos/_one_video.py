@@ -86,7 +86,7 @@ def sliding_over(plan: PredictPlanResult, networks: Mapping[PredictorRole, Ready
 
 
 def without_windows(plan: PredictPlanResult, networks: Mapping[PredictorRole, Ready]) -> tuple[str, ...]:
-    """Say which networks cannot see windows between clips; log what those of others cost."""
+    """Say which networks cannot see windows between clips; log the cost of other windows."""
     stride = plan.predict.stride_seconds
     if stride is None:
         return ()

@@ -41,7 +41,7 @@ def run(arguments: PredictArguments, store: Store) -> PredictReportResult:
 
 
 def in_words(result: PredictReportResult, store: Store) -> list[str]:
-    """Say what a prediction answered, what it left out, and where its page is."""
+    """Summarise a prediction: answers, files left out, and the address of its page."""
     by_clip = list(rows_of(store.read_bytes(result.table_uri), ()))
     rows = by_clip if result.intervals_uri is None else rows_of(store.read_bytes(result.intervals_uri), ())
     network = by_clip[0]["network"]

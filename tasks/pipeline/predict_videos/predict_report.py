@@ -156,25 +156,17 @@ def _new_footage(
     plan: PredictPlanResult, videos: Sequence[ScoredVideo], gathered: Gathered, known: KnownClipsResult, store: Store
 ) -> Shift | None:
     """Compare distances by source video; None without a new video, or a training clip."""
-    films = _new_films(plan, [video for video in videos if video.video in gathered.distances], store)
-    if not films:
-        return None
+    known_sources = {name for clip in dataset_clips(plan, store) for name in (clip.video, clip.source)}
+    films: dict[str, list[ScoredVideo]] = {}
+    for video in videos:
+        source = plan.sources.get(video.video, video.video)
+        if video.video in gathered.distances and known_sources.isdisjoint({video.video, source}):
+            films.setdefault(source, []).append(video)
     new = [
         NewFilm(source, ", ".join(video.name for video in own), [d for video in own for d in gathered.distances[video.video]])
         for source, own in films.items()
     ]
-    return shift_of(new, known.reference)
-
-
-def _new_films(plan: PredictPlanResult, videos: Sequence[ScoredVideo], store: Store) -> dict[str, list[ScoredVideo]]:
-    """Group the videos outside the model's dataset by source video."""
-    met = {name for clip in dataset_clips(plan, store) for name in (clip.video, clip.source)}
-    films: dict[str, list[ScoredVideo]] = {}
-    for video in videos:
-        source = plan.sources.get(video.video, video.video)
-        if met.isdisjoint({video.video, source}):
-            films.setdefault(source, []).append(video)
-    return films
+    return shift_of(new, known.reference) if new else None
 
 
 def _page_inputs(

@@ -79,7 +79,7 @@ def metrics_of(
     airflow_run: str | None,
     no_curve: str,
 ) -> Metrics:
-    """Collect all numbers of a report from what the steps of its plan wrote.
+    """Collect all numbers of a report from the results of its plan's steps.
 
     Args:
         results: all scores of the plan.

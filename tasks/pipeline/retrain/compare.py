@@ -115,7 +115,7 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
 
 
 def _spend(contest: _Contest, spread: SeedSpread | None, store_uri: str, store: Store) -> Attempt:
-    """Spend what this decision may, and compute the interval of the gain at its level."""
+    """Spend this decision's share of the error budget; compute the gain's interval at its level."""
     plan, split = contest.plan, contest.ours.split
     scoreless = scoreless_rules(contest.ours, contest.theirs, plan.gate, plan.train.label_noise, spread)
     can_pass = plan.gate.promotion != "never" and all(rule.passed for rule in scoreless)
@@ -127,7 +127,6 @@ def _spend(contest: _Contest, spread: SeedSpread | None, store_uri: str, store: 
 
 
 def _judge(contest: _Contest, spread: SeedSpread | None, attempt: Attempt) -> Judgement:
-    """Apply the gate's rules."""
     plan, clips = contest.plan, contest.scored["fine-tuned"]
     return judge(
         contest.ours,

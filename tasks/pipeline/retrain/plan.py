@@ -30,7 +30,7 @@ from tasks.video_networks import CLIP_FPS
 from tasks.wording import count, duration, listed
 
 PARTS = ("head", "modality", "backbone", "flow_bound_pixels")
-"""Options that say what a network is made of: without their values a trained network cannot be built again."""
+"""Options without whose values a trained network cannot be built again."""
 
 
 def run(arguments: PlanArguments, store: Store) -> PlanResult:

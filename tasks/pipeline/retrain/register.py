@@ -115,7 +115,6 @@ def _tensors(saved: Saved) -> TensorModel | None:
 
 
 def _packages(saved: Saved) -> tuple[str, ...]:
-    """List the packages that the model needs."""
     specs = [network.spec for network in saved.networks]
     return (
         *PACKAGES,

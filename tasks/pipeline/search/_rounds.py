@@ -143,7 +143,6 @@ class Data:
 
     @classmethod
     def of(cls, plan: SearchPlanResult, store: Store) -> "Data":
-        """Read the manifests."""
         return cls(tuple(store.read(Dataset(uri).manifest) for uri in plan.fold_uris))
 
     @property

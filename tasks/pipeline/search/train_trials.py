@@ -38,7 +38,6 @@ from tasks.store.records.record import Target
 from tasks.store.records.search import NetworkLatency, ScoredTrial, SearchPlanResult, Trial, TrialBatch, TrialScore, TrialsResult
 from tasks.store.records.training import Epoch, TrainResult, WeightsResult
 from tasks.store.run_layout import Run, SearchPlan, TrainedTrials
-from tasks.store.stored import Stored
 from tasks.tracking import Tracker
 from tasks.wording import duration, percent
 
@@ -68,7 +67,7 @@ def run(arguments: TrainTrialsArguments, store: Store) -> TrialsResult:
 
 
 def _record_looks(plan: SearchPlanResult, trials: Sequence[ScoredTrial], store_uri: str, store: Store) -> None:
-    """Record the clips that trials were scored on: val, or what each fold left out."""
+    """Record the clips that trials were scored on: val, or those that folds left out."""
     for fold, clips in enumerate(Data.of(plan, store).clips):
         record_look(
             store,
@@ -138,7 +137,7 @@ class FoldTrainings:
 
     def score_of(self, part: FoldTraining) -> TrialScore | None:
         """Read the score of a training, if it has one."""
-        stored = self._stored(part)
+        stored = part.run.validation(self.plan.evaluate.crops)
         return self.store.read(stored) if self.store.exists(stored.uri) else None
 
     def find_score(self, part: FoldTraining) -> TrialScore | None:
@@ -236,7 +235,7 @@ class FoldTrainings:
 
     def _keep(self, part: FoldTraining, epochs: tuple[Epoch, ...], seconds: float, loss: float, right: dict[Target, str]) -> TrialScore:
         score = TrialScore(run_key=part.training.run_key, epochs=epochs, seconds=round(seconds, 3), loss=loss, right=right)
-        self.store.write(self._stored(part), score)
+        self.store.write(part.run.validation(self.plan.evaluate.crops), score)
         return score
 
     def _cached(self, part: FoldTraining, split: Literal["train", "val"]) -> list[CachedClip]:
@@ -249,9 +248,6 @@ class FoldTrainings:
                 cache_train_frames(self.store, clips, spec, options) if split == "train" else cache_test_frames(self.store, clips, spec)
             )
         return labelled(clips, self._frames[key])
-
-    def _stored(self, part: FoldTraining) -> Stored[TrialScore]:
-        return part.run.validation(self.plan.evaluate.crops)
 
 
 @dataclass(frozen=True)

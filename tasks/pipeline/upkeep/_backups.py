@@ -52,7 +52,7 @@ class Folder:
         return self.root
 
     def prepare(self) -> None:
-        """Make the folder, which other users cannot read, and remove what killed backups left there."""
+        """Make the folder, private to this user, and remove old partial files."""
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path in self.root.glob(f"{_PARTIAL}*"):
             with suppress(FileNotFoundError):  # another backup has removed it
@@ -101,7 +101,7 @@ class Folder:
 
 @dataclass(frozen=True)
 class Bucket:
-    """A bucket, or a prefix in it, for backups; `address` is as people wrote it."""
+    """A bucket or prefix with the methods of `Folder`; `address` is as people wrote it."""
 
     store: Store
     address: str
@@ -112,7 +112,6 @@ class Bucket:
 
     @property
     def scratch(self) -> Path:
-        """Return the folder of files that are being written."""
         return Path(tempfile.gettempdir())
 
     @property
@@ -130,7 +129,6 @@ class Bucket:
             yield folder / "content"
 
     def put(self, path: Path, name: str) -> None:
-        """Upload a file under its name."""
         self.store.write_file(self._objects.file(name), path)
         self._contents[name] = path.stat().st_size
 
@@ -146,7 +144,6 @@ class Bucket:
             yield path
 
     def size_bytes(self, name: str) -> int | None:
-        """Look up the size of a content; None if there is none."""
         return self._contents.get(name)
 
     @cached_property
@@ -159,11 +156,9 @@ class Bucket:
         return [self._objects.name_of(listed.uri) for listed in self.store.list(self._objects.file("2"))]
 
     def lies_in(self, folder_uri: str) -> bool:
-        """Check whether this is part of a folder of the store."""
         return not connection_of(self.address) and self._objects.folder_uri.startswith(folder_uri)
 
     def has_to_itself(self, bucket_uri: str) -> bool:
-        """Check whether a bucket of the store has only backups, these among them."""
         bucket = as_folder(bucket_uri)
         return self.lies_in(bucket) and all(_OF_BACKUPS.search(listed.uri) for listed in self.store.list(bucket))
 
@@ -192,7 +187,7 @@ class Backups:
         return sorted(match[1] for name in self.place.lists() if (match := _LIST.fullmatch(name)))
 
     def require_outside(self, folder_uris: Iterable[str]) -> None:
-        """Refuse backups that would be copied, or deleted, with what they are of.
+        """Refuse backups inside a folder that they would copy or delete.
 
         Raises:
             BadConfiguration: they lie in one of these folders of the store.
@@ -230,12 +225,11 @@ class Backups:
     def write(self, snapshot: Snapshot) -> None:
         """Complete a backup by its list, once its contents are on the disk."""
         os.sync()
-        with self.partial() as path:
+        with self.place.partial() as path:
             path.write_bytes(to_json(snapshot))
             self.place.put(path, f"{snapshot.name}.json")
 
     def content(self, sha256: str) -> AbstractContextManager[Path]:
-        """Yield the path of a content."""
         return self.place.fetched(_name(sha256))
 
     def has(self, content: Content) -> bool:
@@ -256,7 +250,7 @@ class Backups:
             BadConfiguration: it cannot be read.
             Unavailable: the database stays locked.
         """
-        with self.partial() as copy:
+        with self.place.partial() as copy:
             try:
                 if is_sqlite(path):
                     with closing(sqlite3.connect(path, timeout=60)) as source, closing(sqlite3.connect(copy)) as target:
@@ -270,10 +264,6 @@ class Backups:
                     raise
                 raise BadConfiguration(f"{path}: {error.strerror}; name a file that can be read") from None
             return KeptFile(name=name, **self.keep(copy).model_dump())
-
-    def partial(self) -> AbstractContextManager[Path]:
-        """Yield the path of a file to write, which is removed unless it was moved."""
-        return self.place.partial()
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -312,7 +302,6 @@ class Backups:
 
 
 def is_sqlite(path: Path) -> bool:
-    """Check whether a file is a database of SQLite."""
     with path.open("rb") as file:
         return file.read(len(_SQLITE)) == _SQLITE
 

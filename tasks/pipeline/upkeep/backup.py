@@ -28,7 +28,7 @@ CLOCK_SECONDS = 1.1
 
 @dataclass(frozen=True)
 class Sources:
-    """What to copy: stores, artifacts of MLflow, its database and Airflow's, and other files."""
+    """Stores to copy, artifacts of MLflow, its database and Airflow's, and other files."""
 
     stores: Sequence[str]
     artifacts: Sequence[str] = ()
@@ -57,7 +57,7 @@ def stores_to_copy(store: Store, to: str) -> list[str]:
 
 
 def back_up(store: Store, sources: Sources, to: str, before: datetime | None = None) -> BackupResult:
-    """Copy what is new since the last backup there, and list all.
+    """Copy all content that is new since the last backup there, and list all objects.
 
     Args:
         to: a folder or a bucket, see `Backups.at`.
@@ -65,7 +65,7 @@ def back_up(store: Store, sources: Sources, to: str, before: datetime | None = N
 
     Raises:
         Unavailable: the disk is full, or a champion moved while MLflow's database was copied.
-        BadConfiguration: a file cannot be read, the folder not be written, or `to` is part of what is copied.
+        BadConfiguration: a file cannot be read, the folder not be written, or `to` is in a store that is copied.
     """
     backups = Backups.at(to, lambda: store)
     backups.require_outside(Layout(uri).folder_uri for uri in (*sources.stores, *sources.artifacts))
@@ -138,7 +138,7 @@ class _Copying:
         """Copy an object as it is now; None if it was deleted."""
         if known := self._known.get((listed.uri, listed.etag, listed.size_bytes)):
             return known
-        with self._backups.partial() as path:
+        with self._backups.place.partial() as path:
             try:
                 self._store.read_file(listed.uri, path)
             except MissingObject:
