@@ -43,11 +43,7 @@ def keep_file(path: Path, uri: str, store: Store) -> None:
 
 
 def fetch_trained(option: str, trained: Trained, store: Store) -> Saved:
-    """Fetch and read the checkpoint of a training.
-
-    Raises:
-        BadCheckpoint: the checkpoint is gone, or its hash is not the recorded one.
-    """
+    """Fetch and read the checkpoint of a training; raise BadCheckpoint if gone or changed."""
     try:
         return fetch_network(store, trained.checkpoint_uri, trained.checkpoint_sha256)
     except MissingObject:

@@ -150,11 +150,7 @@ def with_next_seed(options: TrainOptions, number: int) -> TrainOptions:
 
 
 def find_recipe(name: RecipeName, store_uri: str, store: Store) -> Recipe:
-    """Find a recipe of the code or of the store.
-
-    Raises:
-        BadConfiguration: there is none of this name; the message has the nearest, and all.
-    """
+    """Find a recipe of code or store; raise BadConfiguration that names the nearest and all."""
     if name in PURPOSES:
         return Recipe(options=PRESETS.get(name, TrainOptions()), description=PURPOSES[name])
     if store.exists((place := Layout(store_uri).stored_recipe(name)).uri):
@@ -234,11 +230,7 @@ def require_no_secrets(*values: str | None) -> None:
 
 
 def find_dataset(store: Store, store_uri: str, dataset: str | None) -> Dataset:
-    """Find this dataset, or the latest.
-
-    Raises:
-        NothingToDo: the store has no dataset yet.
-    """
+    """Find this dataset, or the latest; raise NothingToDo if there is none yet."""
     if dataset:
         return Dataset.at(dataset)
     try:

@@ -93,11 +93,7 @@ class Failure(BaseModel):
 
 
 def parse_failures(text: str) -> list[Failure]:
-    """Parse the flag `--failures`.
-
-    Raises:
-        BadConfiguration: it is not a list of failures.
-    """
+    """Parse the flag `--failures`; raise BadConfiguration unless it is a list of failures."""
     try:
         return TypeAdapter(list[Failure]).validate_json(text)
     except ValidationError as error:

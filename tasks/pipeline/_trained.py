@@ -79,11 +79,7 @@ def _require_same_store(option: str, name: str, uri: str, store_uri: str) -> Non
 
 
 def plan_of(run: Run, store: Store) -> PlanResult:
-    """Read the latest plan of a training, of a decision if there is one.
-
-    Raises:
-        BadInput: it has none.
-    """
+    """Read the latest plan of a training, preferably of a decision; raise BadInput without any."""
     if plan := latest_plan(run, store):
         return plan
     raise BadInput(f"{run.folder_uri} has no plan")

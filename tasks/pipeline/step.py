@@ -57,7 +57,6 @@ class Command:
         module: of its code, beside the contract; by default named as the command.
         torch: whether it needs torch.
         gpu: whether it uses a GPU if there is one, by torch.
-        alternatives: exactly one of these arguments is given.
         positional: arguments without a flag, with the word for each in the help; a single one has a flag, too, for DAGs.
     """
 
@@ -68,7 +67,6 @@ class Command:
     module: str = ""
     torch: bool = False
     gpu: bool = False
-    alternatives: tuple[str, ...] = ()
     positional: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -31,7 +31,6 @@ from tasks.wording import count, csv_table, size
 
 UPLOAD_DAYS = 7
 """An upload in parts that takes longer has ended without its last request."""
-CACHES = ("frames", "features")
 DAY_SECONDS = 86_400
 
 
@@ -156,7 +155,7 @@ def _table(going: Iterable[Unit]) -> bytes:
 
 def _cache(keep_days: int) -> Cache:
     machine = load(MachineSettings)
-    files = list(cached_files(machine.cache_dir / name for name in CACHES))
+    files = list(cached_files(machine.cache_dir / name for name in ("frames", "features")))
     max_bytes = machine.cache_gib * 2**30 or math.inf
     return Cache(files, unused(files, time.time(), keep_days * DAY_SECONDS, max_bytes))
 

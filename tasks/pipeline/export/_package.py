@@ -81,7 +81,7 @@ def pack(
         student: of the version, to be packed in its place.
 
     Raises:
-        BadConfiguration: the network cannot be written in this format and precision, or does not answer as it does in PyTorch.
+        BadConfiguration: the network cannot be written so, or does not answer as it does in PyTorch.
         MissingObject: its scores are gone from the store.
     """
     title, shown, packed_plan, run_id = f"{model_name} version {version.version}", "", plan, version.run_id

@@ -31,8 +31,7 @@ def run(arguments: ForgetArguments, store: Store) -> ForgetResult:
 
     Raises:
         BadConfiguration: neither a video nor a source is named, or both, or the reason is missing or names the video.
-        BadInput: there is no such video, another is being forgotten, an annotation file cannot be written without it, or the person was asked
-            something else.
+        BadInput: there is no such video, another is being forgotten, a file cannot be written without it, or another question was answered.
         Unavailable: other steps go on writing of the video.
     """
     if (arguments.video is None) == (arguments.source is None):

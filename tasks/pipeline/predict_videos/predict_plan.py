@@ -11,6 +11,7 @@ from tasks.data.clips.gather_labels import LabelledParts, PredictedVideos, label
 from tasks.data.clips.intake import Intake
 from tasks.data.clips.label_inputs import video_records, videos_beside
 from tasks.data.clips.sources import IncomingFile, incoming_files
+from tasks.data.clips.stored_clips import StoredClip
 from tasks.data.labels.intervals import overlap_finder, without
 from tasks.data.labels.recordings import detect_recordings
 from tasks.data.labels.rows import AnnotationFile
@@ -35,7 +36,6 @@ from tasks.tracking import Registry
 from tasks.wording import count
 
 NUM_TAKEN_AT_ONCE, NUM_READ_AT_ONCE = 4, 16
-TRAINED_ON = "it was trained on; allow_trained predicts it anyway"
 
 
 @dataclass(frozen=True)
@@ -97,10 +97,7 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
     latest = _labels_today(arguments.store, segment if trained.cut == "intervals" else trained, store)
     videos = _videos(arguments, _in_split("train", arguments.store, manifests, store), _labelled_sources(manifests, latest), store)
     sources = videos.sources
-    of_val = _in_split("val", arguments.store, manifests, store)
-    measured_on = tuple(
-        video.video for video in videos.taken if not of_val.isdisjoint({video.video, sources.get(video.video, video.video)})
-    )
+    measured_on = tuple(video.video for video in _among(videos.taken, _in_split("val", arguments.store, manifests, store), sources))
     labels = _labels_of(videos.taken, manifests, latest)
     if arguments.stride_seconds is not None:
         named = PredictedVideos({video.video: video.name for video in videos.taken}, videos.beside)
@@ -220,6 +217,11 @@ def _in_split(wanted: SplitName, store_uri: str, manifests: Iterable[Manifest], 
     return frozenset(names)
 
 
+def _among(videos: Iterable[PredictedVideo], names: frozenset[str], sources: Mapping[str, str]) -> list[PredictedVideo]:
+    """Select the videos that these names contain, themselves or by their sources."""
+    return [video for video in videos if not names.isdisjoint({video.video, sources.get(video.video, video.video)})]
+
+
 def _videos(arguments: PredictPlanArguments, trained_on: frozenset[str], sources: Mapping[str, str], store: Store) -> Videos:
     """Select the videos to predict; leave out unusable ones and those trained on."""
     if arguments.videos:
@@ -229,11 +231,11 @@ def _videos(arguments: PredictPlanArguments, trained_on: frozenset[str], sources
     else:
         records = video_records(store, arguments.store)
         candidates, bad, beside = _in_order(PredictedVideo(video=record.video, name=record.names[0]) for record in records), [], []
-    trained = [video for video in candidates if not trained_on.isdisjoint({video.video, sources.get(video.video, video.video)})]
+    trained = _among(candidates, trained_on, sources)
     refused = [] if arguments.allow_trained else trained
     taken = [video for video in candidates if video not in refused]
     if arguments.videos:
-        bad += [SetAside(name=video.name, reason=TRAINED_ON) for video in refused]
+        bad += [SetAside(name=video.name, reason="it was trained on; allow_trained predicts it anyway") for video in refused]
         if not taken:
             reasons = "; ".join(f"{aside.name}: {aside.reason}" for aside in bad) or f"{', '.join(arguments.videos)}: no video is there"
             raise BadInput(f"nothing to predict: {reasons}")
@@ -331,17 +333,15 @@ def _labels_today(store_uri: str, segment: SegmentOptions, store: Store) -> tupl
 def _labels_of(videos: Iterable[PredictedVideo], manifests: Iterable[Manifest], latest: Iterable[LabelledClip]) -> KnownLabels:
     """Collect the latest labels of videos' clips on the grid, else those of the datasets."""
     wanted = {video.video for video in videos}
-    labels: dict[str, KnownLabel] = {}
-    for clip in (clip for manifest in manifests for clip in manifest.clips if clip.video in wanted and clip.around is None):
-        labels[clip.uid] = KnownLabel(uid=clip.uid, verb_class=clip.verb_class, noun_class=clip.noun_class)
-    for labelled in latest:
-        if (
-            labelled.clip.video in wanted
-            and labelled.clip.around is None
-            and labelled.verb_class is not None
-            and labelled.noun_class is not None
-        ):
-            labels[labelled.clip.uid] = KnownLabel(uid=labelled.clip.uid, verb_class=labelled.verb_class, noun_class=labelled.noun_class)
+    labelled: list[tuple[StoredClip, int | None, int | None]] = [
+        *((clip, clip.verb_class, clip.noun_class) for manifest in manifests for clip in manifest.clips),
+        *((own.clip, own.verb_class, own.noun_class) for own in latest),
+    ]
+    labels = {
+        clip.uid: KnownLabel(uid=clip.uid, verb_class=verb, noun_class=noun)
+        for clip, verb, noun in labelled
+        if clip.video in wanted and clip.around is None and verb is not None and noun is not None
+    }
     return KnownLabels(labels=tuple(labels[uid] for uid in sorted(labels)))
 
 

@@ -50,7 +50,6 @@ from tasks.tracking import Tracker, prediction_run
 from tasks.wording import count
 
 NUM_PAIRS = 8
-TASK_FAILED = "its task failed; see predict's log"
 
 
 def run(arguments: PredictionArguments, store: Store) -> PredictReportResult:
@@ -148,7 +147,8 @@ def _batches(plan: PredictPlanResult, store: Store) -> tuple[list[PredictBatchRe
         try:
             results.append(store.read(PredictedBatch(batch.out)))
         except MissingObject:
-            failed += [SetAside(name=video.name, reason=TASK_FAILED) for video in store.read(batch.uri, PredictionBatch).videos]
+            videos = store.read(batch.uri, PredictionBatch).videos
+            failed += [SetAside(name=video.name, reason="its task failed; see predict's log") for video in videos]
     return results, failed
 
 

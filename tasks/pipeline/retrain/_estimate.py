@@ -34,12 +34,7 @@ class Estimate:
 def estimate(
     planned: TrainOptions, weights: WeightsResult, manifest: Manifest, earlier: PlanResult | None, store: Store, num_seeds: int = 1
 ) -> Estimate:
-    """Estimate the time of `train` by a timed batch, or by the champion's training.
-
-    Args:
-        earlier: the plan of the champion's training.
-        num_seeds: trainings to run; those of heads see each clip once.
-    """
+    """Estimate the time of `train` by a timed batch, or by the `earlier` plan's training."""
     num_train, num_val, _ = num_clips(manifest).values()
     of_seeds = f" with {num_seeds} seeds, for each" if num_seeds > 1 else ""
     work = f"to train{of_seeds}: at most {count(planned.epochs, 'epoch')} of {count(num_train, 'clip')}"
@@ -61,12 +56,9 @@ def estimate(
 def seconds_to_test(
     planned: TrainOptions, evaluate: EvaluateOptions, splits: Sequence[SplitName], weights: WeightsResult, manifest: Manifest
 ) -> float | None:
-    """Estimate the time of the forward passes of `evaluate`, at the pace of PyTorch.
+    """Estimate the forward passes of tests on these splits, at PyTorch's pace if known.
 
-    None if no batch was timed. Networks on one frozen backbone see each clip once.
-
-    Args:
-        splits: the split of each evaluation.
+    Networks on one frozen backbone see each clip once.
     """
     if not weights.pace:
         return None

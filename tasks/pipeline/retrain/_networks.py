@@ -23,12 +23,7 @@ from tasks.store.stored import Output
 
 @dataclass(frozen=True)
 class Needs:
-    """The inputs that networks need besides frames.
-
-    Attributes:
-        hears: whether a network hears described sound.
-        clips: lists the clips that the networks see.
-    """
+    """The inputs that networks need besides frames; `clips` lists the clips that they see."""
 
     flows: tuple[FlowOptions, ...]
     hears: bool

@@ -210,7 +210,6 @@ FLOWS = Step(
     result=FlowsResult,
     address=lambda arguments: arguments.place.flows,
     also_in=("compare_networks", "predict_videos"),
-    alternatives=NETWORK_SOURCES,
 )
 FLOW = Step(
     name="flow",
@@ -229,7 +228,6 @@ SOUND = Step(
     result=SoundResult,
     address=lambda arguments: arguments.place.sound,
     also_in=("compare_networks", "predict_videos"),
-    alternatives=NETWORK_SOURCES,
     torch=True,
 )
 TRAIN = Step(

@@ -135,10 +135,7 @@ def _further_trainings(
 
 
 def _plan_repeat(plan: PlanResult, training: PlannedTraining, weights: WeightsResult, decisive: SplitName, store: Store) -> Repeat:
-    """Write the plan of a further seed, which decides nothing by itself.
-
-    Its network is scored on the deciding split.
-    """
+    """Write the plan of a further seed, scored on the deciding split; it decides nothing."""
     place = training.run.comparison(Decision(plan.decision_uri).key)
     repeat = plan.model_copy(
         update={

@@ -31,10 +31,6 @@ PACKAGES = (
     "imageio-ffmpeg", "pandas", "pillow", "pyarrow", "pydantic", "scipy",
 )  # fmt: skip
 """Packages that `served` needs, with their dependencies. The tensor module needs the first two."""
-FLOW_PACKAGES = ("opencv-contrib-python-headless",)
-"""Packages that a network of optical flow needs besides."""
-HUB_PACKAGES = ("transformers",)
-"""Packages that a video network of the Hugging Face hub needs besides."""
 
 
 def run(arguments: PlannedArguments, store: Store) -> RegisterResult:
@@ -118,9 +114,9 @@ def _packages(saved: Saved) -> tuple[str, ...]:
     specs = [network.spec for network in saved.networks]
     return (
         *PACKAGES,
-        *(FLOW_PACKAGES if any(spec.flow for spec in specs) else ()),
+        *(("opencv-contrib-python-headless",) if any(spec.flow for spec in specs) else ()),
         *dict.fromkeys(package for spec in specs if (package := of(spec).package)),
-        *(HUB_PACKAGES if any(spec.video and spec.video.repository for spec in specs) else ()),
+        *(("transformers",) if any(spec.video and spec.video.repository for spec in specs) else ()),
     )
 
 

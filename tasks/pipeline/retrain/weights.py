@@ -52,10 +52,7 @@ def run(arguments: WeightsArguments, store: Store) -> WeightsResult:
 
 
 def _start(repeat: TrainOptions, first: WeightsResult, store_uri: str, store: Store) -> SeededStart:
-    """Draw the untrained heads of a further seed on the same backbone.
-
-    Trained heads do not depend on a seed.
-    """
+    """Draw the untrained heads of a further seed; trained heads depend on none."""
     own = first
     if first.is_chance and not repeat.fuse:
         own = find_weights(repeat.model_copy(update={"backbone": first.backbone, "weights": first.weights}), store_uri, store)

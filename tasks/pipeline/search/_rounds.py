@@ -21,11 +21,7 @@ NO_REASON = "it left no result; the log of its task says why"
 
 
 def require_current(plan: SearchPlanResult) -> None:
-    """Check that a search goes on by options that are still there.
-
-    Raises:
-        BadConfiguration: it was planned with others.
-    """
+    """Raise BadConfiguration if a search was planned with options that are gone."""
     for options in (plan.search, plan.train, plan.evaluate):
         options.require_current(plan.search_uri)
     try:
@@ -35,11 +31,7 @@ def require_current(plan: SearchPlanResult) -> None:
 
 
 def trials_before(round_number: int, place: SearchPlan, store: Store) -> tuple[ScoredTrial, ...]:
-    """Read the trials of all rounds before this one.
-
-    Raises:
-        MissingObject: one of them is not finished.
-    """
+    """Read the trials of all earlier rounds; raise MissingObject unless they are finished."""
     finished = _finished_rounds(round_number - 1, place, store)
     if len(finished) < round_number - 1:
         raise MissingObject(f"round {len(finished) + 1} of {place.folder_uri} is not finished; run `suggest`, `train_trials` and `gather`")
@@ -47,11 +39,7 @@ def trials_before(round_number: int, place: SearchPlan, store: Store) -> tuple[S
 
 
 def all_trials(plan: SearchPlanResult, store: Store) -> tuple[ScoredTrial, ...]:
-    """Read the trials of all finished rounds.
-
-    Raises:
-        MissingObject: no round is finished.
-    """
+    """Read the trials of all finished rounds; raise MissingObject without any."""
     finished = _finished_rounds(plan.search.rounds, SearchPlan(plan.search_uri), store)
     if not finished:
         raise MissingObject(f"{plan.search_uri} has no finished round; run `gather` first")
@@ -59,11 +47,7 @@ def all_trials(plan: SearchPlanResult, store: Store) -> tuple[ScoredTrial, ...]:
 
 
 def ranked_trials(trials: Sequence[ScoredTrial], target: Target) -> list[ScoredTrial]:
-    """Sort the trials that have scores, the best first.
-
-    Raises:
-        BadInput: every trial failed.
-    """
+    """Sort the trials that have scores, the best first; raise BadInput without any."""
     if ranked := best_first(trials, target):
         return ranked
     raise BadInput(f"every trial failed: {'; '.join(dict.fromkeys(str(trial.failure) for trial in trials))}")

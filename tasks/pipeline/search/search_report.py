@@ -73,11 +73,7 @@ def _retrain_parameters(plan: SearchPlanResult, winner: ScoredTrial) -> dict[str
 
 
 def numbers_of(plan: SearchPlanResult, trials: Sequence[ScoredTrial], seeds: Sequence[ScoredTrial], store: Store) -> Search:
-    """Compute the numbers of the report.
-
-    Raises:
-        BadInput: every trial failed.
-    """
+    """Compute the numbers of the report; raise BadInput if every trial failed."""
     data = Data.of(plan, store)
     target = data.target
     ranked = ranked_trials(trials, target)

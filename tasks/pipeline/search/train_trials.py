@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -118,11 +118,7 @@ class FoldTrainings:
         self._manifests = dict(zip(plan.fold_uris, self.data.manifests, strict=True))
 
     def of(self, trial: Trial) -> list[FoldTraining]:
-        """Plan a trial's trainings, one per fold, under the run keys of `retrain`.
-
-        Raises:
-            BadConfiguration, BadInput, Unavailable: as the step `weights`.
-        """
+        """Plan a trial's trainings, one per fold, under `retrain`'s run keys; raises as `weights`."""
         weights = self._weights(trial.options)
         return [
             FoldTraining(
@@ -254,14 +250,12 @@ class FoldTrainings:
 class Scorecard:
     """The trials of a batch, written as soon as all of their trainings are scored."""
 
-    plan: SearchPlanResult
     batch: TrialBatch
     place: TrainedTrials
     parts: FoldTrainings
-    store: Store
     left: set[int]
     """Numbers of the trials without a result."""
-    durations_seconds: list[float]
+    durations_seconds: list[float] = field(default_factory=list)
 
     def conclude(self, trial: Trial, parts: Sequence[FoldTraining]) -> None:
         """Write the trial if all of its trainings are scored."""
@@ -275,13 +269,13 @@ class Scorecard:
         if any(own):
             own_seconds = sum(score.seconds for score, mine in zip(known, own, strict=True) if mine)
             done = done.model_copy(update={"seconds": round(own_seconds, 3)})
-        self.store.write(self.place.trial(trial.number), done)
+        self.parts.store.write(self.place.trial(trial.number), done)
         self._report(done)
 
     def fail(self, trial: Trial, reason: str) -> None:
         """Write that the trial failed."""
         self.left.discard(trial.number)
-        self.store.write(self.place.trial(trial.number), self._blank(trial, failure=reason))
+        self.parts.store.write(self.place.trial(trial.number), self._blank(trial, failure=reason))
         log.warning("trial %d failed: %s", trial.number, reason)
 
     def _blank(self, trial: Trial, **fields: object) -> ScoredTrial:
@@ -308,18 +302,14 @@ class Scorecard:
 
 
 def train_batch(plan: SearchPlanResult, batch: TrialBatch, place: TrainedTrials, store: Store) -> None:
-    """Write each trial of the batch: its scores, or the reason of its failure.
-
-    Raises:
-        BadConfiguration: this machine lacks the device that its settings ask for.
-    """
+    """Write each trial's scores or failure; raise BadConfiguration without the wanted device."""
     keep_to_one_gpu()
     keep_freed_memory()
     choose_device(load(MachineSettings).device)
     with tempfile.TemporaryDirectory(prefix="retake-trials-") as folder:
         parts = FoldTrainings(plan, store, Path(folder))
         missing = [trial for trial in batch.trials if not _is_scored(place, trial, store)]
-        card = Scorecard(plan, batch, place, parts, store, {trial.number for trial in missing}, [])
+        card = Scorecard(batch, place, parts, {trial.number for trial in missing})
         planned: dict[int, list[FoldTraining]] = {}
         for trial in missing:
             try:

@@ -187,11 +187,7 @@ class Backups:
         return sorted(match[1] for name in self.place.lists() if (match := _LIST.fullmatch(name)))
 
     def require_outside(self, folder_uris: Iterable[str]) -> None:
-        """Refuse backups inside a folder that they would copy or delete.
-
-        Raises:
-            BadConfiguration: they lie in one of these folders of the store.
-        """
+        """Raise BadConfiguration for backups inside a folder that they would copy or delete."""
         if around := [uri for uri in folder_uris if self.place.lies_in(uri)]:
             raise BadConfiguration(f"{self.place} lies in {around[0]}, which is part of the backup; name a bucket for backups alone")
 
@@ -282,11 +278,7 @@ class Backups:
             raise BadConfiguration(f"{self.place.scratch} cannot be written ({error.strerror}); {self.place.remedy}") from error
 
     def verify(self, snapshot: Snapshot) -> None:
-        """Check that each content of a backup is there with its hash.
-
-        Raises:
-            BadInput: some are missing or damaged.
-        """
+        """Raise BadInput if a content of a backup is missing or damaged."""
         damaged = {sha256 for sha256, content in snapshot.contents.items() if not (self.has(content) and self._is_whole(sha256))}
         if damaged:
             named = [entry.uri for entry in snapshot.objects if entry.sha256 in damaged]

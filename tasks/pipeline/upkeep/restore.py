@@ -75,11 +75,7 @@ def restore_files(backups: Backups, snapshot: Snapshot, paths: dict[str, Path], 
 
 
 def present_objects(store: Store, snapshot: Snapshot, *, replace: bool) -> dict[str, StoredObject]:
-    """List the objects that the stores and artifacts of a backup have now, by address.
-
-    Raises:
-        BadConfiguration: there are some, and they are not to be replaced.
-    """
+    """List the objects at a backup's places; raise BadConfiguration unless they may go."""
     places = _places(snapshot)
     present = {entry.uri: entry for place in places for entry in store.list(place)}
     if present and not replace:

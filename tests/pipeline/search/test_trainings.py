@@ -17,7 +17,6 @@ from tests.pipeline.shelf import filmed
 
 pytestmark = pytest.mark.slow
 
-LAYOUT = Layout(STORE)
 WHOLE = {
     "backbone": "test_resnet",
     "weights": "none",
@@ -94,7 +93,7 @@ def test_a_training_of_retrain_is_found_and_not_repeated(bench):
     assert trial.was_found
     assert trial.run_keys == (planned.run_key,)
     assert bench.under("runs").items() - before.items() == {
-        (uri := LAYOUT.run(planned.run_key).validation(1).uri, bench.store.objects[uri])
+        (uri := Layout(STORE).run(planned.run_key).validation(1).uri, bench.store.objects[uri])
     }
 
 
