@@ -215,13 +215,7 @@ def is_trained(name: str) -> bool:
 
 
 def require_no_secrets(*values: str | None) -> None:
-    """Refuse addresses with a user, a password or a query.
-
-    Tables of many networks repeat the options that hold these addresses.
-
-    Raises:
-        BadConfiguration: a value has such an address.
-    """
+    """Raise BadConfiguration for addresses with secrets, which tables would show."""
     for value in filter(None, values):
         if without_secrets(value) != value:
             raise BadConfiguration(

@@ -1,7 +1,6 @@
 """Score clips with a network that is ready, from cached features where there are some.
 
-One engine scores all networks of a plan. If a network fails the check of a fast engine, the more exact one that it gets scores the others,
-too.
+One engine scores all networks of a plan: if a network fails a fast engine's check, the more exact one that it gets scores the others, too.
 """
 
 import os

@@ -105,11 +105,7 @@ def taught_on(run: Run, store: Store) -> Iterator[ClipRecord]:
 
 
 def first_weights(plan: PlanResult, store: Store) -> frozenset[Weights]:
-    """Collect the weights that a training, or those that it started from, began with.
-
-    Raises:
-        BadInput: the plan of an earlier training is gone.
-    """
+    """Collect the weights that a network began with at first; raise BadInput if unknown."""
     earlier = [run for run in map(run_holding, plan.started_from) if run]
     if not earlier:
         return frozenset({plan.weights.weights})

@@ -129,10 +129,9 @@ def _why_empty(source: str) -> str:
 
 
 def _known_files(arguments: IngestArguments, store: Store, earlier: Inventory) -> dict[tuple[str, str], SeenFile]:
-    """Map names and etags to the files that earlier ingests have seen.
+    """Map names and etags to the videos that all ingests have seen.
 
-    These are the videos of all ingests. Without sources, these are also the unusable files and annotation files of this ingest; by hand,
-    they are tried again.
+    Without sources, the unusable files and annotation files of this ingest are known, too; by hand, they are tried again.
     """
     known = {(file.name, file.etag): file for file in earlier.files if file.etag and (file.video or not arguments.sources)}
     for inventory in inventories(store, arguments.store, but=INGEST.address(arguments).inventory):

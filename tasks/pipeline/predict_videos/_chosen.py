@@ -71,11 +71,7 @@ def registered(
 
 
 def baseline_of(model: KnownNetwork, crops: int, store: Store, precision: float | None = None) -> KnownNetwork:
-    """Find the network that the model's training started from, fitted as by `registered`.
-
-    Raises:
-        BadInput: it was never fetched, or is gone from the store.
-    """
+    """Find the network that a training began with; raise BadInput if it is gone."""
     if not model.plans:
         raise BadInput(f"the baseline of {model.predictor.label} is not known: the store has no plan of its training")
     weights = model.plans[0].weights
@@ -89,10 +85,7 @@ def baseline_of(model: KnownNetwork, crops: int, store: Store, precision: float 
 
 
 def names_of(plan: PredictPlanResult, store: Store, verb_alone: Collection[PredictorRole]) -> Names:
-    """Name the classes by the training datasets, else by the shipped names.
-
-    If the model was trained on verbs alone, only verbs are shown.
-    """
+    """Name the classes by the training datasets, else by the shipped names."""
     names = Names.of([*(store.read(Dataset(uri).manifest).vocabulary for uri in plan.dataset_uris), SHIPPED])
     return names.of_verbs() if "model" in verb_alone else names
 

@@ -53,11 +53,7 @@ NUM_PAIRS = 8
 
 
 def run(arguments: PredictionArguments, store: Store) -> PredictReportResult:
-    """Write the report to the store and into an MLflow run of its own.
-
-    Raises:
-        BadInput: no video could be predicted; the message names each with its reason.
-    """
+    """Write the report to store and MLflow; raise BadInput, with reasons, without any video."""
     plan = store.read(arguments.planned)
     place = REPORT.address(arguments)
     batches, failed = _batches(plan, store)

@@ -68,10 +68,7 @@ def seconds_to_test(
 
 
 def question(expected: Estimate, max_hours: float | None) -> str:
-    """Word the question whether to start a training of more than `max_hours`; empty if none.
-
-    None stands for 2 hours without a GPU, and 12 with one.
-    """
+    """Word the question whether to start a training of more than `max_hours`; empty if none."""
     limit = max_hours or (HOURS_WITH_GPU if trains_on_gpu() else HOURS_WITHOUT_GPU)
     if expected.seconds is None or expected.seconds <= 3600 * limit:
         return ""

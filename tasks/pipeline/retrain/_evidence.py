@@ -50,10 +50,7 @@ def predictions(store: Store, results: list[EvaluateResult], split: SplitName) -
 def predictions_of_actions(
     store: Store, results: list[EvaluateResult], split: SplitName, vocabulary: Vocabulary
 ) -> dict[ModelRole, ScoredClips]:
-    """Read each model's answers on the clips of `split` that have an action.
-
-    These clips alone count in comparisons.
-    """
+    """Read each model's answers on clips of `split` with an action, which alone are compared."""
     return {model: with_actions(clips, vocabulary) for model, clips in predictions(store, results, split).items()}
 
 

@@ -58,10 +58,7 @@ def keep_decision_summary(
 
 
 def keep_rollback_summary(store: Store, store_uri: str, decision: DecisionRecord) -> None:
-    """Add a rollback to the summary.
-
-    The doubtful labels and the expected gain stay those of the last decision.
-    """
+    """Add a rollback to the summary; keep the doubtful labels and the expected gain."""
 
     def summary(earlier: ModelStatus | None) -> ModelStatus:
         plan = plans_of(Layout(store_uri).run(decision.run_key), store)[0]

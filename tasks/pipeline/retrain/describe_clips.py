@@ -18,11 +18,7 @@ from tasks.wording import count
 
 
 def run(arguments: NetworksArguments, store: Store) -> SoundResult:
-    """Describe missing sound beside its clips; look for speech if its detector is installed.
-
-    Raises:
-        NothingToDo: no network hears.
-    """
+    """Describe missing sound, and speech if its detector is there; raise NothingToDo without need."""
     needs = needs_of(arguments, store)
     if not needs.hears:
         raise NothingToDo("no network of this run hears sound")

@@ -224,8 +224,7 @@ def _is_explained(evaluation: Evaluation, plan: PlanResult) -> bool:
 def _activation_sheet(scorer: Scorer, clip: DatasetClip, wrong: Misnamed, ahead: FramesAhead) -> bytes | None:
     """Draw Grad-CAM for a mistake as a PNG; None, with a log, if that fails.
 
-    Of the networks that see pictures and have an output for the class, the one with the largest weight is drawn; where their features are
-    joined, the first.
+    Of the networks that see pictures and have an output for the class, that with the largest weight is drawn, or the first of joined ones.
     """
     outputs = f"num_{wrong.target}s"
     able = [i for i, engine in enumerate(scorer.engines) if wrong.class_id < getattr((scorer.joint or engine.network).spec, outputs)]
@@ -269,8 +268,7 @@ def _metrics(result: EvaluateResult) -> dict[str, float]:
 def _audited(plan: PlanResult, clips: Sequence[DatasetClip], shared: SharedFeatures | None) -> LabelAudit:
     """Judge the labels of all clips by probes, or say why that cannot be.
 
-    The probes are fitted to the features that the network was scored on. A trained backbone knows its training clips by heart, wrong labels
-    included.
+    They are fitted to the features that were scored. A trained backbone knows its training clips by heart, wrong labels included.
 
     Raises:
         Unavailable: features are damaged; a retry computes them again.

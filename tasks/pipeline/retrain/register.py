@@ -34,11 +34,7 @@ PACKAGES = (
 
 
 def run(arguments: PlannedArguments, store: Store) -> RegisterResult:
-    """Register the network once; `decide` alone makes it champion.
-
-    Raises:
-        NothingToDo: the network was trained on altered labels.
-    """
+    """Register the network once, as challenger; raise NothingToDo after altered labels."""
     output = REGISTER.address(arguments)
     if earlier := finished(store, output):
         return earlier

@@ -146,10 +146,7 @@ class FoldTrainings:
         return self._score_last(part, self.store.read(part.run.train))
 
     def claim(self, part: FoldTraining) -> None:
-        """Mark a training as that of this search, before it begins.
-
-        A later try that finds it trained knows by the mark that this search trained it.
-        """
+        """Mark a training as this search's before it begins, for later tries that find it."""
         self.store.create_bytes(self.place.claim(part.training.run_key), b"trained by this search\n")
 
     def is_own(self, part: FoldTraining) -> bool:

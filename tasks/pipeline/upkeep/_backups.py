@@ -171,11 +171,7 @@ class Backups:
 
     @classmethod
     def at(cls, address: str, own: Callable[[], Store]) -> Self:
-        """Find the backups in a folder, or at `s3://bucket/prefix`, perhaps of a connection.
-
-        Raises:
-            BadConfiguration: it is no such address, or its connection is not known.
-        """
+        """Find the backups in a folder or bucket; raise BadConfiguration for another address."""
         if "://" not in address:
             return cls(Folder(expanded(address)))
         split_uri(address)
