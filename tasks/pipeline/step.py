@@ -161,6 +161,9 @@ ClaimsUri = Annotated[
     AfterValidator(lambda uri: derived.configurations_of_claims(uri).claims.folder_uri),
     Field(description="Address under which configurations claim their trainings, so that no two tasks train the same one"),
 ]
+MaxHours = Annotated[
+    float | None, Field(gt=0, description="A training that is expected to take longer asks first; empty: 2 without a GPU, 12 with one")
+]
 _BATCH = Field(description="Address of the batch, a JSON file")
 IngestBatchUri = Annotated[StoreUri, _leads(lambda uri: derived.segment_of_batch(uri, recipe="")), _BATCH]
 FlowBatchUri = Annotated[StoreUri, _leads(derived.flow_of_batch), _BATCH]

@@ -26,6 +26,7 @@ from tasks.pipeline.step import (
     Command,
     FlowBatchUri,
     FolderUri,
+    MaxHours,
     OutArguments,
     PredictionPlanUri,
     SearchUri,
@@ -70,9 +71,7 @@ class PlanArguments(StepArguments, TrainOptions, EvaluateOptions, RegisterOption
     num_seeds: int | None = Field(None, ge=1, le=MAX_SEEDS, description="As `weights` got it, which finds a start for each")
     dataset: StoreUri | None = Field(None, description="Address of a dataset; empty takes the latest")
     weights_result: FolderUri = Field(description="The `--out` address of `weights`")
-    max_hours: float | None = Field(
-        None, gt=0, description="A training that is expected to take longer asks first; empty: 2 without a GPU, 12 with one"
-    )
+    max_hours: MaxHours = None
     force_token: str | None = Field(None, description="Any text; makes the training a new one")
     decide_token: str | None = Field(None, description="Any text; makes the decision a new one")
 
