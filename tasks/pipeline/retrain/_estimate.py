@@ -35,7 +35,8 @@ def estimate(
     planned: TrainOptions, weights: WeightsResult, manifest: Manifest, earlier: PlanResult | None, store: Store, num_seeds: int = 1
 ) -> Estimate:
     """Estimate the time of `train` by a timed batch, or by the `earlier` plan's training."""
-    num_train, num_val, _ = num_clips(manifest).values()
+    clips_of = num_clips(manifest)
+    num_train, num_val = clips_of["train"], clips_of["val"]
     of_seeds = f" with {num_seeds} seeds, for each" if num_seeds > 1 else ""
     work = f"to train{of_seeds}: at most {count(planned.epochs, 'epoch')} of {count(num_train, 'clip')}"
     if planned.head is Head.PROBE:
@@ -114,5 +115,6 @@ def _by_a_training(planned: TrainOptions, manifest: Manifest, earlier: PlanResul
 
 def _work(train: TrainOptions, manifest: Manifest, num_epochs: int) -> float:
     """Count the clips of all epochs, validation clips by their relative cost."""
-    num_train, num_val, _ = num_clips(manifest).values()
+    clips_of = num_clips(manifest)
+    num_train, num_val = clips_of["train"], clips_of["val"]
     return num_epochs * num_train + VALIDATION_SHARE * (num_epochs // train.validate_every) * num_val * train.validation_crops

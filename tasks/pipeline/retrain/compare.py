@@ -83,8 +83,8 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
     written = text(results, ours, gains, judgement, plan.weights.description, nameable)
     with tracked_run(tracker, plan) as run_id:
         publish_files(store, place, {place.text: written.encode()}, tracker, run_id)
-        over = {f"gain/{ours.split}/{d.target}_top1_over_{d.opponent}": (d.difference, d.interval) for d in gains}
-        tracker.log_metrics(run_id, with_limits(over))
+        named_gains = {f"gain/{ours.split}/{d.target}_top1_over_{d.opponent}": (d.difference, d.interval) for d in gains}
+        tracker.log_metrics(run_id, with_limits(named_gains))
         if spread:
             log.info("%s top-1 by seed: %s", spread.difference.target, spread_in_words(spread))
             tracker.log_metrics(run_id, _spread_metrics(spread, ours.split))

@@ -18,7 +18,7 @@ from tasks.wording import count
 
 
 def run(arguments: NetworksArguments, store: Store) -> SoundResult:
-    """Describe missing sound, and speech if its detector is there; raise NothingToDo without need."""
+    """Describe missing sound, and speech if possible; raise NothingToDo if no network hears."""
     needs = needs_of(arguments, store)
     if not needs.hears:
         raise NothingToDo("no network of this run hears sound")

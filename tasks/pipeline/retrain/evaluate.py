@@ -268,7 +268,7 @@ def _metrics(result: EvaluateResult) -> dict[str, float]:
 def _audited(plan: PlanResult, clips: Sequence[DatasetClip], shared: SharedFeatures | None) -> LabelAudit:
     """Judge the labels of all clips by probes, or say why that cannot be.
 
-    They are fitted to the features that were scored. A trained backbone knows its training clips by heart, wrong labels included.
+    The probes are fitted to the features that were scored. A trained backbone knows its training clips by heart, wrong labels included.
 
     Raises:
         Unavailable: features are damaged; a retry computes them again.

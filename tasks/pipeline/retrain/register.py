@@ -34,7 +34,7 @@ PACKAGES = (
 
 
 def run(arguments: PlannedArguments, store: Store) -> RegisterResult:
-    """Register the network once, as challenger; raise NothingToDo after altered labels."""
+    """Register the network as challenger once; raise NothingToDo if its labels were altered."""
     output = REGISTER.address(arguments)
     if earlier := finished(store, output):
         return earlier

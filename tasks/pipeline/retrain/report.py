@@ -145,7 +145,7 @@ def _files(place: Report, inputs: ReportInputs) -> dict[str, bytes]:
 
 
 def _spectrograms(store: Store, plan: PlanResult, manifest: Manifest, mistakes: Sequence[Mistake]) -> dict[str, bytes]:
-    """Draw the sound of the mistakes of a network that hears; b"" without any sound."""
+    """Draw the sound of mistakes of a network that hears; empty bytes for silence."""
     if not sounds_of(plan):
         return {}
     shown = {mistake.uid for mistake in mistakes}
