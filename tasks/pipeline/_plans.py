@@ -250,7 +250,7 @@ def plans_with_repeats(plan: PlanResult, store: Store) -> tuple[PlanResult, ...]
 
 
 def latest_plan(run: Run, store: Store) -> PlanResult | None:
-    """Find the latest plan of this training: of a decision, else of a comparison of networks."""
+    """Find the latest plan of this training, of a decision or else of a comparison."""
     plans = plans_of(run, store) or _plans_under(run.comparisons, store)
     return plans[0] if plans else None
 

@@ -257,7 +257,7 @@ def _score(
 
 
 def _unreadable(clip: ClipRecord | Window, logits: LogitsByRole, plan: PredictPlanResult) -> BadCheckpoint | None:
-    """Return the error of a clip on which a logit of the model is not finite.
+    """Return the error if a logit of the model on this clip is not finite.
 
     Raises:
         NotComparable: a logit of the second network is not finite.
