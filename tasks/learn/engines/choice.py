@@ -34,7 +34,6 @@ from tasks.learn.engines.openvino import OpenvinoEngine
 from tasks.learn.engines.pytorch import CudaEngine, PytorchEngine
 from tasks.learn.hardware import Device
 from tasks.learn.inputs.crops import Frames, NumCrops, cut_views
-from tasks.learn.networks.backbones import crop_pixels
 from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.network import Network
 from tasks.store.records.dataset import DatasetClip
@@ -267,7 +266,7 @@ def float32_engine(network: Network, num_views: int) -> Engine:
     reference, spec = PytorchEngine(network, 1), network.spec
     if num_views < OPENVINO_FROM_VIEWS or spec.video or not _is_installed("openvino"):
         return reference
-    pixels = crop_pixels(spec)
+    pixels = spec.crop_pixels
     noise = np.random.default_rng(0).integers(256, size=(spec.num_segments, pixels, pixels, spec.snippet.num_planes), dtype=np.uint8)
     try:
         engine = OpenvinoEngine(network, 1, floating="float32")

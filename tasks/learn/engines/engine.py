@@ -31,7 +31,6 @@ from tasks.learn.inputs.crops import Frames, NumCrops, cut_views
 from tasks.learn.inputs.features import VIEWS_VERSION, FeatureCache
 from tasks.learn.inputs.sound_features import sound_key
 from tasks.learn.networks import backbones
-from tasks.learn.networks.backbones import crop_pixels
 from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.network import Network, to_channels_last
 from tasks.learn.networks.spec import NetworkSpec
@@ -136,7 +135,7 @@ def prepare(network: Network, device: torch.device | str = "cpu") -> Network:
     """
     if getattr(network.backbone, "dynamic_img_size", False):
         # Position embeddings would be resampled at each image, and OpenVINO does so without anti-aliasing.
-        network.backbone.set_input_size((crop_pixels(network.spec),) * 2)  # type: ignore[operator]  # of timm's transformers
+        network.backbone.set_input_size((network.spec.crop_pixels,) * 2)  # type: ignore[operator]  # of timm's transformers
     # An engine that was tried before may have moved it to a GPU.
     network.backbone = fold_batch_norms(network.backbone.cpu(), example_view(network.spec))
     with within_gpu_memory(f"the weights of {network.spec.title}"):
@@ -148,7 +147,7 @@ def example_view(spec: NetworkSpec) -> Tensor:
 
     It is float32 (t, c, 224, 224), or (t, f) for features of sound. For a video network it is one snippet, (1, 3, m, h, w).
     """
-    generator, pixels = torch.Generator().manual_seed(0), crop_pixels(spec)
+    generator, pixels = torch.Generator().manual_seed(0), spec.crop_pixels
     if spec.sound:
         return torch.rand(spec.num_segments, backbones.of(spec).num_features, generator=generator)
     shape = (1, 3, spec.video.num_frames) if spec.video else (spec.num_segments, spec.snippet.num_channels)

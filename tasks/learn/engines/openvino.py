@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from tasks.learn.engines.engine import Engine, K
 from tasks.learn.hardware import silenced
 from tasks.learn.inputs.crops import Arrange, Frames, NumCrops
-from tasks.learn.networks.backbones import crop_pixels
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.store.records.evaluation import EngineName, EnginePrecision
@@ -142,7 +141,7 @@ def _convert(network: Network) -> openvino.Model:
 
     expected, spec = network.input_format, network.spec
     arranged = nn.Sequential(Arrange(expected), network.backbone).eval()
-    num_images, pixels = 1 if spec.video else spec.num_segments, crop_pixels(spec)
+    num_images, pixels = 1 if spec.video else spec.num_segments, spec.crop_pixels
     example = torch.rand(num_images, spec.snippet.num_planes, pixels, pixels, generator=torch.Generator().manual_seed(0))
     try:
         with silenced(), torch.no_grad():

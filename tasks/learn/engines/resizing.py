@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, sym_max, sym_min
 
-from tasks.learn.networks.backbones import crop_pixels
 from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import Interpolation
 
@@ -51,7 +50,7 @@ def centre_crop(images: Tensor, spec: NetworkSpec, *, scales: bool) -> Tensor:
     scales columns first, gives levels that differ by 1, seldom by 2, for bilinear, and for bicubic by up to 6 on smooth frames and 22 on noise,
     because its overshoot is cut off in between.
     """
-    video, pixels = spec.video, crop_pixels(spec)
+    video, pixels = spec.video, spec.crop_pixels
     steps: list[tuple[tuple[int, ...], Filter]] = [((SHORT_SIDE,), FILTERS[spec.interpolation])] if scales else []
     if video and video.resize != (SHORT_SIDE,):
         steps.append((video.resize, Filter(_triangle, 1, antialias=len(video.resize) == 1)))

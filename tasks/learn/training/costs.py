@@ -24,7 +24,6 @@ from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.hardware import Device, WantedDevice, choose_device, describe
 from tasks.learn.inputs.crops import NumCrops
 from tasks.learn.inputs.features import MIXED_PRECISIONS
-from tasks.learn.networks.backbones import crop_pixels
 from tasks.learn.networks.network import Network, to_channels_last
 from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec, trained_view
 from tasks.learn.training.module import ActionModule
@@ -95,7 +94,7 @@ def _time_steps(network: Network, options: TrainOptions, num_clips: int, device:
     module = ActionModule(to_channels_last(network), options, ()).to(device)
     module.train()
     optimizer, criterion = module.make_optimizer(), CrossEntropies()
-    num_snippets, pixels = trained_view(spec, options).num_segments, crop_pixels(spec)
+    num_snippets, pixels = trained_view(spec, options).num_segments, spec.crop_pixels
     shape = (num_clips, num_snippets, spec.snippet.num_planes, pixels, pixels)
     images = torch.randint(256, shape, dtype=torch.uint8, device=device)
     labels = torch.zeros(num_clips, dtype=torch.long, device=device)

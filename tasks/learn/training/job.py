@@ -37,7 +37,6 @@ from tasks.learn.inputs.features import (
     see_by_torch,
     training_features,
 )
-from tasks.learn.networks.backbones import crop_pixels
 from tasks.learn.networks.heads import Joining, Logits
 from tasks.learn.networks.network import Network, synchronise_norms, to_channels_last
 from tasks.learn.networks.spec import CONSENSUS_OF_HEADS, ClassNames, NetworkSpec, trained_view
@@ -302,7 +301,7 @@ def _num_workers(job: TrainJob, device: Device, spec: NetworkSpec, num_views: in
     if device == "cpu":
         return 0
     wanted = min(MAX_WORKERS, max(1, len(os.sched_getaffinity(0)) // job.devices))
-    batch_bytes = num_views * spec.num_segments * spec.snippet.num_planes * crop_pixels(spec) ** 2
+    batch_bytes = num_views * spec.num_segments * spec.snippet.num_planes * spec.crop_pixels**2
     free_bytes = shutil.disk_usage(SHARED_MEMORY).free
     possible = min(wanted, free_bytes // (job.devices * BATCHES_PER_WORKER * batch_bytes))
     if possible < wanted:

@@ -23,7 +23,7 @@ from pydantic import Field, model_validator
 from tasks.errors import BadConfiguration
 from tasks.learn.engines.graph import GraphInput
 from tasks.learn.inputs.snippets import middle_frames
-from tasks.learn.networks.spec import CROP_PIXELS, SHORT_SIDE, NetworkSpec
+from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import Interpolation, SegmentOptions
 from tasks.served.package.sample import Sample, Size
 from tasks.store.records.export import InputKind, PackageFormat, PackagePrecision, PackageScore
@@ -186,7 +186,7 @@ def input_of(own: GraphInput, spec: NetworkSpec, window: Window) -> PackageInput
         spread="views" if video else "segments",
         positions=middle_frames(window.num_frames, spec),
     )
-    scaling = Scaling(short_side=SHORT_SIDE, interpolation=spec.interpolation, crop_pixels=video.crop_pixels if video else CROP_PIXELS)
+    scaling = Scaling(short_side=SHORT_SIDE, interpolation=spec.interpolation, crop_pixels=spec.crop_pixels)
     return PackageInput(**vars(own), sampling=sampling, scaling=scaling)
 
 
