@@ -44,12 +44,13 @@ def recipes(folder: Path, quick: bool) -> list[Row]:
             for fold in np.array_split(order, num_folds):
                 rest = np.random.default_rng((seed, fold[0])).permutation(np.setdiff1d(order, fold))
                 num_val = max(1, round(VAL_SHARE * len(rest)))
-                test, val, train = ([clip for i in part for clip in clips[i]] for part in (fold, rest[:num_val], rest[num_val:][:size]))
+                test, train = ([clip for i in part for clip in clips[i]] for part in (fold, rest[num_val:][:size]))
                 tested += test
                 for options in RECIPES.values():
                     drawn = options.model_copy(update={"seed": seed, "views_seed": 0})
-                    job = TrainJob(network, CLASSES, train, val, drawn, folder, device="cpu", features=folder / "features")
-                    jobs.append(TrialJob(job, num_crops=1, others=test))
+                    # A trial is scored after its last epoch, so that nothing is chosen on these clips.
+                    job = TrainJob(network, CLASSES, train, test, drawn, folder, device="cpu", features=folder / "features")
+                    jobs.append(TrialJob(job, num_crops=1))
         right = [_right(outcome) for outcome in run_trials(jobs)]
         probe, light = right[::2], right[1::2]
         change = paired_change(np.concatenate(light), np.concatenate(probe), [str(clip.source) for clip in tested])
