@@ -196,11 +196,8 @@ def requirements(contract: Contract) -> tuple[str, ...]:
 
 
 def write_package(folder: Path, contract: Contract, model: Path, sample: Sample) -> None:
-    """Write the package into a new folder.
-
-    `model` is an .onnx, or an .xml with its .bin beside it.
-    """
-    own, check = files(__package__), folder / "check"
+    """Write the package into a new folder; `model` is .onnx, or .xml beside .bin."""
+    sources, check = files(__package__), folder / "check"
     check.mkdir(parents=True)
     for path in (model, model.with_suffix(".bin")):
         if path.is_file():
@@ -217,9 +214,9 @@ def write_package(folder: Path, contract: Contract, model: Path, sample: Sample)
         "contract.schema.json": json.dumps(Contract.model_json_schema(mode="serialization"), indent=1),
         "requirements.txt": "\n".join(requirements(contract)),
         "README.md": _readme(contract),
-        "Dockerfile": own.joinpath("templates/Dockerfile").read_text(encoding="utf-8"),
-        "predict.py": own.joinpath("predict.py").read_text(encoding="utf-8"),
-        "check/check.py": own.joinpath("check.py").read_text(encoding="utf-8"),
+        "Dockerfile": sources.joinpath("templates/Dockerfile").read_text(encoding="utf-8"),
+        "predict.py": sources.joinpath("predict.py").read_text(encoding="utf-8"),
+        "check/check.py": sources.joinpath("check.py").read_text(encoding="utf-8"),
         "check/expected.json": json.dumps(expected, indent=1),
     }
     for name, text in texts.items():

@@ -41,7 +41,7 @@ SHARES_OF_STD: Mapping[PackagePrecision, Mapping[Size, float]] = {
     "fp16": {"cut": 0.05, "own": 0.1},
     "int8": {"cut": 0.25, "own": 0.25},
 }
-"""Most that a logit may differ from PyTorch's, in standard deviations of its head's logits; in int8 from those of `expecting`.
+"""Tolerance of a logit, in standard deviations of its head's; in int8 it is compared with `Sample.expecting`, else with PyTorch.
 
 Where the model scales frames itself, their colours differ a little from Pillow's.
 """
@@ -70,10 +70,8 @@ class Sample:
         return {size: share * deviation for size, share in SHARES_OF_STD[precision].items()}
 
     def expecting(self, model: Path) -> "Sample":
-        """Expect the answers of a written model in place of PyTorch's.
-
-        An int8 model is calibrated on films. On a drawn one it may be further from PyTorch than a fault would be.
-        """
+        """Expect the answers of a written model in place of PyTorch's."""
+        # An int8 model is calibrated on films. On a drawn one it may be further from PyTorch than a fault would be.
         arrays, answer = dict(self.arrays), answerer(model)
         for size in {name.partition("/")[0] for name in arrays}:
             shown = {name.partition("/")[2]: own for name, own in arrays.items() if name.startswith(size) and not name.endswith("_logits")}
@@ -89,7 +87,7 @@ class Sample:
 def make_sample(saved: Saved, segment: SegmentOptions, names: Sequence[str], folder: Path) -> Sample:
     """Draw a film in `folder`, cut it without loss, and answer it with one crop.
 
-    `names` are those of the model's input of each network. The networks of `saved` are prepared in place.
+    `names` are those of the model's inputs, one per network. The networks of `saved` are prepared in place.
     """
     film, listed = folder / "clip.mp4", folder / "hashes.txt"
     hears = any(network.spec.sound for network in saved.networks)
