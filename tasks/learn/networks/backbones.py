@@ -181,14 +181,12 @@ def num_elements(spec: NetworkSpec) -> int:
     """
     if spec.joined or spec.sound:
         return 0
-    name = spec.backbone
+    name, own = spec.backbone, (*BACKBONES, *VIDEO_NETWORKS)
     construct: Callable[[int], nn.Module]
     # `find` would run a library's backbone to measure its features.
-    if name in BACKBONES or name in VIDEO_NETWORKS:
-        construct = find(name).construct
-    elif timm.is_model(name):
+    if name not in own and timm.is_model(name):
         construct = partial(library_backbones.timm_model, name)
-    elif name in torchvision.models.list_models(module=torchvision.models):
+    elif name not in own and name in torchvision.models.list_models(module=torchvision.models):
         construct = partial(library_backbones.torchvision_classifier, name)
     else:
         construct = find(name).construct

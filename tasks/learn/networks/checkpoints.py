@@ -4,7 +4,7 @@ import argparse
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -130,19 +130,20 @@ def load_epic(path: Path, spec: NetworkSpec) -> Network:
 
 def save(path: Path, network: Network, classes: ClassNames) -> None:
     """Write one of our checkpoints atomically; the same weights give the same bytes."""
-    _write(path, {"format": FORMAT, "classes": classes.content(), **_content(network)})
+    _write(path, {"format": FORMAT, "classes": classes.content(), **_content(network)}, [network])
 
 
 def save_fusion(path: Path, networks: Sequence[Network], weights: Sequence[HeadWeights], classes: ClassNames) -> None:
     """Write several networks as one checkpoint, as `save` does."""
     members = [{**_content(network), "weights": tuple(shares)} for network, shares in zip(networks, weights, strict=True)]
-    _write(path, {"format": FUSION_FORMAT, "classes": classes.content(), "members": members})
+    _write(path, {"format": FUSION_FORMAT, "classes": classes.content(), "members": members}, networks)
 
 
 def save_joined(path: Path, networks: Sequence[Network], joint: Network, classes: ClassNames) -> None:
     """Write several networks and the head on their joined features as one checkpoint."""
     members = [{**_content(network), "weights": (1 / len(networks),) * 2} for network in networks]
-    _write(path, {"format": JOINED_FORMAT, "classes": classes.content(), "members": members, "joint": _content(joint)})
+    content = {"format": JOINED_FORMAT, "classes": classes.content(), "members": members, "joint": _content(joint)}
+    _write(path, content, [*networks, joint])
 
 
 def _content(network: Network) -> dict[str, object]:
@@ -153,26 +154,14 @@ def _content(network: Network) -> dict[str, object]:
     }
 
 
-def _write(path: Path, content: Mapping[str, object]) -> None:
+def _write(path: Path, content: Mapping[str, object], networks: Sequence[Network]) -> None:
     partial = path.with_name(path.name + ".partial")
-    check_room(partial, sum(tensor.nbytes for tensor in _tensors(content)))
+    check_room(partial, sum(tensor.nbytes for network in networks for tensor in network.state_dict().values()))
     with partial.open("wb") as file:
         torch.save(content, file)
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
-
-
-def _tensors(content: object) -> Iterator[Tensor]:
-    """Yield every tensor in a checkpoint's content."""
-    if isinstance(content, Tensor):
-        yield content
-    elif isinstance(content, Mapping):
-        for value in content.values():
-            yield from _tensors(value)
-    elif isinstance(content, list):
-        for value in content:
-            yield from _tensors(value)
 
 
 def load(path: Path) -> Saved:

@@ -25,14 +25,6 @@ def batch(folder: Path, clips: list[CachedClip], **choice) -> list[TrialJob]:
     return [changed(first, learning_rate=rate) for rate in (1e-3, 1e-2, 1e-1)]
 
 
-def impossible(planned: TrialJob) -> TrialJob:
-    return changed(planned, precision="16-mixed")
-
-
-def diverging(planned: TrialJob) -> TrialJob:
-    return changed(planned, learning_rate=1e60)
-
-
 def figures(outcome: TrialOutcome | TrialFailure) -> tuple:
     assert isinstance(outcome, TrialOutcome)
     return scores(outcome), outcome.best_epoch, outcome.loss, outcome.right
@@ -76,7 +68,8 @@ def test_what_a_retry_mends_and_sigterm_end_the_batch(clips, tmp_path: Path, mon
 @pytest.mark.slow
 def test_each_trial_gives_what_it_gives_alone_and_failures_are_their_own(clips, tmp_path: Path):
     planned = [*batch(tmp_path, clips), *batch(tmp_path, clips, seed=1, dropout=0.5)]
-    jobs = [planned[0], impossible(planned[1]), diverging(planned[1]), *planned[2:]]
+    impossible, diverging = changed(planned[1], precision="16-mixed"), changed(planned[1], learning_rate=1e60)
+    jobs = [planned[0], impossible, diverging, *planned[2:]]
     outcomes = list(run_trials(jobs))
     assert len(outcomes) == 7
     assert "16-mixed" in outcomes[1].reason and "finite" in outcomes[2].reason
