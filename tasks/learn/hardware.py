@@ -66,7 +66,7 @@ def choose_device(wanted: WantedDevice) -> Device:
 
 
 def _require_code(built_for: list[str]) -> None:
-    """Check that torch, built for architectures such as compute_90, runs on the first GPU.
+    """Check that torch, built for these architectures, has code for the first GPU.
 
     Raises:
         BadConfiguration: it has none; nothing would run there.

@@ -98,7 +98,7 @@ class FilmModel:
         return pd.DataFrame(rows)
 
     def logits(self, clip: Clip, folder: Path) -> tuple[Logits, Logits]:
-        """Score one clip: verb (v,) and noun (n,), certain if given.
+        """Score one clip: verb (v,) and noun (n,); a given noun is certain.
 
         `folder` is for optical flow.
 

@@ -72,9 +72,8 @@ def _seen(film: Film, folder: Path, network: Network) -> list[CachedClip]:
         path = folder / f"{clip.sha256}.npy"
         np.save(path, np.stack(list(iter_frames(clip.path, range(0, clip.num_frames, LIGHT.frame_step), short_side=256))))
         cached.append(CachedClip(path, list(VERBS).index(shown.verb), list(NOUNS).index(shown.noun), film.name))
-    job = TrainJob(
-        network, CLASSES, cached, cached, LIGHT.model_copy(update={"views_seed": 0}), folder, device="cpu", features=folder / "features"
-    )
+    options = LIGHT.model_copy(update={"views_seed": 0})
+    job = TrainJob(network, CLASSES, cached, cached, options, folder, device="cpu", features=folder / "features")
     compute_missing(job, "cpu", open_cache(job, network), views_of(job))
     for clip in cached:
         clip.frames.unlink()

@@ -46,16 +46,10 @@ class NothingToSee(Exception):
 
 
 def activation_sheet(network: Network, frames: Frames, head: Literal["verb", "noun"], class_id: int) -> bytes:
-    """Draw a clip's test frames in a row, overlaid with one class's Grad-CAM heat.
+    """Draw a clip's test frames in a row with one class's Grad-CAM heat, as PNG.
 
-    Args:
-        network: in evaluation mode, in float32.
-        frames: the clip's test snippets, uint8 (t, h, w, p), short side 256; their centre crops are shown.
-        head: the head of the class.
-        class_id: index into the head's logits.
-
-    Returns:
-        PNG, t tiles, or 8 frames of a video network, with one heat scale: no heat leaves the frame unchanged, red is the maximum.
+    The network is in evaluation mode, in float32. `frames` are the clip's test snippets, uint8 (t, h, w, p), short side 256; their centre crops
+    are shown, or 8 frames of a video network, with one heat scale: no heat leaves the frame unchanged, red is the maximum.
 
     Raises:
         NothingToSee: as `grad_cam`, or the network sees no picture.

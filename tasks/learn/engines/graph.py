@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tasks.errors import BadConfiguration
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.openvino import openvino_core
-from tasks.learn.engines.pytorch import ExportedNetwork
+from tasks.learn.engines.pytorch import UNTRACEABLE, ExportedNetwork
 from tasks.learn.engines.written import SCALING, save
 from tasks.learn.hardware import silenced
 from tasks.learn.networks.checkpoints import Saved
@@ -207,8 +207,7 @@ def _as_onnx(graph: Graph) -> onnx.ModelProto:
                 dynamo=True,
                 verbose=False,
             )
-    # What tracing raises depends on the code of the backbone.
-    except (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+    except UNTRACEABLE as error:
         titles = " + ".join(spec.title for spec in graph.specs)
         raise BadConfiguration(f"{titles}: cannot be exported ({first_line(error)}); choose another backbone") from error
     assert program is not None  # noqa: S101 - for mypy; it is so without dynamo

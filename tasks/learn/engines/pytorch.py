@@ -23,6 +23,9 @@ from tasks.store.records.evaluation import EngineName, EnginePrecision
 COMPILE_FROM_CLIPS = 5000
 """An estimate, not a measurement: compiling takes about a minute, and saves about ten milliseconds per clip."""
 
+UNTRACEABLE = (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""Errors of tracing, which depend on the code of the backbone."""
+
 
 class PytorchEngine(Engine):
     """Runs in float32 on the network's device: the reference of the parity check."""
@@ -136,7 +139,6 @@ def export_failure(module: ExportedNetwork, example: Tensor) -> str | None:
     """Return in one line why MLflow cannot export a module, if it cannot."""
     try:
         torch.export.export(module, (example,), dynamic_shapes=[{0: Dim.AUTO, 2: Dim.AUTO, 3: Dim.AUTO}])
-    # What tracing raises depends on the code of the backbone.
-    except (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+    except UNTRACEABLE as error:
         return first_line(error)
     return None

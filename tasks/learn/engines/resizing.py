@@ -100,7 +100,7 @@ def _levels(images: Tensor) -> Tensor:
 
 
 def _span(side: int, size: int, first: int, count: int, kernel: Filter) -> tuple[int, int]:
-    """Return first pixel and number of those that scaled ones need, perhaps outside the image."""
+    """Return the first pixel that scaled ones need, and their number, perhaps outside the image."""
     margin = kernel.reach * (side // size + 1) + 2
     return first * side // size - margin, count * side // size + 2 * margin
 

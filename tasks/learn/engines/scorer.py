@@ -43,7 +43,7 @@ Noted = tuple[Own, ...]
 class Scorer:
     """Engines and fusion weights of a checkpoint, one per network.
 
-    Weights need not sum to 1. `joint` has a head on the features of all networks, if the checkpoint has, which answers in place of the engines.
+    Weights need not sum to 1. `joint`, if there is one, answers in place of the engines, from the features of all networks.
     """
 
     engines: tuple[Engine, ...]

@@ -26,18 +26,10 @@ NumCrops = Literal[1, 10]
 
 
 def cut_views(frames: Frames, num_crops: NumCrops, modality: Modality, video: VideoNetwork | None = None) -> list[Frames]:
-    """Cut TSN's ten crops, or the centre crop alone, as views of the frames.
+    """Cut views of snippets (t, h, w, p): TSN's ten crops, or the centre crop.
 
-    The ten are five offsets, each crop followed by its mirror image; only mirrored flow is copied.
-
-    Args:
-        frames: the clip's snippets, uint8 (t, h, w, p), short side 256.
-        num_crops: 10 or 1.
-        modality: of the planes.
-        video: a video network, whose only crop is the centre of the frames at its own size.
-
-    Returns:
-        k views, each uint8 (t, 224, 224, p), or of a video network's size.
+    The ten are five offsets, each crop followed by its mirror image; only mirrored flow is copied. A video network has one crop, the centre of
+    the frames at its own size.
 
     Raises:
         BadInput: a side is shorter than a crop.
@@ -197,17 +189,10 @@ def multiscale_places(width: int, height: int, scales: Sequence[float], pixels: 
 def augmented(
     frames: Frames, seed: int, modality: Modality, augmentation: Augmentation = PLAIN, video: VideoNetwork | None = None
 ) -> Tensor:
-    """Apply one crop and horizontal flip to all frames; a pure function of the arguments.
+    """Apply one random crop and flip, drawn by `seed`, to snippets (t, h, w, p).
 
-    Args:
-        frames: uint8 (t, h, w, p).
-        seed: of the random draw; it draws the same crop with and without flip.
-        modality: of the planes.
-        augmentation: the transforms.
-        video: a video network, whose frames are first scaled to its own size.
-
-    Returns:
-        uint8 (t, p, 224, 224), or of a video network's size.
+    The result is a pure function of the arguments: uint8 (t, p, 224, 224), or of a video network's size. A seed draws the same crop with and
+    without flips.
     """
     frames = scaled(frames, video) if video else frames
     with torch.random.fork_rng(devices=[]):

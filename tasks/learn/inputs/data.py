@@ -125,9 +125,7 @@ class ClipDataset(Dataset[Sample]):
     Without a seed, every epoch has their middle views in the given order.
 
     Args:
-        clips: the clips.
-        spec: the network, which must have outputs for their classes.
-        source: returns the inputs of a view.
+        clips, spec, source: the clips, the network, and a function that returns a view's inputs.
         seed: of the random views and orders.
         num_views: number of views per clip that epochs cycle through; None draws new views for each epoch.
         augmentation: of the random views.

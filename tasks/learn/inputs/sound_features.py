@@ -136,7 +136,7 @@ def quantised(log_mel: NDArray[np.float16]) -> NDArray[np.uint8]:
 
 
 def describe(samples: NDArray[np.float32], *, seconds: float, state: SoundState, reason: str = "") -> Sound:
-    """Describe the sound of a clip; a machine describes the same samples alike.
+    """Describe the sound of a clip; on one machine, samples determine the result.
 
     Args:
         samples: float32 (n,) of the whole clip at `SPECTRUM_RATE_HZ`.

@@ -73,7 +73,6 @@ class Backbone:
 
 TORCH_CACHE = "$TORCH_HOME/hub/checkpoints (default ~/.cache/torch/hub/checkpoints)"
 HUGGING_FACE_CACHE = "$HF_HOME/hub (default ~/.cache/huggingface/hub)"
-PACKAGED = "the Python package itself"
 BN_INCEPTION_URL = "http://data.lip6.fr/cadene/pretrainedmodels/bn_inception-52deb4733.pth"
 
 
@@ -101,7 +100,7 @@ def _lite(name: str, package: str, path: str) -> Backbone:
         construct=partial(library_backbones.timm_model, name),
         imagenet=partial(_lite_imagenet, name, path),
         imagenet_source=f"PyPI's {package}",
-        imagenet_cache=PACKAGED,
+        imagenet_cache="the Python package itself",
         licence="apache-2.0",
         interpolation="bicubic",
     )
@@ -136,7 +135,7 @@ BACKBONES: dict[str, Backbone] = {
 
 
 def of(spec: NetworkSpec) -> Backbone:
-    """Find the backbone of a network; features of sound or other networks pass it unchanged.
+    """Find the backbone of a network; one of sound or joined features passes these on.
 
     Raises:
         BadConfiguration: as `find`.

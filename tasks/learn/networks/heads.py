@@ -32,7 +32,6 @@ Drawn = tuple[Tensor, Tensor]
 """(r,) indices of relations, and (r,) weights: mean number of draws of each per pass."""
 
 NUM_REDUCED = 128
-KERNEL = 3
 
 
 class Logits(NamedTuple):
@@ -152,7 +151,7 @@ class MultiscaleRelation(nn.Module):
 
 
 def _mean_draws(nums_relations: Sequence[int], num_draws: int, seed: int) -> list[Drawn]:
-    """Average draws at each scale, from its number of relations: `num_draws`, or all if 0."""
+    """Average `num_draws` draws of relations at each scale, or all possible ones if 0."""
     if not num_draws:
         return [(torch.arange(num), torch.full((num,), min(NUM_DRAWN, num) / num)) for num in nums_relations]
     generator = torch.Generator().manual_seed(seed)
@@ -176,7 +175,7 @@ class DilatedBlock(nn.Module):
 
     def __init__(self, dilation: int) -> None:
         super().__init__()
-        self.dilated = nn.Conv1d(NUM_REDUCED, NUM_REDUCED, KERNEL, padding=dilation, dilation=dilation)
+        self.dilated = nn.Conv1d(NUM_REDUCED, NUM_REDUCED, kernel_size=3, padding=dilation, dilation=dilation)
         self.pointwise = nn.Conv1d(NUM_REDUCED, NUM_REDUCED, 1)
 
     def forward(self, segments: Tensor) -> Tensor:

@@ -21,8 +21,6 @@ from tasks.learn.networks.heads import HEADS, Logits
 from tasks.learn.networks.spec import NetworkSpec, snippet_format
 from tasks.options import Modality
 
-FOLD = 8
-STAGES = ("layer1", "layer2", "layer3", "layer4")
 BLOCKS: Mapping[type[nn.Module], tuple[tuple[str, ...], str]] = {
     timm_blocks.InvertedResidual: (("conv_pw",), "has_skip"),
     timm_blocks.DepthwiseSeparableConv: (("conv_dw",), "has_skip"),
@@ -117,7 +115,7 @@ class TemporalShift(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Map (b*t, c, h, w) to the output of `net`."""
         x = images.reshape(-1, self.num_segments, *images.shape[1:])
-        fold = x.shape[2] // FOLD
+        fold = x.shape[2] // 8
         back, forward, unshifted = x[:, :, :fold], x[:, :, fold : 2 * fold], x[:, :, 2 * fold :]
         zeros = torch.zeros_like(back[:, :1])
         shifted = torch.cat([torch.cat([back[:, 1:], zeros], 1), torch.cat([zeros, forward[:, :-1]], 1), unshifted], 2)
@@ -168,7 +166,8 @@ def unshifted_key(backbone: nn.Module, key: str) -> str:
 
 def _is_resnet_block(name: str, module: nn.Module) -> bool:
     stage, _, number = name.partition(".")
-    return stage in STAGES and number.isdigit() and isinstance(getattr(module, "conv1", None), nn.Module)
+    is_stage = stage in ("layer1", "layer2", "layer3", "layer4")
+    return is_stage and number.isdigit() and isinstance(getattr(module, "conv1", None), nn.Module)
 
 
 def widen_heads(network: Network, num_verbs: int, num_nouns: int, seed: int) -> Network:

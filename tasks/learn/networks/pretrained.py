@@ -103,13 +103,9 @@ def scaled_as_published(spec: NetworkSpec) -> NetworkSpec:
 def build(spec: NetworkSpec, weights: Weights, *, epic_file: Path | None = None, backbone_file: Path | None = None, seed: int = 0) -> Start:
     """Build a network with pretrained weights.
 
-    Args:
-        spec: the network.
-        weights: EPIC reads `epic_file`; IMAGENET uses the backbone's published weights, which may need a download; FILE reads `backbone_file`;
-            NONE keeps the seeded initialisation; AUTO means EPIC with `epic_file`, else IMAGENET.
-        epic_file: the published file.
-        backbone_file: the user's own weights of the backbone.
-        seed: of all parameters for which no weights are loaded.
+    Weights EPIC are those of `epic_file`, as published; IMAGENET those that are published for the backbone, which may need a download; FILE the
+    user's own in `backbone_file`; NONE keeps the seeded initialisation; AUTO means EPIC with `epic_file`, else IMAGENET. `seed` is of all
+    parameters for which no weights are loaded.
 
     Raises:
         BadCheckpoint: `epic_file` does not match the hash in its name, or a file holds a different network or backbone.

@@ -271,7 +271,7 @@ class ClassNames(BaseModel):
 
     @property
     def known_nouns(self) -> frozenset[int]:
-        """List the ids of the nouns that the network can predict; likewise, or `given_noun`."""
+        """List the ids of the nouns that the network can predict, only `given_noun` if any."""
         return self._known("noun", self.nouns) if self.given_noun is None else frozenset({self.given_noun})
 
     @property

@@ -58,7 +58,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """Record of one epoch, counted from 0, perhaps validated, with the heads' learning rate."""
+    """Record of one epoch, counted from 0; `val` is None without a validation."""
 
     epoch: int
     seconds: float

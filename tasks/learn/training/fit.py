@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainOutcome:
-    """Result of a training with the history of earlier calls; other processes lack `best`."""
+    """Result of a training; the history includes earlier calls, only the first process has `best`."""
 
     best: Path
     best_epoch: int

@@ -182,7 +182,7 @@ def _joined_features(job: TrainJob, device: Device) -> Source:
 
 
 def set_up_heads(job: TrainJob, device: Device, read: Source) -> Setup:
-    """Set up training the heads on features (t, f) that `read` returns; fit a probe."""
+    """Set up training the heads on features (t, f) of `read`; a probe is fitted."""
     train, val = training_clips(job, read), validation_clips(job, read)
     is_probe = job.options.head is Head.PROBE
     if is_probe and not (job.folder / LAST).exists():
@@ -262,7 +262,7 @@ def training_clips(job: TrainJob, source: Source) -> ClipDataset:
 
 
 def _num_workers(job: TrainJob, device: Device, spec: NetworkSpec, num_views: int) -> int:
-    """Choose the number of worker processes that read batches of `num_views`, or 0."""
+    """Choose the number of worker processes for batches of `num_views`; 0 means this process."""
     if device == "cpu":
         return 0
     wanted = min(MAX_WORKERS, max(1, len(os.sched_getaffinity(0)) // job.devices))

@@ -72,14 +72,9 @@ def fit_probe(
 ) -> tuple[Linear, Choice]:
     """Fit one head to features (n, f), one row for each training clip.
 
-    The logit of a class without training clips is the mean of the others less `UNSEEN_MARGIN`.
-
-    Args:
-        features: (n, f), standardised for the fit; the classifier takes raw ones.
-        labels: (n,) class ids, of `num_classes`.
-        sources: (n,) the source video of each clip; folds keep its clips together.
-        num_classes: v.
-        balanced: weight clips by the inverse frequency of their class.
+    Features are standardised for the fit; the classifier takes raw ones. Folds keep clips of the same one of `sources` together. If `balanced`,
+    clips weigh as the inverse frequency of their class. The logit of a class without training clips is the mean of the others less
+    `UNSEEN_MARGIN`.
 
     Raises:
         BadConfiguration: features are no finite numbers.
@@ -96,9 +91,10 @@ def fit_probe(
 
 
 def cross_fitted(features: Floats, labels: Integers, sources: Sequence[Hashable]) -> Floats:
-    """Compute probabilities (n, k) of the classes in `labels`, by probes without the source video.
+    """Compute probabilities (n, k) by probes that saw no clip of the source video.
 
-    C alone is chosen on all clips. Probabilities are not a number where no probe could be fitted, and for classes that no other video has.
+    Columns are the classes of `labels` in order. C alone is chosen on all clips. Probabilities are not a number where no probe could be fitted,
+    and for classes that no other video has.
 
     Raises:
         BadConfiguration: features are no finite numbers.

@@ -211,7 +211,7 @@ class ActionModule(Learner):
 
     @property
     def _sees_single_clips(self) -> bool:
-        """Check whether views of several clips would not fit into memory."""
+        """Check whether the backbone takes one clip at a time, because several would not fit."""
         return self.network.spec.video is not None and (self.recipe.trainable == "heads" or not torch.is_grad_enabled())
 
     def _features(self, snippets: Tensor) -> Tensor:

@@ -20,8 +20,6 @@ from tasks.learn.networks.spec import NetworkSpec
 from tasks.options import RecipeOptions
 
 Named = tuple[str, nn.Parameter]
-WARMUP_START = 0.01
-MOMENTUM = 0.9
 NUMBERED = re.compile(r"^\D*\d+")
 
 
@@ -121,7 +119,7 @@ def parameter_groups(named: Iterable[Named], recipe: RecipeOptions, no_decay: Co
 def make_optimizer(groups: list[dict[str, Any]], recipe: RecipeOptions, *, fused: bool | None = None) -> Optimizer:
     """Make Adam, AdamW, or SGD with momentum; `fused` is faster for few weights."""
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=MOMENTUM, fused=fused)
+        return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=0.9, fused=fused)
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
     return kind(groups, lr=recipe.learning_rate, fused=fused)
 
@@ -132,7 +130,7 @@ def make_schedule(optimizer: Optimizer, recipe: RecipeOptions) -> LRScheduler | 
     after = CosineAnnealingLR(optimizer, recipe.epochs - recipe.warmup_epochs) if recipe.schedule == "cosine" else None
     if not recipe.warmup_epochs:
         return after
-    warmup = LinearLR(optimizer, WARMUP_START, total_iters=recipe.warmup_epochs)
+    warmup = LinearLR(optimizer, start_factor=0.01, total_iters=recipe.warmup_epochs)
     return SequentialLR(optimizer, [warmup, after], [recipe.warmup_epochs]) if after else warmup
 
 

@@ -30,7 +30,6 @@ from tasks.store.records.export import InputKind, PackageFormat, PackagePrecisio
 from tasks.store.records.record import Record
 from tasks.wording import percent, percent_interval
 
-CONTRACT = "contract.json"
 TITLES: Mapping[PackageFormat, str] = {"onnx": "ONNX", "openvino": "OpenVINO"}
 RUNTIMES: Mapping[PackageFormat, str] = {"onnx": "onnxruntime>=1.20,<2", "openvino": "openvino>=2024.6"}
 COMMON = ("av>=16,<19", "numpy>=1.26,<3")
@@ -162,12 +161,11 @@ class Contract(Record):
 def window_of(segment: SegmentOptions) -> Window:
     """Describe how clips are cut."""
     num_frames = round(segment.clip_seconds * segment.fps)
-    shortest_frames = min(num_frames, int(np.ceil(round(segment.min_clip_seconds * segment.fps, 6))))
     return Window(
         seconds=segment.clip_seconds,
         fps=segment.fps,
         num_frames=num_frames,
-        shortest_frames=shortest_frames,
+        shortest_frames=min(num_frames, int(np.ceil(round(segment.min_clip_seconds * segment.fps, 6)))),
         short_side=segment.short_side,
     )
 
@@ -210,7 +208,7 @@ def write_package(folder: Path, contract: Contract, model: Path, sample: Sample)
         "contract_sha256": sha256(json.dumps(json.loads(described), sort_keys=True).encode()).hexdigest(),
     }
     texts = {
-        CONTRACT: described,
+        "contract.json": described,
         "contract.schema.json": json.dumps(Contract.model_json_schema(mode="serialization"), indent=1),
         "requirements.txt": "\n".join(requirements(contract)),
         "README.md": _readme(contract),
@@ -286,11 +284,9 @@ def check_package(folder: Path) -> CheckResult:
         raise BadConfiguration(
             f"{folder}: its check does not run ({last}); make the package anew, or install {', '.join(map(str, needed))}"
         )
-    parts = (json.loads(line) for line in done.stdout.splitlines())
-    return CheckResult(
-        parts=tuple(Part(part["part"], part["problem"]) for part in parts),
-        versions=tuple((own.name, _installed(own).version) for own in needed),
-    )
+    printed = (json.loads(line) for line in done.stdout.splitlines())
+    parts = tuple(Part(line["part"], line["problem"]) for line in printed)
+    return CheckResult(parts, tuple((own.name, _installed(own).version) for own in needed))
 
 
 def make_environment(folder: Path, needed: Iterable[Requirement]) -> Path:

@@ -74,13 +74,10 @@ class Sample:
         # An int8 model is calibrated on films. On a drawn one it may be further from PyTorch than a fault would be.
         arrays, answer = dict(self.arrays), answerer(model)
         for size in {name.partition("/")[0] for name in arrays}:
-            shown = {name.partition("/")[2]: own for name, own in arrays.items() if name.startswith(size) and not name.endswith("_logits")}
-            answers = answer([shown, {name: np.ascontiguousarray(own[:, ::-1]) for name, own in shown.items()}])
-            arrays |= {
-                name: np.stack([own[name.partition("/")[2]] for own in answers])
-                for name in arrays
-                if name.startswith(size) and name.endswith("_logits")
-            }
+            own = {name.partition("/")[2]: array for name, array in arrays.items() if name.startswith(size)}
+            upright = {name: array for name, array in own.items() if not name.endswith("_logits")}
+            answers = answer([upright, {name: np.ascontiguousarray(array[:, ::-1]) for name, array in upright.items()}])
+            arrays |= {f"{size}/{name}": np.stack([outputs[name] for outputs in answers]) for name in own.keys() - upright.keys()}
         return replace(self, arrays=arrays)
 
 
@@ -93,9 +90,8 @@ def make_sample(saved: Saved, segment: SegmentOptions, names: Sequence[str], fol
     hears = any(network.spec.sound for network in saved.networks)
     drawn = ["-f", "lavfi", "-i", f"{PICTURE}:duration={segment.clip_seconds}"]
     track = ["-f", "lavfi", "-i", f"{SOUND}:duration={segment.clip_seconds}", "-c:a", "aac"] if hears else []
-    _run_ffmpeg(
-        [*drawn, *track, "-c:v", "libx264", "-pix_fmt", "yuv420p", "-flags", "+bitexact", "-fflags", "+bitexact", film.name], folder
-    )
+    coded = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-flags", "+bitexact", "-fflags", "+bitexact"]
+    _run_ffmpeg([*drawn, *track, *coded, film.name], folder)
     _run_ffmpeg(["-i", film.name, "-map", "0:v", "-f", "framehash", "-hash", "sha256", listed.name], folder)
     hashes = [line.rpartition(",")[2].strip() for line in listed.read_text().splitlines() if not line.startswith("#")]
     engines = tuple(PytorchEngine(prepare(network), 1) for network in saved.networks)
