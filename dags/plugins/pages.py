@@ -142,7 +142,7 @@ def make_trigger() -> "FastAPI":
 class HomePage(AirflowPlugin):
     """The page *Retake*, and the applications of all pages.
 
-    It is first in the navigation by the name of its plugin. Airflow mounts applications in the order in which it happens to load plugins,
+    The name of its plugin puts it before *Label* in the navigation. Airflow mounts applications in the order in which it happens to load plugins,
     and `/retake` holds the addresses of the others: so one plugin mounts them all, `/retake` last.
     """
 
