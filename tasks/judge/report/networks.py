@@ -1,7 +1,4 @@
-"""Report a comparison of networks as a page, a note and a CSV table.
-
-The page has charts. The first network is the reference of significant differences.
-"""
+"""Report a comparison of networks as a page, a note and a CSV table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -45,10 +42,7 @@ class NetworkRow:
 
 
 def networks_page(comparison: Comparison, thumbnails: Mapping[str, bytes] | None = None) -> str:
-    """Render the page as HTML.
-
-    Names are escaped. `thumbnails` are small JPEGs of named clips by uid.
-    """
+    """Render the page as HTML; `thumbnails` are small JPEGs of named clips by uid."""
     first, pictures = comparison.networks[0], thumbnails or {}
     named, styles = {clip.uid: clip for clip in comparison.clips}, styles_of(pictures)
     return rendered(
@@ -128,10 +122,7 @@ def _machines(comparison: Comparison) -> list[tuple[str, list[tuple[str, str]]]]
 
 
 def cost_chart(comparison: Comparison, *, in_flops: bool) -> Chart | None:
-    """Draw numbered top-1 scores with intervals over cost per clip.
-
-    None if no cost is known.
-    """
+    """Draw numbered top-1 scores with intervals over cost per clip; None if no cost is known."""
     title = "Accuracy over FLOPs" if in_flops else "Accuracy over latency"
     shown = [(i, n.name, n.action, *known) for i, n in enumerate(comparison.networks, 1) if (known := _cost(n, in_flops=in_flops))]
     if not shown:
@@ -165,10 +156,7 @@ def _cost(network: ComparedNetwork, *, in_flops: bool) -> tuple[float, str] | No
 
 
 def difference_of(network: ComparedNetwork, target: Target) -> PairedDifference | None:
-    """Find a network's difference to the reference.
-
-    None for the reference itself, or if the reference failed.
-    """
+    """Find a network's difference to the reference; None for itself, or if it failed."""
     return next((difference for difference in network.differences if difference.target == target), None)
 
 
@@ -186,10 +174,7 @@ def corrected_p_values(comparison: Comparison, target: Target) -> dict[str, floa
 
 
 def verdict(comparison: Comparison) -> str:
-    """Summarise which networks differ significantly from the reference, and whether their engines differ.
-
-    Plain text, about actions, or about verbs if no label has an object.
-    """
+    """Summarise which networks differ significantly from the reference, and whether their engines differ."""
     sample = f"{count(comparison.num_clips, 'clip')} of {count(comparison.num_sources, 'source video')} ({comparison.split})"
     decisive = comparison.targets[-1]
     most = max(network.action.top1 for network in comparison.networks)
@@ -236,10 +221,7 @@ def _best(names: list[str], num_networks: int, target: Target) -> str:
 
 
 def table(comparison: Comparison) -> bytes:
-    """Write a CSV, one row per configuration, accuracies as shares.
-
-    A failed configuration has only its failed step and the reason.
-    """
+    """Write a CSV, one row per configuration, accuracies as shares."""
     rows = [_csv_row(name, network, comparison) for network in comparison.networks for name in (network.name, *network.others)]
     columns = (*rows[0], "failed_in", "failed_because")
     rows += [{"configuration": failed.name, "failed_in": failed.step, "failed_because": failed.reason} for failed in comparison.failed]
