@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullLocator
 
@@ -230,7 +231,7 @@ def long_chart(training: LongTraining, epochs: Sequence[Epoch]) -> Chart:
     )
     loss = [(e.epoch + 1, e.val_loss) for e in epochs if e.val_loss is not None]
     kept = [score.epoch + 1 for score in training.scores]
-    with style.styled(style.PAGE_STYLE):
+    with matplotlib.rc_context(style.PAGE_STYLE):
         figure = style.new_drawing(*LONG_SIZE)
         errors, losses = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
         for axes, points, name, colour, dashes in (
@@ -252,8 +253,7 @@ def long_chart(training: LongTraining, epochs: Sequence[Epoch]) -> Chart:
         _scale_long(errors, losses, training, [y for _, y in (*train, *val)])
         style.add_legend(figure)
         words = f"Validation error by epoch, with 95 % confidence intervals: {'; '.join(spoken['kept'])}. {turns}"
-        drawn = style.svg(figure, "long-training", title, words, spoken)
-    return Chart(title, drawn, LONG_SIZE[0] + 140)
+        return style.chart(figure, LONG_SIZE[0] + 140, "long-training", title, words, spoken)
 
 
 def _draw_band(axes: Axes, x: Sequence[int], intervals: Sequence[tuple[float, float]], colour: str) -> None:
@@ -320,8 +320,8 @@ def learning_curve_chart(curve: TargetCurve) -> Chart:
         axes.xaxis.set_major_formatter(WHOLE)
         style.value_axis(axes)
         style.add_legend(figure, ncols=4, handlelength=2.2, columnspacing=1.2)
-        drawn = style.svg(figure, "learning-curve", title, _curve_in_words(curve, spoken["means"]), spoken)
-    return Chart(title, drawn, CURVE_SIZE[0] + 140)
+        words = _curve_in_words(curve, spoken["means"])
+        return style.chart(figure, CURVE_SIZE[0] + 140, "learning-curve", title, words, spoken)
 
 
 def _curve_in_words(curve: TargetCurve, means: list[str]) -> str:

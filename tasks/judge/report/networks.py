@@ -144,8 +144,8 @@ def cost_chart(comparison: Comparison, *, in_flops: bool) -> Chart | None:
             f"{'; '.join(spoken)}. Bars are 95 % confidence intervals; the dashed line is always predicting the most frequent {target}: "
             f"{percent(majority)}."
         )
-        drawn = style.svg(figure, f"networks-{'flops' if in_flops else 'latency'}", title, words, {"networks": spoken})
-    return Chart(title, drawn, COST_SIZE[0] + 60)
+        key = "networks-flops" if in_flops else "networks-latency"
+        return style.chart(figure, COST_SIZE[0] + 60, key, title, words, {"networks": spoken})
 
 
 def _cost(network: ComparedNetwork, *, in_flops: bool) -> tuple[float, str] | None:

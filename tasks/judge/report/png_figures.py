@@ -1,7 +1,6 @@
 """Draw the pictures that steps store: confusion matrices, losses, histograms, contact sheets and spectrograms.
 
-PNG for MLflow and the store, in the colours of this file and of `style.STYLE`. Equal data give equal bytes under one version of
-matplotlib.
+Equal data give equal bytes under one version of matplotlib.
 
 Legend: n clips.
 """
@@ -12,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 import numpy as np
-from matplotlib import colormaps
+from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tasks.data.split.manifest import class_counts
-from tasks.judge.report.style import TEXT_COLOUR, new_figure, png, short, styled
+from tasks.judge.report.style import STYLE, TEXT_COLOUR, new_figure, png, short
 from tasks.judge.statistics.answers import Answers, answers_of
 from tasks.judge.statistics.mistakes import Confusion
 from tasks.judge.statistics.scoring import ScoredClips
@@ -75,7 +74,7 @@ def clip_loss_figure(clips: ScoredClips, vocabulary: Vocabulary, title: str) -> 
     worst = np.argsort(-losses, kind="stable")[:NUM_WORST].tolist()
     chance = math.log(clips.verb_logits.shape[1]) + (math.log(clips.noun_logits.shape[1]) if vocabulary.has_objects else 0)
 
-    with styled():
+    with rc_context(STYLE):
         num_list_lines = len(worst) + 1
         figure = new_figure(9.5, 1.5 + 0.27 * max(len(rows), 3) + 0.2 * num_list_lines)
         axes = figure.add_subplot()
@@ -116,10 +115,7 @@ def clip_loss_figure(clips: ScoredClips, vocabulary: Vocabulary, title: str) -> 
 
 
 def _rows(names: list[str], losses: NDArray[np.float64]) -> list[tuple[str, frozenset[str]]]:
-    """List label and actions of each row.
-
-    The rows have one action each, by falling median loss; the last has the rest, if any.
-    """
+    """List label and actions of each row: one action, by falling median loss; last, the rest."""
     of_name: defaultdict[str, list[float]] = defaultdict(list)
     for name, loss in zip(names, losses.tolist(), strict=True):
         of_name[name].append(loss)
@@ -153,18 +149,11 @@ def _worst_list(clips: ScoredClips, action: Answers, worst: list[int]) -> str:
 
 
 def confusion_figure(confusion: Confusion, title: str) -> bytes:
-    """Draw one matrix as PNG bytes.
-
-    Cells show count and percent of the row, small cells only the percent. Zeros stay blank.
-
-    Args:
-        confusion: counts of true against predicted classes, without empty rows.
-        title: title of the figure, such as `fine-tuned, val: verbs`.
-    """
+    """Draw a matrix without empty rows as PNG bytes; small cells show only the percent."""
     num_rows, num_columns = confusion.counts.shape
     cell = next(size for limit, size in CELL_INCHES if num_columns <= limit)
     shares = confusion.counts / confusion.support[:, None]
-    with styled():
+    with rc_context(STYLE):
         figure = new_figure(max(5.0, 2.6 + cell * num_columns), max(2.6, 1.9 + cell * num_rows))
         axes = figure.add_subplot()
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="equal")
@@ -194,11 +183,8 @@ def _write_cells(axes: Axes, confusion: Confusion, shares: np.ndarray, cell: flo
 
 
 def histograms(manifest: Manifest) -> dict[Target, bytes]:
-    """Draw one PNG per target, with a panel per split.
-
-    The most frequent class is on top.
-    """
-    with styled():
+    """Draw one PNG per target, with a panel per split, the most frequent class on top."""
+    with rc_context(STYLE):
         return {target: _picture(target, class_counts(manifest, target)) for target in manifest.vocabulary.targets}
 
 
@@ -244,9 +230,7 @@ def _title(target: Target, counts: Mapping[str, Mapping[SplitName, int]], num_sh
 
 
 def contact_sheet(frames: NDArray[np.uint8], frame_width: int = FRAME_WIDTH) -> bytes:
-    """Make a JPEG of the frames in reading order.
-
-    4 per row up to 8 frames, else 8; each at most `frame_width` pixels wide, never enlarged.
+    """Make a JPEG of the frames in reading order, 4 per row up to 8 frames, else 8.
 
     Args:
         frames: (t, h, w, 3) RGB, t at least 1.
@@ -267,13 +251,7 @@ def contact_sheet(frames: NDArray[np.uint8], frame_width: int = FRAME_WIDTH) -> 
 
 
 def spectrogram_sheet(levels: NDArray[np.uint8]) -> bytes:
-    """Draw a clip's spectrogram as a PNG.
-
-    Time runs to the right, low notes are at the bottom, and brighter is louder.
-
-    Args:
-        levels: (s, 128) spectra, from silence to the loudest tone.
-    """
+    """Draw spectra (s, 128) as a PNG: time runs to the right, low notes are at the bottom."""
     drawn = Image.fromarray(np.ascontiguousarray(levels.T[::-1])).resize(SPECTROGRAM_SIZE, Image.Resampling.BILINEAR)
     drawn = Image.fromarray(np.asarray(drawn))
     drawn.putpalette((colormaps["magma"](np.arange(256))[:, :3] * 255).astype(np.uint8).tobytes())
