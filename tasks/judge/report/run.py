@@ -253,7 +253,7 @@ def training_settings(metrics: Metrics) -> Sequence[Setting]:
 def settings_of(options: Options) -> Sequence[Setting]:
     """List options with their titles in the trigger form; those of earlier versions by name."""
     fields = type(options).model_fields
-    values = dict(options) | options.gone
+    values = {**dict(options), **options.gone}
     current = [Setting(info.title or name, values[name], info.description or "") for name, info in fields.items()]
     return [*current, *(Setting(name, value, "Removed since") for name, value in options.gone.items() if name not in fields)]
 
