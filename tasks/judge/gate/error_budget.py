@@ -91,7 +91,7 @@ def shared_clips(uids: frozenset[str], seen: Iterable[str]) -> frozenset[str]:
 
 
 def weights_of(looks: Iterable[tuple[frozenset[str], Iterable[str]]], num_clips: int) -> dict[str, float]:
-    """Compute how much each network counts, by run key; a look is deciding clips and networks."""
+    """Compute how much each network counts, from the deciding clips and networks of looks."""
     seen: dict[str, set[str]] = {}
     for shared, networks in looks:
         for network in networks:
@@ -111,7 +111,7 @@ def left_to_spend(charges: Iterable[tuple[str, float]], now: str, yearly_error: 
 
 
 def offered(held: float) -> float:
-    """Return the next charge: half of the error left, at most that of a 95 % interval."""
+    """Return the next charge: half of the error left, at most `TAIL`."""
     return min(TAIL, held / 2)
 
 
@@ -154,7 +154,7 @@ def spend(store: Store, store_uri: str, plan: PlanResult, uids: frozenset[str], 
 
 
 def _seen(store: Store, layout: Layout, uids: frozenset[str], deciding: Set[str]) -> tuple[dict[str, float], set[str]]:
-    """Read the weights of the networks that saw some of these clips, and the decided ones."""
+    """Read the weights of networks that saw some of these clips, and the decided ones."""
     looks: list[tuple[frozenset[str], Iterable[str]]] = []
     history: list[tuple[frozenset[str], Iterable[str]]] = []
     decided: set[str] = set()

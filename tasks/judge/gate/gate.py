@@ -134,7 +134,7 @@ def judge(
 
 
 def scoreless_rules(
-    ours: EvaluateResult, theirs: EvaluateResult, gate: GateOptions, label_noise: float, spread: SeedSpread | None = None
+    ours: EvaluateResult, theirs: EvaluateResult, gate: GateOptions, label_noise: float, spread: SeedSpread | None
 ) -> tuple[RuleOutcome, ...]:
     """Apply the rules that know no scores: where one fails, a decision risks nothing."""
     is_same_engine, how_scored = _is_same_engine(ours, theirs, spread)

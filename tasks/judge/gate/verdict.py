@@ -20,7 +20,7 @@ MIN_SOURCES = 3
 
 @dataclass(frozen=True)
 class Verdict:
-    """The banner of a page; `kind` sets colour and symbol, and each unbeaten majority class warns."""
+    """The banner of a page; `kind` sets colour and symbol, unbeaten majority classes give warnings."""
 
     kind: Literal["passes", "kept", "unknown"]
     word: str
@@ -131,7 +131,7 @@ def spread_in_words(spread: SeedSpread) -> str:
 
 
 def guessing_caveat(ours: EvaluateResult) -> str:
-    """Say `no better than always predicting 'put meat' (34.8 % of actions)`; empty if it is better."""
+    """Say `no better than always predicting 'put meat' (34.8 % of actions)`, if that is true."""
     baselines = [
         f"{in_quotes(metrics.majority_class)} ({percent(metrics.majority_top1)} of {target}s)"
         for target, metrics in _unbeaten_majorities(ours)

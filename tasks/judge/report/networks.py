@@ -122,7 +122,7 @@ def _machines(comparison: Comparison) -> list[tuple[str, list[tuple[str, str]]]]
 
 
 def cost_chart(comparison: Comparison, *, in_flops: bool) -> Chart | None:
-    """Draw numbered top-1 scores with intervals over cost per clip; None if no cost is known."""
+    """Draw numbered top-1 scores with intervals over cost per clip, where costs are known."""
     title = "Accuracy over FLOPs" if in_flops else "Accuracy over latency"
     shown = [(i, n.name, n.action, *known) for i, n in enumerate(comparison.networks, 1) if (known := _cost(n, in_flops=in_flops))]
     if not shown:

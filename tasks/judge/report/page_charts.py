@@ -54,7 +54,7 @@ RATE = Quantity("learning rate", NUMBER, lambda value: f"{value:.3g}")
 
 
 def training_charts(epochs: Sequence[Epoch], best_epoch: int, crops: int) -> tuple[Chart, ...]:
-    """Draw the losses of a training, accuracies if recorded, and the learning rate if it varies.
+    """Draw a training's losses, accuracies if recorded, and the learning rate if it varies.
 
     The page counts epochs from 1, as the log does. `crops` is the number of crops per clip in validation.
     """
@@ -107,7 +107,7 @@ def _by_epoch(key: str, title: str, lines: Sequence[Line], best: int, quantity: 
 
 
 def mark_epoch(axes: Axes, epoch: int, text: str, *, on_right: bool, at_bottom: bool = False) -> None:
-    """Draw a line at an epoch, with its label; rising scores leave room for it at the bottom."""
+    """Draw a line at an epoch, with its label, at the bottom under rising scores."""
     axes.axvline(epoch, color=style.INK, linewidth=1, linestyle=style.SHORT_DASHES, clip_on=False)
     offset, side = (-5, "right") if on_right else (5, "left")
     y, rise, end = (0, 3, "bottom") if at_bottom else (1, -2, "top")
@@ -115,7 +115,7 @@ def mark_epoch(axes: Axes, epoch: int, text: str, *, on_right: bool, at_bottom: 
 
 
 def reliability_charts(metrics: Metrics) -> tuple[Chart, ...]:
-    """Draw a chart per target, of every network scored on the deciding split that has bins."""
+    """Draw a chart per target, of every network on the deciding split that has bins."""
     charts = []
     scored = {result.model for result in deciding_results(metrics)}
     for target in TARGETS:

@@ -115,7 +115,7 @@ def clip_loss_figure(clips: ScoredClips, vocabulary: Vocabulary, title: str) -> 
 
 
 def _rows(names: list[str], losses: NDArray[np.float64]) -> list[tuple[str, frozenset[str]]]:
-    """List label and actions of each row: one action, by falling median loss; last, the rest."""
+    """List label and actions of each row: one each, by falling median loss, then others."""
     of_name: defaultdict[str, list[float]] = defaultdict(list)
     for name, loss in zip(names, losses.tolist(), strict=True):
         of_name[name].append(loss)
@@ -183,7 +183,7 @@ def _write_cells(axes: Axes, confusion: Confusion, shares: np.ndarray, cell: flo
 
 
 def histograms(manifest: Manifest) -> dict[Target, bytes]:
-    """Draw one PNG per target, with a panel per split, the most frequent class on top."""
+    """Draw one PNG per target, with a panel per split, most frequent class on top."""
     with rc_context(STYLE):
         return {target: _picture(target, class_counts(manifest, target)) for target in manifest.vocabulary.targets}
 
@@ -230,7 +230,7 @@ def _title(target: Target, counts: Mapping[str, Mapping[SplitName, int]], num_sh
 
 
 def contact_sheet(frames: NDArray[np.uint8], frame_width: int = FRAME_WIDTH) -> bytes:
-    """Make a JPEG of the frames in reading order, 4 per row up to 8 frames, else 8.
+    """Make a JPEG of the frames in reading order, 4 or 8 per row.
 
     Args:
         frames: (t, h, w, 3) RGB, t at least 1.
@@ -251,7 +251,7 @@ def contact_sheet(frames: NDArray[np.uint8], frame_width: int = FRAME_WIDTH) -> 
 
 
 def spectrogram_sheet(levels: NDArray[np.uint8]) -> bytes:
-    """Draw spectra (s, 128) as a PNG: time runs to the right, low notes are at the bottom."""
+    """Draw spectra (s, 128) as a PNG, time to the right, low notes at the bottom."""
     drawn = Image.fromarray(np.ascontiguousarray(levels.T[::-1])).resize(SPECTROGRAM_SIZE, Image.Resampling.BILINEAR)
     drawn = Image.fromarray(np.asarray(drawn))
     drawn.putpalette((colormaps["magma"](np.arange(256))[:, :3] * 255).astype(np.uint8).tobytes())

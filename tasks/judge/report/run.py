@@ -62,7 +62,7 @@ SECTIONS = (
 
 @dataclass(frozen=True)
 class ReportInputs:
-    """A run's metrics, and its pictures by clip uid; the page omits or flags missing ones.
+    """A run's metrics, and its pictures by clip uid; the page flags missing ones.
 
     Attributes:
         sheets: JPEG contact sheets.

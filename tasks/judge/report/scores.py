@@ -1,4 +1,4 @@
-"""Prepare the scores of a run as tables: per target, of nameable clips, of seeds, of nothing."""
+"""Prepare the scores of a run as tables: of targets, nameable clips, seeds and `nothing`."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class MajorityScores:
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """Scores of one network, or of the majority class, which has no interval and no warning."""
+    """Scores of one network, or of the majority class, without interval and warning."""
 
     label: str
     role: ModelRole | None
@@ -145,7 +145,7 @@ def unnamed_of(metrics: Metrics) -> str:
 
 
 def unnamed_in_words(nameable: NameableClips) -> str:
-    """Say per network `12 of 30 val clips belong to classes that the baseline cannot name: verb 'knit'.`"""
+    """Say `12 of 30 val clips belong to classes that the baseline cannot name: verb 'knit'.`"""
     return " ".join(
         f"{unnamed.num_clips:,} of {count(nameable.num_all_clips, f'{nameable.split} clip')} {'belongs' if unnamed.num_clips == 1 else 'belong'} to classes that "
         f"{IN_WORDS[unnamed.model]} cannot name: {_unnamed_classes(unnamed)}."
@@ -170,7 +170,7 @@ def nameable_in_words(nameable: NameableClips) -> str:
 
 
 def nameable_table(metrics: Metrics, targets: Sequence[Target]) -> Table | None:
-    """Build a table of top-1 on all clips, and with its interval on those that every network can name.
+    """Build a table of top-1 on all clips, and on those that every network can name.
 
     It has a row for each network and each difference. None if every network can name every clip, or if no such clip is left.
     """
@@ -233,7 +233,7 @@ def _share(number: int, total: int, share: float | None, interval: tuple[float, 
 
 
 def markdown_table(table: Table, *, align: str = "---:") -> str:
-    """Write a table as Markdown, with `align` for all columns after the first; labels are escaped."""
+    """Write a table as Markdown, `align` all columns after the first, and escape its labels."""
     lines = [table.titles, (":---", *[align] * (len(table.titles) - 1)), *((markdown_text(label), *cells) for label, *cells in table.rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

@@ -157,7 +157,7 @@ def add_majority(axes: Axes, share: float, label: str | None = None) -> None:
 
 
 def leave_room(axes: Axes, x: Sequence[float]) -> None:
-    """Limit the x axis to these values, 0 or more, with a margin on either side."""
+    """Limit the x axis to these non-negative values, with a margin on either side."""
     reach = (max(x) - min(x)) or max(x) or 1
     axes.set_xlim(max(0.0, min(x) - ROOM * reach), max(x) + ROOM * reach)
     round_ticks(axes.xaxis)

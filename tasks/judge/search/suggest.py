@@ -93,7 +93,7 @@ class Space:
         return {name: values[name] for name in self.ranges}
 
     def untried(self) -> list[str]:
-        """List the values that no recipe of the space can have, and why, a line for each."""
+        """List the values that no recipe of the space can have, and why."""
         listed = {name: _ends(distribution) for name, distribution in self.ranges.items() if name in EXCLUSIVE}
         recipes = [dict(zip(listed, values, strict=True)) for values in product(*listed.values())]
         tried = {choice for recipe in recipes if self.complete(self.own | recipe) for choice in recipe.items()}
