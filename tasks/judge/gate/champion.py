@@ -23,7 +23,7 @@ def moves(store: Store, store_uri: str, model_name: str) -> list[ChampionMove]:
 
 
 def make_move(store: Store, store_uri: str, number: int, decision: DecisionRecord, key: str) -> ChampionMove | None:
-    """Claim move `number`, the next since the comparison; None if another run has claimed it."""
+    """Claim move `number`, the next after the comparison; None if another run has it."""
     move = ChampionMove(number=number, decision=decision, key=key)
     return move if store.create(Layout(store_uri).champion_move(decision.model_name, number), move) else None
 

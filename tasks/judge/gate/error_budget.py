@@ -91,7 +91,7 @@ def shared_clips(uids: frozenset[str], seen: Iterable[str]) -> frozenset[str]:
 
 
 def weights_of(looks: Iterable[tuple[frozenset[str], Iterable[str]]], num_clips: int) -> dict[str, float]:
-    """Compute how much each network counts, from the deciding clips and networks of looks."""
+    """Compute how much each network counts, by the deciding clips that its looks saw."""
     seen: dict[str, set[str]] = {}
     for shared, networks in looks:
         for network in networks:

@@ -131,7 +131,7 @@ def spread_in_words(spread: SeedSpread) -> str:
 
 
 def guessing_caveat(ours: EvaluateResult) -> str:
-    """Say `no better than always predicting 'put meat' (34.8 % of actions)`, if that is true."""
+    """Say `no better than always predicting 'put meat' (34.8 % of actions)`, if true."""
     baselines = [
         f"{in_quotes(metrics.majority_class)} ({percent(metrics.majority_top1)} of {target}s)"
         for target, metrics in _unbeaten_majorities(ours)

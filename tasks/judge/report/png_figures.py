@@ -251,7 +251,7 @@ def contact_sheet(frames: NDArray[np.uint8], frame_width: int = FRAME_WIDTH) -> 
 
 
 def spectrogram_sheet(levels: NDArray[np.uint8]) -> bytes:
-    """Draw spectra (s, 128) as a PNG, time to the right, low notes at the bottom."""
+    """Draw spectra (s, 128) as a PNG, low notes at the bottom."""
     drawn = Image.fromarray(np.ascontiguousarray(levels.T[::-1])).resize(SPECTROGRAM_SIZE, Image.Resampling.BILINEAR)
     drawn = Image.fromarray(np.asarray(drawn))
     drawn.putpalette((colormaps["magma"](np.arange(256))[:, :3] * 255).astype(np.uint8).tobytes())

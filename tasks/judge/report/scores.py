@@ -145,7 +145,7 @@ def unnamed_of(metrics: Metrics) -> str:
 
 
 def unnamed_in_words(nameable: NameableClips) -> str:
-    """Say `12 of 30 val clips belong to classes that the baseline cannot name: verb 'knit'.`"""
+    """Say `12 of 30 val clips belong to classes that the baseline cannot name: …`."""
     return " ".join(
         f"{unnamed.num_clips:,} of {count(nameable.num_all_clips, f'{nameable.split} clip')} {'belongs' if unnamed.num_clips == 1 else 'belong'} to classes that "
         f"{IN_WORDS[unnamed.model]} cannot name: {_unnamed_classes(unnamed)}."
@@ -170,7 +170,7 @@ def nameable_in_words(nameable: NameableClips) -> str:
 
 
 def nameable_table(metrics: Metrics, targets: Sequence[Target]) -> Table | None:
-    """Build a table of top-1 on all clips, and on those that every network can name.
+    """Build a table of top-1 on all clips, and on those that all networks name.
 
     It has a row for each network and each difference. None if every network can name every clip, or if no such clip is left.
     """

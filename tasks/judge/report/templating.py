@@ -129,7 +129,7 @@ def short(source: str) -> str:
 
 
 def leaning(split: SplitName, *, chose_epoch: bool) -> str:
-    """Return the caveat for a deciding val split that chose epoch or fusion weights, if any."""
+    """Return the caveat for a deciding val split that chose epoch or fusion weights."""
     if split != "val" or not chose_epoch:
         return ""
     return (

@@ -156,7 +156,7 @@ def clips_needed(difference: float, interval: tuple[float, float], num_clips: in
 
     Assumes the same difference on further clips from similar videos, with the same number per video. An interval shrinks with the square root
     of the number of clips: n (reach / difference)^2, where `reach` is its extent from the difference towards zero. It is widened for
-    correlated clips and few videos, so the estimate tends to be too high.
+    correlated clips and few videos, so the estimate tends to be too high. None also if the difference is zero.
     """
     low, high = interval
     if difference == 0 or low > 0 or high < 0:
@@ -222,7 +222,7 @@ def _directions(num_gained: int, num_lost: int, quantiles: NDArray[np.float64]) 
 
 
 def _beta_cdf(a: int, b: int, x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Evaluate the beta CDF; a = 0 puts all mass at 0, b = 0 at 1."""
+    """Evaluate the beta CDF, also with all mass at 0 or at 1."""
     if a == 0:
         return np.ones_like(x)
     if b == 0:
@@ -336,7 +336,7 @@ def _standard_error(sums: NDArray[np.float64], num_answers: int) -> float:
 
 
 def _reach(tail: float, errors: Sequence[tuple[float, int]]) -> float:
-    """Compute how far the interval reaches to one side, by standard errors and degrees of freedom."""
+    """Compute how far an interval reaches, by standard errors with their degrees of freedom."""
     return math.hypot(*(float(stdtrit(freedom, tail)) * error for error, freedom in errors))
 
 
