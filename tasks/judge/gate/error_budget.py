@@ -38,7 +38,6 @@ SPAN = re.compile(r"(.+)_(\d+)-(\d+)")
 YEAR = timedelta(days=365)
 MIN_CHARGE = 0.0005
 """A decision at less than 1 in 2,000 would see only gains that need no gate, and keep the bucket empty; it waits instead."""
-NUM_READERS = 16
 SPENT_BEFORE = TAIL
 """The charge of a decision of an older version, which recorded none and decided by the 95 % interval."""
 
@@ -158,7 +157,7 @@ def _seen(store: Store, layout: Layout, uids: frozenset[str], deciding: Set[str]
     looks: list[tuple[frozenset[str], Iterable[str]]] = []
     history: list[tuple[frozenset[str], Iterable[str]]] = []
     decided: set[str] = set()
-    with ThreadPoolExecutor(NUM_READERS) as readers:
+    with ThreadPoolExecutor(16) as readers:
         for folder in store.folders(layout.all_looks):
             place = Looks(folder)
             if shared := shared_clips(uids, store.read(place.clips).uids):

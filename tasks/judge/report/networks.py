@@ -24,8 +24,6 @@ FLOW_COST = (
 
 VERSIONS: tuple[ModelRole, ...] = ("previous", "fine-tuned")
 """How the confusion matrices of two versions call them, in their order."""
-NUM_OPEN = 20
-"""Clips with different answers that are listed before the page folds them."""
 COST_SIZE = (420, 300)
 
 
@@ -63,7 +61,7 @@ def networks_page(comparison: Comparison, thumbnails: Mapping[str, bytes] | None
         opponent=VERSIONS[0],
         clip_of=lambda uid: (*clip_in_words(named, comparison.airflow_run, comparison.dataset_uri, uid), "", styles.get(uid, "")),
         thumbnails=pictures,
-        num_open=NUM_OPEN,
+        num_open=20,  # clips with different answers before the page folds them
     )
 
 

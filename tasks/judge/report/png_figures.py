@@ -48,12 +48,8 @@ TWO_LINES_INCHES = 0.45
 COLOURS: dict[SplitName, str] = {"train": BLUE, "val": ORANGE, "test": GREEN}
 TITLES: dict[Target, str] = {"verb": "Verbs", "noun": "Nouns", "action": "Actions"}
 MAX_CLASSES = 60
-ROW_INCHES = 0.22
-PANEL_INCHES = 3.1
 FRAME_WIDTH = 160
 GAP = 2
-QUALITY = 80
-SPECTROGRAM_SIZE = 640, 128
 
 
 def clip_loss_figure(clips: ScoredClips, vocabulary: Vocabulary, title: str) -> bytes:
@@ -192,7 +188,7 @@ def _picture(target: Target, counts: Mapping[str, Mapping[SplitName, int]]) -> b
     shown = list(counts)[:MAX_CLASSES]
     splits = [split for split in SPLITS if split != "test" or any(own["test"] for own in counts.values())]
     longest = max((len(short(name)) for name in shown), default=0)
-    figure = new_figure(PANEL_INCHES * len(splits) + 0.4 + 0.075 * longest, 1.6 + ROW_INCHES * max(len(shown), 3))
+    figure = new_figure(3.1 * len(splits) + 0.4 + 0.075 * longest, 1.6 + 0.22 * max(len(shown), 3))
     figure.suptitle(_title(target, counts, len(shown)), x=0.01, ha="left", fontsize=11)
     panels: list[Axes] = list(figure.subplots(1, len(splits), sharey=True, squeeze=False)[0])
     num_clips = {split: sum(own[split] for own in counts.values()) for split in splits}
@@ -246,13 +242,13 @@ def contact_sheet(frames: NDArray[np.uint8], frame_width: int = FRAME_WIDTH) -> 
         small = Image.fromarray(frames[i]).resize((cell_width, cell_height), Image.Resampling.LANCZOS)
         sheet.paste(small, (column * (cell_width + GAP), row * (cell_height + GAP)))
     buffer = io.BytesIO()
-    sheet.save(buffer, "JPEG", quality=QUALITY, optimize=True)
+    sheet.save(buffer, "JPEG", quality=80, optimize=True)
     return buffer.getvalue()
 
 
 def spectrogram_sheet(levels: NDArray[np.uint8]) -> bytes:
     """Draw spectra (s, 128) as a PNG, low notes at the bottom."""
-    drawn = Image.fromarray(np.ascontiguousarray(levels.T[::-1])).resize(SPECTROGRAM_SIZE, Image.Resampling.BILINEAR)
+    drawn = Image.fromarray(np.ascontiguousarray(levels.T[::-1])).resize((640, 128), Image.Resampling.BILINEAR)
     drawn = Image.fromarray(np.asarray(drawn))
     drawn.putpalette((colormaps["magma"](np.arange(256))[:, :3] * 255).astype(np.uint8).tobytes())
     buffer = io.BytesIO()

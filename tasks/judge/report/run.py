@@ -37,8 +37,6 @@ from tasks.store.records.metrics import MAX_DOUBTFUL, Metrics, Mistake, NamedCli
 from tasks.store.records.record import MODELS
 from tasks.wording import count, markdown_text, stretch
 
-MAX_WORSE_NAMED, MAX_PAGES_NAMED = 10, 5
-
 SECTIONS = (
     ("scores", "Scores"),
     ("next", "Next"),
@@ -170,8 +168,8 @@ def model_card(metrics: Metrics) -> str:
         opponent=label_of(opponent_of(metrics), metrics),
         worse={target: [c.name for c in metrics.class_changes if c.target == target and c.is_worse] for target in metrics.targets},
         more_labels=curve_answer(metrics.learning_curve) if metrics.learning_curve else "",
-        max_worse=MAX_WORSE_NAMED,
-        max_pages=MAX_PAGES_NAMED,
+        max_worse=10,
+        max_pages=5,
     )
 
 

@@ -18,20 +18,10 @@ from matplotlib.ticker import Formatter, MaxNLocator, PercentFormatter
 DPI = 120
 TEXT_COLOUR = "#222222"
 MAX_NAME_LENGTH = 28
-INK, QUIET, LINE, GREY, PAGE, ORANGE, BLUE, PURPLE = (f"#00000{i}" for i in range(1, 9))
-"""Placeholder colours: `svg` replaces each with the style sheet's variable of the same name."""
-
-VARIABLES = {
-    INK: "var(--ink)",
-    QUIET: "var(--quiet)",
-    LINE: "var(--line)",
-    GREY: "var(--grey)",
-    PAGE: "var(--page)",
-    ORANGE: "var(--orange)",
-    BLUE: "var(--blue)",
-    PURPLE: "var(--purple)",
-}
-"""The values are in `templates/style.css`."""
+COLOURS = ("ink", "quiet", "line", "grey", "page", "orange", "blue", "purple")
+VARIABLES = {f"#00000{number}": f"var(--{name})" for number, name in enumerate(COLOURS, start=1)}
+"""Placeholder colours, which `chart` replaces with the variables of `templates/style.css`."""
+INK, QUIET, LINE, GREY, PAGE, ORANGE, BLUE, PURPLE = VARIABLES
 
 Look = tuple[str, str, Literal["-", "--", ":"]]
 """Colour, marker and dashes of a line, so that colour-blind readers can distinguish lines."""

@@ -26,7 +26,6 @@ MIN_TRIALS = 10
 """Minimum number of trials to tell which options mattered."""
 NUM_TREES, MAX_DEPTH = 24, 4
 """Shallow trees fit less noise, and are ten times faster."""
-FOREST_SEED = 0
 
 
 def right_of(scores: Sequence[TrialScore], target: Target) -> NDArray[np.bool_]:
@@ -200,7 +199,7 @@ def importances(
             logarithmic = {name: math.log10(float(trial.values[name])) for name in scaled if scaled[name] is not ranges[name]}
             params = {name: trial.values[name] for name in scaled} | logarithmic
             study.add_trial(optuna.trial.create_trial(params=params, distributions=scaled, value=trial.scores[target].top1))
-        evaluator = FanovaImportanceEvaluator(n_trees=NUM_TREES, max_depth=MAX_DEPTH, seed=FOREST_SEED)
+        evaluator = FanovaImportanceEvaluator(n_trees=NUM_TREES, max_depth=MAX_DEPTH, seed=0)
         shares = get_param_importances(study, evaluator=evaluator, normalize=False)
     words = f"These shares are of this search's {count(len(counted), 'trial')} alone. Chance can give one option more than half."
     return tuple(Importance(option=name, share=share) for name, share in shares.items()), words

@@ -52,7 +52,7 @@ class PowerLaws:
         return self.floor + self.scale * share**-self.exponent
 
     def gain(self, share: float) -> Floats:
-        """Return the error's fall (r,) from all training clips to `share` times as many, at least 1."""
+        """Return the error's fall (r,) from all training clips to `share` times as many."""
         return self.scale * (1 - share**-self.exponent)
 
 
