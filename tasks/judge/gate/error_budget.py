@@ -181,7 +181,10 @@ def _attempt(
     num_clips: int,
     can_pass: bool,
 ) -> Attempt:
-    """Compute the charge of this decision; networks in `paid` have spent one on these clips."""
+    """Compute this decision's charge after those in `spent`, each with its time.
+
+    The networks in `paid` have spent a charge on these clips.
+    """
     # Deciding once more on one network is a choice among all again.
     others = {network: weight for network, weight in weights.items() if plan.run_key in paid or network not in paid}
     total = plan.gate.yearly_error

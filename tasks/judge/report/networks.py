@@ -120,7 +120,7 @@ def _machines(comparison: Comparison) -> list[tuple[str, list[tuple[str, str]]]]
 
 
 def cost_chart(comparison: Comparison, *, in_flops: bool) -> Chart | None:
-    """Draw numbered top-1 scores with intervals over cost per clip, where costs are known."""
+    """Draw numbered top-1 scores with intervals over cost per clip; None without costs."""
     title = "Accuracy over FLOPs" if in_flops else "Accuracy over latency"
     shown = [(i, n.name, n.action, *known) for i, n in enumerate(comparison.networks, 1) if (known := _cost(n, in_flops=in_flops))]
     if not shown:
@@ -154,7 +154,7 @@ def _cost(network: ComparedNetwork, *, in_flops: bool) -> tuple[float, str] | No
 
 
 def difference_of(network: ComparedNetwork, target: Target) -> PairedDifference | None:
-    """Find a network's difference to the reference; None for itself, or if it failed."""
+    """Find a network's difference to the reference; the reference itself has none."""
     return next((difference for difference in network.differences if difference.target == target), None)
 
 
