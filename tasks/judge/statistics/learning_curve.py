@@ -66,7 +66,7 @@ class Extrapolation:
 
 def num_new_classes(counts: Sequence[int]) -> float:
     """Return how many classes a random half of the clips lacks on average."""
-    # A class of k of n clips is missing in half of them with probability C(n - k, n / 2) / C(n, n / 2).
+    # `counts` has the clips of each class. A class of k of n clips is missing in half of them with probability C(n - k, n / 2) / C(n, n / 2).
     num_clips = sum(counts)
     return float(hypergeom.pmf(0, num_clips, np.array(counts), num_clips // 2).sum())
 
@@ -142,7 +142,7 @@ def extrapolate(right: NDArray[np.bool_], num_clips: Sequence[int], sources: Seq
 
 
 def follows_law(right: NDArray[np.bool_], num_clips: Sequence[int], sources: Sequence[str], *, num_resamples: int) -> bool:
-    """Check whether enough resamples of a true law fit no better than the curve.
+    """Check whether at least 5 % of resamples of a true law fit no better.
 
     The resamples are those of `extrapolate`, moved so that the fitted law is their mean.
     """

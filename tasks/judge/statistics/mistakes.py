@@ -83,18 +83,22 @@ def confusion_of(answers: Answers, max_classes: int = MAX_CLASSES) -> Confusion:
 
 def confusions(scored: Mapping[ModelRole, ScoredClips], vocabulary: Vocabulary) -> tuple[ConfusionCounts, ...]:
     """Build the matrix of every network and target, as stored in `metrics.json`."""
-    return tuple(
-        ConfusionCounts(
-            model=model,
-            target=target,
-            rows=confusion.rows,
-            columns=confusion.columns,
-            counts=tuple(map(tuple, confusion.counts.tolist())),
-            wrong=wrong_cells(confusion, answers[target], clips.losses, clips.uids),
-        )
-        for model, clips, answers in ((model, clips, answers_of(clips, vocabulary)) for model, clips in scored.items())
-        for target, confusion in ((target, confusion_of(answers[target])) for target in vocabulary.targets)
-    )
+    matrices = []
+    for model, clips in scored.items():
+        answers = answers_of(clips, vocabulary)
+        for target in vocabulary.targets:
+            confusion = confusion_of(answers[target])
+            matrices.append(
+                ConfusionCounts(
+                    model=model,
+                    target=target,
+                    rows=confusion.rows,
+                    columns=confusion.columns,
+                    counts=tuple(map(tuple, confusion.counts.tolist())),
+                    wrong=wrong_cells(confusion, answers[target], clips.losses, clips.uids),
+                )
+            )
+    return tuple(matrices)
 
 
 def wrong_cells(confusion: Confusion, answers: Answers, losses: NDArray[np.floating], uids: Sequence[str]) -> tuple[Cell, ...]:

@@ -150,7 +150,7 @@ def score_clips(
 
     Raises:
         BadDataset: there are no clips.
-        BadCheckpoint: a logit is not a finite number.
+        BadCheckpoint: a logit is not finite.
     """
     answers = {i: answer for i, clip in enumerate(clips) if (answer := known(clip)) is not None}
     if len(answers) < len(clips) or measured is None:

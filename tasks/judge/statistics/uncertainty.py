@@ -249,9 +249,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """Adjust p-values for their number (Holm 1979, A simple sequentially rejective multiple test procedure).
 
     Calling adjusted p-values below 0.05 significant keeps the family-wise error rate at 5 % at most, whether or not the tests are independent.
-
-    Returns:
-        the adjusted p-values, in the order of `p_values`.
     """
     adjusted = [1.0] * len(p_values)
     highest = 0.0
