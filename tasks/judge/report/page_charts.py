@@ -78,6 +78,7 @@ def _by_epoch(key: str, title: str, lines: Sequence[Line], best: int, quantity: 
     first, last = min(x for _, line in lines for x, _ in line), max(x for _, line in lines for x, _ in line)
     top = max(value for _, line in lines for _, value in line if value is not None)
     spoken: dict[str, list[str]] = {}
+    ends = []
     with style.axes_of(SIZE) as (figure, axes):
         for (name, line), (colour, marker, dashes) in zip(lines, LINE_LOOKS, strict=False):
             known = [(x, y) for x, y in line if y is not None]
@@ -93,6 +94,7 @@ def _by_epoch(key: str, title: str, lines: Sequence[Line], best: int, quantity: 
                 }
                 axes.plot(*zip(*known, strict=True), label=name, markevery=every, clip_on=False, gid=gid, **looks)
                 spoken[gid] = [f"{name}, epoch {x}: {quantity.spell(y)}" for x, y in known[::every]]
+                ends.append(f"{name} ends at {quantity.spell(known[-1][1])}")
         axes.set_xlim(*((first, last) if last > first else (first - 0.5, first + 0.5)))
         axes.set_ylim(0, quantity.top or 1.1 * top or 1)
         axes.set(xlabel="epoch", ylabel=quantity.label)
@@ -101,8 +103,7 @@ def _by_epoch(key: str, title: str, lines: Sequence[Line], best: int, quantity: 
         if first <= best <= last:
             mark_epoch(axes, best, f"kept: {best}", on_right=best > (first + last) / 2, at_bottom=quantity.top is not None)
         style.add_legend(figure)
-        ends = "; ".join(f"{name.removeprefix('marks-')} ends at {marks[-1].rsplit(': ', 1)[1]}" for name, marks in spoken.items())
-        words = f"By epoch, {first} to {last}: {ends}. The kept epoch is {best}."
+        words = f"By epoch, {first} to {last}: {'; '.join(ends)}. The kept epoch is {best}."
         return style.chart(figure, SIZE[0] + 100, key, title, words, spoken)
 
 
