@@ -7,10 +7,9 @@ from tasks.judge.gate.gate import attempt_in_words, contenders, judge
 from tasks.judge.statistics.metrics import ClassOutcome
 from tasks.options import GateOptions
 from tasks.store.records.decisions import Attempt
-from tasks.store.records.evaluation import SeedScore, SeedSpread
 from tasks.store.records.metrics import LabelCount
 from tasks.wording import signed
-from tests.judge.gate.conftest import difference, guessing
+from tests.judge.gate.conftest import difference, guessing, spread_of
 from tests.records import some
 from tests.scored_clips import ENGINE
 
@@ -48,9 +47,8 @@ def test_a_sure_gain_passes_every_rule_unless_labels_were_altered(scored):
 
 def of_seeds(interval, num_gained=36, num_lost=12, engine=ENGINE.label):
     """Three seeds of a recipe beside a champion that is right on 40 of 100 clips, their gains summed; the first is registered."""
-    scores = tuple(SeedScore(seed=seed, run_key=str(seed), top1=top1, engine=engine) for seed, top1 in ((5, 0.5), (6, 0.46), (7, 0.48)))
-    change = difference(num_gained, num_lost, interval, num_seeds=3)
-    return SeedSpread(scores=scores, difference=change.model_copy(update={"difference": (num_gained - num_lost) / 300}))
+    change = difference(num_gained, num_lost, interval, num_seeds=3).model_copy(update={"difference": (num_gained - num_lost) / 300})
+    return spread_of({5: 0.5, 6: 0.46, 7: 0.48}, change, engine)
 
 
 @pytest.mark.parametrize(
