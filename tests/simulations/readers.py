@@ -16,7 +16,7 @@ CORRELATIONS = (0.0, 0.3)
 KAPPAS = (0.4, 0.8, 0.95)
 INTERVALS = ("Retake", "bootstrap over films")
 EVEN, UNEVEN = (0.25,) * 4, tuple(1 / n / sum(1 / m for m in range(1, 13)) for n in range(1, 13))
-"""How frequent the answers are: four alike, and twelve of which the first is given twelve times as often as the last."""
+"""Frequencies of the answers: four alike, and twelve, the first given twelve times as often as the last."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ OPTIONS = {"no test": SplitOptions(test_share=0), "default": SplitOptions()}
 
 
 def film(rng: np.random.Generator) -> np.ndarray:
-    """Actions of a film's clips by Zipf's law, of which a film repeats some."""
+    """Draw the actions of a film's clips by Zipf's law; a film repeats some of them."""
     frequencies = 1 / np.arange(1, NUM_ACTIONS + 1)
     own = rng.choice(NUM_ACTIONS, 4, p=frequencies / frequencies.sum())
     return rng.choice(own, rng.integers(*CLIPS, endpoint=True))

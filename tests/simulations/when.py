@@ -21,7 +21,7 @@ CORRELATIONS = (0.0, 0.4, 0.8)
 RIGHT = (0.3, 0.6, 0.9)
 INTERVALS = ("Retake", "bootstrap over films", "one class")
 EVEN, UNEVEN = (1.0,) * 4, tuple(1 / n for n in range(1, 13))
-"""How frequent the classes are: four alike, and twelve of which the first is labelled twelve times as often as the last."""
+"""Frequencies of the classes: four alike, and twelve, the first labelled twelve times as often as the last."""
 
 
 @dataclass(frozen=True)

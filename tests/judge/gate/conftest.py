@@ -1,4 +1,4 @@
-"""Scores of two networks and their difference, of which a test names the numbers that it is about."""
+"""Build the scores of two networks and their difference; a test names the numbers that it is about."""
 
 import pytest
 

@@ -170,7 +170,7 @@ VERBS, NOUNS = np.array([1, 9, 130, 1]), np.array([20, 26, 20, 360])
 
 
 def answered(sizes, skill=3.0, seed=0, num_clips=24):
-    """What a network with so many outputs says of clips half of which have classes beyond EPIC's."""
+    """Answer clips by a network with so many outputs; half of the clips have classes beyond EPIC's."""
     rng = np.random.default_rng(seed)
     truth = [np.resize(classes, num_clips).astype(np.int64) for classes in (VERBS, NOUNS)]
     logits = [rng.normal(size=(num_clips, size)).astype(np.float32) for size in sizes]
