@@ -14,24 +14,19 @@ NUM_DRAWS, NUM_QUICK_DRAWS = 400, 10
 
 
 def main(argv: list[str] | None = None) -> int:
-    arguments = _parser().parse_args(argv)
-    num_draws = NUM_QUICK_DRAWS if arguments.quick else NUM_DRAWS
-    found = []
+    parser = argparse.ArgumentParser(prog="python -m tests.simulations", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few draws: shows that everything runs, and measures nothing")
+    parser.add_argument("--write-docs", action="store_true", help="put the tables into docs/evidence.md")
+    arguments = parser.parse_args(argv)
+    tables = []
     for part in PARTS:
         sys.stderr.write(f"simulating {part.__name__.rpartition('.')[2]}\n")
-        found += part.tables(num_draws)
-    text = "\n\n".join(table.markdown() for table in found)
+        tables += part.tables(NUM_QUICK_DRAWS if arguments.quick else NUM_DRAWS)
+    text = "\n\n".join(table.markdown() for table in tables)
     sys.stdout.write(f"{text}\n")
     if arguments.write_docs:
         write_docs(DOCS, text, "evidence")
     return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.simulations", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few draws: shows that everything runs, and measures nothing")
-    parser.add_argument("--write-docs", action="store_true", help="put the tables into docs/evidence.md")
-    return parser
 
 
 if __name__ == "__main__":

@@ -26,8 +26,8 @@ NUM_ENUMERATED = 5
 
 def exact(num_right: np.ndarray, num_clips: np.ndarray) -> tuple[float, float]:
     """Of as many independent clips (Clopper and Pearson 1934)."""
-    found = binomtest(int(num_right.sum()), int(num_clips.sum())).proportion_ci()
-    return found.low, found.high
+    interval = binomtest(int(num_right.sum()), int(num_clips.sum())).proportion_ci()
+    return interval.low, interval.high
 
 
 def bootstrap(num_right: np.ndarray, num_clips: np.ndarray) -> tuple[float, float]:
@@ -44,43 +44,47 @@ def coverage(
 ) -> dict[Cell, tuple[float, float]]:
     """By accuracy and correlation, the share of outcomes whose interval holds the accuracy, and the mean width."""
     known: dict[tuple[int, ...], tuple[float, float]] = {}
-    found = {}
+    by_cell = {}
     for accuracy, correlation in cells:
         outcomes = dict(_outcomes(num_films, num_clips, chances(accuracy, correlation, num_clips), num_draws))
         for counts in outcomes.keys() - known.keys():
             known[counts] = interval(np.repeat(np.arange(num_clips + 1), counts), np.full(num_films, num_clips))
         held = sum(chance for counts, chance in outcomes.items() if known[counts][0] - 1e-9 <= accuracy <= known[counts][1] + 1e-9)
         width = sum(chance * (known[counts][1] - known[counts][0]) for counts, chance in outcomes.items())
-        found[accuracy, correlation] = (held, width)
-    return found
+        by_cell[accuracy, correlation] = (held, width)
+    return by_cell
 
 
 def uneven(interval: Interval, sizes: tuple[int, ...], accuracy: float, correlation: float, num_draws: int) -> float:
     """The coverage where films have unlike numbers of clips."""
-    rng, held = np.random.default_rng(0), 0
-    num_clips = np.array(sizes)
-    for _ in range(num_draws):
-        low, high = interval(rng.binomial(num_clips, beta(rng, accuracy, correlation, len(sizes))), num_clips)
-        held += low <= accuracy <= high
-    return held / num_draws
+    return drawn_coverage(interval, np.array(sizes), lambda rng: beta(rng, accuracy, correlation, len(sizes)), accuracy, num_draws)
 
 
 def two_kinds(interval: Interval, num_films: int, clips: int, hard_films: float, num_draws: int) -> float:
     """The coverage where a share of the films is hard, and clips of a film are alike by nothing else."""
-    rng, held, num_clips = np.random.default_rng(0), 0, np.full(num_films, clips)
     truth = hard_films * HARD + (1 - hard_films) * EASY
-    for _ in range(num_draws):
-        low, high = interval(rng.binomial(num_clips, np.where(rng.random(num_films) < hard_films, HARD, EASY)), num_clips)
-        held += low <= truth <= high
-    return held / num_draws
+
+    def shares(rng: np.random.Generator) -> np.ndarray:
+        return np.where(rng.random(num_films) < hard_films, HARD, EASY)
+
+    return drawn_coverage(interval, np.full(num_films, clips), shares, truth, num_draws)
+
+
+def drawn_coverage(
+    interval: Interval, num_clips: np.ndarray, shares: Callable[[np.random.Generator], np.ndarray], truth: float, num_draws: int
+) -> float:
+    """The share of draws whose interval holds the truth, where films have drawn shares of right clips."""
+    rng = np.random.default_rng(0)
+    intervals = (interval(rng.binomial(num_clips, shares(rng)), num_clips) for _ in range(num_draws))
+    return sum(low <= truth <= high for low, high in intervals) / num_draws
 
 
 def tables(num_draws: int) -> list[Table]:
     rows = []
     for num_films in (3, 5, 10, 20):
-        found = {name: coverage(interval, num_films, CELLS, num_draws=num_draws) for name, interval in INTERVALS.items()}
+        by_interval = {name: coverage(interval, num_films, CELLS, num_draws=num_draws) for name, interval in INTERVALS.items()}
         for correlation in CORRELATIONS:
-            cases = [{name: of_cell[accuracy, correlation] for name, of_cell in found.items()} for accuracy in ACCURACIES]
+            cases = [{name: by_cell[accuracy, correlation] for name, by_cell in by_interval.items()} for accuracy in ACCURACIES]
             rows.append((str(num_films), f"{correlation:g}", *worst_coverage(cases)))
     header = ["films", "correlation", *of_each(INTERVALS, "coverage", "width")]
     note = (

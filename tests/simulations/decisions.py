@@ -54,10 +54,10 @@ def clearly_better_by_chance(num_networks: int, num_draws: int) -> tuple[float, 
     for _ in range(num_draws):
         val = Val(rng, 20, NUM_CLIPS, 0.2)
         reference = val.answers(0.6)
-        found = [val.difference(val.answers(0.6), reference, num_resamples=200) for _ in range(num_networks - 1)]
-        alone += any(one.interval[0] > 0 for one in found)
-        adjusted = holm([one.p_value or 0.0 for one in found])
-        corrected += any(p <= 0.05 and one.difference > 0 for p, one in zip(adjusted, found, strict=True))
+        differences = [val.difference(val.answers(0.6), reference, num_resamples=200) for _ in range(num_networks - 1)]
+        alone += any(difference.interval[0] > 0 for difference in differences)
+        adjusted = holm([difference.p_value or 0.0 for difference in differences])
+        corrected += any(p <= 0.05 and difference.difference > 0 for p, difference in zip(adjusted, differences, strict=True))
     return alone / num_draws, corrected / num_draws
 
 
@@ -74,8 +74,8 @@ def blocked_by_a_class(correlation: float, num_draws: int, *, num_classes: int =
             chosen = rng.choice(30, 10, replace=False)
             theirs, ours = val.answers(0.6)[chosen], val.answers(0.6 - truly_lost if truly_lost and number == 0 else 0.7)[chosen]
             outcomes.append(ClassOutcome("verb", f"verb {number}", 10, int((ours & ~theirs).sum()), int((theirs & ~ours).sum())))
-        large += any(one.num_fewer > 2 for one in outcomes)
-        blocked += any(one.num_fewer > 2 for one in significant_losses(outcomes))
+        large += any(outcome.num_fewer > 2 for outcome in outcomes)
+        blocked += any(outcome.num_fewer > 2 for outcome in significant_losses(outcomes))
     return large / num_draws, blocked / num_draws
 
 
@@ -103,8 +103,8 @@ def tables(num_draws: int) -> list[Table]:
     pairs = {number: clearly_better_by_chance(number, max(1, num_draws // 8, num_draws * 2 // number)) for number in (2, 4, 10, 50)}
     compared = [(str(networks), *map(per_cent, shares)) for networks, shares in pairs.items()]
     blocked = [
-        (what, f"{correlation:g}", *map(per_cent, blocked_by_a_class(correlation, num_draws, truly_lost=lost)))
-        for what, lost in (("no class is worse", 0.0), ("one class loses half", 0.3), ("one class loses all", 0.6 - 1e-9))
+        (truth, f"{correlation:g}", *map(per_cent, blocked_by_a_class(correlation, num_draws, truly_lost=lost)))
+        for truth, lost in (("no class is worse", 0.0), ("one class loses half", 0.3), ("one class loses all", 0.6 - 1e-9))
         for correlation in (0.0, 0.4)
     ]
     power = []

@@ -168,12 +168,9 @@ def measured(films: Sequence[Film], share: float, chosen: Student, seed: int, fo
 
 
 def report(name: str, answered: Sequence[dict[str, dict[Path, bool]]], films: Sequence[Film]) -> Iterator[str]:
-    """Write a row for each way.
-
-    It has the mean accuracy, its range over seeds, and the paired difference to labels alone.
-    """
-    clips = [clip for of in films for clip in of.clips]
-    by_way = {way: np.array([[of[way][clip.frames] for clip in clips] for of in answered]) for way in answered[0]}
+    """Write for each way the mean accuracy, its range over seeds, and the paired difference to labels alone."""
+    clips = [clip for film in films for clip in film.clips]
+    by_way = {way: np.array([[of_seed[way][clip.frames] for clip in clips] for of_seed in answered]) for way in answered[0]}
     for way, ours in by_way.items():
         means = 100 * ours.mean(1)
         line = f"| {name} | {way} | {means.mean():.0f} ({means.min():.0f} to {means.max():.0f})"
@@ -197,16 +194,13 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="where clips are cut, and features kept; default: a new one, which is removed")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as new:
-        name = arguments.folder or Path(new)
-        for films_of in arguments.sets:
-            films = {"drawn": drawn_films, "real": real_films}[films_of](name / films_of)
+        for kind in arguments.sets:
+            folder = (arguments.folder or Path(new)) / kind
+            films = {"drawn": drawn_films, "real": real_films}[kind](folder)
+            num_clips = sum(len(film.clips) for film in films)
             for title in arguments.students:
-                answered = [
-                    measured(films, LABELLED_SHARE[films_of], STUDENTS[title], seed, name / films_of) for seed in range(arguments.seeds)
-                ]
-                sys.stdout.writelines(
-                    report(f"{films_of}, {sum(len(of.clips) for of in films)} clips of {len(films)} films; {title}", answered, films)
-                )
+                answered = [measured(films, LABELLED_SHARE[kind], STUDENTS[title], seed, folder) for seed in range(arguments.seeds)]
+                sys.stdout.writelines(report(f"{kind}, {num_clips} clips of {len(films)} films; {title}", answered, films))
                 sys.stdout.flush()
     return 0
 

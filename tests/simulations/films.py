@@ -52,7 +52,7 @@ def threshold(rng: np.random.Generator, skill: float) -> float | None:
 def on_films(accuracy: float, share: float, num_draws: int, num_stretches: int = 75) -> OnFilms:
     """Draw a val split and ten minutes of film so often; shares are over all that is reported."""
     rng, skill = np.random.default_rng(1), SKILLS[accuracy]
-    windows, found, alarms, minutes = [], [], 0, 0.0
+    windows, is_right, alarms, minutes = [], [], 0, 0.0
     for _ in range(num_draws):
         if (least := threshold(rng, skill)) is None:
             continue
@@ -64,20 +64,19 @@ def on_films(accuracy: float, share: float, num_draws: int, num_stretches: int =
         distributions = Distributions(likely, np.ones((len(likely), 1)))
         for interval in reported(intervals(starts, starts + WINDOW_SECONDS, distributions), least):
             within = seconds[int(interval.start_seconds) : int(np.ceil(interval.stop_seconds))]
-            right, nothing = np.mean(within == interval.verb_class) > 0.5, np.mean(within == -1) > 0.5
-            found.append(right)
-            alarms += bool(nothing)
+            is_right.append(np.mean(within == interval.verb_class) > 0.5)
+            alarms += bool(np.mean(within == -1) > 0.5)
         minutes += np.mean(seconds == -1) * len(seconds) / 60
-    return OnFilms(float(np.mean(windows)), float(np.mean(found)), alarms / minutes if minutes else float("nan"))
+    return OnFilms(float(np.mean(windows)), float(np.mean(is_right)), alarms / minutes if minutes else float("nan"))
 
 
 def tables(num_draws: int) -> list[Table]:
     rows = []
     for accuracy in SKILLS:
         for name, share in FOOTAGE.items():
-            found = on_films(accuracy, share, max(3, num_draws // 4))
-            alarms = "" if share == 1 else f"{found.false_alarms_per_minute:.1f}"
-            rows.append((per_cent(accuracy), name, per_cent(found.windows), per_cent(found.intervals), alarms))
+            precision = on_films(accuracy, share, max(3, num_draws // 4))
+            alarms = "" if share == 1 else f"{precision.false_alarms_per_minute:.1f}"
+            rows.append((per_cent(accuracy), name, per_cent(precision.windows), per_cent(precision.intervals), alarms))
     note = (
         f"Calibrated networks of {NUM_CLASSES} classes, whose threshold shows a precision of {per_cent(PRECISION)} on {NUM_VAL_CLIPS} single val clips that "
         f"all show an action; films of stretches of {STRETCH_SECONDS} s, windows of {WINDOW_SECONDS} s every {STRIDE_SECONDS} s. An interval is right if its "

@@ -90,15 +90,15 @@ def curve(clips: Clips, order: str, seed: int) -> list[float]:
     is_test = np.isin(clips.films, test_films)
     test, pool = clips.of(is_test), clips.of(~is_test)
     shuffled = rng.permutation(len(pool.films))
-    labelled, found = list(shuffled[:FIRST]), []
+    labelled, accuracies = list(shuffled[:FIRST]), []
     while True:
         known = pool.of(np.array(labelled))
         heads = [fit_probe(known.features, ids, known.films.tolist(), ids_of.max() + 1)[0]
                  for ids, ids_of in ((known.verbs, clips.verbs), (known.nouns, clips.nouns))]  # fmt: skip
         right = [head(test.features).argmax(1) == ids for head, ids in zip(heads, (test.verbs, test.nouns), strict=True)]
-        found.append(float((right[0] & right[1]).mean()))
+        accuracies.append(float((right[0] & right[1]).mean()))
         if len(labelled) >= LAST:
-            return found
+            return accuracies
         left = np.setdiff1d(shuffled, labelled, assume_unique=True)
         labelled += list(left[:STEP] if order == "random" else left[_by_model(pool.of(left), known, heads)])
 

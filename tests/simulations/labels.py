@@ -71,8 +71,8 @@ def held(truth: Truth, num_films: int, num_draws: int, *, times: int = 2, num_cl
         right = answers(rng, truth, num_films, num_clips)
         if reason_not_to(right, sizes, sources):
             continue
-        found = extrapolate(right, sizes, sources, num_resamples=300)
-        low, high = next(gain.interval for gain in found.gains if gain.times == times)
+        gains = extrapolate(right, sizes, sources, num_resamples=300).gains
+        low, high = next(gain.interval for gain in gains if gain.times == times)
         outcomes.append((low - 1e-9 <= truth.gain(times) <= high + 1e-9, high - low))
     return tuple(np.mean(outcomes, axis=0).tolist()) if len(outcomes) >= MIN_TOLD * num_draws else None
 
@@ -80,8 +80,8 @@ def held(truth: Truth, num_films: int, num_draws: int, *, times: int = 2, num_cl
 def tables(num_draws: int) -> list[Table]:
     rows = []
     for truth in TRUTHS:
-        found = [held(truth, films, num_draws // 2) for films in FILMS]
-        figures = [figure for one in found for figure in ((per_cent(one[0]), f"{100 * one[1]:.0f}") if one else ("", ""))]
+        cases = [held(truth, films, num_draws // 2) for films in FILMS]
+        figures = [figure for case in cases for figure in ((per_cent(case[0]), f"{100 * case[1]:.0f}") if case else ("", ""))]
         rows.append((truth.name, per_cent(truth.top1(1)), f"{100 * truth.gain(2):+.1f}", *figures))
     return [
         Table(

@@ -106,14 +106,9 @@ def seen_at(points: float, num_films: int, level: float, num_draws: int) -> floa
 
 def tables(num_draws: int) -> list[Table]:
     winners = [
-        (
-            str(films),
-            "other films" if own else "the same films",
-            str(number),
-            *map(per_cent, winner_passes(number, films, num_draws, own_films=own)),
-        )
+        (str(films), easy, str(number), *map(per_cent, winner_passes(number, films, num_draws, own_films=easy == "other films")))
         for films in FILMS
-        for own in (False, True)
+        for easy in ("the same films", "other films")
         for number in NUM_NETWORKS
     ]
     parts = [
@@ -133,14 +128,10 @@ def tables(num_draws: int) -> list[Table]:
         "first, best of 10": TAIL / 10,
         "20th monthly, best of 10": charges(20, DAYS["monthly"])[-1] / 10,
     }
-    power = [
-        (
-            name,
-            f"{100 * level:.2g} %",
-            *(per_cent(seen_at(points, films, level, max(1, num_draws // 2))) for films in FILMS for points in (10, 20, 30)),
-        )
-        for name, level in levels.items()
-    ]
+    power = []
+    for name, level in levels.items():
+        shares = [seen_at(points, films, level, max(1, num_draws // 2)) for films in FILMS for points in (10, 20, 30)]
+        power.append((name, f"{100 * level:.2g} %", *map(per_cent, shares)))
     alike = f"Networks and champion name {per_cent(RIGHT)} right"
     return [
         Table(

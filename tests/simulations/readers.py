@@ -16,7 +16,7 @@ CORRELATIONS = (0.0, 0.3)
 KAPPAS = (0.4, 0.8, 0.95)
 INTERVALS = ("Retake", "bootstrap over films")
 EVEN, UNEVEN = (0.25,) * 4, tuple(1 / n / sum(1 / m for m in range(1, 13)) for n in range(1, 13))
-"""How frequent the answers are: four alike, and twelve of which the first is given twelve times as often as the last."""
+"""Frequencies of the answers: four alike, and twelve, the first given twelve times as often as the last."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +42,16 @@ def read(rng: np.random.Generator, num_films: int, cell: Cell, num_clips: int) -
 
 
 def resampled(pairs: list[tuple[str, str, str]], rng: np.random.Generator) -> tuple[float, float] | None:
-    """The percentiles of resampled films, without those of which kappa cannot be told."""
+    """The percentiles of resampled films, without those whose kappa cannot be told."""
     videos = sorted({video for video, _, _ in pairs})
-    answers = sorted({one for pair in pairs for one in pair[1:]})
+    answers = sorted({answer for pair in pairs for answer in pair[1:]})
     first, second = np.zeros((2, len(videos), len(answers)), np.int64)
     agreed, clips = np.zeros((2, len(videos)), np.int64)
-    for video, one, other in pairs:
+    for video, answer, other in pairs:
         at = videos.index(video)
-        first[at, answers.index(one)] += 1
+        first[at, answers.index(answer)] += 1
         second[at, answers.index(other)] += 1
-        agreed[at] += one == other
+        agreed[at] += answer == other
         clips[at] += 1
     times = rng.multinomial(len(videos), np.full(len(videos), 1 / len(videos)), size=NUM_RESAMPLES)
     values = label_quality._kappas(agreed, clips, first, second, times)
@@ -62,14 +62,14 @@ def resampled(pairs: list[tuple[str, str, str]], rng: np.random.Generator) -> tu
 def held(num_films: int, num_clips: int, cell: Cell, num_draws: int) -> Mapping[str, tuple[float, float]]:
     """By interval: the share that hold the truth, of those that are given, and their mean width."""
     rng = np.random.default_rng(1)
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in INTERVALS}
+    drawn: dict[str, list[tuple[float, float]]] = {name: [] for name in INTERVALS}
     for _ in range(num_draws):
         pairs = read(rng, num_films, cell, num_clips)
         told = agreement(pairs, NUM_RESAMPLES)
         for name, interval in zip(INTERVALS, (told.interval if told else None, resampled(pairs, rng)), strict=True):
-            found[name] += [interval] if interval else []
-    held_and_widths = {name: [(low <= cell.kappa <= high, high - low) for low, high in own] for name, own in found.items()}
-    return {name: tuple(np.reshape(own, (-1, 2)).mean(axis=0).tolist()) for name, own in held_and_widths.items()}
+            drawn[name] += [interval] if interval else []
+    held_and_widths = {name: [(low <= cell.kappa <= high, high - low) for low, high in limits] for name, limits in drawn.items()}
+    return {name: tuple(np.reshape(pairs, (-1, 2)).mean(axis=0).tolist()) for name, pairs in held_and_widths.items()}
 
 
 def tables(num_draws: int) -> list[Table]:
@@ -79,8 +79,8 @@ def tables(num_draws: int) -> list[Table]:
         for num_clips in CLIPS:
             for correlation in CORRELATIONS:
                 cells = [Cell(kappa, correlation, answers) for kappa in KAPPAS for answers in (EVEN, UNEVEN)]
-                found = [held(num_films, num_clips, cell, num_draws) for cell in cells]
-                rows.append((f"{num_films} of {num_clips}", f"{correlation:g}", *worst_coverage(found)))
+                cases = [held(num_films, num_clips, cell, num_draws) for cell in cells]
+                rows.append((f"{num_films} of {num_clips}", f"{correlation:g}", *worst_coverage(cases)))
     header = ["films of clips", "correlation", *of_each(INTERVALS, "coverage", "width")]
     note = (
         f"Two readers whose kappa is {', '.join(map(str, KAPPAS))}, with four answers that are alike or twelve that are not. Coverage is the lowest "

@@ -104,11 +104,7 @@ def lengths_table(num_draws: int) -> Table:
         f"Ordinary new films beside {NUM_FILMS_OF_LENGTHS} films of {CLIPS[0]} to {CLIPS[1]} clips, a quarter of them not in train, and a backbone as published; {num_draws // 2} draws. Films are compared "
         "by as many clips as the shortest has."
     )
-    header = [
-        "clips of a film vary by",
-        "clips of a new film",
-        *(f"{count(number, 'new film')}: unlike" for number in NEW_FILMS),
-    ]
+    header = ["clips of a film vary by", "clips of a new film", *of_each([count(number, "new film") for number in NEW_FILMS], "unlike")]
     return Table("Ordinary films of other lengths", note, header, rows)
 
 

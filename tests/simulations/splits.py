@@ -1,7 +1,6 @@
 """How far val and test flatter a network against new films, and how often their intervals hold its accuracy there."""
 
 from collections import Counter
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,16 +23,8 @@ NUM_ACTIONS, CLIPS, NUM_NEW_FILMS = 40, (3, 9), 400
 OPTIONS = {"no test": SplitOptions(test_share=0), "default": SplitOptions()}
 
 
-@dataclass(frozen=True)
-class Found:
-    """The accuracy on a split minus that on new films, in points, and whether its interval holds that."""
-
-    off: float
-    held: bool
-
-
 def film(rng: np.random.Generator) -> np.ndarray:
-    """Actions of a film's clips by Zipf's law, of which a film repeats some."""
+    """Draw the actions of a film's clips by Zipf's law; a film repeats some of them."""
     frequencies = 1 / np.arange(1, NUM_ACTIONS + 1)
     own = rng.choice(NUM_ACTIONS, 4, p=frequencies / frequencies.sum())
     return rng.choice(own, rng.integers(*CLIPS, endpoint=True))
@@ -53,8 +44,12 @@ def clips_of(films: list[np.ndarray]) -> list[LabelledClip]:
     ]
 
 
-def draw(rng: np.random.Generator, num_films: int, options: SplitOptions) -> dict[str, Found]:
-    """Deal films, and score a network that names an action the likelier, the more films of train show it; unseen ones never."""
+def draw(rng: np.random.Generator, num_films: int, options: SplitOptions) -> dict[str, tuple[float, bool]]:
+    """Deal films, and score a network that names an action the likelier, the more films of train show it; unseen ones never.
+
+    Returns:
+        by split, the accuracy minus that on new films, in points, and whether its interval holds that.
+    """
     films = [film(rng) for _ in range(num_films)]
     clips = clips_of(films)
     try:
@@ -74,14 +69,14 @@ def draw(rng: np.random.Generator, num_films: int, options: SplitOptions) -> dic
     new = [right(f"a{action}", own) for own, actions in ((ease(), film(rng)) for _ in range(NUM_NEW_FILMS)) for action in actions]
     truth = np.mean(new)
     answers = {clip.clip.uid: right(str(clip.verb), eases[clip.source]) for clip in clips}
-    found = {}
+    flattered = {}
     for name, split, is_open in (("val", "val", False), ("test", "test", False), ("test, left out counted wrong", "test", True)):
         own = [clip for clip in clips if splits[clip.source] == split and (is_open or clip.clip.uid not in out)]
         if own:
             answered = np.array([answers[clip.clip.uid] for clip in own])
             low, high = top1_interval(answered, [clip.source for clip in own])
-            found[name] = Found(100 * float(answered.mean() - truth), bool(low <= truth <= high))
-    return found
+            flattered[name] = 100 * float(answered.mean() - truth), bool(low <= truth <= high)
+    return flattered
 
 
 def flattery(num_films: int, options: SplitOptions, num_draws: int) -> dict[str, tuple[float, float]]:
@@ -89,8 +84,7 @@ def flattery(num_films: int, options: SplitOptions, num_draws: int) -> dict[str,
     rng = np.random.default_rng(0)
     draws = [draw(rng, num_films, options) for _ in range(num_draws)]
     names = dict.fromkeys(name for drawn in draws for name in drawn)
-    of_name = {name: [drawn[name] for drawn in draws if name in drawn] for name in names}
-    return {name: (float(np.mean([f.off for f in found])), float(np.mean([f.held for f in found]))) for name, found in of_name.items()}
+    return {name: tuple(np.mean([drawn[name] for drawn in draws if name in drawn], axis=0).tolist()) for name in names}
 
 
 def passes_on_chosen(num_films: int, *, in_val: bool, num_draws: int) -> tuple[float, float]:

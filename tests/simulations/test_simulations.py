@@ -140,7 +140,7 @@ def test_what_plan_says_is_seen_four_times_out_of_five(num_draws):
     [("usual", 40, 1), *(pytest.param(name, 100, 0.92, marks=pytest.mark.long) for name in ("no floor", "usual", "near the top"))],
 )
 def test_the_gain_from_more_labels_is_in_its_interval(name, num_draws, least):
-    truth = next(one for one in TRUTHS if one.name == name)
+    truth = next(truth for truth in TRUTHS if truth.name == name)
     assert labels.held(truth, 6, num_draws)[0] >= least
 
 
@@ -149,7 +149,7 @@ def test_the_gain_from_more_labels_is_in_its_interval(name, num_draws, least):
 @pytest.mark.parametrize("truth", TRUTHS, ids=lambda truth: truth.name)
 def test_so_it_is_whatever_the_curve_and_however_many_films(truth, times):
     coverages = [labels.held(truth, films, 100, times=times) for films in (3, 60)]
-    assert min(one[0] for one in coverages if one) >= 0.91
+    assert min(coverage[0] for coverage in coverages if coverage) >= 0.91
     assert coverages[-1] is not None
 
 
@@ -183,7 +183,7 @@ def test_so_does_a_mean_average_precisions_where_films_are_alike(num_films, righ
 @pytest.mark.parametrize(("accuracy", "num_clips", "most_without"), [(0.6, 45, 0.6), (0.6, 100, 0.3), (0.75, 45, 0.3)])
 def test_a_threshold_holds_its_precision_on_average_without_refusing_everything(accuracy, num_clips, most_without):
     ours, theirs = (
-        thresholds.found(rule, accuracy, 0.0, num_clips, 300) for rule in (thresholds.lowest_probability, thresholds.share_on_val)
+        thresholds.drawn(rule, accuracy, 0.0, num_clips, 300) for rule in (thresholds.lowest_probability, thresholds.share_on_val)
     )
     assert ours.precision > 0.79
     assert ours.too_low < 0.55 < theirs.too_low + 0.05

@@ -21,8 +21,8 @@ NUM_CLIPS_OF_TRUTH = 200_000
 
 
 @dataclass(frozen=True)
-class Found:
-    """What one rule does: how often it finds no threshold; the mean precision of its thresholds, how often it is too low, and how many clips are kept."""
+class Thresholds:
+    """How often a rule gives no threshold; the mean precision of its thresholds, how often it is too low, and how many clips are kept."""
 
     none: float
     precision: float
@@ -46,15 +46,15 @@ def val(rng: np.random.Generator, accuracy: float, correlation: float, num_clips
     return likely, ndtr(luck) < likely
 
 
-def found(rule: Rule, accuracy: float, correlation: float, num_clips: int, num_draws: int) -> Found:
+def drawn(rule: Rule, accuracy: float, correlation: float, num_clips: int, num_draws: int) -> Thresholds:
     rng = np.random.default_rng(1)
     true = np.sort(rng.beta(*NETWORKS[accuracy], NUM_CLIPS_OF_TRUTH))[::-1]
     precisions = np.cumsum(true) / np.arange(1, len(true) + 1)
     thresholds = [rule(*val(rng, accuracy, correlation, num_clips), PRECISION) for _ in range(num_draws)]
-    numbers = np.searchsorted(-true, [-one for one in thresholds if one is not None], side="right")
+    numbers = np.searchsorted(-true, [-threshold for threshold in thresholds if threshold is not None], side="right")
     reached = precisions[numbers - 1]
     precision, too_low = (reached.mean(), (reached < PRECISION).mean()) if len(numbers) else (np.nan, np.nan)
-    return Found(1 - len(numbers) / num_draws, float(precision), float(too_low), float(numbers.sum() / num_draws / len(true)))
+    return Thresholds(1 - len(numbers) / num_draws, float(precision), float(too_low), float(numbers.sum() / num_draws / len(true)))
 
 
 def tables(num_draws: int) -> list[Table]:
@@ -63,8 +63,8 @@ def tables(num_draws: int) -> list[Table]:
     for accuracy in NETWORKS:
         for num_clips in NUM_VAL_CLIPS:
             for correlation in CORRELATIONS:
-                each = [found(rule, accuracy, correlation, num_clips, 5 * num_draws) for rule in rules.values()]
-                figures = [per_cent(one) for told in each for one in (told.none, told.precision, told.too_low, told.kept)]
+                by_rule = [drawn(rule, accuracy, correlation, num_clips, 5 * num_draws) for rule in rules.values()]
+                figures = [per_cent(share) for of_rule in by_rule for share in vars(of_rule).values()]
                 rows.append((per_cent(accuracy), str(num_clips), f"{correlation:g}", *figures))
     header = ["top-1", "val clips", "correlation", *of_each(rules, "no threshold", "precision", "too low", "clips kept")]
     note = (

@@ -100,15 +100,12 @@ def right(
 def true_gain(kitchen: Kitchen, rng: np.random.Generator) -> float:
     """The mean gain of twice as many films, on very many clips of all classes."""
     test = kitchen.films(rng, NUM_FILMS_OF_TRUTH, VAL_CLIPS_OF_FILM)[:2]
-    once, twice = (
-        np.mean(
-            [
-                right(kitchen.films(rng, times * NUM_TRAIN_FILMS, CLIPS_OF_FILM)[:2], test, EPOCHS, rng).mean()
-                for _ in range(NUM_TRAININGS_OF_TRUTH)
-            ]
-        )
-        for times in (1, 2)
-    )
+
+    def accuracy(num_films: int) -> float:
+        train = kitchen.films(rng, num_films, CLIPS_OF_FILM)[:2]
+        return float(right(train, test, EPOCHS, rng).mean())
+
+    once, twice = (np.mean([accuracy(times * NUM_TRAIN_FILMS) for _ in range(NUM_TRAININGS_OF_TRUTH)]) for times in (1, 2))
     return float(twice - once)
 
 

@@ -21,7 +21,7 @@ CORRELATIONS = (0.0, 0.4, 0.8)
 RIGHT = (0.3, 0.6, 0.9)
 INTERVALS = ("Retake", "bootstrap over films", "one class")
 EVEN, UNEVEN = (1.0,) * 4, tuple(1 / n for n in range(1, 13))
-"""How frequent the classes are: four alike, and twelve of which the first is labelled twelve times as often as the last."""
+"""Frequencies of the classes: four alike, and twelve, the first labelled twelve times as often as the last."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ CELLS = [Cell(right, correlation, classes) for correlation in CORRELATIONS for r
 
 
 def film(rng: np.random.Generator, name: str, cell: Cell) -> tuple[list[Segment], list[Segment]]:
-    """The labelled and the found intervals of a film; wrong ones are less sure, and borders are off by a fifth of the length."""
+    """The labelled and the predicted intervals of a film; wrong ones are less sure, and borders are off by a fifth of the length."""
     found_share = beta(rng, cell.right, cell.correlation)
     num_classes = len(cell.frequencies)
     labels = rng.choice(num_classes, NUM_LABELS, p=np.array(cell.frequencies) / sum(cell.frequencies))
-    labelled, found = [], []
+    labelled, predicted = [], []
     for i, label in enumerate(labels.tolist()):
         start, length = 20.0 * i, rng.uniform(4, 14)
         labelled.append(Segment(name, start, start + length, label))
@@ -49,10 +49,10 @@ def film(rng: np.random.Generator, name: str, cell: Cell) -> tuple[list[Segment]
         called = label if is_right else int((label + rng.integers(1, num_classes)) % num_classes)
         off = rng.normal(0, 0.2, 2) * length
         if start + off[0] < start + length + off[1]:
-            found.append(Segment(name, start + off[0], start + length + off[1], called, sure(rng, is_right)))
+            predicted.append(Segment(name, start + off[0], start + length + off[1], called, sure(rng, is_right)))
         if rng.random() > found_share:
-            found.append(Segment(name, start + length + 1, start + length + 4, int(rng.integers(num_classes)), sure(rng, False)))
-    return labelled, found
+            predicted.append(Segment(name, start + length + 1, start + length + 4, int(rng.integers(num_classes)), sure(rng, False)))
+    return labelled, predicted
 
 
 def sure(rng: np.random.Generator, is_right: bool) -> float:
@@ -60,29 +60,29 @@ def sure(rng: np.random.Generator, is_right: bool) -> float:
 
 
 def films(rng: np.random.Generator, num_films: int, cell: Cell) -> tuple[list[Segment], list[Segment]]:
-    each = [film(rng, str(n), cell) for n in range(num_films)]
-    return [one for labelled, _ in each for one in labelled], [one for _, found in each for one in found]
+    drawn = [film(rng, str(n), cell) for n in range(num_films)]
+    return [segment for labelled, _ in drawn for segment in labelled], [segment for _, predicted in drawn for segment in predicted]
 
 
 @cache
 def truth(cell: Cell) -> tuple[float, float]:
     """The mean average precision, and the average precision of the first class, on very many films."""
-    labelled, found = films(np.random.default_rng(99), NUM_FILMS_OF_TRUTH, cell)
-    scores = detection_scores(found, labelled, {str(n): str(n) for n in range(NUM_FILMS_OF_TRUTH)}, num_resamples=0)
-    return scores.mean, next(one.mean for one in scores.classes if one.label == 0)
+    labelled, predicted = films(np.random.default_rng(99), NUM_FILMS_OF_TRUTH, cell)
+    scores = detection_scores(predicted, labelled, {str(n): str(n) for n in range(NUM_FILMS_OF_TRUTH)}, num_resamples=0)
+    return scores.mean, next(precision.mean for precision in scores.classes if precision.label == 0)
 
 
 def limits(rng: np.random.Generator, num_films: int, cell: Cell) -> dict[str, Limits]:
     """The intervals of some films: Retake's, that of resampled films alone, and Retake's of the first class."""
-    labelled, found = films(rng, num_films, cell)
+    labelled, predicted = films(rng, num_films, cell)
     number = {str(n): n for n in range(num_films)}
-    matched = [detection._match(label, found, labelled, number, num_films) for label in sorted({one.label for one in labelled})]
-    means = [float(detection._average_precisions(one, np.ones((1, num_films), np.int64)).mean()) for one in matched]
+    labels = sorted({segment.label for segment in labelled})
+    matched = [detection._match(label, predicted, labelled, number, num_films) for label in labels]
+    means = [float(detection._average_precisions(matches, np.ones((1, num_films), np.int64)).mean()) for matches in matched]
     draws = detection._draw(matched, num_films, NUM_RESAMPLES)
-    first = [(one, mean) for one, mean in zip(matched, means, strict=True) if one.label == 0]
     ours = detection._interval(matched, float(np.mean(means)), num_films, NUM_RESAMPLES)
     resampled = expanded_interval(draws[~np.isnan(draws)], float(np.mean(means)), num_films)
-    of_class = detection._interval([first[0][0]], first[0][1], num_films, NUM_RESAMPLES) if first else None
+    of_class = detection._interval(matched[:1], means[0], num_films, NUM_RESAMPLES) if labels[0] == 0 else None
     return dict(zip(INTERVALS, (ours, resampled, of_class), strict=True))
 
 
@@ -91,12 +91,13 @@ def held(num_films: int, cell: Cell, num_draws: int) -> Mapping[str, tuple[float
     rng = np.random.default_rng(1)
     drawn = [limits(rng, num_films, cell) for _ in range(num_draws)]
     true = dict(zip(INTERVALS, (truth(cell)[0], *truth(cell)), strict=True))
-    found = {}
+    by_interval = {}
     for name, value in true.items():
-        given = [one for one in (each[name] for each in drawn) if one]
-        widths = [min(1.0, high) - max(0.0, low) for low, high in given]
-        found[name] = (float(np.mean([low <= value <= high for low, high in given])), float(np.mean(widths)), len(given) / num_draws)
-    return found
+        given = [interval for interval in (intervals[name] for intervals in drawn) if interval]
+        coverage = np.mean([low <= value <= high for low, high in given])
+        width = np.mean([min(1.0, high) - max(0.0, low) for low, high in given])
+        by_interval[name] = float(coverage), float(width), len(given) / num_draws
+    return by_interval
 
 
 def tables(num_draws: int) -> list[Table]:
@@ -104,8 +105,8 @@ def tables(num_draws: int) -> list[Table]:
     rows = []
     for num_films in FILMS:
         for correlation in CORRELATIONS:
-            found = [held(num_films, cell, num_draws) for cell in CELLS if cell.correlation == correlation]
-            rows.append((str(num_films), f"{correlation:g}", *worst_coverage(found)))
+            cases = [held(num_films, cell, num_draws) for cell in CELLS if cell.correlation == correlation]
+            rows.append((str(num_films), f"{correlation:g}", *worst_coverage(cases)))
     header = ["films", "correlation", *of_each(INTERVALS, "coverage", "width")]
     note = (
         f"Films of {NUM_LABELS} labelled intervals, of four classes that are alike or twelve that are not, of which a network finds a share of "

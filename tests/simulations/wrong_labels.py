@@ -28,9 +28,9 @@ NUM_FEW_FILMS = 12
 def real_clips(folder: Path) -> Clips:
     """See each real clip through the frozen backbone; each has a film of its own."""
     labels = list(csv.DictReader((KITCHEN / "labels.csv").open()))
-    names = [[row[name] for row in labels] for name in ("uid", "verb", "noun")]
-    features = through_backbone(cut_up(KITCHEN / uid, emptied(folder / "clips"))[0] for uid in names[0])
-    return Clips(features, *(np.unique(of, return_inverse=True)[1] for of in names))
+    columns = [[row[name] for row in labels] for name in ("uid", "verb", "noun")]
+    features = through_backbone(cut_up(KITCHEN / uid, emptied(folder / "clips"))[0] for uid in columns[0])
+    return Clips(features, *(np.unique(names, return_inverse=True)[1] for names in columns))
 
 
 def measured(clips: Clips, seed: int) -> tuple[float, ...]:
@@ -44,9 +44,9 @@ def measured(clips: Clips, seed: int) -> tuple[float, ...]:
     listed = doubtful(clips, given)[:NUM_MENDED]
     mended = given.copy()
     mended[listed] = true[listed]
-    num_found = np.isin(listed, wrong).sum()
-    precision = float(num_found / len(listed)) if listed else np.nan
-    return precision, float(num_found / len(wrong)), accuracy(clips, given, true), accuracy(clips, mended, true)
+    num_right = np.isin(listed, wrong).sum()
+    precision = float(num_right / len(listed)) if listed else np.nan
+    return precision, float(num_right / len(wrong)), accuracy(clips, given, true), accuracy(clips, mended, true)
 
 
 def doubtful(clips: Clips, given: np.ndarray) -> list[int]:
@@ -70,7 +70,10 @@ def accuracy(clips: Clips, given: np.ndarray, true: np.ndarray) -> float:
 
 def row(name: str, draws: list[tuple[float, ...]], clean: float) -> str:
     """Write medians, and the lowest and highest of all draws."""
-    cells = [f"{100 * np.nanmedian(of):.0f} [{100 * np.nanmin(of):.0f}, {100 * np.nanmax(of):.0f}]" for of in zip(*draws, strict=True)]
+    cells = [
+        f"{100 * np.nanmedian(drawn):.0f} [{100 * np.nanmin(drawn):.0f}, {100 * np.nanmax(drawn):.0f}]"
+        for drawn in zip(*draws, strict=True)
+    ]
     return f"| {' | '.join([name, *cells, f'{100 * clean:.0f}'])} |"
 
 

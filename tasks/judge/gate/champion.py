@@ -23,20 +23,13 @@ def moves(store: Store, store_uri: str, model_name: str) -> list[ChampionMove]:
 
 
 def make_move(store: Store, store_uri: str, number: int, decision: DecisionRecord, key: str) -> ChampionMove | None:
-    """Claim move `number`; None if another run has claimed it.
-
-    Args:
-        number: one more than the number of moves at the time of the comparison with the champion.
-    """
+    """Claim move `number`, the next after the comparison; None if another run has it."""
     move = ChampionMove(number=number, decision=decision, key=key)
     return move if store.create(Layout(store_uri).champion_move(decision.model_name, number), move) else None
 
 
 def complete_move(store: Store, store_uri: str, move: ChampionMove, registry: Registry) -> None:
-    """Point the alias to the last move's version, and record this move's decision.
-
-    Idempotent.
-    """
+    """Point the alias to the last move's version, and record this move's decision; idempotent."""
     model_name = move.decision.model_name
     followed = None
     while (last := _uris(store, store_uri, model_name)[-1]) != followed:
@@ -46,14 +39,11 @@ def complete_move(store: Store, store_uri: str, move: ChampionMove, registry: Re
 
 
 def complete_last_move(store: Store, store_uri: str, model_name: str, registry: Registry) -> ChampionMove | None:
-    """Complete and return the last move if it was interrupted.
-
-    None if there is nothing to complete.
-    """
-    known = _uris(store, store_uri, model_name)
-    if not known:
+    """Complete and return the last move if it was interrupted; None if there is none."""
+    uris = _uris(store, store_uri, model_name)
+    if not uris:
         return None
-    last = store.read(known[-1], ChampionMove)
+    last = store.read(uris[-1], ChampionMove)
     if kept_decision(store, store_uri, last.key):
         return None
     complete_move(store, store_uri, last, registry)
@@ -71,10 +61,7 @@ def kept_decision(store: Store, store_uri: str, key: str) -> DecisionRecord | No
 
 
 def keep_decision(store: Store, store_uri: str, key: str, decision: DecisionRecord, registry: Registry) -> None:
-    """Tag the version and add the decision to the table.
-
-    Idempotent for the same decision and key.
-    """
+    """Tag the version and add the decision to the table; idempotent for the same key."""
     registry.set_tags(
         decision.model_name,
         decision.version,
@@ -98,10 +85,7 @@ def kept_decisions(store: Store, store_uri: str) -> list[DecisionRecord]:
 
 
 def _write_table(store: Store, store_uri: str) -> None:
-    """Write the table of all decisions.
-
-    It is written again if a decision was added meanwhile, so that none is missing.
-    """
+    """Write the table of all decisions, again if one was added meanwhile."""
     written: list[str] | None = None
     while (uris := sorted(o.uri for o in store.list(Layout(store_uri).decisions))) != written:
         records = sorted((store.read(uri, DecisionRecord) for uri in uris), key=lambda record: (record.time, record.version))
@@ -115,7 +99,7 @@ def _at(store_uri: str, key: str) -> Stored[DecisionRecord]:
 
 
 def roll_back(name: str, to: int, *, reason: str, by: str, store: Store, registry: Registry, tracker: Tracker) -> DecisionRecord:
-    """Move the alias of model `name` to version `to`. Trying again completes an interrupted move.
+    """Move the alias of model `name` to version `to`, or complete such a move.
 
     Raises:
         BadInput: there is no such version, it is champion already, it never was champion, or its checkpoint is gone.

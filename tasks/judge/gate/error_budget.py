@@ -38,7 +38,6 @@ SPAN = re.compile(r"(.+)_(\d+)-(\d+)")
 YEAR = timedelta(days=365)
 MIN_CHARGE = 0.0005
 """A decision at less than 1 in 2,000 would see only gains that need no gate, and keep the bucket empty; it waits instead."""
-NUM_READERS = 16
 SPENT_BEFORE = TAIL
 """The charge of a decision of an older version, which recorded none and decided by the 95 % interval."""
 
@@ -77,10 +76,7 @@ def record_look(
 
 
 def shared_clips(uids: frozenset[str], seen: Iterable[str]) -> frozenset[str]:
-    """Select the deciding clips that were seen, in this or another cut.
-
-    A clip that is cut otherwise shows the same if it shares time of its film with a seen clip.
-    """
+    """Select the deciding clips that were seen, or share time of their film with one."""
     seen = frozenset(seen)
     spans: dict[str, list[tuple[int, int]]] = {}
     for match in filter(None, map(SPAN.fullmatch, seen)):
@@ -94,10 +90,7 @@ def shared_clips(uids: frozenset[str], seen: Iterable[str]) -> frozenset[str]:
 
 
 def weights_of(looks: Iterable[tuple[frozenset[str], Iterable[str]]], num_clips: int) -> dict[str, float]:
-    """Compute how much each network counts, by run key.
-
-    Each of `looks` has the deciding clips that it saw, and its networks.
-    """
+    """Compute how much each network counts, by the deciding clips that its looks saw."""
     seen: dict[str, set[str]] = {}
     for shared, networks in looks:
         for network in networks:
@@ -106,10 +99,7 @@ def weights_of(looks: Iterable[tuple[frozenset[str], Iterable[str]]], num_clips:
 
 
 def left_to_spend(charges: Iterable[tuple[str, float]], now: str, yearly_error: float) -> float:
-    """Compute the error that is left after these charges, each with its time.
-
-    The bucket begins full.
-    """
+    """Compute the error that is left after these charges, each with its time."""
     capacity = yearly_error / 2
     held, last = capacity, None
     for time, charge in sorted([*charges, (now, 0.0)]):
@@ -120,17 +110,12 @@ def left_to_spend(charges: Iterable[tuple[str, float]], now: str, yearly_error: 
 
 
 def offered(held: float) -> float:
-    """Return the charge of the next decision: half of the error left.
-
-    It is at most that of a 95 % interval.
-    """
+    """Return the next charge: half of the error left, at most `TAIL`."""
     return min(TAIL, held / 2)
 
 
 def spend(store: Store, store_uri: str, plan: PlanResult, uids: frozenset[str], *, can_pass: bool) -> Attempt:
-    """Count the looks at the deciding clips, and spend this decision's charge.
-
-    A retry spends nothing more.
+    """Count the looks at the deciding clips, and spend this decision's charge once.
 
     Args:
         uids: the deciding clips, which have an action.
@@ -145,7 +130,7 @@ def spend(store: Store, store_uri: str, plan: PlanResult, uids: frozenset[str], 
         weights.pop(run_key, None)
     own = kept_decision(store, store_uri, plan.decision_uri)
     before = [
-        (decision.time, decision.run_key, SPENT_BEFORE)
+        decision
         for decision in kept_decisions(store, store_uri)
         if decision.model_name == plan.model_name and decision.event != "rolled back" and decision.charge is None and decision != own
     ]
@@ -156,11 +141,10 @@ def spend(store: Store, store_uri: str, plan: PlanResult, uids: frozenset[str], 
         if mine := next((charge for charge in charges if charge.key == plan.decision_uri), None):
             return mine.attempt
         now = max([now_utc(), *(charge.time for charge in charges)])
-        spent = [*before, *((charge.time, charge.run_key, charge.attempt.charge) for charge in charges)]
+        spent = [(decision.time, SPENT_BEFORE) for decision in before] + [(charge.time, charge.attempt.charge) for charge in charges]
         # A decision without a charge left no look either: its clips are unknown, and count as these.
-        paid = {run_key for _, run_key, _ in before} | decided_here.intersection(
-            key for charge in charges for key in (charge.run_key, *charge.repeats)
-        )
+        paid = {decision.run_key for decision in before}
+        paid |= decided_here.intersection(key for charge in charges for key in (charge.run_key, *charge.repeats))
         attempt = _attempt(spent, weights, paid, plan, now, num_clips=len(uids), can_pass=can_pass)
         charge = Charge(time=now, key=plan.decision_uri, run_key=plan.run_key, attempt=attempt, repeats=plan.run_keys[1:])
         if not attempt.is_spent or store.create(layout.charge(plan.model_name, number), charge):
@@ -169,14 +153,11 @@ def spend(store: Store, store_uri: str, plan: PlanResult, uids: frozenset[str], 
 
 
 def _seen(store: Store, layout: Layout, uids: frozenset[str], deciding: Set[str]) -> tuple[dict[str, float], set[str]]:
-    """Read the weights of networks that were scored on some of these clips.
-
-    A weight is how much a network counts. Also read which networks were scored there for a decision.
-    """
+    """Read the weights of networks that saw some of these clips, and the decided ones."""
     looks: list[tuple[frozenset[str], Iterable[str]]] = []
     history: list[tuple[frozenset[str], Iterable[str]]] = []
     decided: set[str] = set()
-    with ThreadPoolExecutor(NUM_READERS) as readers:
+    with ThreadPoolExecutor(16) as readers:
         for folder in store.folders(layout.all_looks):
             place = Looks(folder)
             if shared := shared_clips(uids, store.read(place.clips).uids):
@@ -191,7 +172,7 @@ def _seen(store: Store, layout: Layout, uids: frozenset[str], deciding: Set[str]
 
 
 def _attempt(
-    spent: Sequence[tuple[str, str, float]],
+    spent: Sequence[tuple[str, float]],
     weights: dict[str, float],
     paid: Set[str],
     plan: PlanResult,
@@ -200,14 +181,14 @@ def _attempt(
     num_clips: int,
     can_pass: bool,
 ) -> Attempt:
-    """Compute the charge of this decision.
+    """Compute this decision's charge after those in `spent`, each with its time.
 
-    `spent` lists earlier charges by time, run key and charge; the networks in `paid` have spent one on these clips.
+    The networks in `paid` have spent a charge on these clips.
     """
     # Deciding once more on one network is a choice among all again.
     others = {network: weight for network, weight in weights.items() if plan.run_key in paid or network not in paid}
     total = plan.gate.yearly_error
-    held = left_to_spend([(time, charge) for time, _, charge in spent], now, total)
+    held = left_to_spend(spent, now, total)
     num_networks, charge = 1 + sum(others.values()), offered(held)
     a_year_ago = datetime.fromisoformat(now) - YEAR
     obstacle = ""
@@ -220,7 +201,7 @@ def _attempt(
     elif num_clips >= plan.gate.min_gate_clips and 0.5**num_clips > charge / num_networks:
         obstacle = f"{count(num_clips, 'clip')} cannot show a gain at so strict a level: add videos"
     is_spent = can_pass and not obstacle
-    in_a_year = sum(charge for time, _, charge in spent if datetime.fromisoformat(time) > a_year_ago)
+    in_a_year = sum(charge for time, charge in spent if datetime.fromisoformat(time) > a_year_ago)
     return Attempt(
         num_others=len(others),
         num_decided=len(weights) - len(others),

@@ -25,7 +25,6 @@ class Judgement:
 
     Attributes:
         rules: labels (if they were altered), engine, num_clips, num_sources, looks, gain, guessing, classes, in this order.
-        passed: whether all rules passed.
         verdict: one sentence: which network is better, and three figures.
         why: by how much, whether that is significant, and the majority class's score; with several seeds, also the score of each.
         consequence: one sentence: which rules passed, and who becomes champion.
@@ -43,9 +42,7 @@ class Judgement:
 
 
 def contenders(results: Sequence[EvaluateResult], split: SplitName) -> tuple[EvaluateResult, EvaluateResult]:
-    """Select the new network and its opponent on the deciding split.
-
-    The opponent is the champion, else the baseline.
+    """Select the new network and its opponent, the champion, else the baseline.
 
     Raises:
         BadInput: the split has no results of both.
@@ -60,8 +57,7 @@ def contenders(results: Sequence[EvaluateResult], split: SplitName) -> tuple[Eva
 def deciding_split(clips: Sequence[DatasetClip], gate: GateOptions) -> SplitName:
     """Select the split that decides on promotion.
 
-    That is test if it has the clips and source videos that the gate asks for, else val. Clips in which nothing happens do not count.
-    Without val test decides.
+    Test decides if it has enough clips with an action, and source videos, or if there is no val.
 
     Raises:
         BadInput: neither test nor val has a clip.
@@ -110,9 +106,11 @@ def judge(
         BadInput: the two were not scored on the same clips, or the difference is of other networks.
     """
     _check(ours, theirs, difference)
+    # One sentence without its full stop, as the details of all rules, which reasons join.
+    looks = "; ".join(f"{sentence[0].lower()}{sentence[1:]}" for sentence in _looks_and_risk(attempt, ours.split))
     rules = (
         *scoreless_rules(ours, theirs, gate, label_noise, spread),
-        _looks(attempt, ours.split),
+        RuleOutcome(rule="looks", title="Error budget left for this year", passed=not attempt.obstacle, detail=looks),
         _gain(difference, attempt, spread),
         _guessing(ours, over_guessing, train_counts),
         _classes(class_outcomes, gate, "verb or noun" if "noun" in ours.targets else "verb"),
@@ -136,16 +134,23 @@ def judge(
 
 
 def scoreless_rules(
-    ours: EvaluateResult, theirs: EvaluateResult, gate: GateOptions, label_noise: float, spread: SeedSpread | None = None
+    ours: EvaluateResult, theirs: EvaluateResult, gate: GateOptions, label_noise: float, spread: SeedSpread | None
 ) -> tuple[RuleOutcome, ...]:
     """Apply the rules that know no scores: where one fails, a decision risks nothing."""
-    is_same_engine, detail = _is_same_engine(ours, theirs, spread)
-    return (
-        *([_labels(label_noise)] if label_noise else []),
-        RuleOutcome(rule="engine", title="Same engine and crops", passed=is_same_engine, detail=detail),
+    is_same_engine, how_scored = _is_same_engine(ours, theirs, spread)
+    rules = (
+        RuleOutcome(rule="engine", title="Same engine and crops", passed=is_same_engine, detail=how_scored),
         _enough("num_clips", "Enough clips", ours.num_clips, gate.min_gate_clips, "clip"),
         _enough("num_sources", "Enough source videos", ours.num_sources, gate.min_gate_sources, "source video"),
     )
+    if not label_noise:
+        return rules
+    detail = f"{percent(label_noise)} of the training labels were altered, to study long trainings; such a network is never registered"
+    return RuleOutcome(rule="labels", title="Labels as people gave them", passed=False, detail=detail), *rules
+
+
+def _enough(rule: Literal["num_clips", "num_sources"], title: str, number: int, least: int, noun: str) -> RuleOutcome:
+    return RuleOutcome(rule=rule, title=title, passed=number >= least, detail=f"{count(number, noun)}, at least {least:,} needed")
 
 
 def _check(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference) -> None:
@@ -182,22 +187,6 @@ def _is_same_engine(ours: EvaluateResult, theirs: EvaluateResult, spread: SeedSp
     if by_ours != by_theirs:
         return True, f"scored by {by_ours} and {by_theirs}; heads on features of sound run alike in every engine"
     return True, f"both scored by {by_ours}"
-
-
-def _labels(label_noise: float) -> RuleOutcome:
-    detail = f"{percent(label_noise)} of the training labels were altered, to study long trainings; such a network is never registered"
-    return RuleOutcome(rule="labels", title="Labels as people gave them", passed=False, detail=detail)
-
-
-def _enough(rule: Literal["num_clips", "num_sources"], title: str, number: int, least: int, noun: str) -> RuleOutcome:
-    return RuleOutcome(rule=rule, title=title, passed=number >= least, detail=f"{count(number, noun)}, at least {least:,} needed")
-
-
-def _looks(attempt: Attempt, split: SplitName) -> RuleOutcome:
-    """Check whether earlier decisions left enough of the year's error to test at."""
-    # One sentence without its full stop, as the details of all rules, which reasons join.
-    detail = "; ".join(f"{sentence[0].lower()}{sentence[1:]}" for sentence in _looks_and_risk(attempt, split))
-    return RuleOutcome(rule="looks", title="Error budget left for this year", passed=not attempt.obstacle, detail=detail)
 
 
 def _gain(registered: PairedDifference, attempt: Attempt, spread: SeedSpread | None = None) -> RuleOutcome:
@@ -282,29 +271,22 @@ def _reason(
 
 
 def attempt_in_words(attempt: Attempt | None, split: SplitName) -> str:
-    """Say how often the deciding clips were looked at.
-
-    Also say at which level they decide and how much is spent. Empty for older results.
-    """
-    return "".join(f"{sentence}. " for sentence in _looks_and_risk(attempt, split)).rstrip() if attempt else ""
+    """Describe earlier looks at the deciding clips, level and charge; empty for older results."""
+    return " ".join(f"{sentence}." for sentence in _looks_and_risk(attempt, split)) if attempt else ""
 
 
 def _looks_and_risk(attempt: Attempt, split: SplitName) -> tuple[str, ...]:
     """Write the sentences of `attempt_in_words`, without their full stops."""
     if attempt.spent is None:
         return ()
-    level = _share(attempt.level)
+    must = f"the gain must show at {_share(attempt.level)}"
     if attempt.num_others:
-        others = f"{_networks(attempt.num_others, 'other network')} scored on these {split} clips"
-        must = f"so the gain must show at {level} instead of {_share(attempt.charge)}"
+        looks = f"{_networks(attempt.num_others, 'other network')} scored on these {split} clips"
+        must = f", so {must} instead of {_share(attempt.charge)}"
     elif attempt.num_decided:
-        others, must = (
-            f"{_networks(attempt.num_decided, 'network')} decided on these {split} clips before",
-            f"the gain must show at {level}",
-        )
+        looks, must = f"{_networks(attempt.num_decided, 'network')} decided on these {split} clips before", f"; {must}"
     else:
-        others, must = f"No other network was scored on these {split} clips", f"the gain must show at {level}"
-    looks = others if attempt.obstacle else f"{others}, {must}" if attempt.num_others else f"{others}; {must}"
+        looks, must = f"No other network was scored on these {split} clips", f"; {must}"
     spent = f"{_share(attempt.spent)} of the year's {_share(attempt.yearly_error)} are spent"
     if attempt.obstacle:
         risk = f"Nothing is left to test at; {attempt.obstacle}"
@@ -312,7 +294,7 @@ def _looks_and_risk(attempt: Attempt, split: SplitName) -> tuple[str, ...]:
         risk = f"A network that is no better passes in about {_share(attempt.charge)} of cases at most; {spent}"
     else:
         risk = f"It risks nothing, since it promotes nothing whatever the scores are; {spent}"
-    return looks, risk
+    return looks if attempt.obstacle else f"{looks}{must}", risk
 
 
 def _networks(number: int, noun: str) -> str:

@@ -13,17 +13,14 @@ from tasks.store.records.record import MODELS, ModelRole, SplitName, Target
 from tasks.wording import count, listed, percent, percent_interval, points, quoted, roughly, signed
 
 MOST_UNSEEN = {"difference": 0.05, "second descent": 0.1}
-"""How far from zero an interval may reach that a sentence calls no difference. With a wider one, the data cannot tell."""
+"""How far from zero the interval of an absent effect may reach. With a wider one, the data cannot tell."""
 MIN_SOURCES = 3
 """Source videos of a class, one for each split."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The banner of a page.
-
-    `kind` sets colour and symbol; one warning per target on which the network does not beat the majority class.
-    """
+    """The banner of a page; `kind` sets colour and symbol, unbeaten majority classes give warnings."""
 
     kind: Literal["passes", "kept", "unknown"]
     word: str
@@ -34,8 +31,7 @@ class Verdict:
 def verdict_on(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference, spread: SeedSpread | None = None) -> str:
     """Put the comparison into one sentence of three figures that starts with the outcome.
 
-    With several seeds it has their mean. If the registered network is no better than always predicting the most frequent action, that is the
-    outcome, whichever network wins.
+    If the registered network is no better than always predicting the most frequent action, that is the outcome, whichever network wins.
     """
     in_short, action = _in_short(ours, theirs, spread.difference if spread else difference), ours.action
     clips = count(ours.num_clips, f"{ours.split} clip")
@@ -52,10 +48,7 @@ def verdict_on(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedD
 
 
 def figures_in_words(metrics: Metrics) -> str:
-    """Give the three figures that a person decides by.
-
-    They are both networks' top-1, and the gain with its interval. Empty if a figure is missing.
-    """
+    """Give both networks' top-1, and the gain with its interval; empty if one is missing."""
     opponent = opponent_of(metrics)
     scores = {result.model: result.action.top1 for result in deciding_results(metrics)}
     gain = next((d for d in metrics.differences if d.target == metrics.targets[-1] and d.opponent == opponent), None)
@@ -73,8 +66,6 @@ def consequence_in_words(
     promotion: str, *, passed: bool, provisional: bool, faces_champion: bool, is_provisional: bool = False, is_champion: bool | None = None
 ) -> str:
     """Say in one sentence which rules passed and who becomes champion.
-
-    The sentence is for report, card, question and log.
 
     Args:
         faces_champion: the opponent is a champion, and not the baseline.
@@ -115,8 +106,6 @@ def why(
 ) -> str:
     """Give the reasons for `verdict_on`, with the figures.
 
-    They are one sentence, or a few with several seeds.
-
     Args:
         beats_guessing: the network is significantly better than always predicting the most frequent action.
     """
@@ -142,11 +131,7 @@ def spread_in_words(spread: SeedSpread) -> str:
 
 
 def guessing_caveat(ours: EvaluateResult) -> str:
-    """List the targets that do not beat the majority class.
-
-    For example `no better than always predicting 'put meat' (34.8 % of actions)`. Empty if all targets do. `ours` are the fine-tuned
-    network's scores.
-    """
+    """Say `no better than always predicting 'put meat' (34.8 % of actions)`, if true."""
     baselines = [
         f"{in_quotes(metrics.majority_class)} ({percent(metrics.majority_top1)} of {target}s)"
         for target, metrics in _unbeaten_majorities(ours)
@@ -174,13 +159,12 @@ def _in_short(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDi
 
 
 def _against_opponent(theirs: EvaluateResult, difference: PairedDifference, min_clips: int) -> str:
-    low, high = difference.interval
     interval = f"95 % confidence interval of the difference {percent_interval(difference.interval)}"
     more = "more" if difference.difference > 0 else "fewer"
     sentence = f"{points(difference.difference)} {more} than the {theirs.model} ({percent(theirs.action.top1)}; {interval})"
     if difference.num_gained == difference.num_lost:
         sentence = f"as many as the {theirs.model} ({interval})"
-    if low > 0 or high < 0 or is_absent("difference", difference.interval):
+    if excludes_zero(difference) or is_absent("difference", difference.interval):
         return sentence
     return f"{sentence}; {_too_small(difference, theirs.split, min_clips)}"
 
@@ -218,10 +202,7 @@ def _against_majority(ours: EvaluateResult, *, beats_guessing: bool) -> str:
 
 
 def always_predicting(class_name: str) -> str:
-    """Name the baseline, such as `always predicting 'put meat'`.
-
-    For the noun `(none)` it is `always predicting no object`.
-    """
+    """Name the baseline: `always predicting 'put meat'`, or `always predicting no object`."""
     return f"always predicting {in_quotes(class_name)}"
 
 
@@ -236,10 +217,7 @@ def readable(class_name: str) -> str:
 
 
 def deciding_results(metrics: Metrics) -> tuple[EvaluateResult, ...]:
-    """Select the scores on the deciding split, in the order of `MODELS`.
-
-    Some may be missing.
-    """
+    """Select the scores on the deciding split, in the order of `MODELS`."""
     of_role = {result.model: result for result in metrics.results if result.split == metrics.deciding_split}
     return tuple(of_role[role] for role in MODELS if role in of_role)
 
@@ -283,34 +261,24 @@ def verdict_of(metrics: Metrics) -> Verdict:
 
 
 def cautions(metrics: Metrics) -> tuple[tuple[str, str], ...]:
-    """List reasons why the deciding scores may be too optimistic.
-
-    Each reason has its section on the page.
-    """
+    """List reasons why the deciding scores may be too optimistic, with their sections."""
     split, checks = metrics.deciding_split, metrics.checks
-    num_sources = next((result.num_sources for result in deciding_results(metrics) if result.model == "fine-tuned"), None)
+    num_sources = next((result.num_sources for result in deciding_results(metrics) if result.model == "fine-tuned"), 0)
     num_alike = sum(pair.split == split for pair in checks.near_duplicates)
     num_shared = sum(recording.num_clips for recording in checks.shared_recordings if recording.split == split)
     earlier = "train" if split == "val" else "train or val"
+    num_few = num_sources if num_sources < metrics.gate.min_gate_sources else 0
     reasons = (
         (num_shared, f"{split} clip", f"of recordings that {earlier} has, too", "shared-recordings"),
         (len(checks.shared_sources), "source video", "in two splits", "shared-sources"),
         (num_alike, f"{split} clip", "like a clip of another split", "near-duplicates"),
-        (
-            num_sources if num_sources is not None and num_sources < metrics.gate.min_gate_sources else 0,
-            "source video",
-            f"of {split} alone",
-            "gate",
-        ),
+        (num_few, "source video", f"of {split} alone", "gate"),
     )
     return tuple((f"{count(number, noun)} {words}", anchor) for number, noun, words, anchor in reasons if number)
 
 
 def majority_warning(metrics: TargetMetrics) -> str:
-    """Return the warning for a network that does not beat the majority class.
-
-    Empty if it does.
-    """
+    """Return the warning for a network that does not beat the majority class, else nothing."""
     if metrics.top1 > metrics.majority_top1:
         return ""
     how = "below" if metrics.top1 < metrics.majority_top1 else "no better than"
@@ -365,10 +333,7 @@ def facts_of(metrics: Metrics, *, has_champion: bool = False) -> Facts:
 
 
 def _labels_needed(metrics: Metrics) -> str:
-    """Word an estimate of the labelled clips that the gate needs.
-
-    With so many, the deciding split has as many as the gate asks for. Empty if it has none with an action.
-    """
+    """Estimate the labelled clips of all splits at which the deciding one has enough."""
     num_clips = {size.split: size.num_clips for size in metrics.splits}
     num_deciding = sum(size.num_clips - size.num_nothing for size in metrics.splits if size.split == metrics.deciding_split)
     if not num_deciding:

@@ -25,7 +25,7 @@ Size = Literal["small", "medium", "large"]
 class Cell:
     """Clips of one true class with one predicted class.
 
-    Count, `text` that fits the cell, and share of the true class. `uids` are the first of the wrong clips, listed under the `anchor`.
+    `text` fits the cell, and `uids` are the first of the wrong clips, listed under the `anchor`.
     """
 
     count: int
@@ -52,8 +52,6 @@ class Row:
 class Matrix:
     """A network's confusion matrix for one target.
 
-    More columns make smaller cells. All networks of a target use one cell size.
-
     `role` is None if the rows are another network's predictions instead of the true classes.
     """
 
@@ -70,10 +68,7 @@ class Matrix:
 
 @dataclass(frozen=True)
 class ChangeTable:
-    """One target's classes, most frequent first.
-
-    Classes are shown or folded, and `worse` names those that got worse.
-    """
+    """One target's classes, most frequent first; `worse` names those that got worse."""
 
     target: Target
     shown: tuple[ClassChange, ...]
@@ -171,10 +166,7 @@ def change_tables(changes: Sequence[ClassChange]) -> tuple[ChangeTable, ...]:
 
 
 def histograms(label_counts: Sequence[LabelCount]) -> tuple[Histogram, ...]:
-    """Build one histogram per target, largest class first.
-
-    Targets without labels and splits without clips are skipped.
-    """
+    """Build one histogram per target with labels, of the splits with clips."""
     per_target = []
     for target in TARGETS:
         of_split = {split: {c.name: c.num_clips for c in label_counts if (c.target, c.split) == (target, split)} for split in SPLITS}

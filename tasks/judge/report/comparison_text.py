@@ -25,9 +25,7 @@ def note(judgement: Judgement, baseline: str, deciding: SplitName, *, val_chose:
     """Write verdict, reasons, rules and baseline as Markdown, for the run's page in MLflow.
 
     Args:
-        judgement: of the gate.
         baseline: its description, as in `WeightsResult.description`; a sentence without its full stop.
-        deciding: the split that decides.
         val_chose: whether val chose an epoch, or the weights of a fusion.
     """
     rules = tuple((rule.title, "passed" if rule.passed else "**failed**", markdown_text(rule.detail)) for rule in judgement.rules)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullLocator
 
@@ -33,10 +34,7 @@ ROOM_FACTOR = 1.12
 
 @dataclass(frozen=True)
 class CurveSection:
-    """The section's answer, drawing, table and notes.
-
-    `rows` have target, training clips, gain, its interval, and top-1.
-    """
+    """A learning curve on the page; `rows` have target, training clips, gain, interval and top-1."""
 
     answer: str
     chart: Chart
@@ -47,7 +45,7 @@ class CurveSection:
 
 @dataclass(frozen=True)
 class LongSection:
-    """The section's sentence, drawing and note."""
+    """A long training on the page."""
 
     sentence: str
     chart: Chart
@@ -55,15 +53,15 @@ class LongSection:
 
 
 def curve_section(result: LearningCurveResult) -> CurveSection:
-    """Make the section."""
-    decisive = result.curves[-1]
+    """Show a learning curve, the deciding target first."""
+    *others, decisive = result.curves
     return CurveSection(
         answer=curve_answer(result),
         chart=learning_curve_chart(decisive),
         rows=tuple(_gain_row(curve, gain) for curve in reversed(result.curves) for gain in curve.gains),
         unknown=tuple(
             f"{curve.target.capitalize()}s: {curve.unknown[0].lower()}{curve.unknown[1:]}"
-            for curve in result.curves[:-1]
+            for curve in others
             if curve.unknown and curve.unknown != decisive.unknown
         ),
         notes=(_training_note(result), _caveats(result)),
@@ -113,26 +111,20 @@ def _gain_row(curve: TargetCurve, gain: CurveGain) -> tuple[str, ...]:
 
 def _training_note(result: LearningCurveResult) -> str:
     """Say what was trained on which clips."""
-    heads = (
-        "Heads were trained by the recipe of this run"
-        if result.recipe == "own"
-        else "This run trains more than the heads, which takes too long for a curve: heads alone were trained by the recipe of preset light on the "
-        "frozen backbone of the run's initial weights"
-    )
-    shortened = (
-        f", for {result.num_epochs:,} instead of {result.num_asked_epochs:,} epochs" if result.num_epochs < result.num_asked_epochs else ""
-    )
-    unlike = "" if result.recipe == "own" else " The network itself may gain more or less."
-    drawn = (
-        "all of one source video, so what clips of other videos would add does not show"
-        if result.num_sources == 1
-        else f"of {count(result.num_sources, 'source video')}, drawn by whole videos; the last is cut"
-    )
-    return (
-        f"{heads}{shortened}, on shares of {count(result.num_clips, 'training clip')}, {drawn}; {result.num_draws} draws for each share. "
-        f"{EQUAL[result.equal]}"
-        f"{unlike}"
-    )
+    heads, unlike = "Heads were trained by the recipe of this run", ""
+    if result.recipe != "own":
+        heads = (
+            "This run trains more than the heads, which takes too long for a curve: heads alone were trained by the recipe of preset light on the "
+            "frozen backbone of the run's initial weights"
+        )
+        unlike = " The network itself may gain more or less."
+    if result.num_epochs < result.num_asked_epochs:
+        heads += f", for {result.num_epochs:,} instead of {result.num_asked_epochs:,} epochs"
+    drawn = f"of {count(result.num_sources, 'source video')}, drawn by whole videos; the last is cut"
+    if result.num_sources == 1:
+        drawn = "all of one source video, so what clips of other videos would add does not show"
+    clips = count(result.num_clips, "training clip")
+    return f"{heads}, on shares of {clips}, {drawn}; {result.num_draws} draws for each share. {EQUAL[result.equal]}{unlike}"
 
 
 def _caveats(result: LearningCurveResult) -> str:
@@ -164,7 +156,7 @@ def _caveats(result: LearningCurveResult) -> str:
 
 
 def long_section(metrics: Metrics) -> LongSection | None:
-    """Make the section; None for any other training."""
+    """Show a long training; None for any other training."""
     training = metrics.long_training
     if training is None:
         return None
@@ -177,13 +169,16 @@ def sentence_of(training: LongTraining) -> str:
     errors = {score.epoch: score.error for score in training.scores}
     last = training.scores[-1]
     reach = (last.interval[0] - last.error, last.interval[1] - last.error)
-    if (training.rise is None or training.fall is None or training.gain is None) and not is_absent("second descent", reach):
-        return f"The data cannot tell whether there is a second descent: {sample} the error of {training.target}s is known only within {percent_interval(last.interval)} % at the end."
     if training.rise is None or training.fall is None or training.gain is None:
+        if not is_absent("second descent", reach):
+            return (
+                f"The data cannot tell whether there is a second descent: {sample} the error of {training.target}s is known only within "
+                f"{percent_interval(last.interval)} % at the end."
+            )
         lowest = min(training.scores, key=lambda score: (score.error, score.epoch))
         return (
             f"No second descent is seen: {sample} the error of {training.target}s is lowest after {_epoch_name(lowest.epoch)} ({percent(lowest.error)}) "
-            f"and never falls after a rise, from epoch 1 to {_epoch_name(training.scores[-1].epoch)}."
+            f"and never falls after a rise, from epoch 1 to {_epoch_name(last.epoch)}."
         )
     first, peak, second = (
         f"{percent(errors[epoch])} after {_epoch_name(epoch)}"
@@ -228,10 +223,7 @@ def _long_note(training: LongTraining, metrics: Metrics) -> str:
 
 
 def long_chart(training: LongTraining, epochs: Sequence[Epoch]) -> Chart:
-    """Draw errors and validation loss over a logarithmic axis of epochs.
-
-    Errors on val have a band.
-    """
+    """Draw errors and validation loss over a logarithmic axis of epochs."""
     title = f"Error of {training.target}s and validation loss"
     train, val = (
         [(e.epoch + 1, 1 - top1) for e in epochs if (top1 := getattr(e, f"{split}_{training.target}_top1")) is not None]
@@ -239,7 +231,7 @@ def long_chart(training: LongTraining, epochs: Sequence[Epoch]) -> Chart:
     )
     loss = [(e.epoch + 1, e.val_loss) for e in epochs if e.val_loss is not None]
     kept = [score.epoch + 1 for score in training.scores]
-    with style.styled(style.PAGE_STYLE):
+    with matplotlib.rc_context(style.PAGE_STYLE):
         figure = style.new_drawing(*LONG_SIZE)
         errors, losses = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
         for axes, points, name, colour, dashes in (
@@ -261,8 +253,7 @@ def long_chart(training: LongTraining, epochs: Sequence[Epoch]) -> Chart:
         _scale_long(errors, losses, training, [y for _, y in (*train, *val)])
         style.add_legend(figure)
         words = f"Validation error by epoch, with 95 % confidence intervals: {'; '.join(spoken['kept'])}. {turns}"
-        drawn = style.svg(figure, "long-training", title, words, spoken)
-    return Chart(title, drawn, LONG_SIZE[0] + 140)
+        return style.chart(figure, LONG_SIZE[0] + 140, "long-training", title, words, spoken)
 
 
 def _draw_band(axes: Axes, x: Sequence[int], intervals: Sequence[tuple[float, float]], colour: str) -> None:
@@ -301,10 +292,7 @@ def _scale_long(errors: Axes, losses: Axes, training: LongTraining, drawn: Seque
 
 
 def learning_curve_chart(curve: TargetCurve) -> Chart:
-    """Draw a learning curve: single draws, their mean, and the extrapolated law.
-
-    The mean has its band over source videos, the law has the band of the gain.
-    """
+    """Draw a learning curve: single draws, their mean, and the extrapolated law, with bands."""
     title = f"{curve.target.capitalize()} top-1 on val by number of training clips"
     numbers = [point.num_clips for point in curve.points]
     draws = [(point.num_clips, top1) for point in curve.points for top1 in point.draws]
@@ -332,8 +320,8 @@ def learning_curve_chart(curve: TargetCurve) -> Chart:
         axes.xaxis.set_major_formatter(WHOLE)
         style.value_axis(axes)
         style.add_legend(figure, ncols=4, handlelength=2.2, columnspacing=1.2)
-        drawn = style.svg(figure, "learning-curve", title, _curve_in_words(curve, spoken["means"]), spoken)
-    return Chart(title, drawn, CURVE_SIZE[0] + 140)
+        words = _curve_in_words(curve, spoken["means"])
+        return style.chart(figure, CURVE_SIZE[0] + 140, "learning-curve", title, words, spoken)
 
 
 def _curve_in_words(curve: TargetCurve, means: list[str]) -> str:

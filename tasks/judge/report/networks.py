@@ -1,7 +1,4 @@
-"""Report a comparison of networks as a page, a note and a CSV table.
-
-The page has charts. The first network is the reference of significant differences.
-"""
+"""Report a comparison of networks as a page, a note and a CSV table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -27,8 +24,6 @@ FLOW_COST = (
 
 VERSIONS: tuple[ModelRole, ...] = ("previous", "fine-tuned")
 """How the confusion matrices of two versions call them, in their order."""
-NUM_OPEN = 20
-"""Clips with different answers that are listed before the page folds them."""
 COST_SIZE = (420, 300)
 
 
@@ -45,10 +40,7 @@ class NetworkRow:
 
 
 def networks_page(comparison: Comparison, thumbnails: Mapping[str, bytes] | None = None) -> str:
-    """Render the page as HTML.
-
-    Names are escaped. `thumbnails` are small JPEGs of named clips by uid.
-    """
+    """Render the page as HTML; `thumbnails` are small JPEGs of named clips by uid."""
     first, pictures = comparison.networks[0], thumbnails or {}
     named, styles = {clip.uid: clip for clip in comparison.clips}, styles_of(pictures)
     return rendered(
@@ -69,7 +61,7 @@ def networks_page(comparison: Comparison, thumbnails: Mapping[str, bytes] | None
         opponent=VERSIONS[0],
         clip_of=lambda uid: (*clip_in_words(named, comparison.airflow_run, comparison.dataset_uri, uid), "", styles.get(uid, "")),
         thumbnails=pictures,
-        num_open=NUM_OPEN,
+        num_open=20,  # clips with different answers before the page folds them
     )
 
 
@@ -128,10 +120,7 @@ def _machines(comparison: Comparison) -> list[tuple[str, list[tuple[str, str]]]]
 
 
 def cost_chart(comparison: Comparison, *, in_flops: bool) -> Chart | None:
-    """Draw numbered top-1 scores with intervals over cost per clip.
-
-    None if no cost is known.
-    """
+    """Draw numbered top-1 scores with intervals over cost per clip; None without costs."""
     title = "Accuracy over FLOPs" if in_flops else "Accuracy over latency"
     shown = [(i, n.name, n.action, *known) for i, n in enumerate(comparison.networks, 1) if (known := _cost(n, in_flops=in_flops))]
     if not shown:
@@ -153,8 +142,8 @@ def cost_chart(comparison: Comparison, *, in_flops: bool) -> Chart | None:
             f"{'; '.join(spoken)}. Bars are 95 % confidence intervals; the dashed line is always predicting the most frequent {target}: "
             f"{percent(majority)}."
         )
-        drawn = style.svg(figure, f"networks-{'flops' if in_flops else 'latency'}", title, words, {"networks": spoken})
-    return Chart(title, drawn, COST_SIZE[0] + 60)
+        key = "networks-flops" if in_flops else "networks-latency"
+        return style.chart(figure, COST_SIZE[0] + 60, key, title, words, {"networks": spoken})
 
 
 def _cost(network: ComparedNetwork, *, in_flops: bool) -> tuple[float, str] | None:
@@ -165,10 +154,7 @@ def _cost(network: ComparedNetwork, *, in_flops: bool) -> tuple[float, str] | No
 
 
 def difference_of(network: ComparedNetwork, target: Target) -> PairedDifference | None:
-    """Find a network's difference to the reference.
-
-    None for the reference itself, or if the reference failed.
-    """
+    """Find a network's difference to the reference; the reference itself has none."""
     return next((difference for difference in network.differences if difference.target == target), None)
 
 
@@ -186,10 +172,7 @@ def corrected_p_values(comparison: Comparison, target: Target) -> dict[str, floa
 
 
 def verdict(comparison: Comparison) -> str:
-    """Summarise which networks differ significantly from the reference, and whether their engines differ.
-
-    Plain text, about actions, or about verbs if no label has an object.
-    """
+    """Summarise which networks differ significantly from the reference, and whether their engines differ."""
     sample = f"{count(comparison.num_clips, 'clip')} of {count(comparison.num_sources, 'source video')} ({comparison.split})"
     decisive = comparison.targets[-1]
     most = max(network.action.top1 for network in comparison.networks)
@@ -236,10 +219,7 @@ def _best(names: list[str], num_networks: int, target: Target) -> str:
 
 
 def table(comparison: Comparison) -> bytes:
-    """Write a CSV, one row per configuration, accuracies as shares.
-
-    A failed configuration has only its failed step and the reason.
-    """
+    """Write a CSV, one row per configuration, accuracies as shares."""
     rows = [_csv_row(name, network, comparison) for network in comparison.networks for name in (network.name, *network.others)]
     columns = (*rows[0], "failed_in", "failed_because")
     rows += [{"configuration": failed.name, "failed_in": failed.step, "failed_because": failed.reason} for failed in comparison.failed]

@@ -22,8 +22,6 @@ SIZE = (380, 250)
 LINE_LOOKS: tuple[Look, ...] = ((style.ORANGE, "s", "--"), (style.BLUE, "o", "-"), (style.PURPLE, "D", ":"))
 Line = tuple[str, Sequence[tuple[int, float | None]]]
 MAX_MARKS = 20
-
-
 RELIABILITY_SIZE = (330, 350)
 LOOKS: dict[ModelRole, Look] = {
     "baseline": (style.GREY, "s", ":"),
@@ -56,10 +54,9 @@ RATE = Quantity("learning rate", NUMBER, lambda value: f"{value:.3g}")
 
 
 def training_charts(epochs: Sequence[Epoch], best_epoch: int, crops: int) -> tuple[Chart, ...]:
-    """Draw the charts of a training: losses, accuracies and learning rate.
+    """Draw a training's losses, accuracies if recorded, and the learning rate if it varies.
 
-    Validation accuracies if recorded, the rate if it varies; no charts without epochs. The page counts epochs from 1, as the log does.
-    `crops` is the number of crops per clip in validation.
+    The page counts epochs from 1, as the log does. `crops` is the number of crops per clip in validation.
     """
     if not epochs:
         return ()
@@ -81,6 +78,7 @@ def _by_epoch(key: str, title: str, lines: Sequence[Line], best: int, quantity: 
     first, last = min(x for _, line in lines for x, _ in line), max(x for _, line in lines for x, _ in line)
     top = max(value for _, line in lines for _, value in line if value is not None)
     spoken: dict[str, list[str]] = {}
+    ends = []
     with style.axes_of(SIZE) as (figure, axes):
         for (name, line), (colour, marker, dashes) in zip(lines, LINE_LOOKS, strict=False):
             known = [(x, y) for x, y in line if y is not None]
@@ -96,6 +94,7 @@ def _by_epoch(key: str, title: str, lines: Sequence[Line], best: int, quantity: 
                 }
                 axes.plot(*zip(*known, strict=True), label=name, markevery=every, clip_on=False, gid=gid, **looks)
                 spoken[gid] = [f"{name}, epoch {x}: {quantity.spell(y)}" for x, y in known[::every]]
+                ends.append(f"{name} ends at {quantity.spell(known[-1][1])}")
         axes.set_xlim(*((first, last) if last > first else (first - 0.5, first + 0.5)))
         axes.set_ylim(0, quantity.top or 1.1 * top or 1)
         axes.set(xlabel="epoch", ylabel=quantity.label)
@@ -104,16 +103,12 @@ def _by_epoch(key: str, title: str, lines: Sequence[Line], best: int, quantity: 
         if first <= best <= last:
             mark_epoch(axes, best, f"kept: {best}", on_right=best > (first + last) / 2, at_bottom=quantity.top is not None)
         style.add_legend(figure)
-        ends = "; ".join(f"{name.removeprefix('marks-')} ends at {marks[-1].rsplit(': ', 1)[1]}" for name, marks in spoken.items())
-        drawn = style.svg(figure, key, title, f"By epoch, {first} to {last}: {ends}. The kept epoch is {best}.", spoken)
-    return Chart(title, drawn, SIZE[0] + 100)
+        words = f"By epoch, {first} to {last}: {'; '.join(ends)}. The kept epoch is {best}."
+        return style.chart(figure, SIZE[0] + 100, key, title, words, spoken)
 
 
 def mark_epoch(axes: Axes, epoch: int, text: str, *, on_right: bool, at_bottom: bool = False) -> None:
-    """Draw a line at an epoch, with its label where there is room.
-
-    Rising scores leave room at the bottom, falling losses at the top.
-    """
+    """Draw a line at an epoch, with its label, at the bottom under rising scores."""
     axes.axvline(epoch, color=style.INK, linewidth=1, linestyle=style.SHORT_DASHES, clip_on=False)
     offset, side = (-5, "right") if on_right else (5, "left")
     y, rise, end = (0, 3, "bottom") if at_bottom else (1, -2, "top")
@@ -121,10 +116,7 @@ def mark_epoch(axes: Axes, epoch: int, text: str, *, on_right: bool, at_bottom: 
 
 
 def reliability_charts(metrics: Metrics) -> tuple[Chart, ...]:
-    """Draw a chart per target with every network scored on the deciding split.
-
-    A network without bins is left out.
-    """
+    """Draw a chart per target, of every network on the deciding split that has bins."""
     charts = []
     scored = {result.model for result in deciding_results(metrics)}
     for target in TARGETS:
@@ -144,7 +136,6 @@ def reliability_chart(target: Target, calibrations: Sequence[tuple[ModelRole, Ca
 
     A marker's area is proportional to the bin's clips; the diagonal is perfect calibration.
     """
-    title = f"{target}s"
     most = max((b.num_clips for _, c in calibrations for b in c.bins), default=1) or 1
     spoken: dict[str, list[str]] = {}
     with style.axes_of(RELIABILITY_SIZE) as (figure, axes):
@@ -171,15 +162,12 @@ def reliability_chart(target: Target, calibrations: Sequence[tuple[ModelRole, Ca
         axes.grid(axis="y", clip_on=False)
         style.add_legend(figure, ncols=2, handles=handles)
         words = "; ".join(mark for marks in spoken.values() for mark in marks) or "no clips"
-        drawn = style.svg(figure, f"reliability-{target}", title, f"Accuracy over confidence. {words}.", spoken)
-    return Chart(title, drawn, RELIABILITY_SIZE[0] + 50)
+        key = f"reliability-{target}"
+        return style.chart(figure, RELIABILITY_SIZE[0] + 50, key, f"{target}s", f"Accuracy over confidence. {words}.", spoken)
 
 
 def curves_chart(search: Search) -> Chart | None:
-    """Draw validation top-1 of all trials over their epochs.
-
-    Draws the loss if no accuracy was recorded; None without epochs.
-    """
+    """Draw validation top-1 of all trials by epoch, else the loss; None without epochs."""
     target = decisive(search)
     accuracies = {number: _validated(epochs, f"val_{target}_top1") for number, epochs in search.curves.items()}
     has_accuracy = any(accuracies.values())
@@ -220,8 +208,7 @@ def curves_chart(search: Search) -> Chart | None:
         style.value_axis(axes, quantity.formatter)
         style.add_legend(figure, handlelength=2, columnspacing=1.2)
         words = "; ".join(sentence for (sentence,) in spoken.values())
-        drawn = style.svg(figure, "search-curves", title, f"{title} by epoch: {words}.", spoken)
-    return Chart(title, drawn, SEARCH_SIZE[0] + 100)
+        return style.chart(figure, SEARCH_SIZE[0] + 100, "search-curves", title, f"{title} by epoch: {words}.", spoken)
 
 
 def history_chart(search: Search) -> Chart:
@@ -251,8 +238,7 @@ def history_chart(search: Search) -> Chart:
         style.value_axis(axes)
         style.add_legend(figure, handlelength=2, columnspacing=1.2)
         words = f"{'; '.join(spoken)}. The dashed line is always predicting the most frequent class: {percent(search.majority_top1)}."
-        drawn = style.svg(figure, "search-history", "Best score over trials", words, {"history": spoken})
-    return Chart("Best score over trials", drawn, SEARCH_SIZE[0] + 100)
+        return style.chart(figure, SEARCH_SIZE[0] + 100, "search-history", "Best score over trials", words, {"history": spoken})
 
 
 def latency_chart(search: Search) -> Chart | None:
@@ -294,8 +280,7 @@ def latency_chart(search: Search) -> Chart | None:
         style.value_axis(axes)
         words = f"{'; '.join(spoken)}. No trial beats these in both: {', '.join(str(number) for *_, number, _ in front)}."
         titles = {"latency": spoken, "front": [words for *_, words in front]}
-        drawn = style.svg(figure, "search-latency", "Accuracy over latency", words, titles)
-    return Chart("Accuracy over latency", drawn, SEARCH_SIZE[0] + 100)
+        return style.chart(figure, SEARCH_SIZE[0] + 100, "search-latency", "Accuracy over latency", words, titles)
 
 
 def _validated(epochs: Sequence[Epoch], field: str) -> list[tuple[int, float]]:

@@ -1,7 +1,6 @@
 """Draw the pictures that steps store: confusion matrices, losses, histograms, contact sheets and spectrograms.
 
-PNG for MLflow and the store, in the colours of this file and of `style.STYLE`. Equal data give equal bytes under one version of
-matplotlib.
+Equal data give equal bytes under one version of matplotlib.
 
 Legend: n clips.
 """
@@ -12,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 import numpy as np
-from matplotlib import colormaps
+from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tasks.data.split.manifest import class_counts
-from tasks.judge.report.style import TEXT_COLOUR, new_figure, png, short, styled
+from tasks.judge.report.style import STYLE, TEXT_COLOUR, new_figure, png, short
 from tasks.judge.statistics.answers import Answers, answers_of
 from tasks.judge.statistics.mistakes import Confusion
 from tasks.judge.statistics.scoring import ScoredClips
@@ -49,12 +48,8 @@ TWO_LINES_INCHES = 0.45
 COLOURS: dict[SplitName, str] = {"train": BLUE, "val": ORANGE, "test": GREEN}
 TITLES: dict[Target, str] = {"verb": "Verbs", "noun": "Nouns", "action": "Actions"}
 MAX_CLASSES = 60
-ROW_INCHES = 0.22
-PANEL_INCHES = 3.1
 FRAME_WIDTH = 160
 GAP = 2
-QUALITY = 80
-SPECTROGRAM_SIZE = 640, 128
 
 
 def clip_loss_figure(clips: ScoredClips, vocabulary: Vocabulary, title: str) -> bytes:
@@ -75,7 +70,7 @@ def clip_loss_figure(clips: ScoredClips, vocabulary: Vocabulary, title: str) -> 
     worst = np.argsort(-losses, kind="stable")[:NUM_WORST].tolist()
     chance = math.log(clips.verb_logits.shape[1]) + (math.log(clips.noun_logits.shape[1]) if vocabulary.has_objects else 0)
 
-    with styled():
+    with rc_context(STYLE):
         num_list_lines = len(worst) + 1
         figure = new_figure(9.5, 1.5 + 0.27 * max(len(rows), 3) + 0.2 * num_list_lines)
         axes = figure.add_subplot()
@@ -116,10 +111,7 @@ def clip_loss_figure(clips: ScoredClips, vocabulary: Vocabulary, title: str) -> 
 
 
 def _rows(names: list[str], losses: NDArray[np.float64]) -> list[tuple[str, frozenset[str]]]:
-    """List label and actions of each row.
-
-    The rows have one action each, by falling median loss; the last has the rest, if any.
-    """
+    """List label and actions of each row: one each, by falling median loss, then others."""
     of_name: defaultdict[str, list[float]] = defaultdict(list)
     for name, loss in zip(names, losses.tolist(), strict=True):
         of_name[name].append(loss)
@@ -153,18 +145,11 @@ def _worst_list(clips: ScoredClips, action: Answers, worst: list[int]) -> str:
 
 
 def confusion_figure(confusion: Confusion, title: str) -> bytes:
-    """Draw one matrix as PNG bytes.
-
-    Cells show count and percent of the row, small cells only the percent. Zeros stay blank.
-
-    Args:
-        confusion: counts of true against predicted classes, without empty rows.
-        title: title of the figure, such as `fine-tuned, val: verbs`.
-    """
+    """Draw a matrix without empty rows as PNG bytes; small cells show only the percent."""
     num_rows, num_columns = confusion.counts.shape
     cell = next(size for limit, size in CELL_INCHES if num_columns <= limit)
     shares = confusion.counts / confusion.support[:, None]
-    with styled():
+    with rc_context(STYLE):
         figure = new_figure(max(5.0, 2.6 + cell * num_columns), max(2.6, 1.9 + cell * num_rows))
         axes = figure.add_subplot()
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="equal")
@@ -194,11 +179,8 @@ def _write_cells(axes: Axes, confusion: Confusion, shares: np.ndarray, cell: flo
 
 
 def histograms(manifest: Manifest) -> dict[Target, bytes]:
-    """Draw one PNG per target, with a panel per split.
-
-    The most frequent class is on top.
-    """
-    with styled():
+    """Draw one PNG per target, with a panel per split, most frequent class on top."""
+    with rc_context(STYLE):
         return {target: _picture(target, class_counts(manifest, target)) for target in manifest.vocabulary.targets}
 
 
@@ -206,7 +188,7 @@ def _picture(target: Target, counts: Mapping[str, Mapping[SplitName, int]]) -> b
     shown = list(counts)[:MAX_CLASSES]
     splits = [split for split in SPLITS if split != "test" or any(own["test"] for own in counts.values())]
     longest = max((len(short(name)) for name in shown), default=0)
-    figure = new_figure(PANEL_INCHES * len(splits) + 0.4 + 0.075 * longest, 1.6 + ROW_INCHES * max(len(shown), 3))
+    figure = new_figure(3.1 * len(splits) + 0.4 + 0.075 * longest, 1.6 + 0.22 * max(len(shown), 3))
     figure.suptitle(_title(target, counts, len(shown)), x=0.01, ha="left", fontsize=11)
     panels: list[Axes] = list(figure.subplots(1, len(splits), sharey=True, squeeze=False)[0])
     num_clips = {split: sum(own[split] for own in counts.values()) for split in splits}
@@ -244,9 +226,7 @@ def _title(target: Target, counts: Mapping[str, Mapping[SplitName, int]], num_sh
 
 
 def contact_sheet(frames: NDArray[np.uint8], frame_width: int = FRAME_WIDTH) -> bytes:
-    """Make a JPEG of the frames in reading order.
-
-    4 per row up to 8 frames, else 8; each at most `frame_width` pixels wide, never enlarged.
+    """Make a JPEG of the frames in reading order, 4 or 8 per row.
 
     Args:
         frames: (t, h, w, 3) RGB, t at least 1.
@@ -262,19 +242,13 @@ def contact_sheet(frames: NDArray[np.uint8], frame_width: int = FRAME_WIDTH) -> 
         small = Image.fromarray(frames[i]).resize((cell_width, cell_height), Image.Resampling.LANCZOS)
         sheet.paste(small, (column * (cell_width + GAP), row * (cell_height + GAP)))
     buffer = io.BytesIO()
-    sheet.save(buffer, "JPEG", quality=QUALITY, optimize=True)
+    sheet.save(buffer, "JPEG", quality=80, optimize=True)
     return buffer.getvalue()
 
 
 def spectrogram_sheet(levels: NDArray[np.uint8]) -> bytes:
-    """Draw a clip's spectrogram as a PNG.
-
-    Time runs to the right, low notes are at the bottom, and brighter is louder.
-
-    Args:
-        levels: (s, 128) spectra, from silence to the loudest tone.
-    """
-    drawn = Image.fromarray(np.ascontiguousarray(levels.T[::-1])).resize(SPECTROGRAM_SIZE, Image.Resampling.BILINEAR)
+    """Draw spectra (s, 128) as a PNG, low notes at the bottom."""
+    drawn = Image.fromarray(np.ascontiguousarray(levels.T[::-1])).resize((640, 128), Image.Resampling.BILINEAR)
     drawn = Image.fromarray(np.asarray(drawn))
     drawn.putpalette((colormaps["magma"](np.arange(256))[:, :3] * 255).astype(np.uint8).tobytes())
     buffer = io.BytesIO()

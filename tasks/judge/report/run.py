@@ -1,7 +1,6 @@
 """Report a run as a page, a model card, and its approval's question.
 
-The page is one self-contained HTML file: no requests, no web fonts, readable without scripts. Card and question are Markdown with all names
-escaped.
+The page is one HTML file: no requests, no web fonts, readable without scripts. Card and question are Markdown with all names escaped.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,8 +37,6 @@ from tasks.store.records.metrics import MAX_DOUBTFUL, Metrics, Mistake, NamedCli
 from tasks.store.records.record import MODELS
 from tasks.wording import count, markdown_text, stretch
 
-MAX_WORSE_NAMED, MAX_PAGES_NAMED = 10, 5
-
 SECTIONS = (
     ("scores", "Scores"),
     ("next", "Next"),
@@ -63,17 +60,14 @@ SECTIONS = (
 
 @dataclass(frozen=True)
 class ReportInputs:
-    """A run's metrics and pictures.
-
-    Only `metrics` is required. The page omits or flags missing pictures.
+    """A run's metrics, and its pictures by clip uid; the page flags missing ones.
 
     Attributes:
-        metrics: all numbers of the page.
-        sheets: JPEG contact sheets by clip uid.
-        activations: class activation maps with their PNGs by clip uid.
-        clips: MP4s of the worst mistakes by clip uid; for a missing clip the page gives its address.
-        thumbnails: small JPEGs of named clips by uid.
-        spectrograms: PNGs of their sound by clip uid, for a network that hears; empty bytes for a clip in which there is nothing to hear.
+        sheets: JPEG contact sheets.
+        activations: class activation maps with their PNGs.
+        clips: MP4s of the worst mistakes; for a missing clip the page gives its address.
+        thumbnails: small JPEGs of named clips.
+        spectrograms: PNGs of their sound, for a network that hears; empty bytes for a clip in which there is nothing to hear.
     """
 
     metrics: Metrics
@@ -94,20 +88,14 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class MapPicture:
-    """A class activation map: its caption, and its picture as a data URI."""
-
-    caption: str
-    picture: str
-
-
-@dataclass(frozen=True)
 class MistakeCard:
     """One mistake; `sheet`, `video` and `spectrogram` are data URIs, empty if missing.
 
-    `hears` says that the network hears; then there was nothing to hear in a clip without a spectrogram.
-
-    `words` holds the predicted verb and noun, each with whether it is right; only the verb if truth and prediction have no object.
+    Attributes:
+        words: the predicted verb and noun, each with whether it is right; only the verb if truth and prediction have no object.
+        opponent_words: the same of the opponent.
+        maps: captions and data URIs of class activation maps.
+        hears: the network hears; then there was nothing to hear in a clip without a spectrogram.
     """
 
     mistake: Mistake
@@ -117,7 +105,7 @@ class MistakeCard:
     opponent_words: tuple[tuple[str, bool], ...]
     sheet: str
     video: str
-    maps: tuple[MapPicture, ...]
+    maps: tuple[tuple[str, str], ...]
     spectrogram: str
     hears: bool
 
@@ -127,7 +115,6 @@ def page(inputs: ReportInputs) -> str:
     metrics = inputs.metrics
     results, shared = deciding_results(metrics), _shared(metrics)
     scored_on = (shared["challenger"] or results[0]).hardware if results else {}
-    labels = {role: label_of(role, metrics) for role in MODELS}
     clip_of = partial(_clip, metrics, {clip.uid: clip for clip in metrics.clips}, styles_of(inputs.thumbnails))
     script, script_hash = frame_script()
     return rendered(
@@ -141,7 +128,7 @@ def page(inputs: ReportInputs) -> str:
         sections=SECTIONS,
         results=results,
         deciding_size=next((s for s in metrics.splits if s.split == metrics.deciding_split), None),
-        labels=labels,
+        labels={role: label_of(role, metrics) for role in MODELS},
         opponent=opponent_of(metrics),
         cautions=cautions(metrics),
         steps=tuple(report_steps(facts_of(metrics))),
@@ -161,17 +148,14 @@ def page(inputs: ReportInputs) -> str:
         doubtful=metrics.audit.doubtful[:MAX_DOUBTFUL] if metrics.audit else (),
         action_name=action_name,
         reliability_charts=reliability_charts(metrics),
-        mistakes=tuple(_card(mistake, inputs) for mistake in inputs.metrics.mistakes),
+        mistakes=tuple(_card(mistake, inputs) for mistake in metrics.mistakes),
         machines=(("Scored on", machine_rows(scored_on)), ("Trained on", machine_rows(metrics.provenance.trained_on))),
         option_groups=(("Training", training_settings(metrics)), ("Evaluation", settings_of(metrics.provenance.evaluate))),
     )
 
 
 def model_card(metrics: Metrics) -> str:
-    """Render the card: YAML front matter and Markdown.
-
-    It has under 5,000 characters unless names are very long.
-    """
+    """Render the card, YAML and Markdown, under 5,000 characters unless names are very long."""
     shared = _shared(metrics)
     challenger = shared["challenger"]
     return rendered(
@@ -184,8 +168,8 @@ def model_card(metrics: Metrics) -> str:
         opponent=label_of(opponent_of(metrics), metrics),
         worse={target: [c.name for c in metrics.class_changes if c.target == target and c.is_worse] for target in metrics.targets},
         more_labels=curve_answer(metrics.learning_curve) if metrics.learning_curve else "",
-        max_worse=MAX_WORSE_NAMED,
-        max_pages=MAX_PAGES_NAMED,
+        max_worse=10,
+        max_pages=5,
     )
 
 
@@ -245,10 +229,7 @@ def approval_question(metrics: Metrics, report_url: str) -> str:
 
 
 def _clip(metrics: Metrics, clips: Mapping[str, NamedClip], pictures: Mapping[str, str], uid: str) -> tuple[str, str, str, str, str]:
-    """Return a clip's name, uid, address on Label, frames' link and picture's class.
-
-    The name is empty if unknown.
-    """
+    """Return a clip's name, uid, address on Label, frames' link and picture's class."""
     frames = next((f"#mistake-{place}" for place, mistake in enumerate(metrics.mistakes, start=1) if mistake.uid == uid), "")
     return (*clip_in_words(clips, metrics.provenance.airflow_run, metrics.provenance.dataset_uri, uid), frames, pictures.get(uid, ""))
 
@@ -268,14 +249,10 @@ def training_settings(metrics: Metrics) -> Sequence[Setting]:
 
 
 def settings_of(options: Options) -> Sequence[Setting]:
-    """List options with their titles in the trigger form.
-
-    Options of earlier versions are listed by their names.
-    """
+    """List options with their titles in the trigger form; those of earlier versions by name."""
     fields = type(options).model_fields
-    current = [
-        Setting(info.title or name, options.gone.get(name, getattr(options, name)), info.description or "") for name, info in fields.items()
-    ]
+    values = {**dict(options), **options.gone}
+    current = [Setting(info.title or name, values[name], info.description or "") for name, info in fields.items()]
     return [*current, *(Setting(name, value, "Removed since") for name, value in options.gone.items() if name not in fields)]
 
 
@@ -290,7 +267,7 @@ def _card(mistake: Mistake, inputs: ReportInputs) -> MistakeCard:
         sheet=data_uri(sheet, "image/jpeg") if sheet else "",
         video=data_uri(clip, "video/mp4") if clip else "",
         maps=tuple(
-            MapPicture(f"{activation.target} '{activation.class_name}'", data_uri(png, "image/png"))
+            (f"{activation.target} '{activation.class_name}'", data_uri(png, "image/png"))
             for activation, png in inputs.activations.get(mistake.uid, ())
         ),
         spectrogram=data_uri(spectrogram, "image/png") if spectrogram else "",

@@ -1,11 +1,7 @@
-"""Prepare the scores of a run as tables.
+"""Prepare the scores of a run as tables: of targets, nameable clips, seeds and `nothing`."""
 
-There is a table per target, and tables on clips that some network cannot name or that show nothing.
-"""
-
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
 
 from tasks.judge.gate.verdict import always_predicting, deciding_results, excludes_zero, is_absent, majority_warning
@@ -45,10 +41,7 @@ class MajorityScores:
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """Scores of one network, or of the majority class.
-
-    The majority class has no interval and no warning.
-    """
+    """Scores of one network, or of the majority class, without interval and warning."""
 
     label: str
     role: ModelRole | None
@@ -94,30 +87,21 @@ def label_of(role: ModelRole, metrics: Metrics) -> str:
 
 
 def target_tables(metrics: Metrics) -> tuple[TargetTable, ...]:
-    """Build one table per target for the deciding split.
-
-    Empty if nothing was scored on this split.
-    """
+    """Build one table per target for the deciding split, if it was scored."""
     results = deciding_results(metrics)
-    label = partial(label_of, metrics=metrics)
-    return tuple(target_table(target, results, metrics.differences, label) for target in metrics.targets) if results else ()
+    return tuple(_target_table(target, results, metrics) for target in metrics.targets) if results else ()
 
 
-def target_table(
-    target: Target, results: Sequence[EvaluateResult], differences: Sequence[PairedDifference], label: Callable[[ModelRole], str]
-) -> TargetTable:
-    """Build the table of one target.
-
-    It has a row per network by its label, a row for the majority class, and the differences.
-    """
-    rows = [ScoreRow(label(result.model), result.model, scores := getattr(result, target), majority_warning(scores)) for result in results]
-    last: TargetMetrics = getattr(results[-1], target)
+def _target_table(target: Target, results: Sequence[EvaluateResult], metrics: Metrics) -> TargetTable:
+    scored: list[tuple[ModelRole, TargetMetrics]] = [(result.model, getattr(result, target)) for result in results]
+    rows = [ScoreRow(label_of(role, metrics), role, scores, majority_warning(scores)) for role, scores in scored]
+    _, last = scored[-1]
     return TargetTable(
         target=target,
         num_classes=last.num_classes,
         majority_top1=last.majority_top1,
         rows=(*rows, ScoreRow(always_predicting(last.majority_class), None, majority_scores(last))),
-        differences=tuple(difference_row(difference) for difference in differences if difference.target == target),
+        differences=tuple(difference_row(difference) for difference in metrics.differences if difference.target == target),
     )
 
 
@@ -161,10 +145,7 @@ def unnamed_of(metrics: Metrics) -> str:
 
 
 def unnamed_in_words(nameable: NameableClips) -> str:
-    """Describe the unnamed clips, one sentence per network.
-
-    For example `12 of 30 val clips belong to classes that the baseline cannot name: verb 'knit'.`
-    """
+    """Say `12 of 30 val clips belong to classes that the baseline cannot name: …`."""
     return " ".join(
         f"{unnamed.num_clips:,} of {count(nameable.num_all_clips, f'{nameable.split} clip')} {'belongs' if unnamed.num_clips == 1 else 'belong'} to classes that "
         f"{IN_WORDS[unnamed.model]} cannot name: {_unnamed_classes(unnamed)}."
@@ -189,12 +170,9 @@ def nameable_in_words(nameable: NameableClips) -> str:
 
 
 def nameable_table(metrics: Metrics, targets: Sequence[Target]) -> Table | None:
-    """Build a table of top-1 on all clips and on nameable clips.
+    """Build a table of top-1 on all clips, and on those that all networks name.
 
-    Nameable clips are those that every network can name; there top-1 has its interval.
-
-    It has three columns for each target, and a row for each network and each difference. None if every network can name every clip, or if
-    no such clip is left.
+    It has a row for each network and each difference. None if every network can name every clip, or if no such clip is left.
     """
     nameable = metrics.nameable
     if nameable is None or not nameable.num_clips:
@@ -216,10 +194,7 @@ def nameable_table(metrics: Metrics, targets: Sequence[Target]) -> Table | None:
 
 
 def seeds_table(metrics: Metrics) -> Table | None:
-    """Tabulate the seeds' deciding scores, their mean, and its difference from the opponent.
-
-    None for one seed.
-    """
+    """Tabulate the seeds' deciding scores, their mean, and its gain; None for one seed."""
     spread = metrics.spread
     if spread is None:
         return None
@@ -236,10 +211,7 @@ def seeds_table(metrics: Metrics) -> Table | None:
 
 
 def nothing_table(scores: Iterable[tuple[str, NothingScores | None]]) -> Table | None:
-    """Tabulate how often each network rightly and wrongly answers `nothing`.
-
-    None if no label is `nothing`.
-    """
+    """Tabulate how often each network rightly and wrongly answers `nothing`; None without such labels."""
     known = [(label, score) for label, score in scores if score]
     if not known:
         return None
@@ -261,10 +233,7 @@ def _share(number: int, total: int, share: float | None, interval: tuple[float, 
 
 
 def markdown_table(table: Table, *, align: str = "---:") -> str:
-    """Write a table as Markdown, with `align` for all columns after the first.
-
-    Only the labels are escaped.
-    """
+    """Write a table as Markdown, `align` all columns after the first, and escape its labels."""
     lines = [table.titles, (":---", *[align] * (len(table.titles) - 1)), *((markdown_text(label), *cells) for label, *cells in table.rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

@@ -44,7 +44,7 @@ RANGE_TITLES = tuple(SearchOptions.model_fields[name].title for name in ("search
 
 @dataclass(frozen=True)
 class Row:
-    """One trial in the table; `values` are those of the searched options, as text."""
+    """One trial in the table, with the values of the searched options."""
 
     trial: ScoredTrial
     values: tuple[str, ...]
@@ -55,10 +55,7 @@ class Row:
 
 @dataclass(frozen=True)
 class RoundRow:
-    """The trials of one round, and the best of them.
-
-    `best` is None if no trial has a score.
-    """
+    """The trials of one round, and the best of those with a score."""
 
     number: int
     num_trials: int
@@ -70,11 +67,7 @@ class RoundRow:
 
 
 def retrain_address(run_url: str | None, options: Mapping[str, object]) -> str | None:
-    """Return the address of `retrain`'s form with these options filled in.
-
-    The form is in the Airflow of a run. `run_url` is an address such as `http://…/dags/search/runs/…`, or None without a run; then the
-    result is None.
-    """
+    """Return the address of `retrain`'s form, with these options, in the Airflow of a run."""
     return in_airflow(run_url, form_path("retrain", options)) or None
 
 
@@ -208,10 +201,7 @@ def verdict(search: Search) -> str:
 
 
 def table(search: Search) -> bytes:
-    """Write a CSV, one row per trial, best first, scores as shares.
-
-    A failed trial has the reason.
-    """
+    """Write a CSV, one row per trial, best first, scores as shares."""
     options = searched(search)
     scores = [f"{target}_top1{end}" for target in search.targets for end in ("", "_low", "_high")]
     folds = [f"fold_{number}_top1" for number in range(1, (search.plan.search.folds or 0) + 1)]

@@ -1,12 +1,9 @@
-"""Draw with matplotlib in the house style.
-
-Drawings are PNG files, and inline SVG in the page's font and colours.
-"""
+"""Draw with matplotlib: PNG files, and inline SVG in the page's font and colours."""
 
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 from xml.etree import ElementTree as ET
@@ -21,20 +18,10 @@ from matplotlib.ticker import Formatter, MaxNLocator, PercentFormatter
 DPI = 120
 TEXT_COLOUR = "#222222"
 MAX_NAME_LENGTH = 28
-INK, QUIET, LINE, GREY, PAGE, ORANGE, BLUE, PURPLE = (f"#00000{i}" for i in range(1, 9))
-"""Placeholder colours: `svg` replaces each with the style sheet's variable of the same name."""
-
-VARIABLES = {
-    INK: "var(--ink)",
-    QUIET: "var(--quiet)",
-    LINE: "var(--line)",
-    GREY: "var(--grey)",
-    PAGE: "var(--page)",
-    ORANGE: "var(--orange)",
-    BLUE: "var(--blue)",
-    PURPLE: "var(--purple)",
-}
-"""The values are in `templates/style.css`."""
+COLOURS = ("ink", "quiet", "line", "grey", "page", "orange", "blue", "purple")
+VARIABLES = {f"#00000{number}": f"var(--{name})" for number, name in enumerate(COLOURS, start=1)}
+"""Placeholder colours, which `chart` replaces with the variables of `templates/style.css`."""
+INK, QUIET, LINE, GREY, PAGE, ORANGE, BLUE, PURPLE = VARIABLES
 
 Look = tuple[str, str, Literal["-", "--", ":"]]
 """Colour, marker and dashes of a line, so that colour-blind readers can distinguish lines."""
@@ -90,14 +77,6 @@ PAGE_STYLE: dict[Any, Any] = STYLE | {
 }
 
 
-def styled(style: dict[Any, Any] = STYLE) -> AbstractContextManager[None]:
-    """Apply the house style, or that of the page, inside a block.
-
-    The style overrides the user's matplotlibrc.
-    """
-    return matplotlib.rc_context(style)
-
-
 def new_figure(width_inches: float, height_inches: float) -> Figure:
     """Create an empty figure outside pyplot's global state."""
     return Figure(figsize=(width_inches, height_inches), dpi=DPI, layout="constrained")
@@ -135,7 +114,7 @@ def new_drawing(width: int, height: int) -> Figure:
 @contextmanager
 def axes_of(size: tuple[int, int]) -> Iterator[tuple[Figure, Axes]]:
     """Apply the page's style, and yield an empty figure of `size` with its axes."""
-    with styled(PAGE_STYLE):
+    with matplotlib.rc_context(PAGE_STYLE):
         figure = new_drawing(*size)
         yield figure, figure.add_subplot()
 
@@ -168,20 +147,16 @@ def add_majority(axes: Axes, share: float, label: str | None = None) -> None:
 
 
 def leave_room(axes: Axes, x: Sequence[float]) -> None:
-    """Limit the x axis to these values, with a margin on either side.
-
-    The values are 0 or more.
-    """
+    """Limit the x axis to these non-negative values, with a margin on either side."""
     reach = (max(x) - min(x)) or max(x) or 1
     axes.set_xlim(max(0.0, min(x) - ROOM * reach), max(x) + ROOM * reach)
     round_ticks(axes.xaxis)
 
 
-def svg(figure: Figure, key: str, title: str, description: str, spoken: Mapping[str, Sequence[str]]) -> str:
-    """Render the figure as an `<svg>` element; equal figures give equal text.
+def chart(figure: Figure, width: int, key: str, title: str, description: str, spoken: Mapping[str, Sequence[str]]) -> Chart:
+    """Render a figure drawn under `PAGE_STYLE`; equal figures give equal text.
 
     Args:
-        figure: drawn under `PAGE_STYLE`.
         key: prefix of its ids: letters, digits and dashes, unique in the page.
         description: its content with numbers, for screen readers.
         spoken: tooltips of an artist's marks, by the artist's `gid`.
@@ -200,12 +175,11 @@ def svg(figure: Figure, key: str, title: str, description: str, spoken: Mapping[
             for mark, words in zip(marks, spoken[group.attrib["id"]], strict=True):
                 ET.SubElement(mark, "title").text = words
     _tidy(root, {element.attrib["href"][1:] for element in root.iter("use")}, key)
-    drawn = [child for child in root if child.tag == "g"]
     whole = ET.Element("svg", {"viewBox": root.attrib["viewBox"], "role": "img", "aria-labelledby": f"{key}-title {key}-words"})
     ET.SubElement(whole, "title", {"id": f"{key}-title"}).text = title
     ET.SubElement(whole, "desc", {"id": f"{key}-words"}).text = description
-    whole.extend(drawn)
-    return ET.tostring(whole, encoding="unicode")
+    whole.extend(child for child in root if child.tag == "g")
+    return Chart(title, ET.tostring(whole, encoding="unicode"), width)
 
 
 def _tidy(element: ET.Element, used: set[str], key: str) -> None:

@@ -19,7 +19,6 @@ from tasks.wording import count, percent, percent_interval, size
 
 TURNS = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\N{REPLACEMENT CHARACTER}")
 """Characters by which a name would turn the direction of what follows it."""
-UNKNOWN_TIME = "unknown date"
 BYTES, VERSION = "_bytes", "version."
 
 MACHINE_NAMES = {
@@ -87,14 +86,11 @@ def frame_script() -> tuple[str, str]:
 
 
 def utc(iso: str) -> str:
-    """Format ISO 8601 as `2026-11-26 00:25 UTC`.
-
-    Return `unknown date` if the time does not parse. A time without a zone is UTC.
-    """
+    """Format ISO 8601, in UTC without a zone, as `2026-11-26 00:25 UTC`, else `unknown date`."""
     try:
         moment = datetime.fromisoformat(iso)
     except ValueError:
-        return UNKNOWN_TIME
+        return "unknown date"
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     return moment.strftime("%Y-%m-%d %H:%M UTC")
 
@@ -105,10 +101,7 @@ def data_uri(content: bytes, media_type: str) -> str:
 
 
 def styles_of(thumbnails: Mapping[str, bytes]) -> dict[str, str]:
-    """Name each small picture's style, so that the page holds the picture once.
-
-    Names are by uid.
-    """
+    """Name each small picture's style by uid, so that the page holds the picture once."""
     return {uid: f"t{number}" for number, uid in enumerate(thumbnails)}
 
 
@@ -136,10 +129,7 @@ def short(source: str) -> str:
 
 
 def leaning(split: SplitName, *, chose_epoch: bool) -> str:
-    """Return the caveat for a val split that decides and `chose_epoch`.
-
-    A choice of fusion weights counts, too. The caveat is plain text, empty if it does not apply.
-    """
+    """Return the caveat for a deciding val split that chose epoch or fusion weights."""
     if split != "val" or not chose_epoch:
         return ""
     return (
@@ -182,10 +172,7 @@ def about_split(metrics: Metrics) -> tuple[str, ...]:
 
 
 def coverage(metrics: Metrics) -> str:
-    """Say which other source videos the deciding split's interval is about.
-
-    The words are the end of a sentence.
-    """
+    """End a sentence on the other source videos that the deciding split's interval is about."""
     deciding = next((size for size in metrics.splits if size.split == metrics.deciding_split), None)
     if metrics.deciding_split == "test" and deciding and metrics.num_drawn == deciding.num_sources:
         return "drawn as these were: at random, whatever they show"
@@ -196,10 +183,7 @@ def coverage(metrics: Metrics) -> str:
 
 
 def machine_rows(hardware: Mapping[str, str | int]) -> list[tuple[str, str]]:
-    """List names and values of the machine.
-
-    Bytes are given as sizes. The last row joins the versions of libraries.
-    """
+    """List names and values of the machine; the last row joins the versions of libraries."""
     rows = []
     for key, value in hardware.items():
         name = MACHINE_NAMES.get(key) or key.removesuffix(BYTES).replace("_", " ")

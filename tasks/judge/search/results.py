@@ -23,10 +23,9 @@ if TYPE_CHECKING:
 SEED = 0
 NUM_RESAMPLES = 2000
 MIN_TRIALS = 10
-"""Trials from which on it is told which options mattered."""
+"""Minimum number of trials to tell which options mattered."""
 NUM_TREES, MAX_DEPTH = 24, 4
 """Shallow trees fit less noise, and are ten times faster."""
-FOREST_SEED = 0
 
 
 def right_of(scores: Sequence[TrialScore], target: Target) -> NDArray[np.bool_]:
@@ -64,10 +63,7 @@ def best_first(trials: Sequence[ScoredTrial], target: Target) -> list[ScoredTria
 
 
 def num_hours(trials: Iterable[ScoredTrial]) -> float:
-    """Sum the hours of training on all GPUs together.
-
-    Trainings that were found are not counted.
-    """
+    """Sum the hours of training on all GPUs together, without trainings that were found."""
     return sum(trial.seconds for trial in trials if not trial.was_found) / 3600
 
 
@@ -159,17 +155,13 @@ def selection_bias(right: Sequence[str], sources: Sequence[str], winner: int) ->
 def gain_over_form(seeds: Sequence[str], form: str, sources: Sequence[str]) -> tuple[float, tuple[float, float]] | None:
     """Estimate by how much the winner's recipe beats the recipe of the form.
 
-    The winner's recipe is trained with seeds that chose nothing. The gain is the mean of the seeds less the form's single training, on the
-    same clips, with the 95 % interval of `recipe_change`, over source videos and seeds. The form's training is taken to vary with its seed
-    as much.
+    The gain is the mean of the seeds less the form's single training, whose score is taken to vary with its seed as much. It has the 95 %
+    interval of `recipe_change`. None with fewer than two seeds, or a single source video.
 
     Args:
-        seeds: per seed, one digit per clip in the same order: 1 if the answer is right.
+        seeds: per seed that chose nothing, one digit per clip in the same order: 1 if the answer is right.
         form: the digits of the form's recipe.
         sources: (n,) the source video of each clip.
-
-    Returns:
-        None with fewer than two seeds, or a single source video.
     """
     if len(seeds) < 2 or len(set(sources)) < 2:
         return None
@@ -185,10 +177,7 @@ def importances(
 
     The share is that of fANOVA (Hutter, Hoos and Leyton-Brown 2014, An Efficient Approach for Assessing Hyperparameter Importance): the
     variance of a random forest's predictions over the option alone, divided by the variance over all. Ranges with a logarithmic scale are
-    measured on it.
-
-    Args:
-        trials: of the search. Failed trials, and those outside the ranges, do not count.
+    measured on it. Failed trials, and those outside the ranges, do not count.
 
     Returns:
         the shares and how to read them; the words alone if fewer than 10 trials count, or all have the same score.
@@ -210,24 +199,21 @@ def importances(
             logarithmic = {name: math.log10(float(trial.values[name])) for name in scaled if scaled[name] is not ranges[name]}
             params = {name: trial.values[name] for name in scaled} | logarithmic
             study.add_trial(optuna.trial.create_trial(params=params, distributions=scaled, value=trial.scores[target].top1))
-        evaluator = FanovaImportanceEvaluator(n_trees=NUM_TREES, max_depth=MAX_DEPTH, seed=FOREST_SEED)
+        evaluator = FanovaImportanceEvaluator(n_trees=NUM_TREES, max_depth=MAX_DEPTH, seed=0)
         shares = get_param_importances(study, evaluator=evaluator, normalize=False)
     words = f"These shares are of this search's {count(len(counted), 'trial')} alone. Chance can give one option more than half."
     return tuple(Importance(option=name, share=share) for name, share in shares.items()), words
 
 
 def _deviations(answers: NDArray[np.bool_], sources: Sequence[str]) -> NDArray[np.float64]:
-    """Resample the videos and return deviations (r, k) of the trials' scores.
-
-    A deviation is from the trial's mean over the resamples. That mean is not the trial's own score: a resample with many videos of few
-    clips counts as much as any.
-    """
+    """Resample the videos and return deviations (r, k) of the trials' scores from their means."""
     per_trial = [sums_by_source(row, sources) for row in answers]
     num_clips = per_trial[0][1]
     sums = np.stack([of_trial for of_trial, _ in per_trial], axis=1)
     num_sources = len(num_clips)
     drawn = np.random.default_rng(SEED).multinomial(num_sources, np.full(num_sources, 1 / num_sources), size=NUM_RESAMPLES)
     means = (drawn @ sums) / (drawn @ num_clips)[:, None]
+    # A mean of resamples is not the trial's own score: a resample with many videos of few clips counts as much as any.
     # A bootstrap of s videos varies too little, by (s - 1) / s.
     spread: NDArray[np.float64] = (means - means.mean(axis=0)) * np.sqrt(num_sources / (num_sources - 1))
     return spread

@@ -1,7 +1,6 @@
 """Parse a search's ranges, and suggest its trials by TPE.
 
-The sampler is seeded by the search and the round, so that every process suggests the same trials from the same results. A study in a
-database would be one more thing to keep and to lock.
+The sampler is seeded by the search and the round, so that every process suggests the same trials from the same results, without a database.
 """
 
 import hashlib
@@ -75,8 +74,9 @@ class Space:
         space = cls(base, {name: _distribution(name, lines[name]) for name in sorted(set(chosen.search))})
         for name, distribution in space.ranges.items():
             for value in _ends(distribution):
-                if problems := _problems(name, value):
-                    raise BadConfiguration(f"ranges: `{name}={lines[name]}`: {problems}")
+                # Whatever the other options are: without their contradictions.
+                if reasons := [reason for field, reason in _refusals({name: value}) if field]:
+                    raise BadConfiguration(f"ranges: `{name}={lines[name]}`: {'; '.join(reasons)}")
         return space
 
     def complete(self, values: Mapping[str, Value]) -> TrainOptions | None:
@@ -93,15 +93,17 @@ class Space:
         return {name: values[name] for name in self.ranges}
 
     def untried(self) -> list[str]:
-        """List the values that no recipe of the space can have, and why.
-
-        Each value has a line.
-        """
+        """List the values that no recipe of the space can have, and why."""
         listed = {name: _ends(distribution) for name, distribution in self.ranges.items() if name in EXCLUSIVE}
         recipes = [dict(zip(listed, values, strict=True)) for values in product(*listed.values())]
         tried = {choice for recipe in recipes if self.complete(self.own | recipe) for choice in recipe.items()}
         never = [(name, value) for name, values in listed.items() for value in values if (name, value) not in tried]
-        return [f"{name}={value} is never tried: {_refusal(self.base, name, value)}" for name, value in never]
+        base = self.base.model_dump(mode="json")
+        otherwise = "no value of the other searched options fits it"
+        return [
+            f"{name}={value} is never tried: {'; '.join(reason for _, reason in _refusals(base | {name: value})) or otherwise}"
+            for name, value in never
+        ]
 
 
 def _split(line: str) -> tuple[str, str]:
@@ -154,42 +156,24 @@ def _value(text: str) -> Value:
 
 def _ends(distribution: BaseDistribution) -> Sequence[Value]:
     if isinstance(distribution, CategoricalDistribution):
-        return [_plain(choice) for choice in distribution.choices]
+        return [choice for choice in distribution.choices if choice is not None]
     assert isinstance(distribution, (IntDistribution, FloatDistribution))  # noqa: S101 - `_distribution` makes no others
     return [distribution.low, distribution.high]
 
 
-def _plain(choice: object) -> Value:
-    assert isinstance(choice, (bool, int, float, str))  # noqa: S101 - `_value` makes no others
-    return choice
-
-
-def _refusal(base: TrainOptions, name: str, value: Value) -> str:
-    """Say why a value contradicts the base recipe."""
+def _refusals(values: Mapping[str, object]) -> Sequence[tuple[str, str]]:
+    """List why no training can have these values: fields, empty for a contradiction, and reasons."""
     try:
-        TrainOptions.model_validate(base.model_dump(mode="json") | {name: value})
+        TrainOptions.model_validate(values)
     except ValidationError as error:
-        return "; ".join(reason for _, reason in refusals(error, TrainOptions))
-    return "no value of the other searched options fits it"
-
-
-def _problems(name: str, value: Value) -> str:
-    """Explain why no training can have this value, whatever the other options are."""
-    try:
-        TrainOptions.model_validate({name: value})
-    except ValidationError as error:
-        return "; ".join(reason for field, reason in refusals(error, TrainOptions) if field)
-    return ""
+        return refusals(error, TrainOptions)
+    return ()
 
 
 def suggest(
     space: Space, chosen: SearchOptions, seed: int, earlier: Sequence[ScoredTrial], target: Target, num_trials: int
 ) -> list[Suggestion]:
-    """Suggest `num_trials` new trials; fewer if the space has no more.
-
-    Args:
-        seed: of the sampler, see `seed_of`.
-    """
+    """Suggest `num_trials` new trials, fewer if the space has no more, by a sampler's seed."""
     known = {identity(trial.options) for trial in earlier}
     suggestions: list[Suggestion] = []
     with quiet():
@@ -204,10 +188,7 @@ def suggest(
 
 
 def pareto_front(trials: Sequence[ScoredTrial], target: Target) -> tuple[int, ...]:
-    """List the trials, by number, that no other beats in top-1 and latency.
-
-    Empty without latency.
-    """
+    """List the trials, by number, that no other beats in top-1 and latency, if measured."""
     measured = [(trial.number, trial.scores[target].top1, trial.latency_seconds) for trial in trials if trial.latency_seconds is not None]
     return tuple(
         number
@@ -279,20 +260,14 @@ def quiet() -> Iterator[None]:
 
 
 def history_digest(earlier: Sequence[ScoredTrial]) -> str:
-    """Hash the history that suggestions follow from.
-
-    It has earlier recipes, scores and times, and which trials failed, for whatever reason.
-    """
+    """Hash the history that suggestions follow from, without the reasons of failures."""
     # `views_seed` is later than the other options, and equal in all trials; the digests of older searches stay.
     changes = [{"options": trial.options.keyed(exclude={"views_seed"}), "failure": trial.failure is not None} for trial in earlier]
     return content_key({"trials": [trial.model_dump(mode="json") | change for trial, change in zip(earlier, changes, strict=True)]})
 
 
 def num_suggested(chosen: SearchOptions, number: int, num_earlier: int) -> int:
-    """Compute the number of trials of round `number`, from 1.
-
-    It makes up for trials that earlier rounds could not suggest.
-    """
+    """Compute the size of round `number`, from 1, making up for what earlier rounds lack."""
     return -(-(chosen.num_trials - num_earlier) // (chosen.rounds - number + 1))
 
 

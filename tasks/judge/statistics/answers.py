@@ -135,10 +135,7 @@ def _answers(target: Target, true: Ids, ranked: Ids, name: Callable[[int], str])
 
 
 def to_parquet(clips: ScoredClips, vocabulary: Vocabulary) -> bytes:
-    """Encode scored clips as Parquet.
-
-    The bytes depend only on the clips, the vocabulary and the pyarrow version.
-    """
+    """Encode scored clips as Parquet; the same clips and vocabulary give the same bytes."""
     answers = answers_of(clips, vocabulary)
     verb, noun = answers["verb"], answers["noun"]
     table = pa.table(

@@ -26,11 +26,7 @@ Temperatures = tuple[NDArray[np.float64], NDArray[np.float64]]
 def calibrations(
     scored: Mapping[ModelRole, ScoredClips], val: Mapping[ModelRole, ScoredClips], split: SplitName, targets: Collection[Target]
 ) -> tuple[Calibration, ...]:
-    """Call `calibrate` for every network.
-
-    Args:
-        val: each network's scored clips of val; a network that is missing here gets no temperatures.
-    """
+    """Call `calibrate` for every network; one that is missing in `val` gets no temperatures."""
     by_network = (calibrate(clips, val.get(model), model=model, split=split, targets=targets) for model, clips in scored.items())
     return tuple(calibration for of_network in by_network for calibration in of_network)
 
@@ -74,12 +70,7 @@ def calibrate(
 
 
 def fit_temperature(logits: Logits, classes: NDArray[np.int64], limits: tuple[float, float] = (MIN_TEMPERATURE, MAX_TEMPERATURE)) -> float:
-    """Fit the temperature that minimises cross-entropy (Guo et al. 2017, arXiv 1706.04599).
-
-    Args:
-        logits: (n, c) before softmax.
-        classes: (n,) true class ids.
-    """
+    """Fit the temperature of logits (n, c) by cross-entropy (Guo et al. 2017, arXiv 1706.04599)."""
     doubles, rows = logits.astype(np.float64), np.arange(len(classes))
 
     def loss(log_temperature: float) -> float:
@@ -106,10 +97,7 @@ def folds(sources: Sequence[str]) -> NDArray[np.bool_] | None:
 
 
 def faultless_heads(clips: ScoredClips, targets: Collection[Target]) -> list[Target]:
-    """List the targets without a mistake.
-
-    Their best temperature would approach 0 and make every prediction certain.
-    """
+    """List the targets without a mistake: their best temperature would approach 0."""
     right = _right(clips)
     return [target for target in targets if target != "action" and right[target].all()]
 
@@ -120,9 +108,7 @@ def at_search_limit(temperature: float) -> bool:
 
 
 def reliability(confidences: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[ReliabilityBin, ...]:
-    """Bin the clips by top-1 probability, in `NUM_BINS` bins of equal width.
-
-    Empty bins are left out.
+    """Bin the clips by top-1 probability, in `NUM_BINS` bins of equal width, without empty ones.
 
     Args:
         confidences: (n,) probability of each clip's top-1 prediction.
@@ -181,10 +167,7 @@ def _cross_fit_temperatures(clips: ScoredClips, targets: Collection[Target]) -> 
 
 
 def _fit_temperatures(clips: ScoredClips, targets: Collection[Target]) -> tuple[float, float] | None:
-    """Fit both temperatures on clips with outputs.
-
-    None without such clips, or if a head never errs.
-    """
+    """Fit both temperatures on clips with outputs; None without any, or without a mistake."""
     usable = clips.only(clips.has_outputs)
     if not usable.uids or faultless_heads(usable, targets):
         return None

@@ -65,12 +65,10 @@ def check_data(
     """Find leakage between splits, classes missing from train, and contradicting labels.
 
     A val clip is listed with its nearest near-duplicate in train, a test clip with the nearest in train or val. A clip whose label is
-    contradicted is listed once, with the nearest clip that contradicts it. So no list is longer than the clips. Clips of one source video
-    always look alike, so their labels contradict each other only if the content is identical. Memory grows linearly with the number of
-    clips.
+    contradicted is listed once, with the nearest clip that contradicts it. Clips of one source video always look alike, so their labels
+    contradict each other only if the content is identical. Memory grows linearly with the number of clips.
 
     Args:
-        clips: the dataset's clips, of all splits.
         fingerprints: (t,) perceptual hashes of each clip, by uid; t is the same for all.
         targets: targets whose classes must all occur in train.
         agreement: of two readers, None if nobody read a clip twice.
@@ -110,10 +108,7 @@ def _stacked(clips: Sequence[DatasetClip], fingerprints: Mapping[str, Fingerprin
 
 
 def _missing_from_train(clips: Sequence[DatasetClip], targets: Collection[Target]) -> tuple[str, ...]:
-    """List classes missing from train, such as `noun sauce (val, test)`.
-
-    Verbs come first, then nouns, then actions, each by class id.
-    """
+    """List classes missing from train, such as `noun sauce (val, test)`, by target and id."""
     splits_of: dict[tuple[int, int, int], set[SplitName]] = {}
     name_of: dict[tuple[int, int, int], str] = {}
     for clip in clips:
@@ -157,11 +152,7 @@ def _look_alikes(clips: Sequence[DatasetClip], hashes: Fingerprint) -> tuple[tup
 
 
 def _distances_in_centres(ours: Fingerprint, theirs: Fingerprint) -> NDArray[np.float32]:
-    """Compute the distances of clips, also to each other's centre, and take the least.
-
-    Distances are computed as `distances` does, also of each clip to the centre of the other. Those to a centre count for `CENTRE_BITS`
-    more.
-    """
+    """Compute the least distances of clips, also to each other's centre for `CENTRE_BITS` more."""
     (whole, centre), (other_whole, other_centre) = ((each[:, :NUM_WHOLE], each[:, NUM_WHOLE:]) for each in (ours, theirs))
     bits = distances(whole, other_whole)
     if centre.shape[1] == NUM_WHOLE:
@@ -219,10 +210,7 @@ def distances(ours: Fingerprint, theirs: Fingerprint) -> NDArray[np.float32]:
 
 
 def to_parquet(fingerprints: Mapping[str, Fingerprint]) -> bytes:
-    """Encode fingerprints as a Parquet file, one row per clip.
-
-    Rows are in the order of the mapping.
-    """
+    """Encode fingerprints as a Parquet file, one row per clip, in order."""
     columns = {"uid": list(fingerprints), "hashes": [hashes.tolist() for hashes in fingerprints.values()]}
     return encode(pa.table(columns, schema=SCHEMA))
 

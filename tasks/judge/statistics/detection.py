@@ -29,10 +29,7 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Segment:
-    """A labelled or predicted interval of a video, with its class.
-
-    A labelled interval needs no score.
-    """
+    """A labelled or predicted interval of a video, with its class."""
 
     video: str
     start_seconds: float
@@ -43,10 +40,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class ClassPrecision:
-    """The average precision of one class, (h,) by tIoU.
-
-    `num_labelled` intervals have the class. `interval` is that of the mean.
-    """
+    """The average precision of one class, (h,) by tIoU, with the interval of their mean."""
 
     label: int
     num_labelled: int
@@ -63,8 +57,7 @@ class ClassPrecision:
 class DetectionScores:
     """The mean average precision, (h,) by tIoU, and its mean over them.
 
-    The mean has a 95 % interval over source videos, None if fewer than `MIN_SOURCES` have labels. `classes` are those with labels, the most
-    frequent first.
+    The mean has a 95 % interval over source videos, None if fewer than `MIN_SOURCES` have labels. The most frequent class comes first.
     """
 
     by_tiou: tuple[float, ...]
@@ -75,10 +68,9 @@ class DetectionScores:
 
 @dataclass(frozen=True)
 class _Matched:
-    """The intervals found of one class, by falling score.
+    """The predicted intervals of one class, by falling score.
 
     Attributes:
-        label: the class.
         right: (h, n) whether each is right at each tIoU.
         sources: (n,) number of its source video.
         steps: (m,) the last index of each score.
@@ -123,9 +115,7 @@ def detection_scores(
 
 
 def always_guessing(labelled: Sequence[Segment], films: Mapping[str, Sequence[tuple[float, float]]]) -> tuple[Segment, ...]:
-    """Guess the most frequent class of the labels.
-
-    There are two ways, each clip as an interval, or each film as an interval. Take that with the higher mean.
+    """Guess the most frequent class for each clip, or each film, whichever scores higher.
 
     Args:
         labelled: at least one.
@@ -142,12 +132,9 @@ def always_guessing(labelled: Sequence[Segment], films: Mapping[str, Sequence[tu
 def unmasked(
     predicted: Sequence[Segment], labelled: Sequence[Segment], covered: Mapping[str, Sequence[tuple[float, float]]]
 ) -> list[Segment]:
-    """Leave out intervals that lie mostly where nobody labelled.
+    """Keep intervals at least half within `covered` parts, or on a label of their class.
 
-    An interval stays if at least half of it lies where somebody labelled, or if it matches a label of its class.
-
-    Args:
-        covered: the labelled parts of each video, which do not overlap.
+    `covered` has the labelled parts of each video, which do not overlap.
     """
     of_class: dict[tuple[str, int], list[Segment]] = {}
     for segment in labelled:
@@ -195,10 +182,7 @@ def _match(label: int, predicted: Sequence[Segment], labelled: Sequence[Segment]
 
 
 def _average_precisions(matched: _Matched, times: NDArray[np.int64]) -> Floats:
-    """Compute the average precision (h, r) where videos count `times` (r, s).
-
-    NaN without a label.
-    """
+    """Compute the average precision (h, r) where videos count `times` (r, s), NaN without labels."""
     num_labelled = times @ matched.num_labelled
     if not len(matched.sources):
         return np.tile(np.where(num_labelled > 0, 0.0, np.nan), (len(TIOUS), 1))
@@ -214,9 +198,7 @@ def _average_precisions(matched: _Matched, times: NDArray[np.int64]) -> Floats:
 
 
 def _interval(matched: Sequence[_Matched], mean: float, num_sources: int, num_resamples: int) -> tuple[float, float] | None:
-    """Compute the 95 % interval of the mean from resampled source videos.
-
-    Every draw that has a label counts.
+    """Compute the 95 % interval of the mean from draws that have a label.
 
     Where the videos at hand are alike by chance, resampling them shows no spread. So the interval is at least as wide as that of a share of
     as many labels found, which allows for labels of one video that are found or missed together. With few labels the mean is too high, as
@@ -236,10 +218,7 @@ def _interval(matched: Sequence[_Matched], mean: float, num_sources: int, num_re
 
 
 def _draw(matched: Sequence[_Matched], num_sources: int, num_resamples: int) -> Floats:
-    """Compute the mean (r,) of each resample over the classes with labels.
-
-    NaN without a label.
-    """
+    """Compute the mean (r,) of each resample over the classes with labels, NaN without any."""
     means = []
     for times in resampled_counts(num_sources, num_resamples, max(num_sources, *(len(matches.sources) for matches in matched))):
         of_classes = np.stack([_average_precisions(matches, times).mean(axis=0) for matches in matched])

@@ -36,9 +36,9 @@ class HeadFusion:
 
 
 def fuse(members: Sequence[ScoredClips], names: Sequence[tuple[str, str]]) -> Fusion:
-    """Choose the weights of each head, and compare them with alternatives.
+    """Choose the weights of each head; compare them with equal ones and each network alone.
 
-    The alternatives are equal weights and each network alone. Clips whose classes no network has outputs for are left out.
+    Clips whose classes no network has outputs for are left out.
 
     Args:
         members: the scored val clips of each of k networks, k at least 2.
@@ -83,10 +83,9 @@ def fuse(members: Sequence[ScoredClips], names: Sequence[tuple[str, str]]) -> Fu
 def choose_weights(logits: Sequence[Logits], classes: Ids) -> HeadFusion:
     """Choose weights that minimise the fused logits' cross-entropy at its best temperature.
 
-    They are non-negative and sum to 1. Finds factors, one per network, that minimise the cross-entropy of the weighted sum of logits. The
-    problem is convex, so the result does not depend on the start, and the factors combine each network's temperature, the overall
-    temperature and the weights: the scale of a network's logits does not matter. The weights are the normalised factors; their sum, an
-    inverse temperature, changes no ranking.
+    The weights are normalised factors, one per network, that minimise the cross-entropy of the weighted sum of logits. The problem is convex,
+    so the result does not depend on the start, and the factors combine each network's temperature, the overall temperature and the weights:
+    the scale of a network's logits does not matter. The sum of the factors, an inverse temperature, changes no ranking.
 
     If the networks have different classes, only the shared classes are used; if no clip has a shared class, the weights are equal.
 
@@ -129,20 +128,14 @@ def _weights(logits: Sequence[Logits], classes: Ids) -> Weights:
 
 
 def best_loss(logits: Logits, classes: Ids) -> float:
-    """Compute the mean cross-entropy (nats) of logits (n, c) at their best temperature.
-
-    Only clips whose class has an output count.
-    """
+    """Compute the mean cross-entropy (nats) at the best temperature, of clips with outputs."""
     within = classes < logits.shape[1]
     own, true = logits[within], classes[within]
     return _loss(own, true, _temperature(own, true))
 
 
 def _held_out(heads: Sequence[tuple[Sequence[Logits], Ids]], sources: Sequence[str]) -> tuple[float | None, float | None]:
-    """Score each of two folds of videos by fitting on the other fold.
-
-    Weights and temperatures are those of the other fold. Return the score with chosen weights, then that with equal weights.
-    """
+    """Score folds of videos, each fitted on the other, with chosen and with equal weights."""
     halves = folds(sources)
     if halves is None:
         return None, None

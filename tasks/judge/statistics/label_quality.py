@@ -1,6 +1,4 @@
-"""Measure how far labels can be trusted.
-
-The measures are the agreement of two readers, and confident learning.
+"""Measure how far labels can be trusted, by two readers and by confident learning.
 
 Agreement beyond chance is Cohen's kappa (1960). Doubtful labels are found by the method of Northcutt, Jiang and Chuang (2021), Confident
 Learning: Estimating Uncertainty in Dataset Labels, J. Artif. Intell. Res. 70, with the off-diagonal of the confident joint, ranked by
@@ -29,10 +27,7 @@ Ids = NDArray[np.int64]
 
 
 def agreement(pairs: Sequence[tuple[str, str, str]], num_resamples: int = NUM_DRAWS) -> Agreement | None:
-    """Compute kappa over (n,) clips with two answers each.
-
-    Each clip has its video. The interval is over videos. None without clips.
-    """
+    """Compute kappa of clips, each with its video and two answers; None without clips."""
     if not pairs:
         return None
     videos, firsts, seconds = zip(*pairs, strict=True)
@@ -54,10 +49,7 @@ def agreement(pairs: Sequence[tuple[str, str, str]], num_resamples: int = NUM_DR
 
 
 def _kappas(agreed: Counts, clips: Counts, first: Counts, second: Counts, times: Counts) -> NDArray[np.float64]:
-    """Compute kappa (r,) where each video counts so many `times` (r, s).
-
-    NaN if both readers give one and the same answer to all clips.
-    """
+    """Compute kappa (r,) where videos count `times` (r, s); NaN for a single answer."""
     total = times @ clips
     by_chance = ((times @ first) * (times @ second)).sum(axis=1) / total**2
     differ = 1 - by_chance
@@ -66,9 +58,7 @@ def _kappas(agreed: Counts, clips: Counts, first: Counts, second: Counts, times:
 
 
 def _interval(kappa: float, agreed: Counts, clips: Counts, first: Counts, second: Counts, num_resamples: int) -> tuple[float, float] | None:
-    """Compute the 95 % interval of kappa from resampled source videos.
-
-    None with too few videos.
+    """Compute the 95 % interval of kappa from resampled source videos; None with too few.
 
     Where readers differ on no clip or on few, resamples show no spread. So the interval is at least as wide as that of the share of clips
     with the same answer, which `top1_interval` describes, turned into a kappa by the share that agrees by chance: with no difference in n
@@ -94,7 +84,6 @@ def audit_labels(clips: Sequence[DatasetClip], verbs: Floats, nouns: Floats) -> 
     doubtful actions was really wrong, and most of this one.
 
     Args:
-        clips: the clips with their labels.
         verbs: (n, v) probabilities of the verbs of `clips`, in order of their names, by networks that did not see the clip's source video. A
             clip's verb is not judged where its probability is not a number.
         nouns: (n, o) probabilities of the nouns.

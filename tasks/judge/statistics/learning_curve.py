@@ -17,7 +17,6 @@ from tasks.store.records.record import Target
 from tasks.wording import count
 
 Floats = NDArray[np.float64]
-
 Estimate = tuple[float, tuple[float, float]]
 """A gain and its interval."""
 
@@ -41,8 +40,7 @@ FIT_LEVEL = 0.05
 class PowerLaws:
     """Errors `floor + scale * share ** -exponent` of r curves, each parameter (r,).
 
-    `share` is the number of clips as a share of all training clips. Neither floor nor scale is negative, so an error never rises with more
-    clips and never falls below the floor.
+    `share` is of all training clips. Neither floor nor scale is negative, so an error never rises with more clips.
     """
 
     floor: Floats
@@ -54,10 +52,7 @@ class PowerLaws:
         return self.floor + self.scale * share**-self.exponent
 
     def gain(self, share: float) -> Floats:
-        """Return the error's fall (r,) from all training clips to `share` times as many.
-
-        `share` is at least 1.
-        """
+        """Return the error's fall (r,) from all training clips to `share` times as many."""
         return self.scale * (1 - share**-self.exponent)
 
 
@@ -70,14 +65,10 @@ class Extrapolation:
 
 
 def num_new_classes(counts: Sequence[int]) -> float:
-    """Return how many classes a random half of the clips lacks on average.
-
-    Args:
-        counts: clips of each class. A class of k of n clips is missing in half of them with probability C(n - k, n / 2) / C(n, n / 2).
-    """
-    num_clips, ks = sum(counts), np.array(counts)
-    half = num_clips // 2
-    return float(hypergeom.pmf(0, num_clips, ks, half).sum())
+    """Return how many classes a random half of the clips lacks on average."""
+    # `counts` has the clips of each class. A class of k of n clips is missing in half of them with probability C(n - k, n / 2) / C(n, n / 2).
+    num_clips = sum(counts)
+    return float(hypergeom.pmf(0, num_clips, np.array(counts), num_clips // 2).sum())
 
 
 def learning_curve(
@@ -151,10 +142,9 @@ def extrapolate(right: NDArray[np.bool_], num_clips: Sequence[int], sources: Seq
 
 
 def follows_law(right: NDArray[np.bool_], num_clips: Sequence[int], sources: Sequence[str], *, num_resamples: int) -> bool:
-    """Test the fit of a power law.
+    """Check whether at least 5 % of resamples of a true law fit no better.
 
-    False if the curve fits worse than 95 % of resamples of a curve that follows the law. The resamples are those of `extrapolate`, moved so
-    that the fitted law is their mean. Arguments are as in `learning_curve`.
+    The resamples are those of `extrapolate`, moved so that the fitted law is their mean.
     """
     shares = np.array(num_clips) / num_clips[-1]
     errors = (1 - right.mean(axis=(1, 2)))[None]
@@ -183,12 +173,10 @@ def _errors_at(law: PowerLaws, shares: Floats) -> Floats:
 
 
 def _point(number: int, right: NDArray[np.bool_], sources: Sequence[str]) -> CurvePoint:
-    """Average the draws (d, n) of one share.
-
-    The interval counts each video's mean, rounded to whole clips.
-    """
+    """Average the draws (d, n) of one share."""
     sums, sizes = sums_by_source(right.sum(axis=0), sources)
     top1 = float(right.mean())
+    # Of each video's mean, rounded to whole clips.
     low, high = share_interval(np.rint(sums / len(right)).astype(np.int64), sizes)
     return CurvePoint(
         num_clips=number, draws=tuple(float(mean) for mean in right.mean(axis=1)), top1=top1, interval=(min(low, top1), max(high, top1))
@@ -196,10 +184,7 @@ def _point(number: int, right: NDArray[np.bool_], sources: Sequence[str]) -> Cur
 
 
 def reason_not_to(right: NDArray[np.bool_], num_clips: Sequence[int], sources: Sequence[str]) -> str | None:
-    """Say in a sentence why the learning curve cannot be extrapolated.
-
-    None if it can. Arguments are as in `learning_curve`.
-    """
+    """Say in a sentence why the learning curve cannot be extrapolated; None if it can."""
     if len(set(sources)) < 2:
         return "All val clips are of one source video, which does not show how far a gain would vary with other videos."
     if num_clips[-1] < MIN_CLIPS:
@@ -213,10 +198,7 @@ def reason_not_to(right: NDArray[np.bool_], num_clips: Sequence[int], sources: S
 
 
 def _resampled_errors(wrong: NDArray[np.int64], sizes: NDArray[np.int64], num_resamples: int) -> Floats:
-    """Draw source videos and draws anew, and return the errors (r, p).
-
-    Counts are (p, d, s), sizes (s,).
-    """
+    """Compute the errors (r, p) of resampled videos and draws of `wrong` (p, d, s)."""
     rng = np.random.default_rng(BOOTSTRAP_SEED)
     num_draws, num_sources = wrong.shape[1:]
     draws = rng.multinomial(num_draws, np.full(num_draws, 1 / num_draws), size=num_resamples)
@@ -256,9 +238,7 @@ def fit_power_laws(errors: Floats, shares: Floats) -> PowerLaws:
 
 
 def _gains(law: PowerLaws, laws: PowerLaws, num_val_clips: int, *, num_units: int, left: float) -> dict[float, Estimate]:
-    """Compute the gains from more clips, by multiples of the training clips.
-
-    Gains come from the fitted law and the resampled laws. The multiples are in rising order.
+    """Compute the gains from more clips by rising multiples, from the fitted and resampled laws.
 
     `num_units` is the number of source videos or draws, whichever is smaller, and `left` the error that is left on these val clips.
     """

@@ -56,10 +56,7 @@ class KeptAnswers:
 
 
 def first_without_error(epochs: Sequence[Epoch]) -> int | None:
-    """Find the first epoch without training errors.
-
-    None if there is no such epoch, or no training error was recorded.
-    """
+    """Find the first epoch without training errors, if there is one and they were recorded."""
     for epoch in epochs:
         top1 = epoch.train_verb_top1 if epoch.train_action_top1 is None else epoch.train_action_top1
         if top1 == 1:
@@ -119,9 +116,9 @@ def long_training(kept: Sequence[KeptAnswers], epochs: Sequence[Epoch], target: 
 
 
 def rise_and_fall(errors: Sequence[int]) -> tuple[int, int, int] | None:
-    """Find the first minimum, the peak and the second minimum of `errors`.
+    """Find the indices of first minimum, peak and second minimum; of equal ones, the first.
 
-    Returns their indices; None if no error lies between two lower ones. Of equal ones, the first.
+    None if no error lies between two lower ones.
     """
     best: tuple[int, int, int] | None = None
     highest = 0

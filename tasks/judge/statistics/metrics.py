@@ -3,7 +3,7 @@
 Legend: n clips.
 """
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,13 +24,13 @@ from tasks.store.records.evaluation import (
     NameableClips,
     NetworkScore,
     NothingScores,
+    PairedDifference,
     TargetMetrics,
     UnnamedClips,
 )
 from tasks.store.records.metrics import ClassChange, ClosedSet
 from tasks.store.records.record import ModelRole, SplitName, Target
 
-WITHOUT_OBJECT = "no object"
 OPPONENTS: tuple[Opponent, ...] = ("baseline", "previous", "champion")
 
 
@@ -52,21 +52,18 @@ def measure(answers: Answers, sources: Sequence[str]) -> TargetMetrics:
     precision, recall, f1, support = precision_recall_fscore_support(
         answers.true, answers.predicted, labels=ids, average=None, zero_division=0
     )
-    num_predicted = [int((answers.predicted == class_id).sum()) for class_id in ids]
-    classes = sorted(
-        (
-            ClassMetrics(
-                name=answers.names[int(ids[i])],
-                support=int(support[i]),
-                num_predicted=num_predicted[i],
-                precision=float(precision[i]),
-                recall=float(recall[i]),
-                f1=float(f1[i]),
-            )
-            for i in range(len(ids))
-        ),
-        key=lambda c: (-c.support, c.name),
-    )
+    classes = [
+        ClassMetrics(
+            name=answers.names[class_id],
+            support=int(support[i]),
+            num_predicted=int((answers.predicted == class_id).sum()),
+            precision=float(precision[i]),
+            recall=float(recall[i]),
+            f1=float(f1[i]),
+        )
+        for i, class_id in enumerate(ids.tolist())
+    ]
+    classes.sort(key=lambda c: (-c.support, c.name))
     majority = classes[0]
     num_clips = len(answers.true)
     return TargetMetrics(
@@ -107,8 +104,6 @@ def summarise(
 ) -> EvaluateResult:
     """Combine all results of one network on one split.
 
-    Clips in which nothing happens count in a row of their own alone.
-
     Args:
         num_frames: frames, or flow fields, that the network sees per clip.
         num_flops: floating-point operations per clip with `crops`.
@@ -148,10 +143,7 @@ def summarise(
 
 
 def closed_set(clips: ScoredClips, unseen: Sequence[UnseenClip], vocabulary: Vocabulary) -> ClosedSet | None:
-    """Score actions, counting clips left out of the split as wrong.
-
-    Those clips are left out for their action. None if no clip is left out.
-    """
+    """Score actions, counting clips left out for their action as wrong; None without any."""
     if not unseen:
         return None
     right = np.append(answers_of(clips, vocabulary)["action"].right, [False] * len(unseen))
@@ -169,17 +161,12 @@ def _unknown(answers: Answers, known: Container[int]) -> tuple[ClassRef, ...]:
 
 
 def with_actions(clips: ScoredClips, vocabulary: Vocabulary) -> ScoredClips:
-    """Select the clips with an action.
-
-    Every score of verbs, nouns and actions is of these clips alone. A frequent and easy class `nothing` would otherwise raise the scores.
-    """
+    """Select the clips with an action; a frequent, easy class `nothing` would raise the scores."""
     return clips if vocabulary.nothing_verb is None else clips.only(clips.verb_classes != vocabulary.nothing_verb)
 
 
 def nothing_scores(clips: ScoredClips, vocabulary: Vocabulary) -> NothingScores | None:
-    """Measure how often a network rightly and wrongly says that nothing happens.
-
-    None if no label says it. A network says so where `nothing` is its best verb.
+    """Measure how often `nothing` is rightly and wrongly the best verb; None without such labels.
 
     Args:
         clips: all clips of a split; at least one has an action.
@@ -218,7 +205,7 @@ def nameable_clips(
             num_clips=int((~can_name[result.model]).sum()),
             classes=(
                 *(f"verb {verb.name}" for verb in result.unknown_verbs),
-                *(WITHOUT_OBJECT if noun.name == NO_OBJECT else f"noun {noun.name}" for noun in result.unknown_nouns),
+                *("no object" if noun.name == NO_OBJECT else f"noun {noun.name}" for noun in result.unknown_nouns),
             ),
         )
         for result in results
@@ -227,28 +214,28 @@ def nameable_clips(
     if not unnamed:
         return None
     by_all = np.logical_and.reduce(list(can_name.values()))
-    split, num_all_clips = results[0].split, results[0].num_clips
     left = {model: clips.only(by_all) for model, clips in scored.items()}
     sources = left["fine-tuned"].sources
-    if not by_all.any():
-        return NameableClips(
-            split=split, num_all_clips=num_all_clips, num_clips=0, num_sources=0, unnamed=unnamed, scores=(), differences=()
-        )
-    scores = []
-    for result in results:
-        answers = answers_of(left[result.model], vocabulary)
-        for target in vocabulary.targets:
-            measured = measure(answers[target], sources)
-            scores.append(NetworkScore(model=result.model, target=target, top1=measured.top1, top1_interval=measured.top1_interval))
-    opponents: dict[Opponent, ScoredClips] = {model: left[model] for model in OPPONENTS if model in left}
+    scores: list[NetworkScore] = []
+    gains: tuple[PairedDifference, ...] = ()
+    if sources:
+        for model in can_name:
+            answers = answers_of(left[model], vocabulary)
+            for target in vocabulary.targets:
+                right = answers[target].right
+                scores.append(
+                    NetworkScore(model=model, target=target, top1=float(right.mean()), top1_interval=top1_interval(right, sources))
+                )
+        opponents: dict[Opponent, ScoredClips] = {model: left[model] for model in OPPONENTS if model in left}
+        gains = differences(left["fine-tuned"], opponents, vocabulary, num_resamples=num_resamples)
     return NameableClips(
-        split=split,
-        num_all_clips=num_all_clips,
+        split=results[0].split,
+        num_all_clips=results[0].num_clips,
         num_clips=len(sources),
         num_sources=len(set(sources)),
         unnamed=unnamed,
         scores=tuple(scores),
-        differences=differences(left["fine-tuned"], opponents, vocabulary, num_resamples=num_resamples),
+        differences=gains,
     )
 
 
@@ -308,29 +295,29 @@ def significant_losses(outcomes: Sequence[ClassOutcome]) -> list[ClassOutcome]:
 
 
 def class_changes(ours: EvaluateResult, theirs: EvaluateResult) -> tuple[ClassChange, ...]:
-    """Compare precision, recall and F1 of each class between two networks.
-
-    Ordered by target (verb, noun, action), then the most frequent class first.
+    """Compare precision, recall and F1 of each class, the most frequent of a target first.
 
     Raises:
         BadInput: the two networks were scored on clips of different classes.
     """
-    return tuple(change for target in ours.targets for change in _changes_of(target, getattr(ours, target), getattr(theirs, target)))
-
-
-def _changes_of(target: Target, ours: TargetMetrics, theirs: TargetMetrics) -> Iterator[ClassChange]:
-    if [(c.name, c.support) for c in ours.classes] != [(c.name, c.support) for c in theirs.classes]:
-        raise BadInput(f"the networks were scored on clips of different {target}s; run `evaluate` again for both on the same dataset")
-    for after, before in zip(ours.classes, theirs.classes, strict=True):
-        yield ClassChange(
-            target=target,
-            name=after.name,
-            support=after.support,
-            recall_before=before.recall,
-            recall_after=after.recall,
-            precision_before=before.precision,
-            precision_after=after.precision,
-            f1_before=before.f1,
-            f1_after=after.f1,
-            is_worse=after.f1 < before.f1,
-        )
+    changes = []
+    for target in ours.targets:
+        our_classes, their_classes = getattr(ours, target).classes, getattr(theirs, target).classes
+        if [(c.name, c.support) for c in our_classes] != [(c.name, c.support) for c in their_classes]:
+            raise BadInput(f"the networks were scored on clips of different {target}s; run `evaluate` again for both on the same dataset")
+        changes += [
+            ClassChange(
+                target=target,
+                name=after.name,
+                support=after.support,
+                recall_before=before.recall,
+                recall_after=after.recall,
+                precision_before=before.precision,
+                precision_after=after.precision,
+                f1_before=before.f1,
+                f1_after=after.f1,
+                is_worse=after.f1 < before.f1,
+            )
+            for after, before in zip(our_classes, their_classes, strict=True)
+        ]
+    return tuple(changes)

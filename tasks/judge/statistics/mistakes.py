@@ -1,8 +1,8 @@
 """Find where a network errs: between classes, on the worst clips, in groups.
 
-Errors between classes are in matrices. Groups are source videos, and the values of columns of annotation files.
+Groups are source videos, and the values of columns of annotation files.
 
-Legend: n clips, r true classes, c predicted classes, s source videos.
+Legend: n clips, r true classes, c predicted classes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -83,18 +83,22 @@ def confusion_of(answers: Answers, max_classes: int = MAX_CLASSES) -> Confusion:
 
 def confusions(scored: Mapping[ModelRole, ScoredClips], vocabulary: Vocabulary) -> tuple[ConfusionCounts, ...]:
     """Build the matrix of every network and target, as stored in `metrics.json`."""
-    return tuple(
-        ConfusionCounts(
-            model=model,
-            target=target,
-            rows=confusion.rows,
-            columns=confusion.columns,
-            counts=tuple(map(tuple, confusion.counts.tolist())),
-            wrong=wrong_cells(confusion, answers[target], clips.losses, clips.uids),
-        )
-        for model, clips, answers in ((model, clips, answers_of(clips, vocabulary)) for model, clips in scored.items())
-        for target, confusion in ((target, confusion_of(answers[target])) for target in vocabulary.targets)
-    )
+    matrices = []
+    for model, clips in scored.items():
+        answers = answers_of(clips, vocabulary)
+        for target in vocabulary.targets:
+            confusion = confusion_of(answers[target])
+            matrices.append(
+                ConfusionCounts(
+                    model=model,
+                    target=target,
+                    rows=confusion.rows,
+                    columns=confusion.columns,
+                    counts=tuple(map(tuple, confusion.counts.tolist())),
+                    wrong=wrong_cells(confusion, answers[target], clips.losses, clips.uids),
+                )
+            )
+    return tuple(matrices)
 
 
 def wrong_cells(confusion: Confusion, answers: Answers, losses: NDArray[np.floating], uids: Sequence[str]) -> tuple[Cell, ...]:
@@ -124,7 +128,7 @@ class Misnamed:
 
     Attributes:
         clip: index into the scored clips.
-        target: the wrong head: "verb" if the verb is wrong, else "noun".
+        target: "verb" if the verb is wrong, else "noun".
         class_id, class_name: the predicted class.
     """
 
@@ -135,10 +139,7 @@ class Misnamed:
 
 
 def worst_wrong(clips: ScoredClips, vocabulary: Vocabulary, num_clips: int) -> list[int]:
-    """Return indices of at most `num_clips` clips with a wrong action.
-
-    The order is by falling loss, then uid.
-    """
+    """Return indices of the worst clips with a wrong action, by falling loss, then uid."""
     wrong = np.flatnonzero(~answers_of(clips, vocabulary)["action"].right).tolist()
     return sorted(wrong, key=lambda i: (-clips.losses[i], clips.uids[i]))[:num_clips]
 
@@ -205,16 +206,14 @@ def group_scores(right: Right, sources: Sequence[str], columns: Mapping[str, Seq
         for name in sorted({value for value in values if value})
         if column == SOURCE_VIDEO or 2 <= len({value for value in values if value}) <= MAX_VALUES
     ]
+    # Columns are corrected apart, so that one that nobody asked for, such as the day, hides no other.
     corrected = [group for column in columns for group in _corrected([group for group in groups if group.column == column])]
     order = list(columns)
     return tuple(sorted(corrected, key=lambda group: (order.index(group.column), group.top1, -group.num_clips)))
 
 
 def _corrected(groups: Sequence[GroupScore]) -> list[GroupScore]:
-    """Correct the p-values of one column.
-
-    Columns are corrected apart, so that one that nobody asked for, such as the day, hides no other.
-    """
+    """Correct the p-values of one column."""
     p_values = iter(holm([group.p_value for group in groups if group.p_value is not None]))
     return [group if group.p_value is None else group.model_copy(update={"p_value": next(p_values)}) for group in groups]
 
@@ -241,8 +240,8 @@ def _score(column: str, name: str, right: Right, sources: NDArray[np.str_], valu
 def _p_value(right: Right, sources: NDArray[np.str_], inside: Right, outside: Right) -> float:
     """Test the difference of a group to the rest, two-sided.
 
-    It is the larger one of Fisher's exact test, which takes clips as independent, and of Student's t with an error that is robust to clips of one video
-    being alike (Liang and Zeger 1986), whose degrees of freedom are those of the part with fewer videos.
+    The p-value is the larger one of Fisher's exact test, which takes clips as independent, and of Student's t with an error that is robust to
+    clips of one video being alike (Liang and Zeger 1986), whose degrees of freedom are those of the part with fewer videos.
     """
     counts = [[int(right[of].sum()), int((~right[of]).sum())] for of in (inside, outside)]
     exact = float(fisher_exact(counts).pvalue)

@@ -72,37 +72,14 @@ def differences(
 def paired_difference(
     ours: Answers, theirs: Answers, sources: Sequence[str], *, opponent: Opponent, num_resamples: int = 2000
 ) -> PairedDifference:
-    """Compute the top-1 difference `ours` - `theirs` with a 95 % interval.
-
-    Tests it by the exact McNemar test. `paired_change` says how.
-
-    Args:
-        ours, theirs: answers of the two networks for the same n clips in the same order, n at least 1.
-        sources: (n,) the source video of each clip.
-
-    Raises:
-        BadInput: the targets or the true classes differ.
-    """
-    if ours.target != theirs.target or not np.array_equal(ours.true, theirs.true) or len(sources) != len(ours.true):
-        raise BadInput(f"the new network and the {opponent} have answers for different clips; run `evaluate` again for both")
-    change = paired_change(ours.right, theirs.right, sources, num_resamples=num_resamples)
-    return PairedDifference(
-        target=ours.target,
-        opponent=opponent,
-        num_clips=len(sources),
-        **vars(change),
-        num_clips_needed=clips_needed(change.difference, change.interval, len(sources)),
-    )
+    """Compute the top-1 difference `ours` - `theirs`, as `recipe_difference` does of one seed."""
+    return recipe_difference([ours], theirs, sources, opponent=opponent, num_resamples=num_resamples)
 
 
 def over_guessing(answers: Answers, sources: Sequence[str], *, num_resamples: int = 2000) -> PairedChange:
     """Compare a network's right answers with those of always predicting the most frequent class.
 
-    That class is the most frequent of these same clips (ties go to the first by name), which can only favour guessing.
-
-    Args:
-        answers: of n clips, n at least 1.
-        sources: (n,) the source video of each clip.
+    It is the most frequent of these same clips (ties go to the first by name), which can only favour guessing.
     """
     ids, counts = np.unique(answers.true, return_counts=True)
     majority = min(zip(ids.tolist(), counts.tolist(), strict=True), key=lambda pair: (-pair[1], answers.names[pair[0]]))[0]
@@ -112,9 +89,7 @@ def over_guessing(answers: Answers, sources: Sequence[str], *, num_resamples: in
 def differing(ours: Answers, theirs: Answers, uids: Sequence[str]) -> tuple[DifferingClip, ...]:
     """List the clips with different answers, first those that one of the two gets right.
 
-    Args:
-        ours, theirs: answers of the second and of the first network for the same n clips in the same order.
-        uids: (n,) the clips.
+    `ours` are the answers of the second network, `theirs` of the first.
     """
     names = theirs.names | ours.names
     clips = [
@@ -131,11 +106,11 @@ def paired_change(
 ) -> PairedChange:
     """Compute the difference of two shares of the same clips, `ours` - `theirs`.
 
-    It has an interval and tests. The interval resamples source videos (`resample`), and is at least as wide as the exact one for the same
-    number of independent clips (`exact_difference`), so it contains zero whenever McNemar's test is not significant. With a single video it
-    is (-1, 1). McNemar's test is the two-sided binomial test on the clips that exactly one of the two has. It assumes independent clips, so
-    the interval may contain zero although the test is significant. `p_value` belongs to the interval: the largest p of the tests it is
-    built from. The result does not depend on the order of the clips.
+    The interval resamples source videos (`resample`), and is at least as wide as the exact one for the same number of independent clips
+    (`exact_difference`), so it contains zero whenever McNemar's test is not significant. With a single video it is (-1, 1). McNemar's test is
+    the two-sided binomial test on the clips that exactly one of the two has. It assumes independent clips, so the interval may contain zero
+    although the test is significant. `p_value` belongs to the interval: the largest p of the tests it is built from. The order of the clips
+    changes nothing.
 
     Args:
         ours, theirs: (n,) whether each clip counts, n at least 1.
@@ -177,12 +152,11 @@ def exact_difference(num_gained: int, num_lost: int, num_clips: int, tail: float
 
 
 def clips_needed(difference: float, interval: tuple[float, float], num_clips: int) -> int | None:
-    """Estimate how many clips the interval needs to exclude zero.
+    """Estimate how many clips the interval needs to exclude zero; None if it does already.
 
-    The difference is assumed to stay the same. Assumes further clips from similar videos, with the same number per video. An interval
-    shrinks with the square root of the number of clips: n (reach / difference)^2, where `reach` is its extent from the difference towards
-    zero. The interval is widened for correlated clips and few videos, so the estimate tends to be too high. None if it already excludes
-    zero, or if the difference is zero.
+    Assumes the same difference on further clips from similar videos, with the same number per video. An interval shrinks with the square root
+    of the number of clips: n (reach / difference)^2, where `reach` is its extent from the difference towards zero. It is widened for
+    correlated clips and few videos, so the estimate tends to be too high. None also if the difference is zero.
     """
     low, high = interval
     if difference == 0 or low > 0 or high < 0:
@@ -192,11 +166,11 @@ def clips_needed(difference: float, interval: tuple[float, float], num_clips: in
 
 
 def clips_within(change: PairedChange, num_clips: int, margin: float) -> int | None:
-    """Estimate the number of clips that show a difference not below minus `margin`.
+    """Estimate the number of clips, above `num_clips`, that show a difference not below minus `margin`.
 
-    It is more than `num_clips`. Assumes the same shares of gained and lost clips, and clips as correlated as these: the exact limit of
-    independent clips finds the number, times the squared ratio of the interval's reach to that limit's. None if the difference itself is not
-    above minus the margin, or so close to it that more than `MAX_CLIPS_NEEDED` would be needed.
+    Assumes the same shares of gained and lost clips, and clips as correlated as these: the exact limit of independent clips gives the number,
+    times the squared ratio of the interval's reach to that limit's. None if the difference itself is not above minus the margin, or so close
+    to it that more than `MAX_CLIPS_NEEDED` would be needed.
     """
     if change.difference <= -margin:
         return None
@@ -248,10 +222,7 @@ def _directions(num_gained: int, num_lost: int, quantiles: NDArray[np.float64]) 
 
 
 def _beta_cdf(a: int, b: int, x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Evaluate the beta CDF.
-
-    With a = 0 all mass is at 0, with b = 0 at 1.
-    """
+    """Evaluate the beta CDF, also with all mass at 0 or at 1."""
     if a == 0:
         return np.ones_like(x)
     if b == 0:
@@ -281,7 +252,7 @@ def recipe_change(
         ours: (k, n) whether each clip counts, by seed.
         theirs: (n,) likewise, for the other network.
         sources: (n,) the source video of each clip.
-        num_resamples, tail: as in `paired_change`.
+        tail: the interval's chance to miss on one side.
         theirs_varies: whether the other network stands for its recipe, and varies with its seed as much.
 
     Returns:
@@ -323,11 +294,16 @@ def recipe_difference(
     """Compute the mean top-1 difference of a recipe's networks from another network, as `recipe_change` does.
 
     Args:
-        ours, theirs: answers of the networks, by seed, and of the other one for the same n clips in the same order.
+        ours, theirs: answers of the networks, by seed, and of the other one for the same n clips in the same order, n at least 1.
         sources: (n,) the source video of each clip.
-        opponent: the role of the other network.
-        num_resamples, tail: as in `recipe_change`.
+
+    Raises:
+        BadInput: the targets or the true classes differ.
     """
+    if len(sources) != len(theirs.true) or any(
+        answers.target != theirs.target or not np.array_equal(answers.true, theirs.true) for answers in ours
+    ):
+        raise BadInput(f"the new network and the {opponent} have answers for different clips; run `evaluate` again for both")
     right = np.stack([answers.right for answers in ours])
     change = recipe_change(right, theirs.right, sources, num_resamples=num_resamples, tail=tail)
     return PairedDifference(
@@ -342,10 +318,7 @@ def recipe_difference(
 
 
 def _errors(gains: NDArray[np.int64], sources: Sequence[str], *, theirs_varies: bool) -> tuple[tuple[float, int], ...]:
-    """Compute standard errors of the mean of gains (k, n).
-
-    They are over source videos and over seeds, each with its degrees of freedom.
-    """
+    """Compute standard errors of the mean of gains (k, n), with degrees of freedom."""
     num_seeds = len(gains)
     by_seed = [sums_by_source(row, sources) for row in gains]
     sums, clips_of_source = np.stack([sums for sums, _ in by_seed]), by_seed[0][1]
@@ -353,22 +326,17 @@ def _errors(gains: NDArray[np.int64], sources: Sequence[str], *, theirs_varies: 
     of_sources, of_seeds, within = (_standard_error(part, gains.size) for part in (left.sum(axis=0), left.sum(axis=1), left))
     # The noise of the other network's own answers is in that over sources.
     of_theirs = num_seeds * max(0.0, of_seeds**2 - within**2) if theirs_varies else 0.0
+    # Over source videos, and over seeds.
     return (of_sources, len(clips_of_source) - 1), (math.sqrt(of_seeds**2 + of_theirs), num_seeds - 1)
 
 
 def _standard_error(sums: NDArray[np.float64], num_answers: int) -> float:
-    """Compute the standard error of the mean of `num_answers` answers.
-
-    `sums` are the centred sums of the answers' groups.
-    """
+    """Compute the standard error of a mean of answers, from their groups' centred sums."""
     return math.sqrt((sums**2).sum() * sums.size / (sums.size - 1)) / num_answers
 
 
 def _reach(tail: float, errors: Sequence[tuple[float, int]]) -> float:
-    """Compute how far the interval reaches to one side.
-
-    `errors` are standard errors with their degrees of freedom.
-    """
+    """Compute how far an interval reaches, by standard errors with their degrees of freedom."""
     return math.hypot(*(float(stdtrit(freedom, tail)) * error for error, freedom in errors))
 
 

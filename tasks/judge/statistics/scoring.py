@@ -63,10 +63,7 @@ class ScoredClips:
 
     @cached_property
     def losses(self) -> NDArray[np.float64]:
-        """Compute the cross-entropy (n,) of verb plus noun, in nats.
-
-        Infinite if a class has no output.
-        """
+        """Compute the cross-entropy (n,) of verb plus noun, in nats; infinite without an output."""
         return _cross_entropy(self.verb_logits, self.verb_classes) + _cross_entropy(self.noun_logits, self.noun_classes)
 
     @property
@@ -111,9 +108,7 @@ def one_hot_logits(classes: NDArray[np.int64], num_classes: int, logit: float = 
 
 @dataclass(frozen=True)
 class Timings:
-    """Scoring times without warm-up.
-
-    Kept apart from the scores, which are the same in every run.
+    """Scoring times without warm-up, apart from the scores, which are the same in every run.
 
     Attributes:
         loading_seconds, inference_seconds: (n,) per clip.
@@ -155,7 +150,7 @@ def score_clips(
 
     Raises:
         BadDataset: there are no clips.
-        BadCheckpoint: a logit is not a finite number.
+        BadCheckpoint: a logit is not finite.
     """
     answers = {i: answer for i, clip in enumerate(clips) if (answer := known(clip)) is not None}
     if len(answers) < len(clips) or measured is None:
@@ -241,10 +236,7 @@ def each_scored(
     clock: Callable[[], float] = time.perf_counter,
     by: str = "",
 ) -> Generator[Scored[C, A]]:
-    """Yield each scored clip while the next ones are prefetched.
-
-    See `compute_logits` for arguments, memory and progress.
-    """
+    """Yield each scored clip while the next ones are prefetched, as in `compute_logits`."""
 
     def timed(clip: C) -> tuple[T, float]:
         wait(clip)
@@ -265,11 +257,7 @@ def each_scored(
 
 
 def require_finite(clip: HasUid, *logits: Logits) -> None:
-    """Fail on non-finite logits.
-
-    Raises:
-        BadCheckpoint: a logit is not finite.
-    """
+    """Raise `BadCheckpoint` if a logit is not finite."""
     if not all(np.isfinite(head).all() for head in logits):
         raise BadCheckpoint(
             f"clip {clip.uid}: the network's logits are not finite; train again with a lower learning rate or 32-bit precision"
@@ -301,20 +289,17 @@ def _cross_entropy(logits: Logits, classes: NDArray[np.int64]) -> NDArray[np.flo
 
 
 def summarise_latency(timings: Timings, num_frames: int) -> Latency:
-    """Compute median and 90th percentile latency, the original experiment's FPS, and clips per second.
-
-    Args:
-        num_frames: frames, or flow fields, that the network sees per clip. The original's 4.28 FPS is 8 / (0.018 s + 1.850 s).
-    """
-    loading = np.percentile(timings.loading_seconds, (50, 90))
-    inference = np.percentile(timings.inference_seconds, (50, 90))
+    """Compute latency and speed, where the network sees `num_frames` frames or flow fields per clip."""
+    loading = np.percentile(timings.loading_seconds, (50, 90)).tolist()
+    inference = np.percentile(timings.inference_seconds, (50, 90)).tolist()
     return Latency(
         num_clips=len(timings.loading_seconds),
-        loading_median_seconds=float(loading[0]),
-        loading_p90_seconds=float(loading[1]),
-        inference_median_seconds=float(inference[0]),
-        inference_p90_seconds=float(inference[1]),
-        fps=float(num_frames / (loading[0] + inference[0])),
+        loading_median_seconds=loading[0],
+        loading_p90_seconds=loading[1],
+        inference_median_seconds=inference[0],
+        inference_p90_seconds=inference[1],
+        # As in the original experiment, whose 4.28 FPS is 8 / (0.018 s + 1.850 s).
+        fps=num_frames / (loading[0] + inference[0]),
         clips_per_second=len(timings.loading_seconds) / timings.total_seconds,
     )
 

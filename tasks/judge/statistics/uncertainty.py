@@ -59,10 +59,7 @@ def share_interval(num_right: NDArray[np.int64], num_clips: NDArray[np.int64]) -
 
 
 def interval_around(share: float, num_right: NDArray[np.int64], num_clips: NDArray[np.int64]) -> tuple[float, float]:
-    """Compute the interval of a share as `top1_interval` does.
-
-    Counts of two videos or more say how alike the clips of a video are.
-    """
+    """Compute a share's interval as `top1_interval` does, by counts of two videos or more."""
     correlations, weights = correlations_of(num_right, num_clips)
     total = num_clips.sum()
     effective = total / (1 + correlations * ((num_clips**2).sum() / total - 1))
@@ -70,23 +67,13 @@ def interval_around(share: float, num_right: NDArray[np.int64], num_clips: NDArr
 
 
 def sums_by_source(values: NDArray[np.bool_] | NDArray[np.int64], sources: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Sum integers by source video.
-
-    Args:
-        values: (n,) one per clip.
-        sources: (n,) the source video of each clip.
-
-    Returns:
-        (s,) sums and (s,) clip counts, ordered by source name.
-    """
+    """Sum integers (n,) by source video: sums (s,) and clip counts (s,), by name."""
     _, source_of_clip = np.unique(np.asarray(sources), return_inverse=True)
     return np.bincount(source_of_clip, weights=values).astype(np.int64), np.bincount(source_of_clip).astype(np.int64)
 
 
 def correlations_of(num_right: NDArray[np.int64], num_clips: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Compute a grid (r,) of intra-class correlations and their posterior weights (r,).
-
-    Correlations are between 0 and 1, and the weights sum to 1.
+    """Compute a grid (r,) of intra-class correlations and their posterior weights (r,), with sum 1.
 
     The prior is uniform for the true share and nearly so for the correlation. The grid is denser near 0, where many clips per video
     tell correlations apart.
@@ -106,10 +93,7 @@ def correlations_of(num_right: NDArray[np.int64], num_clips: NDArray[np.int64]) 
 
 
 def _likely_shares(num_right: np.int64, num_clips: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return an even grid (p,) of plausible true shares.
-
-    For few videos it covers all of 0 to 1.
-    """
+    """Return an even grid (p,) of plausible shares; with few videos, of all shares."""
     total = num_clips.sum()
     num_independent = total**2 / (num_clips**2).sum()
     centre = (num_right / total * num_independent + 2) / (num_independent + 4)
@@ -167,10 +151,7 @@ def resample(sums: NDArray[np.int64], num_clips: NDArray[np.int64], *, num_resam
 
 
 def expanded_interval(draws: NDArray[np.float64], centre: float, num_sources: int, tail: float = TAIL) -> tuple[float, float]:
-    """Compute a statistic's interval from its resamples (r,), as `resample` describes.
-
-    `centre` is the statistic's value.
-    """
+    """Compute the interval of a statistic, `centre`, from its resamples (r,) as in `resample`."""
     correction = np.sqrt(num_sources / (num_sources - 1))
     quantile_of_t = stdtrit(num_sources - 1, tail)
     expanded_tail = ndtr(correction * quantile_of_t)
@@ -180,10 +161,7 @@ def expanded_interval(draws: NDArray[np.float64], centre: float, num_sources: in
 
 
 def resampled_counts(num_sources: int, num_resamples: int, width: int) -> Iterator[NDArray[np.int64]]:
-    """Draw how often each source video counts in each resample (r, s).
-
-    Yield blocks of at most `MAX_DRAWS_AT_ONCE` / `width` resamples.
-    """
+    """Draw how often source videos count in each resample (r, s), in blocks by `width`."""
     rng, block = np.random.default_rng(BOOTSTRAP_SEED), max(1, MAX_DRAWS_AT_ONCE // width)
     for start in range(0, num_resamples, block):
         yield rng.multinomial(num_sources, np.full(num_sources, 1 / num_sources), size=min(block, num_resamples - start))
@@ -237,10 +215,7 @@ def power(points: float, num_clips: NDArray[np.int64], tail: float = TAIL) -> fl
 
 
 def power_in_words(num_clips: Sequence[int], split: str, target: Target, tail: float = TAIL) -> str:
-    """Describe the smallest detectable difference in a sentence.
-
-    For example `with these 15 val clips of 3 source videos, a difference of 63 points on actions is detected four times out of five`.
-    """
+    """Say `with these 15 val clips …, a difference of 63 points … is detected`."""
     sample = f"with these {count(sum(num_clips), f'{split} clip')} of {count(len(num_clips), 'source video')}"
     points = detectable_points(num_clips, tail)
     if points is None:
@@ -274,9 +249,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """Adjust p-values for their number (Holm 1979, A simple sequentially rejective multiple test procedure).
 
     Calling adjusted p-values below 0.05 significant keeps the family-wise error rate at 5 % at most, whether or not the tests are independent.
-
-    Returns:
-        the adjusted p-values, in the order of `p_values`.
     """
     adjusted = [1.0] * len(p_values)
     highest = 0.0

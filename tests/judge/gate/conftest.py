@@ -1,9 +1,9 @@
-"""Scores of two networks and their difference, of which a test names the numbers that it is about."""
+"""Build the scores of two networks and their difference; a test names the numbers that it is about."""
 
 import pytest
 
 from tasks.judge.statistics.paired import PairedChange
-from tasks.store.records.evaluation import PairedDifference
+from tasks.store.records.evaluation import PairedDifference, SeedScore, SeedSpread
 from tasks.store.records.record import TARGETS
 from tests.records import some
 
@@ -19,6 +19,12 @@ def guessing(ours, margin=0.05):
     """Build the difference of the fine-tuned network from always guessing, with an interval that reaches so far on either side."""
     gain = ours.action.top1 - ours.action.majority_top1
     return PairedChange(gain, (gain - margin, gain + margin), 10, num_gained=20, num_lost=10, mcnemar_p=0.5, p_value=0.5)
+
+
+def spread_of(top1, difference, engine=""):
+    """Build the scores of a recipe's seeds, the registered network's first, with the difference of their mean."""
+    scores = tuple(SeedScore(seed=seed, run_key=str(seed), top1=share, engine=engine) for seed, share in top1.items())
+    return SeedSpread(scores=scores, difference=difference)
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,7 @@ import re
 import pytest
 
 from tasks.judge.gate.verdict import consequence_in_words, guessing_caveat, verdict_on, why
-from tasks.store.records.evaluation import SeedScore, SeedSpread
-from tests.judge.gate.conftest import difference
+from tests.judge.gate.conftest import difference, spread_of
 
 
 @pytest.fixture
@@ -75,8 +74,7 @@ def test_guessing_as_well_comes_first_whoever_wins(verdict, majority):
 def test_guessing_is_compared_with_the_registered_network_and_not_with_the_mean_over_seeds(scored):
     paired = difference(3, 4, (-0.1, 0.08))
     ours, theirs = scored({"verb": 0.6, "noun": 0.7, "action": 0.5}, 0.4, majority={"verb": 0.1, "noun": 0.1, "action": 0.4}, split="test")
-    scores = tuple(SeedScore(seed=seed, run_key="k", top1=top1, engine="") for seed, top1 in ((0, 0.5), (1, 0.28)))
-    reasons = why(ours, theirs, paired, SeedSpread(scores=scores, difference=paired), beats_guessing=False)
+    reasons = why(ours, theirs, paired, spread_of({0: 0.5, 1: 0.28}, paired), beats_guessing=False)
     assert "of 2 seeds classify 39.0 % of the actions correctly on average" in reasons
     assert "The registered network classifies 50.0 % correctly; always predicting 'common action' gives less, 40.0 %" in reasons
 
@@ -116,8 +114,7 @@ def test_verdict_and_outcome_have_50_words_and_three_figures_at_most(scored, num
     paired = difference(*numbers)
     ours, theirs = scored(0.4 + paired.difference, 0.4, majority=majority)
     outcome = consequence_in_words(promotion, **gate)
-    scores = tuple(SeedScore(seed=seed, run_key=str(seed), top1=ours.action.top1, engine="") for seed in range(5))
-    spread = SeedSpread(scores=scores, difference=paired) if has_seeds else None
+    spread = spread_of(dict.fromkeys(range(5), ours.action.top1), paired) if has_seeds else None
     text = f"{verdict_on(ours, theirs, paired, spread)} {outcome}"
     assert len(re.findall(r"\w[\w.,'-]*", text)) <= 50
     assert len(re.findall(r"\d[\d.,]*", text)) == 3

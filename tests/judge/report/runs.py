@@ -94,7 +94,7 @@ def beyond_guessing(named):
 
 
 def label_counts(named, split, untaught):
-    """As many clips in train as on the deciding split, but for classes that train lacks."""
+    """Count as many clips in train as on the deciding split, except for classes that train lacks."""
     return tuple(
         metrics.LabelCount(target=target, split=where, name=name, num_clips=number)
         for target in named.targets
@@ -133,7 +133,7 @@ def epochs(number, validated=True, targets=TARGETS):
 
 
 def groups_of(named):
-    """Two cameras, of which the first is bad, and the source videos."""
+    """Score two cameras, the first of them bad, and the source videos."""
     word = named.true[0][int("noun" in named.targets)]
     cells = (
         ("source video", f"{word}.mp4", 12, 1, 0.25, 0.012, True),

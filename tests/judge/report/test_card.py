@@ -7,12 +7,11 @@ from tasks.judge.gate.verdict import figures_in_words
 from tasks.judge.report.run import approval_question, model_card
 from tasks.store.records.dataset import SharedRecording
 from tasks.store.records.decisions import RuleOutcome
-from tasks.store.records.evaluation import SeedScore, SeedSpread
 from tasks.wording import percent, percent_interval, signed
+from tests.judge.gate.conftest import spread_of
 from tests.judge.report.conftest import CASES
 from tests.judge.report.runs import web_page
 from tests.judge.report.tree import HOSTILE_NAME, Tree, front_matter, rendered
-from tests.records import some
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -130,10 +129,10 @@ def test_it_asks_with_three_figures_of_the_recipe_where_several_seeds_decide(mak
     gain = next(d for d in metrics.differences if (d.target, d.opponent) == ("action", "champion"))
     by_each = f"{shares['fine-tuned']} of the actions by the new network, {shares['champion']} by the champion: "
     assert figures_in_words(metrics).startswith(f"{by_each}{signed(gain.difference)} points, 95 % interval [")
-    scores = tuple(some(SeedScore, seed=seed, top1=top1) for seed, top1 in enumerate((0.5, 0.7)))
-    recipe = SeedSpread(scores=scores, difference=gain.model_copy(update={"difference": 0.25, "interval": (0.0, 0.5)}))
-    assert figures_in_words(metrics.model_copy(update={"spread": recipe})).startswith("60.0 % of the actions")
-    assert figures_in_words(metrics.model_copy(update={"spread": recipe})).endswith("+25.0 points, 95 % interval [0.0, 50.0]")
+    recipe = spread_of({0: 0.5, 1: 0.7}, gain.model_copy(update={"difference": 0.25, "interval": (0.0, 0.5)}))
+    figures = figures_in_words(metrics.model_copy(update={"spread": recipe}))
+    assert figures.startswith("60.0 % of the actions")
+    assert figures.endswith("+25.0 points, 95 % interval [0.0, 50.0]")
     assert figures_in_words(metrics.model_copy(update={"differences": ()})) == ""
 
 

@@ -30,7 +30,7 @@ CONTRAST = """() => {
 
 @pytest.fixture
 def show(browser, page_of, tmp_path):
-    """Opens the page of a case from a file; fails on any request but for that file, and on any word in the console."""
+    """Opens the page of a case from a file; fails on any other request, and on any word in the console."""
     opened, strays = [], []
 
     def show(case, viewport, **options):

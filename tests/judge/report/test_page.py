@@ -13,11 +13,12 @@ from tasks.options import GateOptions, TrainOptions
 from tasks.options.base import STORED
 from tasks.store.records.dataset import NO_OBJECT, Agreement, Disagreement, action_name
 from tasks.store.records.decisions import RuleOutcome
-from tasks.store.records.evaluation import LabelAudit, SeedScore, SeedSpread
+from tasks.store.records.evaluation import LabelAudit
 from tasks.store.records.export import ExportResult, PackageCosts, PackageDifference, PackageScore, PackedNetwork
 from tasks.store.records.metrics import ClassChange, ClosedSet, Metrics, SplitSize, TwoActions
 from tasks.store.records.record import IN_TABLES, MODELS
 from tasks.wording import p_value, percent, percent_interval, signed, stretch
+from tests.judge.gate.conftest import spread_of
 from tests.judge.report.conftest import CASES, COMPARISONS, PREDICTIONS, THUMBNAIL, pictured
 from tests.judge.report.named import HOSTILE_NAMES
 from tests.judge.report.tree import Tree, plain, rows_of
@@ -200,8 +201,7 @@ def test_a_mean_that_gains_fails_where_the_registered_network_does_not_and_the_p
     rules = tuple(rule.model_copy(update={"passed": rule.rule != "gain"}) for rule in metrics.rules)
     differences = tuple(d.model_copy(update={"difference": -0.1, "interval": (-0.3, 0.1)}) for d in metrics.differences)
     mean = differences[0].model_copy(update={"difference": 0.2, "interval": (0.1, 0.4), "num_seeds": 2})
-    scores = tuple(SeedScore(seed=seed, run_key=str(seed), top1=top1, engine="") for seed, top1 in ((5, 0.4), (6, 0.6)))
-    html = changed_page("usual", differences=differences, passed=False, rules=rules, spread=SeedSpread(scores=scores, difference=mean))
+    html = changed_page("usual", differences=differences, passed=False, rules=rules, spread=spread_of({5: 0.4, 6: 0.6}, mean))
     assert re.search(r'<p class="word">(.*?)</p>', html)[1].endswith(" Failed")
     assert all(words in html for words in ("seed 5 (the registered network)", "seed 6", "14.1 points"))
 

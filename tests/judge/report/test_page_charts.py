@@ -54,6 +54,8 @@ def test_every_point_tells_its_numbers_counted_from_one_and_the_kept_epoch_is_ma
     top, bottom = (float(re.findall(r'y="([\d.]+)">kept: 3', chart.svg)[0]) for chart in (losses, accuracies))
     assert top < bottom, "losses fall, scores rise: the label keeps out of their way"
     assert "ends at 1.500" in losses.svg
+    (long,) = training_charts([epoch(i) for i in range(1, 42)], 1, 1)
+    assert f"training ends at {3 / 41:.3f}." in long.svg, "also where the last epoch has no mark"
 
 
 @pytest.mark.parametrize("number", [1, 2, 60, 1000])

@@ -63,7 +63,7 @@ def csv_rows(content):
 
 
 def without_settings(html):
-    """The page but for the options, which are described as in the form, for datasets of either kind."""
+    """Drop the options from a page: they are described as in the form, for datasets of either kind."""
     return re.sub(r'<table class="settings">.*?</table>', "", html, flags=re.S)
 
 

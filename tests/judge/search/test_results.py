@@ -135,13 +135,13 @@ def test_no_luck_is_negative_however_many_clips_a_video_has(data):
     [((36, 36, 36), 10, 0.65, True), ((36, 12, 30), 10, 0.4, False), ((11, 11, 11), 10, 0.025, False)],
 )
 def test_the_gain_over_the_form_is_shown_if_neither_seeds_nor_videos_explain_it(num_right, num_form, gain, is_shown):
-    """Three seeds of the winner, on 40 clips of 10 videos of which each answers the first so many right."""
-    of = ["".join("01"[number * 7 % 40 < right] for number in range(40)) for right in (*num_right, num_form)]
-    shown, (low, high) = gain_over_form(of[:3], of[3], [str(number % 10) for number in range(40)])
+    """Three seeds of the winner and the form's recipe, each right on so many of 40 clips of 10 videos."""
+    *seeds, form = ("".join("01"[number * 7 % 40 < right] for number in range(40)) for right in (*num_right, num_form))
+    shown, (low, high) = gain_over_form(seeds, form, [str(number % 10) for number in range(40)])
     assert shown == pytest.approx(gain)
     assert low < shown < high
     assert (low > 0) == is_shown
-    assert gain_over_form(of[:1], of[3], ["a", "b"] * 20) is gain_over_form(of[:3], of[3], ["a"] * 40) is None
+    assert gain_over_form(seeds[:1], form, ["a", "b"] * 20) is gain_over_form(seeds, form, ["a"] * 40) is None
 
 
 def test_equal_input_gives_equal_numbers_and_a_single_video_none():

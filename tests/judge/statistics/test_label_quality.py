@@ -44,7 +44,7 @@ def test_one_or_two_videos_have_no_interval_one_answer_no_kappa_and_no_clips_not
 
 
 def test_readers_who_agree_on_all_of_few_clips_may_yet_differ():
-    """The lower limit: of 10 independent clips at least 69 % have the same answer, of which half do by chance."""
+    """The lower limit: of 10 independent clips at least 69 % have the same answer; half of all do so by chance."""
     few, many = agreement(in_videos(5, 2)), agreement(in_videos(60, 2))
     assert few.kappa == few.interval[1] == many.kappa == many.interval[1] == 1
     assert few.interval[0] < (0.69 - 0.5) / 0.5

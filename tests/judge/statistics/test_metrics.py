@@ -104,7 +104,6 @@ def test_a_summary_says_what_was_scored(make_result):
     assert (result.model, result.split, result.num_clips, result.num_sources) == ("fine-tuned", "val", 30, 4)
     assert result.engine.label == "openvino bfloat16"
     assert result.verb.top1 >= result.action.top1 <= result.noun.top1
-    assert type(result).model_validate_json(result.model_dump_json()) == result
 
 
 NOTHING_ID, NO_OBJECT_ID = 100, 300
@@ -171,7 +170,7 @@ VERBS, NOUNS = np.array([1, 9, 130, 1]), np.array([20, 26, 20, 360])
 
 
 def answered(sizes, skill=3.0, seed=0, num_clips=24):
-    """What a network with so many outputs says of clips half of which have classes beyond EPIC's."""
+    """Answer clips by a network with so many outputs; half of the clips have classes beyond EPIC's."""
     rng = np.random.default_rng(seed)
     truth = [np.resize(classes, num_clips).astype(np.int64) for classes in (VERBS, NOUNS)]
     logits = [rng.normal(size=(num_clips, size)).astype(np.float32) for size in sizes]
@@ -205,7 +204,6 @@ def test_answers_without_any_output_for_them_have_no_loss_and_no_temperature():
     clips = answered(NARROW).only(~answered(NARROW).has_outputs)
     evaluated = result(clips)
     assert (evaluated.loss, evaluated.action.top1, evaluated.action.top5) == (None, 0, 0)
-    assert EvaluateResult.model_validate_json(evaluated.model_dump_json()) == evaluated
     assert {calibration.temperature for calibration in calibrate(clips, clips, model="baseline", split="val")} == {None}
     assert "cannot name the classes of any val clip" in served(clips, 1, "pytorch", TARGETS).words
 

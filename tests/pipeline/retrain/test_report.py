@@ -46,7 +46,7 @@ def reported(shelf, folder, mlflow=None, *, is_retried=False, **flags):
     with pytest.MonkeyPatch.context() as patch:
         mlflow = connected(mlflow or MlflowInMemory(), patch)
         patch.setenv("RETAKE_AIRFLOW_URL", AIRFLOW_RUN)
-        patch.setattr(style, "svg", lambda *_: "")
+        patch.setattr(style, "chart", lambda *_: style.Chart("", "", 0))
         for module in (report, _media):
             patch.setattr(module, "cache_test_frames", frames)
         arguments = ReportArguments(store="s3://retake", plan=f"{DECISION}plan/", **flags)
