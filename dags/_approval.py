@@ -60,7 +60,7 @@ class ApproveOperator(Skipping, ApprovalOperator):
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, str]:
-        """Return the answer, for `answers`; unlike the parent, let `decide` record a no."""
+        """Return the answer, for `answers`: the parent would skip after a no, which `decide` records."""
         given = HITLOperator.execute_complete(self, context, event)
         by = given["responded_by_user"]
         answer = "approved" if given["chosen_options"] == [self.APPROVE] else "rejected" if by else "no answer"

@@ -27,7 +27,7 @@ _PLANNED_DECISION = f"{{{{ ti.xcom_pull(task_ids='{GROUP}.plan', map_indexes=ti.
 
 
 def network(mapped: dict[str, str], form: Form) -> None:
-    """Add the tasks of one configuration, for which `mapped` is Airflow's placeholder."""
+    """Add weights, plan, training and test of one configuration; `mapped` is Airflow's placeholder for it."""
     configured = Configured("{{ task.mapped.out }}")
     planned = Decision(_PLANNED_DECISION).plan.folder_uri
     common: dict[str, Any] = {

@@ -58,7 +58,7 @@ class UseAuto(TriggerOnce):
         self.question = question
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - as the parent has it
-        """Trigger the run with this run's options but the training's; skip without that answer."""
+        """Trigger the run with this run's options except the training's; skip if nobody asked for it."""
         if USE_AUTO not in context["ti"].xcom_pull(task_ids=[self.question], key=ANSWER):
             raise AirflowSkipException("nobody asked for the preset auto")
         # Presets leave label noise as it is.
@@ -69,7 +69,7 @@ class UseAuto(TriggerOnce):
 
 
 class RetrainWinner(TriggerOnce):
-    """Trigger `retrain` with the winner's options once, if the form asks for it.
+    """Trigger `retrain` with the winner's options, once per winner, if the form asks for it.
 
     It has the buttons of the report, because it is the last task of a search.
 

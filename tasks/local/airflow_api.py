@@ -96,7 +96,7 @@ class AirflowApi:
 
     @property
     def address(self) -> str:
-        """Return its address."""
+        """Return the address of this Airflow."""
         return str(self._client.base_url).rstrip("/")
 
     def ensure_pool(self, name: str, slots: int, description: str) -> None:

@@ -28,13 +28,13 @@ from tasks.store.objects import Store
 
 DAGS = REPOSITORY / "dags"
 
-_LOCAL_SETTINGS = f"""__all__ = []  # none of these names may override Airflow's settings
+_LOCAL_SETTINGS = f"""# Written by `make run`: Airflow's log servers are reached at the loopback address.
+__all__ = []  # none of these names may override Airflow's settings
 
 
 def hostname():
     return "{LOOPBACK}"
 """
-"""Airflow's local settings: its log servers are reached at the loopback address."""
 
 
 def passwords_file(home: Home) -> Path:

@@ -55,7 +55,7 @@ def turns(number: int) -> Turn:
 
 
 async def json_body(request: Request, max_bytes: int, seconds: float, name: str) -> bytes:
-    """Read the body `name` of a request if it is JSON, short and in time."""
+    """Read a request's body if it is JSON, short and in time; `name` is its name in errors."""
     if request.headers.get("content-type") != "application/json":
         raise HTTPException(422, f"{name} is JSON")
     length = request.headers.get("content-length", "")
@@ -74,7 +74,7 @@ def file_response(path: Path, status: int = 200) -> Response:
 
 
 async def with_headers(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Add the headers of every answer."""
+    """Add the headers that an answer lacks: a page of a store brings its own, with a sandbox."""
     response = await go_on(request)
     for name, value in ALWAYS.items():
         response.headers.setdefault(name, value)
@@ -88,7 +88,7 @@ def is_stranger(request: Request, error: HTTPException) -> bool:
 
 
 def page_app(title: str, person: Callable[..., object], login: Callable[[str], str]) -> FastAPI:
-    """Make an application that answers to people with a session alone.
+    """Make an application that answers only to people with a session.
 
     Strangers are redirected to the login and back to this server, whichever host the request names.
 

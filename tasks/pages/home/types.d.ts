@@ -42,7 +42,7 @@ type LiveFacts = {
   scheduled: { dag_id: string; at: string }[] | null;
   import_errors: string[] | null;
 };
-/** Facts that only the page shows, too. */
+/** LiveFacts, and facts that only the page shows. */
 type Seen = LiveFacts & { health: Record<string, { status: string | null }> | null; training: { run: LiveRun; since: string } | null };
 type Task = { dag_id: string; dag_run_id: string; task_id: string; state: string; pool: string; start_date: string | null };
 /** Arguments of the functions that make parts of the page. */

@@ -134,7 +134,7 @@ class Answers:
         self._recipe = ""
 
     def of_cut(self, recipe: str) -> Self:
-        """Answer about the clips of this cut; if unknown, of that of most videos."""
+        """Answer about the clips of one cut; if it is unknown, of the cut of most videos."""
         other = copy(self)
         other._recipe = recipe
         return other

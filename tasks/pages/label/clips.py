@@ -166,7 +166,6 @@ class Suggestions:
     """
 
     prediction: str | None = None
-    network: str | None = None
     by_clip: Mapping[str, tuple[Suggestion, ...]] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
     intervals: Mapping[str, tuple[SuggestedInterval, ...]] = field(default_factory=dict)
@@ -198,7 +197,7 @@ def read_suggestions(store: Store, folder: str) -> Suggestions:
         reasons = {
             row["uid"]: row["reason"] for row in rows_of(prediction_table(store, report.to_label_rows, report.to_label), ("uid", "reason"))
         }
-        return Suggestions(folder, network, by_clip, reasons, _intervals(store, report, network))
+        return Suggestions(folder, by_clip, reasons, _intervals(store, report, network))
     except (LookupError, ValueError) as error:
         raise BadInput(f"{folder} has no tables that this version can read ({error}); predict again") from None
 

@@ -81,7 +81,8 @@ class ClipLabels:
     def words(self) -> Words | None:
         """Return the label that holds.
 
-        It is that of the latest answer or of the intervals, whichever is later, unless a later file wins. *Unsure* labels nothing.
+        It is that of the latest answer or of the intervals, whichever is later; without any, or if a file is later still, that of the files.
+        *Unsure* labels nothing.
         """
         latest = self.about[-1] if self.about else None
         answer = self.ledger.words(latest) if latest else None
@@ -164,7 +165,7 @@ class FileLabel:
 
 @dataclass(frozen=True)
 class Uploads:
-    """Times at which annotation files, by name, and records of videos, by address, came."""
+    """Times at which files of annotations (by name) and records of videos (by address) came to the store."""
 
     store_uri: str
     files: Mapping[str, str]
@@ -230,7 +231,7 @@ MIN_OVERLAP = LabelOptions().min_overlap
 
 
 class Coverings:
-    """A cache of labels by intervals, until these change or a class is renamed."""
+    """A cache of labels by intervals, kept until a video's intervals change or a class is renamed."""
 
     def __init__(self) -> None:
         self._kept: dict[tuple[str, str], tuple[Sequence[PageClip], tuple[int, int], Mapping[str, Covering]]] = {}

@@ -106,7 +106,7 @@ class View:
 
 
 class PageData:
-    """All that the page reads and writes, for many threads; `label` reads label files."""
+    """All that the page reads and writes, for many threads; `label` reads label files, whatever they hold."""
 
     def __init__(
         self, store: Store, store_uri: str, now: Callable[[], float] = time.monotonic, label: LabelFiles = labelled_by_files
@@ -190,6 +190,7 @@ class PageData:
     def agreement(self) -> Agreement | None:
         """Compute how far two readers agree, once for each state of the log."""
         number, pairs = self.read(lambda ledger: (ledger.num_entries, read_twice(ledger)))
+        # Outside of `read`, whose lock others wait for.
         if self._agreed is None or self._agreed[0] != number:
             self._agreed = number, agreement([pair[:3] for pair in pairs])
         return self._agreed[1]
@@ -293,7 +294,7 @@ class PageData:
             return Suggestions(folder, dealt=dealt)
 
     def _audit(self, before: View | None) -> Audit:
-        """Read the audit of the last training that is scored."""
+        """Read the audit of the last training; until that is scored, keep the one of the view before."""
         last = before.audit if before else Audit()
         try:
             if not (plan := self.last_plan()):

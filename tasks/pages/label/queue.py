@@ -54,7 +54,7 @@ class Reader:
 
 
 def is_read_twice(uid: str, share: float) -> bool:
-    """Check whether a second person should read the clip: this share, the same for everybody."""
+    """Check whether a second person should read the clip, as a `share` of all, the same for everybody."""
     return drawn_by(f"second {uid}") < share
 
 
@@ -83,7 +83,7 @@ def others_last(uids: Iterable[str], leased: Collection[str]) -> Iterator[str]:
 
 
 def mixed(first: Iterable[str], second: Iterable[str]) -> Iterator[tuple[str, Reading]]:
-    """Yield first readings with a second one after every few, the rest at the end."""
+    """Yield first readings, a second one after every `FIRST_READINGS_BETWEEN`, the other second ones last."""
     seconds = iter(second)
     for number, uid in enumerate(first, start=1):
         yield uid, "first"

@@ -107,7 +107,7 @@ def _names(view: View, ledger: Ledger) -> tuple[tuple[str, ...], tuple[str, ...]
 def described(
     view: View, video: str, cuts: Sequence[Cut], ledger: Ledger, reader: Reader, covering: Callable[[str], Covering | None]
 ) -> Json:
-    """Describe a video to a person, without the labels of clips still to read second."""
+    """Describe a video to a person; clips still to read second come without others' labels and suggestions."""
     clips = view.cut.by_video[video]
     with_answers = answered(cuts, ledger, video)
     unread = unread_of(with_answers, reader)
@@ -172,7 +172,7 @@ def _answer(ledger: Ledger, clip: PageClip, last: ClipStatement) -> Json:
 
 
 def _predicted(view: View, ledger: Ledger, video: str) -> Sequence[SuggestedInterval]:
-    """Return the predicted intervals; without any, suggested clips, joined where they follow one another."""
+    """Return the predicted intervals; without any, suggested clips, consecutive ones of an action joined."""
     if video in view.suggestions.intervals:
         return [renamed(ledger, interval) for interval in view.suggestions.intervals[video]]
     merged: list[SuggestedInterval] = []

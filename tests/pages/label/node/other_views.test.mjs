@@ -599,7 +599,7 @@ describe("Build dataset", () => {
     assert.match(page.text("build-facts"), /^40 labelled clips, 2 of them/);
   });
 
-  test("a dataset that has not changed is told so, and no training is looked for", async () => {
+  test("the page says that a dataset has not changed, and looks for no training", async () => {
     const { page } = await open({ dataset: "skipped" });
     await page.click("build-start");
     await page.wait(2500);

@@ -71,8 +71,8 @@ function answer(server, address, options) {
   if (name === "build") return [200, server.build];
   if (name.endsWith(".mp4")) return [200, new Blob([name])];
   if (name.startsWith("clips/")) {
-    const clip = server.clips.find(({ uid }) => name === `clips/${uid}`);
-    return clip ? [200, clip] : [404, { detail: "there is no such clip" }];
+    const wanted = server.clips.find(({ uid }) => name === `clips/${uid}`);
+    return wanted ? [200, wanted] : [404, { detail: "there is no such clip" }];
   }
   if (name === "review") return [200, server.review];
   if (name.startsWith("videos/")) return [200, server.videos[name.slice(7)]];
