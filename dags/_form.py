@@ -79,7 +79,10 @@ class ThenOptions(Options):
 
 
 class Handover(BaseModel):
-    """The extra of an asset event; other keys are ignored, such as those of an event made by hand."""
+    """The extra of an asset event.
+
+    Other keys are ignored, such as those of an event made by hand.
+    """
 
     store: str | None = None
     params: dict[str, Any] = {}

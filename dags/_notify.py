@@ -1,4 +1,7 @@
-"""Run the command `notify` in its own process: a notice neither delays nor fails a run."""
+"""Run the command `notify` in its own process.
+
+A notice neither delays nor fails a run.
+"""
 
 import logging
 import os

@@ -284,7 +284,10 @@ def raise_outcome(step: str, code: int, last_line: str) -> Never:
 
 
 def raise_out_of_memory(step: str, variable: str) -> Never:
-    """Raise AirflowException at the memory limit of `variable`: in a retry, more memory may be free."""
+    """Raise AirflowException at the memory limit of `variable`.
+
+    In a retry, more memory may be free.
+    """
     raise AirflowException(
         f"{step} reached the memory limit of its container; raise {variable}, or choose options that need less, such as a smaller batch size"
     )

@@ -58,7 +58,10 @@ class UseAuto(TriggerOnce):
         self.question = question
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - as the parent has it
-        """Trigger the run with this run's options except the training's; skip if nobody asked for it."""
+        """Trigger the run with this run's options except the training's.
+
+        Skips if nobody asked for it.
+        """
         if USE_AUTO not in context["ti"].xcom_pull(task_ids=[self.question], key=ANSWER):
             raise AirflowSkipException("nobody asked for the preset auto")
         # Presets leave label noise as it is.

@@ -1,4 +1,4 @@
-"""Complete .env with random secrets and new variables, reject placeholders. Needs only Python."""
+"""Complete .env with secrets and new variables, and reject placeholders. Needs only Python."""
 
 import base64
 import os

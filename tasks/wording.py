@@ -70,7 +70,8 @@ def count(number: int, noun: str) -> str:
 
 
 def plain_count(number: int, noun: str) -> str:
-    """Format a count without separators, as digests of datasets cover for ever: `12000 clips`."""
+    """Format a count without separators: `12000 clips`."""
+    # Datasets' digests cover this form, so it must never change.
     return _counted(str(number), noun)
 
 

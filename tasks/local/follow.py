@@ -201,7 +201,9 @@ def wait_for_dags(api: AirflowApi, seconds: float = 60) -> None:
 
 
 def follow_chain(api: AirflowApi, choices: Choices, screen: Screen) -> list[FollowedRun]:
-    """Start the first DAG, and follow the chain to its end, or to the first DAG without labels.
+    """Start the first DAG, and follow the chain to its end.
+
+    It ends early at the first DAG without labels.
 
     Raises:
         StepFailed: a step failed; the message has its error and the end of its log.

@@ -117,7 +117,7 @@ def ingest_into_stack(stack: StackSettings, videos: str, option_pairs: Sequence[
 
 
 def upload(store: Store, folder: Path, place: Folder, screen: Screen) -> tuple[int, int]:
-    """Upload the files of `folder` to their paths in `place`; skip those that are there unchanged.
+    """Upload the files of `folder`, except those that are there unchanged.
 
     A file that cannot be uploaded is reported and left out. Return the numbers of uploaded files, and of all files there.
     """

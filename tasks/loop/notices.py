@@ -200,7 +200,9 @@ def notices(facts: Facts, causes: Mapping[str, str], wanted: Collection[EventNam
 
 
 def deliver(notice: Notice, addresses: Sequence[str]) -> list[str]:
-    """Send a notice once, to all addresses at the same time; list the failures with reasons.
+    """Send a notice once, to all addresses at the same time.
+
+    Returns the failures with their reasons.
 
     Raises:
         BadConfiguration: Apprise is not installed.

@@ -95,7 +95,10 @@ def agreement_in_words(agreement: Agreement) -> str:
 
 
 def dataset_status(earlier: DatasetStatus | None, result: DatasetResult, change: DatasetChange | None, at: str) -> DatasetStatus:
-    """Sum up the latest dataset; if it was the latest already, keep its change and its place."""
+    """Sum up the latest dataset.
+
+    If it was the latest already, it keeps its change and its place.
+    """
     is_known = earlier is not None and earlier.digest == result.digest
     kept = earlier.datasets if earlier else ()
     if not is_known:

@@ -11,7 +11,10 @@ from tasks.video_networks import DEFAULT_VIDEO_NETWORK, VIDEO_NETWORKS
 
 
 class Family(StrEnum):
-    """Networks that EPIC-KITCHENS-55 published, and video networks."""
+    """Networks that EPIC-KITCHENS-55 published, and video networks.
+
+    TSN averages over segments, TRN relates them, MTRN does so at several scales, TSM shifts. 3D sees consecutive frames at once.
+    """
 
     TSN = "TSN"
     TRN = "TRN"

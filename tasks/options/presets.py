@@ -75,7 +75,7 @@ PURPOSES = {
 MOST_PROBED_CLIPS = 10_000
 """Maximum number of training clips for which `auto` chooses a probe; docs/models.md has its time and memory up to there."""
 PROBE_VIEWS = 4
-"""Views per clip of that probe, as in the comparison of heads in docs/models.md."""
+"""Views per clip of a probe that `auto` chooses, as in the comparison of heads in docs/models.md."""
 
 
 class PresetOptions(Options):

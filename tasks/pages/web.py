@@ -55,7 +55,10 @@ def turns(number: int) -> Turn:
 
 
 async def json_body(request: Request, max_bytes: int, seconds: float, name: str) -> bytes:
-    """Read a request's body if it is JSON, short and in time; `name` is its name in errors."""
+    """Read a request's body if it is JSON, short and in time.
+
+    `name` is its name in errors.
+    """
     if request.headers.get("content-type") != "application/json":
         raise HTTPException(422, f"{name} is JSON")
     length = request.headers.get("content-length", "")
@@ -74,7 +77,10 @@ def file_response(path: Path, status: int = 200) -> Response:
 
 
 async def with_headers(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Add the headers that an answer lacks: a page of a store brings its own, with a sandbox."""
+    """Add the headers that an answer lacks.
+
+    A page of a store brings its own, with a sandbox.
+    """
     response = await go_on(request)
     for name, value in ALWAYS.items():
         response.headers.setdefault(name, value)

@@ -126,7 +126,7 @@ def plan_training(
 def repeats_of(options: TrainOptions, num_seeds: int | None = None) -> tuple[TrainOptions, ...]:
     """List the options of the further trainings of a recipe, each with the next seed.
 
-    None where a seed changes nothing: of averaged logits, and of a probe whose views stay the same.
+    There are none where a seed changes nothing: of averaged logits, and of a probe whose views stay the same.
 
     Args:
         options: of the first training.
@@ -150,7 +150,11 @@ def with_next_seed(options: TrainOptions, number: int) -> TrainOptions:
 
 
 def find_recipe(name: RecipeName, store_uri: str, store: Store) -> Recipe:
-    """Find a recipe of code or store; raise BadConfiguration that names the nearest and all."""
+    """Find a recipe of the code or of the store.
+
+    Raises:
+        BadConfiguration: there is none of this name; the message has the nearest, and all.
+    """
     if name in PURPOSES:
         return Recipe(options=PRESETS.get(name, TrainOptions()), description=PURPOSES[name])
     if store.exists((place := Layout(store_uri).stored_recipe(name)).uri):

@@ -1,6 +1,7 @@
 """Score clips with a network that is ready, from cached features where there are some.
 
-One engine scores all networks of a plan: if a network fails a fast engine's check, the more exact one that it gets scores the others, too.
+One engine scores all networks of a plan: if a network fails the check of a fast engine, the more exact engine that scores it
+scores the others, too.
 """
 
 import os
@@ -59,7 +60,7 @@ class Scoring:
 
 
 def next_scoring(plans: Sequence[PlanResult], used: Mapping[Evaluation, EngineUsed]) -> Scoring | None:
-    """Find the next network without a result, else one scored by a coarser engine.
+    """Find the next network without a result, else one on a coarser engine than another.
 
     The previous version decides nothing, so no other network follows it. Heads on features of sound run alike in every engine.
 

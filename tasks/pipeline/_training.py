@@ -119,8 +119,8 @@ def fetch_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Pat
     job = TrainJob(
         network=network,
         classes=trained_names(words, start.classes, spec),
-        train=labelled(clips["train"], frames),
-        val=labelled(clips["val"], tested),
+        train=with_classes(clips["train"], frames),
+        val=with_classes(clips["val"], tested),
         options=plan.train,
         folder=folder,
         device=machine.device,
@@ -132,7 +132,10 @@ def fetch_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Pat
 
 
 def _taught(job: TrainJob, labelled: Sequence[DatasetClip], plan: PlanResult, teacher: Teacher, store: Store) -> TrainJob:
-    """Add the unlabelled clips, and the teacher's answers to all clips, to a student's job."""
+    """Add the unlabelled clips, and the teacher's answers to all clips, to a student's job.
+
+    `labelled` are the clips of the job's `train`, in the same order: the answers follow it.
+    """
     unlabelled = store.read(Run(plan.run_uri).train.unlabelled).clips
     frames = cache_train_frames(store, unlabelled, job.network.spec, plan.train) if unlabelled else {}
     more = [CachedClip(frames[clip.uid], NO_LABEL, NO_LABEL, clip.video) for clip in unlabelled]
@@ -171,7 +174,7 @@ def _log_inputs(tracker: Tracker, run_id: str, plan: PlanResult, manifest: Manif
         tracker.log_artifacts(run_id, Path(name), "dataset")
 
 
-def labelled(clips: list[DatasetClip], frames: dict[str, Path]) -> list[CachedClip]:
+def with_classes(clips: list[DatasetClip], frames: dict[str, Path]) -> list[CachedClip]:
     """Pair the clips that have frames with their classes."""
     return [CachedClip(frames[clip.uid], clip.verb_class, clip.noun_class, clip.source) for clip in clips if clip.uid in frames]
 
@@ -257,8 +260,8 @@ def joined_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Pa
     job = TrainJob(
         network=Network(spec, plan.train.seed),
         classes=trained_names(words, no_names(spec), spec),
-        train=labelled(used, named),
-        val=labelled(val, named),
+        train=with_classes(used, named),
+        val=with_classes(val, named),
         options=plan.train,
         folder=folder,
         device=machine.device,

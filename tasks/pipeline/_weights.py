@@ -152,7 +152,10 @@ def _backbone_file(options: TrainOptions, store_uri: str, store: Store, folder: 
 
 
 def _epic_file(spec: NetworkSpec, options: TrainOptions, store_uri: str, store: Store, folder: Path) -> Path:
-    """Fetch the published file: as given, from the store, or from the web into it."""
+    """Fetch the published file, and keep a download in the store.
+
+    It comes from the given place, else from the store, else from its public address.
+    """
     named = next((file for file in PUBLISHED.values() if file.name == options.checkpoint), None)
     if options.checkpoint and named is None:
         return _fetch(options.checkpoint, store, folder, is_published=True)

@@ -78,7 +78,8 @@ def cut_into_cells(starts: Seconds, stops: Seconds) -> Cells:
 def intervals(starts: Seconds, stops: Seconds, likely: Distributions) -> tuple[Interval, ...]:
     """Find the intervals of one film, given its windows (n,) in order and their probabilities.
 
-    The probabilities of verbs and nouns are smoothed over the windows; each cell gets the likeliest action; cells in a row with the same
+    The probabilities of verbs and nouns are smoothed over the windows; each cell gets the likeliest action,
+    with the product of the probabilities of its verb and noun; cells in a row with the same
     action are one interval. A part without windows ends an interval.
     """
     if not len(starts):
@@ -93,7 +94,10 @@ def intervals(starts: Seconds, stops: Seconds, likely: Distributions) -> tuple[I
 
 
 def joined_by_action(parts: Iterable[Interval]) -> tuple[Interval, ...]:
-    """Join intervals, given in order, that touch and have the same action."""
+    """Join intervals, given in order, that touch and have the same action.
+
+    Probabilities are averaged over time.
+    """
     runs: list[list[Interval]] = []
     for part in parts:
         if runs and _continues(runs[-1][-1], part):

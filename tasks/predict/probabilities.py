@@ -163,7 +163,10 @@ def not_calibrated(reason: str) -> Served:
 
 @dataclass(frozen=True)
 class Threshold:
-    """The lowest probability to report, None for any, or for none unless it `reports`."""
+    """The lowest probability to report.
+
+    `probability` is None if all are reported, or, if `reports` is False, none.
+    """
 
     probability: float | None
     words: str
@@ -245,9 +248,10 @@ def without_threshold(reason: str) -> Threshold:
 
 
 def lowest_probability(likely: NDArray[np.float64], right: NDArray[np.bool_], precision: float) -> float | None:
-    """Find the lowest threshold at or above which `MIN_CLIPS` answers (n,) show `precision`.
+    """Find the lowest threshold at or above which the answers show `precision`.
 
-    Val would be lucky at the lowest threshold at which their share reaches the precision. So the share's lower limit has to reach it
+    Probabilities and answers are (n,); at least `MIN_CLIPS` answers lie there. At the lowest threshold at which the share of right answers
+    reaches the precision, it would be optimistically biased. So the share's lower limit has to reach it
     (Wilson 1927, one-sided, at `LEVEL`). `docs/evidence.md` shows the simulated precision on other clips.
     """
     order = np.argsort(-likely, kind="stable")

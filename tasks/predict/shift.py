@@ -84,19 +84,19 @@ class Shift:
 
     @property
     def num_clips(self) -> int:
-        """Return the number of clips of all films."""
+        """Return the number of clips of the new films."""
         return sum(film.num_clips for film in self.films)
 
     @property
     def num_far(self) -> int:
-        """Return the number of clips that lie far from the training clips."""
+        """Return the number of their clips that lie far from the training clips."""
         return sum(film.num_far for film in self.films)
 
 
 def distances_between_films(features: Features, films: Sequence[str], known: Features, known_films: Sequence[str]) -> NDArray[np.float64]:
-    """Compute cosine distances (n,) from (n, f) to the nearest of another film's (m, f).
+    """Compute cosine distances (n,) from `features` (n, f) to the nearest of `known` (m, f).
 
-    They are infinite without a clip of another film.
+    Only clips of other films count; infinite without any.
     """
     alike = (directions(features) @ directions(known).T).astype(np.float64)
     alike[np.array(films)[:, None] == np.array(known_films)] = -np.inf

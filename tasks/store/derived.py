@@ -39,7 +39,7 @@ def is_training_plan(uri: str) -> bool:
 def run_showing_clips(uri: str) -> str | None:
     """Find the key of the run of an object that may show clips.
 
-    Such an object, or one that only depends on clips, names none. None for any other object.
+    The object may show clips, or depend on them, without naming them. None for any other object.
     """
     match = _SHOWS_CLIPS.match(uri)
     return match[1] if match else None

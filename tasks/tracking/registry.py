@@ -87,7 +87,7 @@ class Registry:
         self._client = connect(settings)
 
     def claim(self, model_name: str, store_uri: str) -> None:
-        """Claim the decisions on an existing model for this store; `register` claims new ones.
+        """Claim the decisions on an existing model for this store; `register` claims a new model's.
 
         Raises:
             BadConfiguration: another store keeps them.
@@ -132,7 +132,7 @@ class Registry:
         return _registered(version)
 
     def previous(self, model_name: str, run_key: str) -> RegisteredVersion | None:
-        """Find Retake's latest version, which must be older than that of `run_key`, if any."""
+        """Find Retake's latest version before that of `run_key`, or of all if it has none."""
         with answering():
             known = list(filter(_can_be_scored, self._client.search_model_versions(f"name = '{model_name}'")))
         versions = sorted(map(_registered, known), key=attrgetter("version"), reverse=True)

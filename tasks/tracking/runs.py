@@ -88,7 +88,7 @@ def _first_line(error: Exception) -> str:
 
 
 def collect_garbage(settings: MlflowSettings, days: int) -> None:
-    """Remove from MLflow's database, if it is known, items that people deleted `days` ago.
+    """Remove from MLflow's database, if known, items that people deleted over `days` days ago.
 
     Raises:
         Unavailable: MLflow's own tool fails.

@@ -141,7 +141,7 @@ def cut_around(
         file = _clips_file(record.video, place, converted, clips, version, options)
         more: dict[str, object] = {"spans_digest": digest, "revision": before.revision + 1 if before else 0}
         if clips and file.set_aside:
-            more |= {"warnings": (plain_reason(file.set_aside),), "set_aside": None}
+            more |= {"warnings": (file.set_aside,), "set_aside": None}
         if clips and before:
             more["sound_warnings"] = tuple(dict.fromkeys((*before.sound_warnings, *file.sound_warnings)))
         file = file.model_copy(update=more)

@@ -178,7 +178,10 @@ def _report(num_done: int, num_all: int) -> None:
 
 @dataclass(frozen=True)
 class DecodedClip:
-    """The paths of a clip's arrays, one for each network; None without further frames."""
+    """The paths of a clip's arrays, one for each network.
+
+    `further` has None for a network that takes no further frames.
+    """
 
     tested: list[Path]
     further: list[Path | None]

@@ -1,4 +1,4 @@
-"""Read the inputs of labels: videos, annotation files, class lists, own classes, the page's log.
+"""Read the inputs of labels: videos, predictions, annotation files, classes, the page's log.
 
 An entry of the log is created only if its number is free, so two people who write at once lose no line. Full blocks of entries are also
 kept in one object each: a store with 20,000 labels is read in some 40 requests. A damaged entry keeps its number, and costs itself alone.
@@ -207,7 +207,10 @@ def own_classes(store: Store, store_uri: str) -> OwnClasses:
 
 
 def number_words(store: Store, store_uri: str, own: OwnClasses, words: Mapping[WordTarget, Iterable[str]]) -> OwnClasses:
-    """Give each of `words` the next free id, unless it has one, perhaps meanwhile."""
+    """Give each of `words` the next free id, or keep the id that it has.
+
+    Another step may have numbered a word meanwhile.
+    """
     return OwnClasses(
         verbs=_numbered(store, store_uri, "verb", own.verbs, words["verb"]),
         nouns=_numbered(store, store_uri, "noun", own.nouns, words["noun"]),

@@ -25,7 +25,7 @@ class _Options(BaseModel):
 
 
 def clip_uid(video: str, start_seconds: float, stop_seconds: float) -> str:
-    """Build a clip's uid from its video's first 12 digits and its interval in ms."""
+    """Build a clip's uid of 12 hex digits of its video's hash, and milliseconds."""
     return f"{video[:12]}_{round(start_seconds * 1000):09d}-{round(stop_seconds * 1000):09d}"
 
 

@@ -123,7 +123,7 @@ def table_without(data: bytes, matches: Matches) -> bytes | None:
 def json_without(data: bytes, matches: Matches, blanked: Collection[str] = ()) -> bytes | None:
     """Leave out list elements with a matching text, and keys of objects that match.
 
-    Texts of the `blanked` fields are made empty instead. None is returned without JSON, or if a matching text is in no list and under no such
+    Texts of the `blanked` fields are made empty instead. None is returned if this is no JSON, or if a matching text is in no list and under no such
     key.
     """
     try:
@@ -140,7 +140,7 @@ def _to_text(value: object) -> str:
 
 
 def json_blanked(data: bytes, matches: Matches) -> bytes | None:
-    """Blank matching texts of a record; None if a field's name matches, or without JSON."""
+    """Blank matching texts of a record; None if a field's name matches, or without valid JSON."""
     try:
         content = _to_text(_blanked(json.loads(data), matches))
     except ValueError:

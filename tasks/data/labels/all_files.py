@@ -182,7 +182,7 @@ def _by_own_names(verbs: Lexicon, nouns: Lexicon, row: LabelLine) -> LabelLine:
 
 
 def learn_epic_100(file: str, rows: Sequence[Epic100ClassLine], verbs: Lexicon, nouns: Lexicon) -> None:
-    """Let all names of a class mean that of a known name, else the key's."""
+    """Map all names of a class to that of a known name, else of its key."""
     if not rows:
         return
     lexicon = _lexicon_of(file, rows, verbs, nouns)

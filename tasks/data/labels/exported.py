@@ -261,7 +261,7 @@ def as_json(value: object) -> bytes:
 
 
 def xml_archive(videos: Sequence[VideoSpans], suffix: str, document: Callable[[VideoSpans], Element]) -> bytes:
-    """Zip a document, with the video's name, for each labelled video; equal ones zip equally."""
+    """Zip a document for each labelled video, under its name; equal documents make equal archives."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for video in videos:

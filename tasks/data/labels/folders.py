@@ -93,7 +93,10 @@ class FolderReader:
         return [depth for depth, folder in enumerate(path) if not self.why_no_label(folder)]
 
     def why_no_label(self, folder: str) -> str:
-        """Explain, as a predicate, why a folder without a known verb cannot be a label."""
+        """Explain, as a predicate, why a folder without a known verb cannot be a label.
+
+        Empty if it could be one.
+        """
         try:
             verb = _strongest_parts(folder)[0]
         except ValueError as error:

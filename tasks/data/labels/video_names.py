@@ -305,7 +305,6 @@ def named_clips(clips: Sequence[DatasetClip], uids: Collection[str]) -> tuple[Na
 def name_without_label(name: str, video: str) -> str:
     """Rename `take/bag/a.mp4` to `a-0123456789ab.mp4`, which annotations of `a.mp4`, `a` or `bag/a.mp4` do not match."""
     # Labels treat backslashes as separators, too.
-    # Labels treat backslashes as separators, too.
     path = PurePosixPath(name.replace("\\", "/"))
     return f"{path.stem}-{video[:12]}{path.suffix}"
 

@@ -89,6 +89,9 @@ class FlowMaker:
 
 
 def quantise(flow: NDArray[np.float32], bound_pixels: float) -> Picture:
-    """Quantise clipped flow: minus the bound to 0, zero to 128, the bound to 255."""
+    """Clip flow in pixels to the bound, and quantise it.
+
+    Minus the bound becomes 0, zero 128, the bound 255.
+    """
     levels: NDArray[np.float32] = np.rint((np.clip(flow, -bound_pixels, bound_pixels) + bound_pixels) * (255 / (2 * bound_pixels)))
     return levels.astype(np.uint8)

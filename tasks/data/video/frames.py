@@ -204,6 +204,8 @@ def cache_frames(
 ) -> list[Path]:
     """Decode missing items, and return the file of each item's array (t, h, w, p).
 
+    Open a file by `numpy.load(path, mmap_mode="r")`.
+
     `fetch(key, path)` writes a clip to `path`; several threads of this process call it, while other processes decode. `num_processes` 0 means
     all cores that this process may use. This thread calls `progress(num_done, num_items)`.
 

@@ -252,7 +252,10 @@ def anchor(heading: str) -> str:
 
 
 def _lead(token: Token) -> None:
-    """Open a link outside of Airflow's frame; one to a file that is not served leads nowhere."""
+    """Open a link outside of Airflow's frame.
+
+    One to a file that is not served leads nowhere.
+    """
     href = str(token.attrGet("href") or "")
     if token.type != "link_open":
         return

@@ -134,7 +134,10 @@ class Answers:
         self._recipe = ""
 
     def of_cut(self, recipe: str) -> Self:
-        """Answer about the clips of one cut; if it is unknown, of the cut of most videos."""
+        """Answer about the clips of one cut.
+
+        If it is unknown, of the cut of most videos.
+        """
         other = copy(self)
         other._recipe = recipe
         return other

@@ -79,7 +79,10 @@ def _of_store(
         return Reader(asks.name, asks.may_write, second_share)
 
     async def begin(_: Annotated[Person, Depends(person)]) -> None:
-        """Read the clips as soon as anything is asked for; Airflow's navigation asks for the icon first."""
+        """Read the clips as soon as anything is asked for.
+
+        Airflow's navigation asks for the icon first.
+        """
         for page_data in (data, *others):
             page_data.begin()
 

@@ -165,7 +165,10 @@ class FileLabel:
 
 @dataclass(frozen=True)
 class Uploads:
-    """Times at which files of annotations (by name) and records of videos (by address) came to the store."""
+    """Times at which annotation files and records of videos came to the store.
+
+    Files are by name, records by address.
+    """
 
     store_uri: str
     files: Mapping[str, str]
@@ -231,7 +234,10 @@ MIN_OVERLAP = LabelOptions().min_overlap
 
 
 class Coverings:
-    """A cache of labels by intervals, kept until a video's intervals change or a class is renamed."""
+    """A cache of labels by intervals.
+
+    They are kept until a video's intervals change or a class is renamed.
+    """
 
     def __init__(self) -> None:
         self._kept: dict[tuple[str, str], tuple[Sequence[PageClip], tuple[int, int], Mapping[str, Covering]]] = {}

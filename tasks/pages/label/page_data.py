@@ -106,7 +106,10 @@ class View:
 
 
 class PageData:
-    """All that the page reads and writes, for many threads; `label` reads label files, whatever they hold."""
+    """All that the page reads and writes, for many threads.
+
+    `label` reads label files, whatever they hold.
+    """
 
     def __init__(
         self, store: Store, store_uri: str, now: Callable[[], float] = time.monotonic, label: LabelFiles = labelled_by_files
@@ -294,7 +297,10 @@ class PageData:
             return Suggestions(folder, dealt=dealt)
 
     def _audit(self, before: View | None) -> Audit:
-        """Read the audit of the last training; until that is scored, keep the one of the view before."""
+        """Read the audit of the last training.
+
+        Until that is scored, keep the one of the view before.
+        """
         last = before.audit if before else Audit()
         try:
             if not (plan := self.last_plan()):

@@ -54,7 +54,10 @@ class Reader:
 
 
 def is_read_twice(uid: str, share: float) -> bool:
-    """Check whether a second person should read the clip, as a `share` of all, the same for everybody."""
+    """Check whether a second person should read the clip.
+
+    They read a `share` of all clips, the same for everybody.
+    """
     return drawn_by(f"second {uid}") < share
 
 

@@ -107,7 +107,10 @@ def _names(view: View, ledger: Ledger) -> tuple[tuple[str, ...], tuple[str, ...]
 def described(
     view: View, video: str, cuts: Sequence[Cut], ledger: Ledger, reader: Reader, covering: Callable[[str], Covering | None]
 ) -> Json:
-    """Describe a video to a person; clips still to read second come without others' labels and suggestions."""
+    """Describe a video to a person.
+
+    Clips still to read second come without others' labels and suggestions.
+    """
     clips = view.cut.by_video[video]
     with_answers = answered(cuts, ledger, video)
     unread = unread_of(with_answers, reader)

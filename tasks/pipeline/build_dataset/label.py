@@ -26,7 +26,13 @@ NUM_SHOWN = 20
 
 
 def run(arguments: LabelArguments, store: Store) -> LabelResult:
-    """Label every clip, and number new words; raise BadInput if no video was cut so."""
+    """Label every clip, and number the words that have no id.
+
+    Unlabelled clips are kept and counted; rejected lines are named.
+
+    Raises:
+        BadInput: no video has been cut by this recipe.
+    """
     segment = arguments.picked(SegmentOptions)
     digest = inputs_digest(store, arguments.store, recipe_of(segment))
     num_statements = count_entries(store, arguments.store)

@@ -17,7 +17,8 @@ from tasks.store.stored import Output
 def run(arguments: PlanNetworkArguments, store: Store) -> PlanResult:
     """Plan the training under the run key of `retrain`, so that neither repeats it.
 
-    Only the new network is scored, on val unless the form spends the test split. No champion is looked up.
+    Only the new network is scored, on val unless the form spends the test split. No champion is looked up. Under the
+    plan's `decision_uri` lies the plan alone.
 
     Raises:
         BadDataset: it has no clip in this split.

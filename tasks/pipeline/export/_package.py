@@ -184,7 +184,10 @@ def _made_before(place: Package, store: Store) -> ExportResult | None:
 
 
 def _contract(made: _Made, registered: Registered, licence: str, max_difference: float) -> Contract:
-    """Fill in the contract from the network's training and measurements."""
+    """Fill in the contract from the network's training and measurements.
+
+    `registered` is the version, or its student.
+    """
     manifest, saved, temperatures, nothing = made.clips.manifest, made.clips.saved, made.temperatures, made.clips.vocabulary.nothing_verb
     window = window_of(manifest.segment.on_grid)
     threshold = fit_threshold(
@@ -244,7 +247,10 @@ def copy_package(place: Package, folder: Path, store: Store) -> None:
 
 
 def licence_of(plan: PlanResult, saved: Saved, store: Store) -> str:
-    """Name the licences of the weights that its first trainings began with, if known."""
+    """Name the licences of the published weights that a network's first trainings began with.
+
+    Empty if they are not known.
+    """
     try:
         first = first_weights(plan, store)
     except BadInput as error:  # the plan of an earlier training is gone

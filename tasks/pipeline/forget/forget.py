@@ -1,4 +1,4 @@
-"""List or delete all that store and MLflow have of videos, and leave a receipt."""
+"""List all that store and MLflow have of videos, or delete it with a receipt."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -137,7 +137,10 @@ def _hash_of(lines: Iterable[str]) -> str:
 
 
 def _leave_receipt(store: Store, store_uri: str, forgetting: Forgetting, registry: Registry, tracker: Tracker) -> str:
-    """Clean MLflow and this machine's caches, mark the models, and write the receipt."""
+    """Clean MLflow and this machine's caches, mark the models, and write the receipt.
+
+    Returns the address of the receipt.
+    """
     _remove_evidence(tracker, store_uri, forgetting, dry_run=False)
     registry.remove_texts(traces_of(forgetting).in_text)
     _mark(store, store_uri, registry, forgetting)

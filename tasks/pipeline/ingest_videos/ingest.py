@@ -88,8 +88,13 @@ def run(arguments: IngestArguments, store: Store) -> IngestResult:
 def _offered(arguments: IngestArguments, store: Store) -> tuple[list[IncomingFile], list[SeenFile]]:
     """List the files of the sources, and the sources that cannot be listed.
 
-    Without sources, these are the inbox and the store's standing sources. A standing source whose server is off keeps no other waiting; a
-    source that was named raises its error.
+    Without sources, these are the inbox and the store's standing sources. A standing source on another server that is off keeps no other
+    waiting.
+
+    Raises:
+        BadInput: a source that was named does not exist, or none has a file.
+        BadConfiguration: a connection that was named is not known, or its keys are refused.
+        Unavailable: the store, or a server that was named, does not answer.
     """
     offered = [] if arguments.sources else list(incoming_files((), arguments.store, store))
     unreadable = []
@@ -129,9 +134,10 @@ def _why_empty(source: str) -> str:
 
 
 def _known_files(arguments: IngestArguments, store: Store, earlier: Inventory) -> dict[tuple[str, str], SeenFile]:
-    """Map names and etags to the videos that all ingests have seen.
+    """Map names and etags to the files that earlier ingests have seen.
 
-    Without sources, the unusable files and annotation files of this ingest are known, too; by hand, they are tried again.
+    These are the videos of all ingests; some may be gone from the store. Without sources, the unusable files and annotation files of this
+    ingest are known, too; by hand, they are tried again.
     """
     known = {(file.name, file.etag): file for file in earlier.files if file.etag and (file.video or not arguments.sources)}
     for inventory in inventories(store, arguments.store, but=INGEST.address(arguments).inventory):

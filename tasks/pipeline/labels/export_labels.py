@@ -27,7 +27,7 @@ SPAN = ("start_seconds", "stop_seconds")
 def run(arguments: LabelsExportArguments, store: Store) -> LabelsExportResult:
     """Write the labels that people have given up to now, for Label Studio with predictions.
 
-    The labels of whole clips are of the clips that were labelled last.
+    Intervals are written as they were labelled; labels of whole clips are of the clips that were labelled last.
 
     Raises:
         BadConfiguration: nothing writes the format, the file cannot be written, or a prediction was named for a format without predictions.

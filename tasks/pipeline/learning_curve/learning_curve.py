@@ -95,12 +95,7 @@ def _draw(arguments: DecidedArguments, store: Store) -> LearningCurveResult:
     )
     with tracked_run(tracker, plan, is_beside=True) as run_id:
         publish_files(store, place, {place.file("trainings.csv"): _table(trained)}, tracker, run_id, "learning_curve")
-        gains = {
-            f"gain/val/{curve.target}_top1_with_{gain.times}_times_the_clips": (gain.gain, gain.interval)
-            for curve in curves
-            for gain in curve.gains
-        }
-        tracker.log_metrics(run_id, with_limits(gains))
+        tracker.log_metrics(run_id, with_limits(_gains(curves)))
         result = LearningCurveResult(
             recipe=trained.recipe,
             num_clips=trained.num_clips,
@@ -129,6 +124,15 @@ def _draw(arguments: DecidedArguments, store: Store) -> LearningCurveResult:
     )
     log.info("%s", curve_answer(result))
     return finish(store, place, result)
+
+
+def _gains(curves: tuple[TargetCurve, ...]) -> dict[str, tuple[float, tuple[float, float]]]:
+    """Name the gains of all curves as metrics, with their intervals."""
+    return {
+        f"gain/val/{curve.target}_top1_with_{gain.times}_times_the_clips": (gain.gain, gain.interval)
+        for curve in curves
+        for gain in curve.gains
+    }
 
 
 def _curve(trained: CurveTrainings, train: list[DatasetClip], val: list[DatasetClip], target: Target, *, num_resamples: int) -> TargetCurve:
@@ -226,7 +230,7 @@ def _report(done: CurveTraining, *, num_done: int, num_all: int) -> None:
 def curve_recipe(train: TrainOptions, num_clips: int) -> TrainOptions:
     """Return the run's own recipe if it trains heads alone, else that of preset `light`.
 
-    Longer trainings are shortened. None stops early, so that all take as many epochs.
+    The recipe of `light` is used on the run's network. Longer trainings are shortened. None stops early, so that all take as many epochs.
     """
     # `picked` leaves out removed options, with which a whole network may have been trained.
     on_heads = train.trainable == "heads"

@@ -73,7 +73,7 @@ def run(arguments: DecidedArguments, store: Store) -> RescoreResult:
 
 
 def _left(plan: PlanResult, store_uri: str, store: Store) -> list[VersionStatus]:
-    """List the versions with a checkpoint in the summary that the plan does not score."""
+    """List the summary's versions that the plan leaves unscored and whose checkpoint is stored."""
     try:
         model = store.read(Layout(store_uri).status.of_model(plan.model_name).model)
     except MissingObject:

@@ -27,7 +27,7 @@ SHIPPED = Vocabulary(
 
 
 @dataclass(frozen=True)
-class KnownNetwork:
+class NetworkWithPlans:
     """A network and the plans of its training in the store, the latest first."""
 
     predictor: Predictor
@@ -44,7 +44,7 @@ def registered(
     precision: float | None = None,
     *,
     known_pairs: bool = False,
-) -> KnownNetwork:
+) -> NetworkWithPlans:
     """Find a registered network, with temperatures fitted at this number of crops.
 
     Args:
@@ -67,10 +67,10 @@ def registered(
     measured = fitted(plans, "fine-tuned", crops, store, precision, actions)
     predictor = _predictor(label, network, version.checkpoint_uri, version.checkpoint_sha256, plans, measured)
     marked = predictor.model_copy(update={"provisional": version.provisional, "actions": actions})
-    return KnownNetwork(marked, run.folder_uri if plans else None, plans)
+    return NetworkWithPlans(marked, run.folder_uri if plans else None, plans)
 
 
-def baseline_of(model: KnownNetwork, crops: int, store: Store, precision: float | None = None) -> KnownNetwork:
+def baseline_of(model: NetworkWithPlans, crops: int, store: Store, precision: float | None = None) -> NetworkWithPlans:
     """Find the network that a training began with; raise BadInput if it is gone."""
     if not model.plans:
         raise BadInput(f"the baseline of {model.predictor.label} is not known: the store has no plan of its training")
@@ -81,7 +81,7 @@ def baseline_of(model: KnownNetwork, crops: int, store: Store, precision: float 
             "store; the step weights fetches it"
         )
     known = fitted(model.plans, "baseline", crops, store, precision)
-    return KnownNetwork(_predictor("baseline", weights.description, weights.uri, weights.sha256, model.plans, known), None, model.plans)
+    return NetworkWithPlans(_predictor("baseline", weights.description, weights.uri, weights.sha256, model.plans, known), None, model.plans)
 
 
 def names_of(plan: PredictPlanResult, store: Store, verb_alone: Collection[PredictorRole]) -> Names:
@@ -116,7 +116,10 @@ def _predictor(label: str, description: str, uri: str, sha256: str, plans: Seque
 
 
 def fitted(plans: Sequence[PlanResult], role: ModelRole, crops: int, store: Store, precision: float | None, pairs: Pairs = ()) -> Fitted:
-    """Fit temperatures and a threshold on the latest val scores, preferably at these crops."""
+    """Fit temperatures, and with `precision` a threshold, on the latest val scores.
+
+    The scores are at this number of crops if possible, else at another, which is named.
+    """
     candidates = [(plan, e.out) for plan in plans for e in plan.evaluations if (e.model, e.split) == (role, "val")]
     unreadable: list[str] = []
     for plan, out in sorted(candidates, key=lambda candidate: candidate[0].evaluate.crops != crops):
@@ -139,7 +142,7 @@ def fitted(plans: Sequence[PlanResult], role: ModelRole, crops: int, store: Stor
 
 
 def _nothing(plan: PlanResult, store: Store) -> Nothing | None:
-    """Find how a dataset says that nothing happens; None if it does not."""
+    """Find how a dataset says that nothing happens; None if it is gone or silent."""
     place = Dataset(plan.dataset_uri).manifest
     if not store.exists(place.uri):
         return None

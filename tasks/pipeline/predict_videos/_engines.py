@@ -49,7 +49,10 @@ class Ready:
     given_noun: Logits | None
 
     def named(self, logits: ModelLogits) -> tuple[Logits, Logits]:
-        """Convert logits to arrays, verb (v,) and noun (n,), which may be given."""
+        """Convert logits to arrays, verb (v,) and noun (n,).
+
+        `given_noun` takes the place of the noun's, if there is one.
+        """
         return logits.verb.numpy(), logits.noun.numpy() if self.given_noun is None else self.given_noun
 
 

@@ -240,15 +240,15 @@ def _score(
                     bad[scored.clip.uid] = scored.answer
                     continue
                 logits, features, noted = scored.answer
-                if error := _unreadable(scored.clip, logits, work.plan):
-                    log.warning("set aside: %s: %s", _place(video, scored.clip), error)
-                    bad[scored.clip.uid] = plain_reason(error)
+                if reason := _why_unusable(scored.clip, logits, work.plan):
+                    log.warning("set aside: %s: %s", _place(video, scored.clip), reason)
+                    bad[scored.clip.uid] = plain_reason(reason)
                     continue
                 novelty = None if work.known is None else float(distances_to_nearest(features[None], work.known)[0])
                 writer.add(scored.clip, logits, features, novelty)
                 for window, on_window in sliding.reach(scored.clip, logits, noted):
-                    if error := _unreadable(window, on_window, work.plan):
-                        log.warning("left out of the intervals: %s", error)
+                    if reason := _why_unusable(window, on_window, work.plan):
+                        log.warning("left out of the intervals: %s", reason)
                     else:
                         windows.add(window, on_window, NO_FEATURES, None)
     if len(bad) == len(clips):
@@ -256,8 +256,8 @@ def _score(
     return bad, unheard
 
 
-def _unreadable(clip: ClipRecord | Window, logits: LogitsByRole, plan: PredictPlanResult) -> BadCheckpoint | None:
-    """Return the error if a logit of the model on this clip is not finite.
+def _why_unusable(clip: ClipRecord | Window, logits: LogitsByRole, plan: PredictPlanResult) -> str:
+    """Say why the model's logits of a clip are not used, or nothing.
 
     Raises:
         NotComparable: a logit of the second network is not finite.
@@ -265,13 +265,13 @@ def _unreadable(clip: ClipRecord | Window, logits: LogitsByRole, plan: PredictPl
     try:
         require_finite(clip, *logits["model"])
     except BadCheckpoint as error:
-        return error
+        return str(error)
     if plan.against and "against" in logits:
         try:
             require_finite(clip, *logits["against"])
         except BadCheckpoint as error:
             raise NotComparable(f"{plan.against.label} is left out of one batch: {error}") from error
-    return None
+    return ""
 
 
 def _shortnesses(networks: Mapping[PredictorRole, Ready], video: PredictedVideo, clips: Sequence[ClipRecord]) -> list[SetAside]:

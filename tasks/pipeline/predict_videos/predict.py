@@ -63,7 +63,11 @@ def in_words(result: PredictReportResult, store: Store) -> list[str]:
 
 
 def _copy(plan: PredictPlanResult, folder: Path, store: Store) -> None:
-    """Copy the report's files to a folder, in place of those of an earlier prediction."""
+    """Copy the report's files to a folder; they replace an earlier prediction's, and namesakes.
+
+    Raises:
+        BadConfiguration: the folder cannot be written to.
+    """
     report = Prediction(plan.prediction_uri).report
     listed = {stored.uri: stored for stored in store.list(report.folder_uri) if stored.uri != report.uri}
     places = {uri: report.name_of(uri) for uri in listed}
@@ -84,7 +88,7 @@ def _copy(plan: PredictPlanResult, folder: Path, store: Store) -> None:
 
 
 def _list_files(folder: Path, states: Mapping[str, Sequence[int]]) -> None:
-    """Replace the list of the files written to a folder, unless the disk is full."""
+    """Replace the list of the files written to a folder; on failure the earlier stays."""
     partial = folder / f"{WRITTEN}.partial"
     partial.write_text(json.dumps(states, ensure_ascii=False, indent=1), encoding="utf-8")
     partial.replace(folder / WRITTEN)

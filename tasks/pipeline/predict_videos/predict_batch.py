@@ -138,7 +138,11 @@ def _known(result: KnownClipsResult, store: Store) -> Features | None:
 def _predict_all(
     work: Work, networks: Mapping[PredictorRole, Ready], videos: Sequence[CutVideo]
 ) -> tuple[list[PredictBatchResult], list[SetAside]]:
-    """Predict each video; return the results, and the videos that failed."""
+    """Predict each video; return the results, and the videos that failed.
+
+    Raises:
+        NotComparable: a logit of the second network is not finite.
+    """
     results: list[PredictBatchResult] = []
     set_aside: list[SetAside] = []
     for video, clips in videos:

@@ -22,7 +22,7 @@ from tasks.keys import content_key, options_key, recipe_of
 from tasks.learn.inputs.snippets import window_grid
 from tasks.options import EvaluateOptions, IngestOptions, LabelOptions, PredictOptions, SegmentOptions
 from tasks.pipeline._results import finish, log
-from tasks.pipeline.predict_videos._chosen import KnownNetwork, baseline_of, registered
+from tasks.pipeline.predict_videos._chosen import NetworkWithPlans, baseline_of, registered
 from tasks.pipeline.predict_videos.contract import PLAN, PredictPlanArguments
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.layout import Dataset, Layout
@@ -154,8 +154,8 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
 
 
 def _against(
-    arguments: PredictPlanArguments, model: KnownNetwork, store: Store, registry: Registry, precision: float | None
-) -> tuple[KnownNetwork | None, tuple[str, ...]]:
+    arguments: PredictPlanArguments, model: NetworkWithPlans, store: Store, registry: Registry, precision: float | None
+) -> tuple[NetworkWithPlans | None, tuple[str, ...]]:
     """Find the second network, or explain why the first one continues alone.
 
     The version before the model's stands in for an untrained baseline.
@@ -186,7 +186,7 @@ def _against(
     raise BadConfiguration(f"against: {against} is {model.predictor.label} itself; name another version, baseline or none")
 
 
-def _dataset_uris(store_uri: str, networks: Sequence[KnownNetwork], store: Store) -> tuple[str, ...]:
+def _dataset_uris(store_uri: str, networks: Sequence[NetworkWithPlans], store: Store) -> tuple[str, ...]:
     """List the networks' training datasets, the model's first; else the store's latest."""
     uris = [network.plans[0].dataset_uri for network in networks if network.plans]
     latest = Layout(store_uri).latest_dataset

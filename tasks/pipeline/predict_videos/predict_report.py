@@ -53,7 +53,13 @@ NUM_PAIRS = 8
 
 
 def run(arguments: PredictionArguments, store: Store) -> PredictReportResult:
-    """Write the report to store and MLflow; raise BadInput, with reasons, without any video."""
+    """Write the report to the store and into an MLflow run of its own.
+
+    Videos of a batch without a result are set aside by name.
+
+    Raises:
+        BadInput: no video could be predicted; the message has the first reasons.
+    """
     plan = store.read(arguments.planned)
     place = REPORT.address(arguments)
     batches, failed = _batches(plan, store)

@@ -1,4 +1,7 @@
-"""Estimate a training by a timed batch or the champion's training, and a test."""
+"""Estimate how long a training and its test take.
+
+The training's time comes from a timed batch, or from the champion's training.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,9 +60,9 @@ def estimate(
 def seconds_to_test(
     planned: TrainOptions, evaluate: EvaluateOptions, splits: Sequence[SplitName], weights: WeightsResult, manifest: Manifest
 ) -> float | None:
-    """Estimate the forward passes of tests on these splits, at PyTorch's pace if known.
+    """Estimate the time of the forward passes of `evaluate`, at the pace of PyTorch.
 
-    Networks on one frozen backbone see each clip once.
+    None if no batch was timed. `splits` has the split of each evaluation. Networks on one frozen backbone see each clip once.
     """
     if not weights.pace:
         return None

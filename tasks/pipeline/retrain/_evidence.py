@@ -160,7 +160,7 @@ def metrics_of(
 
 
 def _groups(scored: ScoredClips, manifest: Manifest) -> tuple[GroupScore, ...]:
-    """Score the new network by source video, and by the further columns of annotation files."""
+    """Score the new network by source video, camera and day, and by annotation files' columns."""
     clips = {clip.uid: clip for clip in manifest.clips}
     own = [clips[uid] for uid in scored.uids]
     # The first file of a recording, whose hash is its source, may have no clip here; then its next one names it.

@@ -1,4 +1,7 @@
-"""Score the networks of a plan, one after the other, by the test protocol."""
+"""Score the networks of a plan, one after the other, by the test protocol.
+
+Writes predictions, metrics, pictures, latency, fingerprints, and Grad-CAM of mistakes.
+"""
 
 import os
 from collections.abc import Sequence
@@ -222,9 +225,10 @@ def _is_explained(evaluation: Evaluation, plan: PlanResult) -> bool:
 
 
 def _activation_sheet(scorer: Scorer, clip: DatasetClip, wrong: Misnamed, ahead: FramesAhead) -> bytes | None:
-    """Draw Grad-CAM for a mistake as a PNG; None, with a log, if that fails.
+    """Draw Grad-CAM for a mistake as a PNG; None if that cannot be.
 
-    Of the networks that see pictures and have an output for the class, that with the largest weight is drawn, or the first of joined ones.
+    A failure is only logged: the scores are worth more. Of the networks that see pictures and have an output for the class, the one with the
+    largest weight for the verb or the noun is drawn, or the first of joined ones. Without such a network there is no picture.
     """
     outputs = f"num_{wrong.target}s"
     able = [i for i, engine in enumerate(scorer.engines) if wrong.class_id < getattr((scorer.joint or engine.network).spec, outputs)]

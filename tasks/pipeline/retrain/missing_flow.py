@@ -17,7 +17,7 @@ CLIPS_A_BATCH = 16
 
 
 def run(arguments: NetworksArguments, store: Store) -> FlowsResult:
-    """Write the batches of clips that lack flow; raise NothingToDo if there are none."""
+    """List the batches with a clip that lacks flow; raise NothingToDo if there are none."""
     needs = needs_of(arguments, store)
     if not needs.flows:
         raise NothingToDo("no network of this run looks at optical flow")

@@ -34,7 +34,11 @@ PACKAGES = (
 
 
 def run(arguments: PlannedArguments, store: Store) -> RegisterResult:
-    """Register the network as challenger once; raise NothingToDo if its labels were altered."""
+    """Register the network once, as challenger; `decide` alone makes it champion.
+
+    Raises:
+        NothingToDo: the network was trained on altered labels.
+    """
     output = REGISTER.address(arguments)
     if earlier := finished(store, output):
         return earlier

@@ -27,7 +27,7 @@ from tasks.options import TrainOptions
 from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._plans import PlannedTraining, plan_training
 from tasks.pipeline._results import finish, finished, log
-from tasks.pipeline._training import epoch_of, labelled, logged_epochs, train_planned
+from tasks.pipeline._training import epoch_of, logged_epochs, train_planned, with_classes
 from tasks.pipeline._weights import find_weights
 from tasks.pipeline.search._rounds import Data, require_current
 from tasks.pipeline.search.contract import TRAIN_TRIALS, TrainTrialsArguments
@@ -184,7 +184,10 @@ class FoldTrainings:
         )
 
     def latency_seconds(self, part: FoldTraining) -> float | None:
-        """Measure the network's time for a clip once per search, if it is an objective."""
+        """Measure the network's median seconds for a clip, if latency is an objective.
+
+        A network is measured once per search.
+        """
         if self.plan.search.objectives == "accuracy":
             return None
         network = self._network(part)
@@ -240,7 +243,7 @@ class FoldTrainings:
             self._frames[key] = (
                 cache_train_frames(self.store, clips, spec, options) if split == "train" else cache_test_frames(self.store, clips, spec)
             )
-        return labelled(clips, self._frames[key])
+        return with_classes(clips, self._frames[key])
 
 
 @dataclass(frozen=True)

@@ -186,6 +186,9 @@ def _last(backups: Backups) -> tuple[KeptObject, ...]:
 
 
 def _kept_as_is(place: Layout) -> tuple[str, ...]:
-    """List the folders of records that people wrote, or that nothing makes anew."""
+    """List the folders of records that people wrote, or that nothing makes anew.
+
+    They name nothing that a step writes later, so they are copied as they are.
+    """
     of_people = place.inbox.folder_uri, place.annotations.folder_uri, place.label_log.folder_uri, place.recipes
     return *of_people, place.status.folder_uri, place.forgotten.folder_uri, place.own_classes("verb"), place.own_classes("noun")

@@ -38,6 +38,7 @@ class ComparedNetwork(Record):
 
     `others` are configurations with the same training. A fusion has the inputs of its `members` in place of an input and segments of its
     own. `differences` are its top-1 minus the reference's, which has none.
+    `num_parameters` and `num_flops` are None if not counted.
     """
 
     name: str

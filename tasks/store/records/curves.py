@@ -123,9 +123,9 @@ class KeptScore(Record):
 
 
 class ErrorChange(Record):
-    """Change of the validation error on the same clips from an epoch to another.
+    """Change of the validation error between two epochs, on the same clips.
 
-    `interval` is of this difference alone. `p_value` is corrected for all pairs of kept epochs (Holm).
+    It is between -1 and 1, later minus earlier. `interval` is of this difference alone. `p_value` is corrected for all pairs of kept epochs (Holm).
     """
 
     first_epoch: int

@@ -52,7 +52,7 @@ class Vocabulary(Record):
 
     @property
     def num_nouns(self) -> int:
-        """Count the noun outputs in the same way."""
+        """Count the noun outputs as `num_verbs` counts verbs."""
         return max([NUM_EPIC_NOUNS, *(noun.id + 1 for noun in self.nouns)])
 
     @property

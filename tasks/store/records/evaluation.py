@@ -138,10 +138,10 @@ class EvaluateResult(Record):
     The last of `targets` decides; without objects the noun is given, and actions score like verbs. The new network alone writes
     `fingerprints_uri`, for the report's data checks, and on the deciding split the `audit` of the whole dataset's labels.
 
-    `crops` are asked for of all networks of a comparison; `own_crops` are the network's own, fewer if it has one view. `num_flops` counts
-    floating-point operations of convolutions and matrix products per clip with these, a multiply-add as two. `peak_memory_bytes` is the
+    `crops` are asked for of all networks of a comparison; `own_crops` are the network's own, fewer if it has one view, None in older results. `num_flops` counts
+    floating-point operations of convolutions and matrix products per clip with these, a multiply-add as two; it and `num_parameters` are None if not counted. `peak_memory_bytes` is the
     process's from the network's start to the end of its first split, or another network's, as for `latency`. `loss` is the mean over clips
-    whose classes have an output (for others it is infinite). `unknown_verbs` and `unknown_nouns` are true classes that the network has no
+    whose classes have an output (for others it is infinite), None if there are none. `unknown_verbs` and `unknown_nouns` are true classes that the network has no
     output for or was not trained on; their clips count as wrong. In the clips `unheard`, by uid, a network of sound had nothing to hear:
     alone it answered by its biases, in a fusion it did not count.
 

@@ -315,7 +315,10 @@ class RescoreResult(Record):
 
 
 class Waiting(Record):
-    """A question in Airflow without an answer; if `is_assigned`, only approvers may answer."""
+    """A question in Airflow without an answer; if `is_assigned`, only approvers may answer.
+
+    `since` is UTC.
+    """
 
     subject: str
     url: str
@@ -326,8 +329,8 @@ class Waiting(Record):
 class EndedRun(Record):
     """A run of a DAG that has ended.
 
-    `result` is that of the task that people are told about; `reason` says which task failed first, and why. `failed_before` is of the
-    scheduled run before this one.
+    `result` is that of the task that people are told about; `reason` says which task failed first, and why, and is empty if none failed. If
+    `failed_before`, the scheduled run before this one failed, too.
     """
 
     dag_id: str

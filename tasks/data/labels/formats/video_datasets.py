@@ -1,4 +1,4 @@
-"""Read and write EPIC-KITCHENS, ActivityNet, HACS, Kinetics, FiftyOne, and lists of `path label`."""
+"""Read data sets of videos and lists of `path label`; write EPIC-KITCHENS, ActivityNet and FiftyOne."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
