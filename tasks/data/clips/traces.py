@@ -140,7 +140,7 @@ def _to_text(value: object) -> str:
 
 
 def json_blanked(data: bytes, matches: Matches) -> bytes | None:
-    """Blank matching texts of a record; None if a field's name matches, or without valid JSON."""
+    """Blank matching texts of a record; None without JSON, or if a field's name matches."""
     try:
         content = _to_text(_blanked(json.loads(data), matches))
     except ValueError:
