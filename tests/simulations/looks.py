@@ -106,9 +106,14 @@ def seen_at(points: float, num_films: int, level: float, num_draws: int) -> floa
 
 def tables(num_draws: int) -> list[Table]:
     winners = [
-        (str(films), easy, str(number), *map(per_cent, winner_passes(number, films, num_draws, own_films=easy == "other films")))
+        (
+            str(films),
+            easy_films,
+            str(number),
+            *map(per_cent, winner_passes(number, films, num_draws, own_films=easy_films == "other films")),
+        )
         for films in FILMS
-        for easy in ("the same films", "other films")
+        for easy_films in ("the same films", "other films")
         for number in NUM_NETWORKS
     ]
     parts = [

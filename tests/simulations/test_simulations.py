@@ -183,7 +183,7 @@ def test_so_does_a_mean_average_precisions_where_films_are_alike(num_films, righ
 @pytest.mark.parametrize(("accuracy", "num_clips", "most_without"), [(0.6, 45, 0.6), (0.6, 100, 0.3), (0.75, 45, 0.3)])
 def test_a_threshold_holds_its_precision_on_average_without_refusing_everything(accuracy, num_clips, most_without):
     ours, theirs = (
-        thresholds.drawn(rule, accuracy, 0.0, num_clips, 300) for rule in (thresholds.lowest_probability, thresholds.share_on_val)
+        thresholds.thresholds_of(rule, accuracy, 0.0, num_clips, 300) for rule in (thresholds.lowest_probability, thresholds.share_on_val)
     )
     assert ours.precision > 0.79
     assert ours.too_low < 0.55 < theirs.too_low + 0.05

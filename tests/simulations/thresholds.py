@@ -46,7 +46,8 @@ def val(rng: np.random.Generator, accuracy: float, correlation: float, num_clips
     return likely, ndtr(luck) < likely
 
 
-def drawn(rule: Rule, accuracy: float, correlation: float, num_clips: int, num_draws: int) -> Thresholds:
+def thresholds_of(rule: Rule, accuracy: float, correlation: float, num_clips: int, num_draws: int) -> Thresholds:
+    """Draw val splits so often, and judge a rule's thresholds on them."""
     rng = np.random.default_rng(1)
     true = np.sort(rng.beta(*NETWORKS[accuracy], NUM_CLIPS_OF_TRUTH))[::-1]
     precisions = np.cumsum(true) / np.arange(1, len(true) + 1)
@@ -63,7 +64,7 @@ def tables(num_draws: int) -> list[Table]:
     for accuracy in NETWORKS:
         for num_clips in NUM_VAL_CLIPS:
             for correlation in CORRELATIONS:
-                by_rule = [drawn(rule, accuracy, correlation, num_clips, 5 * num_draws) for rule in rules.values()]
+                by_rule = [thresholds_of(rule, accuracy, correlation, num_clips, 5 * num_draws) for rule in rules.values()]
                 figures = [per_cent(share) for of_rule in by_rule for share in vars(of_rule).values()]
                 rows.append((per_cent(accuracy), str(num_clips), f"{correlation:g}", *figures))
     header = ["top-1", "val clips", "correlation", *of_each(rules, "no threshold", "precision", "too low", "clips kept")]

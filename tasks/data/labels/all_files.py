@@ -182,7 +182,7 @@ def _by_own_names(verbs: Lexicon, nouns: Lexicon, row: LabelLine) -> LabelLine:
 
 
 def learn_epic_100(file: str, rows: Sequence[Epic100ClassLine], verbs: Lexicon, nouns: Lexicon) -> None:
-    """Map all names of a class to the class of a known one, else its key."""
+    """Map all names of a class to the class of a known one."""
     if not rows:
         return
     lexicon = _lexicon_of(file, rows, verbs, nouns)

@@ -23,7 +23,10 @@ def moves(store: Store, store_uri: str, model_name: str) -> list[ChampionMove]:
 
 
 def make_move(store: Store, store_uri: str, number: int, decision: DecisionRecord, key: str) -> ChampionMove | None:
-    """Claim move `number`, the next after the comparison; None if another run has it."""
+    """Claim move `number`; None if another run has claimed it.
+
+    `number` is one more than the number of moves when the network was compared with the champion.
+    """
     move = ChampionMove(number=number, decision=decision, key=key)
     return move if store.create(Layout(store_uri).champion_move(decision.model_name, number), move) else None
 
@@ -39,7 +42,7 @@ def complete_move(store: Store, store_uri: str, move: ChampionMove, registry: Re
 
 
 def complete_last_move(store: Store, store_uri: str, model_name: str, registry: Registry) -> ChampionMove | None:
-    """Complete and return the last move if it was interrupted; None if there is none."""
+    """Complete and return the last move if it was interrupted, else return None."""
     uris = _uris(store, store_uri, model_name)
     if not uris:
         return None
@@ -61,7 +64,10 @@ def kept_decision(store: Store, store_uri: str, key: str) -> DecisionRecord | No
 
 
 def keep_decision(store: Store, store_uri: str, key: str, decision: DecisionRecord, registry: Registry) -> None:
-    """Tag the version and add the decision to the table; idempotent for the same key."""
+    """Tag the version and add the decision to the table.
+
+    Idempotent for the same decision and key.
+    """
     registry.set_tags(
         decision.model_name,
         decision.version,
@@ -99,7 +105,7 @@ def _at(store_uri: str, key: str) -> Stored[DecisionRecord]:
 
 
 def roll_back(name: str, to: int, *, reason: str, by: str, store: Store, registry: Registry, tracker: Tracker) -> DecisionRecord:
-    """Move the alias of model `name` to version `to`, or complete such a move.
+    """Move the alias of model `name` to version `to`; a retry completes an interrupted move.
 
     Raises:
         BadInput: there is no such version, it is champion already, it never was champion, or its checkpoint is gone.

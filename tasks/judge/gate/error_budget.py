@@ -76,7 +76,10 @@ def record_look(
 
 
 def shared_clips(uids: frozenset[str], seen: Iterable[str]) -> frozenset[str]:
-    """Select the deciding clips that were seen, or share time of their film with one."""
+    """Select the deciding clips that were seen, in this or another cut.
+
+    A clip that shares time of its film with a seen clip shows the same.
+    """
     seen = frozenset(seen)
     spans: dict[str, list[tuple[int, int]]] = {}
     for match in filter(None, map(SPAN.fullmatch, seen)):
@@ -90,7 +93,10 @@ def shared_clips(uids: frozenset[str], seen: Iterable[str]) -> frozenset[str]:
 
 
 def weights_of(looks: Iterable[tuple[frozenset[str], Iterable[str]]], num_clips: int) -> dict[str, float]:
-    """Compute how much each network counts, by the deciding clips that its looks saw."""
+    """Compute how much each network counts, by run key.
+
+    Each of `looks` has the deciding clips that it saw, and its networks.
+    """
     seen: dict[str, set[str]] = {}
     for shared, networks in looks:
         for network in networks:
@@ -99,7 +105,7 @@ def weights_of(looks: Iterable[tuple[frozenset[str], Iterable[str]]], num_clips:
 
 
 def left_to_spend(charges: Iterable[tuple[str, float]], now: str, yearly_error: float) -> float:
-    """Compute the error that is left after these charges, each with its time."""
+    """Compute the error left after these charges, each with its time; the bucket begins full."""
     capacity = yearly_error / 2
     held, last = capacity, None
     for time, charge in sorted([*charges, (now, 0.0)]):

@@ -31,7 +31,7 @@ class Verdict:
 def verdict_on(ours: EvaluateResult, theirs: EvaluateResult, difference: PairedDifference, spread: SeedSpread | None = None) -> str:
     """Put the comparison into one sentence of three figures that starts with the outcome.
 
-    If the registered network is no better than always predicting the most frequent action, that is the outcome, whichever network wins.
+    With several seeds, the score is their mean. If the registered network is no better than always predicting the most frequent action, that is the outcome, whichever network wins.
     """
     in_short, action = _in_short(ours, theirs, spread.difference if spread else difference), ours.action
     clips = count(ours.num_clips, f"{ours.split} clip")
@@ -131,7 +131,10 @@ def spread_in_words(spread: SeedSpread) -> str:
 
 
 def guessing_caveat(ours: EvaluateResult) -> str:
-    """Say `no better than always predicting 'put meat' (34.8 % of actions)`, if true."""
+    """List the targets on which the new network does not beat the majority class.
+
+    For example `no better than always predicting 'put meat' (34.8 % of actions)`; empty if there are none.
+    """
     baselines = [
         f"{in_quotes(metrics.majority_class)} ({percent(metrics.majority_top1)} of {target}s)"
         for target, metrics in _unbeaten_majorities(ours)
@@ -333,7 +336,10 @@ def facts_of(metrics: Metrics, *, has_champion: bool = False) -> Facts:
 
 
 def _labels_needed(metrics: Metrics) -> str:
-    """Estimate the labelled clips of all splits at which the deciding one has enough."""
+    """Word how many labelled clips give the deciding split enough.
+
+    Empty without an action there.
+    """
     num_clips = {size.split: size.num_clips for size in metrics.splits}
     num_deciding = sum(size.num_clips - size.num_nothing for size in metrics.splits if size.split == metrics.deciding_split)
     if not num_deciding:

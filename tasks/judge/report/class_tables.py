@@ -25,7 +25,7 @@ Size = Literal["small", "medium", "large"]
 class Cell:
     """Clips of one true class with one predicted class.
 
-    `text` fits the cell, and `uids` are the first of the wrong clips, listed under the `anchor`.
+    `share` is of the true class's clips; `text` fits the cell; `uids` are the first of the wrong clips, listed under the `anchor`.
     """
 
     count: int
@@ -52,7 +52,8 @@ class Row:
 class Matrix:
     """A network's confusion matrix for one target.
 
-    `role` is None if the rows are another network's predictions instead of the true classes.
+    `role` is None if the rows are another network's predictions instead of the true classes. `size` is that of a cell: smaller with more
+    columns, and one for all networks of a target.
     """
 
     role: ModelRole | None

@@ -292,7 +292,10 @@ def _scale_long(errors: Axes, losses: Axes, training: LongTraining, drawn: Seque
 
 
 def learning_curve_chart(curve: TargetCurve) -> Chart:
-    """Draw a learning curve: single draws, their mean, and the extrapolated law, with bands."""
+    """Draw a learning curve: single draws, their mean, and the extrapolated law.
+
+    The mean's band is over source videos; the law's is that of the gain.
+    """
     title = f"{curve.target.capitalize()} top-1 on val by number of training clips"
     numbers = [point.num_clips for point in curve.points]
     draws = [(point.num_clips, top1) for point in curve.points for top1 in point.draws]

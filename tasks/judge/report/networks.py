@@ -1,4 +1,7 @@
-"""Report a comparison of networks as a page, a note and a CSV table."""
+"""Report a comparison of networks as a page, a note and a CSV table.
+
+The first network is the reference of significant differences.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -154,7 +157,10 @@ def _cost(network: ComparedNetwork, *, in_flops: bool) -> tuple[float, str] | No
 
 
 def difference_of(network: ComparedNetwork, target: Target) -> PairedDifference | None:
-    """Find a network's difference to the reference; the reference itself has none."""
+    """Find a network's difference to the reference.
+
+    None for the reference, or if the reference failed.
+    """
     return next((difference for difference in network.differences if difference.target == target), None)
 
 
@@ -219,7 +225,10 @@ def _best(names: list[str], num_networks: int, target: Target) -> str:
 
 
 def table(comparison: Comparison) -> bytes:
-    """Write a CSV, one row per configuration, accuracies as shares."""
+    """Write a CSV, one row per configuration, accuracies as shares.
+
+    A failed one has only its step and reason.
+    """
     rows = [_csv_row(name, network, comparison) for network in comparison.networks for name in (network.name, *network.others)]
     columns = (*rows[0], "failed_in", "failed_because")
     rows += [{"configuration": failed.name, "failed_in": failed.step, "failed_because": failed.reason} for failed in comparison.failed]

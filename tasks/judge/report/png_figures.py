@@ -226,7 +226,9 @@ def _title(target: Target, counts: Mapping[str, Mapping[SplitName, int]], num_sh
 
 
 def contact_sheet(frames: NDArray[np.uint8], frame_width: int = FRAME_WIDTH) -> bytes:
-    """Make a JPEG of the frames in reading order, 4 or 8 per row.
+    """Make a JPEG of the frames in reading order.
+
+    A row has 4, of more than 8 frames 8, each at most `frame_width` pixels wide and never enlarged.
 
     Args:
         frames: (t, h, w, 3) RGB, t at least 1.
@@ -247,7 +249,10 @@ def contact_sheet(frames: NDArray[np.uint8], frame_width: int = FRAME_WIDTH) -> 
 
 
 def spectrogram_sheet(levels: NDArray[np.uint8]) -> bytes:
-    """Draw spectra (s, 128) as a PNG, low notes at the bottom."""
+    """Draw a clip's spectra (s, 128) as a PNG.
+
+    Time runs right, low notes are below, louder is brighter.
+    """
     drawn = Image.fromarray(np.ascontiguousarray(levels.T[::-1])).resize((640, 128), Image.Resampling.BILINEAR)
     drawn = Image.fromarray(np.asarray(drawn))
     drawn.putpalette((colormaps["magma"](np.arange(256))[:, :3] * 255).astype(np.uint8).tobytes())

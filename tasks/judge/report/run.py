@@ -60,7 +60,9 @@ SECTIONS = (
 
 @dataclass(frozen=True)
 class ReportInputs:
-    """A run's metrics, and its pictures by clip uid; the page flags missing ones.
+    """A run's metrics, and its pictures by clip uid.
+
+    The page omits or flags missing pictures.
 
     Attributes:
         sheets: JPEG contact sheets.

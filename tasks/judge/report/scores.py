@@ -194,7 +194,10 @@ def nameable_table(metrics: Metrics, targets: Sequence[Target]) -> Table | None:
 
 
 def seeds_table(metrics: Metrics) -> Table | None:
-    """Tabulate the seeds' deciding scores, their mean, and its gain; None for one seed."""
+    """Tabulate the seeds' deciding scores, their mean, and its difference from the opponent.
+
+    None for one seed.
+    """
     spread = metrics.spread
     if spread is None:
         return None
@@ -233,7 +236,10 @@ def _share(number: int, total: int, share: float | None, interval: tuple[float, 
 
 
 def markdown_table(table: Table, *, align: str = "---:") -> str:
-    """Write a table as Markdown, `align` all columns after the first, and escape its labels."""
+    """Write a table as Markdown; only the labels in its first column are escaped.
+
+    `align` is the alignment of all columns after the first.
+    """
     lines = [table.titles, (":---", *[align] * (len(table.titles) - 1)), *((markdown_text(label), *cells) for label, *cells in table.rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

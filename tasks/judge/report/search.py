@@ -67,7 +67,10 @@ class RoundRow:
 
 
 def retrain_address(run_url: str | None, options: Mapping[str, object]) -> str | None:
-    """Return the address of `retrain`'s form, with these options, in the Airflow of a run."""
+    """Return the address of `retrain`'s form, with these options; None without a run.
+
+    The form is in the Airflow of `run_url`, such as `http://…/dags/search/runs/…`.
+    """
     return in_airflow(run_url, form_path("retrain", options)) or None
 
 
@@ -201,7 +204,10 @@ def verdict(search: Search) -> str:
 
 
 def table(search: Search) -> bytes:
-    """Write a CSV, one row per trial, best first, scores as shares."""
+    """Write a CSV, one row per trial, best first, scores as shares.
+
+    A failed trial has the reason.
+    """
     options = searched(search)
     scores = [f"{target}_top1{end}" for target in search.targets for end in ("", "_low", "_high")]
     folds = [f"fold_{number}_top1" for number in range(1, (search.plan.search.folds or 0) + 1)]

@@ -86,7 +86,10 @@ def frame_script() -> tuple[str, str]:
 
 
 def utc(iso: str) -> str:
-    """Format ISO 8601, in UTC without a zone, as `2026-11-26 00:25 UTC`, else `unknown date`."""
+    """Format ISO 8601 as `2026-11-26 00:25 UTC`; a time without a zone is UTC.
+
+    Returns `unknown date` if the time does not parse.
+    """
     try:
         moment = datetime.fromisoformat(iso)
     except ValueError:

@@ -156,13 +156,17 @@ def _value(text: str) -> Value:
 
 def _ends(distribution: BaseDistribution) -> Sequence[Value]:
     if isinstance(distribution, CategoricalDistribution):
+        # Optuna's type has None, which `_value` never makes.
         return [choice for choice in distribution.choices if choice is not None]
     assert isinstance(distribution, (IntDistribution, FloatDistribution))  # noqa: S101 - `_distribution` makes no others
     return [distribution.low, distribution.high]
 
 
 def _refusals(values: Mapping[str, object]) -> Sequence[tuple[str, str]]:
-    """List why no training can have these values: fields, empty for a contradiction, and reasons."""
+    """List why no training can have these values, each reason with its field.
+
+    The field is empty where options contradict one another.
+    """
     try:
         TrainOptions.model_validate(values)
     except ValidationError as error:
@@ -173,7 +177,10 @@ def _refusals(values: Mapping[str, object]) -> Sequence[tuple[str, str]]:
 def suggest(
     space: Space, chosen: SearchOptions, seed: int, earlier: Sequence[ScoredTrial], target: Target, num_trials: int
 ) -> list[Suggestion]:
-    """Suggest `num_trials` new trials, fewer if the space has no more, by a sampler's seed."""
+    """Suggest `num_trials` new trials, or fewer if the space has no more.
+
+    `seed` is that of `seed_of`.
+    """
     known = {identity(trial.options) for trial in earlier}
     suggestions: list[Suggestion] = []
     with quiet():

@@ -167,7 +167,10 @@ def _cross_fit_temperatures(clips: ScoredClips, targets: Collection[Target]) -> 
 
 
 def _fit_temperatures(clips: ScoredClips, targets: Collection[Target]) -> tuple[float, float] | None:
-    """Fit both temperatures on clips with outputs; None without any, or without a mistake."""
+    """Fit both temperatures on clips with outputs.
+
+    None without any, or if a head never errs.
+    """
     usable = clips.only(clips.has_outputs)
     if not usable.uids or faultless_heads(usable, targets):
         return None

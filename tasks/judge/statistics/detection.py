@@ -57,7 +57,8 @@ class ClassPrecision:
 class DetectionScores:
     """The mean average precision, (h,) by tIoU, and its mean over them.
 
-    The mean has a 95 % interval over source videos, None if fewer than `MIN_SOURCES` have labels. The most frequent class comes first.
+    The mean has a 95 % interval over source videos, None if fewer than `MIN_SOURCES` have labels. `classes`
+    are those with labels, the most frequent first.
     """
 
     by_tiou: tuple[float, ...]
@@ -132,9 +133,9 @@ def always_guessing(labelled: Sequence[Segment], films: Mapping[str, Sequence[tu
 def unmasked(
     predicted: Sequence[Segment], labelled: Sequence[Segment], covered: Mapping[str, Sequence[tuple[float, float]]]
 ) -> list[Segment]:
-    """Keep intervals at least half within `covered` parts, or on a label of their class.
+    """Leave out intervals that lie mostly where nobody labelled.
 
-    `covered` has the labelled parts of each video, which do not overlap.
+    An interval stays if at least half of it is `covered`, or if its tIoU with a label of its class is `TIOUS[0]` or more. `covered` has the labelled parts of each video, which do not overlap.
     """
     of_class: dict[tuple[str, int], list[Segment]] = {}
     for segment in labelled:
@@ -198,7 +199,7 @@ def _average_precisions(matched: _Matched, times: NDArray[np.int64]) -> Floats:
 
 
 def _interval(matched: Sequence[_Matched], mean: float, num_sources: int, num_resamples: int) -> tuple[float, float] | None:
-    """Compute the 95 % interval of the mean from draws that have a label.
+    """Compute the 95 % interval of the mean from resampled source videos with a label.
 
     Where the videos at hand are alike by chance, resampling them shows no spread. So the interval is at least as wide as that of a share of
     as many labels found, which allows for labels of one video that are found or missed together. With few labels the mean is too high, as

@@ -83,7 +83,7 @@ def fuse(members: Sequence[ScoredClips], names: Sequence[tuple[str, str]]) -> Fu
 def choose_weights(logits: Sequence[Logits], classes: Ids) -> HeadFusion:
     """Choose weights that minimise the fused logits' cross-entropy at its best temperature.
 
-    The weights are normalised factors, one per network, that minimise the cross-entropy of the weighted sum of logits. The problem is convex,
+    The weights are normalised non-negative factors, one per network, that minimise the cross-entropy of the weighted sum of logits. The problem is convex,
     so the result does not depend on the start, and the factors combine each network's temperature, the overall temperature and the weights:
     the scale of a network's logits does not matter. The sum of the factors, an inverse temperature, changes no ranking.
 

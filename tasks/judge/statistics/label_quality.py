@@ -27,7 +27,10 @@ Ids = NDArray[np.int64]
 
 
 def agreement(pairs: Sequence[tuple[str, str, str]], num_resamples: int = NUM_DRAWS) -> Agreement | None:
-    """Compute kappa of clips, each with its video and two answers; None without clips."""
+    """Compute kappa of clips, each with its video and two answers.
+
+    Its interval is over videos. None without clips.
+    """
     if not pairs:
         return None
     videos, firsts, seconds = zip(*pairs, strict=True)

@@ -40,7 +40,8 @@ FIT_LEVEL = 0.05
 class PowerLaws:
     """Errors `floor + scale * share ** -exponent` of r curves, each parameter (r,).
 
-    `share` is of all training clips. Neither floor nor scale is negative, so an error never rises with more clips.
+    `share` is the number of clips as a share of all training clips. Neither floor nor scale is negative, so an error never rises with more
+    clips, and never falls below the floor.
     """
 
     floor: Floats
@@ -142,9 +143,9 @@ def extrapolate(right: NDArray[np.bool_], num_clips: Sequence[int], sources: Seq
 
 
 def follows_law(right: NDArray[np.bool_], num_clips: Sequence[int], sources: Sequence[str], *, num_resamples: int) -> bool:
-    """Check whether at least 5 % of resamples of a true law fit no better.
+    """Check whether the curve fits a power law, at a level of `FIT_LEVEL`.
 
-    The resamples are those of `extrapolate`, moved so that the fitted law is their mean.
+    False if it fits worse than 95 % of resamples of a curve that follows the law. The resamples are those of `extrapolate`, moved so that the fitted law is their mean.
     """
     shares = np.array(num_clips) / num_clips[-1]
     errors = (1 - right.mean(axis=(1, 2)))[None]

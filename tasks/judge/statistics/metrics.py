@@ -104,6 +104,8 @@ def summarise(
 ) -> EvaluateResult:
     """Combine all results of one network on one split.
 
+    Clips in which nothing happens count in a row of their own alone.
+
     Args:
         num_frames: frames, or flow fields, that the network sees per clip.
         num_flops: floating-point operations per clip with `crops`.

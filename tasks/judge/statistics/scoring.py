@@ -290,16 +290,16 @@ def _cross_entropy(logits: Logits, classes: NDArray[np.int64]) -> NDArray[np.flo
 
 def summarise_latency(timings: Timings, num_frames: int) -> Latency:
     """Compute latency and speed, where the network sees `num_frames` frames or flow fields per clip."""
-    loading = np.percentile(timings.loading_seconds, (50, 90)).tolist()
-    inference = np.percentile(timings.inference_seconds, (50, 90)).tolist()
+    loading = np.percentile(timings.loading_seconds, (50, 90))
+    inference = np.percentile(timings.inference_seconds, (50, 90))
     return Latency(
         num_clips=len(timings.loading_seconds),
-        loading_median_seconds=loading[0],
-        loading_p90_seconds=loading[1],
-        inference_median_seconds=inference[0],
-        inference_p90_seconds=inference[1],
+        loading_median_seconds=float(loading[0]),
+        loading_p90_seconds=float(loading[1]),
+        inference_median_seconds=float(inference[0]),
+        inference_p90_seconds=float(inference[1]),
         # As in the original experiment, whose 4.28 FPS is 8 / (0.018 s + 1.850 s).
-        fps=num_frames / (loading[0] + inference[0]),
+        fps=float(num_frames / (loading[0] + inference[0])),
         clips_per_second=len(timings.loading_seconds) / timings.total_seconds,
     )
 

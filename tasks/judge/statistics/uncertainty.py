@@ -161,7 +161,10 @@ def expanded_interval(draws: NDArray[np.float64], centre: float, num_sources: in
 
 
 def resampled_counts(num_sources: int, num_resamples: int, width: int) -> Iterator[NDArray[np.int64]]:
-    """Draw how often source videos count in each resample (r, s), in blocks by `width`."""
+    """Draw how often source videos count in each resample (r, s).
+
+    Yields blocks of at most `MAX_DRAWS_AT_ONCE` / `width` resamples, to bound memory.
+    """
     rng, block = np.random.default_rng(BOOTSTRAP_SEED), max(1, MAX_DRAWS_AT_ONCE // width)
     for start in range(0, num_resamples, block):
         yield rng.multinomial(num_sources, np.full(num_sources, 1 / num_sources), size=min(block, num_resamples - start))
@@ -215,7 +218,10 @@ def power(points: float, num_clips: NDArray[np.int64], tail: float = TAIL) -> fl
 
 
 def power_in_words(num_clips: Sequence[int], split: str, target: Target, tail: float = TAIL) -> str:
-    """Say `with these 15 val clips …, a difference of 63 points … is detected`."""
+    """Word the difference that so many clips detect four times out of five.
+
+    Such as `with these 15 val clips …, a difference of 63 points … is detected four times out of five`.
+    """
     sample = f"with these {count(sum(num_clips), f'{split} clip')} of {count(len(num_clips), 'source video')}"
     points = detectable_points(num_clips, tail)
     if points is None:
@@ -249,6 +255,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """Adjust p-values for their number (Holm 1979, A simple sequentially rejective multiple test procedure).
 
     Calling adjusted p-values below 0.05 significant keeps the family-wise error rate at 5 % at most, whether or not the tests are independent.
+    The results are in the order of `p_values`.
     """
     adjusted = [1.0] * len(p_values)
     highest = 0.0

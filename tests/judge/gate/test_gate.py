@@ -97,6 +97,11 @@ def test_the_interval_must_lie_above_zero(scored, interval, passes, words):
     assert words in gain.detail
 
 
+def test_where_nothing_is_left_to_risk_no_network_passes(scored):
+    judgement = judged(*scored(), attempt=Attempt(spent=0.1, charge=0.0001, is_spent=False, obstacle="wait until Monday"))
+    assert (failed(judgement), judgement.passed) == (["looks"], False)
+
+
 @pytest.mark.parametrize(("low", "passes"), [(0.001, True), (-0.01, False)])
 def test_the_interval_at_the_level_of_the_decision_must_lie_above_zero(scored, low, passes):
     attempt = Attempt(num_others=9, num_networks=10, spent=0.025, interval=(low, 0.2))
