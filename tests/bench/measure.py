@@ -1,5 +1,6 @@
 """How variants are measured side by side, and what a row of the table holds."""
 
+import numbers
 import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 Measure = Callable[[], object]
-"""Does its work once. A float that it returns is the measured value; else this is the seconds that it took."""
+"""Does its work once. A number that it returns is the measured value; else this is the seconds that it took."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def alternate(variants: Mapping[str, Measure], repetitions: int) -> dict[str, li
         for name in names[first:] + names[:first]:
             started = time.perf_counter()
             measured = variants[name]()
-            values[name].append(measured if isinstance(measured, float) else time.perf_counter() - started)
+            values[name].append(measured if isinstance(measured, numbers.Real) else time.perf_counter() - started)
     return values
 
 

@@ -284,8 +284,10 @@ def _settled(engine: Engine, parity: Parity | None, fallback_reason: str | None)
         log.warning("falling back to %s: %s", used.label, fallback_reason)
     log.info("engine: %s (%s)", used.label, used.description)
     if parity:
-        difference = "parity check on %d clips: largest logit difference %.3g, tolerance %.3g"
-        log.info(difference, parity.num_clips, parity.max_difference, parity.tolerance)
+        log.info(
+            "parity check on %d clips: largest logit difference %.3g, tolerance %.3g",
+            parity.num_clips, parity.max_difference, parity.tolerance,
+        )  # fmt: skip
     return engine, used
 
 

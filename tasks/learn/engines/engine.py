@@ -15,7 +15,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import ClassVar, NamedTuple, TypeVar
 
 import torch
 from timm.layers.norm_act import BatchNormAct2d
@@ -139,6 +139,15 @@ def example_view(spec: NetworkSpec) -> Tensor:
     return torch.rand(*shape, pixels, pixels, generator=generator)
 
 
+class _Pair(NamedTuple):
+    """A convolution and the batch-norm after it, with their names in the backbone."""
+
+    convolution_name: str
+    convolution: Convolution
+    norm_name: str
+    norm: Norm
+
+
 def fold_batch_norms(backbone: nn.Module, images: Tensor) -> nn.Module:
     """Return a copy in evaluation mode with batch-norms folded into directly preceding convolutions.
 
@@ -159,10 +168,10 @@ def fold_batch_norms(backbone: nn.Module, images: Tensor) -> nn.Module:
     return folded
 
 
-def _pairs(backbone: nn.Module, images: Tensor) -> list[tuple[str, Convolution, str, Norm]]:
+def _pairs(backbone: nn.Module, images: Tensor) -> list[_Pair]:
     """Find batch-norms on a convolution's output, where both run once, by a forward pass."""
     made_by: dict[int, tuple[str, Convolution, Tensor]] = {}  # holds the tensor, because a freed tensor's id can be reused
-    pairs: list[tuple[str, Convolution, str, Norm]] = []
+    pairs: list[_Pair] = []
     runs: Counter[str] = Counter()
 
     def after(name: str, convolution: Convolution, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -172,7 +181,7 @@ def _pairs(backbone: nn.Module, images: Tensor) -> list[tuple[str, Convolution, 
     def before(name: str, norm: Norm, inputs: tuple[Tensor, ...]) -> None:
         runs[name] += 1
         if id(inputs[0]) in made_by:
-            pairs.append((*made_by[id(inputs[0])][:2], name, norm))
+            pairs.append(_Pair(*made_by[id(inputs[0])][:2], name, norm))
 
     hooks = []
     for name, module in backbone.named_modules():
@@ -184,7 +193,7 @@ def _pairs(backbone: nn.Module, images: Tensor) -> list[tuple[str, Convolution, 
         backbone(images)
     for hook in hooks:
         hook.remove()
-    return [pair for pair in pairs if runs[pair[0]] == runs[pair[2]] == 1]
+    return [pair for pair in pairs if runs[pair.convolution_name] == runs[pair.norm_name] == 1]
 
 
 @dataclass(frozen=True)
@@ -204,7 +213,9 @@ class CheckedFeatures:
     is_timed: Callable[[Path, Engine], bool]
 
     def read(self, engine: Engine, reference: Engine) -> tuple[list[Tensor], list[Tensor]] | None:
-        """Read both engines' features of the checked clips, unless `engine` has any to compute.
+        """Read both engines' features of the checked clips, if all are cached.
+
+        None if `engine` has any clip to compute or to time, or no check has passed.
 
         Raises:
             Unavailable: kept features are damaged; a retry computes them again.

@@ -116,9 +116,9 @@ def _best_floating_point() -> EnginePrecision:
 
 
 def _convert(network: Network) -> openvino.Model:
-    """Convert backbone and normalisation to a graph, for a video network of one snippet.
+    """Convert backbone and normalisation to a graph.
 
-    The graph maps uint8 (t, 224, 224, p) to float32 (t, f).
+    The graph maps uint8 (t, 224, 224, p) to float32 (t, f). For a video network, t is 1: one snippet at a time.
 
     Raises:
         RuntimeError: the backbone has an operation that OpenVINO lacks, or cannot be traced.
@@ -148,7 +148,7 @@ def _convert(network: Network) -> openvino.Model:
 
 
 def _parts(view: Frames, spec: NetworkSpec) -> list[Frames]:
-    """Split a view into inputs of the graph: single snippets of a video network."""
+    """Split a view into inputs of the graph: snippets of a video network, else all."""
     return [view[i : i + 1] for i in range(len(view))] if spec.video else [view]
 
 

@@ -101,7 +101,7 @@ class CudaEngine(PytorchEngine):
 
 
 class ExportedNetwork(nn.Module):
-    """A module that maps snippets, short side 256, to logits of the centre crop.
+    """A module that maps uint8 snippets, short side 256, to logits of the centre crop.
 
     `torch.export` takes it with dynamic b, h and w. It returns a plain tuple, because loading a named tuple would need our code.
     """

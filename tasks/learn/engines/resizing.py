@@ -44,9 +44,9 @@ FILTERS: dict[Interpolation, Filter] = {"bilinear": Filter(_triangle, 1), "bicub
 
 
 def centre_crop(images: Tensor, spec: NetworkSpec, *, scales: bool) -> Tensor:
-    """Cut centre crops (n, y, x, c) of whole numbers from images (n, …).
+    """Cut centre crops (n, y, x, c) from images (n, h, w, c).
 
-    With `scales`, frames of any size are first scaled to that of cached ones. Pillow's levels differ by 1, seldom by 2, for bilinear, and for
+    Values are whole numbers in float32. With `scales`, frames of any size are first scaled to that of cached ones. Pillow's levels differ by 1, seldom by 2, for bilinear, and for
     bicubic by up to 6 on smooth frames and 22 on noise, because it scales columns first and cuts off the overshoot in between.
     """
     video, pixels = spec.video, spec.crop_pixels
@@ -100,7 +100,10 @@ def _levels(images: Tensor) -> Tensor:
 
 
 def _span(side: int, size: int, first: int, count: int, kernel: Filter) -> tuple[int, int]:
-    """Return the first pixel that scaled ones need, and their number, perhaps outside the image."""
+    """Return the first source row that scaled rows need, and how many.
+
+    They may lie outside the image.
+    """
     margin = kernel.reach * (side // size + 1) + 2
     return first * side // size - margin, count * side // size + 2 * margin
 

@@ -19,7 +19,7 @@ from tasks.learn.networks.weights_file import first_line
 from tasks.store.records.export import FloatPrecision
 
 Inputs = Mapping[str, NDArray[Any]]
-"""One clip: arrays by input, without the dimension of clips."""
+"""One clip: arrays by the name of their input, without the dimension of clips."""
 
 Outputs = Mapping[str, NDArray[np.float32]]
 """Answers to one clip, likewise."""

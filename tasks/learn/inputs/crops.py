@@ -29,7 +29,7 @@ def cut_views(frames: Frames, num_crops: NumCrops, modality: Modality, video: Vi
     """Cut views of snippets (t, h, w, p): TSN's ten crops, or the centre crop.
 
     The ten are five offsets, each crop followed by its mirror image; only mirrored flow is copied. A video network has one crop, the centre of
-    the frames at its own size.
+    the frames at its own size. Views are uint8 (t, 224, 224, p), or of a video network's size; `frames` have short side 256.
 
     Raises:
         BadInput: a side is shorter than a crop.
@@ -174,7 +174,7 @@ class Place(NamedTuple):
 
 
 def multiscale_places(width: int, height: int, scales: Sequence[float], pixels: int = CROP_PIXELS) -> list[Place]:
-    """List the equally likely training crops of TSN (arXiv 1608.00859, section 3.2), as its code.
+    """List TSN's equally likely training crops (arXiv 1608.00859, section 3.2), as its code does.
 
     Width and height are multiples of the short side, at most one step of `scales` apart.
     """

@@ -1,7 +1,7 @@
 """Compute a frozen backbone's features once per dataset, and cache them on this machine's disk.
 
-The cache key holds everything that a feature depends on, so that trainings share the cache that differ only in the heads' options, such as
-learning rate, epochs or batch size.
+The cache key holds everything that a feature depends on. Trainings that differ only in the heads' options, such as learning rate, epochs or
+batch size, share the cache.
 """
 
 # b: batch, t: segments, f: features, c: channels, p: 8-bit planes of a snippet, h, w: pixels
@@ -202,7 +202,10 @@ def compute_features(
 def see_by_torch(
     network: Network, device: torch.device, precision: str, views: Iterable[tuple[View, Tensor]]
 ) -> Iterator[tuple[View, Tensor]]:
-    """Run a network's backbone on views by PyTorch, as `See`; `precision` as in `TrainOptions`."""
+    """Run a network's backbone on views by PyTorch, as `See`; `precision` as in `TrainOptions`.
+
+    The backbone moves to `device`, and back to the CPU at the end.
+    """
     dtype, spec = MIXED_PRECISIONS.get(precision), network.spec
     with within_gpu_memory(f"the frames of a clip that {spec.title} sees at once"):
         backbone = to_channels_last(network).backbone.eval().to(device)

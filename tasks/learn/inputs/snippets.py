@@ -22,9 +22,9 @@ NUM_SUGGESTED = 4
 
 
 def window_frames(num_frames: int, window: float, snippet_frames: int = 1) -> range:
-    """List the frames of a clip's middle share `window`, at least those of a snippet.
+    """List the frames of a clip's middle share `window`.
 
-    An odd rest lies behind it.
+    It has at least the frames of a snippet, or all if the clip is shorter. An odd rest lies behind it.
     """
     length = min(num_frames, max(round(num_frames * window), snippet_frames))
     first = (num_frames - length) // 2
@@ -179,9 +179,9 @@ def frames_of_window(offset: int, spec: NetworkSpec, grid: WindowGrid) -> tuple[
 
 
 def further_frames(num_frames: int, spec: NetworkSpec, grid: WindowGrid) -> tuple[int, ...]:
-    """List the frames of a clip that its windows need besides those of its test.
+    """List the frames of a clip that its windows need.
 
-    Frames of the test are among them if features are not of single frames.
+    Those of its test are left out if features are of single frames, because windows share them.
     """
     if not slides(spec):
         return ()
@@ -223,7 +223,10 @@ def read_sound_input(path: Path, spec: NetworkSpec, rng: np.random.Generator | N
 
 
 def sound_input(rows: NDArray[np.float32], spec: NetworkSpec, rng: np.random.Generator | None = None) -> NDArray[Any]:
-    """Pick a network's input (t, f) from a clip's windows of sound, as from frames."""
+    """Pick a network's input (t, f) from a clip's windows of sound.
+
+    One window of each segment: the middle one, or one that `rng` draws.
+    """
     within = window_frames(len(rows), spec.sampling_window)
     windows = middle_snippets(len(within), spec.num_segments) if rng is None else random_snippets(len(within), spec.num_segments, rng)
     return np.array(rows[within.start + np.array(windows)[:, 0]])

@@ -41,9 +41,9 @@ class HeadWeights(NamedTuple):
 
 @dataclass(frozen=True)
 class Saved:
-    """Content of a checkpoint: networks with the weights of their logits, and perhaps `joint`.
+    """Content of a checkpoint: one network, or several.
 
-    Its head answers in place of theirs, from the features of all networks.
+    The logits of several are averaged with `weights`, or `joint` answers, whose head sees the features of all.
     """
 
     networks: tuple[Network, ...]

@@ -103,8 +103,8 @@ def scaled_as_published(spec: NetworkSpec) -> NetworkSpec:
 def build(spec: NetworkSpec, weights: Weights, *, epic_file: Path | None = None, backbone_file: Path | None = None, seed: int = 0) -> Start:
     """Build a network with pretrained weights.
 
-    Weights EPIC are those of `epic_file`, as published; IMAGENET those that are published for the backbone, which may need a download; FILE the
-    user's own in `backbone_file`; NONE keeps the seeded initialisation; AUTO means EPIC with `epic_file`, else IMAGENET. `seed` is of all
+    Weights EPIC are those of `epic_file`, as published; IMAGENET those that are published for the backbone (of Kinetics-400 for a video
+    network), which may need a download, except for `tf_efficientnet_lite0`; FILE the user's own in `backbone_file`; NONE keeps the seeded initialisation; AUTO means EPIC with `epic_file`, else IMAGENET. `seed` is of all
     parameters for which no weights are loaded.
 
     Raises:

@@ -118,7 +118,7 @@ class NetworkSpec(BaseModel):
     - `relation_draws`: number of samples of three relations per scale that a multi-scale relation averages in testing, seeded by
       `relation_seed`; 0 averages over all possible samples.
 
-    Fields that are left out at their defaults keep the keys of earlier versions.
+    Some fields are left out of dumps at their defaults, so that keys made of dumps stay those of earlier versions.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -235,7 +235,10 @@ def snippet_format(image: InputFormat, modality: Modality, video: VideoNetwork |
 
 
 def spec_of(options: TrainOptions, backbone: str | None = None) -> NetworkSpec:
-    """Build the spec of training options, with EPIC's classes; `backbone` replaces theirs, such as "auto"."""
+    """Build the spec of training options, with EPIC's classes; `backbone` replaces theirs, such as "auto".
+
+    Interpolation is bilinear here, until the weights are known: see `pretrained.scaled_as_published`.
+    """
     consensus, temporal_shift = FAMILIES[options.family]
     backbone = backbone or options.backbone
     if options.family is Family.VIDEO and backbone == "auto":

@@ -158,8 +158,8 @@ def _num_parameters(module: nn.Module) -> int:
 class RemainingTime(Callback):
     """Logs the estimated total time after the first batches, and regularly the remaining time.
 
-    Batches are estimated by their mean in this process, validations by the last one, and the first by the forward pass of training, times the
-    number of crops and `num_views`: views that a validation shows of a clip for each that training shows.
+    Batches are estimated by their mean in this process, validations by the last one. Until there is one, a validation is estimated by the
+    forward pass of training, times the number of crops and `num_views`: views that a validation shows of a clip for each that training shows.
     """
 
     recipe: RecipeOptions

@@ -46,7 +46,10 @@ PATIENCE = 20
 
 @dataclass(frozen=True)
 class Scores:
-    """Means over the clips of one pass; without nouns if only verbs are trained."""
+    """Means over the clips of one pass.
+
+    Losses are in nats, top-1 is from 0 to 1. Nouns and actions are None if only verbs are trained.
+    """
 
     loss: float
     verb_loss: float

@@ -28,7 +28,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainOutcome:
-    """Result of a training; the history includes earlier calls, only the first process has `best`."""
+    """Result of a training, with the history of earlier calls.
+
+    The first process alone has `best`. Epochs count from 0.
+    """
 
     best: Path
     best_epoch: int

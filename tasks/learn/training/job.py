@@ -158,8 +158,13 @@ def cached_features(job: TrainJob, device: Device) -> Source:
     """Compute missing features, and return a function that reads those of a view."""
     if job.joined:
         return _joined_features(job, device)
-    cache, memory = open_cache(job, job.network), FeatureMemory(MEMORY_BYTES)
+    cache = open_cache(job, job.network)
     compute_missing(job, device, cache, views_of(job))
+    return _reading(cache)
+
+
+def _reading(cache: FeatureCache) -> Source:
+    memory = FeatureMemory(MEMORY_BYTES)
     return lambda view: memory.read(cache, view.name)
 
 
@@ -294,9 +299,10 @@ def score_heads(job: TrainJob, files: Mapping[int, Path]) -> Iterator[tuple[int,
 
     Raises:
         BadCheckpoint: a file is not one of these heads.
-        Unavailable: a cached feature is damaged.
+        Unavailable: a cached feature is missing or damaged.
     """
-    clips = validation_clips(job, cached_features(job, choose_device(job.device)))
+    source = cached_features(job, choose_device(job.device)) if job.joined else _reading(open_cache(job, job.network))
+    clips = validation_clips(job, source)
     head = deepcopy(job.network.head).cpu().eval()
     for epoch, path in files.items():
         try:

@@ -55,7 +55,7 @@ class Linear:
 
 @dataclass(frozen=True)
 class Choice:
-    """The chosen C, and the mean loss of each C on left-out videos, if any."""
+    """The chosen C, and the mean loss in nats of each C on left-out videos, if any."""
 
     strength: float
     losses: dict[float, float]
@@ -91,10 +91,10 @@ def fit_probe(
 
 
 def cross_fitted(features: Floats, labels: Integers, sources: Sequence[Hashable]) -> Floats:
-    """Compute probabilities (n, k) by probes that saw no clip of the source video.
+    """Compute probabilities (n, k) by probes that saw no clip of the same source video.
 
     Columns are the classes of `labels` in order. C alone is chosen on all clips. Probabilities are not a number where no probe could be fitted,
-    and for classes that no other video has.
+    and for classes that no other video has; with a single class they are 1.
 
     Raises:
         BadConfiguration: features are no finite numbers.
@@ -175,7 +175,7 @@ class _Reduced:
 def _choose(features: Floats, labels: Integers, groups: Integers, *, balanced: bool) -> tuple[float, dict[float, float]]:
     """Choose C by the mean loss on left-out videos; of equal losses the stronger regularisation.
 
-    A clip counts where its class has clips of other videos.
+    A clip counts where its class has clips of other videos: without them nothing can be learned about it.
     """
     totals, num_counted = np.zeros(len(STRENGTHS)), 0
     for fitted, left_out in _folds(groups):

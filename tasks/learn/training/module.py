@@ -176,7 +176,8 @@ class ActionModule(Learner):
     """Trains a network on images.
 
     `batch_norm` selects the running statistics that training updates: "partial" those of the first layer (TSN, arXiv 1608.00859, section
-    3.2), "first-only" the same and no weight of the other batch-norms, "frozen" none, "train" all.
+    3.2), "first-only" the same, "frozen" none, "train" all. With "first-only", the weights of the other batch-norms are frozen, too. Modules
+    frozen by `trainable` do not change at all.
     """
 
     def keep(self, network: Network) -> None:

@@ -125,7 +125,7 @@ def make_optimizer(groups: list[dict[str, Any]], recipe: RecipeOptions, *, fused
 
 
 def make_schedule(optimizer: Optimizer, recipe: RecipeOptions) -> LRScheduler | None:
-    """Make the schedule after the warm-up, stepped after each epoch; None for constant rates."""
+    """Make the schedule, warm-up first, stepped after each epoch; None for constant rates."""
     # A cosine reaches 0 only after the last epoch.
     after = CosineAnnealingLR(optimizer, recipe.epochs - recipe.warmup_epochs) if recipe.schedule == "cosine" else None
     if not recipe.warmup_epochs:
