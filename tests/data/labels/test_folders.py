@@ -113,7 +113,7 @@ def test_a_new_word_is_no_label_where_files_label_the_folders_videos_by_other_ve
     assert read(names, in_files, numbered=["monday"])[0][:3] == ["monday", "monday", None]
 
 
-def test_what_a_person_says_of_verbs_changes_how_folders_are_read(read):
+def test_a_persons_verbs_change_how_folders_are_read(read):
     names = ["anna/wave/a.mp4", "ben/wave/b.mp4", "ben/clap/c.mp4", "holiday/d.mp4", "clapping/e.mp4"]
     assert read(names)[0] == ["anna wave", "ben wave", "ben clap", "holiday", "clapping"]
     said = [("anna", "-"), ("ben", "-"), ("holiday", "-"), ("clapping", "clap")]

@@ -9,11 +9,10 @@ from tasks.data.labels.rows import MAX_GROUP_COLUMNS, MAX_GROUP_LENGTH
 from tasks.data.split.split import assign_splits
 from tasks.options import SplitOptions
 from tasks.store.records.dataset import Problem
-from tests.data.labels.records import actions
+from tests.data.labels.records import INTERVALS, actions
 from tests.data.split.test_split import check
 
 ANNOTATIONS = "uid,verb,noun,action,verb_class,noun_class\n"
-INTERVALS = "video,start_seconds,stop_seconds,verb,noun\n"
 PUT_MEAT = "put,meat,put meat,1,26"
 
 
