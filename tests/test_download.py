@@ -121,10 +121,7 @@ def test_a_file_arrives_whole_and_decoded(address, fetch, path):
         ("to/private", "private address"),
         ("to/file", "only http and https"),
         ("to/malformed", r"/to/malformed' is not .*the server redirects to 'http://\[::1/a'"),
-        *(
-            (f"status/{status}", f"/status/{status}: the server answers {status} .* without a redirect address")
-            for status in (300, 302, 304, 308)
-        ),
+        *((f"status/{code}", f"/status/{code}: the server answers {code} .* without a redirect address") for code in (300, 302, 304, 308)),
         ("status/404", "404 Not Found"),
         ("as/raw", "/as/raw: .*declares gzip but sends other data"),
         ("as/twice", "/as/twice: .*as 'gzip, gzip'; only gzip"),

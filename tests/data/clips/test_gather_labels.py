@@ -190,16 +190,18 @@ def test_a_child_with_limits_labels_as_this_process_does(shelf, monkeypatch):
                 labelled_in_child(shelf, ROOT, *options)
 
 
+LIMITS = "take more than 300 seconds or 1024 MiB"
+
+
 @pytest.mark.parametrize(
     ("status", "text", "reason", "is_logged"),
     [
         (1, "Traceback\n  File\nKeyError: 'verb'\n", "cannot be read (KeyError: 'verb')", True),
-        (1, "Traceback\n  File\nMemoryError\n", "take more than 300 seconds or 1024 MiB", False),
-        (1, "object type name: MemoryError\nlost sys.stderr\n", "take more than 300 seconds or 1024 MiB", False),
-        (1, "OSError: [Errno 12] Cannot allocate memory: '/tasks'\n", "take more than 300 seconds or 1024 MiB", False),
-        (1, "SystemError: error return without exception set\n", "take more than 300 seconds or 1024 MiB", False),
-        (-9, "", "take more than 300 seconds or 1024 MiB", False),
-        (None, "", "take more than 300 seconds or 1024 MiB", False),
+        (1, "Traceback\n  File\nMemoryError\n", LIMITS, False),
+        (1, "object type name: MemoryError\nlost sys.stderr\n", LIMITS, False),
+        (1, "OSError: [Errno 12] Cannot allocate memory: '/tasks'\n", LIMITS, False),
+        (1, "SystemError: error return without exception set\n", LIMITS, False),
+        *((status, "", LIMITS, False) for status in (-9, None)),
     ],
 )
 def test_a_child_that_fails_is_named_by_its_fault_and_only_a_limit_by_the_limits(monkeypatch, caplog, status, text, reason, is_logged):
