@@ -27,7 +27,7 @@ def script(path, text, interpreter="/bin/sh"):
 
 @pytest.fixture
 def without_aac(ffmpeg, tmp_path):
-    """An ffmpeg that writes half a clip and fails where it encodes sound."""
+    """An ffmpeg that leaves a file behind and fails where it encodes sound."""
     fails = 'case "$*" in *aac*) touch 0007.mp4; echo "[error] no sound" >&2; exit 1;; esac'
     return script(tmp_path / "no-aac", f'{fails}\nexec "{ffmpeg}" "$@"')
 

@@ -310,7 +310,7 @@ def test_page_and_build_agree_on_names_that_are_merged_one_over_the_other(log):
     assert "more than 50 names" in log.ledger.problem(log.entries[51].statement)
 
 
-def test_a_statement_about_a_clip_of_the_grid_labels_no_clip_around_an_interval(log):
+def test_a_statement_labels_a_clip_around_an_interval_only_if_it_is_about_that_clip(log):
     around = Span(VIDEO, 2, 10, Interval(start_seconds=5, stop_seconds=7))
     log.clip(CLIPS[0], "put", "meat")
     assert page_labels(log.ledger, [around], 0.25) == []
