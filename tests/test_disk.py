@@ -64,7 +64,7 @@ def holder(root):
         process.kill()
 
 
-def test_what_a_killed_process_left_is_removed_by_the_next_and_what_others_use_is_not(root, holder):
+def test_files_of_a_killed_process_are_removed_by_the_next_and_those_of_others_are_not(root, holder):
     process, folder = holder
     own = root / "retake-films"
     own.mkdir()
@@ -181,13 +181,13 @@ DAY = 86_400
     ("used_days_ago", "max_bytes", "gone"),
     [([100, 50, 3, 1], 1000, [100]), ([100, 50, 3, 1], 20, [100, 50]), ([50, 3, 1], 10, [50, 3]), ([1, 0], 5, []), ([], 0, [])],
 )
-def test_the_least_recently_used_goes_first_and_what_may_be_in_use_stays(used_days_ago, max_bytes, gone):
+def test_the_least_recently_used_files_go_first_and_files_that_may_be_in_use_stay(used_days_ago, max_bytes, gone):
     now = 1000 * DAY
     files = [CachedFile(Path(f"{days}"), 10, now - days * DAY) for days in used_days_ago]
     assert [int(file.path.name) for file in unused(files, now, 90 * DAY, max_bytes)] == gone
 
 
-def test_a_cache_is_listed_without_what_a_process_works_on(tmp_path):
+def test_a_cache_is_listed_without_the_working_folders_of_processes(tmp_path):
     for name in ("v/a.npy", f"{WORK_PREFIX}x/b.npy"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_bytes(b"12")

@@ -1,5 +1,3 @@
-"""The documentation against the repository."""
-
 import ast
 import re
 from fnmatch import fnmatchcase

@@ -64,9 +64,9 @@ class Handler(Answering):
         else:
             self.answer(200, CONTENT, **({"content-length": None} if action == "unannounced" else {}))
 
-    def drip(self, what):
+    def drip(self, part):
         """A byte now and then, until the other side has had enough."""
-        begin = b"HTTP/1.1 200 OK\r\n" + (b"x: " if what == "headers" else b"content-type: text/csv\r\n\r\n")
+        begin = b"HTTP/1.1 200 OK\r\n" + (b"x: " if part == "headers" else b"content-type: text/csv\r\n\r\n")
         try:
             self.wfile.write(begin)
             while not self.server.ended.wait(0.05):
@@ -121,10 +121,7 @@ def test_a_file_arrives_whole_and_decoded(address, fetch, path):
         ("to/private", "private address"),
         ("to/file", "only http and https"),
         ("to/malformed", r"/to/malformed' is not .*the server redirects to 'http://\[::1/a'"),
-        *(
-            (f"status/{status}", f"/status/{status}: the server answers {status} .* without a redirect address")
-            for status in (300, 302, 304, 308)
-        ),
+        *((f"status/{code}", f"/status/{code}: the server answers {code} .* without a redirect address") for code in (300, 302, 304, 308)),
         ("status/404", "404 Not Found"),
         ("as/raw", "/as/raw: .*declares gzip but sends other data"),
         ("as/twice", "/as/twice: .*as 'gzip, gzip'; only gzip"),
@@ -203,12 +200,12 @@ def test_a_bomb_is_refused_before_it_fills_the_memory(address, fetch, encoded):
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("what", ["headers", "content"])
-def test_a_server_that_sends_a_byte_now_and_then_is_given_up_and_not_asked_again(address, fetch, monkeypatch, what):
+@pytest.mark.parametrize("part", ["headers", "content"])
+def test_a_server_that_sends_a_byte_now_and_then_is_given_up_and_not_asked_again(address, fetch, monkeypatch, part):
     monkeypatch.setattr(module, "GRACE_SECONDS", 0.3)
     monkeypatch.setattr(module.time, "sleep", lambda seconds: pytest.fail("it is asked again"))
-    with pytest.raises(Unavailable, match=f"/drip/{what} cannot be downloaded: the server sends less than 256 KiB per second"):
-        fetch(f"{address}/drip/{what}")
+    with pytest.raises(Unavailable, match=f"/drip/{part} cannot be downloaded: the server sends less than 256 KiB per second"):
+        fetch(f"{address}/drip/{part}")
 
 
 def test_redirects_end(address, fetch):

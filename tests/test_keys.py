@@ -52,7 +52,7 @@ def test_flow_keeps_its_name_but_under_another_opencv(opencv):
     assert len({*first, *second}) == 4
 
 
-def test_frames_are_named_for_what_is_installed():
+def test_frames_are_named_for_the_installed_packages():
     av, pillow = pytest.importorskip("av"), pytest.importorskip("PIL")
     assert frames_made_by() == f"av-{av.__version__}-pillow-{pillow.__version__}"
 
@@ -96,25 +96,22 @@ ONE_VIEW = {"train_frames": "middle", "crop": "centre", "mirror": False}
 def test_a_training_keeps_the_name_that_it_had_before_there_were_these_options():
     assert content_key(options_key(TrainOptions())) == "8c2401649379f184"
     assert content_key(options_key(TrainOptions(epochs=3, trainable="heads", backbone="resnet50"))) == "89eb37fb130ed92d"
+    assert configuration_key(TrainOptions(modality="sound", trainable="heads", backbone="log-mel")) == "c3b92c180b3fd67c"
     assert content_key(options_key(GateOptions())) == "edce8e20f834f28b" != content_key(options_key(GateOptions(yearly_error=0.2)))
 
 
-def test_a_training_of_an_earlier_version_keeps_its_name_with_an_option_that_is_gone():
-    stored = TrainOptions.model_validate({"mixup": 0.2, "batch_size": 4, "layer_decay": 1, "segment_length": 0.5}, context=STORED)
-    assert content_key(options_key(stored)) == "b7fd34839ba7791c"
-    of_network = TrainOptions.model_validate({"head": "lstm", "sampling_window": 0.5}, context=STORED)
-    assert content_key(options_key(of_network)) == "86a4a78d0e065bf9"
-    gate = GateOptions.model_validate({"gain_rule": "margin", "min_gain_points": 1.0}, context=STORED)
-    assert content_key(options_key(gate)) == "58038fb8bdd18a8e"
-
-
-def test_a_training_on_sound_of_an_earlier_version_keeps_its_name():
-    heard = {"modality": "sound", "trainable": "heads", "backbone": "log-mel"}
-    assert configuration_key(TrainOptions(**heard)) == "c3b92c180b3fd67c"
-    stored = TrainOptions.model_validate({"modality": "spectrogram"}, context=STORED)
-    assert content_key(options_key(stored)) == "78f20eb520f898b7"
-    stored = TrainOptions.model_validate(heard | {"backbone": "aisfx"}, context=STORED)
-    assert content_key(options_key(stored)) == "dd2366499d31ec22"
+@pytest.mark.parametrize(
+    ("options", "stored", "name"),
+    [
+        (TrainOptions, {"mixup": 0.2, "batch_size": 4, "layer_decay": 1, "segment_length": 0.5}, "b7fd34839ba7791c"),
+        (TrainOptions, {"head": "lstm", "sampling_window": 0.5}, "86a4a78d0e065bf9"),
+        (TrainOptions, {"modality": "spectrogram"}, "78f20eb520f898b7"),
+        (TrainOptions, {"modality": "sound", "trainable": "heads", "backbone": "aisfx"}, "dd2366499d31ec22"),
+        (GateOptions, {"gain_rule": "margin", "min_gain_points": 1.0}, "58038fb8bdd18a8e"),
+    ],
+)
+def test_options_of_an_earlier_version_keep_their_name_with_an_option_that_is_gone(options, stored, name):
+    assert content_key(options_key(options.model_validate(stored, context=STORED))) == name
 
 
 def test_a_form_keeps_the_plan_that_it_led_to_before_options_were_removed():
@@ -164,12 +161,12 @@ VIDEO = {"family": "3D", "backbone": "r3d_18"}
         ("batch_norm", "train", {"trainable": "heads"}, {"trainable": "last-stage"}),
     ],
 )
-def test_what_changes_nothing_of_a_training_makes_no_other_one(option, value, without, used_with):
+def test_an_option_without_effect_makes_no_other_training(option, value, without, used_with):
     assert configuration_key(TrainOptions(**{option: value}, **without)) == configuration_key(TrainOptions(**without))
     assert configuration_key(TrainOptions(**{option: value}, **used_with)) != configuration_key(TrainOptions(**used_with))
 
 
-def test_what_changes_no_sound_makes_no_other_training_of_it():
+def test_an_option_without_effect_on_sound_makes_no_other_training():
     heard = {"modality": "sound", "trainable": "heads"}
     seen = {"crop": "multi-scale", "mirror": False, "validation_crops": 10}
     assert without_idle(TrainOptions(**heard, **seen)) == without_idle(TrainOptions(**heard))

@@ -170,7 +170,7 @@ def test_a_prediction_ends_in_words_on_a_terminal_and_in_json_elsewhere(is_termi
     assert capsys.readouterr().out == ("a\N{REPLACEMENT CHARACTER}b\nhttp://h/x\n" if is_terminal else '{"num_videos":1}\n')
 
 
-def test_what_a_person_predicts_with_is_in_the_help(help_of):
+def test_the_help_of_predict_names_videos_and_the_model(help_of):
     shown = help_of("predict")
     assert "[VIDEO ...]" in shown
     assert "--videos" not in shown

@@ -41,18 +41,18 @@ from tasks.settings import LabellingSettings, RunnerSettings, SourceSettings
         ({"family": "3D", "head": "tcn"}, "shows one; set trainable to heads"),
     ],
 )
-def test_what_a_recipe_cannot_be_is_refused_in_one_line(choice, reason):
+def test_an_impossible_recipe_is_refused_in_one_line(choice, reason):
     with pytest.raises(ValidationError, match=reason) as refused:
         TrainOptions(**choice)
     (error,) = refused.value.errors()
     assert "\n" not in error["msg"]
 
 
-def test_a_video_network_may_have_any_head_that_sees_what_it_shows():
+def test_a_video_network_with_a_frozen_backbone_may_have_another_head():
     TrainOptions(family="3D", head="tcn", trainable="heads")
 
 
-def test_the_original_experiment_stays_what_it_was():
+def test_the_original_experiment_keeps_its_options():
     changed = ORIGINAL.model_dump(exclude_defaults=True, mode="json")
     assert changed == {
         "backbone": "resnet50", "weights": "epic", "batch_norm": "first-only", "dropout": 0.7, "train_frames": "middle", "crop": "centre",

@@ -7,6 +7,7 @@ from tasks.settings import form_path, in_airflow, label_url
 from tasks.wording import without_secrets
 
 LABEL, PREDICT = "http://airflow/label/", "http://airflow/retake/trigger/?dag=predict_videos"
+LACKED = "enough clips (9 clips, at least 30 needed)"
 MANY = tuple(Rare(f"class {number}", number, 1) for number in range(1, 9))
 
 
@@ -16,10 +17,7 @@ MANY = tuple(Rare(f"class {number}", number, 1) for number in range(1, 9))
         ({}, None),
         ({"num_to_label": 50}, NextStep("Label the 50 clips from which the network would learn most.", LABEL)),
         ({"num_unlabelled": 1}, NextStep("Label the 1 clip without a label, or some of them.", LABEL)),
-        (
-            {"missing": ("enough clips (9 clips, at least 30 needed)",)},
-            NextStep("The gate lacks: enough clips (9 clips, at least 30 needed)."),
-        ),
+        ({"missing": (LACKED,)}, NextStep(f"The gate lacks: {LACKED}.")),
         (
             {"faultless_split": "val"},
             NextStep(

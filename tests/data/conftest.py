@@ -18,6 +18,20 @@ NONE_OWN = OwnClasses()
 NO_VIDEOS = KnownVideos(VideoIndex([], {}), {})
 
 
+def script(path, text, interpreter="/bin/sh"):
+    """Write a program."""
+    path.write_text(f"#!{interpreter}\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def without_aac(ffmpeg, tmp_path):
+    """An ffmpeg that leaves a file behind and fails where it encodes sound."""
+    fails = 'case "$*" in *aac*) touch 0007.mp4; echo "[error] no sound" >&2; exit 1;; esac'
+    return script(tmp_path / "no-aac", f'{fails}\nexec "{ffmpeg}" "$@"')
+
+
 @cache
 def _clip(name: str, index: int = 0):
     return clip_record(video_of(name), index)

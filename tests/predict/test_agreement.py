@@ -77,7 +77,7 @@ def test_a_network_that_is_sure_of_wrong_answers_on_several_videos_is_too_sure(t
     assert [accuracy.is_too_sure("model", target) for target in TARGETS] == [True, False, True]
 
 
-def test_accuracy_on_what_was_trained_on_stands_apart(tally):
+def test_accuracy_on_clips_of_the_training_stands_apart(tally):
     add(tally, "a", [(0, 20)] * 3, None, labelled("a", 3), is_trained_on=True)
     add(tally, "b", [(1, 20)], None, labelled("b", 1))
     unseen, trained_on = tally.accuracies()
@@ -120,7 +120,6 @@ def test_without_a_second_network_there_is_no_agreement_and_without_labels_no_ac
 
 
 def listed(tally, names=NAMES):
-    """The rows of the table of names."""
     return csv_rows(confusion_table(tally.named, names))
 
 

@@ -31,15 +31,15 @@ def rows(folder, name="intervals"):
     return csv_rows((folder / f"{name}.csv").read_bytes())
 
 
-def test_table_track_and_json_hold_what_is_reported(find, tmp_path):
+def test_table_track_and_json_hold_the_reported_intervals(find, tmp_path):
     plan = planned(0.5)
     write_intervals(plan, find(plan, said), NAMES, VIDEO_NAMES, tmp_path)
     (ours, theirs) = rows(tmp_path)
     grey = [(row["network"], row["start_seconds"], row["action"]) for row in rows(tmp_path, "not_reported")]
     assert grey == [("m", "12.0", "put meat"), ("base", "12.0", "put meat")]
-    found_in = {"video": "é <1>.mp4", "video_sha256": VIDEOS[0], "network": "m", "start_seconds": "0.0", "stop_seconds": "12.0"}
+    place = {"video": "é <1>.mp4", "video_sha256": VIDEOS[0], "network": "m", "start_seconds": "0.0", "stop_seconds": "12.0"}
     named = {"verb": "take", "noun": "'=bag", "action": "take =bag", "verb_class": "0", "noun_class": "20"}
-    assert ours == found_in | named | {"probability": ours["probability"]}
+    assert ours == place | named | {"probability": ours["probability"]}
     assert 0.5 < float(ours["probability"]) < 1
     assert theirs == ours | {"network": "base"}
     written = json.loads((tmp_path / "intervals.model.json").read_text())
@@ -177,7 +177,7 @@ def web_vtt(title, cues):
     return opening(title) + "".join(starmap(block, cues))
 
 
-def test_a_cue_says_when_what_and_how_likely():
+def test_a_cue_has_the_time_the_action_and_its_probability():
     track = web_vtt("model on a.mp4", [(0, 8, "put meat", 0.6249), (3608, 3610.5, "take bag", 1)])
     assert track == (
         "WEBVTT\n\nNOTE model on a.mp4\n\n00:00:00.000 --> 00:00:08.000\nput meat, 62.5 %\n\n"

@@ -44,18 +44,17 @@ BOTH, ALONE = ("model", "against"), ("model",)
 
 
 def predicted(folder):
-    """The rows of the table of predictions."""
     return csv_rows((folder / "predictions.csv").read_bytes())
 
 
-def test_a_video_that_crosses_what_a_page_has_room_for_tells_how_much_of_it_is_shown(gathered, monkeypatch):
+def test_a_video_that_only_in_part_fits_a_page_tells_how_much_of_it_is_shown(gathered, monkeypatch):
     monkeypatch.setattr(gathering, "MAX_SHOWN_CLIPS", 5)
     page, _ = gathered((3, BOTH), (4, BOTH), (2, BOTH))
     assert [(len(video.clips), video.num_clips) for video in page.videos] == [(3, 3), (2, 4)]
     assert page.num_clips == 9
 
 
-def test_recordings_and_what_was_trained_on_are_those_of_the_plan(gathered):
+def test_recordings_and_videos_of_the_training_are_those_of_the_plan(gathered):
     videos = [f"{seed:064x}" for seed in range(3)]
     labels = [f"{'0' * 12}_000000000-000008000"]  # the first clip of each video, for their hashes begin alike
     page, _ = gathered((2, BOTH), (2, BOTH), (2, BOTH), labels=labels, sources={videos[1]: "r", videos[2]: "r"}, trained_on=(videos[2],))

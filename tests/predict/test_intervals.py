@@ -80,12 +80,6 @@ def test_an_interval_is_the_likeliest_known_pair():
     assert intervals(np.array([0.0, 8]), np.array([8.0, 16]), likely) == (Interval(0, 16, 0, 1, pytest.approx(0.24)),)
 
 
-def test_a_gap_ends_an_interval():
-    likely = Distributions(np.ones((2, 1)), np.ones((2, 1)))
-    merged = intervals(np.array([0.0, 16]), np.array([8.0, 24]), likely)
-    assert [(i.start_seconds, i.stop_seconds) for i in merged] == [(0, 8), (16, 24)]
-
-
 def test_a_film_without_windows_has_no_intervals():
     assert intervals(np.empty(0), np.empty(0), Distributions(np.empty((0, 2)), np.empty((0, 2)))) == ()
 

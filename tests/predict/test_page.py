@@ -22,7 +22,6 @@ def inputs():
 
 @pytest.fixture(scope="module")
 def text(inputs):
-    """The words of the page of a usual run."""
     return words(inputs)
 
 
@@ -32,7 +31,7 @@ def test_hostile_names_are_text():
     assert "'`49" not in text
 
 
-def test_what_is_said_of_a_usual_run(text):
+def test_the_words_about_a_usual_run(text):
     for said in (
         "The two networks predict the same action on 54.1 % of 74 clips of 5 videos",
         "baseline: not calibrated: no answers. Its probabilities",
@@ -166,8 +165,11 @@ def clip(i, ours, theirs="take bag", truth=None):
     return ShownClip(str(i), 8.0 * i, 8.0 * i + 8, Guess(ours, 0.2 + 0.2 * i), Guess(theirs, 0.5) if theirs else None, truth)
 
 
-def test_neighbours_of_which_the_same_is_said_are_one_span():
-    stretches = spans([clip(0, "put meat"), clip(1, "put meat"), clip(2, "take bag"), clip(3, "put meat")])
+FOUR_CLIPS = [clip(0, "put meat"), clip(1, "put meat"), clip(2, "take bag"), clip(3, "put meat")]
+
+
+def test_neighbours_with_the_same_predictions_are_one_span():
+    stretches = spans(FOUR_CLIPS)
     assert [(s.start_seconds, s.stop_seconds, s.num_clips, s.model.action, s.differs) for s in stretches] == [
         (0, 16, 2, "put meat", True),
         (16, 24, 1, "take bag", False),
@@ -177,7 +179,7 @@ def test_neighbours_of_which_the_same_is_said_are_one_span():
 
 
 def test_each_network_and_their_differences_are_drawn_along_the_whole_video():
-    drawn = drawing([clip(0, "put meat"), clip(1, "put meat"), clip(2, "take bag"), clip(3, "put meat")])
+    drawn = drawing(FOUR_CLIPS)
     assert [(bar.x, bar.width, bar.shown) for bar in drawn.model] == [(0, 50, "put meat"), (50, 25, "take bag"), (75, 25, "put meat")]
     assert [(bar.x, bar.width) for bar in drawn.against] == [(0, 100)]
     assert [(bar.x, bar.width) for bar in drawn.differ] == [(0, 50), (75, 25)]
@@ -186,7 +188,7 @@ def test_each_network_and_their_differences_are_drawn_along_the_whole_video():
 
 
 @pytest.mark.parametrize("theirs", ["take bag", None])
-def test_no_span_and_no_bar_goes_over_what_was_not_predicted(theirs):
+def test_no_span_and_no_bar_goes_over_an_unpredicted_part(theirs):
     clips = [clip(0, "put meat", theirs), clip(100, "put meat", theirs)]
     assert [(s.start_seconds, s.stop_seconds, s.num_clips) for s in spans(clips)] == [(0, 8, 1), (800, 808, 1)]
     drawn = drawing(clips)

@@ -155,7 +155,7 @@ def fitted(clips, precision=0.8, targets=TARGETS, **known):
     return fit_threshold(clips, Served(1, 1, "", 1), precision, targets, crops=10, **known)
 
 
-def test_what_it_says_is_what_it_found():
+def test_the_words_on_a_threshold_tell_how_it_was_chosen():
     fit = fitted(val(20, 15))
     for said in (
         "because 88.2 % of the 17 val clips predicted so (10 crops per frame) were right, a share whose lower limit is 80.1 %, and at least 80.0 %",
@@ -169,17 +169,18 @@ def test_what_it_says_is_what_it_found():
     assert fitted(val(20, 15), targets=VERB_ALONE).probability == pytest.approx(verb)
 
 
-def test_where_val_never_reaches_the_precision_nothing_is_reported_and_it_says_why():
-    fit = fitted(val(40, 5))
-    assert (fit.probability, fit.reports) == (None, False)
-    assert fit.words.startswith("none, because no probability separates 10 or more of the 40 val clips (10 crops per frame) that show a")
-
-
-def test_where_val_has_too_few_clips_everything_is_reported_and_it_says_why():
-    fit = fitted(val(MIN_CLIPS - 1, MIN_CLIPS - 1))
-    assert (fit.probability, fit.reports) == (None, True)
-    assert fit.words == "of any probability: 9 val clips (10 crops per frame) are too few to choose a threshold, which takes 10"
-    assert "1 val clip (10 crops per frame) is too few" in fitted(val(1, 1)).words
+@pytest.mark.parametrize(
+    ("num_clips", "num_right", "reports", "words"),
+    [
+        (40, 5, False, "none, because no probability separates 10 or more of the 40 val clips (10 crops per frame) that show a"),
+        (9, 9, True, "of any probability: 9 val clips (10 crops per frame) are too few to choose a threshold, which takes 10"),
+        (1, 1, True, "of any probability: 1 val clip (10 crops per frame) is too few"),
+    ],
+)
+def test_without_a_threshold_nothing_or_everything_is_reported_and_it_says_why(num_clips, num_right, reports, words):
+    fit = fitted(val(num_clips, num_right))
+    assert (fit.probability, fit.reports) == (None, reports)
+    assert fit.words.startswith(words)
 
 
 def test_a_threshold_is_that_of_known_pairs():

@@ -12,7 +12,7 @@ from tests.predict.material import clip, write_scored
 from tests.records import some
 
 
-def test_what_was_scored_is_read_back_bit_for_bit(tmp_path):
+def test_scores_are_read_back_bit_for_bit(tmp_path):
     logits, features = write_scored(tmp_path / "a.parquet", ROWS_PER_GROUP + 3)
     parts = list(read_scored(tmp_path / "a.parquet", with_features=True))
     assert [part.features.shape for part in read_scored(tmp_path / "a.parquet")] == [(ROWS_PER_GROUP, 0), (3, 0)]
@@ -43,7 +43,7 @@ def test_one_network_and_no_known_clips_leave_holes(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"no table"])
-def test_what_is_no_such_file_is_named(tmp_path, content):
+def test_a_file_that_is_no_table_is_named(tmp_path, content):
     (tmp_path / "a.parquet").write_bytes(content)
     with pytest.raises(BadInput, match=r"a\.parquet is not a Parquet file"):
         list(read_scored(tmp_path / "a.parquet"))

@@ -56,7 +56,7 @@ def test_many_new_films_take_little_memory():
     assert peak_bytes < 100 << 20
 
 
-def test_of_three_films_only_what_lies_very_far_is_told():
+def test_of_three_films_only_very_distant_ones_are_told():
     assert [shift_of(new(distance, 2), dataset(3)).verdict for distance in (0.8, 0.18)] == ["unlike", "unknown"]
 
 

@@ -92,7 +92,7 @@ def test_the_list_is_an_annotation_file_once_it_is_filled_in():
     assert list(read.refused) == []  # the other line waits for a label
 
 
-def test_a_reason_tells_what_is_unsure_unlike_and_near():
+def test_a_reason_tells_unsure_unlike_and_near_clips():
     clips = [candidate("a"), candidate("b")]
     features = np.array([[1, 0], [1, 0.0001]], np.float32)
     first, second = chosen(clips, features, np.array([0.9, 0.2]), np.array([0.5, 0.0]), 2)

@@ -13,10 +13,7 @@ from mlflow.models import Model
 from pandas import DataFrame
 
 from tasks.data.clips.flow_and_sound import complete_sound, compute_flow
-from tasks.data.video.child import undivided
-from tasks.data.video.cut import cut
 from tasks.data.video.frames import read_frames
-from tasks.data.video.probe import probe
 from tasks.errors import BadCheckpoint, BadConfiguration, BadInput, BadVideo
 from tasks.keys import file_sha256
 from tasks.learn.networks.checkpoints import HeadWeights, Saved, load, save, save_fusion, save_joined
@@ -32,6 +29,7 @@ from tasks.predict.probabilities import distributions
 from tasks.served import SERVERS, Served, _load_pyfunc
 from tasks.served.films import Clip, FilmModel, SentFilmModel
 from tasks.store.records.dataset import NO_OBJECT, NOTHING
+from tests.data.video.conftest import cut_into
 from tests.learn.tiny import CLASSES, TINY_VIDEO, network_of, tiny_video_network
 from tests.pipeline.predict_videos.test_predict_batch import DIS, FIRST, RUN, SOUND, Job
 from tests.pipeline.shelf import Shelf, filmed, predictor
@@ -63,12 +61,10 @@ def video_network():
 
 @pytest.fixture(scope="module")
 def film(ffmpeg, tmp_path_factory):
-    """A moving picture of a second, with a tone."""
     return filmed(ffmpeg, tmp_path_factory.mktemp("film") / "a film.mp4", track="sine=frequency=300")
 
 
 def saved_as(kind, path):
-    """Save tiny networks of this kind."""
     networks = tuple(make(seed=seed) for seed, make in enumerate(KINDS[kind], 1))
     classes = CLASSES
     if kind == "verbs alone":
@@ -139,8 +135,7 @@ def of_frames(served=SERVED, classes=CLASSES):
 @pytest.mark.slow
 def test_a_film_is_cut_as_predictions_cut_it_and_equal_answers_in_a_row_are_one_interval(ffmpeg, tmp_path):
     path, model = filmed(ffmpeg, tmp_path / "film.mp4", seconds=3.2, picture="testsrc2=s=320x240:r=25"), of_frames()
-    how = {"ffmpeg": ffmpeg, "time_limit_seconds": 60, "memory": undivided()}
-    clips = cut(path, probe(path, max_seconds=9, memory=undivided()), tmp_path, SECONDS, **how).clips
+    clips = cut_into(tmp_path, path, SECONDS).clips
     starts, stops = ([getattr(clip, end) for clip in clips] for end in ("start_seconds", "stop_seconds"))
     answers = [model.logits(Clip(clip.path, 0, 1, clip.num_frames), tmp_path) for clip in clips]
     verbs, nouns = map(np.stack, zip(*answers, strict=True))
@@ -171,7 +166,7 @@ def test_paths_folders_bytes_tables_and_frames_are_answered_alike(film, tmp_path
     ("changes", "verb", "reported"),
     [({}, "a", True), ({"threshold": 1.0}, "a", False), ({"reports": False}, "a", False), ({}, NOTHING, False)],
 )
-def test_what_a_prediction_would_not_list_is_marked(film, changes, verb, reported):
+def test_intervals_that_a_prediction_would_not_list_are_marked(film, changes, verb, reported):
     model = of_frames(SERVED.model_copy(update=changes), CLASSES.model_copy(update={"verbs": (verb,) * 5}))
     (row,) = model.predict([film]).to_dict("records")
     assert (row["verb"], row["reported"]) == (verb, reported)

@@ -1,9 +1,11 @@
 """A small S3 server in this process, which can be told how to answer."""
 
 import re
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
+
+from tests.http_servers import Answering
 
 NO_ANSWER = 0
 UPLOADS = '<ListMultipartUploadsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{}</ListMultipartUploadsResult>'
@@ -30,13 +32,14 @@ class S3Server(ThreadingHTTPServer):
         self.sent: list[tuple[str, dict[str, str]]] = []
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Answering):
     server: S3Server
 
-    def answer(self) -> None:
+    def respond(self) -> None:
         data = self.rfile.read(int(self.headers.get("content-length", 0)))
         self.server.sent.append((self.command, dict(self.headers)))
         address = urlsplit(self.path)
+        query, flags = (parse_qs(address.query, keep_blank_values=is_kept) for is_kept in (False, True))
         bucket, _, key = unquote(address.path[1:]).partition("/")
         objects = self.server.buckets.get(bucket)
         if refusals := self.server.refusals.get(self.command):
@@ -58,37 +61,28 @@ class Handler(BaseHTTPRequestHandler):
             errors = [f"<Error><Key>{name}</Key><Code>{code}</Code></Error>" for name, code in refused]
             self.reply(f"<DeleteResult>{''.join(errors)}</DeleteResult>".encode())
         elif self.command == "DELETE":
-            del self.server.uploads[key, parse_qs(address.query)["uploadId"][0]]
+            del self.server.uploads[key, query["uploadId"][0]]
             self.reply(b"", 204)
-        elif "uploads" in parse_qs(address.query, keep_blank_values=True):
-            self.reply(_uploads(self.server.uploads, parse_qs(address.query)))
-        elif "versioning" in parse_qs(address.query, keep_blank_values=True):
+        elif "uploads" in flags:
+            self.reply(_uploads(self.server.uploads, query))
+        elif "versioning" in flags:
             self.reply(VERSIONING.format(self.server.versioning).encode())
         elif not key:
-            self.reply(_listing(objects, parse_qs(address.query)) if address.query else b"")
+            self.reply(_listing(objects, query) if flags else b"")
         elif key in objects:
             self.reply(objects[key])
         else:
             self.refuse(404, "NoSuchKey")
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = respond
 
     def refuse(self, status: int, code: str) -> None:
         if status != NO_ANSWER:
             self.reply(f"<Error><Code>{code}</Code></Error>".encode(), status)
 
     def reply(self, body: bytes, status: int = 200) -> None:
-        self.send_response(status)
-        self.send_header("content-length", str(len(body)))
-        self.send_header("content-type", "application/xml")
-        self.send_header("etag", self.server.etag)
-        self.send_header("last-modified", "Sat, 28 Nov 2026 12:00:00 GMT")
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
+        headers = {"content-type": "application/xml", "etag": self.server.etag, "last-modified": "Sat, 28 Nov 2026 12:00:00 GMT"}
+        self.answer(status, b"" if self.command == "HEAD" else body, **{"content-length": str(len(body))} | headers)
 
 
 def _uploads(uploads: dict[tuple[str, str], str], query: dict[str, list[str]]) -> bytes:

@@ -77,7 +77,7 @@ def test_every_address_and_its_model_stay_as_they_are():
     assert [f"{address} {model}".rstrip() for address, model in sorted(addresses().items())] == GOLDEN.read_text().splitlines()
 
 
-def test_the_layout_knows_what_a_whole_run_leaves():
+def test_the_layout_knows_every_object_of_a_whole_run():
     places = {alike(address) for address in addresses()}
     # Beside a commit mark lie the files of its step, whose names are the step's own.
     folders = {address.removesuffix("result.json") for address in places if address.endswith(("/", "/result.json"))}
@@ -172,7 +172,7 @@ def test_the_layout_costs_no_import_of_anything_heavy():
 
 @few
 @given(layouts, keys, keys, numbers)
-def test_plans_batches_and_claims_lead_to_what_they_are_part_of(layout, key, digest, number):
+def test_plans_batches_and_claims_lead_to_the_places_that_they_are_part_of(layout, key, digest, number):
     run, ingest, prediction = layout.run(key), layout.ingest(key), layout.prediction(key)
     for part in (run.decision(digest), run.comparison(digest)):
         assert derived.run_of_plan(part.plan.folder_uri) == run

@@ -3,6 +3,7 @@
 import errno
 import json
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -93,7 +94,7 @@ def test_an_object_is_typed_by_its_suffix(store, server, tmp_path, suffix, kind)
     assert server.types == {f"{name}{suffix}": kind for name in ("written", "created", "file")}
 
 
-def test_a_listing_names_what_lies_below_a_prefix(store, server):
+def test_a_listing_names_the_objects_below_a_prefix(store, server):
     server.buckets["retake"] = dict.fromkeys(("a", "b/", "b/1", "b/2", "b/c/3", "b/d/4/5"), b"xyz")
     listed = list(store.list("s3://retake/b/"))
     assert [(entry.uri, entry.name) for entry in listed] == [(f"s3://retake/b/{key}", key[-1]) for key in ("1", "2", "c/3", "d/4/5")]
@@ -104,7 +105,7 @@ def test_a_listing_names_what_lies_below_a_prefix(store, server):
     assert store.stat("s3://other/a") is None
 
 
-def test_objects_are_deleted_many_at_once_and_what_is_gone_is_no_error(store, server):
+def test_objects_are_deleted_many_at_once_and_missing_ones_are_no_error(store, server):
     server.buckets["retake"] = {f"a/{number}": b"x" for number in range(1500)} | {"b": b"y"}
     store.delete(f"s3://retake/a/{number}" for number in range(1501))
     assert server.buckets["retake"] == {"b": b"y"}
@@ -211,28 +212,25 @@ def test_quick_retries_bridge_a_server_that_restarts(store, server, pauses):
 
 
 @pytest.mark.parametrize(
-    ("code", "expected", "message"),
+    ("codes", "expected", "message"),
     [
-        (code, expected, message.format(code))
-        for codes, expected, message in (
-            (("NoSuchKey", "NoSuchBucket", "NoSuchObject"), MissingObject, "s3://retake/a.json is not in the object store"),
-            (("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"), BadConfiguration, "refuses the keys .*{}"),
-            (("BadRequest", "EntityTooLarge", "InvalidBucketName", "InvalidURI"), BadInput, "can never accept 's3://retake/a.json' .{}"),
-            (("InvalidRequest", "KeyTooLongError", "XMinioInvalidObjectName"), BadInput, "can never accept .*{}.*; choose another name"),
-            (("SlowDown",), Unavailable, "does not answer for s3://retake/a.json .S3Error: .*{}"),
-        )
-        for code in codes
+        (["NoSuchKey", "NoSuchBucket", "NoSuchObject"], MissingObject, "s3://retake/a.json is not in the object store"),
+        (["AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"], BadConfiguration, "refuses the keys .*{}"),
+        (["BadRequest", "EntityTooLarge", "InvalidBucketName", "InvalidURI"], BadInput, "can never accept 's3://retake/a.json' .{}"),
+        (["InvalidRequest", "KeyTooLongError", "XMinioInvalidObjectName"], BadInput, "can never accept .*{}.*; choose another name"),
+        (["SlowDown"], Unavailable, "does not answer for s3://retake/a.json .S3Error: .*{}"),
     ],
 )
-def test_the_servers_answer_tells_what_it_will_never_accept(store, server, tmp_path, code, expected, message):
+def test_an_answer_of_the_server_becomes_an_error_of_its_kind(store, server, tmp_path, codes, expected, message):
     (tmp_path / "a").touch()
-    server.refusals = {"GET": [(400, code)], "PUT": [(400, code)] * 2}
-    for call in (store.read_bytes, lambda uri: store.write_bytes(uri, b""), lambda uri: store.write_file(uri, tmp_path / "a")):
-        with pytest.raises(expected, match=message):
+    calls = store.read_bytes, lambda uri: store.write_bytes(uri, b""), lambda uri: store.write_file(uri, tmp_path / "a")
+    for code, call in product(codes, calls):
+        server.refusals = {method: [(400, code)] for method in ("GET", "PUT")}
+        with pytest.raises(expected, match=message.format(code)):
             call(A)
 
 
-def test_refused_keys_are_told_from_what_is_not_there(store, server):
+def test_refused_keys_are_told_from_missing_objects(store, server):
     server.refusals = {"GET": [(403, "AccessDenied")], "HEAD": [(403, "")] * 2}
     for call in (lambda uri: list(store.list(uri)), store.stat, store.ensure_bucket):
         with pytest.raises(BadConfiguration, match="refuses the keys for s3://retake/a"):
@@ -240,7 +238,7 @@ def test_refused_keys_are_told_from_what_is_not_there(store, server):
 
 
 @pytest.mark.parametrize("uri", UNSTORABLE)
-def test_what_cannot_be_kept_is_bad_input_before_anything_is_sent(store, server, tmp_path, uri):
+def test_an_address_that_no_store_keeps_is_bad_input_before_anything_is_sent(store, server, tmp_path, uri):
     (tmp_path / "a").touch()
     for write in (store.create_bytes, store.write_bytes):
         with pytest.raises(BadInput, match=r"rename|shorter names"):

@@ -9,7 +9,7 @@ from tasks.tracking import flavours
 from tasks.tracking.flavours import FilmModel
 
 
-def test_the_code_of_a_model_is_what_its_loader_imports(monkeypatch, tmp_path):
+def test_a_model_holds_the_code_that_its_loader_imports(monkeypatch, tmp_path):
     packed = set()
 
     def note(code_paths, **_):

@@ -1,6 +1,5 @@
 """Frames are decoded by threads: the processes that do so elsewhere take longer to start than these few frames."""
 
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
@@ -9,6 +8,7 @@ import pytest
 from tasks.data.clips.intake import Intake
 from tasks.data.video import frames
 from tasks.options import IngestOptions
+from tests.data.conftest import script
 from tests.pipeline.shelf import filmed
 
 DEBIANS = "7.1.5-0+deb13u1"
@@ -22,11 +22,9 @@ def threads_decode(monkeypatch):
 @pytest.fixture
 def debians(ffmpeg, tmp_path):
     """The same ffmpeg, which reports Debian's version."""
-    path = tmp_path / "debian" / "ffmpeg"
-    path.parent.mkdir()
-    path.write_text(f'#!/bin/sh\n[ "$1" = -version ] && exec echo ffmpeg version {DEBIANS} Copyright\nexec {ffmpeg} "$@"\n')
-    path.chmod(0o755)
-    return path
+    (tmp_path / "debian").mkdir()
+    says = f'[ "$1" = -version ] && exec echo ffmpeg version {DEBIANS} Copyright'
+    return script(tmp_path / "debian" / "ffmpeg", f'{says}\nexec {ffmpeg} "$@"')
 
 
 @pytest.fixture
@@ -49,10 +47,6 @@ def sounding(ffmpeg, tmp_path_factory):
 
     @cache
     def sounding(seconds, track):
-        path = tmp_path_factory.mktemp("film") / "film.mp4"
-        sound = ["-f", "lavfi", "-i", track, "-c:a", "aac"] if track else []
-        picture = ["-f", "lavfi", "-i", f"testsrc2=s=64x48:r=30:d={seconds}", *sound, "-pix_fmt", "yuv420p", "-t", str(seconds)]
-        subprocess.run([ffmpeg, "-nostdin", "-loglevel", "error", *picture, path], check=True)
-        return path
+        return filmed(ffmpeg, tmp_path_factory.mktemp("film") / "film.mp4", seconds, f"testsrc2=s=64x48:r=30:d={seconds}", track)
 
     return sounding

@@ -36,7 +36,6 @@ CLASSES = ClassNames(verbs=("put", "take", "move"), nouns=("bag", "meat"))
 
 @pytest.fixture(scope="module")
 def films(sounding):
-    """Four seconds of picture with each of these tracks."""
     return {name: sounding(4, track) for name, track in TRACKS.items()}
 
 
@@ -55,7 +54,7 @@ def clips(shelf, films):
     return clips
 
 
-def test_a_network_hears_what_there_is_and_zeros_where_there_is_nothing(shelf, clips):
+def test_a_network_hears_the_sound_of_a_clip_and_zeros_where_there_is_none(shelf, clips):
     features = load_few(shelf, clips, SOUND)
     assert [(rows.shape, bool(rows.any())) for rows in features] == [((4, 256), heard) for heard in (True, True, False, False)]
     low, high = (rows[0, :128].argmax() for rows in features[:2])
@@ -117,7 +116,7 @@ def test_people_see_the_spectrogram_of_each_whole_clip_that_is_described(shelf, 
 
 
 @pytest.mark.slow
-def test_a_registered_network_makes_of_a_file_what_an_evaluation_makes_of_the_clip(shelf, clips, films, tmp_path):
+def test_a_registered_network_answers_a_file_as_an_evaluation_answers_the_clip(shelf, clips, films, tmp_path):
     specs = [SEES, SOUND, SOUND.model_copy(update={"num_segments": 1})]
     weights = (HeadWeights(0.2, 0.3), HeadWeights(0.5, 0.3), HeadWeights(0.3, 0.4))
 

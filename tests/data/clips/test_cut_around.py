@@ -27,11 +27,11 @@ from tasks.store.layout import Dataset, Layout
 from tasks.store.records.dataset import LabelsFile
 from tasks.store.records.record import SetAside
 from tasks.store.records.video import Interval
+from tests.data.labels.records import INTERVALS
 from tests.data.labels.test_statements import Span, Writer
 from tests.pipeline.shelf import Shelf
 
 STORE = "s3://retake"
-HEADER = "video,start_seconds,stop_seconds,verb,noun\n"
 BASE = {"store": STORE, "clip_seconds": 2, "min_clip_seconds": 1}
 CHAPTERS = "GX010123.MP4", "GX020123.MP4"
 
@@ -51,15 +51,11 @@ def taken_in(film):
         for name in names:
             made.write_bytes(f"{STORE}/inbox/{name}", film + name.encode())
         annotate(made, "1.csv", "".join(f"{name},0.5,1.5,put,meat\n{name},2,4.5,take,bag\n" for name in names))
-        return (take_in(made, cut) if cut else 0), made
-
-    def taken_in(cut, *names):
-        num_clips, made = filled(cut, names)
-        made = made.copy()
-        made.num_clips = num_clips
+        if cut:
+            take_in(made, cut)
         return made
 
-    return taken_in
+    return lambda cut, *names: filled(cut, names).copy()
 
 
 @pytest.fixture
@@ -75,20 +71,15 @@ def cut_store(taken_in):
 
 
 @pytest.fixture
-def chapters(taken_in, film):
+def chapters(taken_in):
     """A store and videos of two chapters, cut both ways before an interval across them."""
     store = taken_in("both", *CHAPTERS)
     annotate(store, "2.csv", f"{CHAPTERS[0]},4.7,5,put,bag\n{CHAPTERS[1]},0,0.5,put,bag\n")
-    return store, *(video_of(film, name) for name in CHAPTERS)
-
-
-@pytest.fixture
-def grid_store(taken_in):
-    return taken_in("grid", "a.mp4", "b.mp4")
+    return store, *(video_of(store, name) for name in CHAPTERS)
 
 
 def annotate(store, name, lines):
-    store.write_bytes(f"{STORE}/annotations/{name}", (HEADER + lines).encode())
+    store.write_bytes(f"{STORE}/annotations/{name}", (INTERVALS + lines).encode())
 
 
 def take_in(store, cut):
@@ -122,12 +113,12 @@ def options(cut):
     return SegmentOptions(clip_seconds=2, min_clip_seconds=1, cut=cut)
 
 
-def video_of(film, name="a.mp4"):
-    return hashlib.sha256(film + name.encode()).hexdigest()
+def video_of(store, name="a.mp4"):
+    return hashlib.sha256(store.objects[f"{STORE}/inbox/{name}"]).hexdigest()
 
 
-def cut_of(store, video, cut="intervals"):
-    return find_cut(store, STORE, video, options(cut))
+def cut_of(store, video=None, cut="intervals"):
+    return find_cut(store, STORE, video or video_of(store), options(cut))
 
 
 def shown(labels):
@@ -142,13 +133,12 @@ def uncut(labels):
 AROUND = [(0, 2, "put meat"), (2, 4, "take bag"), (2.5, 4.5, "take bag")]
 
 
-def test_clips_around_intervals_have_the_labels_of_their_intervals(cut_store, film):
-    assert cut_store.num_clips == 3
+def test_clips_around_intervals_have_the_labels_of_their_intervals(cut_store):
     labels = labelled(cut_store, "intervals")
     assert shown(labels) == AROUND
     around = {clip.clip.around for clip in labels.clips}
     assert around == {Interval(start_seconds=0.5, stop_seconds=1.5), Interval(start_seconds=2, stop_seconds=4.5)}
-    names = [(clip.index, clip.uri.rpartition("/")[2]) for clip in cut_of(cut_store, video_of(film)).clips]
+    names = [(clip.index, clip.uri.rpartition("/")[2]) for clip in cut_of(cut_store).clips]
     assert names == [(0, "000000000-000002000.mp4"), (1, "000002000-000004000.mp4"), (2, "000002500-000004500.mp4")]
 
 
@@ -165,14 +155,14 @@ def test_a_short_or_an_earlier_interval_labels_its_clip_beside_another(store, fi
         assert [action for _, _, action in shown(labelled(store, "intervals", min_overlap=min_overlap))] == ["put meat", "take bag"]
 
 
-def test_only_new_intervals_are_cut_and_clips_that_are_gone_stay_for_older_datasets(cut_store, film, monkeypatch):
-    store, before, written = cut_store, cut_of(cut_store, video_of(film)), []
+def test_only_new_intervals_are_cut_and_clips_that_are_gone_stay_for_older_datasets(cut_store, monkeypatch):
+    store, before, written = cut_store, cut_of(cut_store), []
     keep = store.write_file
     monkeypatch.setattr(store, "write_file", lambda uri, path: written.append(uri) or keep(uri, path))
     annotate(store, "2.csv", "a.mp4,1.9,3.9,move,sauce\na.mp4,0,0.2,put,bag\n")
     take_in(store, "intervals")
     assert [uri.rpartition("/")[2] for uri in written] == ["000001900-000003900.mp4"]
-    after = cut_of(store, video_of(film))
+    after = cut_of(store)
     # The later file covers most of `take bag`.
     assert [(clip.start_seconds, clip.around.start_seconds) for clip in after.clips] == [(0, 0.5), (1.9, 1.9)]
     assert after.recipe == before.recipe
@@ -266,12 +256,12 @@ def test_parts_that_were_cut_by_earlier_versions_are_known_again():
     assert [cut_videos.spans_digest(spans) for spans in ([own], [own, across])] == ["bcdecf3c1d8596ce", "232a2a555ad0cd29"]
 
 
-def test_another_version_of_ffmpeg_adds_clips_in_a_folder_of_its_own(cut_store, film, debians, monkeypatch):
-    before = cut_of(cut_store, video_of(film))
+def test_another_version_of_ffmpeg_adds_clips_in_a_folder_of_its_own(cut_store, debians, monkeypatch):
+    before = cut_of(cut_store)
     monkeypatch.setenv("RETAKE_FFMPEG", str(debians))
     annotate(cut_store, "2.csv", "a.mp4,4,4.5,put,bag\n")
     take_in(cut_store, "intervals")
-    after = cut_of(cut_store, video_of(film))
+    after = cut_of(cut_store)
     assert after.recipe != before.recipe
     (new,) = {clip.uri for clip in after.clips} - {clip.uri for clip in before.clips}
     assert after.recipe in new
@@ -279,15 +269,12 @@ def test_another_version_of_ffmpeg_adds_clips_in_a_folder_of_its_own(cut_store, 
     monkeypatch.delenv("RETAKE_FFMPEG")
     annotate(cut_store, "3.csv", "a.mp4,4.2,4.6,put,bag\n")
     take_in(cut_store, "intervals")
-    assert cut_of(cut_store, video_of(film)).revision == 2
+    assert cut_of(cut_store).revision == 2
 
 
-def test_what_the_sound_of_a_video_lacks_is_told_as_long_as_it_has_clips(store, sounding, ffmpeg, tmp_path, monkeypatch):
+def test_a_warning_about_the_sound_of_a_video_stays_as_long_as_it_has_clips(store, sounding, without_aac, monkeypatch):
     store.write_bytes(f"{STORE}/inbox/a.mp4", sounding(5, "sine").read_bytes())
-    program = tmp_path / "no-aac"
-    program.write_text(f'#!/bin/sh\ncase "$*" in *aac*) echo "[error] no sound" >&2; exit 1;; esac\nexec "{ffmpeg}" "$@"\n')
-    program.chmod(0o755)
-    monkeypatch.setenv("RETAKE_FFMPEG", str(program))
+    monkeypatch.setenv("RETAKE_FFMPEG", str(without_aac))
     told = [SetAside(name="a.mp4", reason="its sound does not decode and is left out")]
     for lines, warnings in (("a.mp4,0.5,1.5,put,meat\na.mp4,4,4.5,put,bag\n", told), ("a.mp4,0.5,1.5,put,meat\n", told), ("", [])):
         annotate(store, "1.csv", lines)
@@ -320,10 +307,10 @@ def test_intervals_that_changed_since_they_were_cut_are_named_and_cut_by_the_nex
     assert_nothing_new(cut_store, "intervals")
 
 
-def test_a_build_starts_when_enough_labels_of_the_page_are_new_and_not_when_as_many_lines_are(grid_store, film):
-    store, again = grid_store, IngestArguments(**BASE, min_new_labels=2, out=f"{STORE}/ingests/x/")
+def test_a_build_starts_when_enough_labels_of_the_page_are_new_and_not_when_as_many_lines_are(taken_in):
+    store, again = taken_in("grid", "a.mp4", "b.mp4"), IngestArguments(**BASE, min_new_labels=2, out=f"{STORE}/ingests/x/")
     labelled(store, "grid")
-    video, log = video_of(film), Writer()
+    video, log = video_of(store), Writer()
     log.withdraw(log.clip(Span(video, 0, 2), "put", "meat"), undo=True)
     log.clip(Span(video, 0, 2), "put", "meat")
     say(store, log)
@@ -343,9 +330,7 @@ def test_without_intervals_there_is_no_clip_and_the_remedy_is_named(store):
 
 def test_a_video_that_cannot_be_cut_is_named_once(store, sounding):
     store.write_bytes(f"{STORE}/inbox/b.mp4", sounding(0.8, None).read_bytes())
-    done = ingest.run(IngestArguments(**BASE, cut="both", out=f"{STORE}/ingests/x/"), store)
-    results = [segment.run(SegmentArguments(**BASE, cut="both", batch=batch.uri), store) for batch in done.batches]
-    (bad,) = (bad for result in results for bad in result.set_aside)
+    (bad,) = (bad for result in cut_batches(store, "both") for bad in result.set_aside)
     assert "shorter than the minimum" in bad.reason
     labelled(store, "both")
     assert_nothing_new(store, "both")
@@ -361,17 +346,18 @@ def build(store, cut):
 
 
 @pytest.mark.slow
-def test_clips_around_intervals_beside_a_grid_change_train_alone(grid_store):
-    labelled(grid_store, "grid")
-    alone = build(grid_store, "grid")
-    (hint,) = uncut(labelled(grid_store, "both"))
+def test_clips_around_intervals_beside_a_grid_change_train_alone(taken_in):
+    store = taken_in("grid", "a.mp4", "b.mp4")
+    labelled(store, "grid")
+    alone = build(store, "grid")
+    (hint,) = uncut(labelled(store, "both"))
     assert hint.startswith("2 videos: the labelled intervals changed")
-    assert take_in(grid_store, "both") == 12
-    labels = labelled(grid_store, "both")
+    assert take_in(store, "both") == 12
+    labels = labelled(store, "both")
     # Two clips around intervals show what clips of the grid show.
     assert shown(labels) == [(0, 2, "put meat"), (2, 4, "take bag"), (2.5, 4.5, "take bag"), (4, 5, "take bag")]
     assert not uncut(labels)
-    both = build(grid_store, "both")
+    both = build(store, "both")
     assert {(clip.start_seconds, clip.around is not None) for clip in both.clips if clip.split == "train"} == {
         *((start, False) for start in (0, 2, 4)),
         (2.5, True),
@@ -383,31 +369,31 @@ def test_clips_around_intervals_beside_a_grid_change_train_alone(grid_store):
     assert dataset_digest(alone) != dataset_digest(both)
 
 
-def exported(store, film):
+def exported(store):
     now = label_now(store, STORE, options("both"), LabelOptions())
     made = now.labelling
     labels = exported_labels(intervals_to_export(store, STORE, now.given), made.clips, made.by_interval, 0.25)
-    return video_spans([store.read(Layout(STORE).video(video_of(film)).probe)], labels, {})
+    return video_spans([store.read(Layout(STORE).video(video_of(store)).probe)], labels, {})
 
 
 def spans(videos):
     return [(label.start_seconds, label.stop_seconds, label.text) for label in videos[0].labels]
 
 
-def test_an_export_has_the_intervals_themselves_and_labels_the_same_clips_when_it_is_taken_in(store, film):
+def test_an_export_has_the_intervals_themselves_and_labels_the_same_clips_when_it_is_taken_in(store):
     annotate(store, "1.csv", "a.mp4,1.9,2.1,put,meat\na.mp4,2.6,2.9,take,bag\na.mp4,0,5,move,sauce\n")
     take_in(store, "both")
     before = labelled(store, "both")
-    videos = exported(store, film)
+    videos = exported(store)
     assert spans(videos) == [(0, 5, "move sauce"), (1.9, 2.1, "put meat"), (2.6, 2.9, "take bag")]
     store.write_bytes(f"{STORE}/annotations/1.csv", formats().writers["csv"].write(videos))
     take_in(store, "both")
     assert shown(labelled(store, "both")) == shown(before)
 
 
-def test_a_clip_around_an_interval_that_was_labelled_otherwise_later_stands_for_its_interval(store, film):
+def test_a_clip_around_an_interval_that_was_labelled_otherwise_later_stands_for_its_interval(store):
     annotate(store, "1.csv", "a.mp4,2.6,2.9,take,bag\n")
     take_in(store, "both")
     (around,) = [clip.clip.uid for clip in labelled(store, "both").clips if clip.clip.around]
     store.write_bytes(f"{STORE}/annotations/2.csv", f"uid,verb,noun\n{around},put,meat\n".encode())
-    assert spans(exported(store, film)) == [(2.6, 2.9, "put meat")]
+    assert spans(exported(store)) == [(2.6, 2.9, "put meat")]

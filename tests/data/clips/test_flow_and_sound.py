@@ -24,7 +24,6 @@ TRACKS = {
 
 @pytest.fixture(scope="module")
 def films(sounding):
-    """Clips of two seconds, by their sound."""
     return {name: sounding(2, track).read_bytes() for name, track in TRACKS.items()}
 
 
@@ -40,7 +39,7 @@ def clips(shelf, films):
     return clips
 
 
-def test_every_clip_is_described_and_what_is_not_heard_is_explained(shelf, clips, caplog):
+def test_every_clip_is_described_and_silence_is_explained(shelf, clips, caplog):
     caplog.set_level("INFO", "retake")
     assert describe_sound(shelf, list(clips.values())).set_aside == ()
     sounds = {name: read_stored(shelf, clip) for name, clip in clips.items()}
@@ -54,16 +53,14 @@ def test_every_clip_is_described_and_what_is_not_heard_is_explained(shelf, clips
         "short": "its sound ends 1.0 s before the picture; behind is silence",
         "none": "it has no sound track",
     }
-    for sound in sounds.values():
-        assert sound.log_mel.shape == (401, 128)
-        assert sound.features.shape == (8, 256)
+    for name, sound in sounds.items():
+        assert (sound.log_mel.shape, sound.features.shape) == ((401, 128), (8, 256))
+        assert f"{clips[name].uid}: {sound.reason or 'heard'}" in caplog.text
     loudest = {name: sound.log_mel[100].argmax() for name, sound in sounds.items() if sound.is_heard}
     assert len(set(loudest.values())) == 1
-    for name, clip in clips.items():
-        assert f"{clip.uid}: {sounds[name].reason or 'heard'}" in caplog.text
 
 
-def test_only_what_is_missing_is_described_and_a_second_time_gives_the_same_bytes(shelf, clips):
+def test_only_missing_sounds_are_described_and_a_second_time_gives_the_same_bytes(shelf, clips):
     some = [clips["a tone"], clips["none"]]
     complete_sound(shelf, some)
     assert without_sound(shelf, list(clips.values())) == [clip for clip in clips.values() if clip not in some]

@@ -4,7 +4,7 @@ import pytest
 
 from tasks.data.clips.forgetting import Remover, survey
 from tasks.store.layout import Layout
-from tests.data.labels.records import video_of
+from tests.data.labels.records import INTERVALS, video_of
 from tests.pipeline.shelf import Shelf, taken_in
 
 STORE = "s3://retake"
@@ -44,7 +44,7 @@ def test_a_name_that_the_store_gives_files_itself_is_found_among_peoples_files_a
 
 
 @pytest.mark.parametrize("name", ["cam1/00012.MTS", "cam1/00012.ogg", "cam/GL010123.LRV", "cam/VID_0001.insv"])
-def test_a_name_with_any_ending_of_videos_goes_from_what_people_read(store, name):
+def test_a_name_with_any_ending_of_videos_goes_from_the_texts_that_people_read(store, name):
     taken_in(store, [name, OTHER])
     decision = ROOT.decision("k").uri
     store.write_bytes(decision, f'{{"reason":"worst on {name}"}}'.encode())
@@ -59,7 +59,7 @@ def test_a_video_is_called_as_its_sender_likes_and_nothing_of_others_goes_with_i
     for uri in (ROOT.inbox.file(name), in_folder):
         store.write_bytes(uri, b"film")
     labels, result = ROOT.annotations.file("l.csv"), ROOT.run("0123").train.uri
-    store.write_bytes(labels, f"video,start_seconds,stop_seconds,verb,noun\n{OTHER},0.1,8,take,bag\n".encode())
+    store.write_bytes(labels, f"{INTERVALS}{OTHER},0.1,8,take,bag\n".encode())
     store.write_bytes(
         result,
         b'{"checkpoint_uri":"s3://retake/runs/0123/train/best.pt","rate":0.1,"url":"http://127.0.0.1:5000/#/1","page":"s3://retake/report.html"}',

@@ -184,7 +184,7 @@ class Failing:
     ],
     ids=["disk", "keys", "store that is down, local file"],
 )
-def test_what_ails_the_machine_or_the_store_is_no_reason_to_set_a_file_aside(taker, error, address, raised, told):
+def test_a_fault_of_the_machine_or_the_store_sets_no_file_aside(taker, error, address, raised, told):
     with pytest.raises(raised, match=told):
         taker(Failing(error)).take_video(IncomingFile("a.mp4", address, "e", 9))
 

@@ -98,7 +98,7 @@ def test_the_systems_ffmpeg_changes_nothing_and_the_configured_one_the_folder(st
     assert read_by_all(other) == f"{CLIPS}/{configured.recipe}"
 
 
-def test_what_was_cut_is_not_cut_again_by_another_ffmpeg_nor_without_any(cut_store, debians, monkeypatch):
+def test_a_video_that_was_cut_is_not_cut_again_by_another_ffmpeg_nor_without_any(cut_store, debians, monkeypatch):
     made, before = cut(cut_store), dict(cut_store.objects)
     for configured in (debians, debians.parent / "nowhere"):
         monkeypatch.setenv("RETAKE_FFMPEG", str(configured))
@@ -127,7 +127,7 @@ def test_of_two_cuts_everyone_takes_the_one_with_the_first_name_and_that_of_befo
     assert read_by_all(store) == f"{CLIPS}/{recipe_of(OPTIONS)}"
 
 
-def test_what_another_version_wrote_of_another_cutting_costs_nothing_and_of_this_one_is_named(store):
+def test_a_record_of_another_version_costs_nothing_unless_it_is_of_this_cutting_and_then_is_named(store):
     also_cut(store, "b" * 16)
     for number, options in enumerate(({"crf": 21}, {"crf": 99}, {"codec": "av1"})):
         store.write_bytes(f"{CLIPS}/{number:016}/clips.json", json.dumps({"options": options, "codec": "av1"}).encode())

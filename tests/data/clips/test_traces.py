@@ -16,7 +16,7 @@ from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.video_names import VideoIndex
 from tasks.errors import BadInput
 from tests.data.labels.formats.test_cvat import box, file, project, track
-from tests.data.labels.records import zipped
+from tests.data.labels.records import INTERVALS, zipped
 
 VIDEO, OTHER = "a" * 64, "b" * 64
 NAMES = {VIDEO: ("kitchen/meat & more.mp4",), OTHER: ("kitchen/bag.mp4",)}
@@ -95,11 +95,8 @@ def test_a_table_of_labels_loses_the_lines_of_the_video_under_each_of_its_names(
 @pytest.mark.parametrize(
     ("content", "left"),
     [
-        (
-            "video,start_seconds,stop_seconds,verb,noun\nbag,0,2,take,bag\n",
-            "video,start_seconds,stop_seconds,verb,noun\nbag,0,2,take,bag\n",
-        ),
-        ("video,start_seconds,stop_seconds,verb,noun\nmeat & more,0,2,put,meat\n", None),
+        (f"{INTERVALS}bag,0,2,take,bag\n", f"{INTERVALS}bag,0,2,take,bag\n"),
+        (f"{INTERVALS}meat & more,0,2,put,meat\n", None),
         ("video,recording\nmeat & more,day\nbag,day\n", "video,recording\nbag,day\n"),
         ("no labels\n", "no labels\n"),
         ("no labels of meat & more.mp4\n", None),

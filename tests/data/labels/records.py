@@ -8,6 +8,8 @@ from tasks.data.clips.stored_clips import clip_uid
 from tasks.store.records.dataset import DatasetClip
 from tasks.store.records.video import ClipRecord, VideoRecord
 
+INTERVALS = "video,start_seconds,stop_seconds,verb,noun\n"
+
 
 def video_of(name):
     return hashlib.sha256(name.encode()).hexdigest()

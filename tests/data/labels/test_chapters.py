@@ -6,12 +6,11 @@ from tasks.data.clips.stored_clips import clip_uid
 from tasks.data.labels.chapters import borders_of
 from tasks.data.labels.rows import RecordingLine
 from tasks.store.records.video import Interval
-from tests.data.labels.records import actions, clip_record
+from tests.data.labels.records import INTERVALS, actions, clip_record
 from tests.data.labels.test_recordings import MINUTES, film, labelled
 
 FIRST, SECOND = film("GX010123.MP4", 60), film("GX020123.MP4", 60)
 ACROSS = clip_uid(FIRST.video, 56, 64)
-HEADER = "video,start_seconds,stop_seconds,verb,noun\n"
 
 
 @pytest.mark.parametrize(
@@ -58,12 +57,12 @@ def labelled_across(*files, videos=(FIRST, SECOND)):
 @pytest.mark.parametrize(
     ("files", "expected"),
     [
-        ([f"{HEADER}GX010123.MP4,57,60,put,meat\nGX020123.MP4,0,3,put,meat\n"], [None, "put meat", "put meat"]),
-        ([f"{HEADER}GX010123.MP4,57,58.5,put,meat\nGX020123.MP4,0.4,3,put,meat\n"], [None, "put meat", "put meat"]),
-        ([f"{HEADER}GX020123.MP4,0,3,put,meat\n", f"{HEADER}GX010123.MP4,57,60,put,meat\n"], [None, "put meat", "put meat"]),
-        ([f"{HEADER}GX010123.MP4,57,63,put,meat\n"], [None, "put meat", "put meat"]),
-        ([f"{HEADER}GX010123.MP4,59,60,put,meat\nGX020123.MP4,0,1,take,bag\n"], [None, None, None]),
-        ([f"{HEADER}GX020123.MP4,5,8,take,bag\n"], [None, None, "take bag"]),
+        ([f"{INTERVALS}GX010123.MP4,57,60,put,meat\nGX020123.MP4,0,3,put,meat\n"], [None, "put meat", "put meat"]),
+        ([f"{INTERVALS}GX010123.MP4,57,58.5,put,meat\nGX020123.MP4,0.4,3,put,meat\n"], [None, "put meat", "put meat"]),
+        ([f"{INTERVALS}GX020123.MP4,0,3,put,meat\n", f"{INTERVALS}GX010123.MP4,57,60,put,meat\n"], [None, "put meat", "put meat"]),
+        ([f"{INTERVALS}GX010123.MP4,57,63,put,meat\n"], [None, "put meat", "put meat"]),
+        ([f"{INTERVALS}GX010123.MP4,59,60,put,meat\nGX020123.MP4,0,1,take,bag\n"], [None, None, None]),
+        ([f"{INTERVALS}GX020123.MP4,5,8,take,bag\n"], [None, None, "take bag"]),
         (["uid,verb,noun\nGX010123.MP4,put,meat\n"], ["put meat", None, None]),
         (["video,fully_labelled\nGX010123.MP4,yes\n"], ["nothing", None, None]),
     ],
@@ -74,7 +73,7 @@ def test_the_clip_across_has_the_label_of_the_interval_that_goes_on(files, expec
 
 
 def test_an_interval_past_the_end_of_a_chapter_is_no_mistake_of_its_file():
-    _, labelling = labelled_across(f"{HEADER}GX010123.MP4,50,70,put,meat\nGX010123.MP4,57,70,take,bag\n")
+    _, labelling = labelled_across(f"{INTERVALS}GX010123.MP4,50,70,put,meat\nGX010123.MP4,57,70,take,bag\n")
     assert not labelling.problems
     assert not [hint for hint in labelling.hints if "after the video" in hint]
 

@@ -12,14 +12,12 @@ from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.vocabulary import OwnClasses
 from tasks.options import LabelOptions
 from tasks.store.records.dataset import LabelsFile
-from tests.data.labels.records import video_of, video_record
+from tests.data.labels.records import INTERVALS, video_of, video_record
 from tests.records import some
-
-HEADER = "video,start_seconds,stop_seconds,verb,noun\n"
 
 
 def lines_of(rows):
-    return HEADER + "".join(f"a.mp4,{start:.6f},{stop:.6f},{verb},{noun}\n" for start, stop, verb, noun in rows)
+    return INTERVALS + "".join(f"a.mp4,{start:.6f},{stop:.6f},{verb},{noun}\n" for start, stop, verb, noun in rows)
 
 
 def test_a_short_interval_and_a_third_action_are_named_with_line_and_remedy(label):
@@ -31,11 +29,6 @@ def test_a_short_interval_and_a_third_action_are_named_with_line_and_remedy(labe
     )
     assert labelling.without_clip[0] in labelling.hints
     assert labelling.problems == ()
-
-
-def test_the_second_action_of_a_clip_and_parts_that_count_together_are_used(label):
-    rows = [(0, 5, "take", "bag"), (5, 8, "open", "door"), (8, 9.1, "put", "meat"), (12, 13.1, "put", "meat")]
-    assert label({"a.mp4": 2}, {"labels.csv": lines_of(rows)}).without_clip == ()
 
 
 def test_an_interval_after_the_last_clip_is_rejected_alone(label):
@@ -101,7 +94,7 @@ def test_labels_of_videos_that_the_store_lacks_are_told_apart_from_refused_ones(
     rows = (
         "a.mp4,0,8,put,meat\ngone.mp4,0,8,put,meat\ngone.mp4,8,9,put,meat\nb.mp4,0,1,put,meat\na.mp4,9,8,put,meat\na.mp4,99,100,put,meat\n"
     )
-    (checked,) = check(("x.csv", HEADER + rows))
+    (checked,) = check(("x.csv", INTERVALS + rows))
     assert (checked.layout, checked.num_labels) == ("intervals", 1)
     assert checked.without_video == {"gone.mp4": 2}
     assert [problem.line for problem in checked.problems] == [5, 6, 7]
@@ -110,7 +103,7 @@ def test_labels_of_videos_that_the_store_lacks_are_told_apart_from_refused_ones(
 
 
 def test_two_files_of_one_name_have_their_own_problems():
-    first, second = check(("x.csv", HEADER + "a,0,8,put,meat\n"), ("x.csv", "nothing\n"))
+    first, second = check(("x.csv", INTERVALS + "a,0,8,put,meat\n"), ("x.csv", "nothing\n"))
     assert (first.num_labels, first.problems) == (1, ())
     assert (second.layout, second.num_labels, second.num_refused) == ("", 0, 1)
     assert second.problems[0].file == "x.csv"
@@ -122,8 +115,8 @@ def test_a_line_about_a_clip_counts_however_the_video_is_cut():
     assert (checked.num_labels, checked.without_video) == (1, {f"{'0' * 12}_0-8000": 1})
 
 
-def test_earlier_files_say_what_words_mean():
-    (checked,) = check(("x.csv", HEADER + "a,0,8,holiday,meat\n"), others=[("classes.csv", "target,name,same_as\nverb,holiday,-\n")])
+def test_earlier_files_give_words_their_meaning():
+    (checked,) = check(("x.csv", INTERVALS + "a,0,8,holiday,meat\n"), others=[("classes.csv", "target,name,same_as\nverb,holiday,-\n")])
     assert (checked.num_labels, checked.num_refused) == (0, 1)
     assert "is left out (classes.csv line 2)" in checked.problems[0].reason
 
@@ -135,7 +128,7 @@ def test_an_item_of_json_has_its_place():
 
 
 def test_an_interval_that_ends_after_its_video_is_remarked(label):
-    rows = HEADER + "a.mp4,20,24.9,put,meat\na.mp4,16,26,put,meat\na.mp4,20,99,put,meat\n"
+    rows = INTERVALS + "a.mp4,20,24.9,put,meat\na.mp4,16,26,put,meat\na.mp4,20,99,put,meat\n"
     (checked,) = check(("x.csv", rows))
     assert (checked.num_labels, checked.num_refused) == (3, 0)
     assert checked.remarks == (
@@ -159,7 +152,7 @@ def test_items_of_a_tool_are_remarked_by_their_place():
 
 
 def test_intervals_that_would_label_none_of_the_clips_labelled_last_are_remarked(make):
-    content = HEADER + "a.mp4,0,8,put,meat\na.mp4,9,9.7,open,door\nx/b.mp4,1,1.5,open,door\n"
+    content = INTERVALS + "a.mp4,0,8,put,meat\na.mp4,9,9.7,open,door\nx/b.mp4,1,1.5,open,door\n"
     clips = tuple(make.labelled("a.mp4", None, index) for index in range(2))
     last = some(LabelsFile, options=LabelOptions(min_overlap=0.25), clips=clips)
     (checked,) = check_files([AnnotationFile("x.csv", content.encode())], [], [video("a.mp4"), video("x/b.mp4")], OwnClasses(), last)

@@ -30,28 +30,18 @@ def read():
 @pytest.mark.parametrize(
     ("name", "action"),
     [
-        ("put meat/a.mp4", "put meat"),
-        ("Put  Meat/a.mp4", "put meat"),
-        ("put_meat/a.mp4", "put meat"),
-        ("put-meat/a.mp4", "put meat"),
-        ("put/meat/a.mp4", "put meat"),
+        *((f"{folder}/a.mp4", "put meat") for folder in ("put meat", "Put  Meat", "put_meat", "put-meat", "put/meat")),
+        *((f"{folder}/a.mp4", "put meat") for folder in ("put meat/camera 2", "put meat/left camera")),
         ("week 12\\put meat\\a.mp4", "put meat"),
-        ("put meat/camera 2/a.mp4", "put meat"),
-        ("put meat/left camera/a.mp4", "put meat"),
         ("turn on bag/a.mp4", "turn-on bag"),
         ("move board:chopping/a.mp4", "move board:chopping"),
         ("pick up meat/a.mp4", "pick-up meat"),
-        ("put/a.mp4", "put"),
-        ("put/GX010012/a.mp4", "put"),
-        ("put/raw/a.mp4", "put"),
+        *((f"{folder}/a.mp4", "put") for folder in ("put", "put/GX010012", "put/raw")),
         ("put/take/a.mp4", "take"),
-        ("put tray/a.mp4", "put tray"),
-        ("put/tray/anna/a.mp4", "put tray"),
+        *((f"{folder}/a.mp4", "put tray") for folder in ("put tray", "put/tray/anna")),
         ("put/red pepper/a.mp4", "put red-pepper"),
         ("put красный перец/a.mp4", "put красный-перец"),
-        ("put tray 2/a.mp4", None),
-        ("week 12/a.mp4", None),
-        ("put meat.mp4", None),
+        *((name, None) for name in ("put tray 2/a.mp4", "week 12/a.mp4", "put meat.mp4")),
     ],
 )
 def test_folders_that_begin_with_a_known_verb(read, name, action):
@@ -87,11 +77,8 @@ def test_folders_of_new_words(read, names, actions):
     ("name", "reason"),
     [
         ("holiday/a.mp4", "single word, and no other folder is a label; if it is a label, add verb,holiday,holiday to classes.csv"),
-        ("kitchen3/a.mp4", "digit"),
-        ("2026-11-20/a.mp4", "digit"),
-        ("GX010012/a.mp4", "digit"),
-        ("Raw Footage/a.mp4", "collection"),
-        ("clips/a.mp4", "collection"),
+        *((f"{folder}/a.mp4", "digit") for folder in ("kitchen3", "2026-11-20", "GX010012")),
+        *((f"{folder}/a.mp4", "collection") for folder in ("Raw Footage", "clips")),
         ("knit " + "s" * 65 + "/a.mp4", "longer than 64"),
         ("=wave/a.mp4", "'=wave' is not a name"),
         ("\ufdfa" * 80 + "/a.mp4", "is not a label: is longer than 1024 characters"),
@@ -113,7 +100,7 @@ def test_a_new_word_is_no_label_where_files_label_the_folders_videos_by_other_ve
     assert read(names, in_files, numbered=["monday"])[0][:3] == ["monday", "monday", None]
 
 
-def test_what_a_person_says_of_verbs_changes_how_folders_are_read(read):
+def test_a_persons_verbs_change_how_folders_are_read(read):
     names = ["anna/wave/a.mp4", "ben/wave/b.mp4", "ben/clap/c.mp4", "holiday/d.mp4", "clapping/e.mp4"]
     assert read(names)[0] == ["anna wave", "ben wave", "ben clap", "holiday", "clapping"]
     said = [("anna", "-"), ("ben", "-"), ("holiday", "-"), ("clapping", "clap")]

@@ -49,7 +49,7 @@ def test_spellings_of_a_time(text, seconds):
 
 
 @pytest.mark.parametrize("text", ["-1", "nan", "inf", "1e3", "1:60", "1:75:00", "::", "", "=1+1", "\u0663", "9" * 400, "9999999"])
-def test_what_is_no_time(text):
+def test_texts_that_are_no_time(text):
     ((_, reason),) = read(cells(text, "9:00:00")).refused
     assert "start_seconds" in reason
 
@@ -217,7 +217,7 @@ def test_only_clips_of_marked_videos_that_no_label_touches_become_nothing(label)
     assert verbs(label({"a.mp4": 7, "b.mp4": 3}, files)) == ["put", *[None] * 6, "put", None, None]
 
 
-def test_what_people_said_on_the_page_without_a_label_is_left_alone(label, make):
+def test_clips_that_people_touched_on_the_page_without_a_label_are_left_alone(label, make):
     unsure = make.clip("a.mp4", 2).uid
     result = label(
         {"a.mp4": 4}, {"intervals.csv": INTERVALS, "done.csv": MARKS.replace("b.mp4,no\n", "")}, nothing_share=1, touched={unsure}

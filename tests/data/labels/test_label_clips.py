@@ -9,11 +9,10 @@ from tasks.data.labels.rows import MAX_GROUP_COLUMNS, MAX_GROUP_LENGTH
 from tasks.data.split.split import assign_splits
 from tasks.options import SplitOptions
 from tasks.store.records.dataset import Problem
-from tests.data.labels.records import actions
+from tests.data.labels.records import INTERVALS, actions
 from tests.data.split.test_split import check
 
 ANNOTATIONS = "uid,verb,noun,action,verb_class,noun_class\n"
-INTERVALS = "video,start_seconds,stop_seconds,verb,noun\n"
 PUT_MEAT = "put,meat,put meat,1,26"
 
 
@@ -103,12 +102,10 @@ def test_lines_that_nobody_has_filled_in_yet_and_no_files_leave_clips_as_they_ar
         ("a,put,meat,,one,26", "verb_class 'one'"),
         ("a,,meat,,,", "verb is empty"),
         (",put,meat,,,", "uid is empty"),
-        ("zz.mp4,put,meat,,,", "matches no ingested video"),
+        *((f"{uid},put,meat,,,", "matches no ingested video") for uid in ("zz.mp4", "=HYPERLINK(1)", "../../etc/passwd")),
         ("short,put,meat,,,", "has no clips"),
         ("kitchen-1.mp4,put,meat,,,", r"matches no ingested video.*\(near: 'kitchen_1.mp4'"),
         ("twin,put,meat,,,", "matches 2 videos: 'l1/twin.mp4', 'r1/twin.mp4'"),
-        ("=HYPERLINK(1),put,meat,,,", "matches no ingested video"),
-        ("../../etc/passwd,put,meat,,,", "matches no ingested video"),
         ("a,=cmd(),meat,,1,", "verb '=cmd.*is not a name"),
         ("a,put,../meat,,,5", "noun '../meat'.*is not a name"),
         ("a,put," + "m" * 9000 + ",,,5", "noun 'mmm.*…'.*is longer than 64 characters"),

@@ -4,67 +4,59 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.data.labels.ledger import Ledger, differing, num_new_labels, read_twice
+from tasks.data.labels.ledger import differing, num_new_labels, read_twice
 from tests.data.labels.test_statements import CLIPS, Writer
 
 
-def pairs(*said: str, merged=()) -> list[tuple[str, str]]:
-    """The blind answers of two readers; each of `said` is clip, person, reading and verb, and whether it is taken back."""
+def pairs(said: str, merged=()) -> list[tuple[str, str]]:
+    """The blind answers of two readers; `said` has clip, person, reading and verb of each statement, and whether it is taken back."""
     log = Writer()
-    for words in said:
+    for words in said.split(", "):
         clip, by, reading, verb, *taken_back = words.split()
         token = log.clip(CLIPS[int(clip)], verb, "meat", by=by, answer="unsure" if verb == "unsure" else "action", reading=reading)
         if taken_back:
             log.withdraw(token, undo=True)
     for names in merged:
         log.merge("verb", *names)
-    pairs = read_twice(Ledger.of(log.entries))
-    return [(pair.first, pair.second) for pair in pairs]
+    return [(pair.first, pair.second) for pair in read_twice(log.ledger)]
 
 
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
         pytest.param(
-            ["0 anna first put", "0 ben second take", "1 anna first put", "1 ben first take", "2 anna first put", "2 anna second put"],
+            "0 anna first put, 0 ben second take, 1 anna first put, 1 ben first take, 2 anna first put, 2 anna second put",
             [("put meat", "take meat")],
             id="only a second reading by another person counts",
         ),
         pytest.param(
-            ["0 anna first tkae", "0 anna first take", "0 ben second tak", "0 ben second take"],
+            "0 anna first tkae, 0 anna first take, 0 ben second tak, 0 ben second take",
             [("take meat", "take meat")],
             id="an error that its reader mends while blind is none",
         ),
         pytest.param(
-            ["0 anna first put", "0 ben second take", "0 anna first take", "0 ben first put"],
+            "0 anna first put, 0 ben second take, 0 anna first take, 0 ben first put",
             [("put meat", "take meat")],
             id="what is said after the other answer could be seen does not count",
         ),
         pytest.param(
-            ["0 anna first take", "0 anna first put back", "0 ben second put back", "0 ben second take"],
+            "0 anna first take, 0 anna first put back, 0 ben second put back, 0 ben second take",
             [("take meat", "take meat")],
             id="an answer that was taken back counts for nothing",
         ),
         pytest.param(
-            [
-                "0 anna first put",
-                "0 anna first unsure",
-                "0 ben second take",
-                "0 anna first take",
-                "1 anna first put",
-                "1 ben second unsure",
-            ],
+            "0 anna first put, 0 anna first unsure, 0 ben second take, 0 anna first take, 1 anna first put, 1 ben second unsure",
             [],
             id="whoever is unsure in the end has read nothing",
         ),
     ],
 )
 def test_which_answers_count(said, expected):
-    assert pairs(*said) == expected
+    assert pairs(said) == expected
 
 
 def test_names_that_were_merged_are_one_answer():
-    assert pairs("0 anna first put", "0 ben second place", merged=[("place", "put")]) == [("put meat", "put meat")]
+    assert pairs("0 anna first put, 0 ben second place", merged=[("place", "put")]) == [("put meat", "put meat")]
 
 
 def test_clips_that_two_people_label_differently_are_listed():
@@ -72,7 +64,7 @@ def test_clips_that_two_people_label_differently_are_listed():
     for clip, verb in zip(CLIPS, ("take", "put", "wash"), strict=True):
         log.clip(clip, "put", "meat")
         log.clip(clip, verb, "meat", by="ben", reading="second")
-    assert [(clip.uid, clip.first, clip.second) for clip in differing(read_twice(Ledger.of(log.entries)))] == [
+    assert [(clip.uid, clip.first, clip.second) for clip in differing(read_twice(log.ledger))] == [
         ("aaaaaaaaaaaa_000000000-000008000", "put meat", "take meat"),
         ("aaaaaaaaaaaa_000016000-000024000", "put meat", "wash meat"),
     ]
@@ -92,7 +84,7 @@ def test_clips_and_intervals_count_once_each_however_often_they_were_changed_and
     assert num_new_labels(log.entries, 0) == 4
 
 
-def test_only_what_differs_from_the_build_counts():
+def test_only_differences_from_the_build_count():
     log = Writer()
     log.clip(CLIPS[0], "put", "meat")
     log.clip(CLIPS[1], "put", "meat")

@@ -50,7 +50,6 @@ CLIPS = [Span(VIDEO, 8 * i, 8 * i + 8) for i in range(3)]
 
 
 def labelled(files, clips, min_overlap: float):
-    """Label the clips by these files."""
     times = [{"uid": clip.uid, "start_seconds": clip.start_seconds, "stop_seconds": clip.stop_seconds} for clip in clips]
     records = [clip_record(VIDEO, number, **time) for number, time in enumerate(times)]
     labelling = label_clips(records, {VIDEO: ("film.mp4",)}, files, LabelOptions(min_overlap=min_overlap), OwnClasses(), {VIDEO: 30.0})
@@ -97,14 +96,23 @@ class Writer:
     def merge(self, target: str, name: str, same_as: str) -> str:
         return self._add(ClassMerge(**self._said("anna"), target=target, name=name, same_as=same_as))
 
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger.of(self.entries)
+
     def files(self, clips=CLIPS, min_overlap: float = 0.25):
-        ledger = Ledger.of(self.entries)
+        ledger = self.ledger
         return with_page_labels([], page_labels(ledger, clips, min_overlap), clipped_intervals(ledger, clips), ledger.merges)
 
     def labels(self, clips=CLIPS, min_overlap: float = 0.5) -> dict[str, tuple[str, str]]:
         """What the build makes of the log alone."""
-        labelled_clips = labelled(self.files(clips, min_overlap), clips, min_overlap)
-        return {answer.clip.uid: (answer.verb, answer.noun) for answer in labelled_clips if answer.verb}
+        answers = labelled(self.files(clips, min_overlap), clips, min_overlap)
+        return {answer.clip.uid: (answer.verb, answer.noun) for answer in answers if answer.verb}
+
+    def words(self) -> dict[str, tuple[str, str]]:
+        """What the page shows, where one statement is about each clip."""
+        ledger = self.ledger
+        return {statement.uid: ledger.words(statement) for _, (statement,) in ledger.clips()}
 
 
 @pytest.fixture
@@ -169,9 +177,7 @@ def test_a_label_holds_for_clips_that_are_cut_anew_until_a_later_one_is_said_of_
 def test_a_repeated_token_counts_once(log):
     log.clip(CLIPS[0], "put", "meat")
     log.entries.append(log.entries[0].model_copy(update={"statement": log.entries[0].statement.model_copy(update={"verb": "take"})}))
-    ledger = Ledger.of(log.entries)
-    assert len(ledger.about((VIDEO, 0, 8))) == 1
-    assert ledger.num_entries == 2
+    assert (len(log.ledger.about((VIDEO, 0, 8))), log.ledger.num_entries) == (1, 2)
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from("abc"), st.booleans()), max_size=30), st.integers(0, 30))
@@ -184,7 +190,7 @@ def test_a_log_read_in_parts_says_the_same(said, cut):
     in_parts = Ledger()
     in_parts.add(log.entries[:cut])
     in_parts.add(log.entries[cut:])
-    assert page_labels(in_parts, CLIPS, 0.5) == page_labels(Ledger.of(log.entries), CLIPS, 0.5)
+    assert page_labels(in_parts, CLIPS, 0.5) == page_labels(log.ledger, CLIPS, 0.5)
 
 
 UPLOADED = [("2026-11-27 10:00:00+00:00", AnnotationFile("1.csv", f"uid,verb,noun\n{CLIPS[0].uid},move,meat\n".encode()))]
@@ -228,7 +234,7 @@ def test_an_interval_that_was_moved_and_moved_back_is_where_it_was_left(log, num
         tokens.append(log.interval(number, number + 1, *PUT, replaces=tokens[-1]))
     for token in tokens[: num_moves // 2 : -1]:
         log.withdraw(token, undo=True)
-    assert [interval.start_seconds for interval in Ledger.of(log.entries).intervals(VIDEO)] == [num_moves // 2]
+    assert [interval.start_seconds for interval in log.ledger.intervals(VIDEO)] == [num_moves // 2]
 
 
 @pytest.mark.parametrize(
@@ -247,9 +253,8 @@ def test_an_impossible_statement_is_named_and_costs_no_other(log, impossible, st
     back = log.interval(16, 24, *PUT)
     log.withdraw(back, undo=True)
     log.interval(16, 24, *PUT)
-    ledger = Ledger.of(log.entries)
-    assert [interval.start_seconds for interval in ledger.intervals(VIDEO)] == [*starts, 16]
-    assert len(ledger.problems) == 1
+    assert [interval.start_seconds for interval in log.ledger.intervals(VIDEO)] == [*starts, 16]
+    assert len(log.ledger.problems) == 1
 
 
 def test_a_statement_that_can_label_nothing_is_refused_alone_and_times_are_those_of_microseconds(log):
@@ -257,7 +262,7 @@ def test_a_statement_that_can_label_nothing_is_refused_alone_and_times_are_those
     log.interval(4, 4 + 1e-9, *TAKE)
     log.interval(8, 16, "=put", "meat")
     log.merge("verb", "take", "grab")
-    read = read_files(with_page_intervals([], Ledger.of(log.entries)), OwnClasses(), NO_VIDEOS)
+    read = read_files(with_page_intervals([], log.ledger), OwnClasses(), NO_VIDEOS)
     assert [(row.start_seconds, row.stop_seconds, row.verb) for file in read.files for row in file.rows] == [(0.333333, 0.666667, "put")]
     assert [(problem.file, problem.line) for problem in read.problems] == [(PAGE, 2), (PAGE, 3)]
     assert read.verbs.find("take", None) == "grab"
@@ -265,9 +270,9 @@ def test_a_statement_that_can_label_nothing_is_refused_alone_and_times_are_those
 
 def test_a_class_merged_on_the_page_holds_for_all_files(log):
     merge = log.merge("noun", "meat", "potato")
-    assert first_label(with_page_labels(UPLOADED, [], [], Ledger.of(log.entries).merges)) == "move potato"
+    assert first_label(with_page_labels(UPLOADED, [], [], log.ledger.merges)) == "move potato"
     log.withdraw(merge)
-    assert with_page_labels([], [], [], Ledger.of(log.entries).merges) == []
+    assert with_page_labels([], [], [], log.ledger.merges) == []
 
 
 def test_a_class_that_is_renamed_back_has_its_first_name_again(log):
@@ -275,12 +280,10 @@ def test_a_class_that_is_renamed_back_has_its_first_name_again(log):
     log.clip(CLIPS[0], "hold", "meat")
     log.clip(CLIPS[1], "grab", "meat")
     back = log.merge("verb", "hold", "grab")
-    ledger = Ledger.of(log.entries)
-    assert {ledger.words(said) for _, (said,) in ledger.clips()} == {("grab", "meat")} == set(log.labels().values())
-    assert [merge.token for merge in ledger.merges] == [back]
+    assert log.words() == log.labels() == dict.fromkeys((clip.uid for clip in CLIPS[:2]), ("grab", "meat"))
+    assert [merge.token for merge in log.ledger.merges] == [back]
     log.withdraw(back)
-    ledger = Ledger.of(log.entries)
-    assert {ledger.words(said) for _, (said,) in ledger.clips()} == {("hold", "meat")} == set(log.labels().values())
+    assert log.words() == log.labels() == dict.fromkeys((clip.uid for clip in CLIPS[:2]), ("hold", "meat"))
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from("abcd"), st.booleans()), max_size=8))
@@ -292,8 +295,8 @@ def test_page_and_build_agree_on_every_order_of_renames(renames):
         token = log.merge("verb", f"verb-{name}", f"verb-{same_as}")
         if is_taken_back:
             log.withdraw(token)
-    ledger = Ledger.of(log.entries)
-    assert log.labels(clips) == {said.uid: ledger.words(said) for _, (said,) in ledger.clips()}
+    ledger = log.ledger
+    assert log.labels(clips) == log.words()
     left = {ledger.current_name("verb", f"verb-{name}") for name in "abcd"}
     assert all(ledger.current_name("verb", name) == name for name in left)
 
@@ -303,24 +306,22 @@ def test_page_and_build_agree_on_names_that_are_merged_one_over_the_other(log):
         log.merge("verb", f"verb-{number + 1}", f"verb-{number}")
     log.clip(CLIPS[0], "verb-51", "meat")
     log.clip(CLIPS[1], "verb-60", "meat")
-    ledger = Ledger.of(log.entries)
-    labels = {said.uid: ledger.words(said) for _, (said,) in ledger.clips()}
-    assert log.labels() == labels == {CLIPS[0].uid: ("verb-0", "meat"), CLIPS[1].uid: ("verb-52", "meat")}
-    assert "more than 50 names" in ledger.problem(log.entries[51].statement)
+    assert log.labels() == log.words() == {CLIPS[0].uid: ("verb-0", "meat"), CLIPS[1].uid: ("verb-52", "meat")}
+    assert "more than 50 names" in log.ledger.problem(log.entries[51].statement)
 
 
-def test_what_was_said_of_a_clip_labels_one_around_an_interval_only_if_it_is_the_same(log):
+def test_a_statement_labels_a_clip_around_an_interval_only_if_it_is_about_that_clip(log):
     around = Span(VIDEO, 2, 10, Interval(start_seconds=5, stop_seconds=7))
     log.clip(CLIPS[0], "put", "meat")
-    assert page_labels(Ledger.of(log.entries), [around], 0.25) == []
+    assert page_labels(log.ledger, [around], 0.25) == []
     log.clip(around, "take", "bag")
-    assert [(label.verb, label.noun) for label in page_labels(Ledger.of(log.entries), [around], 0.25)] == [("take", "bag")]
+    assert [(label.verb, label.noun) for label in page_labels(log.ledger, [around], 0.25)] == [("take", "bag")]
 
 
 def test_clips_that_a_statement_overlaps_at_all_are_touched(log):
     log.clip(CLIPS[0], None, answer="unsure")
     log.interval(16, 16.1, *PUT)
-    assert touched_clips(Ledger.of(log.entries), CLIPS) == {CLIPS[0].uid, CLIPS[2].uid}
+    assert touched_clips(log.ledger, CLIPS) == {CLIPS[0].uid, CLIPS[2].uid}
 
 
 def test_a_label_is_accepted_where_the_page_showed_the_same_action(log):
@@ -328,14 +329,14 @@ def test_a_label_is_accepted_where_the_page_showed_the_same_action(log):
     log.clip(CLIPS[0], "take", "bag", suggested=shown, chosen=True)
     log.clip(CLIPS[1], *PUT, suggested=hidden)
     log.interval(16, 20, *PUT, suggested=shown)
-    assert accepted_clips(Ledger.of(log.entries), CLIPS) == {CLIPS[2].uid}
+    assert accepted_clips(log.ledger, CLIPS) == {CLIPS[2].uid}
     token = log.clip(CLIPS[0], *PUT, suggested=shown)
-    assert accepted_clips(Ledger.of(log.entries), CLIPS) == {CLIPS[0].uid, CLIPS[2].uid}
+    assert accepted_clips(log.ledger, CLIPS) == {CLIPS[0].uid, CLIPS[2].uid}
     log.withdraw(token)
-    assert accepted_clips(Ledger.of(log.entries), CLIPS) == {CLIPS[2].uid}
-    assert Ledger.of(log.entries).chosen_videos == (VIDEO,)
+    assert accepted_clips(log.ledger, CLIPS) == {CLIPS[2].uid}
+    assert log.ledger.chosen_videos == (VIDEO,)
     log.withdraw(log.entries[0].statement.token)
-    assert Ledger.of(log.entries).chosen_videos == ()
+    assert log.ledger.chosen_videos == ()
 
 
 def test_a_clip_is_the_work_of_who_said_the_latest_that_labels_it(log):
@@ -343,10 +344,10 @@ def test_a_clip_is_the_work_of_who_said_the_latest_that_labels_it(log):
     log.clip(CLIPS[0], "take", "bag", by="bea")
     token = log.clip(CLIPS[1], *PUT, by="ada")
     log.interval(9, 12, *PUT)
-    assert people_of(Ledger.of(log.entries), CLIPS, 0.5) == {CLIPS[0].uid: "bea", CLIPS[1].uid: "anna"}
+    assert people_of(log.ledger, CLIPS, 0.5) == {CLIPS[0].uid: "bea", CLIPS[1].uid: "anna"}
     log.withdraw(token)
     log.clip(CLIPS[2], None, by="ada", answer="unsure")
-    assert people_of(Ledger.of(log.entries), CLIPS, 0.5) == {CLIPS[0].uid: "bea", CLIPS[1].uid: "anna"}
+    assert people_of(log.ledger, CLIPS, 0.5) == {CLIPS[0].uid: "bea", CLIPS[1].uid: "anna"}
 
 
 def test_hours_of_clips_and_of_statements_about_each_take_seconds(log):
@@ -355,7 +356,7 @@ def test_hours_of_clips_and_of_statements_about_each_take_seconds(log):
         log.clip(clip, "put", "meat")
         log.interval(clip.start_seconds + 1, clip.stop_seconds + 1, "put", "meat")
     begun = time.process_time()
-    ledger = Ledger.of(log.entries)
+    ledger = log.ledger
     assert (len(page_labels(ledger, clips, 0.5)), len(touched_clips(ledger, clips))) == (len(clips), len(clips))
     assert len(clipped_intervals(ledger, clips)) == 2 * len(clips) - 1
     assert time.process_time() - begun < 5

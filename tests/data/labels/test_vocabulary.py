@@ -52,7 +52,7 @@ def test_names_of_any_language(text, name):
 
 
 @pytest.mark.parametrize("text", ["", "(none)", "=1+1", "a;b", "a,b", "a/b", "a\tb;", "-", "\u0301a", "x" * 65, "ß" * 33, "\ud800"])
-def test_what_is_no_name(text):
+def test_texts_that_are_no_name(text):
     with pytest.raises(ValueError, match=r"is not a name|is longer than 64 characters"):
         class_name(text)
 
@@ -190,26 +190,13 @@ def test_near_names_are_pointed_out_and_never_merged(label):
     assert {clip.noun for clip in result.clips} == {"yoghurt", "yogurt", NO_OBJECT}
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "near"),
-    [
-        ("sock", "socks", True),
-        ("box", "boxes", True),
-        ("cherry", "cherries", True),
-        ("knife-small", "small-knife", True),
-        ("tomato", "tomatoe", True),
-        ("meat", "pan", False),
-        ("pan", "pans", True),
-        ("cup", "cap", False),
-        ("left-hand", "right-hand", False),
-        ("turn-on", "turn-off", False),
-        ("чашка", "чашки", False),
-        ("small-cup-1", "small-cup-2", False),
-    ],
-)
-def test_which_names_are_near(first, second, near):
-    nouns = Lexicon("noun", NOUNS)
-    assert bool(list(near_names({first: 1, second: 2}, nouns))) == near
+NEAR = ("sock socks", "box boxes", "cherry cherries", "knife-small small-knife", "tomato tomatoe", "pan pans")
+APART = ("meat pan", "cup cap", "left-hand right-hand", "turn-on turn-off", "чашка чашки", "small-cup-1 small-cup-2")
+
+
+@pytest.mark.parametrize(("names", "is_near"), [*((names, True) for names in NEAR), *((names, False) for names in APART)])
+def test_which_names_are_near(nouns, names, is_near):
+    assert bool(list(near_names(dict(zip(names.split(), (1, 2), strict=True)), nouns))) == is_near
 
 
 def test_two_classes_of_epic_are_never_pointed_out():

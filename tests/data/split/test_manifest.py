@@ -17,7 +17,7 @@ from tasks.data.split.manifest import (
     split_sizes,
 )
 from tasks.data.split.split import assign_splits
-from tasks.options import LabelOptions, SegmentOptions, SplitOptions, data
+from tasks.options import SplitOptions, data
 from tasks.store.records.dataset import LabelsFile
 from tasks.store.records.record import TARGETS, VERB_ALONE
 from tests.records import some
@@ -30,7 +30,7 @@ OPTIONS = SplitOptions()
 def labels(label):
     videos = {f"{n}{end}.mp4": 1 for n in range(4) for end in ("", "b")} | {"long.mp4": 3, "unlabelled.mp4": 2}
     result = label(videos, {"labels.csv": ROWS})
-    return some(LabelsFile, segment=SegmentOptions(), options=LabelOptions(), vocabulary=result.vocabulary, clips=result.clips)
+    return some(LabelsFile, vocabulary=result.vocabulary, clips=result.clips)
 
 
 @pytest.fixture(scope="module")
@@ -112,12 +112,13 @@ def test_csv_has_the_originals_header_and_labels_the_same_clips_again(label, lab
     assert {c.clip.uid: c.action for c in again.clips} == {c.clip.uid: c.action for c in labels.clips}
 
 
-def clip(split, verb, noun, source="a"):
-    return SimpleNamespace(split=split, source=source, verb=verb, noun=noun, action=f"{verb} {noun}")
+def clip(split, source="a", verb="put", noun="bag", **classes):
+    words = {"verb": verb, "noun": noun, "action": f"{verb} {noun}"}
+    return SimpleNamespace(split=split, source=source, **words, **{"verb_class": 0, "noun_class": 20, "has_action": True} | classes)
 
 
 def test_clips_are_counted_by_target_split_and_class_the_commonest_first():
-    clips = [clip("train", "put", "bag", "b"), clip("train", "take", "bag"), clip("train", "take", "meat"), clip("val", "put", "bag")]
+    clips = [clip("train", "b"), clip("train", verb="take"), clip("train", verb="take", noun="meat"), clip("val")]
     counts = label_counts(clips, TARGETS)
     assert [f"{c.target} {c.split}: {c.name} {c.num_clips}" for c in counts] == [
         *("verb train: take 2", "verb train: put 1", "verb val: put 1", "noun train: bag 2", "noun train: meat 1", "noun val: bag 1"),
@@ -128,19 +129,15 @@ def test_clips_are_counted_by_target_split_and_class_the_commonest_first():
     assert label_counts([], TARGETS) == ()
 
 
-def sized(split, source="a", verb_class=0, noun_class=20, has_action=True):
-    return SimpleNamespace(split=split, source=source, verb_class=verb_class, noun_class=noun_class, has_action=has_action)
-
-
 def numbers(split, **counts):
     return {"split": split, **{f"num_{name}": number for name, number in counts.items()}}
 
 
 def test_split_sizes_count_what_a_split_has_and_clips_in_which_nothing_happens_apart():
-    clips = [sized("val"), sized("train", "b"), sized("train", "c", noun_class=26), sized("train", "c", verb_class=1)]
+    clips = [clip("val"), clip("train", "b"), clip("train", "c", noun_class=26), clip("train", "c", verb_class=1)]
     train, val = split_sizes(clips)
     assert train.model_dump() == numbers("train", clips=3, sources=2, verbs=2, nouns=2, actions=3)
     assert (val.split, val.num_clips) == ("val", 1)
     idle = {"verb_class": 125, "noun_class": 352, "has_action": False}
-    (train,) = split_sizes([sized("train"), sized("train", "b", **idle), sized("train", "b", **idle)])
+    (train,) = split_sizes([clip("train"), clip("train", "b", **idle), clip("train", "b", **idle)])
     assert train.model_dump() == numbers("train", clips=3, sources=2, verbs=1, nouns=1, actions=1, nothing=2)

@@ -79,7 +79,7 @@ def drawn_split(data, clips, known, options, max_kept):
 
 @many
 @given(sources, wishes, st.data())
-def test_promises_hold_whatever_the_data_and_whatever_is_kept(clips_of, drawn, options, data):
+def test_promises_hold_for_any_data_and_any_kept_sources(clips_of, drawn, options, data):
     clips = clips_of(drawn)
     kept, result = drawn_split(data, clips, drawn, options, 6)
     if result:
@@ -248,7 +248,7 @@ def test_a_test_set_that_cannot_be_had_is_told(clips_of):
         ),
     ],
 )
-def test_what_cannot_be_trained_is_refused_with_the_remedy(clips_of, data, kept, message):
+def test_clips_that_cannot_train_a_network_are_refused_with_the_remedy(clips_of, data, kept, message):
     with pytest.raises(BadDataset, match=message):
         assign_splits(clips_of(data), kept, DEFAULT)
 
@@ -393,7 +393,7 @@ def test_old_lines_keep_their_order_and_new_ones_follow_sorted():
     assert write_split_csv(read_split_csv(written), {}) == written
 
 
-def test_what_excel_makes_of_it_is_read():
+def test_a_file_that_excel_saved_is_read():
     assert read_split_csv("\ufeffsource;split\r\nz;val\r\n".encode()) == {"z": "val"}
     assert read_split_csv(b"source,split\n") == {}
 

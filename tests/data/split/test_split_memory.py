@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from tasks.data.split.manifest import build_manifest, dataset_digest, shared_in_words, shared_recordings, unlabelled_clips
 from tasks.data.split.split import SplitAssignment, assign_splits, keep_places, read_split_csv, write_split_csv
 from tasks.errors import BadDataset
-from tasks.options import LabelOptions, SegmentOptions, SplitOptions
-from tasks.store.records.dataset import LabelledClip, LabelsFile, Recording, Vocabulary
+from tasks.options import SplitOptions
+from tasks.store.records.dataset import LabelledClip, LabelsFile, Recording
 from tasks.store.records.record import SplitName
 from tests.records import some
 
@@ -126,14 +126,17 @@ def labels(make):
             clips += [clip.model_copy(update={"source": videos[0]}) for clip in own]
             if len(videos) > 1:
                 made.append(Recording(name=name, videos=videos, files=videos, reason=""))
-        return some(
-            LabelsFile,
-            segment=SegmentOptions(),
-            options=LabelOptions(),
-            vocabulary=Vocabulary(verbs=(), nouns=()),
-            clips=tuple(clips),
-            recordings=tuple(made),
-        )
+        return some(LabelsFile, clips=tuple(clips), recordings=tuple(made))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def kept_in(make):
+    """The splits that the first files of recordings have."""
+
+    def run(**splits: str) -> dict[str, SplitName]:
+        return {make.clip(f"{name}-{n}").video: split for name, own in splits.items() for n, split in enumerate(own.split())}
 
     return run
 
@@ -193,25 +196,16 @@ def test_unlabelled_clips_are_of_no_recording_in_val_or_test(labels, recordings,
     kept = data.draw(st.dictionaries(videos, st.sampled_from(["train", "val", "test"])))
     uncut = data.draw(st.sets(videos))
     all_labels = all_labels.model_copy(update={"clips": tuple(clip for clip in all_labels.clips if clip.clip.video not in uncut)})
-    held_out = {
-        name
-        for recording in [*all_labels.recordings]
-        if {kept.get(video) for video in recording.videos} & {"val", "test"}
-        for name in recording.videos
-    }
-    held_out |= {video for video, split in kept.items() if split != "train"}
+    held_out = {video for video, split in kept.items() if split != "train"}
+    held_out |= {video for recording in all_labels.recordings if held_out.intersection(recording.videos) for video in recording.videos}
     assert unlabelled_clips(all_labels, kept, []) == [
         clip.clip for clip in all_labels.clips if clip.action is None and clip.clip.video not in held_out
     ]
 
 
-def test_clips_of_recordings_that_train_has_too_are_counted_and_make_no_new_dataset(labels, make):
+def test_clips_of_recordings_that_train_has_too_are_counted_and_make_no_new_dataset(labels, kept_in):
     whole = labels({"a": ["put meat", "put meat", "put meat"], "b": ["take bag", "take bag"], "c": ["take bag"]})
-    kept = {
-        make.clip(f"{name}-{number}").video: split
-        for (name, number), split in {("a", 0): "train", ("a", 1): "val", ("b", 0): "train"}.items()
-    }
-    own, assignment = dealt(whole, kept | {make.clip("c-0").video: "val"})
+    own, assignment = dealt(whole, kept_in(a="train val", b="train", c="val"))
     assert shared_in_words(shared_recordings(own, assignment)) == ("1 clip of val comes from recordings that train has, too: a (1)",)
     manifest = build_manifest(own, assignment, SplitOptions())
     assert [(shared.name, shared.split, shared.num_clips) for shared in manifest.shared_recordings] == [("a", "val", 1)]
@@ -219,14 +213,10 @@ def test_clips_of_recordings_that_train_has_too_are_counted_and_make_no_new_data
     assert len({clip.source for clip in manifest.clips}) == 4
 
 
-def test_clips_of_test_whose_recording_val_has_are_counted_and_new_files_of_it_go_to_val(labels, make):
+def test_clips_of_test_whose_recording_val_has_are_counted_and_new_files_of_it_go_to_val(labels, kept_in, make):
     """Val chooses epochs and thresholds that test judges."""
     whole = labels({"a": ["put meat", "put meat", "put meat"], "b": ["put meat"], "c": ["take bag"], "d": ["take bag"]})
-    kept = {
-        make.clip(f"{name}-{number}").video: split
-        for (name, number), split in {("a", 0): "val", ("a", 1): "test", ("b", 0): "train", ("c", 0): "train", ("d", 0): "val"}.items()
-    }
-    own, assignment = dealt(whole, kept)
+    own, assignment = dealt(whole, kept_in(a="val test", b="train", c="train", d="val"))
     assert assignment.split_by_video[make.clip("a-2").video] == "val"
     shared = shared_recordings(own, assignment)
     assert [(recording.name, recording.split, recording.num_clips) for recording in shared] == [("a", "test", 1)]

@@ -7,6 +7,7 @@ import pytest
 
 from tasks.data.video.child import undivided
 from tasks.data.video.cut import cut
+from tasks.data.video.ffmpeg import find_ffmpeg
 from tasks.data.video.probe import probe
 from tasks.options import SegmentOptions
 
@@ -15,8 +16,6 @@ DEFAULTS = SegmentOptions()
 
 @pytest.fixture(scope="session")
 def make_video(ffmpeg):
-    """Run ffmpeg with these arguments and the file's name behind them."""
-
     def make(path, *arguments):
         command = [str(ffmpeg), "-hide_banner", "-nostdin", "-loglevel", "error", "-y", *arguments, f"file:{path}"]
         subprocess.run(command, check=True, capture_output=True)
@@ -25,16 +24,12 @@ def make_video(ffmpeg):
     return make
 
 
-@pytest.fixture(scope="session")
-def cut_into(ffmpeg):
-    """Cut a video into clips under a folder."""
+def look(path):
+    return probe(path, max_seconds=math.inf, memory=undivided())
 
-    def cut_into(folder, path, options=DEFAULTS, program=ffmpeg):
-        memory = undivided()
-        held = probe(path, max_seconds=math.inf, memory=memory)
-        return cut(path, held, folder, options, ffmpeg=program, time_limit_seconds=240, memory=memory)
 
-    return cut_into
+def cut_into(folder, path, options=DEFAULTS, program=None):
+    return cut(path, look(path), folder, options, ffmpeg=find_ffmpeg(program), time_limit_seconds=240, memory=undivided())
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +51,7 @@ def patterned(make_video, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def clips(counted, cut_into, tmp_path_factory):
+def clips(counted, tmp_path_factory):
     """`counted`, cut as by default: two clips of 240 frames and one of 135."""
     return cut_into(tmp_path_factory.mktemp("clips"), counted).clips
 

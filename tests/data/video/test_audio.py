@@ -8,6 +8,7 @@ from tasks.data.video.audio import decode_audio
 from tasks.errors import BadVideo
 from tasks.options import SegmentOptions
 from tasks.store.records.video import SoundState
+from tests.data.video.conftest import cut_into
 
 PICTURE = ("-f", "lavfi", "-i", "color=s=64x48:r=30:d=3")
 ENCODED = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "30", "-pix_fmt", "yuv420p")
@@ -43,7 +44,7 @@ def test_a_click_is_heard_when_it_is_seen_at_every_rate(make_video, tmp_path, la
 
 
 @pytest.mark.parametrize(("layout", "rate"), [("stereo", 44_100), ("5.1", 96_000)])
-def test_cut_clips_keep_their_sound_in_step(make_video, cut_into, tmp_path, layout, rate):
+def test_cut_clips_keep_their_sound_in_step(make_video, tmp_path, layout, rate):
     picture = ("-f", "lavfi", "-i", "color=s=64x48:r=30:d=6")
     video = make_video(tmp_path / "video.mp4", *picture, *clicks(layout, rate, 6), *ENCODED, "-c:a", "aac", "-b:a", "192k")
     clips = cut_into(tmp_path, video, SegmentOptions(clip_seconds=3)).clips
@@ -77,7 +78,7 @@ def test_a_track_is_heard_in_step_with_the_picture_and_is_as_long(
         assert not samples[36_000:].any()
 
 
-def test_a_gap_is_silent_and_what_follows_stays_in_step(make_video, tmp_path):
+def test_a_gap_is_silent_and_the_sound_behind_it_stays_in_step(make_video, tmp_path):
     apart = tmp_path / "apart.mkv"
     whole = make_video(tmp_path / "whole.mkv", *PICTURE, *clicks("mono", 48_000), *ENCODED, "-c:a", "pcm_s16le")
     with av.open(str(whole)) as source, av.open(str(apart), "w") as target:
@@ -152,7 +153,7 @@ def test_any_number_of_channels_is_heard_or_explained(make_video, tmp_path, num_
         assert all(np.allclose(samples[1000:-1000], 0.25, atol=0.001) for samples in heard.samples.values())
 
 
-def test_what_has_no_picture_or_is_no_clip_is_refused(make_video, tmp_path):
+def test_a_file_without_a_picture_or_of_an_hour_is_refused(make_video, tmp_path):
     sound = make_video(tmp_path / "sound.m4a", *clicks("mono", 48_000), "-c:a", "aac")
     with pytest.raises(BadVideo, match=r"sound\.m4a: it has no picture"):
         decode_audio(sound, (24_000,))

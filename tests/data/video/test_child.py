@@ -67,7 +67,7 @@ def test_one_that_needs_more_is_tried_again_alone_with_all():
 
 
 @pytest.mark.parametrize(("error", "num_tries"), [(OutOfMemory("a: more"), 2), (BadVideo("a: damaged"), 1)])
-def test_what_fails_alone_or_otherwise_is_not_tried_for_ever(error, num_tries):
+def test_work_that_fails_alone_or_otherwise_is_not_tried_for_ever(error, num_tries):
     tries = []
 
     def work(memory):

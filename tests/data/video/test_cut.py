@@ -13,9 +13,10 @@ from tasks.data.video.child import Memory, undivided
 from tasks.data.video.cut import cut, cut_arguments, frames_per_clip, is_kept
 from tasks.data.video.ffmpeg import clip_size, run_ffmpeg
 from tasks.data.video.frames import read_frames
-from tasks.data.video.probe import probe
 from tasks.errors import BadVideo, OutOfMemory
 from tasks.options import SegmentOptions
+from tests.data.conftest import script
+from tests.data.video.conftest import cut_into, look
 from tests.data.video.test_probe import REFUSED
 
 pytestmark = pytest.mark.slow
@@ -25,12 +26,12 @@ SHORT = SegmentOptions(min_clip_seconds=0.5)
 
 
 @pytest.fixture
-def cut_up(cut_into, ffmpeg, tmp_path):
-    return lambda path, options=SHORT, program=ffmpeg: cut_into(tmp_path, path, options, program)
+def cut_up(tmp_path):
+    return lambda path, options=SHORT, program=None: cut_into(tmp_path, path, options, program)
 
 
 @pytest.fixture(scope="module")
-def cut_odd(cut_into, shared, tmp_path_factory):
+def cut_odd(shared, tmp_path_factory):
     """Cut an odd file once for all who ask."""
     return cache(lambda name: cut_into(tmp_path_factory.mktemp("odd"), shared / "videos/odd" / name, SHORT))
 
@@ -57,7 +58,7 @@ def key_frames(clip):
         return [number for number, packet in enumerate(p for p in container.demux(video=0) if p.size) if packet.is_keyframe]
 
 
-def test_a_clip_is_what_every_player_shows(clips):
+def test_a_clip_has_a_form_that_every_player_shows(clips):
     for clip in clips:
         head = clip.path.read_bytes()
         assert head.index(b"moov") < head.index(b"mdat")
@@ -126,7 +127,7 @@ def test_an_odd_file_is_cut(shared, cut_odd, name):
     for clip in result.clips:
         assert min(clip.width, clip.height) <= min(256, width, height)
         assert clip.width / clip.height == pytest.approx(width / height, rel=0.01)
-        assert clip.has_audio == probe(path, max_seconds=60, memory=undivided()).has_audio
+        assert clip.has_audio == look(path).has_audio
         assert len(greys(clip.path)) == clip.num_frames
     assert [clip.num_frames for clip in result.clips[:-1]] == [240] * (len(result.clips) - 1)
     assert result.clips[-1].stop_seconds + result.dropped_seconds == pytest.approx(seconds, abs=0.04)
@@ -182,7 +183,7 @@ def test_damage_is_told_with_its_length(cut_odd, counted, make_video, tmp_path, 
 
 def test_damage_in_a_small_share_of_the_memory_is_no_verdict(shared, ffmpeg, tmp_path):
     path = shared / "videos/odd/corrupted.mp4"
-    held = probe(path, max_seconds=60, memory=undivided())
+    held = look(path)
 
     def attempt(memory):
         return cut(path, held, tmp_path, SHORT, ffmpeg=ffmpeg, time_limit_seconds=240, memory=memory)
@@ -195,11 +196,8 @@ def test_damage_in_a_small_share_of_the_memory_is_no_verdict(shared, ffmpeg, tmp
         assert "are damaged" in attempt(Memory(1 << 30, is_scarce)).warnings[0]
 
 
-def test_sound_that_fails_does_not_cost_the_picture(counted, ffmpeg, tmp_path, cut_up):
-    program = tmp_path / "no-aac"
-    program.write_text(f'#!/bin/sh\ncase "$*" in *aac*) touch 0007.mp4; echo "[error] no sound" >&2; exit 1;; esac\nexec "{ffmpeg}" "$@"\n')
-    program.chmod(0o755)
-    result = cut_up(counted, program=program)
+def test_sound_that_fails_does_not_cost_the_picture(counted, without_aac, cut_up):
+    result = cut_up(counted, program=without_aac)
     assert [(clip.num_frames, clip.has_audio) for clip in result.clips] == [(240, False), (240, False), (135, False)]
     assert result.warnings == ("counted.mp4: its sound does not decode and is left out",)
 
@@ -223,23 +221,23 @@ def test_ffmpeg_opens_nothing_but_the_video(counted, ffmpeg, tmp_path):
     (tmp_path / "inner.mp4").symlink_to(counted)
     playlist = tmp_path / "movie.mp4"
     playlist.write_text("ffconcat version 1.0\nfile inner.mp4\n")
-    arguments = cut_arguments(playlist, probe(counted, max_seconds=60, memory=undivided()), SHORT, None)
+    arguments = cut_arguments(playlist, look(counted), SHORT, None)
     with pytest.raises(BadVideo, match=r"movie\.mp4: "):
         run_ffmpeg(arguments, ffmpeg=ffmpeg, folder=tmp_path, time_limit_seconds=60, memory=undivided(), name=playlist.name)
     assert not list(tmp_path.glob("0*.mp4"))
 
 
 def test_memory_does_not_grow_with_length(make_video, ffmpeg, tmp_path, cut_up):
-    program = tmp_path / "measured"
     # Linux hands a peak on from the process that starts another: here from this small program, and not from pytest.
-    program.write_text(
-        f"#!{sys.executable}\nimport os, subprocess, sys\n"
+    program = script(
+        tmp_path / "measured",
+        "import os, subprocess, sys\n"
         f"child = subprocess.Popen([{str(ffmpeg)!r}, *sys.argv[1:]])\n"
         "_, status, usage = os.wait4(child.pid, 0)\n"
         f"open({str(tmp_path / 'peak')!r}, 'w').write(str(usage.ru_maxrss))\n"
-        "sys.exit(os.waitstatus_to_exitcode(status))\n"
+        "sys.exit(os.waitstatus_to_exitcode(status))",
+        interpreter=sys.executable,
     )
-    program.chmod(0o755)
     short = make_video(
         tmp_path / "short.mp4",
         *("-f", "lavfi", "-i", "testsrc2=s=640x360:r=5:d=4", "-f", "lavfi", "-i", "sine=d=4", "-c:v", "libx264", "-preset", "ultrafast"),

@@ -12,46 +12,36 @@ from hypothesis import strategies as st
 
 from tasks.data.video.child import undivided
 from tasks.data.video.cut import FrameSpan, cut_spans, interval_spans, spans_across
-from tasks.data.video.probe import probe
 from tasks.errors import BadVideo
 from tasks.options import SegmentOptions
+from tests.data.video.conftest import cut_into, look
 from tests.data.video.test_cut import greys
 
 OPTIONS = SegmentOptions(clip_seconds=8, fps=10)
 
 pytestmark = pytest.mark.slow
 
-SAMPLE_RATE = 48_000
 HALF_SECONDS = SegmentOptions(min_clip_seconds=0.5)
 
 
-def parts(*intervals, video_seconds=60.0):
-    """Start and stop of each part in seconds."""
-    return [
-        (span.start_frame / 10, (span.start_frame + span.num_frames) / 10) for span in interval_spans(intervals, video_seconds, OPTIONS)
-    ]
-
-
 @pytest.mark.parametrize(
-    ("interval", "expected"),
+    ("intervals", "video_seconds", "expected"),
     [
-        ((20, 28), [(20, 28)]),
-        ((22, 24), [(19, 27)]),
-        ((0, 2), [(0, 8)]),
-        ((57, 60), [(52, 60)]),
-        ((50, 90), [(50, 58), (52, 60)]),
-        ((10, 34), [(10, 18), (18, 26), (26, 34)]),
-        ((10, 27), [(10, 18), (14.5, 22.5), (19, 27)]),
-        ((60, 70), []),
-        ((5, 5), []),
+        ([(20, 28)], 60, [(20, 28)]),
+        ([(22, 24)], 60, [(19, 27)]),
+        ([(0, 2)], 60, [(0, 8)]),
+        ([(57, 60)], 60, [(52, 60)]),
+        ([(50, 90)], 60, [(50, 58), (52, 60)]),
+        ([(10, 34)], 60, [(10, 18), (18, 26), (26, 34)]),
+        ([(10, 27)], 60, [(10, 18), (14.5, 22.5), (19, 27)]),
+        ([(60, 70)], 60, []),
+        ([(5, 5)], 60, []),
+        ([(1, 2), (3, 4)], 5, [(0, 5)]),
     ],
 )
-def test_parts_of_one_interval(interval, expected):
-    assert parts(interval) == expected
-
-
-def test_a_short_video_is_one_part():
-    assert parts((1, 2), (3, 4), video_seconds=5) == [(0, 5)]
+def test_parts_of_intervals_in_seconds(intervals, video_seconds, expected):
+    spans = interval_spans(intervals, video_seconds, OPTIONS)
+    assert [(span.start_frame / 10, (span.start_frame + span.num_frames) / 10) for span in spans] == expected
 
 
 def test_of_equal_parts_that_of_the_longest_interval_remains():
@@ -99,10 +89,8 @@ def test_of_equal_parts_across_the_end_that_of_the_longest_interval_remains_and_
 @pytest.fixture
 def cut_parts(ffmpeg, tmp_path):
     def cut_parts(path, *parts, options=HALF_SECONDS, time_limit_seconds=240):
-        memory = undivided()
-        held = probe(path, max_seconds=math.inf, memory=memory)
-        spans = [FrameSpan(start, number, (0, 0)) for start, number in parts]
-        return cut_spans(path, held, tmp_path, options, spans=spans, ffmpeg=ffmpeg, time_limit_seconds=time_limit_seconds, memory=memory)
+        limits = {"ffmpeg": ffmpeg, "time_limit_seconds": time_limit_seconds, "memory": undivided()}
+        return cut_spans(path, look(path), tmp_path, options, spans=[FrameSpan(*part, (0, 0)) for part in parts], **limits)
 
     return cut_parts
 
@@ -127,7 +115,7 @@ def test_each_frame_is_the_one_of_its_time(counted, cut_parts):
         *(pytest.param(name, marks=pytest.mark.long) for name in ("long/big_buck_bunny_0_30.webm", "odd/fps5994.mp4")),
     ],
 )
-def test_real_videos_are_cut_as_on_the_grid(name, shared, make_video, tmp_path, cut_into, cut_parts):
+def test_real_videos_are_cut_as_on_the_grid(name, shared, make_video, tmp_path, cut_parts):
     """Frames of the neighbouring time would be further away; so would sound that is late."""
     path, options = shared / "videos" / name, SegmentOptions(clip_seconds=2, crf=5)
     if name.startswith("long/"):
@@ -149,12 +137,12 @@ def test_real_videos_are_cut_as_on_the_grid(name, shared, make_video, tmp_path, 
 def cut_across(ffmpeg, tmp_path):
     def cut_across(path, next_path, seconds, **options):
         """Cut a clip with its middle where one chapter ends and the next begins."""
-        memory, chosen = undivided(), SegmentOptions(clip_seconds=seconds, min_clip_seconds=0.5, **options)
-        held, following = (probe(file, max_seconds=math.inf, memory=memory) for file in (path, next_path))
+        chosen = SegmentOptions(clip_seconds=seconds, min_clip_seconds=0.5, **options)
+        held = look(path)
         border = held.duration_seconds
         spans = spans_across([(border - 0.1, border + 0.1, "next")], border, chosen)
-        limits = {"ffmpeg": ffmpeg, "time_limit_seconds": 240, "memory": memory}
-        return cut_spans(path, held, tmp_path, chosen, spans=spans, following=(next_path, following), **limits)
+        limits = {"ffmpeg": ffmpeg, "time_limit_seconds": 240, "memory": undivided()}
+        return cut_spans(path, held, tmp_path, chosen, spans=spans, following=(next_path, look(next_path)), **limits)
 
     return cut_across
 
@@ -167,7 +155,7 @@ def chapters_of(path, folder, make_video):
 
 
 @pytest.mark.parametrize("rate", ["24", "60000/1001"])
-def test_a_clip_across_chapters_shows_and_plays_what_one_of_the_unparted_film_does(rate, make_video, tmp_path, cut_across, cut_parts):
+def test_a_clip_across_chapters_shows_and_plays_the_same_as_a_clip_of_the_unparted_film(rate, make_video, tmp_path, cut_across, cut_parts):
     """The sound of the first chapter begins before its picture, so the second and the third are cut."""
     path = make_video(
         tmp_path / "film.mp4",
@@ -177,7 +165,7 @@ def test_a_clip_across_chapters_shows_and_plays_what_one_of_the_unparted_film_do
     )
     first, second, third, *_ = chapters_of(path, tmp_path, make_video)
     (clip,) = cut_across(second, third, 2, crf=5).clips
-    before = sum(probe(file, max_seconds=math.inf, memory=undivided()).duration_seconds for file in (first, second))
+    before = sum(look(file).duration_seconds for file in (first, second))
     (expected,) = cut_parts(path, (round(before * 30) - 30, 60), options=SegmentOptions(clip_seconds=2, crf=5)).clips
     np.testing.assert_allclose(frames_of(clip.path), frames_of(expected.path), atol=1)
     assert rate_of(clip.path) == rate_of(expected.path)
@@ -205,7 +193,6 @@ VP8 = ("-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "1M"
 REFRESHED = (*H264[:4], "-x264-params", "intra-refresh=1:scenecut=0")
 STAYING = ("-vf", "select=not(mod(n\\,168))", "-fps_mode", "passthrough", *H264)
 
-
 NUM_SIDE, SQUARE_PIXELS, FILM_SECONDS = 8, 8, 30
 
 
@@ -221,7 +208,7 @@ NUM_SIDE, SQUARE_PIXELS, FILM_SECONDS = 8, 8, 30
         *(pytest.param(*film, marks=pytest.mark.long) for film in (("mkv", "60", 24, H264), ("webm", "24", 12, VP8))),
     ],
 )
-def test_frames_are_those_of_the_grid_wherever_key_frames_are(suffix, rate, key_seconds, codec, make_video, cut_into, tmp_path, cut_parts):
+def test_frames_are_those_of_the_grid_wherever_key_frames_are(suffix, rate, key_seconds, codec, make_video, tmp_path, cut_parts):
     (tmp_path / "drawn.gray").write_bytes(drawn_squares(FILM_SECONDS * math.ceil(Fraction(rate))))
     num_frames = str(round(Fraction(rate) * key_seconds))
     path = make_video(
@@ -285,7 +272,7 @@ def test_sound_begins_where_the_part_begins(make_video, tmp_path, cut_parts):
     )
     (clip,) = cut_parts(path, (100, 120)).clips
     loud = np.abs(sound_of(clip.path)) > 0.02
-    assert np.argmax(loud) / SAMPLE_RATE == pytest.approx(5 - 100 / 30, abs=0.06)
+    assert np.argmax(loud) / 48_000 == pytest.approx(5 - 100 / 30, abs=0.06)
 
 
 def test_same_bytes_again(counted, cut_parts):

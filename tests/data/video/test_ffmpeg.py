@@ -17,12 +17,7 @@ from tasks.data.video.child import Memory, undivided
 from tasks.data.video.ffmpeg import convert, ffmpeg_version, find_ffmpeg, read_log, reason, run_ffmpeg
 from tasks.errors import BadConfiguration, BadVideo, OutOfRoom, Unavailable
 from tasks.local.home import REPOSITORY
-
-
-def script(path, text):
-    path.write_text(f"#!/bin/sh\n{text}\n")
-    path.chmod(0o755)
-    return path
+from tests.data.conftest import script
 
 
 def run(program, seconds=60, memory=None):
@@ -57,7 +52,7 @@ def test_asks_the_binary_itself_for_its_version(tmp_path):
 
 
 @pytest.mark.parametrize(("text", "words"), [("exit 3", "does not start"), ("echo GNU sed 4.9", "does not report a version")])
-def test_what_is_no_ffmpeg_is_named(tmp_path, text, words):
+def test_a_program_that_is_no_ffmpeg_is_named(tmp_path, text, words):
     program = script(tmp_path / "odd", text)
     with pytest.raises(BadConfiguration, match=rf"^{program} {words}.*RETAKE_FFMPEG"):
         ffmpeg_version(program)

@@ -117,7 +117,7 @@ def test_the_flow_of_the_mirror_image_is_the_mirrored_flow(method, tmp_path):
     assert np.median(pixels(of_mirrored)[..., 0]) == pytest.approx(-5, abs=0.25)
 
 
-def test_the_file_holds_exactly_what_was_computed_and_any_field_is_read_alone(tmp_path, monkeypatch):
+def test_the_file_holds_exactly_the_computed_fields_and_each_is_read_alone(tmp_path, monkeypatch):
     monkeypatch.setattr("tasks.data.video.flow.BOUND_PIXELS", 4)
     noise = np.random.default_rng(0).integers(0, 256, (12, SIDE, 91), np.uint8)
     clip = write_clip(tmp_path / "clip.mp4", list(noise))

@@ -28,7 +28,6 @@ def decode_all(path):
 
 @pytest.fixture(scope="module")
 def clip_and_frames(clips):
-    """A clip and all of its frames."""
     return clips[0].path, decode_all(clips[0].path)
 
 

@@ -59,8 +59,8 @@ def test_a_damaged_video_costs_itself_alone(numbers, sources, ffmpeg, tmp_path):
         faults = pool.map(
             lambda number: _wrong_with(number, sources[number % len(sources)], tmp_path / str(number), ffmpeg, shares), numbers
         )
-        wrong = {number: what for number, what in zip(numbers, faults, strict=True) if what}
-    assert not wrong, "\n".join(f"{number} ({sources[number % len(sources)].name}): {what}" for number, what in wrong.items())
+        wrong = {number: fault for number, fault in zip(numbers, faults, strict=True) if fault}
+    assert not wrong, "\n".join(f"{number} ({sources[number % len(sources)].name}): {fault}" for number, fault in wrong.items())
 
 
 def _wrong_with(number, source, folder, ffmpeg, shares):

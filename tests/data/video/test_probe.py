@@ -1,5 +1,4 @@
 import json
-import math
 import resource
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -15,11 +14,8 @@ from tasks.data.video.child import Memory, undivided
 from tasks.data.video.inspection import MAX_CAMERA_LENGTH, camera, displayed_size, recorded_at
 from tasks.data.video.probe import count_frames, probe
 from tasks.errors import BadVideo, OutOfMemory, Unavailable
+from tests.data.video.conftest import look
 from tests.data.video.hostile import blank, claiming_a_frame_of, claiming_samples
-
-
-def look(path):
-    return probe(path, max_seconds=math.inf, memory=undivided())
 
 
 def test_tells_the_camera_and_the_start_that_a_file_names(make_video, patterned, tmp_path):
@@ -53,7 +49,7 @@ def held(counted):
     return look(counted)
 
 
-def test_tells_what_a_video_holds(held):
+def test_tells_codec_size_rate_length_and_sound(held):
     assert (held.codec, held.pixel_format, held.width, held.height, held.rotation_degrees) == ("h264", "yuv420p", 96, 64, 0)
     assert held.fps == pytest.approx(30, rel=0.01)
     assert held.duration_seconds == pytest.approx(20.5, abs=0.1)
@@ -86,7 +82,7 @@ def test_size_is_that_of_the_upright_picture(shared, name, size, rotation_degree
     assert ((video.width, video.height), video.rotation_degrees) == (size, rotation_degrees)
 
 
-def test_measures_what_the_header_does_not_tell(shared):
+def test_measures_a_length_that_the_header_does_not_tell(shared):
     assert look(shared / "videos/odd/no_duration.webm").duration_seconds == pytest.approx(4.94, abs=0.05)
 
 

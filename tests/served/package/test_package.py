@@ -39,21 +39,12 @@ def packed(folder, network, precision="fp32"):
     if precision == "int8":
         change_offset(path, 1)
         sample = sample.expecting(path)
+    read = {"window": window, "inputs": tuple(input_of(own, network.spec, window) for own in graph.inputs), "outputs": graph.outputs}
     names = {"verbs": CLASSES.verbs, "nouns": CLASSES.nouns, "pairs": PAIRS, "nothing": 4}
     answers = {"verb_temperature": 0.5, "noun_temperature": 2, "threshold": 0.9, "tolerance": sample.tolerance(precision)}
-    contract = some(
-        Contract,
-        format="onnx",
-        precision=precision,
-        refused="int8 is refused, and fp32 is delivered: this is a test",
-        window=window,
-        inputs=tuple(input_of(own, network.spec, window) for own in graph.inputs),
-        outputs=graph.outputs,
-        versions={"onnx": onnx.__version__},
-        scores=(PackageScore(split="val", target="verb", top1=0.5, top1_interval=(0.25, 0.75), num_clips=20, num_sources=5),),
-        **names,
-        **answers,
-    )
+    told = {"refused": "int8 is refused, and fp32 is delivered: this is a test", "versions": {"onnx": onnx.__version__}}
+    score = PackageScore(split="val", target="verb", top1=0.5, top1_interval=(0.25, 0.75), num_clips=20, num_sources=5)
+    contract = some(Contract, format="onnx", precision=precision, scores=(score,), **read, **names, **answers, **told)
     describe(path, contract.metadata())
     write_package(folder / "package", contract, path, sample)
     return folder / "package"
@@ -81,7 +72,7 @@ def test_its_check_passes_with_its_requirements_alone(package):
     assert [name for name, _ in result.versions] == ["av", "numpy", "onnxruntime"]
 
 
-def test_its_contract_is_what_the_schema_and_the_model_say(package):
+def test_its_contract_agrees_with_the_schema_and_the_model(package):
     contract = json.loads((package / "contract.json").read_text())
     schema = json.loads((package / "contract.schema.json").read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
@@ -213,10 +204,6 @@ def test_a_requirement_that_is_not_installed_is_named(package, tmp_path):
 
 def test_a_network_without_frames_is_checked_by_arrays_alone_which_the_cpu_computes(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    saved = Saved(
-        (network_of(backbone="log-mel", modality=Modality.SOUND),),
-        (HeadWeights(1, 1),),
-        CLASSES,
-    )
+    saved = Saved((network_of(backbone="log-mel", modality=Modality.SOUND),), (HeadWeights(1, 1),), CLASSES)
     sample = make_sample(saved, SEGMENT, ("sound",), tmp_path)
     assert sorted(sample.arrays) == ["cut/noun_logits", "cut/sound", "cut/verb_logits"]

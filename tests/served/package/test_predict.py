@@ -1,7 +1,4 @@
-"""The program of a package cuts, samples and merges as Retake does.
-
-None of these needs a trained network.
-"""
+"""The program of a package cuts, samples and merges as Retake does."""
 
 import json
 import os
@@ -18,11 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.data.labels.formats.items import VIDEO_SUFFIXES
-from tasks.data.video.child import undivided
-from tasks.data.video.cut import cut
 from tasks.data.video.frames import read_frames
 from tasks.data.video.inspection import FORMATS
-from tasks.data.video.probe import probe
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.graph import GraphInput
 from tasks.learn.engines.pytorch import PytorchEngine
@@ -37,6 +31,7 @@ from tasks.served.films import FilmModel
 from tasks.served.package import predict
 from tasks.served.package.check import preprocessing
 from tasks.served.package.folder import input_of, window_of
+from tests.data.video.conftest import cut_into
 from tests.learn.tiny import CLASSES, TINY_VIDEO, network_of, tiny, tiny_video_network, with_branches
 from tests.pipeline.shelf import filmed
 from tests.records import some
@@ -137,11 +132,10 @@ def test_a_film_is_answered_as_by_the_registered_model(rate, ffmpeg, tmp_path):
 
 
 @pytest.mark.slow
-def test_real_films_show_the_pictures_of_their_cut(shared, ffmpeg, tmp_path):
+def test_real_films_show_the_pictures_of_their_cut(shared, tmp_path):
     for name in ("vfr_real.mp4", "bt709_full_range.mp4", "rotated90_remux.mp4"):
         film = shared / "videos" / "odd" / name
-        how = {"ffmpeg": ffmpeg, "time_limit_seconds": 60, "memory": undivided()}
-        clips = cut(film, probe(film, max_seconds=99, memory=undivided()), tmp_path, SEGMENT, **how).clips[:2]
+        clips = cut_into(tmp_path, film, SEGMENT).clips[:2]
         assert clips
         shown = islice(predict.windows(str(film), contract_of(tiny()), 30), len(clips))
         for clip, (start, stop, inputs) in zip(clips, shown, strict=True):
@@ -151,7 +145,7 @@ def test_real_films_show_the_pictures_of_their_cut(shared, ffmpeg, tmp_path):
             assert np.abs(inputs["frames"].astype(int) - theirs).max() <= (4 if "rotated" in name else 0)
 
 
-def test_what_cannot_be_answered_is_refused(ffmpeg, tmp_path, shared):
+def test_films_that_cannot_be_answered_are_refused(ffmpeg, tmp_path, shared):
     contract = contract_of(tiny())
     short = filmed(ffmpeg, tmp_path / "short.mp4", seconds=0.3)
     with pytest.raises(ValueError, match=r"no window of it decodes; give 0\.5 s or more that do"):

@@ -116,7 +116,7 @@ def test_a_project_counts_the_frames_of_a_subset_on_over_its_videos(timed):
     assert timed(tags, {"a.mp4": 2, "b.mp4": 2, "d.mp4": 2}) == [None, None, None, "take bag", "take meat", "take meat"]
 
 
-def test_what_is_of_no_video_of_a_project_is_named(read):
+def test_tracks_of_no_video_of_a_project_are_named(read):
     meta = project((1, "a.mp4", 80), (2, "b.mp4"), (3, "c.mp4", 80), (4, ""))
     tracks = [track("put meat", box(0), box(80, 1), more=of_task(number)) for number in (1, 2, 3, 4, 5)]
     actions, told = read({"a.xml": file(*tracks, meta=meta)}, {"a.mp4": 1, "b.mp4": 1, "c.mp4": 1}, fps=10)
@@ -159,7 +159,7 @@ def test_a_source_beside_the_task_is_the_tasks(timed):
         assert timed(file(*parts, meta=meta), 3) == [None, "put meat", None]
 
 
-def test_what_cannot_be_used_is_named(read):
+def test_unusable_tracks_and_images_are_named(read):
     actions, told = read(
         {"a.xml": file(track("put", box(5, 1)), image(0, '<box label="x" xtl="1"/>', tag("take bag")), track("y", box("x1")))}
     )

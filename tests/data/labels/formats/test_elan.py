@@ -1,5 +1,3 @@
-"""ELAN's tiers."""
-
 import pytest
 
 MEDIA = '<MEDIA_DESCRIPTOR MEDIA_URL="file:///v/a%20b.mp4" MIME_TYPE="video/mp4" RELATIVE_MEDIA_URL="./a%20b.mp4"/>'

@@ -17,6 +17,7 @@ LAUGHS = (
     '<?xml version="1.0"?><!DOCTYPE annotations [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>'
     "<annotations><meta><source>a.mp4</source></meta><track label='&b;'/></annotations>"
 )
+UNENDED = LAUGHS[: LAUGHS.index("<annotations>")] + "<" * 1_000_000
 EMPTY = '""'
 EXTERNAL = '<!DOCTYPE annotations SYSTEM "file:///etc/passwd"><annotations/>'
 
@@ -30,28 +31,20 @@ def archive(name="annotations.xml", content=b"<annotations/>", **compression):
     [
         ("", "is empty"),
         ("uid,verb,noun,action\n", "has a header but no lines"),
-        (LAUGHS, "document type or entities"),
-        (LAUGHS.encode("utf-16"), "document type or entities"),
-        (LAUGHS[: LAUGHS.index("<annotations>")] + "<" * 1_000_000, "document type or entities"),
-        (EXTERNAL, "document type or entities"),
+        *((content, "document type or entities") for content in (LAUGHS, LAUGHS.encode("utf-16"), UNENDED, EXTERNAL)),
         ("<annotations><track label='&b;'/></annotations>", "is not XML: undefined entity"),
         ("<annotations><track></annotations>", "is not XML: mismatched tag"),
         ("<html/>", "is XML of no known tool"),
         ("<", "is not XML"),
-        ('<?xml version="1.0" encoding="nonsense"?><annotations/>', "is not XML"),
-        ('<?xml version="1.0" encoding="shift_jis"?><annotations/>', "is not XML"),
+        *((f'<?xml version="1.0" encoding="{encoding}"?><annotations/>', "is not XML") for encoding in ("nonsense", "shift_jis")),
         (f"<annotations {' '.join(f'a{number}={EMPTY}' for number in range(1001))}/>", "more than 1000 different names"),
         ("<annotations>" + "<a>" * 100 + "</a>" * 100 + "</annotations>", "nested more than 50 deep"),
         ("<annotations/>", "without any label"),
-        ("[" * 100_000, "nested too deeply"),
+        *((content, "nested too deeply") for content in ("[" * 100_000, '{"a":' * 100_000)),
         ("[" * 4_000_000, "split it into several files"),
-        ('{"a":' * 100_000, "nested too deeply"),
         ("[NaN]", "NaN is not a number of JSON"),
         ('[{"id":1' + "0" * 5000 + "}]", "is not JSON"),
-        ("[1, 2]", "is JSON of no known tool"),
-        ("[]", "is JSON of no known tool"),
-        ("{}", "is JSON of no known tool"),
-        ('{"database": 3}', "is JSON of no known tool"),
+        *((content, "is JSON of no known tool") for content in ("[1, 2]", "[]", "{}", '{"database": 3}')),
         ('{"database": {}}', "without any label"),
         ("[{", "is not JSON"),
         (f"# CSV_HEADER = {','.join(via.SEGMENTS)}\n# ATTRIBUTE = []\n", "ATTRIBUTE is not an object"),

@@ -66,10 +66,7 @@ def test_frames_count_from_one_at_24_per_second_unless_the_task_states_its_rate(
 def test_values_are_read_by_their_keys_and_boxes_have_no_time(read):
     assert read(project({**PUT_MEAT, "type": "timeserieslabels"})) == GOOD
     box = {"id": "b", "from_name": "box", "type": "timelinelabels", "value": {"sequence": [], "timelinelabels": ["take bag"]}}
-    assert read(project(box, PUT_MEAT)) == (
-        ["put meat"],
-        [f"{PLACE} 1: is a box with the name of a timeline, without ranges of time"],
-    )
+    assert read(project(box, PUT_MEAT)) == (["put meat"], [f"{PLACE} 1: is a box with the name of a timeline, without ranges of time"])
 
 
 def test_skipped_annotations_and_predictions_are_no_labels_and_of_several_people_the_ground_truth_counts(read):

@@ -18,7 +18,7 @@ from tasks.data.labels.video_names import KnownVideos, VideoIndex
 from tasks.data.labels.vocabulary import OwnClasses
 from tasks.wording import safe_cell
 from tests.data.labels.formats.test_video_datasets import EPIC_55
-from tests.data.labels.records import actions, video_record
+from tests.data.labels.records import INTERVALS, actions, video_record
 
 NUM_CLIPS = 3
 VIDEOS = ["kitchen/a.mp4", "garden/a.mp4", "P01_01.MP4", 'Küche 2/über, "so" 100%.mp4|copy/x.mp4', "0123abcd-b.mp4", "b.mp4", "7.mp4"]
@@ -38,7 +38,7 @@ def csv(rows):
         f"{cell(VIDEOS[video].split('|')[0])},{start:g},{start + length:g},{cell(verb)},{cell(noun)}"
         for video, start, length, verb, noun in rows
     ]
-    return "video,start_seconds,stop_seconds,verb,noun\n" + "\n".join(lines)
+    return INTERVALS + "\n".join(lines)
 
 
 def spoken(*where):
@@ -141,26 +141,26 @@ def spans(label, files, videos=MappingProxyType({"a.mp4": 3})):
     return [(span.start_seconds, span.stop_seconds, span.text) for span in ordered]
 
 
-LINES = "video,start_seconds,stop_seconds,verb,noun\n"
-
-
 def test_the_label_of_a_video_is_exported_for_the_clips_of_which_no_interval_says_it(label):
-    files = {"list.csv": "uid,verb,noun\na,put,meat\n", "times.csv": f"{LINES}a,1,3.5,take,bag\n"}
+    files = {"list.csv": "uid,verb,noun\na,put,meat\n", "times.csv": f"{INTERVALS}a,1,3.5,take,bag\n"}
     assert spans(label, files) == [(1, 3.5, "take bag"), (8, 24, "put meat")]
-    assert spans(label, {"times.csv": f"{LINES}put_meat,1,2,take,bag\n"}, {"kitchen/put_meat/a.mp4": 2}) == [(0, 16, "put meat")]
-    assert spans(label, {"times.csv": f"{LINES}a,1,5,put,meat\n"}, {"kitchen/put_meat/a.mp4": 2}) == [
+    assert spans(label, {"times.csv": f"{INTERVALS}put_meat,1,2,take,bag\n"}, {"kitchen/put_meat/a.mp4": 2}) == [(0, 16, "put meat")]
+    assert spans(label, {"times.csv": f"{INTERVALS}a,1,5,put,meat\n"}, {"kitchen/put_meat/a.mp4": 2}) == [
         (1, 5, "put meat"),
         (8, 16, "put meat"),
     ]
 
 
 def test_a_clip_that_was_labelled_otherwise_later_is_cut_out_of_the_interval_over_it(label, make):
-    files = {"1.csv": f"{LINES}a,3.5,20,put,meat\na,9,10,open,door\n", "2.csv": f"uid,verb,noun\n{make.clip('a.mp4', 1).uid},take,bag\n"}
+    files = {
+        "1.csv": f"{INTERVALS}a,3.5,20,put,meat\na,9,10,open,door\n",
+        "2.csv": f"uid,verb,noun\n{make.clip('a.mp4', 1).uid},take,bag\n",
+    }
     assert spans(label, files) == [(3.5, 8, "put meat"), (8, 16, "take bag"), (9, 10, "open door"), (16, 20, "put meat")]
 
 
 def test_intervals_of_a_later_file_replace_those_that_they_cover_by_half(label):
-    files = {"1.csv": f"{LINES}a,0,8,put,meat\na,16,24,put,meat\n", "2.csv": f"{LINES}a,2,7,take,bag\na,21,24,take,bag\n"}
+    files = {"1.csv": f"{INTERVALS}a,0,8,put,meat\na,16,24,put,meat\n", "2.csv": f"{INTERVALS}a,2,7,take,bag\na,21,24,take,bag\n"}
     assert spans(label, files) == [(2, 7, "take bag"), (16, 24, "put meat"), (21, 24, "take bag")]
 
 
@@ -183,7 +183,7 @@ def test_predictions_are_pre_annotations_of_label_studio_with_scores_and_no_labe
 @pytest.mark.parametrize("name", ["csv", "epic"])
 def test_a_video_called_like_a_formula_is_none_in_a_table_and_gets_its_labels_back(label, name):
     videos = dict.fromkeys(["=cmd()!A1.mp4", "'=cmd.mp4", "a;@b.mp4"], 1)
-    files = {"labels.csv": LINES + "".join(f"{safe_cell(video)},0,8,put,meat\n" for video in videos)}
+    files = {"labels.csv": INTERVALS + "".join(f"{safe_cell(video)},0,8,put,meat\n" for video in videos)}
     content = exported(label(videos, files), files, 30, name, 0.25)
     assert not re.search(r'(^|[,;|])"?[=+@-]', content.decode(), re.MULTILINE)
     assert actions(label(videos, files_of(name, content))) == ["put meat"] * 3

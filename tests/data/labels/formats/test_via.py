@@ -1,5 +1,3 @@
-"""VIA 3's exports and project file."""
-
 import json
 
 import pytest

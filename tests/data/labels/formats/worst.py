@@ -23,7 +23,7 @@ from tasks.data.labels.label_clips import label_clips
 from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.vocabulary import OwnClasses
 from tasks.options import LabelOptions
-from tests.data.labels.records import clip_record, video_of, zipped
+from tests.data.labels.records import INTERVALS, clip_record, video_of, zipped
 
 MAX_SECONDS, MAX_MEGABYTES = 10, 500
 NUM_CLIPS, NUM_CLIPS_IF_SMALL = 10_800, 1080
@@ -34,7 +34,7 @@ PLAIN = "a.mp4,0,8,put,meat\n" * 20_000
 
 EMOJI, LONGEST = "\U0001f600", "\ufdfa"
 """A sign that makes a text four times as large, and one that becomes eighteen when it is normalised."""
-INTERVALS, CLIPS, MERGES = "video,start_seconds,stop_seconds,verb,noun\n", "uid,verb,noun\n", "target,name,same_as\n"
+CLIPS, MERGES = "uid,verb,noun\n", "target,name,same_as\n"
 VIA = "# CSV_HEADER = metadata_id,file_list,temporal_segment_start,temporal_segment_end,metadata\n"
 PROJECT = '{"project":1,"attribute":{"1":{"aname":"action","options":{"1":"a"}}},"file":{"1":{"fname":"a.mp4"}},"view":{"1":{"fid_list":[%s]}},"metadata":{'
 STUDIO = '[{"id":1,"data":{"video":"a.mp4"},"annotations":[{"result":['
