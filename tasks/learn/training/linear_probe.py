@@ -55,7 +55,7 @@ class Linear:
 
 @dataclass(frozen=True)
 class Choice:
-    """The chosen C, and the mean loss in nats of each C on left-out videos, if any."""
+    """The chosen C, and the mean loss (nats) of each on left-out videos, if any."""
 
     strength: float
     losses: dict[float, float]
