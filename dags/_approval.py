@@ -51,11 +51,7 @@ class ApproveOperator(Skipping, ApprovalOperator):
         return "" if report["awaits_approval"] else "nobody is asked: the promotion rules or the setting *Promotion* decide alone"
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - as the parent has it
-        """Ask for approval, and wait for the answer.
-
-        Raises:
-            AirflowSkipException: no approval is needed.
-        """
+        """Ask for approval, and wait for the answer; skip if none is needed."""
         self.refuse_needless(context)
         report = result_of(self.report, context)
         self.response_timeout = timedelta(hours=report["approval_hours"])
@@ -64,10 +60,7 @@ class ApproveOperator(Skipping, ApprovalOperator):
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, str]:
-        """Return the answer, for `answers`.
-
-        The parent class would skip the tasks after a no, but `decide` records it.
-        """
+        """Return the answer, for `answers`; unlike the parent, let `decide` record a no."""
         given = HITLOperator.execute_complete(self, context, event)
         by = given["responded_by_user"]
         answer = "approved" if given["chosen_options"] == [self.APPROVE] else "rejected" if by else "no answer"
@@ -88,9 +81,7 @@ class ApproveOperator(Skipping, ApprovalOperator):
 
 
 class AskOperator(Skipping, HITLOperator):
-    """Ask before a training that the plan expects to take long.
-
-    It succeeds at once if the training is short.
+    """Ask before a training that the plan expects to take long; else succeed at once.
 
     Without an answer within `approval_hours`, and after any answer but *Train*, this task and those after it are skipped.
 
@@ -125,11 +116,7 @@ class AskOperator(Skipping, HITLOperator):
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> None:
-        """Go on, or keep the answer for `UseAuto` and skip.
-
-        Raises:
-            AirflowSkipException: the answer is not *Train*.
-        """
+        """Go on after *Train*; else keep the answer for `UseAuto`, and skip."""
         (answer,) = super().execute_complete(context, event)["chosen_options"]
         if answer != TRAIN:
             reason = "a person, or the time limit, let it not be trained" if answer == SKIP else "a run with the preset auto starts instead"
@@ -142,12 +129,12 @@ class AskOperator(Skipping, HITLOperator):
 class ConfirmOperator(Reading, HITLOperator):
     """Ask whether to go on.
 
-    The result has who answered `yes`, encrypted. After any other answer, and without an answer in time, the tasks behind are skipped.
+    The result has who answered `yes`, encrypted with Airflow's key, because others may write XComs, too. After any other answer, and without an
+    answer in time, the tasks behind are skipped. If RETAKE_APPROVERS names users, only they may answer.
 
-    If RETAKE_APPROVERS names users, only they may answer. Airflow's key encrypts the answer, because others may write XComs, too.
-    `yes` is the answer that goes on, and `body` a templated text below the question. Others may write the XCom behind that text, so
-    a step that acts on the answer is told its hash as well, and has to compare it. Such a question is asked `once`: in a later try, as after
-    a clear, Airflow would show the text of the first.
+    `yes` is the answer that goes on, and `body` a templated text below the question. Others may write the XCom behind that text, so a step that
+    acts on the answer is told its hash as well, and has to compare it. Such a question is asked `once`: in a later try, as after a clear,
+    Airflow would show the text of the first.
     """
 
     def __init__(self, *, subject: str, body: str, yes: str, no: str, once: bool = False, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own arguments
@@ -184,10 +171,7 @@ class ConfirmOperator(Reading, HITLOperator):
         return {name: f"{{{{ {opened}[{index}] }}}}" for index, name in enumerate(("confirm", "asked"))}
 
     def opened(self, ti: Any, dag_run: Any) -> tuple[str, str]:  # noqa: ANN401 - as templates have them
-        """Return who said yes in this run to this form.
-
-        Also return the hash of the text below the question. Both are empty if nobody did.
-        """
+        """Return who approved this run's form, and the hash of the text; empty if nobody."""
         from cryptography.fernet import InvalidToken
 
         try:
@@ -200,11 +184,7 @@ class ConfirmOperator(Reading, HITLOperator):
         return [self.dag_id, dag_run.run_id, self.task_id, dag_run.conf]
 
     def execute_complete(self, context: Context, event: dict[str, Any], shown: str = "") -> str:
-        """Encrypt who said yes, for `opened`.
-
-        Raises:
-            AirflowSkipException: nobody did.
-        """
+        """Encrypt who said yes, for `opened`; skip if nobody did."""
         given = super().execute_complete(context, event)
         by = given["responded_by_user"]
         if given["chosen_options"] != [self.yes] or not by:

@@ -54,8 +54,8 @@ ALL_GPUS = [{"Driver": "", "Count": -1, "DeviceIDs": [], "Capabilities": [["gpu"
 def container_name(network: str, dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
     """Name the container of a task in a run.
 
-    All tries share the name, so the engine refuses a second container. The network is part of the name: scheduled runs of two stacks on one
-    engine have the same run id.
+    All tries share the name, so that the engine refuses a second one. The network tells apart two stacks on one engine, whose scheduled runs
+    have the same ids.
     """
     return f"retake-step-{_digest([network, dag_id, run_id, task_id, map_index])}"
 

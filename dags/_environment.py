@@ -1,7 +1,4 @@
-"""Select the environment of a step.
-
-Airflow's own variables hold its database connection and signing keys, so none is passed.
-"""
+"""Select the environment of a step, without Airflow's own database connection and signing keys."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -57,10 +54,7 @@ def process_environment(environment: Mapping[str, str], context: Context) -> dic
 
 
 def container_environment(environment: Mapping[str, str], context: Context, *, trains_on_gpu: bool) -> dict[str, str]:
-    """Select the variables of a step that runs in a container.
-
-    They include secrets: never show them in Airflow.
-    """
+    """Select the variables of a container. They include secrets: never show them in Airflow."""
     passed = {name: value for name, value in environment.items() if name.upper() in CONTAINER_NAMES or name.startswith(TUNING_PREFIXES)}
     return passed | {
         **_of_telemetry(environment),
@@ -72,19 +66,13 @@ def container_environment(environment: Mapping[str, str], context: Context, *, t
 
 
 def _of_telemetry(environment: Mapping[str, str]) -> dict[str, str]:
-    """Select OpenTelemetry's variables of traces.
-
-    Steps send nothing else, and have a service name of their own.
-    """
+    """Select OpenTelemetry's variables of traces: steps send nothing else, under a name of their own."""
     others = ("OTEL_SERVICE_NAME", "OTEL_EXPORTER_OTLP_METRICS_", "OTEL_EXPORTER_OTLP_LOGS_")
     return {name: value for name, value in environment.items() if name.startswith("OTEL_") and not name.startswith(others)}
 
 
 def _of_task(context: Context) -> dict[str, str]:
-    """Make the variables that lead back to the task.
-
-    They are its run's address, and its span if Airflow sends traces.
-    """
+    """Make the variables that lead back to the task: its run's address, and any span."""
     carrier: dict[str, str] = {}
     TraceContextTextMapPropagator().inject(carrier)
     run = context["dag_run"]

@@ -79,10 +79,7 @@ class ThenOptions(Options):
 
 
 class Handover(BaseModel):
-    """Holds the extra of an asset event.
-
-    Other keys, such as those of an event created by hand in Airflow, are ignored.
-    """
+    """The extra of an asset event; keys that a person added are ignored."""
 
     store: str | None = None
     params: dict[str, Any] = {}
@@ -104,10 +101,7 @@ class Form:
     then: tuple[type[Options], ...] = ()
 
     def params(self) -> dict[str, Param]:
-        """Make one Param per field, each in the section of its class.
-
-        The fields of `first` come first, then the rest. The page of links finds the hidden ones in the schema of `store`.
-        """
+        """Make a Param per field; the page of links finds hidden ones in `store`'s schema."""
         params = {name: param for model in self.models() for name, param in _params(model, self.first)}
         shown = (*self.first, *(name for name in params if name not in self.first and (self.more is None or name in self.more)))
         hidden = {name: param for name, param in params.items() if name not in shown}
@@ -142,12 +136,12 @@ def resolve(context: Context, form: Form) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for model in form.models():
         values |= _validated(model, given)
-    if form.then and values["then"]:
-        values["then"] = _without_removed(values["then"]) or None
-    if form.then and values["then"]:
-        _refuse_unknown(values["then"], _names(form.then), "then.")
+    if form.then:
+        then = _without_removed(values["then"] or {})
+        _refuse_unknown(then, _names(form.then), "then.")
         for model in form.then:
-            _validated(model, values["then"], "then.")
+            _validated(model, then, "then.")
+        values["then"] = then or None
     if recipe := PRESETS.get(values.get("preset", "")):
         values = with_recipe(recipe, values)
         _validated(TrainOptions, values, f"preset {values['preset']}: ")

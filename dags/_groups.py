@@ -27,10 +27,7 @@ _PLANNED_DECISION = f"{{{{ ti.xcom_pull(task_ids='{GROUP}.plan', map_indexes=ti.
 
 
 def network(mapped: dict[str, str], form: Form) -> None:
-    """Add weights, plan, training and test of one configuration.
-
-    `mapped` is Airflow's placeholder for the configuration in `configure`'s list.
-    """
+    """Add the tasks of one configuration, for which `mapped` is Airflow's placeholder."""
     configured = Configured("{{ task.mapped.out }}")
     planned = Decision(_PLANNED_DECISION).plan.folder_uri
     common: dict[str, Any] = {
@@ -69,10 +66,9 @@ def network(mapped: dict[str, str], form: Form) -> None:
 
 
 def add_rounds(plan: BaseOperator, form: Form) -> list[BaseOperator]:
-    """Add as many rounds as a form can ask for, in sequence.
+    """Add the rounds that a form can ask for; return the last task of each.
 
-    The first follows the task `plan`. Returns the last task of each round. Airflow's graphs have no loops. The rounds that a form does not
-    ask for are skipped.
+    The first follows the task `plan`. Airflow's graphs have no loops: rounds that a form does not ask for are skipped.
     """
     gathered: list[BaseOperator] = []
     for number in range(1, MAX_ROUNDS + 1):

@@ -23,9 +23,7 @@ TERM_GRACE_SECONDS = 3.0
 """Airflow kills the process that runs `on_kill` after 5 s."""
 
 WATCHDOG = 'exec 3<&0; (trap "" TERM; read -r _; kill -KILL 0) <&3 >/dev/null 2>&1 3<&- & exec "$@" </dev/null 3<&-'
-"""A shell that becomes the step, with a child that watches a pipe.
-
-The child waits for the end of the pipe, which only this process holds open.
+"""A shell that becomes the step, with a child that waits for the end of a pipe, which only this process holds open.
 
 So the whole group is killed when this process ends, even by SIGKILL, and no process is left when the step has ended.
 """

@@ -1,7 +1,4 @@
-"""Send word to people by the command `notify`, in its own process.
-
-A notice that hangs or fails neither delays nor fails a run.
-"""
+"""Run the command `notify` apart, so that a notice neither delays nor fails a run."""
 
 import logging
 import os

@@ -1,7 +1,4 @@
-"""Define the operator that all runners extend.
-
-It makes a step's command line, raises for Airflow by the step's exit code, and skips the tasks behind it that a run does not need.
-"""
+"""Define the operator of all runners: its command line, its outcome, the tasks it skips."""
 
 import json
 import signal
@@ -40,10 +37,7 @@ class ResultLink(BaseOperatorLink):
     field: ClassVar[str]
 
     def get_link(self, operator: BaseOperator, *, ti_key: object) -> str:
-        """Return the address.
-
-        Airflow calls this where the task ran, and keeps the address as an XCom.
-        """
+        """Return the address: Airflow asks where the task ran, and keeps it as an XCom."""
         return getattr(operator, self.field, "")
 
 
@@ -78,32 +72,25 @@ class Skipping(Reading, SkipMixin):
     inherits_from_skipmixin = True  # Airflow reads it, to skip those tasks again where they are cleared
 
     def why_needless(self, context: Context) -> str:
-        """Say why a run does not need this task.
+        """Say why a run does not need this task; empty if it does.
 
-        `context` is that of the task before, or of this task where it runs by itself. The answer is empty if the run needs this task.
+        `context` is that of the task before, or of this task where it runs by itself.
         """
         return ""
 
     def refuse_needless(self, context: Context) -> None:
-        """Skip this task by itself, where a person runs it alone.
-
-        Raises:
-            AirflowSkipException: the run does not need it.
-        """
+        """Raise AirflowSkipException if the run does not need this task, started by itself."""
         if reason := self.why_needless(context):
             raise AirflowSkipException(reason)
 
     def skip_needless(self, returned: object, context: Context) -> None:
-        """Skip the tasks behind that the run does not need.
-
-        Skipping ends this task. Airflow then drops the value that this task returned, so the value is kept here.
-        """
+        """Skip the tasks behind that the run does not need."""
         behind = [task for task in self.downstream_list if isinstance(task, Skipping)]
         needless = {task: reason for task in behind if (reason := task.why_needless(context))}
         for task, reason in needless.items():
             self.log.info("%s is skipped: %s", task.task_id, reason)
         if needless:
-            if returned is not None:
+            if returned is not None:  # skipping ends this task, and Airflow would drop what it returns
                 context["ti"].xcom_push(BaseXCom.XCOM_RETURN_KEY, returned)
             self.skip(context["ti"], needless)
 
@@ -168,10 +155,7 @@ class StepOperator(Skipping):
 
     @classmethod
     def partial(cls, *, gpu: bool = False, **kwargs: Any) -> OperatorPartial:  # noqa: ANN401 - Airflow's own arguments
-        """Set the queue of a mapped task.
-
-        The scheduler reads it before it makes an operator.
-        """
+        """Set the queue of a mapped task: the scheduler reads it before any operator exists."""
         return super().partial(gpu=gpu, **{"queue": _queue(gpu), **kwargs})
 
     def execute(self, context: Context) -> Returned:
@@ -199,10 +183,7 @@ class StepOperator(Skipping):
         return self.conclude(result, values, context)
 
     def why_needless(self, context: Context) -> str:
-        """Say why a run does not need the task.
-
-        An option switches it off, or no network needs the input that it makes.
-        """
+        """Say which option switches the task off, or that no network needs its input."""
         if self.switch and self.values(context)[self.switch] == "off":
             return f"the option {self.switch} is off"
         if self.feeds:
@@ -303,11 +284,7 @@ def raise_outcome(step: str, code: int, last_line: str) -> Never:
 
 
 def raise_out_of_memory(step: str, variable: str) -> Never:
-    """Raise that a step's container was killed at the memory limit of `variable`.
-
-    Raises:
-        AirflowException: a retry, because the machine may have more free memory by then.
-    """
+    """Raise that a step reached the memory limit of `variable`; a retry may have more."""
     raise AirflowException(
         f"{step} reached the memory limit of its container; raise {variable}, or choose options that need less, such as a smaller batch size"
     )

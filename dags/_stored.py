@@ -1,7 +1,4 @@
-"""Read a step's result from the store.
-
-Output of a container is neither unpickled nor parsed from a log.
-"""
+"""Read a step's result from the store, never from the output of a container."""
 
 import json
 from typing import Any
@@ -20,7 +17,7 @@ def stored_result(step: str, flags: list[str]) -> dict[str, Any]:
         AirflowFailException: the step does not take these flags, the store refuses the keys, or the environment does not say where it is.
         AirflowException: the store does not answer, or there is no result.
     """
-    from tasks.store.objects import Store  # imported late: parsing a DAG file must not load the S3 client
+    from tasks.store.objects import Store  # here alone: parsing a DAG file must not load the S3 client
 
     try:
         _, arguments = parse([step, *flags])

@@ -41,10 +41,7 @@ TASK_DEFAULTS: dict[str, Any] = {
 
 
 def dag_arguments(file: str, doc: str | None, form: Form, tag: str) -> dict[str, Any]:
-    """Make the arguments that every DAG has.
-
-    The DAG is named like its `file`, documented by `doc`, and has one run at a time.
-    """
+    """Make the arguments of every DAG, named like its `file` and documented by `doc`."""
     return {
         "dag_id": Path(file).stem,
         "doc_md": doc,
@@ -85,10 +82,7 @@ def mapped_step_task(
     hours: float,
     **given: Any,  # noqa: ANN401 - see above
 ) -> MappedOperator:
-    """Map the task of a step over the batches that `over` lists.
-
-    `over` is a task. Templates reach a batch as `task.mapped`.
-    """
+    """Map a step over the batches of the task `over`; templates reach one as `task.mapped`."""
     of_batch = {"batch": "{{ task.mapped.uri }}", "map_index_template": "{{ task.mapped.name | truncate(100) }}"}
     return StepOperator.partial(**_arguments(step, form, hours, of_batch | given)).expand(mapped=over.output)
 
@@ -112,19 +106,12 @@ def _arguments(step: Step[Any, Any], form: Form, hours: float, given: dict[str, 
 def flow_tasks(form: Form, **given: Any) -> tuple[BaseOperator, MappedOperator]:  # noqa: ANN401 - see above
     """Make `flows`, which lists clips without flow, and `flow`, mapped over batches of them.
 
-    Both are skipped if no flow is missing.
-
-    Args:
-        form: the DAG's options.
-        given: other arguments of `flows`; `plan`, `configured` or `prediction` names the networks.
+    Both are skipped if no flow is missing. `given` are other arguments of `flows`; `plan`, `configured` or `prediction` names the networks.
     """
     flows = step_task(retrain.FLOWS, form, returns="batches", hours=0.5, **given)
     return flows, mapped_step_task(retrain.FLOW, form, over=flows, max_active_tis_per_dagrun=2, hours=12)
 
 
 def sound_task(form: Form, **given: Any) -> BaseOperator:  # noqa: ANN401 - see above
-    """Make `sound`, which describes the sound of clips; skipped if no network hears.
-
-    Unlike optical flow, which takes minutes for a clip, sound takes seconds: one task does it.
-    """
+    """Make `sound`, one task, since a clip takes seconds; skipped if no network hears."""
     return step_task(retrain.SOUND, form, hours=12, **given)

@@ -1,7 +1,4 @@
-"""Start runs of other DAGs.
-
-They are the learning curve of a training, a run with the preset `auto`, and `retrain` with a search's winner.
-"""
+"""Start runs of other DAGs: learning curves, runs with the preset `auto`, retrained winners."""
 
 from typing import Any
 
@@ -17,10 +14,7 @@ from tasks.options import TrainOptions
 
 
 class TriggerOnce(Reading, TriggerDagRunOperator):
-    """Trigger a run once.
-
-    A later try finds the run of an earlier try, and is skipped.
-    """
+    """Trigger a run once: a later try finds the run, and is skipped."""
 
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own arguments
         super().__init__(**{"queue": "cpu", "skip_when_already_exists": True, **kwargs})
@@ -42,11 +36,7 @@ class DrawCurve(TriggerOnce):
         self.report = report
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - as the parent has it
-        """Trigger the run.
-
-        Raises:
-            AirflowSkipException: there is no curve to draw, or an earlier try has started it.
-        """
+        """Trigger the run; skip if there is no curve to draw."""
         values = resolve(context, self.form)
         if not values["learning_curve"] or not result_of(self.report, context)["awaits_curve"]:
             raise AirflowSkipException("no learning curve is drawn; the report says why")
@@ -68,11 +58,7 @@ class UseAuto(TriggerOnce):
         self.question = question
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - as the parent has it
-        """Trigger the run, with this run's options but those of the training.
-
-        Raises:
-            AirflowSkipException: that was not the answer, or an earlier try has started it.
-        """
+        """Trigger the run with this run's options but the training's; skip without that answer."""
         if USE_AUTO not in context["ti"].xcom_pull(task_ids=[self.question], key=ANSWER):
             raise AirflowSkipException("nobody asked for the preset auto")
         # Presets leave label noise as it is.
@@ -83,9 +69,9 @@ class UseAuto(TriggerOnce):
 
 
 class RetrainWinner(TriggerOnce):
-    """Trigger `retrain` with the winner's options, once per winner.
+    """Trigger `retrain` with the winner's options once, if the form asks for it.
 
-    Skipped if the form does not ask for it. It has the buttons of the report, because it is the last task of a search.
+    It has the buttons of the report, because it is the last task of a search.
 
     Args:
         report: id of the task whose result is a `SearchReportResult`.
@@ -101,11 +87,7 @@ class RetrainWinner(TriggerOnce):
         self.mlflow_run_url = self.report_url = ""  # read by the links
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401 - as the parent has it
-        """Trigger the run.
-
-        Raises:
-            AirflowSkipException: the form does not ask for it, or an earlier try has started it.
-        """
+        """Trigger the run; skip if the form does not ask for it."""
         result = result_of(self.report, context)
         self.mlflow_run_url, self.report_url = result["mlflow_run_url"], result["report_url"]
         if not result["starts_retrain"]:

@@ -9,13 +9,11 @@ from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, Thread
 START_SECONDS = 20
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *args):
-        pass
-
-
 class Answering(BaseHTTPRequestHandler):
     """Answers with a whole content, and logs nothing; a header of None is left out."""
+
+    def body(self):
+        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
 
     def answer(self, status, content=b"", **headers):
         self.send_response(status)
@@ -27,6 +25,10 @@ class Answering(BaseHTTPRequestHandler):
 
     def log_message(self, *args):
         pass
+
+
+class Files(Answering, SimpleHTTPRequestHandler):
+    """Answers with the files of a folder."""
 
 
 @contextmanager
@@ -44,7 +46,7 @@ def in_thread(server):
 
 def served(folder):
     """Yield the address of a folder."""
-    return in_thread(ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)))
+    return in_thread(ThreadingHTTPServer(("127.0.0.1", 0), partial(Files, directory=folder)))
 
 
 @contextmanager

@@ -48,7 +48,7 @@ REDIRECTS = {"malformed": "http://[::1/a", "file": "file:///etc/passwd", "loop":
 class Handler(Answering):
     """Answers by path; `server.hosts` keeps the Host header of each request."""
 
-    def do_GET(self):  # noqa: N802 - a name of the standard library
+    def do_GET(self):
         self.server.hosts.append(self.headers["host"])
         action, _, rest = self.path.strip("/").partition("/")
         if action == "to":

@@ -12,7 +12,7 @@ from tests.http_servers import Answering, in_thread
 class Site(Answering):
     """`/watch/NAME` is a page, `/short/NAME` its other address, `/films/NAME.mp4` its film, `/feed` a list of all; `server.cut_bytes` ends each answer early."""
 
-    def do_GET(self):  # noqa: N802 - a name of the standard library
+    def do_GET(self):
         self.server.requests.append((self.path, self.headers["range"]))
         kind, _, name = self.path.strip("/").partition("/")
         film = self.server.films.get(name.removesuffix(".mp4"))

@@ -1,9 +1,8 @@
-"""Write a note on an ended run, and tell people of the run.
+"""Write a note on an ended run, and tell people of it.
 
-The note has the run's report, its set-aside files, and the asset events that it did not take.
-
-Airflow shows the note in its grid and in the list of runs. A task cannot note anything on its own run without the credential of a person.
-The scheduler, which ends the run, can, and it knows first that a run ended. The command `notify` decides whether there is anything to tell.
+The note has the run's report, its set-aside files, and the asset events that it did not take. Airflow shows it in its grid and in the list
+of runs. A task cannot note anything on its own run without the credential of a person; the scheduler, which ends the run, can, and it knows
+first that a run ended. The command `notify` decides whether there is anything to tell.
 
 Every process of Airflow loads plugins, and only one of the scheduler needs the modules that functions import here.
 """
@@ -35,10 +34,7 @@ MAX_NOTE_CHARACTERS = 1000
 
 @hookimpl
 def on_dag_run_success(dag_run: "DagRun", msg: str) -> None:
-    """Hand over a run whose result, or whose end, may be news.
-
-    The run gets its note, too. A run that a person ended is no news.
-    """
+    """Write a run's note, and hand over its news unless a person ended it."""
     from sqlalchemy.orm import object_session
 
     from dags._notify import is_wanted, notify_later
@@ -56,10 +52,7 @@ on_dag_run_failed = on_dag_run_success
 
 
 def _returned(dag_run: "DagRun", session: "Session", key: str, task_id: str | None = None) -> Iterator[Any]:
-    """Yield the XComs of a run that are not empty.
-
-    They come from Airflow's tables, which only its scheduler may read.
-    """
+    """Yield the non-empty XComs of a run, from tables that only the scheduler may read."""
     from airflow.models.xcom import XComModel
 
     listed = XComModel.get_many(run_id=dag_run.run_id, key=key, task_ids=task_id, dag_ids=dag_run.dag_id)
@@ -67,10 +60,7 @@ def _returned(dag_run: "DagRun", session: "Session", key: str, task_id: str | No
 
 
 def _note(dag_run: "DagRun", session: "Session") -> None:
-    """Note on a run its report, the files set aside and the events passed over.
-
-    A person's note stays.
-    """
+    """Note a run's report, files set aside and events passed over; a person's note stays."""
     from dags._form import PASSED_OVER
     from tasks.wording import count, markdown_text
 

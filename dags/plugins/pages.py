@@ -1,9 +1,7 @@
 """Put the pages *Retake* and *Label* into Airflow's navigation, and mount all of Retake's pages.
 
-They are behind Airflow's own login.
-
-Every component of Airflow loads plugins, and only the API server needs the applications: each is made by its first request, with the stores
-that the DAGs use.
+They are behind Airflow's own login. Every component of Airflow loads plugins, and only the API server needs the applications: each is made
+by its first request, with the stores that the DAGs use.
 """
 
 import asyncio
@@ -34,10 +32,7 @@ _making = threading.Lock()
 
 
 def mounted(prefix: str, name: str, make: "Callable[[], FastAPI]") -> dict[str, Any]:
-    """Describe to Airflow an application that its first request makes.
-
-    It is made in a thread: meanwhile the server answers other requests.
-    """
+    """Describe to Airflow an application that its first request makes, in a thread."""
     made = cache(make)
 
     def made_once() -> "FastAPI | PlainTextResponse":
@@ -66,10 +61,7 @@ def _view(name: str, page: str) -> dict[str, Any]:
 
 
 def _stores() -> "tuple[Store, list[str]]":
-    """Return a client for the pages, and the stores that they offer.
-
-    The store of the DAGs comes first.
-    """
+    """Return a client for the pages, and their stores, that of the DAGs first."""
     from tasks.settings import LabellingSettings, RunnerSettings, StoreSettings, load
     from tasks.store.objects import Store
 
@@ -79,7 +71,7 @@ def _stores() -> "tuple[Store, list[str]]":
 
 
 def _login_address(address: str) -> str:
-    """Give the address where a stranger logs in and comes back to an address."""
+    """Give the address where a stranger logs in and comes back to `address`."""
     from airflow.sdk import conf
 
     base = conf.get("api", "base_url", fallback="").rstrip("/")
@@ -87,10 +79,7 @@ def _login_address(address: str) -> str:
 
 
 def make_label() -> "FastAPI":
-    """Make the application of the page *Label*.
-
-    The page reads and labels the clips of the stores.
-    """
+    """Make the application of the page *Label*."""
     from airflow.api_fastapi.app import get_auth_manager
     from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
     from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
@@ -142,10 +131,7 @@ def make_report() -> "FastAPI":
 
 
 def make_trigger() -> "FastAPI":
-    """Make the form of a DAG filled in from an address.
-
-    An example is `/retake/trigger/?dag=retrain&conf={…}`. Reports link to it.
-    """
+    """Make the form that reports fill in by an address: `/retake/trigger/?dag=retrain&conf={…}`."""
     from airflow.api_fastapi.core_api.security import get_user
 
     from tasks.pages.trigger_form import make_app
@@ -171,19 +157,13 @@ class HomePage(AirflowPlugin):
 
 
 def import_ahead(app: Any) -> Any:  # noqa: ANN401 - any ASGI application
-    """Import the modules of *Label* when a process of the API server starts.
-
-    They are imported in the background, and nothing in the application of the API server changes.
-    """
+    """Import the modules of *Label* in the background when the API server starts."""
     threading.Thread(target=import_module, args=("tasks.pages.label.app",), daemon=True, name="labelling-imports").start()
     return app
 
 
 class LabelPage(AirflowPlugin):
-    """The place of the page *Label*.
-
-    A browser that opens Airflow asks for the icon, and the page begins to read the clips before anybody opens it.
-    """
+    """The place of the page *Label*."""
 
     name = "retake_label"
     fastapi_root_middlewares = [{"middleware": import_ahead, "name": "Retake: import the labelling page"}]  # noqa: RUF012 - as Airflow declares it

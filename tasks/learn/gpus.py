@@ -1,7 +1,4 @@
-"""Count the GPUs, and claim one per step.
-
-So steps running side by side use different GPUs. Works without torch.
-"""
+"""Count the GPUs, and claim one per step. Works without torch."""
 
 import fcntl
 import os
@@ -19,10 +16,7 @@ _claimed: list[IO[str]] = []
 
 
 def num_gpus(driver: Path = DRIVER) -> int:
-    """Count the GPUs that NVIDIA's driver lists and CUDA_VISIBLE_DEVICES does not hide.
-
-    0 without a driver.
-    """
+    """Count the GPUs that NVIDIA's driver, if any, lists and CUDA_VISIBLE_DEVICES does not hide."""
     listed = len(list(driver.iterdir())) if driver.is_dir() else 0
     if VISIBLE not in os.environ:
         return listed

@@ -23,8 +23,8 @@ from tasks.errors import BadConfiguration
 WantedDevice = Literal["auto", "cpu", "cuda"]
 Device = Literal["cpu", "cuda"]
 LIBRARIES = ("torch", "torchvision", "timm", "pytorch-lightning", "torchmetrics", "numpy")
+# A registered model reads no setting of Retake.
 WITHOUT_GPU = "set RETAKE_DEVICE=cpu for a step, or hide this GPU by CUDA_VISIBLE_DEVICES"
-"""A registered model reads no setting of Retake."""
 ARCHITECTURE = re.compile(r"(sm|compute)_(\d+)(\d)")
 M_TRIM_THRESHOLD = -1
 M_MMAP_MAX = -4
@@ -45,7 +45,7 @@ class Hardware:
     versions: dict[str, str]
 
     def flat(self) -> dict[str, str | int]:
-        """Flatten to names and values for results and MLflow tags; a library's version is `version.<library>`."""
+        """Flatten for results and MLflow tags; a library's version is `version.<library>`."""
         values = asdict(self)
         versions: dict[str, str] = values.pop("versions")
         return {**values, **{f"version.{library}": version for library, version in versions.items()}}
@@ -66,9 +66,7 @@ def choose_device(wanted: WantedDevice) -> Device:
 
 
 def _require_code(built_for: list[str]) -> None:
-    """Check that this build of torch has code for the first GPU.
-
-    `built_for` are the architectures of the build, such as sm_86 or compute_90.
+    """Check that torch, built for these architectures, has code for the first GPU.
 
     Raises:
         BadConfiguration: it has none; nothing would run there.
@@ -107,13 +105,7 @@ def describe(device: Device) -> Hardware:
 
 @contextlib.contextmanager
 def within_gpu_memory(computed: str, remedy: str = f"end what else uses it, {WITHOUT_GPU}") -> Iterator[None]:
-    """Raise an error that names `computed` where GPU memory is too small.
-
-    `computed` is in the plural.
-
-    Raises:
-        BadConfiguration: it does not fit.
-    """
+    """Raise BadConfiguration where `computed`, in the plural, does not fit into GPU memory."""
     try:
         yield
     except torch.OutOfMemoryError:
@@ -121,10 +113,10 @@ def within_gpu_memory(computed: str, remedy: str = f"end what else uses it, {WIT
 
 
 def keep_freed_memory() -> None:
-    """Let glibc reuse freed memory for the next activation, which has the same size.
+    """Let glibc reuse freed memory for the next activation, until the process ends.
 
     By default it returns every activation to the kernel, which clears the pages again: half the run time of a light backbone on a CPU. Peak
-    memory stays the same, but is only returned when the process ends. Does nothing with other C libraries.
+    memory stays the same. Does nothing with other C libraries.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
@@ -133,9 +125,7 @@ def keep_freed_memory() -> None:
 
 
 def return_freed_memory() -> None:
-    """Return unused memory to the kernel, and measure its peak anew.
-
-    Memory is returned in spite of `keep_freed_memory`. The peak is that from here on.
+    """Return unused memory to the kernel in spite of `keep_freed_memory`, and measure its peak anew.
 
     Does nothing that the C library, the kernel or its permissions do not allow.
     """
@@ -155,12 +145,11 @@ _SILENCING = threading.RLock()
 def silenced() -> Iterator[None]:
     """Keep OpenVINO, NNCF and ONNX from sending statistics, printing to stdout or changing the log.
 
-    The first two send usage statistics when imported, through an optional package; hiding that package disables it. Conversion sets the root logger to
-    ERROR; NNCF replaces the logger class and logs to stdout, which is reserved for a step's result. ONNX logs
+    Conversion sets the root logger to ERROR; NNCF replaces the logger class and logs to stdout, which is reserved for a step's result. ONNX logs
     each weight that it has twice, and nodes that it leaves as they are.
     """
     with _SILENCING:
-        # A None entry makes Python treat the module as not importable.
+        # OpenVINO and NNCF send usage statistics by this package when imported; None makes Python treat it as not importable.
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
         root = logging.getLogger()
         level, filters, handlers = root.level, list(root.filters), list(root.handlers)

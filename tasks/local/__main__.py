@@ -10,12 +10,12 @@ import shlex
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from tasks.disk import full_disk
 from tasks.errors import BadConfiguration, RetakeError, Unavailable
 from tasks.local import processes, supervise
-from tasks.local.airflow_api import AirflowApi, RunRef
+from tasks.local.airflow_api import AirflowApi
 from tasks.local.backups import back_up_home, restore_home
 from tasks.local.follow import screen_for
 from tasks.local.home import ROLES, Credentials, Home, add_person, people, people_file, remove_person
@@ -32,7 +32,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         home = Home.find()
-        code: int = arguments.command(home, arguments)
+        code: int | None = arguments.command(home, arguments)
+        return code or 0
     except RetakeError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return error.exit_code
@@ -49,7 +50,6 @@ def main(argv: list[str] | None = None) -> int:
             "\ninterrupted; the servers and any started run go on. `make cancel` ends the runs, `make stop` the servers, `make run` resumes\n"
         )
         return 130
-    return code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -121,14 +121,14 @@ def _add_settings(command: argparse.ArgumentParser) -> None:
 
 
 def _ingest_folder(home: Home, arguments: argparse.Namespace) -> int:
-    in_containers = find_stack() if arguments.into != "local" else None
-    if in_containers is None and arguments.into == "stack":
-        raise BadConfiguration("the stack in containers is not up; `make up` starts it")
-    if in_containers is None:
-        if ENV_FILE.exists() and arguments.into == "auto":
+    if arguments.into != "local":
+        if in_containers := find_stack():
+            return ingest_into_stack(in_containers, arguments.videos, arguments.set)
+        if arguments.into == "stack":
+            raise BadConfiguration("the stack in containers is not up; `make up` starts it")
+        if ENV_FILE.exists():
             _say(f"the stack of {ENV_FILE} is not up; ingesting into the local servers")
-        return ingest_folder(home, arguments.videos, arguments.set)
-    return ingest_into_stack(in_containers, arguments.videos, arguments.set)
+    return ingest_folder(home, arguments.videos, arguments.set)
 
 
 def _say(line: str) -> None:
@@ -136,53 +136,39 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
-def _start(home: Home, _: argparse.Namespace) -> int:
+def _start(home: Home, _: argparse.Namespace) -> None:
     with home.lock():
         servers = supervise.up(home, _say)
         with ready_airflow(home, servers):
             say_where(home, servers, screen_for(sys.stdout))
-    return 0
 
 
-def _stop(home: Home, _: argparse.Namespace) -> int:
+def _stop(home: Home, _: argparse.Namespace) -> None:
     if not home.root.exists():
         _say("nothing runs")
-        return 0
+        return
     with home.lock():
-        for at_work in _interrupted(home):
-            _say(f"interrupting {at_work.dag_id}, run {at_work.run_id}: `make start` goes on with it")
+        # Damaged files or a full disk must not keep servers running.
+        with suppress(RetakeError, OSError), _local_airflow(home) as api:
+            for at_work in api.active_runs() if api else ():
+                _say(f"interrupting {at_work.dag_id}, run {at_work.run_id}: `make start` goes on with it")
         supervise.down(home, _say)
-    return 0
 
 
-def _interrupted(home: Home) -> list[RunRef]:
-    """List the runs that a stop interrupts.
-
-    None are listed where that is not known: damaged files or a full disk must not keep servers running.
-    """
-    try:
-        with _local_airflow(home) as api:
-            return api.active_runs() if api else []
-    except (RetakeError, OSError):
-        return []
-
-
-def _back_up(home: Home, arguments: argparse.Namespace) -> int:
+def _back_up(home: Home, arguments: argparse.Namespace) -> None:
     done = back_up_home(home, arguments.to, with_secrets=arguments.with_secrets)
     _say(f"backup {done.name} in {done.folder}: {count(done.num_objects, 'object')}, {size(done.size_bytes)}")
     _say(f"new since the last one: {count(done.num_new, 'object')}, {size(done.new_bytes)}")
-    return 0
 
 
-def _restore(home: Home, arguments: argparse.Namespace) -> int:
+def _restore(home: Home, arguments: argparse.Namespace) -> None:
     with home.lock():
         done = restore_home(home, arguments.source, arguments.snapshot, _say, replace=arguments.replace)
     _say(f"restored {done.name} into {home.root}: {count(len(done.objects), 'object')}; `make start` starts all servers")
     _say("runs that were at work when it was made go on then; `make cancel` ends them")
-    return 0
 
 
-def _cancel(home: Home, arguments: argparse.Namespace) -> int:
+def _cancel(home: Home, arguments: argparse.Namespace) -> None:
     with ExitStack() as opened:
         api = opened.enter_context(_local_airflow(home)) if arguments.of != "stack" else None
         if api is None and arguments.of != "local" and (in_containers := find_stack()):
@@ -191,39 +177,31 @@ def _cancel(home: Home, arguments: argparse.Namespace) -> int:
             raise BadConfiguration("no Airflow answers, so no run is at work; `make start` starts the local one")
         _say(f"ending all runs of Airflow at {api.address}")
         cancel(api, screen_for(sys.stdout))
-        states = supervise.running(home) if home.credentials_file.exists() else []
-        if states := [state for state in states if state.server.name == "mlflow" and state.is_healthy]:
-            end_tracked(states[0].server.address, api.address)
-    return 0
+        if mlflow := supervise.healthy_address(home, "mlflow"):
+            end_tracked(mlflow, api.address)
 
 
-def _add_person(home: Home, arguments: argparse.Namespace) -> int:
+def _add_person(home: Home, arguments: argparse.Namespace) -> None:
     with home.lock():
         person = add_person(home, arguments.name, arguments.role)
         password = person.password if sys.stdout.isatty() else f"in {people_file(home)}"
         _say(f"{arguments.name}, {person.role}: password {password}")
         _take_in(home)
-    return 0
 
 
-def _remove_person(home: Home, arguments: argparse.Namespace) -> int:
+def _remove_person(home: Home, arguments: argparse.Namespace) -> None:
     with home.lock():
         remove_person(home, arguments.name)
         _take_in(home)
-    return 0
 
 
-def _list_people(home: Home, _: argparse.Namespace) -> int:
+def _list_people(home: Home, _: argparse.Namespace) -> None:
     for name, person in people(home).items():
         _say(f"{name}: {person.role}")
-    return 0
 
 
 def _take_in(home: Home) -> None:
-    """Restart Airflow with its people, unless that would interrupt a run.
-
-    Airflow that does not run is not started. Hold the lock.
-    """
+    """Restart Airflow with its people if it runs, but interrupt no run. Hold the lock."""
     with _local_airflow(home) as api:
         runs = api.active_runs() if api else []
     if api is None:
@@ -237,8 +215,7 @@ def _take_in(home: Home) -> None:
 @contextmanager
 def _local_airflow(home: Home) -> Iterator[AirflowApi | None]:
     """Yield a client of the local Airflow, or None if it does not answer."""
-    states = supervise.running(home) if home.credentials_file.exists() else []
-    address = next((state.server.address for state in states if state.server.name == "airflow" and state.is_healthy), None)
+    address = supervise.healthy_address(home, "airflow")
     if address is None:
         yield None
         return
@@ -247,16 +224,19 @@ def _local_airflow(home: Home) -> Iterator[AirflowApi | None]:
 
 
 def _status(home: Home, _: argparse.Namespace) -> int:
-    states = supervise.running(home) if home.credentials_file.exists() else []
+    states = supervise.running(home)
     if not any(state.is_running for state in states):
         _say("no server runs; `make start` starts them, `make run` also runs the DAGs")
         return 0
     for state in states:
-        advice = f"; see {processes.log_file(home, state.server.name)}, then `make stop` and `make start`"
-        running = (
-            f"{'healthy' if state.is_healthy else 'running, but unhealthy'} at {state.server.address}{'' if state.is_healthy else advice}"
-        )
-        _say(f"{state.server.title}: {running if state.is_running else 'not running; `make start` starts it'}")
+        if state.is_healthy:
+            condition = f"healthy at {state.server.address}"
+        elif state.is_running:
+            log = processes.log_file(home, state.server.name)
+            condition = f"running, but unhealthy at {state.server.address}; see {log}, then `make stop` and `make start`"
+        else:
+            condition = "not running; `make start` starts it"
+        _say(f"{state.server.title}: {condition}")
     servers = [state.server for state in states]
     unhealthy = [state.server.name for state in states if not state.is_healthy]
     if not unhealthy:
@@ -267,7 +247,7 @@ def _status(home: Home, _: argparse.Namespace) -> int:
     return 1 if unhealthy else 0
 
 
-def _env(home: Home, _: argparse.Namespace) -> int:
+def _env(home: Home, _: argparse.Namespace) -> None:
     states = supervise.running(home)
     if stopped := [state.server.title for state in states if not state.is_running]:
         raise BadConfiguration(f"not running: {', '.join(stopped)}; start them with `make run` or `python -m tasks.local start`")
@@ -277,7 +257,6 @@ def _env(home: Home, _: argparse.Namespace) -> int:
         sys.stderr.write('# Secrets: do not paste these lines anywhere. Use: eval "$(.venv/bin/python -m tasks.local env)"\n')
     for name, value in (variables | {"MLFLOW_TRACKING_URI": variables["RETAKE_MLFLOW_URI"]}).items():
         _say(f"export {name}={shlex.quote(value)}")
-    return 0
 
 
 if __name__ == "__main__":

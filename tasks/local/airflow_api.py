@@ -7,7 +7,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 import httpx
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.errors import BadConfiguration, Unavailable
 from tasks.local.home import ADMINISTRATOR
@@ -29,19 +29,13 @@ class RunRef(_Seen):
     run_id: str
 
 
-class ActiveRun(_Seen):
+class ActiveRun(RunRef):
     """A run that is queued, or running since `start_date`."""
 
-    dag_id: str
-    dag_run_id: str
+    run_id: str = Field(alias="dag_run_id")
     state: str
     run_after: datetime
     start_date: datetime | None
-
-    @property
-    def ref(self) -> RunRef:
-        """Return what names the run."""
-        return RunRef(dag_id=self.dag_id, run_id=self.dag_run_id)
 
     @property
     def age_seconds(self) -> float:
@@ -50,20 +44,16 @@ class ActiveRun(_Seen):
 
 
 class Task(_Seen):
-    """One task instance.
-
-    `state` is None until Airflow schedules the task. `map_index` is -1 if the task is not mapped.
-    """
+    """One task instance."""
 
     task_id: str
-    map_index: int
+    map_index: int  # -1 if the task is not mapped
     rendered_map_index: str | None
-    state: str | None
+    state: str | None  # None until Airflow schedules the task
     try_number: int
     pool: str = "default_pool"
     start_date: datetime | None
     end_date: datetime | None
-    duration: float | None
 
     @property
     def step(self) -> str:
@@ -106,7 +96,7 @@ class AirflowApi:
 
     @property
     def address(self) -> str:
-        """Return the address of this Airflow."""
+        """Return its address."""
         return str(self._client.base_url).rstrip("/")
 
     def ensure_pool(self, name: str, slots: int, description: str) -> None:
@@ -138,8 +128,7 @@ class AirflowApi:
 
     def run_state(self, run: RunRef) -> str:
         """Return the run's state: queued, running, success or failed."""
-        state: str = self._get(_path(run))["state"]
-        return state
+        return str(self._get(_path(run))["state"])
 
     def tasks(self, run: RunRef) -> list[Task]:
         """List every task instance of the run, mapped ones separately."""
@@ -152,8 +141,7 @@ class AirflowApi:
 
     def num_asset_events(self, run: RunRef) -> int:
         """Count the assets that the run has updated."""
-        total: int = self._get("/assets/events", source_dag_id=run.dag_id, source_run_id=run.run_id, limit=0)["total_entries"]
-        return total
+        return int(self._get("/assets/events", source_dag_id=run.dag_id, source_run_id=run.run_id, limit=0)["total_entries"])
 
     def runs_caused_by(self, run: RunRef) -> list[RunRef] | None:
         """List the runs started by the run's assets; None while one of them is queued.
@@ -166,22 +154,15 @@ class AirflowApi:
             return None
         return [RunRef.model_validate(created) for event in reply.json()["asset_events"] for created in event["created_dagruns"]]
 
-    def active_runs(self, dag_id: str = "~") -> list[RunRef]:
-        """Name the unfinished runs of the DAG, or of all DAGs, earliest first."""
-        return [run.ref for run in self.runs_at_work(dag_id)]
-
-    def runs_at_work(self, dag_id: str = "~") -> list[ActiveRun]:
-        """List the same with their states and times."""
+    def active_runs(self, dag_id: str = "~") -> list[ActiveRun]:
+        """List the unfinished runs of the DAG, or of all DAGs, earliest first."""
         query: dict[str, str | int | list[str]] = {"state": ["queued", "running"], "order_by": "run_after", "limit": _PAGE}
         runs = self._call("GET", f"/dags/{quote(dag_id)}/dagRuns", params=query).json()["dag_runs"]
         return [ActiveRun.model_validate(run) for run in runs]
 
     def end(self, run: RunRef) -> None:
-        """End a run: its tasks at work are killed and failed, the others skipped.
-
-        A run that was deleted is left out.
-        """
-        self._call("PATCH", _path(run), accept=(200, 404), json={"state": "failed"})
+        """End a run: its tasks at work are killed and failed, the others skipped."""
+        self._call("PATCH", _path(run), accept=(200, 404), json={"state": "failed"})  # 404: the run was deleted
 
     def log_lines(self, run: RunRef, task: Task) -> list[str]:
         """Return the log of the task's last try so far, without Airflow's heading."""

@@ -1,7 +1,7 @@
 """Run Airflow's servers as forks of one process that has imported their code.
 
-Usage: `python -m tasks.local.airflow_process AIRFLOW`, with the path of Airflow's program. `airflow standalone` starts five interpreters, each
-of which imports nearly the same modules. Forks take six tenths of the processor time until Airflow is ready, and seven tenths of the memory.
+Usage: `python -m tasks.local.airflow_process AIRFLOW`, with the path of Airflow's program. `airflow standalone` starts five interpreters that
+import nearly the same modules. Forks take six tenths of the processor time until Airflow is ready, and seven tenths of the memory.
 """
 
 import gc
@@ -88,10 +88,7 @@ def _write(output: int, line: bytes) -> None:
 
 
 def _fork_named(name: str, work: Callable[[], object]) -> dict[int, str]:
-    """Run `work` in a fork, and copy its lines in another.
-
-    The result names both forks by their process ids. `name` is before each line that the fork of `work` and its child processes write.
-    """
+    """Fork `work` and a copier that prefixes its lines; return their names by process id."""
     reading, writing = os.pipe()
 
     def work_to_pipe() -> None:
@@ -123,10 +120,7 @@ def _serve(program: str, name: str) -> None:
 
 
 def _listen_on_loopback() -> None:
-    """Keep Airflow's log servers, which are forks of its servers, on loopback.
-
-    By themselves they listen on every interface, and no setting changes that.
-    """
+    """Keep Airflow's log servers, forks of its servers, on loopback: no setting does."""
     listen = uvicorn.run
     uvicorn.run = lambda app, **options: listen(app, **{**options, "host": LOOPBACK})
 

@@ -1,7 +1,4 @@
-"""Back up a home while its servers run, and restore it into another.
-
-`make backup` and `make restore` do this.
-"""
+"""Back up a home while its servers run (`make backup`), and restore it (`make restore`)."""
 
 from pathlib import Path
 
@@ -24,7 +21,7 @@ def back_up_home(home: Home, to: str, *, with_secrets: bool) -> BackupResult:
         BadConfiguration: the object store does not run.
         Unavailable: see `back_up`.
     """
-    states = supervise.running(home) if home.credentials_file.exists() else []
+    states = supervise.running(home)
     if not any(state.is_healthy for state in states if state.server.name == "store"):
         raise BadConfiguration(f"the object store of {home.root} does not run; start it: `make start`")
     store = open_store(home, [state.server for state in states])

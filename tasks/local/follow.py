@@ -1,7 +1,4 @@
-"""Follow the chain of runs in Airflow, and trigger runs that no asset starts.
-
-The chain is shown in a live table or in plain lines.
-"""
+"""Follow the chain of runs in Airflow, and trigger runs that no asset starts."""
 
 import time
 from collections import Counter
@@ -46,17 +43,14 @@ _STYLES = {
 
 @dataclass(frozen=True)
 class Row:
-    """The state of one step.
-
-    `index` and `label` identify mapped instances. `seconds` is None before the start.
-    """
+    """The state of one step; `index` and `label` identify a mapped instance."""
 
     dag_id: str
     step: str
     index: int
     label: str
     state: str
-    seconds: float | None
+    seconds: float | None  # None before the start
 
     @property
     def name(self) -> str:
@@ -103,12 +97,9 @@ class LiveScreen:
         self._live: Live | None = None
 
     def say(self, text: str) -> None:
-        """Print a line above the table.
-
-        The terminal wraps the line, so that an address in it stays whole when it is copied.
-        """
+        """Print a line above the table."""
         line = f"[dim]{clock(time.monotonic() - self._begun)}[/dim]  {escape(printable(text, kept=LINES))}"
-        self._console.print(line, highlight=False, soft_wrap=True)
+        self._console.print(line, highlight=False, soft_wrap=True)  # the terminal wraps: an address stays whole when it is copied
 
     def show(self, rows: Sequence[Row], running_line: str) -> None:
         """Redraw the table."""
@@ -210,9 +201,7 @@ def wait_for_dags(api: AirflowApi, seconds: float = 60) -> None:
 
 
 def follow_chain(api: AirflowApi, choices: Choices, screen: Screen) -> list[FollowedRun]:
-    """Start the first DAG and follow the chain to its end.
-
-    It ends earlier at the first DAG without labels.
+    """Follow the chain from its first DAG to its end, or to one without labels.
 
     Raises:
         StepFailed: a step failed; the message has its error and the end of its log.

@@ -1,7 +1,4 @@
-"""Manage the folder of all local state.
-
-The folder has the credentials, the lock, and the people who may log in.
-"""
+"""Manage the folder of all local state: credentials, lock, and people who may log in."""
 
 import base64
 import fcntl
@@ -68,15 +65,13 @@ class Home:
     def lock(self) -> Iterator[None]:
         """Lock out other commands that start or stop servers.
 
-        The kernel frees the lock if this process dies.
-
         Raises:
-            BadConfiguration: another command holds it.
+            BadConfiguration: another command holds the lock.
         """
         self.make()
         with (self.root / "lock").open("a+") as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel frees it if this process dies
             except BlockingIOError:
                 file.seek(0)
                 raise BadConfiguration(
@@ -131,10 +126,7 @@ class Credentials(BaseModel):
 
     @classmethod
     def end_sessions(cls, home: Home) -> None:
-        """Change the secret that Airflow's logins are signed with.
-
-        At Airflow's next start, everybody has to log in again.
-        """
+        """Change the key of Airflow's logins: after its next start, everybody logs in again."""
         if home.credentials_file.exists():
             renewed = cls.load(home).model_copy(update={"airflow_jwt_secret": cls().airflow_jwt_secret})
             write_private(home.credentials_file, renewed.model_dump_json(indent=1))
@@ -190,9 +182,7 @@ def people(home: Home) -> dict[str, Person]:
 
 
 def add_person(home: Home, name: str, role: Role) -> Person:
-    """Add a person with a new password, or change the role of a known person.
-
-    Hold the lock.
+    """Add a person with a new password, or change their role. Hold the lock.
 
     Raises:
         BadConfiguration: the name cannot be a user's.
@@ -211,9 +201,7 @@ def add_person(home: Home, name: str, role: Role) -> Person:
 
 
 def remove_person(home: Home, name: str) -> None:
-    """Remove a person, and end all sessions.
-
-    A login would hold on, because it does not look at the people again. Hold the lock.
+    """Remove a person, and end all sessions, which never check people again. Hold the lock.
 
     Raises:
         BadConfiguration: nobody has this name.

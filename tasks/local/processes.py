@@ -18,12 +18,9 @@ _SEARCHED = 200
 
 
 def is_free(port: int) -> bool:
-    """Check whether a server can listen on `port` now.
-
-    Lingering closed connections do not block the port.
-    """
+    """Check whether a server can listen on `port` now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # lingering closed connections do not block the port
         try:
             probe.bind((LOOPBACK, port))
         except (OSError, OverflowError):
@@ -32,9 +29,7 @@ def is_free(port: int) -> bool:
 
 
 def choose_ports(wanted: Mapping[str, int], avoid: Iterable[int] = ()) -> dict[str, int]:
-    """Choose a distinct free port per name, none of `avoid`.
-
-    It is the wanted one, or the next above it.
+    """Choose distinct free ports: those wanted or the next above, none of `avoid`.
 
     Raises:
         BadConfiguration: none of the next 200 is free.
@@ -134,11 +129,9 @@ def tail(path: Path, num_lines: int = 15) -> str:
 
 
 def stop(home: Home, name: str, leader_signal: signal.Signals, grace_seconds: float) -> bool:
-    """Stop server `name` and its child processes.
+    """Stop server `name` and its child processes; return whether anything ran.
 
     The leader gets `leader_signal`; survivors get SIGKILL after the grace.
-
-    Returns whether anything ran.
     """
     record = read_record(home, name)
     running = members(home, name)

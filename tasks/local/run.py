@@ -1,11 +1,8 @@
-"""Run DAGs on the local servers, report finished chains, and list runs at work.
-
-`make run`, `make ingest`, `make status` and `make cancel` call this module.
-"""
+"""Run DAGs on the local servers, report finished chains, and list runs at work."""
 
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -14,7 +11,7 @@ from tasks.errors import BadInput, MissingObject
 from tasks.judge.gate.verdict import facts_of
 from tasks.learn.gpus import num_gpus
 from tasks.local import supervise
-from tasks.local.airflow_api import ActiveRun, AirflowApi, RunRef
+from tasks.local.airflow_api import ActiveRun, AirflowApi
 from tasks.local.choices import SAMPLE_OPTIONS, SAMPLE_STORE, SAMPLES, Choices, check_source, parse
 from tasks.local.follow import POLL_SECONDS, FollowedRun, Screen, clock, follow_chain, follow_run, screen_for, shown, wait_for_dags
 from tasks.local.home import ADMINISTRATOR, REPOSITORY, Credentials, Home, Person
@@ -38,7 +35,7 @@ OWN_STORE = "s3://retake"
 LONG_FILM = Path(__file__).with_name("long_film")
 """A film for the network of the samples to predict, with a table of when what happens. It is not trained on."""
 _QUIET_SECONDS = 5.0
-"""How long no run may be at work until a cancel is done: Airflow takes a while to start those that an asset's update causes."""
+"""A cancel is done after this long without a run at work: Airflow starts those that an asset's update causes only after a while."""
 REMEDY = (
     "to use them, label them on the page Label, name their folders by label, such as 'put meat' or 'wave', or add a CSV: docs/labels.md"
 )
@@ -60,12 +57,15 @@ def run(home: Home, videos: str | None, option_pairs: Sequence[str]) -> int:
     chosen = parse(option_pairs)
     source = check_source(videos or str(SAMPLES))
     choices = Choices(store=OWN_STORE if videos else SAMPLE_STORE, sources=[source], options=chosen if videos else SAMPLE_OPTIONS | chosen)
-    with home.lock():
-        servers = supervise.up(home, screen.say)
-        with ready_airflow(home, servers) as api:
-            screen.say(f"running the DAGs on {source}; their store is {choices.store}")
-            code = shown(screen, lambda: _chain(home, servers, api, choices, screen))
-    say_where(home, servers, screen)
+
+    def follow(servers: Sequence[Server], api: AirflowApi) -> None:
+        screen.say(f"running the DAGs on {source}; their store is {choices.store}")
+        followed = follow_chain(api, choices, screen)
+        screen.close()
+        for line in report(api, open_store(home, servers), choices.store, followed):
+            screen.say(line)
+
+    code = _on_servers(home, screen, follow)
     if not code and not videos:
         screen.say(f"when do actions happen in a long film? This tells, and how well it tells it:\n{predict_long_film(choices)}")
     screen.say(f"{'FAILED' if code else 'done'} after {clock(time.monotonic() - begun)}; the servers stay up until `make stop`")
@@ -84,10 +84,15 @@ def ingest_folder(home: Home, videos: str, option_pairs: Sequence[str]) -> int:
     screen = screen_for(sys.stdout)
     options = parse(option_pairs)
     choices = Choices(store=OWN_STORE, sources=[check_source(videos)], options=options)
+    return _on_servers(home, screen, lambda _, api: follow_ingest(api, choices, screen))
+
+
+def _on_servers(home: Home, screen: Screen, work: Callable[[Sequence[Server], AirflowApi], None]) -> int:
+    """Start the servers, do `work`, show how it ends, and return the exit code."""
     with home.lock():
         servers = supervise.up(home, screen.say)
         with ready_airflow(home, servers) as api:
-            code = shown(screen, lambda: follow_ingest(api, choices, screen))
+            code = shown(screen, lambda: work(servers, api))
     say_where(home, servers, screen)
     return code
 
@@ -104,17 +109,14 @@ def ready_airflow(home: Home, servers: Sequence[Server]) -> Iterator[AirflowApi]
 
 
 def cancel(api: AirflowApi, screen: Screen) -> None:
-    """End all unfinished runs, and those that start meanwhile.
-
-    A run may start because an ended one has updated an asset.
-    """
-    ended: list[RunRef] = []
+    """End all unfinished runs, and those that start meanwhile from an ended one's assets."""
+    ended: set[tuple[str, str]] = set()
     deadline = time.monotonic() + _QUIET_SECONDS
     while time.monotonic() < deadline:
         for at_work in api.active_runs():
-            if at_work not in ended:
+            if (at_work.dag_id, at_work.run_id) not in ended:
                 api.end(at_work)
-                ended.append(at_work)
+                ended.add((at_work.dag_id, at_work.run_id))
                 screen.say(f"ended {at_work.dag_id}, run {at_work.run_id}")
                 deadline = time.monotonic() + _QUIET_SECONDS
         if not ended:
@@ -135,7 +137,7 @@ def end_tracked(mlflow: str, airflow: str) -> None:
 
 def state_of(api: AirflowApi, store: Store, known: Mapping[str, Person]) -> Iterator[str]:
     """List the loop's runs, latest datasets, champions and users, in lines."""
-    runs = api.runs_at_work()
+    runs = api.active_runs()
     yield from map(partial(_run_line, api), runs) if runs else ("no run is unfinished",)
     for uri in (OWN_STORE, SAMPLE_STORE):
         yield from (f"{uri}: {line}" for lines in (_loop_lines, _dataset_lines, _champion_lines) for line in lines(store, uri))
@@ -143,7 +145,7 @@ def state_of(api: AirflowApi, store: Store, known: Mapping[str, Person]) -> Iter
 
 
 def _run_line(api: AirflowApi, active: ActiveRun) -> str:
-    tasks = api.tasks(active.ref)
+    tasks = api.tasks(active)
     at_work = dict.fromkeys(task.step for task in tasks if task.state == "running")
     waiting = {task.step: task.pool for task in tasks if task.state == "scheduled" and task.pool != "default_pool"}
     steps = [*at_work, *(f"{step} waits until another step leaves its slot (pool {pool})" for step, pool in waiting.items())]
@@ -188,23 +190,13 @@ def say_where(home: Home, servers: Sequence[Server], screen: Screen) -> None:
     screen.say(f"MLflow   {training_pages(address['mlflow'])}  no password: it listens on this machine only")
 
 
-def _chain(home: Home, servers: Sequence[Server], api: AirflowApi, choices: Choices, screen: Screen) -> None:
-    followed = follow_chain(api, choices, screen)
-    screen.close()
-    for line in report(api, open_store(home, servers), choices.store, followed):
-        screen.say(line)
-
-
 def open_store(home: Home, servers: Sequence[Server]) -> Store:
     """Open the local object store."""
     return Store.from_settings(store_settings(Credentials.load(home), {server.name: server.ports for server in servers}))
 
 
 def report(api: AirflowApi, store: Store, store_uri: str, followed: Sequence[FollowedRun]) -> Iterator[str]:
-    """Yield the lines of the report on runs of the store `store_uri`.
-
-    The table is one text of several lines.
-    """
+    """Yield the lines of the report on runs of `store_uri`; the table is one text."""
     yield from _ingest_lines(api, followed[0])
     for run in followed:
         yield from _label_lines(api, run)
@@ -215,10 +207,7 @@ def report(api: AirflowApi, store: Store, store_uri: str, followed: Sequence[Fol
 
 
 def follow_ingest(api: AirflowApi, choices: Choices, screen: Screen) -> None:
-    """Run `ingest_videos` to its end, and say how to go on.
-
-    Errors are those of `follow_run`.
-    """
+    """Run `ingest_videos` to its end, and say how to go on; raises as `follow_run`."""
     run = follow_run(api, api.trigger("ingest_videos", choices.conf("ingest_videos")), screen, [])
     screen.close()
     for line in ingested(api, run, choices.store):
@@ -270,9 +259,8 @@ def _retrain_lines(api: AirflowApi, store: Store, run: FollowedRun) -> Iterator[
     skipped = [task for step in ("weights", "plan") if (task := run.first(step)) and task.state == "skipped"]
     if skipped:
         lines = api.log_lines(run.ref, skipped[0])
-        note = next(
-            (line for line in reversed(lines) if line.startswith("NothingToDo")), "this dataset and these options were trained before"
-        )
+        notes = (line for line in reversed(lines) if line.startswith("NothingToDo"))
+        note = next(notes, "this dataset and these options were trained before")
         yield f"nothing was trained: {note.removeprefix('NothingToDo: ')}"
         if decision := find_decision(note):
             yield from _earlier(store, decision)

@@ -28,15 +28,13 @@ from tasks.store.objects import Store
 
 DAGS = REPOSITORY / "dags"
 
-_LOCAL_SETTINGS = f'''"""Name this machine by its loopback address. Written by `make run`."""
-
-__all__: list[str] = []  # none of these names may override Airflow's settings
+_LOCAL_SETTINGS = f"""__all__ = []  # none of these names may override Airflow's settings
 
 
-def hostname() -> str:
-    """Return the host name by which the log servers are reached."""
+def hostname():
     return "{LOOPBACK}"
-'''
+"""
+"""Airflow's local settings: its log servers are reached at the loopback address."""
 
 
 def passwords_file(home: Home) -> Path:
@@ -222,10 +220,7 @@ def code_version() -> str:
 
 
 def _step_python(home: Home) -> str:
-    """Choose the interpreter of steps.
-
-    It is RETAKE_PYTHON, else this interpreter, forked from the warm process if possible.
-    """
+    """Choose the interpreter of steps: RETAKE_PYTHON, else this interpreter, forked if possible."""
     if warm.is_of_use():
         return str(warm.write_program(home, sys.executable))
     chosen = os.environ.get("RETAKE_PYTHON") or sys.executable

@@ -75,10 +75,7 @@ class StackSettings(BaseSettings):
 
 
 def find_stack() -> StackSettings | None:
-    """Find the stack.
-
-    Its Airflow, not one of `make run` on the same port, accepts the password.
-    """
+    """Find the stack: its Airflow, not one of `make run`, accepts the password."""
     if not ENV_FILE.exists():
         return None
     settings = load(StackSettings)
@@ -93,9 +90,7 @@ def find_stack() -> StackSettings | None:
 
 
 def ingest_into_stack(stack: StackSettings, videos: str, option_pairs: Sequence[str]) -> int:
-    """Upload one folder to the store's inbox and ingest it.
-
-    A pattern of a bucket needs no upload.
+    """Ingest one folder, uploaded to the store's inbox, or a pattern of a bucket.
 
     Raises:
         RetakeError: an option is wrong, the folder has no file, or the store or Airflow does not answer.
@@ -122,12 +117,9 @@ def ingest_into_stack(stack: StackSettings, videos: str, option_pairs: Sequence[
 
 
 def upload(store: Store, folder: Path, place: Folder, screen: Screen) -> tuple[int, int]:
-    """Upload every file of `folder` to its path in `place`, and skip those already there.
+    """Upload every file of `folder` to its path in `place` that is not there.
 
-    A file that cannot be uploaded is reported and left out.
-
-    Returns:
-        Number of uploaded files, and of all files there.
+    A file that cannot be uploaded is reported and left out. Return the numbers of uploaded files, and of all files there.
     """
     paths = ((path, any(part.startswith(".") for part in path.relative_to(folder).parts)) for path in folder.rglob("*"))
     files = sorted(path for path, is_hidden in paths if not is_hidden and (path.is_symlink() or not path.is_dir()))

@@ -29,9 +29,7 @@ class State:
 
 
 def up(home: Home, announce: Announce, names: Collection[str] = tuple(WANTED_PORTS)) -> list[Server]:
-    """Start or restart the servers of `names` as needed, and wait until healthy.
-
-    They are started in parallel. Hold the lock.
+    """Start or restart servers as needed, and wait until they are healthy. Hold the lock.
 
     Raises:
         Unavailable: a server ended or was not healthy in time; the message has the end of its log.
@@ -80,15 +78,21 @@ def down(home: Home, announce: Announce) -> None:
 
 
 def running(home: Home) -> list[State]:
-    """Check the status of each server, without changing any."""
-    credentials = Credentials.load(home)
+    """Check the status of each server; before the first start there is none."""
+    if not home.credentials_file.exists():
+        return []
     records = {name: processes.read_record(home, name) for name in WANTED_PORTS}
     states = []
-    for server in all_servers(home, credentials, _ports(records)):
+    for server in all_servers(home, Credentials.load(home), _ports(records)):
         record = records[server.name]
         alive = record is not None and processes.is_running(record)
         states.append(State(server, alive, alive and server.is_healthy()))
     return states
+
+
+def healthy_address(home: Home, name: str) -> str | None:
+    """Return the address of a server; None unless it runs and is healthy."""
+    return next((state.server.address for state in running(home) if state.server.name == name and state.is_healthy), None)
 
 
 def _offset() -> int:
@@ -135,12 +139,9 @@ def _is_usable(server: Server, record: Record) -> bool:
 
 
 def _start(home: Home, server: Server) -> Record:
-    """Start a server on a database of its version.
-
-    A database of another version is migrated. One without a good start is deleted: an interrupted first start may have left it incomplete.
-    """
+    """Start a server; bring its database up to date first, if another version wrote it."""
     last_good = last_good_version_file(home, server.name)
-    if server.database and not last_good.exists():
+    if server.database and not last_good.exists():  # an interrupted first start may have left it incomplete
         for path in server.database.parent.glob(f"{server.database.name}*"):  # and SQLite's -wal and -shm
             path.unlink()
     processes.rotate_log(home, server.name)

@@ -72,11 +72,8 @@ def write_program(home: Home, python: str) -> Path:
 
 
 def is_of_use() -> bool:
-    """Check whether steps are forked here.
-
-    They are not with a GPU, which a process cannot share with its forks, nor if RETAKE_PYTHON is set.
-    """
-    return not os.environ.get("RETAKE_PYTHON") and num_gpus() == 0
+    """Check whether steps are forked on this machine."""
+    return not os.environ.get("RETAKE_PYTHON") and num_gpus() == 0  # a process cannot share a GPU with its forks
 
 
 def start(home: Home, environment: Mapping[str, str], modules: Sequence[str] = MODULES, sources: Path = REPOSITORY / "tasks") -> None:
@@ -105,7 +102,7 @@ def _modified(sources: Path) -> dict[str, int]:
 
 
 def _serve(home: Home, sources: Path, modules: Sequence[str]) -> Request:
-    """Fork a step for each request; returns only in the forked step.
+    """Fork a step for each request, and return the request only in the fork.
 
     The process itself ends here, after a long idle time or once its code is out of date.
     """

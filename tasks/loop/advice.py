@@ -33,16 +33,13 @@ class Approval:
 
 @dataclass(frozen=True)
 class ActiveRun:
-    """A DAG run that goes on or waits.
-
-    `started_by` is empty if a schedule or an asset started the run.
-    """
+    """A DAG run that goes on or waits."""
 
     dag_id: str
     run_id: str
     state: Literal["running", "queued"]
     since: str
-    started_by: str
+    started_by: str  # empty for a schedule or an asset
     waits_for: str
     url: str
 
@@ -98,10 +95,7 @@ class Situation:
 
     @property
     def num_chosen(self) -> int:
-        """Count the clips that the latest prediction chose to be labelled.
-
-        If labels were gathered since then, the count is at most that of the clips that they leave unlabelled.
-        """
+        """Count the clips that the latest prediction chose, at most those still without a label."""
         latest = next(iter(self.status.predictions.predictions), None) if self.status.predictions else None
         if latest is None:
             return 0
@@ -151,10 +145,7 @@ class Situation:
         return any(run.dag_id in dags for run in self.live.runs or ())
 
     def form(self, dag: str, **conf: str) -> str:
-        """Make the path of the form that starts a DAG on this store.
-
-        An empty option is left out.
-        """
+        """Make the path of the form that starts a DAG on this store."""
         return form_path(dag, {"store": self.status.store, **{name: value for name, value in conf.items() if value}})
 
     @property
@@ -165,10 +156,7 @@ class Situation:
 
 @dataclass(frozen=True)
 class Rule:
-    """A thing to do: when, in which words, and where in Airflow.
-
-    `path` is the path in Airflow where it is done.
-    """
+    """A thing to do: when, in which words, and its path in Airflow."""
 
     holds: Callable[[Situation], object]
     text: Callable[[Situation], str]
@@ -264,21 +252,14 @@ RULES = (
 
 
 def next_steps(status: LoopStatus, live: Live, link: Callable[[str], str]) -> list[NextStep]:
-    """List the things to do next, the most important first.
-
-    Args:
-        link: makes an address of a path in Airflow.
-    """
+    """List the next steps, the most important first; `link` makes addresses of paths in Airflow."""
     here = Situation(status, live)
     steps = [(rule.text(here), rule.path(here)) for rule in RULES if rule.holds(here)]
     return [NextStep(text if text.endswith((".", "?", "!")) else f"{text}.", link(path) if path else "") for text, path in steps]
 
 
 def sentence(status: LoopStatus, now: str | None = None) -> str:
-    """Say in one sentence where the loop stands.
-
-    A time on the day of `now` is shortened.
-    """
+    """Say in one sentence where the loop stands, with times as `moment` writes them."""
     films, labels, dataset, model = status.films, status.labels, status.dataset, status.model
     if model is not None:
         return _of_model(model, now)
@@ -306,10 +287,7 @@ def _of_model(model: ModelStatus, now: str | None) -> str:
 
 
 def score_in_words(version: VersionStatus, model: ModelStatus) -> str:
-    """Say how many actions a version names.
-
-    The score is on today's clips if the version was scored on them.
-    """
+    """Say how many actions a version names, on today's clips if it was scored there."""
     if version.top1_now is None or version.interval_now is None:
         return f"named {_score(version.top1, version.interval)} on the {count(version.num_clips, 'clip')} of its decision"
     num_clips = next((other.num_clips for other in model.versions if other.dataset == model.now_dataset), None)
@@ -318,10 +296,7 @@ def score_in_words(version: VersionStatus, model: ModelStatus) -> str:
 
 
 def moment(at: str, now: str | None = None) -> str:
-    """Shorten a time in UTC to minutes.
-
-    On the day of `now`, the date is left out.
-    """
+    """Shorten a time in UTC to minutes, on the day of `now` without the date."""
     return at[11:16] if now and at[:10] == now[:10] else at[:16].replace("T", " ")
 
 

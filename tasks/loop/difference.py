@@ -11,10 +11,7 @@ from tasks.wording import count, listed, stretch
 
 
 def difference(before: Manifest, after: Manifest) -> Difference:
-    """List the differences of two datasets.
-
-    A difference is anything that is in one dataset alone, or is labelled or dealt otherwise in the other. Clips are known by their uids.
-    """
+    """List how two datasets differ in videos, clips by their uids, labels and splits."""
     names = video_names((*before.clips, *after.clips))
     old, new = ({clip.uid: clip for clip in manifest.clips} for manifest in (before, after))
     both = [(old[uid], clip) for uid, clip in new.items() if uid in old]

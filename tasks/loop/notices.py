@@ -35,10 +35,7 @@ DELIVER_SECONDS = 10
 
 @dataclass(frozen=True)
 class Facts:
-    """All facts that the events depend on.
-
-    `sentence` says in words where the loop stands. `steps` name the next steps.
-    """
+    """The facts that the events depend on."""
 
     ended: EndedRun
     now: datetime
@@ -59,10 +56,7 @@ class Facts:
         return self.now.strftime("%G-W%V")
 
     def result(self, dag_id: str, model: type[R]) -> R | None:
-        """Return the result of a run of this DAG.
-
-        It is None if the run is of another DAG, or has no result.
-        """
+        """Return the run's result; None without one, or if another DAG ran."""
         return model.model_validate(self.ended.result) if self.ended.dag_id == dag_id and self.ended.result else None
 
 
@@ -81,10 +75,7 @@ def _champion(facts: Facts) -> Notice | None:
 
 
 def _failed(facts: Facts) -> Notice | None:
-    """Tell of a failed run.
-
-    Of scheduled runs that fail one after the other, it tells of the first.
-    """
+    """Tell of a failed run; of scheduled runs that fail in a row, the first."""
     ended = facts.ended
     if not ended.is_failed or (ended.is_scheduled and ended.failed_before):
         return None
@@ -129,10 +120,7 @@ def _unlike(facts: Facts) -> Notice | None:
 
 
 def _approval(facts: Facts) -> Notice | None:
-    """Remind once a day of the question that has waited longest.
-
-    The task that asks a question tells of it at once.
-    """
+    """Remind daily of the oldest question; the task that asked told of it at once."""
     waiting = sorted(facts.ended.waiting, key=lambda question: question.since)
     if not waiting or facts.now - datetime.fromisoformat(waiting[0].since) < WAITING:
         return None
@@ -203,10 +191,7 @@ EVENTS: tuple[tuple[Callable[[Facts], Notice | None], bool], ...] = (
 
 
 def notices(facts: Facts, causes: Mapping[str, str], wanted: Collection[EventName]) -> Iterator[Notice]:
-    """Yield the notices that people want and have not got yet.
-
-    The causes of earlier notices tell which ones people have got.
-    """
+    """Yield the notices that people want and lack, by the `causes` of earlier ones."""
     is_hourly = facts.ended.dag_id == "ingest_videos" and facts.ended.is_scheduled
     for event, needs_hourly in EVENTS:
         notice = event(facts) if is_hourly or not needs_hourly else None
@@ -215,9 +200,7 @@ def notices(facts: Facts, causes: Mapping[str, str], wanted: Collection[EventNam
 
 
 def deliver(notice: Notice, addresses: Sequence[str]) -> list[str]:
-    """Send a notice to all addresses at once; return, for each that failed, why.
-
-    Nothing is sent again.
+    """Send a notice once, to all addresses at a time; list the failures with reasons.
 
     Raises:
         BadConfiguration: Apprise is not installed.
@@ -242,11 +225,8 @@ def deliver(notice: Notice, addresses: Sequence[str]) -> list[str]:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Log nothing, because messages of Apprise and its clients quote addresses.
-
-    Addresses have passwords and tokens in them. Apprise stays silent, because a thread of it may go on after the limit.
-    """
-    logging.getLogger("apprise").disabled = True
+    """Log nothing: Apprise and its clients quote addresses, which have passwords and tokens in them."""
+    logging.getLogger("apprise").disabled = True  # for ever: a thread of it may go on after the limit
     before = logging.root.manager.disable
     logging.disable()
     try:

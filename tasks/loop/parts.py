@@ -41,13 +41,10 @@ CHAMPION_AGAIN = "champion again"
 
 
 def films_status(earlier: FilmsStatus | None, summary: SummaryResult, num_videos: int, at: str) -> FilmsStatus:
-    """Sum up an ingest.
+    """Sum up an ingest; the store now has `num_videos`.
 
     An ingest that brought no new video keeps the number and the time of the latest that did. In a store without this part, an earlier
     version may have taken videos in, so none is called new.
-
-    Args:
-        num_videos: of the store.
     """
     num_new = num_videos - (earlier.num_videos if earlier else num_videos)
     before = (earlier.num_new, earlier.new_at) if earlier else (0, at)
@@ -64,11 +61,7 @@ def films_status(earlier: FilmsStatus | None, summary: SummaryResult, num_videos
 
 
 def labels_status(labels: LabelsFile, result: LabelResult, people: Mapping[str, str], at: str) -> LabelsStatus:
-    """Count labelled clips by folder, file and person.
-
-    Args:
-        people: by clip, who labelled it on the page.
-    """
+    """Count labelled clips by origin; `people` names who labelled a clip on the page."""
     folders = {f"folder {folder.folder}": folder.folder for folder in labels.folders}
 
     def origin_of(uid: str, origin: str) -> tuple[Literal["folder", "file", "person"], str]:
@@ -102,10 +95,7 @@ def agreement_in_words(agreement: Agreement) -> str:
 
 
 def dataset_status(earlier: DatasetStatus | None, result: DatasetResult, change: DatasetChange | None, at: str) -> DatasetStatus:
-    """Sum up the latest dataset.
-
-    A dataset that is the latest already keeps its change and its place among those before.
-    """
+    """Sum up the latest dataset; one that was so before keeps its change and place."""
     is_known = earlier is not None and earlier.digest == result.digest
     kept = earlier.datasets if earlier else ()
     if not is_known:
@@ -145,10 +135,7 @@ def with_prediction(earlier: PredictionsStatus | None, latest: PredictionStatus)
 
 @dataclass(frozen=True)
 class Score:
-    """Action top-1 of a version on the deciding clips, with its 95 % interval.
-
-    Both are in percent.
-    """
+    """Action top-1 in percent on the deciding clips, with its 95 % interval."""
 
     top1: float
     interval: tuple[float, float]
@@ -163,10 +150,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Standing:
-    """The champion after a move or a decision.
-
-    `version` is the champion's version, and `since` the time when it became champion.
-    """
+    """The champion after a move or a decision, and since when."""
 
     version: int | None
     provisional: bool
@@ -200,10 +184,7 @@ class Gain:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Facts of a decision: its split, wrong clips, doubtful labels and the expected gain.
-
-    Wrong clips are those that the champion gets wrong.
-    """
+    """Facts of a decision: its split, the champion's weak classes, doubtful labels, the expected gain."""
 
     split: SplitName
     weak_classes: tuple[WeakClass, ...]
@@ -214,10 +195,7 @@ class Evidence:
 def with_decision(
     earlier: ModelStatus | None, model_name: str, entry: VersionStatus, champion: Standing, evidence: Evidence, at: str
 ) -> ModelStatus:
-    """Add a decision or a rollback to the history of a model.
-
-    The latest comes first, and the same entry is there once.
-    """
+    """Add a decision or a rollback to a model's history: the latest first, each once."""
     others = [known for known in (earlier.versions if earlier else ()) if (known.version, known.at) != (entry.version, entry.at)]
     return ModelStatus(
         at=at,
@@ -236,10 +214,7 @@ def with_decision(
 
 
 def with_gain(earlier: ModelStatus | None, run_key: str, gain: Gain | None) -> ModelStatus | None:
-    """Add the gain by a learning curve to the status of a model.
-
-    If it is not of the training that was decided on last, the result is None.
-    """
+    """Add the gain of a learning curve; None unless its training was decided on last."""
     decisions = (version for version in (earlier.versions if earlier else ()) if version.event != CHAMPION_AGAIN)
     last = next(decisions, None)
     if earlier is None or last is None or last.run_key != run_key:
@@ -248,10 +223,7 @@ def with_gain(earlier: ModelStatus | None, run_key: str, gain: Gain | None) -> M
 
 
 def with_scores(model: ModelStatus, dataset: str, split: SplitName, scores: Mapping[int, Score]) -> ModelStatus:
-    """Note how versions score on a split of a dataset.
-
-    These scores take the place of scores on other clips.
-    """
+    """Note scores on a split of a dataset, in place of scores on other clips."""
     is_other = not are_of(model, dataset, split)
 
     def now(version: VersionStatus) -> VersionStatus:

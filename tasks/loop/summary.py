@@ -1,7 +1,4 @@
-"""Read the summary of a store, and keep its parts up to date.
-
-This module also writes the summary in plain text, for a shell.
-"""
+"""Read the summary of a store, keep its parts up to date, and print it."""
 
 import logging
 import textwrap
@@ -17,7 +14,16 @@ from tasks.store.layout import Layout
 from tasks.store.objects import Store, to_json
 from tasks.store.records.dataset import Manifest
 from tasks.store.records.record import Record
-from tasks.store.records.status import LoopStatus, ModelStatus, PredictionStatus, StatusResult
+from tasks.store.records.status import (
+    DatasetStatus,
+    FilmsStatus,
+    LabelsStatus,
+    LoopStatus,
+    ModelStatus,
+    PredictionStatus,
+    StatusResult,
+    TrainingStatus,
+)
 from tasks.store.stored import Stored, last_name
 from tasks.wording import count, duration, listed, percent, size, some
 
@@ -32,10 +38,7 @@ NUM_VERSIONS, NUM_DATASETS = 5, 3
 
 
 def read_status(store: Store, store_uri: str, model_name: str) -> LoopStatus:
-    """Read all parts of the summary.
-
-    A part that is missing, or that another version wrote, is None.
-    """
+    """Read all parts of the summary, each as `read_known` does."""
     at = Layout(store_uri).status
     model = at.of_model(model_name)
     return LoopStatus(
@@ -57,12 +60,9 @@ def model_names(store: Store, store_uri: str) -> tuple[str, ...]:
 
 
 def main_model(store: Store, store_uri: str, names: Sequence[str] | None = None) -> str:
-    """Choose the model that is shown unless a person names another.
+    """Choose the model shown by default: the default name's, else the last one decided on.
 
-    It is the model of the default name, else the one that was decided on last. If there is no model, the result is empty.
-
-    Args:
-        names: as `model_names` lists them; None lists them here.
+    `names` are those of `model_names`, listed here if None. Without any model the result is empty.
     """
     names, default = model_names(store, store_uri) if names is None else names, RegisterOptions().model_name
     if default in names or len(names) < 2:
@@ -73,10 +73,7 @@ def main_model(store: Store, store_uri: str, names: Sequence[str] | None = None)
 
 
 def count_statements(store: Store, status: LoopStatus) -> int:
-    """Count the statements of the labelling page now.
-
-    One request is enough if none came since labels were gathered.
-    """
+    """Count the statements of the labelling page now, by one request if none is new."""
     known = status.labels.num_statements if status.labels else 0
     return count_entries(store, status.store) if store.exists(Layout(status.store).label_log.entry(known).uri) else known
 
@@ -111,9 +108,7 @@ def keep(store: Store, place: Stored[R], make: Callable[[R | None], R | None]) -
 
 
 def find_manifest(store: Store, store_uri: str, name: str) -> tuple[str, Manifest]:
-    """Find a dataset by its digest or a beginning of it, or as `latest`.
-
-    The result is its digest and its manifest.
+    """Find the digest and manifest of a dataset by a digest's beginning, or `latest`.
 
     Raises:
         BadInput: there is none, or several begin so.
@@ -154,30 +149,28 @@ def lines_of(result: StatusResult) -> Iterator[str]:
 
 def boxes(status: LoopStatus) -> Iterator[tuple[str, list[str]]]:
     """Yield each box by its title; one without a summary says when it appears."""
-    missing = "appears with the next run of the step"
-    yield "Films", list(_films(status)) or [f"{missing} summarise"]
-    yield "Labels", list(_labels(status)) or [f"{missing} label"]
-    yield "Dataset", list(_dataset(status)) or [f"{missing} dataset"]
-    yield "Training", list(_training(status)) or [f"{missing} plan"]
-    yield "Champion", list(_model(status.model)) if status.model else [f"{missing} decide"]
+    for title, step, lines in (
+        ("Films", "summarise", status.films and _films(status.films)),
+        ("Labels", "label", status.labels and _labels(status.labels)),
+        ("Dataset", "dataset", status.dataset and _dataset(status.dataset)),
+        ("Training", "plan", status.training and _training(status.training)),
+        ("Champion", "decide", status.model and _model(status.model)),
+    ):
+        yield title, list(lines) if lines else [f"appears with the next run of the step {step}"]
     yield "Predictions", [_prediction(known) for known in status.predictions.predictions] if status.predictions else ["none yet"]
     if status.space:
         freed = f"clean_up {'would delete' if status.space.is_dry_run else 'deleted'} {size(status.space.freed_bytes)}"
         yield "Space", [f"{size(status.space.store_bytes)} in the store at {moment(status.space.at)}; {freed}"]
 
 
-def _films(status: LoopStatus) -> Iterator[str]:
-    if (films := status.films) is None:
-        return
+def _films(films: FilmsStatus) -> Iterator[str]:
     new = f"; {films.num_new:,} new at {moment(films.new_at)}" if films.new_at and films.num_new else ""
     yield f"{count(films.num_videos, 'video')}; {count(films.num_clips, 'clip')} in the latest ingest{new}"
     if films.num_set_aside:
         yield f"{count(films.num_set_aside, 'file')} set aside: {'; '.join(f'{bad.name}: {bad.reason}' for bad in films.first_set_aside)}"
 
 
-def _labels(status: LoopStatus) -> Iterator[str]:
-    if (labels := status.labels) is None:
-        return
+def _labels(labels: LabelsStatus) -> Iterator[str]:
     share = f" ({percent(labels.num_labelled / labels.num_clips)})" if labels.num_clips else ""
     yield f"{labels.num_labelled:,} of {count(labels.num_clips, 'clip')}{share}; {count(labels.num_problems, 'rejected line')}"
     if labels.by_origin:
@@ -185,13 +178,9 @@ def _labels(status: LoopStatus) -> Iterator[str]:
     yield labels.agreement or "No second reader yet: invite somebody to the page Label."
 
 
-def _dataset(status: LoopStatus) -> Iterator[str]:
-    if (dataset := status.dataset) is None:
-        return
-    splits = ", ".join(
-        f"{split.split} {count(split.num_clips, 'clip')} of {count(split.num_sources, 'source video')}" for split in dataset.splits
-    )
-    yield f"{dataset.digest} of {moment(dataset.at)}: {splits}"
+def _dataset(dataset: DatasetStatus) -> Iterator[str]:
+    splits = [f"{split.split} {count(split.num_clips, 'clip')} of {count(split.num_sources, 'source video')}" for split in dataset.splits]
+    yield f"{dataset.digest} of {moment(dataset.at)}: {', '.join(splits)}"
     if dataset.change:
         yield change_in_words(dataset.change)
     yield from dataset.warnings
@@ -199,9 +188,7 @@ def _dataset(status: LoopStatus) -> Iterator[str]:
         yield f"before: {listed([f'{kept.digest} ({moment(kept.at)})' for kept in before])}"
 
 
-def _training(status: LoopStatus) -> Iterator[str]:
-    if (training := status.training) is None:
-        return
+def _training(training: TrainingStatus) -> Iterator[str]:
     clips = f"{count(training.num_train_clips, 'clip')} of " if training.num_train_clips is not None else ""
     expected = f"; about {duration(training.expected_seconds)}" if training.expected_seconds is not None else ""
     yield f"planned at {moment(training.at)}: {training.recipe}; {clips}dataset {training.dataset}{expected}"

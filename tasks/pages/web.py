@@ -1,7 +1,4 @@
-"""Serve pages of Retake under Airflow's address.
-
-This module has the parts that their applications share, and the pages that lie in a store.
-"""
+"""Serve pages under Airflow's address: their shared parts, and pages that lie in a store."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -58,10 +55,7 @@ def turns(number: int) -> Turn:
 
 
 async def json_body(request: Request, max_bytes: int, seconds: float, name: str) -> bytes:
-    """Read the body of a request if it is JSON, short and in time.
-
-    `name` describes the body in errors.
-    """
+    """Read the body `name` of a request if it is JSON, short and in time."""
     if request.headers.get("content-type") != "application/json":
         raise HTTPException(422, f"{name} is JSON")
     length = request.headers.get("content-length", "")
@@ -75,10 +69,7 @@ async def json_body(request: Request, max_bytes: int, seconds: float, name: str)
 
 
 def file_response(path: Path, status: int = 200) -> Response:
-    """Answer with a file of a page.
-
-    Each answer is new, because Airflow's compression changes it.
-    """
+    """Answer with a file of a page, each time anew: Airflow's compression changes an answer."""
     return Response(path.read_bytes(), status, media_type=TYPES[path.suffix])
 
 
@@ -91,25 +82,31 @@ async def with_headers(request: Request, go_on: Callable[[Request], Awaitable[Re
 
 
 def is_stranger(request: Request, error: HTTPException) -> bool:
-    """Check whether a person who opens a page has no session of this server.
-
-    Such a person has no session at all, or one that this server did not make.
-    """
+    """Check whether a person who opens a page has no session that this server made."""
     unknown = error.status_code == UNAUTHORIZED or (error.status_code == FORBIDDEN and error.detail == INVALID_TOKEN)
     return unknown and "text/html" in request.headers.get("accept", "")
 
 
-def lead_strangers_to(login: Callable[[str], str], app: FastAPI) -> None:
-    """Redirect a stranger to the login, and from there back to this server.
+def page_app(title: str, person: Callable[..., object], login: Callable[[str], str]) -> FastAPI:
+    """Make an application that answers to people with a session alone.
 
-    The host that the request names does not matter.
+    Strangers are redirected to the login and back to this server, whichever host the request names.
+
+    Args:
+        title: name of the application.
+        person: a FastAPI dependency that answers 401 to strangers.
+        login: gives the address where a stranger logs in and comes back to an address.
     """
+    app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(person)])
+    app.middleware("http")(with_headers)
 
     @app.exception_handler(HTTPException)
     def refused(request: Request, error: HTTPException) -> Response:
         if is_stranger(request, error):
             return RedirectResponse(login(f"{request.url.path}?{request.url.query}"))
         return JSONResponse({"detail": error.detail}, error.status_code)
+
+    return app
 
 
 def static_files(folder: Path) -> APIRouter:
@@ -126,19 +123,12 @@ def static_files(folder: Path) -> APIRouter:
 
 
 def stored_pages(store: Store, uris: Sequence[str], person: Callable[..., object], login: Callable[[str], str]) -> FastAPI:
-    """Make the application of the pages that steps write into a store.
+    """Make the application of the pages that steps write into the stores `uris`.
 
     These are reports, comparisons, searches and predictions. A page is one file that loads nothing. The browser gives it an origin of its
     own, so a script in it cannot act as the person who reads it.
-
-    Args:
-        store: reads the pages.
-        uris: the stores whose pages are served.
-        person: a FastAPI dependency that answers 401 to strangers.
-        login: gives the address where a stranger logs in and comes back to an address.
     """
-    app = FastAPI(title="Report", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(person)])
-    lead_strangers_to(login, app)
+    app = page_app("Report", person, login)
 
     @app.get("/")
     def page(page: Annotated[str, Query(max_length=2048)]) -> Response:

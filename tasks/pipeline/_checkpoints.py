@@ -1,4 +1,4 @@
-"""Fetch checkpoints from the store."""
+"""Fetch checkpoints from the store, and keep those to start from."""
 
 import tempfile
 from pathlib import Path
@@ -7,15 +7,14 @@ from tasks.errors import BadCheckpoint, MissingObject
 from tasks.keys import file_sha256
 from tasks.learn.networks.checkpoints import Saved, load
 from tasks.pipeline._trained import Trained
+from tasks.store.layout import Layout
 from tasks.store.objects import Store
 
 CHECKPOINT = "network.ckpt"
 
 
 def fetch_network(store: Store, uri: str, sha256: str, folder: Path | None = None) -> Saved:
-    """Fetch a checkpoint and verify its hash.
-
-    If a folder is given, the file is left there as `CHECKPOINT`.
+    """Fetch a checkpoint and verify its hash; leave it in `folder`, if given, as `CHECKPOINT`.
 
     Raises:
         MissingObject: the store does not have it.
@@ -29,12 +28,22 @@ def fetch_network(store: Store, uri: str, sha256: str, folder: Path | None = Non
         return load(path)
 
 
-def fetch_trained(option: str, trained: Trained, store: Store) -> Saved:
-    """Fetch and read the checkpoint of a training.
+def keep_network(path: Path, store_uri: str, store: Store) -> tuple[str, str]:
+    """Keep a checkpoint to start from under its hash; return its address and its hash."""
+    sha256 = file_sha256(path)
+    uri = Layout(store_uri).network(sha256)
+    keep_file(path, uri, store)
+    return uri, sha256
 
-    Raises:
-        BadCheckpoint: the checkpoint is gone, or its hash is not the recorded one.
-    """
+
+def keep_file(path: Path, uri: str, store: Store) -> None:
+    """Write a file unless the store has it."""
+    if not store.exists(uri):
+        store.write_file(uri, path)
+
+
+def fetch_trained(option: str, trained: Trained, store: Store) -> Saved:
+    """Fetch and read the checkpoint of a training; raise BadCheckpoint if gone or changed."""
     try:
         return fetch_network(store, trained.checkpoint_uri, trained.checkpoint_sha256)
     except MissingObject:

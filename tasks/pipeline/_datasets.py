@@ -1,17 +1,13 @@
 """Write datasets, and find the labels that were gathered last."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
-from tasks.data.split.manifest import dataset_digest, split_csv
+from tasks.data.split.manifest import split_csv
 from tasks.pipeline._results import log
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import Manifest
 from tasks.store.records.record import SPLITS, Target
-from tasks.store.run_layout import SearchPlan
-
-Draw = Callable[[Manifest], Mapping[Target, bytes]]
-"""Draws the histogram of each target of a dataset."""
 
 
 def latest_labels(store: Store, store_uri: str) -> str | None:
@@ -22,11 +18,10 @@ def latest_labels(store: Store, store_uri: str) -> str | None:
     return max(((listed.modified, listed.uri) for listed in stored if listed), default=(None, None))[1]
 
 
-def write_dataset(dataset: Dataset, manifest: Manifest, store: Store, draw: Draw | None = None) -> None:
-    """Write the dataset, unless it exists already.
-
-    It is CSV files, histograms if `draw` is given, and last the manifest.
-    """
+def write_dataset(
+    dataset: Dataset, manifest: Manifest, store: Store, draw: Callable[[Manifest], Mapping[Target, bytes]] | None = None
+) -> None:
+    """Write CSV files, histograms if `draw` is given, and last the manifest, unless it exists."""
     if store.exists(dataset.manifest.uri):
         log.info("the dataset is there already: %s", dataset.folder_uri)
         return
@@ -35,11 +30,3 @@ def write_dataset(dataset: Dataset, manifest: Manifest, store: Store, draw: Draw
     for name, picture in draw(manifest).items() if draw else ():
         store.write_bytes(dataset.figure(f"{name}s"), picture)
     store.write(dataset.manifest, manifest)
-
-
-def write_folds(place: SearchPlan, folds: Iterable[Manifest], store: Store) -> tuple[str, ...]:
-    """Write each fold as a dataset; return their folders."""
-    datasets = [(Dataset(place.fold(dataset_digest(fold))), fold) for fold in folds]
-    for dataset, fold in datasets:
-        write_dataset(dataset, fold, store)
-    return tuple(dataset.folder_uri for dataset, _ in datasets)

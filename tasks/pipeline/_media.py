@@ -30,10 +30,10 @@ def thumbnails(
 ) -> dict[str, bytes]:
     """Draw the middle frame of the first clips among `uids`, as JPEGs by uid.
 
-    The page goes without if one of them is gone or does not decode.
+    There are none if a clip is gone or does not decode.
 
     Args:
-        uids: the clips that the page names, those first that need a picture most.
+        uids: the clips that the page names; those that need a picture most come first.
         seen: the frames that are in this machine's cache.
         root: keeps the frames in place of the cache.
     """
@@ -55,10 +55,7 @@ def _thumbnail(path: Path) -> bytes:
 
 
 def playable(store: Store, uris: Iterable[str]) -> dict[str, bytes]:
-    """Load clips by address, up to the maximum size of a page.
-
-    The first ones come first.
-    """
+    """Load clips by address, in order, up to the maximum size of a page."""
     clips: dict[str, bytes] = {}
     left_bytes = MAX_PLAYABLE_BYTES
     for uri in dict.fromkeys(uris):

@@ -71,10 +71,7 @@ class PlannedTraining:
         model_name: str,
         splits: Iterable[SplitName],
     ) -> PlanResult:
-        """Make the plan that scores the new network alone, and decides nothing.
-
-        It is scored on these splits.
-        """
+        """Make the plan that scores the new network alone on these splits, and decides nothing."""
         return PlanResult(
             run_key=self.run_key,
             run_uri=self.run.folder_uri,
@@ -129,12 +126,11 @@ def plan_training(
 def repeats_of(options: TrainOptions, num_seeds: int | None = None) -> tuple[TrainOptions, ...]:
     """List the options of the further trainings of a recipe, each with the next seed.
 
+    None where a seed changes nothing: of averaged logits, and of a probe whose views stay the same.
+
     Args:
         options: of the first training.
-        num_seeds: how many trainings there are with the first; None chooses `CHEAP_SEEDS` or 1.
-
-    Returns:
-        none where a seed changes nothing: of averaged logits, and of a probe whose views stay the same.
+        num_seeds: number of trainings with the first; None chooses `CHEAP_SEEDS` or 1.
     """
     is_probe = options.head is Head.PROBE
     if (options.fuse and options.join == "logits") or (is_probe and (shows_one_view(options) or options.views_seed is not None)):
@@ -154,11 +150,7 @@ def with_next_seed(options: TrainOptions, number: int) -> TrainOptions:
 
 
 def find_recipe(name: RecipeName, store_uri: str, store: Store) -> Recipe:
-    """Find a recipe of the code or of the store.
-
-    Raises:
-        BadConfiguration: there is none of this name; the message has the nearest, and all.
-    """
+    """Find a recipe of code or store; raise BadConfiguration that names the nearest and all."""
     if name in PURPOSES:
         return Recipe(options=PRESETS.get(name, TrainOptions()), description=PURPOSES[name])
     if store.exists((place := Layout(store_uri).stored_recipe(name)).uri):
@@ -183,7 +175,7 @@ def recipe_for(
 ) -> tuple[TrainOptions, str]:
     """Find the training options of a recipe together with those given.
 
-    The result has a line that names the recipe. It is empty for `none`.
+    The result has a line that names the recipe, which is empty for `none`.
 
     Args:
         given: the options of the form.
@@ -223,13 +215,7 @@ def is_trained(name: str) -> bool:
 
 
 def require_no_secrets(*values: str | None) -> None:
-    """Refuse addresses with a user, a password or a query.
-
-    Tables of many networks repeat the options that hold these addresses.
-
-    Raises:
-        BadConfiguration: a value has such an address.
-    """
+    """Raise BadConfiguration for addresses with secrets, which tables would show."""
     for value in filter(None, values):
         if without_secrets(value) != value:
             raise BadConfiguration(
@@ -238,11 +224,7 @@ def require_no_secrets(*values: str | None) -> None:
 
 
 def find_dataset(store: Store, store_uri: str, dataset: str | None) -> Dataset:
-    """Find this dataset, or the latest.
-
-    Raises:
-        NothingToDo: the store has no dataset yet.
-    """
+    """Find this dataset, or the latest; raise NothingToDo if there is none yet."""
     if dataset:
         return Dataset.at(dataset)
     try:
@@ -267,9 +249,10 @@ def plans_with_repeats(plan: PlanResult, store: Store) -> tuple[PlanResult, ...]
     return (plan, *(store.read(Output(repeat.plan_uri, PlanResult)) for repeat in plan.repeats))
 
 
-def compared_plans_of(run: Run, store: Store) -> tuple[PlanResult, ...]:
-    """List the plans of this training in comparisons of networks, as `plans_of` does."""
-    return _plans_under(run.comparisons, store)
+def latest_plan(run: Run, store: Store) -> PlanResult | None:
+    """Find the latest plan of this training, of a decision or else of a comparison."""
+    plans = plans_of(run, store) or _plans_under(run.comparisons, store)
+    return plans[0] if plans else None
 
 
 def _plans_under(folder_uri: str, store: Store) -> tuple[PlanResult, ...]:
@@ -293,7 +276,6 @@ def no_curve_reason(plan: PlanResult) -> str:
 
 
 def flow_of(train: TrainOptions) -> FlowOptions | None:
-    """Return the network's flow options, or None."""
     return train.picked(FlowOptions) if train.modality is Modality.FLOW else None
 
 
@@ -313,9 +295,6 @@ def sound_of(network: TrainOptions | NetworkSpec) -> str | None:
 
 
 def sounds_of(plan: PlanResult) -> tuple[str, ...]:
-    """List the sound features of the planned network, or of a fusion's members.
-
-    Each is listed once.
-    """
+    """List the sound features of the planned network, or of a fusion's members, each once."""
     names = [member.sound for member in plan.weights.members] or [sound_of(plan.train)]
     return tuple(dict.fromkeys(name for name in names if name))

@@ -1,5 +1,6 @@
 """Find and write the results of steps, and read why others failed."""
 
+import json
 import logging
 import tempfile
 from collections.abc import Mapping
@@ -35,7 +36,7 @@ def publish_files(
 ) -> None:
     """Write files, by address, beside the commit mark and into an MLflow run.
 
-    There they have the same names, in each of `folders`, by default in its root.
+    In the run they have the same names, in each of `folders`, by default in its root.
     """
     with tempfile.TemporaryDirectory(prefix="retake-files-") as name:
         for uri, data in files.items():
@@ -47,6 +48,20 @@ def publish_files(
             tracker.log_artifacts(run_id, Path(name), folder)
 
 
+def schema_of(model: type[BaseModel]) -> bytes:
+    """Write the JSON schema of a record as a file."""
+    return f"{json.dumps(model.model_json_schema(), sort_keys=True, indent=1)}\n".encode()
+
+
+def with_limits(measured: Mapping[str, tuple[float, tuple[float, float]]]) -> dict[str, float]:
+    """Name measured values and the limits of their intervals, for MLflow."""
+    return {
+        f"{name}{suffix}": number
+        for name, (value, (low, high)) in measured.items()
+        for suffix, number in (("", value), ("_low", low), ("_high", high))
+    }
+
+
 def finish(store: Store, output: Output[R], result: R) -> R:
     """Write the result last, as the commit mark."""
     store.write(output, result)
@@ -55,10 +70,7 @@ def finish(store: Store, output: Output[R], result: R) -> R:
 
 
 def make_folder(folder: Path, *, is_empty: bool = False) -> None:
-    """Make the folder of `--to`, or refuse it before any work.
-
-    It is refused, for example, if it is not empty where it has to be.
-    """
+    """Make the folder of `--to`, or refuse it before any work."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if is_empty and any(folder.iterdir()):
@@ -81,11 +93,7 @@ class Failure(BaseModel):
 
 
 def parse_failures(text: str) -> list[Failure]:
-    """Parse the flag `--failures`.
-
-    Raises:
-        BadConfiguration: it is not a list of failures.
-    """
+    """Parse the flag `--failures`; raise BadConfiguration unless it is a list of failures."""
     try:
         return TypeAdapter(list[Failure]).validate_json(text)
     except ValidationError as error:

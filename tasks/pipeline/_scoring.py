@@ -1,6 +1,6 @@
 """Score clips with a network that is ready, from cached features where there are some.
 
-One engine scores all networks of a plan: if one fails the check of a fast engine and falls back to a more exact one, that one scores the others, too.
+One engine scores all networks of a plan: if a network fails a fast engine's check, the more exact one that it gets scores the others, too.
 """
 
 import os
@@ -38,10 +38,7 @@ from tasks.wording import listed, some
 
 @dataclass(frozen=True)
 class Choice:
-    """The engine to score a network by.
-
-    `reason` says which other networks decided that, if they did.
-    """
+    """The engine to score a network by; `reason` names the other networks that decided it."""
 
     engine: Wanted | Kind
     reason: str | None = None
@@ -62,11 +59,13 @@ class Scoring:
 
 
 def next_scoring(plans: Sequence[PlanResult], used: Mapping[Evaluation, EngineUsed]) -> Scoring | None:
-    """Find the next network to score.
+    """Find the next network without a result, else one scored by a coarser engine.
 
-    It has no result, or else it was scored by a coarser engine than another network. `plans` are those of a recipe's seeds, and `used` the
-    engines of the results that there are. The previous version decides nothing, so no other network follows it. Heads on features of sound
-    run alike in every engine.
+    The previous version decides nothing, so no other network follows it. Heads on features of sound run alike in every engine.
+
+    Args:
+        plans: those of a recipe's seeds.
+        used: the engines of the results that there are.
     """
     wanted = plans[0].evaluate.engine
     deciding = {
@@ -148,10 +147,7 @@ class Ready:
     def score_all(
         self, clips: Sequence[DatasetClip], ahead: FramesAhead, vocabulary: Vocabulary, by: str = ""
     ) -> tuple[ScoredClips, Timings]:
-        """Score clips in order, and give the nouns that the network cannot predict.
-
-        `by` names the network in the log.
-        """
+        """Score clips in order, and give the nouns that the network cannot predict."""
         folder = self.shared.folder if self.shared else None
         times = _times_file(folder, clips, self.hardware) if folder else None
         measured = _read_times(times) if times else None
@@ -182,10 +178,7 @@ class Ready:
         crops: NumCrops,
         uri: str,
     ) -> tuple[ScoredClips, EvaluateResult]:
-        """Score clips that no other network is scored on here.
-
-        The answers are summed up, and their file is to lie at `uri`.
-        """
+        """Score clips that no other network is scored on here; the predictions are for `uri`."""
         with FramesAhead(store, clips, self.specs) as ahead:
             scored, timings = self.score_all(clips, ahead, vocabulary)
         self.close()
@@ -210,7 +203,7 @@ class Ready:
         activations: Sequence[ActivationMap] = (),
         audit: LabelAudit | None = None,
     ) -> EvaluateResult:
-        """Combine what `score_all` gave with the facts of the network; see `summarise`."""
+        """Combine the answers of `score_all` with the facts of the network; see `summarise`."""
         result = summarise(
             scored,
             timings,
@@ -248,10 +241,7 @@ def _read_times(path: Path) -> Timings | None:
 
 
 def _times_file(folder: Path, clips: Sequence[DatasetClip], hardware: Mapping[str, str | int]) -> Path:
-    """Find the file of the times of computing these clips' features.
-
-    The times are those on this hardware, and the file lies beside the features.
-    """
+    """Find the file, beside the features, of the times of computing them on this hardware."""
     return folder / f"{content_key({'clips': [clip.sha256 for clip in clips], **hardware})}.times.json"
 
 

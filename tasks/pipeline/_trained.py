@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tasks.errors import BadConfiguration, BadInput, MissingObject
 from tasks.options import Weights
-from tasks.pipeline._plans import MODEL, compared_plans_of, plans_of
+from tasks.pipeline._plans import MODEL, latest_plan
 from tasks.settings import MlflowSettings, RunnerSettings, load
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
@@ -28,10 +28,7 @@ class Trained:
 
 
 def store_of(name: str) -> str:
-    """Find the store of a network by its name in options.
-
-    It is that of RETAKE_STORE_URI where neither the name nor MLflow tells another.
-    """
+    """Find a network's store by its name in options, else by MLflow, else by RETAKE_STORE_URI."""
     if MODEL.fullmatch(name):
         own = Registry(load(MlflowSettings)).store_of(Reference.parse(name).name)
     else:
@@ -82,21 +79,14 @@ def _require_same_store(option: str, name: str, uri: str, store_uri: str) -> Non
 
 
 def plan_of(run: Run, store: Store) -> PlanResult:
-    """Read the latest plan of a training, of a decision if there is one.
-
-    Raises:
-        BadInput: it has none.
-    """
-    if plans := plans_of(run, store) or compared_plans_of(run, store):
-        return plans[0]
+    """Read the latest plan of a training, preferably of a decision; raise BadInput without any."""
+    if plan := latest_plan(run, store):
+        return plan
     raise BadInput(f"{run.folder_uri} has no plan")
 
 
 def trained_on(run: Run, store: Store) -> Iterator[DatasetClip]:
-    """Yield the clips of the training, and of the trainings before it.
-
-    Those are of networks that it fuses, started from or learnt from.
-    """
+    """Yield the clips of a training, and of the trainings that it was made from."""
     plan = plan_of(run, store)
     yield from (clip for clip in store.read(Dataset(plan.dataset_uri).manifest).clips if clip.split != "test")
     for earlier in map(run_holding, plan.made_from):
@@ -115,11 +105,7 @@ def taught_on(run: Run, store: Store) -> Iterator[ClipRecord]:
 
 
 def first_weights(plan: PlanResult, store: Store) -> frozenset[Weights]:
-    """Collect the weights that a training, or those that it started from, began with.
-
-    Raises:
-        BadInput: the plan of an earlier training is gone.
-    """
+    """Collect the weights that a network began with at first; raise BadInput if unknown."""
     earlier = [run for run in map(run_holding, plan.started_from) if run]
     if not earlier:
         return frozenset({plan.weights.weights})
@@ -129,7 +115,7 @@ def first_weights(plan: PlanResult, store: Store) -> frozenset[Weights]:
 def unseen(clips: Sequence[DatasetClip], trained_on: Iterable[DatasetClip | ClipRecord]) -> tuple[DatasetClip, ...]:
     """Select the clips whose films and source videos were not trained on.
 
-    A source video may have had another name at the training: all films of its name today are left out with one of them.
+    A source video may have had another name at the training, so all its films of today are left out with one of them.
     """
     seen = {name for clip in trained_on for name in (clip.uid, clip.video, getattr(clip, "source", clip.video))}
     sources = {clip.source for clip in clips if not seen.isdisjoint((clip.uid, clip.video, clip.source))}

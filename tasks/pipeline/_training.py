@@ -1,7 +1,4 @@
-"""Train a planned network.
-
-Fetch its inputs, fit, and write checkpoints and history to the store and MLflow.
-"""
+"""Train a planned network: fetch its inputs, fit, and write checkpoints and history."""
 
 import tempfile
 from collections.abc import Sequence
@@ -42,9 +39,7 @@ FOLDER_PREFIX = "retake-train-"
 
 
 def train_planned(plan: PlanResult, training: Training, store: Store, devices: int) -> TrainResult:
-    """Train, or resume after the last epoch of an earlier try.
-
-    It continues in the same MLflow run.
+    """Train, or resume an earlier try after its last epoch, in the same MLflow run.
 
     Args:
         devices: number of processes; the others call `fit` on the same job.
@@ -108,7 +103,7 @@ def fetch_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Pat
     """Fetch the inputs of a training that begins with its first epoch.
 
     Returns:
-        the job, and the clips of its `train`, in this order.
+        the job, and the clips of its `train`, in their order.
     """
     if plan.weights.members:
         return joined_inputs(plan, manifest, store, folder)
@@ -124,8 +119,8 @@ def fetch_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Pat
     job = TrainJob(
         network=network,
         classes=trained_names(words, start.classes, spec),
-        train=_labelled(clips["train"], frames),
-        val=_labelled(clips["val"], tested),
+        train=labelled(clips["train"], frames),
+        val=labelled(clips["val"], tested),
         options=plan.train,
         folder=folder,
         device=machine.device,
@@ -137,10 +132,7 @@ def fetch_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Pat
 
 
 def _taught(job: TrainJob, labelled: Sequence[DatasetClip], plan: PlanResult, teacher: Teacher, store: Store) -> TrainJob:
-    """Add the unlabelled clips and the teacher's answers to a student's job.
-
-    The answers are to all clips. `labelled` are the clips of the job's `train`, in this order.
-    """
+    """Add the unlabelled clips, and the teacher's answers to all clips, to a student's job."""
     unlabelled = store.read(Run(plan.run_uri).train.unlabelled).clips
     frames = cache_train_frames(store, unlabelled, job.network.spec, plan.train) if unlabelled else {}
     more = [CachedClip(frames[clip.uid], NO_LABEL, NO_LABEL, clip.video) for clip in unlabelled]
@@ -179,7 +171,7 @@ def _log_inputs(tracker: Tracker, run_id: str, plan: PlanResult, manifest: Manif
         tracker.log_artifacts(run_id, Path(name), "dataset")
 
 
-def _labelled(clips: list[DatasetClip], frames: dict[str, Path]) -> list[CachedClip]:
+def labelled(clips: list[DatasetClip], frames: dict[str, Path]) -> list[CachedClip]:
     """Pair the clips that have frames with their classes."""
     return [CachedClip(frames[clip.uid], clip.verb_class, clip.noun_class, clip.source) for clip in clips if clip.uid in frames]
 
@@ -212,10 +204,7 @@ def epoch_of(record: EpochRecord) -> Epoch:
 
 
 def logged_epochs(epochs: tuple[Epoch, ...], best_epoch: int) -> tuple[Epoch, ...]:
-    """Select the epochs of a result.
-
-    These are the logged ones, the kept one, the last, and the first without an error on the training clips.
-    """
+    """Select the logged epochs, the kept, the last, and the first without a training error."""
     fitted = first_without_error(epochs)
     return tuple(epoch for epoch in epochs if is_logged(epoch.epoch) or epoch.epoch in (best_epoch, fitted, len(epochs) - 1))
 
@@ -247,10 +236,9 @@ def keep_answers(job: TrainJob, num_epochs: int, training: Training, manifest: M
 
 
 def joined_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Path) -> tuple[TrainJob, list[DatasetClip]]:
-    """Fetch the inputs of a training on joined features.
+    """Fetch the inputs of a training on joined features, as `fetch_inputs` does.
 
-    The result has the job, and the clips of its `train` in this order. Clips without sound are trained on as well: the head has to answer
-    them. A clip is left out where one of the networks cannot see it.
+    A clip without sound is trained on, because the head has to answer such clips. A clip is left out if one of the networks cannot see it.
     """
     saved = fetch_network(store, plan.weights.uri, plan.weights.sha256)
     train, val = ([clip for clip in manifest.clips if clip.split == split] for split in ("train", "val"))
@@ -269,8 +257,8 @@ def joined_inputs(plan: PlanResult, manifest: Manifest, store: Store, folder: Pa
     job = TrainJob(
         network=Network(spec, plan.train.seed),
         classes=trained_names(words, no_names(spec), spec),
-        train=_labelled(used, named),
-        val=_labelled(val, named),
+        train=labelled(used, named),
+        val=labelled(val, named),
         options=plan.train,
         folder=folder,
         device=machine.device,

@@ -16,7 +16,7 @@ from tasks.learn.networks.checkpoints import check_name, save, verify_sha256
 from tasks.learn.networks.pretrained import PUBLISHED, build, published, scaled_as_published
 from tasks.learn.networks.spec import NetworkSpec, no_names, spec_of
 from tasks.options import SOUND_BACKBONE, Family, Modality, TrainOptions, Weights
-from tasks.pipeline._checkpoints import fetch_trained
+from tasks.pipeline._checkpoints import fetch_trained, keep_file, keep_network
 from tasks.pipeline._plans import is_trained
 from tasks.pipeline._results import log
 from tasks.pipeline._trained import find_trained
@@ -37,8 +37,6 @@ MAX_NAME_BYTES = 200
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
-Candidate = tuple[str, Weights]
-
 
 def find_weights(options: TrainOptions, store_uri: str, store: Store) -> WeightsResult:
     """Use the first available start, and log why others are not.
@@ -52,16 +50,16 @@ def find_weights(options: TrainOptions, store_uri: str, store: Store) -> Weights
     if options.weights is Weights.TRAINED or is_trained(options.checkpoint or ""):
         return _trained_start(options, store_uri, store)
     failure: RetakeError | None = None
-    for candidate in candidates(options):
+    for backbone, weights in candidates(options):
         try:
-            return _start_from(candidate, options, store_uri, store)
+            return _start_from(backbone, weights, options, store_uri, store)
         except (Unavailable, BadConfiguration) as error:
-            log.warning("%s from %s weights is not available: %s", *candidate, error)
+            log.warning("%s from %s weights is not available: %s", backbone, weights, error)
             failure = error
     raise failure or BadConfiguration(f"EPIC-KITCHENS-55 published no weights for backbone {options.backbone}")
 
 
-def candidates(options: TrainOptions) -> list[Candidate]:
+def candidates(options: TrainOptions) -> list[tuple[str, Weights]]:
     """List the starts that `options` allow, best first."""
     if options.modality is Modality.SOUND:
         return [(SOUND_BACKBONE, Weights.NONE)]
@@ -69,9 +67,9 @@ def candidates(options: TrainOptions) -> list[Candidate]:
         return [(options.backbone, Weights.FILE)]
     is_video = options.family is Family.VIDEO
     default = DEFAULT_VIDEO_NETWORK if is_video else DEFAULT_BACKBONE
-    backbones = [default] if options.backbone == AUTO else [options.backbone]
+    backbone = default if options.backbone == AUTO else options.backbone
     wanted = [Weights.EPIC, Weights.IMAGENET] if options.weights is Weights.AUTO else [options.weights]
-    starts = [(backbone, weights) for backbone in backbones for weights in wanted]
+    starts = [(backbone, weights) for weights in wanted]
     if options.backbone == AUTO and Weights.IMAGENET in wanted and not is_video:
         starts.append((OFFLINE_BACKBONE, Weights.IMAGENET))
     if options.checkpoint and options.weights is Weights.AUTO:
@@ -82,13 +80,7 @@ def candidates(options: TrainOptions) -> list[Candidate]:
 
 
 def _trained_start(options: TrainOptions, store_uri: str, store: Store) -> WeightsResult:
-    """Start from a trained network; `train` adds outputs for new classes.
-
-    Raises:
-        BadConfiguration: none is named, or the options ask for another network.
-        BadInput: there is no such network, or it belongs to another store.
-        BadCheckpoint: its checkpoint is gone, or its hash is not the recorded one.
-    """
+    """Start from a trained network; `train` adds outputs for new classes."""
     if not options.checkpoint:
         raise BadConfiguration("weights=trained needs the network's name under checkpoint, such as models:/NAME@champion or runs/KEY/")
     if options.weights not in (Weights.AUTO, Weights.TRAINED):
@@ -119,8 +111,7 @@ def _trained_start(options: TrainOptions, store_uri: str, store: Store) -> Weigh
     )
 
 
-def _start_from(candidate: Candidate, options: TrainOptions, store_uri: str, store: Store) -> WeightsResult:
-    backbone, weights = candidate
+def _start_from(backbone: str, weights: Weights, options: TrainOptions, store_uri: str, store: Store) -> WeightsResult:
     spec = spec_of(options, backbone)
     if weights in (Weights.IMAGENET, Weights.FILE):
         spec = scaled_as_published(spec)
@@ -131,12 +122,10 @@ def _start_from(candidate: Candidate, options: TrainOptions, store_uri: str, sto
         backbone_sha256 = file_sha256(backbone_file) if backbone_file else None
         start = build(spec, weights, epic_file=epic_file, backbone_file=backbone_file, seed=options.seed)
         if backbone_file and backbone_sha256:
-            _keep(backbone_file, Layout(store_uri).backbone_weights(backbone_sha256), store)
+            keep_file(backbone_file, Layout(store_uri).backbone_weights(backbone_sha256), store)
         path = folder / "start.ckpt"
         save(path, start.network, no_names(spec))
-        sha256 = file_sha256(path)
-        uri = Layout(store_uri).network(sha256)
-        _keep(path, uri, store)
+        uri, sha256 = keep_network(path, store_uri, store)
     log.info("starting from %s: %s", spec, start.description)
     return WeightsResult(
         backbone=backbone,
@@ -150,16 +139,8 @@ def _start_from(candidate: Candidate, options: TrainOptions, store_uri: str, sto
     )
 
 
-def _keep(path: Path, uri: str, store: Store) -> None:
-    if not store.exists(uri):
-        store.write_file(uri, path)
-
-
 def _backbone_file(options: TrainOptions, store_uri: str, store: Store, folder: Path) -> Path:
-    """Fetch the user's own weights.
-
-    They come from this disk, from the store by their hash, or from an address.
-    """
+    """Fetch the user's own weights, from disk, an address, or the store by their hash."""
     source = options.backbone_weights or ""
     if SHA256.fullmatch(source):
         path = folder / source
@@ -171,10 +152,7 @@ def _backbone_file(options: TrainOptions, store_uri: str, store: Store, folder: 
 
 
 def _epic_file(spec: NetworkSpec, options: TrainOptions, store_uri: str, store: Store, folder: Path) -> Path:
-    """Fetch the published file: from the given place, else the store, else its public address.
-
-    From its public address it is kept in the store.
-    """
+    """Fetch the published file: as given, from the store, or from the web into it."""
     named = next((file for file in PUBLISHED.values() if file.name == options.checkpoint), None)
     if options.checkpoint and named is None:
         return _fetch(options.checkpoint, store, folder, is_published=True)
@@ -210,13 +188,7 @@ def _fetch(source: str, store: Store, folder: Path, *, is_published: bool) -> Pa
 
 
 def _name_of(address: str, *, is_published: bool) -> str:
-    """Read the name of a file from its address.
-
-    The name of a published file must end in a hash.
-
-    Raises:
-        BadCheckpoint: the address has no such name, or one that no file can have here.
-    """
+    """Read the name of a file, which ends in a hash if it is published."""
     try:
         name = PurePosixPath(address if address.startswith("s3://") else unquote(urlsplit(address).path)).name
     except ValueError as error:
@@ -230,13 +202,11 @@ def _name_of(address: str, *, is_published: bool) -> str:
 
 
 def _local_file(source: str, folder: Path) -> Path:
-    """Copy a file into `folder`.
-
-    It is opened once, so that nothing takes its place between check and use.
-    """
+    """Copy a file into `folder`."""
     try:
         path = expanded(source)
         if path.is_file():
+            # Opened once, so that nothing takes its place between check and use.
             with path.open("rb") as file, (folder / path.name).open("wb") as copy:
                 _check_size(source, os.fstat(file.fileno()).st_size)
                 shutil.copyfileobj(file, copy)

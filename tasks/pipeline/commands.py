@@ -101,10 +101,7 @@ def _help(field: FieldInfo) -> str:
 
 
 def _kind(annotation: object) -> tuple[Literal["bool", "list", "scalar"], type]:
-    """Classify a field by its spelling on a command line.
-
-    Numbers differ from text, for a Literal of numbers.
-    """
+    """Classify a field by its spelling on a command line, with its type."""
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         annotation = next(a for a in typing.get_args(annotation) if a is not type(None))
     if annotation is bool:

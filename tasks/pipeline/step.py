@@ -1,7 +1,4 @@
-"""Define the description of a command or step.
-
-It has a name, arguments, a result and its place, an image, and a GPU.
-"""
+"""Describe commands and steps: name, arguments, result and its place, image, GPU."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -52,19 +49,14 @@ Addresses = Callable[[A, Any], Iterable[str | None]]
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """One sub-command of `python -m tasks`.
-
-    People run it at a shell; a `Step` is run by DAGs, too.
+    """One sub-command of `python -m tasks`; people run it at a shell.
 
     Args:
-        name: of the sub-command.
-        summary: its verb and object.
-        arguments: the model of its command line, which lies in `contract.py` of its DAG's folder.
+        arguments: the model of its command line, in `contract.py` of its DAG's folder.
         result: the model of its last line on stdout.
         module: of its code, beside the contract; by default named as the command.
         torch: whether it needs torch.
         gpu: whether it uses a GPU if there is one, by torch.
-        alternatives: exactly one of these arguments is given.
         positional: arguments without a flag, with the word for each in the help; a single one has a flag, too, for DAGs.
     """
 
@@ -75,7 +67,6 @@ class Command:
     module: str = ""
     torch: bool = False
     gpu: bool = False
-    alternatives: tuple[str, ...] = ()
     positional: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -90,10 +81,7 @@ class Command:
 
     @property
     def full_module(self) -> str:
-        """Return the name of its module.
-
-        `run` there takes the arguments and the store, and returns the result.
-        """
+        """Return the name of its module; `run` there takes the arguments and the store."""
         return f"{self.arguments.__module__.rpartition('.')[0]}.{self.module or self.name}"
 
     @property
@@ -116,12 +104,11 @@ class Step(Command, Generic[A, P]):
     """A command that DAGs run; it leaves its result in the store.
 
     Args:
-        arguments: the model of its command line.
         address: finds the place of its result from its arguments.
         task: id of its task, if that differs from the name.
         also_in: further DAGs that run it.
-        reads: finds what it read, for lineage, besides the addresses among its arguments.
-        writes: finds what it wrote, for lineage, besides its result.
+        reads: finds the inputs, for lineage, besides the addresses among its arguments.
+        writes: finds the outputs, for lineage, besides its result.
     """
 
     arguments: type[A]
@@ -173,6 +160,9 @@ ClaimsUri = Annotated[
     StoreUri,
     AfterValidator(lambda uri: derived.configurations_of_claims(uri).claims.folder_uri),
     Field(description="Address under which configurations claim their trainings, so that no two tasks train the same one"),
+]
+MaxHours = Annotated[
+    float | None, Field(gt=0, description="A training that is expected to take longer asks first; empty: 2 without a GPU, 12 with one")
 ]
 _BATCH = Field(description="Address of the batch, a JSON file")
 IngestBatchUri = Annotated[StoreUri, _leads(lambda uri: derived.segment_of_batch(uri, recipe="")), _BATCH]

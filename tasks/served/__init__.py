@@ -1,7 +1,4 @@
-"""Load a registered model from its own files, on a user's machine.
-
-This needs no store and no settings. MLflow calls `_load_pyfunc`. Only that imports `films` and the networks, so that an error can name a
-package that they need and miss.
+"""Load a registered model from its own files, on a machine without store and settings.
 
 Other rooms import the names of this file, and `package.*`.
 """
@@ -28,15 +25,15 @@ SERVERS = {
     "mlflow.pyfunc.scoring_server.app": ("mlflow.exceptions", "MlflowException.invalid_parameter_value"),
     "mlserver": ("mlserver.errors", "InferenceError"),
 }
-"""Modules that are imported where a server answers by the model, and the error that the server turns into status 400 and its message."""
+"""Modules that a server imports, and the error that it turns into status 400 and its message."""
 
 
 class Served(Record):
-    """How a registered model answers films, as its training found it.
+    """How a registered model answers films, as in its training.
 
-    `segment` is how its clips were cut, `crops` the crops per frame that its temperatures were fitted with. An interval is reported if its
-    probability is `threshold` or more, or any if that is None; if `reports` is False, none is. `actions` are the pairs of verb and noun that
-    may be answered, those of its training clips. `calibration` and `interval_words` say where temperatures and threshold come from.
+    Temperatures were fitted with so many `crops` per frame. If it `reports`, an interval is reported if its probability is `threshold` or more,
+    or any if that is None. `actions` are the pairs of verb and noun that may be answered, those of its training clips. `calibration` and
+    `interval_words` say where temperatures and threshold come from.
     """
 
     segment: KeptSegmentOptions
@@ -59,6 +56,7 @@ def _load_pyfunc(data_path: str) -> "FilmModel":
         BadConfiguration: a package is missing that these networks need; the message names it.
     """
     folder = Path(data_path)
+    # Imported here, so that an error can name a package that these need and miss.
     try:
         from tasks.learn.networks.checkpoints import load
         from tasks.served.films import FilmModel, SentFilmModel

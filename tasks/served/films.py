@@ -7,6 +7,7 @@ from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer
 from tasks.learn.hardware import choose_device
-from tasks.learn.inputs.snippets import evaluation_snippets, joined, kept_frames, middle_frames, sound_input
+from tasks.learn.inputs.snippets import frames_in_test, snippets_in_test, sound_input
 from tasks.learn.inputs.sound_features import SPECTRUM_RATE_HZ, describe, rows_of
 from tasks.learn.networks.checkpoints import Saved
 from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec
@@ -97,9 +98,9 @@ class FilmModel:
         return pd.DataFrame(rows)
 
     def logits(self, clip: Clip, folder: Path) -> tuple[Logits, Logits]:
-        """Score one clip: verb (v,) and noun (n,).
+        """Score one clip: verb (v,) and noun (n,); a given noun is certain.
 
-        Where the network's noun is given, that of `n` is certain. `folder` is for optical flow.
+        `folder` is for optical flow.
 
         Raises:
             BadInput: the clip does not decode.
@@ -165,10 +166,9 @@ class FilmModel:
 
 
 class SentFilmModel(FilmModel):
-    """A model that answers films sent to a server.
+    """A model that answers films sent as bytes or base64 text, but no paths.
 
-    Films are the bytes of files, or their base64 text, but no paths. `refusal` makes the error that tells the client what is wrong with its
-    request.
+    `refusal` makes the error that tells the client what is wrong with its request.
     """
 
     def __init__(self, saved: Saved, served: Served, refusal: Callable[[str], Exception]) -> None:
@@ -196,7 +196,7 @@ def _content(film: Film) -> bytes:
 
 
 def _inputs(model_input: pd.DataFrame | Film | Iterable[Film]) -> Iterable[Film]:
-    """Make a series of one film, a table's first column or all of a dict."""
+    """List one film, a table's first column, or all films of a dict."""
     if isinstance(model_input, pd.DataFrame):
         return list(model_input.iloc[:, :1].to_numpy().ravel())
     if isinstance(model_input, Mapping):
@@ -216,30 +216,23 @@ def _each(model_input: pd.DataFrame | Film | Iterable[Film]) -> Iterator[Film]:
 
 
 def snippets(clip: Clip, specs: Sequence[NetworkSpec], folder: Path) -> list[Frames]:
-    """Read the test input of each network.
-
-    It is snippets, uint8 (t, h, w, p), or as `sound_input` returns it.
-    """
-    flows = {spec.flow: _flow(clip, spec.flow, folder) for spec in specs if spec.flow}
-    heard = _heard(clip.path) if any(spec.sound for spec in specs) else None
-    return [
-        _network_snippets(clip.path, clip.num_frames, spec, flows) if heard is None or not spec.sound else sound_input(heard, spec)
-        for spec in specs
-    ]
-
-
-def _network_snippets(clip: Path, num_frames: int, spec: NetworkSpec, flows: dict[FlowOptions, Path]) -> Frames:
-    if spec.video:
-        numbers = tuple(kept_frames(num_frames, spec))
-        frames = read_frames(clip, numbers, short_side=SHORT_SIDE, interpolation=spec.interpolation)
-        return joined(np.stack([frames[i] for snippet in evaluation_snippets(len(numbers), spec) for i in snippet]), spec)
-    numbers = middle_frames(num_fields(num_frames) if spec.flow else num_frames, spec)
-    if spec.flow:
-        return joined(np.stack(list(iter_fields(flows[spec.flow], numbers))), spec)
-    return joined(read_frames(clip, numbers, short_side=SHORT_SIDE, interpolation=spec.interpolation), spec)
+    """Read the test input of each network: snippets (t, h, w, p), or sound."""
+    flow, heard = cache(partial(_flow, clip, folder)), cache(partial(_heard, clip.path))
+    inputs: list[Frames] = []
+    for spec in specs:
+        if spec.sound:
+            inputs.append(sound_input(heard(), spec))
+            continue
+        if spec.flow:
+            frames = np.stack(list(iter_fields(flow(spec.flow), frames_in_test(num_fields(clip.num_frames), spec))))
+        else:
+            numbers = frames_in_test(clip.num_frames, spec)
+            frames = read_frames(clip.path, numbers, short_side=SHORT_SIDE, interpolation=spec.interpolation)
+        inputs.append(snippets_in_test(frames, spec))
+    return inputs
 
 
-def _flow(clip: Clip, options: FlowOptions, folder: Path) -> Path:
+def _flow(clip: Clip, folder: Path, options: FlowOptions) -> Path:
     from tasks.data.video.flow import FlowMaker
 
     path = folder / f"{options.flow_method}{FLOW_SUFFIX}"

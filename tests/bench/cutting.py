@@ -20,7 +20,7 @@ from tasks.pipeline.ingest_videos import segment
 from tasks.pipeline.ingest_videos.contract import SegmentArguments
 from tasks.store.records.video import Batch
 from tests.bench.material import FFMPEG, videos
-from tests.bench.measure import Row, alternate, num_cores, processor_seconds
+from tests.bench.measure import Row, alternate, processor_seconds
 from tests.data.labels.records import video_record
 from tests.pipeline.shelf import Shelf
 
@@ -100,7 +100,8 @@ def segmenting(folder: Path, quick: bool) -> list[Row]:
     with patch.dict(os.environ):
         wall = alternate({name: partial(run, name) for name in ways}, 2 if quick else 5)
     how = f"The step `segment` on a batch of {len(sources)} videos, objects on the local disk."
-    reference, least, cores = "one after the other", "the processor time of ffmpeg over all cores", f"{num_cores()} cores"
+    reference, least = "one after the other", "the processor time of ffmpeg over all cores"
+    cores = f"{len(os.sched_getaffinity(0))} cores"
     return [
         Row("segment", "Cutting a batch, time", "s", wall, reference, "", least, how),
         Row("segment", "Cutting a batch, cores busy", "cores", busy, reference, "all cores busy", cores, "Processor time over time."),

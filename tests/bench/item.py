@@ -22,15 +22,13 @@ def item(folder: Path, quick: bool) -> list[Row]:
     made = clips(folder, 2 if quick else 27)
     cached = [_cached(folder, clip) for clip in made]
 
-    def from_the_cache() -> float | None:
+    def from_the_cache() -> None:
         for path in cached:
             View(path, 0, 0).images(SPEC)
-        return None
 
-    def decoding_alone() -> float | None:
+    def decoding_alone() -> None:
         for clip in made:
             _whole(clip)
-        return None
 
     variants: dict[str, Measure] = {"ffmpeg, decoding alone": decoding_alone, "frame cache": from_the_cache}
     for measure in variants.values():

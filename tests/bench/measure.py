@@ -1,6 +1,5 @@
 """How variants are measured side by side, and what a row of the table holds."""
 
-import os
 import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -8,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-Measure = Callable[[], float | None]
-"""Does its work once, and gives what was measured; None stands for the seconds that it took."""
+Measure = Callable[[], object]
+"""Does its work once. A float that it returns is the measured value; else this is the seconds that it took."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +61,7 @@ class Row:
 def alternate(variants: Mapping[str, Measure], repetitions: int) -> dict[str, list[float]]:
     """Run every variant once a repetition, each time from another one on, so that noise and warmth hit all alike.
 
-    Returns:
-        By variant, in the order given, one value a repetition.
+    Return one value a repetition by variant, in the order given.
     """
     values: dict[str, list[float]] = {name: [] for name in variants}
     names = list(variants)
@@ -72,7 +70,7 @@ def alternate(variants: Mapping[str, Measure], repetitions: int) -> dict[str, li
         for name in names[first:] + names[:first]:
             started = time.perf_counter()
             measured = variants[name]()
-            values[name].append(time.perf_counter() - started if measured is None else measured)
+            values[name].append(measured if isinstance(measured, float) else time.perf_counter() - started)
     return values
 
 
@@ -80,7 +78,3 @@ def processor_seconds() -> float:
     """The processor time of this process and of those that it has waited for."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
-
-
-def num_cores() -> int:
-    return len(os.sched_getaffinity(0))

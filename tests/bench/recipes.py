@@ -44,12 +44,13 @@ def recipes(folder: Path, quick: bool) -> list[Row]:
             for fold in np.array_split(order, num_folds):
                 rest = np.random.default_rng((seed, fold[0])).permutation(np.setdiff1d(order, fold))
                 num_val = max(1, round(VAL_SHARE * len(rest)))
-                test, val, train = ([clip for i in part for clip in clips[i]] for part in (fold, rest[:num_val], rest[num_val:][:size]))
+                test, train = ([clip for i in part for clip in clips[i]] for part in (fold, rest[num_val:][:size]))
                 tested += test
                 for options in RECIPES.values():
                     drawn = options.model_copy(update={"seed": seed, "views_seed": 0})
-                    job = TrainJob(network, CLASSES, train, val, drawn, folder, device="cpu", features=folder / "features")
-                    jobs.append(TrialJob(job, num_crops=1, others=test))
+                    # A trial is scored after its last epoch, so that nothing is chosen on these clips.
+                    job = TrainJob(network, CLASSES, train, test, drawn, folder, device="cpu", features=folder / "features")
+                    jobs.append(TrialJob(job, num_crops=1))
         right = [_right(outcome) for outcome in run_trials(jobs)]
         probe, light = right[::2], right[1::2]
         change = paired_change(np.concatenate(light), np.concatenate(probe), [str(clip.source) for clip in tested])
@@ -71,9 +72,8 @@ def _seen(film: Film, folder: Path, network: Network) -> list[CachedClip]:
         path = folder / f"{clip.sha256}.npy"
         np.save(path, np.stack(list(iter_frames(clip.path, range(0, clip.num_frames, LIGHT.frame_step), short_side=256))))
         cached.append(CachedClip(path, list(VERBS).index(shown.verb), list(NOUNS).index(shown.noun), film.name))
-    job = TrainJob(
-        network, CLASSES, cached, cached, LIGHT.model_copy(update={"views_seed": 0}), folder, device="cpu", features=folder / "features"
-    )
+    options = LIGHT.model_copy(update={"views_seed": 0})
+    job = TrainJob(network, CLASSES, cached, cached, options, folder, device="cpu", features=folder / "features")
     compute_missing(job, "cpu", open_cache(job, network), views_of(job))
     for clip in cached:
         clip.frames.unlink()

@@ -48,7 +48,7 @@ def speed(backbone: str, variants: dict[str, Callable[[Frames], Logits]], clip: 
     """Row `scoring`: seconds of one clip in 10 crops, frames decoded and scaled before."""
     for score in variants.values():
         score(clip)
-    values = alternate({name: partial(_done, score, clip) for name, score in variants.items()}, repetitions)
+    values = alternate({name: partial(score, clip) for name, score in variants.items()}, repetitions)
     work = clip_flop(plain)
     limits = {precision: work / matrix_flop_per_second(precision) for precision in PRECISIONS}
     target = "at most 0.2 x, and within 15 % of the bfloat16 limit, where the CPU has bfloat16; at most 0.4 x in float32"
@@ -56,10 +56,6 @@ def speed(backbone: str, variants: dict[str, Callable[[Frames], Logits]], clip: 
     how = "Reference way: Pillow crops, the 80 views as one float32 batch, PyTorch eager, nothing fused. Frames are decoded and scaled before."
     limit = f"{work / 1e9:.0f} GFLOP a clip at the speed of a matrix product: {limit}"
     return Row("scoring", f"A clip in ten crops, {backbone}", "s", values, REFERENCE, target, limit, how)
-
-
-def _done(score: Callable[[Frames], Logits], clip: Frames) -> None:
-    score(clip)
 
 
 def answers(backbone: str, variants: dict[str, Callable[[Frames], Logits]], frames: Sequence[Frames]) -> Row:
@@ -154,8 +150,4 @@ def matrix_flop_per_second(precision: Literal["float32", "bfloat16"], size: int 
     product = openvino.Model([opset13.matmul(given, opset13.constant(numbers), False, False)], [given])
     request = compile_graph(product, precision, 1).create_infer_request()
     request.infer({0: numbers})
-
-    def multiply() -> None:
-        request.infer()
-
-    return 2 * float(size) ** 3 / min(alternate({precision: multiply}, repetitions)[precision])
+    return 2 * float(size) ** 3 / min(alternate({precision: request.infer}, repetitions)[precision])

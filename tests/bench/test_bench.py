@@ -43,12 +43,13 @@ def test_the_table_goes_between_the_markers_alone(tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_the_harness_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(("name", "variant"), [("item", "frame cache"), pytest.param("recipes", "probe", marks=pytest.mark.long)])
+def test_the_harness_runs(name, variant, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(material, "videos", lambda folder, most: [])  # one is drawn
     monkeypatch.setattr(material, "drawn", partial(material.drawn, size="160x120"))
-    assert main(["--quick", "--only", "item", "--json", str(tmp_path / "bench.json"), "--scratch", str(tmp_path)]) == 0
+    assert main(["--quick", "--only", name, "--json", str(tmp_path / "bench.json"), "--scratch", str(tmp_path)]) == 0
     written = json.loads((tmp_path / "bench.json").read_text())
     (row,) = written["rows"]
     assert row["reference"] in row["variants"]
     assert set(written["machine"]) >= {"cpu", "cores", "memory_gib", "versions", "load_average_at_start"}
-    assert "frame cache" in capsys.readouterr().out
+    assert variant in capsys.readouterr().out

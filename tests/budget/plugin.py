@@ -23,7 +23,7 @@ TIERS = {
     "containers": lambda marks: "containers" in marks,
     "long": lambda marks: "long" in marks,
 }
-"""Whether a test with these marks belongs to a tier."""
+"""By tier: checks whether a test with these marks belongs to it."""
 NEVER_FAST = ("tests/integration", "tests/containers")
 NEVER_FAST_FILE = re.compile(r"^pytestmark = .*\bmark\.(?:integration|browser|slow|containers|long)\b", re.MULTILINE)
 """Found in the text of a file: importing it takes processor time."""
@@ -45,7 +45,7 @@ def every_process() -> ModuleType:
 
 
 def count_airflow_runs(airflow: AirflowApi) -> None:
-    """Count the DAG runs of an Airflow that is about to end, but for those by the clock."""
+    """Count the DAG runs of an Airflow that is about to end, except scheduled ones."""
     with airflow as api:
         reply = api._get("/dags/~/dagRuns", limit=100, order_by="-run_after")
     num_scheduled = sum(run["run_type"] == "scheduled" for run in reply["dag_runs"])

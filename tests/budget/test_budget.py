@@ -1,4 +1,4 @@
-"""What a test costs is counted, in its child processes too, and more than the budget allows fails the run."""
+"""The cost of a test is counted, in its child processes too, and a run over the budget fails."""
 
 import os
 import subprocess

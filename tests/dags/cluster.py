@@ -3,8 +3,10 @@
 import json
 import re
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from urllib.parse import urlsplit
+
+from tests.http_servers import Answering
 
 POD = re.compile(r"/api/v1/namespaces/(?P<namespace>[^/]+)/pods(/(?P<name>[^/]+)(?P<log>/log)?)?")
 
@@ -38,21 +40,16 @@ class Cluster(ThreadingHTTPServer):
             pod["status"] = {"phase": "Failed" if terminated.get("exitCode") else "Succeeded", "containerStatuses": [status]}
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Answering):
     def _answer(self, body, code=200):
-        data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
-        self.send_response(code)
-        self.send_header("Content-Type", "text/plain" if isinstance(body, str) else "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+        self.answer(code, json.dumps(body).encode(), **{"content-type": "application/json"})
 
     def do_GET(self):
         pod = POD.fullmatch(urlsplit(self.path).path)
         if pod is None:
             self._answer({"kind": "EventList", "items": []})
         elif pod["log"]:
-            self._answer(self.server.log)
+            self.answer(200, self.server.log.encode(), **{"content-type": "text/plain"})
         elif pod["name"] is None:
             self._answer({"kind": "PodList", "items": list(self.server.pods.values())})
         elif pod["name"] in self.server.pods:
@@ -61,7 +58,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer({"kind": "Status", "code": 404}, 404)
 
     def do_POST(self):
-        pod = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        pod = json.loads(self.body())
         if self.server.refusal:
             self._answer({"kind": "Status", "code": 403, "message": self.server.refusal}, 403)
             return
@@ -69,13 +66,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(pod, 201)
 
     def do_PATCH(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
+        self.body()
         self._answer(self.server.pods[POD.fullmatch(urlsplit(self.path).path)["name"]])
 
     def do_DELETE(self):
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.body()
         self.server.deleted.append(POD.fullmatch(urlsplit(self.path).path)["name"])
         self._answer(self.server.pods.pop(self.server.deleted[-1]))
-
-    def log_message(self, *_):
-        pass

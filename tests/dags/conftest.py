@@ -51,12 +51,17 @@ class Log:
 
 
 def defaults(form):
-    """What a form says before anybody changes it."""
+    """The values of a form before anybody changes it."""
     return {name: param.value for name, param in form.params().items()}
 
 
+def in_run(form, instance, **params):
+    """The context of a task, whose instance this is, in a run with these values in its form."""
+    return {"ti": instance, "params": defaults(form) | params, "triggering_asset_events": {}, "run_id": "r"}
+
+
 def comes_true(condition, within_seconds=60):
-    """Whether `condition` holds before the time is over."""
+    """Wait until `condition` holds; False if it does not in time."""
     deadline = time.monotonic() + within_seconds
     while time.monotonic() < deadline:
         if condition():
@@ -84,7 +89,7 @@ def tell_where(monkeypatch, endpoint, access_key="a", secret_key="s"):  # noqa: 
 
 @pytest.fixture
 def shelf(monkeypatch):
-    """A store in memory that runners find in place of a real one."""
+    """A store in memory that runners take for the real one."""
     shelf = Shelf()
     tell_where(monkeypatch, "store:1")
     monkeypatch.setattr("tasks.store.objects.Store.from_settings", lambda settings: shelf)
@@ -93,7 +98,7 @@ def shelf(monkeypatch):
 
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory):
-    """How to reach a real store, which containers write to."""
+    """The settings of a real store, which containers write to."""
     home = Home(tmp_path_factory.mktemp("home") / "home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RETAKE_PORT_OFFSET", str(PORT_OFFSET))

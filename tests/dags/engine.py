@@ -60,7 +60,7 @@ def build(client):
 
 @dataclass
 class Bench:
-    """What one test's tries share: a run of its own, whose containers are gone at its end."""
+    """The run that the tries of a test share; its containers are gone at the end."""
 
     client: Any
     store: Store

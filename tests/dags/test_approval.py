@@ -1,4 +1,4 @@
-"""What is asked of a person, and what becomes of each answer."""
+"""Questions to people, and the effect of each answer."""
 
 from contextlib import nullcontext
 from copy import copy
@@ -20,7 +20,7 @@ from dags._step import command_flags
 from tasks.errors import BadConfiguration
 from tasks.pipeline.commands import parse
 from tasks.store.records.status import Notice
-from tests.dags.conftest import defaults
+from tests.dags.conftest import defaults, in_run
 
 ADA = {"id": "1", "name": "ada"}
 TI = UUID(int=7)
@@ -33,7 +33,7 @@ def approve():
 
 @pytest.fixture
 def asked(monkeypatch):
-    """What Airflow keeps of the question that is asked."""
+    """Airflow's record of the question that is asked."""
     question = {}
     monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **of: question.update(of))
     return question
@@ -81,7 +81,7 @@ def test_a_question_waits_as_long_as_the_run_was_told_with_its_figures_and_only_
 
 
 def told(answer):
-    """What the step that decides is told of an answer."""
+    """The flags that tell `decide` of an answer."""
     decide = retrain.dag.get_task("publish.decide")
     instance = SimpleNamespace(xcom_pull=lambda task_ids: answer)
     return tuple(jinja2.Template(decide.inputs[name]).render(ti=instance) for name in ("answer", "answered_by", "comment"))
@@ -121,8 +121,7 @@ def planned(asking):
             xcom_push=lambda *_, **__: None,
             xcom_pull=lambda task_ids, map_indexes=None: results[task_ids, map_indexes],
         )
-        params = defaults(dag.FORM) | {"preset": preset}
-        return {"ti": instance, "task_instance": instance, "params": params, "triggering_asset_events": {}}
+        return {"task_instance": instance, **in_run(dag.FORM, instance, preset=preset)}
 
     return make
 
@@ -155,8 +154,7 @@ def test_only_the_answer_train_goes_on_and_only_auto_starts_another_run(answer, 
     assert sorted(kept.get("skipmixin_key", {}).get("skipped", [])) == needless
     assert kept.get("failure", {}).get("map_index") == (None if answer == "Train" else 2), "the table of a comparison says why"
     use_auto = next(task for task in dag.dag.tasks if task.task_id.endswith("use_auto"))
-    given = defaults(dag.FORM) | {"epochs": 60, "crops": 1, "preset": "original"}
-    running = {"ti": instance, "params": given, "triggering_asset_events": {}, "dag_run": SimpleNamespace(run_id="r"), "run_id": "r"}
+    running = {"dag_run": SimpleNamespace(run_id="r"), **in_run(dag.FORM, instance, epochs=60, crops=1, preset="original")}
     with pytest.raises(DagRunTriggerException if answer == "Use the preset auto" else AirflowSkipException) as triggered:
         use_auto.execute(running)
     if answer == "Use the preset auto":

@@ -1,4 +1,4 @@
-"""What is read of a container's log, in the frames in which an engine sends it."""
+"""A container's log is read from the frames in which an engine sends it."""
 
 import io
 from contextlib import nullcontext

@@ -141,7 +141,7 @@ INSTEAD = {step: {"plan", "configured", "prediction"} for step in ("flows", "sou
     "report": {"learning_curve"},
     "forget": {"confirm", "asked"},
 }
-"""Arguments of which a step takes one in place of the other, or that not every DAG gives."""
+"""Arguments that exclude one another, or that not every DAG gives."""
 
 
 def test_what_a_step_takes_is_what_its_arguments_name():

@@ -1,4 +1,4 @@
-"""How Airflow's own database is cleaned from a task."""
+"""A task cleans Airflow's own database."""
 
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ from airflow.cli.cli_parser import get_parser
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 
 from dags import clean_up
-from tests.dags.conftest import defaults
+from tests.dags.conftest import in_run
 
 
 @pytest.fixture
@@ -31,14 +31,10 @@ def tool(monkeypatch):
     return ends
 
 
-def context(**options):
-    return {"params": defaults(clean_up.FORM) | options, "triggering_asset_events": {}, "run_id": "r"}
-
-
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_a_database_in_airflows_home_is_cleaned_by_airflows_tool(task, tool, tmp_path, dry_run):
     (tmp_path / "airflow.db").touch()
-    task.execute(context(dry_run=dry_run, keep_days=30))
+    task.execute(in_run(clean_up.FORM, None, dry_run=dry_run, keep_days=30))
     ((command, environment),) = tool["calls"]
     parsed = get_parser().parse_args(command[3:])
     assert (command[1:3], parsed.subcommand, parsed.dry_run, parsed.yes) == (["-m", "airflow"], "clean", dry_run, True)
@@ -48,7 +44,7 @@ def test_a_database_in_airflows_home_is_cleaned_by_airflows_tool(task, tool, tmp
 
 def test_a_database_on_a_server_is_left_to_its_operator(task, tool):
     with pytest.raises(AirflowSkipException, match=r"docs/upkeep\.md"):
-        task.execute(context())
+        task.execute(in_run(clean_up.FORM, None))
     assert tool["calls"] == []
 
 
@@ -56,7 +52,7 @@ def test_a_tool_that_fails_is_told_with_its_exit_code(task, tool, tmp_path):
     (tmp_path / "airflow.db").touch()
     tool["returncode"] = 3
     with pytest.raises(AirflowException, match="exit code 3"):
-        task.execute(context())
+        task.execute(in_run(clean_up.FORM, None))
 
 
 @pytest.mark.parametrize(("said", "dry_run"), [(None, True), ("delete", False)])

@@ -165,7 +165,7 @@ def start(step, task):
 
 
 def event_of(trigger):
-    """What the trigger says when the pod has ended."""
+    """The event of the trigger when the pod has ended."""
 
     async def first():
         return (await anext(trigger.run())).payload

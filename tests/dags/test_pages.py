@@ -1,4 +1,4 @@
-"""What the plugins of the pages cost those who load them, and what they need."""
+"""The plugins of the pages: the imports that loading them costs, and their needs."""
 
 import asyncio
 import subprocess

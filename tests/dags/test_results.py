@@ -7,7 +7,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from jinja2 import UndefinedError
 
 from dags import compare_networks, forget, predict_videos, retrain, search
-from tests.dags.conftest import defaults
+from tests.dags.conftest import in_run
 
 BATCH = {"uri": "s3://b/batches/0000.json", "name": "a.mp4"}
 
@@ -20,8 +20,7 @@ def behind():
         task = dag_file.dag.get_task(task_id)
         task = task.unmap({"mapped": BATCH}) if task.is_mapped else task.prepare_for_execution()
         instance = SimpleNamespace(xcom_pull=lambda task_ids, **_: results.get(task_ids), map_index=-1)
-        about = {"ti": instance, "params": defaults(dag_file.FORM), "triggering_asset_events": {}, "run_id": "r", "task": task}
-        return task, about
+        return task, {"task": task, **in_run(dag_file.FORM, instance)}
 
     return make
 

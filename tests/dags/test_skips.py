@@ -1,4 +1,4 @@
-"""What a run skips, because the task before it sees that it is not needed."""
+"""A run skips tasks that the task before them sees are not needed."""
 
 from types import SimpleNamespace
 
@@ -7,7 +7,7 @@ from airflow.sdk.bases.skipmixin import XCOM_SKIPMIXIN_KEY
 from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
 from dags import retrain
-from tests.dags.conftest import defaults
+from tests.dags.conftest import defaults, in_run
 
 
 @pytest.fixture
@@ -19,9 +19,8 @@ def ending():
         instance = SimpleNamespace(
             map_index=-1, xcom_push=lambda key, value: kept.update({key: value}), xcom_pull=lambda task_ids: results[task_ids]
         )
-        about = {"ti": instance, "params": defaults(retrain.FORM) | params, "triggering_asset_events": {}, "run_id": "r"}
         try:
-            task.skip_needless(returned, about)
+            task.skip_needless(returned, in_run(retrain.FORM, instance, **params))
         except DownstreamTasksSkipped as skipped:
             assert task.inherits_from_skipmixin
             assert kept.pop(XCOM_SKIPMIXIN_KEY) == {"skipped": skipped.tasks}, "Airflow skips them again where they are cleared"

@@ -1,4 +1,4 @@
-"""Which runs of other DAGs a run starts, and with which options."""
+"""The runs of other DAGs that a run starts, and their options."""
 
 from types import SimpleNamespace
 

@@ -26,5 +26,5 @@ def in_general(address: str) -> str:
 
 
 def test_a_whole_run_leaves_its_results_at_the_known_addresses(chain):
-    found = {in_general(address.removeprefix(f"{CHAIN_STORE}/")) for address in chain.listing}
-    assert sorted(found) == GOLDEN.read_text().splitlines()
+    addresses = {in_general(address.removeprefix(f"{CHAIN_STORE}/")) for address in chain.listing}
+    assert sorted(addresses) == GOLDEN.read_text().splitlines()

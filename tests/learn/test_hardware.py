@@ -79,6 +79,12 @@ def test_what_two_threads_silence_is_heard_again():
     assert sys.stdout is heard
 
 
+def test_a_gpu_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(BadConfiguration, match="finds no GPU"):
+        choose_device("cuda")
+
+
 @pytest.mark.parametrize(
     ("built_for", "capability", "runs"),
     [

@@ -15,7 +15,7 @@ from tasks.data.video.frames import read_frames
 from tasks.errors import BadConfiguration
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.pytorch import PytorchEngine, export_failure, export_module
-from tasks.learn.inputs.crops import Normalise, cut_crops
+from tasks.learn.inputs.crops import Normalise
 from tasks.learn.inputs.snippets import evaluation_snippets, kept_frames, uniform_snippets
 from tasks.learn.networks import backbones
 from tasks.learn.networks.network import Network
@@ -23,6 +23,7 @@ from tasks.learn.networks.spec import NetworkSpec, snippet_format
 from tasks.options import Modality
 from tasks.video_networks import CLIP_FPS, VIDEO_NETWORKS
 from tests.data.clips.conftest import threads_decode
+from tests.learn.tiny import crops_of
 from tests.pipeline.shelf import Shelf
 
 __all__ = ["threads_decode"]
@@ -112,7 +113,7 @@ def test_frames_and_logits_from_a_file_are_those_of_torchvisions_preset_and_netw
     snippets, expected_views = ours(clip, spec, tmp_path, monkeypatch), theirs(clip, name, num_views)
     assert snippets.shape == (num_views, HEIGHT, WIDTH, 3 * row.num_frames)
     normalise = Normalise(snippet_format(backbones.find(name).input, Modality.RGB, row))
-    (seen,) = normalise(cut_crops(snippets, 10, Modality.RGB, video=row))
+    (seen,) = normalise(crops_of(snippets, 10, video=row))
     torch.testing.assert_close(seen, expected_views, rtol=0, atol=1e-5)
     reference, network = _seeded(name), Network(spec)
     state = reference.state_dict()

@@ -18,7 +18,7 @@ from tasks.learn.engines.explain import NothingToSee, activation_sheet, video_he
 from tasks.learn.engines.openvino import OpenvinoEngine
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer
-from tasks.learn.inputs.crops import Augmentation, Normalise, cut_crops
+from tasks.learn.inputs.crops import Augmentation, Normalise
 from tasks.learn.inputs.data import CachedClip, View
 from tasks.learn.inputs.features import FeatureMemory, training_features
 from tasks.learn.inputs.snippets import read_snippets
@@ -29,7 +29,7 @@ from tasks.learn.training.costs import complexity, time_batch
 from tasks.learn.training.fit import fit
 from tasks.learn.training.job import JoinedNetwork, TrainJob, joint_spec, set_up_heads, set_up_images, views_of
 from tasks.learn.training.trials import TrialJob, prepare_head_trial, run_head_trial
-from tasks.options import Modality, TrainOptions, Weights
+from tasks.options import TrainOptions, Weights
 from tasks.video_networks import VIDEO_NETWORKS
 from tests.learn.tiny import (
     LAYOUTS,
@@ -37,6 +37,7 @@ from tests.learn.tiny import (
     TINY_VIDEO,
     Red,
     RedHead,
+    crops_of,
     outspoken,
     save_noise,
     snippets_of,
@@ -128,7 +129,7 @@ def test_an_engine_and_cached_features_compute_what_the_network_does(tmp_path, c
     network, clip = Network(SPEC, seed=1).eval(), clips[4].frames
     ready = prepare_head_trial(TrialJob(job(tmp_path / "run", clips, trainable="heads"), 10))
     with torch.inference_mode():
-        seen = Normalise(network.input_format)(cut_crops(read_snippets(clip, SPEC), 1, Modality.RGB, video=TINY_VIDEO))
+        seen = Normalise(network.input_format)(crops_of(read_snippets(clip, SPEC), 1, video=TINY_VIDEO))
         features, logits = network.features(seen)[0], network(seen)
     torch.testing.assert_close(ready.trained.read(View(clip).name), features, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(

@@ -19,6 +19,7 @@ from torchvision.models.video.resnet import Conv3DSimple
 
 from tasks.learn.engines.choice import ScoringJob
 from tasks.learn.engines.scorer import make_scorer
+from tasks.learn.inputs.crops import Frames, NumCrops, cut_views
 from tasks.learn.inputs.data import CachedClip
 from tasks.learn.networks import library_backbones
 from tasks.learn.networks.checkpoints import Saved, load
@@ -28,7 +29,7 @@ from tasks.learn.networks.spec import FAMILIES, ClassNames, NetworkSpec
 from tasks.learn.training.epochs import LAST, EpochFiles
 from tasks.learn.training.fit import TrainOutcome, fit
 from tasks.learn.training.job import TrainJob
-from tasks.options import Family, TrainOptions
+from tasks.options import Family, Modality, TrainOptions
 from tasks.video_networks import VIDEO_NETWORKS, VideoNetwork
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -87,6 +88,11 @@ def with_branches(network: Network) -> Network:
 def snippets_of(spec: NetworkSpec, seed: int = 0) -> NDArray[np.uint8]:
     """Noise as a test of this network reads it."""
     return np.random.default_rng(seed).integers(0, 256, (spec.num_segments, 256, 300, spec.snippet.num_planes), dtype=np.uint8)
+
+
+def crops_of(frames: Frames, num_crops: NumCrops, modality: Modality = Modality.RGB, video: VideoNetwork | None = None) -> Tensor:
+    """Copy the views of snippets into one tensor, uint8 (k, t, p, 224, 224)."""
+    return torch.from_numpy(np.stack(cut_views(frames, num_crops, modality, video))).permute(0, 1, 4, 2, 3)
 
 
 def save_noise(folder: Path, lengths: Sequence[int]) -> list[CachedClip]:

@@ -87,7 +87,7 @@ def test_status_says_where_the_loop_is(servers, home, monkeypatch, capsys):
         {"dag_id": "retrain", "dag_run_id": "1", "state": "running", "start_date": begun, "run_after": begun},
         {"dag_id": "predict_videos", "dag_run_id": "2", "state": "queued", "start_date": None, "run_after": begun},
     ]
-    times = dict.fromkeys(("start_date", "end_date", "duration", "rendered_map_index"))
+    times = dict.fromkeys(("start_date", "end_date", "rendered_map_index"))
     tasks = [
         {"task_id": "train", "state": "running", "map_index": -1, "try_number": 1, "pool": "gpu", **times},
         *({"task_id": "predict", "state": "scheduled", "map_index": index, "try_number": 0, "pool": "gpu", **times} for index in (0, 1)),

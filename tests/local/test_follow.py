@@ -84,7 +84,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC).isoformat()
 
 def task(task_id, state, **changes):
     times = {"start_date": NOW, "end_date": NOW} if state else {"start_date": None, "end_date": None}
-    base = {"task_id": task_id, "state": state, "map_index": -1, "rendered_map_index": None, "try_number": 1, "duration": 0.0}
+    base = {"task_id": task_id, "state": state, "map_index": -1, "rendered_map_index": None, "try_number": 1}
     return {**base, **times, **changes}
 
 

@@ -1,4 +1,4 @@
-"""What the end of a run says, from results as the steps write them."""
+"""The report at the end of a run, from results as the steps write them."""
 
 import pytest
 
@@ -53,7 +53,7 @@ class Api:
 
 
 def run(dag_id, **states):
-    base = {"map_index": -1, "rendered_map_index": None, "try_number": 1, "start_date": None, "end_date": None, "duration": None}
+    base = {"map_index": -1, "rendered_map_index": None, "try_number": 1, "start_date": None, "end_date": None}
     return FollowedRun(
         RunRef(dag_id=dag_id, run_id="r"), tuple(Task(task_id=f"group.{step}", state=state, **base) for step, state in states.items())
     )

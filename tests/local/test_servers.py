@@ -23,7 +23,7 @@ from tasks.local.backups import restore_home
 from tasks.local.choices import CHAIN, Choices
 from tasks.local.follow import PlainScreen
 from tasks.local.home import Credentials, Home, add_person, people
-from tasks.local.run import SAMPLE_STORE, ready_airflow
+from tasks.local.run import SAMPLE_STORE, open_store, ready_airflow
 from tasks.pipeline.upkeep.restore import restore_files, verified
 from tasks.store.objects import Store
 from tests.budget.plugin import count_airflow_runs
@@ -97,9 +97,8 @@ def local(tmp_path_factory):
 
 def _count_airflow_runs(home: Home) -> None:
     """Count the runs of Airflow while it answers; a test of this file stops it."""
-    for state in supervise.running(home):
-        if state.server.name == "airflow" and state.is_healthy:
-            count_airflow_runs(AirflowApi(state.server.address, Credentials.load(home).airflow_password))
+    if address := supervise.healthy_address(home, "airflow"):
+        count_airflow_runs(AirflowApi(address, Credentials.load(home).airflow_password))
 
 
 @pytest.fixture
@@ -113,8 +112,7 @@ def up(home: Home) -> tuple[dict[str, servers.Server], list[str]]:
 
 
 def store_of(home: Home, running: dict[str, servers.Server]) -> Store:
-    ports = {name: server.ports for name, server in running.items()}
-    return Store.from_settings(servers.store_settings(Credentials.load(home), ports))
+    return open_store(home, [*running.values()])
 
 
 def pids(home: Home) -> dict[str, int]:

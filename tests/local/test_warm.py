@@ -40,7 +40,7 @@ def begin(program, *arguments, **options):
 
 
 def seen_by_step(program, tmp_path):
-    """What a step sees of itself, with its exit code and stderr."""
+    """The arguments, variables, folder and parent that a step sees, with its exit code and stderr."""
     with begin(program, "tell", "--a=b c", "--d", env={**os.environ, "ODD": "\u00e9 \n"}) as step:
         out, err = step.communicate(timeout=60)
     return json.loads(out), step.returncode, err

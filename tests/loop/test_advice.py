@@ -1,4 +1,4 @@
-"""What the loop's state is called, and what is advised: by examples of each rule, and over any state at all."""
+"""The sentence and the advice on a state of the loop: an example of each rule, and any state at all."""
 
 import json
 from dataclasses import replace

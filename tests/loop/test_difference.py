@@ -1,4 +1,4 @@
-"""What is in one of two datasets alone, or is labelled or dealt otherwise in them."""
+"""Clips that are in one of two datasets alone, or labelled or dealt otherwise in them."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st

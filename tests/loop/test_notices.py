@@ -1,4 +1,4 @@
-"""Which events of a run and its store people are told, what arrives at a real receiver, and what is said of addresses that fail."""
+"""The events that people are told, their notices at a real receiver, and the addresses that fail."""
 
 import json
 import logging
@@ -18,7 +18,7 @@ from tasks.store.records.prediction import PredictReportResult
 from tasks.store.records.record import SetAside
 from tasks.store.records.status import EndedRun, FilmsStatus, LoopStatus, Notice, PredictionsStatus, PredictionStatus, Waiting
 from tasks.store.records.video import SummaryResult
-from tests.http_servers import in_thread
+from tests.http_servers import Answering, in_thread
 from tests.records import some
 
 NOW = datetime(2026, 12, 2, 12, tzinfo=UTC)  # a Wednesday
@@ -154,14 +154,10 @@ def receiver():
 
     got = []
 
-    class Receiver(BaseHTTPRequestHandler):
+    class Receiver(Answering):
         def do_POST(self):
-            got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(403 if self.path.startswith("/refused") else 200)
-            self.end_headers()
-
-        def log_message(self, *args):
-            pass
+            got.append(json.loads(self.body()))
+            self.answer(403 if self.path.startswith("/refused") else 200)
 
     with in_thread(ThreadingHTTPServer(("127.0.0.1", 0), Receiver)) as address:
         yield address.removeprefix("http://"), got

@@ -71,7 +71,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.refuse(404, "NoSuchKey")
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer  # noqa: N815
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer
 
     def refuse(self, status: int, code: str) -> None:
         if status != NO_ANSWER:

@@ -1,16 +1,16 @@
 """Choose the engine, then check its parity with PyTorch in float32.
 
-The choice depends on machine, number of clips and option, not on the network's weights. So networks of the same shape get the same engine
-on a machine. A failed check changes the engine: to OpenVINO in float32, then to PyTorch; an engine that cannot run the network, to PyTorch
-at once. The result records the fallback.
+The choice depends on machine, number of clips and option, not on the network's weights, so that networks of the same shape get the same
+engine on a machine. An engine that fails the check is replaced by OpenVINO in float32, then by PyTorch, and one that cannot run the network
+by PyTorch at once. The result records the fallback.
 
 A few clips are compared. An engine passes if:
 
 - every logit is within a tolerance of PyTorch's: 0.25 standard deviations of the head's logits in bfloat16 and float16, 0.001 in float32;
-- the best verb and noun of every clip, among the trained classes, are PyTorch's, except for near ties: PyTorch's logits of the two classes
-  are within the tolerance. Untrained heads have many ties, which rounding decides on any machine;
-- a converted graph's features in float32 are within a thousandth of the largest of PyTorch's features, so that the tolerance for rounding
-  cannot hide a wrong graph.
+- the best verb and noun of every clip, among the trained classes, are PyTorch's, or near ties within the tolerance: untrained heads have many,
+  which rounding decides on any machine;
+- a converted graph's features in float32 are within a thousandth of the largest of PyTorch's, so that the tolerance for rounding cannot hide a
+  wrong graph.
 
 The check shows that an engine works; it does not guarantee the same prediction for every other clip.
 """
@@ -25,7 +25,6 @@ from importlib.util import find_spec
 from typing import Literal, TypeVar
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from tasks.errors import BadConfiguration
@@ -34,7 +33,6 @@ from tasks.learn.engines.openvino import OpenvinoEngine
 from tasks.learn.engines.pytorch import CudaEngine, PytorchEngine
 from tasks.learn.hardware import Device
 from tasks.learn.inputs.crops import Frames, NumCrops, cut_views
-from tasks.learn.networks.backbones import crop_pixels
 from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.network import Network
 from tasks.store.records.dataset import DatasetClip
@@ -48,7 +46,7 @@ Kind = Literal["pytorch", "openvino", "openvino-float32", "cuda"]
 OPENVINO_FROM_CLIPS = 10
 """Number of clips from which OpenVINO saves more time than conversion, compilation and check take, with 10 crops on two cores.
 
-In float32 it is 6 for `tf_efficientnet_lite0` and 11 for ResNet-50. The check takes most of it: PyTorch scores its clips, too.
+In float32 it is 6 for `tf_efficientnet_lite0` and 11 for ResNet-50.
 """
 
 OPENVINO_FROM_VIEWS = 30
@@ -85,8 +83,7 @@ def trained_classes(trained_on: Sequence[DatasetClip]) -> Trained | None:
     """Collect the classes of the training clips; None if there are no clips."""
     if not trained_on:
         return None
-    verbs, nouns = ({getattr(clip, name) for clip in trained_on} for name in ("verb_class", "noun_class"))
-    return Trained(tuple(sorted(verbs)), tuple(sorted(nouns)))
+    return Trained(tuple(sorted({clip.verb_class for clip in trained_on})), tuple(sorted({clip.noun_class for clip in trained_on})))
 
 
 @dataclass(frozen=True)
@@ -107,8 +104,7 @@ def check(
 ) -> Parity:
     """Compare an engine's logits with those of PyTorch in float32.
 
-    `clips` are test snippets uint8 (t, h, w, p). `trained` are the classes considered for the best class; None for all. The reference's
-    features are kept in `kept`.
+    `clips` are test snippets uint8 (t, h, w, p). The best classes are among `trained`, or all. The reference's features are kept in `kept`.
     """
     seen, expected = ([tested.see(clip) for clip in clips] for tested in (engine, reference))
     if kept:
@@ -125,25 +121,17 @@ def _compare_features(
 
 def compare_logits(logits: Sequence[Logits], expected: Sequence[Logits], precision: EnginePrecision, trained: Trained | None) -> Parity:
     """Compare clips' logits, (v,) and (n,), with PyTorch's in float32, as `check` does."""
+    ours, theirs = Logits.stacked(logits), Logits.stacked(expected)
     heads = [
-        compare_head(
-            head,
-            torch.stack([getattr(ours, head) for ours in logits]),
-            torch.stack([getattr(theirs, head) for theirs in expected]),
-            precision,
-            classes,
-        )
-        for head, classes in (("verb", trained.verbs if trained else None), ("noun", trained.nouns if trained else None))
+        compare_head("verb", ours.verb, theirs.verb, precision, trained.verbs if trained else None),
+        compare_head("noun", ours.noun, theirs.noun, precision, trained.nouns if trained else None),
     ]
     worst = max(heads, key=lambda parity: parity.max_difference / (parity.tolerance or 1))
     return replace(worst, failure=next((parity.failure for parity in heads if parity.failure), None))
 
 
 def compare_head(head: str, logits: Tensor, expected: Tensor, precision: EnginePrecision, classes: Sequence[int] | None = None) -> Parity:
-    """Compare one head's logits (n, v) with those of PyTorch in float32.
-
-    Also compare top-1 among `classes`, or among all.
-    """
+    """Compare a head's logits (n, v), and top-1 among `classes`, with PyTorch's in float32."""
     difference = float((logits - expected).abs().max())
     tolerance = SHARE_OF_STD[precision] * float(expected.std(dim=1).mean()) if precision in SHARE_OF_STD else ABSOLUTE
     # A head may lack some or all of these classes, if they were added later.
@@ -178,12 +166,10 @@ class ScoringJob:
     """Clips to score, and the data for the parity check.
 
     Attributes:
-        device: the configured device of this machine.
         num_clips: total number of clips to score with this kind of engine.
-        num_crops: 10 or 1.
         checked: returns `NUM_CHECKED_CLIPS` of the clips, uint8 (t, h, w, p), for the parity check; not called for PyTorch.
-        trained: the trained classes, to which the check's top-1 comparison is limited; None if all were trained, or if unknown.
-        kept: features in the cache. Where all are there, no engine has to compute any.
+        trained: the trained classes, for the check's top-1 comparison; None if all were trained, or if unknown.
+        kept: cached features; if all are there, no engine has to compute any.
     """
 
     device: Device
@@ -203,30 +189,25 @@ def choose(wanted: Wanted | Kind, device: Device, num_clips: int) -> Kind:
     if wanted == "auto":
         if device == "cuda":
             return "cuda"
-        return "openvino" if num_clips >= OPENVINO_FROM_CLIPS and _is_installed("openvino") else "pytorch"
+        return "openvino" if num_clips >= OPENVINO_FROM_CLIPS and find_spec("openvino") else "pytorch"
     if wanted == "cuda" and device != "cuda":
         raise BadConfiguration(
             "engine cuda: this step runs on the CPU; set RETAKE_DEVICE=auto on a machine with a GPU, or choose engine auto"
         )
-    if wanted.startswith("openvino") and not _is_installed("openvino"):
+    if wanted.startswith("openvino") and not find_spec("openvino"):
         raise BadConfiguration(f"engine {wanted}: OpenVINO is not installed; pip install openvino, or choose engine auto")
     return wanted
 
 
 def common_label(labels: Set[str]) -> str:
-    """Find the label of the engine for all networks that these scored.
-
-    It is the more exact of OpenVINO's, else PyTorch.
-    """
+    """Return the label of the engine for all networks: the more exact OpenVINO, else PyTorch."""
     if len(labels) == 1:
         return next(iter(labels))
     return "openvino float32" if labels == {"openvino bfloat16", "openvino float32"} else "pytorch float32"
 
 
 def make_engine(network: Network, wanted: Wanted | Kind, job: ScoringJob) -> tuple[Engine, EngineUsed]:
-    """Build an engine that passes the parity check, else PyTorch in float32.
-
-    `network` is modified and kept.
+    """Build an engine that passes the parity check, else PyTorch in float32; modifies `network`.
 
     Raises:
         BadConfiguration: the requested engine is not available here.
@@ -260,14 +241,12 @@ def make_engine(network: Network, wanted: Wanted | Kind, job: ScoringJob) -> tup
 
 
 def float32_engine(network: Network, num_views: int) -> Engine:
-    """Choose the engine that computes features of views in float32 on a CPU.
-
-    The network is as returned by `prepare`. Noise takes the place of a clip in the check of the converted graph.
-    """
+    """Choose the engine for features in float32 on a CPU, for a network of `prepare`."""
     reference, spec = PytorchEngine(network, 1), network.spec
-    if num_views < OPENVINO_FROM_VIEWS or spec.video or not _is_installed("openvino"):
+    if num_views < OPENVINO_FROM_VIEWS or spec.video or not find_spec("openvino"):
         return reference
-    pixels = crop_pixels(spec)
+    pixels = spec.crop_pixels
+    # In the place of a clip, for the check of the converted graph.
     noise = np.random.default_rng(0).integers(256, size=(spec.num_segments, pixels, pixels, spec.snippet.num_planes), dtype=np.uint8)
     try:
         engine = OpenvinoEngine(network, 1, floating="float32")
@@ -305,18 +284,10 @@ def _settled(engine: Engine, parity: Parity | None, fallback_reason: str | None)
         log.warning("falling back to %s: %s", used.label, fallback_reason)
     log.info("engine: %s (%s)", used.label, used.description)
     if parity:
-        log.info(
-            "parity check on %d clips: largest logit difference %.3g, tolerance %.3g",
-            parity.num_clips,
-            parity.max_difference,
-            parity.tolerance,
-        )
+        difference = "parity check on %d clips: largest logit difference %.3g, tolerance %.3g"
+        log.info(difference, parity.num_clips, parity.max_difference, parity.tolerance)
     return engine, used
 
 
 def _reason(error: Exception) -> str:
     return " ".join(str(error).split())[:MAX_REASON] or type(error).__name__
-
-
-def _is_installed(package: str) -> bool:
-    return find_spec(package) is not None

@@ -1,9 +1,7 @@
-"""Score a clip with the test protocol, and keep the computed features.
+"""Score a clip with the test protocol of arXiv 1908.00867, and keep the computed features.
 
-The protocol is that of arXiv 1908.00867. Logits are averaged over segments, then crops, before softmax. Engines differ only in how they
-compute the features; all cut the same crops and use the same heads in float32.
-
-`prepare` folds batch-norm into the preceding convolution, which saves one write and read of every activation.
+Logits are averaged over segments, then crops, before softmax. Engines differ only in how they compute the features; all cut the same crops
+and use the same heads in float32.
 """
 
 # k: crops, t: segments, h, w: pixels, p: 8-bit planes of a snippet, c: channels, f: features, v: verbs, n: nouns, or images
@@ -17,7 +15,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, NamedTuple, TypeVar
+from typing import ClassVar, TypeVar
 
 import torch
 from timm.layers.norm_act import BatchNormAct2d
@@ -31,7 +29,6 @@ from tasks.learn.inputs.crops import Frames, NumCrops, cut_views
 from tasks.learn.inputs.features import VIEWS_VERSION, FeatureCache
 from tasks.learn.inputs.sound_features import sound_key
 from tasks.learn.networks import backbones
-from tasks.learn.networks.backbones import crop_pixels
 from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.network import Network, to_channels_last
 from tasks.learn.networks.spec import NetworkSpec
@@ -48,13 +45,9 @@ Norm = nn.BatchNorm2d | nn.BatchNorm3d
 
 
 class Engine(ABC):
-    """One network on one device, ready to score clips one by one.
+    """One network, as returned by `prepare`, on one device, ready to score clips.
 
-    Attributes:
-        name, precision: of the backbone's computation.
-        description: the same for people, with versions and optimisations.
-        network: as returned by `prepare`; every engine uses its heads.
-        num_crops: 10, or 1 for the centre crop, the only one of a video network.
+    `name` and `precision` are those of the backbone's computation, `description` the same for people, with versions and optimisations.
     """
 
     name: ClassVar[EngineName]
@@ -67,16 +60,13 @@ class Engine(ABC):
 
     @abstractmethod
     def features(self, views: Sequence[Frames]) -> Tensor:
-        """Compute the backbone's features (k, t, f) of one clip's k views.
+        """Compute the features (k, t, f) of one clip's views, float32 on the CPU.
 
-        They are float32 on the CPU. Each view is uint8 (t, 224, 224, p), or of the size of a video network.
+        Views are uint8 (t, 224, 224, p), or of a video network's size.
         """
 
     def stream(self, views: Iterable[tuple[K, Frames]]) -> Iterator[tuple[K, Tensor]]:
-        """Compute the features float32 (t, f) of views one by one.
-
-        They are those of `features`, each under its own key, in any order.
-        """
+        """Yield the features float32 (t, f) of each view under its key, in any order."""
         for key, view in views:
             yield key, self.features([view])[0]
 
@@ -91,10 +81,7 @@ class Engine(ABC):
         return self.answer(self.see(frames))
 
     def see(self, frames: Frames) -> Tensor:
-        """Compute the features of one clip's crops.
-
-        They are float32 (k, t, f) on the CPU. Errors are as in `score`.
-        """
+        """Compute the features (k, t, f) of a clip's crops as `features`; raises as `score`."""
         spec = self.network.spec
         if spec.sound:
             return torch.from_numpy(frames)[None].float()
@@ -116,11 +103,8 @@ class Engine(ABC):
 
 @torch.inference_mode()
 def clip_logits(network: Network, features: Tensor) -> Logits:
-    """Compute one clip's logits from its crops' features (k, t, f).
-
-    Logits are float32 on the CPU, verb (v,) and noun (n,). Linear heads run once, on features averaged over crops, which gives the same
-    logits.
-    """
+    """Map the features (k, t, f) of a clip's crops to logits on the CPU."""
+    # Linear heads give the same logits of mean features, in one run.
     if network.head.is_linear:
         features = features.mean(dim=0, keepdim=True)
     device = next(network.head.parameters()).device
@@ -136,7 +120,7 @@ def prepare(network: Network, device: torch.device | str = "cpu") -> Network:
     """
     if getattr(network.backbone, "dynamic_img_size", False):
         # Position embeddings would be resampled at each image, and OpenVINO does so without anti-aliasing.
-        network.backbone.set_input_size((crop_pixels(network.spec),) * 2)  # type: ignore[operator]  # of timm's transformers
+        network.backbone.set_input_size((network.spec.crop_pixels,) * 2)  # type: ignore[operator]  # of timm's transformers
     # An engine that was tried before may have moved it to a GPU.
     network.backbone = fold_batch_norms(network.backbone.cpu(), example_view(network.spec))
     with within_gpu_memory(f"the weights of {network.spec.title}"):
@@ -144,39 +128,29 @@ def prepare(network: Network, device: torch.device | str = "cpu") -> Network:
 
 
 def example_view(spec: NetworkSpec) -> Tensor:
-    """Return fixed noise with the shape of one normalised view.
+    """Return noise like one normalised view: float32 (t, c, 224, 224), of sound (t, f).
 
-    It is float32 (t, c, 224, 224), or (t, f) for features of sound. For a video network it is one snippet, (1, 3, m, h, w).
+    For a video network it is one snippet, (1, 3, m, h, w).
     """
-    generator, pixels = torch.Generator().manual_seed(0), crop_pixels(spec)
+    generator, pixels = torch.Generator().manual_seed(0), spec.crop_pixels
     if spec.sound:
         return torch.rand(spec.num_segments, backbones.of(spec).num_features, generator=generator)
     shape = (1, 3, spec.video.num_frames) if spec.video else (spec.num_segments, spec.snippet.num_channels)
     return torch.rand(*shape, pixels, pixels, generator=generator)
 
 
-class _Pair(NamedTuple):
-    """A convolution and the batch-norm after it, with their names in the backbone."""
-
-    convolution_name: str
-    convolution: Convolution
-    norm_name: str
-    norm: Norm
-
-
 def fold_batch_norms(backbone: nn.Module, images: Tensor) -> nn.Module:
     """Return a copy in evaluation mode with batch-norms folded into directly preceding convolutions.
 
-    It saves one write and read of every activation. The pairs are found by running the backbone, (n, c, h, w) -> (n, f), on `images`. If
-    folding changes its output, the backbone is returned unfolded.
+    It saves one write and read of every activation. If folding changes the output for `images`, the backbone is returned unfolded.
     """
     folded = deepcopy(backbone).eval()
     with torch.inference_mode():
         expected = backbone.eval()(images)
-    for pair in _pairs(folded, images):
-        folded.set_submodule(pair.convolution_name, fuse_conv_bn_eval(pair.convolution, pair.norm))
-        after = nn.Sequential(pair.norm.drop, pair.norm.act) if isinstance(pair.norm, BatchNormAct2d) else nn.Identity()
-        folded.set_submodule(pair.norm_name, after)
+    for convolution_name, convolution, norm_name, norm in _pairs(folded, images):
+        folded.set_submodule(convolution_name, fuse_conv_bn_eval(convolution, norm))
+        after = nn.Sequential(norm.drop, norm.act) if isinstance(norm, BatchNormAct2d) else nn.Identity()
+        folded.set_submodule(norm_name, after)
     with torch.inference_mode():
         difference = (folded(images) - expected).abs().max()
     if not difference <= TOLERANCE * expected.abs().max():
@@ -185,10 +159,10 @@ def fold_batch_norms(backbone: nn.Module, images: Tensor) -> nn.Module:
     return folded
 
 
-def _pairs(backbone: nn.Module, images: Tensor) -> list[_Pair]:
-    """Find batch-norms that directly take a convolution's output, where both run once per forward pass."""
+def _pairs(backbone: nn.Module, images: Tensor) -> list[tuple[str, Convolution, str, Norm]]:
+    """Find batch-norms on a convolution's output, where both run once, by a forward pass."""
     made_by: dict[int, tuple[str, Convolution, Tensor]] = {}  # holds the tensor, because a freed tensor's id can be reused
-    pairs: list[_Pair] = []
+    pairs: list[tuple[str, Convolution, str, Norm]] = []
     runs: Counter[str] = Counter()
 
     def after(name: str, convolution: Convolution, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -198,7 +172,7 @@ def _pairs(backbone: nn.Module, images: Tensor) -> list[_Pair]:
     def before(name: str, norm: Norm, inputs: tuple[Tensor, ...]) -> None:
         runs[name] += 1
         if id(inputs[0]) in made_by:
-            pairs.append(_Pair(*made_by[id(inputs[0])][:2], name, norm))
+            pairs.append((*made_by[id(inputs[0])][:2], name, norm))
 
     hooks = []
     for name, module in backbone.named_modules():
@@ -210,14 +184,12 @@ def _pairs(backbone: nn.Module, images: Tensor) -> list[_Pair]:
         backbone(images)
     for hook in hooks:
         hook.remove()
-    return [pair for pair in pairs if runs[pair.convolution_name] == runs[pair.norm_name] == 1]
+    return [pair for pair in pairs if runs[pair[0]] == runs[pair[2]] == 1]
 
 
 @dataclass(frozen=True)
 class CheckedFeatures:
-    """Features of the clips that engines are checked on.
-
-    Networks that differ only in their heads share them.
+    """Features of the clips that engines are checked on, shared by networks with other heads.
 
     Attributes:
         root: folder of the feature cache.
@@ -232,9 +204,7 @@ class CheckedFeatures:
     is_timed: Callable[[Path, Engine], bool]
 
     def read(self, engine: Engine, reference: Engine) -> tuple[list[Tensor], list[Tensor]] | None:
-        """Read both engines' features of the checked clips.
-
-        None if `engine` has any clip to compute or to time, or no check has passed.
+        """Read both engines' features of the checked clips, unless `engine` has any to compute.
 
         Raises:
             Unavailable: kept features are damaged; a retry computes them again.
@@ -248,10 +218,7 @@ class CheckedFeatures:
         return seen, expected
 
     def keep(self, reference: Engine, features: Sequence[Tensor]) -> None:
-        """Keep the reference's features of the checked clips, if the disk has room.
-
-        Each clip's features are (k, t, f).
-        """
+        """Keep the reference's features of the checked clips, if the disk has room."""
         cache = open_cache(self.root, reference, reference, reference.network.head)
         with suppress(Unavailable):
             cache.make_room(len(features))
@@ -260,10 +227,7 @@ class CheckedFeatures:
 
 
 def keep(cache: FeatureCache, clip: str, features: Tensor) -> None:
-    """Write a clip's features (k, t, f).
-
-    They are averaged over crops if the cache is for linear heads.
-    """
+    """Write a clip's features (k, t, f), averaged over crops for linear heads."""
     cache.write(clip, features if len(features) == cache.shape[0] else features.mean(dim=0, keepdim=True))
 
 

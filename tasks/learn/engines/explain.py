@@ -30,7 +30,7 @@ NUM_SHOWN = 8
 """Tiles of a video network: frames of the middle one of its views."""
 
 TAIL = 16
-"""Number of maps at the end of a video network; the class depends on one of them. Only these are differentiated, because all take gigabytes."""
+"""Number of last maps of a video network that are differentiated, because all take gigabytes. The class depends on one of these."""
 
 OPACITY = 0.7
 """Opacity of the strongest heat; it falls to 0 where there is none."""
@@ -42,27 +42,17 @@ NO_MOTION = 127.5
 
 
 class NothingToSee(Exception):
-    """Grad-CAM is not possible for this network or on this machine.
-
-    The network itself is fine.
-    """
+    """Grad-CAM is not possible for this network or on this machine."""
 
 
 def activation_sheet(network: Network, frames: Frames, head: Literal["verb", "noun"], class_id: int) -> bytes:
-    """Draw a clip's test frames in a row, overlaid with one class's Grad-CAM heat.
+    """Draw a clip's test frames in a row with one class's Grad-CAM heat, as PNG.
 
-    Args:
-        network: in evaluation mode, in float32.
-        frames: the clip's test snippets, uint8 (t, h, w, p), short side 256; their centre crops are shown.
-        head: the head of the class.
-        class_id: index into the head's logits.
-
-    Returns:
-        PNG, t tiles of 160 pixels, or 8 frames of a video network. All tiles share one heat scale: no heat leaves the frame unchanged, red is
-        the maximum.
+    The network is in evaluation mode, in float32. `frames` are the clip's test snippets, uint8 (t, h, w, p), short side 256; their centre crops
+    are shown, or 8 frames of a video network, with one heat scale: no heat leaves the frame unchanged, red is the maximum.
 
     Raises:
-        NothingToSee: see `grad_cam`.
+        NothingToSee: as `grad_cam`, or the network sees no picture.
     """
     modality = network.spec.modality
     if network.spec.sound:
@@ -86,10 +76,9 @@ def activation_sheet(network: Network, frames: Frames, head: Literal["verb", "no
 
 
 def grad_cam(network: Network, crops: Frames, head: Literal["verb", "noun"], class_id: int) -> Heat:
-    """Compute the heat of a class in each crop.
+    """Map crops (t, 224, 224, p) to the heat (t, 224, 224) of a class.
 
-    Crops are uint8 (t, 224, 224, p), the heat is float32 (t, 224, 224). The maximum over all crops is 1; all values are 0 if nothing
-    supports the class.
+    The maximum over all crops is 1; all values are 0 if nothing supports the class.
 
     Raises:
         NothingToSee: the backbone has no spatial layer, no gradients, or there is not enough memory.
@@ -98,10 +87,9 @@ def grad_cam(network: Network, crops: Frames, head: Literal["verb", "noun"], cla
 
 
 def video_heat(network: Network, view: Frames, head: Literal["verb", "noun"], class_id: int) -> Heat:
-    """Compute the heat of a class in each frame of one view.
+    """Map a view (h, w, p) to the heat (m, h, w) of a class.
 
-    The view is uint8 (h, w, p), the heat is float32 (m, h, w). The heat is that of `grad_cam`, of a map over time and place, as if the clip
-    had this view alone.
+    It is that of `grad_cam`, of a map over time and place, as if the clip had this view alone.
 
     Raises:
         NothingToSee: as `grad_cam`.
@@ -118,10 +106,7 @@ def video_heat(network: Network, view: Frames, head: Literal["verb", "noun"], cl
 def _class_heat(
     network: Network, snippets: Frames, head: Literal["verb", "noun"], class_id: int, collect: Collect, as_map: AsMap
 ) -> Tensor:
-    """Compute the heat of a class in snippets uint8 (t, h, w, p).
-
-    The heat is (t, h, w), or (t, m, h, w).
-    """
+    """Map snippets (t, h, w, p) to heat (t, h, w), or (t, m, …)."""
     device = next(network.parameters()).device
     planes = torch.from_numpy(np.ascontiguousarray(snippets)).to(device).permute(0, 3, 1, 2)
     try:
@@ -135,10 +120,7 @@ def _class_heat(
 
 
 def _last_outputs(network: Network, snippets: Tensor, as_map: AsMap) -> tuple[list[Tensor], Tensor]:
-    """Compute features (1, t, f) with gradients of the last `TAIL` maps alone.
-
-    Return these maps, then the features.
-    """
+    """Compute the last `TAIL` maps, and features (1, t, f) with gradients of these alone."""
     outputs: list[Tensor] = []
     num_seen, num_skipped = 0, -1
 
@@ -171,13 +153,12 @@ def _last_outputs(network: Network, snippets: Tensor, as_map: AsMap) -> tuple[li
 
 
 def _as_video_map(video: VideoNetwork, output: Tensor) -> Tensor | None:
-    """View one snippet's output as a map over time and place.
+    """View an output as one snippet's map (1, c, m', h', h'), or None.
 
-    The map is (1, c, m', h', h'), or None if the output is none. The output has its channels first, or last, or tokens (1, n, c) of patches
-    of two frames, after that of a class. Heads of attention are no snippets.
+    It has its channels first, or last, or is tokens (1, n, c) of patches of two frames, perhaps after that of a class.
     """
     if len(output) != 1:
-        return None
+        return None  # heads of attention
     if output.ndim == 5 and output.shape[3] == output.shape[4] > 1:
         return output
     if output.ndim == 5 and output.shape[2] == output.shape[3] > 1:
@@ -196,7 +177,7 @@ def _scaled(heat: Tensor, size: tuple[int, ...]) -> Heat:
 
 
 def _spatial_outputs(network: Network, snippets: Tensor) -> tuple[list[Tensor], Tensor]:
-    """Compute features (1, t, f), and collect the spatial outputs of the backbone's modules."""
+    """Compute the spatial outputs of the backbone's modules, and features (1, t, f)."""
     outputs: list[Tensor] = []
 
     def collect(module: nn.Module, inputs: object, output: object) -> None:
@@ -220,13 +201,11 @@ def _spatial_outputs(network: Network, snippets: Tensor) -> tuple[list[Tensor], 
 def _heat(outputs: Sequence[Tensor], logit: Tensor, as_map: AsMap) -> Tensor:
     """Weight the last output that the logit depends on by its mean gradient.
 
-    The result is (t, h, w), or (t, m, h, w). A vision transformer that answers by its class token returns patches without a gradient; the
-    input of its last block has one.
-
     Raises:
         NothingToSee: the logit depends on none of them.
         RuntimeError: there are no gradients.
     """
+    # A vision transformer that answers by its class token returns patches without a gradient; the input of its last block has one.
     for output in reversed(outputs):
         (gradient,) = torch.autograd.grad(logit, output, retain_graph=True)
         maps, gradients = as_map(output), as_map(gradient)
@@ -236,9 +215,9 @@ def _heat(outputs: Sequence[Tensor], logit: Tensor, as_map: AsMap) -> Tensor:
 
 
 def _as_map(output: Tensor) -> Tensor | None:
-    """View an output as maps (t, c, h, h).
+    """View an output as maps (t, c, h, h), or None.
 
-    The output has channels first, or last, or tokens (t, n, c) of patches. None if it has no places.
+    It has its channels first, or last, or is tokens (t, n, c) of patches.
     """
     if output.ndim == 4 and output.shape[2] == output.shape[3] > 1:
         return output
@@ -256,12 +235,10 @@ def _tile(image: NDArray[np.uint8], heat: Heat) -> Image.Image:
 
 
 def pictures(snippets: Frames, modality: Modality) -> Frames:
-    """Render each snippet, uint8 (t, h, w, p), as RGB (t, h, w, 3).
-
-    It is the first frame, or for flow the mean motion: direction as hue, speed as brightness, relative to the fastest point of all snippets.
-    """
+    """Render snippets (t, h, w, p) as RGB: first frames, or mean motions."""
     if modality is not Modality.FLOW:
         return snippets[..., :3]
+    # Direction as hue, speed as brightness, relative to the fastest point of all snippets.
     x, y = (snippets[..., first::2].mean(-1) - NO_MOTION for first in (0, 1))
     speed = np.hypot(x, y)
     hue = np.arctan2(y, x) / (2 * np.pi) % 1

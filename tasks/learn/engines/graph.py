@@ -1,7 +1,4 @@
-"""Write trained networks as one graph, for ONNX Runtime and OpenVINO.
-
-It leads from frames as they are decoded to logits, probabilities and features. Only the centre crop of each frame is seen.
-"""
+"""Write trained networks as one graph, from decoded frames to answers, for other runtimes."""
 
 # b: clips, t: segments, n: frames, m: frames of a snippet, h, w: pixels, f: features, v: classes, k: networks
 
@@ -20,7 +17,7 @@ from torch import Tensor, nn
 from tasks.errors import BadConfiguration
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.openvino import openvino_core
-from tasks.learn.engines.pytorch import ExportedNetwork
+from tasks.learn.engines.pytorch import UNTRACEABLE, ExportedNetwork
 from tasks.learn.engines.written import SCALING, save
 from tasks.learn.hardware import silenced
 from tasks.learn.networks.checkpoints import Saved
@@ -44,7 +41,7 @@ KINDS: Mapping[Modality, InputKind] = {
 
 @dataclass(frozen=True)
 class GraphInput:
-    """An input of a graph; None in `shape` is any number, the first of clips."""
+    """An input of a graph; None in `shape` is any number, first that of clips."""
 
     name: str
     kind: InputKind
@@ -62,8 +59,8 @@ class GraphInput:
 class Graph(nn.Module):
     """Maps clips to logits, probabilities and mean features, in the order of `outputs`.
 
-    It takes one input for each network: RGB frames of any size in the order of snippets, fields of flow with short side 256, or features of
-    sound.
+    It takes one input for each network: RGB frames of any size in the order of snippets, whose centre crop is seen, fields of flow with short
+    side 256, or features of sound.
     """
 
     def __init__(self, saved: Saved, verb_temperature: float, noun_temperature: float) -> None:
@@ -160,11 +157,10 @@ def make_graph(saved: Saved, verb_temperature: float, noun_temperature: float) -
 def write_onnx(graph: Graph, path: Path, precision: FloatPrecision) -> None:
     """Write a graph as one ONNX file, checked by onnx.
 
-    There is no fp16: whole numbers that frames are scaled by exceed its 2048.
-
     Raises:
         BadConfiguration: of fp16, or a network that cannot be exported.
     """
+    # Whole numbers that frames are scaled by exceed 2048, up to which fp16 is exact.
     if precision == "fp16":
         raise BadConfiguration("precision fp16: an ONNX file is of fp32 or int8; choose one of these, or format openvino")
     save(_as_onnx(graph), path)
@@ -190,7 +186,7 @@ def write_openvino(graph: Graph, path: Path, precision: FloatPrecision) -> None:
 
 
 def _as_onnx(graph: Graph) -> onnx.ModelProto:
-    """Convert a graph for any number of clips and any size of frames.
+    """Convert a graph for any number of clips and size of frames.
 
     Raises:
         BadConfiguration: it cannot be traced, or has an operation that ONNX lacks.
@@ -211,8 +207,7 @@ def _as_onnx(graph: Graph) -> onnx.ModelProto:
                 dynamo=True,
                 verbose=False,
             )
-    # What tracing raises depends on the code of the backbone.
-    except (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+    except UNTRACEABLE as error:
         titles = " + ".join(spec.title for spec in graph.specs)
         raise BadConfiguration(f"{titles}: cannot be exported ({first_line(error)}); choose another backbone") from error
     assert program is not None  # noqa: S101 - for mypy; it is so without dynamo

@@ -1,7 +1,4 @@
-"""Run networks by OpenVINO on CPUs.
-
-A network is a static graph on 8-bit images, in bfloat16 if the CPU supports it, or in float32.
-"""
+"""Run networks by OpenVINO on CPUs, as static graphs on 8-bit images."""
 
 # k: crops, t: segments, h, w: pixels, p: 8-bit planes, c: channels, f: features
 
@@ -22,7 +19,6 @@ from torch import Tensor, nn
 from tasks.learn.engines.engine import Engine, K
 from tasks.learn.hardware import silenced
 from tasks.learn.inputs.crops import Arrange, Frames, NumCrops
-from tasks.learn.networks.backbones import crop_pixels
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.store.records.evaluation import EngineName, EnginePrecision
@@ -37,14 +33,9 @@ HINTS: dict[EnginePrecision, str] = {"bfloat16": "bf16", "float32": "f32"}
 
 
 class OpenvinoEngine(Engine):
-    """An engine whose backbone OpenVINO converts for one view (t images).
+    """An engine whose backbone OpenVINO converts at its first use, and runs in asynchronous streams.
 
-    The backbone is converted at its first use. The views of a clip run in two asynchronous streams.
-
-    Args:
-        network: as returned by `prepare`, on the CPU.
-        num_crops: 10 or 1.
-        floating: bfloat16 or float32; None takes the faster one on this CPU.
+    The network is on the CPU. Without `floating`, the engine takes bfloat16 if the CPU supports it, else float32.
 
     Raises:
         ImportError: OpenVINO is not installed.
@@ -81,10 +72,7 @@ class OpenvinoEngine(Engine):
         return torch.from_numpy(np.stack([outputs[k] for k in range(len(parts))]).reshape(len(views), -1, self.network.num_features))
 
     def stream(self, views: Iterable[tuple[K, Frames]]) -> Iterator[tuple[K, Tensor]]:
-        """Compute the features of views while the next ones are read.
-
-        As in `Engine.stream`; not for a video network.
-        """
+        """Compute the features of views while the next are read; not for video networks."""
         return ((key, torch.from_numpy(features)) for key, features in self._run(views))
 
     def _run(self, parts: Iterable[tuple[K, Frames]]) -> Iterator[tuple[K, NDArray[np.float32]]]:
@@ -117,10 +105,8 @@ def _ov() -> Any:  # noqa: ANN401 -- a module
 
 @cache
 def openvino_core() -> openvino.Core:
-    """Return this process's only core.
-
-    With several cores, OpenVINO crashes in a signal handler when the process ends.
-    """
+    """Return this process's only core."""
+    # With several cores, OpenVINO crashes in a signal handler when the process ends.
     core: openvino.Core = _ov().Core()
     return core
 
@@ -130,9 +116,9 @@ def _best_floating_point() -> EnginePrecision:
 
 
 def _convert(network: Network) -> openvino.Model:
-    """Convert the backbone and its normalisation to a graph.
+    """Convert backbone and normalisation to a graph, for a video network of one snippet.
 
-    The graph maps uint8 (t, 224, 224, p) to float32 (t, f). For a video network it takes one snippet at a time.
+    The graph maps uint8 (t, 224, 224, p) to float32 (t, f).
 
     Raises:
         RuntimeError: the backbone has an operation that OpenVINO lacks, or cannot be traced.
@@ -142,7 +128,7 @@ def _convert(network: Network) -> openvino.Model:
 
     expected, spec = network.input_format, network.spec
     arranged = nn.Sequential(Arrange(expected), network.backbone).eval()
-    num_images, pixels = 1 if spec.video else spec.num_segments, crop_pixels(spec)
+    num_images, pixels = 1 if spec.video else spec.num_segments, spec.crop_pixels
     example = torch.rand(num_images, spec.snippet.num_planes, pixels, pixels, generator=torch.Generator().manual_seed(0))
     try:
         with silenced(), torch.no_grad():
@@ -162,10 +148,7 @@ def _convert(network: Network) -> openvino.Model:
 
 
 def _parts(view: Frames, spec: NetworkSpec) -> list[Frames]:
-    """Split a view (t, h, w, p) into the inputs of the graph.
-
-    Those are the view's snippets if each is a video, else the view alone.
-    """
+    """Split a view into inputs of the graph: single snippets of a video network."""
     return [view[i : i + 1] for i in range(len(view))] if spec.video else [view]
 
 

@@ -1,7 +1,4 @@
-"""Run networks by PyTorch, and export them for use without our code.
-
-They run in float32, or in half precision on a GPU.
-"""
+"""Run networks by PyTorch, and export them for use without our code."""
 
 # k: crops, b: clips, t: segments, n: images, or nouns; p: 8-bit planes of a snippet, c: channels, h, w: pixels, f: features, v: verbs
 
@@ -26,9 +23,12 @@ from tasks.store.records.evaluation import EngineName, EnginePrecision
 COMPILE_FROM_CLIPS = 5000
 """An estimate, not a measurement: compiling takes about a minute, and saves about ten milliseconds per clip."""
 
+UNTRACEABLE = (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""Errors of tracing, which depend on the code of the backbone."""
+
 
 class PytorchEngine(Engine):
-    """Runs in float32 on the network's device, everywhere: the reference of the parity check."""
+    """Runs in float32 on the network's device: the reference of the parity check."""
 
     name: ClassVar[EngineName] = "pytorch"
     precision: EnginePrecision = "float32"
@@ -46,9 +46,9 @@ class PytorchEngine(Engine):
         Raises:
             BadConfiguration: they do not fit into the GPU's memory.
         """
-        # One view at a time is fastest on a CPU, because activations stay in its caches; all at once on a GPU.
-        at_once = 1 if self.device.type == "cpu" else len(views)
         num_views = len(views)
+        # One view at a time is fastest on a CPU, because activations stay in its caches; all at once on a GPU.
+        at_once = 1 if self.device.type == "cpu" else num_views
         if self.network.spec.video:
             # A snippet of a video network is a batch by itself: it may take gigabytes.
             views, at_once = [view[i : i + 1] for view in views for i in range(len(view))], 1
@@ -72,10 +72,9 @@ class PytorchEngine(Engine):
 
 
 class CudaEngine(PytorchEngine):
-    """An engine that autocasts the backbone to half precision on a GPU.
+    """An engine that autocasts the backbone to bfloat16, else float16, on a GPU.
 
-    Half precision is bfloat16, or float16 if the GPU lacks bfloat16. All views are in one batch. The backbone is compiled if there are
-    enough clips. The heads stay in float32.
+    The backbone is compiled if there are enough clips.
 
     Raises:
         BadConfiguration: the network is not on a GPU.
@@ -102,11 +101,9 @@ class CudaEngine(PytorchEngine):
 
 
 class ExportedNetwork(nn.Module):
-    """A module that maps snippets to logits of the centre crop.
+    """A module that maps snippets, short side 256, to logits of the centre crop.
 
-    Snippets are uint8 (b, t, h, w, p), short side 256; logits are (b, v), (b, n). Exportable by `torch.export` with dynamic b, h and w.
-
-    Returns a plain tuple, because loading a named tuple would need our code. Without objects, returns only the verb logits.
+    `torch.export` takes it with dynamic b, h and w. It returns a plain tuple, because loading a named tuple would need our code.
     """
 
     def __init__(self, network: Network, *, has_objects: bool = True) -> None:
@@ -132,26 +129,16 @@ class ExportedNetwork(nn.Module):
 
 
 def export_module(network: Network, *, has_objects: bool = True) -> tuple[ExportedNetwork, Tensor]:
-    """Build the module to log, and an example input of two clips.
-
-    The example makes b, h and w dynamic.
-    """
+    """Build the module to log, and an example input with dynamic b, h and w."""
     module = ExportedNetwork(network, has_objects=has_objects).cpu().eval()
-    generator = torch.Generator().manual_seed(0)
-    example = torch.randint(
-        0, 256, (2, network.spec.num_segments, 256, 340, network.spec.snippet.num_planes), dtype=torch.uint8, generator=generator
-    )
-    return module, example
+    shape = 2, network.spec.num_segments, 256, 340, network.spec.snippet.num_planes
+    return module, torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
 def export_failure(module: ExportedNetwork, example: Tensor) -> str | None:
-    """Return in one line why a module cannot be exported.
-
-    The export is for any b, h and w, as MLflow does it. None if the module can be exported.
-    """
+    """Return in one line why MLflow cannot export a module, if it cannot."""
     try:
         torch.export.export(module, (example,), dynamic_shapes=[{0: Dim.AUTO, 2: Dim.AUTO, 3: Dim.AUTO}])
-    # What tracing raises depends on the code of the backbone.
-    except (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+    except UNTRACEABLE as error:
         return first_line(error)
     return None

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, sym_max, sym_min
 
-from tasks.learn.networks.backbones import crop_pixels
 from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import Interpolation
 
@@ -22,7 +21,7 @@ BLOCK_PIXELS = 56
 
 @dataclass(frozen=True)
 class Filter:
-    """A kernel, by the distance from its centre, and its reach.
+    """A kernel by the distance from its centre, with its reach.
 
     Both are in pixels of the smaller image if it antialiases, else of the given one.
     """
@@ -45,13 +44,12 @@ FILTERS: dict[Interpolation, Filter] = {"bilinear": Filter(_triangle, 1), "bicub
 
 
 def centre_crop(images: Tensor, spec: NetworkSpec, *, scales: bool) -> Tensor:
-    """Cut a network's centre crop (n, y, x, c) from images (n, h, w, c).
+    """Cut centre crops (n, y, x, c) of whole numbers from images (n, …).
 
-    The crop is whole numbers in float32. With `scales`, frames are of any size, and first brought to that of cached ones. Pillow, which
-    scales columns first, gives levels that differ by 1, seldom by 2, for bilinear, and for bicubic by up to 6 on smooth frames and 22 on noise,
-    because its overshoot is cut off in between.
+    With `scales`, frames of any size are first scaled to that of cached ones. Pillow's levels differ by 1, seldom by 2, for bilinear, and for
+    bicubic by up to 6 on smooth frames and 22 on noise, because it scales columns first and cuts off the overshoot in between.
     """
-    video, pixels = spec.video, crop_pixels(spec)
+    video, pixels = spec.video, spec.crop_pixels
     steps: list[tuple[tuple[int, ...], Filter]] = [((SHORT_SIDE,), FILTERS[spec.interpolation])] if scales else []
     if video and video.resize != (SHORT_SIDE,):
         steps.append((video.resize, Filter(_triangle, 1, antialias=len(video.resize) == 1)))
@@ -72,10 +70,7 @@ def half(pixels: int, *, rounds_down: bool = False) -> int:
 
 
 def _target(images: Tensor, resize: tuple[int, ...]) -> Sequence[int]:
-    """Return the height and width of images (n, h, w, c) after scaling.
-
-    `resize` is the short side, or both sides.
-    """
+    """Return height and width of images scaled to a short side, or both sides."""
     if len(resize) == 2:
         return resize
     height, width = images.shape[1:3]
@@ -105,10 +100,7 @@ def _levels(images: Tensor) -> Tensor:
 
 
 def _span(side: int, size: int, first: int, count: int, kernel: Filter) -> tuple[int, int]:
-    """Return the first pixel that scaled ones are computed from, and the number.
-
-    Pixels may lie outside the image.
-    """
+    """Return the first pixel that scaled ones need, and their number, perhaps outside the image."""
     margin = kernel.reach * (side // size + 1) + 2
     return first * side // size - margin, count * side // size + 2 * margin
 
@@ -116,7 +108,7 @@ def _span(side: int, size: int, first: int, count: int, kernel: Filter) -> tuple
 def _rows(images: Tensor, side: int, size: int, first: int, count: int, kernel: Filter, origin: int) -> Tensor:
     """Scale `side` rows to `size`, and keep `count` from `first` on.
 
-    Maps (n, s, w, c), whose rows begin at `origin`, to (n, count, w, c).
+    Map (n, s, w, c), whose rows begin at `origin`, to (n, count, w, c).
     """
     flat, blocks = images.flatten(2, 3), []
     reach: int = 2 * (sym_max(side, size) if kernel.antialias else size)  # type: ignore[no-untyped-call]

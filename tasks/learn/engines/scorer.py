@@ -1,7 +1,4 @@
-"""Score clips, and the windows between them, with a checkpoint: one network, or several together.
-
-Features of test clips are shared between networks that differ only in their heads.
-"""
+"""Score clips, and the windows between them, with a checkpoint: one network, or several together."""
 
 # k: crops, t: segments, f: features, h, w: pixels, p: 8-bit planes of a snippet, v: verbs, n: nouns
 
@@ -33,10 +30,10 @@ from tasks.store.records.evaluation import EngineUsed
 log = logging.getLogger(__name__)
 
 CENTRE_VIEW = 8
-"""Index of the centre crop among TSN's ten crops. Four corners, then the centre, each followed by its mirror image."""
+"""Index of the centre crop among TSN's ten: four corners, then the centre, each followed by its mirror image."""
 
 Own = Mapping[int, Any]
-"""What a network needs of one clip, by frame: its features (k, f), or the frame (h, w, 3) if features are not of single frames."""
+"""A network's features (k, f) of one clip by frame, or the frames (h, w, 3) if features are not of single frames."""
 
 Noted = tuple[Own, ...]
 """The same for each network."""
@@ -46,9 +43,7 @@ Noted = tuple[Own, ...]
 class Scorer:
     """Engines and fusion weights of a checkpoint, one per network.
 
-    Weights need not sum to 1.
-
-    `joint` answers in place of the engines, if the checkpoint has a head on the features of all networks.
+    Weights need not sum to 1. `joint`, if there is one, answers in place of the engines, from the features of all networks.
     """
 
     engines: tuple[Engine, ...]
@@ -56,9 +51,7 @@ class Scorer:
     joint: Network | None = None
 
     def score(self, inputs: Sequence[Frames]) -> Logits:
-        """Score one clip by its test snippets for each network.
-
-        Logits are float32 on the CPU, verb (v,) and noun (n,).
+        """Score one clip by its test snippets for each network, as `Engine.score`.
 
         Raises:
             BadInput: snippets do not fit their network.
@@ -66,16 +59,13 @@ class Scorer:
         return self.answer(self.see(inputs))
 
     def see(self, inputs: Sequence[Frames]) -> list[Tensor]:
-        """Compute one clip's features for each network.
-
-        They are float32 (k, t, f) on the CPU. Errors are as in `score`.
-        """
+        """Compute one clip's features for each network, as `Engine.see`; raises as `score`."""
         return [engine.see(frames) for engine, frames in zip(self.engines, inputs, strict=True)]
 
     def explained(self, index: int, inputs: Sequence[Frames]) -> Network:
-        """Return a network with a head that answers as the scorer does.
+        """Return a network that answers as the scorer does, with gradients.
 
-        The network has a gradient. Of joined features, those of the other networks stay as they are for these `inputs`.
+        A joint head keeps the features that the other networks have for `inputs`.
         """
         network = self.engines[index].network
         if self.joint is None:
@@ -98,9 +88,9 @@ class Scorer:
         answers = [engine.answer(own) for engine, own, _ in audible]
         if len(answers) == 1:
             return answers[0]
-        verbs, nouns = zip(*answers, strict=True)
+        verbs, nouns = zip(*(logits.numpy() for logits in answers), strict=True)
         verb_shares, noun_shares = zip(*(weights for _, _, weights in audible), strict=True)
-        return Logits(_mean(verbs, verb_shares), _mean(nouns, noun_shares))
+        return Logits(torch.from_numpy(mean_logits(verbs, verb_shares)), torch.from_numpy(mean_logits(nouns, noun_shares)))
 
 
 def centre(features: Sequence[Tensor]) -> Tensor:
@@ -109,7 +99,7 @@ def centre(features: Sequence[Tensor]) -> Tensor:
 
 
 def make_scorer(saved: Saved, wanted: Wanted | Kind, jobs: Sequence[ScoringJob]) -> tuple[Scorer, EngineUsed]:
-    """Build checked engines for all networks of a checkpoint, which are modified and kept.
+    """Build checked engines for all networks of a checkpoint, which are modified.
 
     If one falls back, all do, except heads on features of sound. If the joined answer fails its check, all are PyTorch.
 
@@ -134,12 +124,10 @@ def make_scorer(saved: Saved, wanted: Wanted | Kind, jobs: Sequence[ScoringJob])
 
 
 def _joint_failure(scorer: Scorer, used: EngineUsed, jobs: Sequence[ScoringJob]) -> str | None:
-    """Compare the joined answers with those of PyTorch in float32; return what differs too much.
-
-    Each network has passed the check of its own answer, which may not depend on a feature that the joint head needs.
-    """
+    """Compare the joined answers with those of PyTorch in float32; return what differs too much."""
     if not used.num_checked_clips:
         return None
+    # A network's own answer, which has passed its check, may not depend on a feature that the joint head needs.
     reference = replace(scorer, engines=tuple(PytorchEngine(engine.network, engine.num_crops) for engine in scorer.engines))
     clips = list(zip(*(job.checked() for job in jobs), strict=False))
     answers, expected = ([each.score(inputs) for inputs in clips] for each in (scorer, reference))
@@ -156,10 +144,6 @@ def _centre(features: Tensor) -> Tensor:
     return features[CENTRE_VIEW if len(features) > 1 else 0]
 
 
-def _mean(logits: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
-    return torch.from_numpy(mean_logits([array.numpy() for array in logits], shares))
-
-
 def _summarise(used: Sequence[EngineUsed]) -> EngineUsed:
     """Summarise engines of one kind, with the check of the network closest to its limit."""
     closest = max(used, key=lambda engine: (engine.max_difference or 0) / (engine.tolerance or 1))
@@ -167,9 +151,7 @@ def _summarise(used: Sequence[EngineUsed]) -> EngineUsed:
 
 
 class SharedFeatures:
-    """Cache of a scorer's features per clip, float32 (k, t, f).
-
-    Features are averaged over crops if the heads are linear.
+    """Cache of a scorer's features per clip, shared by networks with other heads.
 
     Args:
         root: folder of the feature cache.
@@ -189,9 +171,7 @@ class SharedFeatures:
             self._stop(error)
 
     def known(self, clip: str) -> list[Tensor] | None:
-        """Read a clip's cached features for each network, as `Scorer.answer` takes them.
-
-        None if there are no cached features.
+        """Read a clip's cached features, if any, for each network, as `Scorer.answer` takes them.
 
         Raises:
             Unavailable: the cached features are damaged; a retry computes them again.
@@ -212,10 +192,7 @@ class SharedFeatures:
         return self._scorer.answer(features)
 
     def mean(self, clip: str) -> NDArray[np.float64] | None:
-        """Average the cached features (f,) of a clip.
-
-        None if they are not cached, or of several networks.
-        """
+        """Average a clip's features (f,), if they are cached and of one network."""
         self._writer.submit(lambda: None).result()  # whatever was to be written before is
         if len(self._caches) != 1 or not self._caches[0].has(clip):
             return None
@@ -224,7 +201,7 @@ class SharedFeatures:
 
     @property
     def folder(self) -> Path | None:
-        """Return the folder of the features, if they are kept, and of one network."""
+        """Return the folder of the features, if they are cached and of one network."""
         return self._caches[0].folder if len(self._caches) == 1 else None
 
     def close(self) -> None:
@@ -245,9 +222,9 @@ class SharedFeatures:
 
 @dataclass(frozen=True)
 class BetweenClips:
-    """A scorer of windows between the clips of a film.
+    """A scorer of windows between a film's clips, as `scorer` scores clips cut there.
 
-    Windows are scored as `scorer` would score clips cut there, and shared features are computed once. All networks of `scorer` must slide.
+    Shared features are computed once. All networks of `scorer` must slide.
     """
 
     scorer: Scorer
@@ -266,8 +243,6 @@ class BetweenClips:
 
     def logits(self, first: Noted, second: Noted, num_second_frames: int) -> Iterator[tuple[int, Logits]]:
         """Score windows that begin within one whole clip and end within the next.
-
-        The next clip may be shorter.
 
         Yields:
             the frame of the first clip at which a window begins, and its logits.
@@ -291,7 +266,7 @@ class BetweenClips:
         return noted
 
     def _see(self, offset: int, engine: Engine, clips: tuple[Own, Own]) -> Tensor:
-        """Give the features of a window, (k, t, f)."""
+        """Compute the features (k, t, f) of a window."""
         spec = engine.network.spec
         seen = [clips[number][frame] for number, frame in frames_of_window(offset, spec, self.grid)]
         if sees_single_frames(spec):

@@ -19,7 +19,7 @@ from tasks.learn.networks.weights_file import first_line
 from tasks.store.records.export import FloatPrecision
 
 Inputs = Mapping[str, NDArray[Any]]
-"""One clip: arrays by the name of their input, without its first dimension."""
+"""One clip: arrays by input, without the dimension of clips."""
 
 Outputs = Mapping[str, NDArray[np.float32]]
 """Answers to one clip, likewise."""
@@ -33,10 +33,7 @@ SCALING = "scaling/"
 
 @dataclass(frozen=True)
 class Quantised:
-    """A model in int8, and how many of its quantisers were taken back.
-
-    `right_in_float` and `right_in_int8` are of each validation clip.
-    """
+    """Result of a quantisation: right answers by validation clip, and quantisers that were taken back."""
 
     right_in_float: tuple[bool, ...]
     right_in_int8: tuple[bool, ...]
@@ -48,16 +45,14 @@ class Quantised:
 def quantise(
     path: Path, calibration: Sequence[Inputs], validation: Sequence[Inputs], correct: Callable[[list[Outputs]], list[bool]], max_drop: float
 ) -> Quantised:
-    """Turn a written fp32 model into int8, in place.
-
-    If it loses more than `max_drop` as a whole, the parts that cost most stay in floating point. Crops of frames stay in floating point.
+    """Turn a written fp32 model into int8, in place, except crops of frames.
 
     Args:
         path: the model of either format.
         calibration: clips whose activations set the ranges.
         validation: other clips.
-        correct: tells of the answers to all of these which are right.
-        max_drop: least share of them that must be lost for parts to be taken back.
+        correct: tells which answers to `validation` are right.
+        max_drop: share of right answers; if more are lost, the parts that cost most stay in floating point.
 
     Raises:
         BadConfiguration: nothing of it can be quantised, NNCF is not installed, or there are no clips.

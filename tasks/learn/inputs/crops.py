@@ -1,7 +1,4 @@
-"""Turn decoded frames into a network's input.
-
-The input has crops, horizontal flips, normalisation, and the augmentation of training clips.
-"""
+"""Turn decoded frames into a network's input by crops, flips, augmentation and normalisation."""
 
 # k: crops, t: snippets, m: frames of a snippet, h, w: pixels, p: 8-bit planes of a snippet, c: channels of a backbone
 
@@ -29,18 +26,10 @@ NumCrops = Literal[1, 10]
 
 
 def cut_views(frames: Frames, num_crops: NumCrops, modality: Modality, video: VideoNetwork | None = None) -> list[Frames]:
-    """Cut TSN's ten crops, or the centre crop alone, as views of the frames.
+    """Cut views of snippets (t, h, w, p): TSN's ten crops, or the centre crop.
 
-    The ten are five offsets, each crop followed by its mirror image; only mirrored flow is copied.
-
-    Args:
-        frames: the clip's snippets, uint8 (t, h, w, p), short side 256.
-        num_crops: 10 or 1.
-        modality: of the planes.
-        video: a video network, whose only crop is the centre of the frames at its own size.
-
-    Returns:
-        k views, each uint8 (t, 224, 224, p), or of a video network's size.
+    The ten are five offsets, each crop followed by its mirror image; only mirrored flow is copied. A video network has one crop, the centre of
+    the frames at its own size.
 
     Raises:
         BadInput: a side is shorter than a crop.
@@ -57,70 +46,45 @@ def cut_views(frames: Frames, num_crops: NumCrops, modality: Modality, video: Vi
     return [view for cut in cuts for view in (cut, mirrored(cut, modality))]
 
 
-def cut_crops(
-    frames: Frames, num_crops: NumCrops, modality: Modality, only: slice = slice(None), video: VideoNetwork | None = None
-) -> Tensor:
-    """Copy the views of `cut_views`, or a slice of them, into one tensor.
-
-    The tensor is uint8 (k, t, p, 224, 224).
-
-    Raises:
-        BadInput: a side is shorter than a crop.
-    """
-    return torch.from_numpy(np.stack(cut_views(frames, num_crops, modality, video)[only])).permute(0, 1, 4, 2, 3).contiguous()
-
-
 def scaled(frames: Frames, video: VideoNetwork) -> Frames:
-    """Scale uint8 (t, h, w, p) to the size of a video network.
-
-    torchvision's presets scale 8-bit frames bilinearly, without antialiasing, and round; processors of transformers, with antialiasing.
-    """
+    """Scale uint8 (t, h, w, p) as the library of a video network does."""
     _, height, width, _ = frames.shape
     if video.resize in ((min(height, width),), (height, width)):
         return frames
     # One snippet at a time, because they are scaled in float32.
     snippets = (torch.from_numpy(np.ascontiguousarray(snippet.transpose(2, 0, 1))) for snippet in frames)
+    # torchvision's presets scale 8-bit frames bilinearly, without antialiasing, and round; processors of transformers, with antialiasing.
     scale = partial(functional.resize, antialias=True) if video.repository else partial(resize, antialias=False)
     return np.stack([scale(snippet, list(video.resize)).permute(1, 2, 0).numpy() for snippet in snippets])
 
 
 def mirrored(frames: Frames, modality: Modality) -> Frames:
-    """Flip (t, h, w, p) horizontally.
-
-    The x component of flow changes its sign (zero lies between 127 and 128).
-    """
+    """Flip (t, h, w, p) horizontally."""
     flipped = frames[:, :, ::-1]
     if modality is Modality.FLOW:
+        # The x component changes its sign; zero lies between 127 and 128.
         flipped = flipped.copy()
         flipped[..., ::2] = 255 - flipped[..., ::2]
     return flipped
 
 
 def crop_offsets(width: int, height: int) -> list[tuple[int, int]]:
-    """Return TSN's five (x, y) offsets on a grid of quarters.
-
-    Corners come first, then the centre (torchvision's TenCrop differs).
-    """
+    """Return TSN's five (x, y) offsets, unlike torchvision's TenCrop: corners, then the centre."""
     step_x, step_y = (width - CROP_PIXELS) // 4, (height - CROP_PIXELS) // 4
     return [(0, 0), (4 * step_x, 0), (0, 4 * step_y), (4 * step_x, 4 * step_y), (2 * step_x, 2 * step_y)]
 
 
 def centre_offset(width: int, height: int, video: VideoNetwork | None = None) -> tuple[int, int]:
-    """Return (x, y) of the centre crop.
-
-    transformers rounds x and y down, where torchvision rounds half to even.
-    """
+    """Return (x, y) of the centre crop."""
     pixels = video.crop_pixels if video else CROP_PIXELS
+    # transformers rounds down, torchvision half to even.
     if video and video.repository:
         return (width - pixels) // 2, (height - pixels) // 2
     return round((width - pixels) / 2), round((height - pixels) / 2)
 
 
 class Normalise(nn.Module):
-    """A module that normalises uint8 (..., p, h, w) to float32 (..., c, h, w).
-
-    For a video network the result is (..., 3, m, h, w).
-    """
+    """A module that normalises uint8 planes and arranges them by `Arrange`."""
 
     def __init__(self, snippet_format: SnippetFormat) -> None:
         super().__init__()
@@ -132,7 +96,7 @@ class Normalise(nn.Module):
         self.register_buffer("offset", torch.tensor(snippet_format.mean).view(-1, 1, 1) / std, persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map (..., p, h, w) to (..., c, h, w)."""
+        """Map uint8 (..., p, h, w) to float32 as `Arrange` does."""
         arranged: Tensor = self.arrange(images.float() * self.factor - self.offset)
         return arranged
 
@@ -140,7 +104,7 @@ class Normalise(nn.Module):
 class Arrange(nn.Module):
     """A module that arranges normalised planes (..., p, h, w) for a network.
 
-    The result is channels (..., c, h, w), or frames (..., 3, m, h, w) of a video.
+    They become channels (..., c, h, w), or the frames (..., 3, m, h, w) of a video network.
     """
 
     def __init__(self, snippet_format: SnippetFormat) -> None:
@@ -150,7 +114,7 @@ class Arrange(nn.Module):
         self.order = [3 * (i // 3) + 2 - i % 3 for i in range(len(snippet_format.mean))] if "reversed" in snippet_format.arrange else None
 
     def forward(self, planes: Tensor) -> Tensor:
-        """Map (..., p, h, w) to (..., c, h, w)."""
+        """Map planes to channels, or to the frames of a video network."""
         if self.makes_video:
             return planes.reshape(*planes.shape[:-3], -1, 3, *planes.shape[-2:]).transpose(-4, -3)
         if self.order is not None:
@@ -183,16 +147,13 @@ class Augmentation:
 
     @classmethod
     def of(cls, recipe: RecipeOptions, modality: Modality) -> "Augmentation":
-        """Build the augmentation of a recipe; sound gets none."""
-        if modality.is_heard:
-            return cls("centre", mirror=False)
-        return cls(recipe.crop, recipe.mirror)
+        """Return the augmentation of a recipe; sound gets none."""
+        return cls("centre", mirror=False) if modality.is_heard else cls(recipe.crop, recipe.mirror)
 
     @property
     def name(self) -> str:
-        """Build a unique name of these settings; empty for the defaults."""
-        parts = {self.crop: self.crop != "resized", "unmirrored": not self.mirror}
-        return "-".join(part for part, is_named in parts.items() if is_named)
+        """Return a unique name of these settings; empty for the defaults."""
+        return "-".join(filter(None, ["" if self.crop == "resized" else self.crop, "" if self.mirror else "unmirrored"]))
 
     @property
     def draws_nothing(self) -> bool:
@@ -213,10 +174,9 @@ class Place(NamedTuple):
 
 
 def multiscale_places(width: int, height: int, scales: Sequence[float], pixels: int = CROP_PIXELS) -> list[Place]:
-    """List the equally likely training crops of TSN.
+    """List the equally likely training crops of TSN (arXiv 1608.00859, section 3.2), as its code.
 
-    They are those of arXiv 1608.00859, section 3.2, as in its code. Width and height are multiples of the short side, at most one step of
-    `scales` apart.
+    Width and height are multiples of the short side, at most one step of `scales` apart.
     """
     sides = [int(min(width, height) * scale) for scale in scales]
     sides = [pixels if abs(side - pixels) < CLOSE_PIXELS else side for side in sides]
@@ -229,17 +189,10 @@ def multiscale_places(width: int, height: int, scales: Sequence[float], pixels: 
 def augmented(
     frames: Frames, seed: int, modality: Modality, augmentation: Augmentation = PLAIN, video: VideoNetwork | None = None
 ) -> Tensor:
-    """Apply one crop and horizontal flip to all frames; a pure function of the arguments.
+    """Apply one random crop and flip, drawn by `seed`, to snippets (t, h, w, p).
 
-    Args:
-        frames: uint8 (t, h, w, p).
-        seed: of the random draw; it draws the same crop with and without flip.
-        modality: of the planes.
-        augmentation: the transforms.
-        video: a video network, whose frames are first scaled to its own size.
-
-    Returns:
-        uint8 (t, p, 224, 224), or of a video network's size.
+    The result is a pure function of the arguments: uint8 (t, p, 224, 224), or of a video network's size. A seed draws the same crop with and
+    without flips.
     """
     frames = scaled(frames, video) if video else frames
     with torch.random.fork_rng(devices=[]):
@@ -252,10 +205,7 @@ def augmented(
 
 
 def _cropped(planes: Tensor, augmentation: Augmentation, modality: Modality, video: VideoNetwork | None) -> Tensor:
-    """Crop uint8 (t, p, h, w) to the network's size.
-
-    That is (t, p, 224, 224), or a video network's size.
-    """
+    """Crop uint8 (t, p, h, w) to the network's size by a random draw."""
     pixels = video.crop_pixels if video else CROP_PIXELS
     if augmentation.crop == "multi-scale":
         places = multiscale_places(planes.shape[-1], planes.shape[-2], SNIPPETS[modality].crop_scales, pixels)

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from tasks.errors import BadDataset, RetakeError
-from tasks.learn.inputs.crops import PLAIN, Augmentation, NumCrops, augmented, cut_crops
+from tasks.learn.inputs.crops import PLAIN, Augmentation, NumCrops, augmented, cut_views
 from tasks.learn.inputs.snippets import read_snippets, read_sound_input
 from tasks.learn.networks.spec import NetworkSpec
 
@@ -30,11 +30,10 @@ NO_LABEL = -100
 class CachedClip:
     """A clip's decoded frames and class ids.
 
-    The frames are those of the sampling window, in an .npy file of uint8 (num_frames, h, w, 3), or (num_frames, h, w, 2) for flow, short side
-    256. A file with exactly as many frames as all snippets together holds the test frames only, in order; that of a video network always
-    holds frames at the network's own rate. The file name identifies the content; it seeds the random draws and names the cached features.
-    `source` is the source video; a probe keeps all its clips in one fold. None stands for the clip alone. Both classes are NO_LABEL if only a
-    teacher says what the clip shows.
+    `frames` is an .npy file of the sampling window: uint8 (num_frames, h, w, 3), or (num_frames, h, w, 2) for flow, short side 256. A file with
+    exactly as many frames as all snippets together holds the test frames only, in order; for a video network it holds frames at the network's
+    own rate. The file name identifies the content; it seeds the random draws and names the cached features. `source` is the source video, or
+    None for the clip alone; a probe keeps a source's clips in one fold. Both classes are NO_LABEL if only a teacher says what the clip shows.
     """
 
     frames: Path
@@ -51,10 +50,8 @@ class CachedClip:
 class Sample(NamedTuple):
     """A clip or a batch with its classes.
 
-    Inputs are images uint8 (b, t, p, 224, 224) or features float32 (b, t, f). `verb` and `noun` are (b,).
-
-    With ten crops the inputs are (b, k, t, …). Both classes are NO_LABEL if the clip has no label or does not count. `clip` (b,) is its
-    index in the dataset, -1 if it does not count.
+    Inputs are images uint8 (b, t, p, 224, 224) or features float32 (b, t, f); with ten crops (b, k, t, …). `verb` and `noun` (b,) are NO_LABEL
+    if the clip has no label or does not count. `clip` (b,) is its index in the dataset, -1 if it does not count.
     """
 
     inputs: Tensor
@@ -87,35 +84,34 @@ class View(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Build the unique name of this view of this clip."""
+        """Return the unique name of this view of this clip."""
         if self.seed is None:
             return f"{self.frames.stem}-middle" if self.num_crops == 1 else f"{self.frames.stem}-middle-crop-{self.number}"
         drawn = [str(self.seed), str(self.number), self.augmentation.name, "middle" if self.middle_frames else ""]
         return "-".join(filter(None, [self.frames.stem, *drawn]))
 
     def images(self, spec: NetworkSpec) -> Tensor:
-        """Read the network's input for this view.
+        """Read the input of a network, a pure function of `name` and the spec's snippets.
 
-        It is uint8 (t, p, h, w), or features of sound float32 (t, f). It is a pure function of the view's name and the spec's snippets.
+        It is uint8 (t, p, h, w), or features of sound float32 (t, f).
 
         Raises:
             MissingObject: the frames file does not exist.
             BadDataset: it does not hold frames.
         """
-        rng = self._rng()
+        rng = None if self.seed is None else np.random.default_rng([self.seed, self.number, _hashed(self.frames.stem)])
+        frames_rng = None if self.middle_frames else rng
         if spec.sound:
-            return torch.from_numpy(read_sound_input(self.frames, spec, None if self.middle_frames else rng))
+            return torch.from_numpy(read_sound_input(self.frames, spec, frames_rng))
+        snippets = read_snippets(self.frames, spec, frames_rng)
         if rng is None:
-            only = slice(self.number, self.number + 1)
-            return cut_crops(read_snippets(self.frames, spec), self.num_crops, spec.modality, only, spec.video)[0]
-        snippets = read_snippets(self.frames, spec, None if self.middle_frames else rng)
+            crop = cut_views(snippets, self.num_crops, spec.modality, spec.video)[self.number]
+            return torch.from_numpy(np.ascontiguousarray(crop.transpose(0, 3, 1, 2)))
         return augmented(snippets, int(rng.integers(2**62)), spec.modality, self.augmentation, spec.video)
 
-    def _rng(self) -> np.random.Generator | None:
-        if self.seed is None:
-            return None
-        clip = int.from_bytes(hashlib.sha256(self.frames.stem.encode()).digest()[:8], "big")
-        return np.random.default_rng([self.seed, self.number, clip])
+
+def _hashed(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
 Source = Callable[[View], Tensor]
@@ -129,13 +125,11 @@ class ClipDataset(Dataset[Sample]):
     Without a seed, every epoch has their middle views in the given order.
 
     Args:
-        clips: the clips.
-        spec: the network, which must have outputs for their classes.
-        source: returns the inputs of a view.
+        clips, spec, source: the clips, the network, and a function that returns a view's inputs.
         seed: of the random views and orders.
         num_views: number of views per clip that epochs cycle through; None draws new views for each epoch.
         augmentation: of the random views.
-        middle_frames: use the middle frames in random views. If the augmentation is deterministic too, every view is the middle view.
+        middle_frames: use the middle frames in random views; they are the middle views if the augmentation is deterministic, too.
         num_crops: of the middle views; ten crops add a dimension in front.
         views_seed: of the random views, instead of `seed`.
 
@@ -195,45 +189,38 @@ class ClipDataset(Dataset[Sample]):
         return [View(frames, seed, number, self.augmentation, self.middle_frames)]
 
 
-@dataclass(frozen=True)
-class Share:
-    """This process's share of every batch: `rank`, from 0, of `num_processes`."""
-
-    rank: int = 0
-    num_processes: int = 1
-
-
 class EpochSampler(Sampler[ClipKey]):
-    """One process's keys of an epoch; Lightning sets the epoch, also after a resume.
+    """Keys of an epoch for one process; Lightning sets the epoch.
 
     Keys are assigned to processes in turn, so that their batches together equal the larger batches of a single process. A short last round is
     filled with the last clip, which does not count there, so that every process has the same number of steps.
     """
 
-    def __init__(self, dataset: ClipDataset, share: Share = Share()) -> None:
+    def __init__(self, dataset: ClipDataset, rank: int = 0, num_processes: int = 1) -> None:
         self.dataset = dataset
-        self.share = share
+        self.rank = rank
+        self.num_processes = num_processes
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Set the epoch; called by Lightning before each."""
+        """Set the epoch; called by Lightning before each, also after a resume."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-len(self.dataset) // self.share.num_processes)
+        return -(-len(self.dataset) // self.num_processes)
 
     def __iter__(self) -> Iterator[ClipKey]:
         keys = self.dataset.keys(self.epoch)
-        keys += [keys[-1]._replace(counts=False)] * (-len(keys) % self.share.num_processes)
-        return iter(keys[self.share.rank :: self.share.num_processes])
+        keys += [keys[-1]._replace(counts=False)] * (-len(keys) % self.num_processes)
+        return iter(keys[self.rank :: self.num_processes])
 
 
-def make_loader(dataset: ClipDataset, *, batch_size: int, num_workers: int, pin_memory: bool, share: Share = Share()) -> DataLoader[Sample]:
-    """Make a loader of a dataset's batches; `batch_size` counts only this process's clips."""
+def make_loader(sampler: EpochSampler, *, batch_size: int, num_workers: int, pin_memory: bool) -> DataLoader[Sample]:
+    """Make a loader of the batches of one process; `batch_size` counts only its clips."""
     return DataLoader(
-        dataset,
+        sampler.dataset,
         batch_size=batch_size,
-        sampler=EpochSampler(dataset, share),
+        sampler=sampler,
         num_workers=num_workers,
         pin_memory=pin_memory,
         persistent_workers=num_workers > 0,
@@ -243,10 +230,8 @@ def make_loader(dataset: ClipDataset, *, batch_size: int, num_workers: int, pin_
 
 @contextmanager
 def errors_of_workers() -> Iterator[None]:
-    """Raise the error of a loader's worker with its own message alone.
-
-    torch puts the worker's traceback before the message.
-    """
+    """Raise the error of a loader's worker with its own message alone."""
+    # torch puts the worker's traceback before the message.
     try:
         yield
     except RetakeError as error:
@@ -258,11 +243,10 @@ def errors_of_workers() -> Iterator[None]:
 
 
 def with_label_noise(clips: Sequence[CachedClip], share: float, seed: int) -> list[CachedClip]:
-    """Give a share of the clips the verb and noun of another action.
+    """Give a share of the clips, rounded to whole clips, the classes of another action.
 
-    The share is rounded to whole clips. The other action is drawn with equal chances from those of `clips`, so a clip may keep its verb or
-    its noun, but never both. Which clips are altered, and how, follows from the seed, the names of the frames files and the set of actions
-    alone. Symmetric noise on a fixed share of the labels, as in Nakkiran et al. 2019, arXiv 1912.02292.
+    The other action is drawn with equal chances from those of `clips`: symmetric noise, as in Nakkiran et al. 2019, arXiv 1912.02292. The
+    result follows from the seed, the names of the frames files and the set of actions alone.
 
     Raises:
         BadDataset: all clips have one action, so there is no wrong action.
@@ -271,15 +255,9 @@ def with_label_noise(clips: Sequence[CachedClip], share: float, seed: int) -> li
     num_altered = round(share * len(clips))
     if num_altered and len(actions) < 2:
         raise BadDataset("label_noise needs clips of two actions or more in train; label more clips, or set it to 0")
-    altered = set(sorted(range(len(clips)), key=lambda i: _draw("clip", clips[i], seed))[:num_altered])
-    return [_altered(clip, actions, seed) if i in altered else clip for i, clip in enumerate(clips)]
-
-
-def _altered(clip: CachedClip, actions: Sequence[tuple[int, int]], seed: int) -> CachedClip:
-    others = [action for action in actions if action != (clip.verb, clip.noun)]
-    verb, noun = others[_draw("action", clip, seed) % len(others)]
-    return replace(clip, verb=verb, noun=noun)
-
-
-def _draw(purpose: str, clip: CachedClip, seed: int) -> int:
-    return int.from_bytes(hashlib.sha256(f"{purpose} {seed} {clip.frames.stem}".encode()).digest()[:8], "big")
+    noisy = list(clips)
+    for i in sorted(range(len(clips)), key=lambda i: _hashed(f"clip {seed} {clips[i].frames.stem}"))[:num_altered]:
+        others = [action for action in actions if action != (clips[i].verb, clips[i].noun)]
+        verb, noun = others[_hashed(f"action {seed} {clips[i].frames.stem}") % len(others)]
+        noisy[i] = replace(clips[i], verb=verb, noun=noun)
+    return noisy

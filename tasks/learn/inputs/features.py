@@ -1,7 +1,7 @@
 """Compute a frozen backbone's features once per dataset, and cache them on this machine's disk.
 
-The cache key holds everything that a feature depends on: the backbone's weights and input format, the clip's frames and their decoder, the
-view and how views are drawn. Trainings that differ only in the heads' options, such as learning rate, epochs or batch size, share the cache.
+The cache key holds everything that a feature depends on, so that trainings share the cache that differ only in the heads' options, such as
+learning rate, epochs or batch size.
 """
 
 # b: batch, t: segments, f: features, c: channels, p: 8-bit planes of a snippet, h, w: pixels
@@ -37,7 +37,7 @@ VIEWS_VERSION = 1
 
 SECONDS_BETWEEN_LINES = 10
 MIXED_PRECISIONS = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
-"""The backbone's autocast dtype by `TrainOptions.precision`; float32 for any other value."""
+"""The backbone's autocast dtype by `TrainOptions.precision`; others mean float32."""
 
 See = Callable[[Iterable[tuple[View, Tensor]]], Iterator[tuple[View, Tensor]]]
 """Runs a backbone on views, uint8 images (t, p, h, w) or features of sound (t, f), and yields float32 (t, f) of each, in any order."""
@@ -51,13 +51,8 @@ ABANDONED_SECONDS = 24 * 3600
 class FeatureCache:
     """Cached features of one backbone under `root`, one file per name.
 
-    Several processes may write at the same time.
-
-    Args:
-        root: folder of the feature cache; may be deleted at any time.
-        network: its backbone computes the features, in evaluation mode, with its current weights.
-        shape: shape of one entry, without the last dimension, that of features.
-        key: everything else that the features depend on.
+    Several processes may write at the same time, and `root` may be deleted at any time. `shape` is that of an entry without its features
+    dimension, `key` everything that features depend on besides the backbone with its current weights.
     """
 
     def __init__(self, root: Path, network: Network, shape: tuple[int, ...], key: Mapping[str, object]) -> None:
@@ -137,10 +132,7 @@ class FeatureCache:
 
 
 class FeatureMemory:
-    """Features that this process has read from caches, up to `max_bytes`.
-
-    The rest is read anew each time.
-    """
+    """Features that this process has read from caches, up to `max_bytes`; others are read anew."""
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
@@ -148,10 +140,7 @@ class FeatureMemory:
         self._kept: dict[Path, Tensor] = {}
 
     def read(self, cache: FeatureCache, name: str) -> Tensor:
-        """Return the features of this name, not to be modified.
-
-        Shape and errors are those of `FeatureCache.read`.
-        """
+        """Return the features of this name, not to be modified; raises as `FeatureCache.read`."""
         path = cache.path(name)
         if path in self._kept:
             return self._kept[path]
@@ -164,24 +153,18 @@ class FeatureMemory:
 
 def training_features(root: Path, network: Network, precision: str) -> FeatureCache:
     """Open the cache under `root` for features (t, f) of views; `precision` as in `TrainOptions`."""
-    key = {"precision": precision, "views": VIEWS_VERSION, "batch_norms": "folded"}
-    return FeatureCache(root, network, (network.spec.num_segments,), key)
+    return FeatureCache(
+        root, network, (network.spec.num_segments,), {"precision": precision, "views": VIEWS_VERSION, "batch_norms": "folded"}
+    )
 
 
 def compute_features(
     see: See, spec: NetworkSpec, views: Sequence[View], cache: FeatureCache, *, num_workers: int, place: float = 0
 ) -> None:
-    """Compute and cache missing features.
+    """Compute and cache missing features of views, by the backbone of the network of `spec`.
 
-    The backbone runs on one clip at a time, so that features do not depend on which others are missing.
-
-    Args:
-        see: runs the backbone.
-        spec: of its network.
-        views: views whose features are needed.
-        cache: the features' cache, opened for this network.
-        num_workers: processes that read and augment frames; 0 uses this process.
-        place: where to start in the missing views, from 0 to 1; processes that start at different places share the work.
+    It runs on one clip at a time, so that features do not depend on which others are missing. `num_workers` processes read and augment frames,
+    or this one if 0. `place`, from 0 to 1, is where to start in the missing views; processes that start at different places share the work.
 
     Raises:
         BadDataset, MissingObject: frames cannot be read.
@@ -219,10 +202,7 @@ def compute_features(
 def see_by_torch(
     network: Network, device: torch.device, precision: str, views: Iterable[tuple[View, Tensor]]
 ) -> Iterator[tuple[View, Tensor]]:
-    """Run a network's backbone on views by PyTorch, as `See`.
-
-    It moves to `device` and back to the CPU. `precision` is as in `TrainOptions`.
-    """
+    """Run a network's backbone on views by PyTorch, as `See`; `precision` as in `TrainOptions`."""
     dtype, spec = MIXED_PRECISIONS.get(precision), network.spec
     with within_gpu_memory(f"the frames of a clip that {spec.title} sees at once"):
         backbone = to_channels_last(network).backbone.eval().to(device)
@@ -237,10 +217,7 @@ def see_by_torch(
 
 
 class _Images(Dataset[Tensor]):
-    """Images of views, or features of sound.
-
-    Images are uint8 (t, p, h, w), features (t, f). Empty if another process has cached the features meanwhile.
-    """
+    """Images of views as `View.images`, empty if another process has cached the features meanwhile."""
 
     def __init__(self, views: Sequence[View], spec: NetworkSpec, cache: FeatureCache) -> None:
         self.views = views

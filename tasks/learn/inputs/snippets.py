@@ -1,6 +1,4 @@
-"""Choose and read the frames or windows of sound that a network sees.
-
-The network sees them of a clip, and of windows between clips. Does not import torch.
+"""Choose and read the frames or sound that networks see of clips. Imports no torch.
 
 A clip has TSN's segments (arXiv 1608.00859), with one snippet of consecutive frames each, or one window of sound. A silent clip has zeros
 alone.
@@ -24,9 +22,9 @@ NUM_SUGGESTED = 4
 
 
 def window_frames(num_frames: int, window: float, snippet_frames: int = 1) -> range:
-    """List the frames of the sampling window: this middle share of the clip.
+    """List the frames of a clip's middle share `window`, at least those of a snippet.
 
-    It is rounded to whole frames, and has at least those of a snippet, or of the clip if that is shorter. An odd rest lies behind it.
+    An odd rest lies behind it.
     """
     length = min(num_frames, max(round(num_frames * window), snippet_frames))
     first = (num_frames - length) // 2
@@ -44,28 +42,20 @@ def middle_frames(num_frames: int, spec: NetworkSpec) -> tuple[int, ...]:
 
 
 def frames_in_test(num_frames: int, spec: NetworkSpec) -> tuple[int, ...]:
-    """List the frames of a test as its array holds them.
-
-    Of a video network the array holds all frames at its rate, because its views overlap.
-    """
+    """List the frames of a test as its array holds them."""
+    # Views of a video network overlap, so its array has each frame once.
     return tuple(kept_frames(num_frames, spec)) if spec.video else middle_frames(num_frames, spec)
 
 
 def kept_frames(num_frames: int, spec: NetworkSpec) -> range:
-    """List the frames that snippets are made of.
-
-    Those are the frames of the sampling window, for a video network at its own rate.
-    """
+    """List the frames of the sampling window, for a video network at its own rate."""
     if spec.video:
         return window_frames(num_frames, spec.sampling_window, spec.video.span)[:: spec.video.frame_stride]
     return window_frames(num_frames, spec.sampling_window, spec.snippet.num_frames)
 
 
 def evaluation_snippets(num_kept: int, spec: NetworkSpec) -> list[list[int]]:
-    """Sample the snippets of a test from `num_kept` frames.
-
-    Return t lists of m numbers among these frames.
-    """
+    """Sample the snippets of a test: t lists of m numbers among `num_kept` frames."""
     sample = uniform_snippets if spec.video else middle_snippets
     return sample(num_kept, spec.num_segments, spec.snippet.num_frames)
 
@@ -83,9 +73,7 @@ def uniform_snippets(num_frames: int, num_views: int, snippet_frames: int) -> li
 
 
 def middle_snippets(num_frames: int, num_segments: int, snippet_frames: int = 1) -> list[list[int]]:
-    """Sample the middle snippet of each segment, as in testing.
-
-    Return t lists of m frame numbers, in non-decreasing order.
+    """Sample the middle snippet of each segment: t lists of m frame numbers.
 
     Snippet i starts at frame int(tick/2 + tick*i), with tick = (num_frames - snippet_frames + 1) / num_segments. A clip shorter than a
     snippet repeats its last frame.
@@ -100,8 +88,6 @@ def middle_snippets(num_frames: int, num_segments: int, snippet_frames: int = 1)
 def random_snippets(num_frames: int, num_segments: int, rng: np.random.Generator, snippet_frames: int = 1) -> list[list[int]]:
     """Sample a snippet with a random start in each segment, as in training.
 
-    A clip with fewer frames than segments repeats frames.
-
     Raises:
         ValueError: there are no frames.
     """
@@ -111,10 +97,7 @@ def random_snippets(num_frames: int, num_segments: int, rng: np.random.Generator
 
 
 def joined(frames: NDArray[np.uint8], spec: NetworkSpec) -> NDArray[np.uint8]:
-    """Join the frames of all snippets into snippets (t, h, w, p).
-
-    The frames are (t * m, h, w, planes per frame).
-    """
+    """Join frames (t * m, h, w, planes each) into snippets (t, h, w, p)."""
     _, height, width, _ = frames.shape
     apart = frames.reshape(-1, spec.snippet.num_frames, height, width, spec.snippet.frame_planes)
     return np.ascontiguousarray(apart.transpose(0, 2, 3, 1, 4)).reshape(len(apart), height, width, spec.snippet.num_planes)
@@ -132,10 +115,7 @@ def _frames_from(first: int, num_frames: int, snippet_frames: int) -> list[int]:
 
 @dataclass(frozen=True)
 class WindowGrid:
-    """Windows as long as a clip, one every `stride_frames`.
-
-    A clip is a whole number of strides, so every clip is a window, and every other window lies in two consecutive clips.
-    """
+    """Windows as long as a clip, one every `stride_frames`, a divisor of `clip_frames`."""
 
     clip_frames: int
     stride_frames: int
@@ -164,14 +144,11 @@ def window_grid(segment: SegmentOptions, stride_seconds: float) -> WindowGrid:
 
 
 def _fitting(clip_frames: int, fps: int) -> list[str]:
-    """List the longest strides that halve a clip again and again.
-
-    If none fits, list any others that divide the clip. Strides are written as the option takes them.
-    """
+    """List the longest strides that halve a clip repeatedly, else any that divide it."""
     halves = [2**power for power in range(clip_frames.bit_length())]
     for divisions in (halves, range(1, clip_frames + 1)):
         strides = [f"{clip_frames / parts / fps:g}" for parts in divisions if clip_frames % parts == 0]
-        # Written with few digits, some are no whole number of frames any more.
+        # As the option takes them, with few digits, some are no whole number of frames any more.
         fit = [
             stride
             for stride in strides
@@ -183,40 +160,32 @@ def _fitting(clip_frames: int, fps: int) -> list[str]:
 
 
 def slides(spec: NetworkSpec) -> bool:
-    """Check whether a network can see a window between two clips.
-
-    Flow and described sound end with each clip.
-    """
+    """Check whether a network can see a window between two clips."""
+    # Flow and described sound end with each clip.
     return spec.flow is None and not spec.sound
 
 
 def sees_single_frames(spec: NetworkSpec) -> bool:
-    """Check whether a feature of the backbone depends on one frame alone.
-
-    If so, overlapping windows share it.
-    """
+    """Check whether each feature depends on one frame alone, so that overlapping windows share it."""
     return slides(spec) and spec.snippet.num_frames == 1 and not spec.temporal_shift
 
 
 def frames_of_window(offset: int, spec: NetworkSpec, grid: WindowGrid) -> tuple[tuple[int, int], ...]:
-    """List the frames that a network sees of a window.
+    """List the frames that a network sees of the window that begins at `offset`.
 
-    The window begins at frame `offset` of a clip.
-
-    Returns:
-        t * m pairs, or of a video network all frames at its rate: 0 and the frame of this clip, or 1 and the frame of the next.
+    They are those of `frames_in_test`, as pairs of 0 and a frame of this clip, or 1 and a frame of the next.
     """
     return tuple(divmod(offset + frame, grid.clip_frames) for frame in frames_in_test(grid.clip_frames, spec))
 
 
 def further_frames(num_frames: int, spec: NetworkSpec, grid: WindowGrid) -> tuple[int, ...]:
-    """List the frames of a clip that its windows need.
+    """List the frames of a clip that its windows need besides those of its test.
 
-    Frames of the clip's own test are left out if their features are shared. Only the last clip of a film has fewer frames than the grid's,
-    and only windows that end within it count.
+    Frames of the test are among them if features are not of single frames.
     """
     if not slides(spec):
         return ()
+    # Only the last clip of a film may be shorter, and only windows that end within it count.
     is_whole = num_frames == grid.clip_frames
     pairs = (pair for offset in grid.offsets for pair in frames_of_window(offset, spec, grid) if pair[0] == 0 or offset <= num_frames)
     needed = {frame for number, frame in pairs if number == 1 or is_whole}
@@ -225,9 +194,7 @@ def further_frames(num_frames: int, spec: NetworkSpec, grid: WindowGrid) -> tupl
 
 
 def open_array(path: Path, content: str, remedy: str) -> NDArray[Any]:
-    """Map an .npy file of a clip into memory.
-
-    Errors name the file's `content`, in the plural, and the `remedy`.
+    """Map an .npy file into memory; errors name its `content`, a plural, and `remedy`.
 
     Raises:
         MissingObject: the file does not exist.
@@ -256,10 +223,7 @@ def read_sound_input(path: Path, spec: NetworkSpec, rng: np.random.Generator | N
 
 
 def sound_input(rows: NDArray[np.float32], spec: NetworkSpec, rng: np.random.Generator | None = None) -> NDArray[Any]:
-    """Pick the input of a network from one clip's sound, float32 (t, f).
-
-    Segments are divided as those of frames are: a window of the clip begins in each, in its middle or where `rng` draws it.
-    """
+    """Pick a network's input (t, f) from a clip's windows of sound, as from frames."""
     within = window_frames(len(rows), spec.sampling_window)
     windows = middle_snippets(len(within), spec.num_segments) if rng is None else random_snippets(len(within), spec.num_segments, rng)
     return np.array(rows[within.start + np.array(windows)[:, 0]])
@@ -271,32 +235,25 @@ def is_silent(frames: NDArray[Any], spec: NetworkSpec) -> bool:
 
 
 def read_snippets(path: Path, spec: NetworkSpec, rng: np.random.Generator | None = None) -> NDArray[np.uint8]:
-    """Read one clip's frames that a network sees: uint8 (t, h, w, p).
+    """Read the snippets, uint8 (t, h, w, p), that a network sees of a clip.
 
-    Args:
-        path: .npy file as in `data.CachedClip`.
-        spec: gives t and the snippet.
-        rng: draws one snippet per segment; None takes the middle ones, as in testing.
+    `path` is a file as in `data.CachedClip`. `rng` draws a snippet per segment; None takes the middle ones, as in testing.
 
     Raises:
         MissingObject: the file does not exist.
         BadDataset: it does not hold frames.
     """
     clip = open_array(path, "frames", "decode the clip again")
-    planes, length = spec.snippet.frame_planes, spec.snippet.num_frames
+    planes = spec.snippet.frame_planes
     if clip.dtype != np.uint8 or clip.ndim != 4 or clip.shape[-1] != planes or not len(clip):
         raise BadDataset(f"{path}: holds {clip.dtype} {clip.shape}, expected uint8 (frames, h, w, {planes}); decode the clip again")
     if rng is None:
         return snippets_in_test(clip, spec)
-    snippets = random_snippets(len(clip), spec.num_segments, rng, length)
-    return _joined(clip, snippets, spec)
+    return _joined(clip, random_snippets(len(clip), spec.num_segments, rng, spec.snippet.num_frames), spec)
 
 
 def snippets_in_test(frames: NDArray[np.uint8], spec: NetworkSpec) -> NDArray[np.uint8]:
-    """Make the snippets of a test, uint8 (t, h, w, p).
-
-    They are made from the frames of `frames_in_test`, or from all frames.
-    """
+    """Make the snippets (t, h, w, p) of a test from `frames_in_test` or all frames."""
     if len(frames) == spec.num_frames and not spec.video:
         return joined(np.array(frames), spec)  # torch takes no read-only memory
     return _joined(frames, evaluation_snippets(len(frames), spec), spec)

@@ -1,6 +1,4 @@
-"""Describe a clip's sound by its spectrogram and features, kept in a file.
-
-Does not import torch.
+"""Describe a clip's sound by its spectrogram and features, in a file. Imports no torch.
 
 Spectra are those of the published audio networks of EPIC-KITCHENS: 24 kHz, 10 ms long, one every 5 ms. Windows are 2.32 s long, and one
 every 250 ms: 32 in a clip of 8 s. A window lies around its own quarter of a second, moved into the clip where it would reach beyond an end;
@@ -45,17 +43,9 @@ WINDOW_SPECTRA = round(WINDOW_SECONDS * SPECTRA_PER_SECOND)
 LOG_FLOOR = 1e-6
 
 
-def num_samples(seconds: float, rate_hz: int) -> int:
-    """Count the samples of a clip."""
-    return max(1, round(seconds * rate_hz))
-
-
 def num_spectra(seconds: float) -> int:
-    """Count the spectra of a clip.
-
-    The first is centred at the clip's start, the last at or before its end.
-    """
-    return 1 + num_samples(seconds, SPECTRUM_RATE_HZ) // HOP_SAMPLES
+    """Count the spectra that are centred within a clip, from its start."""
+    return 1 + max(1, round(seconds * SPECTRUM_RATE_HZ)) // HOP_SAMPLES
 
 
 def num_windows(seconds: float) -> int:
@@ -82,10 +72,9 @@ class Sound:
 
     Attributes:
         log_mel: float16 (s, 128), the natural logarithm of the magnitude in each mel band, from log(1e-6) upwards.
-        features: float32 (w, f), of each window.
-        starts_seconds: float32 (w,), where each window begins.
-        state: whether there is any sound.
-        reason: why there is none, in plain words; empty if there is.
+        features: float32 (w, f).
+        starts_seconds: float32 (w,).
+        reason: why there is no sound, in plain words; empty if there is.
     """
 
     log_mel: NDArray[np.float16]
@@ -147,9 +136,7 @@ def quantised(log_mel: NDArray[np.float16]) -> NDArray[np.uint8]:
 
 
 def describe(samples: NDArray[np.float32], *, seconds: float, state: SoundState, reason: str = "") -> Sound:
-    """Describe the sound of a clip.
-
-    The same samples give the same description on the same machine.
+    """Describe the sound of a clip; on one machine, samples determine the result.
 
     Args:
         samples: float32 (n,) of the whole clip at `SPECTRUM_RATE_HZ`.
@@ -176,8 +163,8 @@ def _statistics(spectra: NDArray[np.float16], starts: NDArray[np.float32]) -> ND
 def log_mel(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Compute the spectrogram (s, 128) of sound (n,) at 24 kHz.
 
-    It is as the published audio networks of EPIC-KITCHENS see it: the natural logarithm of the magnitudes in triangular bands that are
-    equally wide on HTK's mel scale. Spectra are centred at their times; beyond the ends is silence.
+    It is the natural logarithm of the magnitudes in triangular bands that are equally wide on HTK's mel scale. Spectra are centred at their
+    times; beyond the ends is silence.
     """
     pieces = sliding_window_view(np.pad(samples, SPECTRUM_SAMPLES // 2), SPECTRUM_SAMPLES)[::HOP_SAMPLES]
     window = np.hanning(SPECTRUM_SAMPLES + 1)[:-1].astype(np.float32)

@@ -23,9 +23,8 @@ CHUNK_SAMPLES = 512
 CONTEXT_SAMPLES = 64
 """Each chunk is scored with the end of the chunk before it."""
 
-STATE_SHAPE = (1, 1, 128)
 MIN_PROBABILITY = 0.5
-"""From here on a chunk is speech, as in the package."""
+"""Probability from which a chunk is speech, as in the package."""
 
 SpeechDetector = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """Computes the probability (c,) of speech in successive chunks (c, context + chunk)."""
@@ -48,12 +47,8 @@ def load_speech_detector() -> SpeechDetector | None:
 
         # Other precisions, which some processors prefer, would give other shares of speech.
         graph = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1})
-    rest = np.zeros(STATE_SHAPE, np.float32)
-
-    def probabilities(chunks: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(graph({"input": chunks, "h": rest, "c": rest})["speech_probs"], np.float32)
-
-    return probabilities
+    state = np.zeros((1, 1, 128), np.float32)
+    return lambda chunks: np.asarray(graph({"input": chunks, "h": state, "c": state})["speech_probs"], np.float32)
 
 
 def speech_share(samples: NDArray[np.float32], detector: SpeechDetector) -> float:

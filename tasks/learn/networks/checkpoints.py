@@ -4,7 +4,7 @@ import argparse
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -41,9 +41,9 @@ class HeadWeights(NamedTuple):
 
 @dataclass(frozen=True)
 class Saved:
-    """Content of our checkpoints: one network, or several.
+    """Content of a checkpoint: networks with the weights of their logits, and perhaps `joint`.
 
-    The logits of several are averaged with `weights`, or `joint` answers, whose head sees the features of all of them.
+    Its head answers in place of theirs, from the features of all networks.
     """
 
     networks: tuple[Network, ...]
@@ -74,10 +74,10 @@ def fusion_title(titles: Sequence[str], joint: NetworkSpec | None) -> str:
 
 
 def check_name(name: str) -> str:
-    """Check that a published file's name ends in a hash, and return its digits.
+    """Return the digits of the hash that a published file's name must end in.
 
     Raises:
-        BadCheckpoint: the name does not end in a hash.
+        BadCheckpoint: it does not.
     """
     named = HASH_IN_NAME.search(name)
     if named is None:
@@ -99,13 +99,8 @@ def verify_sha256(path: Path) -> None:
         raise BadCheckpoint(f"{path}: its sha256 begins with {digest[:8]}, its name says {digits}; download it again")
 
 
-def load_epic(path: Path, spec: NetworkSpec, seed: int = 0) -> Network:
-    """Load a published EPIC-KITCHENS-55 checkpoint into a new network.
-
-    Args:
-        path: the file, under its published name.
-        spec: the network that it must hold.
-        seed: of the new network; every parameter is overwritten.
+def load_epic(path: Path, spec: NetworkSpec) -> Network:
+    """Load a published EPIC-KITCHENS-55 checkpoint, which must hold the network of `spec`.
 
     Raises:
         BadCheckpoint: the hash differs, the file would run code, or it holds a different network.
@@ -126,7 +121,7 @@ def load_epic(path: Path, spec: NetworkSpec, seed: int = 0) -> Network:
     held = {key: _shown(content.get(key)) for key in expected}
     if any(held[key].casefold() != str(value).casefold() for key, value in expected.items()):
         raise BadCheckpoint(f"{path}: it holds {_in_words(held)}, expected {_in_words(expected)}")
-    network = Network(spec, seed)
+    network = Network(spec)
     ours = {_our_key(str(key)): value for key, value in state.items()}
     _check_fit(network, ours, path)
     network.load_state_dict(ours)
@@ -135,22 +130,20 @@ def load_epic(path: Path, spec: NetworkSpec, seed: int = 0) -> Network:
 
 def save(path: Path, network: Network, classes: ClassNames) -> None:
     """Write one of our checkpoints atomically; the same weights give the same bytes."""
-    _write(path, {"format": FORMAT, "classes": classes.content(), **_content(network)})
+    _write(path, {"format": FORMAT, "classes": classes.content(), **_content(network)}, [network])
 
 
 def save_fusion(path: Path, networks: Sequence[Network], weights: Sequence[HeadWeights], classes: ClassNames) -> None:
-    """Write several networks as one checkpoint, in the same way."""
+    """Write several networks as one checkpoint, as `save` does."""
     members = [{**_content(network), "weights": tuple(shares)} for network, shares in zip(networks, weights, strict=True)]
-    _write(path, {"format": FUSION_FORMAT, "classes": classes.content(), "members": members})
+    _write(path, {"format": FUSION_FORMAT, "classes": classes.content(), "members": members}, networks)
 
 
 def save_joined(path: Path, networks: Sequence[Network], joint: Network, classes: ClassNames) -> None:
-    """Write several networks and the head on their joined features as one checkpoint.
-
-    The file is written as `save` does it.
-    """
+    """Write several networks and the head on their joined features as one checkpoint."""
     members = [{**_content(network), "weights": (1 / len(networks),) * 2} for network in networks]
-    _write(path, {"format": JOINED_FORMAT, "classes": classes.content(), "members": members, "joint": _content(joint)})
+    content = {"format": JOINED_FORMAT, "classes": classes.content(), "members": members, "joint": _content(joint)}
+    _write(path, content, [*networks, joint])
 
 
 def _content(network: Network) -> dict[str, object]:
@@ -161,26 +154,14 @@ def _content(network: Network) -> dict[str, object]:
     }
 
 
-def _write(path: Path, content: Mapping[str, object]) -> None:
+def _write(path: Path, content: Mapping[str, object], networks: Sequence[Network]) -> None:
     partial = path.with_name(path.name + ".partial")
-    check_room(partial, sum(tensor.nbytes for tensor in _tensors(content)))
+    check_room(partial, sum(tensor.nbytes for network in networks for tensor in network.state_dict().values()))
     with partial.open("wb") as file:
         torch.save(content, file)
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
-
-
-def _tensors(content: object) -> Iterator[Tensor]:
-    """Yield every tensor in a checkpoint's content."""
-    if isinstance(content, Tensor):
-        yield content
-    elif isinstance(content, Mapping):
-        for value in content.values():
-            yield from _tensors(value)
-    elif isinstance(content, list):
-        for value in content:
-            yield from _tensors(value)
 
 
 def load(path: Path) -> Saved:
@@ -240,10 +221,7 @@ def _refuse_removed(specs: Sequence[Mapping[str, object]], path: Path) -> None:
 
 
 def _network(spec: NetworkSpec, state: Mapping[str, Tensor], path: Path) -> Network:
-    """Build and fill a network, after a look at its outline.
-
-    The network that a file claims may not fit into memory.
-    """
+    """Build and fill a network, after checking its outline: it may not fit into memory."""
     num_held = sum(value.numel() for value in state.values() if isinstance(value, Tensor))
     try:
         num_claimed = backbones.num_elements(spec)
@@ -286,10 +264,8 @@ def _check_fit(network: Network, state: Mapping[str, Tensor], path: Path) -> Non
 
 
 def _shown(value: object) -> str:
-    """Shorten a text or a number of an untrusted file.
-
-    Of anything else, only the type is named, because its text may be endless.
-    """
+    """Shorten a text or number of an untrusted file; name another type."""
+    # The text of another type may be endless.
     return str(value)[:100].replace("\n", " ") if isinstance(value, str | int) else type(value).__name__
 
 

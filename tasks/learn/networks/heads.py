@@ -3,8 +3,9 @@
 Parameter names match the published checkpoints.
 """
 
-# b: batch, t: segments, f: features, d: reduced features (128), v: verbs, n: nouns; of relations: s: segments of each, which is their scale,
-# r: relations of one scale, g: features (256); of joined networks: k: crops, s: segments of one, j: features of all
+# b: batch, t: segments, f: features, d: reduced features (128), v: verbs, n: nouns
+# of relations: s: segments of each, which is their scale, r: relations of one scale, g: features (256)
+# of joined networks: k: crops, s: segments of one network, j: features of all
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations
@@ -28,10 +29,9 @@ NUM_DRAWN = 3
 """Number of relations that the published code samples per scale."""
 
 Drawn = tuple[Tensor, Tensor]
-"""(r,) indices of relations, and (r,) weights: how often each is drawn per pass. They sum to `NUM_DRAWN`, or to all relations if fewer."""
+"""(r,) indices of relations, and (r,) weights: mean number of draws of each per pass."""
 
 NUM_REDUCED = 128
-KERNEL = 3
 
 
 class Logits(NamedTuple):
@@ -59,10 +59,7 @@ def small_linear(num_in: int, num_out: int) -> nn.Linear:
 
 
 class SegmentAverage(nn.Module):
-    """TSN's consensus (Wang et al., arXiv 1608.00859): logits averaged over segments.
-
-    It applies linear heads to averaged features.
-    """
+    """TSN's consensus (Wang et al., arXiv 1608.00859): linear heads on features averaged over segments."""
 
     is_linear: ClassVar[bool] = True
     """Whether the logits of mean features are the mean of logits."""
@@ -100,10 +97,10 @@ class Relation(nn.Module):
 class MultiscaleRelation(nn.Module):
     """Multi-scale TRN (Zhou et al., arXiv 1711.08496): relations of several numbers of segments, summed.
 
-    These numbers are t, t - 1, … and 2. The relations of one number of segments are a scale. As in the code that trained EPIC-KITCHENS-55's
-    checkpoints, every scale except the largest uses the classifiers of the next larger scale, so the last classifiers are never used; and 3
-    relations are sampled per scale. Training samples them for each batch from torch's generator. Evaluation averages over all samples,
-    which weights each relation by its probability of being sampled, or over `spec.relation_draws` of them seeded by `spec.relation_seed`.
+    The relations of one number of segments, from t down to 2, are a scale. As in the code that trained EPIC-KITCHENS-55's checkpoints, 3
+    relations are sampled per scale, and every scale except the largest uses the classifiers of the next larger scale, so that the last ones
+    are never used. Training samples for each batch from torch's generator. Evaluation averages over all possible samples, or over
+    `spec.relation_draws` of them seeded by `spec.relation_seed`.
 
     Raises:
         BadConfiguration: fewer than 2 segments, or more than 16.
@@ -154,11 +151,7 @@ class MultiscaleRelation(nn.Module):
 
 
 def _mean_draws(nums_relations: Sequence[int], num_draws: int, seed: int) -> list[Drawn]:
-    """Average the draws of relations at each scale.
-
-    `nums_relations` has the number of relations of each scale. The average is over `num_draws` draws, or over all possible draws if it is
-    0.
-    """
+    """Average `num_draws` draws of relations at each scale, or all possible ones if 0."""
     if not num_draws:
         return [(torch.arange(num), torch.full((num,), min(NUM_DRAWN, num) / num)) for num in nums_relations]
     generator = torch.Generator().manual_seed(seed)
@@ -178,14 +171,11 @@ def _draw(num_relations: int, generator: torch.Generator | None = None) -> Drawn
 
 
 class DilatedBlock(nn.Module):
-    """MS-TCN's block (arXiv 1903.01945): two convolutions, added to its input.
-
-    The first convolution is dilated and over time, the second has width 1.
-    """
+    """MS-TCN's block (arXiv 1903.01945): a dilated and a pointwise convolution, added to the input."""
 
     def __init__(self, dilation: int) -> None:
         super().__init__()
-        self.dilated = nn.Conv1d(NUM_REDUCED, NUM_REDUCED, KERNEL, padding=dilation, dilation=dilation)
+        self.dilated = nn.Conv1d(NUM_REDUCED, NUM_REDUCED, kernel_size=3, padding=dilation, dilation=dilation)
         self.pointwise = nn.Conv1d(NUM_REDUCED, NUM_REDUCED, 1)
 
     def forward(self, segments: Tensor) -> Tensor:
@@ -197,8 +187,8 @@ class DilatedBlock(nn.Module):
 class TemporalConvolution(nn.Module):
     """Temporal convolutional network (Lea et al., arXiv 1611.05267) of MS-TCN's blocks, averaged over time.
 
-    The features of each segment are first reduced to `NUM_REDUCED`, normalised so that backbones of any scale train alike. Each block doubles
-    the dilation, so that in the end the middle segment has seen the whole clip, and so has every segment if their number is a power of two.
+    Features are first normalised, so that backbones of any scale train alike, and reduced. Each block doubles the dilation, so that the middle
+    segment sees the whole clip, and every segment does if their number is a power of two.
     """
 
     is_linear: ClassVar[bool] = False
@@ -225,16 +215,14 @@ HEADS: Mapping[Consensus, Callable[[int, NetworkSpec], nn.Module]] = {
 }
 """(number of features, spec) -> module (b, t, f) -> Logits."""
 
-
 MIN_SPREAD = 0.1
 """Least deviation that a feature is divided by, as a share of the mean deviation. One that hardly varies in train must not rule elsewhere."""
 
 
 class Joining(nn.Module):
-    """Standardises the features of each network on the training clips, and joins them.
+    """Standardises each network's features on the training clips, pools them over time, and joins them.
 
-    They are pooled over time to the segments of the head. A clip that is silent to a network has features of 0 alone, and counts as the
-    average of the training clips.
+    A clip that is silent to a network has features of 0 alone, and counts as the average of the training clips.
     """
 
     def __init__(self, spec: NetworkSpec) -> None:
@@ -247,10 +235,7 @@ class Joining(nn.Module):
         self.scale: Tensor
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
-        """Map (k, s, f) of each network to (k, t, j).
-
-        The only crop of a network is repeated for those of the others.
-        """
+        """Map (k, s, f) of each network to (k, t, j), repeating a single crop."""
         num_crops = max(own.shape[0] for own in features)
         means, scales = torch.split(self.mean, self.sizes), torch.split(self.scale, self.sizes)
         parts = [
@@ -284,10 +269,7 @@ class Joining(nn.Module):
 
 
 class HeadAmong(nn.Module):
-    """The head of `joint`, as a function of network `index`'s features alone.
-
-    The features of the other networks do not change.
-    """
+    """The head of `joint`, as a function of network `index`'s features; those of others stay."""
 
     def __init__(self, joint: nn.Module, features: Sequence[Tensor], index: int) -> None:
         super().__init__()

@@ -42,9 +42,7 @@ def timm_model(name: str, num_channels: int, arguments: Mapping[str, Any] = PLAI
 
 
 def timm_weights(name: str, arguments: Mapping[str, Any] = PLAIN) -> StateDict:
-    """Download the weights of a timm model.
-
-    Position embeddings are resampled to the size in `arguments`.
+    """Download the weights of a timm model, with position embeddings for the size in `arguments`.
 
     Raises:
         OSError: they cannot be downloaded.
@@ -88,9 +86,7 @@ def matching_keys(backbone: nn.Module, state: StateDict) -> StateDict:
 
 
 def download(url: str) -> StateDict:
-    """Download a file of weights, or read it from torch's cache.
-
-    The name of the file ends in its hash.
+    """Download a file of weights, whose name ends in its hash, or read torch's cache.
 
     Raises:
         OSError: it cannot be downloaded.
@@ -101,12 +97,8 @@ def download(url: str) -> StateDict:
 
 
 def torchvision_url(name: str) -> str:
-    """Return the address of a network's oldest published weights.
-
-    These weights are of ImageNet alone, or of Kinetics-400 alone.
-    """
-    oldest = next(iter(torchvision.models.get_model_weights(name)))
-    return str(oldest.url)
+    """Return the address of a network's oldest weights, of ImageNet or Kinetics-400 alone."""
+    return str(next(iter(torchvision.models.get_model_weights(name))).url)
 
 
 def torchvision_weights(name: str) -> StateDict:
@@ -150,9 +142,7 @@ class VJepa2(nn.Module):
 
 
 def transformers_video(video: VideoNetwork) -> nn.Module:
-    """Build a video network of transformers without its head.
-
-    It maps (n, 3, m, h, w) to (n, f).
+    """Build transformers' video network without its head: (n, 3, m, h, w) to (n, f).
 
     Raises:
         BadConfiguration: transformers is not installed.
@@ -186,11 +176,7 @@ def transformers_weights(video: VideoNetwork) -> tuple[StateDict, str]:
 
 
 def check_published(video: VideoNetwork, config: Any, processor: Any) -> None:  # noqa: ANN401 -- transformers is optional
-    """Check that a configuration and a processor of transformers agree with the table.
-
-    Raises:
-        RuntimeError: they do not.
-    """
+    """Raise RuntimeError unless transformers' configuration and processor agree with the table."""
     frames = getattr(config, "num_frames", None) or config.frames_per_clip
     published = (frames, _side(processor.size), _side(processor.crop_size), tuple(processor.image_mean), tuple(processor.image_std))
     known = (video.num_frames, video.resize[0], video.crop_pixels, video.mean, video.std)

@@ -1,7 +1,4 @@
-"""Define the network: backbone, perhaps with temporal shift, and two heads.
-
-The backbone runs per snippet, the head over segments.
-"""
+"""Define the network: a backbone per snippet, perhaps with temporal shift, and heads over segments."""
 
 # b: batch, t: segments, or views of a video network, whose c is (3, frames); c: channels, h, w: pixels (224), f: features, v: verbs,
 # n: nouns, or images
@@ -24,8 +21,6 @@ from tasks.learn.networks.heads import HEADS, Logits
 from tasks.learn.networks.spec import NetworkSpec, snippet_format
 from tasks.options import Modality
 
-FOLD = 8
-STAGES = ("layer1", "layer2", "layer3", "layer4")
 BLOCKS: Mapping[type[nn.Module], tuple[tuple[str, ...], str]] = {
     timm_blocks.InvertedResidual: (("conv_pw",), "has_skip"),
     timm_blocks.DepthwiseSeparableConv: (("conv_dw",), "has_skip"),
@@ -34,9 +29,7 @@ BLOCKS: Mapping[type[nn.Module], tuple[tuple[str, ...], str]] = {
     Mobilenet3Block: (("block.0.0",), "use_res_connect"),
     MBConv: (("block.0.0",), "use_res_connect"),
 }
-"""Blocks of the mobile families: names of their first convolution, where the first that is no identity counts, and the attribute that marks a
-residual connection.
-"""
+"""Blocks of the mobile families: names of possible first convolutions, and the attribute that marks a residual connection."""
 
 FURTHER_BLOCKS: Mapping[type[nn.Module], tuple[tuple[str, ...], str]] = {
     timm_blocks.UniversalInvertedResidual: (("dw_start", "pw_exp"), "has_skip"),
@@ -112,10 +105,7 @@ def weights_sha256(module: nn.Module) -> str:
 
 
 class TemporalShift(nn.Module):
-    """A shift of channels between segments before `net` (Lin et al., arXiv 1811.08383).
-
-    1/8 of the channels are shifted back and 1/8 forward, by one segment.
-    """
+    """A shift of 1/8 of channels each way between segments (Lin et al., arXiv 1811.08383)."""
 
     def __init__(self, net: nn.Module, num_segments: int) -> None:
         super().__init__()
@@ -125,7 +115,7 @@ class TemporalShift(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Map (b*t, c, h, w) to the output of `net`."""
         x = images.reshape(-1, self.num_segments, *images.shape[1:])
-        fold = x.shape[2] // FOLD
+        fold = x.shape[2] // 8
         back, forward, unshifted = x[:, :, :fold], x[:, :, fold : 2 * fold], x[:, :, 2 * fold :]
         zeros = torch.zeros_like(back[:, :1])
         shifted = torch.cat([torch.cat([back[:, 1:], zeros], 1), torch.cat([zeros, forward[:, :-1]], 1), unshifted], 2)
@@ -158,15 +148,16 @@ def _convolutions(backbone: nn.Module, blocks: Mapping[type[nn.Module], tuple[tu
     names = []
     for name, block in backbone.named_modules():
         convolutions, mark = blocks.get(type(block), ((), ""))
-        # A shortcut that is no identity changes the shape.
+        # A shortcut with a convolution changes the shape.
         if convolutions and (isinstance(getattr(block, mark), nn.Identity) or getattr(block, mark) is True):
+            # A block may have an identity in place of a convolution.
             first = next(part for part in convolutions if not isinstance(block.get_submodule(part), nn.Identity))
             names.append(f"{name}.{first}")
     return names
 
 
 def unshifted_key(backbone: nn.Module, key: str) -> str:
-    """Return a parameter's name without temporal shift, which nests the wrapped convolution one level deeper."""
+    """Return a parameter's name without temporal shift, which nests convolutions one level deeper."""
     for name, module in backbone.named_modules():
         if isinstance(module, TemporalShift) and key.startswith(f"{name}.net."):
             return f"{name}.{key.removeprefix(f'{name}.net.')}"
@@ -175,14 +166,14 @@ def unshifted_key(backbone: nn.Module, key: str) -> str:
 
 def _is_resnet_block(name: str, module: nn.Module) -> bool:
     stage, _, number = name.partition(".")
-    return stage in STAGES and number.isdigit() and isinstance(getattr(module, "conv1", None), nn.Module)
+    is_stage = stage in ("layer1", "layer2", "layer3", "layer4")
+    return is_stage and number.isdigit() and isinstance(getattr(module, "conv1", None), nn.Module)
 
 
 def widen_heads(network: Network, num_verbs: int, num_nouns: int, seed: int) -> Network:
     """Widen the heads to at least `num_verbs` and `num_nouns` outputs; existing classes keep their weights.
 
-    Returns `network` itself if it is large enough. A class's id is its index, so rows of the classifiers are copied by index. Further rows are
-    initialised as in a new network of this size and seed.
+    Return `network` itself if it is large enough. Further rows are initialised as in a new network of this size and seed.
     """
     spec = network.spec
     sizes = {"num_verbs": max(num_verbs, spec.num_verbs), "num_nouns": max(num_nouns, spec.num_nouns)}
@@ -192,6 +183,6 @@ def widen_heads(network: Network, num_verbs: int, num_nouns: int, seed: int) -> 
     known = network.state_dict()
     with torch.no_grad():
         for name, tensor in wider.state_dict().items():
-            # Only the classifiers differ in size.
+            # Only the classifiers differ in size; their rows are classes, by id.
             (tensor[: len(known[name])] if tensor.ndim else tensor).copy_(known[name])
     return wider

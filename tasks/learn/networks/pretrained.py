@@ -1,8 +1,4 @@
-"""Build a network with pretrained weights, and describe their origin and licence.
-
-The weights are published, or from a file of the user's own. Files are read as weights only, whatever their names: safetensors, or the
-format of `torch.save`.
-"""
+"""Build a network with pretrained weights, and describe their origin and licence."""
 
 import logging
 import re
@@ -16,7 +12,7 @@ from torch import Tensor
 
 from tasks.errors import BadCheckpoint, BadConfiguration, Unavailable
 from tasks.learn.networks import backbones
-from tasks.learn.networks.checkpoints import EPIC_BACKBONES, load_epic
+from tasks.learn.networks.checkpoints import EPIC_BACKBONES, EPIC_MODALITIES, load_epic
 from tasks.learn.networks.library_backbones import StateDict
 from tasks.learn.networks.network import Network, unshifted_key
 from tasks.learn.networks.spec import NetworkSpec
@@ -56,24 +52,20 @@ NUMBER = re.compile(r"\.\d+\.")
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """A checkpoint published by EPIC-KITCHENS-55; its name ends in `sha256_prefix`."""
+    """A checkpoint published by EPIC-KITCHENS-55; its name ends in its hash's first digits."""
 
     name: str
-    sha256_prefix: str
 
     @property
     def url(self) -> str:
-        """Return its public address."""
+        """Return the file's public address."""
         return EPIC_ADDRESS + self.name
 
 
-def _published(family: str, backbone: str, modality: str, sha256_prefix: str) -> PublishedFile:
-    name = f"{family}_arch={EPIC_BACKBONES[backbone]}_modality={modality}_segments={EPIC_SEGMENTS}-{sha256_prefix}.pth.tar"
-    return PublishedFile(name, sha256_prefix)
-
-
 PUBLISHED: dict[tuple[str, str, Modality], PublishedFile] = {
-    (family, backbone, modality): _published(family, backbone, "RGB" if modality is Modality.RGB else "Flow", sha256_prefix)
+    (family, backbone, modality): PublishedFile(
+        f"{family}_arch={EPIC_BACKBONES[backbone]}_modality={EPIC_MODALITIES[modality.value]}_segments={EPIC_SEGMENTS}-{digits}.pth.tar"
+    )
     for family, backbone, of_rgb, of_flow in (
         ("TSN", "resnet50", "3ecf904f", "4317bc4a"),
         ("TSN", "bninception", "efb96e64", "4c720ee3"),
@@ -83,18 +75,13 @@ PUBLISHED: dict[tuple[str, str, Modality], PublishedFile] = {
         ("MTRN", "bninception", "8933f99e", "c0cea7e1"),
         ("TSM", "resnet50", "cfc93918", "e09c2d3a"),
     )
-    for modality, sha256_prefix in ((Modality.RGB, of_rgb), (Modality.FLOW, of_flow))
+    for modality, digits in ((Modality.RGB, of_rgb), (Modality.FLOW, of_flow))
 }
 
 
 def published(spec: NetworkSpec) -> PublishedFile | None:
-    """Return the published checkpoint of this network, or of its backbone below a chosen head.
-
-    The result is None if there is no such checkpoint.
-    """
-    if spec.num_segments != EPIC_SEGMENTS:
-        return None
-    return PUBLISHED.get((spec.family, spec.backbone, spec.modality))
+    """Return the published checkpoint of a network, or of its backbone below a chosen head."""
+    return PUBLISHED.get((spec.family, spec.backbone, spec.modality)) if spec.num_segments == EPIC_SEGMENTS else None
 
 
 @dataclass(frozen=True)
@@ -107,7 +94,7 @@ class Start:
 
 
 def scaled_as_published(spec: NetworkSpec) -> NetworkSpec:
-    """Let frames be scaled as the images that the backbone's published weights were trained on."""
+    """Scale frames as the images that the backbone's published weights were trained on."""
     if not spec.modality.is_scaled:
         return spec
     return spec.model_copy(update={"interpolation": backbones.find(spec.backbone).interpolation})
@@ -116,14 +103,9 @@ def scaled_as_published(spec: NetworkSpec) -> NetworkSpec:
 def build(spec: NetworkSpec, weights: Weights, *, epic_file: Path | None = None, backbone_file: Path | None = None, seed: int = 0) -> Start:
     """Build a network with pretrained weights.
 
-    Args:
-        spec: the network.
-        weights: EPIC reads `epic_file`; IMAGENET uses the backbone's published weights, Kinetics-400's of a video network, which may need a
-            download (`tf_efficientnet_lite0` never does); FILE reads `backbone_file`; NONE keeps the seeded initialisation. AUTO means EPIC if
-            `epic_file` is given, else IMAGENET.
-        epic_file: the published file on this disk.
-        backbone_file: the user's own weights of the backbone, on this disk.
-        seed: of all parameters for which no weights are loaded.
+    Weights EPIC are those of `epic_file`, as published; IMAGENET those that are published for the backbone, which may need a download; FILE the
+    user's own in `backbone_file`; NONE keeps the seeded initialisation; AUTO means EPIC with `epic_file`, else IMAGENET. `seed` is of all
+    parameters for which no weights are loaded.
 
     Raises:
         BadCheckpoint: `epic_file` does not match the hash in its name, or a file holds a different network or backbone.
@@ -142,10 +124,10 @@ def build(spec: NetworkSpec, weights: Weights, *, epic_file: Path | None = None,
         if spec.has_chosen_head:
             network = Network(spec, seed)
             linear = spec.model_copy(update={"consensus": Consensus.AVERAGE})
-            network.backbone.load_state_dict(load_epic(epic_file, linear, seed).backbone.state_dict())
+            network.backbone.load_state_dict(load_epic(epic_file, linear).backbone.state_dict())
             return _under_untrained_heads(network, f"Backbone of EPIC-KITCHENS-55 as published ({epic_file.name})")
         description = f"EPIC-KITCHENS-55 weights as published ({epic_file.name})"
-        return Start(load_epic(epic_file, spec, seed), description, is_chance=False)
+        return Start(load_epic(epic_file, spec), description, is_chance=False)
     network = Network(spec, seed)
     if weights is Weights.NONE:
         if spec.sound:
@@ -194,10 +176,7 @@ def _load_published(network: Network) -> str:
 
 
 def licence_warning(licence: str) -> str:
-    """Warn that a licence forbids commercial use, or that its terms are unknown here.
-
-    The warning is empty for a permissive licence.
-    """
+    """Warn of a licence that forbids commercial use, or is unknown here; empty if permissive."""
     if licence in PERMISSIVE:
         return ""
     if terms := NONCOMMERCIAL.get(licence):
@@ -207,12 +186,7 @@ def licence_warning(licence: str) -> str:
 
 @dataclass(frozen=True)
 class UsedTensors:
-    """Names of the tensors of a file, as the backbone calls them.
-
-    Attributes:
-        used: all of the backbone's.
-        unused: those that the backbone lacks, such as a classifier.
-    """
+    """Names of a file's tensors: those that the backbone uses, and the others."""
 
     used: tuple[str, ...]
     unused: tuple[str, ...]
@@ -224,8 +198,7 @@ class UsedTensors:
 def load_backbone(network: Network, path: Path) -> UsedTensors:
     """Load the backbone of `network` from a file, in place.
 
-    Prefixes that all of the backbone's names share are removed. timm's models also take what timm's own loading takes, such as position
-    embeddings of another size.
+    Backbones of timm also take files that timm's own loading takes, such as those with position embeddings of another size.
 
     Raises:
         BadCheckpoint: the file is damaged or would run code, lacks a tensor of the backbone, has one of another shape, or has further blocks.
@@ -252,12 +225,10 @@ def fill_backbone(network: Network, theirs: StateDict) -> None:
 
 
 def _widened(state: StateDict, num_channels: int) -> StateDict:
-    """Adapt the first convolution (f, 3, h, w) to `num_channels`.
-
-    It is the mean over colours, repeated per channel. TSN's cross-modality initialisation (arXiv 1608.00859, section 3.3).
-    """
+    """Adapt the first convolution (f, 3, h, w) to `num_channels`, by its mean over colours."""
     if num_channels == 3:
         return state
+    # TSN's cross-modality initialisation (arXiv 1608.00859, section 3.3).
     first = next(key for key, value in state.items() if value.ndim == 4 and value.shape[1] == 3)
     return {**state, first: state[first].mean(1, keepdim=True).expand(-1, num_channels, -1, -1)}
 
@@ -276,10 +247,7 @@ def _read(path: Path) -> StateDict:
 
 
 def _without_prefix(state: StateDict, required: StateDict) -> StateDict:
-    """Remove the prefix from names so that most are those of the backbone.
-
-    The prefix is, for example, `module.` or `backbone.`.
-    """
+    """Remove the prefix, such as `module.`, by which most names are those of the backbone."""
     first = next(iter(required))
     prefixes = sorted({"", *(key.removesuffix(first) for key in state if key.endswith(f".{first}"))})
     prefix = max(prefixes, key=lambda prefix: sum(key in state or f"{prefix}{key}" in state for key in required))
@@ -306,10 +274,7 @@ def _check_fit(state: StateDict, required: StateDict, name: str, path: Path) -> 
 
 
 def _is_further_block(key: str, required: StateDict) -> bool:
-    """Check whether a tensor belongs to a numbered block that the backbone lacks.
-
-    The backbone has other blocks of the same numbering.
-    """
+    """Check whether a tensor belongs to a block beyond the backbone's of the same numbering."""
     for number in NUMBER.finditer(key):
         beside = key[: number.start() + 1]
         if not any(name.startswith(key[: number.end()]) for name in required):

@@ -1,7 +1,4 @@
-"""Specify a network: its parts, the input of each modality, and its classes.
-
-This module does not import torch. The specification is stored with every checkpoint and result.
-"""
+"""Specify a network: parts, input of each modality, and classes. Imports no torch."""
 
 # p: 8-bit planes of a snippet
 
@@ -18,7 +15,7 @@ from tasks.video_networks import DEFAULT_VIDEO_NETWORK, VIDEO_NETWORKS, Triple, 
 MAX_SEGMENTS = 64
 MAX_DRAWS = 10_000
 MAX_CLASSES = 10_000
-"""More than any training needs. A checkpoint that claims more is rejected before a network is built."""
+"""Upper limits; a checkpoint that claims more is rejected before a network is built."""
 
 SHORT_SIDE = 256
 """Short side of cached frames and flow fields, in pixels. TSN's protocol cuts its crops from this size."""
@@ -35,10 +32,7 @@ CROP_PIXELS = 224
 
 @dataclass(frozen=True)
 class InputFormat:
-    """Input of a backbone, 224x224, with three channels in `channel_order`.
-
-    Values are (8-bit value * scale - mean) / std.
-    """
+    """Input of a backbone: 224x224 pixels, (8-bit value * scale - mean) / std."""
 
     channel_order: Literal["RGB", "BGR"]
     scale: float
@@ -50,8 +44,8 @@ class InputFormat:
 class SnippetFormat:
     """Conversion of the planes of a snippet to the channels of a backbone.
 
-    It is (8-bit value * scale - mean) / std per plane, then `arrange`. `mean` and `std` are (p,), in stored order. "reversed" turns each
-    frame's three planes around, "differences" are from frame to frame, "video" keeps the frames apart, as a video network sees them.
+    It is (8-bit value * scale - mean) / std per plane, then `arrange`. `mean` and `std` are (p,), in stored order. "reversed" reverses each
+    frame's three planes, "differences" are from frame to frame, and "video" keeps the frames apart for a video network.
     """
 
     scale: float
@@ -64,9 +58,8 @@ class SnippetFormat:
 class Snippet:
     """A network's input for one segment: consecutive frames of the clip or of its flow.
 
-    `num_channels` are the backbone's channels after normalisation. `frame_planes` are 8-bit planes per frame: red, green and blue, or x and
-    y. `in_words` is for people who fill a tensor by hand. `crop_scales` are side lengths of a multi-scale crop, relative to the frame's
-    short side.
+    `frame_planes` are 8-bit planes per frame: red, green and blue, or x and y. `num_channels` are the backbone's. `in_words` is for people
+    who fill a tensor by hand. `crop_scales` are side lengths of a multi-scale crop, relative to the frame's short side.
     """
 
     num_frames: int
@@ -87,10 +80,7 @@ SNIPPETS: Mapping[Modality, Snippet] = {
     Modality.RGB_DIFFERENCE: Snippet(6, frame_planes=3, num_channels=15, in_words="6 RGB frames in a row each"),
     Modality.SOUND: Snippet(1, frame_planes=1, num_channels=1),
 }
-"""TSN's snippets (arXiv 1608.00859): one frame; 5 flow fields of x and y; 5 differences of 6 frames. Of sound, the features of one
-window.
-"""
-
+"""TSN's snippets (arXiv 1608.00859): one frame; 5 flow fields of x and y; 5 differences of 6 frames. Of sound, one window's features."""
 
 FAMILIES: Mapping[Family, tuple[Consensus, bool]] = {
     Family.TSN: (Consensus.AVERAGE, False),
@@ -99,21 +89,18 @@ FAMILIES: Mapping[Family, tuple[Consensus, bool]] = {
     Family.TSM: (Consensus.AVERAGE, True),
     Family.VIDEO: (Consensus.AVERAGE, False),
 }
-"""Parts of each family: the consensus over segments, or over views, and whether the backbone has temporal shift."""
-
+"""Consensus of each family over segments or views, and whether its backbone has temporal shift."""
 
 CONSENSUS_OF_HEADS: Mapping[Head, Consensus] = {head: Consensus[head.name] for head in Head if head.name in Consensus.__members__}
 """Consensus that a head puts in the place of the family's."""
 
 
 class DescribedSound(BaseModel):
-    """The described sound that a network hears.
-
-    `network` and `speech` keep the bytes of stored checkpoints, and so the names of runs.
-    """
+    """The described sound that a network hears."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    # Without use; they keep the bytes of stored checkpoints, and so the names of runs.
     network: None = None
     speech: None = None
 
@@ -121,13 +108,17 @@ class DescribedSound(BaseModel):
 class NetworkSpec(BaseModel):
     """One network: backbone, optional temporal shift, consensus, and the sizes of both heads.
 
-    `flow` and `sound` are there if they are the modality; with sound, `backbone` names its features.
-    `relation_draws` is of the multi-scale relation, in checkpoints of older versions: the published code samples three relations per scale in
-    testing; 0 averages over all possible samples, another number over that many, seeded by `relation_seed`.
-    `joined` are the numbers of features of other networks, where these are joined and there is no backbone.
-    `sampling_window` is of checkpoints of older versions, whose segments are spread over this middle share of a clip; `interpolation` scales
-    frames, but not those of flow, to short side 256. At 1 and bilinear they are left out of dumps, so that keys made of these are those of
-    earlier versions.
+    - `interpolation` scales frames, but not those of flow, to short side 256.
+    - `flow` and `sound` are set if they are the modality; with sound, `backbone` names its features.
+    - `joined` are the numbers of features of other networks, which are joined in place of a backbone.
+
+    Checkpoints of older versions alone set these:
+
+    - `sampling_window`: segments are spread over this middle share of a clip.
+    - `relation_draws`: number of samples of three relations per scale that a multi-scale relation averages in testing, seeded by
+      `relation_seed`; 0 averages over all possible samples.
+
+    Fields that are left out at their defaults keep the keys of earlier versions.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -161,10 +152,7 @@ class NetworkSpec(BaseModel):
 
     @property
     def video(self) -> VideoNetwork | None:
-        """Return the video network; None if the backbone sees single pictures.
-
-        The snippets of a video network are `num_segments` views.
-        """
+        """Return the video network, whose segments are views; None if the backbone sees single pictures."""
         return VIDEO_NETWORKS.get(self.backbone)
 
     @property
@@ -174,12 +162,13 @@ class NetworkSpec(BaseModel):
             return Snippet(self.video.num_frames, 3, 3 * self.video.num_frames)
         return SNIPPETS[self.modality]
 
-    def num_crops(self, wanted: Literal[1, 10]) -> Literal[1, 10]:
-        """Return the number of crops of a test.
+    @property
+    def crop_pixels(self) -> int:
+        """Return the side of the network's crops, in pixels."""
+        return self.video.crop_pixels if self.video else CROP_PIXELS
 
-        It is `wanted`, except for two kinds of networks. A video network's views have one crop, as published. Sound has no corners, and so
-        one crop.
-        """
+    def num_crops(self, wanted: Literal[1, 10]) -> Literal[1, 10]:
+        """Return the number of crops in testing: `wanted`, but one for sound and video networks."""
         return 1 if self.video or self.sound else wanted
 
     @property
@@ -203,7 +192,7 @@ class NetworkSpec(BaseModel):
 
     @property
     def title(self) -> str:
-        """Return the title for people, without the classes."""
+        """Return the network's title for people, without the classes."""
         if self.joined:
             return f"features of {len(self.joined)} networks joined, {self.consensus.value if self.has_chosen_head else 'linear'} head"
         drawn = f", {self.relation_draws or 'all'} draws of relations" if self.consensus is Consensus.MULTISCALE_RELATION else ""
@@ -219,10 +208,7 @@ class NetworkSpec(BaseModel):
 
 
 def trained_view(spec: NetworkSpec, options: TrainOptions) -> NetworkSpec:
-    """Return the spec of a training step.
-
-    A video network that learns sees one view of each clip.
-    """
+    """Return the spec of a training step: video networks that learn see one view."""
     return spec if spec.video is None or options.trainable == "heads" else spec.model_copy(update={"num_segments": 1})
 
 
@@ -249,10 +235,7 @@ def snippet_format(image: InputFormat, modality: Modality, video: VideoNetwork |
 
 
 def spec_of(options: TrainOptions, backbone: str | None = None) -> NetworkSpec:
-    """Build the spec of training options, with EPIC's classes; `backbone` replaces theirs, such as "auto".
-
-    Interpolation is bilinear here, until the weights are known.
-    """
+    """Build the spec of training options, with EPIC's classes; `backbone` replaces theirs, such as "auto"."""
     consensus, temporal_shift = FAMILIES[options.family]
     backbone = backbone or options.backbone
     if options.family is Family.VIDEO and backbone == "auto":
@@ -265,16 +248,11 @@ def spec_of(options: TrainOptions, backbone: str | None = None) -> NetworkSpec:
         flow=options.picked(FlowOptions),
         consensus=CONSENSUS_OF_HEADS.get(options.head, consensus),
         temporal_shift=temporal_shift,
-        num_verbs=NUM_EPIC_VERBS,
-        num_nouns=NUM_EPIC_NOUNS,
     )
 
 
 class ClassNames(BaseModel):
-    """Class names by id.
-
-    Without objects the network was trained on verbs alone, and its noun logits are meaningless.
-    """
+    """Class names by id. Without objects, only verbs were trained, and noun logits are meaningless."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -283,42 +261,27 @@ class ClassNames(BaseModel):
     has_objects: bool = True
 
     def content(self) -> dict[str, object]:
-        """Return the names as stored in a checkpoint.
-
-        Defaults are left out, so that networks with nouns keep their bytes.
-        """
+        """Return the names as stored in a checkpoint, without defaults, which keeps earlier checkpoints' bytes."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
     @property
     def known_verbs(self) -> frozenset[int]:
-        """List the ids of the verbs that the network can predict.
-
-        These are the named verbs, or all if none is named.
-        """
+        """List the ids of the verbs that the network can predict: named ones, or all."""
         return self._known("verb", self.verbs)
 
     @property
     def known_nouns(self) -> frozenset[int]:
-        """List the ids of the nouns that the network can predict.
-
-        If there is a given noun, it is the only one.
-        """
+        """List the ids of the nouns that the network can predict, only `given_noun` if any."""
         return self._known("noun", self.nouns) if self.given_noun is None else frozenset({self.given_noun})
 
     @property
     def given_noun(self) -> int | None:
-        """Return the id of the noun that the network always predicts, else None.
-
-        A network that was trained on verbs alone always predicts "no object".
-        """
+        """Return the id of "no object", which a network without objects always predicts, else None."""
         return None if self.has_objects else self.nouns.index(NO_OBJECT)
 
     @property
     def nothing(self) -> int | None:
-        """Return the id of the verb of clips in which nothing happens.
-
-        It is None if no verb has this name.
-        """
+        """Return the id of the verb of clips in which nothing happens, if any."""
         return self.verbs.index(NOTHING) if NOTHING in self.verbs else None
 
     def _known(self, target: Literal["verb", "noun"], names: Sequence[str]) -> frozenset[int]:

@@ -38,7 +38,6 @@ UNREADABLE = (
 )
 """Errors that torch.load raises for damaged files, collected by trying thousands of them."""
 
-
 MAX_PICKLE_BYTES = 32 << 20
 """Of the names and shapes of all tensors. 20,000 tensors take 3 MiB."""
 NUM_PICKLES = 5
@@ -49,7 +48,7 @@ PLAIN = re.compile(
 )
 """What a file may call. torch allows more, such as `bytearray`, which makes gigabytes of a kilobyte."""
 OF_TENSORS = re.compile(r"torch\._utils _rebuild_")
-"""Functions of storages and tensors."""
+"""Functions that make tensors of storages and tensors."""
 MAX_REPEATED = 1 << 20
 """Parts of tuples that a file repeats. A tuple of ten references to such a tuple, ten levels deep, takes hours as a key of a dictionary."""
 
@@ -95,20 +94,14 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def is_safetensors(path: Path) -> bool:
-    """Check by its content whether a file has the safetensors format.
-
-    Such a file has a JSON header after the length of the header.
-    """
+    """Check whether a file has the safetensors format: a length, then a JSON header."""
     with path.open("rb") as file:
         length, brace = file.read(8), file.read(1)
     return brace == b"{" and int.from_bytes(length, "little") < path.stat().st_size
 
 
 def _called(path: Path) -> Iterator[str]:
-    """Yield module and name of each call that unpickling a file would make.
-
-    Nothing of the file is run.
-    """
+    """Yield module and name of each call that unpickling would make, without unpickling."""
     with path.open("rb") as file:
         is_archive = file.read(4) == b"PK\x03\x04"  # as torch decides
         file.seek(0)
@@ -127,11 +120,8 @@ def _called(path: Path) -> Iterator[str]:
 class _Pickled:
     """An object that a pickle describes.
 
-    Attributes:
-        num_parts: parts of a tuple, with all that it refers to.
-        name: module and name of a function or a class.
-        is_called: whether a call makes it.
-        holds_called: whether it is a tuple with such an object.
+    `num_parts` are those of a tuple, with all that it refers to; `name` has module and name of a function or class. An object `is_called` if a
+    call makes it, and `holds_called` if it is a tuple with such an object.
     """
 
     num_parts: int = 0

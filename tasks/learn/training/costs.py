@@ -1,7 +1,4 @@
-"""Measure the cost of a network in parameters, operations and time.
-
-Times are those of a batch, of a clip and of the rest of a training.
-"""
+"""Measure a network's cost: parameters, operations, and times of batch, clip and remaining training."""
 
 # k: crops, t: segments, c: channels, h, w: pixels, p: 8-bit planes of a snippet, f: features
 
@@ -24,7 +21,6 @@ from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.hardware import Device, WantedDevice, choose_device, describe
 from tasks.learn.inputs.crops import NumCrops
 from tasks.learn.inputs.features import MIXED_PRECISIONS
-from tasks.learn.networks.backbones import crop_pixels
 from tasks.learn.networks.network import Network, to_channels_last
 from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec, trained_view
 from tasks.learn.training.module import ActionModule
@@ -43,7 +39,7 @@ CLIP_WIDTH = 341
 """Width of a timed clip, in pixels: 16:9 at the short side of cached frames. Crops have one size, so it changes nothing."""
 
 NUM_TIMED = 2
-"""Number of batches timed for the first estimate. The very first batch is slower, and skipped."""
+"""Number of batches timed for the first estimate, after the first one, which is slower."""
 
 MIN_SECONDS = 10.0
 """Minimum time between two log lines; nothing is logged if less time remains."""
@@ -95,7 +91,7 @@ def _time_steps(network: Network, options: TrainOptions, num_clips: int, device:
     module = ActionModule(to_channels_last(network), options, ()).to(device)
     module.train()
     optimizer, criterion = module.make_optimizer(), CrossEntropies()
-    num_snippets, pixels = trained_view(spec, options).num_segments, crop_pixels(spec)
+    num_snippets, pixels = trained_view(spec, options).num_segments, spec.crop_pixels
     shape = (num_clips, num_snippets, spec.snippet.num_planes, pixels, pixels)
     images = torch.randint(256, shape, dtype=torch.uint8, device=device)
     labels = torch.zeros(num_clips, dtype=torch.long, device=device)
@@ -117,9 +113,8 @@ def _time_steps(network: Network, options: TrainOptions, num_clips: int, device:
 class Complexity:
     """Size of one network, or of several together.
 
-    `num_parameters` are those of backbone, norms and both heads; of joined networks, their backbones and the joint head. `num_flops` are
-    floating-point operations per clip, independent of engine and precision. A multiply-add counts as two; only convolutions and matrix products
-    are counted.
+    `num_flops` are floating-point operations per clip, independent of engine and precision, of convolutions and matrix products alone; a
+    multiply-add counts as two.
     """
 
     num_parameters: int
@@ -131,8 +126,9 @@ def complexity(specs: Iterable[NetworkSpec], num_crops: NumCrops, joint: Network
 
     `joint` describes the head that answers in place of those of the networks.
     """
-    sizes = [part for spec in specs for part in (_of_backbone(spec, num_crops), *(() if joint else (_of_head(spec, num_crops),)))]
-    sizes += [_of_head(joint, num_crops)] if joint else []
+    specs = list(specs)
+    sizes = [_of_backbone(spec, num_crops) for spec in specs]
+    sizes += [_of_head(spec, num_crops) for spec in ([joint] if joint else specs)]
     return Complexity(sum(size.num_parameters for size in sizes), sum(size.num_flops for size in sizes))
 
 
@@ -162,8 +158,8 @@ def _num_parameters(module: nn.Module) -> int:
 class RemainingTime(Callback):
     """Logs the estimated total time after the first batches, and regularly the remaining time.
 
-    Batches are estimated by the mean over this process, validations by the last one. Before the first validation, its estimate is the
-    forward pass of training times the number of crops, and `num_views`: a validation's views of a clip for each that training shows.
+    Batches are estimated by their mean in this process, validations by the last one, and the first by the forward pass of training, times the
+    number of crops and `num_views`: views that a validation shows of a clip for each that training shows.
     """
 
     recipe: RecipeOptions

@@ -1,7 +1,4 @@
-"""Seed each epoch, record its scores, and write its checkpoints and log lines.
-
-This module also calls the step back.
-"""
+"""Seed each epoch, record its scores, write checkpoints and log lines, call the step."""
 
 import logging
 import math
@@ -49,10 +46,7 @@ PATIENCE = 20
 
 @dataclass(frozen=True)
 class Scores:
-    """Means over the clips of one pass.
-
-    Top-1 is from 0 to 1. If only verbs are trained, noun and action fields are None.
-    """
+    """Means over the clips of one pass; without nouns if only verbs are trained."""
 
     loss: float
     verb_loss: float
@@ -64,10 +58,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """Record of one epoch, counted from 0, with the learning rate of the heads.
-
-    `val` is None if the epoch was not validated.
-    """
+    """Record of one epoch, counted from 0; `val` is None without a validation."""
 
     epoch: int
     seconds: float
@@ -82,16 +73,12 @@ def is_power_of_two(number: int) -> bool:
 
 
 def is_logged(epoch: int) -> bool:
-    """Check whether this epoch, counted from 0, is logged.
-
-    A long training has too many epochs to log all.
-    """
+    """Check whether this epoch, counted from 0, is logged; long trainings have too many."""
     number = epoch + 1
-    return number <= ALL_LOGGED or is_power_of_two(number) or _place(number) > _place(number - 1)
-
-
-def _place(number: int) -> int:
-    return math.floor(math.log(number) / math.log(STEP))
+    if number <= ALL_LOGGED or is_power_of_two(number):
+        return True
+    before, after = (math.floor(math.log(end) / math.log(STEP)) for end in (epoch, number))
+    return after > before
 
 
 def to_state(history: Iterable[EpochRecord]) -> list[dict[str, Any]]:
@@ -128,11 +115,9 @@ def in_words(scores: Scores) -> str:
 
 
 def with_last_weights(network: Network, last: Path) -> Network:
-    """Copy a network, with the trained weights of a last checkpoint.
+    """Copy the network that a training started from, with the weights of its file `LAST`.
 
-    Args:
-        network: the one that the training started from; its backbone stays if the checkpoint has heads alone.
-        last: the file `LAST` of a training.
+    The backbone stays as it is if the file has heads alone.
 
     Raises:
         BadCheckpoint: it cannot be read, or is of another network.
@@ -156,11 +141,11 @@ def head_file(number: int) -> str:
 
 @dataclass(frozen=True)
 class EpochFiles:
-    """Files after one or more epochs, from which a run can be resumed.
+    """Files after one or more epochs.
 
-    The run can be resumed in any folder, with any number of processes. `records` are the epochs since the last call. `best` is None until
-    an epoch has a validation loss, and always if the best heads are stored in `last` until training ends. `heads` are those after the last
-    epoch, if they are to be kept.
+    A run resumes from them in any folder, with any number of processes.
+    `records` are the epochs since the last call. `best` is None until an epoch has a validation loss, and always if the best heads are stored
+    in `last` until training ends. `heads` are those after the last epoch, if they are to be kept.
     """
 
     records: tuple[EpochRecord, ...]
@@ -174,15 +159,15 @@ class EpochFiles:
 class EpochKeeper(Callback):
     """Keeps the history, the checkpoint with the lowest validation loss, and the last checkpoint.
 
-    Replaces Lightning's ModelCheckpoint, which restores the best score only when resuming in the same folder, and cannot call the step once
-    both files are written. Every process keeps the same history; only the first writes files, logs and calls the step.
+    Lightning's ModelCheckpoint would restore the best score only when resuming in the same folder, and cannot call the step once both files are
+    written. Every process keeps the same history; only the first writes files, logs and calls the step.
 
-    Epochs on cached features take milliseconds, so after the first hundred they are written, logged and passed to the step together, at
-    intervals. A killed run loses that time at most: it resumes from the last write and draws the same epochs again.
+    `reported` has the scores of the last epoch by name, as `scores_of` reads them. If it `caches_features`, epochs take milliseconds:
 
-    `reported` has the scores of the last epoch by name, as `scores_of` reads them. If it `caches_features`, the best heads are stored in the
-    last checkpoint, and `write_best` writes the network at the end: the frozen backbone is much larger than the heads, and writing it takes
-    longer than an epoch. In long trainings of this kind the heads after 1, 2, 4, 8 … epochs and after the last have a file each.
+    - After the first hundred, epochs are written, logged and passed to the step together, at intervals. A killed run resumes from the last
+      write and draws the same epochs again.
+    - The best heads are stored in the last checkpoint, and `write_best` writes the much larger network at the end.
+    - In long trainings the heads after 1, 2, 4, 8 … epochs and after the last have a file each.
 
     Unless it `writes`, there are no checkpoints, no epochs are logged and the step is not called; then only heads alone may be trained.
     """
@@ -242,10 +227,8 @@ class EpochKeeper(Callback):
         self.started_at_seconds = monotonic()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Record the epoch, keep the best network, and write the last one if due.
-
-        The order is best, last, the log line, and the call of the step, so that a kill loses nothing.
-        """
+        """Record the epoch, keep the best network, and write the last one if due."""
+        # In the order best, last, log line and call of the step, so that a kill loses nothing.
         epoch = trainer.current_epoch
         was_validated = (epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
         record = EpochRecord(
@@ -306,10 +289,7 @@ class EpochKeeper(Callback):
             raise no_room(self.folder / LAST, sum(tensor.nbytes for tensor in tensors if isinstance(tensor, Tensor))) from error
 
     def write_best(self) -> None:
-        """Write the network with the best heads of the last checkpoint.
-
-        Nothing is written if the best heads are not kept there.
-        """
+        """Write the network with the best heads, if the last checkpoint keeps these."""
         if self.best_head:
             self.network.head.load_state_dict(self.best_head)
             save(self.folder / BEST, self.network, self.classes)

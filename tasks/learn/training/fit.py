@@ -19,7 +19,7 @@ from tasks.learn.networks.checkpoints import save_joined
 from tasks.learn.networks.spec import trained_view
 from tasks.learn.training.costs import RemainingTime
 from tasks.learn.training.epochs import BEST, LAST, EpochFiles, EpochKeeper, EpochRecord
-from tasks.learn.training.job import Setup, TrainJob, set_up_features, set_up_images
+from tasks.learn.training.job import Setup, TrainJob, cached_features, set_up_heads, set_up_images
 from tasks.learn.training.processes import EndOnSigterm, end_with_starter, failing_together, process_rank, require_rank
 from tasks.options import Head
 
@@ -28,10 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainOutcome:
-    """Result of a training.
-
-    The first process has `best`. Epochs count from 0. The history includes earlier calls.
-    """
+    """Result of a training; the history includes earlier calls, only the first process has `best`."""
 
     best: Path
     best_epoch: int
@@ -52,8 +49,8 @@ def fit(job: TrainJob, *, on_epoch: Callable[[EpochFiles], None] | None = None) 
         BadConfiguration: the options do not fit this machine or the data, or the validation loss was never finite.
         BadDataset: there is nothing to train or validate on, or frames cannot be read.
         Unavailable: this process received SIGTERM.
-        RetakeError: another process failed; its exit code determines the class. If this process is waiting for the start of all or for a
-            GPU and cannot notice, Lightning kills it within five seconds of the failure.
+        RetakeError: another process failed; its exit code determines the class. Lightning kills this process within five seconds of the
+            failure if it cannot notice, waiting for the start of all or for a GPU.
     """
     # The set-up fits a probe, and its one epoch only scores it.
     job = replace(job, options=job.options.as_trained())
@@ -62,7 +59,7 @@ def fit(job: TrainJob, *, on_epoch: Callable[[EpochFiles], None] | None = None) 
     if job.devices > 1:
         end_with_starter()  # so that none of the processes outlives the first
     job.folder.mkdir(parents=True, exist_ok=True)
-    setup = set_up_features(job, device) if job.caches_features else set_up_images(job, device)
+    setup = set_up_heads(job, device, cached_features(job, device)) if job.caches_features else set_up_images(job, device)
     with one_thread() if job.caches_features else nullcontext():
         keeper, best_epoch, best_val_loss = run_epochs(job, device, setup, on_epoch=on_epoch)
     if process_rank() == 0:
@@ -83,9 +80,9 @@ def fit(job: TrainJob, *, on_epoch: Callable[[EpochFiles], None] | None = None) 
 def run_epochs(
     job: TrainJob, device: Device, setup: Setup, *, on_epoch: Callable[[EpochFiles], None] | None = None, writes: bool = True
 ) -> tuple[EpochKeeper, int, float]:
-    """Run the remaining epochs of a job.
+    """Run the remaining epochs of a job; return keeper, best epoch, and its loss.
 
-    Return the keeper with the history, the best epoch (from 0), and its validation loss. Without `writes` there is no checkpoint.
+    Without `writes` there is no checkpoint.
 
     Raises:
         BadConfiguration, Unavailable, RetakeError: as `fit`.
@@ -138,11 +135,7 @@ def one_thread() -> Iterator[None]:
 
 
 def require_possible(job: TrainJob, device: Device) -> None:
-    """Check that the options fit this machine.
-
-    Raises:
-        BadConfiguration: they do not.
-    """
+    """Raise BadConfiguration unless the options fit this machine."""
     options = job.options
     options.require_current("the training")
     if options.head is Head.PROBE and not job.caches_features:
@@ -187,7 +180,6 @@ def _make_trainer(job: TrainJob, device: Device, callbacks: list[Callback]) -> p
 
 def _quieten_lightning() -> None:
     """Silence Lightning's info messages and the warnings that do not apply here."""
-    # Info lines about devices and optional libraries; the step logs what matters.
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # `job` chooses the number of workers.

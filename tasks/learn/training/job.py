@@ -1,11 +1,7 @@
-"""Describe one training, set up its module and loaders, and score its earlier heads.
-
-The training is on images or on cached features.
-"""
+"""Describe one training, set up its module and loaders, and score its earlier heads."""
 
 # n: clips, t: segments, f: features, v: verbs, o: nouns
 
-import copy
 import logging
 import os
 import shutil
@@ -27,7 +23,7 @@ from tasks.learn.engines.choice import float32_engine
 from tasks.learn.engines.engine import Engine, prepare
 from tasks.learn.hardware import Device, WantedDevice, choose_device
 from tasks.learn.inputs.crops import Augmentation
-from tasks.learn.inputs.data import CachedClip, ClipDataset, ClipKey, Sample, Share, Source, View, make_loader, with_label_noise
+from tasks.learn.inputs.data import CachedClip, ClipDataset, ClipKey, EpochSampler, Sample, Source, View, make_loader, with_label_noise
 from tasks.learn.inputs.features import (
     MIXED_PRECISIONS,
     FeatureCache,
@@ -37,7 +33,6 @@ from tasks.learn.inputs.features import (
     see_by_torch,
     training_features,
 )
-from tasks.learn.networks.backbones import crop_pixels
 from tasks.learn.networks.heads import Joining, Logits
 from tasks.learn.networks.network import Network, synchronise_norms, to_channels_last
 from tasks.learn.networks.spec import CONSENSUS_OF_HEADS, ClassNames, NetworkSpec, trained_view
@@ -54,10 +49,10 @@ log = logging.getLogger(__name__)
 
 MAX_WORKERS = 8
 BATCHES_PER_WORKER = 3
-"""Batches in shared memory at most, for each worker of a loader: two that torch lets it read ahead, and one that is being taken."""
+"""Maximum batches in shared memory for each worker of a loader: two that it reads ahead, and one that is being taken."""
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - through it, workers hand over their batches
 MEMORY_BYTES = 64 * 1024**2
-"""Limit of the features kept in memory, enough for some hundred clips, so that memory use does not grow with their number."""
+"""Limit of the features kept in memory, enough for some hundred clips."""
 
 
 class Setup(NamedTuple):
@@ -90,9 +85,6 @@ class JoinedNetwork:
 @dataclass(frozen=True)
 class TrainJob:
     """Everything that one training needs.
-
-    Clips are read in this process on a CPU, and in up to 8 worker processes with a GPU. If only the heads are trained, epochs cycle through
-    `feature_variants` views of each clip.
 
     Attributes:
         network: modified by training.
@@ -131,14 +123,11 @@ class TrainJob:
 def joint_spec(
     networks: Sequence[Network], options: TrainOptions, num_verbs: int = NUM_EPIC_VERBS, num_nouns: int = NUM_EPIC_NOUNS
 ) -> NetworkSpec:
-    """Describe the head of `options` on the features of several networks.
-
-    It has as many segments as the network that has most, so that no order is lost.
-    """
+    """Describe the head of `options` on the features of several networks."""
     return NetworkSpec(
         backbone="joined",
         joined=tuple(network.num_features for network in networks),
-        num_segments=max(network.spec.num_segments for network in networks),
+        num_segments=max(network.spec.num_segments for network in networks),  # so that no order is lost
         consensus=CONSENSUS_OF_HEADS.get(options.head, Consensus.AVERAGE),
         num_verbs=num_verbs,
         num_nouns=num_nouns,
@@ -150,7 +139,7 @@ def set_up_images(job: TrainJob, device: Device) -> Setup:
     network = synchronise_norms(job.network) if device == "cuda" and job.devices > 1 else job.network
     spec, num_clips = job.network.spec, job.options.batch_size // job.devices
     trained = trained_view(spec, job.options)
-    train, val = _datasets(job, partial(View.images, spec=trained), partial(View.images, spec=spec))
+    train, val = training_clips(job, partial(View.images, spec=trained)), validation_clips(job, partial(View.images, spec=spec))
     module = ActionModule(to_channels_last(network), job.options, train.clips, job.classes, job.teaching)
     return Setup(
         module,
@@ -159,30 +148,23 @@ def set_up_images(job: TrainJob, device: Device) -> Setup:
     )
 
 
-def set_up_features(job: TrainJob, device: Device) -> Setup:
-    """Compute missing features, and set up training the heads on them."""
-    return set_up_heads(job, device, joined_features(job, device) if job.joined else network_features(job, device))
-
-
 def open_cache(job: TrainJob, network: Network) -> FeatureCache:
     """Open the cache of a network's features for a job with a folder of features."""
     assert job.features is not None  # noqa: S101 - for mypy; the caller has checked `caches_features`
     return training_features(job.features, network, job.options.precision)
 
 
-def network_features(job: TrainJob, device: Device) -> Source:
-    """Compute missing features, and return what reads them by view."""
-    cache = open_cache(job, job.network)
+def cached_features(job: TrainJob, device: Device) -> Source:
+    """Compute missing features, and return a function that reads those of a view."""
+    if job.joined:
+        return _joined_features(job, device)
+    cache, memory = open_cache(job, job.network), FeatureMemory(MEMORY_BYTES)
     compute_missing(job, device, cache, views_of(job))
-    memory = FeatureMemory(MEMORY_BYTES)
     return lambda view: memory.read(cache, view.name)
 
 
-def joined_features(job: TrainJob, device: Device) -> Source:
-    """Compute missing features of all joined networks, and return a function that joins features.
-
-    The features are standardised, and the function joins those of a view.
-    """
+def _joined_features(job: TrainJob, device: Device) -> Source:
+    """Compute missing features of all joined networks; the function standardises and joins them."""
     caches = [open_cache(job, member.network) for member in job.joined]
     for member, cache in zip(job.joined, caches, strict=True):
         own_views = dict.fromkeys(member.view_of(view, job.options) for view in views_of(job))
@@ -192,26 +174,19 @@ def joined_features(job: TrainJob, device: Device) -> Source:
     assert isinstance(joining, Joining)  # noqa: S101 - for mypy; a head on joined features has no other backbone
 
     def features(view: View) -> list[Tensor]:
-        views = (member.view_of(view, job.options).name for member in job.joined)
-        return [memory.read(cache, name)[None] for cache, name in zip(caches, views, strict=True)]
-
-    def read(view: View) -> Tensor:
-        features_of_all: Tensor = joining(features(view))[0]
-        return features_of_all
+        names = (member.view_of(view, job.options).name for member in job.joined)
+        return [memory.read(cache, name)[None] for cache, name in zip(caches, names, strict=True)]
 
     joining.fit(map(features, train_views(job)))
-    return read
+    return lambda view: joining.forward(features(view))[0]
 
 
 def set_up_heads(job: TrainJob, device: Device, read: Source) -> Setup:
-    """Set up training the heads on features (t, f) that `read` returns.
-
-    Heads that are a probe are fitted.
-    """
-    train, val = _datasets(job, read, read)
+    """Set up training the heads on features (t, f) of `read`; a probe is fitted."""
+    train, val = training_clips(job, read), validation_clips(job, read)
     is_probe = job.options.head is Head.PROBE
     if is_probe and not (job.folder / LAST).exists():
-        fit_probes(job, train)
+        _fit_probe(job, train)
     module = (FittedModule if is_probe else HeadModule)(job.network, job.options, train.clips, job.classes, job.teaching)
     # Reading a feature is faster than passing it between processes, so there are no workers.
     return Setup(module, _loader(job, device, train, 0), _loader(job, device, val, 0))
@@ -219,9 +194,7 @@ def set_up_heads(job: TrainJob, device: Device, read: Source) -> Setup:
 
 def views_of(job: TrainJob) -> list[View]:
     """List the distinct views of all epochs and validations."""
-    images = partial(View.images, spec=job.network.spec)
-    _, val = _datasets(job, images, images)
-    return train_views(job) + val.views(1)
+    return train_views(job) + validation_clips(job, partial(View.images, spec=job.network.spec)).views(1)
 
 
 def train_views(job: TrainJob) -> list[View]:
@@ -231,12 +204,18 @@ def train_views(job: TrainJob) -> list[View]:
     return training_clips(job, partial(View.images, spec=job.network.spec)).views(num_epochs)
 
 
-def fit_probes(job: TrainJob, train: ClipDataset) -> None:
-    """Fit the heads of the job's network to the clips of `train`."""
+def _fit_probe(job: TrainJob, train: ClipDataset) -> None:
+    """Fit the heads to each clip's mean features over its views and segments."""
+    num_views = job.options.feature_variants if train.draws_views else 1
+
+    def mean(clip: int) -> Tensor:
+        views = (train[ClipKey(epoch=view, clip=clip)].inputs for view in range(num_views))
+        return torch.stack([inputs.mean(0) for inputs in views]).double().mean(0)
+
     clips = train.clips
     fit_heads(
         job.network.head,
-        probe_features(job, train),
+        torch.stack([mean(clip) for clip in range(len(train))]).numpy(),
         np.array([clip.verb for clip in clips]),
         np.array([clip.noun for clip in clips]) if job.classes.has_objects else None,
         [clip.source or clip.frames.stem for clip in clips],
@@ -258,25 +237,13 @@ def compute_missing(job: TrainJob, device: Device, cache: FeatureCache, views: l
     compute_features(see, spec, views, cache, num_workers=_num_workers(job, device, spec, 1), place=rank / job.devices)
 
 
-def probe_features(job: TrainJob, train: ClipDataset) -> NDArray[np.float64]:
-    """Average the features of each clip over its views and segments: (n, f)."""
-    num_views = job.options.feature_variants if train.draws_views else 1
-
-    def mean(clip: int) -> Tensor:
-        views = (train[ClipKey(epoch=view, clip=clip)].inputs for view in range(num_views))
-        return torch.stack([inputs.mean(0) for inputs in views]).double().mean(0)
-
-    means: NDArray[np.float64] = torch.stack([mean(clip) for clip in range(len(train))]).numpy()
-    return means
-
-
 def _see_by_engine(engine: Engine, views: Iterable[tuple[View, Tensor]]) -> Iterator[tuple[View, Tensor]]:
     return engine.stream((view, images.permute(0, 2, 3, 1).numpy()) for view, images in views)
 
 
-def _datasets(job: TrainJob, train_source: Source, val_source: Source) -> tuple[ClipDataset, ClipDataset]:
-    val = ClipDataset(job.val, job.network.spec, val_source, num_crops=job.options.validation_crops)
-    return training_clips(job, train_source), val
+def validation_clips(job: TrainJob, source: Source) -> ClipDataset:
+    """Make the dataset of a training's validation clips, whose inputs `source` returns."""
+    return ClipDataset(job.val, job.network.spec, source, num_crops=job.options.validation_crops)
 
 
 def training_clips(job: TrainJob, source: Source) -> ClipDataset:
@@ -295,14 +262,11 @@ def training_clips(job: TrainJob, source: Source) -> ClipDataset:
 
 
 def _num_workers(job: TrainJob, device: Device, spec: NetworkSpec, num_views: int) -> int:
-    """Choose the number of processes that read batches of `num_views`.
-
-    They are at most as many as shared memory has room for. With 0, this process reads the batches.
-    """
+    """Choose the number of worker processes for batches of `num_views`; 0 means this process."""
     if device == "cpu":
         return 0
     wanted = min(MAX_WORKERS, max(1, len(os.sched_getaffinity(0)) // job.devices))
-    batch_bytes = num_views * spec.num_segments * spec.snippet.num_planes * crop_pixels(spec) ** 2
+    batch_bytes = num_views * spec.num_segments * spec.snippet.num_planes * spec.crop_pixels**2
     free_bytes = shutil.disk_usage(SHARED_MEMORY).free
     possible = min(wanted, free_bytes // (job.devices * BATCHES_PER_WORKER * batch_bytes))
     if possible < wanted:
@@ -315,31 +279,25 @@ def _num_workers(job: TrainJob, device: Device, spec: NetworkSpec, num_views: in
 
 
 def _loader(job: TrainJob, device: Device, dataset: ClipDataset, num_workers: int) -> DataLoader[Sample]:
-    return make_loader(
-        dataset,
-        batch_size=job.options.batch_size // job.devices,
-        num_workers=num_workers,
-        pin_memory=device == "cuda",
-        share=Share(process_rank(), job.devices),
-    )
+    sampler = EpochSampler(dataset, process_rank(), job.devices)
+    return make_loader(sampler, batch_size=job.options.batch_size // job.devices, num_workers=num_workers, pin_memory=device == "cuda")
 
 
 def score_heads(job: TrainJob, files: Mapping[int, Path]) -> Iterator[tuple[int, NDArray[np.float32], NDArray[np.float32]]]:
-    """Compute the logits of each epoch's heads on the clips of val.
+    """Yield the logits (n, v), (n, o) of each epoch's heads on the validation clips.
 
-    The logits, (n, v) and (n, o), are averaged over crops.
+    Logits are averaged over crops.
 
     Args:
-        job: a finished training on cached features; n are its clips of val, in order.
+        job: a finished training on cached features.
         files: the file of the heads by epoch, as in `EpochFiles.heads`.
 
     Raises:
         BadCheckpoint: a file is not one of these heads.
-        Unavailable: a cached feature is gone.
+        Unavailable: a cached feature is damaged.
     """
-    read = joined_features(job, choose_device(job.device)) if job.joined else _cached_features(job)
-    clips = ClipDataset(job.val, job.network.spec, read, num_crops=job.options.validation_crops)
-    head = copy.deepcopy(job.network.head).cpu().eval()
+    clips = validation_clips(job, cached_features(job, choose_device(job.device)))
+    head = deepcopy(job.network.head).cpu().eval()
     for epoch, path in files.items():
         try:
             head.load_state_dict(read_weights(path))
@@ -349,12 +307,6 @@ def score_heads(job: TrainJob, files: Mapping[int, Path]) -> Iterator[tuple[int,
         with torch.inference_mode():
             for key in clips.keys(0):
                 inputs = clips[key].inputs
-                logits = head(inputs if clips.num_crops > 1 else inputs[None])
-                answers.append((logits.verb.mean(0).numpy(), logits.noun.mean(0).numpy()))
-        verbs, nouns = zip(*answers, strict=True)
-        yield epoch, np.stack(verbs), np.stack(nouns)
-
-
-def _cached_features(job: TrainJob) -> Source:
-    cache = open_cache(job, job.network)
-    return lambda view: cache.read(view.name)
+                verb, noun = head(inputs if clips.num_crops > 1 else inputs[None])
+                answers.append(Logits(verb.mean(0), noun.mean(0)))
+        yield epoch, *Logits.stacked(answers).numpy()

@@ -1,7 +1,6 @@
-"""Fit linear heads to cached features by logistic regression.
+"""Fit linear probes (Alain and Bengio, arXiv 1610.01644) to cached features, by logistic regression.
 
-They are linear probes (Alain and Bengio, arXiv 1610.01644). The regularisation is chosen by cross-validation over source videos. Fitting is
-deterministic: nothing is drawn, and it has one thread.
+The regularisation is chosen by cross-validation over source videos. Fitting is deterministic: nothing is drawn, and it has one thread.
 """
 
 # n: clips, f: features, r: rank of the features, k: classes with training clips, v: all classes of a head
@@ -56,10 +55,7 @@ class Linear:
 
 @dataclass(frozen=True)
 class Choice:
-    """The chosen C, and the mean loss in nats of each C on left-out videos.
-
-    There are no losses if none could be scored.
-    """
+    """The chosen C, and the mean loss of each C on left-out videos, if any."""
 
     strength: float
     losses: dict[float, float]
@@ -76,15 +72,9 @@ def fit_probe(
 ) -> tuple[Linear, Choice]:
     """Fit one head to features (n, f), one row for each training clip.
 
-    Features are standardised, but divided by no less than `MIN_SPREAD` says; the classifier takes raw ones. The logit of a class without
-    training clips is the mean of the others less `UNSEEN_MARGIN`: below the highest, whatever the clip shows.
-
-    Args:
-        features: (n, f).
-        labels: (n,) class ids, of `num_classes`.
-        sources: (n,) the source video of each clip; folds keep its clips together.
-        num_classes: v.
-        balanced: weight clips by the inverse frequency of their class.
+    Features are standardised for the fit; the classifier takes raw ones. Folds keep clips of the same one of `sources` together. If `balanced`,
+    clips weigh as the inverse frequency of their class. The logit of a class without training clips is the mean of the others less
+    `UNSEEN_MARGIN`.
 
     Raises:
         BadConfiguration: features are no finite numbers.
@@ -101,10 +91,10 @@ def fit_probe(
 
 
 def cross_fitted(features: Floats, labels: Integers, sources: Sequence[Hashable]) -> Floats:
-    """Compute probabilities by probes that saw no clip of the same source video.
+    """Compute probabilities (n, k) by probes that saw no clip of the source video.
 
-    They are (n, k), of the classes of `labels` in order. C alone is chosen on all clips. Probabilities are not a number where no probe
-    could be fitted, and for classes that no other video has; with a single class they are 1.
+    Columns are the classes of `labels` in order. C alone is chosen on all clips. Probabilities are not a number where no probe could be fitted,
+    and for classes that no other video has.
 
     Raises:
         BadConfiguration: features are no finite numbers.
@@ -128,10 +118,7 @@ def cross_fitted(features: Floats, labels: Integers, sources: Sequence[Hashable]
 def fit_heads(
     head: nn.Module, features: Floats, verbs: Integers, nouns: Integers | None, sources: Sequence[Hashable], *, balanced: bool = False
 ) -> None:
-    """Fit the linear heads of a network in place, and log the choices.
-
-    Without nouns, the head of verbs alone is fitted.
-    """
+    """Fit the linear heads of a network in place, and log the choices."""
     for target, labels in (("verb", verbs), ("noun", nouns)):
         if labels is None:
             continue
@@ -148,9 +135,9 @@ def fit_heads(
 
 @dataclass(frozen=True)
 class _Reduced:
-    """Standardised features in coordinates (n, r) of their own rank.
+    """Standardised features in coordinates (n, r) of their rank, with the same regularised solution.
 
-    In these coordinates the regularised solution is the same. Raw features less `mean`, times `basis` (f, r), give the coordinates.
+    The coordinates are raw features less `mean`, times `basis` (f, r).
     """
 
     coordinates: Floats
@@ -186,10 +173,9 @@ class _Reduced:
 
 
 def _choose(features: Floats, labels: Integers, groups: Integers, *, balanced: bool) -> tuple[float, dict[float, float]]:
-    """Choose C by the mean loss on left-out videos.
+    """Choose C by the mean loss on left-out videos; of equal losses the stronger regularisation.
 
-    Of equal losses the stronger regularisation wins. A clip counts where its class has clips of other videos: without them nothing can be
-    learned about it.
+    A clip counts where its class has clips of other videos.
     """
     totals, num_counted = np.zeros(len(STRENGTHS)), 0
     for fitted, left_out in _folds(groups):
@@ -223,10 +209,7 @@ def _groups(sources: Sequence[Hashable]) -> Integers:
 
 
 def _folds(groups: Integers) -> Iterator[tuple[Integers, Integers]]:
-    """Yield the places of the clips to fit and to leave out.
-
-    If all clips are of one source video, nothing is yielded.
-    """
+    """Yield places of clips to fit and leave out; none with a single source."""
     num_groups = len(np.unique(groups))
     if num_groups > 1:
         yield from GroupKFold(min(NUM_FOLDS, num_groups)).split(groups, groups=groups)

@@ -1,7 +1,4 @@
-"""Train a network on images, or only its heads on cached features: Lightning modules.
-
-Optimizer and schedule: `recipe`.
-"""
+"""Train a network on images, or only its heads on cached features: Lightning modules."""
 
 # b: batch, t: segments, f: features, v: verbs, n: nouns, h, w: pixels
 
@@ -45,8 +42,8 @@ OF_VERBS = ("loss", "verb_loss", "verb_top1")
 class Means(Metric):
     """Means of `Scores` over one pass, across all processes, counting each clip once.
 
-    One metric with six values, because six metrics take longer than a step of the heads. A NaN loss makes the mean NaN. The losses are of all
-    clips, the accuracies of those with an action: all but those of the verb `nothing`. Without any such clip the accuracies are 0.
+    One metric has all values, because six metrics take longer than a step of the heads. Losses are of all clips, and NaN if one is. Accuracies
+    are of clips of other verbs than `nothing`, or 0 without any.
     """
 
     full_state_update = False
@@ -61,11 +58,12 @@ class Means(Metric):
         self.add_state("num_clips", torch.tensor(0), dist_reduce_fx="sum")
         self.add_state("num_acting", torch.tensor(0), dist_reduce_fx="sum")
 
-    def update(self, scores: Tensor, has_action: Tensor) -> None:
-        """Count clips with their scores.
-
-        `scores` are (b, 6), in the order of `Scores`. `has_action`, (b,), says whether each clip has an action.
-        """
+    def update(self, losses: ClipLosses, logits: Logits, batch: Sample) -> None:
+        """Count one batch."""
+        verb_right, noun_right = logits.verb.argmax(1) == batch.verb, logits.noun.argmax(1) == batch.noun
+        values = (losses.total, losses.verb, losses.noun, verb_right, noun_right, verb_right & noun_right)
+        counts = batch.verb != NO_LABEL
+        scores, has_action = torch.stack([value.detach().float() for value in values], 1)[counts], batch.verb[counts] != self.nothing
         self.sums += torch.cat([scores[:, :NUM_LOSSES], scores[:, NUM_LOSSES:] * has_action[:, None]], 1).sum(0)
         self.num_clips += len(scores)
         self.num_acting += has_action.sum()
@@ -74,13 +72,6 @@ class Means(Metric):
         """Return the means (6,), in the order of `Scores`."""
         num_rights = len(NAMES) - NUM_LOSSES
         return self.sums / torch.cat([self.num_clips.expand(NUM_LOSSES), self.num_acting.clamp(min=1).expand(num_rights)])
-
-    def count(self, losses: ClipLosses, logits: Logits, batch: Sample) -> None:
-        """Count one batch."""
-        verb_right, noun_right = logits.verb.argmax(1) == batch.verb, logits.noun.argmax(1) == batch.noun
-        values = (losses.total, losses.verb, losses.noun, verb_right, noun_right, verb_right & noun_right)
-        counts = batch.verb != NO_LABEL
-        self.update(torch.stack([value.detach().float() for value in values], 1)[counts], batch.verb[counts] != self.nothing)
 
 
 class Learner(pl.LightningModule, ABC):
@@ -130,10 +121,7 @@ class Learner(pl.LightningModule, ABC):
         """Keep the part of a network that is trained."""
 
     def see(self, inputs: Tensor) -> Tensor:
-        """Convert `Sample.inputs` to the inputs of the trained part, float (b, t, …).
-
-        Features stay as they are.
-        """
+        """Convert `Sample.inputs` to the inputs of the trained part, float (b, t, …)."""
         return inputs
 
     @abstractmethod
@@ -151,7 +139,7 @@ class Learner(pl.LightningModule, ABC):
         total = losses.total
         if self.distillation:
             total = total + self.distillation(logits, batch.clip)
-        self.train_means.count(losses, logits, batch)
+        self.train_means.update(losses, logits, batch)
         if self.trainer.is_last_batch:
             self._report("train", self.train_means)
         # Lightning averages over processes and accumulated batches, as if all had the same number of clips.
@@ -163,7 +151,7 @@ class Learner(pl.LightningModule, ABC):
         crops = batch.inputs.unbind(1) if self.num_crops > 1 else [batch.inputs]
         of_crops = Logits.stacked(self.answer(self.see(crop)) for crop in crops)
         logits = Logits(*(own.float().mean(0) for own in of_crops))
-        self.val_means.count(self.val_losses(logits, batch.verb, batch.noun), logits, batch)
+        self.val_means.update(self.val_losses(logits, batch.verb, batch.noun), logits, batch)
 
     def on_validation_epoch_end(self) -> None:
         """Report the means."""
@@ -188,12 +176,11 @@ class ActionModule(Learner):
     """Trains a network on images.
 
     `batch_norm` selects the running statistics that training updates: "partial" those of the first layer (TSN, arXiv 1608.00859, section
-    3.2), "first-only" the same, "frozen" none, "train" all. Modules frozen by `trainable` do not change at all; with "first-only", neither
-    does any batch-norm except the first.
+    3.2), "first-only" the same and no weight of the other batch-norms, "frozen" none, "train" all.
     """
 
     def keep(self, network: Network) -> None:
-        """Keep the network, with all frozen that the recipe excludes."""
+        """Keep the network, and freeze the parts that the recipe excludes."""
         self.network = network
         self.normalise = Normalise(network.input_format)
         freeze(network, self.recipe)
@@ -209,13 +196,10 @@ class ActionModule(Learner):
         return self
 
     def see(self, inputs: Tensor) -> Tensor:
-        """Normalise snippets, or compute features if only the heads are trained.
-
-        Snippets are uint8 (b, t, p, h, w), normalised snippets (b, t, c, h, w), and features (b, t, f). Clips that the backbone takes one
-        at a time are not normalised until it takes them.
-        """
+        """Normalise snippets (b, t, p, h, w), or compute features if only heads are trained."""
         if self.recipe.trainable == "heads":
             return self._features(inputs)
+        # Clips that the backbone takes one at a time are normalised when it takes them.
         snippets: Tensor = inputs if self._sees_single_clips else self.normalise(inputs)
         return snippets
 
@@ -227,17 +211,11 @@ class ActionModule(Learner):
 
     @property
     def _sees_single_clips(self) -> bool:
-        """Check whether the backbone takes one clip at a time.
-
-        All views of several clips would not fit into memory.
-        """
+        """Check whether the backbone takes one clip at a time, because several would not fit."""
         return self.network.spec.video is not None and (self.recipe.trainable == "heads" or not torch.is_grad_enabled())
 
     def _features(self, snippets: Tensor) -> Tensor:
-        """Map snippets to features (b, t, f).
-
-        Snippets are (b, t, c, h, w), or uint8 (b, t, p, h, w).
-        """
+        """Map snippets, normalised or uint8 (b, t, p, h, w), to features (b, t, f)."""
         parts = torch.split(snippets, 1) if self._sees_single_clips else [snippets]
         return torch.cat([self.network.features(part if part.is_floating_point() else self.normalise(part)) for part in parts])
 
@@ -259,10 +237,7 @@ class HeadModule(Learner):
         return logits
 
     def make_optimizer(self) -> Optimizer:
-        """Make a fused optimizer of the heads.
-
-        The optimizer's pass over the weights takes most of a step.
-        """
+        """Make an optimizer of the heads, fused because it takes most of a step."""
         return make_optimizer(parameter_groups(self.head.named_parameters(), self.recipe), self.recipe, fused=True)
 
 
@@ -275,10 +250,7 @@ class FittedModule(HeadModule):
 
 
 def clips_of_step(batch_index: int, num_clips: int, recipe: RecipeOptions) -> int:
-    """Count the clips of the optimizer step with batch `batch_index`.
-
-    These are the clips of all processes and accumulated batches.
-    """
+    """Count the clips of an optimizer step, over all processes and accumulated batches."""
     max_clips = recipe.batch_size * recipe.accumulate_batches
     return min(max_clips, num_clips - batch_index // recipe.accumulate_batches * max_clips)
 

@@ -1,6 +1,6 @@
 """Find this process's rank in a training, and end all processes together.
 
-Lightning runs the first process's command line again for every other process, with LOCAL_RANK in its environment. torchrun sets it, too, and
+Lightning runs the first process's command line again for every other process, with LOCAL_RANK in its environment. torchrun sets it, too, but
 starts every process itself.
 """
 
@@ -29,10 +29,7 @@ GRACE_SECONDS = 15
 
 
 def is_first_process() -> bool:
-    """Check whether this is the first process.
-
-    The first process alone uses MLflow, writes to the store and has a result.
-    """
+    """Check whether this is the first process, which alone uses MLflow, store and stdout."""
     return process_rank() == 0
 
 
@@ -60,25 +57,20 @@ def require_rank(devices: int) -> None:
 
 
 def end_with_starter() -> None:
-    """Let Linux kill this process when the training process that started it ends.
+    """Let Linux kill this process when the process that started it ends for any reason.
 
-    The reason of that end does not matter. Call this in every process before training. It has no effect under torchrun: there a process
-    fails at its next communication with a dead one, or when that times out after half an hour.
+    Call this in every process before training. It has no effect under torchrun: there a process fails at its next communication with a dead
+    one, or when that times out after half an hour.
     """
     if is_first_process():
         os.environ[STARTER] = str(os.getpid())
     elif STARTER in os.environ:
-        end_with(int(os.environ[STARTER]))
-
-
-def end_with(parent: int) -> None:
-    """Let Linux kill this process when its parent, process `parent`, ends for any reason."""
-    prctl = getattr(ctypes.CDLL(None), "prctl", None)
-    if prctl is not None:
-        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    # The parent may have ended before prctl was called.
-    if os.getppid() != parent:
-        raise SystemExit(1)
+        prctl = getattr(ctypes.CDLL(None), "prctl", None)
+        if prctl is not None:
+            prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        # The starter may have ended before prctl was called.
+        if os.getppid() != int(os.environ[STARTER]):
+            raise SystemExit(1)
 
 
 def leave_others() -> None:
@@ -90,8 +82,7 @@ def leave_others() -> None:
 class EndOnSigterm(Callback):
     """A callback that ends training with Terminated at the batch after SIGTERM.
 
-    Failures of other processes are left to `failing_together`. Lightning's own handling may leave processes waiting for each other, exit
-    with code 0, or kill this process.
+    Lightning's own handling may leave processes waiting for each other, exit with code 0, or kill this process.
     """
 
     def __init__(self) -> None:

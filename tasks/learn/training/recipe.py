@@ -1,4 +1,4 @@
-"""Turn a recipe into losses (a student's, too), parameter groups, optimizer and learning-rate schedule."""
+"""Turn a recipe into losses, parameter groups, optimizer and learning-rate schedule."""
 
 # b: batch, c: classes, v: verbs, n: nouns
 
@@ -20,8 +20,6 @@ from tasks.learn.networks.spec import NetworkSpec
 from tasks.options import RecipeOptions
 
 Named = tuple[str, nn.Parameter]
-WARMUP_START = 0.01
-MOMENTUM = 0.9
 NUMBERED = re.compile(r"^\D*\d+")
 
 
@@ -38,20 +36,17 @@ class ClipLosses(NamedTuple):
 
 
 class PerClass(NamedTuple):
-    """A number for each class, (v,) and (n,).
-
-    It is the weight of the class's loss, or its share of the smoothed part of a label.
-    """
+    """A number for each class, (v,) and (n,)."""
 
     verb: Tensor
     noun: Tensor
 
 
 class CrossEntropies(nn.Module):
-    """Cross-entropy of verbs and nouns, per clip.
+    """Cross-entropy of verbs and nouns, per clip; nouns count only with `has_objects`.
 
-    Without `has_objects` the loss of nouns is 0. `weights` None weights all classes equally. `label_smoothing` is the smoothed part of each
-    label; `spread` says per class where that goes, and sums to 1.
+    `weights` are those of each class's loss; None weights all equally. `label_smoothing` is the smoothed part of each label; `spread` has the
+    share that each class gets of it.
     """
 
     def __init__(
@@ -95,10 +90,7 @@ def even_shares(labels: Tensor, num_classes: int) -> Tensor:
 
 
 def balanced_weights(labels: Tensor, num_classes: int) -> Tensor:
-    """Compute class weights (num_classes,) inverse to class frequency.
-
-    Their mean over `labels` is 1, and absent classes get 0.
-    """
+    """Compute weights (num_classes,) inverse to frequency, with mean 1 over `labels`; absent classes get 0."""
     num_clips = torch.bincount(labels, minlength=num_classes)
     is_present = num_clips > 0
     return torch.where(is_present, len(labels) / (is_present.sum() * num_clips.clamp(min=1)), 0.0)
@@ -112,12 +104,9 @@ def network_groups(network: Network, recipe: RecipeOptions) -> list[dict[str, An
 
 
 def parameter_groups(named: Iterable[Named], recipe: RecipeOptions, no_decay: Collection[str] = ()) -> list[dict[str, Any]]:
-    """Make torch's parameter groups, one per weight decay.
+    """Make torch's groups of trainable parameters, one per weight decay.
 
-    Args:
-        named: parameters; frozen ones are left out.
-        recipe: learning rate and decay.
-        no_decay: names of further parameters without weight decay, besides biases and vectors such as those of norms.
+    Biases, vectors such as those of norms, and parameters named in `no_decay` have none.
     """
     groups: dict[float, list[nn.Parameter]] = {}
     for name, parameter in named:
@@ -130,31 +119,28 @@ def parameter_groups(named: Iterable[Named], recipe: RecipeOptions, no_decay: Co
 def make_optimizer(groups: list[dict[str, Any]], recipe: RecipeOptions, *, fused: bool | None = None) -> Optimizer:
     """Make Adam, AdamW, or SGD with momentum; `fused` is faster for few weights."""
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=MOMENTUM, fused=fused)
+        return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=0.9, fused=fused)
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
     return kind(groups, lr=recipe.learning_rate, fused=fused)
 
 
 def make_schedule(optimizer: Optimizer, recipe: RecipeOptions) -> LRScheduler | None:
-    """Make the schedule, stepped after each epoch; None for constant rates.
-
-    The schedule starts after the warm-up. A cosine reaches 0 only after the last epoch.
-    """
+    """Make the schedule after the warm-up, stepped after each epoch; None for constant rates."""
+    # A cosine reaches 0 only after the last epoch.
     after = CosineAnnealingLR(optimizer, recipe.epochs - recipe.warmup_epochs) if recipe.schedule == "cosine" else None
     if not recipe.warmup_epochs:
         return after
-    warmup = LinearLR(optimizer, WARMUP_START, total_iters=recipe.warmup_epochs)
+    warmup = LinearLR(optimizer, start_factor=0.01, total_iters=recipe.warmup_epochs)
     return SequentialLR(optimizer, [warmup, after], [recipe.warmup_epochs]) if after else warmup
 
 
 def stages_of(backbone: nn.Module) -> list[list[str]]:
     """List the parameter names of each stage of a backbone, in module order.
 
-    One rule covers all of timm's and torchvision's networks, which number their stages: a stage is everything below the first numbered name
-    on the path to a parameter, cut after that number. The last stage is thus `layer4` of a ResNet, `blocks.6` of timm's EfficientNet-Lite0
-    with the convolution after it, `features.denseblock4` of a DenseNet, `inception_5` of BN-Inception, or the last block of a vision
-    transformer. Parameters without a number, and groups with only scales and shifts, belong to the preceding stage; so does a single
-    convolution, unless the preceding stage is itself a single convolution.
+    One rule covers all of timm's and torchvision's networks: a stage is everything below the first numbered name on the path to a parameter,
+    cut after that number. The last stage is thus `layer4` of a ResNet, `blocks.6` of timm's EfficientNet-Lite0 with the convolution after it,
+    `features.denseblock4` of a DenseNet, `inception_5` of BN-Inception, or the last block of a vision transformer. Parameters without a number,
+    and groups with only scales and shifts, belong to the preceding stage; so does a single convolution, unless that stage is one itself.
     """
     shapes = {name: parameter.ndim for name, parameter in backbone.named_parameters()}
     stages: list[list[str]] = []
@@ -187,16 +173,10 @@ NEVER = -1e4
 
 
 class DistillationLoss(nn.Module):
-    """Difference of a student to its teacher, per clip, labelled or not.
+    """Divergence of a student from its teacher per clip, of verbs plus of nouns.
 
-    It is T² times the Kullback-Leibler divergence of both networks' distributions at temperature T, of verbs plus of nouns
-    (Hinton et al. 2015, arXiv 1503.02531).
-
-    Args:
-        teaching: the teacher's logits of each clip.
-        clips: the clips that it answers; the teacher's other classes than those of their labels do not count.
-        spec: of the student.
-        has_objects: whether nouns count.
+    It is T² times the Kullback-Leibler divergence at temperature T (Hinton et al. 2015, arXiv 1503.02531). `teaching` are the teacher's logits
+    of `clips`; classes that no label of these has do not count. `spec` is the student's.
     """
 
     def __init__(self, teaching: Logits, clips: Sequence[CachedClip], spec: NetworkSpec, *, has_objects: bool) -> None:
@@ -210,10 +190,7 @@ class DistillationLoss(nn.Module):
         self.register_buffer("noun", noun, persistent=False)
 
     def forward(self, logits: Logits, clips: Tensor) -> Tensor:
-        """Compute losses (b,) from the student's logits.
-
-        `clips` (b,) are their clips by index; -1 stands for a clip that does not count.
-        """
+        """Compute losses (b,) for clips (b,) by index; -1 does not count."""
         losses = divergence(logits.verb, self.get_buffer("verb")[clips])
         if self.has_objects:
             losses = losses + divergence(logits.noun, self.get_buffer("noun")[clips])

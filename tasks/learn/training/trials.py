@@ -1,7 +1,7 @@
 """Train the heads of a search's trials on cached features, and score their last epochs.
 
-There are no files after each epoch and there is no backbone: about half a second per trial of some dozen clips. Module, callbacks and random
-draws are those of `fit`, so the heads are the same, bit for bit.
+Without a backbone or files after each epoch, a trial of some dozen clips takes about half a second. Module, callbacks and random draws are
+those of `fit`, so the heads are the same, bit for bit.
 """
 
 # k: crops, t: segments, f: features, v: verbs, n: nouns
@@ -44,8 +44,7 @@ MEMORY_BYTES = 512 * 1024**2
 class TrialJob:
     """One training of heads, and the crops of its score on the validation clips.
 
-    `train` is a job for `fit` in a single process, with a folder of features. The weights of its network are left as they are, so trials may
-    share one. It reads and writes nothing in its folder.
+    `train` is a job for `fit` in a single process, with a folder of features. Trials may share its network, whose weights stay as they are.
     """
 
     train: TrainJob
@@ -56,7 +55,7 @@ class TrialJob:
 class TrialOutcome:
     """Result of a trial, whose `loss` and `right` are of its last epoch.
 
-    `loss` is the mean over the scored clips in nats. The best epoch would be chosen on the clips that score it. `right` has, per trained
+    The best epoch would be chosen on the clips that score it. `loss` is the mean over the scored clips in nats. `right` has, per trained
     target, one digit per scored clip: 1 if the answer is right. Clips in which nothing happens are not scored.
     """
 
@@ -69,10 +68,7 @@ class TrialOutcome:
 
 @dataclass(frozen=True)
 class HeadTrial:
-    """A trial of heads on cached features; its network has no backbone.
-
-    Training reads `trained`, the score reads `scored`, which is in float32.
-    """
+    """A trial of heads without a backbone; training reads `trained`, the score `scored` in float32."""
 
     job: TrialJob
     trained: FeatureCache
@@ -82,9 +78,7 @@ class HeadTrial:
 def score_network(
     network: Network, classes: ClassNames, clips: Sequence[CachedClip], num_crops: NumCrops, device: WantedDevice
 ) -> tuple[float, dict[Target, str]]:
-    """Score a trained network on clips, in float32.
-
-    The scores are the mean loss in nats, and the digits as in `TrialOutcome`.
+    """Score a trained network in float32; return `loss` and `right` as in `TrialOutcome`.
 
     Raises:
         BadConfiguration: the loss is not finite.
@@ -94,10 +88,7 @@ def score_network(
 
 
 def open_network(network: Network, root: Path, precision: str) -> Opened:
-    """Copy a network without its backbone, and open its feature caches under `root`.
-
-    This is slow, because it hashes weights.
-    """
+    """Copy a network without its backbone, and open its caches, which hashes weights."""
     head_alone = deepcopy(network, {id(network.backbone): nn.Identity()})
     return head_alone, training_features(root, network, precision), training_features(root, network, "32-true")
 
@@ -139,9 +130,7 @@ def run_head_trial(trial: HeadTrial, memory: FeatureMemory) -> TrialOutcome:
 
 
 def train_heads(trial: HeadTrial, memory: FeatureMemory) -> tuple[Network, EpochKeeper, int]:
-    """Train heads on cached features.
-
-    The result is the network with the last heads, the keeper, and the best epoch.
+    """Train heads; return the network with the last ones, the keeper, and the best epoch.
 
     Raises:
         BadConfiguration, Unavailable: as `fit`.
@@ -160,19 +149,18 @@ def _test_views(frames: Path, num_crops: NumCrops) -> list[View]:
 def _score(answer: Callable[[Path], Logits], clips: Sequence[CachedClip], classes: ClassNames) -> tuple[float, dict[Target, str]]:
     """Compute the mean loss, and the digits of right answers by target.
 
-    `answer` returns the logits, (v,) and (n,), of the frames of one clip. Clips in which nothing happens are left out.
+    `answer` returns the logits, (v,) and (n,), of the frames of one clip.
     """
     clips = [clip for clip in clips if clip.verb != classes.nothing]
-    verb_rows, noun_rows = zip(*(answer(clip.frames) for clip in clips), strict=True)
-    logits = Logits(torch.stack(verb_rows), torch.stack(noun_rows))
+    logits = Logits.stacked(answer(clip.frames) for clip in clips)
     verbs, nouns = torch.tensor([clip.verb for clip in clips]), torch.tensor([clip.noun for clip in clips])
-    has_objects = classes.has_objects
-    loss = float(CrossEntropies(has_objects=has_objects)(logits, verbs, nouns).total.mean())
+    loss = float(CrossEntropies(has_objects=classes.has_objects)(logits, verbs, nouns).total.mean())
     if not math.isfinite(loss):
         raise BadConfiguration("the test logits are not finite; lower the learning rate")
     verb_right, noun_right = logits.verb.argmax(1) == verbs, logits.noun.argmax(1) == nouns
     rights = dict(zip(TARGETS, (verb_right, noun_right, verb_right & noun_right), strict=True))
-    return loss, {target: "".join(str(int(is_right)) for is_right in rights[target]) for target in (TARGETS if has_objects else VERB_ALONE)}
+    targets = TARGETS if classes.has_objects else VERB_ALONE
+    return loss, {target: "".join(str(int(is_right)) for is_right in rights[target]) for target in targets}
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from tasks.errors import BadInput, RetakeError
 from tasks.loop.advice import Live, Situation, next_steps, sentence
 from tasks.loop.difference import difference
 from tasks.loop.summary import count_statements, find_manifest, main_model, model_names, read_status
-from tasks.pages.web import file_response, json_body, lead_strangers_to, static_files, turns, with_headers
+from tasks.pages.web import file_response, json_body, page_app, static_files, turns
 from tasks.settings import MachineSettings, load, training_page
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
@@ -47,10 +47,7 @@ MAX_NAME = 1024
 
 @dataclass(frozen=True)
 class Samples:
-    """The store of the sample videos, and the options of their ingest.
-
-    `make run` starts this ingest on them.
-    """
+    """The store of the sample videos, and the options by which `make run` ingests them."""
 
     store: str
     conf: Mapping[str, object]
@@ -83,10 +80,7 @@ def state(store: Store, store_uri: str, model_name: str, live: Live) -> Json:
 
 
 def is_empty(store: Store, store_uri: str, status: LoopStatus) -> bool:
-    """Check whether the store has no videos.
-
-    A store that an earlier version filled has videos, but no summary.
-    """
+    """Check whether the store has no videos; an earlier version's store has no summary."""
     return status.films is None and status.dataset is None and next(iter(store.list(Layout(store_uri).videos)), None) is None
 
 
@@ -111,20 +105,15 @@ def make_app(
     docs: Path | None = None,
     samples: Samples | None = None,
 ) -> FastAPI:
-    """Make the application.
+    """Make the application; `person` and `login` are those of `web.page_app`.
 
     Args:
         store: reads the stores.
         store_uris: the stores that the page offers, in the order in which the page *Label* has them.
-        person: a FastAPI dependency that answers 401 to strangers.
-        login: gives the address where a stranger logs in and comes back to an address.
         docs: the folder of Retake's documentation; None if it is not on this machine.
         samples: how the sample videos are run; None if they are not on this machine.
     """
-    app = FastAPI(title="Retake", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(person)])
-    app.middleware("http")(with_headers)
-
-    lead_strangers_to(login, app)
+    app = page_app("Retake", person, login)
 
     @app.exception_handler(RetakeError)
     def failed(_: Request, error: RetakeError) -> Response:
@@ -243,10 +232,7 @@ def title_of(path: Path) -> str:
 
 
 def rendered(path: Path) -> str:
-    """Render a page of the documentation.
-
-    HTML in it stays text, and links to files that are not served lead nowhere.
-    """
+    """Render a page of the documentation; HTML in it stays text."""
     tokens = _MARKDOWN.parse(path.read_text(encoding="utf-8"))
     for number, token in enumerate(tokens):
         if token.type == "heading_open":
@@ -255,10 +241,9 @@ def rendered(path: Path) -> str:
             _lead(child)
     # A wide table scrolls by itself, and can be reached by keys.
     body = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {})
-    body = body.replace("<table>", '<div class="wide" tabindex="0" role="group" aria-label="Table"><table>').replace(
-        "</table>", "</table></div>"
-    )
-    return PAGE.format(title=escape(title_of(path)), body=body.replace("<pre>", '<pre tabindex="0">'))
+    body = body.replace("<table>", '<div class="wide" tabindex="0" role="group" aria-label="Table"><table>')
+    body = body.replace("</table>", "</table></div>").replace("<pre>", '<pre tabindex="0">')
+    return PAGE.format(title=escape(title_of(path)), body=body)
 
 
 def anchor(heading: str) -> str:

@@ -1,4 +1,4 @@
-// What the page's server answers (app.py), and what Airflow says. The records are those of tasks/store/records/status.py.
+// Answers of the page's server (app.py) and of Airflow. The records are those of tasks/store/records/status.py.
 
 type Interval95 = [number, number];
 type SetAsideFile = { name: string; reason: string };
@@ -35,15 +35,15 @@ type HomeState = {
 };
 
 type LiveRun = { dag_id: string; run_id: string; state: "running" | "queued"; since: string; started_by: string; waits_for: string; url: string };
-/** What the server's rules read: advice.py. Null where Airflow does not say. */
+/** Facts for the server's rules (advice.py); null where Airflow does not say. */
 type LiveFacts = {
   approvals: { subject: string; url: string; since: string }[] | null;
   runs: LiveRun[] | null;
   scheduled: { dag_id: string; at: string }[] | null;
   import_errors: string[] | null;
 };
-/** What only the page shows. */
+/** Facts that only the page shows, too. */
 type Seen = LiveFacts & { health: Record<string, { status: string | null }> | null; training: { run: LiveRun; since: string } | null };
 type Task = { dag_id: string; dag_run_id: string; task_id: string; state: string; pool: string; start_date: string | null };
-/** What the parts of the page are made of. */
+/** Arguments of the functions that make parts of the page. */
 type Shown = { state: HomeState; seen: Seen; label: string; panel: (title: string, ...children: Child[]) => void; stop: (run: LiveRun) => void };

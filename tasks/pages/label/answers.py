@@ -1,7 +1,4 @@
-"""Answer the requests of the page with plain values that become JSON.
-
-Everything that the page's script asks to write is checked.
-"""
+"""Answer the page's requests with plain values for JSON, and check its statements."""
 
 import hashlib
 import math
@@ -137,10 +134,7 @@ class Answers:
         self._recipe = ""
 
     def of_cut(self, recipe: str) -> Self:
-        """Answer about the clips of one way of cutting.
-
-        If the way is unknown, the answers are about the way of most videos.
-        """
+        """Answer about the clips of this cut; if unknown, of that of most videos."""
         other = copy(self)
         other._recipe = recipe
         return other
@@ -162,10 +156,7 @@ class Answers:
         }
 
     def state(self, reader: Reader, known: str = "") -> Json:
-        """Describe who asks, the clips, and how many are labelled.
-
-        If the page knows the version, the description is the version alone.
-        """
+        """Describe who asks, the clips and their counts; a `known` state by its version alone."""
         view = self._data.view_of(self._recipe)
         about = {"store": self._data.store_uri, "me": reader.name, "may_write": reader.may_label, "second_share": reader.second_share}
         if view is None:
@@ -188,23 +179,19 @@ class Answers:
             "ready": True,
             "version": version,
             **about,
-            "network": view.suggestions.network,
-            "fps": view.cut.options.fps,
             "build_options": {"store": self._data.store_uri, **view.cut.options.model_dump(exclude={"cut"})},
             "cut": view.cut.recipe,
             "cuts": [{"cut": cut.recipe, "name": _cut_name(cut)} for cut in self._data.cuts],
             "counts": counts.totals(reader.name),
-            "verbs": counts.named(0),
-            "nouns": counts.named(1),
             "brought": {"verbs": list(VERBS), "nouns": list(NOUNS)},
             "frequent": actions[:NUM_FREQUENT],
             "videos": videos,
         }
 
     def queue(self, reader: Reader, wanted: Wanted, skip: frozenset[str], limit: int, after: str | None = None) -> Json:
-        """List the next clips for this person.
+        """List the next clips for this person, without those of `skip`, which the page has.
 
-        The clips of `skip`, which the page has already, are left out. Of filtered clips, those behind `after` are listed.
+        Of filtered clips, those behind `after` are listed.
         """
         view = self._view()
         if not reader.may_label or wanted.show == "labelled":
@@ -220,7 +207,7 @@ class Answers:
 
     def clip(self, reader: Reader, uid: str) -> Json:
         """Describe one clip, as this person may see it."""
-        cut, clip = self._found(uid)
+        cut, clip = self._find(uid)
         view = self._data.view_of(cut.recipe) or self._view()
 
         def look(ledger: Ledger) -> Json:
@@ -232,15 +219,12 @@ class Answers:
     def film(self, uid: str) -> bytes:
         """Read the file of a clip."""
         try:
-            return self._data.store.read_bytes(self._found(uid)[1].uri)
+            return self._data.store.read_bytes(self._find(uid)[1].uri)
         except MissingObject:
             raise NotThere("the film of this clip is gone; reload the page") from None
 
     def video(self, reader: Reader, video: str) -> Json:
-        """Describe a video as this person may see it.
-
-        The description has clips, labels of any origin, and suggested actions.
-        """
+        """Describe a video, its clips, labels and suggestions, as this person may see them."""
         view = self._view()
         if video not in view.cut.by_video:
             raise NotThere("there is no such video")
@@ -267,10 +251,7 @@ class Answers:
         return {"verbs": named["verb"], "nouns": named["noun"], "merges": merges, "near": near}
 
     def write(self, asked: AskedStatement, reader: Reader) -> Json:
-        """Append a statement of this person, and list the conflicts that it leaves.
-
-        These are conflicts of answers and intervals.
-        """
+        """Append a statement of this person, and list the conflicts of labels that it leaves."""
         view = self._view()
         statement = self._statement(view, asked, reader.name)
         number = self._data.write(statement)
@@ -287,10 +268,7 @@ class Answers:
         return [conflict for of_clip in labels if (conflict := of_clip.conflict)]
 
     def _secret(self, ledger: Ledger, video: str, reader: Reader) -> list[Span]:
-        """List the clips of a video that a person reads as the second.
-
-        The list has the intervals that would reveal them, too.
-        """
+        """List a video's clips that a person reads second, and intervals that would reveal them."""
         unread = unread_of(answered(self._data.cuts, ledger, video), reader)
         return [*unread, *hidden_of(ledger.intervals(video), unread, reader)]
 
@@ -317,11 +295,8 @@ class Answers:
             raise MissingObject("no clips have been read yet; if there are none, run ingest_videos first")
         return view
 
-    def _found(self, uid: str) -> tuple[Cut, PageClip]:
-        """Find a clip, however it was cut.
-
-        A link, or an answer that arrives late, may name any clip.
-        """
+    def _find(self, uid: str) -> tuple[Cut, PageClip]:
+        """Find a clip, however cut: a link or a late answer may name any."""
         for cut in (self._view().cut, *self._data.cuts):
             if uid in cut.clips:
                 return cut, cut.clips[uid]
@@ -346,10 +321,7 @@ class Answers:
         return self._data.read(look)
 
     def _closed(self, view: View, ledger: Ledger, reader: Reader) -> Callable[[PageClip], bool]:
-        """Make a function that checks whether a clip's labels would reveal another clip's.
-
-        The other clip is one that the person is to read.
-        """
+        """Make a function that checks whether a clip's labels would reveal an unread clip's."""
 
         @cache
         def secret(video: str) -> list[Span]:
@@ -390,10 +362,9 @@ class Answers:
         fields = {**asked.model_dump(exclude={"uid"}), "by": me, "at": now_utc(), "after": after}
         match asked:
             case AskedClip():
-                _, clip = self._found(asked.uid)
-                return ClipStatement.model_validate(
-                    {**fields, **span(clip), "video": clip.video, "uid": clip.uid, "chosen": clip.uid in view.suggestions.reasons}
-                )
+                _, clip = self._find(asked.uid)
+                about = {"video": clip.video, "uid": clip.uid, **span(clip), "chosen": clip.uid in view.suggestions.reasons}
+                return ClipStatement.model_validate(fields | about)
             case AskedInterval():
                 if asked.video not in view.cut.by_video:
                     raise NotThere("there is no such video")
@@ -420,10 +391,7 @@ def _expected(training_seconds: float, test_seconds: float | None) -> str:
 
 
 def _gate_words(gate: GateOptions, dataset: DatasetResult | None, num_clips: int) -> str:
-    """Say how many labelled clips the gate needs at the latest dataset's shares.
-
-    The text is empty if there are as many.
-    """
+    """Say how many labels the gate needs at the dataset's shares; empty if enough."""
     share = SplitOptions().val_share
     if dataset:
         acting = {split: number - dataset.num_nothing.get(split, 0) for split, number in dataset.num_clips.items()}

@@ -30,7 +30,7 @@ BODY_SECONDS = 10.0
 MAX_READS, MAX_WRITES = 16, 8
 """Requests at work at a time, for all stores together. Airflow's API server has 40 threads for all that it serves."""
 WAIT_SECONDS = 2.0
-"""Who asks for clips before they are read is answered when they are, or after this time, and occupies neither a thread nor a turn."""
+"""The longest wait of a request for clips that are being read. It occupies neither a thread nor a turn."""
 
 UID = re.compile(r"[0-9a-f]{12}_[0-9]{9,}-[0-9]{9,}")
 STATEMENT: TypeAdapter[AskedStatement] = TypeAdapter(AskedStatement)
@@ -38,7 +38,7 @@ STATEMENT: TypeAdapter[AskedStatement] = TypeAdapter(AskedStatement)
 
 @dataclass(frozen=True)
 class Person:
-    """Who asks, and whether they may label."""
+    """The person who asks, and their right to label."""
 
     name: str
     may_write: bool
@@ -79,10 +79,7 @@ def _of_store(
         return Reader(asks.name, asks.may_write, second_share)
 
     async def begin(_: Annotated[Person, Depends(person)]) -> None:
-        """Read the clips as soon as a person asks for anything.
-
-        Airflow's navigation shows the page's icon before anybody opens the page.
-        """
+        """Read the clips once anything is wanted, such as the icon in Airflow's navigation."""
         for page_data in (data, *others):
             page_data.begin()
 
@@ -105,10 +102,7 @@ def _refused(_: Request, error: Exception) -> Response:
 
 
 def _stranger(request: Request, error: HTTPException) -> Response:
-    """Lead a stranger who follows a link to the login, by a script.
-
-    Only the browser knows the hash of the link.
-    """
+    """Lead a stranger to the login by a script: only browsers know a link's hash."""
     if is_stranger(request, error):
         return file_response(STATIC / "login.html", UNAUTHORIZED)
     return JSONResponse({"detail": error.detail}, error.status_code)
@@ -119,10 +113,7 @@ def _page(data: PageData, others: Sequence[PageData]) -> APIRouter:
 
     @router.get("/")
     def page(store: Annotated[str, Query(max_length=1024)] = "") -> Response:
-        """Show the page of the store in which `store` lies.
-
-        Without an address, it is the page of a store that has clips.
-        """
+        """Show the page of the store in which `store` lies, else of one with clips."""
         holding = [
             (len(candidate.store_uri), number)
             for number, candidate in enumerate((data, *others))

@@ -1,7 +1,4 @@
-"""Read and order the clips that can be labelled, and their suggestions.
-
-Clips are read by the way they were cut. Suggestions are those of a prediction.
-"""
+"""Read and order the clips that can be labelled, and the suggestions of a prediction."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -27,10 +24,7 @@ NUM_THREADS = 8
 
 
 class PageClip(NamedTuple):
-    """A clip of the page.
-
-    `key` is its part of the video, by which statements are found.
-    """
+    """A clip of the page; `key` is its part of the video, for statements."""
 
     uid: str
     video: str
@@ -47,10 +41,7 @@ class PageClip(NamedTuple):
 
 @dataclass(frozen=True)
 class Cut:
-    """All clips that were cut with the same options.
-
-    They are listed by video and by time. `names` are for people.
-    """
+    """All clips that were cut with the same options, by video and by time."""
 
     recipe: str
     options: SegmentOptions
@@ -116,10 +107,7 @@ class ClipFiles:
 
 
 def _by_time(file: ClipsFile) -> _OfVideo | None:
-    """Keep the parts of a list of clips that the page needs.
-
-    Clips around intervals are left out, because they are labelled by their intervals.
-    """
+    """Keep the page's fields of clips on the grid: intervals label the others."""
     if not file.clips or file.options.cut != "grid":
         return None
     clips = (
@@ -142,10 +130,7 @@ def diverse(cut: Cut) -> list[str]:
 
 
 def _spread(clips: Sequence[PageClip]) -> list[PageClip]:
-    """Order the clips of a video by bit reversal (van der Corput).
-
-    Each prefix is thus spread over the video's time.
-    """
+    """Order a video's clips by bit reversal (van der Corput): each prefix spans its time."""
     num_bits = max(1, (len(clips) - 1).bit_length())
     places = (int(f"{number:0{num_bits}b}"[::-1], 2) for number in range(1 << num_bits))
     return [clips[place] for place in places if place < len(clips)]
@@ -219,10 +204,7 @@ def read_suggestions(store: Store, folder: str) -> Suggestions:
 
 
 def _predicted(store: Store, report: PredictionReport) -> tuple[str | None, dict[str, tuple[Suggestion, ...]]]:
-    """Read the best actions of each clip by the first network.
-
-    The result begins with the name of the network.
-    """
+    """Read the first network's name, and its best actions of each clip."""
     columns = ("uid", "network", "rank", "verb", "verb_probability", "action", "action_probability")
     first: str | None = None
     by_clip: defaultdict[str, tuple[Suggestion, ...]] = defaultdict(tuple)
@@ -234,10 +216,7 @@ def _predicted(store: Store, report: PredictionReport) -> tuple[str | None, dict
 
 
 def _intervals(store: Store, report: PredictionReport, network: str | None) -> dict[str, tuple[SuggestedInterval, ...]]:
-    """Read the intervals of each video by a network.
-
-    A prediction without a stride has none.
-    """
+    """Read a network's intervals of each video; without a stride there are none."""
     if not store.exists(report.intervals):
         return {}
     columns = ("video_sha256", "network", "start_seconds", "stop_seconds", "verb", "noun", "probability")

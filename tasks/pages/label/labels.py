@@ -1,7 +1,4 @@
-"""Find the labels of each clip: answers, intervals, folders and files.
-
-Intervals are those of the page, and label clips by the rule of the step `label`.
-"""
+"""Find the labels of each clip: answers, the page's intervals, folders and files."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,15 +28,12 @@ FOLDER = "folder "
 
 @dataclass(frozen=True)
 class Words:
-    """A label by words, with its origin.
-
-    `at` is the time since when the label is there, empty if that is unknown.
-    """
+    """A label by words, with its origin."""
 
     verb: str
     noun: str
     origin: str
-    at: str = ""
+    at: str = ""  # since when the label is there, if that is known
 
 
 W = TypeVar("W", Words, Suggestion, SuggestedInterval)
@@ -59,13 +53,10 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Covering:
-    """The label of a clip by its intervals.
-
-    `number` is the place of the latest interval in the log.
-    """
+    """The label of a clip by its intervals."""
 
     words: Words
-    number: int
+    number: int  # place of the latest interval in the log
     token: str
 
 
@@ -75,29 +66,22 @@ CoveringOf = Callable[[PageClip], Covering | None]
 
 @dataclass(frozen=True)
 class ClipLabels:
-    """All labels of one clip: by its answers, its intervals, and its folder or file.
-
-    The latest answer is the last.
-    """
+    """All labels of one clip: by its answers, its intervals, and its folder or file."""
 
     ledger: Ledger
-    about: Sequence[ClipStatement]
+    about: Sequence[ClipStatement]  # the latest is the last
     interval: Covering | None = None
     known: Known | None = None
 
     def by(self, person: str) -> "ClipLabels":
-        """Keep this person's own answers alone.
-
-        Other labels would reveal a clip that the person is to read.
-        """
+        """Keep this person's own answers: others' would reveal a clip that the person still reads."""
         return ClipLabels(self.ledger, [statement for statement in self.about if statement.by == person])
 
     @property
     def words(self) -> Words | None:
         """Return the label that holds.
 
-        It is that of the latest answer or of the intervals, whichever is later, or that of the files. *Unsure* labels nothing. A later file wins
-        over statements.
+        It is that of the latest answer or of the intervals, whichever is later, unless a later file wins. *Unsure* labels nothing.
         """
         latest = self.about[-1] if self.about else None
         answer = self.ledger.words(latest) if latest else None
@@ -130,10 +114,7 @@ class ClipLabels:
 
     @property
     def conflict(self) -> Json | None:
-        """Describe the answer and the intervals that contradict it.
-
-        The result is None if they are in no conflict.
-        """
+        """Describe the answer and the intervals that contradict it; None if none do."""
         if not self.interval or not self.are_in_conflict:
             return None
         last, words = self.about[-1], self.interval.words
@@ -147,10 +128,7 @@ class ClipLabels:
         }
 
     def doubt(self, doubtful: DoubtfulLabel | None) -> Suggestion | None:
-        """Return the label that is likely in place of a doubtful one.
-
-        It is None if the clip has another label by now, or somebody has checked the label.
-        """
+        """Return what likely replaces a doubtful label; None once the label is changed or checked."""
         words = self.words
         if not doubtful or not words or (self.about and self.about[-1].checked):
             return None
@@ -166,10 +144,7 @@ def renamed(ledger: Ledger, words: W) -> W:
 
 
 def suggested_to(ledger: Ledger, suggestions: Sequence[Suggestion]) -> list[Suggestion]:
-    """List suggestions by today's names, best first.
-
-    Of suggestions that are the same by now, the best is listed.
-    """
+    """List different suggestions by today's names, best first."""
     best: dict[tuple[str, str], Suggestion] = {}
     for suggestion in (renamed(ledger, suggestion) for suggestion in suggestions):
         best.setdefault((suggestion.verb, suggestion.noun), suggestion)
@@ -178,10 +153,7 @@ def suggested_to(ledger: Ledger, suggestions: Sequence[Suggestion]) -> list[Sugg
 
 @dataclass(frozen=True, slots=True)
 class FileLabel:
-    """A label by a folder or a line of a file.
-
-    It spans the clips in a row that it labels.
-    """
+    """A label by a folder or a file's line, over clips in a row."""
 
     video: str
     start_seconds: float
@@ -192,10 +164,7 @@ class FileLabel:
 
 @dataclass(frozen=True)
 class Uploads:
-    """Times at which annotation files and records of videos came to the store.
-
-    Files are listed by name, records by address.
-    """
+    """Times at which annotation files, by name, and records of videos, by address, came."""
 
     store_uri: str
     files: Mapping[str, str]
@@ -208,10 +177,7 @@ class Uploads:
         return cls(store_uri, files, {probe.uri: probe.modified for probe in probe_objects(store, store_uri)})
 
     def since(self, origin: str, video: str) -> str:
-        """Find out when a label came.
-
-        A label of a file came with the file, that of a folder with the video. The time is empty if the file or the video has gone.
-        """
+        """Find out when a file came, or the video of a folder; empty if gone."""
         if origin.startswith(FOLDER):
             return self.records.get(Layout(self.store_uri).video(video).probe.uri, "")
         names = (origin, origin.rpartition(":")[0], origin.partition(", ")[0])
@@ -228,17 +194,12 @@ def known_labels(clips: Iterable[LabelledClip], uploads: Uploads) -> dict[str, K
 
 
 def unread_files(problems: Sequence[Problem]) -> tuple[str, ...]:
-    """Name unreadable files, and count unusable lines.
-
-    The reasons of lines are left out, because they may reveal answers to a second reader.
-    """
+    """Name unreadable files, and count unusable lines, whose reasons may reveal answers."""
     num_lines = Counter(problem.file for problem in problems if problem.line is not None)
+    lines = "of its lines cannot be used; the task label of build_dataset names them"
     return (
         *(f"{problem.file}: {problem.reason}" for problem in problems if problem.line is None),
-        *(
-            f"{file}: {number:,} of its lines cannot be used; the task label of build_dataset names them"
-            for file, number in num_lines.items()
-        ),
+        *(f"{file}: {number:,} {lines}" for file, number in num_lines.items()),
     )
 
 
@@ -267,17 +228,12 @@ def of_file(ledger: Ledger, label: FileLabel) -> Json:
 
 MIN_OVERLAP = LabelOptions().min_overlap
 
-_State = tuple[int, int]
-
 
 class Coverings:
-    """A cache of the labels of each video's clips by intervals.
-
-    The labels of a video are kept until its intervals change or a class is renamed.
-    """
+    """A cache of labels by intervals, until these change or a class is renamed."""
 
     def __init__(self) -> None:
-        self._found: dict[tuple[str, str], tuple[Sequence[PageClip], _State, Mapping[str, Covering]]] = {}
+        self._kept: dict[tuple[str, str], tuple[Sequence[PageClip], tuple[int, int], Mapping[str, Covering]]] = {}
 
     def of(self, cut: Cut, ledger: Ledger) -> CoveringOf:
         """Make the function that looks a clip of this cut up."""
@@ -294,23 +250,22 @@ class Coverings:
         state = ledger.num_changes(video), ledger.num_renames
         if not state[0] or video not in cut.by_video:
             return {}
-        clips, last = cut.by_video[video], self._found.get((cut.recipe, video))
+        clips, last = cut.by_video[video], self._kept.get((cut.recipe, video))
         if last is None or last[0] is not clips or last[1] != state:
-            last = self._found[cut.recipe, video] = clips, state, covered(clips, ledger.intervals(video), ledger)
+            last = self._kept[cut.recipe, video] = clips, state, covered(clips, ledger.intervals(video), ledger)
         return last[2]
 
 
 def covered(clips: Sequence[PageClip], intervals: Sequence[IntervalStatement], ledger: Ledger) -> dict[str, Covering]:
-    """Find the intervals that label the clips of one video.
+    """Find the intervals that label the clips of one video; both are sorted by time.
 
-    Both are sorted by time, `intervals` as `Ledger.intervals` lists them. Those in a clip label it together, from the time of the latest on.
+    Those in a clip label it together, from the time of the latest on.
     """
-    rows = [
-        IntervalRow(
-            number, _label(number, ledger.words(interval) or ("", "")), interval.video, interval.start_seconds, interval.stop_seconds
-        )
-        for number, interval in enumerate(intervals)
-    ]
+    rows = []
+    for number, interval in enumerate(intervals):
+        verb, noun = ledger.words(interval) or ("", "")
+        label = LabelLine.model_construct(line=number, verb=verb, noun=noun)  # the log's words were checked when they were written
+        rows.append(IntervalRow(number, label, interval.video, interval.start_seconds, interval.stop_seconds))
     latest = _latest(clips, intervals, ledger)
     return {
         clip.uid: Covering(Words(row.verb, row.noun, intervals[row.line].by, intervals[row.line].at), *latest[clip.uid])
@@ -332,8 +287,3 @@ def _latest(clips: Sequence[PageClip], intervals: Sequence[IntervalStatement], l
         if begun:
             latest[clip.uid] = -begun[0][0], begun[0][1]
     return latest
-
-
-def _label(number: int, words: tuple[str, str]) -> LabelLine:
-    # The words of the log were checked when they were written.
-    return LabelLine.model_construct(line=number, verb=words[0], noun=words[1])

@@ -52,10 +52,7 @@ LabelFiles = Callable[[Store, str, SegmentOptions, LabelOptions], Labelling]
 
 @dataclass(frozen=True)
 class Audit:
-    """The labels that the last scored training finds doubtful, by uid.
-
-    The most doubtful comes first. `uri` is the address of the training's result.
-    """
+    """The labels that the last scored training finds doubtful, by uid, the most doubtful first."""
 
     uri: str = ""
     doubtful: Mapping[str, DoubtfulLabel] = field(default_factory=dict)
@@ -63,10 +60,7 @@ class Audit:
 
 @dataclass(frozen=True)
 class View:
-    """The clips, their suggestions, and the `known` labels of files and folders.
-
-    `known` is by uid.
-    """
+    """The clips, their suggestions, and the labels of files and folders, `known` by uid."""
 
     cut: Cut
     suggestions: Suggestions
@@ -75,8 +69,8 @@ class View:
     """All clips: those of the list to label first, then the most diverse."""
     known_mark: tuple[str, str] = "", ""
     """The build and the inputs that `known` was read from. The inputs are empty if these are the labels of the build."""
-    verbs: tuple[str, ...] = field(default=())
-    nouns: tuple[str, ...] = field(default=())
+    verbs: tuple[str, ...] = ()
+    nouns: tuple[str, ...] = ()
     of_files: Mapping[str, Sequence[FileLabel]] = field(default_factory=dict)
     """The labels of files and folders, by video and by time."""
     num_built: int = 0
@@ -112,10 +106,7 @@ class View:
 
 
 class PageData:
-    """Everything that the page reads and writes.
-
-    Many threads may use it. `label` reads label files, whatever they hold.
-    """
+    """All that the page reads and writes, for many threads; `label` reads label files."""
 
     def __init__(
         self, store: Store, store_uri: str, now: Callable[[], float] = time.monotonic, label: LabelFiles = labelled_by_files
@@ -146,26 +137,17 @@ class PageData:
 
     @property
     def view(self) -> View | None:
-        """Return the latest view.
-
-        It is None until the first is read, or if nothing is cut. It is renewed in the background.
-        """
+        """Return the latest view, renewed in the background; None before there are clips."""
         self._renew_if_old()
         return self._view
 
     def begin(self) -> None:
-        """Start to read the first view and the log in the background.
-
-        Nothing is started if that has begun.
-        """
+        """Begin to read the first view and the log in the background, once."""
         if self._view is None:
             self._renew_if_old()
 
     async def first_view(self, seconds: float, recipe: str) -> None:
-        """Wait at most this long while the first view is being read.
-
-        The first view of a way of cutting counts as well. No thread waits.
-        """
+        """Wait at most this long, without a thread, for the first view of a cut."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             reading = self._viewing if self.view is None else self._adding
@@ -177,9 +159,7 @@ class PageData:
         return recipe in self._cuts and recipe not in self._views
 
     def view_of(self, recipe: str) -> View | None:
-        """Return the view of one way of cutting.
-
-        If the way is unknown, it is the view of the way of most videos.
+        """Return the view of one cut; if unknown, of the cut of most videos.
 
         Raises:
             Unavailable: another request reads a view that is not there yet; one that waited would keep others out.
@@ -208,24 +188,18 @@ class PageData:
             return look(self._ledger)
 
     def agreement(self) -> Agreement | None:
-        """Compute how far two readers agree.
-
-        It is computed once for each state of the log, and others are not kept waiting.
-        """
+        """Compute how far two readers agree, once for each state of the log."""
         number, pairs = self.read(lambda ledger: (ledger.num_entries, read_twice(ledger)))
         if self._agreed is None or self._agreed[0] != number:
             self._agreed = number, agreement([pair[:3] for pair in pairs])
         return self._agreed[1]
 
     def last_plan(self) -> PlanResult | None:
-        """Read the plan of the last training of this store.
-
-        The result is None if there is no plan that can be read.
-        """
+        """Read the plan of the store's last training; None if none can be read."""
         return self._read(Layout(self.store_uri).latest_plan)
 
     def last_dataset(self) -> DatasetResult | None:
-        """Describe the latest dataset; None if there is none that can be read."""
+        """Read the latest dataset; None if none can be read."""
         return self._read(Layout(self.store_uri).latest_dataset)
 
     def _read(self, place: Stored[M]) -> M | None:
@@ -235,9 +209,7 @@ class PageData:
             return None
 
     def write(self, statement: AnyStatement) -> int:
-        """Append a statement, and return its place in the log.
-
-        The same token twice is written once.
+        """Append a statement, each token once, and return its place in the log.
 
         Raises:
             NotThere: it takes back or replaces a statement that is not there.
@@ -321,10 +293,7 @@ class PageData:
             return Suggestions(folder, dealt=dealt)
 
     def _audit(self, before: View | None) -> Audit:
-        """Read the audit of the last training.
-
-        As long as that training is not scored, the audit is that of the training before.
-        """
+        """Read the audit of the last training that is scored."""
         last = before.audit if before else Audit()
         try:
             if not (plan := self.last_plan()):
@@ -342,10 +311,7 @@ class PageData:
         return Audit(scored.uri, {label.uid: label for label in result.audit.doubtful} if result.audit else {})
 
     def _known(self, cut: Cut, before: View | None) -> tuple[Mapping[str, Known], tuple[str, str], int, tuple[str, ...]]:
-        """Find the labels that a build would give now without the page's statements.
-
-        At first they are those of the last build.
-        """
+        """Find the labels of a build without the page's statements: at first, the last build's."""
         layout = Layout(self.store_uri)
         # Labels of both cuts have those of the grid, too.
         recipes = (cut.recipe, recipe_of(cut.options.model_copy(update={"cut": "both"})))
@@ -374,10 +340,7 @@ class PageData:
         return known, (etag, digest), num_built, unread_files(labels.problems) if labels else ()
 
     def _built(self, labels: Labels) -> tuple[LabelsFile | None, int]:
-        """Read the labels of a build, and the number of its statements.
-
-        The labels are None if they cannot be read.
-        """
+        """Read a build's labels, None if unreadable, and the number of its statements."""
         if not self.store.exists(labels.uri):
             return None, 0
         try:

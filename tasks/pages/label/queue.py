@@ -32,10 +32,7 @@ NUM_PEOPLE = 50
 
 @dataclass(frozen=True)
 class Wanted:
-    """The clips that a person wants to see.
-
-    `name` is a verb, a noun or an action.
-    """
+    """The clips that a person wants; `name` is a verb, a noun or an action."""
 
     show: Show = "unlabelled"
     video: str | None = None
@@ -51,27 +48,18 @@ class Reader:
     second_share: float
 
     def is_second(self, uid: str, about: Sequence[ClipStatement]) -> bool:
-        """Check whether this person is to read a clip that one other has answered.
-
-        Until then, this person sees no answer to the clip.
-        """
+        """Check whether this person is to read a clip that one other has answered."""
         readers = {statement.by for statement in about}
         return self.may_label and len(readers) == 1 and self.name not in readers and is_read_twice(uid, self.second_share)
 
 
 def is_read_twice(uid: str, share: float) -> bool:
-    """Check whether a second person should read the clip.
-
-    A `share` of all clips is read so, the same for everybody.
-    """
+    """Check whether a second person should read the clip: this share, the same for everybody."""
     return drawn_by(f"second {uid}") < share
 
 
 def first_readings(view: View, ledger: Ledger, covering: CoveringOf) -> Iterator[str]:
-    """Yield the clips that nobody has answered and neither file nor interval labels.
-
-    They come in the order of the view.
-    """
+    """Yield the view's clips, in order, without an answer, a file's label or an interval."""
     for uid in view.order:
         clip = view.cut.clips.get(uid)
         if clip and uid not in view.known and not ledger.about(clip.key) and not covering(clip):
@@ -79,10 +67,7 @@ def first_readings(view: View, ledger: Ledger, covering: CoveringOf) -> Iterator
 
 
 def second_readings(cut: Cut, ledger: Ledger, reader: Reader) -> Iterator[str]:
-    """Yield the clips that this person should read as the second.
-
-    One other person has labelled them.
-    """
+    """Yield the clips that this person should read as the second."""
     return (uid for uid, clip in cut.clips.items() if reader.is_second(uid, ledger.about(clip.key)))
 
 
@@ -98,10 +83,7 @@ def others_last(uids: Iterable[str], leased: Collection[str]) -> Iterator[str]:
 
 
 def mixed(first: Iterable[str], second: Iterable[str]) -> Iterator[tuple[str, Reading]]:
-    """Yield first readings, with a second reading after every `FIRST_READINGS_BETWEEN`.
-
-    The rest of the second readings come last.
-    """
+    """Yield first readings with a second one after every few, the rest at the end."""
     seconds = iter(second)
     for number, uid in enumerate(first, start=1):
         yield uid, "first"
@@ -122,8 +104,8 @@ def filtered(
 ) -> Iterator[tuple[str, Reading]]:
     """Yield the clips that fit a filter, in order.
 
-    For its second reader, a clip has neither label nor suggestion. `closed` checks whether a clip's labels would reveal another that
-    the reader is still to read; of such a clip, only the reader's own answers count.
+    For its second reader, a clip has neither label nor suggestion. `closed` checks whether a clip's labels would reveal another that the
+    reader is still to read; of such a clip, only the reader's own answers count.
     """
     for uid in order:
         clip = view.cut.clips.get(uid)
@@ -163,10 +145,7 @@ def _fits(wanted: Wanted, labels: ClipLabels, best: Suggestion | None, doubtful:
 
 
 class Leases:
-    """A reader and writer of the leases of clips to people.
-
-    Hold `turn` while a person is given clips.
-    """
+    """A reader and writer of leases; hold `turn` while a person is given clips."""
 
     def __init__(self, store: Store, store_uri: str) -> None:
         self.turn = threading.Lock()
@@ -174,10 +153,7 @@ class Leases:
         self._log = Layout(store_uri).label_log
 
     def to_others(self, person: str) -> set[str]:
-        """List the clips that others have had before them.
-
-        Only the minutes before the latest lease count.
-        """
+        """List the clips that others had in the minutes before the latest lease."""
         written = {lease.uri: datetime.fromisoformat(lease.modified) for lease in self._store.list(self._log.leases)}
         latest = max(written.values(), default=datetime.max.replace(tzinfo=UTC))
         # A listing may come without a lease that was written just now.

@@ -51,7 +51,7 @@ type VideoCounts = { video: string; name: string; num_clips: number; num_labelle
 type Cut = { cut: string; name: string };
 type BuildOptions = { store?: string; [name: string]: unknown };
 type State = {
-  /** What the page knows already comes as the version alone. */
+  /** A state that the page knows already comes as the version alone. */
   version?: string;
   ready: boolean;
   is_empty?: boolean;
@@ -97,7 +97,7 @@ type AnswerTo<Path> =
 /** A run of a DAG, as Airflow describes it. */
 type Run = { dag_id: string; dag_run_id: string; run_type: string; state: string; conf: object; start_date?: string; queued_at?: string; run_after: string };
 
-/** What the page knows; the names of State and Classes, by the page. */
+/** State and Classes under the names of the page. */
 type Session = {
   version: string;
   me: string;
@@ -128,9 +128,9 @@ type Statement = ClipStatement | IntervalStatement | Withdrawal | ClassMerge;
 /** A statement in the outbox; `about` is its text for people. */
 type Entry = { key: string; statement: Statement; about: string };
 
-/** What a search box or a key chooses. */
+/** The choice of a search box or a key. */
 type Choice = { answer?: Answer; verb?: string | null; noun?: string | null };
-/** What the timeline and the lists below it show. */
+/** A bar of the timeline, and an item of the lists below it. */
 type Bar = Span & Partial<Omit<Label, "at">> & { at?: string; token?: string; uid?: string; probability?: number; isChosen?: boolean; isDone?: boolean };
 type BarKind = "interval" | "label" | "predicted";
 type Draft = { start: number | null; stop: number | null; verb: string | null; noun: string | null; replaces: string | null; suggested: Suggested | null; over: Bar | null };

@@ -1,7 +1,4 @@
-"""Describe labels for the views of the page.
-
-These are counts, a video for *Intervals*, and the list of *Review*.
-"""
+"""Describe labels for the views: counts, a video for *Intervals*, the list of *Review*."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +21,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class ReviewQuery:
-    """Which labels to list, and which page of them."""
+    """The labels to list, and the page of them."""
 
     by: str | None = None
     video: str | None = None
@@ -62,10 +59,7 @@ class Counts:
         }
 
     def named(self, part: Literal[0, 1]) -> list[Json]:
-        """List verbs or nouns with their number of clips, the most frequent first.
-
-        Names without a clip come last.
-        """
+        """List verbs or nouns by their numbers of clips, the most frequent first."""
         numbers: Counter[str] = Counter(dict.fromkeys(self.names[part], 0))
         for words, number in self.by_action.items():
             numbers[words[part]] += number
@@ -113,10 +107,7 @@ def _names(view: View, ledger: Ledger) -> tuple[tuple[str, ...], tuple[str, ...]
 def described(
     view: View, video: str, cuts: Sequence[Cut], ledger: Ledger, reader: Reader, covering: Callable[[str], Covering | None]
 ) -> Json:
-    """Describe a video to a person.
-
-    Of clips that the person is to read as the second, labels by others and suggestions are left out.
-    """
+    """Describe a video to a person, without the labels of clips still to read second."""
     clips = view.cut.by_video[video]
     with_answers = answered(cuts, ledger, video)
     unread = unread_of(with_answers, reader)
@@ -181,7 +172,7 @@ def _answer(ledger: Ledger, clip: PageClip, last: ClipStatement) -> Json:
 
 
 def _predicted(view: View, ledger: Ledger, video: str) -> Sequence[SuggestedInterval]:
-    """Return the predicted intervals, or, without any, clips, consecutive ones of an action as one."""
+    """Return the predicted intervals; without any, suggested clips, joined where they follow one another."""
     if video in view.suggestions.intervals:
         return [renamed(ledger, interval) for interval in view.suggestions.intervals[video]]
     merged: list[SuggestedInterval] = []
@@ -197,7 +188,7 @@ def _predicted(view: View, ledger: Ledger, video: str) -> Sequence[SuggestedInte
 
 
 Statements = Sequence[ClipStatement] | Sequence[IntervalStatement]
-"""What holds about a clip, the latest last, or one interval."""
+"""The answers that hold about a clip, the latest last, or one interval."""
 ROWS_PER_PAGE = 50
 ROW_OF_FILE: Json = {"reading": "first", "is_conflict": False, "conflict": None, "statements": []}
 
@@ -207,9 +198,7 @@ def reviewed(
 ) -> Json:
     """List a page of labels of clips, intervals and files, the latest first.
 
-    Labels by others of clips that the person reads as the second are left out.
-
-    `num_hidden` counts this. Clips of all ways of cutting count, whichever is shown.
+    `num_hidden` counts what is left out: labels by others of clips that the person reads as the second, in any way of cutting.
     """
     clips = [statements for _, statements in ledger.clips()]
     intervals = [interval for video in ledger.videos for interval in ledger.intervals(video)]

@@ -7,25 +7,17 @@ from Airflow's API and starts the run there, with the rights of the person.
 from collections.abc import Callable
 from pathlib import Path
 
-from fastapi import Depends, FastAPI, Response
+from fastapi import FastAPI, Response
 
-from tasks.pages.web import file_response, lead_strangers_to, static_files, with_headers
+from tasks.pages.web import file_response, page_app, static_files
 
 STATIC = Path(__file__).with_name("static")
 
 
 def make_app(person: Callable[..., object], login: Callable[[str], str]) -> FastAPI:
-    """Make the application.
-
-    Args:
-        person: a FastAPI dependency that answers 401 to strangers.
-        login: gives the address where a stranger logs in and comes back to an address.
-    """
-    app = FastAPI(title="Trigger", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(person)])
-    app.middleware("http")(with_headers)
+    """Make the application; the arguments are those of `web.page_app`."""
+    app = page_app("Trigger", person, login)
     app.include_router(static_files(STATIC))
-
-    lead_strangers_to(login, app)
 
     @app.get("/")
     def form() -> Response:

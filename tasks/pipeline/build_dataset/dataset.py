@@ -80,10 +80,8 @@ def run(arguments: SplitArguments, store: Store) -> DatasetResult:
 def _summary(
     earlier: DatasetStatus | None, latest: str | None, manifest: Manifest, result: DatasetResult, store_uri: str, store: Store
 ) -> DatasetStatus:
-    """Sum up the dataset beside the one before it.
-
-    A retry knows the dataset before from the summary alone.
-    """
+    """Sum up the dataset beside the one before it."""
+    # A retry knows the dataset before from the summary alone.
     before = earlier.digest if earlier else latest
     change = None
     if before not in (None, result.digest):

@@ -26,13 +26,7 @@ NUM_SHOWN = 20
 
 
 def run(arguments: LabelArguments, store: Store) -> LabelResult:
-    """Label every clip, and number the words that have no id.
-
-    Unlabelled clips are kept and counted; rejected lines are named.
-
-    Raises:
-        BadInput: no video has been cut by this recipe.
-    """
+    """Label every clip, and number new words; raise BadInput if no video was cut so."""
     segment = arguments.picked(SegmentOptions)
     digest = inputs_digest(store, arguments.store, recipe_of(segment))
     num_statements = count_entries(store, arguments.store)
@@ -74,13 +68,7 @@ def run(arguments: LabelArguments, store: Store) -> LabelResult:
 
 
 def _labelled(store: Store, store_uri: str, segment: SegmentOptions, options: LabelOptions) -> tuple[LabelsFile, Ledger]:
-    """Label every clip that was cut with `segment`.
-
-    Words that have no id are numbered. Unlabelled clips are kept. The ledger has who gave the labels of the labelling page.
-
-    Raises:
-        BadInput: no video has been cut by this recipe.
-    """
+    """Label the clips of a recipe; the ledger has who labelled on the page."""
     labelled = label_now(store, store_uri, segment, options)
     ids = number_words(store, store_uri, labelled.own, labelled.labelling.words_without_id)
     labelling = labelled.labelling.with_ids(ids)

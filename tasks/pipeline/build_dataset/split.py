@@ -51,10 +51,9 @@ def run(arguments: SplitArguments, store: Store) -> SplitResult:
 def _remembered(
     labels: LabelsFile, options: SplitOptions, store_uri: str, store: Store
 ) -> tuple[SplitAssignment, list[LabelledClip], tuple[str, ...]]:
-    """Assign splits and add them to the file.
+    """Assign splits and add them to the file; assign anew if another run changed it.
 
-    The result also has the clips in use, and warnings of recordings in two splits. Splits are assigned anew where another run has added to
-    the file meanwhile.
+    Also returns the clips in use, and warnings of recordings in two splits.
     """
     uri = Layout(store_uri).split_file
     for _ in range(MAX_TRIES):
@@ -73,10 +72,7 @@ def _remembered(
 
 
 def _students(labels: LabelsFile, kept: Mapping[str, SplitName], store_uri: str, store: Store) -> dict[str, SplitName]:
-    """Deal new videos to train if they, or others of their sources, taught a student.
-
-    They taught it without a label.
-    """
+    """Deal new videos to train if their source taught a student without a label."""
     new = [clip for clip in labels.clips if clip.action and clip.clip.video not in kept]
     if not new:
         return {}

@@ -1,4 +1,1 @@
-"""Delete what nothing needs any more, after a time: `store.retention` says what.
-
-Uploads that never ended go, too.
-"""
+"""Delete old objects that nothing needs any more, by `store.retention`, and dead uploads."""

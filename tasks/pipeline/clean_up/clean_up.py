@@ -1,4 +1,4 @@
-"""Delete what nothing needs any more, or list it."""
+"""Delete old objects that nothing needs any more, or list them."""
 
 import json
 import math
@@ -31,7 +31,6 @@ from tasks.wording import count, csv_table, size
 
 UPLOAD_DAYS = 7
 """An upload in parts that takes longer has ended without its last request."""
-CACHES = ("frames", "features")
 DAY_SECONDS = 86_400
 
 
@@ -43,9 +42,7 @@ class Cache(NamedTuple):
 
 
 def run(arguments: CleanUpArguments, store: Store) -> CleanUpResult:
-    """List, with reasons, everything that may go, and delete it.
-
-    A dry run deletes nothing.
+    """List, with reasons, everything that may go; delete it, unless this is a dry run.
 
     Raises:
         BadInput: a record of a decision or of the champion cannot be read.
@@ -85,7 +82,7 @@ def run(arguments: CleanUpArguments, store: Store) -> CleanUpResult:
 
 
 def _expired(arguments: CleanUpArguments, store: Store, now: datetime) -> tuple[Survey, tuple[Unit, ...]]:
-    """List the store, and select what may go."""
+    """List the store, and select the units that may go."""
     folder_uri, before = Layout(arguments.store).folder_uri, now - timedelta(days=arguments.keep_days)
     taken = survey(store.list(folder_uri), folder_uri, now)
     needed = _needed(arguments, Registry(load(MlflowSettings)), store)
@@ -93,10 +90,7 @@ def _expired(arguments: CleanUpArguments, store: Store, now: datetime) -> tuple[
 
 
 def _needed(arguments: CleanUpArguments, registry: Registry, store: Store) -> set[str]:
-    """Find the keys that are needed in any case.
-
-    They are the keys of aliases, champions, the latest decisions, and the latest prediction.
-    """
+    """Find the keys of aliases, champions, the latest decisions, recipes and the latest prediction."""
     root = Layout(arguments.store)
     needed = set(registry.aliased_run_keys())
     for model in map(last_name, store.folders(root.champions)):
@@ -135,8 +129,8 @@ def _mentions(unit: Unit, store: Store, before: datetime) -> Iterable[str]:
 def _delete(going: Iterable[Unit], root: Layout, registry: Registry, store: Store) -> tuple[Unit, ...]:
     """Delete all commit marks, let go of the registry's versions, and delete the rest.
 
-    In this order no training is taken for registered whose version is let go, and no version for usable whose checkpoint is gone. Units
-    that were written to since the listing stay. The result has those that went.
+    In this order no training seems registered whose version was let go, and no version usable whose checkpoint is gone. Units that were
+    written to since the listing stay. Returns the others.
     """
     old = []
     for unit in going:
@@ -161,7 +155,7 @@ def _table(going: Iterable[Unit]) -> bytes:
 
 def _cache(keep_days: int) -> Cache:
     machine = load(MachineSettings)
-    files = list(cached_files(machine.cache_dir / name for name in CACHES))
+    files = list(cached_files(machine.cache_dir / name for name in ("frames", "features")))
     max_bytes = machine.cache_gib * 2**30 or math.inf
     return Cache(files, unused(files, time.time(), keep_days * DAY_SECONDS, max_bytes))
 

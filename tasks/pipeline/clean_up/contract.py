@@ -1,4 +1,4 @@
-"""Describe the step that deletes what nothing needs any more."""
+"""Describe the step that deletes old objects that nothing needs any more."""
 
 from tasks.options import CleanUpOptions
 from tasks.pipeline.step import Step, StepArguments
@@ -7,7 +7,7 @@ from tasks.store.records.upkeep import CleanUpResult
 
 
 class CleanUpArguments(StepArguments, CleanUpOptions):
-    """What may go, and whether it does."""
+    """The age at which objects may go, and whether they are deleted."""
 
 
 CLEAN_UP = Step(

@@ -1,6 +1,5 @@
 """Publish a table of tested networks: page, CSV, JSON, and MLflow run."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -8,7 +7,7 @@ from tasks.judge.report.networks import metrics_of, networks_note, networks_page
 from tasks.judge.statistics.metrics import with_actions
 from tasks.judge.statistics.paired import differences
 from tasks.judge.statistics.scoring import ScoredClips
-from tasks.pipeline._results import finish, log, publish_files
+from tasks.pipeline._results import finish, log, publish_files, schema_of
 from tasks.settings import MlflowSettings, load, report_url
 from tasks.store.objects import Store, to_json
 from tasks.store.records.comparison import ComparedNetwork, Comparison, FailedConfiguration, TabulateResult
@@ -23,10 +22,7 @@ from tasks.wording import count
 
 @dataclass(frozen=True)
 class Tested:
-    """The plan, training and scores of one network.
-
-    `others` are further names of the same training.
-    """
+    """The plan, training and scores of one network; `others` are further names of its training."""
 
     name: str
     plan: PlanResult
@@ -110,10 +106,7 @@ def publish(
     tested: Sequence[Tested],
     thumbnails: Mapping[str, bytes] | None = None,
 ) -> TabulateResult:
-    """Write the page and the tables to their place and to an MLflow run.
-
-    The page has small pictures of its clips.
-    """
+    """Write the page, with thumbnails of its clips, and the tables to store and MLflow."""
     tracker = Tracker(load(MlflowSettings))
     with comparison_run(tracker, store_uri, key, comparison, [network.trained.mlflow_run_id for network in tested]) as run_id:
         publish_files(store, place, _files(place, comparison, thumbnails), tracker, run_id)
@@ -136,10 +129,9 @@ def publish(
 
 
 def _files(place: ComparisonTable, comparison: Comparison, thumbnails: Mapping[str, bytes] | None) -> dict[str, bytes]:
-    schema = json.dumps(Comparison.model_json_schema(), sort_keys=True, indent=1)
     return {
         place.page: networks_page(comparison, thumbnails).encode(),
         place.csv: table(comparison),
         place.numbers.uri: to_json(comparison),
-        place.schema: f"{schema}\n".encode(),
+        place.schema: schema_of(Comparison),
     }

@@ -59,7 +59,7 @@ def configured(lines: Sequence[str], common: TrainOptions, choose: Choose | None
     """Complete the options of each configuration, by its line with single spaces.
 
     Args:
-        choose: chooses the recipe of the preset `auto` for a line; without it the lines differ from `common` in their options alone.
+        choose: chooses the recipe of preset `auto` for a line; without it, lines change only what they name in `common`.
 
     Raises:
         BadConfiguration: as `run` does; the message repeats the line.
@@ -79,7 +79,6 @@ def configured(lines: Sequence[str], common: TrainOptions, choose: Choose | None
 
 
 def _changes(line: str, common: TrainOptions) -> dict[str, Any]:
-    """Parse one line."""
     changes: dict[str, Any] = {}
     if common.fuse:
         raise BadConfiguration("fuse: a comparison trains its networks; to fuse trained ones, write a line `fuse=runs/KEY/,runs/KEY/`")

@@ -1,7 +1,4 @@
-"""Describe the steps that train several networks and compare them in a table.
-
-All are trained on one dataset.
-"""
+"""Describe the steps that train several networks on one dataset and tabulate them."""
 
 from typing import Literal
 
@@ -9,7 +6,7 @@ from pydantic import Field
 
 from tasks.keys import configuration_key
 from tasks.options import ComparisonOptions, EvaluateOptions, PresetOptions, RegisterOptions, StoreUri, TrainOptions
-from tasks.pipeline.step import ClaimsUri, FolderUri, OutArguments, Step, StepArguments
+from tasks.pipeline.step import ClaimsUri, FolderUri, MaxHours, OutArguments, Step, StepArguments
 from tasks.store.derived import configurations_of_claims
 from tasks.store.records.comparison import ConfigureResult, TabulateResult
 from tasks.store.records.training import PlanResult
@@ -27,9 +24,7 @@ class PlanNetworkArguments(StepArguments, TrainOptions, EvaluateOptions, Registe
     weights_result: FolderUri = Field(description="The `--out` address of `weights`")
     claims: ClaimsUri
     split: Literal["val", "test"] = Field("val", description="The clips to score on")
-    max_hours: float | None = Field(
-        None, gt=0, description="A training that is expected to take longer asks first; empty: 2 without a GPU, 12 with one"
-    )
+    max_hours: MaxHours = None
     name: str = Field(description="The configuration, as in its line of the form")
 
 

@@ -17,8 +17,7 @@ from tasks.store.stored import Output
 def run(arguments: PlanNetworkArguments, store: Store) -> PlanResult:
     """Plan the training under the run key of `retrain`, so that neither repeats it.
 
-    Only the new network is scored, on val unless the form spends the test split. No champion is looked up: under the plan's `decision_uri` lies the plan
-    alone.
+    Only the new network is scored, on val unless the form spends the test split. No champion is looked up.
 
     Raises:
         BadDataset: it has no clip in this split.
@@ -55,10 +54,7 @@ def run(arguments: PlanNetworkArguments, store: Store) -> PlanResult:
 
 
 def _claim(uri: str, name: str, store: Store) -> None:
-    """Claim the training, since two tasks must not train it at once.
-
-    The table shows it once, under all its names.
-    """
+    """Claim the training, since two tasks must not train it at once."""
     if store.create_bytes(uri, name.encode()):
         return
     other = store.read_bytes(uri).decode()

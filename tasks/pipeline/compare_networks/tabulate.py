@@ -62,6 +62,7 @@ def _gather(store: Store, configured: ConfigureResult, failures: Sequence[Failur
         missing = FailedConfiguration(
             name=configuration.name, step=reported.step if reported else None, reason=reported.reason if reported else NO_REASON
         )
+        # The table shows a training that several configurations have under the first of their names.
         if reported and not _is_anothers(store, configuration):
             failed.append(missing)
             continue
@@ -87,10 +88,7 @@ def _tested(store: Store, configuration: Configuration) -> Tested:
 
 
 def _is_anothers(store: Store, configuration: Configuration) -> bool:
-    """Check whether it failed because another configuration has its training.
-
-    The table shows the training under whichever of the two names comes first.
-    """
+    """Check whether it failed because another configuration has its training."""
     try:
         plan = store.read(Configured(configuration.out).plan)
         return store.read_bytes(Claims(configuration.claims).of(plan.run_key)).decode() != configuration.name

@@ -40,10 +40,7 @@ MIN_LEFT = 2
 
 @dataclass(frozen=True)
 class Version:
-    """A trained network, its plan, and the clips of its training, labelled and not.
-
-    Clips that chose among its epochs count as such.
-    """
+    """A trained network, its plan, and the clips that trained it or chose its epoch."""
 
     trained: Trained
     plan: PlanResult
@@ -52,9 +49,7 @@ class Version:
 
 
 def run(arguments: CompareVersionsArguments, store: Store) -> TabulateResult:
-    """Score both networks on the clips that are left, and write the comparison.
-
-    It registers and decides nothing.
+    """Score both networks on the clips that are left, and write the comparison; decide nothing.
 
     Raises:
         BadConfiguration: both are one network.

@@ -1,7 +1,4 @@
-"""Write a network in a format and precision, and judge the loss of int8.
-
-Labelled clips are answered by the written network and by PyTorch.
-"""
+"""Write a network in a format and precision, and compare its answers with PyTorch."""
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -55,21 +52,20 @@ class Clips:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """Return the classes of the dataset."""
         return self.manifest.vocabulary
 
     def of_split(self, split: SplitName) -> list[DatasetClip]:
-        """List the clips of a split."""
         return [clip for clip in self.manifest.clips if clip.split == split]
 
     def answers(self, answer: Answer, by: str) -> Answers:
         """Answer the clips of each split in order; `by` names the network in the log."""
-        return {split: self._answers(self.of_split(split), answer, f" on {split} by {by}") for split in self.splits}
-
-    def _answers(self, clips: Sequence[DatasetClip], answer: Answer, by: str) -> ScoredClips:
-        with self._ahead(clips) as ahead:
-            scored, _ = score_clips(clips, ahead.load, answer, wait=ahead.wait, by=by)
-        return with_nouns_given(scored, self.vocabulary, self.saved.classes.given_noun)
+        answers: dict[SplitName, ScoredClips] = {}
+        for split in self.splits:
+            clips = self.of_split(split)
+            with self._ahead(clips) as ahead:
+                scored, _ = score_clips(clips, ahead.load, answer, wait=ahead.wait, by=f" on {split} by {by}")
+            answers[split] = with_nouns_given(scored, self.vocabulary, self.saved.classes.given_noun)
+        return answers
 
     def inputs(self, clips: Sequence[DatasetClip], graph: Graph) -> list[Inputs]:
         """Load the inputs of clips as a written model takes them."""
@@ -105,7 +101,7 @@ WRITERS: Mapping[PackageFormat, tuple[str, Write]] = {"onnx": ("model.onnx", wri
 """The file of each format, and its writer."""
 
 BEST_FLOAT: Mapping[PackageFormat, FloatPrecision] = {"onnx": "fp32", "openvino": "fp16"}
-"""What is delivered where int8 is refused. OpenVINO's fp16 weights halve the file, and answer as fp32 do."""
+"""The precision in place of a refused int8. OpenVINO's fp16 weights halve the file, and answer as fp32 do."""
 
 NUM_CALIBRATED, NUM_VALIDATED = 64, 64
 """Training clips that int8 is calibrated on, and further ones on which it may not lose. Val, which judges it, has no part in either."""
@@ -122,10 +118,7 @@ class Written:
 
 
 def write(graph: Graph, options: ExportOptions, clips: Clips, reference: Answers, folder: Path) -> Written:
-    """Write the network as asked for, and answer the clips by it.
-
-    Where int8 is refused, the best floating precision is delivered.
-    """
+    """Write the network, and answer clips by it; in floating precision if int8 is refused."""
     if options.precision != "int8":
         return _written_in_float(graph, options.format, options.precision, clips, reference, folder)
     in_float = _written_in_float(graph, options.format, "fp32", clips, reference, folder)
@@ -153,7 +146,7 @@ def write(graph: Graph, options: ExportOptions, clips: Clips, reference: Answers
 def _written_in_float(
     graph: Graph, model_format: PackageFormat, precision: FloatPrecision, clips: Clips, reference: Answers, folder: Path
 ) -> Written:
-    """Write the network, and answer the clips by it."""
+    """Write the network, answer the clips by it, and require the answers of PyTorch."""
     title, (file_name, write_as) = TITLES[model_format], WRITERS[model_format]
     path = folder / precision / file_name
     path.parent.mkdir()
@@ -162,7 +155,7 @@ def _written_in_float(
     answers = clips.answers(clips.by_model(path, graph), f"{title} in {precision}")
     differs = max(largest_difference(own, reference[split]) for split, own in answers.items())
     allowed = SHARES_OF_STD[precision]["cut"] * min(float(own.verb_logits.std()) for own in reference.values())
-    if not differs <= allowed:  # also of what is no number
+    if not differs <= allowed:  # also if it is not a number
         raise BadConfiguration(
             f"{title} in {precision} answers otherwise than PyTorch: a logit differs by {differs:.3g}, and {allowed:.3g} is allowed; "
             "choose another format or precision"
@@ -171,9 +164,9 @@ def _written_in_float(
 
 
 def apart(snippets: Frames, spec: NetworkSpec) -> Frames:
-    """Take snippets (t, h, w, m * 3) apart into frames.
+    """Take snippets apart into frames, as `snippets.joined` takes them.
 
-    The frames are (t * m, h, w, 3), as `snippets.joined` takes them.
+    (t, h, w, m * 3) becomes (t * m, h, w, 3).
     """
     num_snippets, height, width, _ = snippets.shape
     frames = snippets.reshape(num_snippets, height, width, spec.snippet.num_frames, -1).transpose(0, 3, 1, 2, 4)
@@ -240,7 +233,7 @@ def difference_of(
 def refusal_of_int8(change: PairedChange, num_clips: int, max_drop_points: float, delivered: str) -> str:
     """Say why int8 is not delivered; empty if it is.
 
-    The paired test is that of the gate, turned around: the lower limit of the difference must not be below minus the margin.
+    The gate's paired test, turned around: the lower limit of the difference must not be below minus the margin.
     """
     margin = max_drop_points / 100
     if change.interval[0] >= -margin:

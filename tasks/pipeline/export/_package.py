@@ -55,7 +55,6 @@ class Evaluated:
     results: Mapping[SplitName, EvaluateResult]
 
     def answers(self, store: Store) -> Answers:
-        """Read its logits."""
         return {split: from_parquet(store.read_bytes(own.predictions_uri), own.predictions_uri) for split, own in self.results.items()}
 
 
@@ -82,7 +81,7 @@ def pack(
         student: of the version, to be packed in its place.
 
     Raises:
-        BadConfiguration: the network cannot be written in this format and precision, or does not answer as it does in PyTorch.
+        BadConfiguration: the network cannot be written so, or does not answer as it does in PyTorch.
         MissingObject: its scores are gone from the store.
     """
     title, shown, packed_plan, run_id = f"{model_name} version {version.version}", "", plan, version.run_id
@@ -185,10 +184,7 @@ def _made_before(place: Package, store: Store) -> ExportResult | None:
 
 
 def _contract(made: _Made, registered: Registered, licence: str, max_difference: float) -> Contract:
-    """Fill in the contract from the network's training and measurements.
-
-    `registered` is the version, or its student.
-    """
+    """Fill in the contract from the network's training and measurements."""
     manifest, saved, temperatures, nothing = made.clips.manifest, made.clips.saved, made.temperatures, made.clips.vocabulary.nothing_verb
     window = window_of(manifest.segment.on_grid)
     threshold = fit_threshold(
@@ -241,7 +237,6 @@ def _keep(package: Path, place: Package, store: Store) -> int:
 
 
 def copy_package(place: Package, folder: Path, store: Store) -> None:
-    """Copy the files of a package to a folder."""
     for stored in store.list(place.files):
         path = folder / Folder(place.files).name_of(stored.uri)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -249,10 +244,7 @@ def copy_package(place: Package, folder: Path, store: Store) -> None:
 
 
 def licence_of(plan: PlanResult, saved: Saved, store: Store) -> str:
-    """Name the licences of the published weights that a network began with.
-
-    The weights are those of its first trainings. The text is empty if the licences are not known.
-    """
+    """Name the licences of the weights that its first trainings began with, if known."""
     try:
         first = first_weights(plan, store)
     except BadInput as error:  # the plan of an earlier training is gone

@@ -19,10 +19,7 @@ NUM_TIMED, NUM_BATCHES, BATCH_SIZE = 20, 5, 4
 
 
 def _loaded(path: Path) -> Callable[[Arrays], object]:
-    """Load a network from its file, to answer batches by input.
-
-    An .onnx is loaded by ONNX Runtime, an .xml by OpenVINO.
-    """
+    """Load a network from its .onnx by ONNX Runtime, or from its .xml by OpenVINO."""
     if path.suffix == ".onnx":
         session = import_module("onnxruntime").InferenceSession(path, providers=["CPUExecutionProvider"])
         return lambda batch: session.run(None, batch)

@@ -1,7 +1,4 @@
-"""Describe the commands that pack a registered model and train a smaller one.
-
-The package is for other machines. The smaller model is trained from the registered model's answers.
-"""
+"""Describe the commands that pack a registered model and train a student of it."""
 
 from pathlib import Path
 

@@ -69,7 +69,7 @@ def run(arguments: DistilArguments, store: Store) -> DistilResult:
 
 
 def in_words(result: DistilResult, store: Store) -> Iterator[str]:
-    """Say what the student learnt from, and how it answers."""
+    """Describe the clips that a student learnt from, and its scores."""
     clips = f"{count(result.num_labelled, 'labelled clip')} and {count(result.num_unlabelled, 'clip')} without a label"
     yield f"{result.student} learnt from {result.teacher} on {clips}"
     for uri in result.result_uris:
@@ -80,8 +80,8 @@ def in_words(result: DistilResult, store: Store) -> Iterator[str]:
 def distilled(teacher: Trained, student: str, store_uri: str, store: Store) -> Trained:
     """Train and score a student of this backbone, once for equal inputs.
 
-    It learns on the teacher's dataset and on clips without a label. It sees RGB frames, and has the family and head of its teacher if that is
-    one network on RGB frames; else it is a TSN with a linear head.
+    It learns on the teacher's dataset and on clips without a label. It sees RGB frames, and has the family and head of its teacher if that
+    is one network on RGB frames; else it is a TSN with a linear head.
 
     Raises:
         BadInput: the plan or the dataset of the teacher is gone.

@@ -20,9 +20,7 @@ from tasks.wording import duration, percent, percent_interval, signed, size
 
 
 def run(arguments: ExportArguments, store: Store) -> ExportResult:
-    """Make or find the package, and copy it to the folder.
-
-    The package is shown in the report.
+    """Make or find the package, copy it, and show it in the report.
 
     Raises:
         BadConfiguration: the folder holds other files, or cannot be written to, or the network cannot be packed so.

@@ -1,4 +1,1 @@
-"""Forget videos, and say which models saw them.
-
-All that the store and MLflow have of the videos is deleted.
-"""
+"""Delete all that store and MLflow have of videos, and mark models that saw them."""

@@ -1,13 +1,9 @@
-"""List or delete all that the store and MLflow have of videos.
-
-A deletion leaves a receipt.
-"""
+"""List or delete all that store and MLflow have of videos, and leave a receipt."""
 
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from hashlib import sha256
-from pathlib import Path
 
 from tasks.data.clips.forgetting import Remover, Trace, counted, drop_from_cache, files_of_clips, survey, traces_of, videos_of_sources
 from tasks.data.clips.label_inputs import probe_objects, video_records
@@ -35,8 +31,7 @@ def run(arguments: ForgetArguments, store: Store) -> ForgetResult:
 
     Raises:
         BadConfiguration: neither a video nor a source is named, or both, or the reason is missing or names the video.
-        BadInput: there is no such video, another is being forgotten, an annotation file cannot be written without it, or the person was asked
-            something else.
+        BadInput: there is no such video, another is being forgotten, a file cannot be written without it, or another question was answered.
         Unavailable: other steps go on writing of the video.
     """
     if (arguments.video is None) == (arguments.source is None):
@@ -95,7 +90,9 @@ def _listed(
     num_videos, videos_sha256, models = len(forgetting.videos), _hash_of(sorted(forgetting.videos)), _models(registry, forgetting)
     lines = [f"{each.kind}: {each.num_deleted} deleted, {each.num_rewritten} written anew" for each in counted(traces)]
     lines.append(f"evidence of {count(_remove_evidence(tracker, store_uri, forgetting, dry_run=True), 'run')} in MLflow")
-    lines.append(f"{count(len(files_of_clips(_cache(), forgetting.clip_hashes)), 'file')} in the caches of this machine")
+    lines.append(
+        f"{count(len(files_of_clips(load(MachineSettings).cache_dir, forgetting.clip_hashes)), 'file')} in the caches of this machine"
+    )
     parts = [
         f"{count(num_videos, 'video')} and all that is known of {'it' if num_videos == 1 else 'them'} are deleted for ever, with "
         f"{count(len(forgetting.datasets), 'dataset')} and the pages of {count(len(forgetting.shown), 'training')}:",
@@ -124,9 +121,6 @@ def _refuse_other_question(arguments: ForgetArguments, store: Store, videos: Seq
     """Refuse to delete if another question was answered than the store's list has.
 
     Others can rewrite Airflow's copy of the question. At a shell nothing was asked.
-
-    Raises:
-        BadInput: the question is another, or was about other videos.
     """
     if arguments.asked is None:
         return
@@ -143,16 +137,13 @@ def _hash_of(lines: Iterable[str]) -> str:
 
 
 def _leave_receipt(store: Store, store_uri: str, forgetting: Forgetting, registry: Registry, tracker: Tracker) -> str:
-    """Clean MLflow and this machine's caches, mark the models, and write the receipt.
-
-    The result is the address of the receipt.
-    """
+    """Clean MLflow and this machine's caches, mark the models, and write the receipt."""
     _remove_evidence(tracker, store_uri, forgetting, dry_run=False)
     registry.remove_texts(traces_of(forgetting).in_text)
     _mark(store, store_uri, registry, forgetting)
     num_videos = len(probe_objects(store, store_uri))  # else the next ingest would not tell new videos from these
     keep(store, Layout(store_uri).status.films, lambda films: films and films.model_copy(update={"num_videos": num_videos}))
-    drop_from_cache(store, store_uri, _cache())
+    drop_from_cache(store, store_uri, load(MachineSettings).cache_dir)
     place = Layout(store_uri).forgotten.receipt(forgetting.number)
     receipt = Receipt(
         number=forgetting.number,
@@ -180,10 +171,6 @@ def _keeps_versions(store: Store, store_uri: str) -> bool | None:
 
 def _models(registry: Registry, forgetting: Forgetting) -> tuple[str, ...]:
     return tuple(f"{name} version {version}" for name, version in registry.trained_by(forgetting.taught))
-
-
-def _cache() -> Path:
-    return load(MachineSettings).cache_dir
 
 
 def _remove_evidence(tracker: Tracker, store_uri: str, forgetting: Forgetting, *, dry_run: bool) -> int:
@@ -244,11 +231,9 @@ def _next_number(store: Store, store_uri: str) -> int:
 
 
 def _remove(store: Store, store_uri: str, remover: Remover) -> None:
-    """Delete until a search finds nothing.
-
-    Tombstones come first, so that no ingest takes a video in meanwhile.
-    """
+    """Leave tombstones, and delete until a search finds nothing."""
     at = Layout(store_uri).forgotten
+    # First, so that no ingest takes a video in meanwhile.
     for video in remover.forgetting.videos:
         tombstone = Tombstone(number=remover.forgetting.number, clip_hashes=remover.forgetting.clip_hashes)
         store.create(at.tombstone(video), tombstone)
@@ -263,10 +248,7 @@ def _remove(store: Store, store_uri: str, remover: Remover) -> None:
 
 
 def _mark(store: Store, store_uri: str, registry: Registry, forgetting: Forgetting) -> None:
-    """Mark the versions that saw a video.
-
-    They are marked in the registry and in the summary of their model.
-    """
+    """Mark the versions that saw a video, in the registry and in their summaries."""
     for name, version in registry.trained_by(forgetting.taught):
         registry.set_tags(name, version, {FORGOTTEN_TAG: "true"})
     for folder in store.folders(Layout(store_uri).status.models):

@@ -58,6 +58,7 @@ def run(arguments: IngestArguments, store: Store) -> IngestResult:
     intake = Intake(store, arguments.store, arguments.picked(IngestOptions), load(MachineSettings).allow_private_addresses)
     seen_tables = keep_annotations(store, arguments.store, intake, tables, known)
     seen = _take_videos(arguments, store, intake, videos, known, earlier)
+    # A source that cannot be listed may still have the files of an earlier ingest.
     inventory = Inventory(files=(*seen, *seen_tables, *unreadable, *(_not_offered(offered, earlier) if unreadable else ())))
     names = {file.video: file.name for file in reversed(seen) if file.video}
     num_annotations = len(annotation_objects(store, arguments.store))
@@ -87,19 +88,19 @@ def run(arguments: IngestArguments, store: Store) -> IngestResult:
 def _offered(arguments: IngestArguments, store: Store) -> tuple[list[IncomingFile], list[SeenFile]]:
     """List the files of the sources, and the sources that cannot be listed.
 
-    Without sources, these are the inbox and the store's standing sources. No other server that is off keeps the rest waiting.
-
-    Raises:
-        BadInput: a source that was named does not exist, or none has a file.
-        BadConfiguration: a connection that was named is not known, or its keys are refused.
-        Unavailable: the store, or a server that was named, does not answer.
+    Without sources, these are the inbox and the store's standing sources. A standing source whose server is off keeps no other waiting; a
+    source that was named raises its error.
     """
     offered = [] if arguments.sources else list(incoming_files((), arguments.store, store))
     unreadable = []
     for source in arguments.sources or load(SourceSettings).sources.get(arguments.store, []):
         try:
-            if not arguments.sources:
-                _require_standing(source)
+            if not arguments.sources and source.lower().startswith(("http://", "https://", "web:")):
+                # Nothing tells whether its content changed.
+                raise BadConfiguration(
+                    f"{source} is a web address, which each hourly run would fetch again; take it out of RETAKE_SOURCES, "
+                    "and name it by hand, in the form of ingest_videos"
+                )
             files = list(incoming_files([source], arguments.store, store, only_settled=not arguments.sources))
         except (BadInput, BadConfiguration, Unavailable) as error:
             is_store_away = isinstance(error, Unavailable) and source.startswith("s3://")
@@ -117,20 +118,8 @@ def _offered(arguments: IngestArguments, store: Store) -> tuple[list[IncomingFil
     return offered, unreadable
 
 
-def _require_standing(source: str) -> None:
-    """Refuse a web address: nothing tells whether its content changed."""
-    if source.lower().startswith(("http://", "https://", "web:")):
-        raise BadConfiguration(
-            f"{source} is a web address, which each hourly run would fetch again; take it out of RETAKE_SOURCES, "
-            "and name it by hand, in the form of ingest_videos"
-        )
-
-
 def _not_offered(offered: Sequence[IncomingFile], earlier: Inventory) -> list[SeenFile]:
-    """List the files of an earlier ingest that no source offers now.
-
-    A source that cannot be listed may still have them.
-    """
+    """List the files of an earlier ingest that no source offers now."""
     now = {(file.name, file.etag) for file in offered}
     return [file for file in earlier.files if file.etag and (file.name, file.etag) not in now]
 
@@ -140,10 +129,9 @@ def _why_empty(source: str) -> str:
 
 
 def _known_files(arguments: IngestArguments, store: Store, earlier: Inventory) -> dict[tuple[str, str], SeenFile]:
-    """Map names and etags to the files that earlier ingests have seen.
+    """Map names and etags to the videos that all ingests have seen.
 
-    These are the videos of all ingests, some of which may be gone from the store. Without sources, these are also the unusable files and
-    the annotation files of this ingest; by hand, those are tried again.
+    Without sources, the unusable files and annotation files of this ingest are known, too; by hand, they are tried again.
     """
     known = {(file.name, file.etag): file for file in earlier.files if file.etag and (file.video or not arguments.sources)}
     for inventory in inventories(store, arguments.store, but=INGEST.address(arguments).inventory):
@@ -156,15 +144,14 @@ def _known_files(arguments: IngestArguments, store: Store, earlier: Inventory) -
 def _is_at_hand(store: Store, file: SeenFile, incoming: IncomingFile, places: Mapping[str, str]) -> bool:
     """Check whether a known video need not be fetched.
 
-    Its copy is in the store, or it is in place: where it is offered now, or elsewhere with the same size. If the server of that place does
-    not answer, it is fetched.
+    Its copy is in the store, or it is in place: where it is offered now, or elsewhere with the same size.
     """
     place = places.get(file.video or "", "")
     if place == incoming.source or not connection_of(place):
         return bool(place)
     try:
         listed = store.stat(place)
-    except (BadConfiguration, Unavailable):
+    except (BadConfiguration, Unavailable):  # the server of that place does not answer
         return False
     return listed is not None and listed.size_bytes == file.size_bytes
 
@@ -177,10 +164,7 @@ def _take_videos(
     known: Mapping[tuple[str, str], SeenFile],
     earlier: Inventory,
 ) -> list[SeenFile]:
-    """Ingest the videos that are not known.
-
-    The inventory is written now and then, so that a retry of an ingest that is stopped meanwhile goes on from there.
-    """
+    """Ingest the videos that are not known; save the inventory for retries."""
     places = places_of_videos(store, arguments.store)
 
     def take(incoming: IncomingFile) -> SeenFile:
@@ -210,7 +194,11 @@ def _reason_to_stop(
     annotated = any(annotation_objects(store, arguments.store)) or bool(count_entries(store, arguments.store))
     waiting = annotated and not any(probe_objects(store, arguments.store))
     if not names and (waiting or not annotated):
-        return _why_nothing(arguments.store, waiting, inventory.set_aside)
+        reasons = ["annotation files wait for videos"] if waiting else []
+        if inventory.set_aside:
+            reasons.append(f"nothing can be used: {_first_reasons(inventory.set_aside)}")
+        inbox = Layout(arguments.store).inbox.folder_uri
+        return f"{'; '.join(reasons) or 'the inbox is empty'}; put videos under {inbox}, or name sources in the form"
     told = set(map(_failure, earlier.files))
     if any(file.reason and _failure(file) not in told for file in inventory.files):
         return None
@@ -220,14 +208,6 @@ def _reason_to_stop(
 def _failure(file: SeenFile) -> tuple[str, str, str]:
     """Identify a failure of a file; a server's reasons have the number of the request."""
     return file.name, file.etag, re.sub(r"\S*\d\S*", "", file.reason or "")
-
-
-def _why_nothing(store_uri: str, waiting: bool, set_aside: Sequence[SetAside]) -> str:
-    inbox = Layout(store_uri).inbox.folder_uri
-    reasons = [f"nothing can be used: {_first_reasons(set_aside)}"] if set_aside else []
-    if waiting:
-        reasons.insert(0, "annotation files wait for videos")
-    return f"{'; '.join(reasons) or 'the inbox is empty'}; put videos under {inbox}, or name sources in the form"
 
 
 def _reason_if_unchanged(arguments: IngestArguments, store: Store, videos: Sequence[str]) -> str | None:

@@ -22,7 +22,7 @@ class LabelsImportArguments(ShellArguments):
 
 
 class LabelsExportArguments(ShellArguments):
-    """The format, and what to write."""
+    """The format, the file, and the prediction to write."""
 
     format: str = Field(
         title="Format", description="Of the file: activitynet, csv, cvat, elan, epic, fiftyone, label-studio, or one that a plugin writes"

@@ -25,10 +25,9 @@ SPAN = ("start_seconds", "stop_seconds")
 
 
 def run(arguments: LabelsExportArguments, store: Store) -> LabelsExportResult:
-    """Write the labels that people have given up to now.
+    """Write the labels that people have given up to now, for Label Studio with predictions.
 
-    For Label Studio, the answers of a prediction are written, too. Intervals are written as they were labelled. The labels of whole clips
-    are of the clips that were labelled last.
+    The labels of whole clips are of the clips that were labelled last.
 
     Raises:
         BadConfiguration: nothing writes the format, the file cannot be written, or a prediction was named for a format without predictions.
@@ -77,10 +76,9 @@ def _prediction(arguments: LabelsExportArguments, store: Store, where: str) -> s
 
 
 def _predicted(store: Store, prediction: Prediction) -> Mapping[str, Sequence[LabelSpan]]:
-    """Read the first network's answers on each video.
+    """Read the first network's answers: intervals of videos with windows, else the best actions.
 
-    They are the video's intervals if it has windows, else the best action of each clip. A video with windows in which nothing was found has
-    no answers.
+    A video with windows in which nothing was found has no answers.
     """
     report = prediction.report
     batches = store.read(prediction.plan).batches if store.exists(report.intervals) else ()

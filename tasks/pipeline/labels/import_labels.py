@@ -31,9 +31,7 @@ from tasks.wording import plain_count, printable, quoted, some
 
 
 def run(arguments: LabelsImportArguments, store: Store) -> LabelsImportResult:
-    """Put the files under `annotations/`, and say how each was read.
-
-    The next run of `label` uses them.
+    """Put the files under `annotations/`, for `label`, and say how each was read.
 
     Raises:
         BadConfiguration: no file was named, or a frame rate for a file that has none.
@@ -75,7 +73,7 @@ def _read(path: Path, frame_rate: float | None) -> AnnotationFile:
 
 
 def _checked(files: Sequence[AnnotationFile], store: Store, where: str) -> list[CheckedFile]:
-    """Read the files after those that the store has, which may say what words mean."""
+    """Read the files after those of the store, which may give words their meaning."""
     others = [annotation_file(store, o) for o in (*epic_list_objects(store, where), *annotation_objects(store, where))]
     uri = latest_labels(store, where)
     last = store.read(uri, LabelsFile) if uri else None

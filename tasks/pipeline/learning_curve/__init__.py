@@ -1,1 +1,1 @@
-"""Draw what more labels would gain."""
+"""Estimate the gain of more labels."""

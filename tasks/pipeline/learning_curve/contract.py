@@ -1,7 +1,4 @@
-"""Describe the steps that follow a decision.
-
-They are the learning curve, and the earlier versions' scores on today's clips.
-"""
+"""Describe the steps after a decision: learning curve, and earlier versions on today's clips."""
 
 from tasks.pipeline.retrain.contract import PlannedArguments
 from tasks.pipeline.step import Step

@@ -24,7 +24,7 @@ from tasks.loop.summary import keep
 from tasks.options import LIGHT, TrainOptions
 from tasks.options.training import LONG_EPOCHS
 from tasks.pipeline._plans import no_curve_reason
-from tasks.pipeline._results import LEAST_URGENT, finish, finished, log, publish_files
+from tasks.pipeline._results import LEAST_URGENT, finish, finished, log, publish_files, with_limits
 from tasks.pipeline._training import fetch_inputs
 from tasks.pipeline.learning_curve.contract import LEARNING_CURVE, DecidedArguments
 from tasks.settings import MlflowSettings, load
@@ -95,7 +95,12 @@ def _draw(arguments: DecidedArguments, store: Store) -> LearningCurveResult:
     )
     with tracked_run(tracker, plan, is_beside=True) as run_id:
         publish_files(store, place, {place.file("trainings.csv"): _table(trained)}, tracker, run_id, "learning_curve")
-        tracker.log_metrics(run_id, _gains(curves))
+        gains = {
+            f"gain/val/{curve.target}_top1_with_{gain.times}_times_the_clips": (gain.gain, gain.interval)
+            for curve in curves
+            for gain in curve.gains
+        }
+        tracker.log_metrics(run_id, with_limits(gains))
         result = LearningCurveResult(
             recipe=trained.recipe,
             num_clips=trained.num_clips,
@@ -158,21 +163,10 @@ def _table(trained: CurveTrainings) -> bytes:
     return csv_table([*COLUMNS, *(f"{target}_top1" for target in targets)], rows)
 
 
-def _gains(curves: tuple[TargetCurve, ...]) -> dict[str, float]:
-    """Name the gains and their intervals, as in `gain/val/action_top1_with_2_times_the_clips`."""
-    named = {f"gain/val/{curve.target}_top1_with_{gain.times}_times_the_clips": gain for curve in curves for gain in curve.gains}
-    return {
-        f"{name}{suffix}": value
-        for name, gain in named.items()
-        for suffix, value in (("", gain.gain), ("_low", gain.interval[0]), ("_high", gain.interval[1]))
-    }
-
-
 def train_curve(plan: PlanResult, manifest: Manifest, store: Store) -> CurveTrainings:
-    """Train heads on each share of the clips, and score their last epoch.
+    """Train heads on several draws of each share of the clips; score their last epoch.
 
-    Each share is drawn in several ways. The crops of the scoring are those of a validation. A test's ten crops would cost more than all
-    trainings together.
+    The crops are those of a validation: a test's ten crops would cost more than all trainings together.
 
     Raises:
         NothingToDo: heads do not train on some share, for example because their loss is not finite.
@@ -230,12 +224,11 @@ def _report(done: CurveTraining, *, num_done: int, num_all: int) -> None:
 
 
 def curve_recipe(train: TrainOptions, num_clips: int) -> TrainOptions:
-    """Return the options of each training of the curve.
+    """Return the run's own recipe if it trains heads alone, else that of preset `light`.
 
-    That is the run's own recipe if it trains heads alone, else that of preset `light` on its network. Longer trainings are shortened. None stops
-    early, so that all take as many epochs.
+    Longer trainings are shortened. None stops early, so that all take as many epochs.
     """
-    # `picked` leaves out what is gone, which a whole network was trained with.
+    # `picked` leaves out removed options, with which a whole network may have been trained.
     on_heads = train.trainable == "heads"
     recipe = train.as_trained() if on_heads else train.picked(TrainOptions).model_copy(update=LIGHT.model_dump(include=FROM_LIGHT))
     most_epochs = max(1, MAX_STEPS // ceil(ceil(num_clips / recipe.batch_size) / recipe.accumulate_batches))  # the steps of an epoch

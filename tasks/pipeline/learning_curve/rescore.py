@@ -73,10 +73,7 @@ def run(arguments: DecidedArguments, store: Store) -> RescoreResult:
 
 
 def _left(plan: PlanResult, store_uri: str, store: Store) -> list[VersionStatus]:
-    """List the versions to score.
-
-    They are those of the summary that the plan does not score, and whose checkpoint is in the store.
-    """
+    """List the versions with a checkpoint in the summary that the plan does not score."""
     try:
         model = store.read(Layout(store_uri).status.of_model(plan.model_name).model)
     except MissingObject:
@@ -124,10 +121,7 @@ def _rescored(
 
 
 def _score(own: Run, plan: PlanResult, clips: Sequence[DatasetClip], manifest: Manifest, place: Scores, store: Store) -> EvaluateResult:
-    """Score a version by the test protocol of the decision.
-
-    Its answers are kept beside those that the decision scored.
-    """
+    """Score a version by the test protocol of the decision, and keep its answers."""
     trained, its_plan = store.read(own.train), plan_of(own, store)
     ready = make_ready(
         fetch_network(store, trained.checkpoint_uri, trained.checkpoint_sha256),

@@ -10,11 +10,7 @@ from tasks.store.records.status import DiffResult
 
 
 def run(arguments: DiffArguments, store: Store) -> DiffResult:
-    """Compare both datasets.
-
-    Raises:
-        BadInput: one of them is not there, or several begin so.
-    """
+    """Compare both datasets; raise BadInput if a name fits none or several."""
     (before, earlier), (after, later) = (find_manifest(store, arguments.store_uri, name) for name in (arguments.before, arguments.after))
     return DiffResult(before=before, after=after, difference=difference(earlier, later))
 

@@ -1,7 +1,4 @@
-"""Send notices and tests to people, and word of an ended run.
-
-Word of a run includes the state of its store.
-"""
+"""Send notices and tests to people, and word of ended runs and their stores."""
 
 from datetime import datetime
 
@@ -45,6 +42,7 @@ def run(arguments: NotifyArguments, store: Store) -> NotifyResult:
         if len(failed) < len(addresses):
             sent.append(notice)
             if arguments.ended and notice.about:
+                # At once: this process ends at a time limit, and another may write meanwhile.
                 _remember(notice, Layout(arguments.ended.store), store)
     if failures:
         raise Unavailable(f"RETAKE_NOTIFY: {'; '.join(dict.fromkeys(failures))}; `python -m tasks notify` sends a test")
@@ -52,11 +50,8 @@ def run(arguments: NotifyArguments, store: Store) -> NotifyResult:
 
 
 def _facts(ended: EndedRun, settings: NotifySettings, store: Store) -> tuple[Facts, dict[str, str] | None]:
-    """Gather the facts that the events depend on, and causes of earlier notices.
-
-    The causes are None while the store is away.
-    """
-    causes: dict[str, str] | None = None
+    """Gather the facts that events depend on, and the causes of earlier notices."""
+    causes: dict[str, str] | None = None  # while the store is away
     try:
         status = read_status(store, ended.store, main_model(store, ended.store))
         known = read_known(store, Layout(ended.store).status.notified)
@@ -79,30 +74,21 @@ def _facts(ended: EndedRun, settings: NotifySettings, store: Store) -> tuple[Fac
 
 
 def _remember(notice: Notice, layout: Layout, store: Store) -> None:
-    """Keep the cause of a notice at once.
-
-    This process ends at a time limit, and another may write meanwhile.
-    """
+    """Keep the cause of a notice."""
     keep(
         store, layout.status.notified, lambda earlier: Notified(causes={**(earlier.causes if earlier else {}), notice.about: notice.cause})
     )
 
 
 def _addresses(notice: Notice, settings: NotifySettings) -> list[str]:
-    """List the addresses that a notice goes to.
-
-    They are those of approvers, if only they may answer and have some, else those of everybody.
-    """
+    """List the addresses of approvers, if only they may answer and have some, else all."""
     approvers = load(ApprovalSettings).approvers.values() if notice.for_approvers else ()
     own = [address for approver in approvers if (address := approver.get_secret_value())]
     return own or [address.get_secret_value() for address in settings.notify]
 
 
 def _spaces(status: LoopStatus, store_gib: float | None) -> tuple[Space, ...]:
-    """Measure the disks of this machine, and the store.
-
-    The store is measured where people say how much it may have.
-    """
+    """Measure the disks of this machine, and the store if its size is limited."""
     spaces = disks(load(MachineSettings).cache_dir)
     if store_gib and status.space:
         spaces.append(Space(status.store, status.space.store_bytes, store_gib * 2**30))

@@ -13,7 +13,7 @@ from tasks.store.records.status import AdvisedStep, StatusResult
 
 
 def run(arguments: StatusArguments, store: Store) -> StatusResult:
-    """Read the summary, and what of the present can be seen without Airflow."""
+    """Read the summary, and the facts of the present that need no Airflow."""
     status = read_status(store, arguments.store_uri, arguments.model_name or main_model(store, arguments.store_uri))
     free_share = disks(load(MachineSettings).cache_dir)[0].free_share
     live = Live(now=now_utc(), num_statements=count_statements(store, status), disk_free_share=free_share)

@@ -12,7 +12,7 @@ from tasks.predict.probabilities import NO_THRESHOLD, Nothing, Served, Threshold
 from tasks.predict.scored import Names
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
-from tasks.store.records.dataset import ClassRef, DatasetClip, Manifest, Vocabulary
+from tasks.store.records.dataset import ClassRef, DatasetClip, Vocabulary
 from tasks.store.records.prediction import Predictor, PredictorRole, PredictPlanResult
 from tasks.store.records.record import ModelRole
 from tasks.store.records.training import PlanResult
@@ -27,7 +27,7 @@ SHIPPED = Vocabulary(
 
 
 @dataclass(frozen=True)
-class Found:
+class KnownNetwork:
     """A network and the plans of its training in the store, the latest first."""
 
     predictor: Predictor
@@ -44,11 +44,13 @@ def registered(
     precision: float | None = None,
     *,
     known_pairs: bool = False,
-) -> Found:
+) -> KnownNetwork:
     """Find a registered network, with temperatures fitted at this number of crops.
 
-    Without such scores, the temperatures are those of another number of crops, which is named. With `precision`, a threshold of intervals
-    is fitted too. With `known_pairs`, it answers the actions of its training clips alone.
+    Args:
+        crops: without scores at this number, the temperatures are those of another number, which is named.
+        precision: of intervals; fits their threshold.
+        known_pairs: whether it answers the actions of its training clips alone.
 
     Raises:
         BadInput: there is no such version, or its checkpoint is gone.
@@ -65,17 +67,11 @@ def registered(
     measured = fitted(plans, "fine-tuned", crops, store, precision, actions)
     predictor = _predictor(label, network, version.checkpoint_uri, version.checkpoint_sha256, plans, measured)
     marked = predictor.model_copy(update={"provisional": version.provisional, "actions": actions})
-    return Found(marked, run.folder_uri if plans else None, plans)
+    return KnownNetwork(marked, run.folder_uri if plans else None, plans)
 
 
-def baseline_of(model: Found, crops: int, store: Store, precision: float | None = None) -> Found:
-    """Find the network that the model's training started from.
-
-    Its temperatures and threshold are as `registered` has them.
-
-    Raises:
-        BadInput: it was never fetched, or is gone from the store.
-    """
+def baseline_of(model: KnownNetwork, crops: int, store: Store, precision: float | None = None) -> KnownNetwork:
+    """Find the network that a training began with; raise BadInput if it is gone."""
     if not model.plans:
         raise BadInput(f"the baseline of {model.predictor.label} is not known: the store has no plan of its training")
     weights = model.plans[0].weights
@@ -85,31 +81,18 @@ def baseline_of(model: Found, crops: int, store: Store, precision: float | None 
             "store; the step weights fetches it"
         )
     known = fitted(model.plans, "baseline", crops, store, precision)
-    return Found(_predictor("baseline", weights.description, weights.uri, weights.sha256, model.plans, known), None, model.plans)
+    return KnownNetwork(_predictor("baseline", weights.description, weights.uri, weights.sha256, model.plans, known), None, model.plans)
 
 
 def names_of(plan: PredictPlanResult, store: Store, verb_alone: Collection[PredictorRole]) -> Names:
-    """Name the classes by the training datasets, else by the shipped names.
-
-    If the model was trained on verbs alone, only verbs are shown, whatever it is compared with.
-    """
-    names = Names.of([*(manifest.vocabulary for manifest in manifests(plan, store)), SHIPPED])
+    """Name the classes by the training datasets, else by the shipped names."""
+    names = Names.of([*(store.read(Dataset(uri).manifest).vocabulary for uri in plan.dataset_uris), SHIPPED])
     return names.of_verbs() if "model" in verb_alone else names
-
-
-def manifests(plan: PredictPlanResult, store: Store) -> list[Manifest]:
-    """Read the manifests of the plan's datasets."""
-    return [store.read(Dataset(uri).manifest) for uri in plan.dataset_uris]
 
 
 def dataset_clips(plan: PredictPlanResult, store: Store) -> tuple[DatasetClip, ...]:
     """List the clips of the model's dataset; empty if it is unknown or gone."""
     return () if plan.model_dataset_uri is None else store.read(Dataset(plan.model_dataset_uri).manifest).clips
-
-
-def training_clips(plan: PredictPlanResult, store: Store) -> list[DatasetClip]:
-    """List the model's training clips; empty if its dataset is unknown or gone."""
-    return [clip for clip in dataset_clips(plan, store) if clip.split == "train"]
 
 
 def _predictor(label: str, description: str, uri: str, sha256: str, plans: Sequence[PlanResult], known: Fitted) -> Predictor:
@@ -133,10 +116,7 @@ def _predictor(label: str, description: str, uri: str, sha256: str, plans: Seque
 
 
 def fitted(plans: Sequence[PlanResult], role: ModelRole, crops: int, store: Store, precision: float | None, pairs: Pairs = ()) -> Fitted:
-    """Fit temperatures, and with `precision` a threshold, on the latest val scores.
-
-    The scores are at this number of crops if possible. Otherwise the latest scores at another number are taken, and the number is named.
-    """
+    """Fit temperatures and a threshold on the latest val scores, preferably at these crops."""
     candidates = [(plan, e.out) for plan in plans for e in plan.evaluations if (e.model, e.split) == (role, "val")]
     unreadable: list[str] = []
     for plan, out in sorted(candidates, key=lambda candidate: candidate[0].evaluate.crops != crops):
@@ -159,10 +139,7 @@ def fitted(plans: Sequence[PlanResult], role: ModelRole, crops: int, store: Stor
 
 
 def _nothing(plan: PlanResult, store: Store) -> Nothing | None:
-    """Find how a training's dataset says that nothing happens.
-
-    The result is None if no label says so, or the dataset is gone.
-    """
+    """Find how a dataset says that nothing happens; None if it does not."""
     place = Dataset(plan.dataset_uri).manifest
     if not store.exists(place.uri):
         return None

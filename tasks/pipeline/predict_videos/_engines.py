@@ -40,7 +40,7 @@ class NothingToCheck(BadVideo):
 class Ready:
     """One checkpoint on its engine; it takes snippets of each of `specs`.
 
-    `given_noun` holds the noun logits (n,) of every clip if the network was trained on verbs alone: "no object" with certainty; else None.
+    `given_noun` has the noun logits (n,) of every clip, certain of "no object", if the network was trained on verbs alone; else None.
     """
 
     scorer: Scorer
@@ -49,10 +49,7 @@ class Ready:
     given_noun: Logits | None
 
     def named(self, logits: ModelLogits) -> tuple[Logits, Logits]:
-        """Convert logits to arrays, verb (v,) and noun (n,).
-
-        The array of the noun is replaced where the noun is given.
-        """
+        """Convert logits to arrays, verb (v,) and noun (n,), which may be given."""
         return logits.verb.numpy(), logits.noun.numpy() if self.given_noun is None else self.given_noun
 
 
@@ -66,14 +63,13 @@ def make_ready(
     store: Store,
     frames: Path,
 ) -> Ready:
-    """Fetch a network and choose its engine.
+    """Fetch a network and choose its engine, which is checked on clips that decode.
 
-    The engine is checked on clips that decode; if none does, it is PyTorch.
+    If none decodes, the engine is PyTorch.
 
     Args:
         clips: to score.
         trained_on: training clips; the engine is checked for their classes.
-        wanted: the engine, or "auto".
         frames: for the decoded frames of a few clips.
 
     Raises:

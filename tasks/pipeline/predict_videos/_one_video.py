@@ -35,8 +35,8 @@ LogitsByRole = Mapping[PredictorRole, tuple[Logits, Logits]]
 class Sliding:
     """A scorer of the windows of one video, with its clips among them.
 
-    Without a stride there are no `roles`, and no window is scored. `roles` answer the windows. `networks` score those between clips, and
-    `ready` are the same on their engines; if the model cannot see beyond the end of a clip, there are none, and the clips are all windows.
+    Without a stride there are no `roles`. `roles` answer the windows, and `networks` those between clips, on the engines of `ready`. If the
+    model cannot see beyond the end of a clip, there are no `networks`, and the clips are all windows.
     """
 
     roles: tuple[PredictorRole, ...]
@@ -50,9 +50,9 @@ class Sliding:
         return further_frames(clip.num_frames, spec, self.networks["model"].grid) if self.networks else ()
 
     def reach(self, clip: ClipRecord, logits: LogitsByRole, noted: NotedByRole) -> Iterator[tuple[ClipRecord | Window, LogitsByRole]]:
-        """Yield the windows between the clip before and this clip, then this clip.
+        """Yield the windows between the clip before and this clip, then this clip, with logits.
 
-        Each comes with its logits by network. There are no windows beside a clip that was left out.
+        There are no windows beside a clip that was left out.
         """
         if not self.roles:
             return
@@ -76,10 +76,7 @@ class Sliding:
 
 
 def sliding_over(plan: PredictPlanResult, networks: Mapping[PredictorRole, Ready]) -> Sliding:
-    """Prepare to score the windows of one video.
-
-    The networks that can see the windows score them. If the model cannot, the windows are the clips of the video.
-    """
+    """Choose the networks that score windows; if the model cannot, clips are the windows."""
     stride = plan.predict.stride_seconds
     able = {role: ready for role, ready in networks.items() if all(map(slides, ready.specs))}
     if stride is None or "model" not in able:
@@ -89,10 +86,7 @@ def sliding_over(plan: PredictPlanResult, networks: Mapping[PredictorRole, Ready
 
 
 def without_windows(plan: PredictPlanResult, networks: Mapping[PredictorRole, Ready]) -> tuple[str, ...]:
-    """Say which networks cannot see windows between clips.
-
-    The cost of the windows of the other networks is logged.
-    """
+    """Say which networks cannot see windows between clips; log the cost of other windows."""
     stride = plan.predict.stride_seconds
     if stride is None:
         return ()
@@ -116,10 +110,7 @@ def without_windows(plan: PredictPlanResult, networks: Mapping[PredictorRole, Re
 
 @dataclass(frozen=True)
 class Inputs:
-    """A clip's inputs for each network.
-
-    They are the snippets of a test, and the further frames that windows need.
-    """
+    """A clip's inputs for each network: snippets of a test, and further frames of windows."""
 
     num_frames: int
     tested: list[Frames]
@@ -142,10 +133,7 @@ class NotComparable(RetakeError):
 
 @dataclass(frozen=True)
 class Work:
-    """Inputs of every video of a batch.
-
-    `known` is (m, f), `folder` is for files, `frames` for decoded frames.
-    """
+    """Inputs of every video of a batch; `known` is (m, f), `frames` for decoded frames."""
 
     plan: PredictPlanResult
     known: Features | None
@@ -252,45 +240,38 @@ def _score(
                     bad[scored.clip.uid] = scored.answer
                     continue
                 logits, features, noted = scored.answer
-                try:
-                    _require_readable(scored.clip, logits, work.plan)
-                except BadCheckpoint as error:
+                if error := _unreadable(scored.clip, logits, work.plan):
                     log.warning("set aside: %s: %s", _place(video, scored.clip), error)
                     bad[scored.clip.uid] = plain_reason(error)
                     continue
                 novelty = None if work.known is None else float(distances_to_nearest(features[None], work.known)[0])
                 writer.add(scored.clip, logits, features, novelty)
                 for window, on_window in sliding.reach(scored.clip, logits, noted):
-                    if _is_readable(window, on_window, work.plan):
+                    if error := _unreadable(window, on_window, work.plan):
+                        log.warning("left out of the intervals: %s", error)
+                    else:
                         windows.add(window, on_window, NO_FEATURES, None)
     if len(bad) == len(clips):
         raise BadVideo(f"none of its clips can be predicted: {next(iter(bad.values()))}")
     return bad, unheard
 
 
-def _is_readable(window: ClipRecord | Window, logits: LogitsByRole, plan: PredictPlanResult) -> bool:
-    """Check whether the model's logits of a window are finite, and log it if not."""
-    try:
-        _require_readable(window, logits, plan)
-    except BadCheckpoint as error:
-        log.warning("left out of the intervals: %s", error)
-        return False
-    return True
-
-
-def _require_readable(clip: ClipRecord | Window, logits: LogitsByRole, plan: PredictPlanResult) -> None:
-    """Require finite logits for a clip.
+def _unreadable(clip: ClipRecord | Window, logits: LogitsByRole, plan: PredictPlanResult) -> BadCheckpoint | None:
+    """Return the error if a logit of the model on this clip is not finite.
 
     Raises:
-        BadCheckpoint: a logit of the model is not a finite number.
-        NotComparable: a logit of the second network is not.
+        NotComparable: a logit of the second network is not finite.
     """
-    require_finite(clip, *logits["model"])
+    try:
+        require_finite(clip, *logits["model"])
+    except BadCheckpoint as error:
+        return error
     if plan.against and "against" in logits:
         try:
             require_finite(clip, *logits["against"])
         except BadCheckpoint as error:
             raise NotComparable(f"{plan.against.label} is left out of one batch: {error}") from error
+    return None
 
 
 def _shortnesses(networks: Mapping[PredictorRole, Ready], video: PredictedVideo, clips: Sequence[ClipRecord]) -> list[SetAside]:
@@ -311,7 +292,8 @@ def _place(video: PredictedVideo, clip: ClipRecord) -> str:
 def _answer(inputs: Inputs, networks: Mapping[PredictorRole, Ready], sliding: Sliding) -> Answer:
     """Score one clip by each network.
 
-    Return logits, verb (v,) and noun (n,), the features (f,) of the model's first backbone, and the notes that the windows need.
+    Returns:
+        logits, verb (v,) and noun (n,), the features (f,) of the model's first backbone, and notes for the windows.
     """
     logits: dict[PredictorRole, tuple[Logits, Logits]] = {}
     noted: dict[PredictorRole, Noted] = {}

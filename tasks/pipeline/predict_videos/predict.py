@@ -41,7 +41,7 @@ def run(arguments: PredictArguments, store: Store) -> PredictReportResult:
 
 
 def in_words(result: PredictReportResult, store: Store) -> list[str]:
-    """Say what a prediction answered, what it left out, and where its page is."""
+    """Summarise a prediction: answers, files left out, and the address of its page."""
     by_clip = list(rows_of(store.read_bytes(result.table_uri), ()))
     rows = by_clip if result.intervals_uri is None else rows_of(store.read_bytes(result.intervals_uri), ())
     network = by_clip[0]["network"]
@@ -63,13 +63,7 @@ def in_words(result: PredictReportResult, store: Store) -> list[str]:
 
 
 def _copy(plan: PredictPlanResult, folder: Path, store: Store) -> None:
-    """Copy the report's files to a folder.
-
-    They replace those of an earlier prediction, and files of the same names.
-
-    Raises:
-        BadConfiguration: the folder cannot be written to.
-    """
+    """Copy the report's files to a folder, in place of those of an earlier prediction."""
     report = Prediction(plan.prediction_uri).report
     listed = {stored.uri: stored for stored in store.list(report.folder_uri) if stored.uri != report.uri}
     places = {uri: report.name_of(uri) for uri in listed}
@@ -90,20 +84,14 @@ def _copy(plan: PredictPlanResult, folder: Path, store: Store) -> None:
 
 
 def _list_files(folder: Path, states: Mapping[str, Sequence[int]]) -> None:
-    """Replace the list of the files written to a folder.
-
-    On a full disk the earlier list stays.
-    """
+    """Replace the list of the files written to a folder, unless the disk is full."""
     partial = folder / f"{WRITTEN}.partial"
     partial.write_text(json.dumps(states, ensure_ascii=False, indent=1), encoding="utf-8")
     partial.replace(folder / WRITTEN)
 
 
 def _remove_earlier(folder: Path) -> None:
-    """Remove the files of an earlier prediction that nobody changed.
-
-    Nothing else in the folder is touched.
-    """
+    """Remove the files of an earlier prediction that nobody changed, and nothing else."""
     try:
         written = json.loads((folder / WRITTEN).read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -12,7 +12,7 @@ from tasks.judge.statistics.scoring import peak_memory_bytes
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
 from tasks.pipeline._results import finish, finished, log
-from tasks.pipeline.predict_videos._chosen import training_clips
+from tasks.pipeline.predict_videos._chosen import dataset_clips
 from tasks.pipeline.predict_videos._engines import Ready, make_ready
 from tasks.pipeline.predict_videos._one_video import NotComparable, Work, predict_video, verb_alone, without_windows
 from tasks.pipeline.predict_videos.contract import PREDICT_BATCH, PredictBatchArguments
@@ -38,9 +38,8 @@ CutVideo = tuple[PredictedVideo, tuple[ClipRecord, ...]]
 def run(arguments: PredictBatchArguments, store: Store) -> PredictBatchResult:
     """Score every clip of the batch; set failed videos and clips aside with their reasons.
 
-    A video is kept as soon as it is scored, so that a retry continues with the next. If the second network is missing, the first one goes
-    on alone; if one of its logits is not finite, the batch is scored again without it. A non-finite logit of the model drops only that
-    clip.
+    A video is kept as soon as it is scored, so that a retry continues with the next. If the second network is missing, the first goes on
+    alone. If a logit of the second is not finite, the batch is scored again without it; one of the model drops only that clip.
 
     Raises:
         MissingObject: the model's checkpoint is gone.
@@ -105,7 +104,7 @@ def _make_ready(work: Work, clips: Sequence[ClipRecord]) -> tuple[dict[Predictor
     if not clips:
         return {}, ()
     plan, store = work.plan, work.store
-    trained_on = training_clips(plan, store)
+    trained_on = [clip for clip in dataset_clips(plan, store) if clip.split == "train"]
     networks: dict[PredictorRole, Ready] = {}
     missing = []
     for role, predictor in plan.predictors.items():
@@ -139,11 +138,7 @@ def _known(result: KnownClipsResult, store: Store) -> Features | None:
 def _predict_all(
     work: Work, networks: Mapping[PredictorRole, Ready], videos: Sequence[CutVideo]
 ) -> tuple[list[PredictBatchResult], list[SetAside]]:
-    """Predict each video; return the results, and the videos that failed.
-
-    Raises:
-        NotComparable: a logit of the second network is not a finite number.
-    """
+    """Predict each video; return the results, and the videos that failed."""
     results: list[PredictBatchResult] = []
     set_aside: list[SetAside] = []
     for video, clips in videos:

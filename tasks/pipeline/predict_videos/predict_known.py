@@ -1,7 +1,6 @@
 """Compute features of sampled training clips, and the distances of films from them.
 
-The clips are those of the model, and the films are of its dataset. The features come from this model's own backbone. Features and distances
-lie under the run of the model's training: they are computed once per model, whatever it predicts later.
+The features are of the model's own backbone. They lie under the run of its training, to be computed once per model.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -83,9 +82,9 @@ def _compared(plan: PredictPlanResult, clips: Sequence[DatasetClip], store: Stor
     """List the clips of the films that new films are compared with.
 
     They are films of the dataset, those of test alone if the films of train taught the backbone. Up to `MAX_REFERENCE_FILMS` films share
-    the clips equally, evenly spaced, because a film is scored by as many clips as the shortest has. Films of val do not serve alone: a
-    split keeps films with an action of their own in train, so that films of val lie nearer to it than new films. Unlabelled clips count,
-    because new films have them, too, but not where they need optical flow that nobody computed.
+    the clips equally, because a film is scored by as many clips as the shortest has. Films of val do not serve alone: a split keeps films
+    with an action of their own in train, so that films of val lie nearer to it than new films. Unlabelled clips count, because new films
+    have them, too, but not where they need optical flow that nobody computed.
     """
     by_film: dict[str, dict[str, list[StoredClip]]] = {}
     for clip in clips:
@@ -109,10 +108,7 @@ def _films(
     known_clips: Iterable[DatasetClip],
     clips: Iterable[DatasetClip],
 ) -> tuple[ReferenceFilm, ...]:
-    """Measure how far compared clips lie from known clips of other films.
-
-    Compared clips that were not seen are left out.
-    """
+    """Measure how far compared clips that were seen lie from known clips of other films."""
     sources = {clip.video: clip.source for clip in clips}
     read = [clip for clip in compared if clip.uid in seen]
     if not read:

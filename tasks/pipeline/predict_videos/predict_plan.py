@@ -11,6 +11,7 @@ from tasks.data.clips.gather_labels import LabelledParts, PredictedVideos, label
 from tasks.data.clips.intake import Intake
 from tasks.data.clips.label_inputs import video_records, videos_beside
 from tasks.data.clips.sources import IncomingFile, incoming_files
+from tasks.data.clips.stored_clips import StoredClip
 from tasks.data.labels.intervals import overlap_finder, without
 from tasks.data.labels.recordings import detect_recordings
 from tasks.data.labels.rows import AnnotationFile
@@ -21,7 +22,7 @@ from tasks.keys import content_key, options_key, recipe_of
 from tasks.learn.inputs.snippets import window_grid
 from tasks.options import EvaluateOptions, IngestOptions, LabelOptions, PredictOptions, SegmentOptions
 from tasks.pipeline._results import finish, log
-from tasks.pipeline.predict_videos._chosen import Found, baseline_of, registered
+from tasks.pipeline.predict_videos._chosen import KnownNetwork, baseline_of, registered
 from tasks.pipeline.predict_videos.contract import PLAN, PredictPlanArguments
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.layout import Dataset, Layout
@@ -35,15 +36,16 @@ from tasks.tracking import Registry
 from tasks.wording import count
 
 NUM_TAKEN_AT_ONCE, NUM_READ_AT_ONCE = 4, 16
-TRAINED_ON = "it was trained on; allow_trained predicts it anyway"
 
 
 @dataclass(frozen=True)
 class Videos:
     """Videos to predict, in order of their names, and others left out.
 
-    `sources` maps videos to their source recordings. `trained_on` names those that were trained on. `beside` are the annotation files that came
-    with the videos, if there are intervals to score.
+    Attributes:
+        sources: source recordings, by video.
+        trained_on: taken videos that were trained on.
+        beside: annotation files that came with the videos, if there are intervals to score.
     """
 
     taken: tuple[PredictedVideo, ...]
@@ -67,20 +69,14 @@ def run(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
 
 
 def finished_report(plan: PredictPlanResult, store: Store) -> PredictReportResult | None:
-    """Find the report of an earlier run with the same inputs.
-
-    None if a batch failed in it, which may succeed now.
-    """
+    """Find the report of an earlier run with these inputs, if no batch failed."""
     report = Prediction(plan.prediction_uri).report
     result = store.read(report) if store.exists(report.uri) else None
     return None if result is None or result.num_failed_batches else result
 
 
 def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
-    """Make the plan and write it under its own address.
-
-    It raises the errors of `run`.
-    """
+    """Make the plan and write it under its own address; raise the errors of `run`."""
     store.ensure_bucket(arguments.store)
     registry = Registry(load(MlflowSettings))
     precision = None if arguments.stride_seconds is None else arguments.interval_precision
@@ -101,10 +97,7 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
     latest = _labels_today(arguments.store, segment if trained.cut == "intervals" else trained, store)
     videos = _videos(arguments, _in_split("train", arguments.store, manifests, store), _labelled_sources(manifests, latest), store)
     sources = videos.sources
-    of_val = _in_split("val", arguments.store, manifests, store)
-    measured_on = tuple(
-        video.video for video in videos.taken if not of_val.isdisjoint({video.video, sources.get(video.video, video.video)})
-    )
+    measured_on = tuple(video.video for video in _among(videos.taken, _in_split("val", arguments.store, manifests, store), sources))
     labels = _labels_of(videos.taken, manifests, latest)
     if arguments.stride_seconds is not None:
         named = PredictedVideos({video.video: video.name for video in videos.taken}, videos.beside)
@@ -161,11 +154,11 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
 
 
 def _against(
-    arguments: PredictPlanArguments, model: Found, store: Store, registry: Registry, precision: float | None
-) -> tuple[Found | None, tuple[str, ...]]:
+    arguments: PredictPlanArguments, model: KnownNetwork, store: Store, registry: Registry, precision: float | None
+) -> tuple[KnownNetwork | None, tuple[str, ...]]:
     """Find the second network, or explain why the first one continues alone.
 
-    In place of an untrained baseline it is the version before the model's, if there is one.
+    The version before the model's stands in for an untrained baseline.
     """
     against = arguments.against
     missing: tuple[str, ...] = ()
@@ -193,7 +186,7 @@ def _against(
     raise BadConfiguration(f"against: {against} is {model.predictor.label} itself; name another version, baseline or none")
 
 
-def _dataset_uris(store_uri: str, networks: Sequence[Found], store: Store) -> tuple[str, ...]:
+def _dataset_uris(store_uri: str, networks: Sequence[KnownNetwork], store: Store) -> tuple[str, ...]:
     """List the networks' training datasets, the model's first; else the store's latest."""
     uris = [network.plans[0].dataset_uri for network in networks if network.plans]
     latest = Layout(store_uri).latest_dataset
@@ -224,6 +217,11 @@ def _in_split(wanted: SplitName, store_uri: str, manifests: Iterable[Manifest], 
     return frozenset(names)
 
 
+def _among(videos: Iterable[PredictedVideo], names: frozenset[str], sources: Mapping[str, str]) -> list[PredictedVideo]:
+    """Select the videos that these names contain, themselves or by their sources."""
+    return [video for video in videos if not names.isdisjoint({video.video, sources.get(video.video, video.video)})]
+
+
 def _videos(arguments: PredictPlanArguments, trained_on: frozenset[str], sources: Mapping[str, str], store: Store) -> Videos:
     """Select the videos to predict; leave out unusable ones and those trained on."""
     if arguments.videos:
@@ -233,11 +231,11 @@ def _videos(arguments: PredictPlanArguments, trained_on: frozenset[str], sources
     else:
         records = video_records(store, arguments.store)
         candidates, bad, beside = _in_order(PredictedVideo(video=record.video, name=record.names[0]) for record in records), [], []
-    trained = [video for video in candidates if not trained_on.isdisjoint({video.video, sources.get(video.video, video.video)})]
+    trained = _among(candidates, trained_on, sources)
     refused = [] if arguments.allow_trained else trained
     taken = [video for video in candidates if video not in refused]
     if arguments.videos:
-        bad += [SetAside(name=video.name, reason=TRAINED_ON) for video in refused]
+        bad += [SetAside(name=video.name, reason="it was trained on; allow_trained predicts it anyway") for video in refused]
         if not taken:
             reasons = "; ".join(f"{aside.name}: {aside.reason}" for aside in bad) or f"{', '.join(arguments.videos)}: no video is there"
             raise BadInput(f"nothing to predict: {reasons}")
@@ -291,10 +289,7 @@ def _write_batches(prediction: Prediction, videos: Sequence[PredictedVideo], sto
 
 
 def _labelled_sources(manifests: Iterable[Manifest], latest: Iterable[LabelledClip]) -> dict[str, str]:
-    """Map each video to its source recording, by the latest labels, else by the datasets.
-
-    The latest labels also know videos without labels.
-    """
+    """Map videos to their source recordings, by the latest labels, else by the datasets."""
     sources = {clip.video: clip.source for manifest in manifests for clip in manifest.clips}
     return sources | {labelled.clip.video: labelled.source for labelled in latest}
 
@@ -302,8 +297,7 @@ def _labelled_sources(manifests: Iterable[Manifest], latest: Iterable[LabelledCl
 def _sources_of_new(videos: Sequence[PredictedVideo], sources: Mapping[str, str], store_uri: str, store: Store) -> dict[str, str]:
     """Map videos that were never ingested to the source of their recording.
 
-    The given names tell the recording, as far as they can. The source is that of an ingested video of the recording, else the recording's
-    first video. `sources` are known sources, which people may have corrected.
+    The given names tell the recording. Its source is that of an ingested video, else its first video. People may have corrected `sources`.
     """
 
     def read(video: PredictedVideo) -> VideoRecord:
@@ -337,30 +331,25 @@ def _labels_today(store_uri: str, segment: SegmentOptions, store: Store) -> tupl
 
 
 def _labels_of(videos: Iterable[PredictedVideo], manifests: Iterable[Manifest], latest: Iterable[LabelledClip]) -> KnownLabels:
-    """Collect the labels of these videos' clips on the grid.
-
-    A clip's latest label counts, else that of the datasets.
-    """
+    """Collect the latest labels of videos' clips on the grid, else those of the datasets."""
     wanted = {video.video for video in videos}
-    labels: dict[str, KnownLabel] = {}
-    for clip in (clip for manifest in manifests for clip in manifest.clips if clip.video in wanted and clip.around is None):
-        labels[clip.uid] = KnownLabel(uid=clip.uid, verb_class=clip.verb_class, noun_class=clip.noun_class)
-    for labelled in latest:
-        if (
-            labelled.clip.video in wanted
-            and labelled.clip.around is None
-            and labelled.verb_class is not None
-            and labelled.noun_class is not None
-        ):
-            labels[labelled.clip.uid] = KnownLabel(uid=labelled.clip.uid, verb_class=labelled.verb_class, noun_class=labelled.noun_class)
+    labelled: list[tuple[StoredClip, int | None, int | None]] = [
+        *((clip, clip.verb_class, clip.noun_class) for manifest in manifests for clip in manifest.clips),
+        *((own.clip, own.verb_class, own.noun_class) for own in latest),
+    ]
+    labels = {
+        clip.uid: KnownLabel(uid=clip.uid, verb_class=verb, noun_class=noun)
+        for clip, verb, noun in labelled
+        if clip.video in wanted and clip.around is None and verb is not None and noun is not None
+    }
     return KnownLabels(labels=tuple(labels[uid] for uid in sorted(labels)))
 
 
 def _covered_by(parts: LabelledParts, latest: Iterable[LabelledClip]) -> dict[str, tuple[Interval, ...]]:
     """List the time of each video in which labels say when something happens.
 
-    Clips labelled as nothing add to that of files, unless a labelled interval overlaps them: it says nothing about the rest of a clip. Clips of an
-    action are left out unless an interval of it overlaps them, because their labels do not say when it begins and ends.
+    Clips labelled as nothing add to that of files, unless a labelled interval overlaps them, which says nothing about the rest of a clip.
+    Clips of an action are left out unless an interval of it overlaps them, because their labels do not say when it begins and ends.
     """
     in_files = {video: overlap_finder(own) for video, own in parts.covered.items()}
     actions = {video: overlap_finder(own) for video, own in groupby(sorted(parts.intervals, key=attrgetter("video")), attrgetter("video"))}

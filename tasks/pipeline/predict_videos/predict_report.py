@@ -14,7 +14,7 @@ from tasks.errors import BadInput, MissingObject
 from tasks.loop.parts import with_prediction
 from tasks.loop.summary import keep
 from tasks.pipeline._media import MAX_THUMBNAILS, playable, thumbnails
-from tasks.pipeline._results import finish, finished, log
+from tasks.pipeline._results import finish, finished, log, with_limits
 from tasks.pipeline.predict_videos._chosen import dataset_clips, names_of
 from tasks.pipeline.predict_videos.contract import REPORT, PredictionArguments
 from tasks.predict.agreement import Tally, confusion_table
@@ -50,17 +50,10 @@ from tasks.tracking import Tracker, prediction_run
 from tasks.wording import count
 
 NUM_PAIRS = 8
-TASK_FAILED = "its task failed; see predict's log"
 
 
 def run(arguments: PredictionArguments, store: Store) -> PredictReportResult:
-    """Write the report to the store and into an MLflow run of its own.
-
-    Videos of a batch that left no result are set aside by name.
-
-    Raises:
-        BadInput: no video could be predicted; the message names each with its reason.
-    """
+    """Write the report to store and MLflow; raise BadInput, with reasons, without any video."""
     plan = store.read(arguments.planned)
     place = REPORT.address(arguments)
     batches, failed = _batches(plan, store)
@@ -150,7 +143,8 @@ def _batches(plan: PredictPlanResult, store: Store) -> tuple[list[PredictBatchRe
         try:
             results.append(store.read(PredictedBatch(batch.out)))
         except MissingObject:
-            failed += [SetAside(name=video.name, reason=TASK_FAILED) for video in store.read(batch.uri, PredictionBatch).videos]
+            videos = store.read(batch.uri, PredictionBatch).videos
+            failed += [SetAside(name=video.name, reason="its task failed; see predict's log") for video in videos]
     return results, failed
 
 
@@ -158,25 +152,17 @@ def _new_footage(
     plan: PredictPlanResult, videos: Sequence[ScoredVideo], gathered: Gathered, known: KnownClipsResult, store: Store
 ) -> Shift | None:
     """Compare distances by source video; None without a new video, or a training clip."""
-    films = _new_films(plan, [video for video in videos if video.video in gathered.distances], store)
-    if not films:
-        return None
+    known_sources = {name for clip in dataset_clips(plan, store) for name in (clip.video, clip.source)}
+    films: dict[str, list[ScoredVideo]] = {}
+    for video in videos:
+        source = plan.sources.get(video.video, video.video)
+        if video.video in gathered.distances and known_sources.isdisjoint({video.video, source}):
+            films.setdefault(source, []).append(video)
     new = [
         NewFilm(source, ", ".join(video.name for video in own), [d for video in own for d in gathered.distances[video.video]])
         for source, own in films.items()
     ]
-    return shift_of(new, known.reference)
-
-
-def _new_films(plan: PredictPlanResult, videos: Sequence[ScoredVideo], store: Store) -> dict[str, list[ScoredVideo]]:
-    """Group the videos outside the model's dataset by source video."""
-    met = {name for clip in dataset_clips(plan, store) for name in (clip.video, clip.source)}
-    films: dict[str, list[ScoredVideo]] = {}
-    for video in videos:
-        source = plan.sources.get(video.video, video.video)
-        if met.isdisjoint({video.video, source}):
-            films.setdefault(source, []).append(video)
-    return films
+    return shift_of(new, known.reference) if new else None
 
 
 def _page_inputs(
@@ -264,9 +250,7 @@ def _engines(batches: Sequence[PredictBatchResult]) -> dict[PredictorRole, tuple
 
 def _metrics(inputs: PageInputs) -> dict[str, float]:
     metrics: dict[str, float] = {"num_videos": inputs.num_videos, "num_clips": inputs.num_clips, "num_to_label": len(inputs.to_label)}
-    for agreement in inputs.agreements:
-        metrics |= {f"{agreement.target}_agreement": agreement.share}
-        metrics |= {f"{agreement.target}_agreement_{end}": value for end, value in zip(("low", "high"), agreement.interval, strict=True)}
+    metrics |= with_limits({f"{own.target}_agreement": (own.share, own.interval) for own in inputs.agreements})
     for accuracy in inputs.accuracies:
         name = "top1_trained_on" if accuracy.is_trained_on else "top1"
         metrics |= {f"{role}/{target}_{name}": m.top1 for role, targets in accuracy.networks.items() for target, m in targets.items()}

@@ -1,12 +1,9 @@
-"""Estimate how long a training and its test take.
+"""Estimate a training by a timed batch or the champion's training, and a test."""
 
-The training's time comes from a timed batch, or from the champion's training.
-"""
-
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tasks.data.split.manifest import num_clips
 from tasks.errors import BadInput
 from tasks.learn.gpus import trains_on_gpu
 from tasks.options import EvaluateOptions, Head, TrainOptions
@@ -28,10 +25,7 @@ VALIDATION_SHARE = 1 / 3
 
 @dataclass(frozen=True)
 class Estimate:
-    """The work of a training in words, and its time in seconds.
-
-    None if nothing tells it.
-    """
+    """The work of a training in words, and its time, None if nothing tells it."""
 
     line: str
     seconds: float | None
@@ -40,11 +34,9 @@ class Estimate:
 def estimate(
     planned: TrainOptions, weights: WeightsResult, manifest: Manifest, earlier: PlanResult | None, store: Store, num_seeds: int = 1
 ) -> Estimate:
-    """Estimate the time of `train` by a timed batch, or by the champion's training.
-
-    `earlier` is the plan of that training. `num_seeds` trainings of heads see each clip once.
-    """
-    num_train, num_val = _num_clips(manifest)
+    """Estimate the time of `train` by a timed batch, or by the `earlier` plan's training."""
+    clips_of = num_clips(manifest)
+    num_train, num_val = clips_of["train"], clips_of["val"]
     of_seeds = f" with {num_seeds} seeds, for each" if num_seeds > 1 else ""
     work = f"to train{of_seeds}: at most {count(planned.epochs, 'epoch')} of {count(num_train, 'clip')}"
     if planned.head is Head.PROBE:
@@ -65,22 +57,19 @@ def estimate(
 def seconds_to_test(
     planned: TrainOptions, evaluate: EvaluateOptions, splits: Sequence[SplitName], weights: WeightsResult, manifest: Manifest
 ) -> float | None:
-    """Estimate the time of the forward passes of `evaluate`, at the pace of PyTorch.
+    """Estimate the forward passes of tests on these splits, at PyTorch's pace if known.
 
-    None if no batch was timed. `splits` has the split of each evaluation. Networks on one frozen backbone see each clip once.
+    Networks on one frozen backbone see each clip once.
     """
     if not weights.pace:
         return None
-    clips_of = Counter(clip.split for clip in manifest.clips)
-    num_clips = sum(clips_of[split] for split in (set(splits) if planned.trainable == "heads" else splits))
-    return num_clips * evaluate.crops * weights.pace.forward_seconds / weights.pace.num_clips
+    clips_of = num_clips(manifest)
+    num_scored = sum(clips_of[split] for split in (set(splits) if planned.trainable == "heads" else splits))
+    return num_scored * evaluate.crops * weights.pace.forward_seconds / weights.pace.num_clips
 
 
 def question(expected: Estimate, max_hours: float | None) -> str:
-    """Word the question whether to start a training of more than `max_hours`.
-
-    Empty if none is to be asked. None stands for 2 hours without a GPU, and 12 with one.
-    """
+    """Word the question whether to start a training of more than `max_hours`; empty if none."""
     limit = max_hours or (HOURS_WITH_GPU if trains_on_gpu() else HOURS_WITHOUT_GPU)
     if expected.seconds is None or expected.seconds <= 3600 * limit:
         return ""
@@ -105,9 +94,9 @@ def _seconds(pace: BatchTime, planned: TrainOptions, num_train: int, num_val: in
 
 
 def _by_a_training(planned: TrainOptions, manifest: Manifest, earlier: PlanResult | None, store: Store) -> tuple[float, str] | None:
-    """Estimate the seconds by an earlier training, and say which.
+    """Estimate the seconds by an earlier training, and say which; None if it differs.
 
-    None if it differs or left no record. Those of heads tell nothing: their epochs begin when the backbone has seen all clips.
+    Trainings of heads tell nothing: their epochs begin when the backbone has seen all clips.
     """
     if earlier is None or planned.trainable == "heads" or any(getattr(planned, name) != getattr(earlier.train, name) for name in ALIKE):
         return None
@@ -124,13 +113,8 @@ def _by_a_training(planned: TrainOptions, manifest: Manifest, earlier: PlanResul
     return result.seconds * _work(planned, manifest, planned.epochs) / its_work, why
 
 
-def _num_clips(manifest: Manifest) -> tuple[int, int]:
-    """Count training and validation clips."""
-    splits = [clip.split for clip in manifest.clips]
-    return splits.count("train"), splits.count("val")
-
-
 def _work(train: TrainOptions, manifest: Manifest, num_epochs: int) -> float:
     """Count the clips of all epochs, validation clips by their relative cost."""
-    num_train, num_val = _num_clips(manifest)
+    clips_of = num_clips(manifest)
+    num_train, num_val = clips_of["train"], clips_of["val"]
     return num_epochs * num_train + VALIDATION_SHARE * (num_epochs // train.validate_every) * num_val * train.validation_crops

@@ -50,10 +50,7 @@ def predictions(store: Store, results: list[EvaluateResult], split: SplitName) -
 def predictions_of_actions(
     store: Store, results: list[EvaluateResult], split: SplitName, vocabulary: Vocabulary
 ) -> dict[ModelRole, ScoredClips]:
-    """Read each model's answers on the clips of `split` that have an action.
-
-    These clips alone count in comparisons.
-    """
+    """Read each model's answers on clips of `split` with an action, which alone are compared."""
     return {model: with_actions(clips, vocabulary) for model, clips in predictions(store, results, split).items()}
 
 
@@ -79,14 +76,14 @@ def metrics_of(
     airflow_run: str | None,
     no_curve: str,
 ) -> Metrics:
-    """Collect all numbers of a report from what the steps of its plan wrote.
+    """Collect all numbers of a report from the results of its plan's steps.
 
     Args:
         results: all scores of the plan.
         scored: by network, the answers on the deciding clips with an action.
         url: the page of the MLflow run.
-        airflow_run: the page of the Airflow run; None if there is none.
-        no_curve: why there is no learning curve, if there is none.
+        airflow_run: the page of the Airflow run, if any.
+        no_curve: why there is no learning curve.
 
     Raises:
         MissingObject: a step has not finished.
@@ -163,10 +160,7 @@ def metrics_of(
 
 
 def _groups(scored: ScoredClips, manifest: Manifest) -> tuple[GroupScore, ...]:
-    """Score the new network by groups of clips.
-
-    The groups are by source video, by camera and day, and by the further columns of annotation files.
-    """
+    """Score the new network by source video, and by the further columns of annotation files."""
     clips = {clip.uid: clip for clip in manifest.clips}
     own = [clips[uid] for uid in scored.uids]
     # The first file of a recording, whose hash is its source, may have no clip here; then its next one names it.

@@ -24,12 +24,11 @@ from tasks.learn.networks.spec import ClassNames, NetworkSpec, placeholder
 from tasks.learn.training.epochs import BEST
 from tasks.learn.training.job import joint_spec
 from tasks.options import TrainOptions, Weights
-from tasks.pipeline._checkpoints import fetch_network, fetch_trained
+from tasks.pipeline._checkpoints import fetch_network, fetch_trained, keep_network
 from tasks.pipeline._plans import sound_of
 from tasks.pipeline._results import log
 from tasks.pipeline._trained import find_trained
 from tasks.settings import MachineSettings, load
-from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip, Manifest
 from tasks.store.records.training import Fusion, Member, PlanResult, TrainResult, WeightsResult
@@ -43,10 +42,10 @@ KINDS: tuple[Literal["verb", "noun"], ...] = ("verb", "noun")
 def equal_fusion(names: Sequence[str], store_uri: str, store: Store, joint: TrainOptions | None = None) -> WeightsResult:
     """Store the named networks as one checkpoint with equal weights.
 
-    Where their features are to be joined, by the head of `joint`, it is the baseline and has the networks.
+    With `joint`, whose head joins their features, it is the baseline and has the networks.
 
     Raises:
-        BadConfiguration: a name is malformed or stands alone, or a network occurs twice: by one name, by two, or as a member of two fusions.
+        BadConfiguration: a name is malformed or stands alone, or a network occurs twice, also by two names or in two fusions.
         BadInput: a member does not exist, belongs to another store, or has another name for a class than the first.
         BadCheckpoint: a member's checkpoint is gone, or its hash is not the recorded one.
     """
@@ -87,10 +86,7 @@ def equal_fusion(names: Sequence[str], store_uri: str, store: Store, joint: Trai
             raise BadConfiguration(f"fuse: {', '.join(names)} is one network alone; name two or more")
         path = Path(folder) / "fusion.ckpt"
         save_fusion(path, networks, [HeadWeights(1 / len(networks), 1 / len(networks))] * len(networks), classes)
-        sha256 = file_sha256(path)
-        fused_uri = Layout(store_uri).network(sha256)
-        if not store.exists(fused_uri):
-            store.write_file(fused_uri, path)
+        fused_uri, sha256 = keep_network(path, store_uri, store)
         title = fusion_title([member.network for member in members], joint_spec(networks, joint) if joint else None)
     log.info("fusing %s", title)
     return WeightsResult(
@@ -108,9 +104,9 @@ def equal_fusion(names: Sequence[str], store_uri: str, store: Store, joint: Trai
 def choose_fusion(
     training: Training, plan: PlanResult, manifest: Manifest, store: Store, tracker: Tracker, run_id: str, folder: Path
 ) -> TrainResult:
-    """Choose the weights of each head on val, and write the fused checkpoint.
+    """Choose the weights of each head on val, and write the fused checkpoint, for `train`.
 
-    `train` does this for a fusion. Each network scores the centre crops of val. The result has no epochs, and `best_val_loss` is `Fusion.chosen_loss`.
+    Each network scores the centre crops of val. The result has no epochs, and `best_val_loss` is `Fusion.chosen_loss`.
     """
     started = time.monotonic()
     clips = [clip for clip in manifest.clips if clip.split == "val"]
@@ -183,10 +179,7 @@ def _heard_by_all(members: Sequence[ScoredClips], unheard: Set[str]) -> list[Sco
 
 
 def _score(network: Network, clips: Sequence[DatasetClip], store: Store, unheard: set[str]) -> ScoredClips:
-    """Score the centre crops, and add the silent clips to `unheard`.
-
-    In a silent clip this network has nothing to hear.
-    """
+    """Score the centre crops; add clips in which the network hears nothing to `unheard`."""
     job = ScoringJob(
         device=choose_device(load(MachineSettings).device),
         num_clips=len(clips),

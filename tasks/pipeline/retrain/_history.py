@@ -1,7 +1,5 @@
 """Keep the summary of a model up to date with a decision or a rollback."""
 
-from collections.abc import Iterator
-
 from tasks.judge.gate.champion import moves
 from tasks.loop.parts import CHAMPION_AGAIN, Evidence, Gain, Score, Standing, champion_since, weak_classes, with_decision, with_scores
 from tasks.loop.summary import keep
@@ -22,14 +20,11 @@ from tasks.tracking import RegisteredVersion
 def keep_decision_summary(
     store: Store, store_uri: str, plan: PlanResult, decision: DecisionRecord, result: DecideResult, champion: RegisteredVersion | None
 ) -> None:
-    """Add a decision to the summary.
-
-    It comes with the scores of all versions that the decision scored on today's clips.
-    """
+    """Add a decision to the summary, with the scores of its versions on today's clips."""
 
     def summary(earlier: ModelStatus | None) -> ModelStatus | None:
         manifest = store.read(Dataset(plan.dataset_uri).manifest)
-        results = dict(_results(store, plan))
+        results = _results(store, plan)
         ours = results["fine-tuned"]
         opponents: tuple[tuple[ModelRole, Champion | None], ...] = (("champion", plan.champion), ("previous", plan.previous))
         scored: dict[ModelRole, int] = {role: version.version for role, version in opponents if version and role in results}
@@ -63,15 +58,12 @@ def keep_decision_summary(
 
 
 def keep_rollback_summary(store: Store, store_uri: str, decision: DecisionRecord) -> None:
-    """Add a rollback to the summary.
-
-    The doubtful labels and the expected gain stay those of the last decision.
-    """
+    """Add a rollback to the summary; keep the doubtful labels and the expected gain."""
 
     def summary(earlier: ModelStatus | None) -> ModelStatus:
         plan = plans_of(Layout(store_uri).run(decision.run_key), store)[0]
         manifest = store.read(Dataset(plan.dataset_uri).manifest)
-        scores = dict(_results(store, plan))["fine-tuned"]
+        scores = _results(store, plan)["fine-tuned"]
         known = next((version for version in (earlier.versions if earlier else ()) if version.version == decision.version), None)
         reason = f"Rolled back from v{decision.champion_before}: {decision.reason}" if decision.champion_before else decision.reason
         move = {"event": CHAMPION_AGAIN, "at": decision.time, "reason": reason}
@@ -93,11 +85,9 @@ def keep_rollback_summary(store: Store, store_uri: str, decision: DecisionRecord
     keep(store, Layout(store_uri).status.of_model(decision.model_name).model, summary)
 
 
-def _results(store: Store, plan: PlanResult) -> Iterator[tuple[ModelRole, EvaluateResult]]:
+def _results(store: Store, plan: PlanResult) -> dict[ModelRole, EvaluateResult]:
     """Read the scores of the plan's networks on the deciding split."""
-    for evaluation in plan.evaluations:
-        if evaluation.split == plan.decides_on:
-            yield evaluation.model, store.read(Scores(evaluation.out))
+    return {e.model: store.read(Scores(e.out)) for e in plan.evaluations if e.split == plan.decides_on}
 
 
 def _weak_classes(store: Store, result: EvaluateResult, manifest: Manifest) -> tuple[WeakClass, ...]:

@@ -8,7 +8,7 @@ from tasks.data.clips.stored_clips import StoredClip, find_cut
 from tasks.errors import BadConfiguration, BadInput
 from tasks.options import FlowOptions, TrainOptions
 from tasks.options.base import STORED
-from tasks.pipeline._plans import compared_plans_of, different, flow_of, flows_of, plans_of, sound_of, sounds_of
+from tasks.pipeline._plans import different, flow_of, flows_of, latest_plan, sound_of, sounds_of
 from tasks.pipeline._results import log
 from tasks.pipeline._trained import find_trained
 from tasks.pipeline.retrain.contract import NetworksArguments
@@ -23,13 +23,7 @@ from tasks.store.stored import Output
 
 @dataclass(frozen=True)
 class Needs:
-    """The inputs that networks need besides frames.
-
-    Attributes:
-        flows: options of optical flow, each once.
-        hears: whether a network hears described sound.
-        clips: lists the clips that the networks see.
-    """
+    """The inputs that networks need besides frames; `clips` lists the clips that they see."""
 
     flows: tuple[FlowOptions, ...]
     hears: bool
@@ -84,8 +78,8 @@ def _members(train: TrainOptions, store_uri: str, store: Store) -> Iterator[Plan
         except (BadInput, BadConfiguration) as error:
             log.warning("%s", error)  # `weights` fails on this line of the comparison alone
             continue
-        if plans := plans_of(run, store) or compared_plans_of(run, store):
-            yield plans[0]
+        if plan := latest_plan(run, store):
+            yield plan
 
 
 def _dataset_clips(dataset_uri: str, store: Store) -> Sequence[StoredClip]:

@@ -16,7 +16,7 @@ from tasks.judge.statistics.paired import Opponent, differences, over_guessing, 
 from tasks.judge.statistics.scoring import ScoredClips
 from tasks.judge.statistics.uncertainty import TAIL
 from tasks.pipeline._plans import plans_with_repeats
-from tasks.pipeline._results import finish, finished, log, publish_files
+from tasks.pipeline._results import finish, finished, log, publish_files, with_limits
 from tasks.pipeline.retrain._evidence import evaluation_results, predictions_of_actions
 from tasks.pipeline.retrain.contract import COMPARE, PlannedArguments
 from tasks.settings import MlflowSettings, load
@@ -83,7 +83,8 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
     written = text(results, ours, gains, judgement, plan.weights.description, nameable)
     with tracked_run(tracker, plan) as run_id:
         publish_files(store, place, {place.text: written.encode()}, tracker, run_id)
-        tracker.log_metrics(run_id, _gain_metrics(gains, ours.split))
+        named_gains = {f"gain/{ours.split}/{d.target}_top1_over_{d.opponent}": (d.difference, d.interval) for d in gains}
+        tracker.log_metrics(run_id, with_limits(named_gains))
         if spread:
             log.info("%s top-1 by seed: %s", spread.difference.target, spread_in_words(spread))
             tracker.log_metrics(run_id, _spread_metrics(spread, ours.split))
@@ -114,7 +115,7 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
 
 
 def _spend(contest: _Contest, spread: SeedSpread | None, store_uri: str, store: Store) -> Attempt:
-    """Spend what this decision may, and compute the interval of the gain at its level."""
+    """Spend this decision's share of the error budget; compute the gain's interval at its level."""
     plan, split = contest.plan, contest.ours.split
     scoreless = scoreless_rules(contest.ours, contest.theirs, plan.gate, plan.train.label_noise, spread)
     can_pass = plan.gate.promotion != "never" and all(rule.passed for rule in scoreless)
@@ -126,7 +127,6 @@ def _spend(contest: _Contest, spread: SeedSpread | None, store_uri: str, store: 
 
 
 def _judge(contest: _Contest, spread: SeedSpread | None, attempt: Attempt) -> Judgement:
-    """Apply the gate's rules."""
     plan, clips = contest.plan, contest.scored["fine-tuned"]
     return judge(
         contest.ours,
@@ -161,14 +161,4 @@ def _spread_metrics(spread: SeedSpread, split: str) -> dict[str, float]:
         f"{prefix}_mean": spread.mean_top1,
         f"{prefix}_sd": spread.top1_seed_sd,
         **{f"{prefix}_{score.seed}": score.top1 for score in spread.scores},
-    }
-
-
-def _gain_metrics(gains: Sequence[PairedDifference], split: str) -> dict[str, float]:
-    """Name the gains and their intervals, as in `gain/val/action_top1_over_baseline`."""
-    named = {f"gain/{split}/{d.target}_top1_over_{d.opponent}": d for d in gains}
-    return {
-        f"{name}{suffix}": value
-        for name, d in named.items()
-        for suffix, value in (("", d.difference), ("_low", d.interval[0]), ("_high", d.interval[1]))
     }

@@ -26,6 +26,7 @@ from tasks.pipeline.step import (
     Command,
     FlowBatchUri,
     FolderUri,
+    MaxHours,
     OutArguments,
     PredictionPlanUri,
     SearchUri,
@@ -70,9 +71,7 @@ class PlanArguments(StepArguments, TrainOptions, EvaluateOptions, RegisterOption
     num_seeds: int | None = Field(None, ge=1, le=MAX_SEEDS, description="As `weights` got it, which finds a start for each")
     dataset: StoreUri | None = Field(None, description="Address of a dataset; empty takes the latest")
     weights_result: FolderUri = Field(description="The `--out` address of `weights`")
-    max_hours: float | None = Field(
-        None, gt=0, description="A training that is expected to take longer asks first; empty: 2 without a GPU, 12 with one"
-    )
+    max_hours: MaxHours = None
     force_token: str | None = Field(None, description="Any text; makes the training a new one")
     decide_token: str | None = Field(None, description="Any text; makes the decision a new one")
 
@@ -210,7 +209,6 @@ FLOWS = Step(
     result=FlowsResult,
     address=lambda arguments: arguments.place.flows,
     also_in=("compare_networks", "predict_videos"),
-    alternatives=NETWORK_SOURCES,
 )
 FLOW = Step(
     name="flow",
@@ -229,7 +227,6 @@ SOUND = Step(
     result=SoundResult,
     address=lambda arguments: arguments.place.sound,
     also_in=("compare_networks", "predict_videos"),
-    alternatives=NETWORK_SOURCES,
     torch=True,
 )
 TRAIN = Step(

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
-from tasks.data.clips.flow_and_sound import Described, Listen, describe_sound, read_notes, without_sound
+from tasks.data.clips.flow_and_sound import Described, describe_sound, read_notes, without_sound
 from tasks.data.clips.stored_clips import StoredClip
 from tasks.errors import NothingToDo
 from tasks.learn.inputs.speech import INSTALL, PACKAGE, load_speech_detector, speech_share
@@ -18,17 +18,14 @@ from tasks.wording import count
 
 
 def run(arguments: NetworksArguments, store: Store) -> SoundResult:
-    """Describe missing sound beside its clips, and listen for speech where its detector is installed.
-
-    Clips in which there is nothing to hear are counted and named.
-
-    Raises:
-        NothingToDo: no network hears.
-    """
+    """Describe missing sound, and speech if possible; raise NothingToDo if no network hears."""
     needs = needs_of(arguments, store)
     if not needs.hears:
         raise NothingToDo("no network of this run hears sound")
-    clips, listen = needs.clips(), _listener()
+    clips, detector = needs.clips(), load_speech_detector()
+    if detector is None:
+        log.warning("clips in which somebody speaks are not looked for: %s is not installed; run `%s`", PACKAGE, INSTALL)
+    listen = None if detector is None else partial(speech_share, detector=detector)
     earlier = finished(store, SOUND.address(arguments))
     if earlier and (earlier.num_clips != len(clips) or (listen and earlier.with_speech is None)):
         earlier = None  # of other clips, or before the detector was installed
@@ -41,14 +38,6 @@ def run(arguments: NetworksArguments, store: Store) -> SoundResult:
     if earlier and not described.num_clips:
         return earlier
     return finish(store, SOUND.address(arguments), _result(clips, read_notes(store, clips), described))
-
-
-def _listener() -> Listen | None:
-    detector = load_speech_detector()
-    if detector is None:
-        log.warning("clips in which somebody speaks are not looked for: %s is not installed; run `%s`", PACKAGE, INSTALL)
-        return None
-    return partial(speech_share, detector=detector)
 
 
 def _result(clips: Sequence[StoredClip], notes: Sequence[SoundNote | None], described: Described) -> SoundResult:

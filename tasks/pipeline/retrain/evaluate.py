@@ -1,7 +1,4 @@
-"""Score the networks of a plan, one after the other, by the test protocol.
-
-Writes predictions, metrics, pictures, latency, fingerprints, and Grad-CAM of mistakes.
-"""
+"""Score the networks of a plan, one after the other, by the test protocol."""
 
 import os
 from collections.abc import Sequence
@@ -84,13 +81,11 @@ def run(arguments: PlannedArguments, store: Store) -> EvaluateResults:
 
 
 def _record_looks(plan: PlanResult, store_uri: str, store: Store) -> None:
-    """Record that the new network and its seeds were scored on clips that may decide.
-
-    Nobody chooses among opponents.
-    """
+    """Record that the new network and its seeds were scored on clips that may decide."""
     clips = store.read(Dataset(plan.dataset_uri).manifest).clips
     is_compared = plan.decision_uri.startswith(Run(plan.run_uri).comparisons)
     for evaluation in plan.evaluations:
+        # Nobody chooses among opponents.
         if evaluation.model == "fine-tuned" and evaluation.split != "train":
             record_look(
                 store,
@@ -105,9 +100,9 @@ def _record_looks(plan: PlanResult, store_uri: str, store: Store) -> None:
 
 
 def _score(deciding_plan: PlanResult, scoring: Scoring, store: Store) -> EngineUsed:
-    """Make a network ready for all its splits, and score the missing ones.
+    """Make a network ready, score its missing splits, and return its engine.
 
-    Return its engine. All networks of `deciding_plan` have the same check.
+    All networks of `deciding_plan` have the same check.
     """
     plan = scoring.plan
     # The audit on the deciding split needs the features of all others.
@@ -181,7 +176,7 @@ def _evidence(
     place = Scores(evaluation.out)
     on_actions, acting = with_actions(scored, vocabulary), [clip for clip in clips if clip.has_action]
     with ThreadPoolExecutor(1, thread_name_prefix="evidence") as beside:
-        # Other processes decode for them, while this thread draws.
+        # After the scoring, whose times are of the network alone. Other processes decode for them, while this thread draws.
         fingerprints = beside.submit(_fingerprints, store, clips) if evaluation.model == "fine-tuned" else None
         files = {place.predictions: to_parquet(scored, vocabulary)}
         # Confusions of untrained heads tell nothing.
@@ -214,10 +209,7 @@ def _checkpoint(model: ModelRole, plan: PlanResult, store: Store) -> tuple[str, 
 
 
 def _fingerprints(store: Store, clips: Sequence[DatasetClip]) -> dict[str, Fingerprint]:
-    """Fingerprint every clip, by uid; each core holds the frames of one clip.
-
-    This follows the scoring, so that the measured times are of the network alone.
-    """
+    """Fingerprint every clip, by uid; each core holds the frames of one clip."""
     paths = cache_test_frames(store, clips, rgb_frames(FINGERPRINT_FRAMES))
     with ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="fingerprints") as pool:
         hashes = pool.map(lambda clip: fingerprint(np.load(paths[clip.uid])), clips)
@@ -230,11 +222,9 @@ def _is_explained(evaluation: Evaluation, plan: PlanResult) -> bool:
 
 
 def _activation_sheet(scorer: Scorer, clip: DatasetClip, wrong: Misnamed, ahead: FramesAhead) -> bytes | None:
-    """Draw Grad-CAM for a mistake.
+    """Draw Grad-CAM for a mistake as a PNG; None, with a log, if that fails.
 
-    The picture is a PNG. It is None if drawing fails, or if no network that sees pictures has an output for the class. A failure is only
-    logged: the scores are worth more. Of the networks that see pictures and have an output for the class, the network with the largest
-    weight for the verb or the noun is drawn; where their features are joined, the first.
+    Of the networks that see pictures and have an output for the class, that with the largest weight is drawn, or the first of joined ones.
     """
     outputs = f"num_{wrong.target}s"
     able = [i for i, engine in enumerate(scorer.engines) if wrong.class_id < getattr((scorer.joint or engine.network).spec, outputs)]
@@ -278,8 +268,7 @@ def _metrics(result: EvaluateResult) -> dict[str, float]:
 def _audited(plan: PlanResult, clips: Sequence[DatasetClip], shared: SharedFeatures | None) -> LabelAudit:
     """Judge the labels of all clips by probes, or say why that cannot be.
 
-    The probes are fitted to the features that the network was scored on. A backbone that was trained has learned its training clips by heart,
-    wrong labels included.
+    The probes are fitted to the features that were scored. A trained backbone knows its training clips by heart, wrong labels included.
 
     Raises:
         Unavailable: features are damaged; a retry computes them again.

@@ -17,17 +17,12 @@ CLIPS_A_BATCH = 16
 
 
 def run(arguments: NetworksArguments, store: Store) -> FlowsResult:
-    """Write the batches of all clips, and list those in which flow is missing.
-
-    The same networks have the same batches.
-
-    Raises:
-        NothingToDo: no network sees flow, or every clip has it.
-    """
+    """Write the batches of clips that lack flow; raise NothingToDo if there are none."""
     needs = needs_of(arguments, store)
     if not needs.flows:
         raise NothingToDo("no network of this run looks at optical flow")
     clips = [FlowClip(uid=clip.uid, uri=clip.uri, num_frames=clip.num_frames) for clip in needs.clips()]
+    # Of all clips, so that equal networks have equal batches.
     size = max(CLIPS_A_BATCH, math.ceil(len(clips) / MAX_BATCHES))
     flows, batches = FLOWS.address(arguments), list[BatchRef]()
     num_missing = 0

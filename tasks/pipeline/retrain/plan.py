@@ -30,7 +30,7 @@ from tasks.video_networks import CLIP_FPS
 from tasks.wording import count, duration, listed
 
 PARTS = ("head", "modality", "backbone", "flow_bound_pixels")
-"""Options that say what a network is made of: without their values a trained network cannot be built again."""
+"""Options without whose values a trained network cannot be built again."""
 
 
 def run(arguments: PlanArguments, store: Store) -> PlanResult:
@@ -126,10 +126,7 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
 def _further_trainings(
     train: TrainOptions, weights: WeightsResult, digest: str, arguments: PlanArguments
 ) -> list[tuple[PlannedTraining, WeightsResult]]:
-    """Plan the trainings of the recipe with further seeds.
-
-    Each has the run key that it would have by itself.
-    """
+    """Plan the trainings with further seeds, each under the run key that it has alone."""
     starts = [weights.model_copy(update={"uri": start.uri, "sha256": start.sha256, "repeats": ()}) for start in weights.repeats]
     return [
         (plan_training(arguments.store, digest, options, start, arguments.model_name, arguments.force_token), start)
@@ -138,10 +135,7 @@ def _further_trainings(
 
 
 def _plan_repeat(plan: PlanResult, training: PlannedTraining, weights: WeightsResult, decisive: SplitName, store: Store) -> Repeat:
-    """Write the plan of a further seed, which decides nothing by itself.
-
-    The network of this seed is scored on the deciding split.
-    """
+    """Write the plan of a further seed, scored on the deciding split; it decides nothing."""
     place = training.run.comparison(Decision(plan.decision_uri).key)
     repeat = plan.model_copy(
         update={
@@ -160,10 +154,7 @@ def _plan_repeat(plan: PlanResult, training: PlannedTraining, weights: WeightsRe
 
 
 def rate_warning(train: TrainOptions, fps: int) -> str | None:
-    """Say in one line that clips play at another speed to a video network.
-
-    None if they do not.
-    """
+    """Say that clips play at another speed to a video network, if they do."""
     if train.family is not Family.VIDEO or fps == CLIP_FPS:
         return None
     return (
@@ -232,10 +223,7 @@ def _previous(
 
 
 def _removed_parts(trained: PlanResult) -> list[str]:
-    """List the parts of a trained network that this version no longer has.
-
-    For a fusion, they include the parts of its networks.
-    """
+    """List the parts of a network and its members that this version no longer has."""
     gone = [f"{name} {value}" for name, value in trained.train.gone.items() if name in PARTS]
     retired = NetworkOptions.retired_values
     for member in trained.weights.members:
@@ -259,10 +247,7 @@ def _opponent(version: RegisteredVersion, trained: PlanResult | None) -> Champio
 def evaluations(
     place: Evaluations, splits: list[SplitName], decisive: SplitName, champion: Champion | None, previous: Champion | None = None
 ) -> list[Evaluation]:
-    """List the evaluations of a plan.
-
-    Baseline and new network are scored on every split, champion and previous version on the deciding one.
-    """
+    """List evaluations: baseline and new network on every split, versions on the deciding one."""
     pairs: list[tuple[ModelRole, SplitName, str]] = [(model, split, model) for model in ("baseline", "fine-tuned") for split in splits]
     opponents: tuple[tuple[ModelRole, Champion | None], ...] = (("champion", champion), ("previous", previous))
     pairs += [(model, decisive, f"{model}-{version.version}") for model, version in opponents if version]

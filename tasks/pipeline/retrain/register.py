@@ -31,22 +31,10 @@ PACKAGES = (
     "imageio-ffmpeg", "pandas", "pillow", "pyarrow", "pydantic", "scipy",
 )  # fmt: skip
 """Packages that `served` needs, with their dependencies. The tensor module needs the first two."""
-FLOW_PACKAGES = ("opencv-contrib-python-headless",)
-"""Packages that a network of optical flow needs besides."""
-HUB_PACKAGES = ("transformers",)
-"""Packages that a video network of the Hugging Face hub needs besides."""
-
-FILM_INPUT_IN_WORDS = {
-    "films": "paths of films or clips, or uint8 frames; cutting, optical flow, sound, crops, normalisation and the fusion are inside"
-}
 
 
 def run(arguments: PlannedArguments, store: Store) -> RegisterResult:
-    """Register the network once; `decide` alone makes it champion.
-
-    Raises:
-        NothingToDo: the network was trained on altered labels.
-    """
+    """Register the network as challenger once; raise NothingToDo if its labels were altered."""
     output = REGISTER.address(arguments)
     if earlier := finished(store, output):
         return earlier
@@ -94,10 +82,7 @@ def _served(plan: PlanResult, manifest: Manifest, store: Store) -> Served:
 
 
 def _model(saved: Saved, folder: Path, served: Served) -> FilmModel:
-    """Make a model of films from the checkpoint in `folder`.
-
-    It has a tensor module if it is of one network that can be exported.
-    """
+    """Make a model of films from the checkpoint in `folder`, with tensors if possible."""
     own = folder / "model"
     own.mkdir()
     (folder / CHECKPOINT).rename(own / tasks.served.CHECKPOINT)
@@ -122,13 +107,12 @@ def _tensors(saved: Saved) -> TensorModel | None:
 
 
 def _packages(saved: Saved) -> tuple[str, ...]:
-    """List the packages that the model needs."""
     specs = [network.spec for network in saved.networks]
     return (
         *PACKAGES,
-        *(FLOW_PACKAGES if any(spec.flow for spec in specs) else ()),
+        *(("opencv-contrib-python-headless",) if any(spec.flow for spec in specs) else ()),
         *dict.fromkeys(package for spec in specs if (package := of(spec).package)),
-        *(HUB_PACKAGES if any(spec.video and spec.video.repository for spec in specs) else ()),
+        *(("transformers",) if any(spec.video and spec.video.repository for spec in specs) else ()),
     )
 
 
@@ -150,7 +134,7 @@ def _card(plan: PlanResult, manifest: Manifest, trained: TrainResult, saved: Sav
                 for head in _head_names(saved)
             },
             "preprocessing": {
-                **FILM_INPUT_IN_WORDS,
+                "films": "paths of films or clips, or uint8 frames; cutting, optical flow, sound, crops, normalisation and the fusion are inside",
                 **(_in_tensors(saved.network.spec, manifest.segment.fps) if has_tensors else {}),
                 "clip_seconds": manifest.segment.clip_seconds,
                 "fps": manifest.segment.fps,

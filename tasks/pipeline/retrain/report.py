@@ -1,6 +1,5 @@
 """Write the report of one comparison: page, `metrics.json` with its schema, model card."""
 
-import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,7 +12,7 @@ from tasks.judge.report.png_figures import contact_sheet, spectrogram_sheet
 from tasks.judge.report.run import ReportInputs, approval_question, model_card, page
 from tasks.pipeline._media import playable, thumbnails
 from tasks.pipeline._plans import no_curve_reason, plans_of, sounds_of
-from tasks.pipeline._results import finish, finished, log, publish_files
+from tasks.pipeline._results import finish, finished, log, publish_files, schema_of
 from tasks.pipeline.retrain._evidence import (
     evaluation_results,
     metrics_of,
@@ -39,7 +38,7 @@ from tasks.tracking import Registry, Tracker, tracked_run
 def run(arguments: ReportArguments, store: Store) -> ReportResult:
     """Write page, numbers and card to the store and into the MLflow run.
 
-    They are written anew once the learning curve has ended, which `learning_curve` draws later, and once `export_champion` made a package.
+    They are written anew once `learning_curve` has ended, and once `export_champion` made a package.
     """
     place = REPORT.address(arguments)
     result = finished(store, place)
@@ -114,10 +113,7 @@ def _written(arguments: ReportArguments, plan: PlanResult, place: Report, earlie
 
 
 def _is_outdated(earlier: ReportResult, plan: PlanResult, place: Report, store: Store) -> bool:
-    """Check whether a package or a learning curve is newer than the report.
-
-    The reason why there is no curve counts, too.
-    """
+    """Check whether a package, or the outcome of the learning curve, is newer."""
     decision = Decision(plan.decision_uri)
     try:
         written = store.read(place.metrics)
@@ -140,20 +136,16 @@ def _describe_registered(store: Store, plan: PlanResult) -> None:
 
 
 def _files(place: Report, inputs: ReportInputs) -> dict[str, bytes]:
-    schema = json.dumps(Metrics.model_json_schema(), sort_keys=True, indent=1)
     return {
         place.page: page(inputs).encode(),
         place.metrics.uri: to_json(inputs.metrics),
-        place.schema: f"{schema}\n".encode(),
+        place.schema: schema_of(Metrics),
         place.card: model_card(inputs.metrics).encode(),
     }
 
 
 def _spectrograms(store: Store, plan: PlanResult, manifest: Manifest, mistakes: Sequence[Mistake]) -> dict[str, bytes]:
-    """Draw the sound of the mistakes of a network that hears.
-
-    Any other network has no pictures. A clip in which there is nothing to hear has empty bytes.
-    """
+    """Draw the sound of mistakes of a network that hears; empty bytes for silence."""
     if not sounds_of(plan):
         return {}
     shown = {mistake.uid for mistake in mistakes}

@@ -19,8 +19,7 @@ def run(arguments: SaveRecipeArguments, store: Store) -> RecipesResult:
     """Write the recipe; the log has the one that it replaces.
 
     Raises:
-        BadConfiguration: a recipe of the code has this name, the options do not fit the winner's, some of these are gone, or an address has a
-            password.
+        BadConfiguration: a recipe of the code has this name, options do not fit the winner's or are gone, or an address has a password.
         MissingObject: the search has no report yet.
     """
     (name,) = arguments.names

@@ -1,7 +1,4 @@
-"""Fine-tune the planned network, with each of its seeds.
-
-A retry resumes from the last epoch and continues the same MLflow run.
-"""
+"""Fine-tune the planned network, with each of its seeds; a retry resumes."""
 
 import logging
 import tempfile
@@ -26,8 +23,8 @@ from tasks.tracking import Tracker
 def run(arguments: PlannedArguments, store: Store) -> TrainResult:
     """Train, and write best checkpoint and history to the store and MLflow.
 
-    RETAKE_DEVICES processes train the plan's own network together; `tasks.learn.training.processes` says how the others are started. They end here,
-    with exit code 0: the first process alone trains the further seeds, has a result, writes to the store and speaks to MLflow.
+    RETAKE_DEVICES processes train the plan's own network; `tasks.learn.training.processes` says how the others are started. They end here,
+    with exit code 0. The first process alone trains the further seeds, has a result, writes to the store and speaks to MLflow.
     """
     if not is_first_process():
         _take_part(arguments, store)

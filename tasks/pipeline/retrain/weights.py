@@ -52,10 +52,7 @@ def run(arguments: WeightsArguments, store: Store) -> WeightsResult:
 
 
 def _start(repeat: TrainOptions, first: WeightsResult, store_uri: str, store: Store) -> SeededStart:
-    """Draw the untrained heads of a further seed on the same backbone.
-
-    Trained heads do not depend on a seed.
-    """
+    """Draw the untrained heads of a further seed; trained heads depend on none."""
     own = first
     if first.is_chance and not repeat.fuse:
         own = find_weights(repeat.model_copy(update={"backbone": first.backbone, "weights": first.weights}), store_uri, store)
@@ -63,10 +60,7 @@ def _start(repeat: TrainOptions, first: WeightsResult, store_uri: str, store: St
 
 
 def _dataset(arguments: WeightsArguments, store: Store) -> Dataset | None:
-    """Find the dataset that the training is for.
-
-    None if there is none and no recipe is named.
-    """
+    """Find the dataset of the training; None without any, unless a recipe needs one."""
     try:
         return find_dataset(store, arguments.store, arguments.dataset)
     except NothingToDo:
@@ -76,10 +70,7 @@ def _dataset(arguments: WeightsArguments, store: Store) -> Dataset | None:
 
 
 def _pace(arguments: WeightsArguments, result: WeightsResult, options: TrainOptions, num_clips: int, store: Store) -> BatchTime | None:
-    """Time a batch of the training, unless an earlier try of the same did.
-
-    None if this machine lacks its device.
-    """
+    """Time a batch, unless an earlier try did; None if this machine lacks the device."""
     machine, address = load(MachineSettings), WEIGHTS.address(arguments)
     earlier = store.read(address) if store.exists(address.uri) else None
     is_same = earlier is not None and (earlier.sha256, earlier.recipe) == (result.sha256, result.recipe)

@@ -21,11 +21,7 @@ NO_REASON = "it left no result; the log of its task says why"
 
 
 def require_current(plan: SearchPlanResult) -> None:
-    """Check that a search goes on by options that are still there.
-
-    Raises:
-        BadConfiguration: it was planned with others.
-    """
+    """Raise BadConfiguration if a search was planned with options that are gone."""
     for options in (plan.search, plan.train, plan.evaluate):
         options.require_current(plan.search_uri)
     try:
@@ -35,11 +31,7 @@ def require_current(plan: SearchPlanResult) -> None:
 
 
 def trials_before(round_number: int, place: SearchPlan, store: Store) -> tuple[ScoredTrial, ...]:
-    """Read the trials of all rounds before this one.
-
-    Raises:
-        MissingObject: one of them is not finished.
-    """
+    """Read the trials of all earlier rounds; raise MissingObject unless they are finished."""
     finished = _finished_rounds(round_number - 1, place, store)
     if len(finished) < round_number - 1:
         raise MissingObject(f"round {len(finished) + 1} of {place.folder_uri} is not finished; run `suggest`, `train_trials` and `gather`")
@@ -47,11 +39,7 @@ def trials_before(round_number: int, place: SearchPlan, store: Store) -> tuple[S
 
 
 def all_trials(plan: SearchPlanResult, store: Store) -> tuple[ScoredTrial, ...]:
-    """Read the trials of all finished rounds.
-
-    Raises:
-        MissingObject: no round is finished.
-    """
+    """Read the trials of all finished rounds; raise MissingObject without any."""
     finished = _finished_rounds(plan.search.rounds, SearchPlan(plan.search_uri), store)
     if not finished:
         raise MissingObject(f"{plan.search_uri} has no finished round; run `gather` first")
@@ -59,11 +47,7 @@ def all_trials(plan: SearchPlanResult, store: Store) -> tuple[ScoredTrial, ...]:
 
 
 def ranked_trials(trials: Sequence[ScoredTrial], target: Target) -> list[ScoredTrial]:
-    """Sort the trials that have scores, the best first.
-
-    Raises:
-        BadInput: every trial failed.
-    """
+    """Sort the trials that have scores, the best first; raise BadInput without any."""
     if ranked := best_first(trials, target):
         return ranked
     raise BadInput(f"every trial failed: {'; '.join(dict.fromkeys(str(trial.failure) for trial in trials))}")
@@ -84,10 +68,7 @@ def _finished_rounds(last: int, place: SearchPlan, store: Store) -> list[tuple[S
 
 
 def trained_seeds(plan: SearchPlanResult, trials: Sequence[ScoredTrial], store: Store) -> tuple[ScoredTrial, ...]:
-    """Read the winner's trials under new seeds, as far as they are finished.
-
-    Trials of a former winner are left out.
-    """
+    """Read the finished trials of today's winner under new seeds."""
     seeds = SearchPlan(plan.search_uri).seeds
     if not store.exists(seeds.suggest.uri) or store.read(seeds.suggest).inputs_digest != history_digest(trials):
         return ()
@@ -95,10 +76,7 @@ def trained_seeds(plan: SearchPlanResult, trials: Sequence[ScoredTrial], store: 
 
 
 def trials_of_round(place: SearchRound, reasons: Mapping[int, str], store: Store) -> list[ScoredTrial]:
-    """Read the trials of a round, by number.
-
-    A trial without a result failed, for the reason of its batch.
-    """
+    """Read the trials of a round, by number; those without a result failed."""
     trials = []
     for index, ref in enumerate(store.read(place.suggest).batches):
         trained, batch = trials_of_batch(ref.uri), store.read(ref.uri, TrialBatch)
@@ -123,7 +101,7 @@ def still_valid(output: Output[SuggestResult], inputs_digest: str, store: Store)
 def write_round(place: SearchRound, number: int, trials: Sequence[Trial], inputs_digest: str, store: Store) -> SuggestResult:
     """Write the trials of a round in batches of one task each.
 
-    The address of a batch has a hash of its trials, so that other trials never meet the results of these.
+    The address of a batch has a hash of its trials, so that other trials never meet their results.
     """
     refs = []
     for some in batches_of(trials):
@@ -143,24 +121,17 @@ def scores_of(trial: ScoredTrial, plan: SearchPlanResult, store: Store) -> list[
 
 @dataclass(frozen=True)
 class Data:
-    """The datasets of a search, one per fold.
-
-    Their manifests, and the clips that trials are scored on.
-    """
+    """The datasets of a search, one per fold."""
 
     manifests: tuple[Manifest, ...]
 
     @classmethod
     def of(cls, plan: SearchPlanResult, store: Store) -> "Data":
-        """Read the manifests."""
         return cls(tuple(store.read(Dataset(uri).manifest) for uri in plan.fold_uris))
 
     @property
     def clips(self) -> list[list[DatasetClip]]:
-        """Return the validation clips of each fold that show an action.
-
-        Trials are scored on these clips alone.
-        """
+        """Return the val clips of each fold with an action, on which trials are scored."""
         return [[clip for clip in manifest.clips if clip.split == "val" and clip.has_action] for manifest in self.manifests]
 
     @property

@@ -49,10 +49,7 @@ def run(arguments: GatherArguments, store: Store) -> GatherResult:
 
 
 def _child(trial: ScoredTrial) -> ChildRun:
-    """Describe a trial as a child run.
-
-    MLflow's comparison then shows searched options beside scores.
-    """
+    """Describe a trial as a child run, so that MLflow compares options beside scores."""
     metrics = {f"val_{target}_top1": score.top1 for target, score in trial.scores.items()}
     measured = {"val_loss": trial.loss, "latency_seconds": trial.latency_seconds, "seconds": trial.seconds, "epochs": trial.num_epochs}
     tags = {"retake.round": trial.round, "retake.runs": ", ".join(trial.run_keys), "retake.failure": trial.failure}

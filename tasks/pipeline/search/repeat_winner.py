@@ -17,8 +17,6 @@ SEEDS_ROUND = 0
 def run(arguments: SearchedArguments, store: Store) -> SuggestResult:
     """Write trials of the winner's recipe with the next three seeds.
 
-    Another winner gets trials of its own.
-
     Raises:
         BadConfiguration: the search was planned with options that are gone.
         BadInput: every trial failed.

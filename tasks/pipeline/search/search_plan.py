@@ -1,11 +1,12 @@
 """Plan a search: fix dataset and folds, and check the space before training."""
 
 from tasks.data.split.folds import folds_of
+from tasks.data.split.manifest import dataset_digest
 from tasks.errors import BadConfiguration, BadDataset
 from tasks.judge.search.suggest import SEARCH_SEED, START_OPTIONS, Space
 from tasks.keys import options_key, search_key
 from tasks.options import EvaluateOptions, SearchOptions, TrainOptions, Weights
-from tasks.pipeline._datasets import write_folds
+from tasks.pipeline._datasets import write_dataset
 from tasks.pipeline._plans import find_dataset, is_trained, recipe_for, require_no_secrets
 from tasks.pipeline._results import finish, log
 from tasks.pipeline.search.contract import PLAN, SearchPlanArguments
@@ -45,7 +46,9 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
     # A saved recipe may change: a search lies where its options say, however they were named.
     resolved = arguments if arguments.preset == "auto" else arguments.model_copy(update={"preset": "none", **dict(train)})
     place = PLAN.address(resolved).on(dataset.digest)
-    folds = _folds(dataset, manifest, chosen)
+    folds = {Dataset(place.fold(dataset_digest(fold))): fold for fold in _folds(dataset, manifest, chosen)}
+    for place_of_fold, fold in folds.items():
+        write_dataset(place_of_fold, fold, store)
     chosen = chosen.model_copy(update={"folds": len(folds)})
     plan = SearchPlanResult(
         key=search_key(
@@ -68,7 +71,7 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
         train=train,
         evaluate=evaluate,
         model_name=arguments.model_name,
-        fold_uris=write_folds(place, folds, store) if folds else (dataset.folder_uri,),
+        fold_uris=tuple(own.folder_uri for own in folds or (dataset,)),
     )
     scored = count(len(folds), "fold") if folds else "val"
     log.info(
@@ -91,7 +94,7 @@ def _require_one_start(chosen: SearchOptions, train: TrainOptions) -> None:
 def _folds(dataset: Dataset, manifest: Manifest, chosen: SearchOptions) -> list[Manifest]:
     """Divide train into folds; return none where trials are scored on val.
 
-    Nobody's choice is `NUM_FOLDS`, or as many as train can have.
+    Without a choice there are `NUM_FOLDS`, or as many as train can have.
     """
     if chosen.folds:
         return folds_of(manifest, chosen.folds, SEARCH_SEED)

@@ -1,6 +1,5 @@
 """Write the report of a search: page, table and numbers, also to MLflow."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 
@@ -9,7 +8,7 @@ from tasks.judge.search.results import form_recipe, gain_over_form, importances,
 from tasks.judge.search.suggest import Space, pareto_front
 from tasks.keys import content_key
 from tasks.options import Options, RegisterOptions
-from tasks.pipeline._results import finish, finished, log, publish_files
+from tasks.pipeline._results import finish, finished, log, publish_files, schema_of
 from tasks.pipeline.search._rounds import Data, all_trials, ranked_trials, require_current, scores_of, trained_seeds
 from tasks.pipeline.search.contract import REPORT, SearchedArguments
 from tasks.settings import MachineSettings, MlflowSettings, load, report_url
@@ -21,9 +20,7 @@ from tasks.tracking import Tracker, search_run
 
 
 def run(arguments: SearchedArguments, store: Store) -> SearchReportResult:
-    """Report all trials of the finished rounds, and the winner under new seeds.
-
-    Repeats that have not finished are left out.
+    """Report all trials of the finished rounds, and finished repeats of the winner.
 
     Raises:
         BadConfiguration: the search was planned with options that are gone, and has no report yet.
@@ -76,11 +73,7 @@ def _retrain_parameters(plan: SearchPlanResult, winner: ScoredTrial) -> dict[str
 
 
 def numbers_of(plan: SearchPlanResult, trials: Sequence[ScoredTrial], seeds: Sequence[ScoredTrial], store: Store) -> Search:
-    """Compute the numbers of the report.
-
-    Raises:
-        BadInput: every trial failed.
-    """
+    """Compute the numbers of the report; raise BadInput if every trial failed."""
     data = Data.of(plan, store)
     target = data.target
     ranked = ranked_trials(trials, target)
@@ -122,10 +115,9 @@ def _with_gain(search: Search, sources: Sequence[str], store: Store) -> Search:
 
 
 def _files(place: SearchReport, search: Search, retrain: dict[str, object]) -> dict[str, bytes]:
-    schema = json.dumps(Search.model_json_schema(), sort_keys=True, indent=1)
     return {
         place.page: search_page(search, retrain, retrain_address(load(MachineSettings).airflow_url, retrain)).encode(),
         place.csv: table(search),
         place.numbers.uri: to_json(search),
-        place.schema: f"{schema}\n".encode(),
+        place.schema: schema_of(Search),
     }

@@ -1,12 +1,9 @@
-"""Train and score a batch of trials, one training per fold.
-
-Each trial is written as soon as it finishes.
-"""
+"""Train and score a batch of trials, one training per fold."""
 
 import tempfile
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -30,7 +27,7 @@ from tasks.options import TrainOptions
 from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._plans import PlannedTraining, plan_training
 from tasks.pipeline._results import finish, finished, log
-from tasks.pipeline._training import epoch_of, logged_epochs, train_planned
+from tasks.pipeline._training import epoch_of, labelled, logged_epochs, train_planned
 from tasks.pipeline._weights import find_weights
 from tasks.pipeline.search._rounds import Data, require_current
 from tasks.pipeline.search.contract import TRAIN_TRIALS, TrainTrialsArguments
@@ -39,9 +36,8 @@ from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.records.record import Target
 from tasks.store.records.search import NetworkLatency, ScoredTrial, SearchPlanResult, Trial, TrialBatch, TrialScore, TrialsResult
-from tasks.store.records.training import Epoch, PlanResult, TrainResult, WeightsResult
+from tasks.store.records.training import Epoch, TrainResult, WeightsResult
 from tasks.store.run_layout import Run, SearchPlan, TrainedTrials
-from tasks.store.stored import Stored
 from tasks.tracking import Tracker
 from tasks.wording import duration, percent
 
@@ -71,10 +67,7 @@ def run(arguments: TrainTrialsArguments, store: Store) -> TrialsResult:
 
 
 def _record_looks(plan: SearchPlanResult, trials: Sequence[ScoredTrial], store_uri: str, store: Store) -> None:
-    """Record the clips that the trials were scored on.
-
-    They are those of val, or the training clips that each fold left out.
-    """
+    """Record the clips that trials were scored on: val, or those that folds left out."""
     for fold, clips in enumerate(Data.of(plan, store).clips):
         record_look(
             store,
@@ -110,10 +103,7 @@ class FoldTraining:
 
 
 class FoldTrainings:
-    """Plan the trainings of a search's trials, and share networks, frames and data between them.
-
-    `folder` is for the epochs of the trainings.
-    """
+    """Plan and run the trainings of trials, which share networks, frames and data."""
 
     def __init__(self, plan: SearchPlanResult, store: Store, folder: Path) -> None:
         self.plan = plan
@@ -128,11 +118,7 @@ class FoldTrainings:
         self._manifests = dict(zip(plan.fold_uris, self.data.manifests, strict=True))
 
     def of(self, trial: Trial) -> list[FoldTraining]:
-        """Plan a trial's trainings, one per fold, under the run keys of `retrain`.
-
-        Raises:
-            BadConfiguration, BadInput, Unavailable: as the step `weights`.
-        """
+        """Plan a trial's trainings, one per fold, under `retrain`'s run keys; raises as `weights`."""
         weights = self._weights(trial.options)
         return [
             FoldTraining(
@@ -147,14 +133,11 @@ class FoldTrainings:
 
     def score_of(self, part: FoldTraining) -> TrialScore | None:
         """Read the score of a training, if it has one."""
-        stored = self._stored(part)
+        stored = part.run.validation(self.plan.evaluate.crops)
         return self.store.read(stored) if self.store.exists(stored.uri) else None
 
     def find_score(self, part: FoldTraining) -> TrialScore | None:
-        """Find the score of a training.
-
-        If another DAG has trained it, its last epoch is scored.
-        """
+        """Find the score of a training; score the last epoch if another DAG trained it."""
         if score := self.score_of(part):
             return score
         if not self.store.exists(part.run.train.uri):
@@ -163,10 +146,7 @@ class FoldTrainings:
         return self._score_last(part, self.store.read(part.run.train))
 
     def claim(self, part: FoldTraining) -> None:
-        """Mark a training as that of this search, before it begins.
-
-        A later try that finds it trained knows by the mark that this search trained it.
-        """
+        """Mark a training as this search's before it begins, for later tries that find it."""
         self.store.create_bytes(self.place.claim(part.training.run_key), b"trained by this search\n")
 
     def is_own(self, part: FoldTraining) -> bool:
@@ -174,11 +154,10 @@ class FoldTrainings:
         return self.store.exists(self.place.claim(part.training.run_key))
 
     def train_network(self, part: FoldTraining) -> TrialScore:
-        """Train as the step `train` does, and score the last epoch.
-
-        It writes checkpoints and an MLflow run.
-        """
-        trained = train_planned(self._planned(part), part.run.train, self.store, devices=1)
+        """Train as the step `train` does, and score the last epoch."""
+        place = part.run.comparison(self.plan.key)
+        plan = part.training.without_decision(Dataset(part.dataset_uri), part.weights, self.plan.evaluate, place, self.plan.model_name, ())
+        trained = train_planned(plan, part.run.train, self.store, devices=1)
         score = self._score_last(part, trained)
         Tracker(load(MlflowSettings)).finish(trained.mlflow_run_id)
         return score
@@ -205,10 +184,7 @@ class FoldTrainings:
         )
 
     def latency_seconds(self, part: FoldTraining) -> float | None:
-        """Return the network's median time for a scored clip, if latency is an objective.
-
-        A network is measured once per search.
-        """
+        """Measure the network's time for a clip once per search, if it is an objective."""
         if self.plan.search.objectives == "accuracy":
             return None
         network = self._network(part)
@@ -227,10 +203,7 @@ class FoldTrainings:
         return finish(self.store, output, find_weights(options, self.place.store_uri, self.store))
 
     def _network(self, part: FoldTraining) -> Network:
-        """Build the network of a training, with outputs for all classes.
-
-        Trainings must not change it.
-        """
+        """Build the network with outputs for all classes; trainings must not change it."""
         words = self._manifests[part.dataset_uri].vocabulary
         key = (part.weights.sha256, part.options.seed, words.num_verbs, words.num_nouns)
         if key not in self._networks:
@@ -246,11 +219,6 @@ class FoldTrainings:
     def _classes(self, part: FoldTraining) -> ClassNames:
         return trained_names(self._manifests[part.dataset_uri].vocabulary, self._start(part).classes, self._network(part).spec)
 
-    def _planned(self, part: FoldTraining) -> PlanResult:
-        """Make the plan that `train` would follow, without testing or deciding anything."""
-        place = part.run.comparison(self.plan.key)
-        return part.training.without_decision(Dataset(part.dataset_uri), part.weights, self.plan.evaluate, place, self.plan.model_name, ())
-
     def _score_last(self, part: FoldTraining, trained: TrainResult) -> TrialScore:
         with tempfile.TemporaryDirectory(prefix="retake-last-") as folder:
             self.store.read_file(part.run.train.last, Path(folder) / LAST)
@@ -260,7 +228,7 @@ class FoldTrainings:
 
     def _keep(self, part: FoldTraining, epochs: tuple[Epoch, ...], seconds: float, loss: float, right: dict[Target, str]) -> TrialScore:
         score = TrialScore(run_key=part.training.run_key, epochs=epochs, seconds=round(seconds, 3), loss=loss, right=right)
-        self.store.write(self._stored(part), score)
+        self.store.write(part.run.validation(self.plan.evaluate.crops), score)
         return score
 
     def _cached(self, part: FoldTraining, split: Literal["train", "val"]) -> list[CachedClip]:
@@ -272,25 +240,19 @@ class FoldTrainings:
             self._frames[key] = (
                 cache_train_frames(self.store, clips, spec, options) if split == "train" else cache_test_frames(self.store, clips, spec)
             )
-        frames = self._frames[key]
-        return [CachedClip(frames[clip.uid], clip.verb_class, clip.noun_class, clip.source) for clip in clips if clip.uid in frames]
-
-    def _stored(self, part: FoldTraining) -> Stored[TrialScore]:
-        return part.run.validation(self.plan.evaluate.crops)
+        return labelled(clips, self._frames[key])
 
 
 @dataclass(frozen=True)
 class Scorecard:
     """The trials of a batch, written as soon as all of their trainings are scored."""
 
-    plan: SearchPlanResult
     batch: TrialBatch
     place: TrainedTrials
     parts: FoldTrainings
-    store: Store
     left: set[int]
     """Numbers of the trials without a result."""
-    durations_seconds: list[float]
+    durations_seconds: list[float] = field(default_factory=list)
 
     def conclude(self, trial: Trial, parts: Sequence[FoldTraining]) -> None:
         """Write the trial if all of its trainings are scored."""
@@ -304,13 +266,13 @@ class Scorecard:
         if any(own):
             own_seconds = sum(score.seconds for score, mine in zip(known, own, strict=True) if mine)
             done = done.model_copy(update={"seconds": round(own_seconds, 3)})
-        self.store.write(self.place.trial(trial.number), done)
+        self.parts.store.write(self.place.trial(trial.number), done)
         self._report(done)
 
     def fail(self, trial: Trial, reason: str) -> None:
         """Write that the trial failed."""
         self.left.discard(trial.number)
-        self.store.write(self.place.trial(trial.number), self._blank(trial, failure=reason))
+        self.parts.store.write(self.place.trial(trial.number), self._blank(trial, failure=reason))
         log.warning("trial %d failed: %s", trial.number, reason)
 
     def _blank(self, trial: Trial, **fields: object) -> ScoredTrial:
@@ -337,18 +299,14 @@ class Scorecard:
 
 
 def train_batch(plan: SearchPlanResult, batch: TrialBatch, place: TrainedTrials, store: Store) -> None:
-    """Write each trial of the batch: its scores, or the reason of its failure.
-
-    Raises:
-        BadConfiguration: this machine lacks the device that its settings ask for.
-    """
+    """Write each trial's scores or failure; raise BadConfiguration without the wanted device."""
     keep_to_one_gpu()
     keep_freed_memory()
     choose_device(load(MachineSettings).device)
     with tempfile.TemporaryDirectory(prefix="retake-trials-") as folder:
         parts = FoldTrainings(plan, store, Path(folder))
         missing = [trial for trial in batch.trials if not _is_scored(place, trial, store)]
-        card = Scorecard(plan, batch, place, parts, store, {trial.number for trial in missing}, [])
+        card = Scorecard(batch, place, parts, {trial.number for trial in missing})
         planned: dict[int, list[FoldTraining]] = {}
         for trial in missing:
             try:
@@ -359,10 +317,7 @@ def train_batch(plan: SearchPlanResult, batch: TrialBatch, place: TrainedTrials,
 
 
 def _is_scored(place: TrainedTrials, trial: Trial, store: Store) -> bool:
-    """Check whether a trial has a score.
-
-    A trial that failed is tried again, because the cause may have passed.
-    """
+    """Check whether a trial has a score; one that failed is tried again."""
     stored = place.trial(trial.number)
     return store.exists(stored.uri) and store.read(stored).failure is None
 

@@ -52,7 +52,7 @@ class Folder:
         return self.root
 
     def prepare(self) -> None:
-        """Make the folder, which other users cannot read, and remove what killed backups left there."""
+        """Make the folder, private to this user, and remove old partial files."""
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path in self.root.glob(f"{_PARTIAL}*"):
             with suppress(FileNotFoundError):  # another backup has removed it
@@ -91,10 +91,7 @@ class Folder:
         return [path.name for path in self.root.glob("2*.json")]
 
     def lies_in(self, folder_uri: str) -> bool:
-        """Check whether this is part of a folder of the store.
-
-        It never is, because it is on a disk.
-        """
+        """Check whether this is part of a folder of the store; a disk never is."""
         return False
 
     def has_to_itself(self, bucket_uri: str) -> bool:
@@ -104,10 +101,7 @@ class Folder:
 
 @dataclass(frozen=True)
 class Bucket:
-    """A bucket, or a prefix in it, that holds backups.
-
-    `address` is as people wrote it.
-    """
+    """A bucket or prefix with the methods of `Folder`; `address` is as people wrote it."""
 
     store: Store
     address: str
@@ -118,7 +112,6 @@ class Bucket:
 
     @property
     def scratch(self) -> Path:
-        """Return the folder of files that are being written."""
         return Path(tempfile.gettempdir())
 
     @property
@@ -136,7 +129,6 @@ class Bucket:
             yield folder / "content"
 
     def put(self, path: Path, name: str) -> None:
-        """Upload a file under its name."""
         self.store.write_file(self._objects.file(name), path)
         self._contents[name] = path.stat().st_size
 
@@ -152,15 +144,11 @@ class Bucket:
             yield path
 
     def size_bytes(self, name: str) -> int | None:
-        """Look up the size of a content; None if there is none."""
         return self._contents.get(name)
 
     @cached_property
     def _contents(self) -> dict[str, int]:
-        """Map names to sizes by one listing.
-
-        It takes fewer requests than to ask for each name.
-        """
+        """Map names to sizes by one listing, which is faster than asking for each."""
         return {self._objects.name_of(listed.uri): listed.size_bytes for listed in self.store.list(self._objects.file("contents/"))}
 
     def lists(self) -> list[str]:
@@ -168,11 +156,9 @@ class Bucket:
         return [self._objects.name_of(listed.uri) for listed in self.store.list(self._objects.file("2"))]
 
     def lies_in(self, folder_uri: str) -> bool:
-        """Check whether this is part of a folder of the store."""
         return not connection_of(self.address) and self._objects.folder_uri.startswith(folder_uri)
 
     def has_to_itself(self, bucket_uri: str) -> bool:
-        """Check whether a bucket of the store has only backups, these among them."""
         bucket = as_folder(bucket_uri)
         return self.lies_in(bucket) and all(_OF_BACKUPS.search(listed.uri) for listed in self.store.list(bucket))
 
@@ -185,13 +171,7 @@ class Backups:
 
     @classmethod
     def at(cls, address: str, own: Callable[[], Store]) -> Self:
-        """Find the backups at an address.
-
-        It is a folder, or `s3://bucket/prefix` of the store's own server or of a connection.
-
-        Raises:
-            BadConfiguration: it is no such address, or its connection is not known.
-        """
+        """Find the backups in a folder or bucket; raise BadConfiguration for another address."""
         if "://" not in address:
             return cls(Folder(expanded(address)))
         split_uri(address)
@@ -203,11 +183,7 @@ class Backups:
         return sorted(match[1] for name in self.place.lists() if (match := _LIST.fullmatch(name)))
 
     def require_outside(self, folder_uris: Iterable[str]) -> None:
-        """Refuse backups that would be copied, or deleted, with what they are of.
-
-        Raises:
-            BadConfiguration: they lie in one of these folders of the store.
-        """
+        """Raise BadConfiguration for backups inside a folder that they would copy or delete."""
         if around := [uri for uri in folder_uris if self.place.lies_in(uri)]:
             raise BadConfiguration(f"{self.place} lies in {around[0]}, which is part of the backup; name a bucket for backups alone")
 
@@ -241,12 +217,11 @@ class Backups:
     def write(self, snapshot: Snapshot) -> None:
         """Complete a backup by its list, once its contents are on the disk."""
         os.sync()
-        with self.partial() as path:
+        with self.place.partial() as path:
             path.write_bytes(to_json(snapshot))
             self.place.put(path, f"{snapshot.name}.json")
 
     def content(self, sha256: str) -> AbstractContextManager[Path]:
-        """Yield the path of a content."""
         return self.place.fetched(_name(sha256))
 
     def has(self, content: Content) -> bool:
@@ -261,15 +236,13 @@ class Backups:
         return content
 
     def keep_file(self, name: str, path: Path) -> KeptFile:
-        """Copy a file.
-
-        A database of SQLite is copied as it is between two transactions, though a server writes to it.
+        """Copy a file; a database of SQLite, which may be in use, between two transactions.
 
         Raises:
             BadConfiguration: it cannot be read.
             Unavailable: the database stays locked.
         """
-        with self.partial() as copy:
+        with self.place.partial() as copy:
             try:
                 if is_sqlite(path):
                     with closing(sqlite3.connect(path, timeout=60)) as source, closing(sqlite3.connect(copy)) as target:
@@ -283,10 +256,6 @@ class Backups:
                     raise
                 raise BadConfiguration(f"{path}: {error.strerror}; name a file that can be read") from None
             return KeptFile(name=name, **self.keep(copy).model_dump())
-
-    def partial(self) -> AbstractContextManager[Path]:
-        """Yield the path of a file to write, which is removed unless it was moved."""
-        return self.place.partial()
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -305,11 +274,7 @@ class Backups:
             raise BadConfiguration(f"{self.place.scratch} cannot be written ({error.strerror}); {self.place.remedy}") from error
 
     def verify(self, snapshot: Snapshot) -> None:
-        """Check that each content of a backup is there with its hash.
-
-        Raises:
-            BadInput: some are missing or damaged.
-        """
+        """Raise BadInput if a content of a backup is missing or damaged."""
         damaged = {sha256 for sha256, content in snapshot.contents.items() if not (self.has(content) and self._is_whole(sha256))}
         if damaged:
             named = [entry.uri for entry in snapshot.objects if entry.sha256 in damaged]
@@ -325,7 +290,6 @@ class Backups:
 
 
 def is_sqlite(path: Path) -> bool:
-    """Check whether a file is a database of SQLite."""
     with path.open("rb") as file:
         return file.read(len(_SQLITE)) == _SQLITE
 

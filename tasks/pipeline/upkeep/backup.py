@@ -1,10 +1,8 @@
-"""Copy stores and databases into a folder or a bucket while runs go on.
+"""Copy stores and databases while runs go on: `python -m tasks backup TO`.
 
-The command is `python -m tasks backup TO`.
-
-A backup shows one time, though nothing stands still while it is made: everything that names other things is copied before them. Airflow's
-database names records, which name runs of MLflow and files; MLflow's database names files. Records are taken up to one time by the store's
-own clock: those written later are left out, so that their steps run again.
+A backup shows one time, so everything that names other things is copied before them. Airflow's database names records, which name runs
+of MLflow and files; MLflow's database names files. Records are taken up to one time by the store's own clock. Those written later are
+left out, so that their steps run again.
 """
 
 import time
@@ -30,7 +28,7 @@ CLOCK_SECONDS = 1.1
 
 @dataclass(frozen=True)
 class Sources:
-    """What to copy: stores, artifacts of MLflow, its database and Airflow's, and other files."""
+    """Stores to copy, artifacts of MLflow, its database and Airflow's, and other files."""
 
     stores: Sequence[str]
     artifacts: Sequence[str] = ()
@@ -53,16 +51,13 @@ def run(arguments: BackupArguments, store: Store) -> BackupResult:
 
 
 def stores_to_copy(store: Store, to: str) -> list[str]:
-    """List the buckets of the store's server that a backup copies.
-
-    A bucket that has only backups, those at `to` among them, is left out.
-    """
+    """List the buckets of the store's server, except those that have only backups."""
     backups = Backups.at(to, lambda: store)
     return [uri for uri in store.buckets() if not backups.place.has_to_itself(uri)]
 
 
 def back_up(store: Store, sources: Sources, to: str, before: datetime | None = None) -> BackupResult:
-    """Copy what is new since the last backup there, and list all.
+    """Copy all content that is new since the last backup there, and list all objects.
 
     Args:
         to: a folder or a bucket, see `Backups.at`.
@@ -70,7 +65,7 @@ def back_up(store: Store, sources: Sources, to: str, before: datetime | None = N
 
     Raises:
         Unavailable: the disk is full, or a champion moved while MLflow's database was copied.
-        BadConfiguration: a file cannot be read, the folder not be written, or `to` is part of what is copied.
+        BadConfiguration: a file cannot be read, the folder not be written, or `to` is in a store that is copied.
     """
     backups = Backups.at(to, lambda: store)
     backups.require_outside(Layout(uri).folder_uri for uri in (*sources.stores, *sources.artifacts))
@@ -128,10 +123,7 @@ class _Copying:
         return listed.name.endswith(".json") and not listed.uri.startswith(self._as_is)
 
     def _at_cut(self, listed: StoredObject, records: Mapping[str, KeptObject], newer: set[str]) -> KeptObject | None:
-        """Find a record as it was at the time of the backup.
-
-        None if it was not there, or was replaced before it was copied.
-        """
+        """Find a record as it was at the time of the backup, if possible."""
         earlier = records.get(listed.uri)
         if listed.uri in newer or (earlier and earlier.etag == listed.etag):
             return earlier
@@ -146,7 +138,7 @@ class _Copying:
         """Copy an object as it is now; None if it was deleted."""
         if known := self._known.get((listed.uri, listed.etag, listed.size_bytes)):
             return known
-        with self._backups.partial() as path:
+        with self._backups.place.partial() as path:
             try:
                 self._store.read_file(listed.uri, path)
             except MissingObject:
@@ -194,9 +186,6 @@ def _last(backups: Backups) -> tuple[KeptObject, ...]:
 
 
 def _kept_as_is(place: Layout) -> tuple[str, ...]:
-    """List the folders of records that people wrote or that nothing makes anew.
-
-    They name nothing that a step writes later.
-    """
+    """List the folders of records that people wrote, or that nothing makes anew."""
     of_people = place.inbox.folder_uri, place.annotations.folder_uri, place.label_log.folder_uri, place.recipes
     return *of_people, place.status.folder_uri, place.forgotten.folder_uri, place.own_classes("verb"), place.own_classes("noun")

@@ -12,7 +12,7 @@ PLACE = "Folder of backups, s3://BUCKET/PREFIX, or s3+NAME://BUCKET/PREFIX on an
 
 
 class BackupArguments(Options):
-    """The place of backups, and what to copy there."""
+    """The place of backups, and the stores and files to copy there."""
 
     to: str = Field(description=PLACE)
     store: list[StoreRoot] = Field(

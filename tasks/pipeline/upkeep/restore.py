@@ -49,9 +49,7 @@ def verified(source: str, name: str | None, own: Callable[[], Store]) -> tuple[B
 
 
 def restore_files(backups: Backups, snapshot: Snapshot, paths: dict[str, Path], *, replace: bool) -> None:
-    """Copy the files of a backup, each to its path.
-
-    Files without a path are left out.
+    """Copy the files of a backup that have a path.
 
     Raises:
         BadConfiguration: one is there already, and is not to be replaced, or cannot be written.
@@ -77,11 +75,7 @@ def restore_files(backups: Backups, snapshot: Snapshot, paths: dict[str, Path], 
 
 
 def present_objects(store: Store, snapshot: Snapshot, *, replace: bool) -> dict[str, StoredObject]:
-    """List the objects that the stores and artifacts of a backup have now, by address.
-
-    Raises:
-        BadConfiguration: there are some, and they are not to be replaced.
-    """
+    """List the objects at a backup's places; raise BadConfiguration unless they may go."""
     places = _places(snapshot)
     present = {entry.uri: entry for place in places for entry in store.list(place)}
     if present and not replace:
@@ -91,10 +85,9 @@ def present_objects(store: Store, snapshot: Snapshot, *, replace: bool) -> dict[
 
 
 def restore_objects(store: Store, backups: Backups, snapshot: Snapshot, present: Mapping[str, StoredObject]) -> None:
-    """Write the objects of a verified backup to the addresses that they had.
+    """Write the objects of a verified backup to their addresses, commit marks last.
 
-    Commit marks come last. All other objects that are present are deleted. Records of forgetting stay, and videos that were forgotten since
-    the backup are named.
+    All other objects that are present are deleted, but not records of forgetting. Videos that were forgotten since the backup are named.
     """
     stores = [Layout(uri).forgotten for uri in snapshot.stores]
     others = sorted(present.keys() - {entry.uri for entry in snapshot.objects}, key=_after_what_it_names, reverse=True)

@@ -23,14 +23,13 @@ from pydantic import Field, model_validator
 from tasks.errors import BadConfiguration
 from tasks.learn.engines.graph import GraphInput
 from tasks.learn.inputs.snippets import middle_frames
-from tasks.learn.networks.spec import CROP_PIXELS, SHORT_SIDE, NetworkSpec
+from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import Interpolation, SegmentOptions
 from tasks.served.package.sample import Sample, Size
 from tasks.store.records.export import InputKind, PackageFormat, PackagePrecision, PackageScore
 from tasks.store.records.record import Record
 from tasks.wording import percent, percent_interval
 
-CONTRACT = "contract.json"
 TITLES: Mapping[PackageFormat, str] = {"onnx": "ONNX", "openvino": "OpenVINO"}
 RUNTIMES: Mapping[PackageFormat, str] = {"onnx": "onnxruntime>=1.20,<2", "openvino": "openvino>=2024.6"}
 COMMON = ("av>=16,<19", "numpy>=1.26,<3")
@@ -162,12 +161,11 @@ class Contract(Record):
 def window_of(segment: SegmentOptions) -> Window:
     """Describe how clips are cut."""
     num_frames = round(segment.clip_seconds * segment.fps)
-    shortest_frames = min(num_frames, int(np.ceil(round(segment.min_clip_seconds * segment.fps, 6))))
     return Window(
         seconds=segment.clip_seconds,
         fps=segment.fps,
         num_frames=num_frames,
-        shortest_frames=shortest_frames,
+        shortest_frames=min(num_frames, int(np.ceil(round(segment.min_clip_seconds * segment.fps, 6)))),
         short_side=segment.short_side,
     )
 
@@ -186,7 +184,7 @@ def input_of(own: GraphInput, spec: NetworkSpec, window: Window) -> PackageInput
         spread="views" if video else "segments",
         positions=middle_frames(window.num_frames, spec),
     )
-    scaling = Scaling(short_side=SHORT_SIDE, interpolation=spec.interpolation, crop_pixels=video.crop_pixels if video else CROP_PIXELS)
+    scaling = Scaling(short_side=SHORT_SIDE, interpolation=spec.interpolation, crop_pixels=spec.crop_pixels)
     return PackageInput(**vars(own), sampling=sampling, scaling=scaling)
 
 
@@ -196,11 +194,8 @@ def requirements(contract: Contract) -> tuple[str, ...]:
 
 
 def write_package(folder: Path, contract: Contract, model: Path, sample: Sample) -> None:
-    """Write the package into a new folder.
-
-    `model` is an .onnx, or an .xml with its .bin beside it.
-    """
-    own, check = files(__package__), folder / "check"
+    """Write the package into a new folder; `model` is .onnx, or .xml beside .bin."""
+    sources, check = files(__package__), folder / "check"
     check.mkdir(parents=True)
     for path in (model, model.with_suffix(".bin")):
         if path.is_file():
@@ -213,13 +208,13 @@ def write_package(folder: Path, contract: Contract, model: Path, sample: Sample)
         "contract_sha256": sha256(json.dumps(json.loads(described), sort_keys=True).encode()).hexdigest(),
     }
     texts = {
-        CONTRACT: described,
+        "contract.json": described,
         "contract.schema.json": json.dumps(Contract.model_json_schema(mode="serialization"), indent=1),
         "requirements.txt": "\n".join(requirements(contract)),
         "README.md": _readme(contract),
-        "Dockerfile": own.joinpath("templates/Dockerfile").read_text(encoding="utf-8"),
-        "predict.py": own.joinpath("predict.py").read_text(encoding="utf-8"),
-        "check/check.py": own.joinpath("check.py").read_text(encoding="utf-8"),
+        "Dockerfile": sources.joinpath("templates/Dockerfile").read_text(encoding="utf-8"),
+        "predict.py": sources.joinpath("predict.py").read_text(encoding="utf-8"),
+        "check/check.py": sources.joinpath("check.py").read_text(encoding="utf-8"),
         "check/expected.json": json.dumps(expected, indent=1),
     }
     for name, text in texts.items():
@@ -289,11 +284,9 @@ def check_package(folder: Path) -> CheckResult:
         raise BadConfiguration(
             f"{folder}: its check does not run ({last}); make the package anew, or install {', '.join(map(str, needed))}"
         )
-    parts = (json.loads(line) for line in done.stdout.splitlines())
-    return CheckResult(
-        parts=tuple(Part(part["part"], part["problem"]) for part in parts),
-        versions=tuple((own.name, _installed(own).version) for own in needed),
-    )
+    printed = (json.loads(line) for line in done.stdout.splitlines())
+    parts = tuple(Part(line["part"], line["problem"]) for line in printed)
+    return CheckResult(parts, tuple((own.name, _installed(own).version) for own in needed))
 
 
 def make_environment(folder: Path, needed: Iterable[Requirement]) -> Path:

@@ -41,7 +41,7 @@ SHARES_OF_STD: Mapping[PackagePrecision, Mapping[Size, float]] = {
     "fp16": {"cut": 0.05, "own": 0.1},
     "int8": {"cut": 0.25, "own": 0.25},
 }
-"""Most that a logit may differ from PyTorch's, in standard deviations of its head's logits; in int8 from those of `expecting`.
+"""Tolerance of a logit, in standard deviations of its head's; in int8 it is compared with `Sample.expecting`, else with PyTorch.
 
 Where the model scales frames itself, their colours differ a little from Pillow's.
 """
@@ -70,34 +70,28 @@ class Sample:
         return {size: share * deviation for size, share in SHARES_OF_STD[precision].items()}
 
     def expecting(self, model: Path) -> "Sample":
-        """Expect the answers of a written model in place of PyTorch's.
-
-        An int8 model is calibrated on films. On a drawn one it may be further from PyTorch than a fault would be.
-        """
+        """Expect the answers of a written model in place of PyTorch's."""
+        # An int8 model is calibrated on films. On a drawn one it may be further from PyTorch than a fault would be.
         arrays, answer = dict(self.arrays), answerer(model)
         for size in {name.partition("/")[0] for name in arrays}:
-            shown = {name.partition("/")[2]: own for name, own in arrays.items() if name.startswith(size) and not name.endswith("_logits")}
-            answers = answer([shown, {name: np.ascontiguousarray(own[:, ::-1]) for name, own in shown.items()}])
-            arrays |= {
-                name: np.stack([own[name.partition("/")[2]] for own in answers])
-                for name in arrays
-                if name.startswith(size) and name.endswith("_logits")
-            }
+            own = {name.partition("/")[2]: array for name, array in arrays.items() if name.startswith(size)}
+            upright = {name: array for name, array in own.items() if not name.endswith("_logits")}
+            answers = answer([upright, {name: np.ascontiguousarray(array[:, ::-1]) for name, array in upright.items()}])
+            arrays |= {f"{size}/{name}": np.stack([outputs[name] for outputs in answers]) for name in own.keys() - upright.keys()}
         return replace(self, arrays=arrays)
 
 
 def make_sample(saved: Saved, segment: SegmentOptions, names: Sequence[str], folder: Path) -> Sample:
     """Draw a film in `folder`, cut it without loss, and answer it with one crop.
 
-    `names` are those of the model's input of each network. The networks of `saved` are prepared in place.
+    `names` are those of the model's inputs, one per network. The networks of `saved` are prepared in place.
     """
     film, listed = folder / "clip.mp4", folder / "hashes.txt"
     hears = any(network.spec.sound for network in saved.networks)
     drawn = ["-f", "lavfi", "-i", f"{PICTURE}:duration={segment.clip_seconds}"]
     track = ["-f", "lavfi", "-i", f"{SOUND}:duration={segment.clip_seconds}", "-c:a", "aac"] if hears else []
-    _run_ffmpeg(
-        [*drawn, *track, "-c:v", "libx264", "-pix_fmt", "yuv420p", "-flags", "+bitexact", "-fflags", "+bitexact", film.name], folder
-    )
+    coded = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-flags", "+bitexact", "-fflags", "+bitexact"]
+    _run_ffmpeg([*drawn, *track, *coded, film.name], folder)
     _run_ffmpeg(["-i", film.name, "-map", "0:v", "-f", "framehash", "-hash", "sha256", listed.name], folder)
     hashes = [line.rpartition(",")[2].strip() for line in listed.read_text().splitlines() if not line.startswith("#")]
     engines = tuple(PytorchEngine(prepare(network), 1) for network in saved.networks)

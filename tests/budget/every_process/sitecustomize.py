@@ -72,7 +72,7 @@ def _recording(call: Callable[..., Any], kind: str) -> Callable[..., Any]:
 
 
 WRAPPED = {"pytorch_lightning.trainer.trainer": _count_trainings, "playwright.sync_api._generated": _count_pages}
-"""How to wrap a module once it is imported."""
+"""The function that wraps a module once it is imported."""
 
 
 class _Wrapping(MetaPathFinder):

@@ -64,7 +64,7 @@ def served(recorder):
             status, content = recorder.answer(self.command, self.path, body)
             self.answer(status, content if isinstance(content, bytes) else json.dumps(content).encode())
 
-        do_GET = do_POST = do_DELETE = respond  # noqa: N815 - names of the standard library
+        do_GET = do_POST = do_DELETE = respond
 
     with in_thread(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as address:
         yield address

@@ -21,13 +21,13 @@ expect.set_options(timeout=PATIENCE_MS)
 
 def chromium() -> str:
     """Find the browser; without one, skip the test, or fail in CI."""
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    if found is None:
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
         reason = "no Chromium is installed (Debian: chromium)"
         if os.environ.get("CI"):
             pytest.fail(f"{reason}, and CI requires it")
         pytest.skip(reason)
-    return found
+    return program
 
 
 @dataclass(frozen=True)

@@ -73,8 +73,9 @@ def killed(kitchen, run):
 
 def kill_worker(kitchen: Kitchen, step: str) -> None:
     """Kill the process of Airflow's executor that runs a step, and all processes below it."""
-    (running,) = (one for one in processes.members(kitchen.home, "airflow") if one.cmdline()[:1] == ["/bin/sh"] and step in one.cmdline())
-    worker = next(one for one in reversed(running.parents()) if "LocalExecutor" in " ".join(one.cmdline()))
+    members = processes.members(kitchen.home, "airflow")
+    (running,) = (process for process in members if process.cmdline()[:1] == ["/bin/sh"] and step in process.cmdline())
+    worker = next(process for process in reversed(running.parents()) if "LocalExecutor" in " ".join(process.cmdline()))
     kill({worker, *worker.children(recursive=True)})
 
 

@@ -82,8 +82,8 @@ def test_the_lines_of_the_docs_load_the_champion_without_our_code(kitchen, sampl
 
 
 def test_the_commands_that_it_ends_with_tell_when_actions_happen_in_a_long_film(kitchen, sample_run, tmp_path):
-    (found,) = re.findall(r"^ +(.+ -m tasks predict .+)$", sample_run.output, re.MULTILINE)
-    command = found.replace(".venv/bin/python", sys.executable).replace("~/predicted", str(tmp_path / "predicted"))
+    (shown,) = re.findall(r"^ +(.+ -m tasks predict .+)$", sample_run.output, re.MULTILINE)
+    command = shown.replace(".venv/bin/python", sys.executable).replace("~/predicted", str(tmp_path / "predicted"))
     # As many crops as the run: those of val, of which the threshold is. A second network would only take time.
     command = [*shlex.split(command), "--crops=1", "--against=none"]
     done = subprocess.run(command, cwd=REPOSITORY, env=kitchen.environment, capture_output=True, text=True, timeout=400)

@@ -7,13 +7,13 @@ from torch import nn
 from tasks.errors import BadConfiguration, BadInput
 from tasks.learn.engines.engine import fold_batch_norms, prepare
 from tasks.learn.engines.pytorch import PytorchEngine
-from tasks.learn.inputs.crops import Normalise, cut_crops, cut_views
+from tasks.learn.inputs.crops import Normalise, cut_views
 from tasks.learn.inputs.features import see_by_torch
 from tasks.learn.networks.heads import HEADS, Logits
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.options import Consensus, Modality
-from tests.learn.tiny import outspoken, snippets_of, tiny
+from tests.learn.tiny import crops_of, outspoken, snippets_of, tiny
 
 FRAMES = snippets_of(tiny())
 NUM_VIEWS, NUM_SEGMENTS, NUM_FEATURES = 10, 8, 2048
@@ -22,7 +22,7 @@ NUM_VIEWS, NUM_SEGMENTS, NUM_FEATURES = 10, 8, 2048
 def plain_logits(network):
     """Answer to each of ten crops by the network's own `forward`, as torch runs it."""
     with torch.inference_mode():
-        logits: Logits = network.eval()(Normalise(network.input_format)(cut_crops(FRAMES, 10, Modality.RGB)))
+        logits: Logits = network.eval()(Normalise(network.input_format)(crops_of(FRAMES, 10)))
     return logits
 
 
@@ -89,7 +89,7 @@ def test_a_clip_that_does_not_fit_into_a_gpu_is_told_with_the_network(tiny_netwo
 def test_views_one_after_the_other_are_seen_as_all_at_once():
     """As a GPU sees them, with segments that look at each other."""
     network = prepare(Network(tiny(temporal_shift=True), seed=1))
-    images = Normalise(network.input_format)(cut_crops(FRAMES, 10, Modality.RGB)[:3].flatten(0, 1))
+    images = Normalise(network.input_format)(crops_of(FRAMES, 10)[:3].flatten(0, 1))
     with torch.inference_mode():
         at_once = network.backbone(images)
     features = PytorchEngine(network, 10).features(cut_views(FRAMES, 10, Modality.RGB)[:3])

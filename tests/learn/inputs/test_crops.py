@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from torchvision.transforms.v2 import functional
 
 from tasks.errors import BadInput
-from tasks.learn.inputs.crops import Augmentation, Normalise, augmented, centre_offset, crop_offsets, cut_crops, mirrored, multiscale_places
+from tasks.learn.inputs.crops import Augmentation, Normalise, augmented, centre_offset, crop_offsets, mirrored, multiscale_places
 from tasks.learn.networks.backbones import BACKBONES
 from tasks.learn.networks.spec import SNIPPETS, snippet_format
 from tasks.options import Modality, TrainOptions
+from tests.learn.tiny import crops_of
 
 SIDES = st.integers(224, 1000)
 MULTI_SCALE = Augmentation("multi-scale")
@@ -25,14 +26,14 @@ def numbered_frames(height: int, width: int) -> np.ndarray:
 
 
 def test_ten_crops_lie_at_tsns_offsets_each_before_its_mirror_image_and_smaller_frames_are_refused():
-    crops = cut_crops(numbered_frames(256, 456), 10, Modality.RGB)
+    crops = crops_of(numbered_frames(256, 456), 10)
     assert crops.shape == (10, 1, 3, 224, 224)
     corners = [(int(crop[0, 0, 0, 0]) * 2, int(crop[0, 1, 0, 0]) * 2) for crop in crops[::2]]
     assert corners == [(0, 0), (232, 0), (0, 32), (232, 32), (116, 16)]
     assert torch.equal(crops[1::2], crops[::2].flip(-1))
     assert crop_offsets(341, 256) == [(0, 0), (116, 0), (0, 32), (116, 32), (58, 16)], "quarters of what does not divide are rounded down"
     with pytest.raises(BadInput, match="456x200"):
-        cut_crops(numbered_frames(200, 456), 10, Modality.RGB)
+        crops_of(numbered_frames(200, 456), 10)
 
 
 @given(SIDES, SIDES)
@@ -60,7 +61,7 @@ def test_pure_red_and_the_fastest_motion_become_what_each_backbone_expects(backb
 
 def test_the_mirror_image_of_flow_moves_the_other_way_along_x_alone():
     flow = np.random.default_rng(0).integers(0, 256, (1, 256, 300, 10), dtype=np.uint8)
-    views = cut_crops(flow, 10, Modality.FLOW)
+    views = crops_of(flow, 10, Modality.FLOW)
     for straight, turned in zip(views[::2].flip(-1), views[1::2], strict=True):
         assert torch.equal(turned[:, 0::2], 255 - straight[:, 0::2])
         assert torch.equal(turned[:, 1::2], straight[:, 1::2])

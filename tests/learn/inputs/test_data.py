@@ -21,7 +21,6 @@ from tasks.learn.inputs.data import (
     ClipDataset,
     ClipKey,
     EpochSampler,
-    Share,
     View,
     errors_of_workers,
     make_loader,
@@ -81,7 +80,7 @@ def test_middle_frames_are_cropped_anew_in_every_epoch_unless_all_is_fixed_as_in
 @pytest.mark.slow
 def test_worker_processes_give_the_same_batches(clips):
     def batches(num_workers: int) -> list[torch.Tensor]:
-        loader = make_loader(dataset(clips, seed=3), batch_size=4, num_workers=num_workers, pin_memory=False)
+        loader = make_loader(EpochSampler(dataset(clips, seed=3)), batch_size=4, num_workers=num_workers, pin_memory=False)
         loader.sampler.set_epoch(2)
         return [tensor for batch in loader for tensor in batch]
 
@@ -128,7 +127,7 @@ def test_each_epoch_shows_every_clip_once_in_an_order_of_its_own():
 def test_processes_together_take_the_batches_of_one_in_equally_many_steps(seed, num_clips):
     shown = numbered(num_clips, seed)
     alone = list(EpochSampler(shown))
-    shares = [EpochSampler(shown, Share(rank, 4)) for rank in range(4)]
+    shares = [EpochSampler(shown, rank, 4) for rank in range(4)]
     keys = [list(share) for share in shares]
     assert {len(own) for own in keys} == {len(shares[0])}
     for step in range(len(shares[0])):

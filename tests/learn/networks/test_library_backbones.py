@@ -3,7 +3,6 @@
 import re
 import sys
 import tomllib
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -14,16 +13,17 @@ from tasks.errors import BadConfiguration
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.explain import video_heat
 from tasks.learn.engines.pytorch import PytorchEngine
-from tasks.learn.inputs.crops import Normalise, cut_crops
+from tasks.learn.inputs.crops import Normalise
 from tasks.learn.networks import backbones, library_backbones
 from tasks.learn.networks.network import Network
-from tasks.learn.networks.pretrained import build, load_backbone
+from tasks.learn.networks.pretrained import load_backbone
 from tasks.learn.networks.spec import NetworkSpec, snippet_format
 from tasks.local.home import REPOSITORY
-from tasks.options import Modality, Weights
+from tasks.options import Modality
 from tasks.video_networks import VIDEO_NETWORKS
 from tests.data.clips.conftest import threads_decode
 from tests.learn.test_video_networks import NUM_FRAMES, clip, ours
+from tests.learn.tiny import crops_of
 
 __all__ = ["clip", "threads_decode"]
 
@@ -68,7 +68,7 @@ def test_frames_from_the_cache_are_those_of_the_packages_processor(transformers,
     row = VIDEO_NETWORKS[name]
     snippets = ours(clip, NetworkSpec(backbone=name, num_segments=2), tmp_path, monkeypatch)
     normalise = Normalise(snippet_format(backbones.find(name).input, Modality.RGB, row))
-    seen = normalise(cut_crops(snippets, 10, Modality.RGB, video=row))[0].transpose(1, 2)
+    seen = normalise(crops_of(snippets, 10, video=row))[0].transpose(1, 2)
     torch.testing.assert_close(seen, theirs(transformers, name, clip, 2), rtol=0, atol=1e-5)
 
 
@@ -138,11 +138,3 @@ def test_safetensors_alone_are_read_and_their_commit_is_told(monkeypatch, commit
     monkeypatch.setattr(library_backbones, "_transformers", lambda: package)
     assert library_backbones.transformers_weights(row) == ({}, commit or "")
     assert asked == [(row.repository, {"use_safetensors": True})]
-
-
-def test_a_start_is_described_with_the_commit_of_its_weights(monkeypatch):
-    row = backbones.find("test_resnet")
-    known = replace(row, imagenet_source="hub", imagenet=lambda: backbones.Published(row.construct(3).state_dict(), "0a1b2c"))
-    monkeypatch.setattr(backbones, "find", lambda _: known)
-    start = build(NetworkSpec(backbone="test_resnet", num_segments=1), Weights.IMAGENET)
-    assert "(hub, commit 0a1b2c)" in start.description

@@ -216,11 +216,13 @@ def test_the_licence_that_timm_or_a_video_network_names_is_warned_of(licence, sa
 
 
 @pytest.mark.parametrize(("licence", "is_warned"), [("cc-by-nc-4.0", True), ("apache-2.0", False)])
-def test_the_log_and_the_description_for_the_report_warn(monkeypatch, caplog, licence, is_warned):
+def test_the_log_and_the_description_for_the_report_warn_and_the_commit_is_named(monkeypatch, caplog, licence, is_warned):
     row = backbones.find("test_resnet")
-    row = replace(row, licence=licence, imagenet=lambda: backbones.Published(row.construct(3).state_dict()))
-    monkeypatch.setattr(backbones, "find", lambda _: row)
+    published = backbones.Published(row.construct(3).state_dict(), "0a1b2c")
+    known = replace(row, licence=licence, imagenet_source="hub", imagenet=lambda: published)
+    monkeypatch.setattr(backbones, "find", lambda _: known)
     with caplog.at_level(logging.WARNING):
         start = build(NetworkSpec(backbone="test_resnet", num_segments=1), Weights.IMAGENET)
     for text in (caplog.text, start.description):
         assert ("forbids commercial use: CC BY-NC 4.0" in text) == is_warned
+    assert "(hub, commit 0a1b2c" in start.description

@@ -97,7 +97,7 @@ def means_of(answers, labels, nothing=None):
     logits = Logits(torch.eye(5)[list(verbs)], torch.eye(4)[list(nouns)])
     batch = Sample(torch.empty(len(labels)), *(torch.tensor(ids) for ids in zip(*labels, strict=True)), torch.arange(len(labels)))
     losses, means = CrossEntropies()(logits, batch.verb, batch.noun), Means(nothing)
-    means.count(losses, logits, batch)
+    means.update(losses, logits, batch)
     return Scores(*means.compute()), logits, losses
 
 
@@ -131,7 +131,7 @@ def test_means_of_accuracy_are_of_the_clips_with_an_action_alone(answers, labels
 def test_a_loss_that_is_not_a_number_shows():
     means, batch = Means(), Sample(torch.empty(1), *torch.zeros(3, 1, dtype=torch.int64))
     logits = Logits(torch.full((1, 5), torch.nan), torch.eye(4)[[0]])
-    means.count(CrossEntropies()(logits, batch.verb, batch.noun), logits, batch)
+    means.update(CrossEntropies()(logits, batch.verb, batch.noun), logits, batch)
     assert means.compute()[0].isnan()
 
 

@@ -122,15 +122,6 @@ def test_a_store_is_told_by_a_handful_of_requests_and_none_about_its_clips(store
     assert not any("/clips/" in uri or "/datasets/" in uri for uri in store.calls)
 
 
-def test_a_part_that_is_not_there_yet_or_of_another_version_is_left_out(store):
-    place = Layout(STORE).status
-    del store.objects[place.films.uri]
-    store.objects[place.labels.uri] = b'{"later": 1}'
-    state = told(store)
-    assert (state["status"]["films"], state["status"]["labels"]) == (None, None)
-    assert state["status"]["dataset"]["digest"] == "d2"
-
-
 def test_a_store_that_an_earlier_version_filled_is_not_called_empty():
     store = Counting()
     state = told(store)

@@ -75,28 +75,26 @@ def list_clips(
     store: Store, films: Sequence[str], names: Sequence[str], num_clips: int, options: SegmentOptions, store_uri: str = STORE
 ) -> list[ClipsFile]:
     """List videos with these names as cut into clips, whose files are those of `films` again and again."""
-    return [_listed(store, films, name, num_clips, options, Layout(store_uri)) for name in names]
-
-
-def _listed(store: Store, films: Sequence[str], name: str, num_clips: int, options: SegmentOptions, layout: Layout) -> ClipsFile:
-    video, seconds = hashlib.sha256(name.encode()).hexdigest(), options.clip_seconds
-    recipe = f"{seconds:g}"
-    clips = tuple(
-        clip_record(
-            video,
-            number,
-            uid=clip_uid(video, seconds * number, seconds * (number + 1)),
-            uri=films[number % len(films)],
-            start_seconds=seconds * number,
-            stop_seconds=seconds * (number + 1),
-            num_frames=round(seconds * options.fps),
+    layout, seconds = Layout(store_uri), options.clip_seconds
+    recipe, files = f"{seconds:g}", []
+    for name in names:
+        video = hashlib.sha256(name.encode()).hexdigest()
+        clips = tuple(
+            clip_record(
+                video,
+                number,
+                uid=clip_uid(video, seconds * number, seconds * (number + 1)),
+                uri=films[number % len(films)],
+                start_seconds=seconds * number,
+                stop_seconds=seconds * (number + 1),
+                num_frames=round(seconds * options.fps),
+            )
+            for number in range(num_clips)
         )
-        for number in range(num_clips)
-    )
-    file = ClipsFile(video=video, recipe=recipe, options=options, clips=clips, dropped_seconds=0, warnings=(), set_aside=None)
-    store.write(layout.video(video).probe, recorded(video, name))
-    store.write(Clips(f"{layout.clips_of(video)}{recipe}/"), file)
-    return file
+        files.append(ClipsFile(video=video, recipe=recipe, options=options, clips=clips, dropped_seconds=0, warnings=(), set_aside=None))
+        store.write(layout.video(video).probe, recorded(video, name))
+        store.write(Clips(f"{layout.clips_of(video)}{recipe}/"), files[-1])
+    return files
 
 
 def suggest(store: Store, cuts: Sequence[ClipsFile], actions: Sequence[tuple[str, str]] = ACTIONS, store_uri: str = STORE) -> None:

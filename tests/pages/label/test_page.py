@@ -58,7 +58,7 @@ def uid(anna) -> str:
 
 
 def labels(store) -> dict[str, tuple[str, str]]:
-    """What the next build makes of the statements."""
+    """The labels that the next build makes of the statements, by uid."""
     label.run(LabelArguments(store=STORE), store)
     clips = store.read(Layout(STORE).labels(recipe_of(SegmentOptions())).clips.uri, LabelsFile).clips
     return {labelled.clip.uid: (labelled.verb, labelled.noun) for labelled in clips if labelled.verb}

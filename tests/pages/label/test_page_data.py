@@ -1,4 +1,4 @@
-"""What the page reads of a store, when, and what it suggests."""
+"""The times at which the page reads a store, and the labels and suggestions that it finds."""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What the tables of a prediction suggest: of those that are written now, and of those of earlier versions, which were CSV."""
+"""Suggestions from the tables of a prediction, of today's and of earlier versions, which were CSV."""
 
 import pyarrow as pa
 import pytest

@@ -1,4 +1,4 @@
-"""Which labels, intervals and numbers a person sees of the clips of the page."""
+"""The labels, intervals and numbers that a person sees."""
 
 import time
 

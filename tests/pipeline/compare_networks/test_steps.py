@@ -123,6 +123,7 @@ def test_auto_gives_all_lines_one_recipe_and_keeps_what_a_line_names(lines, head
 
 
 DATASET, CLAIMS, WEIGHTS = f"{STORE}/datasets/d/", f"{STORE}/comparisons/c/d/claims/", f"{STORE}/comparisons/c/w/"
+PLANNED = {"dataset": DATASET, "weights_result": WEIGHTS, "claims": CLAIMS, "name": "family=TSN"}
 SIGNED = "https://me:geheim@h/w.pth"
 TEN_HOURS = BatchTime(num_clips=1, seconds=36_000, forward_seconds=36_000, device="a slow machine")
 
@@ -137,14 +138,7 @@ def bench():
 
 def test_a_network_that_would_train_for_longer_than_allowed_asks_by_its_name(bench, monkeypatch):
     monkeypatch.setenv("RETAKE_TRAINS_ON", "cpu")
-    planned = {
-        "dataset": DATASET,
-        "weights_result": WEIGHTS,
-        "claims": CLAIMS,
-        "name": "family=TSN",
-        "backbone": "test_resnet",
-        "epochs": 1,
-    }
+    planned = PLANNED | {"backbone": "test_resnet", "epochs": 1}
     plan = bench.run("plan_network", **planned)
     assert plan.question.startswith("`family=TSN`: to train: at most 1 epoch")
     assert plan.question.endswith("That is more than 2 h.")
@@ -161,7 +155,7 @@ def test_a_network_that_would_train_for_longer_than_allowed_asks_by_its_name(ben
 
 def test_networks_are_scored_on_val_and_on_test_only_where_the_form_spends_it(bench):
     bench.store.write(Dataset(DATASET).manifest, manifest_of([dataset_clip("a"), dataset_clip("b", "val"), dataset_clip("c", "test")]))
-    planned = {"dataset": DATASET, "weights_result": WEIGHTS, "claims": CLAIMS, "name": "family=TSN", "max_hours": 1000}
+    planned = PLANNED | {"max_hours": 1000}
     on_val, on_test = bench.run("plan_network", **planned), bench.run("plan_network", **planned, split="test")
     assert [[evaluation.split for evaluation in plan.evaluations] for plan in (on_val, on_test)] == [["val"], ["test"]]
     assert on_val.run_key == on_test.run_key

@@ -30,7 +30,6 @@ from tasks.store.records.video import ClipsFile, Inventory, VideoRecord
 from tasks.tracking import Registry
 from tests.data.labels.records import clip_record
 from tests.pipeline.in_process import STORE, Bench
-from tests.pipeline.mlflow_in_memory import MlflowInMemory, connected
 from tests.pipeline.predict_videos.trained import MODEL, film, register, train
 from tests.pipeline.retrain.bench import TINY
 from tests.pipeline.shelf import Fragile, Killed, recorded
@@ -77,13 +76,7 @@ def video(folder):
 
 
 @pytest.fixture
-def mlflow(monkeypatch, tmp_path):
-    monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path / "cache"))
-    return connected(MlflowInMemory(tmp_path / "models"), monkeypatch)
-
-
-@pytest.fixture
-def bench(trained, mlflow):
+def bench(trained, mlflow, machine):
     """A store of its own, whose network is registered."""
     made = Bench(trained.copy())
     register(mlflow, made.store)

@@ -67,12 +67,6 @@ def test_a_question_goes_to_approvers_with_an_address_else_to_everybody(told, mo
     assert told(notice=NOTICE.model_copy(update={"for_approvers": False})) == [("Promote?", [EVERYBODY, "json://second"])]
 
 
-def test_an_hourly_run_tells_of_the_store_once(told):
-    shelf = idle_store()
-    assert [title for title, _ in told(shelf, ended=HOURLY)] == ["No new film for 30 days"]
-    assert told(shelf, ended=HOURLY) == []
-
-
 def test_a_notice_that_somebody_got_is_not_sent_again_and_one_that_nobody_got_is(told):
     shelf = idle_store()
     assert told(shelf, failing=(EVERYBODY, "json://second"), ended=HOURLY)

@@ -26,12 +26,11 @@ from tasks.store.run_layout import Decision, Evaluations, Scores
 from tasks.store.stored import Output
 from tests.judge.gate.candidates import Candidates
 from tests.pipeline.in_process import STORE, Bench
-from tests.pipeline.mlflow_in_memory import mlflow
 from tests.pipeline.shelf import Fragile, Killed, dataset_clip, manifest_of, taken_in
 from tests.records import some
 from tests.scored_clips import make_clips, summary_of, vocabulary
 
-__all__ = ["make_clips", "mlflow", "vocabulary"]
+__all__ = ["make_clips", "vocabulary"]
 
 FOUR = ("put meat/a.mp4", "put meat/b.mp4", "take bag/c.mp4", "take bag/d.mp4")
 MODEL = Layout(STORE).status.of_model("m").model

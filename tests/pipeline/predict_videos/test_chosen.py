@@ -7,7 +7,7 @@ from tasks.data.clips.label_inputs import append_to_log
 from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions
 from tasks.pipeline.build_dataset import label
 from tasks.pipeline.build_dataset.contract import LabelArguments
-from tasks.pipeline.predict_videos._chosen import Found, baseline_of, registered
+from tasks.pipeline.predict_videos._chosen import KnownNetwork, baseline_of, registered
 from tasks.pipeline.predict_videos.contract import PredictPlanArguments
 from tasks.pipeline.predict_videos.predict_plan import _against, _labels_today
 from tasks.pipeline.retrain.plan import evaluations
@@ -37,7 +37,7 @@ def trained(crops):
 
 
 def baseline(shelf, *plans, crops=10, precision=None):
-    return baseline_of(Found(predictor("m version 1"), RUN, plans), crops, shelf, precision).predictor
+    return baseline_of(KnownNetwork(predictor("m version 1"), RUN, plans), crops, shelf, precision).predictor
 
 
 def test_temperatures_are_of_answers_with_as_many_crops(shelf):
@@ -136,7 +136,7 @@ def test_the_threshold_leaves_out_clips_that_the_network_calls_nothing_as_its_da
     ids=["the first version", "the one before", "the same network", "a later one"],
 )
 def test_a_baseline_whose_heads_are_untrained_is_left_out_and_named_and_the_version_before_takes_its_place(shelf, before, sha256, taken):
-    model = Found(predictor("m version 2"), RUN, (plan_result(weights=weights_result(is_chance=True)),))
+    model = KnownNetwork(predictor("m version 2"), RUN, (plan_result(weights=weights_result(is_chance=True)),))
     versions = {number: RegisteredVersion(number, "r", str(number), f"{RUN}c.ckpt", sha256) for number in (1, 2, 3)}
     shelf.write_bytes(f"{RUN}c.ckpt", b"")
     registry = SimpleNamespace(

@@ -26,11 +26,9 @@ from tasks.store.records.training import PlanResult
 from tasks.store.run_layout import Prediction
 from tasks.wording import count
 from tests.pipeline.in_process import LABELS, STORE, Bench
-from tests.pipeline.mlflow_in_memory import URI, MlflowInMemory, connected, mlflow
+from tests.pipeline.mlflow_in_memory import URI, MlflowInMemory, connected
 from tests.pipeline.predict_videos.trained import MODEL, film, plan_of, register, score, train
 from tests.pipeline.shelf import RUN
-
-__all__ = ["mlflow"]
 
 pytestmark = pytest.mark.slow
 
@@ -81,9 +79,8 @@ def films(folder):
 
 
 @pytest.fixture
-def bench(predicted, mlflow, monkeypatch, tmp_path):
+def bench(predicted, mlflow, machine):
     """A store of its own, in which the folder was predicted."""
-    monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path / "cache"))
     made = Bench(predicted[0].copy())
     register(mlflow, made.store)
     return made

@@ -212,10 +212,7 @@ def spec_of(family, modality, num_segments=3):
 
 
 @pytest.fixture
-def job(film, monkeypatch, tmp_path):
-    monkeypatch.setenv("RETAKE_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("RETAKE_DEVICE", "cpu")
-    monkeypatch.setenv("RETAKE_NUM_PROCESSES", "1")
+def job(film, machine, tmp_path):
     return Job(Shelf(film.read_bytes()), tmp_path)
 
 

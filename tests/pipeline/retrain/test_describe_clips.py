@@ -7,7 +7,6 @@ import pytest
 
 from tasks.data.clips.flow_and_sound import sound_uri
 from tasks.errors import NothingToDo
-from tasks.options import TrainOptions
 from tasks.pipeline.retrain import describe_clips
 from tasks.pipeline.retrain.contract import SOUND, NetworksArguments
 from tasks.store.records.dataset import Manifest
@@ -108,9 +107,3 @@ def test_a_result_of_an_earlier_version_is_read_and_one_of_other_clips_is_not_ta
     dataset = shelf.read("s3://retake/datasets/x/manifest.json", Manifest)
     shelf.write("s3://retake/datasets/x/manifest.json", dataset.model_copy(update={"clips": dataset.clips[:2]}))
     assert describe_clips.run(ARGUMENTS, shelf).num_clips == 2
-
-
-def test_a_planned_network_that_hears_needs_it_as_a_champion_does(shelf):
-    heard = TrainOptions(modality="sound", backbone="log-mel", trainable="heads")
-    shelf.write(f"{PLAN}result.json", plan_result(train=heard))
-    assert describe_clips.run(ARGUMENTS, shelf).num_described == 3

@@ -29,9 +29,6 @@ from tests.pipeline.shelf import RUN, manifest_of, put_trained, train_result
 
 pytestmark = pytest.mark.slow
 
-KNIT = {"verb": "knit", "verb_class": 130}
-NO_NOUN = {"noun": NO_OBJECT, "noun_class": 352}
-
 
 def test_each_result_says_what_scored_on_which_machine_and_where_the_network_looked(score, shelf, monkeypatch):
     monkeypatch.setattr(evaluate, "NUM_ACTIVATION_MAPS", 2)
@@ -272,7 +269,7 @@ def test_a_network_that_cannot_be_looked_into_keeps_its_scores(score, shelf, mon
 
 
 def test_a_network_that_was_taught_verbs_alone_answers_no_object_where_others_have_one(score, shelf):
-    relabel(shelf, NO_NOUN, [0], nouns={26: "meat", 352: NO_OBJECT})
+    relabel(shelf, {"noun": NO_OBJECT, "noun_class": 352}, [0], nouns={26: "meat", 352: NO_OBJECT})
     # As one that began from a network of nouns, whose names it keeps.
     nouns = (*(f"noun-{i}" for i in range(26)), "meat", *(f"noun-{i}" for i in range(27, 352)), NO_OBJECT)
     taught = ClassNames(verbs=tuple(map(str, range(125))), nouns=nouns, has_objects=False)
@@ -286,7 +283,7 @@ def test_a_network_that_was_taught_verbs_alone_answers_no_object_where_others_ha
 
 
 def test_a_network_without_an_output_for_any_clip_has_neither_a_loss_nor_a_picture_of_it(score, shelf):
-    relabel(shelf, KNIT, verbs={130: "knit"})
+    relabel(shelf, {"verb": "knit", "verb_class": 130}, verbs={130: "knit"})
     shelf.plan(engine="pytorch", crops=1)
     results, run = score("fine-tuned")
     result = results["train"]

@@ -25,6 +25,7 @@ from tasks.store.run_layout import Run
 from tasks.tracking.runs import AIRFLOW_RUN_TAG
 from tests.loop.statuses import model_status, version
 from tests.pipeline.in_process import STORE
+from tests.records import some
 
 pytestmark = pytest.mark.slow
 RETRAINED = "http://airflow/dags/retrain/runs/r"
@@ -108,7 +109,7 @@ def test_of_a_network_that_is_trained_as_a_whole_heads_alone_are_trained_and_the
 
 
 KNOWS_THEM = "starts from a trained network, which may know all of these clips already"
-MEMBER = Member(name="runs/1/", run_key="1", network="n", modality="rgb", flow=None, checkpoint_uri="c", checkpoint_sha256="0")
+MEMBER = some(Member)
 
 
 @pytest.mark.parametrize(

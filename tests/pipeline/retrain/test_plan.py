@@ -98,16 +98,8 @@ def stored(**options):
 
 def fused(**changes):
     flow = FlowOptions.model_validate({"flow_bound_pixels": changes.pop("bound", 20)}, context=STORED)
-    member = {
-        "name": "runs/1/",
-        "run_key": "1",
-        "network": "TSN",
-        "modality": "flow",
-        "flow": flow,
-        "checkpoint_uri": "c",
-        "checkpoint_sha256": "0",
-    }
-    return {"weights": weights_result().model_copy(update={"members": (Member(**member | changes),)})}
+    member = some(Member, **{"modality": "flow", "flow": flow} | changes)
+    return {"weights": weights_result(members=(member,))}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from tasks.pipeline.retrain.register import _in_tensors, _packages, _tensors
 from tasks.store.records.training import Member, Teacher
 from tasks.tracking import run_title
 from tasks.tracking.registry import MAX_DESCRIPTION, REST_ELSEWHERE, cut_to_fit
-from tests.pipeline.shelf import plan_result
+from tests.pipeline.shelf import plan_result, weights_result
 from tests.records import some
 
 CLASSES = ClassNames(verbs=("put",), nouns=("bag",))
@@ -52,25 +52,19 @@ def test_a_run_is_called_by_what_tells_it_from_others(version, num_train_clips, 
     assert run_title(plan_result(train=TrainOptions(**options), num_train_clips=num_train_clips), version) == title
 
 
-def test_a_student_is_called_by_its_teacher_and_the_clips_that_taught_it():
-    plan = plan_result(train=TrainOptions(backbone="resnet50"), num_train_clips=4)
-    for teacher, title in (
-        (
-            some(Teacher, name="cook version 1", num_unlabelled=1200),
-            "TSN resnet50 · student of cook version 1 · 4 clips · 1,200 unlabelled",
-        ),
-        (some(Teacher, name="runs/a/", num_unlabelled=0), "TSN resnet50 · student of runs/a/ · 4 clips"),
-    ):
-        assert run_title(plan.model_copy(update={"teacher": teacher})) == title
+@pytest.mark.parametrize(
+    ("name", "num_unlabelled", "told"),
+    [("cook version 1", 1200, "cook version 1 · 4 clips · 1,200 unlabelled"), ("runs/a/", 0, "runs/a/ · 4 clips")],
+)
+def test_a_student_is_called_by_its_teacher_and_the_clips_that_taught_it(name, num_unlabelled, told):
+    teacher = some(Teacher, name=name, num_unlabelled=num_unlabelled)
+    plan = plan_result(train=TrainOptions(backbone="resnet50"), num_train_clips=4, teacher=teacher)
+    assert run_title(plan) == f"TSN resnet50 · student of {told}"
 
 
 def test_a_fusion_is_called_by_its_number_of_networks():
-    plan = plan_result(num_train_clips=1000)
-    members = (some(Member),) * 2
-    assert (
-        run_title(plan.model_copy(update={"weights": plan.weights.model_copy(update={"members": members})}))
-        == "fusion of 2 networks · 1,000 clips"
-    )
+    plan = plan_result(num_train_clips=1000, weights=weights_result(members=(some(Member),) * 2))
+    assert run_title(plan) == "fusion of 2 networks · 1,000 clips"
 
 
 @pytest.mark.parametrize("head", ["## Scores\n\n| name |\n| --- |\n", "- a rule\n"])

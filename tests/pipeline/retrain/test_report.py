@@ -206,16 +206,13 @@ def test_a_page_plays_the_first_clips_as_far_as_it_holds_them(monkeypatch):
     assert list(_media.playable(shelf, [*uris, uris[0], "s3://retake/gone"])) == [uris[0], uris[2]]
 
 
-NOBODY_HEARD = dict.fromkeys(("num_clips", "num_described", "num_silent", "num_without_track", "num_unreadable", "seconds"), 0)
-
-
 @pytest.mark.parametrize(
     ("uids", "asked"), [(("x-0001",), "People speak in 1 clip: are you allowed to keep that?"), ((), ""), (None, "not checked")]
 )
 def test_clips_in_which_somebody_speaks_are_among_the_data_checks(written, unreported, tmp_path, uids, asked):
     result, objects, _ = written
     assert "omebody speaks" not in objects[result.report_uri].decode()
-    unreported.write(f"{RUN}sound/result.json", SoundResult(**NOBODY_HEARD, with_speech=uids, warnings=(), set_aside=()))
+    unreported.write(f"{RUN}sound/result.json", some(SoundResult, with_speech=uids))
     reported(unreported, tmp_path)
     page = unreported.objects[result.report_uri].decode()
     assert "omebody speaks" in page

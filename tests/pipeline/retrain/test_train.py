@@ -20,7 +20,6 @@ from tests.pipeline.shelf import RUN, Shelf, manifest_of, plan_result, weights_r
 from tests.records import some
 
 SPEC = NetworkSpec(backbone="test_resnet", num_segments=2)
-EPIC_WORDS = words({1: "put"}, {26: "meat"})
 OWN_WORDS = words({1: "put", 127: "knit"}, {26: "meat", 352: "sock"})
 
 
@@ -51,13 +50,6 @@ def test_words_of_ones_own_get_outputs_and_names(planned):
     assert job.network.head.fc_verb.weight[:125].equal(start.head.fc_verb.weight)
     again, other = (planned(OWN_WORDS, start, no_names(SPEC), seed).network for seed in (0, 1))
     assert weights_sha256(job.network) == weights_sha256(again) != weights_sha256(other)
-
-
-def test_epics_words_leave_the_start_as_it_is(planned):
-    start = Network(SPEC, seed=1)
-    job = planned(EPIC_WORDS, start, no_names(SPEC))
-    assert job.network.spec == SPEC
-    assert weights_sha256(job.network) == weights_sha256(start)
 
 
 def test_a_trained_start_that_knows_more_keeps_its_outputs_and_their_names(planned, tmp_path):

@@ -89,9 +89,10 @@ def test_a_trained_network_of_this_store_is_a_start(shelf, options):
     assert start.description == f"the network that {TRAINED} trained"
 
 
-def test_a_network_of_an_earlier_version_that_saw_the_middle_of_clips_is_a_start_and_goes_on_so(shelf):
-    put_training(shelf, windowed := SPEC.model_copy(update={"sampling_window": 0.5}))
-    assert start_from(shelf).network == windowed.title != SPEC.title
+@pytest.mark.parametrize("kept", [{"sampling_window": 0.5}, {"interpolation": "bicubic"}])
+def test_a_trained_network_keeps_its_scaling_and_the_window_of_an_earlier_version(shelf, kept):
+    put_training(shelf, spec := SPEC.model_copy(update=kept))
+    assert start_from(shelf).network == spec.title
 
 
 @pytest.mark.parametrize(
@@ -129,12 +130,6 @@ def test_frames_are_scaled_as_those_that_the_weights_know(shelf, tmp_path, optio
     start = start_from(shelf, **chosen)
     shelf.read_file(start.uri, tmp_path / "start.ckpt")
     assert load(tmp_path / "start.ckpt").network.spec.interpolation == interpolation
-
-
-def test_a_trained_network_keeps_its_scaling(shelf):
-    spec = SPEC.model_copy(update={"interpolation": "bicubic"})
-    put_training(shelf, spec)
-    assert start_from(shelf).network == spec.title
 
 
 def test_a_network_of_altered_labels_is_no_start(shelf):

@@ -17,7 +17,6 @@ from tests.pipeline.shelf import filmed
 
 pytestmark = pytest.mark.slow
 
-LAYOUT = Layout(STORE)
 WHOLE = {
     "backbone": "test_resnet",
     "weights": "none",
@@ -34,27 +33,16 @@ RATES = {"search": ["learning_rate"], "ranges": ["learning_rate=1e-4..1e-2 log"]
 
 
 @pytest.fixture(scope="module")
-def cut_films(ffmpeg, tmp_path_factory):
+def labelled_films(ffmpeg, tmp_path_factory):
+    """Films in place of clips that nothing decodes."""
     film = filmed(ffmpeg, tmp_path_factory.mktemp("film") / "film.mp4", seconds=4).read_bytes()
     bench = SearchBench()
     for name in NAMES:
         bench.store.write_bytes(f"{STORE}/inbox/{name}", film + name.encode())
     bench.ingest()
-    return bench
-
-
-@pytest.fixture(scope="module")
-def decoded_films(cut_films):
-    bench = cut_films.copy()
     bench.annotate("intervals.csv", INTERVALS)
     bench.build()
     return bench
-
-
-@pytest.fixture
-def bench(decoded_films, mlflow, machine, monkeypatch):
-    monkeypatch.setenv("RETAKE_CODE_VERSION", "test")
-    return decoded_films.copy()
 
 
 def searched(bench, **options):
@@ -105,7 +93,7 @@ def test_a_training_of_retrain_is_found_and_not_repeated(bench):
     assert trial.was_found
     assert trial.run_keys == (planned.run_key,)
     assert bench.under("runs").items() - before.items() == {
-        (uri := LAYOUT.run(planned.run_key).validation(1).uri, bench.store.objects[uri])
+        (uri := Layout(STORE).run(planned.run_key).validation(1).uri, bench.store.objects[uri])
     }
 
 

@@ -83,7 +83,7 @@ function describe(run, all, dags, tasks, open) {
 /** @param {Run} run @param {Run[]} all @param {{ is_paused: boolean }} dag @param {Task[]} tasks */
 function waitsFor(run, all, dag, tasks) {
   if (run.state === "queued") {
-    if (dag.is_paused) return "its DAG is paused";
+    if (dag.is_paused) return "its DAG, which is paused";
     return all.some((other) => other.dag_id === run.dag_id && other.state === "running") ? `the run of ${run.dag_id} before it` : "";
   }
   if (tasks.some((task) => task.state === "running")) return "";

@@ -2,19 +2,13 @@
 
 import "../../label/static/lead_out.js";
 import { get, send } from "../../label/static/api.js";
-import { fillSelect, h } from "../../label/static/dom.js";
+import { fillSelect, find as by, h } from "../../label/static/dom.js";
 import { clock } from "../../label/static/text.js";
 import { day } from "./words.js";
 
 const asked = new URLSearchParams(location.search);
 let store = asked.get("store") ?? "";
 
-/** @param {string} id */
-function by(id) {
-  const element = document.getElementById(id);
-  if (!element) throw new Error(`the page has no element ${id}`);
-  return element;
-}
 const [a, b] = ["a", "b"].map((id) => /** @type {HTMLSelectElement} */ (by(id)));
 
 /** @typedef {{ uid?: string, name?: string, num_clips?: number, start_seconds?: number, stop_seconds?: number, before?: string | number, after?: string | number, split?: string }} Row */

@@ -2,7 +2,7 @@
 
 import "../../label/static/lead_out.js";
 import { airflow, send } from "../../label/static/api.js";
-import { fillSelect, h, openDialog, renew } from "../../label/static/dom.js";
+import { fillSelect, find as by, h, openDialog, renew } from "../../label/static/dom.js";
 import { endRun, facts, readAirflow, startRun } from "./airflow.js";
 import { boxes, form, labelPage, link } from "./boxes.js";
 import { chart, table } from "./history.js";
@@ -21,19 +21,13 @@ let state;
 let timer;
 let wanted = new URLSearchParams(location.search);
 
-/** @param {string} id */
-function by(id) {
-  const element = document.getElementById(id);
-  if (!element) throw new Error(`the page has no element ${id}`);
-  return element;
-}
 const [stores, models] = ["store", "model"].map((id) => /** @type {HTMLSelectElement} */ (by(id)));
 const dialog = /** @type {HTMLDialogElement} */ (by("dialog"));
 
 /** @type {Map<string, string>} */
 const drawn = new Map();
 
-// What is as it was is left alone: the focus stays, and films play on.
+// Leaves parts alone that have not changed: the focus stays, and films play on.
 /** @param {string} id @param {unknown} of @param {() => Child[]} make */
 function draw(id, of, make) {
   const key = JSON.stringify(of);
@@ -49,20 +43,29 @@ function panel(title, ...children) {
   openDialog(dialog);
 }
 
+/** Make a button that asks something of Airflow, tells in `line` how it goes, and can be pressed again if it fails. @param {string} text @param {Element} line @param {string} begun @param {string} forbidden @param {() => Promise<unknown>} act */
+function askingButton(text, line, begun, forbidden, act) {
+  const button = h("button", { type: "button", onclick: async () => {
+    button.disabled = true;
+    line.replaceChildren(begun);
+    try {
+      await act();
+    } catch (error) {
+      button.disabled = false;
+      line.replaceChildren(error.status === 403 ? forbidden : `Airflow says: ${error.message}.`);
+    }
+  } }, text);
+  return button;
+}
+
 /** Ask before a run is ended. @param {LiveRun} run */
 function stop(run) {
   const line = h("p", { role: "status" });
-  const sure = h("button", { type: "button", class: "first", onclick: async () => {
-    sure.disabled = true;
-    line.replaceChildren("Stopping …");
-    try {
-      line.replaceChildren((await endRun(run)) ? "Stopped." : "It had ended before.");
-      look();
-    } catch (error) {
-      sure.disabled = false;
-      line.replaceChildren(error.status === 403 ? `You may not end runs of ${run.dag_id}.` : `Airflow says: ${error.message}.`);
-    }
-  } }, "Stop the run");
+  const sure = askingButton("Stop the run", line, "Stopping …", `You may not end runs of ${run.dag_id}.`, async () => {
+    line.replaceChildren((await endRun(run)) ? "Stopped." : "It had ended before.");
+    look();
+  });
+  sure.className = "first";
   panel(`Stop ${run.dag_id}?`, h("p", {}, "Finished steps are kept. A training that is started again goes on after its last epoch."), h("p", {}, sure), line);
 }
 
@@ -133,19 +136,12 @@ function begin(told) {
   const own = h("li", {}, "Your own films: put them into ", h("code", {}, `${store}/inbox/`), ", or name a folder or a bucket in the ", link(form("ingest_videos", told), "form of ingest_videos"), ". Sub-folders named by label, such as ", h("code", {}, "put meat"), ", label their films.");
   const rest = h("li", {}, "The rest follows by itself: clips, labels, dataset, training, and the decision whether the result is used.");
   if (!samples) return [h("ul", {}, own, rest)];
-  const run = h("button", { type: "button", onclick: async () => {
-    run.disabled = true;
-    by("said").replaceChildren("Starting …");
-    try {
-      const path = await startRun("ingest_videos", samples.conf);
-      by("said").replaceChildren("Started: ", link(airflow(path.slice(1)), "the ingest of the samples"), ". The boxes fill as it goes on.");
-      seen = await readAirflow();
-      choose(samples.store, "");
-    } catch (error) {
-      run.disabled = false;
-      by("said").replaceChildren(error.status === 403 ? "You may not start ingest_videos." : `Airflow says: ${error.message}.`);
-    }
-  } }, "Run the samples");
+  const run = askingButton("Run the samples", by("said"), "Starting …", "You may not start ingest_videos.", async () => {
+    const path = await startRun("ingest_videos", samples.conf);
+    by("said").replaceChildren("Started: ", link(airflow(path.slice(1)), "the ingest of the samples"), ". The boxes fill as it goes on.");
+    seen = await readAirflow();
+    choose(samples.store, "");
+  });
   return [h("ul", {}, h("li", {}, "To try it: ", run, ` on a few short films, in the store ${samples.store}: the whole loop in some minutes.`), own, rest)];
 }
 
@@ -155,7 +151,7 @@ function complain(text) {
   by("banner").hidden = !text;
 }
 
-// What was asked before another store or model was chosen comes too late.
+// Drops an answer about a store or model that is no longer chosen.
 /** @param {LiveFacts} [live] */
 async function ask(live) {
   const asked = wanted;

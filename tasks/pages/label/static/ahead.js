@@ -19,7 +19,7 @@ export async function clipsAfter(list, unsent) {
   return clips.filter((clip) => !inHand.has(clip.uid));
 }
 
-// What is answered leaves the list to label, but stays in other lists.
+// An answered clip leaves the list to label, but stays in other lists.
 /** @param {Clip[]} list @param {string[]} unsent */
 function place(list, unsent) {
   if (filters.show() !== "unlabelled") return { after: list.at(-1)?.uid };

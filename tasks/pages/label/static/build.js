@@ -98,16 +98,15 @@ export function buildPanel() {
       if (of !== run) return;
       const goesOn = error.status === 0 || error.status >= 500;
       say(`${problem(error)}${goesOn ? " Asking again …" : ""}`);
-      if (goesOn) timer = setTimeout(poll, 2 * POLL_MS);
-      else leave();
+      if (goesOn) {
+        timer = setTimeout(poll, 2 * POLL_MS);
+        return;
+      }
+      // Whoever opens the panel again finds the run again, if it goes on.
+      run = "";
+      by("build-start").disabled = false;
+      by("build-open").textContent = "Build dataset";
     }
-  }
-
-  // Whoever opens the panel again finds the run again, if it goes on.
-  function leave() {
-    run = "";
-    by("build-start").disabled = false;
-    by("build-open").textContent = "Build dataset";
   }
 
   // The event that starts retrain comes from the task dataset, before its run ends.

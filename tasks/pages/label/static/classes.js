@@ -158,24 +158,11 @@ export function classesView(outbox) {
     const { target, name, number } = asked;
     const to = normal(by("rename-to").value);
     const others = session[PLURALS[target]].map((each) => each.name).filter((other) => other !== name);
-    const moved = count(number, "clip");
-    const close = near(others, to);
-    const [isGood, text] =
-      to === name || to === ""
-        ? [false, "Write another name."]
-        : !isName(to)
-          ? [false, "Names have letters, digits and - : ' & . + ( ) %, and start with a letter or a digit."]
-          : currentName(target, to) === name
-            ? [true, `${moved} of “${name}” will be called “${to}”, as before.`]
-            : currentName(target, to) !== to
-              ? [false, `“${to}” is now “${currentName(target, to)}”: write that name.`]
-              : others.includes(to)
-                ? [true, `${moved} of “${name}” will count as “${to}”, which exists.`]
-                : [true, `${moved} of “${name}” will be called “${to}”.${close.length ? ` Did you mean ${close.map((each) => `“${each}”`).join(" or ")}?` : ""}`];
-    by("rename-note").textContent = text;
-    by("rename-save").disabled = !isGood;
+    const problem = problemOf(target, name, to);
+    by("rename-note").textContent = problem ?? `${count(number, "clip")} of “${name}” will ${effectOf(target, name, to, others)}`;
+    by("rename-save").disabled = problem !== null;
     by("rename-save").textContent = others.includes(to) ? "Merge" : "Rename";
-    return isGood ? to : null;
+    return problem === null ? to : null;
   }
 
   function rename() {
@@ -236,4 +223,20 @@ export function classesView(outbox) {
     hide: () => (isOpen = false),
     saved: () => (isOpen ? reload() : perClass()),
   };
+}
+
+/** Say why a name cannot take the place of another; null if it can. @param {Target} target @param {string} name @param {string} to */
+function problemOf(target, name, to) {
+  if (to === name || to === "") return "Write another name.";
+  if (!isName(to)) return "Names have letters, digits and - : ' & . + ( ) %, and start with a letter or a digit.";
+  const current = currentName(target, to);
+  return current === to || current === name ? null : `“${to}” is now “${current}”: write that name.`;
+}
+
+/** Say what becomes of the clips of a name. @param {Target} target @param {string} name @param {string} to @param {string[]} others */
+function effectOf(target, name, to, others) {
+  if (currentName(target, to) === name) return `be called “${to}”, as before.`;
+  if (others.includes(to)) return `count as “${to}”, which exists.`;
+  const close = near(others, to).map((each) => `“${each}”`);
+  return `be called “${to}”.${close.length ? ` Did you mean ${close.join(" or ")}?` : ""}`;
 }

@@ -2,15 +2,14 @@
 
 import { clipsAfter, isAnswered } from "./ahead.js";
 import { get, token } from "./api.js";
-import { labelText, noSuggestionText, spokenText, suggestionsOf, whyText } from "./clip_text.js";
+import { labelText, noSuggestionText, quickActionItems, spokenText, suggestionItems, suggestionsOf, whyText } from "./clip_parts.js";
 import { conflictItem, settle } from "./conflict.js";
-import { quickActionItems, suggestionItems } from "./choice_lists.js";
 import { by, h, renew as fill } from "./dom.js";
 import { filmOf, keepOnly } from "./films.js";
 import { filters, isBlind } from "./filters.js";
 import { Held, goesOn } from "./held.js";
 import { goingRetrain, runPage } from "./last_build.js";
-import { Player, playerKeys } from "./player.js";
+import { Player, frameSeconds, playerKeys } from "./player.js";
 import { changes, learn, session } from "./session.js";
 import { announce } from "./status.js";
 import { NOTHING, NO_OBJECT, answerName, clock, count } from "./text.js";
@@ -24,7 +23,7 @@ const NUM_KEPT = 200;
 export function clipsView(outbox) {
   const stage = by("stage");
   const player = new Player(by("clip-screen"), { loop: true, label: "The clip" });
-  const words = new Words({ label: "Verb and noun", onChoose: choose, onLeave: () => stage.focus(), actions: known });
+  const words = new Words({ label: "Verb and noun", onChoose: choose, onLeave: () => stage.focus(), actions: () => [...suggested(), ...session.quickActions] });
   by("clip-words").append(words.element);
   /** @type {Clip[]} */
   let list = [];
@@ -51,26 +50,17 @@ export function clipsView(outbox) {
 
   /** @returns {Clip | undefined} */
   const current = () => list[at];
-  const frame = () => {
-    const clip = current();
-    return clip ? (clip.stop_seconds - clip.start_seconds) / clip.num_frames : 1 / 30;
-  };
 
-  // Whether this person is asked if the label is right.
+  // Checks whether this person is asked if the label is right.
   /** @param {Clip} clip */
   const isAsked = ({ doubt }) => Boolean(doubt) && !isBlind() && session.mayWrite;
 
-  // What is likely in place of a doubtful label is suggested first.
   function suggested() {
     const clip = current();
     return !clip || isBlind() ? [] : suggestionsOf(clip);
   }
 
-  function known() {
-    return [...suggested(), ...session.quickActions];
-  }
-
-  // Which clips
+  // The list of clips
 
   async function restart() {
     generation += 1;
@@ -96,7 +86,7 @@ export function clipsView(outbox) {
     try {
       const added = await clipsAfter(list, outbox().uids);
       if (of !== generation) return;
-      // What was new may have come while this was on its way.
+      // `renew` may have brought some of them meanwhile.
       const inHand = new Set(list.map((clip) => clip.uid));
       list.push(...added.filter((clip) => !inHand.has(clip.uid)));
       isEnd = !added.length;
@@ -141,7 +131,7 @@ export function clipsView(outbox) {
       list = [...behind, ...added.map((each) => (each.uid === clip?.uid ? clip : each))];
       isEnd = !added.length;
       version = newest;
-      // Who has seen the suggestions reads as the first.
+      // A person who has seen the suggestions reads as the first.
       if (clip && now && !(clip.reading === "first" && now.reading === "second")) Object.assign(clip, now);
       for (const { uid, conflict } of inConflict) {
         if (conflict) conflicts.set(uid, conflict);
@@ -206,10 +196,12 @@ export function clipsView(outbox) {
     // The reason names the model's answers.
     by("clip-why").textContent = clip && !isBlind() ? whyText(clip) : "";
     by("clip-reading").hidden = clip?.reading !== "second";
-    renderLabel(clip);
+    by("clip-label").hidden = !clip || !isAnswered(clip);
+    if (clip && isAnswered(clip)) by("clip-label").replaceChildren("Answer: ", h("strong", {}, labelText(clip)), h("kbd", {}, "Enter"), isAsked(clip) ? " says that it is right" : " keeps it");
     renderConflicts(clip);
     renderSuggestions(clip);
-    renderQuickActions();
+    fill(by("quick-actions"), ...quickActionItems(Boolean(clip), choose));
+    by("quick-actions-title").hidden = !session.quickActions.length;
     if (clip && isOpen && (wantsFocus || document.activeElement === document.body)) {
       stage.focus({ preventScroll: true });
       wantsFocus = false;
@@ -233,12 +225,6 @@ export function clipsView(outbox) {
     ];
   }
 
-  /** @param {Clip | undefined} clip */
-  function renderLabel(clip) {
-    by("clip-label").hidden = !clip || !isAnswered(clip);
-    if (clip && isAnswered(clip)) by("clip-label").replaceChildren("Answer: ", h("strong", {}, labelText(clip)), h("kbd", {}, "Enter"), isAsked(clip) ? " says that it is right" : " keeps it");
-  }
-
   // The conflict of this clip, and those that the last answers have made.
   /** @param {Clip | undefined} clip */
   function renderConflicts(clip) {
@@ -258,11 +244,6 @@ export function clipsView(outbox) {
     fill(by("suggestions"), ...suggestionItems(suggestions, isFirst, accept));
     by("no-suggestion").hidden = !clip || suggestions.length > 0;
     by("no-suggestion").textContent = noSuggestionText(clip, isBlind());
-  }
-
-  function renderQuickActions() {
-    fill(by("quick-actions"), ...quickActionItems(Boolean(current()), choose));
-    by("quick-actions-title").hidden = !session.quickActions.length;
   }
 
   // Answers
@@ -340,7 +321,7 @@ export function clipsView(outbox) {
     const to = Math.min(Math.max(at + step, 0), list.length);
     if (to === at) return;
     at = to;
-    // What lies far behind is let go of, so that a long day needs no more memory than a short one.
+    // Clips far behind are let go of, so that a long day needs no more memory than a short one.
     at -= list.splice(0, Math.max(0, at - NUM_KEPT)).length;
     words.clear();
     show();
@@ -387,7 +368,7 @@ export function clipsView(outbox) {
 
   /** @type {View["keys"]} */
   const keys = {
-    ...playerKeys(player, frame),
+    ...playerKeys(player, () => frameSeconds(current())),
     Enter: enter,
     n: () => choose({ answer: "nothing", letter: "n" }),
     u: () => choose({ answer: "unsure", letter: "u" }),

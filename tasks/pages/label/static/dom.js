@@ -2,6 +2,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const NUM_HUES = 24;
+const REST_MS = 350;
 
 /** @template {Element} E @param {E} element @param {Attributes} attributes @param {(Child | Child[])[]} children */
 function fill(element, attributes, children) {
@@ -29,11 +30,16 @@ export function svg(tag, attributes = {}, ...children) {
   return fill(document.createElementNS(SVG, tag), attributes, children);
 }
 
-/** Find an element of the page by its id. @template {Ids[keyof Ids]} Id @param {Id} id @returns {ElementOf<Id>} */
-export function by(id) {
+/** Find an element by its id. @param {string} id */
+export function find(id) {
   const element = document.getElementById(id);
   if (!element) throw new Error(`the page has no element with the id ${id}`);
-  return /** @type {any} */ (element);
+  return element;
+}
+
+/** Find an element of this page. @template {Ids[keyof Ids]} Id @param {Id} id @returns {ElementOf<Id>} */
+export function by(id) {
+  return /** @type {any} */ (find(id));
 }
 
 const filled = new WeakMap();
@@ -55,6 +61,16 @@ export function renew(element, ...children) {
   if (place >= 0) /** @type {NodeListOf<HTMLElement>} */ (element.querySelectorAll("button, a, summary"))[place]?.focus({ preventScroll: true });
 }
 
+/** Call when a person rests from typing into an input. @param {HTMLInputElement} input @param {() => unknown} call */
+export function onRest(input, call) {
+  /** @type {number | undefined} */
+  let timer;
+  input.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(call, REST_MS);
+  });
+}
+
 /** Show a dialog, and give the focus back to the page when it closes. @param {HTMLDialogElement} dialog */
 export function openDialog(dialog, onClose = () => {}) {
   dialog.addEventListener("close", onClose, { once: true });
@@ -68,7 +84,7 @@ export function hueOf(name) {
   return ((hash >>> 8) % NUM_HUES) * (360 / NUM_HUES);
 }
 
-/** Colour an element by a class: what it has of `--class` and `--class-page` then is the class's; the style sheet makes it readable in light and dark. @template {HTMLElement | SVGElement} E @param {E} element @param {string} name */
+/** Colour an element by a class: the style sheet makes `--class` and `--class-page` of the hue readable in light and dark. @template {HTMLElement | SVGElement} E @param {E} element @param {string} name */
 export function coloured(element, name) {
   element.classList.add("coloured");
   element.style.setProperty("--hue", String(hueOf(name)));

@@ -1,15 +1,14 @@
-// Which clips the view *Clips* shows, and whether suggestions are hidden.
+// Chooses the clips of the view *Clips*, and whether suggestions are hidden.
 
 import { asked } from "./api.js";
-import { by, fillSelect, h } from "./dom.js";
+import { by, fillSelect, h, onRest } from "./dom.js";
 import { changed, changes, refresh, session } from "./session.js";
 import { announce } from "./status.js";
 import { actionName } from "./text.js";
 
 const BLIND = "retake-label/blind";
-const WAIT_MS = 350;
 
-/** Whether the person wants to see no suggestion. */
+/** Check whether the person wants to see no suggestion. */
 export function isBlind() {
   return by("blind").checked;
 }
@@ -30,12 +29,7 @@ export const filters = {
       await refresh().then(changed, (error) => announce(`The clips could not be read: ${error.message}.`, { isBad: true }));
       call(false);
     });
-    /** @type {number | undefined} */
-    let timer;
-    by("filter-name").addEventListener("input", () => {
-      clearTimeout(timer);
-      timer = setTimeout(() => call(false), WAIT_MS);
-    });
+    onRest(by("filter-name"), () => call(false));
     by("blind").addEventListener("change", () => {
       localStorage.setItem(BLIND, by("blind").checked ? "on" : "off");
       call(true);

@@ -31,7 +31,7 @@ export function intervalsView(outbox) {
   let visit = 0;
   /** @type {({ video: string, statement: IntervalStatement, before: Interval | null } | { video: string, statement: null, before: Interval })[]} */
   const done = [];
-  // What an undo brings back, by the token of the undo.
+  // The intervals that undos bring back, by the token of the undo.
   /** @type {Map<string, Interval & { video: string }>} */
   const undone = new Map();
 
@@ -187,7 +187,7 @@ export function intervalsView(outbox) {
     say(statement, `undo of ${actionName(interval.verb, interval.noun)}`);
   }
 
-  // What an undone interval replaced comes back by itself; what was withdrawn is said again.
+  // An interval that the undone one replaced comes back by itself; a withdrawn one is said again.
   function undo() {
     const last = done.pop();
     if (!last) return;
@@ -204,16 +204,12 @@ export function intervalsView(outbox) {
   function predicted() {
     if (!video || isBlind()) return [];
     const { intervals } = video;
+    const isChosen = (/** @type {Span} */ span) => draft.suggested !== null && draft.start === span.start_seconds && draft.stop === span.stop_seconds;
     return video.predicted.map((bar) => ({ ...bar, isDone: intervals.some((other) => isSame(bar, other)), isChosen: isChosen(bar) }));
   }
 
   function labels() {
     return (video?.labels ?? []).map((label) => ({ ...label, isChosen: draft.over?.by === label.by && draft.start === label.start_seconds }));
-  }
-
-  /** @param {Span} span */
-  function isChosen(span) {
-    return Boolean(draft.suggested) && draft.start === span.start_seconds && draft.stop === span.stop_seconds;
   }
 
   /** @param {number} step */

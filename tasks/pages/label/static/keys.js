@@ -6,7 +6,7 @@ const TYPING = "input:not([type=checkbox]), select, textarea, [contenteditable]"
 const MAY_REPEAT = /Arrow|^[-+=]$/;
 const SETTING = "retake-label/single-keys";
 
-/** Whether single letters and digits are commands: people who dictate or use a screen reader can turn them off. */
+/** Check whether single letters and digits are commands: people who dictate or use a screen reader can turn them off. */
 export function areSingleKeysOn() {
   return localStorage.getItem(SETTING) !== "off";
 }

@@ -57,7 +57,8 @@ function withoutNoun(typed, verbs, nouns, actions) {
   for (const noun of ofNouns) for (const verb of verbs.slice(0, 3)) options.push(action(verb, noun));
   if (startsWord(NOTHING, typed)) options.push({ answer: "nothing", text: "nothing happens", isSure: true });
   if (isKnown && !nouns.length) options.push(verbOption(typed));
-  return [...options.slice(0, MAX_OPTIONS - 2), ...near(verbs, typed).map((verb) => guess(verbOption(verb))), ...(isKnown || !isName(typed) ? [] : [newVerb(typed)])];
+  const added = isKnown || !isName(typed) ? [] : [{ ...verbOption(typed), isSure: false, note: "new verb" }];
+  return [...options.slice(0, MAX_OPTIONS - 2), ...near(verbs, typed).map((verb) => guess(verbOption(verb))), ...added];
 }
 
 /** @param {string} verb @param {string} typed @param {string[]} verbs @param {string[]} nouns @returns {Option[]} */
@@ -90,11 +91,6 @@ function action(verb, noun) {
 /** @param {string} verb */
 function verbOption(verb) {
   return { text: `${verb} …`, complete: `${verb} `, isSure: true };
-}
-
-/** @param {string} verb */
-function newVerb(verb) {
-  return { text: `${verb} …`, complete: `${verb} `, isSure: false, note: "new verb" };
 }
 
 /** @param {Option} option */

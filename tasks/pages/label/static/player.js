@@ -134,6 +134,11 @@ export class Player extends EventTarget {
   }
 }
 
+/** Return the length of a clip's frames; without a clip, a usual one. @param {Span & { num_frames: number } | undefined} clip */
+export function frameSeconds(clip) {
+  return clip ? (clip.stop_seconds - clip.start_seconds) / clip.num_frames : 1 / 30;
+}
+
 /** Return the keys for a player; `frame()` is the length of a frame in seconds. @param {Player} player @param {() => number} frame @param {(seconds: number) => unknown} [seek] */
 export function playerKeys(player, frame, seek = (seconds) => player.seek(seconds), now = () => player.time) {
   const step = (/** @type {number} */ seconds) => () => {

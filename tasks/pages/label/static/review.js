@@ -2,7 +2,7 @@
 
 import { get, token } from "./api.js";
 import { conflictItem, settle } from "./conflict.js";
-import { by, coloured, fillSelect, h, openDialog, renew } from "./dom.js";
+import { by, coloured, fillSelect, h, onRest, openDialog, renew } from "./dom.js";
 import { filmOf } from "./films.js";
 import { Player } from "./player.js";
 import { changes, learn, session } from "./session.js";
@@ -10,7 +10,6 @@ import { announce } from "./status.js";
 import { answerName, clock, count, decimal, moment, percent } from "./text.js";
 import { Words } from "./words.js";
 
-const WAIT_MS = 350;
 const NUM_UNREAD = 5;
 const COLUMNS = ["Clip", "Label", "By", "When", ""];
 
@@ -160,12 +159,7 @@ export function reviewView(outbox) {
   }
 
   for (const id of /** @type {const} */ (["review-show", "review-by", "review-video"])) by(id).addEventListener("change", again);
-  /** @type {number | undefined} */
-  let timer;
-  by("review-name").addEventListener("input", () => {
-    clearTimeout(timer);
-    timer = setTimeout(again, WAIT_MS);
-  });
+  onRest(by("review-name"), again);
   by("review-newer").addEventListener("click", () => turn(-1));
   by("review-older").addEventListener("click", () => turn(1));
   by("change-nothing").addEventListener("click", () => change({ answer: "nothing" }));

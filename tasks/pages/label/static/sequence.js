@@ -1,6 +1,7 @@
 // Plays the clips of a video one after another, as if they were the video.
 
 import { filmOf, keepOnly } from "./films.js";
+import { frameSeconds } from "./player.js";
 
 const NUM_AHEAD = 3;
 const EDGE_SECONDS = 0.0005;
@@ -41,8 +42,7 @@ export class Sequence extends EventTarget {
 
   /** The seconds of a frame where the video is now. */
   get frameSeconds() {
-    const clip = this.#clips[this.#place];
-    return clip ? (clip.stop_seconds - clip.start_seconds) / clip.num_frames : 1 / 30;
+    return frameSeconds(this.#clips[this.#place]);
   }
 
   /** Go to a time of the video; a rest that no clip has is passed over. @param {number} seconds */

@@ -54,7 +54,7 @@ export async function refresh(isKnown = false) {
     session.nouns = underCurrentNames("noun", classes.nouns);
     addQuickActions(state.frequent);
   }
-  // What could not be read whole is asked for again.
+  // A state that could not be read whole is asked for again.
   session.version = state.version ?? "";
   return true;
 }

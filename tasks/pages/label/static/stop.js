@@ -2,11 +2,12 @@
 
 import { airflow, send } from "./api.js";
 import { by, h, openDialog } from "./dom.js";
+import { GOING } from "./last_build.js";
 import { moment } from "./text.js";
 
 const CHAIN = ["ingest_videos", "build_dataset", "retrain", "learning_curve"];
 const POLL_MS = 1000;
-/** How often in a row no run is at work until all have ended: Airflow takes a while to start those that an ended one causes. */
+/** All runs have ended after so many looks in a row without one: Airflow starts those that an ended one causes only after a while. */
 const NUM_QUIET_LOOKS = 5;
 
 /** Make the dialog. */
@@ -42,7 +43,7 @@ export function stopPanel() {
 
 /** List the unfinished runs, earliest first. @returns {Promise<Run[]>} */
 async function unfinished() {
-  const asked = { dag_ids: CHAIN, states: ["queued", "running"], order_by: "run_after" };
+  const asked = { dag_ids: CHAIN, states: GOING, order_by: "run_after" };
   return (await send(airflow("api/v2/dags/~/dagRuns/list"), asked)).dag_runs;
 }
 

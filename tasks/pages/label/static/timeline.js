@@ -176,14 +176,10 @@ export class Timeline extends EventTarget {
   #follow(event, move) {
     event.preventDefault();
     this.#box.setPointerCapture(event.pointerId);
-    const stop = () => {
-      this.#box.removeEventListener("pointermove", move);
-      this.#box.removeEventListener("pointerup", stop);
-      this.#box.removeEventListener("pointercancel", stop);
-    };
-    this.#box.addEventListener("pointermove", move);
-    this.#box.addEventListener("pointerup", stop);
-    this.#box.addEventListener("pointercancel", stop);
+    const following = new AbortController();
+    const { signal } = following;
+    this.#box.addEventListener("pointermove", move, { signal });
+    for (const name of ["pointerup", "pointercancel"]) this.#box.addEventListener(name, () => following.abort(), { signal });
   }
 }
 

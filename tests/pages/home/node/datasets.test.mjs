@@ -6,7 +6,7 @@ import { test } from "node:test";
 
 import { importAnew } from "../../label/node/anew.mjs";
 import { FakeElement, parse } from "../../label/node/dom.mjs";
-import { told } from "./page.mjs";
+import { settled, told } from "./page.mjs";
 
 const STATIC = new URL("../../../../tasks/pages/home/static/", import.meta.url);
 const [A, B] = ["a".repeat(16), "b".repeat(16)];
@@ -24,9 +24,6 @@ async function open(search, rows = {}, numbers = {}, kept = [[B, "2026-11-28T20:
     asked.push(address);
     return late[address] ?? { ok: true, status: 200, json: async () => (address.startsWith("../state") ? state : answer) };
   };
-  const settled = async () => {
-    for (let number = 0; number < 5; number += 1) await new Promise(setImmediate);
-  };
   await importAnew(new URL("datasets.js", STATIC));
   await settled();
   const compare = async (a, b) => {
@@ -34,7 +31,7 @@ async function open(search, rows = {}, numbers = {}, kept = [[B, "2026-11-28T20:
     document.getElementById("choice").dispatchEvent(new Event("submit", { cancelable: true }));
     await settled();
   };
-  return { asked, late, answer, settled, compare, text: (id) => document.getElementById(id).textContent };
+  return { asked, late, answer, compare, text: (id) => document.getElementById(id).textContent };
 }
 
 test("without a choice the latest dataset is compared with the one before", async () => {
@@ -63,7 +60,7 @@ test("of two comparisons the one that was asked for last is shown", async () => 
   assert.equal(page.asked.at(-1), second);
   reply[second]({ ok: true, status: 200, json: async () => ({ ...page.answer, before: "second" }) });
   reply[first]({ ok: false, status: 503, json: async () => ({ detail: "busy" }) });
-  await page.settled();
+  await settled();
   assert.deepEqual([page.text("said"), page.text("banner")], [`second → ${B}`, ""]);
 });
 

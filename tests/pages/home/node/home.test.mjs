@@ -1,4 +1,4 @@
-// What the page shows of a store and of Airflow, and what it starts and stops.
+// The page shows a store and Airflow, and starts and stops runs.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -105,7 +105,7 @@ test("a training shows its progress, the time left, who started it, and the queu
 });
 
 for (const [what, change, reason] of [
-  ["a paused DAG", { dags: { dags: [{ dag_id: "retrain", is_paused: true, next_dagrun_run_after: null }] }, "dagRuns/list": { dag_runs: [run("retrain", "r", "queued")] } }, /waits for its DAG is paused|its DAG is paused/],
+  ["a paused DAG", { dags: { dags: [{ dag_id: "retrain", is_paused: true, next_dagrun_run_after: null }] }, "dagRuns/list": { dag_runs: [run("retrain", "r", "queued")] } }, /waits for its DAG, which is paused/],
   ["a person", { "dagRuns/list": { dag_runs: [run("retrain", "r", "running")] }, "hitlDetails": { hitl_details: [{ subject: "Promote?", created_at: "t", task_instance: { dag_id: "retrain", dag_run_id: "r", task_id: "a", state: "awaiting_input" } }] } }, /waits for an answer/],
   ["a pool", { "dagRuns/list": { dag_runs: [run("retrain", "r", "running")] }, "taskInstances": { task_instances: [{ dag_id: "retrain", dag_run_id: "r", task_id: "train", state: "scheduled", pool: "gpu", start_date: null }] } }, /a slot of the pool gpu/],
 ]) {

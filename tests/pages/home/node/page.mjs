@@ -13,7 +13,7 @@ const API = "/here/api/v2/";
 
 export const version = (number, changes = {}) => ({ version: number, at: AT, event: "promoted", reason: "better", num_labelled: 40 * number, num_clips: 15, top1: 40, interval: [11, 75], top1_now: 36, interval_now: [9, 70], report_url: "http://mlflow/report", mlflow_run_url: "", ...changes });
 
-/** What the server says of a store that has everything; a test changes it. */
+/** Make the server's answer for a store that has everything; a test changes it. */
 export function told() {
   const status = {
     store: STORE,
@@ -29,7 +29,7 @@ export function told() {
   return { stores: [STORE, "s3://other"], store: STORE, has_docs: true, samples: null, models: ["m"], status, sentence: "Champion v2 names 40 %.", steps: [{ text: "Answer.", url: "/dags/retrain/runs/r" }, { text: "Label.", url: "/retake/label/?store=s3://retake" }, { text: "See.", url: "/retake/#films" }], num_statements: 3, folders: [{ name: "videos", num_objects: 9, size_bytes: 3 * 2 ** 30 }], is_quiet: false, disk_free_share: 0.5, is_nearly_full: false, now: "2026-11-28T20:30:00Z", is_empty: false };
 }
 
-/** What Airflow says: the parts of its API by the ends of their addresses. */
+/** Make Airflow's answers, by the ends of their addresses. */
 export function airflow() {
   return {
     "dags": { dags: [{ dag_id: "retrain", is_paused: false, next_dagrun_run_after: "2026-11-28T21:30:00Z" }, { dag_id: "ingest_videos", is_paused: true, next_dagrun_run_after: "2026-11-28T21:00:00Z" }] },
@@ -43,7 +43,7 @@ export function airflow() {
 
 export const run = (dag_id, dag_run_id, state, changes = {}) => ({ dag_id, dag_run_id, state, conf: {}, run_type: "manual", run_after: "2026-11-28T20:10:00Z", start_date: "2026-11-28T20:10:00Z", triggering_user_name: "anna", ...changes });
 
-const settled = async () => {
+export const settled = async () => {
   for (let number = 0; number < 5; number += 1) await new Promise(setImmediate);
 };
 

@@ -13,7 +13,7 @@ from tests.pages.label.page import STORE
 pytestmark = [pytest.mark.browser, pytest.mark.integration, pytest.mark.slow]
 NUM_AHEAD = 5
 """The clips that the page reads ahead."""
-# How many addresses of films are held.
+# Counts the addresses of films that are held.
 COUNT = """
   window.numAddresses = 0;
   const [make, free] = [URL.createObjectURL, URL.revokeObjectURL];

@@ -1,4 +1,4 @@
-"""How fast the page is, how wide, how it reads, and that names are never more than text."""
+"""The page's speed, width and accessibility, and names that are never more than text."""
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -14,7 +14,7 @@ from tests.pages.label.page import STORE, PageStore, suggest
 pytestmark = [pytest.mark.browser, pytest.mark.integration, pytest.mark.slow]
 HOSTILE = "<img src=x onerror=alert(1)>"
 SHOWN = {"clips": "#suggestions button", "intervals": "#predicted-list button", "review": "#review-rows > *", "classes": "#class-verbs tr"}
-"""What a view shows when it is read."""
+"""An element of each view that is there once its data are read."""
 # From the navigation to the first frame of the first clip.
 FIRST = """() => new Promise(resolve => {
   const look = () => {
@@ -38,9 +38,9 @@ NEXT = """() => new Promise(resolve => {
 
 # WCAG 2.2 AA, and what axe-core recommends besides.
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-NAME = "one => (one.ariaLabel || one.labels?.[0]?.textContent || one.textContent).trim()"
+NAME = "control => (control.ariaLabel || control.labels?.[0]?.textContent || control.textContent).trim()"
 CONTROLS = f"""() => [...document.querySelectorAll('button, a, input, select, summary')]
-  .filter(one => one.checkVisibility() && !one.disabled).map({NAME})"""
+  .filter(control => control.checkVisibility() && !control.disabled).map({NAME})"""
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_no_view_scrolls_sideways(view):
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 def test_axe_finds_no_view_that_a_screen_reader_cannot_use_and_no_text_without_contrast(view, scheme):
-    view.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    view.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")
     view.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     view.set_viewport_size({"width": 1280 if scheme == "dark" else 400, "height": 800})
     report = Axe().run(view, options=RULES)

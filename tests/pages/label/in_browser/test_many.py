@@ -50,7 +50,7 @@ def server(filled, tmp_path):
 
 
 class Memory:
-    """What the page and its server hold."""
+    """The memory of the page and of its server."""
 
     def __init__(self, page, pid: int) -> None:
         cdp = page.context.new_cdp_session(page)

@@ -4,9 +4,9 @@ import { register } from "node:module";
 
 /** Hand the query of a module on to the modules that it imports. */
 const HOOKS = `export async function resolve(specifier, context, next) {
-  const found = await next(specifier, context);
+  const resolved = await next(specifier, context);
   const query = context.parentURL?.match(/[?]anew=\\d+$/)?.[0];
-  return query ? { ...found, url: found.url + query, format: "module" } : found;
+  return query ? { ...resolved, url: resolved.url + query, format: "module" } : resolved;
 }`;
 let number = 0;
 

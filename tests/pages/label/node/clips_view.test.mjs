@@ -5,6 +5,8 @@ import { settled } from "./fakes.mjs";
 import { VIDEO, Visitor, clip, conflictOf, videoOf } from "./page.mjs";
 
 const words = ({ answer, verb = null, noun = null }) => [answer, verb, noun];
+const side = (verb, noun, by) => ({ answer: "action", verb, noun, by });
+const CONFLICT = { uid: "clip0", video: VIDEO, start_seconds: 0, stop_seconds: 1, answer: side("put", "meat", "anna"), interval: side("take", "bag", "ben"), over: "token-9", holds: "answer" };
 const HOLD_MS = 400;
 
 test("the first clip is shown, and one key answers it and goes on", async () => {

@@ -9,7 +9,7 @@ const { playerKeys } = await import("../../../../tasks/pages/label/static/player
 const { Sequence } = await import("../../../../tasks/pages/label/static/sequence.js");
 const { isSame, lanesOf } = await import("../../../../tasks/pages/label/static/timeline.js");
 
-// Clips of a second, but for the last; the second is missing.
+// Clips of a second, except the last, which is half as long; the second clip is missing.
 const CLIPS = [[0, 1], [2, 3], [3, 3.5]].map(([start_seconds, stop_seconds], number) => ({ uid: `clip${number}`, start_seconds, stop_seconds, num_frames: 30 }));
 const video = document.createElement("video");
 document.body.append(video);

@@ -458,9 +458,9 @@ describe("Classes", () => {
       resolve([200, body]);
       await page.wait(0);
     })));
-    const [one, two, three] = [3, 4, 5].map((number) => clip(number, { label: { verb: number === 3 ? "grab" : "put", noun: "meat", origin: "ben" } }));
-    slow("name=grab", { clips: [one] });
-    page.server.answers["name=put"] = () => [200, { clips: [two, three] }];
+    const [first, second, third] = [3, 4, 5].map((number) => clip(number, { label: { verb: number === 3 ? "grab" : "put", noun: "meat", origin: "ben" } }));
+    slow("name=grab", { clips: [first] });
+    page.server.answers["name=put"] = () => [200, { clips: [second, third] }];
     for (const key of ["clip4.mp4", "clip5.mp4"]) slow(key, "film");
     await page.click("Watch clips of the verb grab");
     page.by("of-class").close();
@@ -476,7 +476,7 @@ describe("Classes", () => {
     assert.equal(shown(), last);
     page.by("of-class").close();
     page.server.answers["clip3.mp4"] = () => [503, { detail: "the store is away" }];
-    page.server.answers["name=put"] = () => [200, { clips: [two, { ...one, label: two.label }] }];
+    page.server.answers["name=put"] = () => [200, { clips: [second, { ...first, label: second.label }] }];
     await page.click("Watch clips of the verb put");
     await page.click("a.mp4 0:03.00put meatben");
     assert.match(page.text("of-class-list"), /The clip could not be read: the store is away/);
@@ -599,7 +599,7 @@ describe("Build dataset", () => {
     assert.match(page.text("build-facts"), /^40 labelled clips, 2 of them/);
   });
 
-  test("a dataset that is as it was is said to be, and no training is looked for", async () => {
+  test("a dataset that has not changed is told so, and no training is looked for", async () => {
     const { page } = await open({ dataset: "skipped" });
     await page.click("build-start");
     await page.wait(2500);

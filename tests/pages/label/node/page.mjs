@@ -27,7 +27,6 @@ function serverOf({ state, clips = {}, review, ...others }) {
     me: "anna",
     may_write: true,
     second_share: 0.1,
-    fps: 30,
     build_options: { store: STORE, clip_seconds: 1 },
     cut: "one",
     cuts: [{ cut: "one", name: "1 s" }],
@@ -75,8 +74,8 @@ function remember(server, said) {
     if (about?.kind === "interval" && about.video !== video.video) continue;
     const before = [...video.intervals, ...(server.before ?? [])];
     server.before = before;
-    const one = said.kind === "interval" ? { ...said, by: server.state.me } : before.find(({ token }) => token === added);
-    video.intervals = [...video.intervals.filter(({ token }) => token !== gone), ...(one ? [one] : [])].sort((a, b) => a.start_seconds - b.start_seconds);
+    const interval = said.kind === "interval" ? { ...said, by: server.state.me } : before.find(({ token }) => token === added);
+    video.intervals = [...video.intervals.filter(({ token }) => token !== gone), ...(interval ? [interval] : [])].sort((a, b) => a.start_seconds - b.start_seconds);
   }
 }
 
@@ -90,8 +89,8 @@ function answer(server, address, options) {
   if (name === "build") return [200, server.build];
   if (name.endsWith(".mp4")) return [200, new Blob([name])];
   if (name.startsWith("clips/")) {
-    const one = server.clips.find(({ uid }) => name === `clips/${uid}`);
-    return one ? [200, one] : [404, { detail: "there is no such clip" }];
+    const clip = server.clips.find(({ uid }) => name === `clips/${uid}`);
+    return clip ? [200, clip] : [404, { detail: "there is no such clip" }];
   }
   if (name === "review") return [200, server.review];
   if (name.startsWith("videos/")) return [200, server.videos[name.slice(7)]];

@@ -9,7 +9,7 @@ const { clipsAfter } = await import("../../../../tasks/pages/label/static/ahead.
 const { filters } = await import("../../../../tasks/pages/label/static/filters.js");
 const { lastBuild } = await import("../../../../tasks/pages/label/static/last_build.js");
 const { currentName, learn, refresh, session } = await import("../../../../tasks/pages/label/static/session.js");
-const { labelText, noSuggestionText, spokenText } = await import("../../../../tasks/pages/label/static/clip_text.js");
+const { labelText, noSuggestionText, spokenText } = await import("../../../../tasks/pages/label/static/clip_parts.js");
 const { answerName, clock, count, moment, percent } = await import("../../../../tasks/pages/label/static/text.js");
 
 const STATE = { me: "anna", may_write: true, ready: true, second_share: 0.1, store: "s3://retake", build: {}, cut: "", cuts: [], counts: {}, videos: [], frequent: [] };

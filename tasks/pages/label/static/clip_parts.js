@@ -1,6 +1,8 @@
-// Writes what the view *Clips* says about a clip.
+// Makes the parts of the view *Clips* that describe a clip, and the lists of answers that one key gives.
 
 import { isAnswered } from "./ahead.js";
+import { h } from "./dom.js";
+import { session } from "./session.js";
 import { actionName, answerName, clock, percent } from "./text.js";
 
 /** Name the answer of a clip, and who gave it. @param {Clip} clip */
@@ -33,4 +35,38 @@ export function noSuggestionText(clip, isBlind) {
   if (isBlind) return "Blind: suggestions are hidden.";
   if (clip?.is_measured) return "No suggestion: networks are measured on this video (val or test). Say what you see.";
   return clip?.reading === "second" ? "No suggestion for a second reading: say what you see." : "No suggestion yet: predictions give them (run predict_videos).";
+}
+
+/** Make the list of suggestions; Enter takes the first if `isFirst`. @param {Suggestion[]} suggestions @param {boolean} isFirst @param {(number: number) => void} accept */
+export function suggestionItems(suggestions, isFirst, accept) {
+  return suggestions.map((suggestion, number) =>
+    h(
+      "li",
+      {},
+      h(
+        "button",
+        { type: "button", class: "choice", disabled: !session.mayWrite, onclick: () => accept(number) },
+        h("kbd", {}, number === 0 && isFirst ? "Enter" : `⇧${number + 1}`),
+        h("span", { class: "word" }, actionName(suggestion.verb, suggestion.noun)),
+        h("meter", { min: 0, max: 1, value: suggestion.probability, "aria-hidden": "true" }),
+        h("span", { class: "share" }, percent(suggestion.probability)),
+      ),
+    ),
+  );
+}
+
+/** Make the list of the most frequent actions, each with its digit. @param {boolean} isOn @param {(action: Action) => void} choose */
+export function quickActionItems(isOn, choose) {
+  return session.quickActions.map((action, number) =>
+    h(
+      "li",
+      {},
+      h(
+        "button",
+        { type: "button", class: "chip", disabled: !session.mayWrite || !isOn, onclick: () => choose(action) },
+        h("kbd", {}, String(number + 1)),
+        actionName(action.verb, action.noun),
+      ),
+    ),
+  );
 }
