@@ -5,8 +5,6 @@ import { settled } from "./fakes.mjs";
 import { VIDEO, Visitor, clip, conflictOf, videoOf } from "./page.mjs";
 
 const words = ({ answer, verb = null, noun = null }) => [answer, verb, noun];
-const side = (verb, noun, by) => ({ answer: "action", verb, noun, by });
-const CONFLICT = { uid: "clip0", video: VIDEO, start_seconds: 0, stop_seconds: 1, answer: side("put", "meat", "anna"), interval: side("take", "bag", "ben"), over: "token-9", holds: "answer" };
 const HOLD_MS = 400;
 
 test("the first clip is shown, and one key answers it and goes on", async () => {
@@ -171,13 +169,6 @@ test("of two addresses the last is shown, though the first is read later", async
   await settled();
   await come(clip(70));
   assert.equal(page.text("clip-caption"), "a.mp4 1:20.00–1:21.00");
-});
-
-test("an address that makes no sense opens the clips, and the page stays up to date", async () => {
-  const page = await Visitor.open({}, "#%");
-  assert.equal(page.text("clip-caption"), "a.mp4 0:00.00–0:01.00");
-  await page.renew({ me: "ben" });
-  assert.equal(page.text("who"), "ben");
 });
 
 for (const [keys, said] of [
