@@ -143,9 +143,8 @@ describe("Intervals", () => {
 
   test("an interval of another person is there at the next question", async () => {
     const page = await open();
-    page.server.videos[VIDEO] = video({ intervals: [interval("token-1", 1, 5, "put", "meat")] });
-    page.server.state.version = "2";
-    await page.wait(3000);
+    page.server.videos[VIDEO] = videoOf({ intervals: [INTERVAL] });
+    await page.renew();
     assert.deepEqual(listed(page), ["0:01.00–0:05.00"]);
   });
 
@@ -252,9 +251,7 @@ describe("Review", () => {
 
   test("a film that comes late is not shown beside the label that was opened after it", async () => {
     const page = await open({ rows: [row(), row({ uid: "clip1", verb: "take" }), row({ uid: "clip2", verb: "hold" })] });
-    const late = {};
-    for (const uid of ["clip0", "clip2"]) page.server.answers[`${uid}.mp4`] = () => new Promise((resolve) => (late[uid] = resolve));
-    const shown = () => page.document.querySelector("#change-screen video:not(.behind)").src;
+    const [first, third] = ["clip0.mp4", "clip2.mp4"].map((name) => page.late(name));
     for (const verb of ["put", "hold"]) {
       await page.click(`Change ${verb} meat of a.mp4 0:00.00`);
       page.by("change").close();
@@ -276,7 +273,7 @@ describe("Review", () => {
   });
 
   test("the number of conflicts leads to them, where one label is taken", async () => {
-    const page = await Visitor.open({ state: { counts: CONFLICTS }, review: { rows: [row({ conflict: conflictOf(0), over: "token-9" })] } });
+    const page = await Visitor.open({ state: { counts: { num_conflicts: 1 } }, review: { rows: [row({ conflict: conflictOf(0), over: "token-9" })] } });
     await page.click("1 conflict");
     assert.equal(page.query("review").show, "conflicts");
     await page.click("Take “take bag” for 0:00.00");
@@ -286,11 +283,9 @@ describe("Review", () => {
   });
 
   test("the number of conflicts leads to all of them from any page and filter, also at their own address", async () => {
-    const page = await open({ rows: [row()], num_rows: 120, people: ["anna", "ben"] }, { counts: { ...serverState().state.counts, num_conflicts: 1 } });
-    const query = () => Object.fromEntries(new URLSearchParams(page.asked.findLast(({ path }) => path.startsWith("review")).path.slice(7)));
+    const page = await open({ rows: [row()], num_rows: 120, people: ["anna", "ben"] }, { counts: { num_conflicts: 1 } });
     for (let time = 0; time < 2; time += 1) {
-      await page.fill(page.by("review-by"), "ben");
-      await page.fill(page.by("review-name"), "put");
+      for (const [id, text] of [["review-by", "ben"], ["review-name", "put"]]) await page.fill(page.by(id), text);
       await page.click("review-older");
       if (time) page.document.querySelector("#remaining a").click();
       else await page.click("1 conflict");
@@ -423,27 +418,20 @@ describe("Classes", () => {
 
   test("of two classes and two clips the last is shown, and a clip that cannot be read is told", async () => {
     const page = await open();
-    const late = {};
-    const slow = (key, body) => (page.server.answers[key] = () => new Promise((resolve) => (late[key] = async () => {
-      resolve([200, body]);
-      await page.wait(0);
-    })));
     const [first, second, third] = [3, 4, 5].map((number) => clip(number, { label: { verb: number === 3 ? "grab" : "put", noun: "meat", origin: "ben" } }));
-    slow("name=grab", { clips: [first] });
+    const [classComes, filmComes, laterFilmComes] = ["name=grab", "clip4.mp4", "clip5.mp4"].map((part) => page.late(part));
     page.server.answers["name=put"] = () => [200, { clips: [second, third] }];
-    for (const key of ["clip4.mp4", "clip5.mp4"]) slow(key, "film");
     await page.click("Watch clips of the verb grab");
     page.by("of-class").close();
     await page.click("Watch clips of the verb put");
-    await late["name=grab"]();
+    await classComes({ clips: [first] });
     assert.deepEqual(page.texts("#of-class-list .item"), ["a.mp4 0:04.00put meatben", "a.mp4 0:05.00put meatben"]);
-    const shown = () => page.document.querySelector("#of-class-screen video:not(.behind)")?.src;
     await page.click("a.mp4 0:05.00put meatben");
-    await late["clip5.mp4"]();
-    const last = shown();
-    await late["clip4.mp4"]();
+    await laterFilmComes("film");
+    const last = page.film("of-class-screen");
+    await filmComes("film");
     assert.ok(last);
-    assert.equal(shown(), last);
+    assert.equal(page.film("of-class-screen"), last);
     page.by("of-class").close();
     page.server.answers["clip3.mp4"] = () => [503, { detail: "the store is away" }];
     page.server.answers["name=put"] = () => [200, { clips: [second, { ...first, label: second.label }] }];
@@ -471,8 +459,7 @@ describe("Classes", () => {
 
   test("a viewer renames nothing", async () => {
     const page = await open([merged]);
-    page.server.state.may_write = false;
-    await page.wait(20_000);
+    await page.renew({ may_write: false });
     assert.deepEqual([page.texts("#class-nouns button, #merges button"), page.by("near-part").hidden], [["Watch", "Watch"], true]);
   });
 });
@@ -515,10 +502,10 @@ describe("Build dataset", () => {
     assert.deepEqual(posted, [{ logical_date: null, conf: { store: STORE, clip_seconds: 1 } }]);
     assert.match(page.text("build-progress"), /Queued ….*is paused: unpause it.*splitfailedcut 2waits/);
     assert.deepEqual([page.by("build-start").disabled, page.text("build-open")], [true, "Building …"]);
-    await page.wait(2500);
+    await follow(page);
     assert.match(page.text("build-progress"), /^Running …split/);
     runs.push({ dag_run_id: "manual__1+00:00", run_type: "manual", conf: {} });
-    await page.wait(2500);
+    await follow(page);
     assert.match(page.text("build-progress"), /^The dataset is built\./);
     assert.match(page.text("build-then"), /with the options of the last build/);
     assert.deepEqual([page.by("build-start").disabled, page.text("build-open")], [false, "Build dataset"]);
@@ -585,7 +572,7 @@ describe("Build dataset", () => {
     await page.click("build-start");
     const follows = page.server.answers["dagRuns/"];
     page.server.answers["dagRuns/"] = () => [401, { detail: "no" }];
-    await page.wait(2500);
+    await follow(page);
     assert.deepEqual([page.text("build-progress"), page.text("build-open")], ["You are not logged in to Airflow.", "Build dataset"]);
     page.server.answers["dagRuns/"] = follows;
     going.push({ dag_run_id: "manual__1+00:00", state: "running" });

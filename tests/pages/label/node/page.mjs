@@ -30,14 +30,14 @@ function serverOf({ state, clips = {}, review, ...others }) {
     build_options: { store: STORE, clip_seconds: 1 },
     cut: "one",
     cuts: [{ cut: "one", name: "1 s" }],
-    counts: { num_clips: 120, num_labelled: 0, num_nothing: 0, num_unsure: 0, num_conflicts: 0, num_remaining: 120, num_mine: 0 },
+    counts: { num_clips: 120, num_labelled: 0, num_nothing: 0, num_unsure: 0, num_conflicts: 0, num_remaining: 120, num_mine: 0, ...state?.counts },
     frequent: [],
     brought: { verbs: [], nouns: [] },
     videos: [{ video: VIDEO, name: "a.mp4", num_clips: 40, num_labelled: 0 }],
   };
   const named = (...names) => names.map((name) => ({ name, num_clips: 1 }));
   return {
-    state: { ...first, ...state },
+    state: { ...first, ...state, counts: first.counts },
     clips: Array.isArray(clips) ? clips : Array.from({ length: 120 }, (_, number) => clip(number, clips[number])),
     classes: { verbs: named("put", "take"), nouns: named("bag", "meat"), merges: [], near: [] },
     build: { num_clips: 40, num_new: 3, last_recipe: "auto: a probe", last_estimate: "about 40 s", gate: "The gate asks for 10 clips." },
@@ -89,8 +89,8 @@ function answer(server, address, options) {
   if (name === "build") return [200, server.build];
   if (name.endsWith(".mp4")) return [200, new Blob([name])];
   if (name.startsWith("clips/")) {
-    const clip = server.clips.find(({ uid }) => name === `clips/${uid}`);
-    return clip ? [200, clip] : [404, { detail: "there is no such clip" }];
+    const known = server.clips.find(({ uid }) => name === `clips/${uid}`);
+    return known ? [200, known] : [404, { detail: "there is no such clip" }];
   }
   if (name === "review") return [200, server.review];
   if (name.startsWith("videos/")) return [200, server.videos[name.slice(7)]];
