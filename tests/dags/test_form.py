@@ -84,11 +84,7 @@ def test_a_form_opens_with_the_few_fields_that_most_runs_need(dag):
 
 def test_options_of_one_topic_share_a_section():
     params = Form((TrainOptions,)).params()
-    sections = {name: params[name].schema["section"] for name in ("optimizer", "warmup_epochs", "crop", "family", "checkpoint", "seed")}
-    assert sections == {
-        "optimizer": "Optimizer", "warmup_epochs": "Learning rate schedule", "crop": "Augmentation", "family": "Network",
-        "checkpoint": "Initial weights", "seed": "Cache and seed",
-    }  # fmt: skip
+    assert (params["optimizer"].schema["section"], params["crop"].schema["section"]) == ("Optimizer", "Augmentation")
     titles = [param.schema["section"] for param in params.values() if "section" in param.schema]
     assert len([title for title, _ in groupby(titles)]) == len(set(titles)), "a section is split"
 
