@@ -294,16 +294,11 @@ describe("Review", () => {
     }
   });
 
-  test("an interval is opened in Intervals, not changed here", async () => {
-    const page = await open({ rows: [row({ kind: "interval" })] });
+  test("intervals and labels of files are opened in Intervals, not changed here, and a file's cannot be withdrawn", async () => {
+    const page = await open({ rows: [row({ kind: "interval" }), row({ kind: "file", by: "folder put meat", at: "", statements: [] })] });
     const [, link] = page.document.querySelectorAll("#review-rows a");
     assert.deepEqual([link.ariaLabel, link.href], ["Open put meat of a.mp4 0:00.00 in Intervals", `#intervals/${VIDEO}/0`]);
-    assert.match(page.text("review-rows"), /put meat \(interval\)/);
-  });
-
-  test("a label of a file is opened in Intervals, and cannot be withdrawn", async () => {
-    const page = await open({ rows: [row({ kind: "file", by: "folder put meat", at: "", statements: [] })] });
-    assert.match(page.text("review-rows"), /put meatfolder put meatIn Intervals$/);
+    assert.match(page.text("review-rows"), /put meat \(interval\).*put meatfolder put meatIn Intervals$/);
   });
 
   test("a viewer watches, and changes nothing", async () => {
@@ -376,17 +371,21 @@ describe("Classes", () => {
     });
   }
 
-  test("names that look alike are merged, and Ctrl+Z takes the last changes back", async () => {
+  test("a class may get its old name again, names that look alike are merged, and Ctrl+Z takes the last changes back", async () => {
     const page = await open([{ ...merged, name: "hold", same_as: "grab", target: "verb" }]);
     await page.press("Control+z");
     assert.match(page.text("status"), /no change to take back/);
+    await page.click("Rename or merge the verb grab");
+    await page.fill(page.by("rename-to"), "hold");
+    assert.equal(page.text("rename-note"), "2 clips of “grab” will be called “hold”, as before.");
+    page.by("rename").close();
     await page.click("Take back: hold is now grab");
     await page.click("Merge meats into meat");
     assert.deepEqual([page.by("rename-to").value, page.text("rename-save")], ["meat", "Merge"]);
     await page.click("rename-save");
     await page.press("Control+z", "Control+z", "Control+z");
     const [back, merge, ...undone] = page.said;
-    assert.deepEqual([back.withdrawn, merge], ["token-1", { kind: "class", target: "noun", name: "meats", same_as: "meat" }]);
+    assert.deepEqual([back, merge], [{ kind: "withdrawal", withdrawn: "token-1" }, { kind: "class", target: "noun", name: "meats", same_as: "meat" }]);
     assert.deepEqual(undone, [{ kind: "withdrawal", withdrawn: page.server.statements[1].token }, { kind: "class", target: "verb", name: "hold", same_as: "grab" }]);
   });
 
@@ -438,16 +437,6 @@ describe("Classes", () => {
     await page.click("Watch clips of the verb put");
     await page.click("a.mp4 0:03.00put meatben");
     assert.match(page.text("of-class-list"), /The clip could not be read: the store is away/);
-  });
-
-  test("a merge is taken back, and a class may get its old name again", async () => {
-    const page = await open([{ ...merged, target: "verb", name: "hold", same_as: "grab" }]);
-    await page.click("Rename or merge the verb grab");
-    await page.fill(page.by("rename-to"), "hold");
-    assert.equal(page.text("rename-note"), "2 clips of “grab” will be called “hold”, as before.");
-    page.by("rename").close();
-    await page.click("Take back: hold is now grab");
-    assert.deepEqual(page.said, [{ kind: "withdrawal", withdrawn: "token-1" }]);
   });
 
   test("a name that was merged is found in the search, and leads to its new name", async () => {
@@ -561,12 +550,7 @@ describe("Build dataset", () => {
     assert.equal(page.text("build-next"), "");
   });
 
-  test("a run that goes on is followed, and none is started beside it", async () => {
-    const { page } = await open({ going: [{ dag_run_id: "other", state: "running" }] });
-    assert.deepEqual([page.by("build-start").disabled, page.text("build-open")], [true, "Building …"]);
-  });
-
-  test("a run that could not be followed without a login is followed again after it", async () => {
+  test("a run that goes on is followed, and none started beside it, also after it could not be followed without a login", async () => {
     const going = [];
     const { page } = await open({ going });
     await page.click("build-start");
