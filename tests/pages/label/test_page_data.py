@@ -172,7 +172,8 @@ def test_an_answer_over_the_label_of_a_folder(folder, verb):
     data._read_view()
     uid, clip = next(iter(data._view.cut.clips.items()))
     span = {name: getattr(clip, name) for name in ("video", "uid", "start_seconds", "stop_seconds")}
-    said = some(ClipStatement, at="2026-11-27T10:00:00Z", answer="action", verb="take", noun="bag", **span)
+    about = {"by": "anna", "at": "2026-11-27T10:00:00Z", "token": "token-001", "answer": "action", "verb": "take", "noun": "bag"}
+    said = ClipStatement(**about, **span)
     append_to_log(shelf, STORE, said, 0)
     label.run(LabelArguments(store=STORE), shelf)
     assert [view.get(uid) for view in two_views(PageData(shelf, STORE))] == [None, verb]
