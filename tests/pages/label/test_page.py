@@ -62,7 +62,7 @@ def video(anna) -> str:
     return anna.get("/state")["videos"][0]["video"]
 
 
-def statement(uid: str, **changes) -> str:
+def statement(uid: str, /, **changes) -> str:
     """A statement about a clip as a page sends it."""
     return json.dumps({"kind": "clip", "token": "00000000-0002", "uid": uid, "answer": "nothing"} | changes)
 
