@@ -41,7 +41,6 @@ def asked(monkeypatch):
 
 @pytest.fixture
 def sent(monkeypatch):
-    """The notices that are sent."""
     flags = []
     monkeypatch.setenv("RETAKE_NOTIFY", "json://host")
     monkeypatch.setattr(_notify, "notify", flags.append)
