@@ -18,7 +18,7 @@ export function clip(number, changes = {}) {
   return { ...about, reading: "first", reason: null, suggestions, label: null, answer: null, token: null, over: null, conflict: null, ...changes };
 }
 
-/** What the server says at first; `clips` has the changes of clips by number, or all clips. */
+/** Make a server with these changes; `clips` has those of clips by number, or all clips. */
 function serverOf({ state, clips = {}, review, ...others }) {
   const first = {
     version: "1",
@@ -84,15 +84,12 @@ function answer(server, address, options) {
   const name = url.pathname.replace("/retake/label/", "");
   const given = Object.entries(server.answers).find(([part]) => address.includes(part))?.[1];
   if (given) return given(url, options);
-  if (name === "state") return [200, server.state];
-  if (name === "classes") return [200, server.classes];
-  if (name === "build") return [200, server.build];
+  if (["state", "classes", "build", "review"].includes(name)) return [200, server[name]];
   if (name.endsWith(".mp4")) return [200, new Blob([name])];
   if (name.startsWith("clips/")) {
     const known = server.clips.find(({ uid }) => name === `clips/${uid}`);
     return known ? [200, known] : [404, { detail: "there is no such clip" }];
   }
-  if (name === "review") return [200, server.review];
   if (name.startsWith("videos/")) return [200, server.videos[name.slice(7)]];
   if (name === "queue") {
     const skip = (url.searchParams.get("skip") ?? "").split(",");
