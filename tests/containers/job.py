@@ -52,13 +52,13 @@ def small_samples(folder: Path) -> None:
     folder.chmod(0o755)
 
 
-def wait_for(ask: Callable[[], T | None], what: str, seconds: float = 120) -> T:
+def wait_for(ask: Callable[[], T | None], event: str, seconds: float = 120) -> T:
     """Return the answer of `ask`, once it is neither None nor False nor empty."""
     deadline = time.monotonic() + seconds
     while True:
         if answer := ask():
             return answer
-        assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
+        assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {event}"
         time.sleep(POLL_SECONDS)
 
 

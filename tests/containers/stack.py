@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import docker
 import httpx
@@ -31,6 +31,8 @@ class Stack:
     """The stack, and the ways into its services."""
 
     folder: Path
+    airflow_url: ClassVar[str] = f"http://localhost:{PORTS['RETAKE_AIRFLOW_PORT']}"
+    mlflow_url: ClassVar[str] = f"http://localhost:{PORTS['RETAKE_MLFLOW_PORT']}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -70,14 +72,6 @@ class Stack:
         containers = self.engine.containers.list(all=True, filters={"label": f"com.docker.compose.project={PROJECT}"})
         return {container.labels["com.docker.compose.service"]: container for container in containers}
 
-    @property
-    def airflow_url(self) -> str:
-        return f"http://localhost:{PORTS['RETAKE_AIRFLOW_PORT']}"
-
-    @property
-    def mlflow_url(self) -> str:
-        return f"http://localhost:{PORTS['RETAKE_MLFLOW_PORT']}"
-
     def mlflow(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         """Return an answer of MLflow's REST API to an administrator, which must be a success."""
         auth = ("admin", self.variables["RETAKE_MLFLOW_PASSWORD"])
@@ -89,15 +83,9 @@ class Stack:
         return AirflowApi(self.airflow_url, password or self.variables["RETAKE_AIRFLOW_PASSWORD"])
 
     def store(self, user: str = "STEPS", secret_key: str | None = None) -> Store:
-        return Store.from_settings(
-            StoreSettings.model_validate(
-                {
-                    "endpoint": f"localhost:{PORTS['RETAKE_STORE_PORT']}",
-                    "access_key": self.variables[f"RETAKE_STORE_{user}_ACCESS_KEY"],
-                    "secret_key": secret_key or self.variables[f"RETAKE_STORE_{user}_SECRET_KEY"],
-                }
-            )
-        )
+        access, secret = (self.variables[f"RETAKE_STORE_{user}_{kind}_KEY"] for kind in ("ACCESS", "SECRET"))
+        settings = {"endpoint": f"localhost:{PORTS['RETAKE_STORE_PORT']}", "access_key": access, "secret_key": secret_key or secret}
+        return Store.from_settings(StoreSettings.model_validate(settings))
 
     def run_in(self, service: str, script: str, given: object) -> Any:
         """Run a Python script in a service's container with `given` on stdin; return the JSON that it prints."""

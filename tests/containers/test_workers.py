@@ -35,18 +35,8 @@ def test_training_is_taken_by_the_worker_of_the_gpu_queue_and_the_rest_by_the_ot
         # `approve`, where nobody has to be asked, may end on either; a task that runs nothing is on none
         if task["state"] != "skipped" and task["hostname"]
     }
-    on_gpu, on_cpu = ("gpu", "airflow-worker-gpu"), ("cpu", "airflow-worker-cpu")
-    assert taken == {
-        "weights": on_cpu,
-        "plan": on_cpu,
-        "ask": on_cpu,
-        "train": on_gpu,
-        "evaluate": on_gpu,
-        "compare": on_cpu,
-        "report": on_cpu,
-        "register": on_cpu,
-        "decide": on_cpu,
-    }
+    on_cpu = dict.fromkeys(("weights", "plan", "ask", "compare", "report", "register", "decide"), ("cpu", "airflow-worker-cpu"))
+    assert taken == on_cpu | dict.fromkeys(("train", "evaluate"), ("gpu", "airflow-worker-gpu"))
 
 
 def test_a_worker_knows_no_password_of_a_database(workers, stack):

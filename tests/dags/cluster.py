@@ -25,7 +25,6 @@ class Cluster(ThreadingHTTPServer):
 
     @property
     def kubeconfig(self):
-        """The configuration file of a client."""
         cluster = {"name": "c", "cluster": {"server": f"http://127.0.0.1:{self.server_port}"}}
         context = {"name": "c", "context": {"cluster": "c", "user": "u"}}
         user = {"name": "u", "user": {"token": "t"}}

@@ -166,9 +166,9 @@ def log(monkeypatch):
 
 @pytest.fixture
 def context():
-    """Makes the part of a task's context that the DAGs use."""
+    """Makes the part of a task's context that the DAGs use; `results` are those of earlier tasks by their ids."""
 
-    def make(params, *events, run_id="manual__2026-11-25T10:00:00+00:00"):
+    def make(params, *events, run_id="manual__2026-11-25T10:00:00+00:00", results=None):
         start = datetime(2026, 11, 25, tzinfo=UTC)
         happened = [SimpleNamespace(extra=extra, timestamp=start + timedelta(minutes=n)) for n, extra in enumerate(events)]
         pushed = {}
@@ -176,13 +176,16 @@ def context():
         def push(key, value):
             pushed[key] = value
 
+        def pull(task_ids, **_):
+            return (results or {}).get(task_ids)
+
         return {
             "params": params,
             "run_id": run_id,
             "triggering_asset_events": {"asset": happened} if events else {},
             "outlet_events": defaultdict(SimpleNamespace),
             "dag_run": SimpleNamespace(dag_id="some_dag", run_id=run_id),
-            "ti": SimpleNamespace(xcom_push=push, pushed=pushed, map_index=-1, try_number=1),
+            "ti": SimpleNamespace(xcom_push=push, xcom_pull=pull, pushed=pushed, map_index=-1, try_number=1),
         }
 
     return make

@@ -41,12 +41,10 @@ exec(play.removeprefix("--sources="))
 
 
 def connect():
-    """A client of the engine at its usual socket."""
     return docker.DockerClient(base_url="unix:///var/run/docker.sock", timeout=30)
 
 
 def build(client):
-    """Make the image, and give its name."""
     context = io.BytesIO()
     with tarfile.open(fileobj=context, mode="w") as archive:
         for name, text in {"Dockerfile": DOCKERFILE, "tasks/__main__.py": MAIN}.items():
@@ -55,7 +53,6 @@ def build(client):
             archive.addfile(member, io.BytesIO(text.encode()))
     context.seek(0)
     client.images.build(fileobj=context, custom_context=True, tag=IMAGE, rm=True, forcerm=True)
-    return IMAGE
 
 
 @dataclass

@@ -41,16 +41,21 @@ def asked(monkeypatch):
 
 @pytest.fixture
 def sent(monkeypatch):
-    """The notices that are sent."""
     flags = []
     monkeypatch.setenv("RETAKE_NOTIFY", "json://host")
     monkeypatch.setattr(_notify, "notify", flags.append)
     return flags
 
 
+def instance_of(pull=None, **known):
+    """A task's instance that pulls XComs so."""
+    about = {"id": TI, "dag_id": "d", "run_id": "r", "task_id": "ask", "map_index": 2, "try_number": 1}
+    return SimpleNamespace(xcom_pull=pull, xcom_push=lambda *_, **__: None, **about | known)
+
+
 def context(task, try_number=1, **report):
-    about = {"dag_id": task.dag_id, "run_id": "r", "task_id": task.task_id, "map_index": -1, "try_number": try_number}
-    instance = SimpleNamespace(id=TI, xcom_pull=lambda task_ids: report, **about)
+    about = {"dag_id": task.dag_id, "task_id": task.task_id, "map_index": -1, "try_number": try_number}
+    instance = instance_of(lambda task_ids: report, **about)
     return {"ti": instance, "task_instance": instance, "task": task}
 
 
@@ -82,8 +87,7 @@ def test_a_question_waits_as_long_as_the_run_was_told_with_its_figures_and_only_
 
 def told(answer):
     """The flags that tell `decide` of an answer."""
-    decide = retrain.dag.get_task("publish.decide")
-    instance = SimpleNamespace(xcom_pull=lambda task_ids: answer)
+    decide, instance = retrain.dag.get_task("publish.decide"), instance_of(lambda task_ids: answer)
     return tuple(jinja2.Template(decide.inputs[name]).render(ti=instance) for name in ("answer", "answered_by", "comment"))
 
 
@@ -115,12 +119,7 @@ def planned(asking):
         dag, ask = asking
         plan = {"question": question, "gate": {"approval_hours": 5}}
         results = {(ask.plan, 2): plan, (ask.plan, None): plan}
-        instance = SimpleNamespace(
-            id="ti",
-            map_index=2,
-            xcom_push=lambda *_, **__: None,
-            xcom_pull=lambda task_ids, map_indexes=None: results[task_ids, map_indexes],
-        )
+        instance = instance_of(lambda task_ids, map_indexes=None: results[task_ids, map_indexes])
         return {"task_instance": instance, **in_run(dag.FORM, instance, preset=preset)}
 
     return make
@@ -140,14 +139,8 @@ def test_a_long_training_waits_for_an_answer_and_a_short_one_starts_unasked(pres
 @pytest.mark.parametrize("answer", ["Train", "Use the preset auto", "Skip"])
 def test_only_the_answer_train_goes_on_and_only_auto_starts_another_run(answer, asking):
     (dag, ask), kept = asking, {}
-    instance = SimpleNamespace(
-        xcom_push=lambda key, value: kept.update({key: value}),
-        xcom_pull=lambda task_ids, key="": [kept.get(key)] if key else {"inputs": []},
-        id="ti",
-        task_id="ask",
-        dag_id="d",
-        map_index=2,
-    )
+    instance = instance_of(lambda task_ids, key="": [kept.get(key)] if key else {"inputs": []})
+    instance.xcom_push = lambda key, value: kept.update({key: value})
     with nullcontext() if answer == "Train" else pytest.raises(AirflowSkipException):
         ask.execute_complete({"ti": instance}, answered(answer))
     needless = ["prepare.flows", "prepare.sound"] if answer == "Train" and dag is retrain else []

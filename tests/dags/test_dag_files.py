@@ -69,7 +69,6 @@ def imports(path):
 
 
 def made_of(task):
-    """The arguments of a task's operator."""
     return task.partial_kwargs if task.is_mapped else vars(task)
 
 

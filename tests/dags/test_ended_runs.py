@@ -41,7 +41,6 @@ def session():
 
 
 def ended(session, dag_id, state, run_type="scheduled", hours=0, xcoms=(), **known):
-    """Add a run that ended."""
     when = NOW + timedelta(hours=hours)
     run = DagRun(dag_id=dag_id, run_id=f"{run_type}{hours}", run_type=run_type, state=state, logical_date=when, **known)
     session.add(run)
@@ -94,7 +93,6 @@ def test_a_run_leads_to_its_report_and_names_the_events_that_it_did_not_take(not
 
 @pytest.fixture
 def handed(monkeypatch):
-    """The runs that are handed over."""
     handed = []
     monkeypatch.setenv("RETAKE_NOTIFY", "json://127.0.0.1/")
     monkeypatch.setattr(_notify, "notify_later", handed.append)

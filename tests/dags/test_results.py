@@ -1,26 +1,23 @@
 """A task behind one that was marked as success by hand, which has no result, says so."""
 
-from types import SimpleNamespace
-
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 from jinja2 import UndefinedError
 
 from dags import compare_networks, forget, predict_videos, retrain, search
-from tests.dags.conftest import in_run
+from tests.dags.conftest import defaults
 
 BATCH = {"uri": "s3://b/batches/0000.json", "name": "a.mp4"}
 
 
 @pytest.fixture
-def behind():
+def behind(context):
     """A task, and its context in a run in which no task has left a result but those that are given."""
 
     def make(dag_file, task_id, **results):
         task = dag_file.dag.get_task(task_id)
         task = task.unmap({"mapped": BATCH}) if task.is_mapped else task.prepare_for_execution()
-        instance = SimpleNamespace(xcom_pull=lambda task_ids, **_: results.get(task_ids), map_index=-1)
-        return task, {"task": task, **in_run(dag_file.FORM, instance)}
+        return task, context(defaults(dag_file.FORM), results=results) | {"task": task}
 
     return make
 

@@ -1,26 +1,22 @@
 """A run skips tasks that the task before them sees are not needed."""
 
-from types import SimpleNamespace
-
 import pytest
 from airflow.sdk.bases.skipmixin import XCOM_SKIPMIXIN_KEY
 from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
 from dags import retrain
-from tests.dags.conftest import defaults, in_run
+from tests.dags.conftest import defaults
 
 
 @pytest.fixture
-def ending():
+def ending(context):
     """Ends a task of `retrain` with a value, where others have returned these; gives what is skipped behind it, and its XComs."""
 
     def end(task_id, returned, results, **params):
-        task, kept = retrain.dag.get_task(task_id), {}
-        instance = SimpleNamespace(
-            map_index=-1, xcom_push=lambda key, value: kept.update({key: value}), xcom_pull=lambda task_ids: results[task_ids]
-        )
+        task, about = retrain.dag.get_task(task_id), context(defaults(retrain.FORM) | params, results=results)
+        kept = about["ti"].pushed
         try:
-            task.skip_needless(returned, in_run(retrain.FORM, instance, **params))
+            task.skip_needless(returned, about)
         except DownstreamTasksSkipped as skipped:
             assert task.inherits_from_skipmixin
             assert kept.pop(XCOM_SKIPMIXIN_KEY) == {"skipped": skipped.tasks}, "Airflow skips them again where they are cleared"
@@ -55,17 +51,13 @@ def test_a_package_is_made_only_where_the_form_asks_for_it(ending, export, skipp
     assert ending("publish.decide", {"promoted": True}, {}, export=export)[0] == skipped
 
 
-@pytest.mark.parametrize("wanted", ["off", "openvino-int8"])
-def test_a_package_is_made_by_a_step_only_where_the_form_asks_for_it(context, monkeypatch, wanted):
+def test_a_package_is_made_by_a_step_only_where_the_form_asks_for_it(context, monkeypatch):
     task = retrain.dag.get_task("export").prepare_for_execution()
     started = []
     monkeypatch.setattr(type(task), "run_step", lambda self, flags, context: started.append(flags) or {"mlflow_run_url": "http://mlflow"})
-    about = context(defaults(retrain.FORM) | {"export": wanted})
-    if wanted == "off":
-        with pytest.raises(AirflowSkipException, match="the option export is off"):
-            task.execute(about)
-        assert not started
-    else:
-        task.execute(about)
-        assert "--export=openvino-int8" in started[0]
-        assert task.mlflow_run_url == "http://mlflow"
+    with pytest.raises(AirflowSkipException, match="the option export is off"):
+        task.execute(context(defaults(retrain.FORM) | {"export": "off"}))
+    assert not started
+    task.execute(context(defaults(retrain.FORM) | {"export": "openvino-int8"}))
+    assert "--export=openvino-int8" in started[0]
+    assert task.mlflow_run_url == "http://mlflow"

@@ -1,7 +1,5 @@
 """The runs of other DAGs that a run starts, and their options."""
 
-from types import SimpleNamespace
-
 import jinja2
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException
@@ -17,16 +15,15 @@ URLS = {"mlflow_run_url": "http://mlflow/run", "report_url": "http://mlflow/repo
 
 
 @pytest.fixture
-def winner():
+def winner(context):
     """The task, and the result of `report` that its templates and itself see."""
     task = search.dag.get_task("retrain")
 
     def make(starts_retrain):
         result = {"starts_retrain": starts_retrain, "retrain": OPTIONS, "retrain_run_id": "search__0123456789abcdef", **URLS}
-        instance = SimpleNamespace(xcom_pull=lambda task_ids: {"report": result}[task_ids])
-        own = task.prepare_for_execution()
-        own.conf, own.trigger_run_id = (jinja2.Template(text).render(ti=instance) for text in (task.conf, task.trigger_run_id))
-        return own, {"ti": instance}
+        about, own = context({}, results={"report": result}), task.prepare_for_execution()
+        own.conf, own.trigger_run_id = (jinja2.Template(text).render(ti=about["ti"]) for text in (task.conf, task.trigger_run_id))
+        return own, about
 
     return make
 
@@ -65,8 +62,7 @@ def test_retrain_knows_every_option_that_it_is_given():
 def test_a_learning_curve_starts_in_the_store_of_its_run_where_the_form_asks_and_the_report_awaits_it(context, is_asked, awaits, starts):
     task = retrain.dag.get_task("learning_curve").prepare_for_execution()
     event = {"store": "s3://theirs", "params": {"learning_curve": is_asked}}
-    about = context(defaults(retrain.FORM), event)
-    about["ti"].xcom_pull = lambda task_ids: {"publish.report": {"awaits_curve": awaits}}[task_ids]
+    about = context(defaults(retrain.FORM), event, results={"publish.report": {"awaits_curve": awaits}})
     with pytest.raises(DagRunTriggerException if starts else AirflowSkipException) as ended:
         task.execute(about)
     if starts:

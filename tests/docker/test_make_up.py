@@ -105,25 +105,22 @@ def test_free_ports_and_those_that_the_stack_itself_holds_let_it_start(make_up, 
     assert asked.count("compose config --format=json") == 1
 
 
-def test_a_checkout_without_its_secrets_leaves_an_earlier_stack_alone(make_up, tmp_path):
-    code, said, asked = make_up({}, volume="retake_postgres")
-    assert (code, "volume retake_postgres of an earlier stack" in said) == (1, True)
-    assert not (tmp_path / ".env").exists()
-    assert "compose build" not in asked
-
-
-def test_a_secret_that_is_missing_stops_the_start(make_up, tmp_path):
-    (tmp_path / ".env").write_text("RETAKE_AIRFLOW_JWT_SECRET=\n")
-    code, said, asked = make_up({})
-    assert (code, "RETAKE_AIRFLOW_JWT_SECRET is not a secret: it is empty" in said) == (78, True)
-    assert "compose build" not in asked
-
-
-@pytest.mark.parametrize(("folder", "problem"), [("films", "is not a whole path"), ("/dev/null/films", "cannot be made")])
-def test_a_folder_of_videos_that_docker_cannot_mount_stops_the_start(make_up, folder, problem):
-    code, said, asked = make_up({}, videos=folder)
-    assert (code, f"RETAKE_VIDEOS, {folder}, {problem}" in said) == (1, True), said
-    assert "compose build" not in asked
+@pytest.mark.parametrize(
+    ("env", "given", "ended", "problem"),
+    [
+        (None, {"volume": "retake_postgres"}, 1, "volume retake_postgres of an earlier stack"),
+        ("RETAKE_AIRFLOW_JWT_SECRET=\n", {}, 78, "RETAKE_AIRFLOW_JWT_SECRET is not a secret: it is empty"),
+        (None, {"videos": "films"}, 1, "RETAKE_VIDEOS, films, is not a whole path"),
+        (None, {"videos": "/dev/null/films"}, 1, "RETAKE_VIDEOS, /dev/null/films, cannot be made"),
+    ],
+    ids=["earlier stack, no secrets", "secret missing", "videos at no whole path", "videos at no folder"],
+)
+def test_nothing_is_built_where_the_stack_could_not_start(make_up, tmp_path, env, given, ended, problem):
+    if env:
+        (tmp_path / ".env").write_text(env)
+    code, said, asked = make_up({}, **given)
+    assert (code, problem in said, "compose build" in asked) == (ended, True, False), said
+    assert "volume" not in given or not (tmp_path / ".env").exists()
 
 
 def test_the_folder_of_videos_is_made_where_compose_reads_it(make_up, tmp_path):

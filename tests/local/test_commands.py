@@ -30,12 +30,12 @@ from tasks.store.stored import Folder, check_key
 from tests.pipeline.shelf import Shelf
 from tests.records import some
 
+ALL = "airflow mlflow store"
 FULL = OSError(errno.ENOSPC, "No space left on device", "/home/passwords.json")
 
 
 def states(*, running: str, healthy: str) -> list[State]:
-    names = ("airflow", "mlflow", "store")
-    servers = [SimpleNamespace(name=name, title=name, address=f"http://{name}") for name in names]
+    servers = [SimpleNamespace(name=name, title=name, address=f"http://{name}") for name in ALL.split()]
     return [State(server, server.name in running, server.name in healthy) for server in servers]
 
 
@@ -50,14 +50,9 @@ def servers(home, monkeypatch):
     ("running", "healthy", "code", "message"),
     [
         ("", "", 0, "`make start` starts them"),
+        (ALL, ALL, 0, "MLflow   http://mlflow/#/experiments?workflowType=machine_learning  no password"),
         (
-            "airflow mlflow store",
-            "airflow mlflow store",
-            0,
-            "MLflow   http://mlflow/#/experiments?workflowType=machine_learning  no password",
-        ),
-        (
-            "airflow mlflow store",
+            ALL,
             "mlflow store",
             1,
             "airflow: running, but unhealthy at http://airflow; see {home}/logs/airflow.log, then `make stop` and `make start`",
@@ -81,7 +76,7 @@ def test_status_before_the_first_start_is_no_error(home, capsys):
 
 
 def test_status_says_where_the_loop_is(servers, home, monkeypatch, capsys):
-    servers(running="airflow mlflow store", healthy="airflow mlflow store")
+    servers(running=ALL, healthy=ALL)
     begun = (datetime.now(UTC) - timedelta(hours=2)).isoformat()
     runs = [
         {"dag_id": "retrain", "dag_run_id": "1", "state": "running", "start_date": begun, "run_after": begun},

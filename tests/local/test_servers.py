@@ -123,11 +123,8 @@ def test_a_backup_of_an_earlier_version_is_restored_with_its_databases_which_are
     running, _ = up(home)
     store = store_of(home, running)
     assert {listed.uri: store.read_bytes(listed.uri) for listed in store.list(f"{SAMPLE_STORE}/")} == version_before.objects()
-    version = httpx.get(
-        f"{running['mlflow'].address}/api/2.0/mlflow/model-versions/get",
-        params={"name": version_before.MODEL, "version": 1},
-        trust_env=False,
-    )
+    address, query = f"{running['mlflow'].address}/api/2.0/mlflow/model-versions/get", {"name": version_before.MODEL, "version": 1}
+    version = httpx.get(address, params=query, trust_env=False)
     assert version.json()["model_version"]["description"] == "of the version before"
     with AirflowApi(running["airflow"].address, Credentials.load(home).airflow_password) as api:
         assert api._get(f"/pools/{version_before.POOL}")["slots"] == 7

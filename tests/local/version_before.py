@@ -29,7 +29,7 @@ command.upgrade(_get_alembic_config(address), revision)
 
 
 def objects() -> dict[str, bytes]:
-    """Read what the store of version 0.2.0 has."""
+    """Read the objects of a store of version 0.2.0, by their address."""
     with zipfile.ZipFile(WRITTEN) as archive:
         names = [name for name in archive.namelist() if name.startswith("store/")]
         return {f"{SAMPLE_STORE}/{name.removeprefix('store/')}": archive.read(name) for name in names}

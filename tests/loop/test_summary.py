@@ -41,16 +41,14 @@ def test_reading_costs_seven_reads_and_no_listing_in_a_store_of_20_000_clips():
     assert (store.read_bytes.call_count, store.list.call_count) == (7, 0)
 
 
-def test_new_statements_of_the_page_are_counted():
+def test_new_statements_of_the_page_are_counted_without_a_listing():
     store = Shelf()
     state = fill(store)
-    log = Layout(STORE).label_log
-    for number in range(100):
-        store.write_bytes(log.entry(number).uri, b"")
-    assert count_statements(store, state) == 100
-    for number in range(100, 123):
-        store.write_bytes(log.entry(number).uri, b"")
-    assert count_statements(store, state) == count_statements(store, state.model_copy(update={"labels": None})) == 123
+    store.list = Mock(side_effect=AssertionError)
+    for number in range(129):
+        if number in (100, 101, 102, 103, 104, 123, 127, 128):
+            assert count_statements(store, state) == count_statements(store, state.model_copy(update={"labels": None})) == number
+        store.write_bytes(Layout(STORE).label_log.entry(number).uri, b"")
 
 
 def test_a_part_that_is_missing_or_of_another_version_is_none():

@@ -124,7 +124,6 @@ def audit(store: Store, labels: Sequence[DoubtfulLabel], number: int = 0) -> Non
 
 
 def scored(audit: LabelAudit | None) -> EvaluateResult:
-    """Make scores with an audit."""
     metrics = some(TargetMetrics, top1_interval=(0, 1))
     return some(EvaluateResult, verb=metrics, noun=metrics, action=metrics, audit=audit)
 

@@ -57,6 +57,16 @@ def uid(anna) -> str:
     return anna.queue()[0]["uid"]
 
 
+@pytest.fixture
+def video(anna) -> str:
+    return anna.get("/state")["videos"][0]["video"]
+
+
+def statement(uid: str, /, **changes) -> str:
+    """A statement about a clip as a page sends it."""
+    return json.dumps({"kind": "clip", "token": "00000000-0002", "uid": uid, "answer": "nothing"} | changes)
+
+
 def labels(store) -> dict[str, tuple[str, str]]:
     """The labels that the next build makes of the statements, by uid."""
     label.run(LabelArguments(store=STORE), store)
@@ -99,20 +109,17 @@ def test_a_stranger_sees_nothing_nor_does_a_login_that_is_too_long_to_sign_with(
     ],
 )
 def test_what_may_not_be_said_is_refused_and_not_written(store, anna, uid, who, headers, changes, status):
-    said = {"kind": "clip", "token": "00000000-0002", "uid": uid, "answer": "action", "verb": "put", "noun": "meat"}
+    said = statement(uid, **{"answer": "action", "verb": "put", "noun": "meat"} | changes)
     headers = {"content-type": "application/json", "cookie": f"who={who}" if who else "", **headers}
-    answer = anna.client.post("/statements", content=json.dumps(said | changes), headers=headers)
-    assert answer.status_code == status
+    assert anna.client.post("/statements", content=said, headers=headers).status_code == status
     assert read_log(store, STORE) == []
 
 
-def test_a_statement_about_what_nobody_has_said_is_refused_for_ever(store, anna):
-    video = anna.get("/state")["videos"][0]["video"]
+def test_a_statement_about_what_nobody_has_said_is_refused_for_ever(store, anna, ben, video):
     span = {"kind": "interval", "video": video, "start_seconds": 0, "stop_seconds": 1, "verb": "put", "noun": "meat"}
     assert anna.post(kind="withdrawal", withdrawn="nobody-said-it").status_code == 404
     assert anna.post(**span, replaces="nobody-said-it").status_code == 404
-    answer = Visitor(store, "ben").post(**span)
-    assert anna.post(**span, replaces="ben-00000000").status_code == answer.status_code == 200
+    assert ben.post(**span).status_code == anna.post(**span, replaces="ben-00000000").status_code == 200
     assert len(read_log(store, STORE)) == 2
 
 
@@ -120,8 +127,7 @@ def test_a_statement_about_what_nobody_has_said_is_refused_for_ever(store, anna)
     ("text", "bad"),
     [('"start_seconds": 0', '"start_seconds": NaN'), ("1.5", "1e400"), ('"put"', '"\\ud800"'), ('"n"', '"\\udfff"'), ("{", "")],
 )
-def test_what_json_cannot_say_is_refused(store, anna, text, bad):
-    video = anna.get("/state")["videos"][0]["video"]
+def test_what_json_cannot_say_is_refused(store, anna, video, text, bad):
     suggested = {"verb": "n", "noun": "n", "probability": 1, "shown": True}
     statement = {"kind": "interval", "token": "00000000-0003", "video": video, "start_seconds": 0, "stop_seconds": 1.5, "verb": "put"}
     body = json.dumps({**statement, "noun": "meat", "suggested": suggested}).replace(text, bad)
@@ -130,13 +136,12 @@ def test_what_json_cannot_say_is_refused(store, anna, text, bad):
     assert read_log(store, STORE) == []
 
 
-def test_what_the_store_holds_and_nobody_can_read_refuses_no_statement_for_ever(store, anna, uid):
+def test_what_the_store_holds_and_nobody_can_read_refuses_no_statement_for_ever(store, anna, ben, uid):
     anna.say(uid, "put meat")
     anna.queue()
     for damaged in ("00000000.json", f"lent/{hashlib.sha256(b'anna').hexdigest()[:16]}.json"):
         assert store.exists(f"{STORE}/label_log/{damaged}")
         store.write_bytes(f"{STORE}/label_log/{damaged}", b"{}")
-    ben = Visitor(store, "ben")
     ben.say(uid, "take bag")
     assert [clip["uid"] for clip in ben.queue(show="labelled")] == [uid]
     assert labels(store) == {uid: ("take", "bag")}
@@ -148,16 +153,19 @@ def test_what_the_store_holds_and_nobody_can_read_refuses_no_statement_for_ever(
     assert client.post("/statements", json={"kind": "clip", "uid": uid, "token": "00000000-0001", "answer": "unsure"}).status_code == 503
 
 
+def beside(app, who: str | None = "anna") -> AsyncClient:
+    """A client whose requests run beside others."""
+    return AsyncClient(transport=ASGITransport(app), base_url="http://page", headers={"cookie": f"who={who}"} if who else {})
+
+
 def posted(app, who: str | None, body, path="/statements"):
-    """Begin to post a statement beside others; `said` yields its bytes when they come."""
-    headers = {"content-type": "application/json", "content-length": "99", **WRITE, **({"cookie": f"who={who}"} if who else {})}
-    client = AsyncClient(transport=ASGITransport(app), base_url="http://page")
-    return asyncio.ensure_future(client.post(path, content=body, headers=headers))
+    """Begin to post a statement beside others; `body` yields its bytes when they come."""
+    headers = {"content-type": "application/json", "content-length": "99", **WRITE}
+    return asyncio.ensure_future(beside(app, who).post(path, content=body, headers=headers))
 
 
 def test_who_sends_a_statement_slowly_keeps_nobody_waiting(anna, uid, monkeypatch):
-    app, body = anna.client.app, json.dumps({"kind": "clip", "token": "00000000-0002", "uid": uid, "answer": "nothing"}).encode()
-
+    app, body = anna.client.app, statement(uid).encode()
     monkeypatch.setattr("tasks.pages.label.app.BODY_SECONDS", 600)
 
     async def statuses():
@@ -187,8 +195,7 @@ def test_all_stores_share_the_threads_of_the_page_and_reads_do_not_wait_for_writ
     monkeypatch.setattr("tasks.pages.web.TURN_SECONDS", 0.01)
     monkeypatch.setattr("tasks.pages.label.app.MAX_WRITES", 1)
     app, at_work, go_on = Visitor(store, store_uris=(STORE, STORE)).client.app, Event(), Event()
-    body = json.dumps({"kind": "clip", "token": "00000000-0002", "uid": uid, "answer": "nothing"}).encode()
-    create = store.create_bytes
+    body, create = statement(uid).encode(), store.create_bytes
 
     def slow(uri, data):
         at_work.set()
@@ -201,9 +208,7 @@ def test_all_stores_share_the_threads_of_the_page_and_reads_do_not_wait_for_writ
         first = posted(app, "anna", body, "/stores/1/statements")
         assert await asyncio.to_thread(at_work.wait, 20)
         other = await posted(app, "anna", body)
-        read = await AsyncClient(transport=ASGITransport(app), base_url="http://page").get(
-            "/static/label.js", headers={"cookie": "who=anna"}
-        )
+        read = await beside(app).get("/static/label.js")
         go_on.set()
         return [other.status_code, read.status_code, (await first).status_code]
 
@@ -232,7 +237,7 @@ def test_reads_have_a_limit_and_who_waits_for_the_first_view_is_not_at_work(stor
         for path, name in (("/state", "folders"), ("/queue", "folders"), (f"/clips/{uid}.mp4", "read_bytes")):
             if name == "folders" or not seen:
                 app = make_app([PageData(store, STORE)], person, 0)
-            client = AsyncClient(transport=ASGITransport(app), base_url="http://page", headers={"cookie": "who=anna"})
+            client = beside(app)
             slow(name)
             first, (begun, go_on) = asyncio.ensure_future(client.get(path)), at_work[name]
             assert await asyncio.to_thread(begun.wait, 20)
@@ -327,13 +332,12 @@ def test_a_page_that_knows_the_state_is_told_no_more_until_something_is_new(stor
 
 
 def test_a_statement_that_is_sent_again_is_written_once(store, anna, uid):
-    said = {"kind": "clip", "uid": uid, "answer": "nothing", "token": "00000000-0001"}
+    said = json.loads(statement(uid))
     assert {visitor.post(**said).json()["number"] for visitor in (anna, anna, Visitor(store))} == {1}
     assert len(read_log(store, STORE)) == 1
 
 
-def test_a_second_reader_sees_nothing_that_was_said_of_the_clip_until_they_answer(store, anna, ben):
-    video = anna.get("/state")["videos"][0]["video"]
+def test_a_second_reader_sees_nothing_that_was_said_of_the_clip_until_they_answer(store, anna, ben, video):
     first, second = anna.get(f"/videos/{video}")["clips"]
     uid, both = first["uid"], [first["start_seconds"], second["start_seconds"]]
     anna.say(uid, "put meat")
@@ -416,8 +420,11 @@ def test_labels_of_folders_and_files_are_shown_with_those_of_the_page(store):
 
 
 def test_people_at_two_processes_have_different_clips_before_them(store, anna, ben, monkeypatch):
+    vera = Visitor(store, MAY_LOOK)
+    order = [clip["uid"] for clip in vera.queue()]
     mine = {clip["uid"] for clip in anna.get("/queue", limit=4)["clips"]}
-    assert mine.isdisjoint(clip["uid"] for clip in ben.get("/queue", limit=4)["clips"])
+    assert [clip["uid"] for clip in vera.queue()] == order, "who may only look sees the queue as it is, and takes no clip from others"
+    assert {clip["uid"] for clip in ben.get("/queue", limit=4)["clips"]} == set(order) - mine
     more = {clip["uid"] for clip in anna.get("/queue", limit=4, skip=",".join(mine))["clips"]}
     assert len(mine | more) == 8
     assert {clip["uid"] for clip in Visitor(store, "cleo").queue()} == mine | more
@@ -428,16 +435,7 @@ def test_people_at_two_processes_have_different_clips_before_them(store, anna, b
     assert anna.queue(), "a listing without the newest objects stops nobody"
 
 
-def test_who_may_only_look_sees_the_queue_as_it_is_and_takes_no_clip_from_others(store, anna, ben):
-    vera = Visitor(store, MAY_LOOK)
-    order = [clip["uid"] for clip in vera.queue()]
-    mine = {clip["uid"] for clip in anna.get("/queue", limit=4)["clips"]}
-    assert [clip["uid"] for clip in vera.queue()] == order
-    assert {clip["uid"] for clip in ben.get("/queue", limit=4)["clips"]} == set(order) - mine
-
-
-def test_an_interval_labels_the_clips_that_it_covers(store, anna):
-    video = anna.get("/state")["videos"][0]["video"]
+def test_an_interval_labels_the_clips_that_it_covers(store, anna, video):
     clips = anna.get(f"/videos/{video}")["clips"]
     anna.mark(video, clips[0]["start_seconds"], clips[1]["stop_seconds"], "put meat")
     nowhere = {"video": "0" * 64, "start_seconds": 0, "stop_seconds": 1, "verb": "put", "noun": "meat"}
@@ -452,8 +450,7 @@ def test_an_interval_labels_the_clips_that_it_covers(store, anna):
     assert anna.get("/review")["rows"] == anna.get(f"/videos/{video}")["intervals"] == []
 
 
-def test_an_answer_and_an_interval_that_differ_are_in_conflict_until_somebody_who_knows_both_chooses(store, anna, ben):
-    video = anna.get("/state")["videos"][0]["video"]
+def test_an_answer_and_an_interval_that_differ_are_in_conflict_until_somebody_who_knows_both_chooses(store, anna, ben, video):
     uid = anna.get(f"/videos/{video}")["clips"][0]["uid"]
 
     def mark(words: str, **fields):

@@ -25,14 +25,13 @@ def view_of(cut: Cut, known=(), suggested=(), doubtful=()) -> View:
     return View(cut, Suggestions(by_clip=dict(suggested)), dict(known), tuple(cut.clips), audit=Audit(doubtful=dict(doubtful)))
 
 
+def on_page(span: Span) -> PageClip:
+    return PageClip(span.uid, span.video, "s3://b/c.mp4", span.start_seconds, span.stop_seconds, 240, key_of(span))
+
+
 def cut_of(*sizes: int) -> Cut:
-    by_video = {}
-    for number, size in enumerate(sizes):
-        spans = [Span(f"{number:064x}"[::-1], 8 * i, 8 * i + 8) for i in range(size)]
-        clips = tuple(
-            PageClip(span.uid, span.video, "s3://b/c.mp4", span.start_seconds, span.stop_seconds, 240, key_of(span)) for span in spans
-        )
-        by_video[f"{number:064x}"[::-1]] = clips
+    spans = {f"{number:064x}"[::-1]: range(0, 8 * size, 8) for number, size in enumerate(sizes)}
+    by_video = {video: tuple(on_page(Span(video, start, start + 8)) for start in starts) for video, starts in spans.items()}
     return Cut("recipe", SegmentOptions(), by_video, {video: f"{video[:2]}.mp4" for video in by_video})
 
 

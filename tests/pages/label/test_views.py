@@ -5,20 +5,14 @@ import time
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tasks.data.labels.ledger import Ledger, key_of
+from tasks.data.labels.ledger import Ledger
 from tasks.options import SegmentOptions
-from tasks.pages.label.clips import Cut, PageClip, Suggestions
+from tasks.pages.label.clips import Cut
 from tasks.pages.label.labels import MIN_OVERLAP, Coverings, covered
-from tasks.pages.label.page_data import View
 from tasks.pages.label.queue import Reader, Wanted, filtered, first_readings
 from tasks.pages.label.views import ReviewQuery, counts_of, reviewed
 from tests.data.labels.test_statements import CLIPS, VIDEO, Span, Writer
-from tests.pages.label.test_queue import cut_of
-
-
-def on_page(clip: Span) -> PageClip:
-    return PageClip(clip.uid, VIDEO, "s3://b/c.mp4", clip.start_seconds, clip.stop_seconds, 240, key_of(clip))
-
+from tests.pages.label.test_queue import cut_of, on_page, view_of
 
 CUT = Cut("recipe", SegmentOptions(), {VIDEO: tuple(map(on_page, CLIPS))}, {VIDEO: "film.mp4"})
 ACTIONS = st.sampled_from([("put", "meat"), ("take", "bag"), ("put", "beef")])
@@ -97,8 +91,7 @@ def test_clips_that_an_interval_labels_are_counted_and_not_asked_for():
     log, kept = Writer(), Coverings()
     log.interval(0, 12, "whisk", "egg")
     log.interval(17, 18, "salt", "egg")
-    ledger = Ledger.of(log.entries)
-    view = View(CUT, Suggestions(), {}, tuple(CUT.clips))
+    ledger, view = Ledger.of(log.entries), view_of(CUT)
     counts = counts_of(view, ledger, kept.of(CUT, ledger))
     totals = {name: number for name, number in counts.totals("anna").items() if number}
     assert totals == {"num_clips": 3, "num_labelled": 2, "num_remaining": 1, "num_mine": 2}
@@ -116,7 +109,7 @@ def test_a_second_reader_sees_no_label_of_a_clip_that_another_cut_has():
     shown = Cut("other", labelled.options, {}, {})
 
     def seen(*cuts: Cut) -> tuple[int, int]:
-        review = reviewed(View(shown, Suggestions(), {}, ()), cuts, Ledger.of(log.entries), ReviewQuery(), BEN, lambda uid: None)
+        review = reviewed(view_of(shown), cuts, Ledger.of(log.entries), ReviewQuery(), BEN, lambda uid: None)
         return review["num_rows"], review["num_hidden"]
 
     assert seen(shown, labelled) == (0, 1)
@@ -127,7 +120,7 @@ BEN = Reader("ben", may_label=True, second_share=1)
 
 
 def listed(log: Writer, reader: Reader = BEN, **query):
-    rows = reviewed(View(CUT, Suggestions(), {}, ()), [CUT], Ledger.of(log.entries), ReviewQuery(**query), reader, lambda uid: None)
+    rows = reviewed(view_of(CUT), [CUT], Ledger.of(log.entries), ReviewQuery(**query), reader, lambda uid: None)
     return [(row["kind"], row["verb"], row["start_seconds"]) for row in rows["rows"]], rows["num_hidden"]
 
 

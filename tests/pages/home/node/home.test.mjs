@@ -104,12 +104,12 @@ test("a training shows its progress, the time left, who started it, and the queu
   assert.match(page.text("training"), /25 % about 45 min left.*auto: a probe.*started by anna.*retrain: waits for the run of retrain before it/);
 });
 
-for (const [what, change, reason] of [
+for (const [cause, change, reason] of [
   ["a paused DAG", { dags: { dags: [{ dag_id: "retrain", is_paused: true, next_dagrun_run_after: null }] }, "dagRuns/list": { dag_runs: [run("retrain", "r", "queued")] } }, /waits for its DAG, which is paused/],
   ["a person", { "dagRuns/list": { dag_runs: [run("retrain", "r", "running")] }, "hitlDetails": { hitl_details: [{ subject: "Promote?", created_at: "t", task_instance: { dag_id: "retrain", dag_run_id: "r", task_id: "a", state: "awaiting_input" } }] } }, /waits for an answer/],
   ["a pool", { "dagRuns/list": { dag_runs: [run("retrain", "r", "running")] }, "taskInstances": { task_instances: [{ dag_id: "retrain", dag_run_id: "r", task_id: "train", state: "scheduled", pool: "gpu", start_date: null }] } }, /a slot of the pool gpu/],
 ]) {
-  test(`a run that waits for ${what} says so`, async () => {
+  test(`a run that waits for ${cause} says so`, async () => {
     const page = await open({ airflow: { ...airflow(), ...change } });
     assert.match(page.text("training"), reason);
   });

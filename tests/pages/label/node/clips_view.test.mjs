@@ -2,11 +2,9 @@ import assert from "node:assert/strict";
 import test, { mock } from "node:test";
 
 import { settled } from "./fakes.mjs";
-import { VIDEO, Visitor, clip, serverState } from "./page.mjs";
+import { VIDEO, Visitor, clip, conflictOf, videoOf } from "./page.mjs";
 
 const words = ({ answer, verb = null, noun = null }) => [answer, verb, noun];
-const side = (verb, noun, by) => ({ answer: "action", verb, noun, by });
-const CONFLICT = { uid: "clip0", video: VIDEO, start_seconds: 0, stop_seconds: 1, answer: side("put", "meat", "anna"), interval: side("take", "bag", "ben"), over: "token-9", holds: "answer" };
 const HOLD_MS = 400;
 
 test("the first clip is shown, and one key answers it and goes on", async () => {
@@ -22,28 +20,23 @@ test("the first clip is shown, and one key answers it and goes on", async () => 
 });
 
 test("an address asks for the clips of a name", async () => {
-  const page = await Visitor.open(serverState(), "#name=put%20meat");
+  const page = await Visitor.open({}, "#name=put%20meat");
   await page.wait(400);
-  assert.equal(page.by("filter-name").value, "put meat");
-  assert.equal(new URLSearchParams(page.asked.findLast(({ path }) => path.startsWith("queue")).path.slice(6)).get("name"), "put meat");
+  assert.deepEqual([page.by("filter-name").value, page.query("queue").name], ["put meat", "put meat"]);
   assert.equal(page.text("clip-caption"), "a.mp4 0:00.00–0:01.00");
 });
 
 test("an address opens its clip, whose label is changed, and the others come after it", async () => {
-  const server = serverState();
-  Object.assign(server.clips[77], { label: { verb: "put", noun: "meat", origin: "a.csv:3" } });
-  const page = await Visitor.open(server, "#clip=clip77");
+  const page = await Visitor.open({ clips: { 77: { label: { verb: "put", noun: "meat", origin: "a.csv:3" } } } }, "#clip=clip77");
   assert.deepEqual([page.text("clip-caption"), page.text("clip-label")], ["a.mp4 1:17.00–1:18.00", "Answer: put meat (by a.csv:3)Enter keeps it"]);
   await page.press("Shift+2", "Enter");
   assert.deepEqual(page.said.map(({ uid, verb }) => [uid, verb]), [["clip77", "take"], ["clip0", "put"]]);
 });
 
 test("the address of a clip that is not on the page leads to its video and its time, or says that there is none", async () => {
-  const server = serverState();
-  server.videos[VIDEO] = { video: VIDEO, name: "a.mp4", duration_seconds: 40, clips: server.clips, intervals: [], labels: [], num_hidden: 0, predicted: [] };
-  const page = await Visitor.open(server, `#clip=${VIDEO.slice(0, 12)}_000003500-000011500`);
+  const page = await Visitor.open({ videos: { [VIDEO]: videoOf() } }, `#clip=${VIDEO.slice(0, 12)}_000003500-000011500`);
   assert.deepEqual([location.hash, page.text("interval-time")], [`#video=${VIDEO}&at=3.5`, "0:03.50 of 0:40.00"]);
-  const other = await Visitor.open(serverState(), "#clip=<b>");
+  const other = await Visitor.open({}, "#clip=<b>");
   assert.match(other.text("status"), /^The clip of this address could not be read: there is no such clip\./);
   assert.equal(other.text("clip-caption"), "a.mp4 0:00.00–0:01.00");
 });
@@ -63,8 +56,7 @@ test("a clip that an interval labels meanwhile is not asked for", async () => {
 });
 
 test("an answer and an interval that differ are shown at once, and one of them is taken", async () => {
-  const page = await Visitor.open();
-  page.server.conflicts = [CONFLICT];
+  const page = await Visitor.open({ conflicts: [conflictOf(0)] });
   await page.press("Enter");
   assert.match(page.text("status"), /done\. 1 clip now has two labels: choose one\.$/);
   assert.match(page.text("clip-conflicts"), /0:00\.00–0:01\.00 has two labels: put meat by anna for the clip, take bag by ben for an interval over it\. Now the clip's counts/);
@@ -74,11 +66,7 @@ test("an answer and an interval that differ are shown at once, and one of them i
 });
 
 async function openConflict(changes = {}) {
-  const server = serverState();
-  Object.assign(server.state, { version: "1" });
-  Object.assign(server.clips[0], changes);
-  server.conflicts = [CONFLICT];
-  const page = await Visitor.open(server);
+  const page = await Visitor.open({ clips: { 0: changes }, conflicts: [conflictOf(0)] });
   await page.press(..."put meat", "Enter");
   assert.match(page.text("clip-conflicts"), /has two labels/);
   return page;
@@ -101,10 +89,7 @@ for (const [how, settles] of [
     await page.click("Take “put meat” for 0:00.00");
     await page.click("to-clips");
   }],
-  ["another person", async (page) => {
-    page.server.state.version = "2";
-    await page.wait(3000);
-  }],
+  ["another person", (page) => page.renew()],
 ]) {
   test(`a conflict that ${how} settles leaves Clips`, async () => {
     const page = await openConflict();
@@ -114,9 +99,8 @@ for (const [how, settles] of [
 }
 
 test("an answer over an interval that is shown says so, and its undo shows the conflict again", async () => {
-  const server = serverState();
-  Object.assign(server.clips[0], { over: "token-9", conflict: { ...CONFLICT, answer: { answer: "unsure", by: "anna" }, holds: "interval" } });
-  const page = await Visitor.open(server);
+  const conflict = conflictOf(0, { answer: { answer: "unsure", by: "anna" }, holds: "interval" });
+  const page = await Visitor.open({ clips: { 0: { over: "token-9", conflict } } });
   await page.press("Enter");
   assert.deepEqual([page.said[0].over, page.text("clip-conflicts")], ["token-9", ""]);
   await page.press("Control+z");
@@ -126,51 +110,41 @@ test("an answer over an interval that is shown says so, and its undo shows the c
 });
 
 test("what is new is there at the next question, and the clip on the screen stays", async () => {
-  const server = serverState();
-  server.state.version = "1";
-  const page = await Visitor.open(server);
+  const page = await Visitor.open();
   await page.wait(3000);
   const { length } = page.asked;
   await page.wait(3000);
   assert.deepEqual(page.asked.slice(length).map(({ path }) => path), ["state?known=1"]);
-  server.state.version = "2";
-  server.clips[1].isCovered = true;
-  Object.assign(server.clips[0], { isCovered: true, label: { verb: "wash", noun: "pan", origin: "ben" } });
-  server.clips[2].suggestions = [{ verb: "stir", noun: "soup", probability: 0.7 }];
-  await page.wait(3000);
+  const { clips } = page.server;
+  clips[1].isCovered = true;
+  Object.assign(clips[0], { isCovered: true, label: { verb: "wash", noun: "pan", origin: "ben" } });
+  clips[2].suggestions = [{ verb: "stir", noun: "soup", probability: 0.7 }];
+  await page.renew();
   assert.deepEqual([page.text("clip-caption"), page.text("clip-label")], ["a.mp4 0:00.00–0:01.00", "Answer: wash pan (by ben)Enter keeps it"]);
   await page.press("Enter");
   assert.deepEqual([page.text("clip-caption"), page.texts("#suggestions .word")], ["a.mp4 0:02.00–0:03.00", ["stir soup"]]);
 });
 
 test("what was read before an answer does not take it off its clip", async () => {
-  const server = serverState();
-  server.state.version = "1";
-  const page = await Visitor.open(server);
-  let late;
-  server.answers["clips/clip0"] = () => new Promise((resolve) => (late ??= () => resolve([200, clip(0)])));
-  server.state.version = "2";
-  await page.wait(3000);
+  const page = await Visitor.open();
+  const come = page.late("clips/clip0");
+  await page.renew();
   await page.press("Enter", "Backspace");
-  late();
-  await settled();
+  await come(clip(0));
   assert.equal(page.by("clip-label").hidden, false);
 });
 
 test("a clip whose suggestions were shown stays a first reading, though another person has answered it", async () => {
-  const server = serverState();
-  const page = await Visitor.open(server);
-  server.state.version = "2";
-  server.clips[0] = clip(0, { reading: "second", suggestions: [] });
-  await page.wait(3000);
+  const page = await Visitor.open();
+  page.server.clips[0] = clip(0, { reading: "second", suggestions: [] });
+  await page.renew();
   await page.press("Shift+1");
   assert.deepEqual([page.said[0].reading, page.said[0].verb], ["first", "put"]);
 });
 
 test("what could not be read is read at a later question, and no two questions are asked at once", async () => {
-  const server = serverState();
-  server.state.version = "1";
-  const page = await Visitor.open(server);
+  const page = await Visitor.open();
+  const { server } = page;
   Object.assign(server.clips[0], { label: { verb: "wash", noun: "pan", origin: "ben" } });
   server.state.version = "2";
   for (const broken of ["classes", "clips/"]) {
@@ -189,13 +163,11 @@ test("what could not be read is read at a later question, and no two questions a
 
 test("of two addresses the last is shown, though the first is read later", async () => {
   const page = await Visitor.open();
-  let late;
-  page.server.answers["clips/clip70"] = () => new Promise((resolve) => (late = () => resolve([200, clip(70)])));
+  const come = page.late("clips/clip70");
   location.hash = "#clip=clip70";
   location.hash = "#clip=clip80";
   await settled();
-  late();
-  await settled();
+  await come(clip(70));
   assert.equal(page.text("clip-caption"), "a.mp4 1:20.00–1:21.00");
 });
 
@@ -209,6 +181,7 @@ for (const [keys, said] of [
   [[..."take ", "ArrowDown", "Enter"], ["action", "take", "bag"]],
   [["/", ..."nudge pan", "ArrowDown", "Enter"], ["action", "nudge", "pan"]],
   [[..."nudge pan", "ArrowDown", "Enter"], ["action", "nudge", "pan"]],
+  [[..."unwrap pan", "ArrowDown", "Enter"], ["action", "unwrap", "pan"]],
   [[..."noth", "Enter"], ["nothing", null, null]],
 ]) {
   test(`${keys.join(" ")} answers ${said.join(" ")}`, async () => {
@@ -234,11 +207,8 @@ test("a new word is not taken by Enter alone, and no name is one that the store 
 });
 
 test("words that Retake brings are known, nouns only where actions have an object", async () => {
-  for (const [classes, option] of [[{ verbs: [], nouns: [] }, "put pot"], [{ nouns: [] }, "put potnew noun"]]) {
-    const server = serverState();
-    Object.assign(server.classes, classes);
-    server.state.brought = { verbs: ["put"], nouns: ["pot"] };
-    const page = await Visitor.open(server);
+  for (const [verbs, option] of [[[], "put pot"], [[{ name: "put", num_clips: 1 }], "put potnew noun"]]) {
+    const page = await Visitor.open({ state: { brought: { verbs: ["put"], nouns: ["pot"] } }, classes: { verbs, nouns: [], merges: [], near: [] } });
     await page.type("put pot");
     assert.deepEqual(page.texts("[role=option]"), [option]);
   }
@@ -256,17 +226,6 @@ test("the search goes round its options with the arrows, and Escape gives the ke
   await page.press("/", "Backspace");
   assert.equal(page.document.activeElement.id, "stage");
 });
-
-for (const word of ["unwrap", "nudge", "nut"]) {
-  test(`“${word}” is a word, though it begins with the letter of an answer`, async () => {
-    const page = await Visitor.open();
-    await page.type(word);
-    await page.wait(HOLD_MS);
-    assert.deepEqual([page.document.activeElement.value, page.said, page.text("clip-caption")], [word, [], "a.mp4 0:00.00–0:01.00"]);
-    await page.press("Escape", "Enter");
-    assert.deepEqual(page.said.map(words), [["action", "put", "meat"]]);
-  });
-}
 
 test("an undo at once takes an answer by a letter back, and one later brings the clip as it was", async () => {
   const page = await Visitor.open();
@@ -288,24 +247,18 @@ test("an answer that is there is kept by Enter and shown to who comes back", asy
 });
 
 test("a list that comes late goes on by itself", async () => {
-  const server = serverState();
-  const page = await Visitor.open(server);
-  let late;
-  server.answers.queue = () => new Promise((resolve) => (late = resolve));
+  const page = await Visitor.open();
+  const come = page.late("queue");
   for (let number = 0; number < 20; number += 1) await page.press("Enter");
   assert.equal(page.text("clip-end"), "Reading clips …");
-  late([200, { clips: [clip(20)] }]);
-  await settled();
+  await come({ clips: [clip(20)] });
   assert.equal(page.text("clip-caption"), "a.mp4 0:20.00–0:21.00");
   await page.press("Enter");
   assert.equal(page.said[20].uid, "clip20");
 });
 
 test("the end is told, with the clips that had no answer, and new clips are shown when they come", async () => {
-  const server = serverState();
-  server.clips = server.clips.slice(0, 2);
-  server.state.version = "1";
-  const page = await Visitor.open(server);
+  const page = await Visitor.open({ clips: [clip(0), clip(1)] });
   await page.press("PageDown", "Enter");
   assert.equal(page.text("clip-end"), "No other clip is left; 1 clip had no answer. Go back with Backspace. Build a dataset");
   assert.match(page.text("per-class-tables"), /^Verbsput2take1/);
@@ -316,19 +269,13 @@ test("the end is told, with the clips that had no answer, and new clips are show
   assert.equal(page.by("build").open, true);
   page.by("build").close();
   page.server.answers = { "retrain/dagRuns": () => [200, { dag_runs: [{ dag_run_id: "asset__1", state: "running" }] }] };
-  server.state.version = "2";
-  await page.wait(3000);
+  await page.renew();
   assert.equal(page.document.querySelector("#clip-end a").href, "/dags/retrain/runs/asset__1");
   page.server.answers = {};
-  const late = [];
-  server.answers.queue = () => new Promise((resolve) => late.push(() => resolve([200, { clips: [clip(7), clip(8)] }])));
-  server.state.version = "3";
-  await page.wait(3000);
-  for (const come of late) {
-    come();
-    await settled();
-  }
-  delete server.answers.queue;
+  const come = page.late("queue");
+  await page.renew();
+  await come({ clips: [clip(7), clip(8)] });
+  delete page.server.answers.queue;
   const captions = [];
   for (let number = 0; number < 3; number += 1) {
     captions.push(page.text("clip-caption"));
@@ -349,24 +296,20 @@ test("no answer is about a clip whose film is not there yet", async () => {
 });
 
 test("a film that is still on its way takes no answer, though the one before it is on the screen", async () => {
-  const server = serverState();
-  let come;
-  server.answers["clip9.mp4"] = () => new Promise((resolve) => (come = resolve));
-  const page = await Visitor.open(server);
+  const page = await Visitor.open();
+  const come = page.late("clip9.mp4");
   for (let number = 0; number < 9; number += 1) await page.press("PageDown");
   page.document.querySelector("#clip-screen video:not([aria-hidden])").dispatchEvent(new Event("seeked"));
   await page.press("Enter");
   assert.deepEqual([page.text("status"), page.said], ["The clip is not there yet.", []]);
-  come([200, new Blob(["film"])]);
-  await settled();
+  await come(new Blob(["film"]));
   await page.press("Enter");
   assert.equal(page.said[0].uid, "clip9");
 });
 
 test("a clip takes answers after a visit to another view and after an undo, and keeps its film", async () => {
-  const server = serverState();
-  server.videos[VIDEO] = { video: VIDEO, name: "a.mp4", duration_seconds: 40, clips: server.clips.slice(80), intervals: [], labels: [], num_hidden: 0, predicted: [] };
-  const page = await Visitor.open(server);
+  const clips = Array.from({ length: 40 }, (_, number) => clip(80 + number));
+  const page = await Visitor.open({ videos: { [VIDEO]: videoOf({ clips }) } });
   const films = () => page.document.querySelectorAll("#clip-screen video").map(({ src }) => src);
   const lost = [];
   mock.method(URL, "revokeObjectURL", (url) => lost.push(...films().filter((src) => src === url)));
@@ -383,23 +326,18 @@ test("a clip takes answers after a visit to another view and after an undo, and 
 });
 
 test("a film that cannot be read or played is told, and can be asked for again", async () => {
-  const server = serverState();
-  server.answers["clip0.mp4"] = () => [503, { detail: "the store is away" }];
-  const page = await Visitor.open(server);
+  const page = await Visitor.open({ answers: { "clip0.mp4": () => [503, { detail: "the store is away" }] } });
   assert.match(page.text("status"), /^This clip could not be read: the store is away\./);
-  delete server.answers["clip0.mp4"];
+  page.server.answers = {};
   await page.click("Try again");
   page.document.querySelector("#clip-screen video:not([aria-hidden])").dispatchEvent(new Event("error"));
   assert.equal(page.text("status"), "This browser cannot play this clip.");
 });
 
 test("blind hides what the model answers, also where it says why, and answers say so", async () => {
-  const server = serverState();
-  server.clips[0].reason = "the model is unsure: put meat 38 %";
-  const page = await Visitor.open(server);
+  const page = await Visitor.open({ clips: { 0: { reason: "the model is unsure: put meat 38 %" } } });
   assert.match(page.text("clip-why"), /put meat 38 %/);
-  page.by("blind").checked = true;
-  page.by("blind").dispatchEvent(new Event("change"));
+  await page.check("blind", true);
   assert.deepEqual([page.text("clip-why"), page.text("spoken"), page.texts("#suggestions .word")], ["", "a.mp4 0:00.00. No suggestion.", []]);
   await page.press("Enter", "n");
   await page.wait(HOLD_MS);
@@ -407,15 +345,12 @@ test("blind hides what the model answers, also where it says why, and answers sa
   assert.equal(localStorage.getItem("retake-label/blind"), "on");
 });
 
+const DOUBTED = { label: { verb: "put", noun: "meat", origin: "a.csv:3" }, doubt: { verb: "move", noun: "<b>", probability: 0.9 } };
+
 test("a suspicious label is kept or changed by one key each, and an undo makes it suspicious again", async () => {
-  const server = serverState();
-  const doubt = { verb: "move", noun: "<b>", probability: 0.9 };
-  for (const suspicious of server.clips.slice(0, 3)) Object.assign(suspicious, { label: { verb: "put", noun: "meat", origin: "a.csv:3" }, doubt });
-  const page = await Visitor.open(server);
-  page.by("filter-show").value = "suspicious";
-  page.by("filter-show").dispatchEvent(new Event("change"));
-  await page.wait(0);
-  assert.match(page.asked.findLast(({ path }) => path.startsWith("queue")).path, /show=suspicious/);
+  const page = await Visitor.open({ clips: { 0: DOUBTED, 1: DOUBTED, 2: DOUBTED } });
+  await page.fill(page.by("filter-show"), "suspicious");
+  assert.equal(page.query("queue").show, "suspicious");
   assert.equal(page.text("clip-why"), "Suspicious: the last training finds move <b> likely (90 %). Is the label right?");
   assert.equal(page.text("clip-label"), "Answer: put meat (by a.csv:3)Enter says that it is right");
   assert.deepEqual(page.texts("#suggestions .word"), ["move <b>", "put meat", "take bag"]);
@@ -425,8 +360,7 @@ test("a suspicious label is kept or changed by one key each, and an undo makes i
   assert.deepEqual(page.said.map((said) => [...words(said), said.checked, said.suggested.verb]), [["action", "put", "meat", true, "move"], ["action", "move", "<b>", true, "move"], ["nothing", null, null, true, "move"]]);
   await page.press("Control+z", "Control+z");
   assert.match(page.text("clip-why"), /^Suspicious/);
-  page.by("blind").checked = true;
-  page.by("blind").dispatchEvent(new Event("change"));
+  await page.check("blind", true);
   assert.deepEqual([page.text("clip-why"), page.texts("#suggestions .word")], ["", []]);
   await page.press("PageUp");
   assert.match(page.text("clip-label"), /keeps it$/, "it is settled");
@@ -434,13 +368,8 @@ test("a suspicious label is kept or changed by one key each, and an undo makes i
 
 for (const [who, isBlind, mayWrite] of [["blind is on", true, true], ["a person who may only look is there", false, false]]) {
   test(`Enter goes on from a suspicious label and says nothing about it while ${who}`, async () => {
-    const server = serverState();
-    server.state.may_write = mayWrite;
-    const doubt = { verb: "move", noun: "sauce", probability: 0.9 };
-    for (const suspicious of server.clips.slice(0, 2)) Object.assign(suspicious, { label: { verb: "put", noun: "meat", origin: "a.csv:3" }, doubt });
-    const page = await Visitor.open(server);
-    page.by("blind").checked = isBlind;
-    page.by("blind").dispatchEvent(new Event("change"));
+    const page = await Visitor.open({ state: { may_write: mayWrite }, clips: { 0: DOUBTED, 1: DOUBTED } });
+    await page.check("blind", isBlind);
     assert.match(page.text("clip-label"), /keeps it$/);
     const first = page.text("clip-caption");
     await page.press("Enter");
@@ -453,31 +382,24 @@ for (const [who, isBlind, mayWrite] of [["blind is on", true, true], ["a person 
 }
 
 test("the search knows what the model answers, unless blind is on", async () => {
-  const server = serverState();
-  server.clips[0].suggestions = [{ verb: "whisk", noun: "egg", probability: 0.9 }];
-  const page = await Visitor.open(server);
+  const page = await Visitor.open({ clips: { 0: { suggestions: [{ verb: "whisk", noun: "egg", probability: 0.9 }] } } });
   await page.type("whi");
   assert.ok(page.texts("[role=option]").includes("whisk egg"));
   await page.press("Escape");
-  page.by("blind").checked = true;
-  page.by("blind").dispatchEvent(new Event("change"));
+  await page.check("blind", true);
   await page.type("whi");
   assert.ok(!page.texts("[role=option]").includes("whisk egg"));
 });
 
 test("a second reading shows nothing that was said", async () => {
-  const server = serverState();
-  server.clips = [clip(0, { reading: "second", suggestions: [] })];
-  const page = await Visitor.open(server);
+  const page = await Visitor.open({ clips: [clip(0, { reading: "second", suggestions: [] })] });
   assert.deepEqual([page.by("clip-reading").hidden, page.by("clip-label").hidden, page.texts("#suggestions .word")], [false, true, []]);
   await page.press(..."take bag", "Enter");
   assert.deepEqual([page.said[0].reading, page.said[0].suggested], ["second", undefined]);
 });
 
 test("a viewer looks and cannot write", async () => {
-  const server = serverState();
-  server.state.may_write = false;
-  const page = await Visitor.open(server);
+  const page = await Visitor.open({ state: { may_write: false } });
   assert.equal(page.text("who"), "anna (may only look)");
   assert.match(page.text("status"), /may look, but not label/);
   assert.ok(page.document.querySelectorAll("#suggestions button, #answer-nothing, #answer-unsure").every(({ disabled }) => disabled));
@@ -486,12 +408,10 @@ test("a viewer looks and cannot write", async () => {
 });
 
 test("people choose among ways of cutting, and statements name theirs", async () => {
-  const server = serverState();
-  server.state.cuts.push({ cut: "two", name: "2 s" });
-  const page = await Visitor.open(server);
+  const page = await Visitor.open({ state: { cuts: [{ cut: "one", name: "1 s" }, { cut: "two", name: "2 s" }] } });
   assert.deepEqual([page.by("cuts").hidden, page.texts("#filter-cut option")], [false, ["1 s", "2 s"]]);
-  server.state.cut = "two";
-  server.clips = [clip(50)];
+  page.server.state.cut = "two";
+  page.server.clips = [clip(50)];
   await page.fill(page.by("filter-cut"), "two");
   assert.equal(page.text("clip-caption"), "a.mp4 0:50.00–0:51.00");
   await page.press("Enter");
@@ -500,32 +420,31 @@ test("people choose among ways of cutting, and statements name theirs", async ()
 
 test("filters ask for another list, a name only when the typing rests", async () => {
   const page = await Visitor.open();
-  const queries = () => page.asked.filter(({ path }) => path.startsWith("queue")).map(({ path }) => new URLSearchParams(path.slice(6)));
+  const numAsked = () => page.asked.filter(({ path }) => path.startsWith("queue")).length;
   await page.fill(page.by("filter-show"), "labelled");
-  assert.equal(queries().at(-1).get("show"), "labelled");
-  const number = queries().length;
-  await page.fill(page.by("filter-name"), "pu");
-  await page.fill(page.by("filter-name"), "put");
-  assert.equal(queries().length, number);
+  assert.equal(page.query("queue").show, "labelled");
+  const before = numAsked();
+  for (const typed of ["pu", "put"]) await page.fill(page.by("filter-name"), typed);
+  assert.equal(numAsked(), before);
   await page.wait(350);
-  assert.deepEqual([queries().length, queries().at(-1).get("name")], [number + 1, "put"]);
+  assert.deepEqual([numAsked(), page.query("queue").name], [before + 1, "put"]);
 });
 
 test("answers that cannot be sent are told with what a person can do, and sent when they can", async () => {
-  const server = serverState();
-  const page = await Visitor.open(server);
+  const page = await Visitor.open();
+  const { answers } = page.server;
   const loggedOut = /You are no longer logged in\. \d answers? not saved yet/;
   for (const [status, said, body = {}] of [[401, loggedOut], [403, /needs the right to trigger build_dataset/], [403, loggedOut, { detail: "Invalid JWT token" }], [503, /the server does not answer/]]) {
-    server.answers.statements = () => [status, body];
+    answers.statements = () => [status, body];
     await page.press("Enter");
     await page.click("Try again");
     assert.match(page.text("banner"), said);
   }
   assert.equal(page.text("unsent"), "4 not saved");
-  delete server.answers.statements;
+  delete answers.statements;
   await page.click("Try again");
   assert.deepEqual([page.text("banner"), page.text("unsent"), page.said.map(({ uid }) => uid)], ["", "", ["clip0", "clip1", "clip2", "clip3"]]);
-  server.answers.statements = () => [422, { detail: "there is no such clip" }];
+  answers.statements = () => [422, { detail: "there is no such clip" }];
   await page.press("Enter");
   assert.match(page.text("banner"), /“put meat” was refused: there is no such clip/);
   await page.click("Dismiss");
@@ -533,11 +452,9 @@ test("answers that cannot be sent are told with what a person can do, and sent w
 });
 
 test("a page whose clips are still being read asks again, and an empty store says so", async () => {
-  const server = serverState();
-  Object.assign(server.state, { ready: false, is_empty: true });
-  const page = await Visitor.open(server);
+  const page = await Visitor.open({ state: { ready: false, is_empty: true } });
   assert.match(page.text("not-ready"), /has no clips yet: run ingest_videos first/);
-  Object.assign(server.state, { ready: true, is_empty: false });
+  Object.assign(page.server.state, { ready: true, is_empty: false });
   await page.wait(100);
   assert.deepEqual([page.by("not-ready").hidden, page.text("clip-caption")], [true, "a.mp4 0:00.00–0:01.00"]);
 });
@@ -558,8 +475,7 @@ test("single keys are turned off in the list of keys, and stay off", async () =>
   await page.press("?");
   assert.equal(page.by("help").open, true);
   await page.press("n");
-  page.by("single-keys").checked = false;
-  page.by("single-keys").dispatchEvent(new Event("change"));
+  await page.check("single-keys", false);
   page.by("help").close();
   await page.press("n", "1", "Enter");
   assert.deepEqual(page.said.map(words), [["action", "put", "meat"]]);

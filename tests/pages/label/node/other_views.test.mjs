@@ -1,43 +1,34 @@
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
 
-import { STORE, VIDEO, Visitor, clip, serverState } from "./page.mjs";
+import { STORE, VIDEO, Visitor, clip, conflictOf, videoOf } from "./page.mjs";
 
 const OTHER = "b".repeat(64);
 
-test("an address that no view has leads to the clips", async () => {
+test("an address that no view has leads to the clips, and the page stays up to date", async () => {
   for (const hash of ["#%", "#constructor", "#__proto__"]) {
-    const page = await Visitor.open(serverState(), hash);
+    const page = await Visitor.open({}, hash);
     assert.deepEqual([page.by("view-clips").hidden, page.by("view-review").hidden], [false, true]);
     await page.press("n");
     await page.wait(1000);
     assert.equal(page.said.length, 1);
+    await page.renew({ me: "ben" });
+    assert.equal(page.text("who"), "ben");
   }
 });
 
 describe("Intervals", () => {
-  const suggested = (start_seconds, stop_seconds, verb, noun, probability) => ({ start_seconds, stop_seconds, verb, noun, probability });
-  const interval = (token, start_seconds, stop_seconds, verb, noun) => ({ token, start_seconds, stop_seconds, verb, noun, by: "ben", at: "2026-01-01T00:00:00Z" });
+  const INTERVAL = { token: "token-1", start_seconds: 1, stop_seconds: 5, verb: "put", noun: "meat", by: "ben", at: "2026-01-01T00:00:00Z" };
 
-  function video(changes = {}) {
-    const clips = Array.from({ length: 40 }, (_, number) => clip(number));
-    const predicted = [suggested(0, 4, "put", "meat", 0.9), suggested(4, 8, "take", "bag", 0.86)];
-    return { video: VIDEO, name: "a.mp4", duration_seconds: 40, clips, intervals: [], labels: [], conflicts: [], num_hidden: 0, predicted, ...changes };
-  }
-
-  async function open(changes, hash = "#intervals") {
-    const server = serverState();
-    server.videos[VIDEO] = video(changes);
-    const page = await Visitor.open(server, hash);
+  async function open(changes) {
+    const page = await Visitor.open({ videos: { [VIDEO]: videoOf(changes) } }, "#intervals");
     await page.press(" ", "Home");
     return page;
   }
 
   function openTwo(hash = "#intervals") {
-    const server = serverState();
-    server.state.videos.push({ video: OTHER, name: "b.mp4", num_clips: 40, num_labelled: 0 });
-    for (const other of [VIDEO, OTHER]) server.videos[other] = video({ video: other });
-    return Visitor.open(server, hash);
+    const listed = [[VIDEO, "a.mp4"], [OTHER, "b.mp4"]].map(([video, name]) => ({ video, name, num_clips: 40, num_labelled: 0 }));
+    return Visitor.open({ state: { videos: listed }, videos: { [VIDEO]: videoOf(), [OTHER]: videoOf({ video: OTHER }) } }, hash);
   }
 
   const spans = (page) => page.said.map(({ kind, start_seconds, stop_seconds, verb, noun }) => [kind, start_seconds, stop_seconds, verb, noun]);
@@ -92,7 +83,7 @@ describe("Intervals", () => {
   });
 
   test("a withdrawn interval is said again by an undo", async () => {
-    const page = await open({ intervals: [interval("token-1", 1, 5, "put", "meat")] });
+    const page = await open({ intervals: [INTERVAL] });
     await page.click("Withdraw put meat at 0:01.00");
     assert.deepEqual([listed(page), page.said[0].withdrawn, page.said[0].undo], [[], "token-1", false]);
     await page.press("Control+z");
@@ -125,7 +116,7 @@ describe("Intervals", () => {
   test("labels of clips and files have the colour of their class, and are answered over", async () => {
     const label = (kind, start, verb, by, changes = {}) => ({ kind, uid: `clip${start}`, start_seconds: start, stop_seconds: start + 8, answer: "action", verb, noun: "meat", by, at: "", ...changes });
     const labels = [label("file", 0, "put", "a.csv:2"), label("clip", 8, "take", "ben"), label("clip", 16, "nothing", "ben", { answer: "nothing", noun: "(none)" })];
-    const page = await open({ labels, intervals: [interval("token-1", 1, 5, "put", "meat")] });
+    const page = await open({ labels, intervals: [INTERVAL] });
     assert.deepEqual(page.texts("#label-list .item"), ["0:00.00–0:08.00put meata.csv:2", "0:08.00–0:16.00take meatben", "0:16.00–0:24.00nothing happensben"]);
     const hues = page.document.querySelectorAll("#timeline .bar").map((bar) => [bar.textContent.slice(0, 9), bar.style.get("--hue")]);
     assert.equal(hues.length, 6);
@@ -142,8 +133,7 @@ describe("Intervals", () => {
 
   test("a conflict is shown over the timeline, and what was chosen is said", async () => {
     const side = (verb, by) => ({ answer: "action", verb, noun: "(none)", by });
-    const conflict = { uid: "clip3", start_seconds: 3, stop_seconds: 4, answer: side("wave", "ben"), interval: side("nothing", "anna"), over: "token-1", holds: "interval" };
-    const page = await open({ conflicts: [conflict] });
+    const page = await open({ conflicts: [conflictOf(3, { answer: side("wave", "ben"), interval: side("nothing", "anna"), over: "token-1" })] });
     assert.match(page.text("interval-conflicts"), /wave by ben for the clip, nothing happens by anna for an interval/);
     page.server.videos[VIDEO].conflicts = [];
     await page.click("Take “nothing happens” for 0:03.00");
@@ -153,32 +143,26 @@ describe("Intervals", () => {
 
   test("an interval of another person is there at the next question", async () => {
     const page = await open();
-    page.server.videos[VIDEO] = video({ intervals: [interval("token-1", 1, 5, "put", "meat")] });
-    page.server.state.version = "2";
-    await page.wait(3000);
+    page.server.videos[VIDEO] = videoOf({ intervals: [INTERVAL] });
+    await page.renew();
     assert.deepEqual(listed(page), ["0:01.00–0:05.00"]);
   });
 
   test("what was read before an interval was marked does not take it away", async () => {
     const page = await open();
-    let late;
-    page.server.answers["videos/"] = () => new Promise((resolve) => (late ??= () => resolve([200, video()])));
-    page.server.state.version = "2";
-    await page.wait(3000);
+    const come = page.late("videos/");
+    await page.renew();
     await mark(page, 1, 5, "put meat");
-    late();
-    await page.wait(0);
+    await come(videoOf());
     assert.deepEqual(listed(page), ["0:01.00–0:05.00"]);
   });
 
   test("the video that was asked for last is shown, whichever is answered last", async () => {
     const page = await openTwo();
-    let late;
-    page.server.answers[`videos/${OTHER}`] = () => new Promise((resolve) => (late = () => resolve([200, video({ video: OTHER, intervals: [interval("token-1", 1, 5, "put", "meat")] })])));
+    const come = page.late(`videos/${OTHER}`);
     await page.fill(page.by("interval-video"), OTHER);
     await page.fill(page.by("interval-video"), VIDEO);
-    late();
-    await page.wait(0);
+    await come(videoOf({ video: OTHER, intervals: [INTERVAL] }));
     assert.deepEqual([listed(page), page.by("interval-video").value], [[], VIDEO]);
     await mark(page, 1, 5, "put meat");
     assert.equal(page.said[0].video, VIDEO);
@@ -210,16 +194,15 @@ describe("Intervals", () => {
 
   test("blind hides the suggestions here, too", async () => {
     const page = await open();
-    page.by("blind").checked = true;
+    await page.check("blind", true);
     await page.click("to-clips");
     await page.click("to-intervals");
     assert.deepEqual([page.text("predicted-list"), page.texts(".predicted")], ["Hidden: blind is on in Clips.", []]);
   });
 
   test("a viewer sees intervals and writes none", async () => {
-    const page = await open({ intervals: [interval("token-1", 1, 5, "put", "meat")] });
-    page.server.state.may_write = false;
-    await page.wait(20_000);
+    const page = await open({ intervals: [INTERVAL] });
+    await page.renew({ may_write: false });
     await page.press("ArrowDown", "Enter");
     assert.deepEqual([page.text("status"), page.said], ["You may look, but not label.", []]);
     assert.equal(page.document.querySelectorAll("#interval-list button").length, 1);
@@ -247,12 +230,7 @@ describe("Review", () => {
     return { ...about, ...said("anna", "put", "meat"), statements: [said("anna", "put", "meat")], ...changes };
   };
 
-  async function open(review, changes = {}) {
-    const server = serverState();
-    Object.assign(server.state, changes);
-    Object.assign(server.review, { num_rows: review.rows?.length ?? 0 }, review);
-    return Visitor.open(server, "#review");
-  }
+  const open = (review, state = {}) => Visitor.open({ state, review }, "#review");
 
   test("a label is changed, and withdrawn", async () => {
     const page = await open({ rows: [row()] });
@@ -273,20 +251,17 @@ describe("Review", () => {
 
   test("a film that comes late is not shown beside the label that was opened after it", async () => {
     const page = await open({ rows: [row(), row({ uid: "clip1", verb: "take" }), row({ uid: "clip2", verb: "hold" })] });
-    const late = {};
-    for (const uid of ["clip0", "clip2"]) page.server.answers[`${uid}.mp4`] = () => new Promise((resolve) => (late[uid] = resolve));
-    const shown = () => page.document.querySelector("#change-screen video:not(.behind)").src;
+    const [first, third] = ["clip0.mp4", "clip2.mp4"].map((name) => page.late(name));
     for (const verb of ["put", "hold"]) {
       await page.click(`Change ${verb} meat of a.mp4 0:00.00`);
       page.by("change").close();
     }
     await page.click("Change take meat of a.mp4 0:00.00");
-    const film = shown();
-    late.clip0([200, new Blob(["clip0"])]);
-    late.clip2([503, { detail: "the store is away" }]);
-    await page.wait(0);
+    const film = page.film("change-screen");
+    await first(new Blob(["clip0"]));
+    await third({ detail: "the store is away" }, 503);
     assert.ok(film);
-    assert.deepEqual([shown(), page.text("change-about")], [film, "a.mp4 0:00.00–0:01.00: take meat (by anna)"]);
+    assert.deepEqual([page.film("change-screen"), page.text("change-about")], [film, "a.mp4 0:00.00–0:01.00: take meat (by anna)"]);
   });
 
   test("a conflict is shown with what each person said", async () => {
@@ -298,44 +273,32 @@ describe("Review", () => {
   });
 
   test("the number of conflicts leads to them, where one label is taken", async () => {
-    const side = (verb, by) => ({ answer: "action", verb, noun: "meat", by });
-    const conflict = { uid: "clip0", start_seconds: 0, stop_seconds: 1, answer: side("put", "anna"), interval: side("take", "ben"), over: "token-9", holds: "answer" };
-    const server = serverState();
-    server.state.counts.num_conflicts = 1;
-    server.review.rows = [row({ conflict, over: "token-9" })];
-    const page = await Visitor.open(server);
+    const page = await Visitor.open({ state: { counts: { num_conflicts: 1 } }, review: { rows: [row({ conflict: conflictOf(0), over: "token-9" })] } });
     await page.click("1 conflict");
-    assert.match(page.asked.at(-1).path, /^review\?show=conflicts/);
-    await page.click("Take “take meat” for 0:00.00");
+    assert.equal(page.query("review").show, "conflicts");
+    await page.click("Take “take bag” for 0:00.00");
     await page.click("Change put meat of a.mp4 0:00.00");
     await page.click("change-unsure");
     assert.deepEqual(page.said.map(({ answer, verb, over }) => [answer, verb, over]), [["action", "take", "token-9"], ["unsure", undefined, "token-9"]]);
   });
 
   test("the number of conflicts leads to all of them from any page and filter, also at their own address", async () => {
-    const page = await open({ rows: [row()], num_rows: 120, people: ["anna", "ben"] }, { counts: { ...serverState().state.counts, num_conflicts: 1 } });
-    const query = () => Object.fromEntries(new URLSearchParams(page.asked.findLast(({ path }) => path.startsWith("review")).path.slice(7)));
+    const page = await open({ rows: [row()], num_rows: 120, people: ["anna", "ben"] }, { counts: { num_conflicts: 1 } });
     for (let time = 0; time < 2; time += 1) {
-      await page.fill(page.by("review-by"), "ben");
-      await page.fill(page.by("review-name"), "put");
+      for (const [id, text] of [["review-by", "ben"], ["review-name", "put"]]) await page.fill(page.by(id), text);
       await page.click("review-older");
       if (time) page.document.querySelector("#remaining a").click();
       else await page.click("1 conflict");
       await page.wait(0);
-      assert.deepEqual(query(), { show: "conflicts", page: "0" });
+      assert.deepEqual(page.query("review"), { show: "conflicts", page: "0" });
     }
   });
 
-  test("an interval is opened in Intervals, not changed here", async () => {
-    const page = await open({ rows: [row({ kind: "interval" })] });
+  test("intervals and labels of files are opened in Intervals, not changed here, and a file's cannot be withdrawn", async () => {
+    const page = await open({ rows: [row({ kind: "interval" }), row({ kind: "file", by: "folder put meat", at: "", statements: [] })] });
     const [, link] = page.document.querySelectorAll("#review-rows a");
     assert.deepEqual([link.ariaLabel, link.href], ["Open put meat of a.mp4 0:00.00 in Intervals", `#intervals/${VIDEO}/0`]);
-    assert.match(page.text("review-rows"), /put meat \(interval\)/);
-  });
-
-  test("a label of a file is opened in Intervals, and cannot be withdrawn", async () => {
-    const page = await open({ rows: [row({ kind: "file", by: "folder put meat", at: "", statements: [] })] });
-    assert.match(page.text("review-rows"), /put meatfolder put meatIn Intervals$/);
+    assert.match(page.text("review-rows"), /put meat \(interval\).*put meatfolder put meatIn Intervals$/);
   });
 
   test("a viewer watches, and changes nothing", async () => {
@@ -347,13 +310,12 @@ describe("Review", () => {
 
   test("filters and pages ask for other labels, each filter from the first page on", async () => {
     const page = await open({ rows: [row()], num_rows: 120, people: ["anna", "ben"] });
-    const query = () => Object.fromEntries(new URLSearchParams(page.asked.findLast(({ path }) => path.startsWith("review")).path.slice(7)));
     assert.deepEqual([page.text("review-page"), page.by("review-newer").disabled], ["page 1 of 3", true]);
     await page.click("review-older");
     await page.click("review-older");
-    assert.deepEqual([query(), page.by("review-older").disabled], [{ show: "all", page: "2" }, true]);
+    assert.deepEqual([page.query("review"), page.by("review-older").disabled], [{ show: "all", page: "2" }, true]);
     await page.fill(page.by("review-by"), "ben");
-    assert.deepEqual(query(), { show: "all", by: "ben", page: "0" });
+    assert.deepEqual(page.query("review"), { show: "all", by: "ben", page: "0" });
   });
 
   test("where the last label of the last page is withdrawn, the page before it is shown", async () => {
@@ -384,10 +346,9 @@ describe("Classes", () => {
   const named = (name, num_clips = 1) => ({ name, num_clips });
   const merged = { target: "noun", name: "beef", same_as: "meat", by: "ben", token: "token-1" };
 
-  async function open(merges = []) {
-    const server = serverState();
-    server.classes = { verbs: [named("grab", 2), named("put")], nouns: [named("meat"), named("meats", 1)], merges, near: [{ target: "noun", names: ["meat", "meats"] }] };
-    return Visitor.open(server, "#classes");
+  function open(merges = []) {
+    const near = [{ target: "noun", names: ["meat", "meats"] }];
+    return Visitor.open({ classes: { verbs: [named("grab", 2), named("put")], nouns: [named("meat"), named("meats")], merges, near } }, "#classes");
   }
 
   for (const [to, note, isGood] of [
@@ -410,17 +371,21 @@ describe("Classes", () => {
     });
   }
 
-  test("names that look alike are merged, and Ctrl+Z takes the last changes back", async () => {
+  test("a class may get its old name again, names that look alike are merged, and Ctrl+Z takes the last changes back", async () => {
     const page = await open([{ ...merged, name: "hold", same_as: "grab", target: "verb" }]);
     await page.press("Control+z");
     assert.match(page.text("status"), /no change to take back/);
+    await page.click("Rename or merge the verb grab");
+    await page.fill(page.by("rename-to"), "hold");
+    assert.equal(page.text("rename-note"), "2 clips of “grab” will be called “hold”, as before.");
+    page.by("rename").close();
     await page.click("Take back: hold is now grab");
     await page.click("Merge meats into meat");
     assert.deepEqual([page.by("rename-to").value, page.text("rename-save")], ["meat", "Merge"]);
     await page.click("rename-save");
     await page.press("Control+z", "Control+z", "Control+z");
     const [back, merge, ...undone] = page.said;
-    assert.deepEqual([back.withdrawn, merge], ["token-1", { kind: "class", target: "noun", name: "meats", same_as: "meat" }]);
+    assert.deepEqual([back, merge], [{ kind: "withdrawal", withdrawn: "token-1" }, { kind: "class", target: "noun", name: "meats", same_as: "meat" }]);
     assert.deepEqual(undone, [{ kind: "withdrawal", withdrawn: page.server.statements[1].token }, { kind: "class", target: "verb", name: "hold", same_as: "grab" }]);
   });
 
@@ -430,7 +395,7 @@ describe("Classes", () => {
     await page.click("rename-save");
     const { token } = page.server.statements[0];
     page.server.classes.merges = [{ target: "noun", name: "meats", same_as: "meat", by: "anna", token }];
-    await page.wait(3000);
+    await page.renew();
     await page.click("to-classes");
     await page.click("Take back: meats is now meat");
     await page.press("Control+z", "Control+z");
@@ -442,54 +407,36 @@ describe("Classes", () => {
     const page = await open();
     for (const number of [3, 4]) page.server.clips[number].label = { verb: "put", noun: "meat", origin: "ben" };
     await page.click("Watch clips of the verb put");
-    assert.match(page.asked.findLast(({ path }) => path.startsWith("queue")).path, /show=labelled&name=put&limit=6/);
+    assert.deepEqual(page.query("queue"), { show: "labelled", name: "put", limit: "6" });
     assert.deepEqual(page.texts("#of-class-list .item"), ["a.mp4 0:03.00put meatben", "a.mp4 0:04.00put meatben"]);
-    const shown = () => page.document.querySelector("#of-class-screen video:not(.behind)").src;
-    const first = shown();
+    const first = page.film("of-class-screen");
     await page.click("a.mp4 0:04.00put meatben");
-    assert.ok(first && shown() !== first);
+    assert.ok(first && page.film("of-class-screen") !== first);
     assert.deepEqual(page.document.querySelectorAll("#of-class-list a").map(({ href }) => href), ["#clip=clip3", "#clip=clip4"]);
   });
 
   test("of two classes and two clips the last is shown, and a clip that cannot be read is told", async () => {
     const page = await open();
-    const late = {};
-    const slow = (key, body) => (page.server.answers[key] = () => new Promise((resolve) => (late[key] = async () => {
-      resolve([200, body]);
-      await page.wait(0);
-    })));
     const [first, second, third] = [3, 4, 5].map((number) => clip(number, { label: { verb: number === 3 ? "grab" : "put", noun: "meat", origin: "ben" } }));
-    slow("name=grab", { clips: [first] });
+    const [classComes, filmComes, laterFilmComes] = ["name=grab", "clip4.mp4", "clip5.mp4"].map((part) => page.late(part));
     page.server.answers["name=put"] = () => [200, { clips: [second, third] }];
-    for (const key of ["clip4.mp4", "clip5.mp4"]) slow(key, "film");
     await page.click("Watch clips of the verb grab");
     page.by("of-class").close();
     await page.click("Watch clips of the verb put");
-    await late["name=grab"]();
+    await classComes({ clips: [first] });
     assert.deepEqual(page.texts("#of-class-list .item"), ["a.mp4 0:04.00put meatben", "a.mp4 0:05.00put meatben"]);
-    const shown = () => page.document.querySelector("#of-class-screen video:not(.behind)")?.src;
     await page.click("a.mp4 0:05.00put meatben");
-    await late["clip5.mp4"]();
-    const last = shown();
-    await late["clip4.mp4"]();
+    await laterFilmComes("film");
+    const last = page.film("of-class-screen");
+    await filmComes("film");
     assert.ok(last);
-    assert.equal(shown(), last);
+    assert.equal(page.film("of-class-screen"), last);
     page.by("of-class").close();
     page.server.answers["clip3.mp4"] = () => [503, { detail: "the store is away" }];
     page.server.answers["name=put"] = () => [200, { clips: [second, { ...first, label: second.label }] }];
     await page.click("Watch clips of the verb put");
     await page.click("a.mp4 0:03.00put meatben");
     assert.match(page.text("of-class-list"), /The clip could not be read: the store is away/);
-  });
-
-  test("a merge is taken back, and a class may get its old name again", async () => {
-    const page = await open([{ ...merged, target: "verb", name: "hold", same_as: "grab" }]);
-    await page.click("Rename or merge the verb grab");
-    await page.fill(page.by("rename-to"), "hold");
-    assert.equal(page.text("rename-note"), "2 clips of “grab” will be called “hold”, as before.");
-    page.by("rename").close();
-    await page.click("Take back: hold is now grab");
-    assert.deepEqual(page.said, [{ kind: "withdrawal", withdrawn: "token-1" }]);
   });
 
   test("a name that was merged is found in the search, and leads to its new name", async () => {
@@ -501,19 +448,18 @@ describe("Classes", () => {
 
   test("a viewer renames nothing", async () => {
     const page = await open([merged]);
-    page.server.state.may_write = false;
-    await page.wait(20_000);
+    await page.renew({ may_write: false });
     assert.deepEqual([page.texts("#class-nouns button, #merges button"), page.by("near-part").hidden], [["Watch", "Watch"], true]);
   });
 });
 
 describe("Build dataset", () => {
+  const RETRAIN = { dag_run_id: "asset__1", state: "running", run_after: "2026-01-01T00:06:00Z" };
+
   async function open({ runs = [], going = [], retrains = [], dataset = "success", start = [200, { dag_run_id: "manual__1+00:00" }] } = {}) {
-    const server = serverState();
-    server.state.version = "1";
     const states = ["queued", "running", "success"];
     const posted = [];
-    server.answers = {
+    const answers = {
       upstreamAssetEvents: () => [200, { asset_events: [] }],
       details: () => [200, { params: { store: { value: STORE } } }],
       taskInstances: () => [200, { task_instances: [{ task_id: "split", map_index: -1, state: "failed" }, { task_id: "cut", map_index: 1, state: null }, { task_id: "dataset", map_index: -1, state: dataset, start_date: "2026-01-01T00:05:00Z" }] }],
@@ -525,16 +471,19 @@ describe("Build dataset", () => {
       },
       build_dataset: () => [200, { is_paused: true }],
     };
-    const page = await Visitor.open(server);
+    const page = await Visitor.open({ answers });
     await page.click("build-open");
     return { page, posted };
   }
 
+  async function follow(page, times = 1) {
+    for (let time = 0; time < times; time += 1) await page.wait(2500);
+  }
+
   test("the first dataset is built with the options of the page, and its run is followed", async () => {
-    const retrain = { dag_run_id: "asset__1", state: "queued", run_after: "2026-01-01T00:05:01Z" };
     const older = { dag_run_id: "asset__0", state: "running", run_after: "2026-01-01T00:04:00Z" };
     const runs = [];
-    const { page, posted } = await open({ runs, retrains: [[older], [older], [retrain, older]] });
+    const { page, posted } = await open({ runs, retrains: [[older], [older], [{ ...RETRAIN, state: "queued", run_after: "2026-01-01T00:05:01Z" }, older]] });
     assert.equal(page.text("build-next"), "retrain is running: open its run");
     assert.equal(page.text("build-facts"), "40 labelled clips, 3 of them labelled here since the last build. The last training had auto: a probe (about 40 s). The gate asks for 10 clips.");
     assert.match(page.text("build-then"), /with its default options, because no build/);
@@ -542,21 +491,20 @@ describe("Build dataset", () => {
     assert.deepEqual(posted, [{ logical_date: null, conf: { store: STORE, clip_seconds: 1 } }]);
     assert.match(page.text("build-progress"), /Queued ….*is paused: unpause it.*splitfailedcut 2waits/);
     assert.deepEqual([page.by("build-start").disabled, page.text("build-open")], [true, "Building …"]);
-    await page.wait(2500);
+    await follow(page);
     assert.match(page.text("build-progress"), /^Running …split/);
     runs.push({ dag_run_id: "manual__1+00:00", run_type: "manual", conf: {} });
-    await page.wait(2500);
+    await follow(page);
     assert.match(page.text("build-progress"), /^The dataset is built\./);
     assert.match(page.text("build-then"), /with the options of the last build/);
     assert.deepEqual([page.by("build-start").disabled, page.text("build-open")], [false, "Build dataset"]);
     assert.equal(page.document.querySelector("#build-progress a").href, "/dags/build_dataset/runs/manual__1%2B00%3A00");
     const next = () => page.document.querySelector("#build-next a").href;
     assert.equal(next(), "/dags/retrain/runs");
-    await page.wait(2500);
+    await follow(page);
     assert.equal(next(), "/dags/retrain/runs/asset__1");
     page.server.build.num_new = 2;
-    page.server.state.version = "2";
-    await page.wait(3000);
+    await page.renew();
     assert.match(page.text("build-facts"), /^40 labelled clips, 2 of them/, "as soon as the server knows of the build");
   });
 
@@ -567,20 +515,18 @@ describe("Build dataset", () => {
     await page.click("build-start");
     assert.deepEqual(posted[0].conf, { ...conf, clip_seconds: 1 });
     page.server.build.num_new = 0;
-    for (let number = 0; number < 2; number += 1) await page.wait(2500);
+    await follow(page, 2);
     assert.match(page.text("build-facts"), /^40 labelled clips, none of them labelled here since the last build: if nothing else is new, a build changes nothing\./);
   });
 
   test("a training that is found late is not shown with the next build", async () => {
     const { page } = await open();
-    let late;
-    page.server.answers["retrain/dagRuns"] = () => new Promise((resolve) => (late = () => resolve([200, { dag_runs: [{ dag_run_id: "asset__1", state: "running", run_after: "2026-01-01T00:06:00Z" }] }])));
+    const come = page.late("retrain/dagRuns");
     await page.click("build-start");
-    for (let number = 0; number < 2; number += 1) await page.wait(2500);
+    await follow(page, 2);
     page.server.answers = { ...page.server.answers, dagRuns: () => [200, { dag_run_id: "manual__2", dag_runs: [] }], "retrain/dagRuns": () => [200, { dag_runs: [] }] };
     await page.click("build-start");
-    late();
-    await page.wait(0);
+    await come({ dag_runs: [RETRAIN] });
     assert.equal(page.document.querySelector("#build-next a").href, "/dags/retrain/runs");
   });
 
@@ -588,10 +534,7 @@ describe("Build dataset", () => {
     const { page } = await open();
     const late = [];
     page.server.answers.build = () => new Promise((resolve) => late.push((num_new) => resolve([200, { ...page.server.build, num_new }])));
-    for (const version of ["2", "3"]) {
-      page.server.state.version = version;
-      await page.wait(3000);
-    }
+    for (let time = 0; time < 2; time += 1) await page.renew();
     late.at(-1)(2);
     await page.wait(0);
     late[0](1);
@@ -602,24 +545,18 @@ describe("Build dataset", () => {
   test("the page says that a dataset has not changed, and looks for no training", async () => {
     const { page } = await open({ dataset: "skipped" });
     await page.click("build-start");
-    await page.wait(2500);
-    await page.wait(2500);
+    await follow(page, 2);
     assert.match(page.text("build-progress"), /^The dataset is as it was, so nothing is trained/);
     assert.equal(page.text("build-next"), "");
   });
 
-  test("a run that goes on is followed, and none is started beside it", async () => {
-    const { page } = await open({ going: [{ dag_run_id: "other", state: "running" }] });
-    assert.deepEqual([page.by("build-start").disabled, page.text("build-open")], [true, "Building …"]);
-  });
-
-  test("a run that could not be followed without a login is followed again after it", async () => {
+  test("a run that goes on is followed, and none started beside it, also after it could not be followed without a login", async () => {
     const going = [];
     const { page } = await open({ going });
     await page.click("build-start");
     const follows = page.server.answers["dagRuns/"];
     page.server.answers["dagRuns/"] = () => [401, { detail: "no" }];
-    await page.wait(2500);
+    await follow(page);
     assert.deepEqual([page.text("build-progress"), page.text("build-open")], ["You are not logged in to Airflow.", "Build dataset"]);
     page.server.answers["dagRuns/"] = follows;
     going.push({ dag_run_id: "manual__1+00:00", state: "running" });
@@ -651,9 +588,8 @@ describe("Stop", () => {
   const run = (dag_id, dag_run_id, state) => ({ dag_id, dag_run_id, state, start_date: null, queued_at: "2026-01-01T00:00:00Z" });
 
   async function open(looks, ended = [200, {}]) {
-    const server = serverState();
     const asked = [];
-    server.answers = {
+    const answers = {
       "dagRuns/list": (_, { body }) => {
         assert.deepEqual(JSON.parse(body).dag_ids, ["ingest_videos", "build_dataset", "retrain", "learning_curve"]);
         return [200, { dag_runs: looks.length > 1 ? looks.shift() : looks[0] }];
@@ -663,7 +599,7 @@ describe("Stop", () => {
         return ended;
       },
     };
-    const page = await Visitor.open(server);
+    const page = await Visitor.open({ answers });
     await page.click("stop-open");
     return { page, asked };
   }

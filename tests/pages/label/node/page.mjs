@@ -18,9 +18,10 @@ export function clip(number, changes = {}) {
   return { ...about, reading: "first", reason: null, suggestions, label: null, answer: null, token: null, over: null, conflict: null, ...changes };
 }
 
-/** Make the server's first answers; a test changes them. */
-export function serverState() {
-  const state = {
+/** Make a server with these changes; `clips` has those of clips by number, or all clips. */
+function serverOf({ state, clips = {}, review, ...others }) {
+  const first = {
+    version: "1",
     ready: true,
     store: STORE,
     me: "anna",
@@ -29,23 +30,40 @@ export function serverState() {
     build_options: { store: STORE, clip_seconds: 1 },
     cut: "one",
     cuts: [{ cut: "one", name: "1 s" }],
-    counts: { num_clips: 120, num_labelled: 0, num_nothing: 0, num_unsure: 0, num_conflicts: 0, num_remaining: 120, num_mine: 0 },
+    counts: { num_clips: 120, num_labelled: 0, num_nothing: 0, num_unsure: 0, num_conflicts: 0, num_remaining: 120, num_mine: 0, ...state?.counts },
     frequent: [],
     brought: { verbs: [], nouns: [] },
     videos: [{ video: VIDEO, name: "a.mp4", num_clips: 40, num_labelled: 0 }],
   };
   const named = (...names) => names.map((name) => ({ name, num_clips: 1 }));
   return {
-    state,
-    clips: Array.from({ length: 120 }, (_, number) => clip(number)),
+    state: { ...first, ...state, counts: first.counts },
+    clips: Array.isArray(clips) ? clips : Array.from({ length: 120 }, (_, number) => clip(number, clips[number])),
     classes: { verbs: named("put", "take"), nouns: named("bag", "meat"), merges: [], near: [] },
     build: { num_clips: 40, num_new: 3, last_recipe: "auto: a probe", last_estimate: "about 40 s", gate: "The gate asks for 10 clips." },
     videos: {},
-    review: { rows: [], num_rows: 0, num_hidden: 0, rows_per_page: 50, people: [], agreement: null, unread: [] },
+    review: { rows: [], num_rows: review?.rows?.length ?? 0, num_hidden: 0, rows_per_page: 50, people: [], agreement: null, unread: [], ...review },
     answers: {},
     conflicts: [],
     statements: [],
+    ...others,
   };
+}
+
+const suggested = (start_seconds, stop_seconds, verb, noun, probability) => ({ start_seconds, stop_seconds, verb, noun, probability });
+
+/** A video of 40 clips as the server tells it. */
+export function videoOf(changes = {}) {
+  const clips = Array.from({ length: 40 }, (_, number) => clip(number));
+  const predicted = [suggested(0, 4, "put", "meat", 0.9), suggested(4, 8, "take", "bag", 0.86)];
+  return { video: VIDEO, name: "a.mp4", duration_seconds: 40, clips, intervals: [], labels: [], conflicts: [], num_hidden: 0, predicted, ...changes };
+}
+
+/** A conflict between the answer to a clip and an interval over it. */
+export function conflictOf(number, changes = {}) {
+  const said = (verb, noun, by) => ({ answer: "action", verb, noun, by });
+  const about = { uid: `clip${number}`, video: VIDEO, start_seconds: number, stop_seconds: number + 1 };
+  return { ...about, answer: said("put", "meat", "anna"), interval: said("take", "bag", "ben"), over: "token-9", holds: "answer", ...changes };
 }
 
 // An interval replaces another; an undo brings that one back.
@@ -66,15 +84,12 @@ function answer(server, address, options) {
   const name = url.pathname.replace("/retake/label/", "");
   const given = Object.entries(server.answers).find(([part]) => address.includes(part))?.[1];
   if (given) return given(url, options);
-  if (name === "state") return [200, server.state];
-  if (name === "classes") return [200, server.classes];
-  if (name === "build") return [200, server.build];
+  if (["state", "classes", "build", "review"].includes(name)) return [200, server[name]];
   if (name.endsWith(".mp4")) return [200, new Blob([name])];
   if (name.startsWith("clips/")) {
-    const wanted = server.clips.find(({ uid }) => name === `clips/${uid}`);
-    return wanted ? [200, wanted] : [404, { detail: "there is no such clip" }];
+    const known = server.clips.find(({ uid }) => name === `clips/${uid}`);
+    return known ? [200, known] : [404, { detail: "there is no such clip" }];
   }
-  if (name === "review") return [200, server.review];
   if (name.startsWith("videos/")) return [200, server.videos[name.slice(7)]];
   if (name === "queue") {
     const skip = (url.searchParams.get("skip") ?? "").split(",");
@@ -90,9 +105,10 @@ function answer(server, address, options) {
 
 /** A person with the page open. */
 export class Visitor {
-  /** Open the page, with scripts that remember nothing of an earlier one. */
-  static async open(server = serverState(), hash = "") {
+  /** Open the page, with scripts that remember nothing of an earlier one, on a server with these changes. */
+  static async open(changes = {}, hash = "") {
     const visitor = new Visitor();
+    const server = serverOf(changes);
     visitor.server = server;
     visitor.document = fakePage(hash);
     mock.restoreAll();
@@ -146,6 +162,13 @@ export class Visitor {
     await settled();
   }
 
+  /** Check a box, or not. */
+  async check(id, isOn) {
+    this.by(id).checked = isOn;
+    this.by(id).dispatchEvent(new Event("change"));
+    await settled();
+  }
+
   /** Click what has this name, or the element of this id. */
   async click(name) {
     const named = this.document.querySelectorAll("button, a").filter((element) => (element.ariaLabel ?? element.textContent.trim()) === name && element.isShown);
@@ -161,7 +184,33 @@ export class Visitor {
     await settled();
   }
 
-  /** The statements that the server got, without tokens. */
+  /** Wait until the page has asked for what is new. */
+  async renew(state = {}) {
+    Object.assign(this.server.state, { version: `${Number(this.server.state.version) + 1}` }, state);
+    await this.wait(3000);
+  }
+
+  /** Keep requests for a part of an address waiting; the first that waits gets what the function that is returned is given. */
+  late(part) {
+    const waiting = [];
+    this.server.answers[part] = () => new Promise((resolve) => waiting.push(resolve));
+    return async (body, status = 200) => {
+      waiting.shift()([status, body]);
+      await settled();
+    };
+  }
+
+  /** The address of the film that a screen shows. */
+  film(screen) {
+    return this.document.querySelector(`#${screen} video:not(.behind)`)?.src;
+  }
+
+  /** The query of the last request for this path. */
+  query(path) {
+    return Object.fromEntries(new URLSearchParams(this.asked.findLast((request) => request.path.startsWith(path)).path.split("?")[1]));
+  }
+
+  /** What the server was told, without tokens. */
   get said() {
     return this.server.statements.map(({ token, ...statement }) => statement);
   }
