@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, T
 from airflow.sdk.execution_time.hitl import HITLUser
 
 from dags._form import Form, given_options
-from dags._notify import tellers
+from dags._notify_command import tellers
 from dags._results import Reading, result_of
 from dags._step import FAILURE, Skipping, settings_of
 from tasks.settings import ApprovalSettings

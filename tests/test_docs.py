@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 import grimp
 import pytest
 
-from tasks.local.home import REPOSITORY
+from tasks.local.home_folder import REPOSITORY
 
 FOLDERS = ("dags", "docker", "docs", "tasks", "tests")
 PAGES = [*sorted(REPOSITORY.glob("docs/*.md")), REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "SECURITY.md"]

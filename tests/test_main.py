@@ -11,7 +11,7 @@ import pytest
 from tasks import __main__ as program
 from tasks.__main__ import main
 from tasks.errors import BadConfiguration
-from tasks.local.home import REPOSITORY
+from tasks.local.home_folder import REPOSITORY
 from tasks.pipeline.commands import COMMANDS, parse
 from tasks.store import objects
 from tasks.store.objects import Store

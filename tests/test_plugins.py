@@ -7,15 +7,15 @@ import tomllib
 import pytest
 import torch
 
+from tasks.data.labels.csv_rows import AnnotationFile
 from tasks.data.labels.formats import formats
 from tasks.data.labels.reading import layout_of, read_annotations
-from tasks.data.labels.rows import AnnotationFile
 from tasks.errors import BadConfiguration, BadLabels
 from tasks.learn.networks import backbones
 from tasks.learn.networks.checkpoints import HeadWeights, Saved
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import NetworkSpec, no_names
-from tasks.local.home import REPOSITORY
+from tasks.local.home_folder import REPOSITORY
 from tasks.pipeline.build_dataset import label
 from tasks.pipeline.build_dataset.contract import LabelArguments
 from tasks.pipeline.retrain.register import _packages

@@ -37,7 +37,7 @@ def on_dag_run_success(dag_run: "DagRun", msg: str) -> None:
     """Write a run's note, and hand over its news unless a person ended it."""
     from sqlalchemy.orm import object_session
 
-    from dags._notify import is_wanted, notify_later
+    from dags._notify_command import is_wanted, notify_later
 
     session = object_session(dag_run)
     if session is None:

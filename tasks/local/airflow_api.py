@@ -10,7 +10,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.errors import BadConfiguration, Unavailable
-from tasks.local.home import ADMINISTRATOR
+from tasks.local.home_folder import ADMINISTRATOR
 from tasks.telemetry import message_of
 
 _PAGE = 100

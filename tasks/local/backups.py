@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tasks.errors import BadConfiguration
 from tasks.local import supervise
-from tasks.local.home import Credentials, Home, people_file
+from tasks.local.home_folder import Credentials, Home, people_file
 from tasks.local.run import open_store
 from tasks.local.servers import MLFLOW_BUCKET, airflow_database, mlflow_database
 from tasks.local.supervise import Announce

@@ -11,7 +11,7 @@ import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tasks.errors import BadConfiguration
-from tasks.local.home import Home, write_private
+from tasks.local.home_folder import Home, write_private
 
 LOOPBACK = "127.0.0.1"
 _SEARCHED = 200

@@ -21,7 +21,7 @@ from tasks.local import warm
 from tasks.local.airflow_api import HEALTH_CLIENT
 from tasks.local.airflow_api import is_healthy as airflow_is_healthy
 from tasks.local.choices import SAMPLE_STORE
-from tasks.local.home import ADMINISTRATOR, AIRFLOW_ROLES, REPOSITORY, Credentials, Home, people, write_private
+from tasks.local.home_folder import ADMINISTRATOR, AIRFLOW_ROLES, REPOSITORY, Credentials, Home, people, write_private
 from tasks.local.processes import LOOPBACK
 from tasks.settings import StoreSettings
 from tasks.store.objects import Store

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tasks.errors import BadConfiguration, Unavailable
 from tasks.local import processes, warm
-from tasks.local.home import Credentials, Home
+from tasks.local.home_folder import Credentials, Home
 from tasks.local.processes import Record, choose_ports, is_free
 from tasks.local.servers import STOP, TITLES, WANTED_PORTS, Server, all_servers
 

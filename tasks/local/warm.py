@@ -31,7 +31,7 @@ from typing import NoReturn
 from tasks.learn.gpus import num_gpus
 from tasks.local import hand_over, processes
 from tasks.local.hand_over import ACCEPTED, PATIENCE_SECONDS, SIZE_BYTES, SOCKET
-from tasks.local.home import REPOSITORY, Home, write_private
+from tasks.local.home_folder import REPOSITORY, Home, write_private
 from tasks.pipeline.commands import COMMANDS
 
 NAME = "warm"

@@ -1,5 +1,5 @@
 """Write predictions as tables, tracks and intervals, and the page that compares two networks.
 
-Other rooms import `agreement`, `files`, `gathering`, `interval_scores`, `intervals`, `page`, `probabilities`, `scored`, `shift`,
-`to_label`.
+Other rooms import `agreement`, `gathering`, `interval_scores`, `intervals`, `output_files`, `page`, `probabilities`, `scored_video`,
+`shift`, `to_label`.
 """

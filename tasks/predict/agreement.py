@@ -12,7 +12,7 @@ from tasks.judge.statistics.metrics import measure
 from tasks.judge.statistics.mistakes import Confusion, confusion_of, wrong_cells
 from tasks.judge.statistics.uncertainty import top1_interval
 from tasks.predict.probabilities import Ranked
-from tasks.predict.scored import Names
+from tasks.predict.scored_video import Names
 from tasks.store.records.dataset import NOTHING
 from tasks.store.records.evaluation import TargetMetrics
 from tasks.store.records.prediction import KnownLabel, PredictorRole

@@ -9,10 +9,10 @@ import numpy as np
 
 from tasks.judge.statistics.answers import verb_and_noun
 from tasks.predict.agreement import TalliedClip, Tally
-from tasks.predict.files import PredictionTables, block, file_stem, opening
+from tasks.predict.output_files import PredictionTables, block, file_stem, opening
 from tasks.predict.page import Differing, Guess, ShownClip, ShownVideo
 from tasks.predict.probabilities import Ranked
-from tasks.predict.scored import Answered, Names, ScoredVideoClips, answered, read_scored
+from tasks.predict.scored_video import Answered, Names, ScoredVideoClips, answered, read_scored
 from tasks.predict.to_label import Candidate, ToLabel, chosen, percentiles, pool, scores
 from tasks.store.records.prediction import KnownLabel, Predictor, PredictorRole, PredictPlanResult, ScoredVideo
 

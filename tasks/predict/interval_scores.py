@@ -11,7 +11,7 @@ from tasks.data.labels.intervals import Span, overlap_finder, union, without
 from tasks.judge.statistics.detection import TIOUS, DetectionScores, Segment, always_guessing, detection_scores, unmasked
 from tasks.judge.statistics.uncertainty import top1_interval
 from tasks.predict.intervals import Interval
-from tasks.predict.scored import FoundIntervals, Names
+from tasks.predict.scored_video import FoundIntervals, Names
 from tasks.store.records.prediction import KnownInterval, KnownLabels, PredictorRole, PredictPlanResult
 from tasks.store.records.record import Target
 from tasks.store.records.video import Interval as Stretch

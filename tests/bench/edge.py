@@ -26,8 +26,8 @@ from tasks.judge.statistics.scoring import peak_memory_bytes
 from tasks.judge.statistics.uncertainty import top1_interval
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.graph import Graph, make_graph, write_onnx, write_openvino
+from tasks.learn.engines.model_files import Inputs, Outputs, answerer, quantise
 from tasks.learn.engines.openvino import OpenvinoEngine
-from tasks.learn.engines.written import Inputs, Outputs, answerer, quantise
 from tasks.learn.inputs.data import CachedClip
 from tasks.learn.inputs.snippets import read_snippets
 from tasks.learn.networks.checkpoints import load, save

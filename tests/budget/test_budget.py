@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tasks.local.home import REPOSITORY
+from tasks.local.home_folder import REPOSITORY
 from tests.budget.plugin import every_process
 
 TEST = """

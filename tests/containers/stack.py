@@ -15,7 +15,7 @@ import docker
 import httpx
 
 from tasks.local.airflow_api import AirflowApi
-from tasks.local.home import REPOSITORY
+from tasks.local.home_folder import REPOSITORY
 from tasks.settings import StoreSettings
 from tasks.store.objects import Store
 

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
+from tasks.local.container_stack import upload
 from tasks.local.follow import PlainScreen
-from tasks.local.stack import upload
 from tasks.store.layout import Layout
 from tests.containers.job import QUICK
 from tests.containers.stack import STACK_SECONDS

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from tasks.local import processes, supervise
-from tasks.local.home import Credentials, Home
+from tasks.local.home_folder import Credentials, Home
 from tasks.local.servers import store_settings
 from tasks.store.objects import Store
 from tests.pipeline.shelf import Shelf

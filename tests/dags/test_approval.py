@@ -14,8 +14,8 @@ from airflow.providers.standard.operators import hitl
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, DagRunTriggerException, TaskAwaitingInput
 from cryptography.fernet import Fernet
 
-from dags import _approval, _notify, compare_networks, forget, retrain
-from dags._notify import TellOfQuestion
+from dags import _approval, _notify_command, compare_networks, forget, retrain
+from dags._notify_command import TellOfQuestion
 from dags._step import command_flags
 from tasks.errors import BadConfiguration
 from tasks.pipeline.commands import parse
@@ -43,7 +43,7 @@ def asked(monkeypatch):
 def sent(monkeypatch):
     flags = []
     monkeypatch.setenv("RETAKE_NOTIFY", "json://host")
-    monkeypatch.setattr(_notify, "notify", flags.append)
+    monkeypatch.setattr(_notify_command, "notify", flags.append)
     return flags
 
 

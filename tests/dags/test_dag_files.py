@@ -11,7 +11,7 @@ from runpy import run_path
 import pytest
 
 from dags._tasks import CLIPS, DATASET, MODEL
-from tasks.local.home import REPOSITORY
+from tasks.local.home_folder import REPOSITORY
 from tasks.options.search import MAX_ROUNDS
 from tasks.pipeline.commands import STEPS
 

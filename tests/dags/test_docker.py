@@ -18,7 +18,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 
 from dags._docker import DockerStepOperator, container_config
 from dags._step import command_flags
-from tasks.local.home import REPOSITORY
+from tasks.local.home_folder import REPOSITORY
 from tasks.settings import DockerSettings
 from tests.dags.conftest import comes_true
 from tests.dags.engine import BLOCKED, PARAMS, RESULT, SAY, step

@@ -19,7 +19,7 @@ from sqlalchemy import create_engine, insert
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
-from dags import _notify, ingest_videos, predict_videos, retrain
+from dags import _notify_command, ingest_videos, predict_videos, retrain
 from dags._form import PASSED_OVER
 from dags._step import ReportLink
 from dags.plugins.ended_runs import MAX_NOTE_CHARACTERS, SUMMARIES, on_dag_run_failed, on_dag_run_success
@@ -95,7 +95,7 @@ def test_a_run_leads_to_its_report_and_names_the_events_that_it_did_not_take(not
 def handed(monkeypatch):
     handed = []
     monkeypatch.setenv("RETAKE_NOTIFY", "json://127.0.0.1/")
-    monkeypatch.setattr(_notify, "notify_later", handed.append)
+    monkeypatch.setattr(_notify_command, "notify_later", handed.append)
     return handed
 
 
@@ -176,7 +176,7 @@ def hanging(command, timeout, **_):
 )
 def test_a_notice_that_fails_or_hangs_is_only_logged(run, said, monkeypatch, caplog):
     monkeypatch.setattr(subprocess, "run", run)
-    _notify.notify(f"--notice={SECRET}")
+    _notify_command.notify(f"--notice={SECRET}")
     assert said in caplog.text
     assert bool(said) == bool(caplog.records)
     assert SECRET not in caplog.text
@@ -184,8 +184,8 @@ def test_a_notice_that_fails_or_hangs_is_only_logged(run, said, monkeypatch, cap
 
 def test_the_scheduler_does_not_wait_for_it(monkeypatch):
     may_end, told = threading.Event(), []
-    monkeypatch.setattr(_notify, "notify", lambda flag: told.append(flag) if may_end.wait(60) else None)
-    _notify.notify_later(SimpleNamespace(model_dump_json=lambda: "{}"))
+    monkeypatch.setattr(_notify_command, "notify", lambda flag: told.append(flag) if may_end.wait(60) else None)
+    _notify_command.notify_later(SimpleNamespace(model_dump_json=lambda: "{}"))
     assert told == []
     may_end.set()
     assert comes_true(lambda: told == ["--ended={}"])

@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from dags.plugins.pages import make_home, make_label, mounted
 from tasks.data.clips.gather_labels import labelled_in_child
 from tasks.local.choices import SAMPLE_STORE, SAMPLES
-from tasks.local.home import REPOSITORY
+from tasks.local.home_folder import REPOSITORY
 from tasks.pages.home.app import STATIC as HOME
 from tasks.pages.label.app import STATIC
 from tasks.settings import LABEL_PATH, REPORT_PATH

@@ -22,7 +22,7 @@ from dags._local import LocalStepOperator as StepOperator
 from dags._step import dataset_name
 from dags._tasks import RUNNERS, operator_of
 from tasks.errors import RetakeError
-from tasks.local.home import REPOSITORY
+from tasks.local.home_folder import REPOSITORY
 from tasks.options import IngestOptions, PresetOptions, SegmentOptions, TrainOptions
 from tasks.settings import RunnerSettings
 from tests.collector import collecting, texts

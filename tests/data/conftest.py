@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from tasks.data.labels.csv_rows import AnnotationFile
 from tasks.data.labels.label_clips import Labelling, label_clips
-from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.video_names import KnownVideos, VideoIndex
 from tasks.data.labels.vocabulary import FIRST_OWN_ID, OwnClasses, WordTarget
 from tasks.options import LabelOptions

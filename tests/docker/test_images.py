@@ -5,7 +5,7 @@ import re
 import subprocess
 import tomllib
 
-from tasks.local.home import REPOSITORY
+from tasks.local.home_folder import REPOSITORY
 
 PINNED = re.compile(r"^[a-z0-9./-]+(:(?!latest$)[A-Za-z0-9._-]+|@sha256:[0-9a-f]{64})$")
 DOCKERFILE = (REPOSITORY / "docker" / "Dockerfile").read_text()

@@ -12,7 +12,7 @@ import sys
 import pytest
 import yaml
 
-from tasks.local.home import REPOSITORY
+from tasks.local.home_folder import REPOSITORY
 
 DOCKER = """#!{python}
 import sys

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 
-from tasks.local.home import REPOSITORY
+from tasks.local.home_folder import REPOSITORY
 
 AIRFLOW = """
 import json, os, sys

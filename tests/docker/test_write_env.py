@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tasks.local.home import REPOSITORY
+from tasks.local.home_folder import REPOSITORY
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tasks.__main__ import main
 from tasks.data.video.ffmpeg import find_ffmpeg
 from tasks.local import processes, supervise, warm
 from tasks.local.hand_over import SOCKET
-from tasks.local.home import REPOSITORY, Credentials, Home
+from tasks.local.home_folder import REPOSITORY, Credentials, Home
 from tasks.local.servers import store_settings
 from tasks.store.objects import Store
 from tasks.store.records.training import PlanResult

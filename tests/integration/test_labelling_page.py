@@ -19,7 +19,7 @@ import pytest
 
 from tasks.data.clips.label_inputs import read_log
 from tasks.local import supervise
-from tasks.local.home import Credentials, add_person
+from tasks.local.home_folder import Credentials, add_person
 from tasks.local.servers import all_servers, store_settings
 from tasks.options import SegmentOptions
 from tasks.settings import LABEL_PATH

@@ -16,9 +16,9 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import RestException
 
+from tasks.local.container_stack import upload
 from tasks.local.follow import PlainScreen
-from tasks.local.home import REPOSITORY
-from tasks.local.stack import upload
+from tasks.local.home_folder import REPOSITORY
 from tasks.settings import MlflowSettings
 from tasks.store.records.decisions import CompareResult, DecideResult, RegisterResult, ReportResult
 from tasks.store.records.metrics import Metrics

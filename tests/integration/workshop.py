@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.keys import recipe_of
-from tasks.local.home import REPOSITORY
+from tasks.local.home_folder import REPOSITORY
 from tasks.options import SegmentOptions, TrainOptions
 from tasks.store.objects import Store
 

@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from tasks.errors import BadCheckpoint
 from tasks.learn.engines.choice import ScoringJob
-from tasks.learn.engines.explain import activation_sheet
+from tasks.learn.engines.grad_cam import activation_sheet
 from tasks.learn.engines.scorer import SharedFeatures, make_scorer
 from tasks.learn.inputs.data import CachedClip
 from tasks.learn.inputs.features import FeatureCache

@@ -18,7 +18,7 @@ from tasks.learn.training.epochs import head_file, is_logged
 from tasks.learn.training.fit import TrainOutcome, fit
 from tasks.learn.training.job import score_heads
 from tasks.learn.training.module import ActionModule
-from tasks.learn.training.recipe import CrossEntropies, balanced_weights
+from tasks.learn.training.optimizer import CrossEntropies, balanced_weights
 from tasks.learn.training.trials import score_network
 from tasks.options import ORIGINAL, training
 from tests.learn.tiny import EXACT, assert_resumes, assert_same_files, job, kept_job, outspoken, state_of

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tasks.learn.engines.engine import prepare
-from tasks.learn.engines.explain import NothingToSee, activation_sheet
+from tasks.learn.engines.grad_cam import NothingToSee, activation_sheet
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.inputs.data import CachedClip, View
 from tasks.learn.inputs.features import FeatureMemory

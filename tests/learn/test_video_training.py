@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from tasks.errors import Unavailable
 from tasks.learn.engines.choice import check
 from tasks.learn.engines.engine import prepare
-from tasks.learn.engines.explain import NothingToSee, activation_sheet, video_heat
+from tasks.learn.engines.grad_cam import NothingToSee, activation_sheet, video_heat
 from tasks.learn.engines.openvino import OpenvinoEngine
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tasks.local import supervise
-from tasks.local.home import Home
+from tasks.local.home_folder import Home
 from tests.ports import port_offset
 
 PORT_OFFSET = port_offset(700)

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tasks.local import airflow_process
-from tasks.local.home import REPOSITORY
+from tasks.local.home_folder import REPOSITORY
 
 MAIN = """
 import os, signal, sys

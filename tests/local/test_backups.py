@@ -7,7 +7,7 @@ import pytest
 from tasks.errors import BadConfiguration, Unavailable
 from tasks.local import __main__ as commands
 from tasks.local import backups, supervise
-from tasks.local.home import Credentials, Home, add_person, people
+from tasks.local.home_folder import Credentials, Home, add_person, people
 from tasks.local.servers import Server, airflow_database, mlflow_database
 from tasks.local.supervise import State
 from tests.pipeline.shelf import Fragile, Killed, Shelf

@@ -16,9 +16,9 @@ from tasks.local import __main__ as commands
 from tasks.local import run as run_module
 from tasks.local import supervise
 from tasks.local.airflow_api import AirflowApi, RunRef
+from tasks.local.container_stack import StackSettings, upload
 from tasks.local.follow import PlainScreen
-from tasks.local.home import Credentials, add_person
-from tasks.local.stack import StackSettings, upload
+from tasks.local.home_folder import Credentials, add_person
 from tasks.local.supervise import State
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import DatasetResult

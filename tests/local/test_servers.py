@@ -22,7 +22,7 @@ from tasks.local.airflow_api import AirflowApi, RunRef
 from tasks.local.backups import restore_home
 from tasks.local.choices import CHAIN, Choices
 from tasks.local.follow import PlainScreen
-from tasks.local.home import Credentials, Home, add_person, people
+from tasks.local.home_folder import Credentials, Home, add_person, people
 from tasks.local.run import SAMPLE_STORE, open_store, ready_airflow
 from tasks.pipeline.upkeep.restore import restore_files, verified
 from tasks.store.objects import Store

@@ -14,7 +14,7 @@ import pytest
 
 from tasks.errors import Unavailable
 from tasks.local import hand_over, processes, warm
-from tasks.local.home import REPOSITORY, Home
+from tasks.local.home_folder import REPOSITORY, Home
 from tests.dags.conftest import all_end, comes_true, is_running
 
 pytestmark = pytest.mark.slow

@@ -8,7 +8,7 @@ import zipfile
 from contextlib import closing
 from pathlib import Path
 
-from tasks.local.home import REPOSITORY
+from tasks.local.home_folder import REPOSITORY
 from tasks.local.run import SAMPLE_STORE
 from tasks.local.servers import MLFLOW_BUCKET
 from tasks.pipeline.upkeep.backup import Sources, back_up

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from tasks import options
-from tasks.local.home import REPOSITORY
+from tasks.local.home_folder import REPOSITORY
 from tasks.options import Options
 from tasks.pipeline.commands import COMMANDS
 from tasks.pipeline.step import Command, Step

@@ -11,7 +11,7 @@ import pytest
 
 from tasks.errors import BadConfiguration
 from tasks.keys import configuration_key, export_key, recipe_of
-from tasks.local.home import REPOSITORY
+from tasks.local.home_folder import REPOSITORY
 from tasks.options import PRESETS, ExportOptions, SegmentOptions, TrainOptions
 from tasks.pipeline.commands import COMMANDS, STEPS, parse
 from tasks.pipeline.retrain.contract import PlanArguments

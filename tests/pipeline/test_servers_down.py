@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tasks.__main__ import main
-from tasks.local.home import REPOSITORY
+from tasks.local.home_folder import REPOSITORY
 from tasks.pipeline.commands import STEPS, parse
 from tasks.pipeline.retrain.plan import evaluations
 from tasks.store.layout import Dataset

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from tasks.predict.scored import find_intervals
+from tasks.predict.scored_video import find_intervals
 from tests.predict.material import NAMES, VIDEOS, write_windows
 from tests.scored_clips import make_clips, make_result, vocabulary
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tasks.predict.scored import Names, ScoredWriter, Window
+from tasks.predict.scored_video import Names, ScoredWriter, Window
 from tasks.store.records.prediction import KnownInterval, KnownLabels, ScoredVideo
 from tasks.store.records.video import Interval
 from tests.data.labels.records import clip_record

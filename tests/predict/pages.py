@@ -12,10 +12,10 @@ from tasks.judge.statistics.metrics import measure
 from tasks.judge.statistics.mistakes import Confusion
 from tasks.options import EvaluateOptions, PredictOptions
 from tasks.predict.agreement import Accuracy, Agreement, Pair
-from tasks.predict.files import ShownInterval
 from tasks.predict.interval_scores import ReportedScores, WhenScores
+from tasks.predict.output_files import ShownInterval
 from tasks.predict.page import Differing, Guess, PageInputs, PredictionProvenance, ShownClip, ShownVideo
-from tasks.predict.scored import Names
+from tasks.predict.scored_video import Names
 from tasks.predict.shift import NewFilm, shift_of
 from tasks.predict.to_label import Candidate, ToLabel
 from tasks.store.records.dataset import NO_OBJECT

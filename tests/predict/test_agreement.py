@@ -4,7 +4,7 @@ import pytest
 from tasks.judge.statistics.answers import action_id
 from tasks.predict.agreement import TalliedClip, Tally, confusion_table
 from tasks.predict.probabilities import distributions
-from tasks.predict.scored import Names
+from tasks.predict.scored_video import Names
 from tasks.store.records.dataset import NO_OBJECT, NOTHING, ClassRef, Vocabulary
 from tasks.store.records.prediction import KnownLabel
 from tasks.store.records.record import TARGETS

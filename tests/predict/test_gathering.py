@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 
 from tasks.options import PredictOptions
-from tasks.predict import gathering, scored, to_label
+from tasks.predict import gathering, scored_video, to_label
 from tasks.predict.gathering import gather
-from tasks.predict.scored import ROWS_PER_GROUP, Names
+from tasks.predict.scored_video import ROWS_PER_GROUP, Names
 from tasks.store.records.prediction import KnownLabel, ScoredVideo
 from tests.judge.report.tree import csv_rows
 from tests.pipeline.shelf import predict_plan, predictor
@@ -79,7 +79,7 @@ def test_networks_of_different_sizes_are_compared_by_verb_and_noun(gathered):
 
 
 def test_clips_on_which_the_networks_do_not_differ_are_not_among_the_differences(gathered, monkeypatch):
-    monkeypatch.setattr(scored, "divergences", lambda *_: np.array([0, 0.0049, 0.005]))
+    monkeypatch.setattr(scored_video, "divergences", lambda *_: np.array([0, 0.0049, 0.005]))
     page, _ = gathered((3, BOTH))
     assert [clip.divergence for clip in page.differing] == [0.005]
 

@@ -3,7 +3,7 @@ import pytest
 from tasks.data.clips.gather_labels import WHOLE
 from tasks.predict.interval_scores import reported_scores, table, when_scores
 from tasks.predict.intervals import Interval
-from tasks.predict.scored import FoundIntervals
+from tasks.predict.scored_video import FoundIntervals
 from tasks.store.records.prediction import ScoredVideo
 from tests.judge.report.tree import csv_rows
 from tests.predict.material import NAMES, VIDEOS, known, labelled, said

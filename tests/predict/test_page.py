@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from tasks.predict.agreement import Agreement
-from tasks.predict.files import ShownInterval
+from tasks.predict.output_files import ShownInterval
 from tasks.predict.page import MAX_NOT_REPORTED, Guess, ShownClip, drawing, page, spans
 from tasks.predict.shift import NewFilm, shift_of
 from tasks.store.records.record import TARGETS

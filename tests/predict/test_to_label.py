@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks.data.labels.csv_rows import AnnotationFile, ClipRow
 from tasks.data.labels.reading import read_annotations
-from tasks.data.labels.rows import AnnotationFile, ClipRow
 from tasks.data.labels.video_names import KnownVideos, VideoIndex
 from tasks.errors import BadInput
 from tasks.predict.to_label import (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.local.home import REPOSITORY
+from tasks.local.home_folder import REPOSITORY
 
 STORE = REPOSITORY / "tasks" / "store"
 CODE = [path for room in ("tasks", "dags") for path in sorted((REPOSITORY / room).rglob("*.py")) if STORE not in path.parents]

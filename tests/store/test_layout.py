@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.local.home import REPOSITORY
+from tasks.local.home_folder import REPOSITORY
 from tasks.store import derived, layout, run_layout
 from tasks.store.layout import Clips, Dataset, Layout, flow_of_clip, is_own_class, is_probe, sound_note_of_clip, sound_of_clip
 from tasks.store.run_layout import Comparing, Decision, Run, deciding, find_decision, parse_run, run_beside, run_name

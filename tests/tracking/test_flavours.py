@@ -4,7 +4,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import tasks.served
-from tasks.local.home import REPOSITORY
+from tasks.local.home_folder import REPOSITORY
 from tasks.tracking import flavours
 from tasks.tracking.flavours import FilmModel
 

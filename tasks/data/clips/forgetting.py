@@ -17,9 +17,9 @@ from pydantic import BaseModel, ValidationError
 
 from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES, came_with, in_threads, inventories, video_records
 from tasks.data.clips.traces import LabelledVideos, Traces, csv_blanked, json_blanked, json_without, table_without
+from tasks.data.labels.csv_rows import AnnotationFile
 from tasks.data.labels.formats import formats
 from tasks.data.labels.formats.items import VIDEO_SUFFIXES
-from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.video_names import VideoIndex
 from tasks.data.split.split import read_drawn, read_split_csv, write_split_csv
 from tasks.errors import BadInput, MissingObject

@@ -27,6 +27,7 @@ from tasks.data.clips.label_inputs import (
 from tasks.data.clips.stored_clips import find_cut
 from tasks.data.labels.all_files import ReadFiles, current_intervals, interval_rows, read_files
 from tasks.data.labels.chapters import Borders, borders_of, crossing
+from tasks.data.labels.csv_rows import AnnotationFile, IntervalRow
 from tasks.data.labels.exported import CurrentIntervals
 from tasks.data.labels.intervals import without
 from tasks.data.labels.label_clips import Labelling, label_clips
@@ -34,7 +35,6 @@ from tasks.data.labels.ledger import Ledger
 from tasks.data.labels.page_labels import AnyFile, clipped_intervals, page_labels, touched_clips, with_page_intervals, with_page_labels
 from tasks.data.labels.reading import ReadFile
 from tasks.data.labels.recordings import stated_recordings
-from tasks.data.labels.rows import AnnotationFile, IntervalRow
 from tasks.data.labels.video_names import KnownVideos, VideoIndex
 from tasks.data.labels.vocabulary import OwnClasses
 from tasks.data.video.child import run_child

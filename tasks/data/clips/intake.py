@@ -16,9 +16,9 @@ from tasks.data.clips.frigate import fetch_footage, is_frigate
 from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES, annotation_objects, video_records
 from tasks.data.clips.sources import IncomingFile, read_chunks
 from tasks.data.clips.web_video import PAGE_PREFIX, download_video, is_page
+from tasks.data.labels.csv_rows import AnnotationFile
 from tasks.data.labels.formats import formats
 from tasks.data.labels.reading import layout_of
-from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.video_names import name_without_label
 from tasks.data.video.child import MemoryShares, usable_bytes
 from tasks.data.video.probe import probe

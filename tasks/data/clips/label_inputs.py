@@ -15,8 +15,8 @@ from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
+from tasks.data.labels.csv_rows import AnnotationFile
 from tasks.data.labels.formats import formats
-from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.vocabulary import FIRST_OWN_ID, OwnClasses, WordTarget
 from tasks.download import download
 from tasks.errors import BadInput, MissingObject, Unavailable

@@ -2,6 +2,6 @@
 
 Pure functions: no store, no torch.
 
-`rows` has the columns of Retake's files, `formats/` those of other tools; `label_clips` says which line labels a clip, `vocabulary` which class a
+`csv_rows` has the columns of Retake's files, `formats/` those of other tools; `label_clips` says which line labels a clip, `vocabulary` which class a
 name means. `ledger` says which statements of the page hold, and where two readers differ; in `page_labels` the latest about a clip wins.
 """

@@ -6,11 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from tasks.data.labels.chapters import NO_BORDERS, Borders, carried_on
-from tasks.data.labels.formats.items import Labelled, ToolLabel, Videos
-from tasks.data.labels.intervals import not_replaced
-from tasks.data.labels.page_labels import AnyFile, PageFile
-from tasks.data.labels.reading import ReadFile, Refusals, ToolRows, first_problems, read_annotations, split_text
-from tasks.data.labels.rows import (
+from tasks.data.labels.csv_rows import (
     Epic100ClassLine,
     FullyLabelledLine,
     IntervalRow,
@@ -22,6 +18,10 @@ from tasks.data.labels.rows import (
     SameAsLine,
     VerbClassLine,
 )
+from tasks.data.labels.formats.items import Labelled, ToolLabel, Videos
+from tasks.data.labels.intervals import not_replaced
+from tasks.data.labels.page_labels import AnyFile, PageFile
+from tasks.data.labels.reading import ReadFile, Refusals, ToolRows, first_problems, read_annotations, split_text
 from tasks.data.labels.video_names import VideoIndex
 from tasks.data.labels.vocabulary import NOUNS, VERBS, Lexicon, OwnClasses, require_no_object
 from tasks.errors import BadLabels

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tasks.data.labels.camera_file_names import SMALL_COPY, Chapter, read_file_name
+from tasks.data.labels.csv_rows import IntervalRow, RecordingLine
 from tasks.data.labels.recordings import correct_recordings, detect_recordings, is_like
-from tasks.data.labels.rows import IntervalRow, RecordingLine
 from tasks.store.records.video import VideoRecord
 
 CLOCK_SECONDS = 1

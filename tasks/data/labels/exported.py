@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from operator import attrgetter, itemgetter
 from xml.etree.ElementTree import Element, indent, tostring
 
+from tasks.data.labels.csv_rows import IntervalRow
 from tasks.data.labels.intervals import ROUNDING_SECONDS, union, winners
-from tasks.data.labels.rows import IntervalRow
 from tasks.data.labels.video_names import video_names, without_extension
 from tasks.data.labels.vocabulary import Lexicon
 from tasks.store.records.dataset import NO_OBJECT, NUM_EPIC_NOUNS, NUM_EPIC_VERBS, LabelledClip, action_name

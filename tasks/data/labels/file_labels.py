@@ -9,10 +9,10 @@ from functools import partial
 
 from tasks.data.labels.all_files import read_files
 from tasks.data.labels.chapters import NO_BORDERS, OVERRUN_SECONDS, Borders, carried_on, rows_across
+from tasks.data.labels.csv_rows import AnnotationFile, ClipRow, IntervalRow, LabelRow
 from tasks.data.labels.intervals import ROUNDING_SECONDS, Winner, union, winners
 from tasks.data.labels.page_labels import PAGE
 from tasks.data.labels.reading import ReadFile, Refusals, in_order
-from tasks.data.labels.rows import AnnotationFile, ClipRow, IntervalRow, LabelRow
 from tasks.data.labels.video_names import UID, KnownVideos, VideoIndex
 from tasks.data.labels.vocabulary import OwnClasses
 from tasks.store.records.dataset import LabelsFile, Problem, action_name

@@ -11,7 +11,7 @@ from itertools import accumulate
 from operator import attrgetter
 from typing import NamedTuple, Protocol, TypeVar
 
-from tasks.data.labels.rows import FullyLabelledLine, IntervalRow
+from tasks.data.labels.csv_rows import FullyLabelledLine, IntervalRow
 from tasks.data.labels.video_names import VideoIndex
 from tasks.store.records.dataset import Problem
 from tasks.store.records.video import ClipRecord, Interval

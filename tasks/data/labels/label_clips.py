@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, replace
 
 from tasks.data.labels.all_files import current_intervals, read_files
 from tasks.data.labels.chapters import borders_of
+from tasks.data.labels.csv_rows import ClipRow, IntervalRow
 from tasks.data.labels.file_labels import FileLabels, intervals_without_clip, labels_of_file, late_ends, page_intervals_without_clip
 from tasks.data.labels.folders import Certainty, FolderLabels, left_out, read_folders
 from tasks.data.labels.intervals import fully_labelled, uncovered
 from tasks.data.labels.page_labels import PAGE, AnyFile
 from tasks.data.labels.reading import ReadFile, first_problems, in_order
 from tasks.data.labels.recordings import camera_groups, correct_recordings, detect_recordings, stated_recordings
-from tasks.data.labels.rows import ClipRow, IntervalRow
 from tasks.data.labels.video_names import KnownVideos, VideoIndex, video_names
 from tasks.data.labels.vocabulary import Lexicon, OwnClasses, WordTarget, near_names
 from tasks.options import LabelOptions

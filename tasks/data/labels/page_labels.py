@@ -13,10 +13,10 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from tasks.data.labels.csv_rows import AnnotationFile, ClipRow, IntervalRow, LabelLine, LabelRow, Line, SameAsLine, reason_of
 from tasks.data.labels.intervals import ROUNDING_SECONDS, Span, overlap_finder, overlap_seconds
 from tasks.data.labels.ledger import ClipSpan, Ledger, Words, key_of, words_of
 from tasks.data.labels.reading import ReadFile, Refusals
-from tasks.data.labels.rows import AnnotationFile, ClipRow, IntervalRow, LabelLine, LabelRow, Line, SameAsLine, reason_of
 from tasks.store.records.labelling import ClassMerge, ClipStatement, IntervalStatement
 from tasks.store.records.video import ClipRecord
 

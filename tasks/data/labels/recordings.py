@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any, Generic, TypeVar
 
 from tasks.data.labels.camera_file_names import SMALL_COPY, Chapter, FileName, Numbered, Timed, read_names
-from tasks.data.labels.rows import RecordingLine
+from tasks.data.labels.csv_rows import RecordingLine
 from tasks.data.labels.video_names import VideoIndex
 from tasks.store.records.dataset import Groups, Problem, Recording
 from tasks.store.records.video import VideoRecord

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from tasks.errors import BadConfiguration
 from tasks.learn.engines.engine import prepare
+from tasks.learn.engines.model_files import SCALING, save
 from tasks.learn.engines.openvino import openvino_core
 from tasks.learn.engines.pytorch import UNTRACEABLE, ExportedNetwork
-from tasks.learn.engines.written import SCALING, save
 from tasks.learn.hardware import silenced
 from tasks.learn.networks.checkpoints import Saved
 from tasks.learn.networks.heads import has_any

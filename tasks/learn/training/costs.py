@@ -24,7 +24,7 @@ from tasks.learn.inputs.features import MIXED_PRECISIONS
 from tasks.learn.networks.network import Network, to_channels_last
 from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec, trained_view
 from tasks.learn.training.module import ActionModule
-from tasks.learn.training.recipe import CrossEntropies
+from tasks.learn.training.optimizer import CrossEntropies
 from tasks.options import RecipeOptions, TrainOptions
 from tasks.store.records.training import BatchTime
 from tasks.wording import count, duration

@@ -19,7 +19,7 @@ from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import ClassNames, no_names
 from tasks.learn.training.epochs import Scores
-from tasks.learn.training.recipe import (
+from tasks.learn.training.optimizer import (
     ClipLosses,
     CrossEntropies,
     DistillationLoss,

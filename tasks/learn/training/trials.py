@@ -30,7 +30,7 @@ from tasks.learn.networks.spec import ClassNames
 from tasks.learn.training.epochs import EpochKeeper, EpochRecord
 from tasks.learn.training.fit import one_thread, require_possible, run_epochs
 from tasks.learn.training.job import TrainJob, compute_missing, set_up_heads, views_of
-from tasks.learn.training.recipe import CrossEntropies
+from tasks.learn.training.optimizer import CrossEntropies
 from tasks.store.records.record import TARGETS, VERB_ALONE, Target
 
 Opened = tuple[Network, FeatureCache, FeatureCache]

@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import TypeAdapter, ValidationError
 
 from tasks.errors import NotThere, RetakeError
-from tasks.pages.label.answers import Answers, AskedStatement
+from tasks.pages.label.handlers import Answers, AskedStatement
 from tasks.pages.label.page_data import PageData
 from tasks.pages.label.queue import Reader, Wanted
 from tasks.pages.label.views import ReviewQuery

@@ -13,7 +13,7 @@ from tasks.data.labels.ledger import ClipKey, key_of
 from tasks.errors import BadInput, MissingObject
 from tasks.keys import recipe_of
 from tasks.options import SegmentOptions
-from tasks.predict.files import action_of, rows_of
+from tasks.predict.output_files import action_of, rows_of
 from tasks.store.layout import Clips, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import NO_OBJECT

@@ -9,10 +9,10 @@ from operator import attrgetter
 from typing import Any, TypeVar
 
 from tasks.data.clips.label_inputs import annotation_objects, probe_objects
+from tasks.data.labels.csv_rows import IntervalRow, LabelLine
 from tasks.data.labels.intervals import ROUNDING_SECONDS, winners
 from tasks.data.labels.ledger import Ledger
 from tasks.data.labels.page_labels import PAGE
-from tasks.data.labels.rows import IntervalRow, LabelLine
 from tasks.options import LabelOptions
 from tasks.pages.label.clips import Cut, PageClip, SuggestedInterval, Suggestion
 from tasks.store.layout import Layout

@@ -1,4 +1,4 @@
-// Types that the scripts of the page share: what the server answers and what they ask it to write (answers.py), and the page's elements.
+// Types that the scripts of the page share: what the server answers and what they ask it to write (handlers.py), and the page's elements.
 
 type Answer = "action" | "nothing" | "unsure";
 type Reading = "first" | "second";

@@ -14,8 +14,8 @@ from tasks.data.split.split import assign_splits, keep_places, read_drawn, read_
 from tasks.errors import BadDataset, NothingToDo
 from tasks.judge.report.png_figures import histograms
 from tasks.loop.difference import change_of, difference
-from tasks.loop.parts import dataset_status
 from tasks.loop.summary import keep
+from tasks.loop.summary_parts import dataset_status
 from tasks.options import SplitOptions
 from tasks.pipeline._datasets import write_dataset
 from tasks.pipeline._results import finish, log

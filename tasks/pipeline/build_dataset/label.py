@@ -10,8 +10,8 @@ from tasks.data.labels.page_labels import PAGE, accepted_clips, people_of
 from tasks.data.labels.recordings import recordings_csv
 from tasks.judge.statistics.label_quality import agreement
 from tasks.keys import recipe_of
-from tasks.loop.parts import labels_status
 from tasks.loop.summary import keep
+from tasks.loop.summary_parts import labels_status
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.pipeline._results import finish, log
 from tasks.pipeline.build_dataset.contract import LABEL, LabelArguments

@@ -19,9 +19,9 @@ from tasks.judge.statistics.uncertainty import top1_interval
 from tasks.learn.engines.choice import spread
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.graph import Graph, write_onnx, write_openvino
+from tasks.learn.engines.model_files import Inputs, Outputs, answerer, quantise
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer
-from tasks.learn.engines.written import Inputs, Outputs, answerer, quantise
 from tasks.learn.networks.checkpoints import Saved
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.options import ExportOptions

@@ -14,7 +14,7 @@ import numpy as np
 from tasks.errors import BadConfiguration, BadInput, MissingObject
 from tasks.judge.statistics.answers import from_parquet
 from tasks.learn.engines.graph import OPSET, Graph, make_graph
-from tasks.learn.engines.written import describe
+from tasks.learn.engines.model_files import describe
 from tasks.learn.hardware import describe as hardware_of
 from tasks.learn.networks.backbones import of
 from tasks.learn.networks.checkpoints import Saved

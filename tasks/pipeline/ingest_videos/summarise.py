@@ -2,8 +2,8 @@
 
 from tasks.data.clips.label_inputs import inputs_digest, probe_objects
 from tasks.keys import recipe_of
-from tasks.loop.parts import films_status
 from tasks.loop.summary import keep
+from tasks.loop.summary_parts import films_status
 from tasks.options import SegmentOptions
 from tasks.pipeline._results import finish, log
 from tasks.pipeline.ingest_videos.contract import SUMMARISE, SummariseArguments

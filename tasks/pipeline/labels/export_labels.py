@@ -13,7 +13,7 @@ from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.pipeline._datasets import latest_labels
 from tasks.pipeline._results import log
 from tasks.pipeline.labels.contract import LabelsExportArguments
-from tasks.predict.files import action_of, rows_of
+from tasks.predict.output_files import action_of, rows_of
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import LabelsFile

@@ -13,9 +13,9 @@ from tasks.data.clips.label_inputs import (
     video_records,
 )
 from tasks.data.clips.sources import read_chunks
+from tasks.data.labels.csv_rows import AnnotationFile
 from tasks.data.labels.file_labels import CheckedFile, check_files
 from tasks.data.labels.formats.label_studio import with_frame_rate
-from tasks.data.labels.rows import AnnotationFile
 from tasks.disk import expanded
 from tasks.errors import BadConfiguration, BadInput, BadLabels
 from tasks.pipeline._datasets import latest_labels

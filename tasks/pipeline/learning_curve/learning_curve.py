@@ -19,8 +19,8 @@ from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
 from tasks.learn.inputs.data import with_label_noise
 from tasks.learn.training.trials import TrialFailure, TrialJob, run_trials
-from tasks.loop.parts import Gain, with_gain
 from tasks.loop.summary import keep
+from tasks.loop.summary_parts import Gain, with_gain
 from tasks.options import LIGHT, TrainOptions
 from tasks.options.training import LONG_EPOCHS
 from tasks.pipeline._plans import no_curve_reason

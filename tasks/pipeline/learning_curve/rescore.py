@@ -8,8 +8,8 @@ from tasks.judge.gate.error_budget import record_look
 from tasks.judge.statistics.answers import to_parquet
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
-from tasks.loop.parts import Score, are_of, not_scored_now, with_scores
 from tasks.loop.summary import keep
+from tasks.loop.summary_parts import Score, are_of, not_scored_now, with_scores
 from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._plans import PlannedTraining
 from tasks.pipeline._results import LEAST_URGENT, finish, finished, log

@@ -9,7 +9,7 @@ from tasks.judge.statistics.answers import from_parquet
 from tasks.pipeline._plans import flows_of, plans_of, run_of, sounds_of
 from tasks.pipeline._results import log
 from tasks.predict.probabilities import NO_THRESHOLD, Nothing, Served, Threshold, fit_threshold, not_calibrated, served, without_threshold
-from tasks.predict.scored import Names
+from tasks.predict.scored_video import Names
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.records.dataset import ClassRef, DatasetClip, Vocabulary

@@ -18,7 +18,7 @@ from tasks.learn.inputs.snippets import further_frames, is_silent, sees_single_f
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline.predict_videos._engines import Frames, Ready
-from tasks.predict.scored import ScoredWriter, Window
+from tasks.predict.scored_video import ScoredWriter, Window
 from tasks.predict.to_label import Features, distances_to_nearest
 from tasks.store.objects import Store
 from tasks.store.records.prediction import PredictBatchResult, PredictedVideo, PredictorRole, PredictPlanResult, ScoredVideo

@@ -10,7 +10,7 @@ from tasks.pipeline._results import log, make_folder, not_writable
 from tasks.pipeline._trained import store_of
 from tasks.pipeline.predict_videos import predict_batch, predict_known, predict_plan, predict_report
 from tasks.pipeline.predict_videos.contract import PredictArguments, PredictBatchArguments, PredictionArguments, PredictPlanArguments
-from tasks.predict.files import rows_of
+from tasks.predict.output_files import rows_of
 from tasks.store.objects import Store
 from tasks.store.records.prediction import PredictPlanResult, PredictReportResult
 from tasks.store.run_layout import Prediction

@@ -12,9 +12,9 @@ from tasks.data.clips.intake import Intake
 from tasks.data.clips.label_inputs import video_records, videos_beside
 from tasks.data.clips.sources import IncomingFile, incoming_files
 from tasks.data.clips.stored_clips import StoredClip
+from tasks.data.labels.csv_rows import AnnotationFile
 from tasks.data.labels.intervals import overlap_finder, without
 from tasks.data.labels.recordings import detect_recordings
-from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.video_names import lacks_label
 from tasks.data.split.split import read_split_csv
 from tasks.errors import BadConfiguration, BadInput, NothingToDo

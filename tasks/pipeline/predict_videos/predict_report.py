@@ -11,19 +11,19 @@ from tasks.data.clips.label_inputs import video_records
 from tasks.data.clips.stored_clips import find_cut
 from tasks.data.labels.video_names import video_names
 from tasks.errors import BadInput, MissingObject
-from tasks.loop.parts import with_prediction
 from tasks.loop.summary import keep
+from tasks.loop.summary_parts import with_prediction
 from tasks.pipeline._media import MAX_THUMBNAILS, playable, thumbnails
 from tasks.pipeline._results import finish, finished, log, with_limits
 from tasks.pipeline.predict_videos._chosen import dataset_clips, names_of
 from tasks.pipeline.predict_videos.contract import REPORT, PredictionArguments
 from tasks.predict.agreement import Tally, confusion_table
-from tasks.predict.files import shown_intervals, shown_labels, write_intervals
 from tasks.predict.gathering import Gathered, gather
 from tasks.predict.interval_scores import WhenScores, reported_scores, when_scores
 from tasks.predict.interval_scores import table as table_of_when
+from tasks.predict.output_files import shown_intervals, shown_labels, write_intervals
 from tasks.predict.page import PageInputs, PredictionProvenance, page
-from tasks.predict.scored import FoundIntervals, Names, find_intervals
+from tasks.predict.scored_video import FoundIntervals, Names, find_intervals
 from tasks.predict.shift import NewFilm, Shift, shift_in_words, shift_of
 from tasks.predict.shift import table as table_of_shift
 from tasks.predict.to_label import parquet, table

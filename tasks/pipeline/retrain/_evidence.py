@@ -10,8 +10,8 @@ from tasks.errors import BadInput, MissingObject
 from tasks.judge.gate.gate import contenders
 from tasks.judge.statistics.answers import answers_of, from_parquet
 from tasks.judge.statistics.calibration import calibrations
-from tasks.judge.statistics.checks import Fingerprint, check_data
-from tasks.judge.statistics.checks import from_parquet as fingerprints_from_parquet
+from tasks.judge.statistics.data_checks import Fingerprint, check_data
+from tasks.judge.statistics.data_checks import from_parquet as fingerprints_from_parquet
 from tasks.judge.statistics.long_training import from_parquet as kept_from_parquet
 from tasks.judge.statistics.long_training import long_training
 from tasks.judge.statistics.metrics import class_changes, closed_set, with_actions

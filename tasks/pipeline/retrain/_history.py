@@ -1,8 +1,18 @@
 """Keep the summary of a model up to date with a decision or a rollback."""
 
 from tasks.judge.gate.champion import moves
-from tasks.loop.parts import CHAMPION_AGAIN, Evidence, Gain, Score, Standing, champion_since, weak_classes, with_decision, with_scores
 from tasks.loop.summary import keep
+from tasks.loop.summary_parts import (
+    CHAMPION_AGAIN,
+    Evidence,
+    Gain,
+    Score,
+    Standing,
+    champion_since,
+    weak_classes,
+    with_decision,
+    with_scores,
+)
 from tasks.pipeline._plans import plans_of
 from tasks.pipeline.retrain._evidence import predictions_of_actions
 from tasks.store.layout import Dataset, Layout

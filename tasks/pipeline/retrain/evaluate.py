@@ -14,13 +14,13 @@ from tasks.errors import BadConfiguration, RetakeError
 from tasks.judge.gate.error_budget import record_look
 from tasks.judge.report.png_figures import clip_loss_figure, confusion_figure
 from tasks.judge.statistics.answers import answers_of, to_parquet
-from tasks.judge.statistics.checks import Fingerprint, fingerprint
-from tasks.judge.statistics.checks import to_parquet as fingerprints_to_parquet
+from tasks.judge.statistics.data_checks import Fingerprint, fingerprint
+from tasks.judge.statistics.data_checks import to_parquet as fingerprints_to_parquet
 from tasks.judge.statistics.label_quality import audit_labels
 from tasks.judge.statistics.metrics import with_actions
 from tasks.judge.statistics.mistakes import Misnamed, confusion_of, worst_misnamed
 from tasks.judge.statistics.scoring import ScoredClips
-from tasks.learn.engines.explain import NothingToSee, activation_sheet
+from tasks.learn.engines.grad_cam import NothingToSee, activation_sheet
 from tasks.learn.engines.scorer import Scorer, SharedFeatures
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory, return_freed_memory

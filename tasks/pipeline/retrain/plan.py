@@ -10,8 +10,8 @@ from tasks.judge.gate.error_budget import spend
 from tasks.judge.gate.gate import deciding_split
 from tasks.judge.statistics.uncertainty import power_in_words
 from tasks.keys import content_key, options_key
-from tasks.loop.parts import training_status
 from tasks.loop.summary import keep
+from tasks.loop.summary_parts import training_status
 from tasks.options import EvaluateOptions, Family, GateOptions, NetworkOptions, TrainOptions
 from tasks.pipeline._plans import PlannedTraining, find_dataset, flows_of, in_words, plan_training, plans_of, repeats_of, run_of, sounds_of
 from tasks.pipeline._results import finish, log

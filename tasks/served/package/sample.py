@@ -16,9 +16,9 @@ from tasks.data.video.ffmpeg import find_ffmpeg, run_ffmpeg
 from tasks.data.video.frames import read_frames
 from tasks.data.video.probe import probe
 from tasks.learn.engines.engine import prepare
+from tasks.learn.engines.model_files import answerer
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer
-from tasks.learn.engines.written import answerer
 from tasks.learn.inputs.snippets import middle_frames
 from tasks.learn.networks.checkpoints import Saved
 from tasks.learn.networks.spec import ClassNames, NetworkSpec

@@ -7,7 +7,7 @@ import pytest
 from tasks.data.clips import gather_labels
 from tasks.data.clips.gather_labels import PredictedVideos, labelled_by_files, labelled_in_child, labelled_intervals
 from tasks.data.clips.label_inputs import MAX_ANNOTATION_BYTES, videos_beside
-from tasks.data.labels.rows import AnnotationFile
+from tasks.data.labels.csv_rows import AnnotationFile
 from tasks.errors import BadInput, Unavailable
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.store.layout import Layout

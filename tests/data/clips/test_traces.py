@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.data.clips.traces import LabelledVideos, Traces, json_without, table_without
-from tasks.data.labels.rows import AnnotationFile
+from tasks.data.labels.csv_rows import AnnotationFile
 from tasks.data.labels.video_names import VideoIndex
 from tasks.errors import BadInput
 from tests.data.labels.formats.test_cvat import box, file, project, track

@@ -4,7 +4,7 @@ import pytest
 
 from tasks.data.clips.stored_clips import clip_uid
 from tasks.data.labels.chapters import borders_of
-from tasks.data.labels.rows import RecordingLine
+from tasks.data.labels.csv_rows import RecordingLine
 from tasks.store.records.video import Interval
 from tests.data.labels.records import INTERVALS, actions, clip_record
 from tests.data.labels.test_recordings import MINUTES, film, labelled

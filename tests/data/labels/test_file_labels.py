@@ -6,9 +6,9 @@ import time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks.data.labels.csv_rows import AnnotationFile
 from tasks.data.labels.file_labels import check_files
 from tasks.data.labels.page_labels import PAGE
-from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.vocabulary import OwnClasses
 from tasks.options import LabelOptions
 from tasks.store.records.dataset import LabelsFile

@@ -9,10 +9,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from tasks.data.labels.csv_rows import AnnotationFile, IntervalLine, IntervalRow, LabelLine
 from tasks.data.labels.exported import CurrentIntervals, exported_labels
 from tasks.data.labels.intervals import Around, drawn_by, not_replaced, uncovered, winners, without
 from tasks.data.labels.reading import ReadFile, read_annotations
-from tasks.data.labels.rows import AnnotationFile, IntervalLine, IntervalRow, LabelLine
 from tasks.data.labels.vocabulary import Lexicon
 from tasks.data.split.manifest import dataset_digest
 from tasks.options import LabelOptions

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.data.clips.stored_clips import clip_uid
-from tasks.data.labels.rows import MAX_GROUP_COLUMNS, MAX_GROUP_LENGTH
+from tasks.data.labels.csv_rows import MAX_GROUP_COLUMNS, MAX_GROUP_LENGTH
 from tasks.data.split.split import assign_splits
 from tasks.options import SplitOptions
 from tasks.store.records.dataset import Problem

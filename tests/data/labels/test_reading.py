@@ -4,18 +4,18 @@ import json
 
 import pytest
 
+from tasks.data.labels.csv_parsing import open_table
+from tasks.data.labels.csv_rows import AnnotationFile
 from tasks.data.labels.reading import layout_of
-from tasks.data.labels.rows import AnnotationFile
-from tasks.data.labels.tables import open_table
 from tasks.errors import BadLabels
-from tasks.predict import files
+from tasks.predict import output_files
 from tests.data.labels.records import actions, reasons
 
 LAYOUTS = {"clips": ("uid", "verb", "noun")}
 PLAIN = "uid,verb,noun\na.mp4,put,meat\n"
 
 CELLS = {"video": "a.mp4", "uid": "a.mp4", "start_seconds": "0", "stop_seconds": "8", "verb": "put", "noun": "meat"}
-TABLES = {"intervals": files.INTERVAL_COLUMNS, "predictions": files.SCHEMA.names}
+TABLES = {"intervals": output_files.INTERVAL_COLUMNS, "predictions": output_files.SCHEMA.names}
 
 
 def lines_of(content):

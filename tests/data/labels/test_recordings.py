@@ -8,9 +8,9 @@ import pytest
 
 from tasks.data.labels import video_names
 from tasks.data.labels.camera_file_names import read_file_name
+from tasks.data.labels.csv_rows import AnnotationFile
 from tasks.data.labels.label_clips import label_clips
 from tasks.data.labels.recordings import MAX_PATTERNS, camera_groups, detect_recordings, recordings_csv
-from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.video_names import VideoIndex
 from tasks.data.labels.vocabulary import OwnClasses
 from tasks.options import LabelOptions

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.data.labels.all_files import read_files
+from tasks.data.labels.csv_rows import AnnotationFile
 from tasks.data.labels.label_clips import label_clips
 from tasks.data.labels.ledger import Ledger
 from tasks.data.labels.page_labels import (
@@ -22,7 +23,6 @@ from tasks.data.labels.page_labels import (
     with_page_intervals,
     with_page_labels,
 )
-from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.vocabulary import OwnClasses
 from tasks.options import LabelOptions
 from tasks.store.records.dataset import NO_OBJECT

@@ -16,7 +16,7 @@ from tasks.data.video import child, ffmpeg
 from tasks.data.video.child import Memory, undivided
 from tasks.data.video.ffmpeg import convert, ffmpeg_version, find_ffmpeg, read_log, reason, run_ffmpeg
 from tasks.errors import BadConfiguration, BadVideo, OutOfRoom, Unavailable
-from tasks.local.home import REPOSITORY
+from tasks.local.home_folder import REPOSITORY
 from tests.data.conftest import script
 
 

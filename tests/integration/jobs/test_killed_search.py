@@ -13,7 +13,7 @@ import pytest
 
 from tasks.local import processes, supervise
 from tasks.local.airflow_api import RunRef
-from tasks.local.home import REPOSITORY
+from tasks.local.home_folder import REPOSITORY
 from tasks.local.run import SAMPLE_STORE
 from tasks.store.records.decisions import CompareResult, DecideResult
 from tasks.store.records.search import SearchReportResult

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tasks.local.choices import SAMPLE_OPTIONS
-from tasks.local.home import REPOSITORY
+from tasks.local.home_folder import REPOSITORY
 from tasks.local.run import SAMPLE_STORE, SAMPLES
 from tasks.store.records.decisions import CompareResult, DecideResult
 from tasks.store.records.evaluation import EvaluateResult

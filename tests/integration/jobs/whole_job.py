@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tasks.local import supervise
 from tasks.local.airflow_api import AirflowApi, RunRef
-from tasks.local.home import REPOSITORY, Credentials, Home
+from tasks.local.home_folder import REPOSITORY, Credentials, Home
 from tasks.local.servers import step_environment, store_settings
 from tasks.store.objects import Store
 

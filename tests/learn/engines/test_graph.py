@@ -13,10 +13,10 @@ from tasks.data.video.frames import RESAMPLING, scaled_size
 from tasks.errors import BadConfiguration
 from tasks.learn.engines.engine import example_view
 from tasks.learn.engines.graph import OPSET, Graph, make_graph, write_onnx, write_openvino
+from tasks.learn.engines.model_files import answerer, quantise
 from tasks.learn.engines.openvino import openvino_core
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.engines.scorer import Scorer
-from tasks.learn.engines.written import answerer, quantise
 from tasks.learn.inputs.snippets import joined
 from tasks.learn.networks.checkpoints import HeadWeights, Saved
 from tasks.learn.networks.network import Network, widen_heads

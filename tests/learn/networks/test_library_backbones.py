@@ -11,14 +11,14 @@ import torch
 from tasks.data.video.frames import read_frames
 from tasks.errors import BadConfiguration
 from tasks.learn.engines.engine import prepare
-from tasks.learn.engines.explain import video_heat
+from tasks.learn.engines.grad_cam import video_heat
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.inputs.crops import Normalise
 from tasks.learn.networks import backbones, library_backbones
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.pretrained import load_backbone
 from tasks.learn.networks.spec import NetworkSpec, snippet_format
-from tasks.local.home import REPOSITORY
+from tasks.local.home_folder import REPOSITORY
 from tasks.options import Modality
 from tasks.video_networks import VIDEO_NETWORKS
 from tests.data.clips.conftest import threads_decode

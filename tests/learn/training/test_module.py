@@ -7,7 +7,7 @@ from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.network import Network
 from tasks.learn.training.epochs import Scores
 from tasks.learn.training.module import ActionModule, HeadModule, Learner, Means, clips_of_step
-from tasks.learn.training.recipe import CrossEntropies
+from tasks.learn.training.optimizer import CrossEntropies
 from tasks.options import Consensus, TrainOptions
 from tests.learn.tiny import tiny
 

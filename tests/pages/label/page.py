@@ -15,7 +15,7 @@ from tasks.data.clips.label_inputs import write_blocks
 from tasks.data.clips.stored_clips import clip_uid
 from tasks.errors import BadConfiguration
 from tasks.judge.statistics.answers import encode
-from tasks.local.home import REPOSITORY
+from tasks.local.home_folder import REPOSITORY
 from tasks.options import SegmentOptions
 from tasks.pages.label.app import Person, make_app
 from tasks.pages.label.page_data import PageData

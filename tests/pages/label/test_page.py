@@ -14,13 +14,13 @@ from starlette.testclient import TestClient
 from tasks.data.clips.label_inputs import read_log
 from tasks.keys import recipe_of
 from tasks.options import GateOptions, SegmentOptions
-from tasks.pages.label.answers import _gate_words
 from tasks.pages.label.app import make_app
+from tasks.pages.label.handlers import _gate_words
 from tasks.pages.label.page_data import PageData
 from tasks.pages.label.queue import LEASE_SECONDS
 from tasks.pipeline.build_dataset import label
 from tasks.pipeline.build_dataset.contract import LabelArguments
-from tasks.predict.files import INTERVAL_COLUMNS
+from tasks.predict.output_files import INTERVAL_COLUMNS
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import DatasetResult, LabelsFile
 from tasks.store.records.evaluation import DoubtfulLabel
@@ -312,7 +312,7 @@ def test_labels_of_the_page_reach_the_build_and_the_latest_wins(store, anna):
 
 @pytest.mark.parametrize("wrong", ["2001-01-01T00:00:00.000Z", "2099-01-01T00:00:00.000Z"])
 def test_of_page_and_file_the_later_wins_whatever_the_clock_of_the_page_says(store, anna, uid, monkeypatch, wrong):
-    monkeypatch.setattr("tasks.pages.label.answers.now_utc", lambda: wrong)
+    monkeypatch.setattr("tasks.pages.label.handlers.now_utc", lambda: wrong)
     for words, number in (("put meat", 1), ("take bag", 2)):
         anna.say(uid, words)
         assert labels(store) == {uid: tuple(words.split())}

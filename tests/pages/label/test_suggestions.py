@@ -6,7 +6,7 @@ import pytest
 from tasks.errors import BadInput
 from tasks.judge.statistics.answers import encode
 from tasks.pages.label.clips import SuggestedInterval, Suggestion, read_suggestions
-from tasks.predict.files import INTERVAL_COLUMNS, SCHEMA
+from tasks.predict.output_files import INTERVAL_COLUMNS, SCHEMA
 from tasks.store.records.dataset import NO_OBJECT
 from tasks.store.run_layout import Prediction
 from tests.pipeline.shelf import Shelf

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tasks.errors import BadConfiguration
 from tasks.judge.statistics.paired import paired_change
 from tasks.judge.statistics.scoring import ScoredClips
+from tasks.learn.engines.model_files import Quantised, answerer, describe
 from tasks.learn.engines.openvino import openvino_core
-from tasks.learn.engines.written import Quantised, answerer, describe
 from tasks.learn.inputs.snippets import joined
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.options import ExportOptions, Modality, Weights

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from tasks.data.split.manifest import dataset_digest
-from tasks.local.home import REPOSITORY
+from tasks.local.home_folder import REPOSITORY
 from tasks.options import PresetOptions
 from tasks.store.records.dataset import Manifest
 from tests.pipeline.in_process import Bench

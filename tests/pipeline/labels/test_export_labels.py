@@ -9,14 +9,14 @@ import pytest
 
 from tasks.data.clips.gather_labels import PredictedVideos, labelled_intervals
 from tasks.data.clips.label_inputs import append_to_log
-from tasks.data.labels.rows import AnnotationFile
+from tasks.data.labels.csv_rows import AnnotationFile
 from tasks.errors import BadConfiguration, BadInput
 from tasks.options import LabelOptions
 from tasks.pipeline.labels import export_labels
 from tasks.pipeline.labels.contract import LabelsExportArguments
-from tasks.predict.files import write_intervals
 from tasks.predict.intervals import Interval
-from tasks.predict.scored import FoundIntervals, Names
+from tasks.predict.output_files import write_intervals
+from tasks.predict.scored_video import FoundIntervals, Names
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import LabelsFile
 from tasks.store.records.labelling import ClipStatement, IntervalStatement

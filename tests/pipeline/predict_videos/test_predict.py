@@ -18,7 +18,7 @@ from tasks.pages.label.clips import read_suggestions
 from tasks.pipeline.predict_videos import predict_plan
 from tasks.pipeline.predict_videos.predict import in_words
 from tasks.predict import gathering
-from tasks.predict.scored import read_scored
+from tasks.predict.scored_video import read_scored
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import DatasetResult, LabelsFile, Manifest, action_name
 from tasks.store.records.prediction import KnownLabels, ReferenceFilm

@@ -21,7 +21,7 @@ from tasks.pipeline.predict_videos import predict_batch, predict_known
 from tasks.pipeline.predict_videos._chosen import names_of
 from tasks.pipeline.predict_videos._one_video import NOTHING_TO_HEAR
 from tasks.pipeline.predict_videos.contract import PredictBatchArguments, PredictionArguments
-from tasks.predict.scored import read_scored
+from tasks.predict.scored_video import read_scored
 from tasks.predict.to_label import from_bytes
 from tasks.store.records.dataset import NO_OBJECT
 from tasks.store.records.prediction import KnownClipsResult, PredictBatchResult, PredictedVideo, PredictionBatch, PredictPlanResult

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tasks.data.clips import frame_cache
 from tasks.errors import BadCheckpoint, BadConfiguration, Unavailable
-from tasks.judge.statistics.checks import fingerprint, from_parquet
+from tasks.judge.statistics.data_checks import fingerprint, from_parquet
 from tasks.learn.engines import openvino
 from tasks.learn.engines.choice import OPENVINO_FROM_CLIPS
 from tasks.learn.engines.scorer import make_scorer

@@ -8,7 +8,7 @@ import pytest
 
 from tasks.errors import BadInput, Unavailable
 from tasks.judge.report import style
-from tasks.judge.statistics import checks
+from tasks.judge.statistics import data_checks
 from tasks.judge.statistics.answers import to_parquet
 from tasks.options import GateOptions, SplitOptions, TrainOptions
 from tasks.pipeline import _media
@@ -101,7 +101,9 @@ def written(make_clips, make_result, tmp_path_factory):
         shelf.write_bytes(uri, to_parquet(scored[evaluation.model], vocabulary))
         seen = f"{evaluation.out}fingerprints.parquet" if evaluation.model == "fine-tuned" else None
         if seen:
-            shelf.write_bytes(seen, checks.to_parquet({uid: np.full(8, number + 1, np.uint64) for number, uid in enumerate(clips.uids)}))
+            shelf.write_bytes(
+                seen, data_checks.to_parquet({uid: np.full(8, number + 1, np.uint64) for number, uid in enumerate(clips.uids)})
+            )
         shelf.write(
             f"{evaluation.out}result.json",
             make_result(evaluation.model).model_copy(update={"predictions_uri": uri, "fingerprints_uri": seen}),

@@ -14,7 +14,7 @@ from onnx import numpy_helper
 
 from tasks.errors import BadConfiguration
 from tasks.learn.engines.graph import make_graph, write_onnx
-from tasks.learn.engines.written import describe
+from tasks.learn.engines.model_files import describe
 from tasks.learn.networks.checkpoints import HeadWeights, Saved
 from tasks.options import Modality, SegmentOptions
 from tasks.served.package import folder as packages

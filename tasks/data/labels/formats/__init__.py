@@ -13,10 +13,10 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import TypeVar
 
+from tasks.data.labels.csv_rows import LAYOUTS
 from tasks.data.labels.exported import VideoSpans, interval_csv
 from tasks.data.labels.formats.items import MAX_ITEMS, VIDEO_SUFFIXES, Document, Items, Labelled, Read, ReadLines, Refused, Remark
 from tasks.data.labels.formats.safe_parsing import ZIP, first_byte, from_zip, parse_json, root_tag
-from tasks.data.labels.rows import LAYOUTS
 from tasks.errors import BadConfiguration, BadLabels, RetakeError
 from tasks.plugins import LABEL_FORMATS, described, load
 from tasks.wording import quoted

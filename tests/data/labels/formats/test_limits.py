@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from tasks.data.labels.csv_rows import AnnotationFile
 from tasks.data.labels.exported import LabelSpan, video_spans
 from tasks.data.labels.formats import formats
 from tasks.data.labels.reading import layout_of
-from tasks.data.labels.rows import AnnotationFile
 from tasks.errors import BadLabels
 from tests.data.labels.formats.test_round_trips import files_of, record
 from tests.data.labels.formats.worst import EMOJI, LONGEST, MAX_MEGABYTES, MAX_SECONDS, PROJECT, VIA, WORST

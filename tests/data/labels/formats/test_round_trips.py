@@ -11,9 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tasks.data.labels.all_files import current_intervals, read_files
+from tasks.data.labels.csv_rows import AnnotationFile
 from tasks.data.labels.exported import CurrentIntervals, LabelSpan, exported_labels, video_spans
 from tasks.data.labels.formats import formats
-from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.video_names import KnownVideos, VideoIndex
 from tasks.data.labels.vocabulary import OwnClasses
 from tasks.wording import safe_cell

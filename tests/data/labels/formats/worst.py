@@ -16,11 +16,11 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from tasks.data.labels.csv_rows import AnnotationFile
 from tasks.data.labels.formats.items import MAX_ITEMS
 from tasks.data.labels.formats.safe_parsing import MAX_JSON_PARTS
 from tasks.data.labels.formats.video_datasets import MAX_KINETICS_LINES
 from tasks.data.labels.label_clips import label_clips
-from tasks.data.labels.rows import AnnotationFile
 from tasks.data.labels.vocabulary import OwnClasses
 from tasks.options import LabelOptions
 from tests.data.labels.records import INTERVALS, clip_record, video_of, zipped

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tasks.local import supervise
-from tasks.local.home import REPOSITORY, Credentials
+from tasks.local.home_folder import REPOSITORY, Credentials
 from tasks.local.servers import store_settings
 from tasks.store.objects import Store
 from tests.integration.conftest import own_home

@@ -12,7 +12,7 @@ from tasks.errors import BadConfiguration, BadInput
 from tasks.local.airflow_api import AirflowApi, is_healthy
 from tasks.local.choices import Choices, check_source, parse
 from tasks.local.follow import Screen, screen_for, shown, wait_for_dags
-from tasks.local.home import ADMINISTRATOR, REPOSITORY
+from tasks.local.home_folder import ADMINISTRATOR, REPOSITORY
 from tasks.local.run import follow_ingest
 from tasks.settings import StoreSettings, load, training_pages
 from tasks.store.layout import Layout

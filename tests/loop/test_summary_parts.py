@@ -3,7 +3,7 @@
 import numpy as np
 
 from tasks.judge.statistics.scoring import ScoredClips
-from tasks.loop.parts import (
+from tasks.loop.summary_parts import (
     MAX_PREDICTIONS,
     Evidence,
     Gain,

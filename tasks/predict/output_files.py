@@ -22,7 +22,7 @@ from tasks.data.labels.video_names import without_extension
 from tasks.judge.statistics.answers import NUM_RANKS, verb_and_noun
 from tasks.predict.intervals import Interval
 from tasks.predict.probabilities import Ranked
-from tasks.predict.scored import FoundIntervals, Names, ScoredVideoClips
+from tasks.predict.scored_video import FoundIntervals, Names, ScoredVideoClips
 from tasks.store.records.dataset import NO_OBJECT
 from tasks.store.records.prediction import KnownInterval, PredictedVideo, PredictorRole, PredictPlanResult, ScoredVideo
 from tasks.store.records.record import TARGETS, Target

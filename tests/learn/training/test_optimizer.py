@@ -18,7 +18,7 @@ from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.network import Network, insert_temporal_shift
 from tasks.learn.training.fit import fit
 from tasks.learn.training.module import ActionModule
-from tasks.learn.training.recipe import (
+from tasks.learn.training.optimizer import (
     CrossEntropies,
     DistillationLoss,
     PerClass,

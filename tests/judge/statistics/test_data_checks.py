@@ -12,8 +12,8 @@ from PIL import Image, ImageEnhance
 
 from tasks.data.video.frames import read_frames
 from tasks.errors import BadInput
-from tasks.judge.statistics import checks
-from tasks.judge.statistics.checks import (
+from tasks.judge.statistics import data_checks
+from tasks.judge.statistics.data_checks import (
     CENTRE,
     MAX_DUPLICATE_BITS,
     NO_TEXTURE,
@@ -116,7 +116,7 @@ def test_blocks_and_the_order_of_clips_change_nothing(data):
     fingerprints = {c.uid: with_flipped(looks[rng.integers(3)], int(rng.integers(12))) for c in clips}
     whole = check_data(clips, fingerprints, TARGETS)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checks, "NUM_CLIPS_PER_BLOCK", 4)
+        patch.setattr(data_checks, "NUM_CLIPS_PER_BLOCK", 4)
         assert check_data(data.draw(st.permutations(clips)), fingerprints, TARGETS) == whole
     assert len(whole.near_duplicates) <= len(clips) >= len(whole.label_conflicts)
 
@@ -137,7 +137,7 @@ def kitchen(shared):
 
 
 def between(ours, theirs):
-    return checks._distances_in_centres(fingerprint(ours)[None], fingerprint(theirs)[None])[0, 0]
+    return data_checks._distances_in_centres(fingerprint(ours)[None], fingerprint(theirs)[None])[0, 0]
 
 
 def reencoded(frame):

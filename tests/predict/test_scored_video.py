@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.errors import BadInput
-from tasks.predict.scored import ROWS_PER_GROUP, Names, ScoredWriter, answered, read_scored
+from tasks.predict.scored_video import ROWS_PER_GROUP, Names, ScoredWriter, answered, read_scored
 from tasks.store.records.dataset import NO_OBJECT
 from tasks.store.records.prediction import Predictor
 from tasks.store.records.record import TARGETS, VERB_ALONE

@@ -9,13 +9,13 @@ import pytest
 from tasks.errors import BadConfiguration
 from tasks.local import __main__ as commands
 from tasks.local import servers
-from tasks.local.home import Credentials, Home, add_person, people, people_file, remove_person
+from tasks.local.home_folder import Credentials, Home, add_person, people, people_file, remove_person
 from tasks.local.servers import WANTED_PORTS
 
 HOLD = """
 import sys
 from pathlib import Path
-from tasks.local.home import Home
+from tasks.local.home_folder import Home
 with Home(Path(sys.argv[1])).lock():
     print("held", flush=True)
     sys.stdin.read()

@@ -12,9 +12,9 @@ from scipy.stats import entropy
 
 from tasks.data.labels.exported import LabelSpan, VideoSpans
 from tasks.data.labels.formats.video_datasets import write_activitynet
-from tasks.predict.files import PredictionTables, block, file_stem, opening, shown_intervals, write_intervals
 from tasks.predict.interval_scores import when_scores
-from tasks.predict.scored import Names, answered, read_scored
+from tasks.predict.output_files import PredictionTables, block, file_stem, opening, shown_intervals, write_intervals
+from tasks.predict.scored_video import Names, answered, read_scored
 from tasks.store.records.dataset import NO_OBJECT, NOTHING
 from tasks.store.records.prediction import PredictedVideo, Predictor
 from tasks.store.records.record import TARGETS

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from tasks.learn.engines.engine import prepare
-from tasks.learn.engines.explain import NothingToSee, _spatial_outputs, activation_sheet, grad_cam
+from tasks.learn.engines.grad_cam import NothingToSee, _spatial_outputs, activation_sheet, grad_cam
 from tasks.learn.networks.network import Network
 from tasks.options import Family
 from tests.learn.tiny import LAYOUTS, Red, RedHead, snippets_of, tiny
