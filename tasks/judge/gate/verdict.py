@@ -131,12 +131,20 @@ def spread_in_words(spread: SeedSpread) -> str:
 
 
 def guessing_caveat(ours: EvaluateResult) -> str:
-    """Say `no better than always predicting 'put meat' (34.8 % of actions)`, if true."""
+    """Say `no better than always predicting 'put meat' (34.8 % of actions)`, or `'put' is the only verb`, if true."""
+    unbeaten = _unbeaten_majorities(ours)
     baselines = [
         f"{in_quotes(metrics.majority_class)} ({percent(metrics.majority_top1)} of {target}s)"
-        for target, metrics in _unbeaten_majorities(ours)
+        for target, metrics in unbeaten
+        if not _is_only_class(metrics)
     ]
-    return f"no better than always predicting {listed(baselines)}" if baselines else ""
+    alone = [f"{in_quotes(metrics.majority_class)} is the only {target}" for target, metrics in unbeaten if _is_only_class(metrics)]
+    return "; ".join([*([f"no better than always predicting {listed(baselines)}"] if baselines else []), *alone])
+
+
+def _is_only_class(metrics: TargetMetrics) -> bool:
+    """Check whether all clips have one class, and the network names it on all: nothing could be better."""
+    return metrics.top1 == metrics.majority_top1 == 1
 
 
 def _unbeaten_majorities(ours: EvaluateResult) -> list[tuple[Target, TargetMetrics]]:
@@ -185,13 +193,7 @@ def _too_small(difference: PairedDifference, split: SplitName, min_clips: int) -
 def _against_majority(ours: EvaluateResult, *, beats_guessing: bool) -> str:
     action = ours.action
     always = always_predicting(action.majority_class)
-    others = [
-        f"only {percent(metrics.top1)} of the {target}s correctly, "
-        + ("the same as" if metrics.top1 == metrics.majority_top1 else f"against {percent(metrics.majority_top1)} for")
-        + f" {always_predicting(metrics.majority_class)}"
-        for target, metrics in _unbeaten_majorities(ours)
-        if target != ours.targets[-1]
-    ]
+    others = [_unbeaten_in_words(target, metrics) for target, metrics in _unbeaten_majorities(ours) if target != ours.targets[-1]]
     if action.top1 <= action.majority_top1:
         sentence = f"{always} gives {percent(action.majority_top1)}"
     elif beats_guessing:
@@ -199,6 +201,14 @@ def _against_majority(ours: EvaluateResult, *, beats_guessing: bool) -> str:
     else:
         sentence = f"{always} gives less, {percent(action.majority_top1)}, but the data is too small to be sure of it"
     return f"{sentence}; the network classifies {listed(others)}" if others else sentence
+
+
+def _unbeaten_in_words(target: Target, metrics: TargetMetrics) -> str:
+    correct = f"{percent(metrics.top1)} of the {target}s correctly"
+    if _is_only_class(metrics):
+        return f"{correct}, and {in_quotes(metrics.majority_class)} is the only one"
+    guessed = "the same as" if metrics.top1 == metrics.majority_top1 else f"against {percent(metrics.majority_top1)} for"
+    return f"only {correct}, {guessed} {always_predicting(metrics.majority_class)}"
 
 
 def always_predicting(class_name: str) -> str:
@@ -281,6 +291,8 @@ def majority_warning(metrics: TargetMetrics) -> str:
     """Return the warning for a network that does not beat the majority class, else nothing."""
     if metrics.top1 > metrics.majority_top1:
         return ""
+    if _is_only_class(metrics):
+        return f"the same as {always_predicting(metrics.majority_class)}, the only class here"
     how = "below" if metrics.top1 < metrics.majority_top1 else "no better than"
     return f"{how} {always_predicting(metrics.majority_class)} ({percent(metrics.majority_top1)})"
 
