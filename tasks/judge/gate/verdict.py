@@ -76,17 +76,17 @@ def consequence_in_words(
     if is_champion is not None and (passed or provisional) and promotion != "never":
         rules = "All rules passed" if passed else "Not all rules passed"
         role = "the champion" if passed else "the provisional champion"
-        return f"{rules}: it is {role} now." if is_champion else f"{rules}, and it was not promoted."
+        return f"{rules}: it became {role}." if is_champion else f"{rules}, and it was not promoted."
     if passed:
         then = {
-            "auto": "it is promoted, unless the champion changed in the meantime",
+            "auto": "it is promoted if the champion is still the same",
             "approve": "a person decides in Airflow",
             "never": "it is registered but not promoted (promotion=never)",
         }[promotion]
         return f"All rules passed: {then}."
     if provisional:
         then = {
-            "auto": "it becomes the provisional one, unless another became champion in the meantime",
+            "auto": "it becomes the provisional one if there is still none",
             "approve": "a person decides in Airflow whether it becomes the provisional one",
         }[promotion]
         return f"Not all rules passed, but no other network is champion: {then}."

@@ -116,11 +116,11 @@ GATES = {
 @pytest.mark.parametrize(
     ("gate", "promotion", "is_champion", "outcome"),
     [
-        ("passed", "auto", None, "All rules passed: it is promoted, unless the champion changed in the meantime."),
-        ("passed", "auto", True, "All rules passed: it is the champion now."),
+        ("passed", "auto", None, "All rules passed: it is promoted if the champion is still the same."),
+        ("passed", "auto", True, "All rules passed: it became the champion."),
         ("passed", "approve", False, "All rules passed, and it was not promoted."),
         ("passed", "never", False, "All rules passed: it is registered but not promoted (promotion=never)."),
-        ("may become the provisional champion", "approve", True, "Not all rules passed: it is the provisional champion now."),
+        ("may become the provisional champion", "approve", True, "Not all rules passed: it became the provisional champion."),
         ("against a champion", "auto", False, "Not promoted: the champion stays."),
     ],
 )

@@ -172,7 +172,7 @@ def test_the_original_experiment_is_told_plainly(page_of):
     assert "2026-11-26 00:25 UTC" in html
     # What val leans to is on the first screen, and there is no champion to speak of.
     assert html.index("also selected the kept epoch (or the fusion weights)") < html.index('<section id="scores">')
-    assert "none yet" in html
+    assert "Champion before</dt><dd>none</dd>" in html
     assert not [words for words in ("champion →", "champion (version") if words in html]
 
 
@@ -209,7 +209,7 @@ def test_a_mean_that_gains_fails_where_the_registered_network_does_not_and_the_p
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"provisional": True, "champion_version": None}, "but no other network is champion: it becomes the provisional one, unless"),
+        ({"provisional": True, "champion_version": None}, "but no other network is champion: it becomes the provisional one if there is still none"),
         ({"champion_is_provisional": True, "champion_version": 3}, "the champion stays. It is provisional, too, and only a network"),
     ],
 )
