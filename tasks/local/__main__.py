@@ -12,18 +12,23 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
-from tasks.disk import full_disk
-from tasks.errors import BadConfiguration, RetakeError, Unavailable
-from tasks.local import processes, supervise
-from tasks.local.airflow_api import AirflowApi
-from tasks.local.backups import back_up_home, restore_home
-from tasks.local.follow import screen_for
-from tasks.local.home import ROLES, Credentials, Home, add_person, people, people_file, remove_person
-from tasks.local.run import cancel, end_tracked, ingest_folder, open_store, ready_airflow, run, say_where, state_of
-from tasks.local.servers import step_environment
-from tasks.local.stack import ENV_FILE, find_stack, ingest_into_stack
-from tasks.pipeline.upkeep.contract import PLACE
-from tasks.wording import count, size
+from tasks.wording import lacks
+
+try:
+    from tasks.disk import full_disk
+    from tasks.errors import BadConfiguration, RetakeError, Unavailable
+    from tasks.local import processes, supervise
+    from tasks.local.airflow_api import AirflowApi
+    from tasks.local.backups import back_up_home, restore_home
+    from tasks.local.follow import screen_for
+    from tasks.local.home import ROLES, Credentials, Home, add_person, people, people_file, remove_person
+    from tasks.local.run import cancel, end_tracked, ingest_folder, open_store, ready_airflow, run, say_where, state_of
+    from tasks.local.servers import step_environment
+    from tasks.local.stack import ENV_FILE, find_stack, ingest_into_stack
+    from tasks.pipeline.upkeep.contract import PLACE
+    from tasks.wording import count, size
+except ModuleNotFoundError as error:
+    sys.exit(lacks(error, "tasks.local"))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -46,7 +46,7 @@ test("roll back proposes the latest champion that saw no forgotten data", async 
   Object.assign(state.status.model, { champion: 4, versions });
   const page = await open({ state });
   await page.click("Roll back");
-  assert.match(page.text("dialog-part"), /--to 1 /);
+  assert.match(page.text("dialog-part"), /eval "\$\(\.venv\/bin\/python -m tasks\.local env\)"\s*\.venv\/bin\/python -m tasks rollback .*--to 1 /);
   assert.match(page.text("dialog-part"), /refused if a clean-up removed its training/);
   for (const [length, said] of [[3, /no earlier champion without forgotten data\./], [1, /no earlier champion\./]]) {
     versions.length = length;
