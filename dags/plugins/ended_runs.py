@@ -60,7 +60,7 @@ def _returned(dag_run: "DagRun", session: "Session", key: str, task_id: str | No
 
 
 def _note(dag_run: "DagRun", session: "Session") -> None:
-    """Note a run's report, failure, files set aside and events passed over; a person's note stays."""
+    """Note a run's report, failure, set-aside files and passed-over events; a person's note stays."""
     from dags._form import PASSED_OVER
     from tasks.wording import count, markdown_text
 

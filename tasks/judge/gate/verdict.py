@@ -131,7 +131,10 @@ def spread_in_words(spread: SeedSpread) -> str:
 
 
 def guessing_caveat(ours: EvaluateResult) -> str:
-    """Say `no better than always predicting 'put meat' (34.8 % of actions)`, or `'put' is the only verb`, if true."""
+    """Say `no better than always predicting 'put meat' (34.8 % of actions)`, if true.
+
+    A target of one class is `'put' is the only verb`.
+    """
     unbeaten = _unbeaten_majorities(ours)
     baselines = [
         f"{in_quotes(metrics.majority_class)} ({percent(metrics.majority_top1)} of {target}s)"
@@ -143,7 +146,7 @@ def guessing_caveat(ours: EvaluateResult) -> str:
 
 
 def _is_only_class(metrics: TargetMetrics) -> bool:
-    """Check whether all clips have one class, and the network names it on all: nothing could be better."""
+    """Check whether all clips have one class, and the network always names it."""
     return metrics.top1 == metrics.majority_top1 == 1
 
 

@@ -93,7 +93,7 @@ def baseline_of(model: KnownNetwork, crops: int, store: Store, precision: float 
 
 
 def names_of(plan: PredictPlanResult, store: Store, verb_alone: Collection[PredictorRole]) -> Names:
-    """Name the classes by the training datasets, else by the shipped names, or those that the store has given since."""
+    """Name the classes by training datasets, else by the shipped names or the store's."""
     own = own_classes(store, plan.store)
     names = Names.of(
         [*(store.read(Dataset(uri).manifest).vocabulary for uri in plan.dataset_uris), SHIPPED, _vocabulary(own.verbs, own.nouns)]

@@ -223,7 +223,7 @@ def _unknown(store_uri: str, label: str, dataset_uris: Sequence[str], store: Sto
 
 
 def _met(networks: Iterable[KnownNetwork], store_uri: str, manifests: Iterable[Manifest], store: Store) -> Met:
-    """List videos and sources of the networks' trainings, and of those that they were made from.
+    """List videos and sources of the networks' trainings, and of trainings before those.
 
     Where a training is not known, the split file tells. Elsewhere it would also name videos that came into train after the training.
     """
