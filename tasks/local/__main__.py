@@ -189,7 +189,7 @@ def _cancel(home: Home, arguments: argparse.Namespace) -> None:
 def _add_person(home: Home, arguments: argparse.Namespace) -> None:
     with home.lock():
         person = add_person(home, arguments.name, arguments.role)
-        password = person.password if sys.stdout.isatty() else f"in {people_file(home)}"
+        password = person.password if sys.stdout.isatty() else f"in {people_file(home)}; a terminal shows it here"
         _say(f"{arguments.name}, {person.role}: password {password}")
         _take_in(home)
 
@@ -214,6 +214,7 @@ def _take_in(home: Home) -> None:
     elif runs:
         _say(f"Airflow learns of it at the next `make start`; wait until {runs[0].dag_id} has ended")
     else:
+        _say("Airflow restarts to learn of it, and does not answer for a minute or two")
         supervise.up(home, _say)
 
 

@@ -148,7 +148,7 @@ def test_stop_stops_also_where_credentials_are_damaged(home, capsys):
 @pytest.mark.parametrize(
     ("running", "runs", "message", "restarts"),
     [
-        ("airflow", [], "", 1),
+        ("airflow", [], "Airflow restarts to learn of it", 1),
         ("airflow", [RunRef(dag_id="retrain", run_id="1")], "wait until retrain has ended", 0),
         ("", [], "at the next `make start`", 0),
     ],

@@ -102,7 +102,7 @@ function labels(shown) {
 
 /** Say how a second person comes to read clips. @param {Shown} shown */
 function invite(shown) {
-  shown.panel("Invite a second reader", h("p", {}, "A tenth of the clips is shown to a second person, who needs a login of their own. With make run, this prints their password:"), h("pre", { tabindex: 0 }, ".venv/bin/python -m tasks.local people add anna"), h("p", {}, "In containers, an administrator adds them in Airflow under Security → Users."));
+  shown.panel("Invite a second reader", h("p", {}, "A tenth of the clips is shown to a second person, who needs a login of their own. With make run, on a terminal this prints their password, and restarts Airflow if no run is at work:"), h("pre", { tabindex: 0 }, ".venv/bin/python -m tasks.local people add anna"), h("p", {}, "In containers, an administrator adds them in Airflow under Security → Users."));
 }
 
 /** @type {MakeBox} */
