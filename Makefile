@@ -75,7 +75,7 @@ build: ## Build the images of the stack, labelled with the git revision
 
 ingest: ## Ingest VIDEOS=dir into the stack, or into the local servers if it is not up; SET as above
 	@[ -n "$$VIDEOS" ] || { echo "make ingest VIDEOS=dir: name the folder" >&2; exit 1; }
-	@$(MAKE) --no-print-directory $(FOR_RUN)
+	@$(MAKE) --no-print-directory --silent $(FOR_RUN)
 	@$(BIN)/python -m tasks.local ingest-folder "$$VIDEOS" $(foreach pair,$(SET),--set '$(pair)')
 
 down: ## Stop the stack and its steps; volumes and their data are kept

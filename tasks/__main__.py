@@ -9,17 +9,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 
-from pydantic import BaseModel
+from tasks.wording import lacks
 
-from tasks.disk import own_temporary_folder
-from tasks.errors import RetakeError, Terminated
-from tasks.options import Options
-from tasks.pipeline.commands import AS_JSON, parse
-from tasks.pipeline.step import Command, Step
-from tasks.settings import LogSettings, StoreSettings, load
-from tasks.store.run_layout import run_holding
-from tasks.telemetry import JsonLines, TextLines, step_span
-from tasks.wording import printable, without_secrets
+try:
+    from pydantic import BaseModel
+
+    from tasks.disk import own_temporary_folder
+    from tasks.errors import BadConfiguration, RetakeError, Terminated
+    from tasks.options import Options
+    from tasks.pipeline.commands import AS_JSON, parse
+    from tasks.pipeline.step import Command, Step
+    from tasks.settings import LogSettings, StoreSettings, load
+    from tasks.store.run_layout import run_holding
+    from tasks.telemetry import JsonLines, TextLines, step_span
+    from tasks.wording import printable, without_secrets
+except ModuleNotFoundError as error:
+    sys.exit(lacks(error, "tasks"))
 
 log = logging.getLogger("retake")
 
@@ -104,6 +109,8 @@ def _module(command: Command) -> types.ModuleType:
     gc.disable()
     try:
         return import_module(command.full_module)
+    except ModuleNotFoundError as error:
+        raise BadConfiguration(lacks(error, "tasks")) from None
     finally:
         gc.freeze()
         gc.enable()

@@ -7,6 +7,7 @@ import csv
 import io
 import math
 import re
+import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import PurePosixPath
@@ -244,3 +245,8 @@ def csv_table(columns: Collection[str], rows: Iterable[Mapping[str, object]]) ->
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue().encode()
+
+
+def lacks(error: ModuleNotFoundError, program: str) -> str:
+    """Say in one line which package this Python lacks, and which Python has it."""
+    return f"{sys.executable} lacks {error.name}; run .venv/bin/python -m {program} …, which `make run` installs"

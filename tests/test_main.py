@@ -5,6 +5,7 @@ import subprocess
 import sys
 from contextlib import nullcontext
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
@@ -44,6 +45,23 @@ def test_a_steps_help_names_every_argument(step, help_of):
     shown = help_of(step.name)
     arguments = {f"--{name.replace('_', '-')}" for name in step.arguments.model_fields if name not in step.positional}
     assert {argument for argument in arguments if argument not in shown} == set()
+
+
+@pytest.mark.parametrize("command", [["tasks", "status"], ["tasks.local", "people", "add", "anna"]])
+def test_a_python_without_our_packages_is_one_line_with_the_right_command(command):
+    """`-S` leaves out the packages that are installed, as another Python has none of them."""
+    done = subprocess.run([sys.executable, "-S", "-m", *command], cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line == f"{sys.executable} lacks {line.split()[2]} run .venv/bin/python -m {command[0]} …, which `make run` installs"
+
+
+def test_a_step_without_a_package_of_its_own_is_one_line_too(monkeypatch, caplog):
+    monkeypatch.setattr(program, "import_module", Mock(side_effect=ModuleNotFoundError("No module named 'httpx'", name="httpx")))
+    assert main(["status"]) == BadConfiguration.exit_code
+    assert [message for message in caplog.messages if "httpx" in message] == [
+        f"BadConfiguration: {sys.executable} lacks httpx; run .venv/bin/python -m tasks …, which `make run` installs"
+    ]
 
 
 HELP_OF_ALL = """

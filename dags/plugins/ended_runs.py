@@ -1,7 +1,7 @@
 """Write a note on an ended run, and tell people of it.
 
-The note has the run's report, its set-aside files, and the asset events that it did not take. Airflow shows it in its grid and in the list
-of runs. A task cannot note anything on its own run without the credential of a person; the scheduler, which ends the run, can, and it knows
+The note has the run's report, the reason of its failure, its set-aside files, and the asset events that it did not take. Airflow shows it in
+its grid and in the list of runs. A task cannot note anything on its own run without the credential of a person; the scheduler, which ends the run, can, and it knows
 first that a run ended. The command `notify` decides whether there is anything to tell.
 
 Every process of Airflow loads plugins, and only one of the scheduler needs the modules that functions import here.
@@ -60,7 +60,7 @@ def _returned(dag_run: "DagRun", session: "Session", key: str, task_id: str | No
 
 
 def _note(dag_run: "DagRun", session: "Session") -> None:
-    """Note a run's report, files set aside and events passed over; a person's note stays."""
+    """Note a run's report, failure, set-aside files and passed-over events; a person's note stays."""
     from dags._form import PASSED_OVER
     from tasks.wording import count, markdown_text
 
@@ -70,8 +70,10 @@ def _note(dag_run: "DagRun", session: "Session") -> None:
     passed_over, report = (next(_returned(dag_run, session, key), None) for key in (PASSED_OVER, REPORT))
     result = next(_returned(dag_run, session, "return_value", task_id), None) if task_id else None
     lines = [f"[Report]({report})"] if report else []
-    if passed_over:
-        lines.append(markdown_text(passed_over)[: MAX_NOTE_CHARACTERS - sum(len(line) + 1 for line in lines)])
+    failed, _, reason = _reason(dag_run, session).partition(": ") if dag_run.state == "failed" else ("", "", "")
+    failure = f"`{failed}` failed: {markdown_text(reason)}" if failed else ""
+    for words in filter(None, (failure, markdown_text(passed_over or ""))):
+        lines.append(words[: max(0, MAX_NOTE_CHARACTERS - sum(len(line) + 1 for line in lines))])
     if result and result["num_set_aside"]:
         bad = [f"- {markdown_text(file['name'])}: {markdown_text(file['reason'])}" for file in result["first_set_aside"]]
         for line in (f"{count(result['num_set_aside'], 'file')} set aside; the log of `{task_id}` names each.", *bad):
@@ -80,7 +82,7 @@ def _note(dag_run: "DagRun", session: "Session") -> None:
             lines.append(line)
     if lines:
         dag_run.note = "\n".join(lines)
-    elif task_id:
+    else:
         dag_run.dag_run_note = None
 
 

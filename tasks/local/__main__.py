@@ -12,18 +12,23 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
-from tasks.disk import full_disk
-from tasks.errors import BadConfiguration, RetakeError, Unavailable
-from tasks.local import processes, supervise
-from tasks.local.airflow_api import AirflowApi
-from tasks.local.backups import back_up_home, restore_home
-from tasks.local.container_stack import ENV_FILE, find_stack, ingest_into_stack
-from tasks.local.follow import screen_for
-from tasks.local.home_folder import ROLES, Credentials, Home, add_person, people, people_file, remove_person
-from tasks.local.run import cancel, end_tracked, ingest_folder, open_store, ready_airflow, run, say_where, state_of
-from tasks.local.servers import step_environment
-from tasks.pipeline.upkeep.contract import PLACE
-from tasks.wording import count, size
+from tasks.wording import lacks
+
+try:
+    from tasks.disk import full_disk
+    from tasks.errors import BadConfiguration, RetakeError, Unavailable
+    from tasks.local import processes, supervise
+    from tasks.local.airflow_api import AirflowApi
+    from tasks.local.backups import back_up_home, restore_home
+    from tasks.local.container_stack import ENV_FILE, find_stack, ingest_into_stack
+    from tasks.local.follow import screen_for
+    from tasks.local.home_folder import ROLES, Credentials, Home, add_person, people, people_file, remove_person
+    from tasks.local.run import cancel, end_tracked, ingest_folder, open_store, ready_airflow, run, say_where, state_of
+    from tasks.local.servers import step_environment
+    from tasks.pipeline.upkeep.contract import PLACE
+    from tasks.wording import count, size
+except ModuleNotFoundError as error:
+    sys.exit(lacks(error, "tasks.local"))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -184,7 +189,7 @@ def _cancel(home: Home, arguments: argparse.Namespace) -> None:
 def _add_person(home: Home, arguments: argparse.Namespace) -> None:
     with home.lock():
         person = add_person(home, arguments.name, arguments.role)
-        password = person.password if sys.stdout.isatty() else f"in {people_file(home)}"
+        password = person.password if sys.stdout.isatty() else f"in {people_file(home)}; a terminal shows it here"
         _say(f"{arguments.name}, {person.role}: password {password}")
         _take_in(home)
 
@@ -209,6 +214,7 @@ def _take_in(home: Home) -> None:
     elif runs:
         _say(f"Airflow learns of it at the next `make start`; wait until {runs[0].dag_id} has ended")
     else:
+        _say("Airflow restarts to learn of it, and does not answer for a minute or two")
         supervise.up(home, _say)
 
 

@@ -34,6 +34,8 @@ from tasks.wording import count, duration
 OWN_STORE = "s3://retake"
 LONG_FILM = Path(__file__).with_name("long_film")
 """A film for the network of the samples to predict, with a table of when what happens. It is not trained on."""
+STORE_SETTINGS = 'eval "$(.venv/bin/python -m tasks.local env)"'
+"""Sets what steps at a shell need to reach the local servers."""
 _QUIET_SECONDS = 5.0
 """A cancel is done after this long without a run at work: Airflow starts those that an asset's update causes only after a while."""
 REMEDY = (
@@ -75,7 +77,7 @@ def run(home: Home, videos: str | None, option_pairs: Sequence[str]) -> int:
 def predict_long_film(choices: Choices) -> str:
     """Write the commands that predict the long film by the network that was trained last."""
     options = f"--model models:/{choices.options['model_name']}@challenger --stride-seconds 2 --to ~/predicted"
-    return f"""  eval "$(.venv/bin/python -m tasks.local env)"
+    return f"""  {STORE_SETTINGS}
   .venv/bin/python -m tasks predict {LONG_FILM.relative_to(REPOSITORY)} {options}"""
 
 
@@ -156,7 +158,7 @@ def _loop_lines(store: Store, uri: str) -> Iterator[str]:
     now, status = now_utc(), read_status(store, uri, main_model(store, uri))
     if any((status.films, status.labels, status.dataset, status.model)):
         yield sentence(status, now)
-        yield f"next: {next_steps(status, Live(now=now), str)[0].text} `python -m tasks status --store={uri}` says more"
+        yield f"next: {next_steps(status, Live(now=now), str)[0].text} `{STORE_SETTINGS}; .venv/bin/python -m tasks status --store={uri}` says more"
 
 
 def _dataset_lines(store: Store, uri: str) -> Iterator[str]:
@@ -226,7 +228,8 @@ def _ingest_lines(api: AirflowApi, run: FollowedRun) -> Iterator[str]:
     if (summary := _result(api, run, "summarise")) is not None:
         summed = SummaryResult.model_validate(summary)
         yield f"{summed.in_words}; {count(summed.num_clips, 'clip')}"
-        yield from _listed("set aside", summed.num_set_aside, summed.first_set_aside, "summarise")
+        others = "" if summed.num_unusable == summed.num_set_aside else ", with annotation files and videos that could not be cut"
+        yield from _listed(f"set aside{others}", summed.num_set_aside, summed.first_set_aside, "summarise")
         yield from _listed("warnings", summed.num_warnings, summed.first_warnings, "summarise")
     elif (ingest := _result(api, run, "ingest")) is not None:
         yield "no new video"

@@ -91,6 +91,21 @@ def test_a_run_leads_to_its_report_and_names_the_events_that_it_did_not_take(not
     assert noted("retrain", "publish.decide", url, key=ReportLink().xcom_key) == note
 
 
+def test_a_failed_run_notes_the_reason_until_it_succeeds(session):
+    reason = "preset: no recipe is called <lihgt>; did you mean light?" + "!" * MAX_NOTE_CHARACTERS
+    xcoms = [("prepare.weights", "failure", {"step": "weights", "map_index": -1, "reason": reason})]
+    run = ended(session, "retrain", "failed", xcoms=xcoms)
+    add_task(session, run, 1, "failed", "prepare.weights")
+    on_dag_run_failed(run, "task_failure")
+    session.commit()
+    assert run.note.startswith("`prepare.weights` failed: preset: no recipe is called &lt;lihgt&gt;; did you mean light?")
+    assert len(run.note) == MAX_NOTE_CHARACTERS
+    run.state = "success"
+    on_dag_run_success(run, "success")
+    session.commit()
+    assert run.note is None
+
+
 @pytest.fixture
 def handed(monkeypatch):
     handed = []

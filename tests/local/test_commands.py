@@ -108,7 +108,7 @@ def test_status_says_where_the_loop_is(servers, home, monkeypatch, capsys):
         "retrain: running for 2 h 00 min: train, predict waits until another step leaves its slot (pool gpu)",
         "predict_videos: queued for 2 h 00 min: train, predict waits until another step leaves its slot (pool gpu)",
         "s3://retake: 12 films came in; none of their clips has been looked at for labels yet.",
-        "s3://retake: next: Bring more films, of several recordings for each action. `python -m tasks status --store=s3://retake` says more",
+        's3://retake: next: Bring more films, of several recordings for each action. `eval "$(.venv/bin/python -m tasks.local env)"; .venv/bin/python -m tasks status --store=s3://retake` says more',
         "s3://retake: 220 clips in the latest dataset, d1 (train 180, val 40)",
         "s3://retake: champion of retake-tsn is version 3, provisional; the latest is version 4",
         "users: admin, anna (labeller)",
@@ -143,7 +143,7 @@ def test_stop_stops_also_where_credentials_are_damaged(home, capsys):
 @pytest.mark.parametrize(
     ("running", "runs", "message", "restarts"),
     [
-        ("airflow", [], "", 1),
+        ("airflow", [], "Airflow restarts to learn of it", 1),
         ("airflow", [RunRef(dag_id="retrain", run_id="1")], "wait until retrain has ended", 0),
         ("", [], "at the next `make start`", 0),
     ],

@@ -93,6 +93,12 @@ def test_a_start_waits_for_another_one_that_installs_and_then_finds_it_done(make
 
 
 @pytest.mark.slow
+def test_an_ingest_says_nothing_of_the_files_of_make(make, printing_python):
+    make("ingest", "VIDEOS=films")
+    assert make("ingest", "VIDEOS=films").stdout == "[-m][tasks.local][ingest-folder][films]"
+
+
+@pytest.mark.slow
 def test_a_folder_with_any_name_reaches_the_command_whole(make, printing_python, tmp_path):
     result = make("run", "VIDEOS=my videos; $$(touch harm) '\"", "SET=epochs=3 seed=1")
     assert result.stdout.endswith("[-m][tasks.local][run][--videos][my videos; $(touch harm) '\"][--set][epochs=3][--set][seed=1]")

@@ -87,6 +87,15 @@ def test_an_ingest_alone_ends_with_where_its_clips_are_labelled():
     assert list(ingested(Api({}), INGESTED, "s3://retake")) == ["nothing new", next_step]
 
 
+def test_what_is_set_aside_besides_the_video_files_is_told_apart():
+    api = Api({"summarise": SUMMARY.model_copy(update={"num_set_aside": 2})})
+    lines = list(ingested(api, INGESTED, "s3://retake"))
+    assert lines[:2] == [
+        "3 video files: 2 different videos, 1 set aside; 9 clips",
+        "set aside, with annotation files and videos that could not be cut: 2",
+    ]
+
+
 PREDICT = form_path("predict_videos", {"store": "s3://retake", "model": "models:/retake-tsn@champion"})
 
 
@@ -182,7 +191,7 @@ def test_without_labels_it_leads_to_the_page_label():
 
 def test_of_many_files_the_first_are_named_and_the_rest_counted():
     many = tuple(SetAside(name=f"{number:02}.mp4", reason="no video stream") for number in range(NUM_FIRST))
-    set_aside = {"num_set_aside": NUM_FIRST + 5, "first_set_aside": many}
+    set_aside = {"num_unusable": NUM_FIRST + 5, "num_set_aside": NUM_FIRST + 5, "first_set_aside": many}
     lines = told(Api({"summarise": SUMMARY.model_copy(update=set_aside)}), INGESTED, objects={}).splitlines()
     assert lines[1:3] == [f"set aside: {NUM_FIRST + 5}", "  00.mp4: no video stream"]
     assert lines[-1] == "  and 5 more; the log of `summarise` lists all"

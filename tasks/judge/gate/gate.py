@@ -136,7 +136,7 @@ def judge(
 def scoreless_rules(
     ours: EvaluateResult, theirs: EvaluateResult, gate: GateOptions, label_noise: float, spread: SeedSpread | None
 ) -> tuple[RuleOutcome, ...]:
-    """Apply the rules that know no scores: where one fails, a decision risks nothing."""
+    """Apply the rules that know no scores: where one fails, a decision spends nothing."""
     is_same_engine, how_scored = _is_same_engine(ours, theirs, spread)
     rules = (
         RuleOutcome(rule="engine", title="Same engine and crops", passed=is_same_engine, detail=how_scored),
@@ -293,7 +293,7 @@ def _looks_and_risk(attempt: Attempt, split: SplitName) -> tuple[str, ...]:
     elif attempt.is_spent:
         risk = f"A network that is no better passes in about {_share(attempt.charge)} of cases at most; {spent}"
     else:
-        risk = f"It risks nothing, since it promotes nothing whatever the scores are; {spent}"
+        risk = f"It spends nothing, since no network can be promoted for passing here, whatever the scores; {spent}"
     return looks if attempt.obstacle else f"{looks}{must}", risk
 
 

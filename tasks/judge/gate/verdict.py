@@ -76,17 +76,17 @@ def consequence_in_words(
     if is_champion is not None and (passed or provisional) and promotion != "never":
         rules = "All rules passed" if passed else "Not all rules passed"
         role = "the champion" if passed else "the provisional champion"
-        return f"{rules}: it is {role} now." if is_champion else f"{rules}, and it was not promoted."
+        return f"{rules}: it became {role}." if is_champion else f"{rules}, and it was not promoted."
     if passed:
         then = {
-            "auto": "it is promoted, unless the champion changed in the meantime",
+            "auto": "it is promoted if the champion is still the same",
             "approve": "a person decides in Airflow",
             "never": "it is registered but not promoted (promotion=never)",
         }[promotion]
         return f"All rules passed: {then}."
     if provisional:
         then = {
-            "auto": "it becomes the provisional one, unless another became champion in the meantime",
+            "auto": "it becomes the provisional one if there is still none",
             "approve": "a person decides in Airflow whether it becomes the provisional one",
         }[promotion]
         return f"Not all rules passed, but no other network is champion: {then}."
@@ -133,13 +133,22 @@ def spread_in_words(spread: SeedSpread) -> str:
 def guessing_caveat(ours: EvaluateResult) -> str:
     """List the targets on which the new network does not beat the majority class.
 
-    For example `no better than always predicting 'put meat' (34.8 % of actions)`; empty if there are none.
+    For example `no better than always predicting 'put meat' (34.8 % of actions)`; of a target with one class `'put' is the only verb`. Empty if
+    there are none.
     """
+    unbeaten = _unbeaten_majorities(ours)
     baselines = [
         f"{in_quotes(metrics.majority_class)} ({percent(metrics.majority_top1)} of {target}s)"
-        for target, metrics in _unbeaten_majorities(ours)
+        for target, metrics in unbeaten
+        if not _is_only_class(metrics)
     ]
-    return f"no better than always predicting {listed(baselines)}" if baselines else ""
+    alone = [f"{in_quotes(metrics.majority_class)} is the only {target}" for target, metrics in unbeaten if _is_only_class(metrics)]
+    return "; ".join([*([f"no better than always predicting {listed(baselines)}"] if baselines else []), *alone])
+
+
+def _is_only_class(metrics: TargetMetrics) -> bool:
+    """Check whether all clips have one class, and the network always names it."""
+    return metrics.top1 == metrics.majority_top1 == 1
 
 
 def _unbeaten_majorities(ours: EvaluateResult) -> list[tuple[Target, TargetMetrics]]:
@@ -188,13 +197,7 @@ def _too_small(difference: PairedDifference, split: SplitName, min_clips: int) -
 def _against_majority(ours: EvaluateResult, *, beats_guessing: bool) -> str:
     action = ours.action
     always = always_predicting(action.majority_class)
-    others = [
-        f"only {percent(metrics.top1)} of the {target}s correctly, "
-        + ("the same as" if metrics.top1 == metrics.majority_top1 else f"against {percent(metrics.majority_top1)} for")
-        + f" {always_predicting(metrics.majority_class)}"
-        for target, metrics in _unbeaten_majorities(ours)
-        if target != ours.targets[-1]
-    ]
+    others = [_unbeaten_in_words(target, metrics) for target, metrics in _unbeaten_majorities(ours) if target != ours.targets[-1]]
     if action.top1 <= action.majority_top1:
         sentence = f"{always} gives {percent(action.majority_top1)}"
     elif beats_guessing:
@@ -202,6 +205,14 @@ def _against_majority(ours: EvaluateResult, *, beats_guessing: bool) -> str:
     else:
         sentence = f"{always} gives less, {percent(action.majority_top1)}, but the data is too small to be sure of it"
     return f"{sentence}; the network classifies {listed(others)}" if others else sentence
+
+
+def _unbeaten_in_words(target: Target, metrics: TargetMetrics) -> str:
+    correct = f"{percent(metrics.top1)} of the {target}s correctly"
+    if _is_only_class(metrics):
+        return f"{correct}, and {in_quotes(metrics.majority_class)} is the only one"
+    guessed = "the same as" if metrics.top1 == metrics.majority_top1 else f"against {percent(metrics.majority_top1)} for"
+    return f"only {correct}, {guessed} {always_predicting(metrics.majority_class)}"
 
 
 def always_predicting(class_name: str) -> str:
@@ -284,6 +295,8 @@ def majority_warning(metrics: TargetMetrics) -> str:
     """Return the warning for a network that does not beat the majority class, else nothing."""
     if metrics.top1 > metrics.majority_top1:
         return ""
+    if _is_only_class(metrics):
+        return f"the same as {always_predicting(metrics.majority_class)}, the only class here"
     how = "below" if metrics.top1 < metrics.majority_top1 else "no better than"
     return f"{how} {always_predicting(metrics.majority_class)} ({percent(metrics.majority_top1)})"
 

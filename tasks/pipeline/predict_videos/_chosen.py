@@ -1,8 +1,9 @@
 """Find the networks that predict, with their checkpoints, temperatures, classes and datasets."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from tasks.data.clips.label_inputs import own_classes
 from tasks.data.labels.vocabulary import NOUNS, VERBS
 from tasks.errors import BadInput, MissingObject
 from tasks.judge.statistics.answers import from_parquet
@@ -21,9 +22,16 @@ from tasks.tracking import Registry
 
 Fitted = tuple[Served, Threshold]
 Pairs = tuple[tuple[int, int], ...]
-SHIPPED = Vocabulary(
-    verbs=tuple(ClassRef(id=i, name=name) for name, i in VERBS.items()), nouns=tuple(ClassRef(id=i, name=name) for name, i in NOUNS.items())
-)
+
+
+def _vocabulary(verbs: Mapping[str, int], nouns: Mapping[str, int]) -> Vocabulary:
+    return Vocabulary(
+        verbs=tuple(ClassRef(id=i, name=name) for name, i in verbs.items()),
+        nouns=tuple(ClassRef(id=i, name=name) for name, i in nouns.items()),
+    )
+
+
+SHIPPED = _vocabulary(VERBS, NOUNS)
 
 
 @dataclass(frozen=True)
@@ -85,8 +93,11 @@ def baseline_of(model: NetworkWithPlans, crops: int, store: Store, precision: fl
 
 
 def names_of(plan: PredictPlanResult, store: Store, verb_alone: Collection[PredictorRole]) -> Names:
-    """Name the classes by the training datasets, else by the shipped names."""
-    names = Names.of([*(store.read(Dataset(uri).manifest).vocabulary for uri in plan.dataset_uris), SHIPPED])
+    """Name the classes by training datasets, else by the shipped names or the store's."""
+    own = own_classes(store, plan.store)
+    names = Names.of(
+        [*(store.read(Dataset(uri).manifest).vocabulary for uri in plan.dataset_uris), SHIPPED, _vocabulary(own.verbs, own.nouns)]
+    )
     return names.of_verbs() if "model" in verb_alone else names
 
 

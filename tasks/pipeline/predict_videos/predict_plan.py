@@ -22,6 +22,7 @@ from tasks.keys import content_key, options_key, recipe_of
 from tasks.learn.inputs.snippets import window_grid
 from tasks.options import EvaluateOptions, IngestOptions, LabelOptions, PredictOptions, SegmentOptions
 from tasks.pipeline._results import finish, log
+from tasks.pipeline._trained import trained_on
 from tasks.pipeline.predict_videos._chosen import NetworkWithPlans, baseline_of, registered
 from tasks.pipeline.predict_videos.contract import PLAN, PredictPlanArguments
 from tasks.settings import MachineSettings, MlflowSettings, load
@@ -31,7 +32,7 @@ from tasks.store.records.dataset import NOTHING, LabelledClip, Manifest
 from tasks.store.records.prediction import KnownLabel, KnownLabels, PredictedVideo, PredictionBatch, PredictPlanResult, PredictReportResult
 from tasks.store.records.record import SetAside, SplitName
 from tasks.store.records.video import BatchRef, Interval, VideoRecord
-from tasks.store.run_layout import Prediction
+from tasks.store.run_layout import Prediction, Run
 from tasks.tracking import Registry
 from tasks.wording import count
 
@@ -53,6 +54,18 @@ class Videos:
     trained_on: tuple[str, ...]
     set_aside: tuple[SetAside, ...]
     beside: tuple[AnnotationFile, ...]
+
+
+@dataclass(frozen=True)
+class Met:
+    """Videos and sources that trained the networks (`in_train`) or chose their epochs.
+
+    Unless `is_known`, a training is not known, and all that is in train or val today counts.
+    """
+
+    in_train: frozenset[str]
+    in_val: frozenset[str]
+    is_known: bool
 
 
 def run(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
@@ -95,9 +108,10 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
     if arguments.stride_seconds is not None:
         window_grid(segment, arguments.stride_seconds)
     latest = _labels_today(arguments.store, segment if trained.cut == "intervals" else trained, store)
-    videos = _videos(arguments, _in_split("train", arguments.store, manifests, store), _labelled_sources(manifests, latest), store)
+    met = _met([model, *([against] if against else [])], arguments.store, manifests, store)
+    videos = _videos(arguments, met, _labelled_sources(manifests, latest), store)
     sources = videos.sources
-    measured_on = tuple(video.video for video in _among(videos.taken, _in_split("val", arguments.store, manifests, store), sources))
+    measured_on = tuple(video.video for video in _among(videos.taken, met.in_val, sources))
     labels = _labels_of(videos.taken, manifests, latest)
     if arguments.stride_seconds is not None:
         named = PredictedVideos({video.video: video.name for video in videos.taken}, videos.beside)
@@ -208,21 +222,40 @@ def _unknown(store_uri: str, label: str, dataset_uris: Sequence[str], store: Sto
     )
 
 
-def _in_split(wanted: SplitName, store_uri: str, manifests: Iterable[Manifest], store: Store) -> frozenset[str]:
-    """List videos and sources in a split, by the networks' datasets and split file."""
-    names = {clip.video for manifest in manifests for clip in manifest.clips if clip.split == wanted}
+def _met(networks: Iterable[NetworkWithPlans], store_uri: str, manifests: Iterable[Manifest], store: Store) -> Met:
+    """List videos and sources of the networks' trainings, and of trainings before those.
+
+    Where a training is not known, the split file tells. Elsewhere it would also name videos that came into train after the training.
+    """
+    splits: dict[SplitName, set[str]] = {"train": set(), "val": set(), "test": set()}
+    clips = [clip for manifest in manifests for clip in manifest.clips]
+    is_known = True
+    for network in networks:
+        try:
+            clips += trained_on(Run(network.plans[0].run_uri), store) if network.plans else ()
+            is_known &= bool(network.plans)
+        except BadInput as error:
+            log.warning("the training of %s is not known: %s", network.predictor.label, error)
+            is_known = False
+    for clip in clips:
+        splits[clip.split] |= {clip.video, clip.source}
     uri = Layout(store_uri).split_file
-    if store.exists(uri):
-        names |= {name for name, split in read_split_csv(store.read_bytes(uri)).items() if split == wanted}
-    return frozenset(names)
+    if not is_known and store.exists(uri):
+        for name, split in read_split_csv(store.read_bytes(uri)).items():
+            splits[split].add(name)
+    return Met(frozenset(splits["train"]), frozenset(splits["val"]), is_known)
 
 
 def _among(videos: Iterable[PredictedVideo], names: frozenset[str], sources: Mapping[str, str]) -> list[PredictedVideo]:
-    """Select the videos that these names contain, themselves or by their sources."""
+    """Select the videos that these names contain, themselves or by their sources.
+
+    The source of a named video may have had another name at the training.
+    """
+    names |= {sources[name] for name in names if name in sources}
     return [video for video in videos if not names.isdisjoint({video.video, sources.get(video.video, video.video)})]
 
 
-def _videos(arguments: PredictPlanArguments, trained_on: frozenset[str], sources: Mapping[str, str], store: Store) -> Videos:
+def _videos(arguments: PredictPlanArguments, met: Met, sources: Mapping[str, str], store: Store) -> Videos:
     """Select the videos to predict; leave out unusable ones and those trained on."""
     if arguments.videos:
         candidates, bad, beside = _asked_for(arguments, store)
@@ -231,11 +264,12 @@ def _videos(arguments: PredictPlanArguments, trained_on: frozenset[str], sources
     else:
         records = video_records(store, arguments.store)
         candidates, bad, beside = _in_order(PredictedVideo(video=record.video, name=record.names[0]) for record in records), [], []
-    trained = _among(candidates, trained_on, sources)
+    trained = _among(candidates, met.in_train, sources)
     refused = [] if arguments.allow_trained else trained
     taken = [video for video in candidates if video not in refused]
     if arguments.videos:
-        bad += [SetAside(name=video.name, reason="it was trained on; allow_trained predicts it anyway") for video in refused]
+        reason = "it was trained on" if met.is_known else "it is in train, and a network's training videos are not known"
+        bad += [SetAside(name=video.name, reason=f"{reason}; allow_trained predicts it anyway") for video in refused]
         if not taken:
             reasons = "; ".join(f"{aside.name}: {aside.reason}" for aside in bad) or f"{', '.join(arguments.videos)}: no video is there"
             raise BadInput(f"nothing to predict: {reasons}")

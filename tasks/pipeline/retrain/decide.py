@@ -3,6 +3,7 @@
 from typing import Literal
 
 from tasks.judge.gate.champion import complete_move, keep_decision, kept_decision, make_move, moves
+from tasks.judge.gate.verdict import consequence_in_words
 from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline.retrain._evidence import version_description
 from tasks.pipeline.retrain._history import keep_decision_summary
@@ -76,6 +77,12 @@ def _decide(
     # Attempts of older versions have no `spent`, because those versions spent no charge.
     spending = compared.attempt if compared.attempt and compared.attempt.spent is not None else None
 
+    def outcome(*, is_champion: bool | None) -> str:
+        """Word what follows for a network that did not pass; None before it is known."""
+        return consequence_in_words(
+            plan.gate.promotion, passed=False, provisional=True, faces_champion=False, is_champion=is_champion
+        ).rstrip(".")
+
     def record(event: Literal["promoted", "kept"], decided_by: str, reason: str) -> DecisionRecord:
         return DecisionRecord(
             time=now_utc(),
@@ -86,7 +93,8 @@ def _decide(
             champion_after=registered.version if event == "promoted" else current,
             promotion=plan.gate.promotion,
             decided_by=decided_by,
-            reason=reason,
+            # The comparison could only say what would follow.
+            reason=reason.replace(outcome(is_champion=None), outcome(is_champion=event == "promoted")) if compared.provisional else reason,
             run_key=plan.run_key,
             mlflow_run_url=registered.mlflow_run_url,
             charge=(spending.charge if spending.is_spent else 0.0) if spending else None,

@@ -79,6 +79,8 @@ def test_a_first_network_that_did_not_pass_becomes_provisional_champion(candidat
     (line,) = candidates.lines()
     assert (line["provisional"], candidates.tags(1)["retake.provisional"]) == (str(promoted), str(promoted).lower())
     assert "the rules would let it pass" not in line["reason"]
+    outcome = ": it became the provisional champion" if promoted else ", and it was not promoted"
+    assert line["reason"].endswith(f"60.0 % against 50.0 %. Not all rules passed{outcome}")
 
 
 def test_a_champion_is_provisional_until_it_is_replaced_or_passes(candidates, registry):

@@ -280,7 +280,10 @@ ATTEMPTS = {
         ("9 other networks were", "at 0.12 % instead of 1.2 %", "about 1.2 % of cases at most", "3.7 % of the year's 10 %"),
     ),
     "all errors": (Attempt(spent=1, yearly_error=1), ("100 % of the year's 100 % are spent",)),
-    "free": (Attempt(num_others=1, num_networks=1.5, spent=0, is_spent=False), ("1 other network was", "It risks nothing", "0 % of")),
+    "free": (
+        Attempt(num_others=1, num_networks=1.5, spent=0, is_spent=False),
+        ("1 other network was", "It spends nothing, since no network can be promoted for passing", "0 % of"),
+    ),
 }
 
 

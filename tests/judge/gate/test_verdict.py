@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from tasks.judge.gate.verdict import consequence_in_words, guessing_caveat, verdict_on, why
+from tasks.judge.gate.verdict import consequence_in_words, guessing_caveat, majority_warning, verdict_on, why
 from tests.judge.gate.conftest import difference, spread_of
 
 
@@ -79,6 +79,30 @@ def test_guessing_is_compared_with_the_registered_network_and_not_with_the_mean_
     assert "The registered network classifies 50.0 % correctly; always predicting 'common action' gives less, 40.0 %" in reasons
 
 
+@pytest.mark.parametrize(
+    ("top1", "told", "warned", "in_table"),
+    [
+        (
+            1.0,
+            "the network classifies 100.0 % of the verbs correctly, and 'common verb' is the only one",
+            "'common verb' is the only verb",
+            "the same as always predicting 'common verb', the only class here",
+        ),
+        (
+            0.9,
+            "the network classifies only 90.0 % of the verbs correctly, against 100.0 % for always predicting 'common verb'",
+            "no better than always predicting 'common verb' (100.0 % of verbs)",
+            "below always predicting 'common verb' (100.0 %)",
+        ),
+    ],
+)
+def test_where_one_class_is_all_there_is_no_score_of_it_is_called_low(scored, top1, told, warned, in_table):
+    ours, theirs = scored({"verb": top1, "noun": 0.7, "action": 0.5}, 0.4, majority={"verb": 1.0, "noun": 0.1, "action": 0.1})
+    assert why(ours, theirs, difference(*GAIN), beats_guessing=True).endswith(f"; {told}.")
+    assert guessing_caveat(ours) == warned
+    assert majority_warning(ours.verb) == in_table
+
+
 NOT_PASSED = {"passed": False, "provisional": False, "faces_champion": False, "is_provisional": False}
 GATES = {
     "passed": NOT_PASSED | {"passed": True, "faces_champion": True},
@@ -92,11 +116,11 @@ GATES = {
 @pytest.mark.parametrize(
     ("gate", "promotion", "is_champion", "outcome"),
     [
-        ("passed", "auto", None, "All rules passed: it is promoted, unless the champion changed in the meantime."),
-        ("passed", "auto", True, "All rules passed: it is the champion now."),
+        ("passed", "auto", None, "All rules passed: it is promoted if the champion is still the same."),
+        ("passed", "auto", True, "All rules passed: it became the champion."),
         ("passed", "approve", False, "All rules passed, and it was not promoted."),
         ("passed", "never", False, "All rules passed: it is registered but not promoted (promotion=never)."),
-        ("may become the provisional champion", "approve", True, "Not all rules passed: it is the provisional champion now."),
+        ("may become the provisional champion", "approve", True, "Not all rules passed: it became the provisional champion."),
         ("against a champion", "auto", False, "Not promoted: the champion stays."),
     ],
 )

@@ -46,7 +46,7 @@ def test_failed_trials_are_named_with_their_reasons():
 def test_the_page_has_the_command_that_saves_the_winner_as_a_recipe(usual):
     uri = "s3://retake/searches/0123456789abcdef/0123456789ab/"
     search = usual.model_copy(update={"plan": usual.plan.model_copy(update={"search_uri": uri})})
-    shown = re.search(r"<code>(python -m tasks recipe save .*)</code>", search_page(search, RETRAIN))[1]
+    shown = re.search(r'<code>eval ".*"\n\.venv/bin/(python -m tasks recipe save .*)</code>', search_page(search, RETRAIN))[1]
     command, arguments = parse(shown.split()[3:])
     assert (command.name, arguments.search) == ("recipe save", uri)
 

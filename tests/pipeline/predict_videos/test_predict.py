@@ -305,6 +305,21 @@ def test_without_videos_every_one_that_was_not_trained_on_is_taken(bench, decide
     assert (plan.missing, plan.against) == ((), None)
 
 
+def test_a_video_that_came_into_train_after_the_training_is_predicted_and_its_new_classes_have_names(bench, predict, films, learnt):
+    """The split file names the videos of later datasets, too, which this network has never seen."""
+    new, other = films
+    uid = next(own.clip.uid for own in gathered(bench).clips if own.clip.video == new)
+    annotate(bench, "new", "uid,verb,noun", f"{uid},walk,bunny")
+    bench.run("label")
+    splits = bench.store.read_bytes(f"{STORE}/datasets/split.csv").decode()
+    bench.store.write_bytes(f"{STORE}/datasets/split.csv", f"{splits}{new},train\n{other},val\n".encode())
+    result = predict(*films.values(), against="none", num_to_label=0)
+    plan = plan_of(bench, result)
+    assert (result.num_videos, result.num_set_aside, plan.trained_on, plan.measured_on) == (2, 0, (), ())
+    assert "walk bunny" in page_of(bench, result)
+    assert "verb-" not in page_of(bench, result)
+
+
 @pytest.mark.parametrize(
     ("reference", "told"),
     [

@@ -239,7 +239,7 @@ def test_once_the_learning_curve_has_ended_the_report_its_artifacts_and_the_vers
     assert "There is no learning curve: heads do not train on 1 clip: lower the &lt;rate&gt;.</p>" in page.decode()
     assert ("version 1</h1>" in page.decode(), "Version 1 (new) against the baseline" in page.decode()) == (True, True)
     assert "New network against the baseline" in objects[result.report_uri].decode(), "it had no version then"
-    assert ("All rules passed: it is the champion now." in page.decode(), "models:/m@champion" in page.decode()) == (True, True)
+    assert ("All rules passed: it became the champion." in page.decode(), "models:/m@champion" in page.decode()) == (True, True)
     assert "a person decides in Airflow" in objects[result.report_uri].decode(), "nobody had decided then"
     assert run.artifacts["report.html"] == run.artifacts["decisions/9f86/report.html"] == page
     assert shelf.objects[result.card_uri].decode().endswith(version.description)

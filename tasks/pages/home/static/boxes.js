@@ -102,7 +102,7 @@ function labels(shown) {
 
 /** Say how a second person comes to read clips. @param {Shown} shown */
 function invite(shown) {
-  shown.panel("Invite a second reader", h("p", {}, "A tenth of the clips is shown to a second person, who needs a login of their own. With make run, this prints their password:"), h("pre", { tabindex: 0 }, "python -m tasks.local people add anna"), h("p", {}, "In containers, an administrator adds them in Airflow under Security → Users."));
+  shown.panel("Invite a second reader", h("p", {}, "A tenth of the clips is shown to a second person, who needs a login of their own. With make run, on a terminal this prints their password, and restarts Airflow if no run is at work:"), h("pre", { tabindex: 0 }, ".venv/bin/python -m tasks.local people add anna"), h("p", {}, "In containers, an administrator adds them in Airflow under Security → Users."));
 }
 
 /** @type {MakeBox} */
@@ -193,7 +193,8 @@ function champion(shown) {
   const target = earlier.find(({ saw_forgotten: sawForgotten }) => !sawForgotten);
   const back = () => shown.panel("Roll back", ...(target ? [
     h("p", {}, "This makes an earlier version champion again, and says why in its history. It is refused if a clean-up removed its training; then name another:"),
-    h("pre", { tabindex: 0 }, `python -m tasks rollback --model-name ${name} --to ${target.version} --reason "…"`),
+    h("pre", { tabindex: 0 }, `eval "$(.venv/bin/python -m tasks.local env)"\n.venv/bin/python -m tasks rollback --model-name ${name} --to ${target.version} --reason "…"`),
+    h("p", {}, "In containers, write ", h("code", {}, "docker compose run --rm retake"), " in the place of ", h("code", {}, ".venv/bin/python -m tasks"), ", without the first line."),
   ] : [h("p", {}, `The history has no earlier champion${earlier.length ? " without forgotten data" : ""}.`)]));
   const alarm = current?.saw_forgotten ? "Saw data that was forgotten: train anew" : part.provisional ? "Provisional" : null;
   return {

@@ -53,7 +53,9 @@ export function predictions(shown) {
   if (!status.predictions?.predictions.length) return later("prediction");
   return status.predictions.predictions.slice(0, NUM_PREDICTIONS).flatMap((prediction) => [
     h("p", {}, link(prediction.report_url, `${count(prediction.num_videos, "film")}, ${count(prediction.num_clips, "clip")}`), h("span", { class: "quiet" }, ` ${ago(prediction.at, now)}, by ${prediction.model}`)),
-    h("p", {}, `Unsure of ${percent(prediction.unsure_share)}. `, prediction.num_to_label > 0 && link(labelPage(shown), `Label ${count(prediction.num_to_label, "clip")} of them`), " ", h("span", { class: prediction.is_unlike ? "alarm" : "quiet" }, prediction.unlike)),
+    h("p", {},
+      ...(prediction.is_unlike ? [h("span", { class: "alarm" }, prediction.unlike)] : [`Unsure of ${percent(prediction.unsure_share)}. `, h("span", { class: "quiet" }, prediction.unlike)]),
+      " ", prediction.num_to_label > 0 && link(labelPage(shown), `Label ${count(prediction.num_to_label, "clip")} of them`)),
   ]);
 }
 

@@ -40,13 +40,22 @@ test("a champion from before the history is shown without scores, and can be use
   assert.match((await open({ state })).text("champion"), /no champion yet/);
 });
 
+test("of footage unlike the training clips a prediction does not say how sure the network is", async () => {
+  const state = told();
+  assert.match((await open({ state })).text("predictions"), /Unsure of 31 %\..*Like the training clips\./);
+  Object.assign(state.status.predictions.predictions[0], { is_unlike: true, unlike: "Unlike the training clips." });
+  const text = (await open({ state })).text("predictions");
+  assert.match(text, /Unlike the training clips\..*Label 24 clips of them/);
+  assert.doesNotMatch(text, /Unsure of/);
+});
+
 test("roll back proposes the latest champion that saw no forgotten data", async () => {
   const state = told();
   const versions = [version(4), version(3, { saw_forgotten: true }), version(2, { event: "kept" }), version(1, { event: "provisional" })];
   Object.assign(state.status.model, { champion: 4, versions });
   const page = await open({ state });
   await page.click("Roll back");
-  assert.match(page.text("dialog-part"), /--to 1 /);
+  assert.match(page.text("dialog-part"), /eval "\$\(\.venv\/bin\/python -m tasks\.local env\)"\s*\.venv\/bin\/python -m tasks rollback .*--to 1 /);
   assert.match(page.text("dialog-part"), /refused if a clean-up removed its training/);
   for (const [length, said] of [[3, /no earlier champion without forgotten data\./], [1, /no earlier champion\./]]) {
     versions.length = length;
