@@ -90,8 +90,9 @@ class Situation:
 
     @property
     def num_unlabelled(self) -> int:
-        """Count the clips without a label."""
-        return max(0, self.status.labels.num_clips - self.status.labels.num_labelled) if self.status.labels else 0
+        """Count the clips without a label, except those that a person is unsure of."""
+        labels = self.status.labels
+        return max(0, labels.num_clips - labels.num_labelled - labels.num_unsure) if labels else 0
 
     @property
     def num_chosen(self) -> int:

@@ -149,6 +149,12 @@ def test_clips_that_a_prediction_chose_are_labelled_once_none_is_left():
     assert any("12 clips" in text for text in texts(status(labels=before)))
 
 
+def test_clips_that_somebody_was_unsure_of_are_not_to_be_labelled():
+    unsure = status().labels.model_copy(update={"num_labelled": 290, "num_unsure": 10})
+    for predictions in (None, status().predictions):
+        assert not any("Label" in text for text in texts(status(labels=unsure, predictions=predictions)))
+
+
 def test_a_question_comes_first_and_leads_to_where_it_is_answered():
     first, second, *_ = next_steps(status(), Live(approvals=(Approval("promote v3?", "/required_actions", NOW),)), lambda path: f"a{path}")
     assert first.url == "a/required_actions"

@@ -36,12 +36,13 @@ class LabelsStatus(Record):
     """`status/labels.json`, by `label`: the labels in numbers.
 
     `agreement` is a sentence, empty if nobody read a clip for the second time. `num_statements` is the length of the page's log then: later
-    statements are in no dataset yet.
+    statements are in no dataset yet. `num_unsure` clips without a label were answered *unsure*.
     """
 
     at: str
     num_clips: int
     num_labelled: int
+    num_unsure: int = later(0)
     by_origin: tuple[LabelCount, ...]
     agreement: str
     num_problems: int

@@ -16,7 +16,7 @@ from tasks.pipeline.retrain.plan import evaluations
 from tasks.store.layout import Dataset, Ingest, Layout
 from tasks.store.objects import Store
 from tasks.store.records.curves import CurveGain, LearningCurveResult, TargetCurve
-from tasks.store.records.dataset import DatasetResult
+from tasks.store.records.dataset import DatasetResult, LabelsFile
 from tasks.store.records.evaluation import LabelAudit
 from tasks.store.records.labelling import ClipStatement
 from tasks.store.records.record import SetAside
@@ -25,7 +25,7 @@ from tasks.store.records.video import BatchRef, IngestResult, Inventory, Segment
 from tasks.store.run_layout import Decision, Evaluations, Scores
 from tasks.store.stored import Output
 from tests.judge.gate.candidates import Candidates
-from tests.pipeline.in_process import STORE, Bench
+from tests.pipeline.in_process import LABELS, STORE, Bench
 from tests.pipeline.shelf import Fragile, Killed, dataset_clip, manifest_of, taken_in
 from tests.records import some
 from tests.scored_clips import make_clips, summary_of, vocabulary
@@ -73,12 +73,17 @@ def test_labels_and_datasets_are_summed_up_and_a_second_run_changes_nothing(benc
     part = {name: getattr(clip, name) for name in ("video", "uid", "start_seconds", "stop_seconds")}
     answer = {"answer": "action", "verb": "put", "noun": "bag"}
     append_to_log(bench.store, STORE, ClipStatement(token="t" * 8, by="ada", at="2026-01-01T00:00:00Z", **answer, **part), 0)
-    taken_in(bench.store, ["put bag/e.mp4"])
+    taken_in(bench.store, ["put bag/e.mp4", "day 1/f.mp4"])
+    assert bench.run("label").num_labelled == 5
+    (other,) = [each.clip for each in bench.store.read(f"{LABELS}labels.json", LabelsFile).clips if each.action is None]
+    part = {name: getattr(other, name) for name in part}
+    append_to_log(bench.store, STORE, ClipStatement(token="u" * 8, by="ada", at="2026-01-01T00:00:00Z", answer="unsure", **part), 1)
     second = bench.build()
+    assert second.num_unlabelled == 0
     summed = state(bench.store)
     origins = {("folder", "put meat", 1), ("folder", "put bag", 1), ("folder", "take bag", 2), ("person", "ada", 1)}
     assert {(origin.kind, origin.name, origin.num_clips) for origin in summed.labels.by_origin} == origins
-    assert summed.labels.num_statements == 1
+    assert (summed.labels.num_statements, summed.labels.num_unsure) == (2, 1)
     assert summed.dataset.digest == second.digest
     change = summed.dataset.change
     assert (change.before, change.num_videos_added, change.num_relabelled, change.classes_added) == (first.digest, 1, 1, ("put bag",))
