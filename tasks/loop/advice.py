@@ -5,12 +5,13 @@ are in `tasks/report_steps.py`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 from urllib.parse import quote
 
 from tasks.disk import LEAST_FREE
+from tasks.loop.answers import PageAnswers
 from tasks.report_steps import NextStep
 from tasks.settings import LABEL_PATH, LOOP_PATH, QUIET_DAYS, form_path
 from tasks.store.records.status import LoopStatus, ModelStatus, VersionStatus, WeakClass
@@ -56,8 +57,8 @@ class ScheduledRun:
 class Live:
     """The facts that are known at the moment.
 
-    A fact that is None is unknown, and a rule about it says nothing. `import_errors` are the DAG files that Airflow cannot import.
-    `num_statements` is the length of the labelling page's log. `has_films` says whether the store has any film, summed up or not.
+    A fact that is None is unknown, and a rule about it says nothing. `import_errors` are the DAG files that Airflow cannot import. `has_films`
+    says whether the store has any film, summed up or not. Without `answers` of the page Label, none came since labels were last gathered.
     """
 
     now: str | None = None
@@ -65,7 +66,7 @@ class Live:
     runs: tuple[ActiveRun, ...] | None = None
     scheduled: tuple[ScheduledRun, ...] | None = None
     import_errors: tuple[str, ...] | None = None
-    num_statements: int | None = None
+    answers: PageAnswers = field(default_factory=PageAnswers)
     disk_free_share: float | None = None
     has_films: bool | None = None
 
@@ -84,15 +85,14 @@ class Situation:
 
     @property
     def num_new_labels(self) -> int:
-        """Count the statements of the labelling page that no dataset has yet."""
-        labels, number = self.status.labels, self.live.num_statements
-        return max(0, number - labels.num_statements) if labels and number is not None else 0
+        """Count the labels of the page Label that no dataset has yet."""
+        return self.live.answers.num_labels if self.status.labels else 0
 
     @property
     def num_unlabelled(self) -> int:
         """Count the clips without a label, except those that a person is unsure of."""
         labels = self.status.labels
-        return max(0, labels.num_clips - labels.num_labelled - labels.num_unsure) if labels else 0
+        return max(0, labels.num_clips - labels.num_labelled - labels.num_unsure - self.live.answers.num_clips) if labels else 0
 
     @property
     def num_chosen(self) -> int:
@@ -100,8 +100,8 @@ class Situation:
         latest = next(iter(self.status.predictions.predictions), None) if self.status.predictions else None
         if latest is None:
             return 0
-        labels = self.status.labels
-        return latest.num_to_label if labels is None or labels.at < latest.at else min(latest.num_to_label, self.num_unlabelled)
+        labels, number = self.status.labels, max(0, latest.num_to_label - self.live.answers.num_chosen)
+        return number if labels is None or labels.at < latest.at else min(number, self.num_unlabelled)
 
     @property
     def days_quiet(self) -> int:

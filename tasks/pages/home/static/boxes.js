@@ -81,7 +81,7 @@ function labels(shown) {
   const acts = [link(labelPage(shown), "Label …")];
   const title = "Labels";
   if (!part) return later(title, labelPage(shown), "build", acts);
-  const since = shown.state.num_statements - part.num_statements;
+  const since = shown.state.num_new_labels;
   const origins = part.by_origin.map(({ kind, name, num_clips }) => `${kind} ${name}: ${num_clips}`);
   const kinds = ["folder", "file", "person"].map((kind) => [kind, part.by_origin.filter((origin) => origin.kind === kind).reduce((sum, { num_clips }) => sum + num_clips, 0)]).filter(([, number]) => number);
   const all = () => shown.panel("Labels by origin", h("ul", { class: "list" }, origins.map((text) => h("li", {}, text))));
@@ -91,7 +91,7 @@ function labels(shown) {
     number: percent(part.num_clips ? part.num_labelled / part.num_clips : 0),
     unit: `of clips (${part.num_labelled.toLocaleString("en")})`,
     at: part.at,
-    alarm: part.num_problems ? `${count(part.num_problems, "problem")} in label files` : since > 0 ? `${count(since, "answer")} since: build` : null,
+    alarm: part.num_problems ? `${count(part.num_problems, "problem")} in label files` : since > 0 ? `${count(since, "new answer")}: build` : null,
     lines: [
       h("span", {}, kinds.map(([kind, number]) => `${number.toLocaleString("en")} by ${kind}`).join(" · "), origins.length ? " " : "", origins.length > 0 && button("all", all)),
       part.agreement || h("span", { class: "quiet" }, "No second reader: ", button("invite one", () => invite(shown)), "."),

@@ -99,7 +99,7 @@ function show(told) {
   // Ages change by the minute, and so do the parts that name them.
   const minute = now.slice(0, 16);
   const busy = seen.training ? now : minute;
-  for (const { id, parts } of boxes(shown)) draw(id, [status, seen.runs, seen.training, told.num_statements, id === "training" ? busy : minute], () => parts.filter(Boolean));
+  for (const { id, parts } of boxes(shown)) draw(id, [status, seen.runs, seen.training, told.num_new_labels, id === "training" ? busy : minute], () => parts.filter(Boolean));
   const versions = status.model?.versions ?? [];
   by("history-key").replaceChildren(...(versions.length ? [h("span", { class: "key then" }, "then"), " ", h("span", { class: "key now" }, "on today's clips"), " · % of actions with 95 % intervals · above: labels added ", h("button", { type: "button", class: "plain", onclick: () => panel("History", table(versions)) }, "Table")] : []));
   drawHistory();

@@ -31,6 +31,10 @@ test("five boxes with number, age, alarm and links", async () => {
   assert.deepEqual([asked.get("dag"), JSON.parse(asked.get("conf"))], ["predict_videos", { store: STORE, model: "models:/m@champion" }]);
 });
 
+test("labels of the page that no dataset has are an alarm", async () => {
+  assert.match((await open({ state: { ...told(), num_new_labels: 8 } })).text("labels"), /8 new answers: build/);
+});
+
 test("a champion from before the history is shown without scores, and can be used", async () => {
   const state = told();
   Object.assign(state.status.model, { champion: 3, provisional: false, versions: [version(7, { event: "kept" })] });
