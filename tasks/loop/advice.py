@@ -137,6 +137,14 @@ class Situation:
         return [weak for weak in self.status.model.weak_classes if weak.num_clips - weak.num_right > 1] if self.status.model else []
 
     @property
+    def num_doubtful(self) -> int:
+        """Count the doubtful labels that the page Label still shows; for an older summary, those of the report."""
+        model = self.status.model
+        if model is None or model.doubtful is None:
+            return model.num_doubtful if model else 0
+        return max(0, len(model.doubtful) - self.live.answers.num_settled)
+
+    @property
     def champion(self) -> int | None:
         """Return the champion's version."""
         return self.status.model.champion if self.status.model else None
@@ -216,9 +224,9 @@ RULES = (
         lambda here: here.form("ingest_videos"),
     ),
     Rule(
-        lambda here: here.status.model and here.status.model.num_doubtful,
-        lambda here: f"Mend {count(here.status.model.num_doubtful if here.status.model else 0, 'doubtful label')}",
-        lambda here: here.label_page,
+        lambda here: here.num_doubtful,
+        lambda here: f"Mend {count(here.num_doubtful, 'doubtful label')}",
+        lambda here: f"{here.label_page}#show=suspicious",
     ),
     Rule(lambda here: here.num_chosen or here.num_unlabelled, _label, lambda here: here.label_page),
     Rule(

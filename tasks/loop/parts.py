@@ -191,6 +191,7 @@ class Evidence:
     weak_classes: tuple[WeakClass, ...]
     num_doubtful: int
     gain: Gain | None
+    doubtful: Mapping[str, tuple[str, str]] | None = None
 
 
 def with_decision(
@@ -206,6 +207,7 @@ def with_decision(
         champion_since=champion.since,
         split=evidence.split,
         num_doubtful=evidence.num_doubtful,
+        doubtful=evidence.doubtful,
         weak_classes=evidence.weak_classes,
         versions=tuple(sorted((entry, *others), key=lambda version: version.at, reverse=True)[:MAX_VERSIONS]),
         now_dataset=earlier.now_dataset if earlier else "",

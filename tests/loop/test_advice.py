@@ -158,6 +158,13 @@ def test_clips_that_somebody_was_unsure_of_are_not_to_be_labelled():
         assert not any("Label" in text for text in texts(status(labels=unsure, predictions=predictions)))
 
 
+def test_doubtful_labels_lead_to_their_list_and_are_those_that_the_page_still_shows():
+    model = model_status(num_doubtful=9, doubtful={f"c{number}": ("put", "meat") for number in range(6)})
+    first = next_steps(status(model=model), Live(answers=PageAnswers(num_settled=2)), str)[0]
+    assert (first.text, first.url) == ("Mend 4 doubtful labels.", "/retake/label/?store=s3://retake#show=suspicious")
+    assert not any("Mend" in text for text in texts(status(model=model), Live(answers=PageAnswers(num_settled=6))))
+
+
 def test_clips_that_were_answered_since_the_last_build_are_no_longer_to_be_labelled():
     answers = PageAnswers(num_labels=250, num_clips=260, num_chosen=12)
     assert texts(status(model=None), Live(answers=answers))[0] == "Build a dataset: 250 new answers on the page Label."
@@ -169,7 +176,7 @@ def test_clips_that_were_answered_since_the_last_build_are_no_longer_to_be_label
 def test_a_question_comes_first_and_leads_to_where_it_is_answered():
     first, second, *_ = next_steps(status(), Live(approvals=(Approval("promote v3?", "/required_actions", NOW),)), lambda path: f"a{path}")
     assert first.url == "a/required_actions"
-    assert second.url == "a/retake/label/?store=s3://retake"
+    assert second.url == "a/retake/label/?store=s3://retake#show=suspicious"
 
 
 def test_a_store_without_a_plan_leads_to_a_form_that_names_no_model():

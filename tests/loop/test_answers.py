@@ -5,7 +5,7 @@ import pytest
 from tasks.data.labels.ledger import Ledger
 from tasks.loop.answers import PageAnswers, page_answers
 from tests.data.labels.test_statements import CLIPS, Writer
-from tests.loop.statuses import status
+from tests.loop.statuses import model_status, status
 
 
 def since_build(log, num_statements=0, **changes):
@@ -36,6 +36,20 @@ def test_answers_that_the_last_build_has_read_are_not_new_and_clips_that_had_one
     log.clip(CLIPS[0], "take", "bag")
     log.clip(CLIPS[2], "take", "bag", checked=True)
     assert since_build(log, 2) == PageAnswers(num_labels=2, num_clips=0)
+
+
+def test_doubtful_labels_that_the_page_has_settled_are_left_out(log):
+    doubtful = {clip.uid: ("put", "meat") for clip in CLIPS}
+    model = model_status(num_doubtful=9, doubtful=doubtful)
+    log.clip(CLIPS[0], "put", "meat")
+    assert since_build(log, model=model).num_settled == 0
+    log.clip(CLIPS[0], "put", "meat", checked=True)
+    log.clip(CLIPS[1], "take", "bag")
+    assert since_build(log, model=model).num_settled == 2
+    log.merge("verb", "put", "place")
+    assert since_build(log, model=model).num_settled == 2
+    log.withdraw("token-0001")
+    assert since_build(log, model=model).num_settled == 1
 
 
 def test_of_the_clips_that_the_latest_prediction_chose_those_answered_since_are_counted(log):

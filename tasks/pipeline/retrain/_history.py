@@ -1,5 +1,7 @@
 """Keep the summary of a model up to date with a decision or a rollback."""
 
+from collections.abc import Iterable
+
 from tasks.judge.gate.champion import moves
 from tasks.loop.parts import CHAMPION_AGAIN, Evidence, Gain, Score, Standing, champion_since, weak_classes, with_decision, with_scores
 from tasks.loop.summary import keep
@@ -9,7 +11,7 @@ from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import Manifest
 from tasks.store.records.decisions import DecideResult, DecisionRecord
-from tasks.store.records.evaluation import EvaluateResult
+from tasks.store.records.evaluation import DoubtfulLabel, EvaluateResult
 from tasks.store.records.record import ModelRole, now_utc
 from tasks.store.records.status import ModelStatus, VersionStatus, WeakClass
 from tasks.store.records.training import Champion, PlanResult
@@ -45,6 +47,7 @@ def keep_decision_summary(
                 weak_classes=_weak_classes(store, results[best], manifest) if best else (),
                 num_doubtful=ours.audit.num_doubtful if ours.audit else 0,
                 gain=Gain.of(store.read(curve)) if store.exists(curve.uri) else None,
+                doubtful=_doubtful(ours.audit.doubtful if ours.audit else (), manifest),
             ),
             now_utc(),
         )
@@ -78,6 +81,7 @@ def keep_rollback_summary(store: Store, store_uri: str, decision: DecisionRecord
                 weak_classes=_weak_classes(store, scores, manifest),
                 num_doubtful=earlier.num_doubtful if earlier else 0,
                 gain=Gain.kept_in(earlier),
+                doubtful=earlier.doubtful if earlier else None,
             ),
             now_utc(),
         )
@@ -92,6 +96,12 @@ def _results(store: Store, plan: PlanResult) -> dict[ModelRole, EvaluateResult]:
 
 def _weak_classes(store: Store, result: EvaluateResult, manifest: Manifest) -> tuple[WeakClass, ...]:
     return weak_classes(predictions_of_actions(store, [result], result.split, manifest.vocabulary)[result.model], manifest)
+
+
+def _doubtful(labels: Iterable[DoubtfulLabel], manifest: Manifest) -> dict[str, tuple[str, str]]:
+    """Select the doubtful labels that the page Label shows: those of clips of train, on the grid."""
+    shown = {clip.uid for clip in manifest.clips if clip.split == "train" and clip.around is None}
+    return {label.uid: (label.verb, label.noun) for label in labels if label.uid in shown}
 
 
 def _entry(plan: PlanResult, manifest: Manifest, result: EvaluateResult, decision: DecisionRecord, report_url: str) -> VersionStatus:

@@ -17,7 +17,7 @@ from tasks.store.layout import Dataset, Ingest, Layout
 from tasks.store.objects import Store
 from tasks.store.records.curves import CurveGain, LearningCurveResult, TargetCurve
 from tasks.store.records.dataset import DatasetResult, LabelsFile
-from tasks.store.records.evaluation import LabelAudit
+from tasks.store.records.evaluation import DoubtfulLabel, LabelAudit
 from tasks.store.records.labelling import ClipStatement
 from tasks.store.records.record import SetAside
 from tasks.store.records.training import Champion
@@ -126,7 +126,9 @@ def scored(candidates, make_clips, vocabulary):
     names = {"verb": {ref.id: ref.name for ref in vocabulary.verbs}, "noun": {ref.id: ref.name for ref in vocabulary.nouns}}
     clips = type(clips)(clips.uids, clips.sources, np.full(20, 1), np.full(20, 26), clips.verb_logits, clips.noun_logits)
     rows = [dataset_clip(uid, "val", verb=names["verb"][1], noun=names["noun"][26], verb_class=1, noun_class=26) for uid in clips.uids]
+    rows.append(dataset_clip("of train", "train", verb="put", noun="meat"))
     store.write(Dataset(DATASET).manifest, manifest_of(rows, vocabulary))
+    doubtful = tuple(some(DoubtfulLabel, uid=clip.uid, verb="put", noun="meat") for clip in rows[-2:])
 
     def give(plan, champion=None, previous=None):
         planned = evaluations(Evaluations(f"{plan.run_uri}evaluate/k/"), ["val"], "val", champion, previous)
@@ -136,7 +138,7 @@ def scored(candidates, make_clips, vocabulary):
         for evaluation in planned:
             place = Scores(evaluation.out)
             result = summary_of(clips, vocabulary, evaluation.model, "val", predictions_uri=place.predictions)
-            store.write(place, result.model_copy(update={"audit": LabelAudit(num_clips=20, num_doubtful=3)}))
+            store.write(place, result.model_copy(update={"audit": LabelAudit(num_clips=20, num_doubtful=3, doubtful=doubtful)}))
             store.write_bytes(place.predictions, to_parquet(clips, vocabulary))
         return plan
 
@@ -154,7 +156,7 @@ def test_a_decision_and_a_rollback_make_the_history_and_todays_scores(candidates
     model = state(store).model
     (own,) = model.versions
     assert (model.champion, model.provisional, model.champion_since, model.split, model.num_doubtful) == (1, True, own.at, "val", 3)
-    assert (own.event, own.dataset, own.num_labelled, own.num_clips) == ("provisional", "d2", 20, 20)
+    assert (own.event, own.dataset, own.num_labelled, own.num_clips) == ("provisional", "d2", 21, 20)
     assert own.top1_now == own.top1 == pytest.approx(100 * store.read(Scores(first.evaluations[0].out)).action.top1, abs=0.1)
     (weak,) = model.weak_classes
     assert (weak.name, weak.num_clips, len(weak.uids)) == ("put meat", 20, 4)
@@ -170,6 +172,7 @@ def test_a_decision_and_a_rollback_make_the_history_and_todays_scores(candidates
     candidates.roll_back(1)
     model = state(store).model
     assert (model.champion, model.champion_since, model.num_doubtful) == (1, model.versions[0].at, 3)
+    assert model.doubtful == {"of train": ("put", "meat")}
     assert [(known.version, known.event) for known in model.versions] == [(1, "champion again"), (2, "promoted"), (1, "provisional")]
     assert (model.versions[0].reason, model.versions[0].top1) == ("Rolled back from v2: worse in the evening", own.top1)
 
