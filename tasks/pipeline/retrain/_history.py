@@ -1,9 +1,22 @@
 """Keep the summary of a model up to date with a decision or a rollback."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
+from tasks.errors import MissingObject
 from tasks.judge.gate.champion import moves
-from tasks.loop.parts import CHAMPION_AGAIN, Evidence, Gain, Score, Standing, champion_since, weak_classes, with_decision, with_scores
+from tasks.loop.parts import (
+    CHAMPION_AGAIN,
+    Evidence,
+    Gain,
+    Score,
+    Standing,
+    are_of,
+    champion_since,
+    weak_classes,
+    with_decision,
+    with_scores,
+)
 from tasks.loop.summary import keep
 from tasks.pipeline._plans import plans_of
 from tasks.pipeline.retrain._evidence import predictions_of_actions
@@ -28,9 +41,7 @@ def keep_decision_summary(
         manifest = store.read(Dataset(plan.dataset_uri).manifest)
         results = _results(store, plan)
         ours = results["fine-tuned"]
-        opponents: tuple[tuple[ModelRole, Champion | None], ...] = (("champion", plan.champion), ("previous", plan.previous))
-        scored: dict[ModelRole, int] = {role: version.version for role, version in opponents if version and role in results}
-        scored["fine-tuned"] = result.version
+        scored = _versions(plan, results, result.version)
         best = next((role for role, version in scored.items() if version == result.champion), None)
         curve = Decision(plan.decision_uri).learning_curve
         model = with_decision(
@@ -69,6 +80,7 @@ def keep_rollback_summary(store: Store, store_uri: str, decision: DecisionRecord
         scores = _results(store, plan)["fine-tuned"]
         known = next((version for version in (earlier.versions if earlier else ()) if version.version == decision.version), None)
         reason = f"Rolled back from v{decision.champion_before}: {decision.reason}" if decision.champion_before else decision.reason
+        today = _weak_classes_today(store, store_uri, earlier, decision.version) if earlier else None
         move = {"event": CHAMPION_AGAIN, "at": decision.time, "reason": reason}
         entry = (known or _entry(plan, manifest, scores, decision, "")).model_copy(update=move)
         return with_decision(
@@ -78,7 +90,7 @@ def keep_rollback_summary(store: Store, store_uri: str, decision: DecisionRecord
             Standing(decision.version, decision.provisional, decision.time),
             Evidence(
                 split=plan.decides_on,
-                weak_classes=_weak_classes(store, scores, manifest),
+                weak_classes=_weak_classes(store, scores, manifest) if today is None else today,
                 num_doubtful=earlier.num_doubtful if earlier else 0,
                 gain=Gain.kept_in(earlier),
                 doubtful=earlier.doubtful if earlier else None,
@@ -96,6 +108,25 @@ def _results(store: Store, plan: PlanResult) -> dict[ModelRole, EvaluateResult]:
 
 def _weak_classes(store: Store, result: EvaluateResult, manifest: Manifest) -> tuple[WeakClass, ...]:
     return weak_classes(predictions_of_actions(store, [result], result.split, manifest.vocabulary)[result.model], manifest)
+
+
+def _weak_classes_today(store: Store, store_uri: str, earlier: ModelStatus, version: int) -> tuple[WeakClass, ...] | None:
+    """Find an earlier version's weak classes by a decision on today's clips that compared it, if any."""
+    for known in earlier.versions:
+        plans = plans_of(Layout(store_uri).run(known.run_key), store) if known.dataset == earlier.now_dataset else ()
+        for plan in (plan for plan in plans if are_of(earlier, plan.dataset_digest, plan.decides_on)):
+            with suppress(MissingObject):
+                results = _results(store, plan)
+                versions = _versions(plan, results, known.version)
+                if role := next((role for role, compared in versions.items() if compared == version), None):
+                    return _weak_classes(store, results[role], store.read(Dataset(plan.dataset_uri).manifest))
+    return None
+
+
+def _versions(plan: PlanResult, results: Mapping[ModelRole, EvaluateResult], own: int) -> dict[ModelRole, int]:
+    """Number the versions that a plan's decision compares; `own` is that of its training."""
+    opponents: tuple[tuple[ModelRole, Champion | None], ...] = (("champion", plan.champion), ("previous", plan.previous))
+    return {role: version.version for role, version in opponents if version and role in results} | {"fine-tuned": own}
 
 
 def _doubtful(labels: Iterable[DoubtfulLabel], manifest: Manifest) -> dict[str, tuple[str, str]]:

@@ -1,6 +1,7 @@
 """What each step writes into the summary, and what a shell shows of it."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -130,16 +131,20 @@ def scored(candidates, make_clips, vocabulary):
     store.write(Dataset(DATASET).manifest, manifest_of(rows, vocabulary))
     doubtful = tuple(some(DoubtfulLabel, uid=clip.uid, verb="put", noun="meat") for clip in rows[-2:])
 
-    def give(plan, champion=None, previous=None):
+    right = replace(clips, verb_logits=np.zeros_like(clips.verb_logits), noun_logits=np.zeros_like(clips.noun_logits))
+    right.verb_logits[:, 1] = right.noun_logits[:, 26] = 9
+
+    def give(plan, champion=None, previous=None, is_faultless=False, digest="d2"):
+        answers = right if is_faultless else clips
         planned = evaluations(Evaluations(f"{plan.run_uri}evaluate/k/"), ["val"], "val", champion, previous)
         known = {"champion": champion, "previous": previous, "evaluations": tuple(planned), "deciding_split": "val"}
-        plan = plan.model_copy(update={"dataset_uri": DATASET, "dataset_digest": "d2", **known})
+        plan = plan.model_copy(update={"dataset_uri": DATASET, "dataset_digest": digest, **known})
         store.write(Decision(plan.decision_uri).plan, plan)
         for evaluation in planned:
             place = Scores(evaluation.out)
-            result = summary_of(clips, vocabulary, evaluation.model, "val", predictions_uri=place.predictions)
+            result = summary_of(answers, vocabulary, evaluation.model, "val", predictions_uri=place.predictions)
             store.write(place, result.model_copy(update={"audit": LabelAudit(num_clips=20, num_doubtful=3, doubtful=doubtful)}))
-            store.write_bytes(place.predictions, to_parquet(clips, vocabulary))
+            store.write_bytes(place.predictions, to_parquet(answers, vocabulary))
         return plan
 
     return give
@@ -175,6 +180,14 @@ def test_a_decision_and_a_rollback_make_the_history_and_todays_scores(candidates
     assert model.doubtful == {"of train": ("put", "meat")}
     assert [(known.version, known.event) for known in model.versions] == [(1, "champion again"), (2, "promoted"), (1, "provisional")]
     assert (model.versions[0].reason, model.versions[0].top1) == ("Rolled back from v2: worse in the evening", own.top1)
+
+
+def test_after_a_rollback_the_worst_classes_are_those_on_todays_clips(candidates, scored):
+    candidates.decide(scored(candidates.make(passed=False, provisional=True), is_faultless=True, digest="d1"))
+    assert state(candidates.store).model.weak_classes == ()
+    candidates.decide(scored(candidates.make(champion=1), opponent(1)))
+    candidates.roll_back(1)
+    assert [weak.name for weak in state(candidates.store).model.weak_classes] == ["put meat"]
 
 
 def test_a_decision_that_is_killed_before_any_write_is_in_the_summary_once(candidates, scored):

@@ -22,7 +22,7 @@ function later(when) {
 export function weak(shown) {
   const { model } = shown.state.status;
   if (!model) return later("decision");
-  if (!model.weak_classes.length) return [h("p", { class: "quiet" }, "The champion's report names none.")];
+  if (!model.weak_classes.length) return [h("p", { class: "quiet" }, "No class is known that the champion names wrong.")];
   return [h("ul", { class: "weak" }, model.weak_classes.map((action) => h(
     "li",
     {},

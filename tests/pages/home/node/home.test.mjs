@@ -208,6 +208,12 @@ test("the worst classes lead to their clips and to more of them on the page of t
   assert.deepEqual(page.links("weak"), [["", "label/?store=s3%3A%2F%2Fother#clip=u1"], ["Label more of these", "label/?store=s3%3A%2F%2Fother#name=put%20meat"]]);
 });
 
+test("a champion without a weak class is said to have none that is known, whichever clips it was scored on", async () => {
+  const state = told();
+  state.status.model.weak_classes = [];
+  assert.equal((await open({ state })).text("weak"), "No class is known that the champion names wrong.");
+});
+
 test("another store or model is asked for, and stays in the address", async () => {
   const page = await open();
   page.by("store").value = "s3://other";
