@@ -149,6 +149,11 @@ class Situation:
         """Return the champion's version."""
         return self.status.model.champion if self.status.model else None
 
+    @property
+    def first_training(self) -> ActiveRun | None:
+        """Return the run of retrain that goes on or waits while there is no champion."""
+        return next((run for run in self.live.runs or () if run.dag_id == "retrain"), None) if self.champion is None else None
+
     def is_active(self, *dags: str) -> bool:
         """Check whether a run of one of these DAGs goes on or waits."""
         return any(run.dag_id in dags for run in self.live.runs or ())
@@ -239,6 +244,11 @@ RULES = (
         lambda _: "Train: no training on the latest dataset is known",
         lambda here: here.form("retrain", model_name=here.status.model_name),
     ),
+    Rule(
+        lambda here: here.first_training,
+        lambda here: f"Wait for the first champion: retrain is {here.first_training.state if here.first_training else ''}",
+        lambda here: here.first_training.url if here.first_training else "",
+    ),
     Rule(lambda here: here.status.films and here.status.films.num_set_aside, _set_aside, lambda _: f"{LOOP_PATH}#films"),
     Rule(lambda here: here.weak_classes, _weak, lambda _: f"{LOOP_PATH}#weak"),
     Rule(
@@ -252,12 +262,12 @@ RULES = (
         lambda here: here.form("predict_videos", model=f"models:/{here.status.model_name}@champion"),
     ),
     Rule(
-        lambda here: here.champion is None and (not here.knows_nothing or here.live.has_films),
+        lambda here: here.champion is None and not here.first_training and (not here.knows_nothing or here.live.has_films),
         lambda _: "Bring more films, of several recordings for each action",
         lambda here: here.form("ingest_videos"),
     ),
 )
-"""The most important first. One always holds: that of an empty store, or one of the last two."""
+"""The most important first. One always holds: that of an empty store, of its first training, or one of the last two."""
 
 
 def next_steps(status: LoopStatus, live: Live, link: Callable[[str], str]) -> list[NextStep]:

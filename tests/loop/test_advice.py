@@ -173,6 +173,13 @@ def test_clips_that_were_answered_since_the_last_build_are_no_longer_to_be_label
     assert "Label the 253 clips without a label, or some of them." in texts(status(model=None, predictions=None), some_left)
 
 
+def test_during_a_stores_first_training_it_is_told_to_wait_for_it_and_not_to_bring_more_films():
+    first = status(model=None, predictions=None, labels=status().labels.model_copy(update={"num_labelled": 300}))
+    step = next_steps(first, Live(runs=(run_of("retrain"),)), str)[0]
+    assert (step.text, step.url) == ("Wait for the first champion: retrain is running.", "/r")
+    assert not any("Bring more films" in text for text in texts(first, Live(runs=(run_of("retrain"),))))
+
+
 def test_a_question_comes_first_and_leads_to_where_it_is_answered():
     first, second, *_ = next_steps(status(), Live(approvals=(Approval("promote v3?", "/required_actions", NOW),)), lambda path: f"a{path}")
     assert first.url == "a/required_actions"
