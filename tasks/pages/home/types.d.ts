@@ -34,7 +34,7 @@ type HomeState = {
   is_empty: boolean;
 };
 
-type LiveRun = { dag_id: string; run_id: string; state: "running" | "queued"; since: string; started_by: string; waits_for: string; url: string };
+type LiveRun = { dag_id: string; run_id: string; state: "running" | "queued"; store: string | null; since: string; started_by: string; waits_for: string; url: string };
 /** Facts for the server's rules (advice.py); null where Airflow does not say. */
 type LiveFacts = {
   approvals: { subject: string; url: string; since: string }[] | null;

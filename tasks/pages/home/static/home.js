@@ -3,7 +3,7 @@
 import "../../label/static/lead_out.js";
 import { airflow, send } from "../../label/static/api.js";
 import { fillSelect, find as by, h, openDialog, renew } from "../../label/static/dom.js";
-import { endRun, facts, readAirflow, startRun } from "./airflow.js";
+import { endRun, facts, ofStore, readAirflow, startRun } from "./airflow.js";
 import { boxes, form, labelPage, link } from "./boxes.js";
 import { chart, table } from "./history.js";
 import { next, predictions, serversText, space, weak } from "./sections.js";
@@ -78,9 +78,10 @@ function leads(url) {
 /** @param {HomeState} told */
 function show(told) {
   const { status, now } = told;
+  const here = ofStore(seen, told);
   const number = told.stores.indexOf(told.store);
   /** @type {Shown} */
-  const shown = { state: told, seen, label: number > 0 ? `label/stores/${number}/` : "label/", panel, stop };
+  const shown = { state: told, seen: here, label: number > 0 ? `label/stores/${number}/` : "label/", panel, stop };
   fillSelect(stores, told.stores.map((store) => [store, store.replace("s3://", "")]));
   fillSelect(models, told.models.length ? told.models.map((model) => [model, model]) : [["", "none yet"]]);
   stores.value = told.store;
@@ -92,14 +93,14 @@ function show(told) {
   by("main").setAttribute("aria-busy", "false");
   draw("sentence", told.sentence, () => [told.sentence]);
   draw("steps", told.steps, () => steps(told));
-  const isUnused = told.is_empty && !seen.runs?.some(({ dag_id }) => dag_id === "ingest_videos");
+  const isUnused = told.is_empty && !here.runs?.some(({ dag_id }) => dag_id === "ingest_videos");
   by("begin").hidden = !isUnused;
   for (const section of document.querySelectorAll("#flow, .two, .three")) /** @type {HTMLElement} */ (section).hidden = isUnused;
   if (isUnused) return draw("begin-part", [told.samples, told.store], () => begin(told));
   // Ages change by the minute, and so do the parts that name them.
   const minute = now.slice(0, 16);
-  const busy = seen.training ? now : minute;
-  for (const { id, parts } of boxes(shown)) draw(id, [status, seen.runs, seen.training, told.num_new_labels, id === "training" ? busy : minute], () => parts.filter(Boolean));
+  const busy = here.training ? now : minute;
+  for (const { id, parts } of boxes(shown)) draw(id, [status, here.runs, here.training, told.num_new_labels, id === "training" ? busy : minute], () => parts.filter(Boolean));
   const versions = status.model?.versions ?? [];
   by("history-key").replaceChildren(...(versions.length ? [h("span", { class: "key then" }, "then"), " ", h("span", { class: "key now" }, "on today's clips"), " · % of actions with 95 % intervals · above: labels added ", h("button", { type: "button", class: "plain", onclick: () => panel("History", table(versions)) }, "Table")] : []));
   drawHistory();
@@ -170,7 +171,7 @@ async function look() {
   try {
     if (!state) await ask();
     seen = await readAirflow();
-    await ask(facts(seen));
+    await ask(facts(state ? ofStore(seen, state) : seen));
   } catch (error) {
     if (asked !== wanted) return;
     wait = AGAIN_MS;

@@ -108,6 +108,25 @@ test("a training shows its progress, the time left, who started it, and the queu
   assert.match(page.text("training"), /25 % about 45 min left.*auto: a probe.*started by anna.*retrain: waits for the run of retrain before it/);
 });
 
+test("runs of other stores are not shown as those of this one, nor told to the rules", async () => {
+  const others = [run("ingest_videos", "i", "running", { conf: { store: "s3://other" } }), run("retrain", "a", "running", { run_type: "asset_triggered" })];
+  const change = {
+    "dagRuns/list": { dag_runs: [...others, run("retrain", "r", "queued")] },
+    "taskInstances": { task_instances: [{ dag_id: "retrain", dag_run_id: "a", task_id: "train", state: "running", pool: "gpu", start_date: "2026-11-28T20:15:00Z" }] },
+    "dagRuns/a/upstreamAssetEvents": { asset_events: [{ extra: { store: "s3://other" } }] },
+  };
+  const page = await open({ airflow: { ...airflow(), ...change } });
+  assert.match(page.text("training"), /1 run at work.*retrain: waits for the run of retrain before it/);
+  assert.doesNotMatch(page.text("training"), /ingest_videos|25 %/);
+  assert.deepEqual(page.asked.filter(({ address }) => address.startsWith("state")).at(-1).body.runs.map(({ run_id }) => run_id), ["r"]);
+  page.server.state = { ...told(), store: "s3://other" };
+  page.by("store").value = "s3://other";
+  page.by("store").dispatchEvent(new Event("change"));
+  await page.wait(0);
+  assert.match(page.text("training"), /25 %.*ingest_videos: running/);
+  assert.equal(page.asked.filter(({ address }) => address.endsWith("upstreamAssetEvents")).length, 1);
+});
+
 for (const [what, change, reason] of [
   ["a paused DAG", { dags: { dags: [{ dag_id: "retrain", is_paused: true, next_dagrun_run_after: null }] }, "dagRuns/list": { dag_runs: [run("retrain", "r", "queued")] } }, /waits for its DAG, which is paused/],
   ["a person", { "dagRuns/list": { dag_runs: [run("retrain", "r", "running")] }, "hitlDetails": { hitl_details: [{ subject: "Promote?", created_at: "t", task_instance: { dag_id: "retrain", dag_run_id: "r", task_id: "a", state: "awaiting_input" } }] } }, /waits for an answer/],
