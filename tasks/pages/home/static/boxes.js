@@ -62,17 +62,23 @@ function films(shown) {
   const acts = [link(form("ingest_videos", shown.state), "Ingest …")];
   const title = "Films";
   if (!part) return later(title, "", "ingest", acts);
-  const why = () => shown.panel("Files that were set aside", h("ul", { class: "list" }, part.first_set_aside.map(({ name, reason }) => h("li", {}, h("strong", {}, name), `: ${reason}`))), part.num_set_aside > part.first_set_aside.length && h("p", { class: "quiet" }, `These are the first of ${part.num_set_aside}; the log of the task summarise names all.`));
   return {
     title,
     href: "",
     number: part.num_videos.toLocaleString("en"),
     unit: part.num_videos === 1 ? "film" : "films",
     at: part.at,
-    alarm: part.num_set_aside ? h("span", {}, `${count(part.num_set_aside, "file")} set aside `, button("why", why)) : shown.state.is_quiet ? `Nothing new for ${length(secondsBetween(part.new_at ?? "", shown.state.now))}` : null,
+    alarm: part.num_set_aside ? h("span", {}, `${count(part.num_set_aside, "file")} set aside `, button("why", () => showSetAside(shown))) : shown.state.is_quiet ? `Nothing new for ${length(secondsBetween(part.new_at ?? "", shown.state.now))}` : null,
     lines: [`${count(part.num_clips, "clip")}`, part.num_new > 0 && `${part.num_new} new, ${ago(part.new_at ?? part.at, shown.state.now)}`],
     acts,
   };
+}
+
+/** List the files that were set aside, with reasons. @param {Shown} shown */
+export function showSetAside(shown) {
+  const { first_set_aside: first = [], num_set_aside: number = 0 } = shown.state.status.films ?? {};
+  const more = number > first.length && h("p", { class: "quiet" }, `These are the first of ${number}; the log of the task summarise names all.`);
+  shown.panel("Files that were set aside", h("ul", { class: "list" }, first.map(({ name, reason }) => h("li", {}, h("strong", {}, name), `: ${reason}`))), more);
 }
 
 /** @type {MakeBox} */
@@ -91,7 +97,7 @@ function labels(shown) {
     number: percent(part.num_clips ? part.num_labelled / part.num_clips : 0),
     unit: `of clips (${part.num_labelled.toLocaleString("en")})`,
     at: part.at,
-    alarm: part.num_problems ? `${count(part.num_problems, "problem")} in label files` : since > 0 ? `${count(since, "new answer")}: build` : null,
+    alarm: part.num_problems ? h("span", {}, `${count(part.num_problems, "problem")} in label files `, link(labelPage(shown, "#review"), "where")) : since > 0 ? `${count(since, "new answer")}: build` : null,
     lines: [
       h("span", {}, kinds.map(([kind, number]) => `${number.toLocaleString("en")} by ${kind}`).join(" · "), origins.length ? " " : "", origins.length > 0 && button("all", all)),
       part.agreement || h("span", { class: "quiet" }, "No second reader: ", button("invite one", () => invite(shown)), "."),

@@ -4,7 +4,7 @@ import "../../label/static/lead_out.js";
 import { airflow, send } from "../../label/static/api.js";
 import { fillSelect, find as by, h, openDialog, renew } from "../../label/static/dom.js";
 import { endRun, facts, ofStore, readAirflow, startRun } from "./airflow.js";
-import { boxes, form, labelPage, link } from "./boxes.js";
+import { boxes, form, labelPage, link, showSetAside } from "./boxes.js";
 import { chart, table } from "./history.js";
 import { next, predictions, serversText, space, weak } from "./sections.js";
 
@@ -92,7 +92,7 @@ function show(told) {
   by("servers").textContent = serversText(seen);
   by("main").setAttribute("aria-busy", "false");
   draw("sentence", told.sentence, () => [told.sentence]);
-  draw("steps", told.steps, () => steps(told));
+  draw("steps", told.steps, () => steps(shown));
   const isUnused = told.is_empty && !here.runs?.some(({ dag_id }) => dag_id === "ingest_videos");
   by("begin").hidden = !isUnused;
   for (const section of document.querySelectorAll("#flow, .two, .three")) /** @type {HTMLElement} */ (section).hidden = isUnused;
@@ -116,18 +116,25 @@ function drawHistory() {
   draw("history", [versions, width], () => (versions.length ? [chart(versions, width), h("p", { class: "why quiet" }, `v${versions[0].version}: ${versions[0].reason}`)] : [h("p", { class: "quiet" }, "Appears with the next decision.")]));
 }
 
-/** @param {HomeState} told */
-function steps({ steps: list }) {
-  const [first, ...others] = list;
+/** @param {Shown} shown */
+function steps(shown) {
+  const [first, ...others] = shown.state.steps;
   if (!first) return [];
-  const lead = first.url ? Object.assign(link(leads(first.url), first.text), { className: "first" }) : h("strong", {}, first.text);
+  /** @param {{ text: string, url: string }} step */
+  const leading = ({ text, url }) => {
+    const href = leads(url);
+    const made = link(href, text);
+    if (href === "#films") made.addEventListener("click", () => showSetAside({ ...shown, state: state ?? shown.state }));
+    return made;
+  };
+  const lead = first.url ? Object.assign(leading(first), { className: "first" }) : h("strong", {}, first.text);
   /** @param {HomeState["steps"]} some */
-  const items = (some) => some.map(({ text, url }) => h("li", { title: text }, url ? link(leads(url), text) : text));
-  const all = () => panel("What to do next", h("ul", { class: "list" }, items(list)));
+  const items = (some) => some.map((step) => h("li", { title: step.text }, step.url ? leading(step) : step.text));
+  const all = () => panel("What to do next", h("ul", { class: "list" }, items(shown.state.steps)));
   return [
     lead,
     others.length > 0 && h("ul", { "aria-label": "Further steps" }, items(others.slice(0, NUM_BESIDE))),
-    others.length > NUM_BESIDE && h("button", { type: "button", class: "plain", onclick: all }, `All ${list.length}`),
+    others.length > NUM_BESIDE && h("button", { type: "button", class: "plain", onclick: all }, `All ${shown.state.steps.length}`),
   ];
 }
 

@@ -213,6 +213,19 @@ test("no new film for long and a nearly full disk are alarms", async () => {
   assert.equal(page.by("space").querySelectorAll("p").find((line) => line.classList.contains("alarm")).textContent, "Disk of this Airflow: 50 % free");
 });
 
+test("the step about files that were set aside opens their reasons", async () => {
+  const page = await open();
+  page.by("steps").querySelectorAll("a").at(-1).click();
+  assert.match(page.text("dialog-part"), /no film/);
+});
+
+test("problems in label files lead to the page that names the files", async () => {
+  const state = told();
+  state.status.labels.num_problems = 2;
+  const page = await open({ state });
+  assert.deepEqual(page.links("labels").find(([text]) => text === "where"), ["where", "label/?store=s3%3A%2F%2Fretake#review"]);
+});
+
 test("names are text, whatever they hold", async () => {
   const page = await open();
   await page.click("why");
