@@ -69,7 +69,7 @@ function films(shown) {
     unit: part.num_videos === 1 ? "film" : "films",
     at: part.at,
     alarm: part.num_set_aside ? h("span", {}, `${count(part.num_set_aside, "file")} set aside `, button("why", () => showSetAside(shown))) : shown.state.is_quiet ? `Nothing new for ${length(secondsBetween(part.new_at ?? "", shown.state.now))}` : null,
-    lines: [`${count(part.num_clips, "clip")}`, part.num_new > 0 && `${part.num_new} new, ${ago(part.new_at ?? part.at, shown.state.now)}`],
+    lines: [`${count(part.num_clips, "clip")} in the latest ingest`, part.num_new > 0 && `${part.num_new} new, ${ago(part.new_at ?? part.at, shown.state.now)}`],
     acts,
   };
 }

@@ -20,7 +20,7 @@ test("the sentence, the first step as a button, and the others beside it", async
 
 test("five boxes with number, age, alarm and links", async () => {
   const page = await open();
-  assert.match(page.text("films"), /250 films.*30 min ago.*1 file set aside.*20,000 clips/);
+  assert.match(page.text("films"), /250 films.*30 min ago.*1 file set aside.*20,000 clips in the latest ingest/);
   assert.doesNotMatch(page.text("films"), /new/);
   assert.match(page.text("labels"), /25 % of clips.*4,000 by folder · 1,000 by person.*No second reader/);
   assert.match(page.text("dataset"), /4,500 clips.*train 3,800 · val 700.*\+160, 5 relabelled/);
