@@ -138,9 +138,9 @@ class Situation:
 
     @property
     def num_doubtful(self) -> int:
-        """Count the doubtful labels that the page Label still shows; for an older summary, those of the report."""
+        """Count the doubtful labels that the page Label still shows."""
         model = self.status.model
-        if model is None or model.doubtful is None:
+        if model is None or model.doubtful is None:  # an older summary has the number of the report alone
             return model.num_doubtful if model else 0
         return max(0, len(model.doubtful) - self.live.answers.num_settled)
 

@@ -139,7 +139,7 @@ def run(arguments: PredictionArguments, store: Store) -> PredictReportResult:
 
 
 def _not_to_label(store_uri: str, store: Store) -> set[str]:
-    """List the videos and sources that networks are measured on, and clips that somebody was unsure of."""
+    """List measured videos and sources, and clips that somebody was unsure of."""
     uri = Layout(store_uri).split_file
     splits = read_split_csv(store.read_bytes(uri)) if store.exists(uri) else {}
     return {name for name, split in splits.items() if split != "train"} | Ledger.of(read_log(store, store_uri)).unsure

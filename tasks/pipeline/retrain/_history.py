@@ -111,7 +111,7 @@ def _weak_classes(store: Store, result: EvaluateResult, manifest: Manifest) -> t
 
 
 def _weak_classes_today(store: Store, store_uri: str, earlier: ModelStatus, version: int) -> tuple[WeakClass, ...] | None:
-    """Find an earlier version's weak classes by a decision on today's clips that compared it, if any."""
+    """Find a version's weak classes on today's clips, if a decision on them compared it."""
     for known in earlier.versions:
         plans = plans_of(Layout(store_uri).run(known.run_key), store) if known.dataset == earlier.now_dataset else ()
         for plan in (plan for plan in plans if are_of(earlier, plan.dataset_digest, plan.decides_on)):
@@ -130,7 +130,7 @@ def _versions(plan: PlanResult, results: Mapping[ModelRole, EvaluateResult], own
 
 
 def _doubtful(labels: Iterable[DoubtfulLabel], manifest: Manifest) -> dict[str, tuple[str, str]]:
-    """Select the doubtful labels that the page Label shows: those of clips of train, on the grid."""
+    """Select the labels that the page Label shows: of clips of train, on the grid."""
     shown = {clip.uid for clip in manifest.clips if clip.split == "train" and clip.around is None}
     return {label.uid: (label.verb, label.noun) for label in labels if label.uid in shown}
 
