@@ -508,9 +508,9 @@ describe("Classes", () => {
 });
 
 describe("Build dataset", () => {
-  async function open({ runs = [], going = [], retrains = [], dataset = "success", start = [200, { dag_run_id: "manual__1+00:00" }] } = {}) {
+  async function open({ mayWrite = true, runs = [], going = [], retrains = [], dataset = "success", start = [200, { dag_run_id: "manual__1+00:00" }] } = {}) {
     const server = serverState();
-    server.state.version = "1";
+    Object.assign(server.state, { version: "1", may_write: mayWrite });
     const states = ["queued", "running", "success"];
     const posted = [];
     server.answers = {
@@ -597,6 +597,13 @@ describe("Build dataset", () => {
     late[0](1);
     await page.wait(0);
     assert.match(page.text("build-facts"), /^40 labelled clips, 2 of them/);
+  });
+
+  test("who may not trigger build_dataset reads why, and starts nothing", async () => {
+    const { page, posted } = await open({ mayWrite: false });
+    assert.deepEqual([page.by("build-start").disabled, page.by("build-start").title], [true, "You may not trigger build_dataset."]);
+    await page.click("build-start");
+    assert.deepEqual(posted, []);
   });
 
   test("a dataset that has not changed is told so, and no training is looked for", async () => {
