@@ -75,6 +75,7 @@ def state(store: Store, store_uri: str, model_name: str, live: Live, look: Look)
         "sentence": f"There are no films in {store_uri} yet." if empty else sentence(status, known.now),
         "steps": [asdict(step) for step in next_steps(status, known, lambda path: path)],
         "num_new_labels": situation.num_new_labels,
+        "num_chosen": situation.num_chosen,
         "is_quiet": situation.is_quiet,
         "folders": to_jsonable_python(status.space.folders if status.space else ()),
         "disk_free_share": known.disk_free_share,

@@ -26,6 +26,7 @@ type HomeState = {
   sentence: string;
   steps: { text: string; url: string }[];
   num_new_labels: number;
+  num_chosen: number;
   is_quiet: boolean;
   folders: SpaceUse[];
   disk_free_share: number;

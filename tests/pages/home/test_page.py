@@ -94,7 +94,7 @@ def test_the_page_tells_the_summary_of_a_store_and_what_to_do_next(store):
     assert (latest["version"], latest["mlflow_run_url"], first["mlflow_run_url"]) == (2, f"http://mlflow/run?{TRAINING_PAGES}", "")
     assert "v2" in state["sentence"]
     assert state["steps"][0]["url"] == LIVE.approvals[0].url
-    assert not state["is_empty"]
+    assert (state["is_empty"], state["num_chosen"]) == (False, 12)
 
 
 @pytest.mark.parametrize(("now", "share", "is_alarm"), [("2026-12-13T20:40:59Z", 0.11, False), ("2026-12-13T20:41:00Z", 0.09, True)])

@@ -105,7 +105,7 @@ function show(told) {
   by("history-key").replaceChildren(...(versions.length ? [h("span", { class: "key then" }, "then"), " ", h("span", { class: "key now" }, "on today's clips"), " · % of actions with 95 % intervals · above: labels added ", h("button", { type: "button", class: "plain", onclick: () => panel("History", table(versions)) }, "Table")] : []));
   drawHistory();
   draw("weak", [status.model?.weak_classes, told.store], () => weak(shown));
-  draw("predictions", [status.predictions, minute], () => predictions(shown));
+  draw("predictions", [status.predictions, told.num_chosen, minute], () => predictions(shown));
   draw("next", [seen, status.training, minute], () => next(shown));
   draw("space", [status.space, seen.health, told.disk_free_share.toFixed(2), minute], () => space(shown));
 }

@@ -49,11 +49,13 @@ function clip(shown, uid, name) {
 
 /** List the latest predictions. @param {Shown} shown */
 export function predictions(shown) {
-  const { status, now } = shown.state;
+  const { status, now, num_chosen } = shown.state;
+  // The page Label lists clips of the latest prediction alone.
+  const left = (/** @type {number} */ place) => (place === 0 ? num_chosen : 0);
   if (!status.predictions?.predictions.length) return later("prediction");
-  return status.predictions.predictions.slice(0, NUM_PREDICTIONS).flatMap((prediction) => [
+  return status.predictions.predictions.slice(0, NUM_PREDICTIONS).flatMap((prediction, place) => [
     h("p", {}, link(prediction.report_url, `${count(prediction.num_videos, "film")}, ${count(prediction.num_clips, "clip")}`), h("span", { class: "quiet" }, ` ${ago(prediction.at, now)}, by ${prediction.model}`)),
-    h("p", {}, `Unsure of ${percent(prediction.unsure_share)}. `, prediction.num_to_label > 0 && link(labelPage(shown), `Label ${count(prediction.num_to_label, "clip")} of them`), " ", h("span", { class: prediction.is_unlike ? "alarm" : "quiet" }, prediction.unlike)),
+    h("p", {}, `Unsure of ${percent(prediction.unsure_share)}. `, left(place) > 0 && link(labelPage(shown), `Label ${count(left(place), "clip")} of them`), " ", h("span", { class: prediction.is_unlike ? "alarm" : "quiet" }, prediction.unlike)),
   ]);
 }
 

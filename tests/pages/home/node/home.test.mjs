@@ -246,6 +246,15 @@ test("a champion without a weak class is said to have none that is known, whiche
   assert.equal((await open({ state })).text("weak"), "No class is known that the champion names wrong.");
 });
 
+test("the latest prediction leads to Label for as many of its clips as are left to label", async () => {
+  const state = { ...told(), num_chosen: 7 };
+  const labels = async () => (await open({ state })).links("predictions").map(([text]) => text).filter((text) => text.startsWith("Label"));
+  state.status.predictions.predictions.push(state.status.predictions.predictions[0]);
+  assert.deepEqual(await labels(), ["Label 7 clips of them"]);
+  state.num_chosen = 0;
+  assert.deepEqual(await labels(), []);
+});
+
 test("another store or model is asked for, and stays in the address", async () => {
   const page = await open();
   page.by("store").value = "s3://other";
