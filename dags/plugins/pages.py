@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from starlette.responses import PlainTextResponse
 
     from tasks.pages.home.app import Samples
+    from tasks.pages.label.page_data import PageData
     from tasks.store.objects import Store
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,16 @@ def _stores() -> "tuple[Store, list[str]]":
     return store, list(dict.fromkeys((load(RunnerSettings).store_uri, *load(LabellingSettings).stores)))
 
 
+@cache
+def _page_data() -> "dict[str, PageData]":
+    """Make the data of each store's page *Label*, whose log *Retake* reads, too."""
+    from tasks.data.clips.gather_labels import labelled_in_child
+    from tasks.pages.label.page_data import PageData
+
+    store, uris = _stores()
+    return {uri: PageData(store, uri, label=labelled_in_child) for uri in uris}
+
+
 def _login_address(address: str) -> str:
     """Give the address where a stranger logs in and comes back to `address`."""
     from airflow.sdk import conf
@@ -86,9 +97,7 @@ def make_label() -> "FastAPI":
     from airflow.api_fastapi.core_api.security import get_user
     from fastapi import Depends
 
-    from tasks.data.clips.gather_labels import labelled_in_child
     from tasks.pages.label.app import Person, make_app
-    from tasks.pages.label.page_data import PageData
     from tasks.settings import LabellingSettings, load
 
     def person(user: Annotated[BaseUser, Depends(get_user)]) -> Person:
@@ -97,8 +106,7 @@ def make_label() -> "FastAPI":
         )
         return Person(user.get_name(), may_write)
 
-    store, uris = _stores()
-    return make_app([PageData(store, uri, label=labelled_in_child) for uri in uris], person, load(LabellingSettings).second_share)
+    return make_app(list(_page_data().values()), person, load(LabellingSettings).second_share)
 
 
 def make_home() -> "FastAPI":
@@ -107,8 +115,15 @@ def make_home() -> "FastAPI":
 
     from tasks.pages.home.app import make_app
 
-    docs = REPOSITORY / "docs"
-    return make_app(*_stores(), get_user, _login_address, docs if docs.is_dir() else None, _samples())
+    docs, data = REPOSITORY / "docs", _page_data()
+    return make_app(
+        *_stores(),
+        lambda uri, look: data[uri].read(look),
+        get_user,
+        _login_address,
+        docs if docs.is_dir() else None,
+        _samples(),
+    )
 
 
 def _samples() -> "Samples | None":

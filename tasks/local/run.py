@@ -282,7 +282,7 @@ def _next_lines(api: AirflowApi, store: Store, store_uri: str, followed: Sequenc
     last = followed[-1]
     reported, decided = (_result(api, last, step) for step in ("report", "decide"))
     labels = [LabelResult.model_validate(result) for run in followed if (result := _result(api, run, "label"))]
-    num_unlabelled = sum(result.num_clips - result.num_labelled for result in labels[-1:])
+    num_unlabelled = sum(result.num_clips - result.num_labelled - result.num_unsure for result in labels[-1:])
     if last.lacks_labels:
         yield "nothing was trained: no clip has a label"
         page = label_url(api.task_page(last.ref, last.tasks[0]), uri=store_uri)

@@ -5,12 +5,13 @@ are in `tasks/next_steps.py`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 from urllib.parse import quote
 
 from tasks.disk import LEAST_FREE
+from tasks.loop.page_answers import PageAnswers
 from tasks.next_steps import NextStep
 from tasks.settings import LABEL_PATH, LOOP_PATH, QUIET_DAYS, form_path
 from tasks.store.records.status import LoopStatus, ModelStatus, VersionStatus, WeakClass
@@ -56,8 +57,8 @@ class ScheduledRun:
 class Live:
     """The facts that are known at the moment.
 
-    A fact that is None is unknown, and a rule about it says nothing. `import_errors` are the DAG files that Airflow cannot import.
-    `num_statements` is the length of the labelling page's log. `has_films` says whether the store has any film, summed up or not.
+    A fact that is None is unknown, and a rule about it says nothing. `import_errors` are the DAG files that Airflow cannot import. `has_films`
+    says whether the store has any film, summed up or not. Without `answers` of the page Label, none came since labels were last gathered.
     """
 
     now: str | None = None
@@ -65,7 +66,7 @@ class Live:
     runs: tuple[ActiveRun, ...] | None = None
     scheduled: tuple[ScheduledRun, ...] | None = None
     import_errors: tuple[str, ...] | None = None
-    num_statements: int | None = None
+    answers: PageAnswers = field(default_factory=PageAnswers)
     disk_free_share: float | None = None
     has_films: bool | None = None
 
@@ -84,14 +85,14 @@ class Situation:
 
     @property
     def num_new_labels(self) -> int:
-        """Count the statements of the labelling page that no dataset has yet."""
-        labels, number = self.status.labels, self.live.num_statements
-        return max(0, number - labels.num_statements) if labels and number is not None else 0
+        """Count the labels of the page Label that no dataset has yet."""
+        return self.live.answers.num_labels if self.status.labels else 0
 
     @property
     def num_unlabelled(self) -> int:
-        """Count the clips without a label."""
-        return max(0, self.status.labels.num_clips - self.status.labels.num_labelled) if self.status.labels else 0
+        """Count the clips without a label, except those that a person is unsure of."""
+        labels = self.status.labels
+        return max(0, labels.num_clips - labels.num_labelled - labels.num_unsure - self.live.answers.num_clips) if labels else 0
 
     @property
     def num_chosen(self) -> int:
@@ -99,8 +100,8 @@ class Situation:
         latest = next(iter(self.status.predictions.predictions), None) if self.status.predictions else None
         if latest is None:
             return 0
-        labels = self.status.labels
-        return latest.num_to_label if labels is None or labels.at < latest.at else min(latest.num_to_label, self.num_unlabelled)
+        labels, number = self.status.labels, max(0, latest.num_to_label - self.live.answers.num_chosen)
+        return number if labels is None or labels.at < latest.at else min(number, self.num_unlabelled)
 
     @property
     def days_quiet(self) -> int:
@@ -136,9 +137,22 @@ class Situation:
         return [weak for weak in self.status.model.weak_classes if weak.num_clips - weak.num_right > 1] if self.status.model else []
 
     @property
+    def num_doubtful(self) -> int:
+        """Count the doubtful labels that the page Label still shows."""
+        model = self.status.model
+        if model is None or model.doubtful is None:  # an older summary has the number of the report alone
+            return model.num_doubtful if model else 0
+        return max(0, len(model.doubtful) - self.live.answers.num_settled)
+
+    @property
     def champion(self) -> int | None:
         """Return the champion's version."""
         return self.status.model.champion if self.status.model else None
+
+    @property
+    def first_training(self) -> ActiveRun | None:
+        """Return the run of retrain that goes on or waits while there is no champion."""
+        return next((run for run in self.live.runs or () if run.dag_id == "retrain"), None) if self.champion is None else None
 
     def is_active(self, *dags: str) -> bool:
         """Check whether a run of one of these DAGs goes on or waits."""
@@ -215,9 +229,9 @@ RULES = (
         lambda here: here.form("ingest_videos"),
     ),
     Rule(
-        lambda here: here.status.model and here.status.model.num_doubtful,
-        lambda here: f"Mend {count(here.status.model.num_doubtful if here.status.model else 0, 'doubtful label')}",
-        lambda here: here.label_page,
+        lambda here: here.num_doubtful,
+        lambda here: f"Mend {count(here.num_doubtful, 'doubtful label')}",
+        lambda here: f"{here.label_page}#show=suspicious",
     ),
     Rule(lambda here: here.num_chosen or here.num_unlabelled, _label, lambda here: here.label_page),
     Rule(
@@ -229,6 +243,11 @@ RULES = (
         lambda here: here.is_untrained and not here.is_active("retrain"),
         lambda _: "Train: no training on the latest dataset is known",
         lambda here: here.form("retrain", model_name=here.status.model_name),
+    ),
+    Rule(
+        lambda here: here.first_training,
+        lambda here: f"Wait for the first champion: retrain is {here.first_training.state if here.first_training else ''}",
+        lambda here: here.first_training.url if here.first_training else "",
     ),
     Rule(lambda here: here.status.films and here.status.films.num_set_aside, _set_aside, lambda _: f"{LOOP_PATH}#films"),
     Rule(lambda here: here.weak_classes, _weak, lambda _: f"{LOOP_PATH}#weak"),
@@ -243,12 +262,12 @@ RULES = (
         lambda here: here.form("predict_videos", model=f"models:/{here.status.model_name}@champion"),
     ),
     Rule(
-        lambda here: here.champion is None and (not here.knows_nothing or here.live.has_films),
+        lambda here: here.champion is None and not here.first_training and (not here.knows_nothing or here.live.has_films),
         lambda _: "Bring more films, of several recordings for each action",
         lambda here: here.form("ingest_videos"),
     ),
 )
-"""The most important first. One always holds: that of an empty store, or one of the last two."""
+"""The most important first. One always holds: that of an empty store, of its first training, or one of the last two."""
 
 
 def next_steps(status: LoopStatus, live: Live, link: Callable[[str], str]) -> list[NextStep]:

@@ -5,7 +5,6 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from tasks.data.clips.label_inputs import count_entries
 from tasks.errors import BadInput, MissingObject
 from tasks.loop.advice import moment, score_in_words
 from tasks.loop.difference import change_in_words
@@ -70,12 +69,6 @@ def main_model(store: Store, store_uri: str, names: Sequence[str] | None = None)
     models = Layout(store_uri).status
     decided = {name: known.at if (known := read_known(store, models.of_model(name).model)) else "" for name in names}
     return max(names, key=lambda name: decided[name])
-
-
-def count_statements(store: Store, status: LoopStatus) -> int:
-    """Count the statements of the labelling page now, by one request if none is new."""
-    known = status.labels.num_statements if status.labels else 0
-    return count_entries(store, status.store) if store.exists(Layout(status.store).label_log.entry(known).uri) else known
 
 
 def read_known(store: Store, place: Stored[R]) -> R | None:

@@ -79,6 +79,7 @@ def labels_status(labels: LabelsFile, result: LabelResult, people: Mapping[str, 
         at=at,
         num_clips=result.num_clips,
         num_labelled=result.num_labelled,
+        num_unsure=result.num_unsure,
         by_origin=tuple(LabelCount(kind=kind, name=name, num_clips=number) for (kind, name), number in most),
         agreement=agreement_in_words(labels.agreement) if labels.agreement else "",
         num_problems=result.num_problems,
@@ -193,6 +194,7 @@ class Evidence:
     weak_classes: tuple[WeakClass, ...]
     num_doubtful: int
     gain: Gain | None
+    doubtful: Mapping[str, tuple[str, str]] | None = None
 
 
 def with_decision(
@@ -208,6 +210,7 @@ def with_decision(
         champion_since=champion.since,
         split=evidence.split,
         num_doubtful=evidence.num_doubtful,
+        doubtful=evidence.doubtful,
         weak_classes=evidence.weak_classes,
         versions=tuple(sorted((entry, *others), key=lambda version: version.at, reverse=True)[:MAX_VERSIONS]),
         now_dataset=earlier.now_dataset if earlier else "",

@@ -2,6 +2,7 @@
 
 import heapq
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,9 +51,15 @@ class Gathered:
 
 class _Gatherer:
     def __init__(
-        self, plan: PredictPlanResult, names: Names, labels: Mapping[str, KnownLabel], folder: Path, fetch: Callable[[str, Path], None]
+        self,
+        plan: PredictPlanResult,
+        names: Names,
+        labels: Mapping[str, KnownLabel],
+        folder: Path,
+        fetch: Callable[[str, Path], None],
+        unwanted: AbstractSet[str],
     ) -> None:
-        self._plan, self._names, self._labels, self._folder, self._fetch = plan, names, labels, folder, fetch
+        self._plan, self._names, self._labels, self._folder, self._fetch, self._unwanted = plan, names, labels, folder, fetch, unwanted
         self._heap: list[tuple[float, int, Differing]] = []
         self._places: list[tuple[ScoredVideo, int]] = []
         self._entropies: list[float] = []
@@ -78,7 +85,7 @@ class _Gatherer:
             for i, uid in enumerate(clips.uids):
                 if len(predicted.divergences):
                     self._note_difference(video, clips, predicted, i, gathered.num_clips + i)
-                if uid not in self._labels:
+                if uid not in self._labels and self._unwanted.isdisjoint((uid, video.video, source)):
                     self._places.append((video, num_read + i))
                     self._entropies.append(float(predicted.entropies[i]))
                     self._novelty.append(float(clips.novelty[i]))
@@ -222,9 +229,13 @@ def gather(
     names: Names,
     folder: Path,
     fetch: Callable[[str, Path], None],
+    unwanted: AbstractSet[str] = frozenset(),
 ) -> Gathered:
-    """Write `predictions.csv`, `predictions.parquet` and `tracks/` under `folder`; return the page's data."""
-    gatherer = _Gatherer(plan, names, labels, folder, fetch)
+    """Write `predictions.csv`, `predictions.parquet` and `tracks/` under `folder`; return the page's data.
+
+    `unwanted` are the uids of clips, videos and sources that are not to be labelled.
+    """
+    gatherer = _Gatherer(plan, names, labels, folder, fetch, unwanted)
     with PredictionTables(folder / "predictions.csv", folder / "predictions.parquet", names) as tables:
         for video in videos:
             gatherer.add(video, tables)

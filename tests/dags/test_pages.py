@@ -98,7 +98,7 @@ def test_no_label_file_is_read_in_the_api_server(monkeypatch):
 def test_the_page_has_the_samples_and_the_documentation_of_the_checkout(monkeypatch):
     tell_where(monkeypatch, "127.0.0.1:1")
     monkeypatch.setattr("tasks.pages.home.app.make_app", lambda *given: given)
-    _, _, _, _, docs, samples = make_home()
+    *_, docs, samples = make_home()
     assert (docs / "architecture.md").is_file()
     assert samples.store == samples.conf["store"] == SAMPLE_STORE
     assert samples.conf["sources"] == [str(SAMPLES)]

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from tasks.loop.advice import ActiveRun, Approval, Live, next_steps, sentence
+from tasks.loop.page_answers import PageAnswers
 from tasks.settings import QUIET_DAYS
 from tasks.store.records.status import LoopStatus, WeakClass
 from tests.loop.statuses import NOW, STORE, any_live, any_model, any_status, model_status, status
@@ -108,7 +109,7 @@ QUIET = (datetime.fromisoformat("2026-11-29T20:41:00Z") + timedelta(days=QUIET_D
             "Label the 12 clips that the latest prediction chose; expected gain of 200 more labels: +4.0 points [0.5, 9.0].",
         ),
         (status(predictions=None, model=model_status(expected_gain=None)), SILENT, "Label the 260 clips without a label, or some of them."),
-        (status(), Live(num_statements=123), "Build a dataset: 23 new answers on the page Label."),
+        (status(), Live(answers=PageAnswers(num_labels=23)), "Build a dataset: 23 new answers on the page Label."),
         (status(training=None), SILENT, "Train: no training on the latest dataset is known."),
         (status(), SILENT, "See why 3 files were set aside: a.mp4: broken."),
         (status(), SILENT, "Bring films of 'put meat' (1 of 5 right)."),
@@ -136,9 +137,11 @@ def test_the_rules_are_silent_where_they_do_not_hold():
         predictions=None,
         model=model_status(num_doubtful=0, weak_classes=(some(WeakClass, num_right=3, num_clips=4),)),
     )
-    live = Live(now=NOW, approvals=(), runs=(), import_errors=(), num_statements=100, disk_free_share=0.5)
+    live = Live(now=NOW, approvals=(), runs=(), import_errors=(), answers=PageAnswers(), disk_free_share=0.5)
     assert texts(calm, live) == ["Predict films that champion v2 was not trained on."]
-    assert not any("Build" in text for text in texts(calm, replace(live, num_statements=123, runs=(run_of("build_dataset"),))))
+    assert not any(
+        "Build" in text for text in texts(calm, replace(live, answers=PageAnswers(num_labels=23), runs=(run_of("build_dataset"),)))
+    )
     assert not any("Train" in text for text in texts(status(training=None), Live(runs=(run_of("retrain"),))))
 
 
@@ -149,10 +152,38 @@ def test_clips_that_a_prediction_chose_are_labelled_once_none_is_left():
     assert any("12 clips" in text for text in texts(status(labels=before)))
 
 
+def test_clips_that_somebody_was_unsure_of_are_not_to_be_labelled():
+    unsure = status().labels.model_copy(update={"num_labelled": 290, "num_unsure": 10})
+    for predictions in (None, status().predictions):
+        assert not any("Label" in text for text in texts(status(labels=unsure, predictions=predictions)))
+
+
+def test_doubtful_labels_lead_to_their_list_and_are_those_that_the_page_still_shows():
+    model = model_status(num_doubtful=9, doubtful={f"c{number}": ("put", "meat") for number in range(6)})
+    first = next_steps(status(model=model), Live(answers=PageAnswers(num_settled=2)), str)[0]
+    assert (first.text, first.url) == ("Mend 4 doubtful labels.", "/retake/label/?store=s3://retake#show=suspicious")
+    assert not any("Mend" in text for text in texts(status(model=model), Live(answers=PageAnswers(num_settled=6))))
+
+
+def test_clips_that_were_answered_since_the_last_build_are_no_longer_to_be_labelled():
+    answers = PageAnswers(num_labels=250, num_clips=260, num_chosen=12)
+    assert texts(status(model=None), Live(answers=answers))[0] == "Build a dataset: 250 new answers on the page Label."
+    some_left = Live(answers=PageAnswers(num_labels=7, num_clips=7, num_chosen=7))
+    assert "Label the 5 clips that the latest prediction chose." in texts(status(model=None), some_left)
+    assert "Label the 253 clips without a label, or some of them." in texts(status(model=None, predictions=None), some_left)
+
+
+def test_during_a_stores_first_training_it_is_told_to_wait_for_it_and_not_to_bring_more_films():
+    first = status(model=None, predictions=None, labels=status().labels.model_copy(update={"num_labelled": 300}))
+    step = next_steps(first, Live(runs=(run_of("retrain"),)), str)[0]
+    assert (step.text, step.url) == ("Wait for the first champion: retrain is running.", "/r")
+    assert not any("Bring more films" in text for text in texts(first, Live(runs=(run_of("retrain"),))))
+
+
 def test_a_question_comes_first_and_leads_to_where_it_is_answered():
     first, second, *_ = next_steps(status(), Live(approvals=(Approval("promote v3?", "/required_actions", NOW),)), lambda path: f"a{path}")
     assert first.url == "a/required_actions"
-    assert second.url == "a/retake/label/?store=s3://retake"
+    assert second.url == "a/retake/label/?store=s3://retake#show=suspicious"
 
 
 def test_a_store_without_a_plan_leads_to_a_form_that_names_no_model():

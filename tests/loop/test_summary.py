@@ -7,7 +7,7 @@ from hypothesis import given, settings
 
 from tasks.errors import BadInput, Unavailable
 from tasks.loop.advice import Live, next_steps, sentence
-from tasks.loop.summary import INDENT, WIDTH, count_statements, find_manifest, keep, lines_of, main_model, model_names, read_status
+from tasks.loop.summary import INDENT, WIDTH, find_manifest, keep, lines_of, main_model, model_names, read_status
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import DatasetResult
 from tasks.store.records.status import (
@@ -39,16 +39,6 @@ def test_reading_costs_seven_reads_and_no_listing_in_a_store_of_20_000_clips():
     assert model_names(store, STORE) == (MODEL,)
     store.folders.assert_called_once_with(f"{STORE}/status/models/")
     assert (store.read_bytes.call_count, store.list.call_count) == (7, 0)
-
-
-def test_new_statements_of_the_page_are_counted_without_a_listing():
-    store = Shelf()
-    state = fill(store)
-    store.list = Mock(side_effect=AssertionError)
-    for number in range(129):
-        if number in (100, 101, 102, 103, 104, 123, 127, 128):
-            assert count_statements(store, state) == count_statements(store, state.model_copy(update={"labels": None})) == number
-        store.write_bytes(Layout(STORE).label_log.entry(number).uri, b"")
 
 
 def test_a_part_that_is_missing_or_of_another_version_is_none():

@@ -49,7 +49,7 @@ def test_labels_are_counted_by_folder_file_and_person():
     origins = ["folder put meat"] * 2 + ["a, b.csv:12", "a, b.csv:13", "other: tool.json, video 3"] + ["the page Label"] * 2 + [None]
     clips = tuple(some(LabelledClip, clip=clip_record("v", uid=f"u{number}"), origin=origin) for number, origin in enumerate(origins))
     labels = some(LabelsFile, clips=clips, folders=(some(ReadFolder, folder="put meat"),), agreement=None)
-    result = some(LabelResult, num_clips=8, num_labelled=7, num_statements=2)
+    result = some(LabelResult, num_clips=8, num_labelled=7, num_unsure=1, num_statements=2)
     part = labels_status(labels, result, {"u5": "ada", "u6": "bea"}, AT[0])
     assert {(origin.kind, origin.name): origin.num_clips for origin in part.by_origin} == {
         ("folder", "put meat"): 2,
@@ -58,7 +58,7 @@ def test_labels_are_counted_by_folder_file_and_person():
         ("person", "ada"): 1,
         ("person", "bea"): 1,
     }
-    assert (part.num_clips, part.num_labelled, part.num_statements, part.agreement) == (8, 7, 2, "")
+    assert (part.num_clips, part.num_labelled, part.num_unsure, part.num_statements, part.agreement) == (8, 7, 1, 2, "")
 
 
 def test_agreement_is_told_in_a_sentence():

@@ -183,6 +183,11 @@ class Ledger:
                 yield key, statements
 
     @property
+    def unsure(self) -> set[str]:
+        """List the uids of the clips whose latest answer is *unsure*."""
+        return {statements[-1].uid for _, statements in self.clips() if statements[-1].answer == "unsure"}
+
+    @property
     def chosen_videos(self) -> tuple[str, ...]:
         """List the videos where a model chose a clip that is answered."""
         return tuple(sorted({key[0] for key, statements in self.clips() if any(statement.chosen for statement in statements)}))

@@ -2,7 +2,7 @@
 
 It only reads: what a person starts or stops there goes from the browser to Airflow's API. The browser also reads Airflow's runs, schedules and
 questions there, so that a person sees those that Airflow shows to them, and hands them on for the rules that say what to do next. Of a store it
-reads the summary, a few small objects that steps write, and lists nothing.
+reads the summary, a few small objects that steps write, and what is new in the log of the page *Label*; it lists nothing.
 """
 
 import re
@@ -19,11 +19,13 @@ from markdown_it.token import Token
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
+from tasks.data.labels.ledger import Ledger
 from tasks.disk import disks
 from tasks.errors import BadInput, RetakeError
 from tasks.loop.advice import Live, Situation, next_steps, sentence
 from tasks.loop.difference import difference
-from tasks.loop.summary import count_statements, find_manifest, main_model, model_names, read_status
+from tasks.loop.page_answers import PageAnswers, page_answers
+from tasks.loop.summary import find_manifest, main_model, model_names, read_status
 from tasks.pages.web import file_response, json_body, page_app, static_files, turns
 from tasks.settings import MachineSettings, load, training_page
 from tasks.store.layout import Layout
@@ -32,6 +34,8 @@ from tasks.store.records.record import now_utc
 from tasks.store.records.status import LoopStatus
 
 Json = dict[str, Any]
+Look = Callable[[str, Callable[[Ledger], PageAnswers]], PageAnswers]
+"""Runs a function on the statements of a store's page *Label*, all up to now."""
 MAX_ROWS = 100
 """Rows of each list of a difference that the page shows; the command lists all."""
 STATIC = Path(__file__).with_name("static")
@@ -53,13 +57,14 @@ class Samples:
     conf: Mapping[str, object]
 
 
-def state(store: Store, store_uri: str, model_name: str, live: Live) -> Json:
+def state(store: Store, store_uri: str, model_name: str, live: Live, look: Look) -> Json:
     """Describe a store and one of its models; of an unknown one, the main model."""
     models = model_names(store, store_uri)
     status = read_status(store, store_uri, model_name if model_name in models else main_model(store, store_uri, models))
     empty = is_empty(store, store_uri, status)
     free_share = disks(load(MachineSettings).cache_dir)[0].free_share
-    known = replace(live, now=now_utc(), num_statements=count_statements(store, status), disk_free_share=free_share, has_films=not empty)
+    answers = look(store_uri, lambda ledger: page_answers(ledger, status))
+    known = replace(live, now=now_utc(), answers=answers, disk_free_share=free_share, has_films=not empty)
     situation = Situation(status, known)
     shown = status.model_dump(mode="json")
     for version in shown["model"]["versions"] if shown["model"] else ():
@@ -69,7 +74,8 @@ def state(store: Store, store_uri: str, model_name: str, live: Live) -> Json:
         "status": shown,
         "sentence": f"There are no films in {store_uri} yet." if empty else sentence(status, known.now),
         "steps": [asdict(step) for step in next_steps(status, known, lambda path: path)],
-        "num_statements": known.num_statements,
+        "num_new_labels": situation.num_new_labels,
+        "num_chosen": situation.num_chosen,
         "is_quiet": situation.is_quiet,
         "folders": to_jsonable_python(status.space.folders if status.space else ()),
         "disk_free_share": known.disk_free_share,
@@ -100,6 +106,7 @@ def dataset_difference(store: Store, store_uri: str, before: str, after: str) ->
 def make_app(
     store: Store,
     store_uris: Sequence[str],
+    look: Look,
     person: Callable[..., object],
     login: Callable[[str], str],
     docs: Path | None = None,
@@ -110,6 +117,7 @@ def make_app(
     Args:
         store: reads the stores.
         store_uris: the stores that the page offers, in the order in which the page *Label* has them.
+        look: reads the log of a store's page *Label*.
         docs: the folder of Retake's documentation; None if it is not on this machine.
         samples: how the sample videos are run; None if they are not on this machine.
     """
@@ -129,13 +137,13 @@ def make_app(
     def datasets() -> Response:
         return file_response(STATIC / "datasets.html")
 
-    app.include_router(_data(store, store_uris, samples, docs is not None))
+    app.include_router(_data(store, store_uris, look, samples, docs is not None))
     if docs:
         app.include_router(_documentation(docs), prefix="/docs")
     return app
 
 
-def _data(store: Store, store_uris: Sequence[str], samples: Samples | None, has_docs: bool) -> APIRouter:
+def _data(store: Store, store_uris: Sequence[str], look: Look, samples: Samples | None, has_docs: bool) -> APIRouter:
     router, reads, compares = APIRouter(), turns(MAX_READS), turns(MAX_DIFFERENCES)
 
     def chosen(given: Annotated[str, Query(alias="store", max_length=MAX_NAME)] = "") -> str:
@@ -161,7 +169,7 @@ def _data(store: Store, store_uris: Sequence[str], samples: Samples | None, has_
     ) -> Response:
         uri = shown(uri)
         about = {"stores": list(store_uris), "store": uri, "has_docs": has_docs, "samples": samples and asdict(samples)}
-        return JSONResponse({**about, **state(store, uri, model, live)})
+        return JSONResponse({**about, **state(store, uri, model, live, look)})
 
     @router.get("/difference", dependencies=[Depends(compares, scope="function")])
     def compare(

@@ -4,7 +4,7 @@ type Interval95 = [number, number];
 type SetAsideFile = { name: string; reason: string };
 type FilmsPart = { at: string; num_videos: number; num_clips: number; num_new: number; new_at: string | null; num_set_aside: number; first_set_aside: SetAsideFile[] };
 type LabelCount = { kind: "folder" | "file" | "person"; name: string; num_clips: number };
-type LabelsPart = { at: string; num_clips: number; num_labelled: number; by_origin: LabelCount[]; agreement: string; num_problems: number; num_statements: number };
+type LabelsPart = { at: string; num_clips: number; num_labelled: number; by_origin: LabelCount[]; agreement: string; num_problems: number };
 type DatasetChange = { before: string; num_videos_added: number; num_videos_removed: number; num_clips_added: number; num_clips_removed: number; num_relabelled: number; num_moved: number; classes_added: string[]; classes_removed: string[] };
 type KeptDataset = { digest: string; at: string; num_clips: number };
 type DatasetPart = { at: string; digest: string; splits: { split: string; num_clips: number; num_sources: number }[]; num_unlabelled: number; change: DatasetChange | null; warnings: string[]; datasets: KeptDataset[] };
@@ -25,7 +25,8 @@ type HomeState = {
   status: LoopStatus;
   sentence: string;
   steps: { text: string; url: string }[];
-  num_statements: number;
+  num_new_labels: number;
+  num_chosen: number;
   is_quiet: boolean;
   folders: SpaceUse[];
   disk_free_share: number;
@@ -34,7 +35,7 @@ type HomeState = {
   is_empty: boolean;
 };
 
-type LiveRun = { dag_id: string; run_id: string; state: "running" | "queued"; since: string; started_by: string; waits_for: string; url: string };
+type LiveRun = { dag_id: string; run_id: string; state: "running" | "queued"; store: string | null; since: string; started_by: string; waits_for: string; url: string };
 /** Facts for the server's rules (advice.py); null where Airflow does not say. */
 type LiveFacts = {
   approvals: { subject: string; url: string; since: string }[] | null;

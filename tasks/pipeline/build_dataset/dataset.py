@@ -62,7 +62,8 @@ def run(arguments: SplitArguments, store: Store) -> DatasetResult:
     if latest is not None and is_known:
         made_by = latest.made_by
     write_dataset(dataset, manifest, store, histograms)
-    result = _result(manifest, dataset, num_unlabelled=sum(clip.action is None for clip in labels.clips), made_by=made_by)
+    num_unlabelled = sum(clip.action is None for clip in labels.clips) - len(labels.unsure)
+    result = _result(manifest, dataset, num_unlabelled=num_unlabelled, made_by=made_by)
     log.info("dataset %s: %s", digest, ", ".join(f"{count(n, 'clip')} in {split}" for split, n in result.num_clips.items()))
     if result.num_nothing:
         log.info("nothing happens in %s", ", ".join(f"{n} clips of {split}" for split, n in result.num_nothing.items()))

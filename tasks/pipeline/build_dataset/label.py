@@ -49,6 +49,7 @@ def run(arguments: LabelArguments, store: Store) -> LabelResult:
         num_statements=num_statements,
         num_clips=len(labels.clips),
         num_labelled=sum(clip.action is not None for clip in labels.clips),
+        num_unsure=len(labels.unsure),
         num_problems=len(labels.problems),
         num_changes=len(labels.changes),
         first_problems=labels.problems[:NUM_SHOWN],
@@ -84,6 +85,7 @@ def _labelled(store: Store, store_uri: str, segment: SegmentOptions, options: La
     hint = "the labelled intervals changed since clips were cut around them; run ingest_videos to cut the new ones"
     uncut = [f"{plain_count(number, 'video')}: {hint}"] if number else []
     accepted = accepted_clips(labelled.given.by_hand, [clip.clip for clip in labelling.clips])
+    unsure = labelled.given.by_hand.unsure
     labels = LabelsFile(
         recipe=recipe_of(segment),
         segment=segment,
@@ -101,6 +103,7 @@ def _labelled(store: Store, store_uri: str, segment: SegmentOptions, options: La
         recordings=labelling.recordings,
         web_pages={record.video: record.web_page for record, _ in labelled.cut if record.web_page},
         accepted=tuple(clip.clip.uid for clip in labelling.clips if clip.origin == PAGE and clip.clip.uid in accepted),
+        unsure=tuple(clip.clip.uid for clip in labelling.clips if clip.action is None and clip.clip.uid in unsure),
     )
     return labels, labelled.given.by_hand
 

@@ -7,9 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from tasks.data.clips.frame_cache import passing_frames
-from tasks.data.clips.label_inputs import video_records
+from tasks.data.clips.label_inputs import read_log, video_records
 from tasks.data.clips.stored_clips import find_cut
+from tasks.data.labels.ledger import Ledger
 from tasks.data.labels.video_names import video_names
+from tasks.data.split.split import read_split_csv
 from tasks.errors import BadInput, MissingObject
 from tasks.loop.summary import keep
 from tasks.loop.summary_parts import with_prediction
@@ -80,7 +82,7 @@ def run(arguments: PredictionArguments, store: Store) -> PredictReportResult:
         folder = Path(name)
         url = tracker.run_url(run_id)
         names = names_of(plan, store, {role for batch in batches for role in batch.verb_alone})
-        gathered = gather(plan, videos, labels, names, folder, store.read_file)
+        gathered = gather(plan, videos, labels, names, folder, store.read_file, _not_to_label(arguments.store, store))
         films = find_intervals(plan, videos, names, folder, store.read_file)
         if plan.predict.stride_seconds is not None:
             write_intervals(plan, films, names, video_names(video_records(store, plan.store)), folder)
@@ -140,6 +142,13 @@ def run(arguments: PredictionArguments, store: Store) -> PredictReportResult:
     keep(store, Layout(arguments.store).status.predictions, lambda earlier: with_prediction(earlier, latest))
     log.info("the page: %s", result.report_url)
     return finish(store, place, result)
+
+
+def _not_to_label(store_uri: str, store: Store) -> set[str]:
+    """List measured videos and sources, and clips that somebody was unsure of."""
+    uri = Layout(store_uri).split_file
+    splits = read_split_csv(store.read_bytes(uri)) if store.exists(uri) else {}
+    return {name for name, split in splits.items() if split != "train"} | Ledger.of(read_log(store, store_uri)).unsure
 
 
 def _batches(plan: PredictPlanResult, store: Store) -> tuple[list[PredictBatchResult], list[SetAside]]:

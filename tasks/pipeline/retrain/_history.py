@@ -1,5 +1,9 @@
 """Keep the summary of a model up to date with a decision or a rollback."""
 
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+
+from tasks.errors import MissingObject
 from tasks.judge.gate.champion import moves
 from tasks.loop.summary import keep
 from tasks.loop.summary_parts import (
@@ -8,6 +12,7 @@ from tasks.loop.summary_parts import (
     Gain,
     Score,
     Standing,
+    are_of,
     champion_since,
     weak_classes,
     with_decision,
@@ -19,7 +24,7 @@ from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import Manifest
 from tasks.store.records.decisions import DecideResult, DecisionRecord
-from tasks.store.records.evaluation import EvaluateResult
+from tasks.store.records.evaluation import DoubtfulLabel, EvaluateResult
 from tasks.store.records.record import ModelRole, now_utc
 from tasks.store.records.status import ModelStatus, VersionStatus, WeakClass
 from tasks.store.records.training import Champion, PlanResult
@@ -36,9 +41,7 @@ def keep_decision_summary(
         manifest = store.read(Dataset(plan.dataset_uri).manifest)
         results = _results(store, plan)
         ours = results["fine-tuned"]
-        opponents: tuple[tuple[ModelRole, Champion | None], ...] = (("champion", plan.champion), ("previous", plan.previous))
-        scored: dict[ModelRole, int] = {role: version.version for role, version in opponents if version and role in results}
-        scored["fine-tuned"] = result.version
+        scored = _versions(plan, results, result.version)
         best = next((role for role, version in scored.items() if version == result.champion), None)
         curve = Decision(plan.decision_uri).learning_curve
         model = with_decision(
@@ -55,6 +58,7 @@ def keep_decision_summary(
                 weak_classes=_weak_classes(store, results[best], manifest) if best else (),
                 num_doubtful=ours.audit.num_doubtful if ours.audit else 0,
                 gain=Gain.of(store.read(curve)) if store.exists(curve.uri) else None,
+                doubtful=_doubtful(ours.audit.doubtful if ours.audit else (), manifest),
             ),
             now_utc(),
         )
@@ -76,6 +80,7 @@ def keep_rollback_summary(store: Store, store_uri: str, decision: DecisionRecord
         scores = _results(store, plan)["fine-tuned"]
         known = next((version for version in (earlier.versions if earlier else ()) if version.version == decision.version), None)
         reason = f"Rolled back from v{decision.champion_before}: {decision.reason}" if decision.champion_before else decision.reason
+        today = _weak_classes_today(store, store_uri, earlier, decision.version) if earlier else None
         move = {"event": CHAMPION_AGAIN, "at": decision.time, "reason": reason}
         entry = (known or _entry(plan, manifest, scores, decision, "")).model_copy(update=move)
         return with_decision(
@@ -85,9 +90,10 @@ def keep_rollback_summary(store: Store, store_uri: str, decision: DecisionRecord
             Standing(decision.version, decision.provisional, decision.time),
             Evidence(
                 split=plan.decides_on,
-                weak_classes=_weak_classes(store, scores, manifest),
+                weak_classes=_weak_classes(store, scores, manifest) if today is None else today,
                 num_doubtful=earlier.num_doubtful if earlier else 0,
                 gain=Gain.kept_in(earlier),
+                doubtful=earlier.doubtful if earlier else None,
             ),
             now_utc(),
         )
@@ -102,6 +108,31 @@ def _results(store: Store, plan: PlanResult) -> dict[ModelRole, EvaluateResult]:
 
 def _weak_classes(store: Store, result: EvaluateResult, manifest: Manifest) -> tuple[WeakClass, ...]:
     return weak_classes(predictions_of_actions(store, [result], result.split, manifest.vocabulary)[result.model], manifest)
+
+
+def _weak_classes_today(store: Store, store_uri: str, earlier: ModelStatus, version: int) -> tuple[WeakClass, ...] | None:
+    """Find a version's weak classes on today's clips, if a decision on them compared it."""
+    for known in earlier.versions:
+        plans = plans_of(Layout(store_uri).run(known.run_key), store) if known.dataset == earlier.now_dataset else ()
+        for plan in (plan for plan in plans if are_of(earlier, plan.dataset_digest, plan.decides_on)):
+            with suppress(MissingObject):
+                results = _results(store, plan)
+                versions = _versions(plan, results, known.version)
+                if role := next((role for role, compared in versions.items() if compared == version), None):
+                    return _weak_classes(store, results[role], store.read(Dataset(plan.dataset_uri).manifest))
+    return None
+
+
+def _versions(plan: PlanResult, results: Mapping[ModelRole, EvaluateResult], own: int) -> dict[ModelRole, int]:
+    """Number the versions that a plan's decision compares; `own` is that of its training."""
+    opponents: tuple[tuple[ModelRole, Champion | None], ...] = (("champion", plan.champion), ("previous", plan.previous))
+    return {role: version.version for role, version in opponents if version and role in results} | {"fine-tuned": own}
+
+
+def _doubtful(labels: Iterable[DoubtfulLabel], manifest: Manifest) -> dict[str, tuple[str, str]]:
+    """Select the labels that the page Label shows: of clips of train, on the grid."""
+    shown = {clip.uid for clip in manifest.clips if clip.split == "train" and clip.around is None}
+    return {label.uid: (label.verb, label.noun) for label in labels if label.uid in shown}
 
 
 def _entry(plan: PlanResult, manifest: Manifest, result: EvaluateResult, decision: DecisionRecord, report_url: str) -> VersionStatus:

@@ -162,7 +162,8 @@ class LabelsFile(Record):
 
     `without_clip` and `hints` say of each annotation file which of its intervals label no clip. `chosen` lists the videos where a model
     chose a clip that is labelled, on the page or in a filled-in list; `accepted` lists the clips whose label is a model's suggestion, None
-    in older versions. `recordings` are those of several videos.
+    in older versions. `unsure` lists the clips without a label whose latest answer on the page is *unsure*. `recordings` are those of several
+    videos.
     """
 
     recipe: str
@@ -179,6 +180,7 @@ class LabelsFile(Record):
     without_clip: tuple[str, ...] = later(())
     chosen: tuple[str, ...] = later(())
     accepted: tuple[str, ...] | None = later(None)
+    unsure: tuple[str, ...] = later(())
     recordings: tuple[Recording, ...] = later(())
     web_pages: dict[str, WebPage] = later({})
 
@@ -194,6 +196,7 @@ class LabelResult(Record):
     num_statements: int = 0
     num_clips: int
     num_labelled: int
+    num_unsure: int = later(0)
     num_problems: int
     num_changes: int
     first_problems: tuple[Problem, ...]
@@ -304,7 +307,8 @@ class DatasetResult(Record):
     """`datasets/result.json`: the latest dataset, and in `made_by` the Airflow run that made it so.
 
     `num_nothing` counts the clips in which nothing happens; they are among `num_clips`, and no class of `num_classes`. `num_acting_sources`
-    counts the source videos where something happens, and is empty in older records.
+    counts the source videos where something happens, and is empty in older records. Clips that a person is unsure of are not among
+    `num_unlabelled`.
     """
 
     digest: str

@@ -300,7 +300,7 @@ class Metrics(Record):
     class_changes: tuple[ClassChange, ...]
     confusions: tuple[ConfusionCounts, ...]
     label_counts: tuple[LabelCount, ...]
-    num_unlabelled: int = later(0, "clips without a label when the dataset was built, if known")
+    num_unlabelled: int = later(0, "clips without a label or the answer unsure when the dataset was built, if known")
     calibration: tuple[Calibration, ...]
     mistakes: tuple[Mistake, ...]
     groups: tuple[GroupScore, ...] = Field((), description="the new network's scores by source video and by columns of annotation files")

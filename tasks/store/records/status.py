@@ -36,12 +36,13 @@ class LabelsStatus(Record):
     """`status/labels.json`, by `label`: the labels in numbers.
 
     `agreement` is a sentence, empty if nobody read a clip for the second time. `num_statements` is the length of the page's log then: later
-    statements are in no dataset yet.
+    statements are in no dataset yet. `num_unsure` clips without a label were answered *unsure*.
     """
 
     at: str
     num_clips: int
     num_labelled: int
+    num_unsure: int = later(0)
     by_origin: tuple[LabelCount, ...]
     agreement: str
     num_problems: int
@@ -142,7 +143,8 @@ class ModelStatus(Record):
     """`status/models/<name>/model.json`, by `decide` and `rollback`: the champion, its history, and what its report advises.
 
     `expected_gain` and its interval are points of action top-1 by `gain_clips` more labels, if the learning curve can tell. Every
-    `top1_now` is of the clips of `now_split` in `now_dataset`, a digest.
+    `top1_now` is of the clips of `now_split` in `now_dataset`, a digest. `doubtful` are those of the `num_doubtful` labels that the page Label
+    shows, as verb and noun by uid; None in older summaries.
     """
 
     at: str
@@ -152,6 +154,7 @@ class ModelStatus(Record):
     champion_since: str | None
     split: SplitName | None
     num_doubtful: int
+    doubtful: dict[str, tuple[str, str]] | None = later(None)
     expected_gain: float | None
     gain_interval: tuple[float, float] | None
     gain_clips: int | None

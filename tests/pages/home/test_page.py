@@ -10,12 +10,15 @@ from urllib.parse import urlencode
 import pytest
 from starlette.testclient import TestClient
 
+from tasks.data.clips.label_inputs import read_log
+from tasks.data.labels.ledger import Ledger
 from tasks.errors import Unavailable
 from tasks.loop.advice import ActiveRun, Approval, Live
 from tasks.pages.home.app import Samples, make_app
 from tasks.settings import TRAINING_PAGES
 from tasks.store.layout import Layout
 from tests.data.labels.records import video_record
+from tests.data.labels.test_statements import CLIPS, Writer
 from tests.loop.statuses import MODEL, STORE, fill
 from tests.pages.label.page import PagesKeys, person
 from tests.pipeline.shelf import Shelf, dataset_clip, manifest_of
@@ -58,7 +61,12 @@ def store():
 def visit(store, who="anna", **given):
     """Open the page of a store, and of another that is empty."""
     app = make_app(
-        store, [STORE, SAMPLES.store], person, lambda address: f"/login?{urlencode({'next': address})}", **{"samples": SAMPLES} | given
+        store,
+        [STORE, SAMPLES.store],
+        lambda uri, look: look(Ledger.of(read_log(store, uri))),
+        person,
+        lambda address: f"/login?{urlencode({'next': address})}",
+        **{"samples": SAMPLES} | given,
     )
     return TestClient(app, headers={"cookie": f"who={who}"} if who else {}, follow_redirects=False)
 
@@ -78,7 +86,7 @@ def test_the_page_tells_the_summary_of_a_store_and_what_to_do_next(store):
     assert (latest["version"], latest["mlflow_run_url"], first["mlflow_run_url"]) == (2, f"http://mlflow/run?{TRAINING_PAGES}", "")
     assert "v2" in state["sentence"]
     assert state["steps"][0]["url"] == LIVE.approvals[0].url
-    assert (state["is_empty"], state["num_statements"]) == (False, 100)
+    assert (state["is_empty"], state["num_chosen"]) == (False, 12)
 
 
 @pytest.mark.parametrize(("now", "share", "is_alarm"), [("2026-12-13T20:40:59Z", 0.11, False), ("2026-12-13T20:41:00Z", 0.09, True)])
@@ -99,6 +107,19 @@ def test_without_an_address_the_first_store_with_films_is_told(store):
     store.write(Layout(SAMPLES.store).dataset("0123456789abcdef").manifest, manifest_of([dataset_clip()]))
     compared = visit(store).get("/difference", params={"a": "0123456789abcdef", "b": "0123456789abcdef"})
     assert compared.json()["after"] == "0123456789abcdef"
+
+
+def test_answers_since_the_last_build_are_counted(store):
+    store.write(Layout(STORE).status.labels, store.read(Layout(STORE).status.labels).model_copy(update={"num_statements": 1}))
+    log = Writer()
+    for clip in CLIPS:
+        log.clip(clip, "put", "meat")
+    log.withdraw("token-0002")
+    for number, entry in enumerate(log.entries):
+        store.write(Layout(STORE).label_log.entry(number), entry)
+    state = told(store)
+    assert state["num_new_labels"] == 1
+    assert "Build a dataset: 1 new answer on the page Label." in [step["text"] for step in state["steps"]]
 
 
 def test_a_store_is_told_by_a_handful_of_requests_and_none_about_its_clips(store):

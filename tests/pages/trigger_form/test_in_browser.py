@@ -77,7 +77,6 @@ def test_the_values_of_the_address_are_shown_changed_and_started(airflow, show):
     page.get_by_role("button", name="Default: 0.00001").click()
     expect(rate).to_be_focused()
     rate.fill("0.01")
-    page.get_by_text("Most used", exact=False).first.click()
     page.get_by_label("Backbone", exact=True).fill("resnet18")
     airflow.refusal = (400, "learning_rate: must be above 0")
     page.get_by_role("button", name="Trigger").click()

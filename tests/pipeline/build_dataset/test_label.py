@@ -159,4 +159,6 @@ def test_the_rest_of_fully_labelled_videos_is_nothing_unless_somebody_was_unsure
         stop_seconds=clip.stop_seconds, answer="unsure",
     )  # fmt: skip
     append_to_log(store, STORE, unsure, 0)
-    assert label.run(chosen, store).num_labelled == 5
+    result = label.run(chosen, store)
+    assert (result.num_labelled, result.num_unsure) == (5, 1)
+    assert store.read(f"{OUT}labels.json", LabelsFile).unsure == (clip.uid,)

@@ -1,6 +1,7 @@
 """What each step writes into the summary, and what a shell shows of it."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,8 @@ from tasks.pipeline.retrain.plan import evaluations
 from tasks.store.layout import Dataset, Ingest, Layout
 from tasks.store.objects import Store
 from tasks.store.records.curves import CurveGain, LearningCurveResult, TargetCurve
-from tasks.store.records.dataset import DatasetResult
-from tasks.store.records.evaluation import LabelAudit
+from tasks.store.records.dataset import DatasetResult, LabelsFile
+from tasks.store.records.evaluation import DoubtfulLabel, LabelAudit
 from tasks.store.records.labelling import ClipStatement
 from tasks.store.records.record import SetAside
 from tasks.store.records.training import Champion
@@ -25,7 +26,7 @@ from tasks.store.records.video import BatchRef, IngestResult, Inventory, Segment
 from tasks.store.run_layout import Decision, Evaluations, Scores
 from tasks.store.stored import Output
 from tests.judge.gate.candidates import Candidates
-from tests.pipeline.in_process import STORE, Bench
+from tests.pipeline.in_process import LABELS, STORE, Bench
 from tests.pipeline.shelf import Fragile, Killed, dataset_clip, manifest_of, taken_in
 from tests.records import some
 from tests.scored_clips import make_clips, summary_of, vocabulary
@@ -73,12 +74,17 @@ def test_labels_and_datasets_are_summed_up_and_a_second_run_changes_nothing(benc
     part = {name: getattr(clip, name) for name in ("video", "uid", "start_seconds", "stop_seconds")}
     answer = {"answer": "action", "verb": "put", "noun": "bag"}
     append_to_log(bench.store, STORE, ClipStatement(token="t" * 8, by="ada", at="2026-01-01T00:00:00Z", **answer, **part), 0)
-    taken_in(bench.store, ["put bag/e.mp4"])
+    taken_in(bench.store, ["put bag/e.mp4", "day 1/f.mp4"])
+    assert bench.run("label").num_labelled == 5
+    (other,) = [each.clip for each in bench.store.read(f"{LABELS}labels.json", LabelsFile).clips if each.action is None]
+    part = {name: getattr(other, name) for name in part}
+    append_to_log(bench.store, STORE, ClipStatement(token="u" * 8, by="ada", at="2026-01-01T00:00:00Z", answer="unsure", **part), 1)
     second = bench.build()
+    assert second.num_unlabelled == 0
     summed = state(bench.store)
     origins = {("folder", "put meat", 1), ("folder", "put bag", 1), ("folder", "take bag", 2), ("person", "ada", 1)}
     assert {(origin.kind, origin.name, origin.num_clips) for origin in summed.labels.by_origin} == origins
-    assert summed.labels.num_statements == 1
+    assert (summed.labels.num_statements, summed.labels.num_unsure) == (2, 1)
     assert summed.dataset.digest == second.digest
     change = summed.dataset.change
     assert (change.before, change.num_videos_added, change.num_relabelled, change.classes_added) == (first.digest, 1, 1, ("put bag",))
@@ -121,18 +127,24 @@ def scored(candidates, make_clips, vocabulary):
     names = {"verb": {ref.id: ref.name for ref in vocabulary.verbs}, "noun": {ref.id: ref.name for ref in vocabulary.nouns}}
     clips = type(clips)(clips.uids, clips.sources, np.full(20, 1), np.full(20, 26), clips.verb_logits, clips.noun_logits)
     rows = [dataset_clip(uid, "val", verb=names["verb"][1], noun=names["noun"][26], verb_class=1, noun_class=26) for uid in clips.uids]
+    rows.append(dataset_clip("of train", "train", verb="put", noun="meat"))
     store.write(Dataset(DATASET).manifest, manifest_of(rows, vocabulary))
+    doubtful = tuple(some(DoubtfulLabel, uid=clip.uid, verb="put", noun="meat") for clip in rows[-2:])
 
-    def give(plan, champion=None, previous=None):
+    right = replace(clips, verb_logits=np.zeros_like(clips.verb_logits), noun_logits=np.zeros_like(clips.noun_logits))
+    right.verb_logits[:, 1] = right.noun_logits[:, 26] = 9
+
+    def give(plan, champion=None, previous=None, is_faultless=False, digest="d2"):
+        answers = right if is_faultless else clips
         planned = evaluations(Evaluations(f"{plan.run_uri}evaluate/k/"), ["val"], "val", champion, previous)
         known = {"champion": champion, "previous": previous, "evaluations": tuple(planned), "deciding_split": "val"}
-        plan = plan.model_copy(update={"dataset_uri": DATASET, "dataset_digest": "d2", **known})
+        plan = plan.model_copy(update={"dataset_uri": DATASET, "dataset_digest": digest, **known})
         store.write(Decision(plan.decision_uri).plan, plan)
         for evaluation in planned:
             place = Scores(evaluation.out)
-            result = summary_of(clips, vocabulary, evaluation.model, "val", predictions_uri=place.predictions)
-            store.write(place, result.model_copy(update={"audit": LabelAudit(num_clips=20, num_doubtful=3)}))
-            store.write_bytes(place.predictions, to_parquet(clips, vocabulary))
+            result = summary_of(answers, vocabulary, evaluation.model, "val", predictions_uri=place.predictions)
+            store.write(place, result.model_copy(update={"audit": LabelAudit(num_clips=20, num_doubtful=3, doubtful=doubtful)}))
+            store.write_bytes(place.predictions, to_parquet(answers, vocabulary))
         return plan
 
     return give
@@ -149,7 +161,7 @@ def test_a_decision_and_a_rollback_make_the_history_and_todays_scores(candidates
     model = state(store).model
     (own,) = model.versions
     assert (model.champion, model.provisional, model.champion_since, model.split, model.num_doubtful) == (1, True, own.at, "val", 3)
-    assert (own.event, own.dataset, own.num_labelled, own.num_clips) == ("provisional", "d2", 20, 20)
+    assert (own.event, own.dataset, own.num_labelled, own.num_clips) == ("provisional", "d2", 21, 20)
     assert own.top1_now == own.top1 == pytest.approx(100 * store.read(Scores(first.evaluations[0].out)).action.top1, abs=0.1)
     (weak,) = model.weak_classes
     assert (weak.name, weak.num_clips, len(weak.uids)) == ("put meat", 20, 4)
@@ -165,8 +177,17 @@ def test_a_decision_and_a_rollback_make_the_history_and_todays_scores(candidates
     candidates.roll_back(1)
     model = state(store).model
     assert (model.champion, model.champion_since, model.num_doubtful) == (1, model.versions[0].at, 3)
+    assert model.doubtful == {"of train": ("put", "meat")}
     assert [(known.version, known.event) for known in model.versions] == [(1, "champion again"), (2, "promoted"), (1, "provisional")]
     assert (model.versions[0].reason, model.versions[0].top1) == ("Rolled back from v2: worse in the evening", own.top1)
+
+
+def test_after_a_rollback_the_worst_classes_are_those_on_todays_clips(candidates, scored):
+    candidates.decide(scored(candidates.make(passed=False, provisional=True), is_faultless=True, digest="d1"))
+    assert state(candidates.store).model.weak_classes == ()
+    candidates.decide(scored(candidates.make(champion=1), opponent(1)))
+    candidates.roll_back(1)
+    assert [weak.name for weak in state(candidates.store).model.weak_classes] == ["put meat"]
 
 
 def test_a_decision_that_is_killed_before_any_write_is_in_the_summary_once(candidates, scored):

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from tasks.data.split.split import read_split_csv
+from tasks.data.clips.label_inputs import append_to_log
+from tasks.data.clips.stored_clips import clip_uid
+from tasks.data.split.split import read_drawn, read_split_csv, write_split_csv
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.keys import content_key
 from tasks.pages.label.clips import read_suggestions
@@ -21,6 +23,7 @@ from tasks.predict import gathering
 from tasks.predict.scored_video import read_scored
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import DatasetResult, LabelsFile, Manifest, action_name
+from tasks.store.records.labelling import ClipStatement
 from tasks.store.records.prediction import KnownLabels, ReferenceFilm
 from tasks.store.records.training import PlanResult
 from tasks.store.run_layout import Prediction
@@ -263,6 +266,18 @@ def test_a_prediction_labels_nothing(bench, predict, learnt, ffmpeg, tmp_path):
     assert result.num_videos == 1
     assert {bad.name: "it was trained on" in bad.reason for bad in result.first_set_aside} == {"copy.mp4": True}
     assert labelled() == before
+
+
+def test_clips_of_measured_videos_and_clips_that_somebody_was_unsure_of_are_not_to_be_labelled(bench, predict, films, folder):
+    seen, measured = films
+    unsure = {"video": seen, "uid": clip_uid(seen, 0, 8), "start_seconds": 0, "stop_seconds": 8, "answer": "unsure"}
+    append_to_log(bench.store, STORE, ClipStatement(token="t" * 8, by="ada", at="2026-01-01T00:00:00Z", **unsure), 0)
+    uri = Layout(STORE).split_file
+    splits = bench.store.read_bytes(uri)
+    bench.store.write_bytes(uri, write_split_csv(read_split_csv(splits) | {measured: "test"}, {}, read_drawn(splits)))
+    result = predict(folder, against="none")
+    assert [row["uid"] for row in table(bench.store, result.to_label_uri)] == [clip_uid(seen, 8, 16)]
+    assert result.num_to_label == 1
 
 
 def test_a_second_run_leads_to_the_page_and_copies_what_is_there(bench, report, predict, folder, tmp_path, caplog):

@@ -31,7 +31,8 @@ export async function readAirflow() {
   ].map((part) => part.catch(() => null)));
   const known = dags && new Map(dags.dags.map((/** @type {{ dag_id: string }} */ dag) => [dag.dag_id, dag]));
   const open = questions && questions.hitl_details.filter((/** @type {any} */ { task_instance }) => ASKING.includes(task_instance.state));
-  const runs = known && going && going.dag_runs.filter((/** @type {Run} */ run) => known.has(run.dag_id)).map((/** @type {Run} */ run, /** @type {number} */ _, /** @type {Run[]} */ all) => describe(run, all, known, tasks?.task_instances ?? [], open));
+  const ofRetake = known && going && going.dag_runs.filter((/** @type {Run} */ run) => known.has(run.dag_id));
+  const runs = ofRetake && await Promise.all(ofRetake.map(async (/** @type {Run} */ run) => describe(run, await storeOf(run), ofRetake, known, tasks?.task_instances ?? [], open)));
   return {
     approvals: open && open.map(approval),
     runs,
@@ -66,13 +67,35 @@ function approval({ subject, created_at, task_instance: { dag_id, dag_run_id, ta
   return { subject, since: created_at, url: `${runPath(dag_id, dag_run_id)}/tasks/${encodeURIComponent(task_id)}/required_actions?map_index=${map_index}` };
 }
 
-/** @param {any} run @param {Run[]} all @param {Map<string, any>} dags @param {Task[]} tasks @param {any[] | null} open @returns {LiveRun} */
-function describe(run, all, dags, tasks, open) {
+/** @type {Map<string, Promise<string | null>>} */
+const storeByRun = new Map();
+
+/** Find the store of a run: empty for that of the DAGs, null if Airflow does not say. @param {Run} run @returns {Promise<string | null>} */
+function storeOf({ dag_id, dag_run_id, run_type, conf }) {
+  if (run_type !== "asset_triggered") return Promise.resolve(/** @type {{ store?: string } | null} */ (conf)?.store ?? "");
+  const path = api(`dags/${dag_id}/dagRuns/${encodeURIComponent(dag_run_id)}/upstreamAssetEvents`);
+  const store = storeByRun.get(path) ?? get(path).then(({ asset_events }) => asset_events.at(-1)?.extra?.store ?? "", () => {
+    storeByRun.delete(path);
+    return null;
+  });
+  storeByRun.set(path, store);
+  return store;
+}
+
+/** Leave out the runs of other stores; `stores` begins with that of the DAGs. @param {Seen} seen @param {HomeState} state @returns {Seen} */
+export function ofStore(seen, { store, stores }) {
+  const isHere = (/** @type {LiveRun} */ run) => run.store === null || (run.store || stores[0]) === store;
+  return { ...seen, runs: seen.runs && seen.runs.filter(isHere), training: seen.training && isHere(seen.training.run) ? seen.training : null };
+}
+
+/** @param {any} run @param {string | null} store @param {Run[]} all @param {Map<string, any>} dags @param {Task[]} tasks @param {any[] | null} open @returns {LiveRun} */
+function describe(run, store, all, dags, tasks, open) {
   const { dag_id, dag_run_id: run_id, state } = run;
   return {
     dag_id,
     run_id,
     state,
+    store,
     since: run.start_date ?? run.queued_at ?? run.run_after,
     started_by: run.triggering_user_name ?? "",
     waits_for: open?.some(({ task_instance: asking }) => asking.dag_id === dag_id && asking.dag_run_id === run_id) ? "an answer" : waitsFor(run, all, dags.get(dag_id), tasks.filter((task) => task.dag_id === dag_id && task.dag_run_id === run_id)),

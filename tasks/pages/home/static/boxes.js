@@ -62,17 +62,23 @@ function films(shown) {
   const acts = [link(form("ingest_videos", shown.state), "Ingest …")];
   const title = "Films";
   if (!part) return later(title, "", "ingest", acts);
-  const why = () => shown.panel("Files that were set aside", h("ul", { class: "list" }, part.first_set_aside.map(({ name, reason }) => h("li", {}, h("strong", {}, name), `: ${reason}`))), part.num_set_aside > part.first_set_aside.length && h("p", { class: "quiet" }, `These are the first of ${part.num_set_aside}; the log of the task summarise names all.`));
   return {
     title,
     href: "",
     number: part.num_videos.toLocaleString("en"),
     unit: part.num_videos === 1 ? "film" : "films",
     at: part.at,
-    alarm: part.num_set_aside ? h("span", {}, `${count(part.num_set_aside, "file")} set aside `, button("why", why)) : shown.state.is_quiet ? `Nothing new for ${length(secondsBetween(part.new_at ?? "", shown.state.now))}` : null,
-    lines: [`${count(part.num_clips, "clip")}`, part.num_new > 0 && `${part.num_new} new, ${ago(part.new_at ?? part.at, shown.state.now)}`],
+    alarm: part.num_set_aside ? h("span", {}, `${count(part.num_set_aside, "file")} set aside `, button("why", () => showSetAside(shown))) : shown.state.is_quiet ? `Nothing new for ${length(secondsBetween(part.new_at ?? "", shown.state.now))}` : null,
+    lines: [`${count(part.num_clips, "clip")} in the latest ingest`, part.num_new > 0 && `${part.num_new} new, ${ago(part.new_at ?? part.at, shown.state.now)}`],
     acts,
   };
+}
+
+/** List the files that were set aside, with reasons. @param {Shown} shown */
+export function showSetAside(shown) {
+  const { first_set_aside: first = [], num_set_aside: number = 0 } = shown.state.status.films ?? {};
+  const more = number > first.length && h("p", { class: "quiet" }, `These are the first of ${number}; the log of the task summarise names all.`);
+  shown.panel("Files that were set aside", h("ul", { class: "list" }, first.map(({ name, reason }) => h("li", {}, h("strong", {}, name), `: ${reason}`))), more);
 }
 
 /** @type {MakeBox} */
@@ -81,7 +87,7 @@ function labels(shown) {
   const acts = [link(labelPage(shown), "Label …")];
   const title = "Labels";
   if (!part) return later(title, labelPage(shown), "build", acts);
-  const since = shown.state.num_statements - part.num_statements;
+  const since = shown.state.num_new_labels;
   const origins = part.by_origin.map(({ kind, name, num_clips }) => `${kind} ${name}: ${num_clips}`);
   const kinds = ["folder", "file", "person"].map((kind) => [kind, part.by_origin.filter((origin) => origin.kind === kind).reduce((sum, { num_clips }) => sum + num_clips, 0)]).filter(([, number]) => number);
   const all = () => shown.panel("Labels by origin", h("ul", { class: "list" }, origins.map((text) => h("li", {}, text))));
@@ -91,7 +97,7 @@ function labels(shown) {
     number: percent(part.num_clips ? part.num_labelled / part.num_clips : 0),
     unit: `of clips (${part.num_labelled.toLocaleString("en")})`,
     at: part.at,
-    alarm: part.num_problems ? `${count(part.num_problems, "problem")} in label files` : since > 0 ? `${count(since, "answer")} since: build` : null,
+    alarm: part.num_problems ? h("span", {}, `${count(part.num_problems, "problem")} in label files `, link(labelPage(shown, "#review"), "where")) : since > 0 ? `${count(since, "new answer")}: build` : null,
     lines: [
       h("span", {}, kinds.map(([kind, number]) => `${number.toLocaleString("en")} by ${kind}`).join(" · "), origins.length ? " " : "", origins.length > 0 && button("all", all)),
       part.agreement || h("span", { class: "quiet" }, "No second reader: ", button("invite one", () => invite(shown)), "."),

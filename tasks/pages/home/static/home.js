@@ -3,8 +3,8 @@
 import "../../label/static/lead_out.js";
 import { airflow, send } from "../../label/static/api.js";
 import { fillSelect, find as by, h, openDialog, renew } from "../../label/static/dom.js";
-import { endRun, facts, readAirflow, startRun } from "./airflow.js";
-import { boxes, form, labelPage, link } from "./boxes.js";
+import { endRun, facts, ofStore, readAirflow, startRun } from "./airflow.js";
+import { boxes, form, labelPage, link, showSetAside } from "./boxes.js";
 import { chart, table } from "./history.js";
 import { next, predictions, serversText, space, weak } from "./sections.js";
 
@@ -78,9 +78,10 @@ function leads(url) {
 /** @param {HomeState} told */
 function show(told) {
   const { status, now } = told;
+  const here = ofStore(seen, told);
   const number = told.stores.indexOf(told.store);
   /** @type {Shown} */
-  const shown = { state: told, seen, label: number > 0 ? `label/stores/${number}/` : "label/", panel, stop };
+  const shown = { state: told, seen: here, label: number > 0 ? `label/stores/${number}/` : "label/", panel, stop };
   fillSelect(stores, told.stores.map((store) => [store, store.replace("s3://", "")]));
   fillSelect(models, told.models.length ? told.models.map((model) => [model, model]) : [["", "none yet"]]);
   stores.value = told.store;
@@ -91,20 +92,20 @@ function show(told) {
   by("servers").textContent = serversText(seen);
   by("main").setAttribute("aria-busy", "false");
   draw("sentence", told.sentence, () => [told.sentence]);
-  draw("steps", told.steps, () => steps(told));
-  const isUnused = told.is_empty && !seen.runs?.some(({ dag_id }) => dag_id === "ingest_videos");
+  draw("steps", told.steps, () => steps(shown));
+  const isUnused = told.is_empty && !here.runs?.some(({ dag_id }) => dag_id === "ingest_videos");
   by("begin").hidden = !isUnused;
   for (const section of document.querySelectorAll("#flow, .two, .three")) /** @type {HTMLElement} */ (section).hidden = isUnused;
   if (isUnused) return draw("begin-part", [told.samples, told.store], () => begin(told));
   // Ages change by the minute, and so do the parts that name them.
   const minute = now.slice(0, 16);
-  const busy = seen.training ? now : minute;
-  for (const { id, parts } of boxes(shown)) draw(id, [status, seen.runs, seen.training, told.num_statements, id === "training" ? busy : minute], () => parts.filter(Boolean));
+  const busy = here.training ? now : minute;
+  for (const { id, parts } of boxes(shown)) draw(id, [status, here.runs, here.training, told.num_new_labels, id === "training" ? busy : minute], () => parts.filter(Boolean));
   const versions = status.model?.versions ?? [];
   by("history-key").replaceChildren(...(versions.length ? [h("span", { class: "key then" }, "then"), " ", h("span", { class: "key now" }, "on today's clips"), " · % of actions with 95 % intervals · above: labels added ", h("button", { type: "button", class: "plain", onclick: () => panel("History", table(versions)) }, "Table")] : []));
   drawHistory();
   draw("weak", [status.model?.weak_classes, told.store], () => weak(shown));
-  draw("predictions", [status.predictions, minute], () => predictions(shown));
+  draw("predictions", [status.predictions, told.num_chosen, minute], () => predictions(shown));
   draw("next", [seen, status.training, minute], () => next(shown));
   draw("space", [status.space, seen.health, told.disk_free_share.toFixed(2), minute], () => space(shown));
 }
@@ -115,18 +116,25 @@ function drawHistory() {
   draw("history", [versions, width], () => (versions.length ? [chart(versions, width), h("p", { class: "why quiet" }, `v${versions[0].version}: ${versions[0].reason}`)] : [h("p", { class: "quiet" }, "Appears with the next decision.")]));
 }
 
-/** @param {HomeState} told */
-function steps({ steps: list }) {
-  const [first, ...others] = list;
+/** @param {Shown} shown */
+function steps(shown) {
+  const [first, ...others] = shown.state.steps;
   if (!first) return [];
-  const lead = first.url ? Object.assign(link(leads(first.url), first.text), { className: "first" }) : h("strong", {}, first.text);
+  /** @param {{ text: string, url: string }} step */
+  const leading = ({ text, url }) => {
+    const href = leads(url);
+    const made = link(href, text);
+    if (href === "#films") made.addEventListener("click", () => showSetAside({ ...shown, state: state ?? shown.state }));
+    return made;
+  };
+  const lead = first.url ? Object.assign(leading(first), { className: "first" }) : h("strong", {}, first.text);
   /** @param {HomeState["steps"]} some */
-  const items = (some) => some.map(({ text, url }) => h("li", { title: text }, url ? link(leads(url), text) : text));
-  const all = () => panel("What to do next", h("ul", { class: "list" }, items(list)));
+  const items = (some) => some.map((step) => h("li", { title: step.text }, step.url ? leading(step) : step.text));
+  const all = () => panel("What to do next", h("ul", { class: "list" }, items(shown.state.steps)));
   return [
     lead,
     others.length > 0 && h("ul", { "aria-label": "Further steps" }, items(others.slice(0, NUM_BESIDE))),
-    others.length > NUM_BESIDE && h("button", { type: "button", class: "plain", onclick: all }, `All ${list.length}`),
+    others.length > NUM_BESIDE && h("button", { type: "button", class: "plain", onclick: all }, `All ${shown.state.steps.length}`),
   ];
 }
 
@@ -170,7 +178,7 @@ async function look() {
   try {
     if (!state) await ask();
     seen = await readAirflow();
-    await ask(facts(seen));
+    await ask(facts(state ? ofStore(seen, state) : seen));
   } catch (error) {
     if (asked !== wanted) return;
     wait = AGAIN_MS;

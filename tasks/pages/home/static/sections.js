@@ -22,7 +22,7 @@ function later(when) {
 export function weak(shown) {
   const { model } = shown.state.status;
   if (!model) return later("decision");
-  if (!model.weak_classes.length) return [h("p", { class: "quiet" }, "The champion's report names none.")];
+  if (!model.weak_classes.length) return [h("p", { class: "quiet" }, "No class is known that the champion names wrong.")];
   return [h("ul", { class: "weak" }, model.weak_classes.map((action) => h(
     "li",
     {},
@@ -49,13 +49,15 @@ function clip(shown, uid, name) {
 
 /** List the latest predictions. @param {Shown} shown */
 export function predictions(shown) {
-  const { status, now } = shown.state;
+  const { status, now, num_chosen } = shown.state;
+  // The page Label lists clips of the latest prediction alone.
+  const left = (/** @type {number} */ place) => (place === 0 ? num_chosen : 0);
   if (!status.predictions?.predictions.length) return later("prediction");
-  return status.predictions.predictions.slice(0, NUM_PREDICTIONS).flatMap((prediction) => [
+  return status.predictions.predictions.slice(0, NUM_PREDICTIONS).flatMap((prediction, place) => [
     h("p", {}, link(prediction.report_url, `${count(prediction.num_videos, "film")}, ${count(prediction.num_clips, "clip")}`), h("span", { class: "quiet" }, ` ${ago(prediction.at, now)}, by ${prediction.model}`)),
     h("p", {},
       ...(prediction.is_unlike ? [h("span", { class: "alarm" }, prediction.unlike)] : [`Unsure of ${percent(prediction.unsure_share)}. `, h("span", { class: "quiet" }, prediction.unlike)]),
-      " ", prediction.num_to_label > 0 && link(labelPage(shown), `Label ${count(prediction.num_to_label, "clip")} of them`)),
+      " ", left(place) > 0 && link(labelPage(shown), `Label ${count(left(place), "clip")} of them`)),
   ]);
 }
 

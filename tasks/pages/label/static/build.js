@@ -22,16 +22,18 @@ export function buildPanel() {
   /** @type {string} */
   let run = "";
   let asked = 0;
+  let isBusy = false;
 
   changes.addEventListener("change", () => {
     by("build-open").disabled = !session.ready;
+    setBusy(isBusy);
     if (by("build").open) tell();
   });
   by("build-open").addEventListener("click", async () => {
     openDialog(by("build"));
     const of = run;
     const [id] = await Promise.all([goingRetrain(), tell()]);
-    if (id && of === run && !by("build-start").disabled) next(id);
+    if (id && of === run && !isBusy) next(id);
     if (run) return;
     try {
       const { dag_runs } = await get(`${DAG}/dagRuns`, { order_by: "-run_after", limit: 1 });
@@ -42,14 +44,14 @@ export function buildPanel() {
   });
 
   by("build-start").addEventListener("click", async () => {
-    by("build-start").disabled = true;
+    setBusy(true);
     say("Starting …");
     try {
       const conf = { ...(await last())?.options, ...session.buildOptions };
       const started = await send(`${DAG}/dagRuns`, { logical_date: null, conf });
       follow(started.dag_run_id);
     } catch (error) {
-      by("build-start").disabled = false;
+      setBusy(false);
       say(problem(error));
     }
   });
@@ -70,10 +72,18 @@ export function buildPanel() {
     by("build-then").replaceChildren("A new dataset starts retrain,", ...[how].flat());
   }
 
+  // Only who may trigger build_dataset may label, too.
+  /** @param {boolean} isNow */
+  function setBusy(isNow) {
+    isBusy = isNow;
+    by("build-start").disabled = isBusy || !session.mayWrite;
+    by("build-start").title = session.mayWrite ? "" : "You may not trigger build_dataset.";
+  }
+
   /** @param {string} id */
   function follow(id) {
     run = id;
-    by("build-start").disabled = true;
+    setBusy(true);
     clearTimeout(timer);
     poll();
   }
@@ -89,7 +99,7 @@ export function buildPanel() {
       const dataset = task_instances.find((/** @type {Task} */ { task_id }) => task_id === "dataset");
       const isSame = dataset?.state === "skipped";
       show(isSame ? "same" : state.state, task_instances, isPaused);
-      by("build-start").disabled = isGoing;
+      setBusy(isGoing);
       by("build-open").textContent = isGoing ? "Building …" : "Build dataset";
       if (isGoing) timer = setTimeout(poll, POLL_MS);
       else if (state.state === "success" && !isSame) follower(NUM_LOOKS, dataset?.start_date);
@@ -104,7 +114,7 @@ export function buildPanel() {
       }
       // Whoever opens the panel again finds the run again, if it goes on.
       run = "";
-      by("build-start").disabled = false;
+      setBusy(false);
       by("build-open").textContent = "Build dataset";
     }
   }

@@ -31,13 +31,19 @@ const views = {
 /** @type {View | null} */
 let open = null;
 
-// Links from elsewhere are `#clip=<uid>`, `#name=<action>` and `#video=<id>&at=<seconds>`.
+// Links from elsewhere are `#clip=<uid>`, `#name=<action>`, `#show=<filter>` and `#video=<id>&at=<seconds>`.
 function place() {
   const hash = location.hash.slice(1);
   const asked = new URLSearchParams(hash);
   if (asked.has("name")) {
     by("filter-name").value = asked.get("name") ?? "";
     by("filter-name").dispatchEvent(new Event("input"));
+    return ["clips"];
+  }
+  if (asked.has("show")) {
+    by("filter-show").value = asked.get("show") ?? "";
+    by("filter-show").value ||= "unlabelled";
+    by("filter-show").dispatchEvent(new Event("change"));
     return ["clips"];
   }
   if (asked.has("clip")) return ["clips", asked.get("clip") ?? ""];

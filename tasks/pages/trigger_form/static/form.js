@@ -50,7 +50,7 @@ function show(fields, given) {
   for (const [name, inside] of sections) {
     if (!inside.length) continue;
     const summary = element("summary", {}, name, element("span", { className: "quiet", textContent: ` ${inside.length}` }));
-    const open = name === "From the link" || (name === "Most used" && Object.keys(given).length === 0);
+    const open = name === "From the link" || name === "Most used";
     byId("fields").append(element("details", { open }, summary, ...inside.map((field) => field.field)));
   }
 }

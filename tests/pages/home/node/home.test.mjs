@@ -20,7 +20,7 @@ test("the sentence, the first step as a button, and the others beside it", async
 
 test("five boxes with number, age, alarm and links", async () => {
   const page = await open();
-  assert.match(page.text("films"), /250 films.*30 min ago.*1 file set aside.*20,000 clips/);
+  assert.match(page.text("films"), /250 films.*30 min ago.*1 file set aside.*20,000 clips in the latest ingest/);
   assert.doesNotMatch(page.text("films"), /new/);
   assert.match(page.text("labels"), /25 % of clips.*4,000 by folder · 1,000 by person.*No second reader/);
   assert.match(page.text("dataset"), /4,500 clips.*train 3,800 · val 700.*\+160, 5 relabelled/);
@@ -29,6 +29,10 @@ test("five boxes with number, age, alarm and links", async () => {
   const [, predict] = page.links("champion").find(([text]) => text.startsWith("Predict"));
   const asked = new URLSearchParams(predict.slice(predict.indexOf("?")));
   assert.deepEqual([asked.get("dag"), JSON.parse(asked.get("conf"))], ["predict_videos", { store: STORE, model: "models:/m@champion" }]);
+});
+
+test("labels of the page that no dataset has are an alarm", async () => {
+  assert.match((await open({ state: { ...told(), num_new_labels: 8 } })).text("labels"), /8 new answers: build/);
 });
 
 test("a champion from before the history is shown without scores, and can be used", async () => {
@@ -111,6 +115,25 @@ test("what a person may not see of Airflow is not known, and the rest is shown",
 test("a training shows its progress, the time left, who started it, and the queue with its reason", async () => {
   const page = await open({ airflow: training() });
   assert.match(page.text("training"), /25 % about 45 min left.*auto: a probe.*started by anna.*retrain: waits for the run of retrain before it/);
+});
+
+test("runs of other stores are not shown as those of this one, nor told to the rules", async () => {
+  const others = [run("ingest_videos", "i", "running", { conf: { store: "s3://other" } }), run("retrain", "a", "running", { run_type: "asset_triggered" })];
+  const change = {
+    "dagRuns/list": { dag_runs: [...others, run("retrain", "r", "queued")] },
+    "taskInstances": { task_instances: [{ dag_id: "retrain", dag_run_id: "a", task_id: "train", state: "running", pool: "gpu", start_date: "2026-11-28T20:15:00Z" }] },
+    "dagRuns/a/upstreamAssetEvents": { asset_events: [{ extra: { store: "s3://other" } }] },
+  };
+  const page = await open({ airflow: { ...airflow(), ...change } });
+  assert.match(page.text("training"), /1 run at work.*retrain: waits for the run of retrain before it/);
+  assert.doesNotMatch(page.text("training"), /ingest_videos|25 %/);
+  assert.deepEqual(page.asked.filter(({ address }) => address.startsWith("state")).at(-1).body.runs.map(({ run_id }) => run_id), ["r"]);
+  page.server.state = { ...told(), store: "s3://other" };
+  page.by("store").value = "s3://other";
+  page.by("store").dispatchEvent(new Event("change"));
+  await page.wait(0);
+  assert.match(page.text("training"), /25 %.*ingest_videos: running/);
+  assert.equal(page.asked.filter(({ address }) => address.endsWith("upstreamAssetEvents")).length, 1);
 });
 
 for (const [cause, change, reason] of [
@@ -199,6 +222,19 @@ test("no new film for long and a nearly full disk are alarms", async () => {
   assert.equal(page.by("space").querySelectorAll("p").find((line) => line.classList.contains("alarm")).textContent, "Disk of this Airflow: 50 % free");
 });
 
+test("the step about files that were set aside opens their reasons", async () => {
+  const page = await open();
+  page.by("steps").querySelectorAll("a").at(-1).click();
+  assert.match(page.text("dialog-part"), /no film/);
+});
+
+test("problems in label files lead to the page that names the files", async () => {
+  const state = told();
+  state.status.labels.num_problems = 2;
+  const page = await open({ state });
+  assert.deepEqual(page.links("labels").find(([text]) => text === "where"), ["where", "label/?store=s3%3A%2F%2Fretake#review"]);
+});
+
 test("names are text, whatever they hold", async () => {
   const page = await open();
   await page.click("why");
@@ -211,6 +247,21 @@ test("the worst classes lead to their clips and to more of them on the page of t
   const page = await open({ state });
   assert.equal(page.by("weak").querySelector("video").getAttribute("src"), "label/stores/1/clips/u1.mp4");
   assert.deepEqual(page.links("weak"), [["", "label/?store=s3%3A%2F%2Fother#clip=u1"], ["Label more of these", "label/?store=s3%3A%2F%2Fother#name=put%20meat"]]);
+});
+
+test("a champion without a weak class is said to have none that is known, whichever clips it was scored on", async () => {
+  const state = told();
+  state.status.model.weak_classes = [];
+  assert.equal((await open({ state })).text("weak"), "No class is known that the champion names wrong.");
+});
+
+test("the latest prediction leads to Label for as many of its clips as are left to label", async () => {
+  const state = { ...told(), num_chosen: 7 };
+  const labels = async () => (await open({ state })).links("predictions").map(([text]) => text).filter((text) => text.startsWith("Label"));
+  state.status.predictions.predictions.push(state.status.predictions.predictions[0]);
+  assert.deepEqual(await labels(), ["Label 7 clips of them"]);
+  state.num_chosen = 0;
+  assert.deepEqual(await labels(), []);
 });
 
 test("another store or model is asked for, and stays in the address", async () => {

@@ -26,7 +26,7 @@ export function told() {
     predictions: { predictions: [{ at: AT, report_url: "http://mlflow/p", model: "m v2", num_videos: 3, num_clips: 411, unsure_share: 0.31, unlike: "Like the training clips.", is_unlike: false, num_to_label: 24 }] },
     space: { at: AT },
   };
-  return { stores: [STORE, "s3://other"], store: STORE, has_docs: true, samples: null, models: ["m"], status, sentence: "Champion v2 names 40 %.", steps: [{ text: "Answer.", url: "/dags/retrain/runs/r" }, { text: "Label.", url: "/retake/label/?store=s3://retake" }, { text: "See.", url: "/retake/#films" }], num_statements: 3, folders: [{ name: "videos", num_objects: 9, size_bytes: 3 * 2 ** 30 }], is_quiet: false, disk_free_share: 0.5, is_nearly_full: false, now: "2026-11-28T20:30:00Z", is_empty: false };
+  return { stores: [STORE, "s3://other"], store: STORE, has_docs: true, samples: null, models: ["m"], status, sentence: "Champion v2 names 40 %.", steps: [{ text: "Answer.", url: "/dags/retrain/runs/r" }, { text: "Label.", url: "/retake/label/?store=s3://retake" }, { text: "See.", url: "/retake/#films" }], num_new_labels: 0, num_chosen: 24, folders: [{ name: "videos", num_objects: 9, size_bytes: 3 * 2 ** 30 }], is_quiet: false, disk_free_share: 0.5, is_nearly_full: false, now: "2026-11-28T20:30:00Z", is_empty: false };
 }
 
 /** Make Airflow's answers, by the ends of their addresses. */

@@ -26,6 +26,14 @@ test("an address asks for the clips of a name", async () => {
   assert.equal(page.text("clip-caption"), "a.mp4 0:00.00–0:01.00");
 });
 
+test("an address asks for the clips that a filter shows, and for no others", async () => {
+  const page = await Visitor.open(serverState(), "#show=suspicious");
+  assert.equal(page.by("filter-show").value, "suspicious");
+  const shown = page.asked.filter(({ path }) => path.startsWith("queue")).map(({ path }) => new URLSearchParams(path.slice(6)).get("show"));
+  assert.deepEqual([...new Set(shown)], ["suspicious"]);
+  assert.equal(page.text("clip-caption"), "a.mp4 0:00.00–0:01.00");
+});
+
 test("an address opens its clip, whose label is changed, and the others come after it", async () => {
   const page = await Visitor.open({ clips: { 77: { label: { verb: "put", noun: "meat", origin: "a.csv:3" } } } }, "#clip=clip77");
   assert.deepEqual([page.text("clip-caption"), page.text("clip-label")], ["a.mp4 1:17.00–1:18.00", "Answer: put meat (by a.csv:3)Enter keeps it"]);

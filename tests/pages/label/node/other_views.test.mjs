@@ -456,7 +456,7 @@ describe("Classes", () => {
 describe("Build dataset", () => {
   const RETRAIN = { dag_run_id: "asset__1", state: "running", run_after: "2026-01-01T00:06:00Z" };
 
-  async function open({ runs = [], going = [], retrains = [], dataset = "success", start = [200, { dag_run_id: "manual__1+00:00" }] } = {}) {
+  async function open({ mayWrite = true, runs = [], going = [], retrains = [], dataset = "success", start = [200, { dag_run_id: "manual__1+00:00" }] } = {}) {
     const states = ["queued", "running", "success"];
     const posted = [];
     const answers = {
@@ -471,7 +471,7 @@ describe("Build dataset", () => {
       },
       build_dataset: () => [200, { is_paused: true }],
     };
-    const page = await Visitor.open({ answers });
+    const page = await Visitor.open({ answers, state: { may_write: mayWrite } });
     await page.click("build-open");
     return { page, posted };
   }
@@ -540,6 +540,13 @@ describe("Build dataset", () => {
     late[0](1);
     await page.wait(0);
     assert.match(page.text("build-facts"), /^40 labelled clips, 2 of them/);
+  });
+
+  test("who may not trigger build_dataset reads why, and starts nothing", async () => {
+    const { page, posted } = await open({ mayWrite: false });
+    assert.deepEqual([page.by("build-start").disabled, page.by("build-start").title], [true, "You may not trigger build_dataset."]);
+    await page.click("build-start");
+    assert.deepEqual(posted, []);
   });
 
   test("the page says that a dataset has not changed, and looks for no training", async () => {

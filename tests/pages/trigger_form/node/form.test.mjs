@@ -75,10 +75,10 @@ test("a value goes back to its default, and is marked until then", async () => {
   assert.deepEqual(form.asked[0].conf, { head: "tcn" });
 });
 
-test("fields of the address come first, in a section that is open", async () => {
-  const given = await open({ conf: { extra: {}, rate: 1 } });
+test("fields of the address come first, and the most used are open beside them", async () => {
+  const given = await open({ conf: { rate: 1, epochs: 2 } });
   const sections = () => given.fields.children.map((section) => [section.children[0].textContent, section.open]);
-  assert.deepEqual(sections(), [["From the link 2", true], ["Most used 7", false]]);
+  assert.deepEqual(sections(), [["From the link 2", true], ["Most used 6", true], ["Optimizer 1", false]]);
   const plain = await open();
   assert.equal(plain.section("rate").open, true);
   assert.equal(plain.section("extra").open, false);

@@ -1,0 +1,44 @@
+"""Count what the page Label has answered since labels were last gathered."""
+
+from dataclasses import dataclass
+
+from tasks.data.labels.ledger import Ledger
+from tasks.store.records.status import LoopStatus
+
+
+@dataclass(frozen=True)
+class PageAnswers:
+    """Answers of the page Label that hold.
+
+    `num_labels` are clips and intervals whose label no build has read, and `num_clips` the clips that had no answer then. `num_chosen` are
+    the clips that the latest prediction chose and that were answered since, `num_settled` the doubtful labels that were changed or confirmed.
+    """
+
+    num_labels: int = 0
+    num_clips: int = 0
+    num_chosen: int = 0
+    num_settled: int = 0
+
+
+def page_answers(ledger: Ledger, status: LoopStatus) -> PageAnswers:
+    """Count the answers of a store's log beside the summary of the store.
+
+    A first answer about a clip that a folder or a file labels counts as one about a clip without a label, unless an audit had asked for it:
+    the log does not tell. The next build counts them anew.
+    """
+    num_built = status.labels.num_statements if status.labels else 0
+    predicted_at = status.predictions.predictions[0].at if status.predictions and status.predictions.predictions else None
+    doubtful = {} if status.model is None else status.model.doubtful or {}
+    num_labels = num_clips = num_chosen = num_settled = 0
+    for _, statements in ledger.clips():
+        last = statements[-1]
+        num_chosen += predicted_at is not None and bool(last.chosen) and last.at >= predicted_at
+        if words := doubtful.get(last.uid):
+            audited = ledger.current_name("verb", words[0]), ledger.current_name("noun", words[1])
+            num_settled += last.checked or ledger.words(last) != audited
+        if ledger.number(last) > num_built:
+            num_labels += last.answer != "unsure"
+            num_clips += ledger.number(statements[0]) > num_built and not last.checked
+    intervals = (interval for video in ledger.videos for interval in ledger.intervals(video))
+    num_labels += sum(ledger.number(interval) > num_built for interval in intervals)
+    return PageAnswers(num_labels, num_clips, num_chosen, num_settled)
