@@ -398,12 +398,15 @@ def test_new_chapters_of_a_recording_are_one_source_that_of_a_known_chapter(benc
         decide(tmp_path)
 
 
-def test_where_nothing_tells_what_was_trained_on_the_plan_says_so(bench, decide, folder):
+def test_where_nothing_tells_what_was_trained_on_the_plan_says_so(bench, decide, learnt, folder):
     assert decide(folder).missing == ()
     dataset = dataset_of(bench)[1].removesuffix("manifest.json")
     bench.store.remove(f"{STORE}/runs/0123/decisions/d/plan/result.json")
     gone = "the dataset that retake-tsn version 1 was trained on is not there to tell how its clips were cut; these videos are cut"
     assert decide(folder, against="none").missing == (f"{gone} as the clips of {dataset}",)
+    name = next(iter(trained_on(bench).values()))
+    with pytest.raises(BadInput, match="it is in train, and a network's training videos are not known; allow_trained predicts it anyway"):
+        decide(learnt / name, against="none")
     for name in ("result.json", "split.csv"):
         bench.store.remove(f"{STORE}/datasets/{name}")
     cut, checked = decide(folder, against="none").missing
