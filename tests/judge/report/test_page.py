@@ -209,7 +209,10 @@ def test_a_mean_that_gains_fails_where_the_registered_network_does_not_and_the_p
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"provisional": True, "champion_version": None}, "but no other network is champion: it becomes the provisional one if there is still none"),
+        (
+            {"provisional": True, "champion_version": None},
+            "but no other network is champion: it becomes the provisional one if there is still none",
+        ),
         ({"champion_is_provisional": True, "champion_version": 3}, "the champion stays. It is provisional, too, and only a network"),
     ],
 )
@@ -458,7 +461,7 @@ def test_a_package_is_shown_beside_the_registered_model_with_why_int8_was_refuse
     card = model_card(make_inputs().metrics.model_copy(update={"packages": (package,)}))
     assert "- [OpenVINO fp16 &lt;x&gt;, instead of int8](http://mlflow/x)" in card
     assert "; actions on val, minus version 3: \N{MINUS SIGN}5.0 points [\N{MINUS SIGN}12.0, 1.0]; int8 is refused." in card
-    assert '; .venv/bin/python -m tasks export models:/' in Tree(changed_page()).text
+    assert "; .venv/bin/python -m tasks export models:/" in Tree(changed_page()).text
     of_student = package.model_copy(update={"networks": (networks[0], packed("runs/5/, student", 0.8), networks[1])})
     text = " ".join(Tree(changed_page(packages=(of_student,))).text.split())
     assert all(wanted in text for wanted in ("runs/5/, student 1 80.0 %", "the student's are of its own, on EPYC"))
