@@ -256,7 +256,7 @@ def _status(home: Home, _: argparse.Namespace) -> int:
 def _env(home: Home, _: argparse.Namespace) -> None:
     states = supervise.running(home)
     if stopped := [state.server.title for state in states if not state.is_running]:
-        raise BadConfiguration(f"not running: {', '.join(stopped)}; start them with `make run` or `python -m tasks.local start`")
+        raise BadConfiguration(f"not running: {', '.join(stopped)}; start them with `make run` or `make start`")
     ports = {state.server.name: state.server.ports for state in states}
     variables = step_environment(home, Credentials.load(home), ports)
     if sys.stdout.isatty():

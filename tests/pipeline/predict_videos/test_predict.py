@@ -16,6 +16,7 @@ from tasks.data.clips.stored_clips import clip_uid
 from tasks.data.split.split import read_drawn, read_split_csv, write_split_csv
 from tasks.errors import BadConfiguration, BadInput, NothingToDo
 from tasks.keys import content_key
+from tasks.options import Weights
 from tasks.pages.label.clips import read_suggestions
 from tasks.pipeline.predict_videos import predict_plan
 from tasks.pipeline.predict_videos.predict import in_words
@@ -31,7 +32,7 @@ from tasks.wording import count
 from tests.pipeline.in_process import LABELS, STORE, Bench
 from tests.pipeline.mlflow_in_memory import URI, MlflowInMemory, connected
 from tests.pipeline.predict_videos.trained import MODEL, film, plan_of, register, score, train
-from tests.pipeline.shelf import RUN
+from tests.pipeline.shelf import RUN, dataset_clip, manifest_of, plan_result
 
 pytestmark = pytest.mark.slow
 
@@ -413,12 +414,27 @@ def test_new_chapters_of_a_recording_are_one_source_that_of_a_known_chapter(benc
         decide(tmp_path)
 
 
-def test_where_nothing_tells_what_was_trained_on_the_plan_says_so(bench, decide, folder):
+def test_videos_of_a_training_that_the_network_was_made_from_are_refused_too(bench, decide, films):
+    first, _ = films
+    plan = bench.store.read(f"{RUN}decisions/d/plan/result.json", PlanResult)
+    weights = plan.weights.model_copy(update={"weights": Weights.TRAINED, "uri": f"{STORE}/runs/456789abcdef0123/train/best.pt"})
+    bench.store.write(f"{RUN}decisions/d/plan/result.json", plan.model_copy(update={"weights": weights}))
+    earlier = plan_result(run_uri=f"{STORE}/runs/456789abcdef0123/", dataset_uri=f"{STORE}/datasets/earlier/")
+    bench.store.write(f"{STORE}/runs/456789abcdef0123/decisions/d/plan/result.json", earlier)
+    bench.store.write(f"{earlier.dataset_uri}manifest.json", manifest_of([dataset_clip(video=first, source=first)]))
+    plan = decide(*films.values(), against="none")
+    assert (plan.num_videos, [bad.reason for bad in plan.set_aside]) == (1, ["it was trained on; allow_trained predicts it anyway"])
+
+
+def test_where_nothing_tells_what_was_trained_on_the_plan_says_so(bench, decide, learnt, folder):
     assert decide(folder).missing == ()
     dataset = dataset_of(bench)[1].removesuffix("manifest.json")
     bench.store.remove(f"{STORE}/runs/0123/decisions/d/plan/result.json")
     gone = "the dataset that retake-tsn version 1 was trained on is not there to tell how its clips were cut; these videos are cut"
     assert decide(folder, against="none").missing == (f"{gone} as the clips of {dataset}",)
+    name = next(iter(trained_on(bench).values()))
+    with pytest.raises(BadInput, match="it is in train, and a network's training videos are not known; allow_trained predicts it anyway"):
+        decide(learnt / name, against="none")
     for name in ("result.json", "split.csv"):
         bench.store.remove(f"{STORE}/datasets/{name}")
     cut, checked = decide(folder, against="none").missing
