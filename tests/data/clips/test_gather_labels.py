@@ -58,7 +58,7 @@ def test_intervals_are_those_of_the_latest_file_that_has_any_of_the_video(shelf)
 def test_a_file_beside_the_videos_may_take_back_that_a_video_is_fully_labelled(shelf):
     shelf.write_bytes(f"{ROOT}/annotations/1.csv", b"video,fully_labelled\na.mp4,yes\n")
     labels = AnnotationFile("own.csv", f"{INTERVALS}a.mp4,0,4,put,meat\n".encode())
-    assert covered(shelf, labels, AnnotationFile("marks.csv", b"video,fully_labelled\na.mp4,no\n"))[video_of("a.mp4")] == [(0, 4)]
+    assert covered(shelf, labels, AnnotationFile("marks.csv", b"video,fully_labelled\na.mp4,no\n"))["a.mp4"] == [(0, 4)]
 
 
 def test_a_file_that_is_too_large_is_not_read(shelf, monkeypatch):
