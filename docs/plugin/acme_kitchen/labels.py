@@ -1,8 +1,8 @@
 """Read Acme's logs of kitchens: a table `film,begin,end,doing`, with times in seconds."""
 
-from tasks.data.labels.csv_parsing import Cells
 from tasks.data.labels.formats import TableFormat
 from tasks.data.labels.formats.items import Labelled, ToolLabel, Videos, line_by_line, number, text
+from tasks.data.labels.tables import Cells
 
 
 def read(line: int, cells: Cells, _: Videos) -> Labelled:

@@ -19,9 +19,9 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.data.labels.csv_parsing import text_encoding
 from tasks.data.labels.csv_rows import AnnotationFile, ClipRow, IntervalRow
 from tasks.data.labels.reading import read_annotations
+from tasks.data.labels.tables import text_encoding
 from tasks.data.labels.video_names import KnownVideos, VideoIndex
 from tasks.errors import BadInput, BadLabels
 from tasks.judge.statistics.answers import encode

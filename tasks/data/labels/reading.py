@@ -9,7 +9,6 @@ from heapq import nsmallest
 
 from pydantic import ValidationError
 
-from tasks.data.labels.csv_parsing import Table, open_table
 from tasks.data.labels.csv_rows import (
     LAYOUTS,
     MAX_LABELS,
@@ -27,6 +26,7 @@ from tasks.data.labels.csv_rows import (
 from tasks.data.labels.folders import FolderReader
 from tasks.data.labels.formats import DocumentFormat, formats, recognise, recognise_text
 from tasks.data.labels.formats.items import MAX_ITEMS, Document, Items, Labelled, Refused, Remark, ToolLabel, Videos
+from tasks.data.labels.tables import Table, open_table
 from tasks.data.labels.video_names import first_known
 from tasks.data.labels.vocabulary import MAX_TEXT_LENGTH, Lexicon, normal_name
 from tasks.errors import BadLabels

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeGuard
 
-from tasks.data.labels.csv_parsing import Cells, open_table
+from tasks.data.labels.tables import Cells, open_table
 from tasks.data.split.stratify import hash_share, shuffled, stratify
 from tasks.errors import BadDataset, BadLabels
 from tasks.options import SplitOptions

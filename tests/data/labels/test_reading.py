@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from tasks.data.labels.csv_parsing import open_table
 from tasks.data.labels.csv_rows import AnnotationFile
 from tasks.data.labels.reading import layout_of
+from tasks.data.labels.tables import open_table
 from tasks.errors import BadLabels
 from tasks.predict import output_files
 from tests.data.labels.records import actions, reasons

@@ -1,8 +1,8 @@
 """Read BORIS's aggregated events, CSV or TSV: behaviours with modifiers, in seconds."""
 
-from tasks.data.labels.csv_parsing import Cells
 from tasks.data.labels.formats import TableFormat
 from tasks.data.labels.formats.items import Labelled, ToolLabel, Videos, line_by_line, number
+from tasks.data.labels.tables import Cells
 from tasks.wording import quoted
 
 COLUMNS = ("behavior", "start_(s)", "stop_(s)")

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, Protocol, Self
 
-from tasks.data.labels.csv_parsing import Cells
 from tasks.data.labels.intervals import overlap_seconds
+from tasks.data.labels.tables import Cells
 from tasks.wording import quoted
 
 VIDEO_SUFFIXES = (

@@ -5,7 +5,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, partial
 
-from tasks.data.labels.csv_parsing import MAX_LINE_CHARACTERS, filled_lines
 from tasks.data.labels.formats import DocumentFormat
 from tasks.data.labels.formats.items import (
     Document,
@@ -22,6 +21,7 @@ from tasks.data.labels.formats.items import (
     text,
 )
 from tasks.data.labels.formats.safe_parsing import parse_json
+from tasks.data.labels.tables import MAX_LINE_CHARACTERS, filled_lines
 from tasks.data.labels.vocabulary import MAX_TEXT_LENGTH
 from tasks.errors import BadLabels
 from tasks.wording import count, printable, quoted

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 
-from tasks.data.labels.csv_parsing import Cells, filled_lines
 from tasks.data.labels.exported import VideoSpans, as_json
 from tasks.data.labels.formats import DocumentFormat, TableFormat, Writer
 from tasks.data.labels.formats.items import (
@@ -23,6 +22,7 @@ from tasks.data.labels.formats.items import (
     sequence,
     text,
 )
+from tasks.data.labels.tables import Cells, filled_lines
 from tasks.store.records.dataset import NO_OBJECT, NUM_EPIC_NOUNS, NUM_EPIC_VERBS
 from tasks.wording import csv_table, printable, quoted, safe_cell
 
