@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 
+if sys.version_info < (3, 11):  # noqa: UP036 - another Python may be older, and cannot import the rest
+    sys.exit(f"{sys.executable} is Python {sys.version.split()[0]}, and Retake needs 3.11 or later; run .venv/bin/python -m tasks …")
+
 from tasks.wording import lacks
 
 try:
@@ -110,6 +113,8 @@ def _module(command: Command) -> types.ModuleType:
     try:
         return import_module(command.full_module)
     except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] == "tasks":
+            raise
         raise BadConfiguration(lacks(error, "tasks")) from None
     finally:
         gc.freeze()

@@ -249,4 +249,4 @@ def csv_table(columns: Collection[str], rows: Iterable[Mapping[str, object]]) ->
 
 def lacks(error: ModuleNotFoundError, program: str) -> str:
     """Say in one line which package this Python lacks, and which Python has it."""
-    return f"{sys.executable} lacks {error.name}; run .venv/bin/python -m {program} …, which `make run` installs"
+    return f"{sys.executable} lacks {error.name}; `make run` installs it into .venv; then run .venv/bin/python -m {program} …"

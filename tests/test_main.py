@@ -53,14 +53,16 @@ def test_a_python_without_our_packages_is_one_line_with_the_right_command(comman
     done = subprocess.run([sys.executable, "-S", "-m", *command], cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line == f"{sys.executable} lacks {line.split()[2]} run .venv/bin/python -m {command[0]} …, which `make run` installs"
+    assert (
+        line == f"{sys.executable} lacks {line.split()[2]} `make run` installs it into .venv; then run .venv/bin/python -m {command[0]} …"
+    )
 
 
 def test_a_step_without_a_package_of_its_own_is_one_line_too(monkeypatch, caplog):
     monkeypatch.setattr(program, "import_module", Mock(side_effect=ModuleNotFoundError("No module named 'httpx'", name="httpx")))
     assert main(["status"]) == BadConfiguration.exit_code
     assert [message for message in caplog.messages if "httpx" in message] == [
-        f"BadConfiguration: {sys.executable} lacks httpx; run .venv/bin/python -m tasks …, which `make run` installs"
+        f"BadConfiguration: {sys.executable} lacks httpx; `make run` installs it into .venv; then run .venv/bin/python -m tasks …"
     ]
 
 

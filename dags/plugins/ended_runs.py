@@ -1,8 +1,8 @@
 """Write a note on an ended run, and tell people of it.
 
 The note has the run's report, the reason of its failure, its set-aside files, and the asset events that it did not take. Airflow shows it in
-its grid and in the list of runs. A task cannot note anything on its own run without the credential of a person; the scheduler, which ends the run, can, and it knows
-first that a run ended. The command `notify` decides whether there is anything to tell.
+its grid and in the list of runs. A task cannot note anything on its own run without the credential of a person; the scheduler, which ends the
+run, can, and it knows first that a run ended. The command `notify` decides whether there is anything to tell.
 
 Every process of Airflow loads plugins, and only one of the scheduler needs the modules that functions import here.
 """
@@ -45,7 +45,7 @@ def on_dag_run_success(dag_run: "DagRun", msg: str) -> None:
     task_id = (SUMMARIES | {"retrain": "publish.decide"}).get(dag_run.dag_id)
     if "manually" not in msg and is_wanted() and (task_id or dag_run.state == "failed"):
         notify_later(_ended(dag_run, session, task_id))
-    _note(dag_run, session)
+    _note(dag_run, session, is_by_person="manually" in msg)
 
 
 on_dag_run_failed = on_dag_run_success
@@ -59,8 +59,11 @@ def _returned(dag_run: "DagRun", session: "Session", key: str, task_id: str | No
     return filter(None, map(XComModel.deserialize_value, session.scalars(listed)))
 
 
-def _note(dag_run: "DagRun", session: "Session") -> None:
-    """Note a run's report, failure, set-aside files and passed-over events; a person's note stays."""
+def _note(dag_run: "DagRun", session: "Session", *, is_by_person: bool) -> None:
+    """Note a run's report, failure, set-aside files and passed-over events; a person's note stays.
+
+    A run that a person ended did not fail by its task.
+    """
     from dags._form import PASSED_OVER
     from tasks.wording import count, markdown_text
 
@@ -70,10 +73,11 @@ def _note(dag_run: "DagRun", session: "Session") -> None:
     passed_over, report = (next(_returned(dag_run, session, key), None) for key in (PASSED_OVER, REPORT))
     result = next(_returned(dag_run, session, "return_value", task_id), None) if task_id else None
     lines = [f"[Report]({report})"] if report else []
-    failed, _, reason = _reason(dag_run, session).partition(": ") if dag_run.state == "failed" else ("", "", "")
+    failed, _, reason = _reason(dag_run, session).partition(": ") if dag_run.state == "failed" and not is_by_person else ("", "", "")
     failure = f"`{failed}` failed: {markdown_text(reason)}" if failed else ""
     for words in filter(None, (failure, markdown_text(passed_over or ""))):
-        lines.append(words[: max(0, MAX_NOTE_CHARACTERS - sum(len(line) + 1 for line in lines))])
+        if (room := MAX_NOTE_CHARACTERS - sum(len(line) + 1 for line in lines)) > 0:
+            lines.append(words[:room])
     if result and result["num_set_aside"]:
         bad = [f"- {markdown_text(file['name'])}: {markdown_text(file['reason'])}" for file in result["first_set_aside"]]
         for line in (f"{count(result['num_set_aside'], 'file')} set aside; the log of `{task_id}` names each.", *bad):

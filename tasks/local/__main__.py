@@ -12,6 +12,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
+if sys.version_info < (3, 11):  # noqa: UP036 - another Python may be older, and cannot import the rest
+    sys.exit(f"{sys.executable} is Python {sys.version.split()[0]}, and Retake needs 3.11 or later; run .venv/bin/python -m tasks.local …")
+
 from tasks.wording import lacks
 
 try:
@@ -189,7 +192,7 @@ def _cancel(home: Home, arguments: argparse.Namespace) -> None:
 def _add_person(home: Home, arguments: argparse.Namespace) -> None:
     with home.lock():
         person = add_person(home, arguments.name, arguments.role)
-        password = person.password if sys.stdout.isatty() else f"in {people_file(home)}; a terminal shows it here"
+        password = person.password if sys.stdout.isatty() else f"in {people_file(home)}; on a terminal this command shows it"
         _say(f"{arguments.name}, {person.role}: password {password}")
         _take_in(home)
 

@@ -228,7 +228,8 @@ def _ingest_lines(api: AirflowApi, run: FollowedRun) -> Iterator[str]:
     if (summary := _result(api, run, "summarise")) is not None:
         summed = SummaryResult.model_validate(summary)
         yield f"{summed.in_words}; {count(summed.num_clips, 'clip')}"
-        others = "" if summed.num_unusable == summed.num_set_aside else ", with annotation files and videos that could not be cut"
+        has_others = summed.num_unusable is not None and summed.num_set_aside > summed.num_unusable
+        others = ", annotation files and videos that could not be cut included" if has_others else ""
         yield from _listed(f"set aside{others}", summed.num_set_aside, summed.first_set_aside, "summarise")
         yield from _listed("warnings", summed.num_warnings, summed.first_warnings, "summarise")
     elif (ingest := _result(api, run, "ingest")) is not None:

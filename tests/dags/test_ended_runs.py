@@ -91,9 +91,20 @@ def test_a_run_leads_to_its_report_and_names_the_events_that_it_did_not_take(not
     assert noted("retrain", "publish.decide", url, key=ReportLink().xcom_key) == note
 
 
+def test_a_run_that_a_person_ended_notes_no_failure(session):
+    run = ended(session, "retrain", "failed")
+    add_task(session, run, 1, "failed", "prepare.weights")
+    on_dag_run_failed(run, "DAG Run's state was manually set to `failed`")
+    session.commit()
+    assert run.note is None
+
+
 def test_a_failed_run_notes_the_reason_until_it_succeeds(session):
     reason = "preset: no recipe is called <lihgt>; did you mean light?" + "!" * MAX_NOTE_CHARACTERS
-    xcoms = [("prepare.weights", "failure", {"step": "weights", "map_index": -1, "reason": reason})]
+    xcoms = [
+        ("prepare.weights", "failure", {"step": "weights", "map_index": -1, "reason": reason}),
+        ("prepare.weights", PASSED_OVER, "it takes a"),
+    ]
     run = ended(session, "retrain", "failed", xcoms=xcoms)
     add_task(session, run, 1, "failed", "prepare.weights")
     on_dag_run_failed(run, "task_failure")
@@ -103,7 +114,7 @@ def test_a_failed_run_notes_the_reason_until_it_succeeds(session):
     run.state = "success"
     on_dag_run_success(run, "success")
     session.commit()
-    assert run.note is None
+    assert run.note == "it takes a"
 
 
 @pytest.fixture

@@ -132,7 +132,7 @@ def test_the_command_prints_a_password_on_a_terminal_alone(home, capsys, monkeyp
     assert commands.main(["people", "add", "anna", "--role", "viewer"]) == 0
     password = people(home)["anna"].password
     out = capsys.readouterr().out
-    assert f"in {people_file(home)}; a terminal shows it here" in out
+    assert f"in {people_file(home)}; on a terminal this command shows it" in out
     assert password not in out
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     assert commands.main(["people", "add", "anna", "--role", "viewer"]) == 0

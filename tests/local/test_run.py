@@ -92,7 +92,7 @@ def test_what_is_set_aside_besides_the_video_files_is_told_apart():
     lines = list(ingested(api, INGESTED, "s3://retake"))
     assert lines[:2] == [
         "3 video files: 2 different videos, 1 set aside; 9 clips",
-        "set aside, with annotation files and videos that could not be cut: 2",
+        "set aside, annotation files and videos that could not be cut included: 2",
     ]
 
 

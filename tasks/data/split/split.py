@@ -328,7 +328,7 @@ def _share_warnings(
             yield (
                 f"{split} has {got[split]} of {len(used)} clips ({percent(got[split] / len(used))}) where {percent(share)} was asked for, because "
                 f"a source is never divided or moved (the {len(sizes)} have {sizes[0]} to {sizes[-1]} clips each), and "
-                f"{len(bound)} must be in train: no other source there has the same action"
+                f"{len(bound)} must be in train, since each has an action that no other source of train has"
             )
 
 

@@ -86,8 +86,8 @@ def consequence_in_words(
         return f"All rules passed: {then}."
     if provisional:
         then = {
-            "auto": "it becomes the provisional one if there is still none",
-            "approve": "a person decides in Airflow whether it becomes the provisional one",
+            "auto": "it becomes the provisional champion if there is still no champion",
+            "approve": "a person decides in Airflow whether it becomes the provisional champion",
         }[promotion]
         return f"Not all rules passed, but no other network is champion: {then}."
     if is_provisional:

@@ -22,7 +22,7 @@ from tasks.keys import content_key, options_key, recipe_of
 from tasks.learn.inputs.snippets import window_grid
 from tasks.options import EvaluateOptions, IngestOptions, LabelOptions, PredictOptions, SegmentOptions
 from tasks.pipeline._results import finish, log
-from tasks.pipeline._trained import trained_on
+from tasks.pipeline._trained import taught_on, trained_on
 from tasks.pipeline.predict_videos._chosen import NetworkWithPlans, baseline_of, registered
 from tasks.pipeline.predict_videos.contract import PLAN, PredictPlanArguments
 from tasks.settings import MachineSettings, MlflowSettings, load
@@ -109,6 +109,11 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
         window_grid(segment, arguments.stride_seconds)
     latest = _labels_today(arguments.store, segment if trained.cut == "intervals" else trained, store)
     met = _met([model, *([against] if against else [])], arguments.store, manifests, store)
+    if not met.is_known and model_dataset_uri is not None and not store.exists(Layout(arguments.store).split_file):
+        missing += (
+            f"whether these videos were trained on could not be checked in full: a training of these networks, or one before it, is not in "
+            f"{arguments.store}, and there is no split file",
+        )
     videos = _videos(arguments, met, _labelled_sources(manifests, latest), store)
     sources = videos.sources
     measured_on = tuple(video.video for video in _among(videos.taken, met.in_val, sources))
@@ -225,24 +230,29 @@ def _unknown(store_uri: str, label: str, dataset_uris: Sequence[str], store: Sto
 def _met(networks: Iterable[NetworkWithPlans], store_uri: str, manifests: Iterable[Manifest], store: Store) -> Met:
     """List videos and sources of the networks' trainings, and of trainings before those.
 
-    Where a training is not known, the split file tells. Elsewhere it would also name videos that came into train after the training.
+    Where a training is not known, the split file tells. Elsewhere it would also name videos that came into train after the training. A video
+    that taught a student without a label counts if it has come into train or val since.
     """
     splits: dict[SplitName, set[str]] = {"train": set(), "val": set(), "test": set()}
     clips = [clip for manifest in manifests for clip in manifest.clips]
+    taught: set[str] = set()
     is_known = True
     for network in networks:
         try:
-            clips += trained_on(Run(network.plans[0].run_uri), store) if network.plans else ()
+            if network.plans:
+                clips += trained_on(Run(network.plans[0].run_uri), store)
+                taught |= {clip.video for clip in taught_on(Run(network.plans[0].run_uri), store)}
             is_known &= bool(network.plans)
         except BadInput as error:
-            log.warning("the training of %s is not known: %s", network.predictor.label, error)
+            log.warning("a training that %s was made by, or one before it, is not known: %s", network.predictor.label, error)
             is_known = False
     for clip in clips:
         splits[clip.split] |= {clip.video, clip.source}
     uri = Layout(store_uri).split_file
-    if not is_known and store.exists(uri):
+    if (taught or not is_known) and store.exists(uri):
         for name, split in read_split_csv(store.read_bytes(uri)).items():
-            splits[split].add(name)
+            if not is_known or name in taught:
+                splits[split].add(name)
     return Met(frozenset(splits["train"]), frozenset(splits["val"]), is_known)
 
 

@@ -94,7 +94,9 @@ def _decide(
             promotion=plan.gate.promotion,
             decided_by=decided_by,
             # The comparison could only say what would follow.
-            reason=reason.replace(outcome(is_champion=None), outcome(is_champion=event == "promoted")) if compared.provisional else reason,
+            reason=reason.replace(outcome(is_champion=None), outcome(is_champion=event == "promoted" or is_champion))
+            if compared.provisional
+            else reason,
             run_key=plan.run_key,
             mlflow_run_url=registered.mlflow_run_url,
             charge=(spending.charge if spending.is_spent else 0.0) if spending else None,

@@ -219,7 +219,7 @@ def test_an_impossible_share_is_told_with_its_numbers(clips_of):
     (warning,) = assign_splits(clips, {}, SplitOptions(val_share=0.4)).warnings
     assert warning.startswith("val has 8 of 100 clips (8.0 %) where 40.0 % was asked for, because")
     assert "8 to 80 clips each" in warning
-    assert "2 must be in train: no other source there has the same action" in warning
+    assert "2 must be in train, since each has an action that no other source of train has" in warning
 
 
 def test_a_test_set_that_cannot_be_had_is_told(clips_of):

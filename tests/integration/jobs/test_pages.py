@@ -50,6 +50,8 @@ def fill(form: Locator, name: str, value: object) -> None:
     field = choices if choices.count() else form.locator(f"input[name='element_{name}']")
     field.fill(str(value))
     field.press("Enter" if choices.count() else "Tab")
+    # Airflow's form loses a change that comes before it has drawn the one before.
+    field.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def test_the_grid_has_every_step_of_the_run(browser, page, trained):

@@ -90,6 +90,7 @@ def test_a_champion_is_provisional_until_it_is_replaced_or_passes(candidates, re
     assert not candidates.decide(candidates.make(champion=1, passed=False)).promoted
     again = candidates.decide(candidates.again(first, passed=False, provisional=True))
     assert (again.promoted, again.provisional, registry.champion("m").provisional) == (False, True, True)
+    assert again.reason.endswith("it became the provisional champion")
     assert candidates.decide(candidates.again(first, passed=True)).promoted
     assert (registry.champion("m").version, registry.champion("m").provisional) == (1, False)
 

@@ -218,7 +218,7 @@ def test_without_a_champion_a_network_better_than_guessing_becomes_the_provision
     networks = scored(ours, 0.4, opponent=opponent)
     judgement = judged(*networks, difference(9, 9, (-0.1, 0.1), opponent=opponent), min_gate_clips=1000, **changes)
     assert (judgement.passed, judgement.provisional) == (False, provisional)
-    assert ("the provisional one" in judgement.reason) == provisional
+    assert ("becomes the provisional champion" in judgement.reason) == provisional
     if provisional:
         passing = judged(*networks, difference(opponent=opponent), **changes)
         assert (passing.passed, passing.provisional) == (True, False)

@@ -211,7 +211,7 @@ def test_a_mean_that_gains_fails_where_the_registered_network_does_not_and_the_p
     [
         (
             {"provisional": True, "champion_version": None},
-            "but no other network is champion: it becomes the provisional one if there is still none",
+            "but no other network is champion: it becomes the provisional champion if there is still no champion",
         ),
         ({"champion_is_provisional": True, "champion_version": 3}, "the champion stays. It is provisional, too, and only a network"),
     ],

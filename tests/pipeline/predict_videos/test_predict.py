@@ -26,13 +26,15 @@ from tasks.store.layout import Layout
 from tasks.store.records.dataset import DatasetResult, LabelsFile, Manifest, action_name
 from tasks.store.records.labelling import ClipStatement
 from tasks.store.records.prediction import KnownLabels, ReferenceFilm
-from tasks.store.records.training import PlanResult
-from tasks.store.run_layout import Prediction
+from tasks.store.records.training import PlanResult, Teacher, UnlabelledClips
+from tasks.store.run_layout import Prediction, Run
 from tasks.wording import count
+from tests.data.labels.records import clip_record
 from tests.pipeline.in_process import LABELS, STORE, Bench
 from tests.pipeline.mlflow_in_memory import URI, MlflowInMemory, connected
 from tests.pipeline.predict_videos.trained import MODEL, film, plan_of, register, score, train
 from tests.pipeline.shelf import RUN, dataset_clip, manifest_of, plan_result
+from tests.records import some
 
 pytestmark = pytest.mark.slow
 
@@ -142,6 +144,16 @@ def trained_on(bench):
     return {clip.video: clip.names[0] for clip in dataset_of(bench)[0].clips if splits[clip.video] == "train"}
 
 
+def test_a_film_whose_recording_was_trained_on_under_another_name_is_refused(bench, decide, films):
+    first, _ = films
+    known = next(iter(trained_on(bench)))
+    uids = {own.clip.video: own.clip.uid for own in gathered(bench).clips if own.clip.index == 0}
+    annotate(bench, "source", "uid,verb,noun,source", *(f"{uids[video]},put,meat,kitchen" for video in (known, first)))
+    bench.run("label")
+    plan = decide(*films.values(), against="none")
+    assert (plan.num_videos, [bad.reason for bad in plan.set_aside]) == (1, ["it was trained on; allow_trained predicts it anyway"])
+
+
 def test_a_folder_is_predicted_and_bad_files_cost_themselves(bench, report, predicted):
     assert (report.num_videos, report.num_clips) == (2, 4)
     reasons = {bad.name: bad.reason for bad in report.first_set_aside}
@@ -173,7 +185,7 @@ def test_a_folder_is_predicted_and_bad_files_cost_themselves(bench, report, pred
     assert summed.unlike == report.shift
     suggested = read_suggestions(bench.store, plan_of(bench, report).prediction_uri)
     assert list(suggested.reasons) == [row["uid"] for row in listed]
-    best = {row["uid"]: row["action"] for row in rows if (row["network"], row["rank"]) == (suggested.network, "1")}
+    best = {row["uid"]: row["action"] for row in rows if (row["network"], row["rank"]) == (plan_of(bench, report).model.label, "1")}
     assert {uid: action_name(actions[0].verb, actions[0].noun) for uid, actions in suggested.by_clip.items()} == best
     assert report.report_url == f"{URI}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}/artifacts/report.html"
 
@@ -424,6 +436,27 @@ def test_videos_of_a_training_that_the_network_was_made_from_are_refused_too(ben
     bench.store.write(f"{earlier.dataset_uri}manifest.json", manifest_of([dataset_clip(video=first, source=first)]))
     plan = decide(*films.values(), against="none")
     assert (plan.num_videos, [bad.reason for bad in plan.set_aside]) == (1, ["it was trained on; allow_trained predicts it anyway"])
+
+
+def test_a_video_that_taught_a_student_is_refused_once_it_is_in_train(bench, decide, films):
+    first, _ = films
+    plan = bench.store.read(f"{RUN}decisions/d/plan/result.json", PlanResult)
+    bench.store.write(f"{RUN}decisions/d/plan/result.json", plan.model_copy(update={"teacher": some(Teacher)}))
+    bench.store.write(Run(RUN).train.unlabelled, UnlabelledClips(clips=(clip_record(first),)))
+    assert decide(*films.values(), against="none").num_videos == 2
+    split = f"{STORE}/datasets/split.csv"
+    bench.store.write_bytes(split, bench.store.read_bytes(split) + f"{first},train\n".encode())
+    assert decide(*films.values(), against="none").num_videos == 1
+
+
+def test_where_an_earlier_training_is_gone_the_plan_says_so(bench, decide, films):
+    plan = bench.store.read(f"{RUN}decisions/d/plan/result.json", PlanResult)
+    weights = plan.weights.model_copy(update={"weights": Weights.TRAINED, "uri": f"{STORE}/runs/456789abcdef0123/train/best.pt"})
+    bench.store.write(f"{RUN}decisions/d/plan/result.json", plan.model_copy(update={"weights": weights}))
+    assert decide(*films.values(), against="none").missing == ()
+    bench.store.remove(f"{STORE}/datasets/split.csv")
+    (checked,) = decide(*films.values(), against="none").missing
+    assert checked.startswith("whether these videos were trained on could not be checked in full")
 
 
 def test_where_nothing_tells_what_was_trained_on_the_plan_says_so(bench, decide, learnt, folder):

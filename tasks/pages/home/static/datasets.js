@@ -72,7 +72,7 @@ function list(title, heads, rows, number, names) {
     {},
     h("h2", {}, title),
     h("div", { class: "wide", tabindex: 0, role: "group", "aria-label": title }, h("table", {}, h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))), h("tbody", {}, rows.map((cells) => h("tr", {}, cells.map((cell) => h("td", {}, String(cell)))))))),
-    rest > 0 && h("p", { class: "quiet" }, `And ${rest.toLocaleString("en")} more: `, h("code", {}, `.venv/bin/python -m tasks diff ${names}${store && ` --store=${store}`}`)),
+    rest > 0 && h("p", { class: "quiet" }, `And ${rest.toLocaleString("en")} more: `, h("code", {}, `eval "$(.venv/bin/python -m tasks.local env)"; .venv/bin/python -m tasks diff ${names}${store && ` --store=${store}`}`)),
   );
 }
 
