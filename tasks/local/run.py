@@ -7,6 +7,8 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
+from tasks.data.clips.label_inputs import read_log
+from tasks.data.labels.ledger import Ledger
 from tasks.errors import BadInput, MissingObject
 from tasks.judge.gate.verdict import facts_of
 from tasks.learn.gpus import num_gpus
@@ -17,6 +19,7 @@ from tasks.local.follow import POLL_SECONDS, FollowedRun, Screen, clock, follow_
 from tasks.local.home_folder import ADMINISTRATOR, REPOSITORY, Credentials, Home, Person
 from tasks.local.servers import Server, passwords_file, store_settings
 from tasks.loop.advice import Live, next_steps, sentence
+from tasks.loop.page_answers import page_answers
 from tasks.loop.summary import main_model, read_status
 from tasks.next_steps import Facts, report_steps
 from tasks.options import IngestOptions
@@ -157,8 +160,10 @@ def _run_line(api: AirflowApi, active: ActiveRun) -> str:
 def _loop_lines(store: Store, uri: str) -> Iterator[str]:
     now, status = now_utc(), read_status(store, uri, main_model(store, uri))
     if any((status.films, status.labels, status.dataset, status.model)):
+        answers = page_answers(Ledger.of(read_log(store, uri)), status)
+        first = next_steps(status, Live(now=now, answers=answers), str)[0].text
         yield sentence(status, now)
-        yield f"next: {next_steps(status, Live(now=now), str)[0].text} `{STORE_SETTINGS}; .venv/bin/python -m tasks status --store={uri}` says more"
+        yield f"next: {first} `{STORE_SETTINGS}; .venv/bin/python -m tasks status --store={uri}` says more"
 
 
 def _dataset_lines(store: Store, uri: str) -> Iterator[str]:

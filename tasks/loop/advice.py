@@ -138,7 +138,7 @@ class Situation:
 
     @property
     def num_doubtful(self) -> int:
-        """Count the doubtful labels that the page Label still shows."""
+        """Count the doubtful labels that no answer on the page Label has settled."""
         model = self.status.model
         if model is None or model.doubtful is None:  # an older summary has the number of the report alone
             return model.num_doubtful if model else 0
@@ -208,6 +208,12 @@ def _weak(here: Situation) -> str:
     return f"Bring films of {listed(named)}"
 
 
+def _wait(here: Situation) -> str:
+    run = here.first_training
+    assert run is not None  # noqa: S101 - by the condition of the rule
+    return f"Wait for the training: retrain {'waits for ' + run.waits_for if run.waits_for else 'is ' + run.state}"
+
+
 RULES = (
     Rule(lambda here: here.live.approvals, _approvals, lambda here: here.live.approvals[0].url if here.live.approvals else ""),
     Rule(
@@ -246,7 +252,7 @@ RULES = (
     ),
     Rule(
         lambda here: here.first_training,
-        lambda here: f"Wait for the first champion: retrain is {here.first_training.state if here.first_training else ''}",
+        _wait,
         lambda here: here.first_training.url if here.first_training else "",
     ),
     Rule(lambda here: here.status.films and here.status.films.num_set_aside, _set_aside, lambda _: f"{LOOP_PATH}#films"),

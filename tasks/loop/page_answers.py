@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tasks.data.labels.ledger import Ledger
+from tasks.data.labels.ledger import Ledger, Words
 from tasks.store.records.status import LoopStatus
 
 
@@ -10,8 +10,9 @@ from tasks.store.records.status import LoopStatus
 class PageAnswers:
     """Answers of the page Label that hold.
 
-    `num_labels` are clips and intervals whose label no build has read, and `num_clips` the clips that had no answer then. `num_chosen` are
-    the clips that the latest prediction chose and that were answered since, `num_settled` the doubtful labels that were changed or confirmed.
+    `num_labels` are clips, intervals and merges of classes that no build has read; withdrawals, and *unsure* in place of a label that was
+    built, are not counted. `num_clips` are the clips whose first answer no build has read. `num_chosen` are the clips that the latest
+    prediction chose and that were answered since, `num_settled` the doubtful labels that were changed, confirmed or merged into the likely one.
     """
 
     num_labels: int = 0
@@ -29,16 +30,22 @@ def page_answers(ledger: Ledger, status: LoopStatus) -> PageAnswers:
     num_built = status.labels.num_statements if status.labels else 0
     predicted_at = status.predictions.predictions[0].at if status.predictions and status.predictions.predictions else None
     doubtful = {} if status.model is None else status.model.doubtful or {}
-    num_labels = num_clips = num_chosen = num_settled = 0
-    for _, statements in ledger.clips():
+
+    def named(verb: str, noun: str) -> Words:
+        return ledger.current_name("verb", verb), ledger.current_name("noun", noun)
+
+    # A class that was merged into the likely one leaves no doubt.
+    settled = {uid for uid, words in doubtful.items() if named(*words[:2]) == named(*words[2:])}
+    num_labels = num_clips = num_chosen = 0
+    for key, statements in ledger.clips():
         last = statements[-1]
         num_chosen += predicted_at is not None and bool(last.chosen) and last.at >= predicted_at
-        if words := doubtful.get(last.uid):
-            audited = ledger.current_name("verb", words[0]), ledger.current_name("noun", words[1])
-            num_settled += last.checked or ledger.words(last) != audited
+        if last.uid in doubtful and (last.checked or ledger.words(last) != named(*doubtful[last.uid][:2])):
+            settled.add(last.uid)
         if ledger.number(last) > num_built:
             num_labels += last.answer != "unsure"
-            num_clips += ledger.number(statements[0]) > num_built and not last.checked
+            num_clips += ledger.first_number(key) > num_built and not last.checked
     intervals = (interval for video in ledger.videos for interval in ledger.intervals(video))
     num_labels += sum(ledger.number(interval) > num_built for interval in intervals)
-    return PageAnswers(num_labels, num_clips, num_chosen, num_settled)
+    num_labels += sum(ledger.number(merge) > num_built for merge in ledger.merges)
+    return PageAnswers(num_labels, num_clips, num_chosen, num_settled=len(settled))

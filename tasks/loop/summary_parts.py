@@ -194,7 +194,7 @@ class Evidence:
     weak_classes: tuple[WeakClass, ...]
     num_doubtful: int
     gain: Gain | None
-    doubtful: Mapping[str, tuple[str, str]] | None = None
+    doubtful: Mapping[str, tuple[str, str, str, str]] | None = None
 
 
 def with_decision(

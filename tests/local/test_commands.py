@@ -11,6 +11,7 @@ from unittest.mock import Mock
 import httpx
 import pytest
 
+from tasks.data.clips.label_inputs import append_to_log
 from tasks.errors import BadConfiguration, Unavailable
 from tasks.local import __main__ as commands
 from tasks.local import run as run_module
@@ -23,10 +24,11 @@ from tasks.local.supervise import State
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import DatasetResult
 from tasks.store.records.decisions import ChampionMove, DecideResult, DecisionRecord
-from tasks.store.records.status import FilmsStatus
+from tasks.store.records.status import LabelsStatus
 from tasks.store.records.training import PlanResult
 from tasks.store.run_layout import Decision
 from tasks.store.stored import Folder, check_key
+from tests.data.labels.test_statements import CLIPS, Writer
 from tests.pipeline.shelf import Shelf
 from tests.records import some
 
@@ -100,15 +102,19 @@ def test_status_says_where_the_loop_is(servers, home, monkeypatch, capsys):
     plan = some(PlanResult, model_name="retake-tsn", decision_uri="s3://retake/runs/r/decisions/d")
     store.write(Layout("s3://retake").latest_plan, plan)
     store.write(Decision(plan.decision_uri).decide, some(DecideResult, model_name="retake-tsn", version=4))
-    store.write(Layout("s3://retake").status.films, some(FilmsStatus, num_videos=12, num_set_aside=0))
+    labels = some(LabelsStatus, num_clips=1, num_labelled=0, num_statements=0, by_origin=())
+    store.write(Layout("s3://retake").status.labels, labels)
+    page = Writer()
+    page.clip(CLIPS[0], "put", "meat")
+    append_to_log(store, "s3://retake", page.entries[0].statement, 0)
     monkeypatch.setattr(commands, "open_store", lambda *_: store)
     add_person(home, "anna", "labeller")
     assert commands.main(["status"]) == 0
     assert capsys.readouterr().out.splitlines()[-7:] == [
         "retrain: running for 2 h 00 min: train, predict waits until another step leaves its slot (pool gpu)",
         "predict_videos: queued for 2 h 00 min: train, predict waits until another step leaves its slot (pool gpu)",
-        "s3://retake: 12 films came in; none of their clips has been looked at for labels yet.",
-        's3://retake: next: Bring more films, of several recordings for each action. `eval "$(.venv/bin/python -m tasks.local env)"; .venv/bin/python -m tasks status --store=s3://retake` says more',
+        "s3://retake: 0 of 1 clip are labelled; there is no dataset yet.",
+        's3://retake: next: Build a dataset: 1 new answer on the page Label. `eval "$(.venv/bin/python -m tasks.local env)"; .venv/bin/python -m tasks status --store=s3://retake` says more',
         "s3://retake: 220 clips in the latest dataset, d1 (train 180, val 40)",
         "s3://retake: champion of retake-tsn is version 3, provisional; the latest is version 4",
         "users: admin, anna (labeller)",

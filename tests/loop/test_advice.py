@@ -159,7 +159,7 @@ def test_clips_that_somebody_was_unsure_of_are_not_to_be_labelled():
 
 
 def test_doubtful_labels_lead_to_their_list_and_are_those_that_the_page_still_shows():
-    model = model_status(num_doubtful=9, doubtful={f"c{number}": ("put", "meat") for number in range(6)})
+    model = model_status(num_doubtful=9, doubtful={f"c{number}": ("put", "meat", "take", "bag") for number in range(6)})
     first = next_steps(status(model=model), Live(answers=PageAnswers(num_settled=2)), str)[0]
     assert (first.text, first.url) == ("Mend 4 doubtful labels.", "/retake/label/?store=s3://retake#show=suspicious")
     assert not any("Mend" in text for text in texts(status(model=model), Live(answers=PageAnswers(num_settled=6))))
@@ -176,7 +176,9 @@ def test_clips_that_were_answered_since_the_last_build_are_no_longer_to_be_label
 def test_during_a_stores_first_training_it_is_told_to_wait_for_it_and_not_to_bring_more_films():
     first = status(model=None, predictions=None, labels=status().labels.model_copy(update={"num_labelled": 300}))
     step = next_steps(first, Live(runs=(run_of("retrain"),)), str)[0]
-    assert (step.text, step.url) == ("Wait for the first champion: retrain is running.", "/r")
+    assert (step.text, step.url) == ("Wait for the training: retrain is running.", "/r")
+    paused = replace(run_of("retrain"), state="queued", waits_for="its DAG, which is paused")
+    assert texts(first, Live(runs=(paused,)))[0] == "Wait for the training: retrain waits for its DAG, which is paused."
     assert not any("Bring more films" in text for text in texts(first, Live(runs=(run_of("retrain"),))))
 
 

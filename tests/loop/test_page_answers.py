@@ -38,8 +38,23 @@ def test_answers_that_the_last_build_has_read_are_not_new_and_clips_that_had_one
     assert since_build(log, 2) == PageAnswers(num_labels=2, num_clips=0)
 
 
+def test_an_answer_that_was_built_and_is_taken_back_and_given_anew_is_of_no_new_clip(log):
+    token = log.clip(CLIPS[0], "put", "meat")
+    log.withdraw(token)
+    log.clip(CLIPS[0], "take", "bag")
+    assert since_build(log, 1) == PageAnswers(num_labels=1, num_clips=0)
+
+
+def test_intervals_and_merges_of_classes_are_new_until_a_build_has_read_them(log):
+    log.interval(0, 3, "take", "bag")
+    merge = log.merge("verb", "take", "grab")
+    assert [since_build(log, number).num_labels for number in (0, 1, 2)] == [2, 1, 0]
+    log.withdraw(merge)
+    assert since_build(log, 1) == PageAnswers()
+
+
 def test_doubtful_labels_that_the_page_has_settled_are_left_out(log):
-    doubtful = {clip.uid: ("put", "meat") for clip in CLIPS}
+    doubtful = {clip.uid: ("put", "meat", "take", "bag") for clip in CLIPS}
     model = model_status(num_doubtful=9, doubtful=doubtful)
     log.clip(CLIPS[0], "put", "meat")
     assert since_build(log, model=model).num_settled == 0
@@ -49,6 +64,15 @@ def test_doubtful_labels_that_the_page_has_settled_are_left_out(log):
     log.merge("verb", "put", "place")
     assert since_build(log, model=model).num_settled == 2
     log.withdraw("token-0001")
+    assert since_build(log, model=model).num_settled == 1
+
+
+def test_doubts_between_classes_that_were_merged_are_settled_whoever_gave_the_label(log):
+    doubtful = {CLIPS[0].uid: ("put", "meat", "place", "meat"), CLIPS[1].uid: ("put", "meat", "place", "bag")}
+    model = model_status(doubtful=doubtful)
+    log.clip(CLIPS[1], "put", "meat")
+    assert since_build(log, model=model).num_settled == 0
+    log.merge("verb", "put", "place")
     assert since_build(log, model=model).num_settled == 1
 
 

@@ -172,6 +172,10 @@ class Ledger:
         """Return the place of a statement in the log."""
         return self._number_by_token[statement.token]
 
+    def first_number(self, key: ClipKey) -> int:
+        """Return the place of the first statement about a clip, whether it holds or not."""
+        return self.number(self._by_clip[key][0])
+
     def about(self, key: ClipKey) -> list[ClipStatement]:
         """List the statements about a clip that hold, in order."""
         return [statement for statement in self._by_clip.get(key, ()) if self.holds(statement)]

@@ -1,8 +1,9 @@
 """Serve the page *Retake*: its data, the comparison of two datasets, and Retake's documentation.
 
-It only reads: what a person starts or stops there goes from the browser to Airflow's API. The browser also reads Airflow's runs, schedules and
-questions there, so that a person sees those that Airflow shows to them, and hands them on for the rules that say what to do next. Of a store it
-reads the summary, a few small objects that steps write, and what is new in the log of the page *Label*; it lists nothing.
+What a person starts or stops there goes from the browser to Airflow's API. The browser also reads Airflow's runs, schedules and questions there,
+so that a person sees those that Airflow shows to them, and hands them on for the rules that say what to do next. Of a store it reads the summary,
+a few small objects that steps write, and what is new in the log of the page *Label*; it lists nothing. It writes nothing of its own, but reading
+that log may gather full blocks of its entries into one object each.
 """
 
 import re
@@ -66,7 +67,7 @@ def state(store: Store, store_uri: str, model_name: str, live: Live, look: Look)
     answers = look(store_uri, lambda ledger: page_answers(ledger, status))
     known = replace(live, now=now_utc(), answers=answers, disk_free_share=free_share, has_films=not empty)
     situation = Situation(status, known)
-    shown = status.model_dump(mode="json")
+    shown = status.model_dump(mode="json", exclude={"model": {"doubtful"}})  # up to 200 labels, which the browser does not read
     for version in shown["model"]["versions"] if shown["model"] else ():
         version["mlflow_run_url"] = training_page(version["mlflow_run_url"])
     return {

@@ -2,10 +2,13 @@
 
 from datetime import datetime
 
+from tasks.data.clips.label_inputs import read_log
+from tasks.data.labels.ledger import Ledger
 from tasks.disk import Space, disks
 from tasks.errors import BadConfiguration, Unavailable
 from tasks.loop.advice import Live, next_steps, sentence
 from tasks.loop.notices import Facts, deliver, notices
+from tasks.loop.page_answers import PageAnswers, page_answers
 from tasks.loop.summary import keep, main_model, read_known, read_status
 from tasks.pipeline._results import log
 from tasks.pipeline.loop.contract import NotifyArguments
@@ -54,11 +57,12 @@ def _facts(ended: EndedRun, settings: NotifySettings, store: Store) -> tuple[Fac
     causes: dict[str, str] | None = None  # while the store is away
     try:
         status = read_status(store, ended.store, main_model(store, ended.store))
+        answers = page_answers(Ledger.of(read_log(store, ended.store)), status)
         known = read_known(store, Layout(ended.store).status.notified)
         causes = dict(known.causes) if known else {}
     except (BadConfiguration, Unavailable) as error:
         log.warning("nothing is told of the store, and nothing that may have been told before: %s", error)
-        status = LoopStatus(store=ended.store, model_name="")
+        status, answers = LoopStatus(store=ended.store, model_name=""), PageAnswers()
     now = now_utc()
     has_parts = any((status.films, status.labels, status.dataset, status.model))
     facts = Facts(
@@ -68,7 +72,7 @@ def _facts(ended: EndedRun, settings: NotifySettings, store: Store) -> tuple[Fac
         status=status,
         spaces=_spaces(status, settings.notify_store_gib),
         sentence=sentence(status, now) if has_parts else "",
-        steps=tuple(step.text for step in next_steps(status, Live(now=now), lambda path: path)),
+        steps=tuple(step.text for step in next_steps(status, Live(now=now, answers=answers), lambda path: path)),
     )
     return facts, causes
 

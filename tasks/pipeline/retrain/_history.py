@@ -129,10 +129,10 @@ def _versions(plan: PlanResult, results: Mapping[ModelRole, EvaluateResult], own
     return {role: version.version for role, version in opponents if version and role in results} | {"fine-tuned": own}
 
 
-def _doubtful(labels: Iterable[DoubtfulLabel], manifest: Manifest) -> dict[str, tuple[str, str]]:
+def _doubtful(labels: Iterable[DoubtfulLabel], manifest: Manifest) -> dict[str, tuple[str, str, str, str]]:
     """Select the labels that the page Label shows: of clips of train, on the grid."""
     shown = {clip.uid for clip in manifest.clips if clip.split == "train" and clip.around is None}
-    return {label.uid: (label.verb, label.noun) for label in labels if label.uid in shown}
+    return {label.uid: (label.verb, label.noun, label.likely_verb, label.likely_noun) for label in labels if label.uid in shown}
 
 
 def _entry(plan: PlanResult, manifest: Manifest, result: EvaluateResult, decision: DecisionRecord, report_url: str) -> VersionStatus:

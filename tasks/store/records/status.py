@@ -144,7 +144,7 @@ class ModelStatus(Record):
 
     `expected_gain` and its interval are points of action top-1 by `gain_clips` more labels, if the learning curve can tell. Every
     `top1_now` is of the clips of `now_split` in `now_dataset`, a digest. `doubtful` are those of the `num_doubtful` labels that the page Label
-    shows, as verb and noun by uid; None in older summaries.
+    shows, by uid: verb and noun, and the likely verb and noun; None in older summaries.
     """
 
     at: str
@@ -154,7 +154,7 @@ class ModelStatus(Record):
     champion_since: str | None
     split: SplitName | None
     num_doubtful: int
-    doubtful: dict[str, tuple[str, str]] | None = later(None)
+    doubtful: dict[str, tuple[str, str, str, str]] | None = later(None)
     expected_gain: float | None
     gain_interval: tuple[float, float] | None
     gain_clips: int | None

@@ -78,12 +78,15 @@ def told(store, live=None, **query):
 
 
 def test_the_page_tells_the_summary_of_a_store_and_what_to_do_next(store):
+    place = Layout(STORE).status.of_model(MODEL).model
+    store.write(place, store.read(place).model_copy(update={"doubtful": {"c1": ("put", "meat", "take", "bag")}}))
     state = told(store, LIVE)
     assert state["stores"] == [STORE, SAMPLES.store]
     assert (state["store"], state["models"], state["status"]["model_name"]) == (STORE, [MODEL], MODEL)
     assert state["status"]["films"]["num_clips"] == 300
     latest, first = state["status"]["model"]["versions"]
     assert (latest["version"], latest["mlflow_run_url"], first["mlflow_run_url"]) == (2, f"http://mlflow/run?{TRAINING_PAGES}", "")
+    assert "doubtful" not in state["status"]["model"]
     assert "v2" in state["sentence"]
     assert state["steps"][0]["url"] == LIVE.approvals[0].url
     assert (state["is_empty"], state["num_chosen"]) == (False, 12)

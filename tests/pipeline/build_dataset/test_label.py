@@ -162,3 +162,11 @@ def test_the_rest_of_fully_labelled_videos_is_nothing_unless_somebody_was_unsure
     result = label.run(chosen, store)
     assert (result.num_labelled, result.num_unsure) == (5, 1)
     assert store.read(f"{OUT}labels.json", LabelsFile).unsure == (clip.uid,)
+
+
+def test_a_clip_that_a_folder_labels_is_not_among_the_unsure_ones(store):
+    clip = listed(store)[NAMES.index("put meat/d.mp4")]
+    part = {name: getattr(clip, name) for name in ("video", "uid", "start_seconds", "stop_seconds")}
+    append_to_log(store, STORE, ClipStatement(token="0" * 32, by="a", at="2026-11-27T12:00:00.000Z", answer="unsure", **part), 0)
+    result, ids = labelled(store)
+    assert (result.num_labelled, result.num_unsure, "put meat" in ids) == (4, 0, True)

@@ -5,12 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tasks.data.clips.label_inputs import append_to_log
 from tasks.disk import Space
 from tasks.errors import BadConfiguration, Unavailable
 from tasks.pipeline.commands import parse
 from tasks.pipeline.loop import notify
 from tasks.store.layout import Layout
-from tasks.store.records.status import EndedRun, FilmsStatus, Notice, Notified, SpaceStatus, SpaceUse
+from tasks.store.records.status import EndedRun, FilmsStatus, LabelsStatus, Notice, Notified, SpaceStatus, SpaceUse
+from tests.data.labels.test_statements import CLIPS, Writer
 from tests.pipeline.shelf import Shelf
 from tests.records import some
 
@@ -50,6 +52,20 @@ def idle_store():
     old = (datetime.now(UTC) - timedelta(days=30, minutes=1)).isoformat()
     shelf.write(STATUS.films, some(FilmsStatus, new_at=old, first_set_aside=()))
     return shelf
+
+
+def test_the_digest_counts_the_answers_of_the_page_label(told, monkeypatch):
+    monkeypatch.setenv("RETAKE_NOTIFY_EVENTS", "digest")
+    monkeypatch.setattr(notify, "now_utc", lambda: "2026-12-01T12:00:00.000Z")
+    shelf, page, texts = Shelf(), Writer(), []
+    shelf.write(STATUS.labels, some(LabelsStatus, num_clips=1, num_labelled=0, num_statements=0, by_origin=()))
+    page.clip(CLIPS[0], "put", "meat")
+    append_to_log(shelf, "s3://retake", page.entries[0].statement, 0)
+    monkeypatch.setattr(notify, "deliver", lambda notice, _: texts.append(notice.text) or [])
+    _, arguments = parse(["notify", f"--ended={HOURLY.model_dump_json()}"])
+    notify.run(arguments, shelf)
+    (text,) = texts
+    assert text.startswith("Build a dataset: 1 new answer on the page Label.")
 
 
 def test_a_test_reaches_every_address_whichever_events_are_on(told, monkeypatch):

@@ -22,9 +22,10 @@ from tasks.store.records.evaluation import DoubtfulLabel, LabelAudit
 from tasks.store.records.labelling import ClipStatement
 from tasks.store.records.record import SetAside
 from tasks.store.records.training import Champion
-from tasks.store.records.video import BatchRef, IngestResult, Inventory, SegmentResult
+from tasks.store.records.video import BatchRef, IngestResult, Interval, Inventory, SegmentResult
 from tasks.store.run_layout import Decision, Evaluations, Scores
 from tasks.store.stored import Output
+from tests.data.labels.test_statements import CLIPS, Writer
 from tests.judge.gate.candidates import Candidates
 from tests.pipeline.in_process import LABELS, STORE, Bench
 from tests.pipeline.shelf import Fragile, Killed, dataset_clip, manifest_of, taken_in
@@ -128,8 +129,10 @@ def scored(candidates, make_clips, vocabulary):
     clips = type(clips)(clips.uids, clips.sources, np.full(20, 1), np.full(20, 26), clips.verb_logits, clips.noun_logits)
     rows = [dataset_clip(uid, "val", verb=names["verb"][1], noun=names["noun"][26], verb_class=1, noun_class=26) for uid in clips.uids]
     rows.append(dataset_clip("of train", "train", verb="put", noun="meat"))
+    rows.append(dataset_clip("around an interval", "train", verb="put", noun="meat", around=Interval(start_seconds=0, stop_seconds=1)))
     store.write(Dataset(DATASET).manifest, manifest_of(rows, vocabulary))
-    doubtful = tuple(some(DoubtfulLabel, uid=clip.uid, verb="put", noun="meat") for clip in rows[-2:])
+    words = {"verb": "put", "noun": "meat", "likely_verb": "take", "likely_noun": "bag"}
+    doubtful = tuple(some(DoubtfulLabel, uid=clip.uid, **words) for clip in rows[-3:])
 
     right = replace(clips, verb_logits=np.zeros_like(clips.verb_logits), noun_logits=np.zeros_like(clips.noun_logits))
     right.verb_logits[:, 1] = right.noun_logits[:, 26] = 9
@@ -161,7 +164,7 @@ def test_a_decision_and_a_rollback_make_the_history_and_todays_scores(candidates
     model = state(store).model
     (own,) = model.versions
     assert (model.champion, model.provisional, model.champion_since, model.split, model.num_doubtful) == (1, True, own.at, "val", 3)
-    assert (own.event, own.dataset, own.num_labelled, own.num_clips) == ("provisional", "d2", 21, 20)
+    assert (own.event, own.dataset, own.num_labelled, own.num_clips) == ("provisional", "d2", 22, 20)
     assert own.top1_now == own.top1 == pytest.approx(100 * store.read(Scores(first.evaluations[0].out)).action.top1, abs=0.1)
     (weak,) = model.weak_classes
     assert (weak.name, weak.num_clips, len(weak.uids)) == ("put meat", 20, 4)
@@ -177,7 +180,7 @@ def test_a_decision_and_a_rollback_make_the_history_and_todays_scores(candidates
     candidates.roll_back(1)
     model = state(store).model
     assert (model.champion, model.champion_since, model.num_doubtful) == (1, model.versions[0].at, 3)
-    assert model.doubtful == {"of train": ("put", "meat")}
+    assert model.doubtful == {"of train": ("put", "meat", "take", "bag")}
     assert [(known.version, known.event) for known in model.versions] == [(1, "champion again"), (2, "promoted"), (1, "provisional")]
     assert (model.versions[0].reason, model.versions[0].top1) == ("Rolled back from v2: worse in the evening", own.top1)
 
@@ -243,6 +246,14 @@ def test_a_person_reads_words_and_a_program_json(bench, monkeypatch, capsys):
         out = capsys.readouterr().out
         assert "no decision on a network is known yet" in out
         assert out.startswith("{") == bool(flags)
+
+
+def test_answers_after_the_last_build_are_counted(bench):
+    bench.build()
+    page = Writer()
+    page.clip(CLIPS[0], "put", "meat")
+    append_to_log(bench.store, STORE, page.entries[0].statement, 0)
+    assert "Build a dataset: 1 new answer on the page Label." in [step.text for step in bench.run("status").next_steps]
 
 
 def test_a_full_disk_is_told_also_before_there_is_a_cache(bench, monkeypatch, tmp_path):

@@ -70,11 +70,14 @@ function approval({ subject, created_at, task_instance: { dag_id, dag_run_id, ta
 /** @type {Map<string, Promise<string | null>>} */
 const storeByRun = new Map();
 
-/** Find the store of a run: empty for that of the DAGs, null if Airflow does not say. @param {Run} run @returns {Promise<string | null>} */
+/** Return an address without the slashes at its end. @param {string} [uri] */
+const bare = (uri) => (uri ?? "").replace(/\/+$/, "");
+
+/** Find the store of a run: empty for that of the DAGs, null, which every store shows, if Airflow does not say or names several. @param {Run} run @returns {Promise<string | null>} */
 function storeOf({ dag_id, dag_run_id, run_type, conf }) {
   if (run_type !== "asset_triggered") return Promise.resolve(/** @type {{ store?: string } | null} */ (conf)?.store ?? "");
   const path = api(`dags/${dag_id}/dagRuns/${encodeURIComponent(dag_run_id)}/upstreamAssetEvents`);
-  const store = storeByRun.get(path) ?? get(path).then(({ asset_events }) => asset_events.at(-1)?.extra?.store ?? "", () => {
+  const store = storeByRun.get(path) ?? get(path).then(({ asset_events }) => oneStore(asset_events), () => {
     storeByRun.delete(path);
     return null;
   });
@@ -82,9 +85,16 @@ function storeOf({ dag_id, dag_run_id, run_type, conf }) {
   return store;
 }
 
+// The events are in no order.
+/** @param {{ extra?: { store?: string } }[]} events */
+function oneStore(events) {
+  const known = [...new Set(events.map(({ extra }) => bare(extra?.store)))];
+  return known.length === 1 ? known[0] : known.length ? null : "";
+}
+
 /** Leave out the runs of other stores; `stores` begins with that of the DAGs. @param {Seen} seen @param {HomeState} state @returns {Seen} */
 export function ofStore(seen, { store, stores }) {
-  const isHere = (/** @type {LiveRun} */ run) => run.store === null || (run.store || stores[0]) === store;
+  const isHere = (/** @type {LiveRun} */ run) => run.store === null || bare(run.store || stores[0]) === bare(store);
   return { ...seen, runs: seen.runs && seen.runs.filter(isHere), training: seen.training && isHere(seen.training.run) ? seen.training : null };
 }
 

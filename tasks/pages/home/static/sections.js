@@ -57,7 +57,7 @@ export function predictions(shown) {
     h("p", {}, link(prediction.report_url, `${count(prediction.num_videos, "film")}, ${count(prediction.num_clips, "clip")}`), h("span", { class: "quiet" }, ` ${ago(prediction.at, now)}, by ${prediction.model}`)),
     h("p", {},
       ...(prediction.is_unlike ? [h("span", { class: "alarm" }, prediction.unlike)] : [`Unsure of ${percent(prediction.unsure_share)}. `, h("span", { class: "quiet" }, prediction.unlike)]),
-      " ", left(place) > 0 && link(labelPage(shown), `Label ${count(left(place), "clip")} of them`)),
+      " ", left(place) > 0 && link(labelPage(shown), `Label ${count(left(place), "clip")} of this prediction`)),
   ]);
 }
 

@@ -72,7 +72,7 @@ export function buildPanel() {
     by("build-then").replaceChildren("A new dataset starts retrain,", ...[how].flat());
   }
 
-  // Only who may trigger build_dataset may label, too.
+  // mayWrite is the right to trigger build_dataset, which labelling needs, too.
   /** @param {boolean} isNow */
   function setBusy(isNow) {
     isBusy = isNow;

@@ -49,7 +49,7 @@ test("of footage unlike the training clips a prediction does not say how sure th
   assert.match((await open({ state })).text("predictions"), /Unsure of 31 %\..*Like the training clips\./);
   Object.assign(state.status.predictions.predictions[0], { is_unlike: true, unlike: "Unlike the training clips." });
   const text = (await open({ state })).text("predictions");
-  assert.match(text, /Unlike the training clips\..*Label 24 clips of them/);
+  assert.match(text, /Unlike the training clips\..*Label 24 clips of this prediction/);
   assert.doesNotMatch(text, /Unsure of/);
 });
 
@@ -134,6 +134,28 @@ test("runs of other stores are not shown as those of this one, nor told to the r
   await page.wait(0);
   assert.match(page.text("training"), /25 %.*ingest_videos: running/);
   assert.equal(page.asked.filter(({ address }) => address.endsWith("upstreamAssetEvents")).length, 1);
+});
+
+test("a store is the same with a slash at its end", async () => {
+  const slashed = [run("ingest_videos", "i", "running", { conf: { store: `${STORE}/` } }), run("retrain", "a", "running", { run_type: "asset_triggered" })];
+  const events = { "dagRuns/a/upstreamAssetEvents": { asset_events: [{ extra: { store: `${STORE}//` } }, { extra: { store: STORE } }] } };
+  const change = { ...airflow(), "dagRuns/list": { dag_runs: slashed }, ...events };
+  assert.match((await open({ airflow: change })).text("training"), /2 runs at work/);
+  assert.match((await open({ airflow: change, state: { ...told(), stores: [`${STORE}/`], store: `${STORE}/` } })).text("training"), /2 runs at work/);
+  assert.match((await open({ airflow: change, state: { ...told(), store: "s3://other" } })).text("training"), /0 runs at work/);
+});
+
+test("a run that assets of several stores started is shown in every store, and one without any in that of the DAGs", async () => {
+  const events = (...stores) => ({ asset_events: stores.map((store) => ({ extra: { store } })) });
+  const runs = ["a", "b", "c"].map((id) => run("retrain", id, "running", { run_type: "asset_triggered" }));
+  const change = {
+    "dagRuns/list": { dag_runs: runs },
+    "dagRuns/a/upstreamAssetEvents": events("s3://other", STORE),
+    "dagRuns/b/upstreamAssetEvents": events(STORE, "s3://third"),
+    "dagRuns/c/upstreamAssetEvents": events(),
+  };
+  const shown = async (store) => (await open({ airflow: { ...airflow(), ...change }, state: { ...told(), store } })).text("training").match(/\d+ runs? at work/)[0];
+  assert.deepEqual([await shown(STORE), await shown("s3://other"), await shown("s3://fourth")], ["3 runs at work", "2 runs at work", "2 runs at work"]);
 });
 
 for (const [cause, change, reason] of [
@@ -259,7 +281,7 @@ test("the latest prediction leads to Label for as many of its clips as are left 
   const state = { ...told(), num_chosen: 7 };
   const labels = async () => (await open({ state })).links("predictions").map(([text]) => text).filter((text) => text.startsWith("Label"));
   state.status.predictions.predictions.push(state.status.predictions.predictions[0]);
-  assert.deepEqual(await labels(), ["Label 7 clips of them"]);
+  assert.deepEqual(await labels(), ["Label 7 clips of this prediction"]);
   state.num_chosen = 0;
   assert.deepEqual(await labels(), []);
 });

@@ -549,6 +549,13 @@ describe("Build dataset", () => {
     assert.deepEqual(posted, []);
   });
 
+  test("who may not trigger build_dataset sees a run at work, and starts nothing beside or after it", async () => {
+    const { page } = await open({ mayWrite: false, going: [{ dag_run_id: "manual__1+00:00", state: "running" }] });
+    assert.deepEqual([page.by("build-start").disabled, page.text("build-open")], [true, "Building …"]);
+    await follow(page, 2);
+    assert.deepEqual([page.by("build-start").disabled, page.text("build-open")], [true, "Build dataset"]);
+  });
+
   test("the page says that a dataset has not changed, and looks for no training", async () => {
     const { page } = await open({ dataset: "skipped" });
     await page.click("build-start");
