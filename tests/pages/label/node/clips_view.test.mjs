@@ -27,7 +27,7 @@ test("an address asks for the clips of a name", async () => {
 });
 
 test("an address asks for the clips that a filter shows, and for no others", async () => {
-  const page = await Visitor.open(serverState(), "#show=suspicious");
+  const page = await Visitor.open({}, "#show=suspicious");
   assert.equal(page.by("filter-show").value, "suspicious");
   const shown = page.asked.filter(({ path }) => path.startsWith("queue")).map(({ path }) => new URLSearchParams(path.slice(6)).get("show"));
   assert.deepEqual([...new Set(shown)], ["suspicious"]);
