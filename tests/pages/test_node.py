@@ -10,7 +10,9 @@ import pytest
 LIMIT_SECONDS = 300
 
 
-@pytest.mark.parametrize("page", ["home", pytest.param("label", marks=pytest.mark.slow), "trigger_form"])
+@pytest.mark.parametrize(
+    "page", [pytest.param("home", marks=pytest.mark.slow), pytest.param("label", marks=pytest.mark.slow), "trigger_form"]
+)
 def test_scripts(page):
     """Fail with the output of Node; without Node, skip the test, or fail in CI."""
     node = shutil.which("node")

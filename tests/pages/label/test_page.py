@@ -586,6 +586,7 @@ def doubt(uid):
     return DoubtfulLabel(uid=uid, verb="put", noun="meat", probability=0.02, **likely)
 
 
+@pytest.mark.slow
 def test_a_suspicious_label_leaves_the_list_for_good_once_somebody_has_kept_or_changed_it(store):
     cut, measured = list_clips(store, [FILM], ["a.mp4", "val.mp4"], 8, SegmentOptions())
     store.write_bytes(Layout(STORE).split_file, f"source,split\n{cut.video},train\n{measured.video},val\n".encode())
