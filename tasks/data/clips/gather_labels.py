@@ -58,8 +58,8 @@ CHILD_SECONDS, CHILD_BYTES = 300, 1 << 30
 """Limits of a child that reads the files of a store. A single file takes at most 10 s of the processor and 500 MB."""
 MAX_ANSWER = 256 << 20
 """Characters of a child's answer; 20,000 labelled clips have 15 million."""
-NO_MEMORY = ("MemoryError", "Cannot allocate memory", "error return without exception set")
-"""Python without memory raises MemoryError, an OSError, or a SystemError of C code."""
+NO_MEMORY = ("MemoryError", "Cannot allocate memory", "SystemError: ", "failed to map segment from shared object")
+"""Python without memory raises MemoryError, an OSError, a SystemError of C code, or an ImportError of a library."""
 LABELLING: TypeAdapter[Labelling] = TypeAdapter(Labelling)
 
 WHOLE = Interval(start_seconds=0, stop_seconds=864_000)

@@ -207,6 +207,8 @@ LIMITS = "take more than 300 seconds or 1024 MiB"
         (1, "object type name: MemoryError\nlost sys.stderr\n", LIMITS, False),
         (1, "OSError: [Errno 12] Cannot allocate memory: '/tasks'\n", LIMITS, False),
         (1, "SystemError: error return without exception set\n", LIMITS, False),
+        (1, "SystemError: <function _find_and_load at 0x7fe8> returned NULL without setting an exception\n", LIMITS, False),
+        (1, "ImportError: /lib/_csv.so: failed to map segment from shared object\n", LIMITS, False),
         *((status, "", LIMITS, False) for status in (-9, None)),
     ],
 )
