@@ -17,9 +17,9 @@ from tasks.learn.inputs.data import CachedClip
 from tasks.learn.inputs.features import FeatureCache
 from tasks.learn.inputs.snippets import read_tested
 from tasks.learn.networks.checkpoints import load, save_joined
-from tasks.learn.networks.heads import Joining
+from tasks.learn.networks.joining import Joining
 from tasks.learn.networks.network import Network
-from tasks.learn.networks.spec import ClassNames, NetworkSpec
+from tasks.learn.networks.spec import ClassNames
 from tasks.learn.training.costs import complexity
 from tasks.learn.training.epochs import head_file
 from tasks.learn.training.fit import fit
@@ -154,7 +154,7 @@ def test_clips_that_are_all_silent_are_trained_on_and_answered(job, films, tmp_p
 
 
 def test_features_are_standardised_on_the_clips_in_which_there_are_some():
-    joining = Joining(NetworkSpec(backbone="joined", joined=(2, 1), num_segments=2))
+    joining = Joining((2, 1), num_segments=2)
     seen = torch.tensor([[[1.0, 10.0], [3.0, 30.0]]])
     heard = torch.tensor([[[5.0]], [[0.0]], [[7.0]]])
     joining.fit([seen, own[None]] for own in heard)
@@ -166,7 +166,7 @@ def test_features_are_standardised_on_the_clips_in_which_there_are_some():
 
 
 def test_segments_and_views_of_other_numbers_are_pooled_over_the_same_time():
-    joining = Joining(NetworkSpec(backbone="joined", joined=(1, 1), num_segments=4))
+    joining = Joining((1, 1), num_segments=4)
     segments, views = torch.arange(4.0).reshape(1, 4, 1), torch.tensor([[[1.0], [9.0]]])
     assert joining([segments, views])[0].tolist() == [[0, 1], [1, 1], [2, 9], [3, 9]]
 

@@ -1,4 +1,5 @@
 """Inference engines for CPUs and GPUs with their parity check, and what explains their answers.
 
-`choice` makes one and checks it, `scorer` answers clips by it. `graph` writes networks for other runtimes, `model_files` runs those.
+`choice` makes one and checks it, `scorer` answers clips by it; `kept_features` caches what it computes. `graph` writes networks for other
+runtimes, `model_files` runs those.
 """

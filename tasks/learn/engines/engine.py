@@ -1,4 +1,4 @@
-"""Score a clip with the test protocol of arXiv 1908.00867, and keep the computed features.
+"""Score a clip with the test protocol of arXiv 1908.00867.
 
 Logits are averaged over segments, then crops, before softmax. Engines differ only in how they compute the features; all cut the same crops
 and use the same heads in float32.
@@ -9,12 +9,9 @@ and use the same heads in float32.
 import logging
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import ClassVar, NamedTuple, TypeVar
 
 import torch
@@ -22,17 +19,14 @@ from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from tasks.errors import BadInput, Unavailable
-from tasks.keys import flow_recipe_of
+from tasks.errors import BadInput
 from tasks.learn.hardware import within_gpu_memory
 from tasks.learn.inputs.crops import Frames, NumCrops, cut_views
-from tasks.learn.inputs.features import VIEWS_VERSION, FeatureCache
-from tasks.learn.inputs.sound_features import sound_key
 from tasks.learn.networks import backbones
 from tasks.learn.networks.heads import Logits
 from tasks.learn.networks.network import Network, to_channels_last
 from tasks.learn.networks.spec import NetworkSpec
-from tasks.store.records.evaluation import EngineName, EnginePrecision, EngineUsed
+from tasks.store.records.evaluation import EngineName, EnginePrecision
 
 log = logging.getLogger(__name__)
 
@@ -194,66 +188,3 @@ def _pairs(backbone: nn.Module, images: Tensor) -> list[_Pair]:
     for hook in hooks:
         hook.remove()
     return [pair for pair in pairs if runs[pair.convolution_name] == runs[pair.norm_name] == 1]
-
-
-@dataclass(frozen=True)
-class CheckedFeatures:
-    """Features of the clips that engines are checked on, shared by networks with other heads.
-
-    Attributes:
-        root: folder of the feature cache.
-        checked: the clips of the check, by hash.
-        scored: the clips to score.
-        is_timed: says whether the times of an engine's features lie in a folder; without them it computes some again, to be timed.
-    """
-
-    root: Path
-    checked: Sequence[str]
-    scored: Collection[str]
-    is_timed: Callable[[Path, Engine], bool]
-
-    def read(self, engine: Engine, reference: Engine) -> tuple[list[Tensor], list[Tensor]] | None:
-        """Read both engines' features of the checked clips, if all are cached.
-
-        None if `engine` has any clip to compute or to time, or no check has passed.
-
-        Raises:
-            Unavailable: kept features are damaged; a retry computes them again.
-        """
-        caches = [open_cache(self.root, compared, compared, compared.network.head) for compared in (engine, reference)]
-        if not all(caches[0].has(clip) for clip in {*self.checked, *self.scored}) or not all(map(caches[1].has, self.checked)):
-            return None
-        if not self.is_timed(caches[0].folder, engine):
-            return None
-        seen, expected = ([cache.read(clip) for clip in self.checked] for cache in caches)
-        return seen, expected
-
-    def keep(self, reference: Engine, features: Sequence[Tensor]) -> None:
-        """Keep the reference's features of the checked clips, if the disk has room."""
-        cache = open_cache(self.root, reference, reference, reference.network.head)
-        with suppress(Unavailable):
-            cache.make_room(len(features))
-            for clip, own in zip(self.checked, features, strict=True):
-                keep(cache, clip, own)
-
-
-def keep(cache: FeatureCache, clip: str, features: Tensor) -> None:
-    """Write a clip's features (k, t, f), averaged over crops for linear heads."""
-    cache.write(clip, features if len(features) == cache.shape[0] else features.mean(dim=0, keepdim=True))
-
-
-def open_cache(root: Path, engine: Engine, used: Engine | EngineUsed, head: nn.Module) -> FeatureCache:
-    """Open the cache of an engine's features for a head; `used` describes the engine."""
-    network = engine.network
-    num_views = 1 if head.is_linear else engine.num_crops
-    key = {
-        "engine": used.description,
-        "precision": used.precision,
-        "crops": engine.num_crops,
-        "kept": num_views,
-        "views": VIEWS_VERSION,
-        "computed_flow": flow_recipe_of(network.spec.flow) if network.spec.flow else None,
-    }
-    if network.spec.sound:
-        key["sound"] = sound_key()
-    return FeatureCache(root, network, (num_views, network.spec.num_segments), key)

@@ -21,7 +21,7 @@ from tasks.learn.engines.openvino import openvino_core
 from tasks.learn.engines.pytorch import UNTRACEABLE, ExportedNetwork
 from tasks.learn.hardware import silenced
 from tasks.learn.networks.checkpoints import Saved
-from tasks.learn.networks.heads import has_any
+from tasks.learn.networks.joining import has_any
 from tasks.learn.networks.spec import NUM_SOUND_FEATURES, NetworkSpec
 from tasks.learn.networks.weights_file import first_line
 from tasks.options import Modality

@@ -23,7 +23,7 @@ from tasks import plugins
 from tasks.errors import BadConfiguration
 from tasks.learn.networks import library_backbones
 from tasks.learn.networks.bninception import NUM_FEATURES, BNInception
-from tasks.learn.networks.heads import Joining
+from tasks.learn.networks.joining import Joining
 from tasks.learn.networks.library_backbones import PLAIN, StateDict, download, matching_keys
 from tasks.learn.networks.spec import CROP_PIXELS, HALF, IMAGENET_MEAN, IMAGENET_STD, NUM_SOUND_FEATURES, InputFormat, NetworkSpec
 from tasks.learn.networks.weights_file import first_line
@@ -141,7 +141,7 @@ def of(spec: NetworkSpec) -> Backbone:
         BadConfiguration: as `find`.
     """
     if spec.joined:
-        return Backbone(spec.backbone, sum(spec.joined), AS_IT_IS, lambda _: Joining(spec))
+        return Backbone(spec.backbone, sum(spec.joined), AS_IT_IS, lambda _: Joining(spec.joined, spec.num_segments))
     if spec.sound:
         return Backbone(spec.backbone, NUM_SOUND_FEATURES, AS_IT_IS, lambda _: nn.Identity())
     return find(spec.backbone)

@@ -1,11 +1,10 @@
-"""Combine the features of segments, or of several networks, into one prediction.
+"""Combine the features of segments into one prediction.
 
 Parameter names match the published checkpoints.
 """
 
 # b: batch, t: segments, f: features, d: reduced features (128), v: verbs, n: nouns
 # of relations: s: segments of each, which is their scale, r: relations of one scale, g: features (256)
-# of joined networks: k: crops, s: segments of one network, j: features of all
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations
@@ -15,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool1d
 
 from tasks.errors import BadConfiguration
 from tasks.learn.networks.spec import NetworkSpec
@@ -214,75 +212,3 @@ HEADS: Mapping[Consensus, Callable[[int, NetworkSpec], nn.Module]] = {
     Consensus.TCN: TemporalConvolution,
 }
 """(number of features, spec) -> module (b, t, f) -> Logits."""
-
-MIN_SPREAD = 0.1
-"""Least deviation that a feature is divided by, as a share of the mean deviation. One that hardly varies in train must not rule elsewhere."""
-
-
-class Joining(nn.Module):
-    """Standardises each network's features on the training clips, pools them over time, and joins them.
-
-    A clip that is silent to a network has features of 0 alone, and counts as the average of the training clips.
-    """
-
-    def __init__(self, spec: NetworkSpec) -> None:
-        super().__init__()
-        self.sizes = list(spec.joined)
-        self.num_segments = spec.num_segments
-        self.register_buffer("mean", torch.zeros(sum(spec.joined)))
-        self.register_buffer("scale", torch.ones(sum(spec.joined)))
-        self.mean: Tensor
-        self.scale: Tensor
-
-    def forward(self, features: Sequence[Tensor]) -> Tensor:
-        """Map (k, s, f) of each network to (k, t, j), repeating a single crop."""
-        num_crops = max(own.shape[0] for own in features)
-        means, scales = torch.split(self.mean, self.sizes), torch.split(self.scale, self.sizes)
-        parts = [
-            torch.where(has_any(own)[:, None, None], (self.pooled(own) - mean) / scale, 0).expand(num_crops, -1, -1)
-            for own, mean, scale in zip(features, means, scales, strict=True)
-        ]
-        return torch.cat(parts, 2)
-
-    def pooled(self, features: Tensor) -> Tensor:
-        """Average (k, s, f) over time to (k, t, f)."""
-        return adaptive_avg_pool1d(features.transpose(1, 2), self.num_segments).transpose(1, 2)
-
-    def fit(self, views: Iterable[Sequence[Tensor]]) -> None:
-        """Set means and deviations to those of views, each as `forward` takes it."""
-        sums, squares, counts = (torch.zeros(len(self.mean), dtype=torch.float64) for _ in range(3))
-        for features in views:
-            parts = zip(features, *(torch.split(own, self.sizes) for own in (sums, squares, counts)), strict=True)
-            for own, of_sum, of_squares, of_count in parts:
-                seen = self.pooled(own)[has_any(own)].double().flatten(0, 1)
-                of_sum += seen.sum(0)
-                of_squares += seen.square().sum(0)
-                of_count += len(seen)
-        mean = sums / counts.clamp(min=1)
-        deviation = (squares / counts.clamp(min=1) - mean.square()).clamp(min=0).sqrt()
-        scales = [
-            own.clamp(min=MIN_SPREAD * float(own.mean())) if own.any() else torch.ones_like(own)
-            for own in torch.split(deviation, self.sizes)
-        ]
-        self.mean.copy_(mean)
-        self.scale.copy_(torch.cat(scales))
-
-
-class HeadAmong(nn.Module):
-    """The head of `joint`, as a function of network `index`'s features; those of others stay."""
-
-    def __init__(self, joint: nn.Module, features: Sequence[Tensor], index: int) -> None:
-        super().__init__()
-        self.joint = joint
-        self.features = list(features)
-        self.index = index
-
-    def forward(self, features: Tensor) -> object:
-        """Map (b, t, f) to Logits (b, v), (b, n)."""
-        together = [*self.features[: self.index], features.cpu(), *self.features[self.index + 1 :]]
-        return self.joint.get_submodule("head")(self.joint.get_submodule("backbone")(together))
-
-
-def has_any(features: Tensor) -> Tensor:
-    """Check for each crop (k,) whether it has features other than 0."""
-    return (features != 0).flatten(1).any(1)

@@ -33,7 +33,8 @@ from tasks.learn.inputs.features import (
     see_by_torch,
     training_features,
 )
-from tasks.learn.networks.heads import Joining, Logits
+from tasks.learn.networks.heads import Logits
+from tasks.learn.networks.joining import Joining
 from tasks.learn.networks.network import Network, synchronise_norms, to_channels_last
 from tasks.learn.networks.spec import CONSENSUS_OF_HEADS, ClassNames, NetworkSpec, trained_view
 from tasks.learn.networks.weights_file import read_weights

@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 from torch import nn
 
 from tasks.errors import BadConfiguration
-from tasks.learn.networks.heads import MIN_SPREAD
+from tasks.learn.networks.joining import MIN_SPREAD
 from tasks.wording import count
 
 log = logging.getLogger(__name__)
