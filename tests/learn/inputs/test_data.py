@@ -68,6 +68,13 @@ def test_validation_takes_middle_snippets_and_the_centre_whatever_the_epoch(clip
     assert torch.equal(images, torch.from_numpy(middle).permute(0, 3, 1, 2))
 
 
+def test_ten_crops_are_four_corners_and_the_centre_each_before_its_mirror_image(clips):
+    frames = torch.from_numpy(np.load(clips[1].frames)[[5, 15]]).permute(0, 3, 1, 2)
+    cuts = [frames[..., y : y + 224, x : x + 224] for x, y in ((0, 0), (76, 0), (0, 32), (76, 32), (38, 16))]
+    expected = torch.stack([view for cut in cuts for view in (cut, cut.flip(-1))])
+    assert torch.equal(dataset(clips, num_crops=10)[ClipKey(0, 1)].inputs, expected)
+
+
 def test_middle_frames_are_cropped_anew_in_every_epoch_unless_all_is_fixed_as_in_a_test(clips):
     def images(augmentation: Augmentation) -> set[bytes]:
         shown = dataset(clips, seed=1, middle_frames=True, augmentation=augmentation)
