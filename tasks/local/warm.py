@@ -184,8 +184,6 @@ def _accept(listener: socket.socket, running: dict[int, Running], selector: sele
     step = running[pid] = Running(pid, os.pidfd_open(pid), client)
     for watched in (client, step.ended):
         selector.register(watched, selectors.EVENT_READ, pid)
-    with contextlib.suppress(OSError):
-        client.sendall(ACCEPTED)
     return None
 
 
@@ -215,6 +213,7 @@ def _look_after(step: Running, fd: int, running: dict[int, Running], selector: s
 
 
 def _received(client: socket.socket) -> Request:
+    """Read a request and accept it; raise OSError or ValueError if its client is gone."""
     head, outputs, _, _ = socket.recv_fds(client, SIZE_BYTES, 2)
     try:
         with client.makefile("rb", buffering=0) as stream:
@@ -225,6 +224,8 @@ def _received(client: socket.socket) -> Request:
                     raise ValueError("the client was ended")
                 data += part
         argv, environment, folder = json.loads(data)
+        # Before the fork: a client that does not know of it runs the step itself.
+        client.sendall(ACCEPTED)
     except (OSError, ValueError):
         for output in outputs:
             os.close(output)  # a reader would wait for its end

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -92,6 +93,34 @@ def test_whoever_reads_of_a_client_that_ends_before_it_has_asked_sees_the_end(pr
     assert select.select([reading], [], [], 60)[0]
     assert os.read(reading, 1) == b""
     os.close(reading)
+
+
+def asking():
+    """Both ends of a connection by which a client has asked for a step."""
+    client, server = socket.socketpair()
+    request = json.dumps([["-m", "json"], {}, "/"]).encode()
+    client.sendall(len(request).to_bytes(warm.SIZE_BYTES, "big") + request)
+    return client, server
+
+
+def test_a_client_is_told_before_the_fork_and_none_is_made_for_one_that_is_gone_lest_a_step_runs_twice(monkeypatch):
+    told = []
+
+    def fork():
+        told.append(client.recv(1, socket.MSG_DONTWAIT))
+        raise BlockingIOError("no more processes")
+
+    def accept(server):
+        return warm._accept(SimpleNamespace(accept=lambda: (server, "")), {}, None)
+
+    monkeypatch.setattr(os, "fork", fork)
+    (client, server), (gone, of_gone) = asking(), asking()
+    with client, server, of_gone:
+        gone.close()
+        assert accept(of_gone) is None
+        with pytest.raises(BlockingIOError, match="no more processes"):
+            accept(server)
+    assert told == [hand_over.ACCEPTED]
 
 
 def test_steps_run_side_by_side(program, tmp_path):
