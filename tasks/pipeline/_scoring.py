@@ -17,9 +17,9 @@ from tasks.data.clips.frame_cache import FramesAhead, load_few
 from tasks.judge.statistics.metrics import summarise
 from tasks.judge.statistics.scoring import Logits, ScoredClips, Timings, score_clips, with_nouns_given
 from tasks.keys import content_key
+from tasks.learn.engines.cached_features import CheckedFeatures
 from tasks.learn.engines.choice import KINDS_IN_FLOAT32, NUM_CHECKED_CLIPS, Kind, ScoringJob, Wanted, common_label, spread, trained_classes
 from tasks.learn.engines.engine import Engine
-from tasks.learn.engines.kept_features import CheckedFeatures
 from tasks.learn.engines.scorer import Scorer, SharedFeatures, make_scorer
 from tasks.learn.hardware import choose_device, describe
 from tasks.learn.inputs.crops import Frames, NumCrops

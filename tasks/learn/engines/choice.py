@@ -28,8 +28,8 @@ import numpy as np
 from torch import Tensor
 
 from tasks.errors import BadConfiguration
+from tasks.learn.engines.cached_features import CheckedFeatures
 from tasks.learn.engines.engine import Engine, prepare
-from tasks.learn.engines.kept_features import CheckedFeatures
 from tasks.learn.engines.openvino import OpenvinoEngine
 from tasks.learn.engines.pytorch import CudaEngine, PytorchEngine
 from tasks.learn.hardware import Device

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tasks.errors import RetakeError, Unavailable
+from tasks.learn.engines.cached_features import keep, open_cache
 from tasks.learn.engines.choice import KINDS_IN_FLOAT32, Kind, ScoringJob, Wanted, common_label, compare_logits, make_engine
 from tasks.learn.engines.engine import Engine, clip_logits
-from tasks.learn.engines.kept_features import keep, open_cache
 from tasks.learn.engines.pytorch import PytorchEngine
 from tasks.learn.inputs.crops import Frames
 from tasks.learn.inputs.snippets import WindowGrid, frames_in_test, frames_of_window, further_frames, sees_single_frames, snippets_in_test

@@ -131,8 +131,8 @@ def test_features_of_other_crops_or_another_engine_are_not_taken(shared, choice)
 @pytest.mark.parametrize(
     ("spec", "name", "value"),
     [
-        ({"modality": Modality.FLOW}, "engines.kept_features.VIEWS_VERSION", 0),
-        ({"modality": Modality.FLOW}, "engines.kept_features.flow_recipe_of", lambda options: "other"),
+        ({"modality": Modality.FLOW}, "engines.cached_features.VIEWS_VERSION", 0),
+        ({"modality": Modality.FLOW}, "engines.cached_features.flow_recipe_of", lambda options: "other"),
         ({"modality": Modality.SOUND, "backbone": "log-mel"}, "inputs.sound_features.VERSION", 0),
     ],
     ids=["crops", "flow", "sound"],

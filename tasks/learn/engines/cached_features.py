@@ -1,4 +1,4 @@
-"""Keep the features that engines compute of clips."""
+"""Cache the features that engines compute of clips."""
 
 # k: crops, t: segments, f: features
 
