@@ -15,7 +15,7 @@ from tasks.loop.page_answers import PageAnswers
 from tasks.next_steps import NextStep
 from tasks.settings import LABEL_PATH, LOOP_PATH, QUIET_DAYS, form_path
 from tasks.store.records.status import LoopStatus, ModelStatus, VersionStatus, WeakClass
-from tasks.wording import count, listed, minus, percent, quoted
+from tasks.wording import count, count_with_verb, listed, minus, percent, quoted
 
 BUSY_WITH_LABELS = ("ingest_videos", "build_dataset")
 
@@ -186,7 +186,7 @@ def _set_aside(here: Situation) -> str:
     assert here.status.films is not None  # noqa: S101 - by the condition of the rule
     first = [f": {bad.name}: {bad.reason}" for bad in here.status.films.first_set_aside[:1]]
     number = here.status.films.num_set_aside
-    return f"See why {count(number, 'file')} {'was' if number == 1 else 'were'} set aside{''.join(first)}"
+    return f"See why {count_with_verb(number, 'file', 'was', 'were')} set aside{''.join(first)}"
 
 
 def _label(here: Situation) -> str:
@@ -194,7 +194,7 @@ def _label(here: Situation) -> str:
     clips = (
         f"{count(here.num_chosen, 'clip')} that the latest prediction chose"
         if here.num_chosen
-        else f"{count(here.num_unlabelled, 'clip')} without a label, or some of them"
+        else f"{count(here.num_unlabelled, 'clip')} without a label{', or some of them' if here.num_unlabelled > 1 else ''}"
     )
     if model is None or model.expected_gain is None or model.gain_interval is None or model.gain_clips is None:
         return f"Label the {clips}"
@@ -292,9 +292,9 @@ def sentence(status: LoopStatus, now: str | None = None) -> str:
         splits = ", ".join(f"{split.split} {split.num_clips:,}" for split in dataset.splits)
         return f"Dataset {dataset.digest} has {splits} clips; no decision on a network is known yet."
     if labels is not None:
-        return f"{labels.num_labelled:,} of {count(labels.num_clips, 'clip')} are labelled; there is no dataset yet."
+        return f"{count_with_verb(labels.num_labelled, 'clip', of=labels.num_clips)} labelled; there is no dataset yet."
     if films is not None:
-        return f"{count(films.num_videos, 'film')} came in; none of their clips has been looked at for labels yet."
+        return f"{count(films.num_videos, 'film')} came in; none of {'its' if films.num_videos == 1 else 'their'} clips has been looked at for labels yet."
     return f"Nothing is known of {status.store} yet: it is empty, or an earlier version filled it, and each part appears with its next run."
 
 
