@@ -66,7 +66,10 @@ def test_the_sentence_names_the_champion_and_its_numbers(model):
         (status(model=model_status(champion=None, versions=())), "There is no champion yet; no version has been decided on."),
         (status(model=None), "Dataset d2 has train 20, val 15, test 5 clips; no decision on a network is known yet."),
         (status(model=None, dataset=None), "40 of 300 clips are labelled; there is no dataset yet."),
-        (status(model=None, dataset=None, labels=status().labels.model_copy(update={"num_clips": 1, "num_labelled": 0})), "0 of 1 clip is labelled; there is no dataset yet."),
+        (
+            status(model=None, dataset=None, labels=status().labels.model_copy(update={"num_clips": 1, "num_labelled": 0})),
+            "0 of 1 clip is labelled; there is no dataset yet.",
+        ),
         (status(model=None, dataset=None, labels=None), "12 films came in; none of their clips has been looked at for labels yet."),
         (
             EMPTY,

@@ -331,7 +331,9 @@ def _examine_span(name: str, span: FrameSpan, index: int, folder: Path, options:
         interval = f"{start_seconds:.2f} to {clip.stop_seconds:.2f} s"
         raise BadVideo(f"{name}: {interval} is shorter than the minimum of {options.min_clip_seconds:g} s per clip")
     if span.next_video and clip.num_frames < span.num_frames:
-        raise BadVideo(f"{name}: {count_with_verb(span.num_frames - clip.num_frames, 'frame')} missing where its recording goes on in the next file")
+        raise BadVideo(
+            f"{name}: {count_with_verb(span.num_frames - clip.num_frames, 'frame')} missing where its recording goes on in the next file"
+        )
     return clip
 
 

@@ -297,6 +297,5 @@ def _looks_and_risk(attempt: Attempt, split: SplitName) -> tuple[str, ...]:
     return looks if attempt.obstacle else f"{looks}{must}", risk
 
 
-
 def _share(value: float) -> str:
     return f"{float(f'{100 * value:.2g}'):g} %"

@@ -17,7 +17,7 @@ from tasks.store.records.dataset import ClassRef, DatasetClip, Vocabulary
 from tasks.store.records.prediction import Predictor, PredictorRole, PredictPlanResult
 from tasks.store.records.record import ModelRole
 from tasks.store.records.training import PlanResult
-from tasks.store.run_layout import Scores
+from tasks.store.run_layout import Run, Scores, run_holding
 from tasks.tracking import Registry
 
 Fitted = tuple[Served, Threshold]
@@ -36,11 +36,21 @@ SHIPPED = _vocabulary(VERBS, NOUNS)
 
 @dataclass(frozen=True)
 class NetworkWithPlans:
-    """A network and the plans of its training in the store, the latest first."""
+    """A network and the plans of its training in the store, the latest first.
+
+    A baseline has no run, and the plans of the training that began with it.
+    """
 
     predictor: Predictor
     run_uri: str | None
     plans: tuple[PlanResult, ...]
+
+    @property
+    def trainings(self) -> tuple[Run, ...]:
+        """Return its training, or those that a baseline was made by."""
+        if self.run_uri:
+            return (Run(self.run_uri),)
+        return tuple(run for plan in self.plans[:1] for run in map(run_holding, plan.started_from) if run)
 
 
 def registered(
