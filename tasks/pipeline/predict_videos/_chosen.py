@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from tasks.data.clips.gather_labels import epic_classes
 from tasks.data.clips.label_inputs import own_classes
 from tasks.data.labels.vocabulary import NOUNS, VERBS
 from tasks.errors import BadInput, MissingObject
@@ -103,11 +104,10 @@ def baseline_of(model: NetworkWithPlans, crops: int, store: Store, precision: fl
 
 
 def names_of(plan: PredictPlanResult, store: Store, verb_alone: Collection[PredictorRole]) -> Names:
-    """Name the classes by training datasets, else by the shipped names or the store's."""
+    """Name the classes by training datasets, else by the shipped names, the store's, or EPIC's lists."""
     own = own_classes(store, plan.store)
-    names = Names.of(
-        [*(store.read(Dataset(uri).manifest).vocabulary for uri in plan.dataset_uris), SHIPPED, _vocabulary(own.verbs, own.nouns)]
-    )
+    datasets = (store.read(Dataset(uri).manifest).vocabulary for uri in plan.dataset_uris)
+    names = Names.of([*datasets, SHIPPED, _vocabulary(own.verbs, own.nouns), epic_classes(store, plan.store)])
     return names.of_verbs() if "model" in verb_alone else names
 
 
