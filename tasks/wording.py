@@ -71,7 +71,7 @@ def count(number: int, noun: str) -> str:
 
 
 def count_with_verb(number: int, noun: str, one: str = "is", many: str = "are", *, of: int | None = None) -> str:
-    """Format a count, or a part of `of`, with a verb that agrees: `1 of 12 clips is`, `0 of 1 clip is`."""
+    """Format a count with its verb: `1 clip is`, `0 of 12 clips are`."""
     counted = count(number, noun) if of is None else f"{number:,} of {count(of, noun)}"
     return f"{counted} {one if 1 in (number, of) else many}"
 

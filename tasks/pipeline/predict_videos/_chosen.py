@@ -104,7 +104,7 @@ def baseline_of(model: NetworkWithPlans, crops: int, store: Store, precision: fl
 
 
 def names_of(plan: PredictPlanResult, store: Store, verb_alone: Collection[PredictorRole]) -> Names:
-    """Name the classes by training datasets, else by the shipped names, the store's, or EPIC's lists."""
+    """Name the classes by datasets, shipped names, the store's or EPIC's lists."""
     own = own_classes(store, plan.store)
     datasets = (store.read(Dataset(uri).manifest).vocabulary for uri in plan.dataset_uris)
     names = Names.of([*datasets, SHIPPED, _vocabulary(own.verbs, own.nouns), epic_classes(store, plan.store)])

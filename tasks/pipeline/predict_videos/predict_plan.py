@@ -247,7 +247,7 @@ def _unknown(store_uri: str, label: str, dataset_uris: Sequence[str], store: Sto
 def _met_by(
     model: NetworkWithPlans, against: NetworkWithPlans | None, store_uri: str, manifests: Mapping[str, Manifest], store: Store
 ) -> dict[PredictorRole, Met]:
-    """List for each network what its trainings met; a training's baseline met what came before it."""
+    """List what each network's trainings met; a baseline is older than its training."""
     both: dict[PredictorRole, NetworkWithPlans | None] = {"model": model, "against": against}
     networks = {role: network for role, network in both.items() if network}
     own_uris = {role: [plan.dataset_uri for plan in network.plans[:1] if network.run_uri] for role, network in networks.items()}
