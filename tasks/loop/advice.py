@@ -89,6 +89,11 @@ class Situation:
         return self.live.answers.num_labels if self.status.labels else 0
 
     @property
+    def num_merges(self) -> int:
+        """Count the merges of names that no dataset has yet."""
+        return self.live.answers.num_merges if self.status.labels else 0
+
+    @property
     def num_unlabelled(self) -> int:
         """Count the clips without a label, except those that a person is unsure of."""
         labels = self.status.labels
@@ -189,6 +194,11 @@ def _set_aside(here: Situation) -> str:
     return f"See why {count_with_verb(number, 'file', 'was', 'were')} set aside{''.join(first)}"
 
 
+def _build(here: Situation) -> str:
+    new = [count(number, noun) for number, noun in ((here.num_new_labels, "new label"), (here.num_merges, "merged name")) if number]
+    return f"Build a dataset: {listed(new)} on the page Label"
+
+
 def _label(here: Situation) -> str:
     model = here.status.model
     clips = (
@@ -241,8 +251,8 @@ RULES = (
     ),
     Rule(lambda here: here.num_chosen or here.num_unlabelled, _label, lambda here: here.label_page),
     Rule(
-        lambda here: here.num_new_labels and not here.is_active(*BUSY_WITH_LABELS),
-        lambda here: f"Build a dataset: {count(here.num_new_labels, 'new answer')} on the page Label",
+        lambda here: (here.num_new_labels or here.num_merges) and not here.is_active(*BUSY_WITH_LABELS),
+        _build,
         lambda here: here.form("build_dataset"),
     ),
     Rule(

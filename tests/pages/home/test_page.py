@@ -123,7 +123,7 @@ def test_answers_since_the_last_build_are_counted(store):
         store.write(Layout(STORE).label_log.entry(number), entry)
     state = told(store)
     assert state["num_new_labels"] == 1
-    assert "Build a dataset: 1 new answer on the page Label." in [step["text"] for step in state["steps"]]
+    assert "Build a dataset: 1 new label on the page Label." in [step["text"] for step in state["steps"]]
 
 
 def test_a_store_is_told_by_a_handful_of_requests_and_none_about_its_clips(store):

@@ -32,7 +32,7 @@ test("five boxes with number, age, alarm and links", async () => {
 });
 
 test("labels of the page that no dataset has are an alarm", async () => {
-  assert.match((await open({ state: { ...told(), num_new_labels: 8 } })).text("labels"), /8 new answers: build/);
+  assert.match((await open({ state: { ...told(), num_new_labels: 8 } })).text("labels"), /8 new labels: build/);
 });
 
 test("a champion from before the history is shown without scores, and can be used", async () => {
