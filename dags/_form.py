@@ -20,6 +20,7 @@ from tasks.options import (
     CleanUpOptions,
     LearningCurveOptions,
     Options,
+    PresetOptions,
     RetrainOptions,
     SegmentOptions,
     StoreRoot,
@@ -105,7 +106,9 @@ class Form:
 
     def params(self) -> dict[str, Param]:
         """Make a Param per field; the page of links finds hidden ones in `store`'s schema."""
-        params = {name: param for model in self.models() for name, param in _params(model, self.first)}
+        params = {
+            name: param for model in self.models() for name, param in _params(model, self.first, has_recipe=PresetOptions in self.options)
+        }
         shown = (*self.first, *(name for name in params if name not in self.first and (self.more is None or name in self.more)))
         hidden = {name: param for name, param in params.items() if name not in shown}
         if hidden:
@@ -191,7 +194,7 @@ def places(values: Mapping[str, Any], form: Form) -> dict[str, str]:
     }
 
 
-def _params(model: type[Options], first: tuple[str, ...]) -> Iterable[tuple[str, Param]]:
+def _params(model: type[Options], first: tuple[str, ...], *, has_recipe: bool) -> Iterable[tuple[str, Param]]:
     schema = model.model_json_schema()
     defaults = model().model_dump(mode="json")
     for name, field in schema["properties"].items():
@@ -199,7 +202,8 @@ def _params(model: type[Options], first: tuple[str, ...]) -> Iterable[tuple[str,
         # A form that takes no login says so; Airflow refuses by the pattern before it keeps anything.
         takes_address = NO_LOGIN_PATTERN in (field.get("pattern"), field.get("items", {}).get("pattern"))
         login = NO_LOGIN[0].upper() + NO_LOGIN[1:] if takes_address else None
-        help_text = ". ".join(filter(None, (field.pop("description", None), _limits(field), login, f"Option: {name}")))
+        recipe = "At its default, the recipe decides" if has_recipe and name in TrainOptions.model_fields else None
+        help_text = ". ".join(filter(None, (field.pop("description", None), _limits(field), login, recipe, f"Option: {name}")))
         owner = next(base for base in model.__mro__ if issubclass(base, Options) and name in vars(base).get("__annotations__", {}))
         placed: dict[str, Any] = {} if name in first else {"section": owner.section}
         yield name, Param(defaults[name], description=help_text, **placed, **field)

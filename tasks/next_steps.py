@@ -61,7 +61,9 @@ RULES: tuple[tuple[Callable[[Facts], object], Callable[[Facts], str], Callable[[
     ),
     (
         lambda facts: facts.num_unlabelled,
-        lambda facts: f"Label the {count(facts.num_unlabelled, 'clip')} without a label, or some of them",
+        lambda facts: (
+            f"Label the {count(facts.num_unlabelled, 'clip')} without a label{', or some of them' if facts.num_unlabelled > 1 else ''}"
+        ),
         lambda facts: facts.label_url,
     ),
     (lambda facts: facts.missing, lambda facts: f"The gate lacks: {'; '.join(facts.missing)}", lambda _: ""),

@@ -70,6 +70,12 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}es" if noun.endswith("s") and number != 1 else _counted(f"{number:,}", noun)
 
 
+def count_with_verb(number: int, noun: str, one: str = "is", many: str = "are", *, of: int | None = None) -> str:
+    """Format a count with its verb: `1 clip is`, `0 of 12 clips are`."""
+    counted = count(number, noun) if of is None else f"{number:,} of {count(of, noun)}"
+    return f"{counted} {one if 1 in (number, of) else many}"
+
+
 def plain_count(number: int, noun: str) -> str:
     """Format a count without separators: `12000 clips`."""
     # Datasets' digests cover this form, so it must never change.

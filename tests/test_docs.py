@@ -6,6 +6,7 @@ import grimp
 import pytest
 
 from tasks.local.home_folder import REPOSITORY
+from tasks.pages.home.app import reading_order
 
 FOLDERS = ("dags", "docker", "docs", "tasks", "tests")
 PAGES = [*sorted(REPOSITORY.glob("docs/*.md")), REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "SECURITY.md"]
@@ -22,6 +23,10 @@ def paths_in(text: str) -> set[str]:
         if re.fullmatch(r"[\w./-]+", word) and (word.endswith(".py") or word.startswith(tuple(f"{f}/" for f in FOLDERS)))
     }
     return {path for path in paths if "NAME" not in path}
+
+
+def test_the_readme_says_of_each_page_when_to_read_it():
+    assert sorted(reading_order(REPOSITORY / "README.md")) == sorted(path.name for path in REPOSITORY.glob("docs/*.md"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

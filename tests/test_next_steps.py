@@ -16,7 +16,7 @@ MANY = tuple(Rare(f"class {number}", number, 1) for number in range(1, 9))
     [
         ({}, None),
         ({"num_to_label": 50}, NextStep("Label the 50 clips from which the network would learn most.", LABEL)),
-        ({"num_unlabelled": 1}, NextStep("Label the 1 clip without a label, or some of them.", LABEL)),
+        ({"num_unlabelled": 1}, NextStep("Label the 1 clip without a label.", LABEL)),
         ({"missing": (LACKED,)}, NextStep(f"The gate lacks: {LACKED}.")),
         (
             {"faultless_split": "val"},

@@ -6,7 +6,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from tasks.options import LIGHT, ORIGINAL, STORE_URI_PATTERN, PredictOptions, SearchOptions, StoreUri, TrainOptions, choose_recipe
 from tasks.options.base import STORED, StoreRoot
-from tasks.options.retrain import EvaluateOptions
+from tasks.options.retrain import EvaluateOptions, GateOptions
 from tasks.settings import LabellingSettings, RunnerSettings, SourceSettings
 
 
@@ -118,6 +118,13 @@ def test_auto_suits_machine_and_clips_and_keeps_the_options_that_differ_from_the
     assert chosen == TrainOptions.model_validate({**recipe.model_dump(mode="json"), **changes})
     assert (", more than 10,000" in line) == ((given, situation) == ({}, LARGE))
     assert line.endswith(f"; kept from the form: {', '.join(given)}") == bool(given)
+
+
+def test_the_labels_that_the_gate_needs_hang_little_on_which_of_few_videos_are_in_val():
+    gate = GateOptions(min_gate_clips=10)
+    assert [gate.labels_needed(20, 20, num_val) for num_val in (0, 1, 6, 10, 12)] == [65, 60, 38, 20, 20]
+    assert gate.labels_needed(20, 10, 1) == 100, "every second clip has an action"
+    assert gate.labels_needed(0, 0, 0) == 45
 
 
 def test_auto_names_the_choice_and_its_reason():

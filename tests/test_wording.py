@@ -12,6 +12,7 @@ from tasks.judge.report.templating import leaning
 from tasks.wording import (
     clock,
     count,
+    count_with_verb,
     duration,
     listed,
     markdown_text,
@@ -43,6 +44,9 @@ from tests.judge.report.tree import HOSTILE, rendered
         (percent_interval, {(-0.0001, 0.52149): "[0.0, 52.1]", (-1, 1): "[\N{MINUS SIGN}100.0, 100.0]"}),
         (lambda number: count(number, "clip"), {1: "1 clip", 0: "0 clips", 12000: "12,000 clips"}),
         (lambda number: count(number, "class"), {1: "1 class", 1200: "1,200 classes"}),
+        (lambda number: count_with_verb(number, "clip"), {0: "0 clips are", 1: "1 clip is", 1200: "1,200 clips are"}),
+        (lambda number: count_with_verb(number, "clip", "has", "have", of=2), {0: "0 of 2 clips have", 1: "1 of 2 clips has"}),
+        (lambda number: count_with_verb(number, "clip", of=1), {0: "0 of 1 clip is", 1: "1 of 1 clip is"}),
         (lambda number: plain_count(number, "clip"), {1: "1 clip", 12000: "12000 clips"}),
         (quantity, {1200: "1,200", 24_485_405: "24.5 million", 999_600_000: "1.00 billion", 655_402_000_000: "655 billion"}),
         (signed, {0.083: "+8.3", -0.083: "\N{MINUS SIGN}8.3", -0.0002: "0.0"}),

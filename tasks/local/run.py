@@ -32,7 +32,7 @@ from tasks.store.records.metrics import Metrics
 from tasks.store.records.record import SetAside, now_utc
 from tasks.store.records.video import IngestResult, SummaryResult
 from tasks.store.run_layout import Comparing, Decision, find_decision
-from tasks.wording import count, duration
+from tasks.wording import count, count_with_verb, duration
 
 OWN_STORE = "s3://retake"
 LONG_FILM = Path(__file__).with_name("long_film")
@@ -258,7 +258,7 @@ def _label_lines(api: AirflowApi, run: FollowedRun) -> Iterator[str]:
     first = [SetAside(name=problem.place, reason=problem.reason) for problem in labelled.first_problems]
     yield from _listed("labels rejected", labelled.num_problems, first, "label")
     if labelled.num_labelled < labelled.num_clips:
-        yield f"{labelled.num_clips - labelled.num_labelled} of {labelled.num_clips} clips have no label and are left out"
+        yield f"{count_with_verb(labelled.num_clips - labelled.num_labelled, 'clip', 'has', 'have', of=labelled.num_clips)} no label; left out"
         yield from _items(labelled.num_left_out, labelled.first_left_out, "label")
         yield REMEDY
 

@@ -15,7 +15,7 @@ from tasks.loop.page_answers import PageAnswers
 from tasks.next_steps import NextStep
 from tasks.settings import LABEL_PATH, LOOP_PATH, QUIET_DAYS, form_path
 from tasks.store.records.status import LoopStatus, ModelStatus, VersionStatus, WeakClass
-from tasks.wording import count, listed, minus, percent, quoted
+from tasks.wording import count, count_with_verb, listed, minus, percent, quoted
 
 BUSY_WITH_LABELS = ("ingest_videos", "build_dataset")
 
@@ -87,6 +87,11 @@ class Situation:
     def num_new_labels(self) -> int:
         """Count the labels of the page Label that no dataset has yet."""
         return self.live.answers.num_labels if self.status.labels else 0
+
+    @property
+    def num_merges(self) -> int:
+        """Count the merges of names that no dataset has yet."""
+        return self.live.answers.num_merges if self.status.labels else 0
 
     @property
     def num_unlabelled(self) -> int:
@@ -186,7 +191,12 @@ def _set_aside(here: Situation) -> str:
     assert here.status.films is not None  # noqa: S101 - by the condition of the rule
     first = [f": {bad.name}: {bad.reason}" for bad in here.status.films.first_set_aside[:1]]
     number = here.status.films.num_set_aside
-    return f"See why {count(number, 'file')} {'was' if number == 1 else 'were'} set aside{''.join(first)}"
+    return f"See why {count_with_verb(number, 'file', 'was', 'were')} set aside{''.join(first)}"
+
+
+def _build(here: Situation) -> str:
+    new = [count(number, noun) for number, noun in ((here.num_new_labels, "new label"), (here.num_merges, "merged name")) if number]
+    return f"Build a dataset: {listed(new)} on the page Label"
 
 
 def _label(here: Situation) -> str:
@@ -194,7 +204,7 @@ def _label(here: Situation) -> str:
     clips = (
         f"{count(here.num_chosen, 'clip')} that the latest prediction chose"
         if here.num_chosen
-        else f"{count(here.num_unlabelled, 'clip')} without a label, or some of them"
+        else f"{count(here.num_unlabelled, 'clip')} without a label{', or some of them' if here.num_unlabelled > 1 else ''}"
     )
     if model is None or model.expected_gain is None or model.gain_interval is None or model.gain_clips is None:
         return f"Label the {clips}"
@@ -241,8 +251,8 @@ RULES = (
     ),
     Rule(lambda here: here.num_chosen or here.num_unlabelled, _label, lambda here: here.label_page),
     Rule(
-        lambda here: here.num_new_labels and not here.is_active(*BUSY_WITH_LABELS),
-        lambda here: f"Build a dataset: {count(here.num_new_labels, 'new answer')} on the page Label",
+        lambda here: (here.num_new_labels or here.num_merges) and not here.is_active(*BUSY_WITH_LABELS),
+        _build,
         lambda here: here.form("build_dataset"),
     ),
     Rule(
@@ -292,9 +302,9 @@ def sentence(status: LoopStatus, now: str | None = None) -> str:
         splits = ", ".join(f"{split.split} {split.num_clips:,}" for split in dataset.splits)
         return f"Dataset {dataset.digest} has {splits} clips; no decision on a network is known yet."
     if labels is not None:
-        return f"{labels.num_labelled:,} of {count(labels.num_clips, 'clip')} are labelled; there is no dataset yet."
+        return f"{count_with_verb(labels.num_labelled, 'clip', of=labels.num_clips)} labelled; there is no dataset yet."
     if films is not None:
-        return f"{count(films.num_videos, 'film')} came in; none of their clips has been looked at for labels yet."
+        return f"{count(films.num_videos, 'film')} came in; none of {'its' if films.num_videos == 1 else 'their'} clips has been looked at for labels yet."
     return f"Nothing is known of {status.store} yet: it is empty, or an earlier version filled it, and each part appears with its next run."
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tasks.data.labels.ledger import Ledger, Words
+from tasks.data.labels.ledger import Ledger, Words, num_new_labels
 from tasks.store.records.status import LoopStatus
 
 
@@ -10,12 +10,12 @@ from tasks.store.records.status import LoopStatus
 class PageAnswers:
     """Answers of the page Label that hold.
 
-    `num_labels` are clips, intervals and merges of classes that no build has read; withdrawals, and *unsure* in place of a label that was
-    built, are not counted. `num_clips` are the clips whose first answer no build has read. `num_chosen` are the clips that the latest
+    `num_labels` are those of `num_new_labels`, and `num_merges` merges of names, since the last build. `num_clips` are the clips whose first answer no build has read. `num_chosen` are the clips that the latest
     prediction chose and that were answered since, `num_settled` the doubtful labels that were changed, confirmed or merged into the likely one.
     """
 
     num_labels: int = 0
+    num_merges: int = 0
     num_clips: int = 0
     num_chosen: int = 0
     num_settled: int = 0
@@ -36,16 +36,12 @@ def page_answers(ledger: Ledger, status: LoopStatus) -> PageAnswers:
 
     # A class that was merged into the likely one leaves no doubt.
     settled = {uid for uid, words in doubtful.items() if named(*words[:2]) == named(*words[2:])}
-    num_labels = num_clips = num_chosen = 0
+    num_clips = num_chosen = 0
     for key, statements in ledger.clips():
         last = statements[-1]
         num_chosen += predicted_at is not None and bool(last.chosen) and last.at >= predicted_at
         if last.uid in doubtful and (last.checked or ledger.words(last) != named(*doubtful[last.uid][:2])):
             settled.add(last.uid)
-        if ledger.number(last) > num_built:
-            num_labels += last.answer != "unsure"
-            num_clips += ledger.first_number(key) > num_built and not last.checked
-    intervals = (interval for video in ledger.videos for interval in ledger.intervals(video))
-    num_labels += sum(ledger.number(interval) > num_built for interval in intervals)
-    num_labels += sum(ledger.number(merge) > num_built for merge in ledger.merges)
-    return PageAnswers(num_labels, num_clips, num_chosen, num_settled=len(settled))
+        num_clips += ledger.number(last) > num_built and ledger.first_number(key) > num_built and not last.checked
+    num_merges = sum(ledger.number(merge) > num_built for merge in ledger.merges)
+    return PageAnswers(num_new_labels(ledger, num_built), num_merges, num_clips, num_chosen, num_settled=len(settled))

@@ -1,11 +1,13 @@
 """Declare options of retrain and comparisons: tests, learning curve, gate and registry."""
 
+import math
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from tasks.options.base import MODEL_NAME_PATTERN, Address, Options, StoreUri
+from tasks.options.data import SplitOptions
 
 DATASET = Field(None, title="Dataset", description="s3:// address of a dataset's folder; empty: the latest dataset of the store")
 MAX_SEEDS = 10
@@ -162,6 +164,15 @@ class GateOptions(Options):
     min_class_clips: int = Field(
         10, ge=1, le=1_000_000, title="Minimum clips per class", description="Classes with fewer clips are shown, but decide nothing"
     )
+
+    def labels_needed(self, num_clips: int, num_acting: int, num_deciding: int) -> int:
+        """Estimate at how many labelled clips the deciding split has enough clips.
+
+        Those that it lacks come at the default share of val: the share so far depends on which few videos are there. Only clips with an action
+        count: `num_acting` of all `num_clips`, and `num_deciding` in the deciding split.
+        """
+        rate = SplitOptions().val_share * (num_acting / num_clips if num_acting else 1)
+        return num_clips + math.ceil(max(0, self.min_gate_clips - num_deciding) / rate)
 
     def is_enough(self, num_clips: int, num_sources: int) -> bool:
         """Check whether a split has the clips and source videos to decide."""

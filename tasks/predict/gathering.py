@@ -1,6 +1,7 @@
 """Write tables and tracks, a few clips at a time, and collect the page's data."""
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -42,6 +43,7 @@ class Gathered:
     tally: Tally
     num_clips: int = 0
     num_videos_trained_on: int = 0
+    num_trained_by: Counter[str] = field(default_factory=Counter)
     videos: list[ShownVideo] = field(default_factory=list)
     differing: list[Differing] = field(default_factory=list)
     to_label: list[ToLabel] = field(default_factory=list)
@@ -66,6 +68,7 @@ class _Gatherer:
         self._novelty: list[float] = []
         self._num_shown = 0
         self._trained_on = frozenset(plan.trained_on)
+        self._trained_by = {plan.predictors[role].label: frozenset(videos) for role, videos in plan.trained_by.items()}
         self.gathered = Gathered(Tally(names))
 
     def add(self, video: ScoredVideo, tables: PredictionTables) -> None:
@@ -95,8 +98,10 @@ class _Gatherer:
             num_read += len(clips.uids)
             gathered.num_clips += len(clips.uids)
         gathered.num_videos_trained_on += is_trained_on
+        trained = tuple(label for label, videos in self._trained_by.items() if video.video in videos)
+        gathered.num_trained_by.update(trained)
         if shown:
-            gathered.videos.append(ShownVideo(video.name, video.video, tuple(shown), num_read, is_trained_on))
+            gathered.videos.append(ShownVideo(video.name, video.video, tuple(shown), num_read, trained))
 
     def close(self) -> Gathered:
         best = sorted(self._heap, key=lambda entry: (-entry[0], -entry[1]))

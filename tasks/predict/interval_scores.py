@@ -30,7 +30,7 @@ COLUMNS = (
 )
 GUESSING = "always guessing"
 Group = Literal["other", "val", "training"]
-"""Videos that the model never met, that chose its epoch, and that it was trained on."""
+"""Videos that no network met, that chose the epoch of one, and that one was trained on."""
 GROUPS: tuple[Group, ...] = ("other", "val", "training")
 Finder = Callable[[Span], Iterator[Stretch]]
 """Yields the spans of a film that overlap another."""
@@ -70,7 +70,7 @@ class WhenScores:
 
     @property
     def is_trained_on(self) -> bool:
-        """Check whether the model was trained on these videos."""
+        """Check whether a network was trained on these videos."""
         return self.group == "training"
 
     @property

@@ -23,7 +23,7 @@ from tasks.settings import label_url
 from tasks.store.records.evaluation import EngineUsed
 from tasks.store.records.prediction import Predictor, PredictorRole
 from tasks.store.records.record import SetAside, Target
-from tasks.wording import clock, count, percent
+from tasks.wording import clock, count, listed, percent
 
 Value = TypeVar("Value")
 
@@ -177,14 +177,15 @@ def _mean(guesses: Sequence[Guess]) -> Guess:
 class ShownVideo:
     """One video on the page, with all or the first of its `num_clips` clips.
 
-    `intervals` are by network, reported or not, and empty without windows; `labelled` are those of people.
+    `trained` names the networks that were trained on it. `intervals` are by network, reported or not, and empty without windows; `labelled`
+    are those of people.
     """
 
     name: str
     video: str
     clips: tuple[ShownClip, ...]
     num_clips: int
-    is_trained_on: bool
+    trained: tuple[str, ...] = ()
     intervals: Mapping[PredictorRole, tuple[ShownInterval, ...]] = field(default_factory=dict)
     labelled: tuple[ShownInterval, ...] = ()
 
@@ -253,10 +254,17 @@ class PageInputs:
     when: tuple[WhenScores, ...] = ()
     reported: tuple[ReportedScores, ...] = ()
     shift: Shift | None = None
+    num_trained_by: Mapping[str, int] = field(default_factory=dict)
     clip_names: Mapping[str, str] = field(default_factory=dict)
     """Film and time of the clips that the cells of `confusions` list."""
     thumbnails: Mapping[str, bytes] = field(default_factory=dict)
     """Small JPEGs of named clips, by uid."""
+
+    @property
+    def trained_words(self) -> str:
+        """Say which networks were trained on videos of this prediction."""
+        is_of_all = set(self.num_trained_by.values()) <= {self.num_videos_trained_on}
+        return f"{trained_in_words(tuple(self.num_trained_by), is_each=not is_of_all)} {'' if is_of_all else 'some of '}these videos"
 
     @property
     def named_uids(self) -> tuple[str, ...]:
@@ -291,6 +299,13 @@ class Timeline:
     labelled: tuple[Bar, ...]
 
 
+def trained_in_words(labels: Sequence[str], *, is_each: bool = False) -> str:
+    """Say that networks were trained, up to `on`; earlier plans do not name them."""
+    return (
+        f"{listed(list(labels)) if labels else 'A network'} {'were' if len(labels) > 1 else 'was'}{' each' if is_each else ''} trained on"
+    )
+
+
 def page(inputs: PageInputs) -> str:
     """Render the page as HTML. Names are escaped."""
     script, script_hash = frame_script()
@@ -317,6 +332,7 @@ def page(inputs: PageInputs) -> str:
                 for target, confusion in inputs.confusions.items()
             ],
             headline=_headline(inputs),
+            trained_in_words=trained_in_words,
             shift_words=shift_in_words(inputs.shift) if inputs.shift else "",
             steps=tuple(report_steps(Facts(num_to_label=len(inputs.to_label), label_url=fix_of()))),
             has_labels=any(timeline.labelled for timeline in timelines),

@@ -113,8 +113,8 @@ def test_status_says_where_the_loop_is(servers, home, monkeypatch, capsys):
     assert capsys.readouterr().out.splitlines()[-7:] == [
         "retrain: running for 2 h 00 min: train, predict waits until another step leaves its slot (pool gpu)",
         "predict_videos: queued for 2 h 00 min: train, predict waits until another step leaves its slot (pool gpu)",
-        "s3://retake: 0 of 1 clip are labelled; there is no dataset yet.",
-        's3://retake: next: Build a dataset: 1 new answer on the page Label. `eval "$(.venv/bin/python -m tasks.local env)"; .venv/bin/python -m tasks status --store=s3://retake` says more',
+        "s3://retake: 0 of 1 clip is labelled; there is no dataset yet.",
+        's3://retake: next: Build a dataset: 1 new label on the page Label. `eval "$(.venv/bin/python -m tasks.local env)"; .venv/bin/python -m tasks status --store=s3://retake` says more',
         "s3://retake: 220 clips in the latest dataset, d1 (train 180, val 40)",
         "s3://retake: champion of retake-tsn is version 3, provisional; the latest is version 4",
         "users: admin, anna (labeller)",

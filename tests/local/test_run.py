@@ -171,7 +171,7 @@ def test_clips_without_a_label_and_lines_that_were_refused_are_named():
         "labels rejected: 2",
         "  labels.csv line 3: verb is empty",
         "  old.csv: is empty",
-        "2 of 9 clips have no label and are left out",
+        "2 of 9 clips have no label; left out",
         "  day 1/: 2 clips of 1 video: has a digit in its name, so it is not a label",
         "  and 21 more; the log of `label` lists all",
         REMEDY,

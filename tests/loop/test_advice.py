@@ -66,6 +66,10 @@ def test_the_sentence_names_the_champion_and_its_numbers(model):
         (status(model=model_status(champion=None, versions=())), "There is no champion yet; no version has been decided on."),
         (status(model=None), "Dataset d2 has train 20, val 15, test 5 clips; no decision on a network is known yet."),
         (status(model=None, dataset=None), "40 of 300 clips are labelled; there is no dataset yet."),
+        (
+            status(model=None, dataset=None, labels=status().labels.model_copy(update={"num_clips": 1, "num_labelled": 0})),
+            "0 of 1 clip is labelled; there is no dataset yet.",
+        ),
         (status(model=None, dataset=None, labels=None), "12 films came in; none of their clips has been looked at for labels yet."),
         (
             EMPTY,
@@ -109,7 +113,12 @@ QUIET = (datetime.fromisoformat("2026-11-29T20:41:00Z") + timedelta(days=QUIET_D
             "Label the 12 clips that the latest prediction chose; expected gain of 200 more labels: +4.0 points [0.5, 9.0].",
         ),
         (status(predictions=None, model=model_status(expected_gain=None)), SILENT, "Label the 260 clips without a label, or some of them."),
-        (status(), Live(answers=PageAnswers(num_labels=23)), "Build a dataset: 23 new answers on the page Label."),
+        (status(), Live(answers=PageAnswers(num_labels=23)), "Build a dataset: 23 new labels on the page Label."),
+        (
+            status(),
+            Live(answers=PageAnswers(num_labels=1, num_merges=2)),
+            "Build a dataset: 1 new label and 2 merged names on the page Label.",
+        ),
         (status(training=None), SILENT, "Train: no training on the latest dataset is known."),
         (status(), SILENT, "See why 3 files were set aside: a.mp4: broken."),
         (status(), SILENT, "Bring films of 'put meat' (1 of 5 right)."),
@@ -167,7 +176,7 @@ def test_doubtful_labels_lead_to_their_list_and_are_those_that_the_page_still_sh
 
 def test_clips_that_were_answered_since_the_last_build_are_no_longer_to_be_labelled():
     answers = PageAnswers(num_labels=250, num_clips=260, num_chosen=12)
-    assert texts(status(model=None), Live(answers=answers))[0] == "Build a dataset: 250 new answers on the page Label."
+    assert texts(status(model=None), Live(answers=answers))[0] == "Build a dataset: 250 new labels on the page Label."
     some_left = Live(answers=PageAnswers(num_labels=7, num_clips=7, num_chosen=7))
     assert "Label the 5 clips that the latest prediction chose." in texts(status(model=None), some_left)
     assert "Label the 253 clips without a label, or some of them." in texts(status(model=None, predictions=None), some_left)

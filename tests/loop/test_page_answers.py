@@ -48,9 +48,18 @@ def test_an_answer_that_was_built_and_is_taken_back_and_given_anew_is_of_no_new_
 def test_intervals_and_merges_of_classes_are_new_until_a_build_has_read_them(log):
     log.interval(0, 3, "take", "bag")
     merge = log.merge("verb", "take", "grab")
-    assert [since_build(log, number).num_labels for number in (0, 1, 2)] == [2, 1, 0]
+    answers = [since_build(log, number) for number in (0, 1, 2)]
+    assert [(each.num_labels, each.num_merges) for each in answers] == [(1, 1), (0, 1), (0, 0)]
     log.withdraw(merge)
     assert since_build(log, 1) == PageAnswers()
+
+
+def test_an_answer_that_was_given_again_unchanged_is_no_new_label(log):
+    log.clip(CLIPS[0], "put", "meat")
+    log.interval(0, 3, "take", "bag")
+    log.clip(CLIPS[0], "put", "meat", by="ben")
+    log.interval(0, 3, "take", "bag")
+    assert since_build(log, 2) == PageAnswers()
 
 
 def test_doubtful_labels_that_the_page_has_settled_are_left_out(log):

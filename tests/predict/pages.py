@@ -94,7 +94,7 @@ def when_scored(names, is_trained_on=False):
     return WhenScores(group, 3, 3, 9, 2 * is_trained_on, is_trained_on, networks, each, guessed, names)
 
 
-def video(name, num_clips, seed, action=None, num_left=0, is_trained_on=False):
+def video(name, num_clips, seed, action=None, num_left=0, trained=()):
     """Clips in runs of about four, of which the networks name two of three alike."""
     rng = np.random.default_rng(seed)
     clips = []
@@ -105,12 +105,12 @@ def video(name, num_clips, seed, action=None, num_left=0, is_trained_on=False):
         guesses = (Guess(ours, float(rng.uniform(0.3, 0.95))), Guess(theirs, float(rng.uniform(0.1, 0.6))))
         uid = f"{seed:012x}_{8000 * i:09d}-{8000 * i + 8000:09d}"
         clips.append(ShownClip(uid, 8.0 * i, 8.0 * i + 8, *guesses, truth=ours if i % 5 == 0 else None))
-    return ShownVideo(name, f"{seed:064x}", tuple(clips), num_clips + num_left, is_trained_on)
+    return ShownVideo(name, f"{seed:064x}", tuple(clips), num_clips + num_left, trained)
 
 
 @cache
 def usual():
-    videos = video("P01_11.mp4", 9, 1), video("evening/P02 long.mkv", 64, 2, is_trained_on=True), video("one.mp4", 1, 3, num_left=2)
+    videos = video("P01_11.mp4", 9, 1), video("evening/P02 long.mkv", 64, 2, trained=("baseline",)), video("one.mp4", 1, 3, num_left=2)
     true = np.array([0, 1, 1, 0, 2])
     answers = Answers("verb", true, np.array([[0, 1], [1, 0], [0, 1], [0, 2], [2, 1]]), {0: "take", 1: "put", 2: "move"})
     scores = {target: measure(answers, ["a", "a", "b", "b", "c"]) for target in TARGETS}
@@ -127,6 +127,7 @@ def usual():
         targets=TARGETS,
         num_videos=5,
         num_videos_trained_on=1,
+        num_trained_by={"baseline": 1},
         num_clips=74,
         num_labelled=5,
         videos=tuple(map(when_found, videos)),
@@ -181,7 +182,7 @@ def alone():
         against=None,
         missing=("the baseline of retake-tsn version 3 was never fetched",),
         videos=tuple(
-            replace(shown, clips=tuple(replace(clip, **without) for clip in shown.clips), is_trained_on=False, intervals={})
+            replace(shown, clips=tuple(replace(clip, **without) for clip in shown.clips), trained=(), intervals={})
             for shown in inputs.videos
         ),
         stride_seconds=None,

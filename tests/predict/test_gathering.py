@@ -57,11 +57,19 @@ def test_a_video_that_only_in_part_fits_a_page_tells_how_much_of_it_is_shown(gat
 def test_recordings_and_videos_of_the_training_are_those_of_the_plan(gathered):
     videos = [f"{seed:064x}" for seed in range(3)]
     labels = [f"{'0' * 12}_000000000-000008000"]  # the first clip of each video, for their hashes begin alike
-    page, _ = gathered((2, BOTH), (2, BOTH), (2, BOTH), labels=labels, sources={videos[1]: "r", videos[2]: "r"}, trained_on=(videos[2],))
+    page, _ = gathered(
+        (2, BOTH),
+        (2, BOTH),
+        (2, BOTH),
+        labels=labels,
+        sources={videos[1]: "r", videos[2]: "r"},
+        trained_on=(videos[2],),
+        trained_by={"against": (videos[2],)},
+    )
     assert page.tally.agreements()[0].num_sources == 2
     assert [(each.is_trained_on, each.num_clips, each.num_sources) for each in page.tally.accuracies()] == [(False, 2, 2), (True, 1, 1)]
-    assert [video.is_trained_on for video in page.videos] == [False, False, True]
-    assert page.num_videos_trained_on == 1
+    assert [video.trained for video in page.videos] == [(), (), ("base",)]
+    assert (page.num_videos_trained_on, page.num_trained_by) == (1, {"base": 1})
 
 
 def test_networks_of_different_sizes_are_compared_by_verb_and_noun(gathered):

@@ -44,7 +44,8 @@ def test_the_words_about_a_usual_run(text):
         "300 of 1200 training clips",
         "retake-tsn version 3: calibrated with 1 crop per frame, used here with 10.",
         "1 of 5 videos used for training.",
-        "Training video: retake-tsn version 3 was trained on it.",
+        "baseline was trained on these videos. There a network looks more accurate",
+        "Training video: baseline was trained on it.",
         "Other videos",
         "Training videos",
         "The first 1 of 3 clips; predictions.csv has the rest",
@@ -269,3 +270,15 @@ def test_where_one_source_video_has_labels_the_page_says_that_there_is_no_interv
     shown = words(replace(inputs, when=(replace(other, networks=networks, guessing=without(other.guessing)),)))
     assert "cannot be given: it takes labelled intervals of 2 source videos or more" in shown
     assert shown.count("% none") == 9
+
+
+@pytest.mark.parametrize(
+    ("num_by", "said"),
+    [
+        ({"m version 3": 2, "m version 2": 2}, "m version 3 and m version 2 were trained on these videos"),
+        ({"m version 3": 1, "m version 2": 1}, "m version 3 and m version 2 were each trained on some of these videos"),
+        ({"m version 3": 2, "m version 2": 1}, "m version 3 and m version 2 were each trained on some of these videos"),
+    ],
+)
+def test_of_two_networks_those_that_were_trained_on_the_videos_are_named(num_by, said):
+    assert replace(usual(), num_videos_trained_on=2, num_trained_by=num_by).trained_words == said

@@ -44,7 +44,7 @@ from tasks.store.objects import Store
 from tasks.store.records.record import SetAside
 from tasks.store.records.video import FlowClip, SoundNote
 from tasks.store.stored import Stored
-from tasks.wording import plain_reason, some
+from tasks.wording import count, plain_reason, some
 
 log = logging.getLogger("retake")
 
@@ -91,7 +91,7 @@ def shortness(clip: AnyClip) -> str | None:
     if clip.num_frames == 1:
         return f"a single frame shows no motion; one field of zero motion is repeated for the {wanted} that a network needs"
     if num < wanted:
-        return f"{clip.num_frames} frames make {num} fields of flow, but a network needs {wanted} in a row; the last is repeated"
+        return f"{clip.num_frames} frames make {count(num, 'field')} of flow, but a network needs {wanted} in a row; the last is repeated"
     return None
 
 

@@ -28,7 +28,7 @@ from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.settings import MachineSettings, load
 from tasks.store.objects import Store
 from tasks.store.records.record import SetAside
-from tasks.wording import some
+from tasks.wording import count_with_verb, some
 
 log = logging.getLogger("retake")
 
@@ -166,7 +166,7 @@ def _complete_flow(store: Store, clips: Sequence[StoredClip], options: FlowOptio
 
 def _without_flow(bad: Sequence[SetAside], num_clips: int) -> BadVideo:
     return BadVideo(
-        f"{len(bad)} of {num_clips} clips have no optical flow: {some([f'{clip.name}: {clip.reason}' for clip in bad])}. "
+        f"{count_with_verb(len(bad), 'clip', 'has', 'have', of=num_clips)} no optical flow: {some([f'{clip.name}: {clip.reason}' for clip in bad])}. "
         "Delete the clips.json beside them in the store and cut their videos again (ingest_videos), or choose an input other than flow"
     )
 

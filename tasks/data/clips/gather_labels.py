@@ -36,13 +36,13 @@ from tasks.data.labels.page_labels import AnyFile, clipped_intervals, page_label
 from tasks.data.labels.reading import ReadFile
 from tasks.data.labels.recordings import stated_recordings
 from tasks.data.labels.video_names import KnownVideos, VideoIndex
-from tasks.data.labels.vocabulary import OwnClasses
+from tasks.data.labels.vocabulary import Lexicon, OwnClasses
 from tasks.data.video.child import run_child
 from tasks.errors import BadConfiguration, BadInput, RetakeError, Unavailable
 from tasks.options import LabelOptions, SegmentOptions
 from tasks.settings import StoreSettings, load
 from tasks.store.objects import Store, StoredObject
-from tasks.store.records.dataset import NOTHING
+from tasks.store.records.dataset import NOTHING, NUM_EPIC_NOUNS, NUM_EPIC_VERBS, ClassRef, Vocabulary
 from tasks.store.records.prediction import KnownInterval
 from tasks.store.records.video import ClipRecord, ClipsFile, Interval, VideoRecord
 from tasks.wording import count
@@ -87,8 +87,21 @@ class LabelledStore:
 
 def given_labels(store: Store, store_uri: str) -> Given:
     """Read all files and statements from which labels are gathered."""
-    lists = [annotation_file(store, listed) for listed in epic_list_objects(store, store_uri)]
-    return Given(lists, annotation_files(store, store_uri), Ledger.of(read_log(store, store_uri)))
+    return Given(_epic_lists(store, store_uri), annotation_files(store, store_uri), Ledger.of(read_log(store, store_uri)))
+
+
+def epic_classes(store: Store, store_uri: str) -> Vocabulary:
+    """Read EPIC's class lists in the store, which name classes that no dataset has."""
+    read = read_files(_epic_lists(store, store_uri), OwnClasses(), KnownVideos(VideoIndex((), {}), {}))
+
+    def refs(names: Lexicon, number: int) -> tuple[ClassRef, ...]:
+        return tuple(ClassRef(id=class_id, name=name) for class_id in range(number) if (name := names.name_of(class_id)))
+
+    return Vocabulary(verbs=refs(read.verbs, NUM_EPIC_VERBS), nouns=refs(read.nouns, NUM_EPIC_NOUNS))
+
+
+def _epic_lists(store: Store, store_uri: str) -> list[AnnotationFile]:
+    return [annotation_file(store, listed) for listed in epic_list_objects(store, store_uri)]
 
 
 def label_now(store: Store, store_uri: str, segment: SegmentOptions, options: LabelOptions, *, with_page: bool = True) -> LabelledStore:

@@ -1,7 +1,7 @@
 """Keep the page's statements that hold, compare two readers, and count new labels."""
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -64,7 +64,8 @@ class Ledger:
     num_entries: int = 0
     _number_by_token: dict[str, int] = field(default_factory=dict)
     _by_token: dict[str, AnyStatement] = field(default_factory=dict)
-    _withdrawn: set[str] = field(default_factory=set)
+    _withdrawn: dict[str, int] = field(default_factory=dict)
+    """Numbers of the entries that took statements back, by token."""
     _replaced: set[str] | None = None
     """Computed when asked for; None after `add`."""
     _by_clip: dict[ClipKey, list[ClipStatement]] = field(default_factory=lambda: defaultdict(list))
@@ -121,7 +122,7 @@ class Ledger:
         """Take back a statement; without `undo`, also the intervals that it replaced."""
         token: str | None = withdrawal.withdrawn
         while token and token not in self._withdrawn:
-            self._withdrawn.add(token)
+            self._withdrawn[token] = self.num_entries
             before = self._by_token.get(token)
             if isinstance(before, IntervalStatement):
                 self._num_changes[before.video] += 1
@@ -136,15 +137,19 @@ class Ledger:
     def _replaced_by_others(self) -> set[str]:
         """List the tokens of intervals that intervals not taken back replace, directly or not."""
         if self._replaced is None:
-            self._replaced = set()
-            for intervals in self._by_video.values():
-                for interval in intervals:
-                    token = interval.replaces if interval.token not in self._withdrawn else None
-                    while token and token not in self._replaced:
-                        self._replaced.add(token)
-                        before = self._by_token.get(token)
-                        token = before.replaces if isinstance(before, IntervalStatement) else None
+            said = (own for intervals in self._by_video.values() for own in intervals if own.token not in self._withdrawn)
+            self._replaced = self._replaced_by(said)
         return self._replaced
+
+    def _replaced_by(self, intervals: Iterable[IntervalStatement]) -> set[str]:
+        replaced: set[str] = set()
+        for interval in intervals:
+            token = interval.replaces
+            while token and token not in replaced:
+                replaced.add(token)
+                before = self._by_token.get(token)
+                token = before.replaces if isinstance(before, IntervalStatement) else None
+        return replaced
 
     def problem(self, statement: AnyStatement) -> str | None:
         """Say why a statement cannot be made now; None if it can."""
@@ -205,6 +210,35 @@ class Ledger:
         """List the intervals of a video that hold, in the order of `longest_first`."""
         intervals = [statement for statement in self._by_video.get(video, ()) if self.holds(statement)]
         return sorted(intervals, key=lambda interval: (*longest_first(interval), self.number(interval)))
+
+    def changed_since(self, number: int) -> tuple[set[ClipKey], set[str]]:
+        """List clips, and videos with intervals, that entries after this number are about."""
+        clips: set[ClipKey] = set()
+        videos: set[str] = set()
+        for token, own_number in reversed(self._number_by_token.items()):
+            if own_number <= number:
+                break
+            statement: AnyStatement | None = self._by_token[token]
+            if isinstance(statement, Withdrawal):
+                statement = self._by_token.get(statement.withdrawn)
+            if isinstance(statement, ClipStatement):
+                clips.add(key_of(statement))
+            elif isinstance(statement, IntervalStatement):
+                videos.add(statement.video)
+        return clips, videos
+
+    def answer_at(self, key: ClipKey, number: int) -> ClipStatement | None:
+        """Return the last statement about a clip that held after so many entries."""
+        return next((said for said in reversed(self._by_clip.get(key, ())) if self._is_said(said, number)), None)
+
+    def intervals_at(self, video: str, number: int) -> list[IntervalStatement]:
+        """List the intervals of a video that held after so many entries."""
+        said = [interval for interval in self._by_video.get(video, ()) if self._is_said(interval, number)]
+        replaced = self._replaced_by(said)
+        return [interval for interval in said if interval.token not in replaced]
+
+    def _is_said(self, statement: Statement, number: int) -> bool:
+        return self.number(statement) <= number < self._withdrawn.get(statement.token, number + 1)
 
     def words(self, statement: ClipStatement | IntervalStatement) -> Words | None:
         """Return a statement's verb and noun after all merges; None for `unsure`."""
@@ -299,22 +333,22 @@ def _blind(statements: Sequence[ClipStatement]) -> Sequence[ClipStatement]:
     return first[-1], second[-1]
 
 
-def num_new_labels(entries: Sequence[AnyEntry], num_built: int) -> int:
+def num_new_labels(ledger: Ledger, num_built: int) -> int:
     """Count clips and intervals whose label the first `num_built` entries do not give.
 
     A label that was taken back, that a person is unsure of, or that was only renamed is not new. Labels of files are not looked at.
     """
-    now = Ledger.of(entries)
-    labels, built = _labels(now, now), _labels(Ledger.of(entries[:num_built]), now)
+    clips, videos = ledger.changed_since(num_built)
+    labels, built = (_labels(ledger, clips, videos, number) for number in (ledger.num_entries, num_built))
     return sum(built.get(part) != words for part, words in labels.items())
 
 
-def _labels(ledger: Ledger, named_by: Ledger) -> Mapping[Hashable, Words]:
-    """Return the words of each labelled clip and interval, after the merges of `named_by`."""
-    clips = {key: statements[-1] for key, statements in ledger.clips()}
-    words: dict[Hashable, Words | None] = {key: named_by.words(statement) for key, statement in clips.items()}
-    for interval in (statement for video in ledger.videos for statement in ledger.intervals(video)):
+def _labels(ledger: Ledger, clips: Iterable[ClipKey], videos: Iterable[str], number: int) -> Mapping[Hashable, Words]:
+    """Return the words of clips and intervals after so many entries, by today's names."""
+    answers = {key: ledger.answer_at(key, number) for key in clips}
+    words: dict[Hashable, Words | None] = {key: ledger.words(answer) for key, answer in answers.items() if answer}
+    for interval in (statement for video in videos for statement in ledger.intervals_at(video, number)):
         # Two actions may share their time, so an interval with another label is another one.
-        named = named_by.words(interval)
+        named = ledger.words(interval)
         words["interval", interval.video, interval.start_seconds, interval.stop_seconds, named] = named
     return {part: named for part, named in words.items() if named}

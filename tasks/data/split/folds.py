@@ -28,7 +28,7 @@ def folds_of(manifest: Manifest, num_folds: int, seed: int) -> list[Manifest]:
     sources = [clip.source for clip in clips]
     if len(set(sources)) < num_folds:
         raise BadDataset(
-            f"{num_folds} folds need as many source videos in train, and there are {len(set(sources))}; choose fewer, or folds=0, which scores on "
+            f"{num_folds} folds need as many source videos in train, and it has {len(set(sources))}; choose fewer, or folds=0, which scores on "
             "val, or add labelled videos"
         )
     num_clips = Counter(clip.action for clip in clips)

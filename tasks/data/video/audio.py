@@ -195,7 +195,7 @@ def _missing(run: _Run, seconds: float) -> str:
         return f"its sound does not decode ({run.errors[0]})" if run.errors else "its sound track is empty"
     reasons = []
     if run.errors:
-        reasons.append(f"{len(run.errors)} packets of its sound do not decode and are silent ({run.errors[0]})")
+        reasons.append(f"packets of its sound that do not decode and are silent: {len(run.errors)} ({run.errors[0]})")
     if run.first_seconds > MIN_UNCOVERED_SECONDS:
         reasons.append(f"its sound begins {run.first_seconds:.1f} s after the picture; before is silence")
     if seconds - run.stop_seconds > MIN_UNCOVERED_SECONDS:

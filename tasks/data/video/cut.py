@@ -25,6 +25,7 @@ from tasks.data.video.inspection import VideoProbe
 from tasks.errors import BadVideo, OutOfMemory
 from tasks.keys import file_sha256
 from tasks.options import SegmentOptions
+from tasks.wording import count_with_verb
 
 MAX_OVERRUN_SECONDS = 60
 """Maximum time beyond the duration in the header. A bogus timestamp must not produce hours of still frames."""
@@ -180,7 +181,7 @@ def _losses(name: str, source: VideoProbe, log: Log, total_seconds: float) -> li
         num_packets = log.num_packets.get(source.video_index, num_bad)
         bad_seconds = header_seconds * min(1, num_bad / num_packets)
         losses.append(
-            f"{name}: {num_bad} of {num_packets} frames are damaged: about {bad_seconds:.1f} of {header_seconds:.1f} s are frozen or blurred"
+            f"{name}: {count_with_verb(num_bad, 'frame', of=num_packets)} damaged: about {bad_seconds:.1f} of {header_seconds:.1f} s are frozen or blurred"
         )
     if header_seconds - total_seconds > MIN_LOSS_SECONDS:
         losses.append(f"{name}: {header_seconds - total_seconds:.1f} s are missing at the end; the header says {header_seconds:.1f} s")
@@ -330,7 +331,9 @@ def _examine_span(name: str, span: FrameSpan, index: int, folder: Path, options:
         interval = f"{start_seconds:.2f} to {clip.stop_seconds:.2f} s"
         raise BadVideo(f"{name}: {interval} is shorter than the minimum of {options.min_clip_seconds:g} s per clip")
     if span.next_video and clip.num_frames < span.num_frames:
-        raise BadVideo(f"{name}: {span.num_frames - clip.num_frames} frames are missing where its recording goes on in the next file")
+        raise BadVideo(
+            f"{name}: {count_with_verb(span.num_frames - clip.num_frames, 'frame')} missing where its recording goes on in the next file"
+        )
     return clip
 
 

@@ -294,4 +294,4 @@ def convert(
             clip.unlink()
         return [f"{path.name}: its sound does not decode and is left out"], run(None)
     num_silent = log.num_decode_errors.get(source.audio_index, 0) if source.audio_index is not None else 0
-    return [f"{path.name}: {num_silent} packets of its sound do not decode and are silent"] if num_silent else [], log
+    return [f"{path.name}: packets of its sound that do not decode and are silent: {num_silent}"] if num_silent else [], log

@@ -14,7 +14,7 @@ from tasks.store.records.decisions import Attempt, RuleOutcome
 from tasks.store.records.evaluation import EvaluateResult, PairedDifference, SeedSpread
 from tasks.store.records.metrics import LabelCount
 from tasks.store.records.record import SplitName
-from tasks.wording import count, listed, percent, percent_interval, points, quoted, signed
+from tasks.wording import count, count_with_verb, listed, percent, percent_interval, points, quoted, signed
 
 MAX_CLASSES_NAMED = 5
 
@@ -281,10 +281,10 @@ def _looks_and_risk(attempt: Attempt, split: SplitName) -> tuple[str, ...]:
         return ()
     must = f"the gain must show at {_share(attempt.level)}"
     if attempt.num_others:
-        looks = f"{_networks(attempt.num_others, 'other network')} scored on these {split} clips"
+        looks = f"{count_with_verb(attempt.num_others, 'other network', 'was', 'were')} scored on these {split} clips"
         must = f", so {must} instead of {_share(attempt.charge)}"
     elif attempt.num_decided:
-        looks, must = f"{_networks(attempt.num_decided, 'network')} decided on these {split} clips before", f"; {must}"
+        looks, must = f"{count_with_verb(attempt.num_decided, 'network', 'was', 'were')} decided on these {split} clips before", f"; {must}"
     else:
         looks, must = f"No other network was scored on these {split} clips", f"; {must}"
     spent = f"{_share(attempt.spent)} of the year's {_share(attempt.yearly_error)} are spent"
@@ -295,10 +295,6 @@ def _looks_and_risk(attempt: Attempt, split: SplitName) -> tuple[str, ...]:
     else:
         risk = f"It spends nothing, since no network can be promoted for passing here, whatever the scores; {spent}"
     return looks if attempt.obstacle else f"{looks}{must}", risk
-
-
-def _networks(number: int, noun: str) -> str:
-    return f"{count(number, noun)} {'was' if number == 1 else 'were'}"
 
 
 def _share(value: float) -> str:

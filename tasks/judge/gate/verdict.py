@@ -353,9 +353,9 @@ def _labels_needed(metrics: Metrics) -> str:
 
     Empty without an action there.
     """
-    num_clips = {size.split: size.num_clips for size in metrics.splits}
-    num_deciding = sum(size.num_clips - size.num_nothing for size in metrics.splits if size.split == metrics.deciding_split)
+    num_acting = {size.split: size.num_clips - size.num_nothing for size in metrics.splits}
+    num_deciding = num_acting.get(metrics.deciding_split, 0)
     if not num_deciding:
         return ""
-    needed = math.ceil(metrics.gate.min_gate_clips * sum(num_clips.values()) / num_deciding)
+    needed = metrics.gate.labels_needed(sum(size.num_clips for size in metrics.splits), sum(num_acting.values()), num_deciding)
     return f": {roughly(needed)} labelled clips; videos keep their split, so a larger {metrics.deciding_split}_share serves new videos only"

@@ -8,7 +8,7 @@ from tasks.judge.gate.verdict import always_predicting, deciding_results, exclud
 from tasks.store.records.evaluation import EvaluateResult, NameableClips, NothingScores, PairedDifference, TargetMetrics, UnnamedClips
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.record import IN_TABLES, IN_WORDS, TARGETS, ModelRole, Target
-from tasks.wording import count, listed, markdown_text, percent, percent_interval, points, quoted, roughly, signed
+from tasks.wording import count, count_with_verb, listed, markdown_text, percent, percent_interval, points, quoted, roughly, signed
 
 MAX_CLASSES_NAMED = 5
 NUM_GUESSES = 5
@@ -147,7 +147,7 @@ def unnamed_of(metrics: Metrics) -> str:
 def unnamed_in_words(nameable: NameableClips) -> str:
     """Say `12 of 30 val clips belong to classes that the baseline cannot name: …`."""
     return " ".join(
-        f"{unnamed.num_clips:,} of {count(nameable.num_all_clips, f'{nameable.split} clip')} {'belongs' if unnamed.num_clips == 1 else 'belong'} to classes that "
+        f"{count_with_verb(unnamed.num_clips, f'{nameable.split} clip', 'belongs', 'belong', of=nameable.num_all_clips)} to classes that "
         f"{IN_WORDS[unnamed.model]} cannot name: {_unnamed_classes(unnamed)}."
         for unnamed in nameable.unnamed
     )

@@ -15,7 +15,7 @@ from tasks.judge.statistics.calibration import at_search_limit
 from tasks.settings import training_page
 from tasks.store.records.metrics import Metrics
 from tasks.store.records.record import SplitName
-from tasks.wording import count, percent, percent_interval, size
+from tasks.wording import count, count_with_verb, percent, percent_interval, size
 
 TURNS = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\N{REPLACEMENT CHARACTER}")
 """Characters by which a name would turn the direction of what follows it."""
@@ -163,13 +163,13 @@ def about_split(metrics: Metrics) -> tuple[str, ...]:
         )
     if metrics.num_chosen:
         sentences.append(
-            f"{count(metrics.num_chosen, f'{split} clip')} are of videos where a network chose clips to label: they are harder for that network, which favours others."
+            f"{count_with_verb(metrics.num_chosen, f'{split} clip')} of videos where a network chose clips to label. Such clips are harder for that network, which favours others."
         )
     num_clips = sum(of_split.num_clips for of_split in metrics.splits if of_split.split == split)
     if metrics.num_accepted and num_clips:
         sentences.append(
-            f"{metrics.num_accepted:,} of {count(num_clips, f'{split} label')} ({percent(metrics.num_accepted / num_clips)}) are suggestions of a network that "
-            "a person accepted, which favours that network."
+            f"{metrics.num_accepted:,} of {count(num_clips, f'{split} label')} ({percent(metrics.num_accepted / num_clips)}) "
+            f"{'was' if metrics.num_accepted == 1 else 'were'} suggested by a network and accepted by a person, which favours that network."
         )
     return tuple(sentences)
 

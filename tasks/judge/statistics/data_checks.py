@@ -17,6 +17,7 @@ from tasks.judge.statistics.answers import decode, encode
 from tasks.store.records.dataset import Agreement, DatasetClip, SharedRecording
 from tasks.store.records.metrics import DataChecks, LabelConflict, NearDuplicate, TwoActions
 from tasks.store.records.record import SPLITS, TARGETS, SplitName, Target
+from tasks.wording import count_with_verb
 
 Fingerprint = NDArray[np.uint64]
 
@@ -99,7 +100,7 @@ def _stacked(clips: Sequence[DatasetClip], fingerprints: Mapping[str, Fingerprin
     """Stack the fingerprints as (n, t) in the order of the clips."""
     if missing := [clip.uid for clip in clips if clip.uid not in fingerprints]:
         raise BadInput(
-            f"clip {missing[0]} has no fingerprint (nor have {len(missing) - 1} others); compute one for every clip of the dataset"
+            f"{count_with_verb(len(missing), 'clip', 'has', 'have')} no fingerprint, first {missing[0]}; compute one for every clip of the dataset"
         )
     lengths = {len(fingerprints[clip.uid]) for clip in clips}
     if len(lengths) > 1 and lengths != {NUM_WHOLE, 2 * NUM_WHOLE}:

@@ -229,9 +229,18 @@ PAGE = """<!doctype html>
 
 
 def contents(folder: Path) -> str:
-    """List the documentation's pages."""
-    lines = [f'<li><a href="{escape(path.name)}">{escape(title_of(path))}</a></li>' for path in sorted(folder.glob("*.md"))]
+    """List the documentation's pages in the order of the README beside the folder."""
+    readme = folder.parent / "README.md"
+    places = {name: i for i, name in enumerate(reading_order(readme) if readme.is_file() else ())}
+    pages = sorted(folder.glob("*.md"), key=lambda path: (places.get(path.name, len(places)), path.name))
+    lines = [f'<li><a href="{escape(path.name)}">{escape(title_of(path))}</a></li>' for path in pages]
     return PAGE.format(title="Retake: documentation", body="<h1>Documentation</h1>\n<ul class='contents'>\n" + "\n".join(lines) + "\n</ul>")
+
+
+def reading_order(readme: Path) -> list[str]:
+    """List the pages that the README's section *Where to read on* names."""
+    section = readme.read_text(encoding="utf-8").partition("\n## Where to read on\n")[2]
+    return list(dict.fromkeys(re.findall(r"\(docs/([\w-]+\.md)[)#]", section)))
 
 
 def title_of(path: Path) -> str:

@@ -38,7 +38,7 @@ type HomeState = {
 type LiveRun = { dag_id: string; run_id: string; state: "running" | "queued"; store: string | null; since: string; started_by: string; waits_for: string; url: string };
 /** Facts for the server's rules (advice.py); null where Airflow does not say. */
 type LiveFacts = {
-  approvals: { subject: string; url: string; since: string }[] | null;
+  approvals: { subject: string; url: string; since: string; store: string | null }[] | null;
   runs: LiveRun[] | null;
   scheduled: { dag_id: string; at: string }[] | null;
   import_errors: string[] | null;

@@ -1,7 +1,6 @@
 """Answer the page's requests with plain values for JSON, and check its statements."""
 
 import hashlib
-import math
 from collections.abc import Callable
 from copy import copy
 from dataclasses import asdict
@@ -16,7 +15,7 @@ from tasks.data.labels.intervals import Span
 from tasks.data.labels.ledger import Ledger
 from tasks.data.labels.vocabulary import NOUNS, VERBS, class_name, near_pairs, noun_name, require_no_object
 from tasks.errors import MissingObject, NotThere
-from tasks.options import GateOptions, SplitOptions
+from tasks.options import GateOptions
 from tasks.pages.label.clips import Cut, PageClip
 from tasks.pages.label.labels import ClipLabels, Covering, Coverings, suggested_to
 from tasks.pages.label.page_data import PageData, View
@@ -394,14 +393,13 @@ def _expected(training_seconds: float, test_seconds: float | None) -> str:
 
 
 def _gate_words(gate: GateOptions, dataset: DatasetResult | None, num_clips: int) -> str:
-    """Say how many labels the gate needs at the dataset's shares; empty if enough."""
-    share = SplitOptions().val_share
+    """Say how many labels the gate needs; empty if enough."""
+    needed = gate.labels_needed(0, 0, 0)
     if dataset:
         acting = {split: number - dataset.num_nothing.get(split, 0) for split, number in dataset.num_clips.items()}
         decides_on_test = gate.is_enough(acting.get("test", 0), (dataset.num_acting_sources or dataset.num_sources).get("test", 0))
-        with_action = acting.get("test" if decides_on_test else "val", 0)
-        share = with_action / sum(dataset.num_clips.values()) or share
-    needed = math.ceil(gate.min_gate_clips / share)
+        deciding = acting.get("test" if decides_on_test else "val", 0)
+        needed = gate.labels_needed(sum(dataset.num_clips.values()), sum(acting.values()), deciding)
     if num_clips >= needed:
         return ""
     return f"The gate asks for {count(gate.min_gate_clips, 'clip')} in val or test, so {roughly(needed)} labelled clips before a champion is replaced."

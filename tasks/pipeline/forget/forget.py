@@ -99,8 +99,10 @@ def _listed(
         "\n".join(f"- {line}" for line in lines),
         f"Models that saw it stay, and are marked: {', '.join(models)}." if models else "No registered model saw it.",
     ]
-    if forgetting.left_in_place:
-        parts.append(f"{count(len(forgetting.left_in_place), 'source')} on another server stays there; delete it there.")
+    if num_left := len(forgetting.left_in_place):
+        parts.append(
+            f"{count(num_left, 'source')} on another server {'stays there; delete it' if num_left == 1 else 'stay there; delete them'} there."
+        )
     if (keeps := _keeps_versions(store, store_uri)) is not False:
         whether = "keeps" if keeps else "may keep (the keys may not ask)"
         parts.append(

@@ -20,7 +20,7 @@ from tasks.data.clips.label_inputs import (
 )
 from tasks.data.clips.sources import IncomingFile, incoming_files
 from tasks.data.clips.stored_clips import find_cut
-from tasks.data.labels.ledger import num_new_labels
+from tasks.data.labels.ledger import Ledger, num_new_labels
 from tasks.errors import BadConfiguration, BadInput, NothingToDo, Unavailable
 from tasks.keys import recipe_of
 from tasks.options import IngestOptions, SegmentOptions
@@ -239,7 +239,7 @@ def _reason_if_unchanged(arguments: IngestArguments, store: Store, videos: Seque
     if not all_cut or gathered.inputs_digest != inputs_digest(store, arguments.store, recipe):
         return None
     has_more = count_entries(store, arguments.store) > gathered.num_statements
-    num_new = num_new_labels(read_log(store, arguments.store), gathered.num_statements) if has_more else 0
+    num_new = num_new_labels(Ledger.of(read_log(store, arguments.store)), gathered.num_statements) if has_more else 0
     if num_new >= arguments.min_new_labels or (not has_more and _has_uncut(arguments, store, videos)):
         return None
     by_hand = f"; {plain_count(num_new, 'new label')} of the page, a build starts at {arguments.min_new_labels}" if num_new else ""

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from tasks.data.clips.gather_labels import epic_classes
 from tasks.data.clips.label_inputs import own_classes
 from tasks.data.labels.vocabulary import NOUNS, VERBS
 from tasks.errors import BadInput, MissingObject
@@ -17,7 +18,7 @@ from tasks.store.records.dataset import ClassRef, DatasetClip, Vocabulary
 from tasks.store.records.prediction import Predictor, PredictorRole, PredictPlanResult
 from tasks.store.records.record import ModelRole
 from tasks.store.records.training import PlanResult
-from tasks.store.run_layout import Scores
+from tasks.store.run_layout import Run, Scores, run_holding
 from tasks.tracking import Registry
 
 Fitted = tuple[Served, Threshold]
@@ -36,11 +37,21 @@ SHIPPED = _vocabulary(VERBS, NOUNS)
 
 @dataclass(frozen=True)
 class NetworkWithPlans:
-    """A network and the plans of its training in the store, the latest first."""
+    """A network and the plans of its training in the store, the latest first.
+
+    A baseline has no run, and the plans of the training that began with it.
+    """
 
     predictor: Predictor
     run_uri: str | None
     plans: tuple[PlanResult, ...]
+
+    @property
+    def trainings(self) -> tuple[Run, ...]:
+        """Return its training, or those that a baseline was made by."""
+        if self.run_uri:
+            return (Run(self.run_uri),)
+        return tuple(run for plan in self.plans[:1] for run in map(run_holding, plan.started_from) if run)
 
 
 def registered(
@@ -93,11 +104,10 @@ def baseline_of(model: NetworkWithPlans, crops: int, store: Store, precision: fl
 
 
 def names_of(plan: PredictPlanResult, store: Store, verb_alone: Collection[PredictorRole]) -> Names:
-    """Name the classes by training datasets, else by the shipped names or the store's."""
+    """Name the classes by datasets, shipped names, the store's or EPIC's lists."""
     own = own_classes(store, plan.store)
-    names = Names.of(
-        [*(store.read(Dataset(uri).manifest).vocabulary for uri in plan.dataset_uris), SHIPPED, _vocabulary(own.verbs, own.nouns)]
-    )
+    datasets = (store.read(Dataset(uri).manifest).vocabulary for uri in plan.dataset_uris)
+    names = Names.of([*datasets, SHIPPED, _vocabulary(own.verbs, own.nouns), epic_classes(store, plan.store)])
     return names.of_verbs() if "model" in verb_alone else names
 
 

@@ -1,6 +1,6 @@
 """Plan a prediction: its networks and videos. Store new videos; refuse those trained on."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
@@ -29,10 +29,18 @@ from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
 from tasks.store.records.dataset import NOTHING, LabelledClip, Manifest
-from tasks.store.records.prediction import KnownLabel, KnownLabels, PredictedVideo, PredictionBatch, PredictPlanResult, PredictReportResult
+from tasks.store.records.prediction import (
+    KnownLabel,
+    KnownLabels,
+    PredictedVideo,
+    PredictionBatch,
+    PredictorRole,
+    PredictPlanResult,
+    PredictReportResult,
+)
 from tasks.store.records.record import SetAside, SplitName
 from tasks.store.records.video import BatchRef, Interval, VideoRecord
-from tasks.store.run_layout import Prediction, Run
+from tasks.store.run_layout import Prediction
 from tasks.tracking import Registry
 from tasks.wording import count
 
@@ -66,6 +74,12 @@ class Met:
     in_train: frozenset[str]
     in_val: frozenset[str]
     is_known: bool
+
+    @staticmethod
+    def of_any(each: Collection["Met"]) -> "Met":
+        """Unite what several networks met."""
+        in_train, in_val = frozenset[str]().union(*(met.in_train for met in each)), frozenset[str]().union(*(met.in_val for met in each))
+        return Met(in_train, in_val, all(met.is_known for met in each))
 
 
 def run(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
@@ -108,7 +122,8 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
     if arguments.stride_seconds is not None:
         window_grid(segment, arguments.stride_seconds)
     latest = _labels_today(arguments.store, segment if trained.cut == "intervals" else trained, store)
-    met = _met([model, *([against] if against else [])], arguments.store, manifests, store)
+    met_by = _met_by(model, against, arguments.store, dict(zip(dataset_uris, manifests, strict=True)), store)
+    met = Met.of_any(met_by.values())
     if not met.is_known and model_dataset_uri is not None and not store.exists(Layout(arguments.store).split_file):
         missing += (
             f"whether these videos were trained on could not be checked in full: a training of these networks, or one before it, is not in "
@@ -116,6 +131,7 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
         )
     videos = _videos(arguments, met, _labelled_sources(manifests, latest), store)
     sources = videos.sources
+    trained_by = {role: tuple(video.video for video in _among(videos.taken, own.in_train, sources)) for role, own in met_by.items()}
     measured_on = tuple(video.video for video in _among(videos.taken, met.in_val, sources))
     labels = _labels_of(videos.taken, manifests, latest)
     if arguments.stride_seconds is not None:
@@ -164,6 +180,7 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
         num_videos=len(videos.taken),
         sources=own_sources,
         trained_on=videos.trained_on,
+        trained_by={role: own for role, own in trained_by.items() if own},
         measured_on=measured_on,
         has_published_backbone=bool(model.plans) and model.plans[0].has_published_backbone,
         batches=_write_batches(prediction, videos.taken, store),
@@ -227,8 +244,25 @@ def _unknown(store_uri: str, label: str, dataset_uris: Sequence[str], store: Sto
     )
 
 
-def _met(networks: Iterable[NetworkWithPlans], store_uri: str, manifests: Iterable[Manifest], store: Store) -> Met:
-    """List videos and sources of the networks' trainings, and of trainings before those.
+def _met_by(
+    model: NetworkWithPlans, against: NetworkWithPlans | None, store_uri: str, manifests: Mapping[str, Manifest], store: Store
+) -> dict[PredictorRole, Met]:
+    """List what each network's trainings met; a baseline is older than its training."""
+    both: dict[PredictorRole, NetworkWithPlans | None] = {"model": model, "against": against}
+    networks = {role: network for role, network in both.items() if network}
+    own_uris = {role: [plan.dataset_uri for plan in network.plans[:1] if network.run_uri] for role, network in networks.items()}
+    # The store's latest dataset stands in for a training that is not known.
+    of_no_training = manifests.keys() - {uri for uris in own_uris.values() for uri in uris}
+    return {
+        role: _met(
+            network, store_uri, [manifests[uri] for uri in (own_uris[role] if network.plans else of_no_training) if uri in manifests], store
+        )
+        for role, network in networks.items()
+    }
+
+
+def _met(network: NetworkWithPlans, store_uri: str, manifests: Sequence[Manifest], store: Store) -> Met:
+    """List videos and sources of a network's training, and of trainings before it.
 
     Where a training is not known, the split file tells. Elsewhere it would also name videos that came into train after the training. A video
     that taught a student without a label counts if it has come into train or val since.
@@ -236,16 +270,14 @@ def _met(networks: Iterable[NetworkWithPlans], store_uri: str, manifests: Iterab
     splits: dict[SplitName, set[str]] = {"train": set(), "val": set(), "test": set()}
     clips = [clip for manifest in manifests for clip in manifest.clips]
     taught: set[str] = set()
-    is_known = True
-    for network in networks:
-        try:
-            if network.plans:
-                clips += trained_on(Run(network.plans[0].run_uri), store)
-                taught |= {clip.video for clip in taught_on(Run(network.plans[0].run_uri), store)}
-            is_known &= bool(network.plans)
-        except BadInput as error:
-            log.warning("a training that %s was made by, or one before it, is not known: %s", network.predictor.label, error)
-            is_known = False
+    is_known = bool(network.plans)
+    try:
+        for run in network.trainings:
+            clips += trained_on(run, store)
+            taught |= {clip.video for clip in taught_on(run, store)}
+    except BadInput as error:
+        log.warning("a training that %s was made by, or one before it, is not known: %s", network.predictor.label, error)
+        is_known = False
     for clip in clips:
         splits[clip.split] |= {clip.video, clip.source}
     uri = Layout(store_uri).split_file

@@ -207,6 +207,7 @@ def _page_inputs(
         targets=names.targets,
         num_videos=sum(len(batch.videos) for batch in batches),
         num_videos_trained_on=gathered.num_videos_trained_on,
+        num_trained_by=gathered.num_trained_by,
         num_clips=gathered.num_clips,
         num_labelled=tally.num_labelled,
         videos=tuple(

@@ -90,7 +90,7 @@ class PredictPlanResult(Record):
     `missing` names requested inputs that are not available. `run_uri` and `model_dataset_uri` belong to the model's training, if known, and
     its dataset, if it is still there. `dataset_uris` are the available datasets of both networks' trainings, the model's first, or else the
     store's latest. `sources` maps a video to the recording that it was cut from; every other video is its own source. `trained_on` are
-    predicted although the model was trained on them, and `measured_on` are those of val. If `has_published_backbone`, no film of the
+    predicted although a network was trained on them; `trained_by` says which, and earlier plans do not. `measured_on` are those of val. If `has_published_backbone`, no film of the
     model's dataset taught its backbone anything.
     """
 
@@ -111,6 +111,7 @@ class PredictPlanResult(Record):
     batches: tuple[BatchRef, ...]
     sources: dict[str, str] = Field(default_factory=dict)
     trained_on: tuple[str, ...] = ()
+    trained_by: dict[PredictorRole, tuple[str, ...]] = later({})
     measured_on: tuple[str, ...] = ()
     has_published_backbone: bool = False
 

@@ -97,10 +97,10 @@ def test_a_clip_without_flow_is_left_out_of_training_by_name_and_never_out_of_a_
     shelf.write_bytes(bad.uri, b"no video")
     assert list(cache_train_frames(shelf, clips, SEES_FLOW, TrainOptions())) == [good.uid]
     told = next(record.getMessage() for record in caplog.records if "skipped in training" in record.getMessage())
-    assert f"1 of 2 clips have no optical flow: {bad.uid}: " in told
+    assert f"1 of 2 clips has no optical flow: {bad.uid}: " in told
     with pytest.raises(BadVideo, match=bad.uid):
         cache_test_frames(shelf, clips, SEES_FLOW)
-    with pytest.raises(BadVideo, match="1 of 1 clips"):
+    with pytest.raises(BadVideo, match="1 of 1 clip has"):
         cache_train_frames(shelf, [bad], SEES_FLOW, TrainOptions())
 
 
@@ -131,7 +131,7 @@ def test_damaged_flow_is_computed_again_and_said_to_be(shelf, clips, tmp_path, c
 def test_where_its_clip_is_damaged_too_both_reasons_and_the_address_are_told(shelf, clips):
     uri = flow_uri(clips[0].uri, OPTIONS)
     shelf.objects[uri] = shelf.objects[clips[0].uri] = b"no video"
-    with pytest.raises(BadVideo, match=r"; its clip cannot be read to recompute it: 1 of 1 clips .* Delete the clips\.json") as raised:
+    with pytest.raises(BadVideo, match=r"; its clip cannot be read to recompute it: 1 of 1 clip .* Delete the clips\.json") as raised:
         cache_test_frames(shelf, clips[:1], SEES_FLOW)
     assert str(raised.value).startswith(f"{uri}: damaged, or not a video")
 

@@ -56,7 +56,7 @@ def test_of_both_cuts_folds_are_validated_on_the_grid_alone(cut, num_held_out):
 
 
 def test_folds_that_cannot_be_validated_are_refused():
-    with pytest.raises(BadDataset, match="there are 2; choose fewer, or folds=0"):
+    with pytest.raises(BadDataset, match="and it has 2; choose fewer, or folds=0"):
         folds_of(manifest([[0], [1]]), 3, 0)
     whole = manifest([[0], [0], [0]])
     idle = [clip.model_copy(update={"verb": NOTHING}) if clip.source == "source 1" else clip for clip in whole.clips]

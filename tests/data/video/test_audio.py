@@ -128,7 +128,7 @@ def test_a_damaged_track_is_silent_where_it_does_not_decode(make_video, tmp_path
         data[pos : pos + size] = b"\xff" * size
     clip.write_bytes(data)
     heard = decode_audio(clip, (24_000,))
-    assert "packets of its sound do not decode and are silent (" in heard.reason
+    assert "packets of its sound that do not decode and are silent: " in heard.reason
     assert onsets(heard.samples[24_000], 24_000)[-1] == pytest.approx(2.5, abs=0.01)
     for pos, size in places:
         data[pos : pos + size] = b"\xff" * size

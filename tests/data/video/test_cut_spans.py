@@ -181,9 +181,9 @@ def test_a_clip_across_chapters_is_left_out_where_anything_is_missing(counted, m
     whole = make_video(tmp_path / "whole.mkv", "-i", str(first), "-an", "-c", "copy").read_bytes()
     lacks_end.write_bytes(whole[: len(whole) * 95 // 100])
     assert cut_across(first, second, 2).clips[0].has_audio
-    with pytest.raises(BadVideo, match="frames are missing where its recording goes on"):
+    with pytest.raises(BadVideo, match=r"frames? (is|are) missing where its recording goes on"):
         cut_across(lacks_end, second, 2)
-    with pytest.raises(BadVideo, match="frames are missing where its recording goes on"):
+    with pytest.raises(BadVideo, match=r"frames? (is|are) missing where its recording goes on"):
         cut_across(first, make_video(tmp_path / "short.mp4", "-i", str(second), "-t", "0.5", "-c", "copy"), 2)
 
 

@@ -82,6 +82,12 @@ LEFT_OUT = ClosedSet(num_clips=3, num_actions=2, top1=0.4, top1_interval=(0.2, 0
         ("test", {"test": (12, 4)}, {"num_drawn": 4}, [DRAWN]),
         ("test", {"test": (12, 4)}, {"num_drawn": 3}, ["like these: 3 were drawn at random, the others were dealt", DEALT]),
         ("test", {"test": (12, 4)}, {"num_accepted": 3, "num_chosen": 2}, ["2 test clips are of videos", "3 of 12 test labels (25.0 %)"]),
+        (
+            "test",
+            {"test": (12, 4)},
+            {"num_accepted": 1, "num_chosen": 1},
+            ["1 test clip is of videos", "1 of 12 test labels (8.3 %) was suggested"],
+        ),
         ("test", {}, {"closed_set": LEFT_OUT}, ["3 clips of 2 unseen actions", "counted wrong, action top-1 is 40.0 % [20.0, 60.0]"]),
     ],
 )

@@ -1,6 +1,7 @@
 """The page *Retake* over HTTP, on a store in memory."""
 
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from threading import Event
@@ -122,7 +123,7 @@ def test_answers_since_the_last_build_are_counted(store):
         store.write(Layout(STORE).label_log.entry(number), entry)
     state = told(store)
     assert state["num_new_labels"] == 1
-    assert "Build a dataset: 1 new answer on the page Label." in [step["text"] for step in state["steps"]]
+    assert "Build a dataset: 1 new label on the page Label." in [step["text"] for step in state["steps"]]
 
 
 def test_a_store_is_told_by_a_handful_of_requests_and_none_about_its_clips(store):
@@ -245,6 +246,15 @@ def test_two_datasets_are_compared_and_long_lists_are_cut(store, monkeypatch):
     missing = client.get("/difference", params={"a": "c" * 16, "b": DIGEST})
     assert missing.status_code == 404
     assert "c" * 16 in json.dumps(missing.json())
+
+
+def test_the_documentation_is_listed_in_the_order_of_the_readme_and_a_page_that_it_lacks_comes_last(store, tmp_path):
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    for name in "abc":
+        (docs / f"{name}.md").write_text(f"# Page {name}\n")
+    (tmp_path / "README.md").write_text("[a](docs/a.md)\n\n## Where to read on\n\n[c](docs/c.md), [b](docs/b.md#part), [b](docs/b.md)\n")
+    assert re.findall('href="([abc]).md"', visit(store, docs=docs).get("/docs/").text) == ["c", "b", "a"]
 
 
 def test_the_documentation_is_rendered_and_html_in_it_stays_text(store, tmp_path):

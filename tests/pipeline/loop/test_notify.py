@@ -65,7 +65,7 @@ def test_the_digest_counts_the_answers_of_the_page_label(told, monkeypatch):
     _, arguments = parse(["notify", f"--ended={HOURLY.model_dump_json()}"])
     notify.run(arguments, shelf)
     (text,) = texts
-    assert text.startswith("Build a dataset: 1 new answer on the page Label.")
+    assert text.startswith("Build a dataset: 1 new label on the page Label.")
 
 
 def test_a_test_reaches_every_address_whichever_events_are_on(told, monkeypatch):

@@ -253,7 +253,7 @@ def test_answers_after_the_last_build_are_counted(bench):
     page = Writer()
     page.clip(CLIPS[0], "put", "meat")
     append_to_log(bench.store, STORE, page.entries[0].statement, 0)
-    assert "Build a dataset: 1 new answer on the page Label." in [step.text for step in bench.run("status").next_steps]
+    assert "Build a dataset: 1 new label on the page Label." in [step.text for step in bench.run("status").next_steps]
 
 
 def test_a_full_disk_is_told_also_before_there_is_a_cache(bench, monkeypatch, tmp_path):

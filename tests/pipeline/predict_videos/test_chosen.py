@@ -7,7 +7,7 @@ from tasks.data.clips.label_inputs import append_to_log
 from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions
 from tasks.pipeline.build_dataset import label
 from tasks.pipeline.build_dataset.contract import LabelArguments
-from tasks.pipeline.predict_videos._chosen import NetworkWithPlans, baseline_of, registered
+from tasks.pipeline.predict_videos._chosen import NetworkWithPlans, baseline_of, names_of, registered
 from tasks.pipeline.predict_videos.contract import PredictPlanArguments
 from tasks.pipeline.predict_videos.predict_plan import _against, _labels_today
 from tasks.pipeline.retrain.plan import evaluations
@@ -19,8 +19,18 @@ from tasks.store.run_layout import Evaluations
 from tasks.tracking.registry import RegisteredVersion
 from tests.data.labels.records import clip_record, video_of
 from tests.data.labels.test_statements import Writer
-from tests.pipeline.predict_videos.trained import score
-from tests.pipeline.shelf import RUN, Shelf, cut_into, dataset_clip, manifest_of, plan_result, predictor, weights_result
+from tests.pipeline.predict_videos.trained import STORE, score
+from tests.pipeline.shelf import (
+    RUN,
+    Shelf,
+    cut_into,
+    dataset_clip,
+    manifest_of,
+    plan_result,
+    predict_plan,
+    predictor,
+    weights_result,
+)
 
 
 @pytest.fixture
@@ -38,6 +48,12 @@ def trained(crops):
 
 def baseline(shelf, *plans, crops=10, precision=None):
     return baseline_of(NetworkWithPlans(predictor("m version 1"), RUN, plans), crops, shelf, precision).predictor
+
+
+def test_a_word_of_epics_lists_names_its_class_though_no_dataset_has_it(shelf):
+    shelf.write_bytes(f"{STORE}/pretrained/EPIC_verb_classes.csv", b"verb_id,class_key,verbs\n1,put,\"['put']\"\n77,knit,\"['knit']\"\n")
+    names = names_of(predict_plan(predictor("m version 1")), shelf, ())
+    assert [names.name("verb", class_id) for class_id in (0, 77, 78)] == ["take", "knit", "verb-78"]
 
 
 def test_temperatures_are_of_answers_with_as_many_crops(shelf):

@@ -320,6 +320,21 @@ def test_videos_that_were_trained_on_are_refused_by_name_unless_they_are_allowed
     assert "Accuracy on labelled clips" in page_of(bench, result)
 
 
+def test_of_two_networks_the_plan_says_which_was_trained_on_a_video(bench, decide, learnt, films, mlflow):
+    taught = set(trained_on(bench))
+    assert {role: set(videos) for role, videos in decide(learnt, allow_trained=True).trained_by.items()} == {"model": taught}
+    first, _ = films
+    run = f"{STORE}/runs/456789abcdef0123/"
+    other = plan_result(run_uri=run, dataset_uri=f"{STORE}/datasets/other/")
+    bench.store.write(f"{run}decisions/d/plan/result.json", other)
+    bench.store.write(f"{other.dataset_uri}manifest.json", manifest_of([dataset_clip(video=first, source=first)]))
+    uri = f"{STORE}/pretrained/networks/start.ckpt"
+    tags = {"checkpoint_uri": uri, "checkpoint_sha256": bench.store.stat(uri).etag, "run_key": "456789abcdef0123"}
+    register(mlflow, bench.store, "other", **{f"retake.{name}": value for name, value in tags.items()})
+    plan = decide(*films.values(), against="models:/other/1", allow_trained=True)
+    assert (plan.trained_on, plan.trained_by) == ((first,), {"against": (first,)})
+
+
 def test_a_prediction_keeps_the_name_that_it_had_with_an_option_that_was_removed(decide, folder, monkeypatch):
     named = []
     monkeypatch.setattr(predict_plan, "content_key", lambda values: named.append(values) or content_key(values))

@@ -142,7 +142,7 @@ def test_frames_of_flow_are_computed_where_they_are_missing(shelf, caplog, tmp_p
 def test_a_clip_without_flow_is_named_with_the_remedy_once_the_rest_is_kept(shelf):
     good, bad = put(shelf, "good", 4), put(shelf, "bad", 4)
     shelf.write_bytes(bad.uri, b"")
-    with pytest.raises(BadVideo, match=r"^1 of 2 clips have no optical flow: bad: the file is empty\. Delete the clips\.json .*ingest"):
+    with pytest.raises(BadVideo, match=r"^1 of 2 clips has no optical flow: bad: the file is empty\. Delete the clips\.json .*ingest"):
         cache_test_frames(shelf, [bad, good], SPEC)
     assert [flow_uri(clip.uri, OPTIONS) in shelf.objects for clip in (good, bad)] == [True, False]
 

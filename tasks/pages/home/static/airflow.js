@@ -34,7 +34,7 @@ export async function readAirflow() {
   const ofRetake = known && going && going.dag_runs.filter((/** @type {Run} */ run) => known.has(run.dag_id));
   const runs = ofRetake && await Promise.all(ofRetake.map(async (/** @type {Run} */ run) => describe(run, await storeOf(run), ofRetake, known, tasks?.task_instances ?? [], open)));
   return {
-    approvals: open && open.map(approval),
+    approvals: open && open.map((/** @type {any} */ question) => approval(question, runs)),
     runs,
     scheduled: dags && dags.dags.filter((/** @type {any} */ dag) => dag.next_dagrun_run_after && !dag.is_paused).map((/** @type {any} */ dag) => ({ dag_id: dag.dag_id, at: dag.next_dagrun_run_after })),
     import_errors: errors && errors.import_errors.map((/** @type {{ filename: string }} */ { filename }) => filename.split("/").at(-1)),
@@ -62,9 +62,10 @@ export async function startRun(dag, conf) {
   return runPath(dag, dag_run_id);
 }
 
-/** @param {any} asked */
-function approval({ subject, created_at, task_instance: { dag_id, dag_run_id, task_id, map_index } }) {
-  return { subject, since: created_at, url: `${runPath(dag_id, dag_run_id)}/tasks/${encodeURIComponent(task_id)}/required_actions?map_index=${map_index}` };
+/** @param {any} asked @param {LiveRun[] | null} runs */
+function approval({ subject, created_at, task_instance: { dag_id, dag_run_id, task_id, map_index } }, runs) {
+  const asking = runs?.find((run) => run.dag_id === dag_id && run.run_id === dag_run_id);
+  return { subject, since: created_at, store: asking ? asking.store : null, url: `${runPath(dag_id, dag_run_id)}/tasks/${encodeURIComponent(task_id)}/required_actions?map_index=${map_index}` };
 }
 
 /** @type {Map<string, Promise<string | null>>} */
@@ -92,10 +93,10 @@ function oneStore(events) {
   return known.length === 1 ? known[0] : known.length ? null : "";
 }
 
-/** Leave out the runs of other stores; `stores` begins with that of the DAGs. @param {Seen} seen @param {HomeState} state @returns {Seen} */
+/** Leave out the runs of other stores, and their questions; `stores` begins with that of the DAGs. @param {Seen} seen @param {HomeState} state @returns {Seen} */
 export function ofStore(seen, { store, stores }) {
-  const isHere = (/** @type {LiveRun} */ run) => run.store === null || bare(run.store || stores[0]) === bare(store);
-  return { ...seen, runs: seen.runs && seen.runs.filter(isHere), training: seen.training && isHere(seen.training.run) ? seen.training : null };
+  const isHere = (/** @type {{ store: string | null }} */ of) => of.store === null || bare(of.store || stores[0]) === bare(store);
+  return { ...seen, approvals: seen.approvals && seen.approvals.filter(isHere), runs: seen.runs && seen.runs.filter(isHere), training: seen.training && isHere(seen.training.run) ? seen.training : null };
 }
 
 /** @param {any} run @param {string | null} store @param {Run[]} all @param {Map<string, any>} dags @param {Task[]} tasks @param {any[] | null} open @returns {LiveRun} */

@@ -97,7 +97,7 @@ function labels(shown) {
     number: percent(part.num_clips ? part.num_labelled / part.num_clips : 0),
     unit: `of clips (${part.num_labelled.toLocaleString("en")})`,
     at: part.at,
-    alarm: part.num_problems ? h("span", {}, `${count(part.num_problems, "problem")} in label files `, link(labelPage(shown, "#review"), "where")) : since > 0 ? `${count(since, "new answer")}: build` : null,
+    alarm: part.num_problems ? h("span", {}, `${count(part.num_problems, "problem")} in label files `, link(labelPage(shown, "#review"), "where")) : since > 0 ? `${count(since, "new label")}: build` : null,
     lines: [
       h("span", {}, kinds.map(([kind, number]) => `${number.toLocaleString("en")} by ${kind}`).join(" · "), origins.length ? " " : "", origins.length > 0 && button("all", all)),
       part.agreement || h("span", { class: "quiet" }, "No second reader: ", button("invite one", () => invite(shown)), "."),

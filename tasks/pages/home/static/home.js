@@ -106,7 +106,7 @@ function show(told) {
   drawHistory();
   draw("weak", [status.model?.weak_classes, told.store], () => weak(shown));
   draw("predictions", [status.predictions, told.num_chosen, minute], () => predictions(shown));
-  draw("next", [seen, status.training, minute], () => next(shown));
+  draw("next", [here, status.training, minute], () => next(shown));
   draw("space", [status.space, seen.health, told.disk_free_share.toFixed(2), minute], () => space(shown));
 }
 

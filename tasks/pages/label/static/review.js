@@ -193,5 +193,5 @@ function agreementText(agreement) {
   const { num_clips, num_videos, share, kappa, interval } = agreement;
   const range = interval ? ` (95 % interval ${interval.map(decimal).join(" to ")}, over ${count(num_videos, "video")})` : " (no interval: it takes clips of three videos)";
   const value = kappa === null ? "cannot be told: both always give the same answer" : `${decimal(kappa)}${range}`;
-  return `Agreement beyond chance, Cohen's kappa: ${value}. Of ${count(num_clips, "clip")} read twice, ${percent(share)} have the same answer.`;
+  return `Agreement beyond chance, Cohen's kappa: ${value}. Same answer: ${percent(share)} of ${count(num_clips, "clip")} read twice.`;
 }

@@ -4,6 +4,8 @@ import { h } from "./dom.js";
 import { optionsOf } from "./matching.js";
 import { currentName, session } from "./session.js";
 
+/** @typedef {import("./matching.js").Option} Option */
+
 let numBoxes = 0;
 
 // Names that were merged are found, too: they lead to their new name.
@@ -13,11 +15,16 @@ function namesOf(target, names, brought) {
   return [...new Set([...names.map((each) => each.name), ...merged, ...brought])];
 }
 
+/** @param {Option} option */
+const completion = (option) => option.complete ?? option.text;
+
 /** A search box; `onChoose` gets {verb, noun} or {answer}, `onLeave` is called on Escape. */
 export class Words {
-  /** @type {import("./matching.js").Option[]} */
+  /** @type {Option[]} */
   #options = [];
   #active = -1;
+  /** A new verb that was chosen, while the text begins with it: it need not be chosen again with its noun. */
+  #chosen = "";
 
   /** @param {{ label: string, onChoose: (choice: Choice) => void, onLeave: () => void, actions?: () => Action[] }} options */
   constructor({ label, onChoose, onLeave, actions = () => [] }) {
@@ -70,8 +77,9 @@ export class Words {
 
   #search() {
     this.hint.textContent = "";
+    if (!this.input.value.startsWith(this.#chosen)) this.#chosen = "";
     this.#options = optionsOf(this.input.value, {
-      verbs: namesOf("verb", session.verbs, session.brought.verbs),
+      verbs: namesOf("verb", session.verbs, [...session.brought.verbs, ...(this.#chosen ? [this.#chosen.trim()] : [])]),
       // In a store of verbs alone, an action has no object.
       nouns: namesOf("noun", session.nouns, session.nouns.length || !session.verbs.length ? session.brought.nouns : []),
       actions: this.actions(),
@@ -132,7 +140,7 @@ export class Words {
       ArrowUp: () => this.#move(-1),
       Enter: () => this.#enter(),
       Escape: () => this.#leave(),
-      Tab: this.#active >= 0 && !event.shiftKey && this.#completion() !== this.input.value ? () => this.set(this.#completion()) : null,
+      Tab: this.#active >= 0 && !event.shiftKey && completion(this.#options[this.#active]) !== this.input.value ? () => this.#complete(this.#options[this.#active]) : null,
       Backspace: this.isEmpty ? () => this.#leave() : null,
     }[event.key];
     event.stopPropagation();
@@ -142,9 +150,10 @@ export class Words {
     }
   }
 
-  #completion() {
-    const option = this.#options[this.#active];
-    return option.complete ?? option.text;
+  /** @param {Option} option */
+  #complete(option) {
+    this.#chosen = option.complete && !option.isSure ? option.complete : "";
+    this.set(completion(option));
   }
 
   #enter() {
@@ -153,10 +162,10 @@ export class Words {
     else this.hint.textContent = this.isEmpty ? "Type a verb and a noun." : "Names have letters, digits and - : ' & . + ( ) %.";
   }
 
-  /** @param {import("./matching.js").Option} option */
+  /** @param {Option} option */
   #choose(option) {
     if (option.complete) {
-      this.set(option.complete);
+      this.#complete(option);
       this.focus();
       return;
     }

@@ -122,7 +122,7 @@ async function main() {
   const fields = Object.entries(params).map(([name, param]) => makeField(name, param, given[name]));
   show(fields, given);
   const number = fields.filter((field) => field.isChanged()).length;
-  byId("about").textContent = number ? `${number} of ${fields.length} options differ from their defaults; they are marked.` : `All ${fields.length} options have their defaults.`;
+  byId("about").textContent = number ? `Not at their defaults, and marked: ${number} of ${fields.length} options.` : `All ${fields.length} options have their defaults.`;
   startButton.disabled = false;
   if (TRAINS.has(dag)) {
     const tell = () => tellLastTraining(fields).catch(() => {});

@@ -32,7 +32,7 @@ test("five boxes with number, age, alarm and links", async () => {
 });
 
 test("labels of the page that no dataset has are an alarm", async () => {
-  assert.match((await open({ state: { ...told(), num_new_labels: 8 } })).text("labels"), /8 new answers: build/);
+  assert.match((await open({ state: { ...told(), num_new_labels: 8 } })).text("labels"), /8 new labels: build/);
 });
 
 test("a champion from before the history is shown without scores, and can be used", async () => {
@@ -91,7 +91,7 @@ test("Airflow's facts go to the server, which says what to do next", async () =>
   const page = await open({ airflow: { ...training(), "hitlDetails": { hitl_details: [question("awaiting_input"), question("failed")] } } });
   const [first, last] = page.asked.filter(({ address }) => address.startsWith("state"));
   assert.deepEqual(first.body, {});
-  assert.deepEqual(last.body.approvals, [{ subject: "Promote?", since: "t", url: "/dags/retrain/runs/r/tasks/publish.approve/required_actions?map_index=-1" }]);
+  assert.deepEqual(last.body.approvals, [{ subject: "Promote?", since: "t", store: null, url: "/dags/retrain/runs/r/tasks/publish.approve/required_actions?map_index=-1" }]);
   assert.deepEqual(last.body.runs.map(({ run_id, started_by, waits_for }) => [run_id, started_by, waits_for]), [["r 1", "anna", ""], ["r2", "", "the run of retrain before it"]]);
   assert.deepEqual(last.body.scheduled, [{ dag_id: "retrain", at: "2026-11-28T21:30:00Z" }]);
 });
@@ -134,6 +134,17 @@ test("runs of other stores are not shown as those of this one, nor told to the r
   await page.wait(0);
   assert.match(page.text("training"), /25 %.*ingest_videos: running/);
   assert.equal(page.asked.filter(({ address }) => address.endsWith("upstreamAssetEvents")).length, 1);
+});
+
+test("a question of another store's run is asked in that store alone", async () => {
+  const question = (id) => ({ subject: `Promote ${id}?`, created_at: "t", task_instance: { dag_id: "retrain", dag_run_id: id, task_id: "approve", map_index: -1, state: "awaiting_input" } });
+  const runs = [run("retrain", "here", "running"), run("retrain", "there", "running", { conf: { store: "s3://other" } })];
+  const change = { "dagRuns/list": { dag_runs: runs }, "hitlDetails": { hitl_details: ["there", "here", "unknown"].map(question) } };
+  for (const [store, subjects] of [[STORE, ["Promote here?", "Promote unknown?"]], ["s3://other", ["Promote there?", "Promote unknown?"]]]) {
+    const page = await open({ airflow: { ...airflow(), ...change }, state: { ...told(), store } });
+    assert.deepEqual(page.asked.filter(({ address }) => address.startsWith("state")).at(-1).body.approvals.map(({ subject }) => subject), subjects);
+    assert.deepEqual(page.links("next").map(([text]) => text).filter((text) => text.startsWith("Promote")), subjects);
+  }
 });
 
 test("a store is the same with a slash at its end", async () => {

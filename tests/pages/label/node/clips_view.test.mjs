@@ -190,6 +190,9 @@ for (const [keys, said] of [
   [["/", ..."nudge pan", "ArrowDown", "Enter"], ["action", "nudge", "pan"]],
   [[..."nudge pan", "ArrowDown", "Enter"], ["action", "nudge", "pan"]],
   [[..."unwrap pan", "ArrowDown", "Enter"], ["action", "unwrap", "pan"]],
+  [[..."unwrap", "ArrowDown", "Enter", "Enter"], ["action", "unwrap", "(none)"]],
+  [[..."unwrap", "ArrowDown", "Tab", ..."bag", "Enter"], ["action", "unwrap", "bag"]],
+  [[..."unwrap", "ArrowDown", "Enter", ..."ball", "ArrowDown", "Enter"], ["action", "unwrap", "ball"]],
   [[..."noth", "Enter"], ["nothing", null, null]],
 ]) {
   test(`${keys.join(" ")} answers ${said.join(" ")}`, async () => {
@@ -211,6 +214,16 @@ test("a new word is not taken by Enter alone, and no name is one that the store 
     assert.match(page.texts(".hint")[0], hint);
     await page.press("Escape");
   }
+  assert.deepEqual(page.said, []);
+});
+
+test("a new verb that was chosen is new again once it is typed otherwise", async () => {
+  const page = await Visitor.open();
+  await page.type("unwrap");
+  await page.press("ArrowDown", "Enter");
+  await page.fill(page.document.activeElement, "unwra pan");
+  await page.press("Enter");
+  assert.match(page.texts(".hint")[0], /Not a known word/);
   assert.deepEqual(page.said, []);
 });
 

@@ -334,7 +334,7 @@ describe("Review", () => {
 
   for (const [agreement, text] of [
     [null, /^No clip has been read twice yet\. 10 % of the clips/],
-    [{ num_clips: 1, num_videos: 1, share: 0, kappa: 0, interval: null }, /kappa: 0\.00 \(no interval.*Of 1 clip read twice, 0 % have the same answer\.$/],
+    [{ num_clips: 1, num_videos: 1, share: 0, kappa: 0, interval: null }, /kappa: 0\.00 \(no interval.*Same answer: 0 % of 1 clip read twice\.$/],
     [{ num_clips: 9, num_videos: 3, share: 1, kappa: null, interval: null }, /kappa: cannot be told/],
     [{ num_clips: 9, num_videos: 3, share: 0.9, kappa: -0.1, interval: [-0.3, 0.25] }, /−0\.10 \(95 % interval −0\.30 to 0\.25, over 3 videos\)/],
   ]) {
