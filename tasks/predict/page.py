@@ -31,7 +31,7 @@ MAX_SPANS_OPEN = 12
 """Rows of a video's table; a longer table is folded."""
 
 MAX_NOT_REPORTED = 2000
-"""Intervals of a page that are not reported, the likeliest. One takes 300 bytes, and a film of an hour may have tens of thousands."""
+"""Intervals of a page that are not reported, the likeliest. One takes 300 bytes, and a video of an hour may have tens of thousands."""
 
 PERCENT_PER_LETTER, PERCENT_PER_LETTER_ON_PHONES = 0.8, 2.2
 """Width of a letter in percent of the page. A bar narrower than its text stays empty, since the table below has the text."""
@@ -254,7 +254,7 @@ class PageInputs:
     reported: tuple[ReportedScores, ...] = ()
     shift: Shift | None = None
     clip_names: Mapping[str, str] = field(default_factory=dict)
-    """Film and time of the clips that the cells of `confusions` list."""
+    """Video and time of the clips that the cells of `confusions` list."""
     thumbnails: Mapping[str, bytes] = field(default_factory=dict)
     """Small JPEGs of named clips, by uid."""
 
