@@ -24,7 +24,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --all-extras --quiet --no-header
 # One per core, at most four: each takes up to 2 GiB.
 WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n : 4)))
 
-# A misspelt VIDEO=films would otherwise run the sample videos. These settings of the environment may be given, too.
+# A misspelt VIDEO=videos would otherwise run the sample videos. These settings of the environment may be given, too.
 VARIABLES := VIDEOS TO FROM SET ARGS WORKERS VENV PYTHON RETAKE_% COMPOSE_% DOCKER_% CUDA_% PIP_% HTTP_% HTTPS_% NO_% http_% https_% no_%
 UNKNOWN := $(filter-out $(VARIABLES),$(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name))))
 ifneq ($(UNKNOWN),)

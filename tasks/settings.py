@@ -23,7 +23,7 @@ FORM_PATH = "/retake/trigger/"
 TRAINING_PAGES = "workflowType=machine_learning"
 """Opens MLflow on its pages for trained networks; without it, on those for language models."""
 QUIET_DAYS = 14
-"""After so many days without a new film, somebody should check whether films still arrive."""
+"""After so many days without a new video, somebody should check whether videos still arrive."""
 EventName = Literal["champion", "approval", "failed", "set_aside", "idle", "full", "unlike", "digest"]
 _StoreRoot = Annotated[str, AfterValidator(lambda uri: uri.rstrip("/"))]
 
@@ -73,7 +73,7 @@ class SourceSettings(BaseSettings):
         {}, description="by the address of a store, the sources that an ingest without sources takes besides its inbox"
     )
     s3_connections: dict[Annotated[str, Field(pattern=rf"^{CONNECTION_NAME}$")], S3Connection] = Field(
-        {}, description="by a name, the servers of sources such as s3+NAME://bucket/films/**.mp4"
+        {}, description="by a name, the servers of sources such as s3+NAME://bucket/videos/**.mp4"
     )
 
 
@@ -163,7 +163,7 @@ class NotifySettings(BaseSettings):
 
     notify: Annotated[tuple[SecretStr, ...], NoDecode, _WORDS] = Field((), description="Apprise addresses that get every notice")
     notify_events: Annotated[tuple[EventName, ...], NoDecode, _WORDS] = Field(get_args(EventName), description="events that are told")
-    notify_idle_days: int = Field(QUIET_DAYS, ge=1, description="days without a new film after which people are told")
+    notify_idle_days: int = Field(QUIET_DAYS, ge=1, description="days without a new video after which people are told")
     notify_store_gib: float | None = Field(None, gt=0, description="size of the store that it may have; told from nine tenths of it on")
 
 

@@ -25,8 +25,8 @@ SAMPLE_OPTIONS: dict[str, object] = {
 }
 """Options for the sample videos, without downloads and fast on two cores.
 
-They are the same on every machine. The split is assigned by the hashes of the files; this seed leaves the films of val that the figures in the docs
-are of. There is no test split, whose films the networks of the docs would lack.
+They are the same on every machine. The split is assigned by the hashes of the files; this seed leaves the videos of val that the figures in the docs
+are of. There is no test split, whose videos the networks of the docs would lack.
 
 Their model has its own name, so that it never competes with a model for your videos.
 """

@@ -35,8 +35,8 @@ from tasks.store.run_layout import Comparing, Decision, find_decision
 from tasks.wording import count, count_with_verb, duration
 
 OWN_STORE = "s3://retake"
-LONG_FILM = Path(__file__).with_name("long_film")
-"""A film for the network of the samples to predict, with a table of when what happens. It is not trained on."""
+LONG_VIDEO = Path(__file__).with_name("long_video")
+"""A video for the network of the samples to predict, with a table of when what happens. It is not trained on."""
 STORE_SETTINGS = 'eval "$(.venv/bin/python -m tasks.local env)"'
 """Sets what steps at a shell need to reach the local servers."""
 _QUIET_SECONDS = 5.0
@@ -72,16 +72,16 @@ def run(home: Home, videos: str | None, option_pairs: Sequence[str]) -> int:
 
     code = _on_servers(home, screen, follow)
     if not code and not videos:
-        screen.say(f"when do actions happen in a long film? This tells, and how well it tells it:\n{predict_long_film(choices)}")
+        screen.say(f"when do actions happen in a long video? This tells, and how well it tells it:\n{predict_long_video(choices)}")
     screen.say(f"{'FAILED' if code else 'done'} after {clock(time.monotonic() - begun)}; the servers stay up until `make stop`")
     return code
 
 
-def predict_long_film(choices: Choices) -> str:
-    """Write the commands that predict the long film by the network that was trained last."""
+def predict_long_video(choices: Choices) -> str:
+    """Write the commands that predict the long video by the network that was trained last."""
     options = f"--model models:/{choices.options['model_name']}@challenger --stride-seconds 2 --to ~/predicted"
     return f"""  {STORE_SETTINGS}
-  .venv/bin/python -m tasks predict {LONG_FILM.relative_to(REPOSITORY)} {options}"""
+  .venv/bin/python -m tasks predict {LONG_VIDEO.relative_to(REPOSITORY)} {options}"""
 
 
 def ingest_folder(home: Home, videos: str, option_pairs: Sequence[str]) -> int:

@@ -57,8 +57,8 @@ class ScheduledRun:
 class Live:
     """The facts that are known at the moment.
 
-    A fact that is None is unknown, and a rule about it says nothing. `import_errors` are the DAG files that Airflow cannot import. `has_films`
-    says whether the store has any film, summed up or not. Without `answers` of the page Label, none came since labels were last gathered.
+    A fact that is None is unknown, and a rule about it says nothing. `import_errors` are the DAG files that Airflow cannot import. `has_videos`
+    says whether the store has any video, summed up or not. Without `answers` of the page Label, none came since labels were last gathered.
     """
 
     now: str | None = None
@@ -68,7 +68,7 @@ class Live:
     import_errors: tuple[str, ...] | None = None
     answers: PageAnswers = field(default_factory=PageAnswers)
     disk_free_share: float | None = None
-    has_films: bool | None = None
+    has_videos: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Situation:
 
     @property
     def days_quiet(self) -> int:
-        """Count the days since a new film came; 0 if that is unknown."""
+        """Count the days since a new video came; 0 if that is unknown."""
         since = self.status.films.new_at if self.status.films else None
         before, now = _time(since), _time(self.live.now)
         return max(0, (now - before) // timedelta(days=1)) if before and now else 0
@@ -122,7 +122,7 @@ class Situation:
 
     @property
     def is_quiet(self) -> bool:
-        """Check whether no new film came for long."""
+        """Check whether no new video came for long."""
         return self.days_quiet >= QUIET_DAYS
 
     @property
@@ -215,7 +215,7 @@ def _label(here: Situation) -> str:
 
 def _weak(here: Situation) -> str:
     named = [f"{quoted(weak.name)} ({weak.num_right} of {weak.num_clips} right)" for weak in here.weak_classes]
-    return f"Bring films of {listed(named)}"
+    return f"Bring videos of {listed(named)}"
 
 
 def _wait(here: Situation) -> str:
@@ -237,10 +237,10 @@ RULES = (
         lambda here: here.form("clean_up"),
     ),
     Rule(
-        lambda here: here.knows_nothing and not here.live.has_films,
+        lambda here: here.knows_nothing and not here.live.has_videos,
         lambda here: (
-            f"Begin{', unless an earlier version filled the store' if here.live.has_films is None else ''}: "
-            f"put films into {here.status.store}/inbox/, or name a folder in the form"
+            f"Begin{', unless an earlier version filled the store' if here.live.has_videos is None else ''}: "
+            f"put videos into {here.status.store}/inbox/, or name a folder in the form"
         ),
         lambda here: here.form("ingest_videos"),
     ),
@@ -269,17 +269,17 @@ RULES = (
     Rule(lambda here: here.weak_classes, _weak, lambda _: f"{LOOP_PATH}#weak"),
     Rule(
         lambda here: here.is_quiet,
-        lambda here: f"See whether films still arrive: nothing new has come for {count(here.days_quiet, 'day')}",
+        lambda here: f"See whether videos still arrive: nothing new has come for {count(here.days_quiet, 'day')}",
         lambda here: here.form("ingest_videos"),
     ),
     Rule(
         lambda here: here.champion is not None,
-        lambda here: f"Predict films that champion v{here.champion} was not trained on",
+        lambda here: f"Predict videos that champion v{here.champion} was not trained on",
         lambda here: here.form("predict_videos", model=f"models:/{here.status.model_name}@champion"),
     ),
     Rule(
-        lambda here: here.champion is None and not here.first_training and (not here.knows_nothing or here.live.has_films),
-        lambda _: "Bring more films, of several recordings for each action",
+        lambda here: here.champion is None and not here.first_training and (not here.knows_nothing or here.live.has_videos),
+        lambda _: "Bring more videos, of several recordings for each action",
         lambda here: here.form("ingest_videos"),
     ),
 )
@@ -295,7 +295,7 @@ def next_steps(status: LoopStatus, live: Live, link: Callable[[str], str]) -> li
 
 def sentence(status: LoopStatus, now: str | None = None) -> str:
     """Say in one sentence where the loop stands, with times as `moment` writes them."""
-    films, labels, dataset, model = status.films, status.labels, status.dataset, status.model
+    videos, labels, dataset, model = status.films, status.labels, status.dataset, status.model
     if model is not None:
         return _of_model(model, now)
     if dataset is not None:
@@ -303,8 +303,9 @@ def sentence(status: LoopStatus, now: str | None = None) -> str:
         return f"Dataset {dataset.digest} has {splits} clips; no decision on a network is known yet."
     if labels is not None:
         return f"{count_with_verb(labels.num_labelled, 'clip', of=labels.num_clips)} labelled; there is no dataset yet."
-    if films is not None:
-        return f"{count(films.num_videos, 'film')} came in; none of {'its' if films.num_videos == 1 else 'their'} clips has been looked at for labels yet."
+    if videos is not None:
+        owner = "its" if videos.num_videos == 1 else "their"
+        return f"{count(videos.num_videos, 'video')} came in; none of {owner} clips has been looked at for labels yet."
     return f"Nothing is known of {status.store} yet: it is empty, or an earlier version filled it, and each part appears with its next run."
 
 

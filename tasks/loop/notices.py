@@ -137,19 +137,19 @@ def _approval(facts: Facts) -> Notice | None:
 
 
 def _idle(facts: Facts) -> Notice | None:
-    films = facts.status.films
-    if films is None or films.new_at is None:
+    videos = facts.status.films
+    if videos is None or videos.new_at is None:
         return None
-    idle_days = (facts.now - datetime.fromisoformat(films.new_at)).days
+    idle_days = (facts.now - datetime.fromisoformat(videos.new_at)).days
     if idle_days < facts.idle_days:
         return None
     return Notice(
         event="idle",
-        title=f"No new film for {count(idle_days, 'day')}",
-        text=f"The latest came on {films.new_at[:10]}; put films under {Layout(facts.ended.store).inbox.folder_uri}",
+        title=f"No new video for {count(idle_days, 'day')}",
+        text=f"The latest came on {videos.new_at[:10]}; put videos under {Layout(facts.ended.store).inbox.folder_uri}",
         url=facts.loop_url,
         about="idle",
-        cause=films.new_at,
+        cause=videos.new_at,
     )
 
 

@@ -15,13 +15,13 @@ from tasks.store.records.dataset import Manifest
 from tasks.store.records.record import Record
 from tasks.store.records.status import (
     DatasetStatus,
-    FilmsStatus,
     LabelsStatus,
     LoopStatus,
     ModelStatus,
     PredictionStatus,
     StatusResult,
     TrainingStatus,
+    VideosStatus,
 )
 from tasks.store.stored import Stored, last_name
 from tasks.wording import count, duration, listed, percent, size, some
@@ -143,7 +143,7 @@ def lines_of(result: StatusResult) -> Iterator[str]:
 def boxes(status: LoopStatus) -> Iterator[tuple[str, list[str]]]:
     """Yield each box by its title; one without a summary says when it appears."""
     for title, step, lines in (
-        ("Films", "summarise", status.films and _films(status.films)),
+        ("Videos", "summarise", status.films and _videos(status.films)),
         ("Labels", "label", status.labels and _labels(status.labels)),
         ("Dataset", "dataset", status.dataset and _dataset(status.dataset)),
         ("Training", "plan", status.training and _training(status.training)),
@@ -156,11 +156,11 @@ def boxes(status: LoopStatus) -> Iterator[tuple[str, list[str]]]:
         yield "Space", [f"{size(status.space.store_bytes)} in the store at {moment(status.space.at)}; {freed}"]
 
 
-def _films(films: FilmsStatus) -> Iterator[str]:
-    new = f"; {films.num_new:,} new at {moment(films.new_at)}" if films.new_at and films.num_new else ""
-    yield f"{count(films.num_videos, 'video')}; {count(films.num_clips, 'clip')} in the latest ingest{new}"
-    if films.num_set_aside:
-        yield f"{count(films.num_set_aside, 'file')} set aside: {'; '.join(f'{bad.name}: {bad.reason}' for bad in films.first_set_aside)}"
+def _videos(videos: VideosStatus) -> Iterator[str]:
+    new = f"; {videos.num_new:,} new at {moment(videos.new_at)}" if videos.new_at and videos.num_new else ""
+    yield f"{count(videos.num_videos, 'video')}; {count(videos.num_clips, 'clip')} in the latest ingest{new}"
+    if videos.num_set_aside:
+        yield f"{count(videos.num_set_aside, 'file')} set aside: {'; '.join(f'{bad.name}: {bad.reason}' for bad in videos.first_set_aside)}"
 
 
 def _labels(labels: LabelsStatus) -> Iterator[str]:

@@ -13,7 +13,6 @@ from tasks.store.records.record import SPLITS, SplitName
 from tasks.store.records.status import (
     DatasetChange,
     DatasetStatus,
-    FilmsStatus,
     KeptDataset,
     LabelCount,
     LabelsStatus,
@@ -23,6 +22,7 @@ from tasks.store.records.status import (
     SplitStatus,
     TrainingStatus,
     VersionStatus,
+    VideosStatus,
     WeakClass,
 )
 from tasks.store.records.training import PlanResult
@@ -40,7 +40,7 @@ NUM_WEAK, NUM_WRONG_CLIPS = 5, 4
 CHAMPION_AGAIN = "champion again"
 
 
-def films_status(earlier: FilmsStatus | None, summary: SummaryResult, num_videos: int, at: str) -> FilmsStatus:
+def videos_status(earlier: VideosStatus | None, summary: SummaryResult, num_videos: int, at: str) -> VideosStatus:
     """Sum up an ingest; the store now has `num_videos`.
 
     An ingest that brought no new video keeps the number and the time of the latest that did. In a store without this part, an earlier
@@ -49,7 +49,7 @@ def films_status(earlier: FilmsStatus | None, summary: SummaryResult, num_videos
     num_new = num_videos - (earlier.num_videos if earlier else num_videos)
     before = (earlier.num_new, earlier.new_at) if earlier else (0, at)
     num_latest, new_at = (num_new, at) if num_new > 0 else before
-    return FilmsStatus(
+    return VideosStatus(
         at=at,
         num_videos=num_videos,
         num_clips=summary.num_clips,

@@ -41,7 +41,7 @@ class ChampionExportOptions(Options):
     export: Literal["off", "onnx", "openvino", "openvino-int8"] = Field(
         "off",
         title="Package of a new champion",
-        description="A folder that answers films on machines without Retake: onnx in fp32, openvino in fp16, or openvino in int8 where val shows that it is as good",
+        description="A folder that answers videos on machines without Retake: onnx in fp32, openvino in fp16, or openvino in int8 where val shows that it is as good",
     )
     max_drop_points: float = MAX_DROP_POINTS
 

@@ -15,7 +15,7 @@ from tasks.store.objects import Store
 from tasks.wording import count
 
 MAX_THUMBNAILS = 200
-"""Small pictures of a page, 1 to 2 kB each of a film and 5 kB of noise; other named clips have their links alone."""
+"""Small pictures of a page, 1 to 2 kB each of a video and 5 kB of noise; other named clips have their links alone."""
 
 THUMBNAIL_WIDTH = 96
 

@@ -113,9 +113,9 @@ def first_weights(plan: PlanResult, store: Store) -> frozenset[Weights]:
 
 
 def unseen(clips: Sequence[DatasetClip], trained_on: Iterable[DatasetClip | ClipRecord]) -> tuple[DatasetClip, ...]:
-    """Select the clips whose films and source videos were not trained on.
+    """Select the clips whose videos and source videos were not trained on.
 
-    A source video may have had another name at the training, so all its films of today are left out with one of them.
+    A source video may have had another name at the training, so all its files of today are left out with one of them.
     """
     seen = {name for clip in trained_on for name in (clip.uid, clip.video, getattr(clip, "source", clip.video))}
     sources = {clip.source for clip in clips if not seen.isdisjoint((clip.uid, clip.video, clip.source))}

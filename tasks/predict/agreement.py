@@ -183,7 +183,7 @@ class Tally:
         return confusions
 
     def clip_names(self, uids: Collection[str]) -> dict[str, str]:
-        """Name clips that both networks predicted by film and time."""
+        """Name clips that both networks predicted by video and time."""
         return {clip.uid: f"{clip.file} {stretch(clip.start_seconds, clip.stop_seconds)}" for clip in self._compared if clip.uid in uids}
 
     def _both(self, target: Target) -> Ids:

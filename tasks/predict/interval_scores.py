@@ -33,7 +33,7 @@ Group = Literal["other", "val", "training"]
 """Videos that no network met, that chose the epoch of one, and that one was trained on."""
 GROUPS: tuple[Group, ...] = ("other", "val", "training")
 Finder = Callable[[Span], Iterator[Stretch]]
-"""Yields the spans of a film that overlap another."""
+"""Yields the spans of a video that overlap another."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class WhenScores:
         )
 
 
-def when_scores(plan: PredictPlanResult, films: Sequence[FoundIntervals], labels: KnownLabels, names: Names) -> tuple[WhenScores, ...]:
+def when_scores(plan: PredictPlanResult, predicted: Sequence[FoundIntervals], labels: KnownLabels, names: Names) -> tuple[WhenScores, ...]:
     """Score all intervals of the labelled videos, also those below the threshold, group by group.
 
     An interval where no label says when something happens is neither right nor wrong. Two networks are scored on the videos whose windows
@@ -97,9 +97,9 @@ def when_scores(plan: PredictPlanResult, films: Sequence[FoundIntervals], labels
     with_labels = {label.video for label in labels.intervals}
     met = dict.fromkeys(plan.measured_on, "val") | dict.fromkeys(plan.trained_on, "training")
     for name in GROUPS:
-        group = [film for film in films if met.get(film.video.video, "other") == name and film.video.video in with_labels]
-        of_model = [film for film in group if "model" in film.intervals]
-        if both := [film for film in of_model if len(film.intervals) == len(plan.predictors)] or of_model:
+        group = [each for each in predicted if met.get(each.video.video, "other") == name and each.video.video in with_labels]
+        of_model = [each for each in group if "model" in each.intervals]
+        if both := [each for each in of_model if len(each.intervals) == len(plan.predictors)] or of_model:
             scored.append(_scores(plan, both, labels, names, name, len(of_model) - len(both)))
     return tuple(scored)
 
@@ -133,11 +133,11 @@ def _scores(
     name: Group,
     num_left_out: int,
 ) -> WhenScores:
-    videos = {film.video.video for film in group}
+    videos = {each.video.video for each in group}
     sources = {video: plan.sources.get(video, video) for video in videos}
-    films = {film.video.video: film.clips for film in group}
+    clips_of = {each.video.video: each.clips for each in group}
     truth = [label for label in labels.intervals if label.video in videos]
-    roles = [role for role in plan.predictors if all(role in film.intervals for film in group)]
+    roles = [role for role in plan.predictors if all(role in each.intervals for each in group)]
     true = {target: [_segment(target, label.video, label, names) for label in truth] for target in names.targets}
     covered = None if labels.covered is None else {video: union(labels.covered.get(video, ())) for video in videos}
 
@@ -148,10 +148,10 @@ def _scores(
         return detection_scores(counted(segments, target), true[target], sources, num_resamples=plan.evaluate.bootstrap_resamples)
 
     def of_network(role: PredictorRole, target: Target) -> list[Segment]:
-        return [_segment(target, film.video.video, interval, names) for film in group for interval in film.intervals[role]]
+        return [_segment(target, each.video.video, interval, names) for each in group for interval in each.intervals[role]]
 
     of_model = of_network(roles[0], names.targets[-1])
-    guesses = {target: always_guessing(true[target], films) for target in names.targets}
+    guesses = {target: always_guessing(true[target], clips_of) for target in names.targets}
     return WhenScores(
         group=name,
         num_videos=len(videos),
@@ -203,7 +203,7 @@ class ReportedScores:
 
 
 def reported_scores(
-    plan: PredictPlanResult, films: Sequence[FoundIntervals], labels: KnownLabels, names: Names
+    plan: PredictPlanResult, predicted: Sequence[FoundIntervals], labels: KnownLabels, names: Names
 ) -> tuple[ReportedScores, ...]:
     """Measure each network's reported intervals, by group of videos with labelled time."""
     met = dict.fromkeys(plan.measured_on, "val") | dict.fromkeys(plan.trained_on, "training")
@@ -211,41 +211,41 @@ def reported_scores(
     for label in labels.intervals:
         truth.setdefault(label.video, []).append(label)
     labelled = [
-        _labelled(film, looked_at, truth.get(film.video.video, ()), names) for film in films if (looked_at := _looked_at(film, labels))
+        _labelled(each, looked_at, truth.get(each.video.video, ()), names) for each in predicted if (looked_at := _looked_at(each, labels))
     ]
     scores = []
     for group in GROUPS:
-        own = [each for each in labelled if met.get(each.film.video.video, "other") == group]
+        own = [each for each in labelled if met.get(each.predicted.video.video, "other") == group]
         for role in plan.predictors:
-            if of_role := [each for each in own if role in each.film.reported]:
+            if of_role := [each for each in own if role in each.predicted.reported]:
                 scores.append(_scores_of(role, group, of_role, names, plan))
     return tuple(scores)
 
 
 @dataclass(frozen=True)
 class _Labelled:
-    """A film's labelled time, all actions, and each by id; a finder's spans are disjoint."""
+    """A video's labelled time, all actions, and each by id; a finder's spans are disjoint."""
 
-    film: FoundIntervals
+    predicted: FoundIntervals
     looked_at: Finder
     acting: Finder
     by_action: Mapping[int, Finder]
     idle_seconds: float
 
 
-def _looked_at(film: FoundIntervals, labels: KnownLabels) -> list[Stretch]:
-    """List the labelled time of a film up to the end of its last clip."""
-    # A film that is labelled as a whole has no end of its own.
-    end = Stretch(start_seconds=max((stop for _, stop in film.clips), default=0.0), stop_seconds=inf)
-    return _joined(without((labels.covered or {}).get(film.video.video, ()), [end]))
+def _looked_at(predicted: FoundIntervals, labels: KnownLabels) -> list[Stretch]:
+    """List the labelled time of a video up to the end of its last clip."""
+    # A video that is labelled as a whole has no end of its own.
+    end = Stretch(start_seconds=max((stop for _, stop in predicted.clips), default=0.0), stop_seconds=inf)
+    return _joined(without((labels.covered or {}).get(predicted.video.video, ()), [end]))
 
 
-def _labelled(film: FoundIntervals, looked_at: Sequence[Stretch], truth: Sequence[KnownInterval], names: Names) -> _Labelled:
+def _labelled(predicted: FoundIntervals, looked_at: Sequence[Stretch], truth: Sequence[KnownInterval], names: Names) -> _Labelled:
     by_action: dict[int, list[KnownInterval]] = {}
     for label in truth:
         by_action.setdefault(names.action(label.verb_class, label.noun_class), []).append(label)
     return _Labelled(
-        film=film,
+        predicted=predicted,
         looked_at=overlap_finder(looked_at),
         acting=overlap_finder(_joined(truth)),
         by_action={action: overlap_finder(_joined(own)) for action, own in by_action.items()},
@@ -253,13 +253,13 @@ def _labelled(film: FoundIntervals, looked_at: Sequence[Stretch], truth: Sequenc
     )
 
 
-def _scores_of(role: PredictorRole, group: Group, films: Sequence[_Labelled], names: Names, plan: PredictPlanResult) -> ReportedScores:
+def _scores_of(role: PredictorRole, group: Group, own: Sequence[_Labelled], names: Names, plan: PredictPlanResult) -> ReportedScores:
     right: list[bool] = []
     sources: list[str] = []
     num_false_alarms = 0
-    for labelled in films:
-        video = labelled.film.video.video
-        for interval in labelled.film.reported[role]:
+    for labelled in own:
+        video = labelled.predicted.video.video
+        for interval in labelled.predicted.reported[role]:
             parts = _within(interval, labelled.looked_at)
             seconds = _seconds(parts)
             if seconds < (interval.stop_seconds - interval.start_seconds) / 2:
@@ -271,12 +271,12 @@ def _scores_of(role: PredictorRole, group: Group, films: Sequence[_Labelled], na
     return ReportedScores(
         role=role,
         group=group,
-        num_videos=len(films),
+        num_videos=len(own),
         num_intervals=len(right),
         num_right=sum(right),
         interval=top1_interval(np.array(right), sources) if right else None,
         num_false_alarms=num_false_alarms,
-        idle_seconds=sum(labelled.idle_seconds for labelled in films),
+        idle_seconds=sum(labelled.idle_seconds for labelled in own),
     )
 
 

@@ -23,7 +23,7 @@ NUM_DECIMALS = 6
 
 @dataclass(frozen=True)
 class Cells:
-    """The parts of a film within which no window begins or ends.
+    """The parts of a video within which no window begins or ends.
 
     Attributes:
         starts, stops: (m,) seconds; a part that no window covers is left out.
@@ -45,7 +45,7 @@ class Cells:
 
 @dataclass(frozen=True)
 class Interval:
-    """A stretch of a film with one action; `probability` is the action's mean over it."""
+    """A stretch of a video with one action; `probability` is the action's mean over it."""
 
     start_seconds: float
     stop_seconds: float
@@ -55,7 +55,7 @@ class Interval:
 
 
 def cut_into_cells(starts: Seconds, stops: Seconds) -> Cells:
-    """Cut a film at the starts and stops (n,) of its windows, both ascending.
+    """Cut a video at the starts and stops (n,) of its windows, both ascending.
 
     A window counts in a cell the more, the nearer their middles are: by 1 - distance of the middles / half the window's length, before the
     weights of a cell are made to sum to 1.
@@ -76,7 +76,7 @@ def cut_into_cells(starts: Seconds, stops: Seconds) -> Cells:
 
 
 def intervals(starts: Seconds, stops: Seconds, likely: Distributions) -> tuple[Interval, ...]:
-    """Find the intervals of one film, given its windows (n,) in order and their probabilities.
+    """Find the intervals of one video, given its windows (n,) in order and their probabilities.
 
     The probabilities of verbs and nouns are smoothed over the windows; each cell gets the likeliest action,
     with the product of the probabilities of its verb and noun; cells in a row with the same

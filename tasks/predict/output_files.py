@@ -175,15 +175,15 @@ def file_stem(video: PredictedVideo | ScoredVideo) -> str:
     return f"{short or 'video'}-{video.video[:12]}"
 
 
-def shown_intervals(film: FoundIntervals, names: Names) -> dict[PredictorRole, tuple[ShownInterval, ...]]:
+def shown_intervals(predicted: FoundIntervals, names: Names) -> dict[PredictorRole, tuple[ShownInterval, ...]]:
     """Name the intervals of a video for the page, also those that are not reported."""
-    not_reported = {role: set(own) for role, own in film.not_reported.items()}
+    not_reported = {role: set(own) for role, own in predicted.not_reported.items()}
     return {
         role: tuple(
             ShownInterval(i.start_seconds, i.stop_seconds, _action(i, names), i.probability, is_not_reported=i in not_reported[role])
             for i in own
         )
-        for role, own in film.intervals.items()
+        for role, own in predicted.intervals.items()
     }
 
 
@@ -195,7 +195,7 @@ def shown_labels(video: str, labelled: Sequence[KnownInterval], names: Names) ->
 
 
 def write_intervals(
-    plan: PredictPlanResult, films: Sequence[FoundIntervals], names: Names, video_names: Mapping[str, str], folder: Path
+    plan: PredictPlanResult, predicted: Sequence[FoundIntervals], names: Names, video_names: Mapping[str, str], folder: Path
 ) -> None:
     """Write the reported intervals in all formats, and the others as `not_reported.csv`.
 
@@ -205,23 +205,23 @@ def write_intervals(
     columns = [column for column in INTERVAL_COLUMNS if "noun" in names.targets or not column.startswith(("noun", "action"))]
     schema = pa.schema([SCHEMA.field(column) if column in SCHEMA.names else pa.field(column, pa.float64()) for column in columns])
     for name, of_videos in (
-        ("intervals", [film.reported for film in films]),
-        ("not_reported", [film.not_reported for film in films]),
+        ("intervals", [each.reported for each in predicted]),
+        ("not_reported", [each.not_reported for each in predicted]),
     ):
-        rows = [row for film, by_role in zip(films, of_videos, strict=True) for row in _rows(plan, film.video, by_role, names)]
+        rows = [row for each, by_role in zip(predicted, of_videos, strict=True) for row in _rows(plan, each.video, by_role, names)]
         if name == "intervals":
             pq.write_table(pa.Table.from_pylist(rows, schema=schema), folder / f"{name}.parquet", compression="zstd")
         (folder / f"{name}.csv").write_bytes(csv_table(columns, ({column: plain_cell(row[column]) for column in columns} for row in rows)))
     (folder / "tracks").mkdir(exist_ok=True)
-    for film in films:
-        for role, own in film.reported.items():
-            title = f"when: {plan.predictors[role].label} on {film.video.name}, {film.video.video}"
+    for each in predicted:
+        for role, own in each.reported.items():
+            title = f"when: {plan.predictors[role].label} on {each.video.name}, {each.video.video}"
             cues = (block(i.start_seconds, i.stop_seconds, _action(i, names), i.probability) for i in own)
-            (folder / "tracks" / f"{file_stem(film.video)}.{role}.intervals.vtt").write_text(
+            (folder / "tracks" / f"{file_stem(each.video)}.{role}.intervals.vtt").write_text(
                 opening(title) + "".join(cues), encoding="utf-8"
             )
-    for role in {role: None for film in films for role in film.reported}:
-        (folder / f"intervals.{role}.json").write_text(_activitynet(films, role, names, video_names), encoding="utf-8")
+    for role in {role: None for each in predicted for role in each.reported}:
+        (folder / f"intervals.{role}.json").write_text(_activitynet(predicted, role, names, video_names), encoding="utf-8")
 
 
 def _rows(
@@ -246,18 +246,18 @@ def _rows(
     ]
 
 
-def _activitynet(films: Sequence[FoundIntervals], role: PredictorRole, names: Names, video_names: Mapping[str, str]) -> str:
+def _activitynet(predicted: Sequence[FoundIntervals], role: PredictorRole, names: Names, video_names: Mapping[str, str]) -> str:
     """Write one network's intervals by video, as ActivityNet's detection challenge takes them."""
     results = {
-        without_extension(video_names[film.video.video]): [
+        without_extension(video_names[each.video.video]): [
             {
                 "label": _action(interval, names),
                 "score": round(interval.probability, NUM_DECIMALS),
                 "segment": [round(interval.start_seconds, 3), round(interval.stop_seconds, 3)],
             }
-            for interval in film.reported.get(role, ())
+            for interval in each.reported.get(role, ())
         ]
-        for film in films
+        for each in predicted
     }
     return json.dumps({"version": "VERSION 1.3", "results": results, "external_data": {"used": False}}, ensure_ascii=False, indent=1)
 

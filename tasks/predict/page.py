@@ -31,7 +31,7 @@ MAX_SPANS_OPEN = 12
 """Rows of a video's table; a longer table is folded."""
 
 MAX_NOT_REPORTED = 2000
-"""Intervals of a page that are not reported, the likeliest. One takes 300 bytes, and a film of an hour may have tens of thousands."""
+"""Intervals of a page that are not reported, the likeliest. One takes 300 bytes, and a video of an hour may have tens of thousands."""
 
 PERCENT_PER_LETTER, PERCENT_PER_LETTER_ON_PHONES = 0.8, 2.2
 """Width of a letter in percent of the page. A bar narrower than its text stays empty, since the table below has the text."""
@@ -256,7 +256,7 @@ class PageInputs:
     shift: Shift | None = None
     num_trained_by: Mapping[str, int] = field(default_factory=dict)
     clip_names: Mapping[str, str] = field(default_factory=dict)
-    """Film and time of the clips that the cells of `confusions` list."""
+    """Video and time of the clips that the cells of `confusions` list."""
     thumbnails: Mapping[str, bytes] = field(default_factory=dict)
     """Small JPEGs of named clips, by uid."""
 

@@ -1,10 +1,10 @@
-"""Compare new films with the model's dataset by their distances to training clips.
+"""Compare new source videos with the model's dataset by their distances to training clips.
 
-A clip's distance is the cosine distance of its backbone features to the nearest training clip of another film (Sun, Ming, Zhu and Li 2022,
-Out-of-distribution Detection with Deep Nearest Neighbors, arXiv 2204.06507). A film's score is the mean logarithm of its distances, over as
-many clips as the shortest film has: a mean over fewer clips varies more.
+A clip's distance is the cosine distance of its backbone features to the nearest training clip of another source video (Sun, Ming, Zhu and Li 2022,
+Out-of-distribution Detection with Deep Nearest Neighbors, arXiv 2204.06507). A source video's score is the mean logarithm of its distances, over as
+many clips as the shortest one has: a mean over fewer clips varies more.
 
-Legend: n clips, m training clips, f features, r films of the dataset, s new films.
+Legend: n clips, m training clips, f features, r source videos of the dataset, s new ones.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,19 +18,19 @@ from scipy.special import stdtr
 from scipy.stats import permutation_test
 
 from tasks.predict.to_label import Features, directions
-from tasks.store.records.prediction import ReferenceFilm
+from tasks.store.records.prediction import ReferenceSource
 from tasks.store.records.record import SplitName
 from tasks.wording import count, csv_table, percent, plain_cell
 from tasks.wording import p_value as p_value_in_words
 
 FALSE_ALARMS = 0.05
-"""The share of predictions of ordinary films that may be called unlike. `docs/evidence.md` shows the simulated one."""
+"""The share of predictions of ordinary videos that may be called unlike. `docs/evidence.md` shows the simulated one."""
 
 FAR = 0.95
 """The quantile of the dataset's clips beyond which a clip lies far from the training clips."""
 
-MIN_FILMS = 3
-"""Fewest films of the dataset that show how much ordinary films vary."""
+MIN_SOURCES = 3
+"""Fewest source videos of the dataset that show how much ordinary ones vary."""
 
 MIN_DISTANCE = 1e-3
 """Keeps copies of a clip from being infinitely near."""
@@ -43,7 +43,7 @@ COLUMNS = ("source", "videos", "num_clips", "num_far", "mean_distance", "num_nea
 
 
 @dataclass(frozen=True)
-class NewFilm:
+class NewSource:
     """A source video outside the model's dataset, and its clips' distances to training clips.
 
     `name` has the names of its files.
@@ -55,112 +55,118 @@ class NewFilm:
 
 
 @dataclass(frozen=True)
-class FilmShift:
-    """A new film, and how many films of the dataset lie nearer the training clips."""
+class SourceShift:
+    """A new source video, and how many of the dataset lie nearer the training clips."""
 
-    film: NewFilm
+    new: NewSource
     num_far: int
-    num_nearer_films: int
+    num_nearer: int
 
     @property
     def num_clips(self) -> int:
         """Return the number of its clips."""
-        return len(self.film.distances)
+        return len(self.new.distances)
 
 
 @dataclass(frozen=True)
 class Shift:
-    """New films beside the `num_films` films of the dataset that they are compared with.
+    """New source videos beside the `num_compared` of the dataset that they are compared with.
 
-    `p_value` is the chance that films like those of the dataset lie as far from the training clips, None if the verdict is unknown for a
+    `p_value` is the chance that videos like those of the dataset lie as far from the training clips, None if the verdict is unknown for a
     `reason`.
     """
 
     verdict: Literal["like", "unlike", "unknown"]
-    films: tuple[FilmShift, ...]
-    num_films: int
+    sources: tuple[SourceShift, ...]
+    num_compared: int
     p_value: float | None = None
     reason: str = ""
 
     @property
     def num_clips(self) -> int:
-        """Return the number of clips of the new films."""
-        return sum(film.num_clips for film in self.films)
+        """Return the number of clips of the new source videos."""
+        return sum(own.num_clips for own in self.sources)
 
     @property
     def num_far(self) -> int:
         """Return the number of their clips that lie far from the training clips."""
-        return sum(film.num_far for film in self.films)
+        return sum(own.num_far for own in self.sources)
 
 
-def distances_between_films(features: Features, films: Sequence[str], known: Features, known_films: Sequence[str]) -> NDArray[np.float64]:
+def distances_between_sources(
+    features: Features, sources: Sequence[str], known: Features, known_sources: Sequence[str]
+) -> NDArray[np.float64]:
     """Compute cosine distances (n,) from `features` (n, f) to the nearest of `known` (m, f).
 
-    Only clips of other films count; infinite without any.
+    Only clips of other source videos count; infinite without any.
     """
     alike = (directions(features) @ directions(known).T).astype(np.float64)
-    alike[np.array(films)[:, None] == np.array(known_films)] = -np.inf
+    alike[np.array(sources)[:, None] == np.array(known_sources)] = -np.inf
     distances: NDArray[np.float64] = np.maximum(1.0 - alike.max(axis=1), 0.0)
     return distances
 
 
-def reference_films(distances: NDArray[np.float64], films: Sequence[str], splits: Mapping[str, SplitName]) -> tuple[ReferenceFilm, ...]:
-    """Group (n,) distances by film; leave out clips without a training clip of another film."""
-    names = np.array(films)
-    of_film = {name: (names == name) & np.isfinite(distances) for name in sorted(set(films))}
+def reference_sources(
+    distances: NDArray[np.float64], sources: Sequence[str], splits: Mapping[str, SplitName]
+) -> tuple[ReferenceSource, ...]:
+    """Group (n,) distances by source video; leave out infinite ones."""
+    names = np.array(sources)
+    of_source = {name: (names == name) & np.isfinite(distances) for name in sorted(set(sources))}
     return tuple(
-        ReferenceFilm(source=name, split=splits[name], distances=tuple(distances[own].tolist()))
-        for name, own in of_film.items()
+        ReferenceSource(source=name, split=splits[name], distances=tuple(distances[own].tolist()))
+        for name, own in of_source.items()
         if own.any()
     )
 
 
-def shift_of(films: Sequence[NewFilm], reference: Sequence[ReferenceFilm]) -> Shift:
-    """Test whether new films lie further from the training clips than films of the dataset.
+def shift_of(sources: Sequence[NewSource], reference: Sequence[ReferenceSource]) -> Shift:
+    """Test whether new source videos lie further from the training clips than the dataset's.
 
-    The test permutes films. If there are too few for that, it is Student's t with the spread of the dataset's films.
+    The test permutes source videos. If there are too few for that, it is Student's t with the spread of the dataset's.
 
     Args:
-        films: the new films, one at least.
-        reference: films of the dataset that taught the backbone nothing.
+        sources: the new ones, one at least.
+        reference: those of the dataset that taught the backbone nothing.
     """
-    if len(reference) < MIN_FILMS:
-        few = f"it takes {MIN_FILMS} films that taught the network's backbone nothing, and the model's dataset has {len(reference)}"
-        return Shift("unknown", tuple(FilmShift(film, 0, 0) for film in films), 0, reason=few)
-    num_clips = min(len(distances) for distances in (*(film.distances for film in films), *(film.distances for film in reference)))
-    scores, new = (np.array([_score(film.distances, num_clips) for film in own]) for own in (reference, films))
-    clips = np.array([distance for film in reference for distance in film.distances])
+    if len(reference) < MIN_SOURCES:
+        few = (
+            f"it takes {MIN_SOURCES} source videos that taught the network's backbone nothing, and the model's dataset has {len(reference)}"
+        )
+        return Shift("unknown", tuple(SourceShift(new, 0, 0) for new in sources), 0, reason=few)
+    num_clips = min(len(distances) for distances in (*(own.distances for own in sources), *(own.distances for own in reference)))
+    scores, new = (np.array([_score(own.distances, num_clips) for own in group]) for group in (reference, sources))
+    clips = np.array([distance for own in reference for distance in own.distances])
     limit = np.quantile(clips, FAR)
     listed = tuple(
-        FilmShift(film, int((np.array(film.distances) > limit).sum()), int((scores < score).sum()))
-        for film, score in zip(films, new, strict=True)
+        SourceShift(own, int((np.array(own.distances) > limit).sum()), int((scores < score).sum()))
+        for own, score in zip(sources, new, strict=True)
     )
     p_value = _p_value(new, scores)
     if p_value <= FALSE_ALARMS:
         return Shift("unlike", listed, len(reference), p_value)
-    # Permutations can always tell films that lie further than all of the dataset.
-    furthest = np.full(len(films), _score([clips.max()], 1))
+    # Permutations can always tell source videos that lie further than all of the dataset.
+    furthest = np.full(len(sources), _score([clips.max()], 1))
     if _has_permutations(new, scores) or _students_p_value(furthest, scores) <= FALSE_ALARMS:
         return Shift("like", listed, len(reference), p_value)
     reason = (
-        f"even films that lie as far as the furthest clip of the {count(len(reference), 'film')} in the model's dataset could be ordinary"
+        f"even videos as far as the furthest clip of the {count(len(reference), 'source video')} in the model's dataset could be ordinary"
     )
     return Shift("unknown", listed, len(reference), reason=reason)
 
 
 def shift_in_words(shift: Shift) -> str:
-    """Say in a sentence or two whether the new films are like the training clips."""
-    if not shift.num_films:
+    """Say in a sentence or two whether the new videos are like the training clips."""
+    if not shift.num_compared:
         return f"cannot tell whether it is like the training clips: {shift.reason}."
     far = (
-        f"{shift.num_far:,} of {count(shift.num_clips, 'clip')} of {count(len(shift.films), 'source video')} "
+        f"{shift.num_far:,} of {count(shift.num_clips, 'clip')} of {count(len(shift.sources), 'source video')} "
         f"{'lies' if shift.num_far == 1 else 'lie'} further from the training clips than {percent(FAR)} of the clips of the "
-        f"{count(shift.num_films, 'film')} in the model's dataset"
+        f"{count(shift.num_compared, 'source video')} in the model's dataset"
     )
     if shift.p_value is None:
         return f"cannot tell whether it is like the training clips: {shift.reason}. {far}."
     if shift.verdict == "like":
-        return f"no further from the training clips than films of the model's dataset ({p_value_in_words(shift.p_value)}). {far}."
+        return f"no further from the training clips than videos of the model's dataset ({p_value_in_words(shift.p_value)}). {far}."
     return (
         f"unlike the training clips ({p_value_in_words(shift.p_value)}). {far}. Do not trust the names and probabilities here; label some of these clips, "
         "and train again."
@@ -168,24 +174,24 @@ def shift_in_words(shift: Shift) -> str:
 
 
 def table(shift: Shift) -> bytes:
-    """Write a row for each new film as CSV."""
+    """Write a row for each new source video as CSV."""
     rows = (
         (
-            own.film.source,
-            own.film.name,
+            own.new.source,
+            own.new.name,
             own.num_clips,
             own.num_far,
-            round(float(np.mean(own.film.distances)), 6),
-            own.num_nearer_films,
-            shift.num_films,
+            round(float(np.mean(own.new.distances)), 6),
+            own.num_nearer,
+            shift.num_compared,
         )
-        for own in shift.films
+        for own in shift.sources
     )
     return csv_table(COLUMNS, (dict(zip(COLUMNS, map(plain_cell, row), strict=True)) for row in rows))
 
 
 def _score(distances: Sequence[float], num_clips: int) -> float:
-    # The middles of as many parts: a film's first and last clips are its least typical.
+    # The middles of as many parts: a video's first and last clips are its least typical.
     evenly_spaced = np.array(distances)[(2 * np.arange(num_clips) + 1) * len(distances) // (2 * num_clips)]
     return float(np.log(np.maximum(evenly_spaced, MIN_DISTANCE)).mean())
 
@@ -209,7 +215,7 @@ def _p_value(new: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
 
 
 def _has_permutations(new: NDArray[np.float64], scores: NDArray[np.float64]) -> bool:
-    """Check whether there are enough permutations of films for a p-value of `FALSE_ALARMS`."""
+    """Check whether there are enough permutations of source videos for a p-value of `FALSE_ALARMS`."""
     return FALSE_ALARMS * comb(len(scores) + len(new), len(new)) >= 1
 
 

@@ -12,7 +12,7 @@ from tasks.errors import BadConfiguration
 from tasks.store.records.record import KeptSegmentOptions, Record
 
 if TYPE_CHECKING:
-    from tasks.served.films import FilmModel
+    from tasks.served.videos import VideoModel
 
 CHECKPOINT = "networks.ckpt"
 SERVED_FILE = "served.json"
@@ -29,7 +29,7 @@ SERVERS = {
 
 
 class Served(Record):
-    """How a registered model answers films, as in its training.
+    """How a registered model answers videos, as in its training.
 
     Temperatures were fitted with so many `crops` per frame. If it `reports`, an interval is reported if its probability is `threshold` or more,
     or any if that is None. `actions` are the pairs of verb and noun that may be answered, those of its training clips. `calibration` and
@@ -47,7 +47,7 @@ class Served(Record):
     actions: tuple[tuple[int, int], ...]
 
 
-def _load_pyfunc(data_path: str) -> "FilmModel":
+def _load_pyfunc(data_path: str) -> "VideoModel":
     """Load the model from its folder; MLflow requires this name.
 
     In a server, it reads no file that a request names.
@@ -59,12 +59,12 @@ def _load_pyfunc(data_path: str) -> "FilmModel":
     # Imported here, so that an error can name a package that these need and miss.
     try:
         from tasks.learn.networks.checkpoints import load
-        from tasks.served.films import FilmModel, SentFilmModel
+        from tasks.served.videos import SentVideoModel, VideoModel
 
         saved, served = load(folder / CHECKPOINT), Served.model_validate_json((folder / SERVED_FILE).read_bytes())
         refusals = (attrgetter(name)(sys.modules[module]) for server, (module, name) in SERVERS.items() if server in sys.modules)
         refusal = next(refusals, None)
-        return SentFilmModel(saved, served, refusal) if refusal else FilmModel(saved, served)
+        return SentVideoModel(saved, served, refusal) if refusal else VideoModel(saved, served)
     except ModuleNotFoundError as error:
         module = (error.name or str(error)).partition(".")[0]
         if module == "tasks":

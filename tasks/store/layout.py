@@ -18,13 +18,13 @@ from tasks.store.records.prediction import PredictPlanResult
 from tasks.store.records.record import SplitName
 from tasks.store.records.status import (
     DatasetStatus,
-    FilmsStatus,
     LabelsStatus,
     ModelStatus,
     Notified,
     PredictionsStatus,
     SpaceStatus,
     TrainingStatus,
+    VideosStatus,
 )
 from tasks.store.records.training import PlanResult, Recipe, WeightsResult
 from tasks.store.records.upkeep import CleanUpResult, ForgetResult, Forgetting, Receipt, Tombstone
@@ -200,7 +200,7 @@ class ModelState(Place):
 class Status(Place):
     """`status/`: the summary of the store, a record for each box of its page."""
 
-    films = record("films.json", FilmsStatus)
+    films = record("films.json", VideosStatus)
     labels = record("labels.json", LabelsStatus)
     dataset = record("dataset.json", DatasetStatus)
     predictions = record("predictions.json", PredictionsStatus)

@@ -19,7 +19,7 @@ from tasks.store.records.prediction import (
     PredictionBatch,
     PredictPlanResult,
     PredictReportResult,
-    ReferenceFilms,
+    ReferenceSources,
 )
 from tasks.store.records.record import SplitName
 from tasks.store.records.search import (
@@ -149,8 +149,8 @@ class Run(Place):
     """The scores on val, for searches."""
     known = keyed("known/{key}.npy", str)
     """The backbone features of a sample of training clips."""
-    reference = keyed("known/{key}.json", stored(ReferenceFilms))
-    """How far films of the dataset lie from its training clips."""
+    reference = keyed("known/{key}.json", stored(ReferenceSources))
+    """How far source videos of the dataset lie from its training clips."""
     decision = keyed("decisions/{key}/", Decision)
     comparison = keyed("comparisons/{key}/", Decision)
     """The plan of the training in a comparison of networks, which decides nothing."""

@@ -24,7 +24,7 @@ from tasks.store.records.search import SearchPlanResult
 from tasks.store.records.training import PlanResult
 from tasks.store.run_layout import Run, SearchPlan
 from tasks.store.stored import without_scheme
-from tasks.tracking.flavours import FilmModel, TensorModel
+from tasks.tracking.flavours import TensorModel, VideoModel
 from tasks.tracking.registry import (
     CHALLENGER,
     CHAMPION,
@@ -39,9 +39,28 @@ from tasks.tracking.runs import AIRFLOW_RUN_TAG, ChildRun, Tracker, collect_garb
 from tasks.wording import count
 
 __all__ = [
-    "CHALLENGER", "CHAMPION", "FORGOTTEN_TAG", "PROVISIONAL_TAG", "ChildRun", "FilmModel", "Reference", "RegisteredVersion", "Registry",
-    "TensorModel", "Tracker", "VersionCard", "collect_garbage", "comparison_run", "end_all", "end_left_behind", "end_trainings",
-    "prediction_run", "remove_evidence", "run_title", "search_run", "tracked_run",
+    "CHALLENGER",
+    "CHAMPION",
+    "FORGOTTEN_TAG",
+    "PROVISIONAL_TAG",
+    "ChildRun",
+    "Reference",
+    "RegisteredVersion",
+    "Registry",
+    "TensorModel",
+    "Tracker",
+    "VersionCard",
+    "VideoModel",
+    "collect_garbage",
+    "comparison_run",
+    "end_all",
+    "end_left_behind",
+    "end_trainings",
+    "prediction_run",
+    "remove_evidence",
+    "run_title",
+    "search_run",
+    "tracked_run",
 ]  # fmt: skip
 
 

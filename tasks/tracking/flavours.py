@@ -1,4 +1,4 @@
-"""Log models that take films and return intervals, with their tensor modules, to MLflow."""
+"""Log models that take videos and return intervals, with their tensor modules, to MLflow."""
 
 import shutil
 import tempfile
@@ -51,8 +51,8 @@ class TensorModel:
 
 
 @dataclass(frozen=True)
-class FilmModel:
-    """A checkpoint, with the code that applies it to films.
+class VideoModel:
+    """A checkpoint, with the code that applies it to videos.
 
     Attributes:
         folder: has the checkpoint, and how it is served.

@@ -15,7 +15,7 @@ from mlflow.exceptions import RestException
 from tasks.errors import BadConfiguration, BadInput, Unavailable
 from tasks.settings import MlflowSettings
 from tasks.store.run_layout import run_holding
-from tasks.tracking.flavours import FilmModel
+from tasks.tracking.flavours import VideoModel
 from tasks.tracking.runs import RUN_KEY_TAG, answering, connect
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ class Registry:
     def _versions(self) -> list["ModelVersion"]:
         return _all_pages(self._client.search_model_versions)
 
-    def register(self, model_name: str, store_uri: str, run_id: str, run_key: str, model: FilmModel, card: VersionCard) -> int:
+    def register(self, model_name: str, store_uri: str, run_id: str, run_key: str, model: VideoModel, card: VersionCard) -> int:
         """Register the run's model, or find an earlier try's version by its key.
 
         `store_uri` is the store that keeps the decisions on a new model.

@@ -1,7 +1,7 @@
 """Sets packages beside the networks that they are made from: `python -m tests.bench.edge [--quick] [--write-docs]`.
 
-A teacher and its student train on the sample films of two folds, and the third answers, so that each clip is answered by networks that saw no
-clip of its film. The times are of the first fold.
+A teacher and its student train on the sample videos of two folds, and the third answers, so that each clip is answered by networks that saw no
+clip of its video. The times are of the first fold.
 """
 
 import argparse

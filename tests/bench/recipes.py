@@ -1,4 +1,4 @@
-"""Rows `recipes`: how many actions of unseen films a probe and the preset `light` name."""
+"""Rows `recipes`: how many actions of unseen videos a probe and the preset `light` name."""
 
 from pathlib import Path
 
@@ -23,14 +23,14 @@ from tests.films.samples import plan
 from tests.films.things import NOUNS
 
 FIRST_SEED = 300
-"""Away from the seeds of other films."""
+"""Away from the seeds of other videos."""
 RECIPES = {"probe": choose_recipe({}, has_gpu=False, num_clips=1)[0], "light": LIGHT}
 VAL_SHARE = 0.1
-"""Of the other films, left out as when the figures in docs were measured."""
+"""Of the other videos, left out as when the figures in docs were measured."""
 
 
 def recipes(folder: Path, quick: bool) -> list[Row]:
-    """Training sets of several sizes; each clip is scored by networks that saw no clip of its film, with the centre crop."""
+    """Training sets of several sizes; each clip is scored by networks that saw no clip of its video, with the centre crop."""
     num_films, num_folds, num_seeds, sizes = (4, 2, 1, (2,)) if quick else (96, 6, 3, (9, 20, 40, 72))
     films = plan(seed=FIRST_SEED, num_videos=num_films, video_seconds=16 if quick else 40, audio=False)
     make_films(films, FFMPEG, folder)
@@ -58,16 +58,16 @@ def recipes(folder: Path, quick: bool) -> list[Row]:
         low, high = (f"{100 * limit:.1f}" for limit in change.interval)
         values = {name: [100 * float(part.mean()) for part in parts] for name, parts in (("probe", probe), ("light", light))}
         first = jobs[0].train.train
-        shown = f"{count(len(first), 'training clip')} of {count(len({clip.source for clip in first}), 'film')}"
-        how = f"Drawn films, {num_folds} folds by film, {num_seeds} seeds; a value is of one fold and seed."
+        shown = f"{count(len(first), 'training clip')} of {count(len({clip.source for clip in first}), 'video')}"
+        how = f"Drawn videos, {num_folds} folds by video, {num_seeds} seeds; a value is of one fold and seed."
         said = f"{100 * change.difference:.1f} points [{low}, {high}] to the probe"
-        return Row("recipes", f"Actions named in unseen films, {shown}", "%", values, "probe", how=how, notes={"light": said})
+        return Row("recipes", f"Actions named in unseen videos, {shown}", "%", values, "probe", how=how, notes={"light": said})
 
     return [row(size) for size in sizes]
 
 
 def _seen(film: Film, folder: Path, network: Network) -> list[CachedClip]:
-    """Cut a film, cache the features of its clips, and remove their frames."""
+    """Cut a video, cache the features of its clips, and remove their frames."""
     cached = []
     for clip, shown in zip(cut_up(folder / film.name, folder), film.intervals, strict=True):
         path = folder / f"{clip.sha256}.npy"

@@ -23,7 +23,7 @@ VIDEO = PredictedVideo(video="0" * 64, name="film.mp4")
 
 
 def windows(folder: Path, quick: bool) -> list[Row]:
-    """Processor seconds of a film of 80 s by a frozen backbone, from its clips in the store to the answers in the store."""
+    """Processor seconds of a video of 80 s by a frozen backbone, from its clips in the store to the answers in the store."""
     backbone, num_clips, repetitions = ("test_resnet", 2, 1) if quick else ("tf_efficientnet_lite0", 10, 7)
     os.environ |= {"RETAKE_CACHE_DIR": str(folder / "cache"), "RETAKE_DEVICE": "cpu"}
     (film,) = cut_up(drawn(folder / "film.mp4", seconds=CLIP_SECONDS), folder)
@@ -53,6 +53,6 @@ def windows(folder: Path, quick: bool) -> list[Row]:
         ready = make_ready(model, clips, (), wanted="auto", num_crops=1, store=store, frames=frames)
     variants = {name: measured(stride) for name, stride in STRIDES.items()}
     variants["a whole clip"]()
-    title, values = f"A film of {num_clips} clips, a window every so often, {backbone}", alternate(variants, repetitions)
+    title, values = f"A video of {num_clips} clips, a window every so often, {backbone}", alternate(variants, repetitions)
     how = "Processor time of one video in `predict`, its decoding processes included: 8 segments, one crop, the engine as chosen."
     return [Row("windows", title, "s", values, "a whole clip", "a quarter of a clip less than 1.5 x", how=how)]

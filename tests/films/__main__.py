@@ -4,7 +4,7 @@
 `python -m tests.films FOLDER --loop` the films of docs/labels.md, section *From new films to a better champion*.
 
 The films of `make run` were made by `python -m tests.films tasks/local/samples`, and the film that its network predicts by
-`python -m tests.films tasks/local/long_film --long --videos 1`, on an x86-64 processor with AVX-512, with numpy 2.4.6,
+`python -m tests.films tasks/local/long_video --long --videos 1`, on an x86-64 processor with AVX-512, with numpy 2.4.6,
 pillow 13.0.0 and the ffmpeg 9.0.2 of imageio-ffmpeg 0.8.1. Other processors and versions may give other bytes.
 """
 

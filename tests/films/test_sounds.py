@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 
-from tasks.local.run import LONG_FILM
+from tasks.local.run import LONG_VIDEO
 from tests.films.film import sound
 from tests.films.long import plan_long
 from tests.films.sounds import RATE_HZ
@@ -23,7 +23,7 @@ def levels(samples):
 
 def test_the_packaged_film_of_all_actions_sounds_as_it_is_drawn():
     (film,) = plan_long(num_videos=1)
-    with av.open(str(LONG_FILM / film.name)) as container:
+    with av.open(str(LONG_VIDEO / film.name)) as container:
         assert container.streams.audio[0].rate == RATE_HZ
         heard = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
     drawn = levels(sound(film) / 32767)

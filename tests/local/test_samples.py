@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from tasks.data.video.ffmpeg import find_ffmpeg
-from tasks.local.run import LONG_FILM, SAMPLES
+from tasks.local.run import LONG_VIDEO, SAMPLES
 from tests.films.film import Film, make_film
 from tests.films.long import plan_long
 from tests.films.samples import ACTIONS, plan, write_intervals
 
 LONG = plan_long(num_videos=1)
-FILMS = {film.name: (folder, film) for folder, films in ((SAMPLES, plan()), (LONG_FILM, LONG)) for film in films}
+FILMS = {film.name: (folder, film) for folder, films in ((SAMPLES, plan()), (LONG_VIDEO, LONG)) for film in films}
 
 
 def luma(path: Path) -> np.ndarray:
@@ -20,7 +20,7 @@ def luma(path: Path) -> np.ndarray:
         return np.stack([frame.to_ndarray(format="gray") for frame in container.decode(video=0)]).astype(np.int16)
 
 
-@pytest.mark.parametrize(("folder", "films"), [(SAMPLES, plan()), (LONG_FILM, LONG)])
+@pytest.mark.parametrize(("folder", "films"), [(SAMPLES, plan()), (LONG_VIDEO, LONG)])
 def test_folder_is_the_plan_of_the_painter(tmp_path: Path, folder: Path, films: list[Film]):
     assert sorted(path.name for path in folder.iterdir()) == ["intervals.csv", *(film.name for film in films)]
     write_intervals(films, tmp_path / "intervals.csv")

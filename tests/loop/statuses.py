@@ -8,7 +8,6 @@ from tasks.store.records.record import SetAside
 from tasks.store.records.status import (
     DatasetChange,
     DatasetStatus,
-    FilmsStatus,
     KeptDataset,
     LabelCount,
     LabelsStatus,
@@ -21,6 +20,7 @@ from tasks.store.records.status import (
     SplitStatus,
     TrainingStatus,
     VersionStatus,
+    VideosStatus,
     WeakClass,
 )
 from tests.records import some
@@ -39,7 +39,7 @@ any_version = st.builds(VersionStatus, top1_now=st.none() | st.floats(0, 100), i
 any_model = st.builds(ModelStatus, versions=st.lists(any_version, max_size=4).map(tuple), champion=st.none() | st.integers(1, 3))
 any_status = st.builds(
     LoopStatus,
-    films=maybe(FilmsStatus),
+    films=maybe(VideosStatus),
     labels=maybe(LabelsStatus),
     dataset=maybe(DatasetStatus),
     training=st.none() | st.builds(TrainingStatus, expected_seconds=st.none() | st.floats(0, 1e9)),
@@ -80,7 +80,7 @@ def status(**changes):
     kept = tuple(KeptDataset(digest=digest, at=NOW, num_clips=40) for digest in ("d2", "d1"))
     parts = {
         "films": some(
-            FilmsStatus,
+            VideosStatus,
             at=NOW,
             num_videos=12,
             num_clips=300,

@@ -70,7 +70,7 @@ def test_the_sentence_names_the_champion_and_its_numbers(model):
             status(model=None, dataset=None, labels=status().labels.model_copy(update={"num_clips": 1, "num_labelled": 0})),
             "0 of 1 clip is labelled; there is no dataset yet.",
         ),
-        (status(model=None, dataset=None, labels=None), "12 films came in; none of their clips has been looked at for labels yet."),
+        (status(model=None, dataset=None, labels=None), "12 videos came in; none of their clips has been looked at for labels yet."),
         (
             EMPTY,
             "Nothing is known of s3://retake yet: it is empty, or an earlier version filled it, and each part appears with its next run.",
@@ -104,7 +104,7 @@ QUIET = (datetime.fromisoformat("2026-11-29T20:41:00Z") + timedelta(days=QUIET_D
         (
             EMPTY,
             SILENT,
-            "Begin, unless an earlier version filled the store: put films into s3://retake/inbox/, or name a folder in the form.",
+            "Begin, unless an earlier version filled the store: put videos into s3://retake/inbox/, or name a folder in the form.",
         ),
         (status(), SILENT, "Mend 5 doubtful labels."),
         (
@@ -121,22 +121,22 @@ QUIET = (datetime.fromisoformat("2026-11-29T20:41:00Z") + timedelta(days=QUIET_D
         ),
         (status(training=None), SILENT, "Train: no training on the latest dataset is known."),
         (status(), SILENT, "See why 3 files were set aside: a.mp4: broken."),
-        (status(), SILENT, "Bring films of 'put meat' (1 of 5 right)."),
-        (status(), Live(now=QUIET), "See whether films still arrive: nothing new has come for 14 days."),
-        (status(), SILENT, "Predict films that champion v2 was not trained on."),
-        (status(model=None), SILENT, "Bring more films, of several recordings for each action."),
+        (status(), SILENT, "Bring videos of 'put meat' (1 of 5 right)."),
+        (status(), Live(now=QUIET), "See whether videos still arrive: nothing new has come for 14 days."),
+        (status(), SILENT, "Predict videos that champion v2 was not trained on."),
+        (status(model=None), SILENT, "Bring more videos, of several recordings for each action."),
     ],
 )
 def test_each_rule_speaks_where_it_holds(state, live, told):
     assert told in texts(state, live)
 
 
-@pytest.mark.parametrize(("has_films", "begins"), [(None, "Begin, unless"), (False, "Begin: put films"), (True, "")])
-def test_only_a_store_without_films_is_told_to_begin(has_films, begins):
-    (told,) = [text for text in texts(EMPTY, Live(has_films=has_films)) if text.startswith("Begin")] or [""]
+@pytest.mark.parametrize(("has_videos", "begins"), [(None, "Begin, unless"), (False, "Begin: put videos"), (True, "")])
+def test_only_a_store_without_videos_is_told_to_begin(has_videos, begins):
+    (told,) = [text for text in texts(EMPTY, Live(has_videos=has_videos)) if text.startswith("Begin")] or [""]
     assert told.startswith(begins)
     assert bool(told) == bool(begins)
-    assert texts(EMPTY, Live(has_films=has_films))
+    assert texts(EMPTY, Live(has_videos=has_videos))
 
 
 def test_the_rules_are_silent_where_they_do_not_hold():
@@ -147,7 +147,7 @@ def test_the_rules_are_silent_where_they_do_not_hold():
         model=model_status(num_doubtful=0, weak_classes=(some(WeakClass, num_right=3, num_clips=4),)),
     )
     live = Live(now=NOW, approvals=(), runs=(), import_errors=(), answers=PageAnswers(), disk_free_share=0.5)
-    assert texts(calm, live) == ["Predict films that champion v2 was not trained on."]
+    assert texts(calm, live) == ["Predict videos that champion v2 was not trained on."]
     assert not any(
         "Build" in text for text in texts(calm, replace(live, answers=PageAnswers(num_labels=23), runs=(run_of("build_dataset"),)))
     )
@@ -188,7 +188,7 @@ def test_during_a_stores_first_training_it_is_told_to_wait_for_it_and_not_to_bri
     assert (step.text, step.url) == ("Wait for the training: retrain is running.", "/r")
     paused = replace(run_of("retrain"), state="queued", waits_for="its DAG, which is paused")
     assert texts(first, Live(runs=(paused,)))[0] == "Wait for the training: retrain waits for its DAG, which is paused."
-    assert not any("Bring more films" in text for text in texts(first, Live(runs=(run_of("retrain"),))))
+    assert not any("Bring more videos" in text for text in texts(first, Live(runs=(run_of("retrain"),))))
 
 
 def test_a_question_comes_first_and_leads_to_where_it_is_answered():

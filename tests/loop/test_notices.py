@@ -16,7 +16,7 @@ from tasks.settings import EventName
 from tasks.store.records.decisions import DecideResult
 from tasks.store.records.prediction import PredictReportResult
 from tasks.store.records.record import SetAside
-from tasks.store.records.status import EndedRun, FilmsStatus, LoopStatus, Notice, PredictionsStatus, PredictionStatus, Waiting
+from tasks.store.records.status import EndedRun, LoopStatus, Notice, PredictionsStatus, PredictionStatus, VideosStatus, Waiting
 from tasks.store.records.video import SummaryResult
 from tests.http_servers import Answering, in_thread
 from tests.records import some
@@ -99,9 +99,9 @@ def test_a_question_that_waits_for_a_day_is_told_daily_the_oldest_with_the_numbe
 
 @pytest.mark.parametrize(("days", "is_told"), [(13, False), (14, True), (400, True)])
 def test_a_store_without_new_films_is_told_once(days, is_told):
-    films = some(FilmsStatus, new_at=(NOW - timedelta(days=days)).isoformat(), first_set_aside=())
+    films = some(VideosStatus, new_at=(NOW - timedelta(days=days)).isoformat(), first_set_aside=())
     notices = told(facts(films=films, **HOURLY))
-    assert [notice.title for notice in notices] == [f"No new film for {days} days"] * is_told
+    assert [notice.title for notice in notices] == [f"No new video for {days} days"] * is_told
     assert all(notice.url == f"{AIRFLOW}/retake/" and "s3://retake/inbox/" in notice.text for notice in notices)
     assert told(facts(films=films, **HOURLY), {notice.about: notice.cause for notice in notices}) == []
     assert told(facts(films=films, dag_id="ingest_videos")) == [], "the hourly run alone looks"
@@ -136,7 +136,7 @@ def test_the_digest_comes_once_a_week_from_monday_morning_on():
 
 @given(st.sets(st.sampled_from(ALL)))
 def test_each_event_can_be_switched_off(wanted):
-    films = some(FilmsStatus, new_at=(NOW - timedelta(days=20)).isoformat(), first_set_aside=())
+    films = some(VideosStatus, new_at=(NOW - timedelta(days=20)).isoformat(), first_set_aside=())
     known = {"films": films, "spaces": (Space("/", 1, 1),), "sentence": "s", "is_failed": True, "waiting": (question(30),)}
     events = {notice.event for notice in told(facts(summary("a.mp4"), **known | HOURLY), wanted=wanted)}
     assert events == wanted - {"champion", "unlike"}

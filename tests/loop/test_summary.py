@@ -12,7 +12,6 @@ from tasks.store.layout import Layout
 from tasks.store.records.dataset import DatasetResult
 from tasks.store.records.status import (
     AdvisedStep,
-    FilmsStatus,
     LoopStatus,
     PredictionsStatus,
     PredictionStatus,
@@ -20,6 +19,7 @@ from tasks.store.records.status import (
     SpaceUse,
     StatusResult,
     TrainingStatus,
+    VideosStatus,
 )
 from tests.loop.statuses import MODEL, NOW, STORE, any_status, fill, model_status, status
 from tests.pipeline.shelf import Shelf, manifest_of
@@ -88,7 +88,7 @@ def test_a_summary_that_cannot_be_made_or_written_fails_nothing(error, monkeypat
     store = Shelf()
     keep(store, PLACE.films, fail)
     monkeypatch.setattr(store, "replace_bytes", fail)
-    keep(store, PLACE.films, lambda _: some(FilmsStatus))
+    keep(store, PLACE.films, lambda _: some(VideosStatus))
     assert not store.objects
     assert caplog.text.count(f"the summary keeps its earlier {PLACE.films.uri}") == 2
 
@@ -147,7 +147,7 @@ def test_the_boxes_name_the_numbers():
     space = SpaceStatus(at=NOW, before=uses(95), after=uses(5), is_dry_run=True)
     told = " ".join(" ".join(lines_of(result_of(status(space=space)))).split())
     for wanted in (
-        "Films 12 videos; 300 clips in the latest ingest; 2 new at 2026-11-29 20:41",
+        "Videos 12 videos; 300 clips in the latest ingest; 2 new at 2026-11-29 20:41",
         "3 files set aside: a.mp4: broken",
         "Labels 40 of 300 clips (13.3 %); 1 rejected line",
         "40 by person ada",
@@ -172,4 +172,4 @@ def test_the_size_of_the_store_is_without_the_cache_and_in_a_dry_run_that_before
 
 def test_a_part_without_a_summary_says_when_it_appears():
     lines = list(lines_of(result_of(LoopStatus(store="s3://retake", model_name="m"))))
-    assert f"{'Films':<{INDENT}}appears with the next run of the step summarise" in lines
+    assert f"{'Videos':<{INDENT}}appears with the next run of the step summarise" in lines

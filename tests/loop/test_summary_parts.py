@@ -12,9 +12,9 @@ from tasks.loop.summary_parts import (
     agreement_in_words,
     champion_since,
     dataset_status,
-    films_status,
     labels_status,
     not_scored_now,
+    videos_status,
     weak_classes,
     with_decision,
     with_gain,
@@ -36,12 +36,12 @@ AT = tuple(f"2026-11-{day}T08:00:00.000Z" for day in (10, 11, 12, 13))
 
 def test_an_ingest_that_brings_nothing_new_keeps_the_time_of_the_last_film():
     summary = some(SummaryResult, num_clips=30, num_set_aside=0)
-    first = films_status(None, summary, 3, AT[0])
+    first = videos_status(None, summary, 3, AT[0])
     assert (first.num_videos, first.num_new, first.new_at) == (3, 0, AT[0])
-    second = films_status(first, summary, 5, AT[1])
-    third = films_status(second, summary, 5, AT[2])
+    second = videos_status(first, summary, 5, AT[1])
+    third = videos_status(second, summary, 5, AT[2])
     assert {(part.num_videos, part.num_new, part.new_at) for part in (second, third)} == {(5, 2, AT[1])}
-    fewer = films_status(third, summary, 4, AT[3])
+    fewer = videos_status(third, summary, 4, AT[3])
     assert (fewer.num_videos, fewer.num_new, fewer.new_at) == (4, 2, AT[1])
 
 

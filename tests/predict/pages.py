@@ -16,12 +16,12 @@ from tasks.predict.interval_scores import ReportedScores, WhenScores
 from tasks.predict.output_files import ShownInterval
 from tasks.predict.page import Differing, Guess, PageInputs, PredictionProvenance, ShownClip, ShownVideo
 from tasks.predict.scored_video import Names
-from tasks.predict.shift import NewFilm, shift_of
+from tasks.predict.shift import NewSource, shift_of
 from tasks.predict.to_label import Candidate, ToLabel
 from tasks.store.records.dataset import NO_OBJECT
 from tasks.store.records.evaluation import EngineUsed
 from tasks.store.records.metrics import Cell
-from tasks.store.records.prediction import ReferenceFilm
+from tasks.store.records.prediction import ReferenceSource
 from tasks.store.records.record import TARGETS, VERB_ALONE, SetAside
 from tasks.wording import count
 from tests.pipeline import shelf
@@ -137,8 +137,8 @@ def usual():
             ReportedScores("against", "val", 1, 0, 0, None, 0, 0.0),
         ),
         shift=shift_of(
-            [NewFilm("1", "P01_11.mp4", (0.21, 0.44, 0.48)), NewFilm("2", "one.mp4", (0.46, 0.51))],
-            [ReferenceFilm(source=str(n), split="train", distances=(0.2 + 0.01 * n, 0.22)) for n in range(12)],
+            [NewSource("1", "P01_11.mp4", (0.21, 0.44, 0.48)), NewSource("2", "one.mp4", (0.46, 0.51))],
+            [ReferenceSource(source=str(n), split="train", distances=(0.2 + 0.01 * n, 0.22)) for n in range(12)],
         ),
         when=tuple(when_scored(Names({0: "take", 1: "put", 2: "move"}, {}), trained) for trained in (False, True)),
         agreements=tuple(Agreement(t, 74, 3, n, n / 74, (n / 74 - 0.1, n / 74 + 0.12)) for t, n in zip(TARGETS, (60, 55, 40), strict=True)),
@@ -207,7 +207,7 @@ def hostile():
         missing=(HOSTILE,),
         videos=(when_found(video(HOSTILE, 5, 4, action=HOSTILE), (HOSTILE,)),),
         when=(when_scored(Names(dict.fromkeys(range(3), HOSTILE), {})),),
-        shift=shift_of([NewFilm("1", HOSTILE, (0.5,))], ()),
+        shift=shift_of([NewSource("1", HOSTILE, (0.5,))], ()),
         pairs={target: (Pair(HOSTILE, HOSTILE, 1),) for target in TARGETS},
         confusions={"action": confusion((HOSTILE, HOSTILE, HOSTILE))},
         clip_names={UID: HOSTILE},

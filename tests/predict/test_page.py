@@ -5,7 +5,7 @@ import pytest
 from tasks.predict.agreement import Agreement
 from tasks.predict.output_files import ShownInterval
 from tasks.predict.page import MAX_NOT_REPORTED, Guess, ShownClip, drawing, page, spans
-from tasks.predict.shift import NewFilm, shift_of
+from tasks.predict.shift import NewSource, shift_of
 from tasks.store.records.record import TARGETS
 from tests.judge.report.tree import Tree
 from tests.predict.pages import HOSTILE, UID, alone, hostile, predictor, usual
@@ -70,8 +70,8 @@ def test_new_footage_and_reported_intervals_are_told_as_far_as_they_were_measure
 
 
 def test_films_that_cannot_be_told_say_why(inputs):
-    few = replace(inputs, shift=shift_of([NewFilm("1", "a.mp4", (0.5,))], ()))
-    assert "New footage: cannot tell whether it is like the training clips: it takes 3 films" in words(few)
+    few = replace(inputs, shift=shift_of([NewSource("1", "a.mp4", (0.5,))], ()))
+    assert "New footage: cannot tell whether it is like the training clips: it takes 3 source videos" in words(few)
     assert "nearer films" not in words(few)
     assert "New footage" not in words(replace(few, shift=None))
 

@@ -1,6 +1,6 @@
-"""Networks that answer at random, clips of one film being alike to a known degree.
+"""Networks that answer at random, clips of one video being alike to a known degree.
 
-A film's share of right clips has a beta distribution; its mean is the network's accuracy, and the intra-class correlation of its clips is that
+A video's share of right clips has a beta distribution; its mean is the network's accuracy, and the intra-class correlation of its clips is that
 of the beta-binomial distribution.
 """
 
@@ -14,7 +14,7 @@ from tasks.store.records.evaluation import PairedDifference
 
 
 def chances(accuracy: float, correlation: float, num_clips: int) -> np.ndarray:
-    """(num_clips + 1,) how likely each number of right clips of one film is."""
+    """(num_clips + 1,) how likely each number of right clips of one video is."""
     numbers = np.arange(num_clips + 1)
     if correlation == 0:
         return binom.pmf(numbers, num_clips, accuracy)
@@ -22,14 +22,14 @@ def chances(accuracy: float, correlation: float, num_clips: int) -> np.ndarray:
 
 
 def film_shares(rng: np.random.Generator, accuracy: float, correlation: float, ease: np.ndarray) -> np.ndarray:
-    """Each film's share of right clips, from how easy it is, between 0 and 1."""
+    """Each video's share of right clips, from how easy it is, between 0 and 1."""
     if correlation == 0:
         return np.full_like(ease, accuracy)
     return betaincinv(accuracy * (1 - correlation) / correlation, (1 - accuracy) * (1 - correlation) / correlation, ease)
 
 
 class Val:
-    """Films of a val split, each easier or harder for every network."""
+    """Videos of a val split, each easier or harder for every network."""
 
     def __init__(self, rng: np.random.Generator, num_films: int, num_clips: int, correlation: float) -> None:
         self.rng, self.num_clips, self.correlation = rng, num_clips, correlation
@@ -37,7 +37,7 @@ class Val:
         self.sources = [str(film) for film in range(num_films) for _ in range(num_clips)]
 
     def answers(self, accuracy: float, *, own_films: bool = False) -> np.ndarray:
-        """(n,) which clips one network names right; with `own_films`, other films are easy for it than for the others."""
+        """(n,) which clips one network names right; with `own_films`, other videos are easy for it than for the others."""
         ease = self.rng.random(len(self.ease)) if own_films else self.ease
         shares = film_shares(self.rng, accuracy, self.correlation, ease)
         return self.rng.random(len(self.sources)) < np.repeat(shares, self.num_clips)

@@ -16,12 +16,12 @@ Cell = tuple[float, float]
 
 NUM_CLIPS = 5
 EASY, HARD = 0.95, 0.3
-"""Shares of right clips of the two kinds of films."""
+"""Shares of right clips of the two kinds of videos."""
 ACCURACIES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 CORRELATIONS = (0.0, 0.2, 0.4, 0.6, 0.8)
 CELLS = [(accuracy, correlation) for correlation in CORRELATIONS for accuracy in ACCURACIES]
 NUM_ENUMERATED = 5
-"""Up to this many films, every outcome is weighed by its chance, so that the figure is exact."""
+"""Up to this many videos, every outcome is weighed by its chance, so that the figure is exact."""
 
 
 def exact(num_right: np.ndarray, num_clips: np.ndarray) -> tuple[float, float]:
@@ -31,12 +31,12 @@ def exact(num_right: np.ndarray, num_clips: np.ndarray) -> tuple[float, float]:
 
 
 def bootstrap(num_right: np.ndarray, num_clips: np.ndarray) -> tuple[float, float]:
-    """Films drawn anew, widened by Student's t, and never narrower than `exact`."""
+    """Videos drawn anew, widened by Student's t, and never narrower than `exact`."""
     drawn, alone = resample(num_right, num_clips, num_resamples=400).interval, exact(num_right, num_clips)
     return max(0.0, min(drawn[0], alone[0])), min(1.0, max(drawn[1], alone[1]))
 
 
-INTERVALS: dict[str, Interval] = {"Retake": share_interval, "bootstrap over films": bootstrap, "independent clips": exact}
+INTERVALS: dict[str, Interval] = {"Retake": share_interval, "bootstrap over videos": bootstrap, "independent clips": exact}
 
 
 def coverage(
@@ -56,12 +56,12 @@ def coverage(
 
 
 def uneven(interval: Interval, sizes: tuple[int, ...], accuracy: float, correlation: float, num_draws: int) -> float:
-    """The coverage where films have unlike numbers of clips."""
+    """The coverage where videos have unlike numbers of clips."""
     return drawn_coverage(interval, np.array(sizes), lambda rng: beta(rng, accuracy, correlation, len(sizes)), accuracy, num_draws)
 
 
 def two_kinds(interval: Interval, num_films: int, clips: int, hard_films: float, num_draws: int) -> float:
-    """The coverage where a share of the films is hard, and clips of a film are alike by nothing else."""
+    """The coverage where a share of the videos is hard, and clips of a video are alike by nothing else."""
     truth = hard_films * HARD + (1 - hard_films) * EASY
 
     def shares(rng: np.random.Generator) -> np.ndarray:
@@ -73,7 +73,7 @@ def two_kinds(interval: Interval, num_films: int, clips: int, hard_films: float,
 def drawn_coverage(
     interval: Interval, num_clips: np.ndarray, shares: Callable[[np.random.Generator], np.ndarray], truth: float, num_draws: int
 ) -> float:
-    """The share of draws whose interval holds the truth, where films have drawn shares of right clips."""
+    """The share of draws whose interval holds the truth, where videos have drawn shares of right clips."""
     rng = np.random.default_rng(0)
     intervals = (interval(rng.binomial(num_clips, shares(rng)), num_clips) for _ in range(num_draws))
     return sum(low <= truth <= high for low, high in intervals) / num_draws
@@ -86,15 +86,15 @@ def tables(num_draws: int) -> list[Table]:
         for correlation in CORRELATIONS:
             cases = [{name: by_cell[accuracy, correlation] for name, by_cell in by_interval.items()} for accuracy in ACCURACIES]
             rows.append((str(num_films), f"{correlation:g}", *worst_coverage(cases)))
-    header = ["films", "correlation", *of_each(INTERVALS, "coverage", "width")]
+    header = ["videos", "correlation", *of_each(INTERVALS, "coverage", "width")]
     note = (
-        f"Films of {NUM_CLIPS} clips. Coverage is the lowest over true accuracies of {', '.join(map(str, ACCURACIES))}, width the mean over them. "
-        f"Up to {NUM_ENUMERATED} films every outcome is enumerated; beyond, {num_draws:,} are drawn for each accuracy."
+        f"Videos of {NUM_CLIPS} clips. Coverage is the lowest over true accuracies of {', '.join(map(str, ACCURACIES))}, width the mean over them. "
+        f"Up to {NUM_ENUMERATED} videos every outcome is enumerated; beyond, {num_draws:,} are drawn for each accuracy."
     )
     right = []
     for films, clips in ((3, 5), (5, 3), (15, 1), (3, 50), (20, 5)):
         each = np.full(films, clips)
-        right.append((f"{films} films of {clips}", *(f"{100 * interval(each, each)[0]:.0f} %" for interval in INTERVALS.values())))
+        right.append((f"{films} videos of {clips}", *(f"{100 * interval(each, each)[0]:.0f} %" for interval in INTERVALS.values())))
     unlike = []
     for sizes in ((2, 3, 5, 10, 30), (1, 1, 1, 40), tuple([5] * 9 + [60])):
         for correlation in (0.2, 0.6):
@@ -109,19 +109,19 @@ def tables(num_draws: int) -> list[Table]:
     return [
         Table("The interval of an accuracy", note, header, rows),
         Table("Every clip right", "The lower limit; the upper one is 100 %.", ["clips", *INTERVALS], right),
-        Table("Films of unlike sizes", "Coverage at a true accuracy of 0.7.", ["clips of each film", "correlation", *INTERVALS], unlike),
+        Table("Videos of unlike sizes", "Coverage at a true accuracy of 0.7.", ["clips of each video", "correlation", *INTERVALS], unlike),
         Table(
-            "Films of two kinds",
-            f"Coverage where a network is right on {per_cent(EASY)} of the clips of most films, and on {per_cent(HARD)} of those of the hard ones; "
+            "Videos of two kinds",
+            f"Coverage where a network is right on {per_cent(EASY)} of the clips of most videos, and on {per_cent(HARD)} of those of the hard ones; "
             f"{num_draws:,} draws.",
-            ["films of clips", "hard films", *INTERVALS],
+            ["videos of clips", "hard videos", *INTERVALS],
             kinds,
         ),
     ]
 
 
 def _outcomes(num_films: int, num_clips: int, chance_of: np.ndarray, num_draws: int) -> Iterable[tuple[tuple[int, ...], float]]:
-    """How many films have 0, 1, 2 … right clips, and the chance of that."""
+    """How many videos have 0, 1, 2 … right clips, and the chance of that."""
     if num_films <= NUM_ENUMERATED:
         for numbers in combinations_with_replacement(range(num_clips + 1), num_films):
             counts = np.bincount(numbers, minlength=num_clips + 1)

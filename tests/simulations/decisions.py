@@ -31,7 +31,7 @@ def promoted_by_chance(num_films: int, correlation: float, num_draws: int, *, ow
 def promoted_beside_guessing(accuracy: float, num_films: int, correlation: float, num_draws: int) -> tuple[float, float]:
     """How often a network passes against an untrained baseline: if it is right on one clip more than guessing, and as the gate asks.
 
-    The labels of a film are as alike as its answers. The network is as often right as guessing if `accuracy` is `MAJORITY`.
+    The labels of a video are as alike as its answers. The network is as often right as guessing if `accuracy` is `MAJORITY`.
     """
     rng, one_more, surely = np.random.default_rng(0), 0, 0
     shares = np.array([MAJORITY, *[(1 - MAJORITY) / 6] * 6])
@@ -94,7 +94,7 @@ def tables(num_draws: int) -> list[Table]:
     for films in (3, 5, 10, 20):
         for correlation, own in ((0.0, False), (0.4, False), (0.4, True), (0.8, False), (0.8, True)):
             by_rule = promoted_by_chance(films, correlation, num_draws, own_films=own)
-            chance.append((str(films), f"{correlation:g}", "other films" if own else "the same films", *map(per_cent, by_rule.values())))
+            chance.append((str(films), f"{correlation:g}", "other videos" if own else "the same videos", *map(per_cent, by_rule.values())))
     beside = []
     for films in (3, 5, 10, 20):
         for correlation in (0.0, 0.2, 0.4):
@@ -115,33 +115,33 @@ def tables(num_draws: int) -> list[Table]:
     return [
         Table(
             "An equally good network passes the rule of the gain",
-            f"Both name 60 % right. Easy are the same films for both networks, or others for each. {num_draws:,} draws.",
-            ["films of 5 clips", "correlation", "easy are", INTERVAL, ONE_MORE],
+            f"Both name 60 % right. Easy are the same videos for both networks, or others for each. {num_draws:,} draws.",
+            ["videos of 5 clips", "correlation", "easy are", INTERVAL, ONE_MORE],
             chance,
         ),
         Table(
             "A network that is no better than guessing passes",
             f"Against an untrained baseline that names 5 % right. The most frequent of seven classes has {per_cent(MAJORITY)} of all clips; a network is "
-            "right as often, or on 70 %. Clips of a film are alike in label and answer.",
-            ["films of 5 clips", "correlation", *of_each(("no better", "70 % right"), "one clip more than guessing", "as the gate does")],
+            "right as often, or on 70 %. Clips of a video are alike in label and answer.",
+            ["videos of 5 clips", "correlation", *of_each(("no better", "70 % right"), "one clip more than guessing", "as the gate does")],
             beside,
         ),
         Table(
             "Equal networks in compare_networks",
-            "One or more is called clearly better than the first, on 20 films of 5 clips.",
+            "One or more is called significantly better than the first, on 20 videos of 5 clips.",
             ["networks", "each by its own interval", "corrected (Holm)"],
             compared,
         ),
         Table(
             "The rule of the classes",
-            "8 classes of 10 clips of 3 films; the new network is right 10 points more often, but where a class is said to be worse. How often it is blocked.",
+            "8 classes of 10 clips of 3 videos; the new network is right 10 points more often, but where a class is said to be worse. How often it is blocked.",
             ["truth", "correlation", "by 20 points alone", "as the gate does"],
             blocked,
         ),
         Table(
             "What the deciding clips can show",
             "How often a truly better network passes: with 30 points, and with the difference that `plan` says is detected four times out of five.",
-            ["films of clips", "30 points are seen", "`plan` says", "which is seen"],
+            ["videos of clips", "30 points are seen", "`plan` says", "which is seen"],
             power,
         ),
     ]

@@ -1,7 +1,7 @@
 """Compares students with equal networks trained on labels alone: `python -m tests.simulations.distillation [--folder FOLDER]`.
 
-The teacher is a probe on a frozen backbone, fitted to the labelled clips. Films are held out by folds, and a part of the others has no labels. Each
-clip is answered by the networks that saw no clip of its film; a seed deals folds and labels, and starts the networks.
+The teacher is a probe on a frozen backbone, fitted to the labelled clips. Videos are held out by folds, and a part of the others has no labels. Each
+clip is answered by the networks that saw no clip of its video; a seed deals folds and labels, and starts the networks.
 
 Legend: k seeds, n clips.
 """
@@ -67,14 +67,14 @@ STUDENTS = {
 
 @dataclass(frozen=True)
 class Film:
-    """A film and its clips."""
+    """A video and its clips."""
 
     name: str
     clips: tuple[CachedClip, ...]
 
 
 def drawn_films(folder: Path) -> list[Film]:
-    """Cut the sample films into clips of 8 s."""
+    """Cut the sample videos into clips of 8 s."""
     rows = list(csv.DictReader((SAMPLES / "intervals.csv").open()))
     verbs, nouns = ({name: number for number, name in enumerate(sorted({row[key] for row in rows}))} for key in ("verb", "noun"))
     shown: dict[str, list[Interval]] = {}
@@ -179,7 +179,7 @@ def report(name: str, answered: Sequence[dict[str, dict[Path, bool]]], films: Se
 
 
 def difference(ours: np.ndarray, theirs: np.ndarray, sources: Sequence[str]) -> str:
-    """Write the mean paired difference with its interval over films."""
+    """Write the mean paired difference with its interval over videos."""
     # One network per seed on either side: each pair of a seed is a recipe's answer, so pairs stand in a row as further clips of their film.
     change = recipe_change(ours.reshape(1, -1), theirs.reshape(-1), list(sources) * len(ours))
     low, high = change.interval
@@ -200,7 +200,7 @@ def main() -> int:
             num_clips = sum(len(film.clips) for film in films)
             for title in arguments.students:
                 answered = [measured(films, LABELLED_SHARE[kind], STUDENTS[title], seed, folder) for seed in range(arguments.seeds)]
-                sys.stdout.writelines(report(f"{kind}, {num_clips} clips of {len(films)} films; {title}", answered, films))
+                sys.stdout.writelines(report(f"{kind}, {num_clips} clips of {len(films)} videos; {title}", answered, films))
                 sys.stdout.flush()
     return 0
 

@@ -23,7 +23,7 @@ Clips = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class Trained(NamedTuple):
-    """A training's loss (e,) and right answers (e, n) on the scored clips, and its accuracy (e,) on new films."""
+    """A training's loss (e,) and right answers (e, n) on the scored clips, and its accuracy (e,) on new videos."""
 
     loss: np.ndarray
     right: np.ndarray
@@ -43,7 +43,7 @@ class Trained(NamedTuple):
 class Flattery(NamedTuple):
     """Means over searches, in points.
 
-    How far a trial's score, and the winner's without the estimated luck of the best, lie above the same networks' accuracy on new films; and
+    How far a trial's score, and the winner's without the estimated luck of the best, lie above the same networks' accuracy on new videos; and
     how far the accuracy of the winner's recipe, as `retrain` trains it, lies above that expectation.
     """
 
@@ -108,10 +108,10 @@ def tables(num_draws: int) -> list[Table]:
     return [
         Table(
             "The epoch that scores a trial",
-            f"Searches of {NUM_TRIALS} rates and batch sizes, {EPOCHS} epochs of linear heads on drawn features of {DESIGN.name}; {NUM_TRAIN_FILMS} films of train and "
+            f"Searches of {NUM_TRIALS} rates and batch sizes, {EPOCHS} epochs of linear heads on drawn features of {DESIGN.name}; {NUM_TRAIN_FILMS} videos of train and "
             f"{NUM_VAL_FILMS} of val, of {CLIPS_OF_FILM} clips; {num_searches} searches. In points: a trial's score less the accuracy of its networks on {NUM_NEW_FILMS} new "
-            "films; the same of the winner, without the estimated luck of the best; and the accuracy there of the winner's recipe as `retrain` trains it, on all of train with "
-            "the epoch that val answers best, less that expectation. Retake scores the last epoch. Rows of one search share its films.",
+            "videos; the same of the winner, without the estimated luck of the best; and the accuracy there of the winner's recipe as `retrain` trains it, on all of train with "
+            "the epoch that val answers best, less that expectation. Retake scores the last epoch. Rows of one search share its videos.",
             ["learning rates", "scored on", "epoch", "a trial", "the winner, as expected", "`retrain` beyond it"],
             rows,
         )

@@ -1,4 +1,4 @@
-"""How precise reported intervals are on whole films, where the threshold was chosen on single clips of val, each with an action."""
+"""How precise reported intervals are on whole videos, where the threshold was chosen on single clips of val, each with an action."""
 
 from dataclasses import dataclass
 
@@ -50,7 +50,7 @@ def threshold(rng: np.random.Generator, skill: float) -> float | None:
 
 
 def on_films(accuracy: float, share: float, num_draws: int, num_stretches: int = 75) -> OnFilms:
-    """Draw a val split and ten minutes of film so often; shares are over all that is reported."""
+    """Draw a val split and ten minutes of video so often; shares are over all that is reported."""
     rng, skill = np.random.default_rng(1), SKILLS[accuracy]
     windows, is_right, alarms, minutes = [], [], 0, 0.0
     for _ in range(num_draws):
@@ -79,8 +79,8 @@ def tables(num_draws: int) -> list[Table]:
             rows.append((per_cent(accuracy), name, per_cent(precision.windows), per_cent(precision.intervals), alarms))
     note = (
         f"Calibrated networks of {NUM_CLASSES} classes, whose threshold shows a precision of {per_cent(PRECISION)} on {NUM_VAL_CLIPS} single val clips that "
-        f"all show an action; films of stretches of {STRETCH_SECONDS} s, windows of {WINDOW_SECONDS} s every {STRIDE_SECONDS} s. An interval is right if its "
+        f"all show an action; videos of stretches of {STRETCH_SECONDS} s, windows of {WINDOW_SECONDS} s every {STRIDE_SECONDS} s. An interval is right if its "
         "action covers more than half of it, and a false alarm if nothing happens in more than half. False alarms are a minute in which nothing happens."
     )
     header = ["top-1", "footage", "windows: precision", "intervals: precision", "false alarms a minute"]
-    return [Table("The threshold on whole films", note, header, rows)]
+    return [Table("The threshold on whole videos", note, header, rows)]

@@ -1,6 +1,6 @@
 """Draws the accuracy over the number of labels, in the model's order and at random: `python -m tests.simulations.label_order [--picture FILE]`.
 
-Drawn kitchens stand for new films; some are never labelled and test. A probe on frozen features is fitted anew after every ten labels. The order
+Drawn kitchens stand for new videos; some are never labelled and test. A probe on frozen features is fitted anew after every ten labels. The order
 is that of the to-label list, by the product's own functions.
 
 Legend: n clips, f features.
@@ -41,7 +41,7 @@ ORDERS = ("random", "model")
 
 @dataclass(frozen=True)
 class Clips:
-    """Features (n, f) of clips, and the films, verbs and nouns (n,) of each."""
+    """Features (n, f) of clips, and the videos, verbs and nouns (n,) of each."""
 
     features: np.ndarray
     films: np.ndarray
@@ -53,7 +53,7 @@ class Clips:
 
 
 def drawn_clips(folder: Path, num_films: int) -> Clips:
-    """Draw films, cut them, and see each clip through the frozen backbone."""
+    """Draw videos, cut them, and see each clip through the frozen backbone."""
     if not (folder / "films" / "intervals.csv").exists():
         make_samples(folder / "films", ffmpeg=FFMPEG, seed=1, num_videos=num_films, audio=False)
     labels: list[tuple[str, str, str]] = []
@@ -84,7 +84,7 @@ def through_backbone(clips: Iterable[CutClip]) -> np.ndarray:
 
 
 def curve(clips: Clips, order: str, seed: int) -> list[float]:
-    """The accuracy of actions on films without a label, after each step."""
+    """The accuracy of actions on videos without a label, after each step."""
     rng = np.random.default_rng(seed)
     test_films = rng.permutation(np.unique(clips.films))[:NUM_TEST_FILMS]
     is_test = np.isin(clips.films, test_films)
@@ -134,7 +134,7 @@ def draw(curves: dict[str, np.ndarray], path: Path) -> None:
         low, high = 100 * np.quantile(curves[order], (0.25, 0.75), axis=0)
         axes.fill_between(numbers, low, high, color=color, alpha=0.18, linewidth=0)
         axes.plot(numbers, 100 * curves[order].mean(0), color=color, marker="o", markersize=4, label=words)
-    axes.set(xlabel="Labelled clips", ylabel="Actions, top-1 % on films without a label", ylim=(0, 100))
+    axes.set(xlabel="Labelled clips", ylabel="Actions, top-1 % on videos without a label", ylim=(0, 100))
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right", frameon=False)
     figure.savefig(path, dpi=110)
@@ -143,7 +143,7 @@ def draw(curves: dict[str, np.ndarray], path: Path) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulations.label_order", description=__doc__)
     parser.add_argument("--picture", type=Path, help="where to draw the curves")
-    parser.add_argument("--folder", type=Path, help="where films are drawn, and kept; default: a new one, which is removed")
+    parser.add_argument("--folder", type=Path, help="where videos are drawn, and kept; default: a new one, which is removed")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as new:
         clips = drawn_clips(arguments.folder or Path(new), NUM_FILMS)

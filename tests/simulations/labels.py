@@ -13,7 +13,7 @@ NUM_DRAWS, NUM_TRAIN_CLIPS, NUM_CLIPS = 5, 1000, 5
 FILMS = (3, 6, 20)
 MIN_TOLD = 0.1
 OF_FILM, OF_CLIP, OF_SUBSET = 0.15, 0.35, 0.25
-"""Shares of the variance between answers that film and clip explain, and how far subsets of all clips differ, in standard deviations."""
+"""Shares of the variance between answers that video and clip explain, and how far subsets of all clips differ, in standard deviations."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ TRUTHS = (
 def answers(rng: np.random.Generator, truth: Truth, num_films: int, num_clips: int = NUM_CLIPS) -> np.ndarray:
     """(p, d, n) which val clips each training answers correctly.
 
-    Films and clips are easy or hard for every training. Subsets are better or worse than their size; those of one draw are nested.
+    Videos and clips are easy or hard for every training. Subsets are better or worse than their size; those of one draw are nested.
     """
     film = np.repeat(rng.normal(0, OF_FILM**0.5, num_films), num_clips)
     ease = film + rng.normal(0, OF_CLIP**0.5, num_films * num_clips)
@@ -86,9 +86,9 @@ def tables(num_draws: int) -> list[Table]:
     return [
         Table(
             "What more labels would gain",
-            f"Errors that follow a power law with a floor; val films of {NUM_CLIPS} clips, {NUM_DRAWS} draws of the training clips, {num_draws // 2} curves each. "
+            f"Errors that follow a power law with a floor; val videos of {NUM_CLIPS} clips, {NUM_DRAWS} draws of the training clips, {num_draws // 2} curves each. "
             f"Coverage of the true gain of twice as many clips by its 95 % interval, and the interval's mean width in points. Curves that end with fewer than {MIN_WRONG} wrong val clips are left out, because then no gain is given.",
-            ["curve", "top-1", "twice as many", *of_each((f"{films} films" for films in FILMS), "coverage", "width")],
+            ["curve", "top-1", "twice as many", *of_each((f"{films} videos" for films in FILMS), "coverage", "width")],
             rows,
         )
     ]

@@ -43,7 +43,7 @@ def winner_passes(num_networks: int, num_films: int, num_draws: int, *, own_film
 
 
 def chosen_on_a_part(share: float, num_networks: int, num_draws: int) -> tuple[float, float]:
-    """How often the best of equal networks on a part of 40 films passes on all: at 2.5 %, and with looks counted by the root of the part."""
+    """How often the best of equal networks on a part of 40 videos passes on all: at 2.5 %, and with looks counted by the root of the part."""
     rng, alone, weighted = np.random.default_rng(0), 0, 0
     for _ in range(num_draws):
         val = Val(rng, 40, NUM_CLIPS, CORRELATION)
@@ -67,7 +67,7 @@ def charges(num_decisions: int, days: float) -> list[float]:
 def false_years(pace: str, num_draws: int, *, climbs: bool = False) -> tuple[float, float]:
     """The share of years with a promotion although all networks are equal: at 2.5 % each, and as charged.
 
-    Val grows from 10 to 40 films. With `climbs`, each recipe is a change of the one that was best on val so far.
+    Val grows from 10 to 40 videos. With `climbs`, each recipe is a change of the one that was best on val so far.
     """
     rng, num_decisions = np.random.default_rng(0), 365 // DAYS[pace]
     levels = charges(num_decisions, DAYS[pace])
@@ -110,10 +110,10 @@ def tables(num_draws: int) -> list[Table]:
             str(films),
             easy_films,
             str(number),
-            *map(per_cent, winner_passes(number, films, num_draws, own_films=easy_films == "other films")),
+            *map(per_cent, winner_passes(number, films, num_draws, own_films=easy_films == "other videos")),
         )
         for films in FILMS
-        for easy_films in ("the same films", "other films")
+        for easy_films in ("the same videos", "other videos")
         for number in NUM_NETWORKS
     ]
     parts = [
@@ -141,28 +141,28 @@ def tables(num_draws: int) -> list[Table]:
     return [
         Table(
             "The best of many equal networks passes",
-            f"{alike}, on films of {NUM_CLIPS} clips with a correlation of {CORRELATION}; {num_draws:,} draws. At 2.5 %, as if it were the only one; at 2.5 % divided "
+            f"{alike}, on videos of {NUM_CLIPS} clips with a correlation of {CORRELATION}; {num_draws:,} draws. At 2.5 %, as if it were the only one; at 2.5 % divided "
             "by their number, as the gate does; and if a person trains one after another and stops at the first that passes so.",
-            ["films", "easy are", "networks", "at 2.5 %", "as the gate does", "the first that passes"],
+            ["videos", "easy are", "networks", "at 2.5 %", "as the gate does", "the first that passes"],
             winners,
         ),
         Table(
             "The best of many on a part of the clips passes on all",
-            f"{alike}, on 40 films, of which a part chose the best; {num_draws:,} draws. The gate counts the others by the square root of the part.",
+            f"{alike}, on 40 videos, of which a part chose the best; {num_draws:,} draws. The gate counts the others by the square root of the part.",
             ["part", "networks", "at 2.5 %", "as the gate does"],
             parts,
         ),
         Table(
             "A year of decisions on equal networks",
-            f"The share of years with a promotion, while val grows from 10 to 40 films; {num_draws:,} years. Each recipe is new, or a change of the one that was best on "
+            f"The share of years with a promotion, while val grows from 10 to 40 videos; {num_draws:,} years. Each recipe is new, or a change of the one that was best on "
             f"val so far; the answers of a recipe and of its change are correlated by {OF_ITS_PARENT}, of two trainings of a recipe by {OF_A_RECIPE}.",
             ["decisions", "the recipe is", "at 2.5 % each", "as the gate does"],
             years,
         ),
         Table(
             "A truly better network passes",
-            f"By when it is decided, on films of {NUM_CLIPS} clips; the two lie evenly around 50 %. {max(1, num_draws // 2):,} draws.",
-            ["decision", "level", *(f"{films} films: +{points}" for films in FILMS for points in (10, 20, 30))],
+            f"By when it is decided, on videos of {NUM_CLIPS} clips; the two lie evenly around 50 %. {max(1, num_draws // 2):,} draws.",
+            ["decision", "level", *(f"{films} videos: +{points}" for films in FILMS for points in (10, 20, 30))],
             power,
         ),
     ]

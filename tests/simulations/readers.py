@@ -14,14 +14,14 @@ FILMS = (3, 5, 10, 30)
 CLIPS = (2, 10)
 CORRELATIONS = (0.0, 0.3)
 KAPPAS = (0.4, 0.8, 0.95)
-INTERVALS = ("Retake", "bootstrap over films")
+INTERVALS = ("Retake", "bootstrap over videos")
 EVEN, UNEVEN = (0.25,) * 4, tuple(1 / n / sum(1 / m for m in range(1, 13)) for n in range(1, 13))
 """Frequencies of the answers: four alike, and twelve, the first given twelve times as often as the last."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Readers who agree so far beyond chance, in some films more than in others."""
+    """Readers who agree so far beyond chance, in some videos more than in others."""
 
     kappa: float
     correlation: float
@@ -29,9 +29,9 @@ class Cell:
 
 
 def read(rng: np.random.Generator, num_films: int, cell: Cell, num_clips: int) -> list[tuple[str, str, str]]:
-    """Films of clips that two readers answer: the same with a chance that each film has of its own, else each by frequency.
+    """Videos of clips that two readers answer: the same with a chance that each video has of its own, else each by frequency.
 
-    The answers of a film are alike to the same degree: the first reader repeats the film's own answer so often.
+    The answers of a video are alike to the same degree: the first reader repeats the video's own answer so often.
     """
     agreeing = beta(rng, cell.kappa, cell.correlation, num_films)
     shape = (num_films, num_clips)
@@ -42,7 +42,7 @@ def read(rng: np.random.Generator, num_films: int, cell: Cell, num_clips: int) -
 
 
 def resampled(pairs: list[tuple[str, str, str]], rng: np.random.Generator) -> tuple[float, float] | None:
-    """The percentiles of resampled films, without those whose kappa cannot be told."""
+    """The percentiles of resampled videos, without those whose kappa cannot be told."""
     videos = sorted({video for video, _, _ in pairs})
     answers = sorted({answer for pair in pairs for answer in pair[1:]})
     first, second = np.zeros((2, len(videos), len(answers)), np.int64)
@@ -81,7 +81,7 @@ def tables(num_draws: int) -> list[Table]:
                 cells = [Cell(kappa, correlation, answers) for kappa in KAPPAS for answers in (EVEN, UNEVEN)]
                 cases = [held(num_films, num_clips, cell, num_draws) for cell in cells]
                 rows.append((f"{num_films} of {num_clips}", f"{correlation:g}", *worst_coverage(cases)))
-    header = ["films of clips", "correlation", *of_each(INTERVALS, "coverage", "width")]
+    header = ["videos of clips", "correlation", *of_each(INTERVALS, "coverage", "width")]
     note = (
         f"Two readers whose kappa is {', '.join(map(str, KAPPAS))}, with four answers that are alike or twelve that are not. Coverage is the lowest "
         f"of these six cases, width the mean over them; {num_draws} draws of each. Kappa is between -1 and 1."

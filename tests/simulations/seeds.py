@@ -41,7 +41,7 @@ def tables(num_draws: int) -> list[Table]:
         Table(
             "A recipe with several seeds",
             f"The champion names 60 % right. How often a recipe passes that does so on average, or is 10 points better, while its networks' true accuracies vary with the seed; the mean is over {NUM_SEEDS} seeds. {num_draws:,} draws, half as many of the better recipe.",
-            ["sd over seeds", "films of clips", *of_each(tuple(GAINS.values()), *RULES)],
+            ["sd over seeds", "videos of clips", *of_each(tuple(GAINS.values()), *RULES)],
             rows,
         ),
     ]

@@ -1,4 +1,4 @@
-"""How often new films are called unlike the training clips, where they are like those of the dataset and where they are not."""
+"""How often new videos are called unlike the training clips, where they are like those of the dataset and where they are not."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy as np
 from tasks.data.split.split import assign_splits
 from tasks.errors import BadDataset
 from tasks.options import SplitOptions
-from tasks.predict.shift import NewFilm, distances_between_films, reference_films, shift_of
+from tasks.predict.shift import NewSource, distances_between_sources, reference_sources, shift_of
 from tasks.store.records.record import SplitName
 from tasks.wording import count
 from tests.simulations.splits import CLIPS, NUM_ACTIONS, clips_of, film
@@ -19,22 +19,22 @@ NUM_FEATURES = 64
 FILMS, NEW_FILMS = (12, 20, 40), (1, 3)
 SHIFTS = {"like": 0.0, "off by 4": 4.0, "off by 8": 8.0}
 FILM, CLIP = 1.5, 0.5
-"""The spread of films and of clips in one film, beside that of actions, which is 1."""
+"""The spread of videos and of clips in one video, beside that of actions, which is 1."""
 NUM_FILMS_OF_LENGTHS, CLIP_SPREADS, NEW_LENGTHS = 40, (CLIP, 3.0), (1, 6, 60)
 FITTED = 0.7
-"""The spread of films and clips of train, as a share of that of others, if they taught the backbone."""
+"""The spread of videos and clips of train, as a share of that of others, if they taught the backbone."""
 RULES: Mapping[str, tuple[float, tuple[SplitName, ...]]] = {
-    "published backbone: all films": (1.0, ("train", "val", "test")),
-    "trained backbone: films of test": (FITTED, ("test",)),
-    "trained backbone: films of val": (FITTED, ("val",)),
-    "trained backbone: all films": (FITTED, ("train", "val", "test")),
+    "published backbone: all videos": (1.0, ("train", "val", "test")),
+    "trained backbone: videos of test": (FITTED, ("test",)),
+    "trained backbone: videos of val": (FITTED, ("val",)),
+    "trained backbone: all videos": (FITTED, ("train", "val", "test")),
 }
-"""The spread of train, and whose films new ones are compared with. Retake does the first two."""
+"""The spread of train, and whose videos new ones are compared with. Retake does the first two."""
 
 
 @dataclass(frozen=True)
 class Film:
-    """The features (n, f) of its clips: those of their actions, and how the film and its clips vary."""
+    """The features (n, f) of its clips: those of their actions, and how the video and its clips vary."""
 
     actions: np.ndarray
     varied: np.ndarray
@@ -51,23 +51,25 @@ class Film:
 def verdicts(
     rule: str, splits: Mapping[str, SplitName], new: Mapping[float, Mapping[str, np.ndarray]], films: Mapping[str, Film]
 ) -> dict[tuple[int, float], str]:
-    """Compare new films' features by one rule: the verdict by their number and how far they lie off."""
+    """Compare new videos' features by one rule: the verdict by their number and how far they lie off."""
     fitted, compared = RULES[rule]
     of_film = {name: own.features(fitted if splits[name] == "train" else 1.0) for name, own in films.items()}
     known = [name for name in films if splits[name] == "train"]
     features, owners = np.concatenate([of_film[name] for name in known]), [name for name in known for _ in of_film[name]]
 
     def distances(name: str, own: np.ndarray) -> np.ndarray:
-        return distances_between_films(own, [name] * len(own), features, owners)
+        return distances_between_sources(own, [name] * len(own), features, owners)
 
     others = {name: distances(name, of_film[name]) for name in films if splits[name] in compared}
-    reference = [film for name, own in others.items() for film in reference_films(own, [name] * len(own), splits)]
-    others_off = {off: [NewFilm(name, "", distances(name, own).tolist()) for name, own in by_name.items()] for off, by_name in new.items()}
+    reference = [film for name, own in others.items() for film in reference_sources(own, [name] * len(own), splits)]
+    others_off = {
+        off: [NewSource(name, "", distances(name, own).tolist()) for name, own in by_name.items()] for off, by_name in new.items()
+    }
     return {(number, off): shift_of(own[:number], reference).verdict for off, own in others_off.items() for number in NEW_FILMS}
 
 
 def draw(rng: np.random.Generator, num_films: int) -> dict[str, dict[tuple[int, float], str]]:
-    """Deal films to splits, and compare new ones with them by each rule."""
+    """Deal videos to splits, and compare new ones with them by each rule."""
     actions = {f"film {number:03d}": film(rng) for number in range(num_films)}
     try:
         splits = assign_splits(clips_of(list(actions.values())), {}, SplitOptions()).split_by_source
@@ -81,7 +83,7 @@ def draw(rng: np.random.Generator, num_films: int) -> dict[str, dict[tuple[int, 
 
 
 def called_unlike(rng: np.random.Generator, clip: float, new_of: int) -> list[bool]:
-    """Say for each number of new films of `new_of` clips whether they are called unlike; all are ordinary, and the backbone as published."""
+    """Say for each number of new videos of `new_of` clips whether they are called unlike; all are ordinary, and the backbone as published."""
     centres = rng.standard_normal((NUM_ACTIONS, NUM_FEATURES))
 
     def drawn(num_clips: int) -> Film:
@@ -90,7 +92,7 @@ def called_unlike(rng: np.random.Generator, clip: float, new_of: int) -> list[bo
     films = {f"film {number:03d}": drawn(rng.integers(*CLIPS, endpoint=True)) for number in range(NUM_FILMS_OF_LENGTHS)}
     splits: dict[str, SplitName] = {name: "train" if number % 4 else "test" for number, name in enumerate(films)}
     new = {f"new {number}": drawn(new_of).features() for number in range(max(NEW_FILMS))}
-    by_number = verdicts("published backbone: all films", splits, {0.0: new}, films)
+    by_number = verdicts("published backbone: all videos", splits, {0.0: new}, films)
     return [by_number[number, 0.0] == "unlike" for number in NEW_FILMS]
 
 
@@ -101,11 +103,11 @@ def lengths_table(num_draws: int) -> Table:
         unlike = np.mean([called_unlike(rng, clip, new_of) for _ in range(max(1, num_draws // 2))], axis=0)
         rows.append((f"{clip:g}", str(new_of), *map(per_cent, unlike)))
     note = (
-        f"Ordinary new films beside {NUM_FILMS_OF_LENGTHS} films of {CLIPS[0]} to {CLIPS[1]} clips, a quarter of them not in train, and a backbone as published; {num_draws // 2} draws. Films are compared "
+        f"Ordinary new videos beside {NUM_FILMS_OF_LENGTHS} videos of {CLIPS[0]} to {CLIPS[1]} clips, a quarter of them not in train, and a backbone as published; {num_draws // 2} draws. Videos are compared "
         "by as many clips as the shortest has."
     )
-    header = ["clips of a film vary by", "clips of a new film", *of_each([count(number, "new film") for number in NEW_FILMS], "unlike")]
-    return Table("Ordinary films of other lengths", note, header, rows)
+    header = ["clips of a video vary by", "clips of a new video", *of_each([count(number, "new video") for number in NEW_FILMS], "unlike")]
+    return Table("Ordinary videos of other lengths", note, header, rows)
 
 
 def tables(num_draws: int) -> list[Table]:
@@ -117,10 +119,10 @@ def tables(num_draws: int) -> list[Table]:
         figures = [per_cent(own.count(verdict) / len(own)) for own in each for verdict in ("unlike", "unknown")]
         rows.append((rule, str(num_films), str(num_new), *figures))
     note = (
-        f"Films of 3 to 9 clips, whose actions follow Zipf's law among {NUM_ACTIONS}, dealt to the splits as Retake does; {num_draws // 2} draws. Features are "
-        f"normal: actions vary by 1, films by {FILM:g}, clips of a film by {CLIP:g}. New films are drawn alike, or lie off by so many times the typical difference of two "
-        f"clips of a film in each feature. If training taught the backbone, films and clips of train vary {FITTED:g} times as much. Retake compares new films with all "
-        "films of the dataset if the backbone is as published, else with those of test; the rest shows why."
+        f"Videos of 3 to 9 clips, whose actions follow Zipf's law among {NUM_ACTIONS}, dealt to the splits as Retake does; {num_draws // 2} draws. Features are "
+        f"normal: actions vary by 1, videos by {FILM:g}, clips of a video by {CLIP:g}. New videos are drawn alike, or lie off by so many times the typical difference of two "
+        f"clips of a video in each feature. If training taught the backbone, videos and clips of train vary {FITTED:g} times as much. Retake compares new videos with all "
+        "videos of the dataset if the backbone is as published, else with those of test; the rest shows why."
     )
-    header = ["compared with", "films", "new films", *of_each(SHIFTS, "unlike", "cannot tell")]
-    return [Table("New films unlike the training clips", note, header, rows), lengths_table(num_draws)]
+    header = ["compared with", "videos", "new videos", *of_each(SHIFTS, "unlike", "cannot tell")]
+    return [Table("New videos unlike the training clips", note, header, rows), lengths_table(num_draws)]

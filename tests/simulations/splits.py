@@ -1,4 +1,4 @@
-"""How far val and test flatter a network against new films, and how often their intervals hold its accuracy there."""
+"""How far val and test flatter a network against new videos, and how often their intervals hold its accuracy there."""
 
 from collections import Counter
 
@@ -24,7 +24,7 @@ OPTIONS = {"no test": SplitOptions(test_share=0), "default": SplitOptions()}
 
 
 def film(rng: np.random.Generator) -> np.ndarray:
-    """Draw the actions of a film's clips by Zipf's law; a film repeats some of them."""
+    """Draw the actions of a video's clips by Zipf's law; a video repeats some of them."""
     frequencies = 1 / np.arange(1, NUM_ACTIONS + 1)
     own = rng.choice(NUM_ACTIONS, 4, p=frequencies / frequencies.sum())
     return rng.choice(own, rng.integers(*CLIPS, endpoint=True))
@@ -45,10 +45,10 @@ def clips_of(films: list[np.ndarray]) -> list[LabelledClip]:
 
 
 def draw(rng: np.random.Generator, num_films: int, options: SplitOptions) -> dict[str, tuple[float, bool]]:
-    """Deal films, and score a network that names an action the likelier, the more films of train show it; unseen ones never.
+    """Deal videos, and score a network that names an action the likelier, the more videos of train show it; unseen ones never.
 
     Returns:
-        by split, the accuracy minus that on new films, in points, and whether its interval holds that.
+        by split, the accuracy minus that on new videos, in points, and whether its interval holds that.
     """
     films = [film(rng) for _ in range(num_films)]
     clips = clips_of(films)
@@ -80,7 +80,7 @@ def draw(rng: np.random.Generator, num_films: int, options: SplitOptions) -> dic
 
 
 def flattery(num_films: int, options: SplitOptions, num_draws: int) -> dict[str, tuple[float, float]]:
-    """By split, how many points it flatters on average, and how often its interval holds the accuracy on new films."""
+    """By split, how many points it flatters on average, and how often its interval holds the accuracy on new videos."""
     rng = np.random.default_rng(0)
     draws = [draw(rng, num_films, options) for _ in range(num_draws)]
     names = dict.fromkeys(name for drawn in draws for name in drawn)
@@ -90,7 +90,7 @@ def flattery(num_films: int, options: SplitOptions, num_draws: int) -> dict[str,
 def passes_on_chosen(num_films: int, *, in_val: bool, num_draws: int) -> tuple[float, float]:
     """How many points an equal challenger gains on average, and how often it passes the rule of the gain.
 
-    People label a quarter of each film. Of every second film these are the clips that the champion is least sure of, if they are in val.
+    People label a quarter of each video. Of every second video these are the clips that the champion is least sure of, if they are in val.
     """
     rng, passed, points = np.random.default_rng(0), 0, []
     for _ in range(num_draws):
@@ -117,12 +117,12 @@ def _chosen(num_draws: int) -> Table:
         for points, share in [passes_on_chosen(films, in_val=in_val, num_draws=num_draws)]
     ]
     note = (
-        f"Films of {4 * NUM_LABELLED} clips, of which {NUM_LABELLED} are labelled; both networks name 60 % right. If videos of which the champion chose clips go to val, "
-        f"every second film there has the clips that it is least sure of; it is surer by 1 where it is right, "
+        f"Videos of {4 * NUM_LABELLED} clips, of which {NUM_LABELLED} are labelled; both networks name 60 % right. If videos of which the champion chose clips go to val, "
+        f"every second video there has the clips that it is least sure of; it is surer by 1 where it is right, "
         f"with a noise of {NOISE:g}. {num_draws} draws."
     )
     return Table(
-        "Clips that the champion chose", note, ("films of val", "chosen videos go to", "points", "an equal challenger passes"), rows
+        "Clips that the champion chose", note, ("videos of val", "chosen videos go to", "points", "an equal challenger passes"), rows
     )
 
 
@@ -134,10 +134,10 @@ def tables(num_draws: int) -> list[Table]:
         for split, (off, held) in flattery(number, options, num_draws // 2).items()
     ]
     note = (
-        f"Films of {CLIPS[0]} to {CLIPS[1]} clips, whose actions follow Zipf's law among {NUM_ACTIONS}. A network names an action the likelier, the more "
-        f"films of train show it. Points are the accuracy on the split minus that on {NUM_NEW_FILMS} new films; {num_draws // 2} draws."
+        f"Videos of {CLIPS[0]} to {CLIPS[1]} clips, whose actions follow Zipf's law among {NUM_ACTIONS}. A network names an action the likelier, the more "
+        f"videos of train show it. Points are the accuracy on the split minus that on {NUM_NEW_FILMS} new videos; {num_draws // 2} draws."
     )
     return [
-        Table("Val and test against new films", note, ("films", "test share", "split", "points", "interval holds"), rows),
+        Table("Val and test against new videos", note, ("videos", "test share", "split", "points", "interval holds"), rows),
         _chosen(num_draws),
     ]

@@ -44,7 +44,7 @@ def worst_coverage(cases: Sequence[Mapping[str, Sequence[float]]]) -> list[str]:
 
 
 def beta(rng: np.random.Generator, mean: float, correlation: float, size: int | None = None) -> np.ndarray:
-    """Shares of films of such a mean, whose clips have this intra-class correlation; none has a spread of its own if that is 0."""
+    """Shares of videos of such a mean, whose clips have this intra-class correlation; none has a spread of its own if that is 0."""
     if not correlation:
         return np.full(size or (), mean)
     return rng.beta(*(p * (1 - correlation) / correlation for p in (mean, 1 - mean)), size)

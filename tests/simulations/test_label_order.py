@@ -15,7 +15,7 @@ SEEDS = (1, 2)
 
 
 def generated():
-    """Make twelve films of six clips, in which a few dimensions tell verb and noun."""
+    """Make twelve videos of six clips, in which a few dimensions tell verb and noun."""
     rng = np.random.default_rng(0)
     films, verbs, nouns = np.repeat(np.arange(12), 6), rng.integers(0, 3, 72), rng.integers(0, 2, 72)
     features = rng.normal(0, 1.0, (72, 16)) + np.hstack([3 * np.eye(8)[verbs], 3 * np.eye(8)[nouns]])

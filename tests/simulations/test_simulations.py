@@ -63,7 +63,7 @@ def test_so_it_does_with_more_films(num_films, num_draws):
 
 
 def test_other_intervals_do_not_and_it_is_little_wider_than_one_of_them():
-    """Over all films that are alike or not, than the bootstrap that holds the truth as seldom as three times of four."""
+    """Over all videos that are alike or not, than the bootstrap that holds the truth as seldom as three times of four."""
     ours, theirs, clips = (coverage.coverage(interval, 3, CELLS) for interval in (share_interval, coverage.bootstrap, coverage.exact))
     assert max(lowest(theirs), lowest(clips)) < 0.8
     assert sum(width for _, width in ours.values()) < 1.15 * sum(width for _, width in theirs.values())
@@ -164,11 +164,11 @@ def test_so_it_is_whatever_the_curve_and_however_many_films(truth, times):
         (partial(readers.held, 3, 10, readers.Cell(0.8, 0.3)), (1, 0.6)),
         (partial(readers.held, 10, 2, readers.Cell(0.95, 0.3)), (1, 0.6)),
     ],
-    ids=["3 films", "3 films, uneven", "10 films", "5 films, read twice", "3 long films, read twice", "10 films, read twice"],
+    ids=["3 videos", "3 videos, uneven", "10 videos", "5 videos, read twice", "3 long videos, read twice", "10 videos, read twice"],
 )
 def test_an_interval_holds_the_truth_where_resampled_films_alone_do_not(simulated, of_twenty, num_draws):
     coverages = simulated(num_draws)
-    ours, bootstrapped = (coverages[interval][0] for interval in ("Retake", "bootstrap over films"))
+    ours, bootstrapped = (coverages[interval][0] for interval in ("Retake", "bootstrap over videos"))
     assert ours >= 0.93
     assert bootstrapped < 0.8
     assert num_draws != 20 or (ours, bootstrapped) == pytest.approx(of_twenty)
@@ -217,7 +217,7 @@ def test_a_threshold_holds_its_precision_for_intervals_where_actions_follow_one_
 
 
 def test_few_ordinary_films_are_called_unlike_and_many_that_lie_far_off():
-    rng, rule = np.random.default_rng(0), "published backbone: all films"
+    rng, rule = np.random.default_rng(0), "published backbone: all videos"
     drawings = [drawn[rule] for _ in range(40) if (drawn := shift.draw(rng, 20))]
     like, far = (np.mean([own[3, off] == "unlike" for own in drawings]) for off in (0.0, 8.0))
     assert like < 0.1

@@ -39,7 +39,7 @@ def share_on_val(likely: np.ndarray, right: np.ndarray, precision: float) -> flo
 
 
 def val(rng: np.random.Generator, accuracy: float, correlation: float, num_clips: int) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities, each true, and which clips are right; films have more or fewer right clips together."""
+    """Probabilities, each true, and which clips are right; videos have more or fewer right clips together."""
     likely = rng.beta(*NETWORKS[accuracy], num_clips)
     film = np.repeat(rng.standard_normal(-(-num_clips // NUM_CLIPS)), NUM_CLIPS)[:num_clips]
     luck = correlation**0.5 * film + (1 - correlation) ** 0.5 * rng.standard_normal(num_clips)
@@ -69,7 +69,7 @@ def tables(num_draws: int) -> list[Table]:
                 rows.append((per_cent(accuracy), str(num_clips), f"{correlation:g}", *figures))
     header = ["top-1", "val clips", "correlation", *of_each(rules, "no threshold", "precision", "too low", "clips kept")]
     note = (
-        f"Calibrated networks, of which a precision of {per_cent(PRECISION)} is asked; films of {NUM_CLIPS} val clips, {5 * num_draws} draws. The precision is "
+        f"Calibrated networks, of which a precision of {per_cent(PRECISION)} is asked; videos of {NUM_CLIPS} val clips, {5 * num_draws} draws. The precision is "
         "the mean on very many clips, where there is a threshold; it is too low where it is below what was asked."
     )
     return [Table("The threshold of predictions", note, header, rows)]

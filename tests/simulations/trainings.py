@@ -39,7 +39,7 @@ DESIGNS = (
 
 
 class Kitchen:
-    """Draws films of a design: features (n, f), labels (n,) and films (n,)."""
+    """Draws videos of a design: features (n, f), labels (n,) and videos (n,)."""
 
     def __init__(self, design: Design) -> None:
         self.design = design
@@ -98,7 +98,7 @@ def right(
 
 
 def true_gain(kitchen: Kitchen, rng: np.random.Generator) -> float:
-    """The mean gain of twice as many films, on very many clips of all classes."""
+    """The mean gain of twice as many videos, on very many clips of all classes."""
     test = kitchen.films(rng, NUM_FILMS_OF_TRUTH, VAL_CLIPS_OF_FILM)[:2]
 
     def accuracy(num_films: int) -> float:
@@ -152,10 +152,10 @@ def tables(num_draws: int) -> list[Table]:
     return [
         Table(
             "What more labels would gain, with real trainings",
-            f"Linear heads of drawn features by the recipe of preset `light`, on {NUM_TRAIN_FILMS} films of {CLIPS_OF_FILM} clips, {NUM_CURVES} curves each. "
-            "The estimated gain of twice as many clips, and how often its interval holds the true one, which is on clips of all classes. Val films have "
+            f"Linear heads of drawn features by the recipe of preset `light`, on {NUM_TRAIN_FILMS} videos of {CLIPS_OF_FILM} clips, {NUM_CURVES} curves each. "
+            "The estimated gain of twice as many clips, and how often its interval holds the true one, which is on clips of all classes. Val videos have "
             f"{VAL_CLIPS_OF_FILM} clips, and lack actions that train lacks.",
-            ["classes", "true gain", *of_each((f"{films} val films" for films in FILMS), "estimate", "coverage")],
+            ["classes", "true gain", *of_each((f"{films} val videos" for films in FILMS), "estimate", "coverage")],
             rows,
         )
     ]

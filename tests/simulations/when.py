@@ -1,4 +1,4 @@
-"""How often the 95 % interval of a mean average precision holds that of very many films, and how wide it is."""
+"""How often the 95 % interval of a mean average precision holds that of very many videos, and how wide it is."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ NUM_RESAMPLES = 400
 FILMS = (2, 3, 5, 10, 20)
 CORRELATIONS = (0.0, 0.4, 0.8)
 RIGHT = (0.3, 0.6, 0.9)
-INTERVALS = ("Retake", "bootstrap over films", "one class")
+INTERVALS = ("Retake", "bootstrap over videos", "one class")
 EVEN, UNEVEN = (1.0,) * 4, tuple(1 / n for n in range(1, 13))
 """Frequencies of the classes: four alike, and twelve, the first labelled twelve times as often as the last."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Films in which a network finds a share of the labels, more or fewer of them together in a film."""
+    """Videos in which a network finds a share of the labels, more or fewer of them together in a video."""
 
     right: float
     correlation: float
@@ -37,7 +37,7 @@ CELLS = [Cell(right, correlation, classes) for correlation in CORRELATIONS for r
 
 
 def film(rng: np.random.Generator, name: str, cell: Cell) -> tuple[list[Segment], list[Segment]]:
-    """The labelled and the predicted intervals of a film; wrong ones are less sure, and borders are off by a fifth of the length."""
+    """The labelled and the predicted intervals of a video; wrong ones are less sure, and borders are off by a fifth of the length."""
     found_share = beta(rng, cell.right, cell.correlation)
     num_classes = len(cell.frequencies)
     labels = rng.choice(num_classes, NUM_LABELS, p=np.array(cell.frequencies) / sum(cell.frequencies))
@@ -66,14 +66,14 @@ def films(rng: np.random.Generator, num_films: int, cell: Cell) -> tuple[list[Se
 
 @cache
 def truth(cell: Cell) -> tuple[float, float]:
-    """The mean average precision, and the average precision of the first class, on very many films."""
+    """The mean average precision, and the average precision of the first class, on very many videos."""
     labelled, predicted = films(np.random.default_rng(99), NUM_FILMS_OF_TRUTH, cell)
     scores = detection_scores(predicted, labelled, {str(n): str(n) for n in range(NUM_FILMS_OF_TRUTH)}, num_resamples=0)
     return scores.mean, next(precision.mean for precision in scores.classes if precision.label == 0)
 
 
 def limits(rng: np.random.Generator, num_films: int, cell: Cell) -> dict[str, Limits]:
-    """The intervals of some films: Retake's, that of resampled films alone, and Retake's of the first class."""
+    """The intervals of some videos: Retake's, that of resampled videos alone, and Retake's of the first class."""
     labelled, predicted = films(rng, num_films, cell)
     number = {str(n): n for n in range(num_films)}
     labels = sorted({segment.label for segment in labelled})
@@ -107,11 +107,11 @@ def tables(num_draws: int) -> list[Table]:
         for correlation in CORRELATIONS:
             cases = [held(num_films, cell, num_draws) for cell in CELLS if cell.correlation == correlation]
             rows.append((str(num_films), f"{correlation:g}", *worst_coverage(cases)))
-    header = ["films", "correlation", *of_each(INTERVALS, "coverage", "width")]
+    header = ["videos", "correlation", *of_each(INTERVALS, "coverage", "width")]
     note = (
-        f"Films of {NUM_LABELS} labelled intervals, of four classes that are alike or twelve that are not, of which a network finds a share of "
-        f"{', '.join(map(str, RIGHT))}. The truth is the mean average precision on {NUM_FILMS_OF_TRUTH:,} films. Coverage is the lowest of these six "
-        f"cases, width the mean over them; {num_draws} draws of each. The interval of one class is that of the most frequent, where two films "
+        f"Videos of {NUM_LABELS} labelled intervals, of four classes that are alike or twelve that are not, of which a network finds a share of "
+        f"{', '.join(map(str, RIGHT))}. The truth is the mean average precision on {NUM_FILMS_OF_TRUTH:,} videos. Coverage is the lowest of these six "
+        f"cases, width the mean over them; {num_draws} draws of each. The interval of one class is that of the most frequent, where two videos "
         "or more have it."
     )
     return [Table("The interval of a mean average precision", note, header, rows)]

@@ -1,7 +1,7 @@
 """Measures how many planted wrong labels an audit finds: `python -m tests.simulations.wrong_labels [--folder FOLDER]`.
 
 One label of ten is replaced by another action, drawn at random. Features are those of a frozen backbone, of drawn kitchens, and of real clips where
-they are. Accuracy is that of probes on films that they were not fitted to, by the true labels.
+they are. Accuracy is that of probes on videos that they were not fitted to, by the true labels.
 """
 
 import argparse
@@ -26,7 +26,7 @@ NUM_FEW_FILMS = 12
 
 
 def real_clips(folder: Path) -> Clips:
-    """See each real clip through the frozen backbone; each has a film of its own."""
+    """See each real clip through the frozen backbone; each has a video of its own."""
     labels = list(csv.DictReader((KITCHEN / "labels.csv").open()))
     columns = [[row[name] for row in labels] for name in ("uid", "verb", "noun")]
     features = through_backbone(cut_up(KITCHEN / uid, emptied(folder / "clips"))[0] for uid in columns[0])
@@ -57,7 +57,7 @@ def doubtful(clips: Clips, given: np.ndarray) -> list[int]:
 
 
 def accuracy(clips: Clips, given: np.ndarray, true: np.ndarray) -> float:
-    """Compute the accuracy of actions by the true labels, of probes that are fitted to the given labels of other films."""
+    """Compute the accuracy of actions by the true labels, of probes that are fitted to the given labels of other videos."""
     actions = np.unique(true, axis=0).tolist()
     labels, right = np.array([actions.index(pair) for pair in given.tolist()]), np.array([actions.index(pair) for pair in true.tolist()])
     named = np.empty(len(true), int)
@@ -78,14 +78,14 @@ def row(name: str, draws: list[tuple[float, ...]], clean: float) -> str:
 
 
 def few(clips: Clips, seed: int) -> Clips:
-    """Draw some of the films."""
+    """Draw some of the videos."""
     films = np.random.default_rng(seed).permutation(np.unique(clips.films))[:NUM_FEW_FILMS]
     return clips.of(np.isin(clips.films, films))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulations.wrong_labels", description=__doc__)
-    parser.add_argument("--folder", type=Path, help="where films are drawn, and kept; default: a new one, which is removed")
+    parser.add_argument("--folder", type=Path, help="where videos are drawn, and kept; default: a new one, which is removed")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as new:
         folder = arguments.folder or Path(new)
@@ -100,7 +100,7 @@ def main() -> int:
             continue
         truths = {id(clips): (clips, np.stack([clips.verbs, clips.nouns], axis=1)) for clips in drawn}
         clean = float(np.median([accuracy(clips, true, true) for clips, true in truths.values()]))
-        title = f"{name}: {len(drawn[0].films)} clips of {len(np.unique(drawn[0].films))} films"
+        title = f"{name}: {len(drawn[0].films)} clips of {len(np.unique(drawn[0].films))} videos"
         sys.stdout.write(f"{row(title, [measured(clips, seed) for seed, clips in enumerate(drawn)], clean)}\n")
     return 0
 

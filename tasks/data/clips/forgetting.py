@@ -57,7 +57,7 @@ OPAQUE = (".ckpt", ".mkv", ".mp4", ".npy", ".npz", ".png", ".pt")
 """Endings of objects that hold no text; they go by address or origin."""
 
 UNREAD = re.compile(r"videos/|pretrained/(?!choices/)|clips/(?!.*/clips\.json$)|runs/[^/]+/packages/[^/]+/package/")
-"""Objects that name no other video than their address does. The only film of a package is drawn."""
+"""Objects that name no other video than their address does. The only video of a package is drawn."""
 
 OF_DATASET = re.compile(r"(searches|comparisons|plans|pretrained/choices)/|datasets/result\.json")
 """Objects that are of no use without the dataset that they name."""

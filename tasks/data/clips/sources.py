@@ -106,7 +106,7 @@ def _name_in(url: str) -> str:
 
 
 def matching_objects(source: str, store: Store) -> Iterator[IncomingFile]:
-    """Yield the objects that match a pattern, such as `s3+nas://films/cam*/2026-*/**.mp4`.
+    """Yield the objects that match a pattern, such as `s3+nas://videos/cam*/2026-*/**.mp4`.
 
     A name is the path behind the last folder before the first `*`. Only keys that begin like the pattern are listed, and they are not held
     in memory. Folders and files whose names begin with a dot are skipped, as on a disk.

@@ -293,7 +293,7 @@ def video_names(videos: Iterable[VideoRecord | DatasetClip]) -> dict[str, str]:
 
 
 def named_clips(clips: Sequence[DatasetClip], uids: Collection[str]) -> tuple[NamedClip, ...]:
-    """Name the clips of these uids by film and time, in the order of `clips`."""
+    """Name the clips of these uids by video and time, in the order of `clips`."""
     files = video_names(clips)
     return tuple(
         NamedClip(uid=clip.uid, file=files[clip.video], start_seconds=clip.start_seconds, stop_seconds=clip.stop_seconds)

@@ -34,7 +34,7 @@ from tasks.store.records.training import PlanResult
 from tasks.wording import count
 
 SPAN = re.compile(r"(.+)_(\d+)-(\d+)")
-"""A clip's uid: its film, and its interval in ms."""
+"""A clip's uid: its video, and its interval in ms."""
 YEAR = timedelta(days=365)
 MIN_CHARGE = 0.0005
 """A decision at less than 1 in 2,000 would see only gains that need no gate, and keep the bucket empty; it waits instead."""
@@ -78,7 +78,7 @@ def record_look(
 def shared_clips(uids: frozenset[str], seen: Iterable[str]) -> frozenset[str]:
     """Select the deciding clips that were seen, in this or another cut.
 
-    A clip that shares time of its film with a seen clip shows the same.
+    A clip that shares time of its video with a seen clip shows the same.
     """
     seen = frozenset(seen)
     spans: dict[str, list[tuple[int, int]]] = {}

@@ -22,9 +22,9 @@ from tasks.wording import count_with_verb
 Fingerprint = NDArray[np.uint64]
 
 MAX_DUPLICATE_BITS = 10.0
-"""Of 64, averaged over frames. Measured on 11 films of one kitchen counter: re-encoding, brightening, downscaling or cropping by a twentieth
-changes up to 7 bits, cutting half a second later 4 to 18; the two halves of one film differ by
-at least 13 bits, two films by at least 17."""
+"""Of 64, averaged over frames. Measured on 11 videos of one kitchen counter: re-encoding, brightening, downscaling or cropping by a twentieth
+changes up to 7 bits, cutting half a second later 4 to 18; the two halves of one video differ by
+at least 13 bits, two videos by at least 17."""
 
 NUM_WHOLE = 8
 """Frames of a fingerprint. The hashes of their centres follow those of the whole frames; files of before have none."""
@@ -32,7 +32,7 @@ CENTRE = 0.9
 """Share of width and height of a frame's centre: a copy may be cut to it."""
 
 CENTRE_BITS = 4.0
-"""Added to a distance to a centre. A cut copy, even dark and of half the size, differs from it by up to 3 bits, two films by at least 12: of three
+"""Added to a distance to a centre. A cut copy, even dark and of half the size, differs from it by up to 3 bits, two videos by at least 12: of three
 distances the least is smaller by chance."""
 
 NUM_CLIPS_PER_BLOCK = 256
@@ -46,7 +46,7 @@ TEXTURE_SIDE = 32
 MIN_TEXTURE = 4.0
 """Minimum standard deviation of a 32 x 32 thumbnail, in grey levels (0-255).
 
-It is at least 28 in kitchen films, below 1 on a wall or a black frame.
+It is at least 28 in kitchen videos, below 1 on a wall or a black frame.
 """
 
 SCHEMA = pa.schema(

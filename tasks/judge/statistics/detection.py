@@ -115,18 +115,18 @@ def detection_scores(
     return DetectionScores(tuple(by_tiou.tolist()), float(by_tiou.mean()), interval(matched, by_tiou.mean()), classes)
 
 
-def always_guessing(labelled: Sequence[Segment], films: Mapping[str, Sequence[tuple[float, float]]]) -> tuple[Segment, ...]:
-    """Guess the most frequent class for each clip, or each film, whichever scores higher.
+def always_guessing(labelled: Sequence[Segment], clips_of: Mapping[str, Sequence[tuple[float, float]]]) -> tuple[Segment, ...]:
+    """Guess the most frequent class for each clip, or each video, whichever scores higher.
 
     Args:
         labelled: at least one.
-        films: the clips of each video, in order.
+        clips_of: the clips of each video, in order.
     """
     counts = Counter(segment.label for segment in labelled)
     label = min(counts, key=lambda label: (-counts[label], label))
-    clips = tuple(Segment(video, start, stop, label) for video, own in films.items() for start, stop in own)
-    whole = tuple(Segment(video, own[0][0], own[-1][1], label) for video, own in films.items() if own)
-    alone = {video: video for video in films}
+    clips = tuple(Segment(video, start, stop, label) for video, own in clips_of.items() for start, stop in own)
+    whole = tuple(Segment(video, own[0][0], own[-1][1], label) for video, own in clips_of.items() if own)
+    alone = {video: video for video in clips_of}
     return max((clips, whole), key=lambda guesses: detection_scores(guesses, labelled, alone, num_resamples=0).mean)
 
 

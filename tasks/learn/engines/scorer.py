@@ -224,7 +224,7 @@ class SharedFeatures:
 
 @dataclass(frozen=True)
 class BetweenClips:
-    """A scorer of windows between a film's clips, as `scorer` scores clips cut there.
+    """A scorer of windows between a video's clips, as `scorer` scores clips cut there.
 
     Shared features are computed once. All networks of `scorer` must slide.
     """

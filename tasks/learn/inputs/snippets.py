@@ -185,7 +185,7 @@ def further_frames(num_frames: int, spec: NetworkSpec, grid: WindowGrid) -> tupl
     """
     if not slides(spec):
         return ()
-    # Only the last clip of a film may be shorter, and only windows that end within it count.
+    # Only the last clip of a video may be shorter, and only windows that end within it count.
     is_whole = num_frames == grid.clip_frames
     pairs = (pair for offset in grid.offsets for pair in frames_of_window(offset, spec, grid) if pair[0] == 0 or offset <= num_frames)
     needed = {frame for number, frame in pairs if number == 1 or is_whole}

@@ -65,7 +65,7 @@ def state(store: Store, store_uri: str, model_name: str, live: Live, look: Look)
     empty = is_empty(store, store_uri, status)
     free_share = disks(load(MachineSettings).cache_dir)[0].free_share
     answers = look(store_uri, lambda ledger: page_answers(ledger, status))
-    known = replace(live, now=now_utc(), answers=answers, disk_free_share=free_share, has_films=not empty)
+    known = replace(live, now=now_utc(), answers=answers, disk_free_share=free_share, has_videos=not empty)
     situation = Situation(status, known)
     shown = status.model_dump(mode="json", exclude={"model": {"doubtful"}})  # up to 200 labels, which the browser does not read
     for version in shown["model"]["versions"] if shown["model"] else ():
@@ -73,7 +73,7 @@ def state(store: Store, store_uri: str, model_name: str, live: Live, look: Look)
     return {
         "models": models,
         "status": shown,
-        "sentence": f"There are no films in {store_uri} yet." if empty else sentence(status, known.now),
+        "sentence": f"There are no videos in {store_uri} yet." if empty else sentence(status, known.now),
         "steps": [asdict(step) for step in next_steps(status, known, lambda path: path)],
         "num_new_labels": situation.num_new_labels,
         "num_chosen": situation.num_chosen,
@@ -154,7 +154,7 @@ def _data(store: Store, store_uris: Sequence[str], look: Look, samples: Samples 
         return given
 
     def shown(given: str) -> str:
-        """Choose the first store with films where none is named."""
+        """Choose the first store with videos where none is named."""
         return given or next((uri for uri in store_uris if store.exists(Layout(uri).status.films.uri)), store_uris[0])
 
     async def seen(request: Request) -> Live:

@@ -2,7 +2,7 @@
 
 type Interval95 = [number, number];
 type SetAsideFile = { name: string; reason: string };
-type FilmsPart = { at: string; num_videos: number; num_clips: number; num_new: number; new_at: string | null; num_set_aside: number; first_set_aside: SetAsideFile[] };
+type VideosPart = { at: string; num_videos: number; num_clips: number; num_new: number; new_at: string | null; num_set_aside: number; first_set_aside: SetAsideFile[] };
 type LabelCount = { kind: "folder" | "file" | "person"; name: string; num_clips: number };
 type LabelsPart = { at: string; num_clips: number; num_labelled: number; by_origin: LabelCount[]; agreement: string; num_problems: number };
 type DatasetChange = { before: string; num_videos_added: number; num_videos_removed: number; num_clips_added: number; num_clips_removed: number; num_relabelled: number; num_moved: number; classes_added: string[]; classes_removed: string[] };
@@ -15,7 +15,7 @@ type ModelPart = { at: string; model_name: string; champion: number | null; prov
 type Prediction = { at: string; report_url: string; model: string; num_videos: number; num_clips: number; unsure_share: number; unlike: string; is_unlike: boolean; num_to_label: number };
 type SpaceUse = { name: string; num_objects: number; size_bytes: number };
 type SpacePart = { at: string };
-type LoopStatus = { store: string; model_name: string; films: FilmsPart | null; labels: LabelsPart | null; dataset: DatasetPart | null; training: TrainingPart | null; model: ModelPart | null; predictions: { predictions: Prediction[] } | null; space: SpacePart | null };
+type LoopStatus = { store: string; model_name: string; films: VideosPart | null; labels: LabelsPart | null; dataset: DatasetPart | null; training: TrainingPart | null; model: ModelPart | null; predictions: { predictions: Prediction[] } | null; space: SpacePart | null };
 type HomeState = {
   stores: string[];
   store: string;

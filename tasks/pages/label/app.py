@@ -155,7 +155,7 @@ def _reads(of_cut: Callable[..., Awaitable[Answers]], reader: Callable[..., Awai
         if not UID.fullmatch(uid):
             raise HTTPException(404)
         headers = {"Cache-Control": "private, max-age=86400, immutable"}
-        return Response(answers.film(uid), media_type="video/mp4", headers=headers)
+        return Response(answers.clip_file(uid), media_type="video/mp4", headers=headers)
 
     @router.get("/clips/{uid}")
     def clip(answers: about, asks: who, uid: str) -> Response:

@@ -218,12 +218,12 @@ class Answers:
 
         return self._data.read(look)
 
-    def film(self, uid: str) -> bytes:
+    def clip_file(self, uid: str) -> bytes:
         """Read the file of a clip."""
         try:
             return self._data.store.read_bytes(self._find(uid)[1].uri)
         except MissingObject:
-            raise NotThere("the film of this clip is gone; reload the page") from None
+            raise NotThere("the file of this clip is gone; reload the page") from None
 
     def video(self, reader: Reader, video: str) -> Json:
         """Describe a video, its clips, labels and suggestions, as this person may see them."""

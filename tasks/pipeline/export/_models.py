@@ -240,7 +240,7 @@ def refusal_of_int8(change: PairedChange, num_clips: int, max_drop_points: float
         return ""
     needed = clips_within(change, num_clips, margin)
     enough = (
-        f"it would take about {count(needed, 'val clip')} of such films to show that it is not"
+        f"it would take about {count(needed, 'val clip')} of such videos to show that it is not"
         if needed
         else "more clips would not change that; raise max_drop_points if such a loss is acceptable"
     )

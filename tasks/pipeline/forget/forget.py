@@ -147,7 +147,7 @@ def _leave_receipt(store: Store, store_uri: str, forgetting: Forgetting, registr
     registry.remove_texts(traces_of(forgetting).in_text)
     _mark(store, store_uri, registry, forgetting)
     num_videos = len(probe_objects(store, store_uri))  # else the next ingest would not tell new videos from these
-    keep(store, Layout(store_uri).status.films, lambda films: films and films.model_copy(update={"num_videos": num_videos}))
+    keep(store, Layout(store_uri).status.films, lambda known: known and known.model_copy(update={"num_videos": num_videos}))
     drop_from_cache(store, store_uri, load(MachineSettings).cache_dir)
     place = Layout(store_uri).forgotten.receipt(forgetting.number)
     receipt = Receipt(

@@ -3,7 +3,7 @@
 from tasks.data.clips.label_inputs import inputs_digest, probe_objects
 from tasks.keys import recipe_of
 from tasks.loop.summary import keep
-from tasks.loop.summary_parts import films_status
+from tasks.loop.summary_parts import videos_status
 from tasks.options import SegmentOptions
 from tasks.pipeline._results import finish, log
 from tasks.pipeline.ingest_videos.contract import SUMMARISE, SummariseArguments
@@ -50,5 +50,5 @@ def run(arguments: SummariseArguments, store: Store) -> SummaryResult:
     for warning in aside.warnings:
         log.warning("%s: %s", warning.name, warning.reason)
     finish(store, summary, result)
-    keep(store, Layout(arguments.store).status.films, lambda earlier: films_status(earlier, result, len(probes), now_utc()))
+    keep(store, Layout(arguments.store).status.films, lambda earlier: videos_status(earlier, result, len(probes), now_utc()))
     return result

@@ -31,7 +31,7 @@ NUM_VERSIONS = 10
 def run(arguments: DecidedArguments, store: Store) -> RescoreResult:
     """Score the latest versions of the model that the decision did not score.
 
-    The scores are noted in the model's summary. Clips of films that trained a version, or a network that it was made from, are left out for
+    The scores are noted in the model's summary. Clips of videos that trained a version, or a network that it was made from, are left out for
     it. Each scoring is recorded as a look at these clips: a further decision on one of the versions is a choice among them.
 
     Raises:
@@ -99,7 +99,7 @@ def _rescored(
     clips = unseen(deciding, [*(clip for clip in trained_on(own, store) if clip.split == "train"), *taught_on(own, store)])
     acting = [clip for clip in clips if clip.has_action]
     if not acting:
-        raise BadInput("it was trained on the films of all these clips")
+        raise BadInput("it was trained on the videos of all these clips")
     run = PlannedTraining(plan.train, plan.run_key, Run(plan.run_uri))
     place = run.evaluations(plan.evaluate).scores(f"version-{version.version}", plan.decides_on)
     result = finished(store, place) or _score(own, plan, clips, manifest, place, store)
@@ -114,7 +114,7 @@ def _rescored(
         split=plan.decides_on,
     )
     num_left_out = sum(clip.has_action for clip in deciding) - len(acting)
-    left_out = f"; {count(num_left_out, 'clip')} of films that trained it left out" if num_left_out else ""
+    left_out = f"; {count(num_left_out, 'clip')} of videos that trained it left out" if num_left_out else ""
     log.info("version %d: %s of %s%s", version.version, percent(result.action.top1), count(len(acting), "clip"), left_out)
     rescored = RescoredVersion(version=version.version, num_clips=len(acting), num_left_out=num_left_out, scores_uri=place.uri)
     return rescored, result

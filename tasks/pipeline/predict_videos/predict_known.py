@@ -1,4 +1,4 @@
-"""Compute features of sampled training clips, and the distances of films from them.
+"""Compute features of sampled training clips, and the distances of source videos from them.
 
 The features are of the model's own backbone. They lie under the run of its training, to be computed once per model.
 """
@@ -20,23 +20,23 @@ from tasks.pipeline._results import finish, finished, log
 from tasks.pipeline.predict_videos._chosen import dataset_clips
 from tasks.pipeline.predict_videos._engines import Frames, make_ready
 from tasks.pipeline.predict_videos.contract import KNOWN, PredictionArguments
-from tasks.predict.shift import distances_between_films, reference_films
+from tasks.predict.shift import distances_between_sources, reference_sources
 from tasks.predict.to_label import Features, from_bytes, to_bytes
 from tasks.settings import MachineSettings, load
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip
-from tasks.store.records.prediction import KnownClipsResult, PredictPlanResult, ReferenceFilm, ReferenceFilms
+from tasks.store.records.prediction import KnownClipsResult, PredictPlanResult, ReferenceSource, ReferenceSources
 from tasks.store.run_layout import Run
 
 MAX_KNOWN_CLIPS = 300
 """Maximum number of training clips, evenly spaced so that every video has its share. One crop each, a tenth of the work of scoring."""
 
-MAX_REFERENCE_CLIPS, MAX_REFERENCE_FILMS = 300, 60
-"""Maximum number of clips whose distance is measured, and of films that share them equally."""
+MAX_REFERENCE_CLIPS, MAX_REFERENCE_SOURCES = 300, 60
+"""Maximum number of clips whose distance is measured, and of source videos that share them equally."""
 
 
 def run(arguments: PredictionArguments, store: Store) -> KnownClipsResult:
-    """Write features of the sample and distances of films, unless the store has them.
+    """Write features of the sample and distances of source videos, unless the store has them.
 
     A clip that cannot be read is left out. Without a known training, or without its clips, there are neither.
     """
@@ -52,9 +52,9 @@ def run(arguments: PredictionArguments, store: Store) -> KnownClipsResult:
     trained_on = [clip for clip in clips if clip.split == "train"]
     sample, own = spread(trained_on, MAX_KNOWN_CLIPS), Run(plan.run_uri)
     key = _key(plan, sample)
-    # The distances depend on the dataset, too, but nothing of its films is read for their key.
-    uri, films_at = own.known(key), own.reference(content_key({"known": key, "dataset": plan.model_dataset_uri}))
-    known, reference = _kept(uri, store), store.read(films_at).films if store.exists(films_at.uri) else None
+    # The distances depend on the dataset, too, but nothing of its videos is read for their key.
+    uri, reference_at = own.known(key), own.reference(content_key({"known": key, "dataset": plan.model_dataset_uri}))
+    known, reference = _kept(uri, store), store.read(reference_at).films if store.exists(reference_at.uri) else None
     if known is None or reference is None:
         log.info(
             "looking at %d of the %d clips that %s was trained on, and at other clips of its dataset",
@@ -70,53 +70,53 @@ def run(arguments: PredictionArguments, store: Store) -> KnownClipsResult:
             log.warning("novelty is skipped: %s", reason)
             return finish(store, output, KnownClipsResult(num_clips=0, features_uri=None, reason=reason))
         known = np.stack([seen[clip.uid] for clip in read])
-        reference = _films(seen, compared, known, read, clips)
+        reference = _reference(seen, compared, known, read, clips)
         store.write_bytes(uri, to_bytes(known))
-        store.write(films_at, ReferenceFilms(films=reference))
+        store.write(reference_at, ReferenceSources(films=reference))
     left_out = f"; {len(sample) - len(known)} could not be read" if len(known) < len(sample) else ""
     reason = f"{len(known)} of {len(trained_on)} training clips{left_out}"
     return finish(store, output, KnownClipsResult(num_clips=len(known), features_uri=uri, reason=reason, reference=reference))
 
 
 def _compared(plan: PredictPlanResult, clips: Sequence[DatasetClip], store: Store) -> list[StoredClip]:
-    """List the clips of the films that new films are compared with.
+    """List the clips of the source videos that new ones are compared with.
 
-    They are films of the dataset, those of test alone if the films of train taught the backbone. Up to `MAX_REFERENCE_FILMS` films share
-    the clips equally, because a film is scored by as many clips as the shortest has. Films of val do not serve alone: a split keeps films
-    with an action of their own in train, so that films of val lie nearer to it than new films. Unlabelled clips count, because new films
-    have them, too, but not where they need optical flow that nobody computed.
+    They are videos of the dataset, those of test alone if the videos of train taught the backbone. Up to `MAX_REFERENCE_SOURCES` share the
+    clips equally, because a source video is scored by as many clips as the shortest has. Videos of val do not serve alone: a split keeps
+    videos with an action of their own in train, so that videos of val lie nearer to it than new ones. Unlabelled clips count, because new
+    videos have them, too, but not where they need optical flow that nobody computed.
     """
-    by_film: dict[str, dict[str, list[StoredClip]]] = {}
+    by_source: dict[str, dict[str, list[StoredClip]]] = {}
     for clip in clips:
         if plan.has_published_backbone or clip.split == "test":
-            by_film.setdefault(clip.source, {}).setdefault(clip.video, []).append(clip)
+            by_source.setdefault(clip.source, {}).setdefault(clip.video, []).append(clip)
     compared: list[StoredClip] = []
-    films = spread(sorted(by_film), MAX_REFERENCE_FILMS)
-    for by_video in map(by_film.__getitem__, films):
+    chosen = spread(sorted(by_source), MAX_REFERENCE_SOURCES)
+    for by_video in map(by_source.__getitem__, chosen):
         own: list[StoredClip] = []
         for video in sorted(by_video):
             cut = None if plan.model.flows else find_cut(store, plan.store, video, plan.segment)
             own += cut.clips if cut else by_video[video]
-        compared += spread(own, MAX_REFERENCE_CLIPS // len(films))
+        compared += spread(own, MAX_REFERENCE_CLIPS // len(chosen))
     return compared
 
 
-def _films(
+def _reference(
     seen: Mapping[str, Features],
     compared: Iterable[StoredClip],
     known: Features,
     known_clips: Iterable[DatasetClip],
     clips: Iterable[DatasetClip],
-) -> tuple[ReferenceFilm, ...]:
-    """Measure how far compared clips that were seen lie from known clips of other films."""
+) -> tuple[ReferenceSource, ...]:
+    """Measure how far compared clips lie from known clips of other source videos."""
     sources = {clip.video: clip.source for clip in clips}
     read = [clip for clip in compared if clip.uid in seen]
     if not read:
         return ()
-    films = [sources[clip.video] for clip in read]
+    own_sources = [sources[clip.video] for clip in read]
     own = np.stack([seen[clip.uid] for clip in read])
-    distances = distances_between_films(own, films, known, [clip.source for clip in known_clips])
-    return reference_films(distances, films, {clip.source: clip.split for clip in clips})
+    distances = distances_between_sources(own, own_sources, known, [clip.source for clip in known_clips])
+    return reference_sources(distances, own_sources, {clip.source: clip.split for clip in clips})
 
 
 def _key(plan: PredictPlanResult, sample: Sequence[StoredClip]) -> str:

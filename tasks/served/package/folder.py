@@ -34,17 +34,17 @@ TITLES: Mapping[PackageFormat, str] = {"onnx": "ONNX", "openvino": "OpenVINO"}
 RUNTIMES: Mapping[PackageFormat, str] = {"onnx": "onnxruntime>=1.20,<2", "openvino": "openvino>=2024.6"}
 COMMON = ("av>=16,<19", "numpy>=1.26,<3")
 """The check passes with the lowest versions together (av 16.0.0, numpy 1.26.4, onnxruntime 1.20.0 or openvino 2024.6.0), and with the highest (av 18.1.0,
-numpy 2.4.6, onnxruntime 1.32.0 or openvino 2026.4.1). av 15 ends films of a variable rate earlier; av 19 takes no `metadata_errors`."""
+numpy 2.4.6, onnxruntime 1.32.0 or openvino 2026.4.1). av 15 ends videos of a variable rate earlier; av 19 takes no `metadata_errors`."""
 CHECK_SECONDS = 600
 
 
 class Window(Record):
-    """How a film is cut before the model sees it."""
+    """How a video is cut before the model sees it."""
 
     seconds: float
-    fps: int = Field(description="frame n of a film is the last one whose time, in such frames and rounded half up, is not after n")
+    fps: int = Field(description="frame n of a video is the last one whose time, in such frames and rounded half up, is not after n")
     num_frames: int = Field(description="of a whole window")
-    shortest_frames: int = Field(description="a shorter rest at a film's end is not answered")
+    shortest_frames: int = Field(description="a shorter rest at a video's end is not answered")
     short_side: int = Field(description="larger frames are scaled down to it, bicubically; smaller ones keep their size")
 
 
@@ -97,7 +97,7 @@ class Registered(Record):
 
 
 class Contract(Record):
-    """All that a program needs to answer films by the model as Retake does.
+    """All that a program needs to answer videos by the model as Retake does.
 
     `verbs` and `nouns` are in the order of the outputs: a name's place is its id.
     """
@@ -123,7 +123,7 @@ class Contract(Record):
     interval_words: str
     tolerance: Mapping[Size, float] = Field(
         description="most that a logit of the check may differ from the registered model's in PyTorch, in int8 from the package's own where it was "
-        "made, for frames as films are cut, and for those that the model scales itself"
+        "made, for frames as videos are cut, and for those that the model scales itself"
     )
     max_difference: float = Field(description="of a logit from the registered model's in PyTorch, on the clips of the scores")
     weights_licence: str = Field(description="of the weights that training started from; empty if it is not known")
@@ -219,7 +219,7 @@ def write_package(folder: Path, contract: Contract, model: Path, sample: Sample)
     }
     for name, text in texts.items():
         (folder / name).write_text(text.rstrip("\n") + "\n", encoding="utf-8")
-    (check / "clip.mp4").write_bytes(sample.film)
+    (check / "clip.mp4").write_bytes(sample.video)
     packed = io.BytesIO()
     np.savez_compressed(packed, allow_pickle=False, **sample.arrays)
     (check / "expected.npz").write_bytes(packed.getvalue())

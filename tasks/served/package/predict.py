@@ -1,4 +1,4 @@
-"""Find actions and their times in films and camera streams, by the network of contract.json."""
+"""Find actions and their times in videos and camera streams, by the network of contract.json."""
 
 import argparse
 import json
@@ -20,12 +20,12 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 FORMATS = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,mxf"  # those that read one file, and not any text as pictures
-is_film = re.compile(r"(?i).*\.(3gp|asf|avi|flv|m2ts|m4v|mkv|mov|mp4|mpeg|mpg|mts|mxf|ogv|ts|vob|webm|wmv)").fullmatch
+is_video = re.compile(r"(?i).*\.(3gp|asf|avi|flv|m2ts|m4v|mkv|mov|mp4|mpeg|mpg|mts|mxf|ogv|ts|vob|webm|wmv)").fullmatch
 SCALER = "flags=bicubic+accurate_rnd+full_chroma_int+bitexact:out_color_matrix=bt601:out_range=tv"
 
 
-class Film:
-    """A film, address or camera, with frames numbered from its start, `fps` a second."""
+class Video:
+    """A video, address or camera, with frames numbered from its start, `fps` a second."""
 
     def __init__(self, source: str, fps: int) -> None:
         is_camera, is_address = source.startswith("camera:"), "://" in source
@@ -34,7 +34,7 @@ class Film:
         self.container = av.open(address, format="v4l2" if is_camera else None, options=options, timeout=30, metadata_errors="replace")
         stream = self.container.streams.best("video")
         if not isinstance(stream, av.VideoStream) or stream.codec_context.color_trc in (16, 18):  # PQ and HLG
-            raise ValueError("it is in HDR; convert it to SDR" if stream else "it has no pictures; give a film")
+            raise ValueError("it is in HDR; convert it to SDR" if stream else "it has no pictures; give a video")
         stream.thread_type = "AUTO"
         self.stream, self.clock, self.graph_takes = stream, stream.time_base or Fraction(1, 1000), (0, 0, "")
         self.rate, self.start = self.clock * fps, round(Fraction(self.container.start_time or 0, av.time_base) / self.clock)
@@ -86,18 +86,18 @@ def windows(source: str, contract: dict[str, Any], stride: int) -> Iterator[tupl
     if other := sorted({each["kind"] for each in inputs} - {"frames"}):
         raise ValueError(f"the network takes {' and '.join(other)}, which predict.py does not make; contract.json describes it")
     length, shortest, is_file = cut["num_frames"], cut["shortest_frames"], Path(source).is_file()
-    packets = (film := Film(source, cut["fps"])).container.demux(film.stream) if is_file else ()  # counted without decoding
+    packets = (video := Video(source, cut["fps"])).container.demux(video.stream) if is_file else ()  # counted without decoding
     ends = (packet.pts + (packet.duration or 0) for packet in packets if packet.size and packet.pts is not None)
-    total = film.number(max(ends, default=film.start)) if is_file else length << 40
+    total = video.number(max(ends, default=video.start)) if is_file else length << 40
     rest = [(total - total % length, total % length)] if total % length >= shortest else []
     coming = chain(((start, length) for start in range(0, total - length + 1, stride)), rest)
-    film, ahead, current, seen, stop = Film(source, cut["fps"]), next(coming, None), list[Any](), dict[int, Any](), 0
-    for number, frame in resampled(film.decoded(), total if is_file else 0):
+    video, ahead, current, seen, stop = Video(source, cut["fps"]), next(coming, None), list[Any](), dict[int, Any](), 0
+    for number, frame in resampled(video.decoded(), total if is_file else 0):
         while ahead and ahead[0] <= number:
             wanted = {each["name"]: [ahead[0] + place for place in positions(ahead[1], each["sampling"])] for each in inputs}
             current, ahead = [*current, (ahead[0], sum(ahead), wanted)], next(coming, None)
         if any(number in numbers for *_, wanted in current for numbers in wanted.values()):
-            seen[number] = film.picture(frame, cut["short_side"])  # slow, so only of frames that a window needs
+            seen[number] = video.picture(frame, cut["short_side"])  # slow, so only of frames that a window needs
         while current and current[0][1] == number + 1:
             start, stop, wanted = current.pop(0)
             yield start, stop, {name: np.stack([seen[number] for number in numbers]) for name, numbers in wanted.items()}
@@ -169,15 +169,15 @@ def main() -> int:
     contract = json.loads((HERE / "contract.json").read_text(encoding="utf-8"))
     fps, length = contract["window"]["fps"], contract["window"]["num_frames"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sources", nargs="*", help="films, folders, http or rtsp addresses, camera:0")
+    parser.add_argument("sources", nargs="*", help="videos, folders, http or rtsp addresses, camera:0")
     parser.add_argument("--stride-seconds", type=float, default=length / fps, help="time between windows, a whole part of %(default)g")
     parser.add_argument("--format", choices=("json", "vtt"), default="json", help="a line for each interval, or WebVTT of one source")
     parser.add_argument("--check", action="store_true", help="compare this machine's answers with those of the registered model")
     options = parser.parse_args()
     stride, status = round(options.stride_seconds * fps), 0
     if options.check:
-        return int(runpy.run_path(str(HERE / "check" / "check.py"))["check"](contract, loaded(contract), windows, Film))
-    inside = ((source, sorted(path for path in Path(source).rglob("[!.]*") if is_film(path.name))) for source in options.sources)
+        return int(runpy.run_path(str(HERE / "check" / "check.py"))["check"](contract, loaded(contract), windows, Video))
+    inside = ((source, sorted(path for path in Path(source).rglob("[!.]*") if is_video(path.name))) for source in options.sources)
     sources = [str(file) for source, files in inside for file in (filter(Path.is_file, files) if Path(source).is_dir() else [source])]
     if not sources or (options.format == "vtt" and len(sources) > 1) or stride < 1 or length % stride:
         parser.error(f"give sources, one alone for vtt, and a stride that {length} frames are a whole number of, {fps} a second")
@@ -190,7 +190,7 @@ def main() -> int:
             print(cue(interval) if options.format == "vtt" else json.dumps({"source": shown, **interval}), flush=True)
         for error in failed:
             status, is_silent = 1, not Path(source).is_file() and isinstance(error, av.error.ExitError | av.error.InvalidDataError)
-            print(f"{shown}: {'no answer, or no film' if is_silent else getattr(error, 'strerror', error)}", file=sys.stderr)
+            print(f"{shown}: {'no answer, or no video' if is_silent else getattr(error, 'strerror', error)}", file=sys.stderr)
     return status
 
 

@@ -1,4 +1,4 @@
-"""Draw the film of a package's check, and answer it in PyTorch."""
+"""Draw the video of a package's check, and answer it in PyTorch."""
 
 # t: snippets, m: frames of a snippet, h, w: pixels, p: planes of a snippet, c: classes
 
@@ -23,7 +23,7 @@ from tasks.learn.inputs.snippets import middle_frames
 from tasks.learn.networks.checkpoints import Saved
 from tasks.learn.networks.spec import ClassNames, NetworkSpec
 from tasks.options import SegmentOptions
-from tasks.served.films import Clip, snippets
+from tasks.served.videos import Clip, snippets
 from tasks.store.records.export import PackagePrecision
 
 PICTURE = "testsrc2=size=384x288:rate=25"
@@ -32,7 +32,7 @@ PICTURE = "testsrc2=size=384x288:rate=25"
 SOUND = "sine=frequency=300:beep_factor=4"
 LIMIT_SECONDS = 300
 LARGEST_SIDE = 1080
-"""A short side to which no film of the check is scaled down."""
+"""A short side to which no video of the check is scaled down."""
 
 Size = Literal["cut", "own"]
 
@@ -49,17 +49,17 @@ Where the model scales frames itself, their colours differ a little from Pillow'
 
 @dataclass(frozen=True)
 class Sample:
-    """A film, and the answers to it that every copy of the model must give.
+    """A video, and the answers to it that every copy of the model must give.
 
     Attributes:
-        film: an MP4 that is one window long.
+        video: an MP4 that is one window long.
         frame_hashes: SHA-256 of each decoded frame's planes, as ffmpeg's framehash computes it.
-        arrays: by size and name, such as `cut/frames`, an input of the model without its first dimension; `cut` as films are cut, `own` as
-            large as the film is. `cut/verb_logits` (2, c) are the logits of this input, and of the same one turned upside down.
+        arrays: by size and name, such as `cut/frames`, an input of the model without its first dimension; `cut` as videos are cut, `own` as
+            large as the video is. `cut/verb_logits` (2, c) are the logits of this input, and of the same one turned upside down.
         classes: names of the registered model's classes.
     """
 
-    film: bytes
+    video: bytes
     frame_hashes: tuple[str, ...]
     arrays: Mapping[str, NDArray[Any]]
     classes: ClassNames
@@ -71,7 +71,7 @@ class Sample:
 
     def expecting(self, model: Path) -> "Sample":
         """Expect the answers of a written model in place of PyTorch's."""
-        # An int8 model is calibrated on films. On a drawn one it may be further from PyTorch than a fault would be.
+        # An int8 model is calibrated on videos. On a drawn one it may be further from PyTorch than a fault would be.
         arrays, answer = dict(self.arrays), answerer(model)
         for size in {name.partition("/")[0] for name in arrays}:
             own = {name.partition("/")[2]: array for name, array in arrays.items() if name.startswith(size)}
@@ -82,17 +82,17 @@ class Sample:
 
 
 def make_sample(saved: Saved, segment: SegmentOptions, names: Sequence[str], folder: Path) -> Sample:
-    """Draw a film in `folder`, cut it without loss, and answer it with one crop.
+    """Draw a video in `folder`, cut it without loss, and answer it with one crop.
 
     `names` are those of the model's inputs, one per network. The networks of `saved` are prepared in place.
     """
-    film, listed = folder / "clip.mp4", folder / "hashes.txt"
+    video, listed = folder / "clip.mp4", folder / "hashes.txt"
     hears = any(network.spec.sound for network in saved.networks)
     drawn = ["-f", "lavfi", "-i", f"{PICTURE}:duration={segment.clip_seconds}"]
     track = ["-f", "lavfi", "-i", f"{SOUND}:duration={segment.clip_seconds}", "-c:a", "aac"] if hears else []
     coded = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-flags", "+bitexact", "-fflags", "+bitexact"]
-    _run_ffmpeg([*drawn, *track, *coded, film.name], folder)
-    _run_ffmpeg(["-i", film.name, "-map", "0:v", "-f", "framehash", "-hash", "sha256", listed.name], folder)
+    _run_ffmpeg([*drawn, *track, *coded, video.name], folder)
+    _run_ffmpeg(["-i", video.name, "-map", "0:v", "-f", "framehash", "-hash", "sha256", listed.name], folder)
     hashes = [line.rpartition(",")[2].strip() for line in listed.read_text().splitlines() if not line.startswith("#")]
     engines = tuple(PytorchEngine(prepare(network), 1) for network in saved.networks)
     scorer = Scorer(engines, saved.weights, saved.joint and saved.joint.eval())
@@ -102,7 +102,7 @@ def make_sample(saved: Saved, segment: SegmentOptions, names: Sequence[str], fol
         sizes["own"] = LARGEST_SIDE
     arrays = dict[str, NDArray[Any]]()
     for size, short_side in sizes.items():
-        clip = _cut(film, segment.model_copy(update={"crf": 0, "short_side": short_side}), folder)
+        clip = _cut(video, segment.model_copy(update={"crf": 0, "short_side": short_side}), folder)
         seen = snippets(clip, specs, folder)
         both = [scorer.score(inputs) for inputs in (seen, [np.ascontiguousarray(own[:, ::-1]) for own in seen])]
         for head, logits in zip(("verb", "noun") if saved.classes.has_objects else ("verb",), zip(*both, strict=True), strict=False):
@@ -110,7 +110,7 @@ def make_sample(saved: Saved, segment: SegmentOptions, names: Sequence[str], fol
         for name, spec, own in zip(names, specs, seen, strict=True):
             frames = read_frames(clip.path, middle_frames(clip.num_frames, spec), short_side=None) if _takes_frames(spec) else own
             arrays[f"{size}/{name}"] = frames
-    return Sample(film.read_bytes(), tuple(hashes), arrays, saved.classes)
+    return Sample(video.read_bytes(), tuple(hashes), arrays, saved.classes)
 
 
 def _takes_frames(spec: NetworkSpec) -> bool:
@@ -125,12 +125,12 @@ def _run_ffmpeg(arguments: Sequence[str], folder: Path) -> None:
         folder=folder,
         time_limit_seconds=LIMIT_SECONDS,
         memory=undivided(),
-        name="the film of the check",
+        name="the video of the check",
     )
 
 
-def _cut(film: Path, segment: SegmentOptions, folder: Path) -> Clip:
-    source = probe(film, max_seconds=LIMIT_SECONDS, memory=undivided())
-    pieces = cut(film, source, folder, segment, ffmpeg=find_ffmpeg(None), time_limit_seconds=LIMIT_SECONDS, memory=undivided())
+def _cut(video: Path, segment: SegmentOptions, folder: Path) -> Clip:
+    source = probe(video, max_seconds=LIMIT_SECONDS, memory=undivided())
+    pieces = cut(video, source, folder, segment, ffmpeg=find_ffmpeg(None), time_limit_seconds=LIMIT_SECONDS, memory=undivided())
     (clip,) = pieces.clips
     return Clip(clip.path, clip.start_seconds, clip.stop_seconds, clip.num_frames)

@@ -121,7 +121,7 @@ class Comparison(Record):
     caution: str = later("", "a warning where they are few")
     confusions: tuple[ConfusionCounts, ...] = later(())
     differing: tuple[DifferingClip, ...] = later((), "those that one gets right come first")
-    clips: tuple[NamedClip, ...] = later((), "film and time of each clip that is named by its uid")
+    clips: tuple[NamedClip, ...] = later((), "video and time of each clip that is named by its uid")
     airflow_run: str = later("")
 
     @property

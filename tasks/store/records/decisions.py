@@ -173,7 +173,7 @@ class Look(Record):
 
     `networks` are the runs that somebody could choose among. A learning curve names none: its networks are trained on a part of the clips
     and never promoted. A history scores versions that were decided on before; they count only for a further decision on one of them.
-    `made_by` is the address of the plan, search or comparison. `split` is "unseen" for films that no network saw.
+    `made_by` is the address of the plan, search or comparison. `split` is "unseen" for videos that no network saw.
     """
 
     time: str

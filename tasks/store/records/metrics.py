@@ -63,7 +63,7 @@ class ClassChange(Record):
 
 
 class NamedClip(Record):
-    """A clip as people know it: by its film and its time."""
+    """A clip as people know it: by its video and its time."""
 
     uid: str
     file: str
@@ -313,7 +313,7 @@ class Metrics(Record):
     )
     no_learning_curve: str | None = Field(None, description="why there is no learning curve, as a part of a sentence")
     packages: tuple[ExportResult, ...] = later((), "packages of this network for other machines")
-    clips: tuple[NamedClip, ...] = Field((), description="film and time of each clip that is named by its uid")
+    clips: tuple[NamedClip, ...] = Field((), description="video and time of each clip that is named by its uid")
     fusion: Fusion | None = Field(None, description="how the weights of a fusion were chosen; a fusion has no epochs")
     web_pages: tuple[WebPage, ...] = later((), "the pages that videos of the dataset were downloaded from, with their licences")
     provenance: Provenance

@@ -90,8 +90,8 @@ class PredictPlanResult(Record):
     `missing` names requested inputs that are not available. `run_uri` and `model_dataset_uri` belong to the model's training, if known, and
     its dataset, if it is still there. `dataset_uris` are the available datasets of both networks' trainings, the model's first, or else the
     store's latest. `sources` maps a video to the recording that it was cut from; every other video is its own source. `trained_on` are
-    predicted although a network was trained on them; `trained_by` says which, and earlier plans do not. `measured_on` are those of val. If `has_published_backbone`, no film of the
-    model's dataset taught its backbone anything.
+    predicted although a network was trained on them; `trained_by` says which, and earlier plans do not. `measured_on` are those of val. If
+    `has_published_backbone`, no video of the model's dataset taught its backbone anything.
     """
 
     key: str
@@ -122,8 +122,8 @@ class PredictPlanResult(Record):
         return {role: predictor for role, predictor in both.items() if predictor}
 
 
-class ReferenceFilm(Record):
-    """A film, and its clips' cosine distances to the nearest training clip of another film."""
+class ReferenceSource(Record):
+    """A source video, and its clips' cosine distances to the nearest training clip of another."""
 
     source: str
     split: SplitName
@@ -132,14 +132,14 @@ class ReferenceFilm(Record):
     _older = leaves_out("actions")
 
 
-class ReferenceFilms(Record):
-    """`runs/<run key>/known/<key>.json`: the films that new ones are compared with."""
+class ReferenceSources(Record):
+    """`runs/<run key>/known/<key>.json`: the source videos that new ones are compared with."""
 
-    films: tuple[ReferenceFilm, ...]
+    films: tuple[ReferenceSource, ...]
 
 
 class KnownClipsResult(Record):
-    """Features of sampled training clips, and the films that new films are compared with.
+    """Features of sampled training clips, and the source videos that new ones are compared with.
 
     `features_uri` is None for `reason`, if the clips are unknown or none of the sample can be read.
     """
@@ -147,7 +147,7 @@ class KnownClipsResult(Record):
     num_clips: int
     features_uri: str | None
     reason: str
-    reference: tuple[ReferenceFilm, ...] = ()
+    reference: tuple[ReferenceSource, ...] = ()
 
 
 class ScoredVideo(Record):

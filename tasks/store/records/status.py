@@ -9,7 +9,7 @@ from tasks.settings import EventName
 from tasks.store.records.record import Record, SetAside, SplitName, later
 
 
-class FilmsStatus(Record):
+class VideosStatus(Record):
     """`status/films.json`, by `summarise`: the latest ingest, and when one last brought a new video.
 
     `num_videos` are those of the store, `num_clips` those of the ingest's videos.
@@ -227,7 +227,7 @@ class LoopStatus(Record):
 
     store: str
     model_name: str
-    films: FilmsStatus | None = None
+    films: VideosStatus | None = None
     labels: LabelsStatus | None = None
     dataset: DatasetStatus | None = None
     training: TrainingStatus | None = None

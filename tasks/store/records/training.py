@@ -248,7 +248,7 @@ class PlanResult(Record):
 
     @property
     def has_published_backbone(self) -> bool:
-        """Check whether the backbone stays as published, so no film taught it anything."""
+        """Check whether the backbone stays as published, so no video taught it anything."""
         return self.train.trainable == "heads" and self.weights.weights in (Weights.EPIC, Weights.IMAGENET, Weights.NONE)
 
 

@@ -260,7 +260,7 @@ class FlowResult(Record):
 
 
 MIN_SPEECH_SHARE = 0.1
-"""From here on somebody counts as speaking in a clip. In the sample films, in which nobody speaks, the detector hears up to 0.056 of a clip."""
+"""From here on somebody counts as speaking in a clip. In the sample videos, in which nobody speaks, the detector hears up to 0.056 of a clip."""
 
 
 class SoundState(StrEnum):

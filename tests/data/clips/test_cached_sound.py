@@ -17,10 +17,10 @@ from tasks.learn.networks.checkpoints import HeadWeights, Saved
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import ClassNames, NetworkSpec
 from tasks.options import Modality, SegmentOptions, TrainOptions
-from tasks.served import films as served
-from tasks.served.films import Clip, FilmModel
+from tasks.served import videos as served
+from tasks.served.videos import Clip, VideoModel
 from tests.pipeline.shelf import Shelf
-from tests.served.test_films import SERVED as OF_SECONDS
+from tests.served.test_videos import SERVED as OF_SECONDS
 
 SOUND = NetworkSpec(backbone="log-mel", modality=Modality.SOUND, num_segments=4, num_verbs=3, num_nouns=2)
 SEES = NetworkSpec(backbone="test_resnet", num_segments=1, num_verbs=3, num_nouns=2)
@@ -124,7 +124,7 @@ def test_a_registered_network_answers_a_file_as_an_evaluation_answers_the_clip(s
         return tuple(Network(spec, seed) for seed, spec in enumerate(specs))
 
     scorer = Scorer(tuple(PytorchEngine(prepare(network), 10) for network in networks()), weights)
-    model = FilmModel(Saved(networks(), weights, CLASSES), SERVED)
+    model = VideoModel(Saved(networks(), weights, CLASSES), SERVED)
     for number in (0, 2, 3):
         expected = scorer.score([load_few(shelf, [clips[number]], spec)[0] for spec in specs])
         answer = model.logits(Clip(list(films.values())[number], 0, 4, 120), tmp_path)
@@ -136,6 +136,6 @@ def test_a_registered_network_answers_a_file_as_an_evaluation_answers_the_clip(s
 def test_a_fusion_decodes_a_sound_once(films, monkeypatch):
     decoded, decode = [], served.decode_audio
     monkeypatch.setattr(served, "decode_audio", lambda *arguments: decoded.append(arguments) or decode(*arguments))
-    model = FilmModel(Saved((Network(SOUND), Network(SOUND)), (HeadWeights(1, 1),) * 2, CLASSES), SERVED)
+    model = VideoModel(Saved((Network(SOUND), Network(SOUND)), (HeadWeights(1, 1),) * 2, CLASSES), SERVED)
     model.predict(DataFrame({"clip": [str(films["low"]), str(films["mute"])]}))
     assert len(decoded) == 2

@@ -143,7 +143,7 @@ def test_retakes_own_page_is_first_in_the_navigation_fits_and_can_be_read_by_eve
     frame = page.frame_locator("iframe")
     expect(frame.locator("#servers")).to_have_text("Airflow is healthy")
     browser.airflow(f"/retake/?store={SAMPLE_STORE}")
-    expect(page.locator("#flow h2")).to_have_text(["Films", "Labels", "Dataset", "Training", "Champion"])
+    expect(page.locator("#flow h2")).to_have_text(["Videos", "Labels", "Dataset", "Training", "Champion"])
     expect(page.locator("#next")).to_contain_text("ingest_videos")
     size = page.viewport_size
     for width, scheme in ((1280, "light"), (1280, "dark"), (400, "light")):

@@ -73,7 +73,7 @@ def test_the_lines_of_the_docs_load_the_champion_without_our_code(kitchen, sampl
     film = next(SAMPLES.rglob("*.mp4"))
     script = (
         "import torch\nframes = torch.zeros(3, 8, 256, 300, 3, dtype=torch.uint8)\n"
-        + lines.replace("retake-tsn@", f"{SAMPLE_OPTIONS['model_name']}@").replace("film.mp4", str(film))
+        + lines.replace("retake-tsn@", f"{SAMPLE_OPTIONS['model_name']}@").replace("video.mp4", str(film))
         + "import tasks\nprint(tasks.__file__, tuple(verb_logits.shape), tuple(noun_logits.shape))\n"
     )
     environment = {"MLFLOW_TRACKING_URI": kitchen.addresses["mlflow"]}

@@ -98,11 +98,11 @@ def test_the_alarms_of_the_page_are_those_of_the_steps(store, monkeypatch, now, 
     monkeypatch.setattr("tasks.pages.home.app.now_utc", lambda: now)
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=share, total=1))
     state = told(store)
-    for alarm, words in (("is_quiet", "films still arrive"), ("is_nearly_full", "Make room")):
+    for alarm, words in (("is_quiet", "videos still arrive"), ("is_nearly_full", "Make room")):
         assert state[alarm] == any(words in step["text"] for step in state["steps"]) == is_alarm
 
 
-def test_without_an_address_the_first_store_with_films_is_told(store):
+def test_without_an_address_the_first_store_with_videos_is_told(store):
     films = store.objects.pop(Layout(STORE).status.films.uri)
     assert told(store)["store"] == STORE
     store.objects[Layout(SAMPLES.store).status.films.uri] = films
@@ -136,7 +136,7 @@ def test_a_store_that_an_earlier_version_filled_is_not_called_empty():
     store = Counting()
     state = told(store)
     assert (state["is_empty"], state["models"], state["status"]["films"]) == (True, [], None)
-    assert state["sentence"] == f"There are no films in {STORE} yet."
+    assert state["sentence"] == f"There are no videos in {STORE} yet."
     video = "0" * 64
     store.write(Layout(STORE).video(video).probe, video_record(video))
     assert not told(store)["is_empty"]

@@ -49,7 +49,7 @@ def scored(num_right, num_clips=NUM_CLIPS):
     ("num_lost", "num_clips", "margin", "told"),
     [
         (0, 200, 2, None),
-        (0, 30, 2, "it would take about 184 val clips of such films"),
+        (0, 30, 2, "it would take about 184 val clips of such videos"),
         (1, 200, 2, "of 200 source videos its top-1 differs by \N{MINUS SIGN}0.5 points, 95 % CI [\N{MINUS SIGN}2"),
         (10, 200, 2, "more clips would not change that; raise max_drop_points"),
         (10, 200, 15, None),

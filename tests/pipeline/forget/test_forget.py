@@ -23,7 +23,7 @@ from tasks.store.objects import to_json
 from tasks.store.records.dataset import DatasetResult, Manifest
 from tasks.store.records.decisions import DecisionRecord, SeenClips
 from tasks.store.records.labelling import ClipStatement, LogBlock, LogEntry
-from tasks.store.records.status import FilmsStatus, ModelStatus, VersionStatus, WeakClass
+from tasks.store.records.status import ModelStatus, VersionStatus, VideosStatus, WeakClass
 from tasks.store.records.training import PlanResult, UnlabelledClips
 from tasks.store.records.upkeep import Receipt
 from tasks.store.records.video import ClipsFile, Inventory, VideoRecord
@@ -262,10 +262,10 @@ def test_frames_in_the_cache_of_this_machine_go_and_a_film_that_comes_in_its_pla
     cache.mkdir(parents=True)
     (cache / f"{clips[0].sha256}-256-0.npy").touch()
     (cache / f"{'0' * 64}-256-0.npy").touch()
-    bench.store.write(films, some(FilmsStatus, num_videos=6))
+    bench.store.write(films, some(VideosStatus, num_videos=6))
     bench.run("forget", **FORGET)
     assert [path.name[:4] for path in cache.iterdir()] == ["0000"]
-    assert bench.store.read(films, FilmsStatus).num_videos == 5
+    assert bench.store.read(films, VideosStatus).num_videos == 5
 
 
 def killed(bench, dies_at):

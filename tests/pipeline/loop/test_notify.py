@@ -11,7 +11,7 @@ from tasks.errors import BadConfiguration, Unavailable
 from tasks.pipeline.commands import parse
 from tasks.pipeline.loop import notify
 from tasks.store.layout import Layout
-from tasks.store.records.status import EndedRun, FilmsStatus, LabelsStatus, Notice, Notified, SpaceStatus, SpaceUse
+from tasks.store.records.status import EndedRun, LabelsStatus, Notice, Notified, SpaceStatus, SpaceUse, VideosStatus
 from tests.data.labels.test_statements import CLIPS, Writer
 from tests.pipeline.shelf import Shelf
 from tests.records import some
@@ -50,7 +50,7 @@ def told(monkeypatch):
 def idle_store():
     shelf = Shelf()
     old = (datetime.now(UTC) - timedelta(days=30, minutes=1)).isoformat()
-    shelf.write(STATUS.films, some(FilmsStatus, new_at=old, first_set_aside=()))
+    shelf.write(STATUS.films, some(VideosStatus, new_at=old, first_set_aside=()))
     return shelf
 
 
@@ -97,7 +97,7 @@ def test_a_store_that_is_away_or_was_written_by_another_version_hides_no_failed_
     failed = HOURLY.model_copy(update={"is_failed": True})
     shelf = idle_store()
     shelf.write_bytes(STATUS.notified.uri, b"{}")
-    assert [title for title, _ in told(shelf, ended=failed)] == ["ingest_videos failed", "No new film for 30 days"]
+    assert [title for title, _ in told(shelf, ended=failed)] == ["ingest_videos failed", "No new video for 30 days"]
 
     def away(*_):
         raise Unavailable("the store does not answer")

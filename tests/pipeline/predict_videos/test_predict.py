@@ -25,7 +25,7 @@ from tasks.predict.scored_video import read_scored
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import DatasetResult, LabelsFile, Manifest, action_name
 from tasks.store.records.labelling import ClipStatement
-from tasks.store.records.prediction import KnownLabels, ReferenceFilm
+from tasks.store.records.prediction import KnownLabels, ReferenceSource
 from tasks.store.records.training import PlanResult, Teacher, UnlabelledClips
 from tasks.store.run_layout import Prediction, Run
 from tasks.wording import count
@@ -193,7 +193,7 @@ def test_a_folder_is_predicted_and_bad_files_cost_themselves(bench, report, pred
 def test_films_that_lie_far_from_the_training_clips_are_named(bench, report):
     assert report.shift.startswith("cannot tell whether it is like the training clips")
     prediction = Prediction(plan_of(bench, report).prediction_uri)
-    near = tuple(ReferenceFilm(source=str(number), split="test", distances=(0, 0)) for number in range(8))
+    near = tuple(ReferenceSource(source=str(number), split="test", distances=(0, 0)) for number in range(8))
     known = bench.store.read(prediction.known)
     bench.store.write(prediction.known, known.model_copy(update={"reference": near}))
     bench.store.remove(prediction.report.uri)

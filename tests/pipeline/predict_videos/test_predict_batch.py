@@ -446,7 +446,7 @@ def test_films_share_the_compared_clips_equally(job, monkeypatch):
     job.write_dataset("ddde")
     job.write_plan(is_published=True)
     assert [(film.source, len(film.distances)) for film in job.know().reference] == [("d", 1), ("e", 1)]
-    monkeypatch.setattr(predict_known, "MAX_REFERENCE_FILMS", 1)
+    monkeypatch.setattr(predict_known, "MAX_REFERENCE_SOURCES", 1)
     monkeypatch.setenv("RETAKE_CODE_VERSION", "another")
     assert [(film.source, len(film.distances)) for film in job.know().reference] == [("d", 3)]
 

@@ -16,9 +16,9 @@ from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import ClassNames, NetworkSpec
 from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.pipeline.retrain.register import _snippets_in_words
-from tasks.served.films import Clip, FilmModel
+from tasks.served.videos import Clip, VideoModel
 from tests.pipeline.shelf import Shelf
-from tests.served.test_films import SERVED
+from tests.served.test_videos import SERVED
 
 CLASSES = ClassNames(verbs=("put", "take"), nouns=("bag", "meat"))
 WINDOW = NetworkSpec(backbone="test_resnet", num_segments=2, sampling_window=0.5, num_verbs=2, num_nouns=2)
@@ -73,7 +73,7 @@ def test_a_test_sees_the_window_alone_by_each_engine_and_by_the_registered_model
         job = ScoringJob(device="cpu", num_clips=1, num_crops=10, checked=lambda checked=checked: checked)
         scorer, used = make_scorer(Saved((Network(WINDOW, seed=1),), saved.weights, CLASSES), engine, [job])
         assert (used.name, used.fallback_reason) == (engine, None)
-        verb, _ = FilmModel(saved, SERVED.model_copy(update={"crops": 10})).logits(Clip(film, 0, 1, 30), tmp_path)
+        verb, _ = VideoModel(saved, SERVED.model_copy(update={"crops": 10})).logits(Clip(film, 0, 1, 30), tmp_path)
         answers.append((scorer.score(checked).verb, torch.tensor(verb)))
     (red, red_row), (blue, blue_row) = answers
     assert torch.equal(red, blue)

@@ -27,10 +27,10 @@ from tasks.options import Family, Modality, SegmentOptions
 from tasks.predict.intervals import intervals
 from tasks.predict.probabilities import Distributions, distributions
 from tasks.served import Served
-from tasks.served.films import FilmModel
 from tasks.served.package import predict
 from tasks.served.package.check import preprocessing
 from tasks.served.package.folder import input_of, window_of
+from tasks.served.videos import VideoModel
 from tests.data.video.conftest import cut_into
 from tests.learn.tiny import CLASSES, TINY_VIDEO, network_of, tiny, tiny_video_network, with_branches
 from tests.pipeline.shelf import filmed
@@ -114,7 +114,7 @@ def test_a_film_is_answered_as_by_the_registered_model(rate, ffmpeg, tmp_path):
     )
     saved = Saved((with_branches(network_of(seed=3)),), (HeadWeights(1, 1),), CLASSES)
     served = some(Served, segment=SEGMENT, verb_temperature=0.5, noun_temperature=2, threshold=0.3, actions=PAIRS)
-    rows = FilmModel(saved, served).predict([str(film)]).to_dict("records")
+    rows = VideoModel(saved, served).predict([str(film)]).to_dict("records")
     network = prepare(saved.network)
     scorer = Scorer((PytorchEngine(network, 1),), saved.weights)
 
@@ -183,7 +183,7 @@ def test_a_source_is_opened_by_its_address(source, address, kind, monkeypatch):
 
     monkeypatch.setattr(av, "open", note)
     with pytest.raises(OSError, match="closed"):
-        predict.Film(source, 30)
+        predict.Video(source, 30)
     assert opened == [(address, kind)]
 
 
@@ -191,12 +191,12 @@ def test_files_are_read_in_the_formats_that_an_ingest_reads():
     assert ",".join(FORMATS) == predict.FORMATS
     # Files beside films in a folder: circular pictures of two lenses, a camera's previews, and sound.
     films = [ending for ending in VIDEO_SUFFIXES if ending not in (".insv", ".lrv", ".ogg")]
-    assert f"({'|'.join(ending[1:] for ending in films)})" in predict.is_film.__self__.pattern
-    assert list(filter(predict.is_film, VIDEO_SUFFIXES)) == films
+    assert f"({'|'.join(ending[1:] for ending in films)})" in predict.is_video.__self__.pattern
+    assert list(filter(predict.is_video, VIDEO_SUFFIXES)) == films
 
 
 def test_a_graph_scales_all_frames_of_a_size(ffmpeg, tmp_path, monkeypatch):
-    film, make, made = predict.Film(str(filmed(ffmpeg, tmp_path / "film.mp4")), 30), av.filter.Graph, []
+    film, make, made = predict.Video(str(filmed(ffmpeg, tmp_path / "film.mp4")), 30), av.filter.Graph, []
     monkeypatch.setattr(av.filter, "Graph", lambda: made.append(make()) or made[-1])
     sizes = [(64, 48), (64, 48), (48, 64), (48, 64)]
     assert [film.picture(av.VideoFrame(*size, "yuv420p"), 32).shape for size in sizes] == [(32, 42, 3)] * 2 + [(42, 32, 3)] * 2
@@ -240,7 +240,7 @@ def test_an_address_that_never_answers_is_given_up(scheme, run, monkeypatch, cap
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"{scheme}://127.0.0.1:{silent.getsockname()[1]}/stream"
         assert run(address) == 1
-    assert capsys.readouterr().err == f"{address}: no answer, or no film\n"
+    assert capsys.readouterr().err == f"{address}: no answer, or no video\n"
 
 
 def test_of_a_folder_those_files_are_named_that_end_as_films_and_cannot_be_read(tmp_path, run, capsys):
@@ -266,10 +266,10 @@ def test_a_reader_that_has_enough_ends_the_program_as_it_ends_others(tmp_path):
 
 
 def test_a_check_whose_film_has_no_window_or_is_shorter_than_one_says_so(ffmpeg, tmp_path):
-    assert preprocessing({}, {}, iter(())) == "the film of the check has no window"
+    assert preprocessing({}, {}, iter(())) == "the video of the check has no window"
     short = filmed(ffmpeg, tmp_path / "short.mp4", seconds=0.3)
     problem = preprocessing({}, {}, predict.windows(str(short), contract_of(tiny()), 30))
-    assert problem == "the film of the check cannot be cut: no window of it decodes; give 0.5 s or more that do"
+    assert problem == "the video of the check cannot be cut: no window of it decodes; give 0.5 s or more that do"
 
 
 def test_a_cue_has_the_times_of_its_interval():
@@ -283,7 +283,7 @@ def test_a_cue_names_its_action_as_plain_text(verb, noun, shown):
     assert predict.cue({"start": 0, "stop": 1, "verb": verb, "noun": noun, "reported": True}).splitlines()[1] == shown
 
 
-SILENT, SHORT = "no answer, or no film", "no window of it decodes; give 1 s or more that do"
+SILENT, SHORT = "no answer, or no video", "no window of it decodes; give 1 s or more that do"
 
 
 @pytest.mark.parametrize(("num_frames", "is_silent", "stop", "said"), [(61, True, 2, SILENT), (60, False, 2, ""), (29, False, 0, SHORT)])
@@ -300,7 +300,7 @@ def test_a_stream_that_ends_or_falls_silent_is_answered_up_to_there(num_frames, 
         def picture(self, frame, max_short_side):
             return np.full((2, 2, 3), frame)
 
-    assert run("rtsp://camera", Film=Stream) == bool(said)
+    assert run("rtsp://camera", Video=Stream) == bool(said)
     printed = capsys.readouterr()
     assert [json.loads(line)["stop"] for line in printed.out.splitlines()] == [stop] * bool(stop)
     assert printed.err == (f"rtsp://camera: {said}\n" if said else "")

@@ -1,4 +1,4 @@
-// Makes the five boxes from films to the champion: a number, its age, an alarm, and what can be done there.
+// Makes the five boxes from videos to the champion: a number, its age, an alarm, and what can be done there.
 
 import { h } from "../../label/static/dom.js";
 import { airflow } from "../../label/static/api.js";
@@ -13,7 +13,7 @@ const NUM_NAMED = 3;
 /** Make all boxes, by their ids. @param {Shown} shown */
 export function boxes(shown) {
   const { now } = shown.state;
-  return Object.entries({ films, labels, dataset, training, champion }).map(([id, make]) => ({ id, parts: filled(make(shown), now) }));
+  return Object.entries({ films: videos, labels, dataset, training, champion }).map(([id, make]) => ({ id, parts: filled(make(shown), now) }));
 }
 
 /** @param {Box} box @param {string} now */
@@ -57,16 +57,16 @@ function later(title, href, when, acts = []) {
 }
 
 /** @type {MakeBox} */
-function films(shown) {
+function videos(shown) {
   const { films: part } = shown.state.status;
   const acts = [link(form("ingest_videos", shown.state), "Ingest …")];
-  const title = "Films";
+  const title = "Videos";
   if (!part) return later(title, "", "ingest", acts);
   return {
     title,
     href: "",
     number: part.num_videos.toLocaleString("en"),
-    unit: part.num_videos === 1 ? "film" : "films",
+    unit: part.num_videos === 1 ? "video" : "videos",
     at: part.at,
     alarm: part.num_set_aside ? h("span", {}, `${count(part.num_set_aside, "file")} set aside `, button("why", () => showSetAside(shown))) : shown.state.is_quiet ? `Nothing new for ${length(secondsBetween(part.new_at ?? "", shown.state.now))}` : null,
     lines: [`${count(part.num_clips, "clip")} in the latest ingest`, part.num_new > 0 && `${part.num_new} new, ${ago(part.new_at ?? part.at, shown.state.now)}`],
@@ -194,7 +194,7 @@ function champion(shown) {
   if (part.champion === null) return { title, href: "", number: "–", unit: "no champion yet", at: part.at, lines: [part.versions[0]?.reason] };
   const current = part.versions.find(({ version }) => version === part.champion);
   const uri = `models:/${name}@champion`;
-  const load = () => shown.panel("Load the champion", h("pre", { tabindex: 0 }, `import mlflow\nmodel = mlflow.pyfunc.load_model("${uri}")\nmodel.predict(["film.mp4"])`), h("p", { class: "quiet" }, "MLFLOW_TRACKING_URI names the server."));
+  const load = () => shown.panel("Load the champion", h("pre", { tabindex: 0 }, `import mlflow\nmodel = mlflow.pyfunc.load_model("${uri}")\nmodel.predict(["video.mp4"])`), h("p", { class: "quiet" }, "MLFLOW_TRACKING_URI names the server."));
   const earlier = part.versions.filter(({ version, event }) => version !== part.champion && event !== "kept");
   const target = earlier.find(({ saw_forgotten: sawForgotten }) => !sawForgotten);
   const back = () => shown.panel("Roll back", ...(target ? [

@@ -1,4 +1,4 @@
-// Shows what one dataset has that another has not: films, labels, classes, splits.
+// Shows what one dataset has that another has not: videos, labels, classes, splits.
 
 import "../../label/static/lead_out.js";
 import { get, send } from "../../label/static/api.js";
@@ -16,18 +16,18 @@ const [a, b] = ["a", "b"].map((id) => /** @type {HTMLSelectElement} */ (by(id)))
 /** @type {[string, string, string[], (row: Row) => (string | number)[]][]} */
 const LISTS = [
   ["splits", "Splits", ["Split", "Clips before", "Clips now"], (row) => [row.split ?? "", row.before ?? "", row.after ?? ""]],
-  ["videos_added", "New films", ["Film", "Clips"], film],
-  ["videos_removed", "Films that are gone", ["Film", "Clips"], film],
+  ["videos_added", "New videos", ["Video", "Clips"], video],
+  ["videos_removed", "Videos that are gone", ["Video", "Clips"], video],
   ["classes_added", "New classes", ["Class"], (row) => [String(row)]],
   ["classes_removed", "Classes that are gone", ["Class"], (row) => [String(row)]],
-  ["relabelled", "Labels that changed", ["Film", "Time", "Before", "Now"], change],
-  ["moved", "Clips in another split", ["Film", "Time", "Before", "Now"], change],
-  ["clips_added", "New clips", ["Film", "Time", "Label"], (row) => change(row).toSpliced(2, 1)],
-  ["clips_removed", "Clips that are gone", ["Film", "Time", "Label"], (row) => change(row).toSpliced(3, 1)],
+  ["relabelled", "Labels that changed", ["Video", "Time", "Before", "Now"], change],
+  ["moved", "Clips in another split", ["Video", "Time", "Before", "Now"], change],
+  ["clips_added", "New clips", ["Video", "Time", "Label"], (row) => change(row).toSpliced(2, 1)],
+  ["clips_removed", "Clips that are gone", ["Video", "Time", "Label"], (row) => change(row).toSpliced(3, 1)],
 ];
 
 /** @param {Row} row */
-function film({ name, num_clips }) {
+function video({ name, num_clips }) {
   return [name ?? "", num_clips ?? ""];
 }
 

@@ -27,7 +27,7 @@ const dialog = /** @type {HTMLDialogElement} */ (by("dialog"));
 /** @type {Map<string, string>} */
 const drawn = new Map();
 
-// Leaves parts alone that have not changed: the focus stays, and films play on.
+// Leaves parts alone that have not changed: the focus stays, and videos play on.
 /** @param {string} id @param {unknown} of @param {() => Child[]} make */
 function draw(id, of, make) {
   const key = JSON.stringify(of);
@@ -141,7 +141,7 @@ function steps(shown) {
 /** @param {HomeState} told */
 function begin(told) {
   const { samples, store } = told;
-  const own = h("li", {}, "Your own films: put them into ", h("code", {}, `${store}/inbox/`), ", or name a folder or a bucket in the ", link(form("ingest_videos", told), "form of ingest_videos"), ". Sub-folders named by label, such as ", h("code", {}, "put meat"), ", label their films.");
+  const own = h("li", {}, "Your own videos: put them into ", h("code", {}, `${store}/inbox/`), ", or name a folder or a bucket in the ", link(form("ingest_videos", told), "form of ingest_videos"), ". Sub-folders named by label, such as ", h("code", {}, "put meat"), ", label their videos.");
   const rest = h("li", {}, "The rest follows by itself: clips, labels, dataset, training, and the decision whether the result is used.");
   if (!samples) return [h("ul", {}, own, rest)];
   const run = askingButton("Run the samples", by("said"), "Starting …", "You may not start ingest_videos.", async () => {
@@ -150,7 +150,7 @@ function begin(told) {
     seen = await readAirflow();
     choose(samples.store, "");
   });
-  return [h("ul", {}, h("li", {}, "To try it: ", run, ` on a few short films, in the store ${samples.store}: the whole loop in some minutes.`), own, rest)];
+  return [h("ul", {}, h("li", {}, "To try it: ", run, ` on a few short videos, in the store ${samples.store}: the whole loop in some minutes.`), own, rest)];
 }
 
 /** @param {string} text */

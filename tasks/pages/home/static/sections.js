@@ -9,7 +9,7 @@ import { ago, ahead, clockTime, size } from "./words.js";
 const NUM_PICTURES = 2;
 const NUM_PREDICTIONS = 2;
 const NUM_FOLDERS = 4;
-/** Tries to read a film, and the wait between them: the page Label may still be reading the clips. */
+/** Tries to read a video, and the wait between them: the page Label may still be reading the clips. */
 const NUM_TRIES = 5;
 const WAIT_MS = 3000;
 
@@ -32,19 +32,19 @@ export function weak(shown) {
   )))];
 }
 
-// The film stands still until the pointer or the focus is on it.
+// The video stands still until the pointer or the focus is on it.
 /** @param {Shown} shown @param {string} uid @param {string} name */
 function clip(shown, uid, name) {
-  const film = h("video", { src: `${shown.label}clips/${encodeURIComponent(uid)}.mp4`, muted: true, loop: true, playsinline: true, preload: "metadata", tabindex: -1, "aria-hidden": "true" });
+  const video = h("video", { src: `${shown.label}clips/${encodeURIComponent(uid)}.mp4`, muted: true, loop: true, playsinline: true, preload: "metadata", tabindex: -1, "aria-hidden": "true" });
   let tries = 0;
-  film.muted = true;
-  film.addEventListener("error", () => {
+  video.muted = true;
+  video.addEventListener("error", () => {
     tries += 1;
-    if (tries < NUM_TRIES) setTimeout(() => film.load(), WAIT_MS);
+    if (tries < NUM_TRIES) setTimeout(() => video.load(), WAIT_MS);
   });
-  const play = () => film.play().catch(() => {});
-  const pause = () => film.pause();
-  return h("a", { href: labelPage(shown, `#clip=${encodeURIComponent(uid)}`), "aria-label": `${name}: open in Label`, onpointerenter: play, onpointerleave: pause, onfocus: play, onblur: pause }, film);
+  const play = () => video.play().catch(() => {});
+  const pause = () => video.pause();
+  return h("a", { href: labelPage(shown, `#clip=${encodeURIComponent(uid)}`), "aria-label": `${name}: open in Label`, onpointerenter: play, onpointerleave: pause, onfocus: play, onblur: pause }, video);
 }
 
 /** List the latest predictions. @param {Shown} shown */
@@ -54,7 +54,7 @@ export function predictions(shown) {
   const left = (/** @type {number} */ place) => (place === 0 ? num_chosen : 0);
   if (!status.predictions?.predictions.length) return later("prediction");
   return status.predictions.predictions.slice(0, NUM_PREDICTIONS).flatMap((prediction, place) => [
-    h("p", {}, link(prediction.report_url, `${count(prediction.num_videos, "film")}, ${count(prediction.num_clips, "clip")}`), h("span", { class: "quiet" }, ` ${ago(prediction.at, now)}, by ${prediction.model}`)),
+    h("p", {}, link(prediction.report_url, `${count(prediction.num_videos, "video")}, ${count(prediction.num_clips, "clip")}`), h("span", { class: "quiet" }, ` ${ago(prediction.at, now)}, by ${prediction.model}`)),
     h("p", {},
       ...(prediction.is_unlike ? [h("span", { class: "alarm" }, prediction.unlike)] : [`Unsure of ${percent(prediction.unsure_share)}. `, h("span", { class: "quiet" }, prediction.unlike)]),
       " ", left(place) > 0 && link(labelPage(shown), `Label ${count(left(place), "clip")} of this prediction`)),

@@ -64,7 +64,7 @@ export async function send(path, body, headers = {}, method = "POST") {
 }
 
 /** Read the file of a clip. @param {string} uid */
-export async function film(uid) {
+export async function clipFile(uid) {
   return (await ask(`clips/${encodeURIComponent(uid)}.mp4`)).blob();
 }
 

@@ -2,7 +2,7 @@
 
 import { get, token } from "./api.js";
 import { by, h, openDialog, renew } from "./dom.js";
-import { filmOf } from "./films.js";
+import { fileOf } from "./clip_files.js";
 import { isName, near, normal } from "./matching.js";
 import { Player } from "./player.js";
 import { changed, changes, currentName, refresh, session } from "./session.js";
@@ -136,7 +136,7 @@ export function classesView(outbox) {
     by("of-class-list").querySelector(".note")?.remove();
     for (const button of by("of-class-list").querySelectorAll("button")) button.setAttribute("aria-pressed", String(button.getAttribute("data-uid") === clip.uid));
     try {
-      const url = await filmOf(clip.uid);
+      const url = await fileOf(clip.uid);
       if (of === generation && by("of-class").open) player?.show(url, { play: true });
     } catch (error) {
       if (of === generation) by("of-class-list").append(h("li", { class: "note" }, `The clip could not be read: ${error.message}.`));

@@ -5,7 +5,7 @@ import { get, token } from "./api.js";
 import { labelText, noSuggestionText, quickActionItems, spokenText, suggestionItems, suggestionsOf, whyText } from "./clip_parts.js";
 import { conflictItem, settle } from "./conflict.js";
 import { by, h, renew as fill } from "./dom.js";
-import { filmOf, keepOnly } from "./films.js";
+import { fileOf, keepOnly } from "./clip_files.js";
 import { filters, isBlind } from "./filters.js";
 import { Held, goesOn } from "./held.js";
 import { goingRetrain, runPage } from "./last_build.js";
@@ -65,7 +65,7 @@ export function clipsView(outbox) {
   async function restart() {
     generation += 1;
     [list, at, isEnd, asking] = [[], 0, false, null];
-    // The film that loops is let go of with its clip.
+    // The video that loops is let go of with its clip.
     player.clear();
     render();
     await more();
@@ -158,12 +158,12 @@ export function clipsView(outbox) {
       return;
     }
     try {
-      const url = await filmOf(clip.uid);
+      const url = await fileOf(clip.uid);
       if (clip !== current()) return;
       onScreen = clip;
       player.show(url, { play: true });
       const next = list[at + 1];
-      if (next) filmOf(next.uid).then((nextUrl) => clip === current() && player.prepare(nextUrl), () => {});
+      if (next) fileOf(next.uid).then((nextUrl) => clip === current() && player.prepare(nextUrl), () => {});
     } catch (error) {
       announce(`This clip could not be read: ${error.message}.`, { isBad: true, retry: show });
     }
@@ -337,7 +337,7 @@ export function clipsView(outbox) {
   by("clip-screen").addEventListener("click", () => player.toggle());
   player.addEventListener("time", () => renderTime());
   player.addEventListener("state", () => renderTime());
-  // The film before still plays until the next one is read.
+  // The video before still plays until the next one is read.
   player.addEventListener("ready", () => onScreen === current() && seen(true));
   player.addEventListener("broken", () => {
     seen(true);

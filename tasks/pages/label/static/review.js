@@ -3,7 +3,7 @@
 import { get, token } from "./api.js";
 import { conflictItem, settle } from "./conflict.js";
 import { by, coloured, fillSelect, h, onRest, openDialog, renew } from "./dom.js";
-import { filmOf } from "./films.js";
+import { fileOf } from "./clip_files.js";
 import { Player } from "./player.js";
 import { changes, learn, session } from "./session.js";
 import { announce } from "./status.js";
@@ -128,7 +128,7 @@ export function reviewView(outbox) {
     openDialog(by("change"), () => player?.clear());
     const isHere = () => changing === entry && by("change").open;
     try {
-      const url = await filmOf(entry.uid);
+      const url = await fileOf(entry.uid);
       if (isHere()) player.show(url, { play: true });
     } catch (error) {
       if (isHere()) by("change-about").textContent += ` The clip could not be read: ${error.message}.`;

@@ -1,6 +1,6 @@
 // Plays the clips of a video one after another, as if they were the video.
 
-import { filmOf, keepOnly } from "./films.js";
+import { fileOf, keepOnly } from "./clip_files.js";
 import { frameSeconds } from "./player.js";
 
 const NUM_AHEAD = 3;
@@ -14,7 +14,7 @@ export class Sequence extends EventTarget {
   #place = 0;
   /** @type {number | null} */
   #wanted = null;
-  // Counts the places that were wanted: a film that comes late belongs to an earlier one, perhaps of another video.
+  // Counts the places that were wanted: a clip that comes late belongs to an earlier one, perhaps of another video.
   #visit = 0;
 
   /** @param {import("./player.js").Player} player */
@@ -57,7 +57,7 @@ export class Sequence extends EventTarget {
     this.dispatchEvent(new Event("time"));
     keepOnly(this.#clips.slice(Math.max(0, place - 1), place + NUM_AHEAD + 1).map((each) => each.uid));
     try {
-      const url = await filmOf(clip.uid);
+      const url = await fileOf(clip.uid);
       if (visit !== this.#visit) return;
       this.#place = place;
       this.#player.show(url, { seconds: inside - clip.start_seconds });
@@ -80,7 +80,7 @@ export class Sequence extends EventTarget {
     const next = this.#clips[this.#place + 1];
     const visit = this.#visit;
     if (!next) return;
-    const url = await filmOf(next.uid).catch(() => null);
+    const url = await fileOf(next.uid).catch(() => null);
     if (url && visit === this.#visit) this.#player.prepare(url);
   }
 }

@@ -122,7 +122,8 @@ async function main() {
   const fields = Object.entries(params).map(([name, param]) => makeField(name, param, given[name]));
   show(fields, given);
   const number = fields.filter((field) => field.isChanged()).length;
-  byId("about").textContent = number ? `Not at their defaults, and marked: ${number} of ${fields.length} options.` : `All ${fields.length} options have their defaults.`;
+  const differ = number === 1 ? "option differs from its default; it is" : "options differ from their defaults; they are";
+  byId("about").textContent = number ? `${number} ${differ} marked.` : `All ${fields.length} options have their defaults.`;
   startButton.disabled = false;
   if (TRAINS.has(dag)) {
     const tell = () => tellLastTraining(fields).catch(() => {});

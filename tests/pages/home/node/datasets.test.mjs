@@ -44,8 +44,8 @@ test("each list has its number, and a long one says how to see the rest", async 
   const clip = { uid: "u", name: "<i>film.mp4", start_seconds: 8, stop_seconds: 16, before: "put meat", after: "take bag" };
   const page = await open(`?store=s3://other&a=${A}&b=${B}`, { relabelled: [clip], classes_added: ["wash pan"], videos_added: [{ name: "new.mp4", num_clips: 80 }], splits: [{ split: "train", before: 1, after: 2 }] }, { relabelled: 400 });
   const text = page.text("difference");
-  assert.match(text, /Labels that changed: 400FilmTimeBeforeNow<i>film.mp40:08–0:16put meattake bagAnd 399 more: eval "\$\(\.venv\/bin\/python -m tasks\.local env\)"; \.venv\/bin\/python -m tasks diff a+ b+ --store=s3:\/\/other/);
-  assert.match(text, /New films: 1FilmClipsnew.mp480/);
+  assert.match(text, /Labels that changed: 400VideoTimeBeforeNow<i>film.mp40:08–0:16put meattake bagAnd 399 more: eval "\$\(\.venv\/bin\/python -m tasks\.local env\)"; \.venv\/bin\/python -m tasks diff a+ b+ --store=s3:\/\/other/);
+  assert.match(text, /New videos: 1VideoClipsnew.mp480/);
   assert.match(text, /New classes: 1Classwash pan/);
   assert.match(text, /SplitsSplitClips beforeClips nowtrain12/);
 });

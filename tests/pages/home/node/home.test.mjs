@@ -20,7 +20,7 @@ test("the sentence, the first step as a button, and the others beside it", async
 
 test("five boxes with number, age, alarm and links", async () => {
   const page = await open();
-  assert.match(page.text("films"), /250 films.*30 min ago.*1 file set aside.*20,000 clips in the latest ingest/);
+  assert.match(page.text("films"), /250 videos.*30 min ago.*1 file set aside.*20,000 clips in the latest ingest/);
   assert.doesNotMatch(page.text("films"), /new/);
   assert.match(page.text("labels"), /25 % of clips.*4,000 by folder · 1,000 by person.*No second reader/);
   assert.match(page.text("dataset"), /4,500 clips.*train 3,800 · val 700.*\+160, 5 relabelled/);
@@ -230,13 +230,13 @@ test("while the store is down the page says so, keeps what it shows, and goes on
   page.server.status = 503;
   await page.wait(10_000);
   assert.match(page.text("banner"), /What is shown is not new: the object store does not answer/);
-  assert.match(page.text("films"), /250 films/);
+  assert.match(page.text("films"), /250 videos/);
   page.server.status = 200;
   await page.wait(3000);
   assert.ok(page.by("banner").hidden);
 });
 
-test("a page that nobody sees asks nothing, and films and focus stay where nothing is new", async () => {
+test("a page that nobody sees asks nothing, and videos and focus stay where nothing is new", async () => {
   const page = await open();
   const film = page.by("weak").querySelector("video");
   await page.wait(10_000);
@@ -247,7 +247,7 @@ test("a page that nobody sees asks nothing, and films and focus stay where nothi
   assert.equal(page.asked.length, number);
 });
 
-test("no new film for long and a nearly full disk are alarms", async () => {
+test("no new video for long and a nearly full disk are alarms", async () => {
   const state = { ...told(), is_quiet: true, is_nearly_full: true, now: "2026-12-28T00:00:00Z" };
   state.status.films.num_set_aside = 0;
   const page = await open({ state });

@@ -27,7 +27,7 @@ from tasks.pipeline.retrain.register import _model, _packages
 from tasks.predict.intervals import intervals
 from tasks.predict.probabilities import distributions
 from tasks.served import SERVERS, Served, _load_pyfunc
-from tasks.served.films import Clip, FilmModel, SentFilmModel
+from tasks.served.videos import Clip, SentVideoModel, VideoModel
 from tasks.store.records.dataset import NO_OBJECT, NOTHING
 from tests.data.video.conftest import cut_into
 from tests.learn.tiny import CLASSES, TINY_VIDEO, network_of, tiny_video_network
@@ -129,7 +129,7 @@ def test_every_family_input_and_head_is_among_the_kinds():
 def of_frames(served=SERVED, classes=CLASSES):
     """A model of two networks, on frames and on flow."""
     networks = tuple(make(seed=seed) for seed, make in enumerate((network_of, FLOW)))
-    return FilmModel(Saved(networks, (HeadWeights(1, 1),) * 2, classes), served)
+    return VideoModel(Saved(networks, (HeadWeights(1, 1),) * 2, classes), served)
 
 
 @pytest.mark.slow
@@ -179,14 +179,14 @@ def test_films_that_cannot_be_read_are_named(shared, tmp_path, film, caplog):
         model.predict(["/nowhere.mp4"])
     with pytest.raises(BadVideo, match=r"zero_byte\.mp4: the file is empty"):
         model.predict(empty)
-    with pytest.raises(BadInput, match="there is no film to predict"):
+    with pytest.raises(BadInput, match="there is no video to predict"):
         model.predict(str(tmp_path))
     with pytest.raises(BadInput, match=r"not float64 \(2, 8, 8, 3\)"):
         model.predict(np.zeros((2, 8, 8, 3)))
     assert len(model.predict(DataFrame({"film": [empty, None, film]}))) == 1
     assert "left out" in caplog.text
     with pytest.raises(BadInput, match="frames have no sound"):
-        FilmModel(Saved((HEARS(),), (HeadWeights(1, 1),), CLASSES), SERVED).predict(np.zeros((2, 8, 8, 3), np.uint8))
+        VideoModel(Saved((HEARS(),), (HeadWeights(1, 1),), CLASSES), SERVED).predict(np.zeros((2, 8, 8, 3), np.uint8))
 
 
 @pytest.mark.slow
@@ -214,7 +214,7 @@ def test_a_server_answers_bytes_and_base64_and_reads_no_file_that_a_request_name
     for sent in ([str(film)], [film], str(tmp_path), DataFrame({"film": [text, str(film)]}), frames, np.array(3), lines):
         with pytest.raises(refusal, match="a path is not read here"):
             model.predict(sent)
-    with pytest.raises(refusal, match="there is no film"):
+    with pytest.raises(refusal, match="there is no video"):
         model.predict(DataFrame())
 
 
@@ -222,8 +222,8 @@ def test_a_broken_model_is_not_the_fault_of_the_request(monkeypatch):
     def predict(*_):
         raise BadCheckpoint("the logits are not finite")
 
-    model = SentFilmModel(Saved((network_of(),), (HeadWeights(1, 1),), CLASSES), SERVED, ValueError)
-    monkeypatch.setattr(FilmModel, "predict", predict)
+    model = SentVideoModel(Saved((network_of(),), (HeadWeights(1, 1),), CLASSES), SERVED, ValueError)
+    monkeypatch.setattr(VideoModel, "predict", predict)
     with pytest.raises(BadCheckpoint):
         model.predict([b"a film"])
 
@@ -235,7 +235,7 @@ def test_a_broken_model_is_not_the_fault_of_the_request(monkeypatch):
 def test_a_package_that_is_missing_is_named(kind, module, package, tmp_path, monkeypatch):
     monkeypatch.setattr(register, "_tensors", lambda _: None)
     model = _model(saved_as(kind, tmp_path / CHECKPOINT), tmp_path, SERVED)
-    for name in [name for name in sys.modules if name.startswith(("tasks.data.video.", "tasks.served.films"))]:
+    for name in [name for name in sys.modules if name.startswith(("tasks.data.video.", "tasks.served.videos"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(BadConfiguration, match=f"this model needs the package {package}, .*: pip install {package}"):
@@ -243,6 +243,6 @@ def test_a_package_that_is_missing_is_named(kind, module, package, tmp_path, mon
 
 
 def test_a_missing_file_of_the_model_itself_is_no_package_to_install(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tasks.served.films", None)
-    with pytest.raises(ModuleNotFoundError, match=r"tasks\.served\.films"):
+    monkeypatch.setitem(sys.modules, "tasks.served.videos", None)
+    with pytest.raises(ModuleNotFoundError, match=r"tasks\.served\.videos"):
         _load_pyfunc(str(tmp_path))

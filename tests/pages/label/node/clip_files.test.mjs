@@ -4,7 +4,7 @@ import test, { beforeEach, mock } from "node:test";
 import { fakePage, fakeServer, settled } from "./fakes.mjs";
 
 const document = fakePage();
-const { filmOf, keepOnly } = await import("../../../../tasks/pages/label/static/films.js");
+const { fileOf, keepOnly } = await import("../../../../tasks/pages/label/static/clip_files.js");
 const { playerKeys } = await import("../../../../tasks/pages/label/static/player.js");
 const { Sequence } = await import("../../../../tasks/pages/label/static/sequence.js");
 const { isSame, lanesOf } = await import("../../../../tasks/pages/label/static/timeline.js");
@@ -50,17 +50,17 @@ beforeEach(async () => {
 
 const paths = () => asked.map(({ path }) => path);
 
-test("a film is read once while it is kept, and again after a failure", async () => {
-  assert.equal(await filmOf("a"), await filmOf("a"));
+test("a file is read once while it is kept, and again after a failure", async () => {
+  assert.equal(await fileOf("a"), await fileOf("a"));
   asked = fakeServer(() => [503, {}]);
-  await assert.rejects(filmOf("b"), { status: 503 });
+  await assert.rejects(fileOf("b"), { status: 503 });
   asked = fakeServer(() => [200, new Blob(["film"])]);
-  await filmOf("b");
+  await fileOf("b");
   assert.deepEqual(paths(), ["clips/b.mp4"]);
 });
 
-test("films are let go of, but not those that a video element has", async () => {
-  const [a, b] = [await filmOf("a"), await filmOf("b")];
+test("files are let go of, but not those that a video element has", async () => {
+  const [a, b] = [await fileOf("a"), await fileOf("b")];
   video.src = a;
   keepOnly(["c"]);
   await settled();
@@ -95,7 +95,7 @@ test("of two places that are wanted at once, the later is shown", async () => {
   assert.equal(sequence.frameSeconds, 0.5 / 30);
 });
 
-test("a film of the video before is neither shown nor its failure named, however late it comes", async () => {
+test("a clip of the video before is neither shown nor its failure named, however late it comes", async () => {
   for (const status of [200, 503]) {
     let late;
     const failures = [];

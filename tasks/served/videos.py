@@ -1,4 +1,4 @@
-"""Answer films and clips: cut, score, and merge what is predicted into intervals."""
+"""Answer videos and clips: cut, score, and merge what is predicted into intervals."""
 
 import logging
 import math
@@ -39,12 +39,12 @@ from tasks.store.records.dataset import NOTHING
 log = logging.getLogger(__name__)
 
 Frames = NDArray[np.uint8]
-Film = str | Path | bytes | Frames
+Video = str | Path | bytes | Frames
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip on disk, and its interval of the film."""
+    """A clip on disk, and its interval of the video."""
 
     path: Path
     start_seconds: float
@@ -52,7 +52,7 @@ class Clip:
     num_frames: int
 
 
-class FilmModel:
+class VideoModel:
     """Networks, fusion weights and class names of a checkpoint, and how they are served."""
 
     def __init__(self, saved: Saved, served: Served) -> None:
@@ -65,36 +65,36 @@ class FilmModel:
         if any(spec.flow for spec in self._specs):
             import tasks.data.video.flow  # noqa: F401 - the only part that needs OpenCV
 
-    def predict(self, model_input: pd.DataFrame | Film | Iterable[Film], params: dict[str, object] | None = None) -> pd.DataFrame:
-        """Predict the actions in films.
+    def predict(self, model_input: pd.DataFrame | Video | Iterable[Video], params: dict[str, object] | None = None) -> pd.DataFrame:
+        """Predict the actions in videos.
 
         Args:
-            model_input: paths of films, clips or folders of them, bytes of a file, or the frames of a clip, uint8 RGB (n, h, w, 3), as many
+            model_input: paths of videos, clips or folders of them, bytes of a file, or the frames of a clip, uint8 RGB (n, h, w, 3), as many
                 per second as in training; one or several. Of a table, the first column.
             params: required by MLflow; ignored.
 
         Returns:
             One row per interval, without gaps: `video`, `start` and `stop` in seconds, `verb` and `noun`, and the `probability` of both.
-            `reported` is whether a prediction by Retake would list the interval. Films that cannot be read are left out with a warning.
+            `reported` is whether a prediction by Retake would list the interval. Videos that cannot be read are left out with a warning.
 
         Raises:
-            BadInput: there is no film that can be read; the message names the first.
+            BadInput: there is no video that can be read; the message names the first.
             BadCheckpoint: the logits are not finite.
         """
         rows: list[dict[str, object]] = []
         failures: list[BadInput] = []
-        for number, film in enumerate(_each(model_input)):
-            name = str(film) if isinstance(film, (str, Path)) else f"input {number}"
+        for number, video in enumerate(_each(model_input)):
+            name = str(video) if isinstance(video, (str, Path)) else f"input {number}"
             try:
-                with tempfile.TemporaryDirectory(prefix="retake-film-") as folder:
-                    rows += self._rows(name, film, Path(folder))
+                with tempfile.TemporaryDirectory(prefix="retake-video-") as folder:
+                    rows += self._rows(name, video, Path(folder))
             except BadCheckpoint:
                 raise
             except BadInput as error:
                 log.warning("left out: %s: %s", name, error)
                 failures.append(error)
         if not rows:
-            raise next(iter(failures), BadInput("there is no film to predict"))
+            raise next(iter(failures), BadInput("there is no video to predict"))
         return pd.DataFrame(rows)
 
     def logits(self, clip: Clip, folder: Path) -> tuple[Logits, Logits]:
@@ -112,9 +112,9 @@ class FilmModel:
         given = self._classes.given_noun
         return verb, noun if given is None else one_hot_logits(np.array([given]), len(noun))[0]
 
-    def _rows(self, name: str, film: Film, folder: Path) -> Iterator[dict[str, object]]:
+    def _rows(self, name: str, video: Video, folder: Path) -> Iterator[dict[str, object]]:
         served, classes = self._served, self._classes
-        clips = list(self._clips(film, folder))
+        clips = list(self._clips(video, folder))
         verbs, nouns = zip(*(self.logits(clip, folder) for clip in clips), strict=True)
         starts, stops = (np.array([getattr(clip, end) for clip in clips]) for end in ("start_seconds", "stop_seconds"))
         likely = distributions(np.stack(verbs), np.stack(nouns), served.verb_temperature, served.noun_temperature, served.actions)
@@ -132,27 +132,27 @@ class FilmModel:
                 "reported": interval in listed,
             }
 
-    def _clips(self, film: Film, folder: Path) -> Iterator[Clip]:
-        """Cut a film as the training's films were cut.
+    def _clips(self, video: Video, folder: Path) -> Iterator[Clip]:
+        """Cut a video as the training's videos were cut.
 
-        A film of the same frame rate that is not rotated and no longer than a clip is taken as it is.
+        A video of the same frame rate that is not rotated and no longer than a clip is taken as it is.
         """
         segment = self._served.segment
-        if isinstance(film, np.ndarray):
-            if film.ndim != 4 or film.dtype != np.uint8 or film.shape[3] != 3 or not len(film):
-                raise BadInput(f"frames are uint8 RGB (n, height, width, 3), not {film.dtype} {film.shape}")
+        if isinstance(video, np.ndarray):
+            if video.ndim != 4 or video.dtype != np.uint8 or video.shape[3] != 3 or not len(video):
+                raise BadInput(f"frames are uint8 RGB (n, height, width, 3), not {video.dtype} {video.shape}")
             if all(spec.sound for spec in self._specs):
                 raise BadInput("frames have no sound, which is all that this model takes in; give the file")
             path = folder / "frames.mkv"
-            yield Clip(path, 0, len(film) / segment.fps, write_pictures(path, iter(film), is_coloured=True))
+            yield Clip(path, 0, len(video) / segment.fps, write_pictures(path, iter(video), is_coloured=True))
             return
-        if not isinstance(film, (str, Path, bytes)):
-            raise BadInput(f"a film is a path, the bytes of a file or frames, and not {film!r}")
-        path = folder / "film" if isinstance(film, bytes) else Path(film)
-        if isinstance(film, bytes):
-            path.write_bytes(film)
+        if not isinstance(video, (str, Path, bytes)):
+            raise BadInput(f"a video is a path, the bytes of a file or frames, and not {video!r}")
+        path = folder / "video" if isinstance(video, bytes) else Path(video)
+        if isinstance(video, bytes):
+            path.write_bytes(video)
         elif not path.is_file():
-            raise BadInput(f"{film}: no such file")
+            raise BadInput(f"{video}: no such file")
         source = probe(path, max_seconds=math.inf, memory=undivided())
         num_frames = count_frames(path, memory=undivided())
         if source.fps == segment.fps and not source.rotation_degrees and num_frames <= frames_per_clip(segment):
@@ -165,8 +165,8 @@ class FilmModel:
         yield from (Clip(clip.path, clip.start_seconds, clip.stop_seconds, clip.num_frames) for clip in pieces.clips)
 
 
-class SentFilmModel(FilmModel):
-    """A model that answers films sent as bytes or base64 text, but no paths.
+class SentVideoModel(VideoModel):
+    """A model that answers videos sent as bytes or base64 text, but no paths.
 
     `refusal` makes the error that tells the client what is wrong with its request.
     """
@@ -175,10 +175,10 @@ class SentFilmModel(FilmModel):
         super().__init__(saved, served)
         self._refusal = refusal
 
-    def predict(self, model_input: pd.DataFrame | Film | Iterable[Film], params: dict[str, object] | None = None) -> pd.DataFrame:
-        """Predict as `FilmModel` does, with texts as objects, which every server can write."""
+    def predict(self, model_input: pd.DataFrame | Video | Iterable[Video], params: dict[str, object] | None = None) -> pd.DataFrame:
+        """Predict as `VideoModel` does, with texts as objects, which every server can write."""
         try:
-            answer = super().predict([_content(film) for film in _inputs(model_input)], params)
+            answer = super().predict([_content(video) for video in _inputs(model_input)], params)
         except BadCheckpoint:
             raise
         except BadInput as error:
@@ -186,33 +186,33 @@ class SentFilmModel(FilmModel):
         return answer.astype(dict.fromkeys(("video", "verb", "noun"), object))
 
 
-def _content(film: Film) -> bytes:
-    if isinstance(film, bytes):
-        return film
+def _content(video: Video) -> bytes:
+    if isinstance(video, bytes):
+        return video
     with suppress(ValueError):
-        if isinstance(film, str):
-            return b64decode(film, validate=True)
-    raise BadInput("send each film as the base64 text of its bytes, without line breaks; a path is not read here")
+        if isinstance(video, str):
+            return b64decode(video, validate=True)
+    raise BadInput("send each video as the base64 text of its bytes, without line breaks; a path is not read here")
 
 
-def _inputs(model_input: pd.DataFrame | Film | Iterable[Film]) -> Iterable[Film]:
-    """List one film, a table's first column, or all films of a dict."""
+def _inputs(model_input: pd.DataFrame | Video | Iterable[Video]) -> Iterable[Video]:
+    """List one video, a table's first column, or all videos of a dict."""
     if isinstance(model_input, pd.DataFrame):
         return list(model_input.iloc[:, :1].to_numpy().ravel())
     if isinstance(model_input, Mapping):
-        return [film for films in model_input.values() for film in _inputs(films)]
+        return [video for videos in model_input.values() for video in _inputs(videos)]
     if isinstance(model_input, (str, bytes, Path)) or (isinstance(model_input, np.ndarray) and model_input.ndim in (0, 4)):
         return [model_input]
     return model_input
 
 
-def _each(model_input: pd.DataFrame | Film | Iterable[Film]) -> Iterator[Film]:
-    """Yield films one by one; of a folder, its files."""
-    for film in _inputs(model_input):
-        if isinstance(film, (str, Path)) and Path(film).is_dir():
-            yield from sorted(path for path in Path(film).rglob("*") if path.is_file() and not path.name.startswith("."))
+def _each(model_input: pd.DataFrame | Video | Iterable[Video]) -> Iterator[Video]:
+    """Yield videos one by one; of a folder, its files."""
+    for video in _inputs(model_input):
+        if isinstance(video, (str, Path)) and Path(video).is_dir():
+            yield from sorted(path for path in Path(video).rglob("*") if path.is_file() and not path.name.startswith("."))
         else:
-            yield film
+            yield video
 
 
 def snippets(clip: Clip, specs: Sequence[NetworkSpec], folder: Path) -> list[Frames]:

@@ -1,17 +1,17 @@
 // Keeps the files of a few clips in memory.
 
-import { film } from "./api.js";
+import { clipFile } from "./api.js";
 
-/** @typedef {{ url: string | null, reading: Promise<string> }} Film */
-/** @type {Map<string, Film>} */
+/** @typedef {{ url: string | null, reading: Promise<string> }} Held */
+/** @type {Map<string, Held>} */
 const held = new Map();
 
 /** Return the address of a clip's file in memory; it is read at most once while it is kept. @param {string} uid */
-export function filmOf(uid) {
+export function fileOf(uid) {
   const known = held.get(uid);
   if (known) return known.reading;
-  /** @type {Film} */
-  const entry = { url: null, reading: film(uid).then((blob) => (entry.url = URL.createObjectURL(blob))) };
+  /** @type {Held} */
+  const entry = { url: null, reading: clipFile(uid).then((blob) => (entry.url = URL.createObjectURL(blob))) };
   held.set(uid, entry);
   entry.reading.catch(() => held.delete(uid));
   return entry.reading;
@@ -26,5 +26,5 @@ export function keepOnly(uids) {
       reading.then((read) => URL.revokeObjectURL(read), () => {});
     }
   }
-  for (const uid of uids) filmOf(uid).catch(() => {});
+  for (const uid of uids) fileOf(uid).catch(() => {});
 }
