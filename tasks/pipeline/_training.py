@@ -22,9 +22,9 @@ from tasks.learn.training.epochs import BEST, LAST, EpochFiles, EpochRecord, hea
 from tasks.learn.training.fit import fit
 from tasks.learn.training.job import JoinedNetwork, TrainJob, joint_spec, score_heads
 from tasks.pipeline._checkpoints import fetch_network
+from tasks.pipeline._fusion import choose_fusion
 from tasks.pipeline._results import finish, log, publish_files
 from tasks.pipeline._scoring import Choice, make_ready
-from tasks.pipeline.retrain._fusion import choose_fusion
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store

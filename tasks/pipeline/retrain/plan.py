@@ -13,9 +13,9 @@ from tasks.keys import content_key, options_key
 from tasks.loop.summary import keep
 from tasks.loop.summary_parts import training_status
 from tasks.options import EvaluateOptions, Family, GateOptions, NetworkOptions, TrainOptions
+from tasks.pipeline._estimate import estimate, question, seconds_to_test
 from tasks.pipeline._plans import PlannedTraining, find_dataset, flows_of, in_words, plan_training, plans_of, repeats_of, run_of, sounds_of
 from tasks.pipeline._results import finish, log
-from tasks.pipeline.retrain._estimate import estimate, question, seconds_to_test
 from tasks.pipeline.retrain._networks import needs_of_plan
 from tasks.pipeline.retrain.contract import PLAN, PlanArguments
 from tasks.settings import MlflowSettings, load, training_page
