@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import ports
+import taken_ports
 import write_env
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,7 +36,7 @@ def up() -> int:
         _show_unwell()
         return _fail(
             "the stack is not up; the unhealthy containers are listed above. If a port was taken meanwhile, choose another in .env: "
-            f"{', '.join(ports.VARIABLES.values())}. `make up` resumes from here, `make down` stops it"
+            f"{', '.join(taken_ports.VARIABLES.values())}. `make up` resumes from here, `make down` stops it"
         )
     _say_where(_variables())
     return 0
@@ -90,7 +90,7 @@ def _taken_ports() -> list[str]:
     """Describe each port that another program holds, and the remedy."""
     running = map(json.loads, _output(["docker", "compose", "ps", "--format=json"]).splitlines())
     own = {published["PublishedPort"] for container in running for published in container["Publishers"] or []}
-    return ports.problems(ports.published(_configuration()), own, _container_at)
+    return taken_ports.problems(taken_ports.published(_configuration()), own, _container_at)
 
 
 def _container_at(number: int) -> str:

@@ -22,9 +22,9 @@ try:
     from tasks.errors import BadConfiguration, RetakeError, Unavailable
     from tasks.local import processes, supervise
     from tasks.local.airflow_api import AirflowApi
-    from tasks.local.backups import back_up_home, restore_home
     from tasks.local.container_stack import ENV_FILE, find_stack, ingest_into_stack
     from tasks.local.follow import screen_for
+    from tasks.local.home_backup import back_up_home, restore_home
     from tasks.local.home_folder import ROLES, Credentials, Home, add_person, people, people_file, remove_person
     from tasks.local.run import cancel, end_tracked, ingest_folder, open_store, ready_airflow, run, say_where, state_of
     from tasks.local.servers import step_environment

@@ -1,4 +1,4 @@
-"""Define the three local servers: command, ports, environment, and health check."""
+"""Define the three servers of `make run`: command, ports, environment, and health check."""
 
 import hashlib
 import json

@@ -6,6 +6,7 @@ Other rooms import the names of this file, and `base`, `dag_options`, `presets`,
 """
 
 from tasks.options.base import NO_LOGIN_PATTERN, STORE_URI_PATTERN, Options, StoreRoot, StoreUri
+from tasks.options.comparison import ComparisonOptions, VersionOptions
 from tasks.options.data import CleanUpOptions, Cut, ForgetOptions, IngestOptions, LabelOptions, SegmentOptions, SplitOptions
 from tasks.options.export import ChampionExportOptions, ExportOptions
 from tasks.options.network import (
@@ -23,14 +24,12 @@ from tasks.options.prediction import MAX_STRIDE_SECONDS, MIN_STRIDE_SECONDS, MOD
 from tasks.options.presets import LIGHT, LONG, ORIGINAL, PRESETS, UNKEYED_PRESETS, PresetOptions, RecipeName, choose_recipe, with_recipe
 from tasks.options.retrain import (
     MAX_SEEDS,
-    ComparisonOptions,
     CurveOptions,
     EvaluateOptions,
     GateOptions,
     LearningCurveOptions,
     RegisterOptions,
     RetrainOptions,
-    VersionOptions,
 )
 from tasks.options.search import SearchOptions
 from tasks.options.training import RecipeOptions, TrainOptions, Weights

@@ -1,4 +1,4 @@
-"""Declare options of retrain and comparisons: tests, learning curve, gate and registry."""
+"""Declare options of retrain: tests, learning curve, gate and registry."""
 
 import math
 from collections.abc import Collection, Mapping
@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from tasks.options.base import MODEL_NAME_PATTERN, Address, Options, StoreUri
+from tasks.options.base import MODEL_NAME_PATTERN, Options, StoreUri
 from tasks.options.data import SplitOptions
 
 DATASET = Field(None, title="Dataset", description="s3:// address of a dataset's folder; empty: the latest dataset of the store")
@@ -20,46 +20,6 @@ MAX_HOURS = Field(
     description="What is expected to train longer does not start unasked: its run asks first, under Required actions. Empty: 2 without a GPU, "
     "12 with one",
 )
-
-
-class ComparisonOptions(Options):
-    """Choose the networks to compare, and the dataset."""
-
-    section: ClassVar[str] = "Comparison"
-
-    configurations: list[Address] = Field(
-        ["family=TSN", "family=TRN", "family=MTRN", "family=TSM"],
-        min_length=2,
-        max_length=100,
-        title="Configurations",
-        description="One per line, such as `family=TRN backbone=resnet50 learning_rate=0.001`: the differences from the training options of this form, "
-        "which all share. The first is the reference for the others",
-    )
-    dataset: StoreUri | None = DATASET
-    split: Literal["val", "test"] = Field(
-        "val",
-        title="Split",
-        description="The clips to score on. test spends the test split: a later decision on it counts each network as one that it was chosen from, and demands "
-        "more certainty",
-    )
-    max_hours: float | None = MAX_HOURS
-
-
-class VersionOptions(Options):
-    """Choose two trained networks to compare, and the clips."""
-
-    section: ClassVar[str] = "Comparison"
-
-    first: str = Field(
-        "models:/retake-tsn@champion", title="First", description="models:/NAME@ALIAS, models:/NAME/VERSION, or runs/KEY/ of a training"
-    )
-    second: str = Field("models:/retake-tsn@challenger", title="Second", description="Likewise; its differences from the first are shown")
-    dataset: StoreUri | None = DATASET
-    split: Literal["all", "train", "val", "test"] = Field(
-        "all",
-        title="Split",
-        description="The labelled clips to take; those of videos that trained a network or chose its epochs are always left out",
-    )
 
 
 class RetrainOptions(Options):

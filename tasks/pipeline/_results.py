@@ -23,7 +23,7 @@ LEAST_URGENT = 19
 """Niceness: a training or a prediction on the same cores goes first."""
 
 
-def finished(store: Store, output: Output[R]) -> R | None:
+def earlier_result(store: Store, output: Output[R]) -> R | None:
     """Find the result that an earlier run left."""
     if not store.exists(output.uri):
         return None

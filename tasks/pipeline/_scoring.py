@@ -33,7 +33,7 @@ from tasks.settings import MachineSettings, load
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip, Vocabulary
 from tasks.store.records.evaluation import ActivationMap, EngineUsed, EvaluateResult, LabelAudit
-from tasks.store.records.record import IN_WORDS, ModelRole, SplitName
+from tasks.store.records.record import ROLES_IN_WORDS, ModelRole, SplitName
 from tasks.store.records.training import Evaluation, PlanResult
 from tasks.wording import listed, some
 
@@ -84,7 +84,11 @@ def next_scoring(plans: Sequence[PlanResult], used: Mapping[Evaluation, EngineUs
     if not behind:
         return None
     follows = len(labels) > 1 or any(engine.fallback_reason for engine in deciding.values())
-    choice = common_choice([(IN_WORDS[evaluation.model], engine) for evaluation, engine in deciding.items()]) if follows else Choice(wanted)
+    choice = (
+        common_choice([(ROLES_IN_WORDS[evaluation.model], engine) for evaluation, engine in deciding.items()])
+        if follows
+        else Choice(wanted)
+    )
     next_plan, first = behind[0]
     return Scoring(next_plan, [evaluation for plan, evaluation in behind if plan is next_plan and evaluation.model == first.model], choice)
 

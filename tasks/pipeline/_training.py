@@ -22,9 +22,9 @@ from tasks.learn.training.epochs import BEST, LAST, EpochFiles, EpochRecord, hea
 from tasks.learn.training.fit import fit
 from tasks.learn.training.job import JoinedNetwork, TrainJob, joint_spec, score_heads
 from tasks.pipeline._checkpoints import fetch_network
+from tasks.pipeline._fusion import choose_fusion
 from tasks.pipeline._results import finish, log, publish_files
 from tasks.pipeline._scoring import Choice, make_ready
-from tasks.pipeline.retrain._fusion import choose_fusion
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.layout import Dataset
 from tasks.store.objects import Store
@@ -38,7 +38,7 @@ from tasks.wording import csv_table
 FOLDER_PREFIX = "retake-train-"
 
 
-def train_planned(plan: PlanResult, training: Training, store: Store, devices: int) -> TrainResult:
+def train_planned(plan: PlanResult, place: Training, store: Store, devices: int) -> TrainResult:
     """Train, or resume an earlier try after its last epoch, in the same MLflow run.
 
     Args:
@@ -53,30 +53,30 @@ def train_planned(plan: PlanResult, training: Training, store: Store, devices: i
         folder = Path(name)
         _log_inputs(tracker, run_id, plan, manifest, store)
         if plan.weights.members and plan.train.join == "logits":
-            return finish(store, training, choose_fusion(training, plan, manifest, store, tracker, run_id, folder))
-        job = make_job(plan, training, manifest, store, folder, devices)
+            return finish(store, place, choose_fusion(place, plan, manifest, store, tracker, run_id, folder))
+        job = make_job(plan, place, manifest, store, folder, devices)
 
         def keep(files: EpochFiles) -> None:
             if files.best_is_new and files.best:
-                store.write_file(training.best, files.best)
+                store.write_file(place.best, files.best)
             if files.heads:
-                store.write_file(training.heads(files.records[-1].epoch + 1), files.heads)
+                store.write_file(place.heads(files.records[-1].epoch + 1), files.heads)
             tracker.log_epochs(run_id, [epoch_of(record) for record in files.records if is_logged(record.epoch)])
             # The commit mark of the epochs: the next try repeats them if this one ends before it.
-            store.write_file(training.last, files.last)
+            store.write_file(place.last, files.last)
 
         outcome = fit(job, on_epoch=keep)
         epochs = tuple(epoch_of(record) for record in outcome.history)
-        # `keep` was not called for epochs that a shorter training of a search trained.
+        # Epochs that a search trained before were never given to `keep`.
         tracker.log_epochs(run_id, [epoch for epoch in epochs if is_logged(epoch.epoch)])
-        kept_epochs = keep_answers(job, len(epochs), training, manifest, store) if plan.train.is_long else ()
+        kept_epochs = keep_answers(job, len(epochs), place, manifest, store) if plan.train.is_long else ()
         hardware = {**outcome.hardware.flat(), "num_processes": job.devices}
         table = csv_table(Epoch.model_fields, (epoch.model_dump() for epoch in epochs))
-        publish_files(store, training, {training.file("epochs.csv"): table}, tracker, run_id, "train")
+        publish_files(store, place, {place.file("epochs.csv"): table}, tracker, run_id, "train")
         tracker.set_tags(run_id, {f"retake.{key}": str(value) for key, value in hardware.items()})
-        store.write_file(training.best, outcome.best)
+        store.write_file(place.best, outcome.best)
         result = TrainResult(
-            checkpoint_uri=training.best,
+            checkpoint_uri=place.best,
             checkpoint_sha256=file_sha256(outcome.best),
             best_epoch=outcome.best_epoch,
             best_val_loss=outcome.best_val_loss,
@@ -89,13 +89,13 @@ def train_planned(plan: PlanResult, training: Training, store: Store, devices: i
             kept_epochs=kept_epochs,
             label_noise=plan.train.label_noise,
         )
-    return finish(store, training, result)
+    return finish(store, place, result)
 
 
-def make_job(plan: PlanResult, training: Training, manifest: Manifest, store: Store, folder: Path, devices: int) -> TrainJob:
+def make_job(plan: PlanResult, place: Training, manifest: Manifest, store: Store, folder: Path, devices: int) -> TrainJob:
     """Fetch all inputs of the training, and an earlier try's last epoch into `folder`."""
     job, _ = fetch_inputs(plan, manifest, store, folder, devices)
-    _fetch_earlier_epochs(store, training, folder, is_long=plan.train.is_long)
+    _fetch_earlier_epochs(store, place, folder, is_long=plan.train.is_long)
     return job
 
 
@@ -179,11 +179,11 @@ def with_classes(clips: list[DatasetClip], frames: dict[str, Path]) -> list[Cach
     return [CachedClip(frames[clip.uid], clip.verb_class, clip.noun_class, clip.source) for clip in clips if clip.uid in frames]
 
 
-def _fetch_earlier_epochs(store: Store, training: Training, folder: Path, *, is_long: bool) -> None:
+def _fetch_earlier_epochs(store: Store, place: Training, folder: Path, *, is_long: bool) -> None:
     # A search's checkpoint lacks the intermediate heads that a long training needs.
-    if not store.exists(training.last) or (is_long and not store.exists(training.heads(1))):
+    if not store.exists(place.last) or (is_long and not store.exists(place.heads(1))):
         return
-    for uri, name in ((training.best, BEST), (training.last, LAST)):
+    for uri, name in ((place.best, BEST), (place.last, LAST)):
         if store.exists(uri):
             store.read_file(uri, folder / name)
     log.info("an earlier try left its last epoch; going on from there")
@@ -212,7 +212,7 @@ def logged_epochs(epochs: tuple[Epoch, ...], best_epoch: int) -> tuple[Epoch, ..
     return tuple(epoch for epoch in epochs if is_logged(epoch.epoch) or epoch.epoch in (best_epoch, fitted, len(epochs) - 1))
 
 
-def keep_answers(job: TrainJob, num_epochs: int, training: Training, manifest: Manifest, store: Store) -> tuple[int, ...]:
+def keep_answers(job: TrainJob, num_epochs: int, place: Training, manifest: Manifest, store: Store) -> tuple[int, ...]:
     """Write the answers of all kept heads, and list their epochs, from 0."""
     files: dict[int, Path] = {}
     for number in range(1, num_epochs + 1):
@@ -220,7 +220,7 @@ def keep_answers(job: TrainJob, num_epochs: int, training: Training, manifest: M
             files[number - 1] = job.folder / head_file(number)
             if not files[number - 1].exists():
                 # An earlier try trained this far.
-                store.read_file(training.heads(number), files[number - 1])
+                store.read_file(place.heads(number), files[number - 1])
     clips = [clip for clip in manifest.clips if clip.split == "val"]
     kept = []
     for epoch, verbs, nouns in score_heads(job, files):
@@ -234,7 +234,7 @@ def keep_answers(job: TrainJob, num_epochs: int, training: Training, manifest: M
         )
         scored = with_actions(with_nouns_given(scored, manifest.vocabulary), manifest.vocabulary)
         kept.append(KeptAnswers.of(epoch, scored, manifest.vocabulary))
-    store.write_bytes(training.answers, to_parquet(kept))
+    store.write_bytes(place.answers, to_parquet(kept))
     return tuple(files)
 
 

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import NamedTuple
 
 # MLflow's default of seven retries takes minutes, and the runner retries whole steps. Set before mlflow is imported, which reads them.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
@@ -77,7 +78,7 @@ def tracked_run(tracker: Tracker, plan: PlanResult, *, is_beside: bool = False) 
         "retake.weights": plan.weights.description,
         "retake.weights_sha256": plan.weights.sha256,
     }
-    return _at_work(tracker, without_scheme(Run(plan.run_uri).store_uri), plan.run_key, tags, run_title(plan), is_beside=is_beside)
+    return _at_work(tracker, _experiments(Run(plan.run_uri).store_uri).trainings, plan.run_key, tags, run_title(plan), is_beside=is_beside)
 
 
 def run_title(plan: PlanResult, version: int | None = None) -> str:
@@ -109,7 +110,7 @@ def comparison_run(tracker: Tracker, store_uri: str, key: str, comparison: Compa
         "retake.compares": ", ".join(network.run_key for network in comparison.networks),
     }
     name = f"{count(len(comparison.networks), 'network')} · {count(comparison.num_clips, f'{comparison.split} clip')}"
-    with _at_work(tracker, without_scheme(store_uri), f"comparison-{key}", tags, name) as run_id:
+    with _at_work(tracker, _experiments(store_uri).trainings, f"comparison-{key}", tags, name) as run_id:
         for network in trained:
             tracker.set_tags(network, {f"retake.comparison.{key}": tracker.run_url(run_id)})
         yield run_id
@@ -125,7 +126,7 @@ def prediction_run(tracker: Tracker, plan: PredictPlanResult, num_videos: int) -
         "retake.against": plan.against.label if plan.against else "none",
     }
     name = f"{plan.model.label} · {count(num_videos, 'video')}"
-    with _at_work(tracker, f"{without_scheme(plan.store)} predictions", plan.key, tags, name) as run_id:
+    with _at_work(tracker, _experiments(plan.store).predictions, plan.key, tags, name) as run_id:
         yield run_id
         tracker.finish(run_id)
 
@@ -134,7 +135,7 @@ def search_run(tracker: Tracker, plan: SearchPlanResult) -> AbstractContextManag
     """Yield the id of the search's run."""
     tags = {"retake.dataset_digest": plan.dataset_digest, "retake.dataset_uri": plan.dataset_uri, "retake.search_uri": plan.search_uri}
     name = f"{count(plan.search.num_trials, 'trial')} · {_short(plan.train.backbone)}"
-    experiment = f"{without_scheme(SearchPlan(plan.search_uri).store_uri)} searches"
+    experiment = _experiments(SearchPlan(plan.search_uri).store_uri).searches
     return _at_work(tracker, experiment, f"search-{plan.key}", tags, name)
 
 
@@ -148,9 +149,8 @@ def remove_evidence(
     dry_run: bool,
 ) -> int:
     """Delete artifacts of the store's runs on these datasets and predictions; count the runs."""
-    own = without_scheme(store_uri)
     return tracker.remove_evidence(
-        (own, f"{own} predictions", f"{own} searches"),
+        _experiments(store_uri),
         lambda tags: tags.get("retake.dataset_digest") in datasets or tags.get("retake.prediction_uri") in predictions,
         names_video,
         dry_run=dry_run,
@@ -173,6 +173,19 @@ def end_left_behind(tracker: Tracker) -> None:
 def end_all(tracker: Tracker, airflow: str) -> None:
     """End as killed all runs that an idle Airflow has left."""
     tracker.end_left(lambda _, by: "KILLED" if by.startswith(f"{airflow}/dags/") else None)
+
+
+class _Experiments(NamedTuple):
+    """The names of a store's experiments; comparisons lie beside the trainings."""
+
+    trainings: str
+    predictions: str
+    searches: str
+
+
+def _experiments(store_uri: str) -> _Experiments:
+    own = without_scheme(store_uri)
+    return _Experiments(own, f"{own} predictions", f"{own} searches")
 
 
 @contextmanager

@@ -48,7 +48,7 @@ def free_port():
 def make_up(tmp_path):
     """Runs `make up` of a checkout; returns exit code, output, and the requests to Docker."""
     (tmp_path / "docker" / "postgres").mkdir(parents=True)
-    for name in ("stack.py", "ports.py", "write_env.py", "postgres/databases.sql"):
+    for name in ("stack.py", "taken_ports.py", "write_env.py", "postgres/databases.sql"):
         shutil.copy(REPOSITORY / "docker" / name, tmp_path / "docker" / name)
     bin_folder = tmp_path / "bin"
     bin_folder.mkdir()
@@ -86,7 +86,7 @@ def test_a_port_that_is_taken_is_named_with_its_variable_and_its_holder_before_a
 
 
 def test_each_of_two_taken_ports_gets_a_free_one_of_its_own_which_exists():
-    ports = runpy.run_path(str(REPOSITORY / "docker" / "ports.py"))
+    ports = runpy.run_path(str(REPOSITORY / "docker" / "taken_ports.py"))
     ports["problems"].__globals__["is_taken"] = lambda host, number: number in (1024, 65534, 65535)
     wanted = [ports["Port"]("mlflow", "127.0.0.1", number) for number in (65534, 65535)]
     said = ports["problems"](wanted, (), lambda number: "other")
@@ -143,4 +143,4 @@ def test_every_port_that_the_stack_publishes_has_its_variable():
         for name, service in yaml.safe_load(path.read_text())["services"].items():
             for port in service.get("ports", []):
                 variables[name] = re.search(r"\$\{(RETAKE_\w+_PORT):-\d+\}", port)[1]
-    assert variables == runpy.run_path(str(REPOSITORY / "docker" / "ports.py"))["VARIABLES"]
+    assert variables == runpy.run_path(str(REPOSITORY / "docker" / "taken_ports.py"))["VARIABLES"]

@@ -19,9 +19,9 @@ from tasks.errors import Unavailable
 from tasks.local import __main__ as commands
 from tasks.local import follow, processes, servers, supervise
 from tasks.local.airflow_api import AirflowApi, RunRef
-from tasks.local.backups import restore_home
 from tasks.local.choices import CHAIN, Choices
 from tasks.local.follow import PlainScreen
+from tasks.local.home_backup import restore_home
 from tasks.local.home_folder import Credentials, Home, add_person, people
 from tasks.local.run import SAMPLE_STORE, open_store, ready_airflow
 from tasks.pipeline.upkeep.restore import restore_files, verified

@@ -38,7 +38,7 @@ def complete_move(store: Store, store_uri: str, move: ChampionMove, registry: Re
     while (last := _uris(store, store_uri, model_name)[-1]) != followed:
         registry.set_alias(model_name, CHAMPION, store.read(last, ChampionMove).decision.version)
         followed = last
-    keep_decision(store, store_uri, move.key, move.decision, registry)
+    record_decision(store, store_uri, move.key, move.decision, registry)
 
 
 def complete_last_move(store: Store, store_uri: str, model_name: str, registry: Registry) -> ChampionMove | None:
@@ -47,7 +47,7 @@ def complete_last_move(store: Store, store_uri: str, model_name: str, registry: 
     if not uris:
         return None
     last = store.read(uris[-1], ChampionMove)
-    if kept_decision(store, store_uri, last.key):
+    if recorded_decision(store, store_uri, last.key):
         return None
     complete_move(store, store_uri, last, registry)
     return last
@@ -57,13 +57,13 @@ def _uris(store: Store, store_uri: str, model_name: str) -> list[str]:
     return sorted(stored.uri for stored in store.list(Layout(store_uri).champion_moves(model_name)))
 
 
-def kept_decision(store: Store, store_uri: str, key: str) -> DecisionRecord | None:
+def recorded_decision(store: Store, store_uri: str, key: str) -> DecisionRecord | None:
     """Read the decision that an earlier try recorded under this key, if any."""
     at = _at(store_uri, key)
     return store.read(at) if store.exists(at.uri) else None
 
 
-def keep_decision(store: Store, store_uri: str, key: str, decision: DecisionRecord, registry: Registry) -> None:
+def record_decision(store: Store, store_uri: str, key: str, decision: DecisionRecord, registry: Registry) -> None:
     """Tag the version and add the decision to the table.
 
     Idempotent for the same decision and key.
@@ -85,7 +85,7 @@ def keep_decision(store: Store, store_uri: str, key: str, decision: DecisionReco
     _write_table(store, store_uri)
 
 
-def kept_decisions(store: Store, store_uri: str) -> list[DecisionRecord]:
+def recorded_decisions(store: Store, store_uri: str) -> list[DecisionRecord]:
     """Read all decisions in this store, on any model."""
     return [store.read(stored.uri, DecisionRecord) for stored in store.list(Layout(store_uri).decisions)]
 

@@ -1,9 +1,9 @@
 """Keep the looks at the deciding clips, and the yearly error that decisions spend.
 
 A decision spends a charge. The gain must show at the charge divided by the number of networks that the new one may have been chosen from. If
-that number was fixed beforehand and all saw all clips, the charge bounds the chance that the luckiest of equal networks passes (a union
-bound); who trains until a network passes exceeds it (docs/evidence.md). A network that was seen on a part of the deciding clips counts by
-the square root of that share, which is how its two scores are correlated.
+that number was fixed beforehand and all were scored on all clips, the chance that the best of equally good networks passes is at most the
+charge (a union bound). Whoever trains on until a network passes exceeds it (docs/evidence.md). A network that was scored on a part of the
+deciding clips counts by the square root of that share, the correlation of its scores on the part and on all.
 
 The charge that a decision spends pays for its networks: later decisions on these clips do not count them. The seeds of a recipe are decided
 on by their mean, as one network. So the first decision, on 5 seeds, divides its charge by 1. If it spends the charge, the next decision, on
@@ -23,7 +23,7 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from tasks.errors import Unavailable
-from tasks.judge.gate.champion import NUM_TRIES, kept_decision, kept_decisions
+from tasks.judge.gate.champion import NUM_TRIES, recorded_decision, recorded_decisions
 from tasks.judge.statistics.uncertainty import TAIL
 from tasks.keys import content_key
 from tasks.store.layout import Layout, Looks
@@ -134,10 +134,10 @@ def spend(store: Store, store_uri: str, plan: PlanResult, uids: frozenset[str], 
     weights, decided_here = _seen(store, layout, uids, frozenset(plan.run_keys))
     for run_key in plan.run_keys:
         weights.pop(run_key, None)
-    own = kept_decision(store, store_uri, plan.decision_uri)
+    own = recorded_decision(store, store_uri, plan.decision_uri)
     before = [
         decision
-        for decision in kept_decisions(store, store_uri)
+        for decision in recorded_decisions(store, store_uri)
         if decision.model_name == plan.model_name and decision.event != "rolled back" and decision.charge is None and decision != own
     ]
     for _ in range(NUM_TRIES):
@@ -148,7 +148,7 @@ def spend(store: Store, store_uri: str, plan: PlanResult, uids: frozenset[str], 
             return mine.attempt
         now = max([now_utc(), *(charge.time for charge in charges)])
         spent = [(decision.time, SPENT_BEFORE) for decision in before] + [(charge.time, charge.attempt.charge) for charge in charges]
-        # A decision without a charge left no look either: its clips are unknown, and count as these.
+        # Older decisions recorded neither charge nor look; we assume they saw these clips.
         paid = {decision.run_key for decision in before}
         paid |= decided_here.intersection(key for charge in charges for key in (charge.run_key, *charge.repeats))
         attempt = _attempt(spent, weights, paid, plan, now, num_clips=len(uids), can_pass=can_pass)
@@ -191,7 +191,7 @@ def _attempt(
 
     The networks in `paid` have spent a charge on these clips.
     """
-    # Deciding once more on one network is a choice among all again.
+    # A network decided on again was chosen among all, so the paid ones count again.
     others = {network: weight for network, weight in weights.items() if plan.run_key in paid or network not in paid}
     total = plan.gate.yearly_error
     held = left_to_spend(spent, now, total)

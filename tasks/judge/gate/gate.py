@@ -54,7 +54,7 @@ def contenders(results: Sequence[EvaluateResult], split: SplitName) -> tuple[Eva
     raise BadInput(f"{split} was not scored with both the new network and its opponent; run `evaluate` for both")
 
 
-def deciding_split(clips: Sequence[DatasetClip], gate: GateOptions) -> SplitName:
+def choose_deciding_split(clips: Sequence[DatasetClip], gate: GateOptions) -> SplitName:
     """Select the split that decides on promotion.
 
     Test decides if it has enough clips with an action, and source videos, or if there is no val.
@@ -82,7 +82,7 @@ def judge(
     label_noise: float = 0,
     train_counts: Sequence[LabelCount] = (),
     *,
-    is_provisional: bool = False,
+    champion_is_provisional: bool = False,
     spread: SeedSpread | None = None,
 ) -> Judgement:
     """Apply the promotion rules. A tie never passes.
@@ -95,11 +95,11 @@ def judge(
 
     Args:
         difference: of the registered network.
-        attempt: the level at which the gain is tested, and the interval of the gain at that level.
         over_guessing: how the new network compares with always predicting the most frequent action, on the same clips.
+        attempt: the level at which the gain is tested, and the interval of the gain at that level.
         label_noise: the share of training labels that were altered; with any, the network never passes.
         train_counts: clips of each class of the last target in train.
-        is_provisional: the champion has not passed the gate.
+        champion_is_provisional: the champion has not passed the gate.
         spread: the scores of all seeds and the difference of their mean; None if one seed trained the recipe.
 
     Raises:
@@ -120,7 +120,11 @@ def judge(
         not passed and theirs.model == "baseline" and not label_noise and gate.promotion != "never" and over_guessing.difference > 0
     )
     consequence = consequence_in_words(
-        gate.promotion, passed=passed, provisional=provisional, faces_champion=theirs.model == "champion", is_provisional=is_provisional
+        gate.promotion,
+        passed=passed,
+        may_be_provisional=provisional,
+        faces_champion=theirs.model == "champion",
+        champion_is_provisional=champion_is_provisional,
     )
     return Judgement(
         rules=rules,

@@ -63,20 +63,26 @@ def figures_in_words(metrics: Metrics) -> str:
 
 
 def consequence_in_words(
-    promotion: str, *, passed: bool, provisional: bool, faces_champion: bool, is_provisional: bool = False, is_champion: bool | None = None
+    promotion: str,
+    *,
+    passed: bool,
+    may_be_provisional: bool,
+    faces_champion: bool,
+    champion_is_provisional: bool = False,
+    became_champion: bool | None = None,
 ) -> str:
     """Say in one sentence which rules passed and who becomes champion.
 
     Args:
+        may_be_provisional: the network may become the first champion without having passed.
         faces_champion: the opponent is a champion, and not the baseline.
-        provisional: the network may become the first champion without having passed.
-        is_provisional: the champion has not passed the gate.
-        is_champion: whether it is champion since the decision; None before.
+        champion_is_provisional: the champion has not passed the gate.
+        became_champion: whether the network did, and still is; None before the decision.
     """
-    if is_champion is not None and (passed or provisional) and promotion != "never":
+    if became_champion is not None and (passed or may_be_provisional) and promotion != "never":
         rules = "All rules passed" if passed else "Not all rules passed"
         role = "the champion" if passed else "the provisional champion"
-        return f"{rules}: it became {role}." if is_champion else f"{rules}, and it was not promoted."
+        return f"{rules}: it became {role}." if became_champion else f"{rules}, and it was not promoted."
     if passed:
         then = {
             "auto": "it is promoted if the champion is still the same",
@@ -84,13 +90,13 @@ def consequence_in_words(
             "never": "it is registered but not promoted (promotion=never)",
         }[promotion]
         return f"All rules passed: {then}."
-    if provisional:
+    if may_be_provisional:
         then = {
             "auto": "it becomes the provisional champion if there is still no champion",
             "approve": "a person decides in Airflow whether it becomes the provisional champion",
         }[promotion]
         return f"Not all rules passed, but no other network is champion: {then}."
-    if is_provisional:
+    if champion_is_provisional:
         return "Not promoted: the champion stays. It is provisional, too, and only a network that passes replaces it."
     return f"Not promoted: {'the champion stays' if faces_champion else 'there is still no champion'}."
 
@@ -253,10 +259,10 @@ def verdict_of(metrics: Metrics) -> Verdict:
     then = consequence_in_words(
         metrics.gate.promotion,
         passed=metrics.passed,
-        provisional=metrics.provisional,
+        may_be_provisional=metrics.provisional,
         faces_champion=metrics.champion_version is not None,
-        is_provisional=metrics.champion_is_provisional,
-        is_champion=metrics.is_champion,
+        champion_is_provisional=metrics.champion_is_provisional,
+        became_champion=metrics.is_champion,
     )
     if metrics.passed:
         return Verdict("passes", "Passed", then, warnings)

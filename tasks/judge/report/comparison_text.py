@@ -21,7 +21,7 @@ def headline(judgement: Judgement) -> str:
     return f"{judgement.verdict} {judgement.consequence}"
 
 
-def note(judgement: Judgement, baseline: str, deciding: SplitName, *, val_chose: bool) -> str:
+def mlflow_note(judgement: Judgement, baseline: str, deciding: SplitName, *, val_chose: bool) -> str:
     """Write verdict, reasons, rules and baseline as Markdown, for the run's page in MLflow.
 
     Args:
@@ -40,7 +40,7 @@ def note(judgement: Judgement, baseline: str, deciding: SplitName, *, val_chose:
     return "\n\n".join(parts) + "\n"
 
 
-def text(
+def comparison_text(
     results: Sequence[EvaluateResult],
     ours: EvaluateResult,
     differences: Sequence[PairedDifference],

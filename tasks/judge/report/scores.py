@@ -7,7 +7,7 @@ from itertools import chain
 from tasks.judge.gate.verdict import always_predicting, deciding_results, excludes_zero, is_absent, majority_warning
 from tasks.store.records.evaluation import EvaluateResult, NameableClips, NothingScores, PairedDifference, TargetMetrics, UnnamedClips
 from tasks.store.records.metrics import Metrics
-from tasks.store.records.record import IN_TABLES, IN_WORDS, TARGETS, ModelRole, Target
+from tasks.store.records.record import IN_TABLES, ROLES_IN_WORDS, TARGETS, ModelRole, Target
 from tasks.wording import count, count_with_verb, listed, markdown_text, percent, percent_interval, points, quoted, roughly, signed
 
 MAX_CLASSES_NAMED = 5
@@ -148,7 +148,7 @@ def unnamed_in_words(nameable: NameableClips) -> str:
     """Say `12 of 30 val clips belong to classes that the baseline cannot name: …`."""
     return " ".join(
         f"{count_with_verb(unnamed.num_clips, f'{nameable.split} clip', 'belongs', 'belong', of=nameable.num_all_clips)} to classes that "
-        f"{IN_WORDS[unnamed.model]} cannot name: {_unnamed_classes(unnamed)}."
+        f"{ROLES_IN_WORDS[unnamed.model]} cannot name: {_unnamed_classes(unnamed)}."
         for unnamed in nameable.unnamed
     )
 
@@ -159,9 +159,9 @@ def nameable_in_words(nameable: NameableClips) -> str:
     if not nameable.num_clips:
         return f"No clip is left that every network can name. {decides}"
     decisive = nameable.scores[-1].target
-    right = [f"{percent(score.top1)} by {IN_WORDS[score.model]}" for score in nameable.scores if score.target == decisive]
+    right = [f"{percent(score.top1)} by {ROLES_IN_WORDS[score.model]}" for score in nameable.scores if score.target == decisive]
     gains = [
-        f"{signed(difference.difference)} {percent_interval(difference.interval)} over {IN_WORDS[difference.opponent]}"
+        f"{signed(difference.difference)} {percent_interval(difference.interval)} over {ROLES_IN_WORDS[difference.opponent]}"
         for difference in nameable.differences
         if difference.target == decisive
     ]

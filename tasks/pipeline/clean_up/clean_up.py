@@ -15,7 +15,7 @@ from tasks.data.clips.forgetting import drop_from_cache
 from tasks.data.clips.label_inputs import latest_prediction
 from tasks.disk import CachedFile, cached_files, unused
 from tasks.errors import BadInput, MissingObject
-from tasks.judge.gate.champion import kept_decisions, moves
+from tasks.judge.gate.champion import moves, recorded_decisions
 from tasks.pipeline._results import finish, log
 from tasks.pipeline.clean_up.contract import CLEAN_UP, CleanUpArguments
 from tasks.settings import MachineSettings, MlflowSettings, load
@@ -98,7 +98,7 @@ def _needed(arguments: CleanUpArguments, registry: Registry, store: Store) -> se
         needed |= {decision.run_key for decision in made}
         before = {str(decision.champion_before) for decision in made if decision.champion_before}
         needed.update(_named((f"models:/{model}/{number}" for number in before), registry))
-    decisions = sorted(kept_decisions(store, arguments.store), key=attrgetter("time"))
+    decisions = sorted(recorded_decisions(store, arguments.store), key=attrgetter("time"))
     needed |= {decision.run_key for decision in decisions if decision.event != "kept"}
     for model in {decision.model_name for decision in decisions}:
         keys = dict.fromkeys(decision.run_key for decision in reversed(decisions) if decision.model_name == model)

@@ -4,10 +4,10 @@ from tasks.data.split.manifest import num_clips
 from tasks.errors import BadConfiguration, BadDataset
 from tasks.keys import content_key
 from tasks.options import EvaluateOptions, TrainOptions
+from tasks.pipeline._estimate import estimate, question
 from tasks.pipeline._plans import find_dataset, plan_training
 from tasks.pipeline._results import finish, log
 from tasks.pipeline.compare_networks.contract import PLAN_NETWORK, PlanNetworkArguments
-from tasks.pipeline.retrain._estimate import estimate, question
 from tasks.store.objects import Store
 from tasks.store.records.training import PlanResult, WeightsResult
 from tasks.store.run_layout import Claims

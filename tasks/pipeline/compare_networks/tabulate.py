@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from tasks.errors import BadInput, MissingObject, NothingToDo
 from tasks.judge.statistics.answers import from_parquet
 from tasks.keys import content_key
-from tasks.pipeline._results import Failure, finish, finished, log, parse_failures
-from tasks.pipeline.compare_networks._table import Tested, comparison_of, publish
+from tasks.pipeline._comparison_table import Tested, comparison_of, publish
+from tasks.pipeline._results import Failure, earlier_result, finish, log, parse_failures
 from tasks.pipeline.compare_networks.contract import TABULATE, TabulateArguments
 from tasks.settings import MlflowSettings, load
 from tasks.store.layout import Dataset, Layout
@@ -43,7 +43,7 @@ def run(arguments: TabulateArguments, store: Store) -> TabulateResult:
         }
     )
     place = Layout(arguments.store).comparison_table(tested[0].plan.dataset_digest, key)
-    if earlier := finished(store, place):
+    if earlier := earlier_result(store, place):
         log.info("%s", earlier.verdict)
         return finish(store, output, earlier)
     first = tested[0]

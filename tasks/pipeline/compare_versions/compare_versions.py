@@ -16,12 +16,12 @@ from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
 from tasks.options import EvaluateOptions, GateOptions
 from tasks.pipeline._checkpoints import fetch_network
+from tasks.pipeline._comparison_table import Tested, comparison_of, publish
 from tasks.pipeline._media import thumbnails
 from tasks.pipeline._plans import find_dataset
-from tasks.pipeline._results import finish, finished, log
+from tasks.pipeline._results import earlier_result, finish, log
 from tasks.pipeline._scoring import Choice, Ready, common_choice, make_ready
 from tasks.pipeline._trained import Trained, find_trained, plan_of, taught_on, trained_on, unseen
-from tasks.pipeline.compare_networks._table import Tested, comparison_of, publish
 from tasks.pipeline.compare_versions.contract import COMPARE_VERSIONS, CompareVersionsArguments
 from tasks.settings import MachineSettings, load
 from tasks.store.layout import Dataset, Layout
@@ -76,7 +76,7 @@ def run(arguments: CompareVersionsArguments, store: Store) -> TabulateResult:
         }
     )
     place = Layout(arguments.store).comparison_table(dataset.digest, key)
-    if earlier := finished(store, place):
+    if earlier := earlier_result(store, place):
         log.info("%s", earlier.verdict)
         return finish(store, output, earlier)
     tested = _score(versions, clips, manifest.vocabulary, evaluate, store)

@@ -20,7 +20,7 @@ from tasks.learn.networks.backbones import of
 from tasks.learn.networks.checkpoints import Saved
 from tasks.options import ExportOptions, PredictOptions, Weights
 from tasks.pipeline._checkpoints import fetch_network
-from tasks.pipeline._results import finish, finished, log
+from tasks.pipeline._results import earlier_result, finish, log
 from tasks.pipeline._trained import Trained, first_weights, plan_of
 from tasks.pipeline.export import _timed
 from tasks.pipeline.export._models import Answers, Clips, Written, difference_of, largest_difference, scores_of, write
@@ -174,7 +174,7 @@ def pack(
 def _made_before(place: Package, store: Store) -> ExportResult | None:
     """Find the package that this version of Retake made."""
     try:
-        if earlier := finished(store, place):
+        if earlier := earlier_result(store, place):
             if earlier.code_version == load(MachineSettings).code_version:
                 return earlier
             log.info("another version of Retake made it; making it anew")

@@ -11,7 +11,7 @@ from tasks.learn.gpus import keep_to_one_gpu, trains_on_gpu
 from tasks.learn.hardware import keep_freed_memory
 from tasks.options import EvaluateOptions, Family, Head, Modality, TrainOptions
 from tasks.pipeline._plans import plan_training
-from tasks.pipeline._results import finish, finished, log
+from tasks.pipeline._results import earlier_result, finish, log
 from tasks.pipeline._trained import Trained, find_trained, plan_of, store_of
 from tasks.pipeline._training import train_planned
 from tasks.pipeline._weights import find_weights
@@ -113,18 +113,18 @@ def distilled(teacher: Trained, student: str, store_uri: str, store: Store) -> T
         }
     )
     log.info("%s: %s from %s, with %d clips without a label", run_name(plan.run_key), weights.network, teacher.label, len(unlabelled))
-    trained = finished(store, run.train)
+    trained = earlier_result(store, run.train)
     if trained is None:
         store.write(run.train.unlabelled, UnlabelledClips(clips=tuple(unlabelled)))
     # Options of the evaluation may have changed since the training, and back; the latest plan has those of its scores.
-    kept = finished(store, place.plan)
+    kept = earlier_result(store, place.plan)
     if kept is None or plan_of(run, store).decision_uri != kept.decision_uri:
         finish(store, place.plan, kept or plan)
     if trained is None:
         keep_to_one_gpu()
         keep_freed_memory()
         trained = train_planned(plan, run.train, store, devices=1)
-    if finished(store, place.evaluate) is None:
+    if earlier_result(store, place.evaluate) is None:
         evaluate.run(PlannedArguments(store=store_uri, plan=place.plan.folder_uri), store)
         Tracker(load(MlflowSettings)).finish(trained.mlflow_run_id)
     name = run_name(plan.run_key)

@@ -11,7 +11,7 @@ from tasks.data.clips.traces import HASH_DIGITS, Traces
 from tasks.data.labels.video_names import VideoIndex
 from tasks.errors import BadConfiguration, BadInput, Unavailable
 from tasks.loop.summary import keep, read_known
-from tasks.pipeline._results import finish, finished, log
+from tasks.pipeline._results import earlier_result, finish, log
 from tasks.pipeline.forget.contract import FORGET, ForgetArguments
 from tasks.settings import MachineSettings, MlflowSettings, load
 from tasks.store.layout import Layout, ModelState
@@ -43,7 +43,7 @@ def run(arguments: ForgetArguments, store: Store) -> ForgetResult:
     forgetting = _pending(arguments, store)
     if forgetting is None:
         videos = _videos(arguments, store)
-        if not videos and (earlier := finished(store, output)):
+        if not videos and (earlier := earlier_result(store, output)):
             return earlier
         if not videos:
             raise BadInput(
@@ -126,7 +126,7 @@ def _refuse_other_question(arguments: ForgetArguments, store: Store, videos: Seq
     """
     if arguments.asked is None:
         return
-    listed = finished(store, FORGET.address(arguments.model_copy(update={"confirm": None})))
+    listed = earlier_result(store, FORGET.address(arguments.model_copy(update={"confirm": None})))
     if listed is None or (_hash_of([listed.question]), listed.videos_sha256) != (arguments.asked, _hash_of(sorted(videos))):
         raise BadInput(
             f"forget: {arguments.confirm} was not asked about this deletion of {count(len(videos), 'video')}; "

@@ -24,7 +24,7 @@ from tasks.loop.summary_parts import Gain, with_gain
 from tasks.options import LIGHT, TrainOptions
 from tasks.options.training import LONG_EPOCHS
 from tasks.pipeline._plans import no_curve_reason
-from tasks.pipeline._results import LEAST_URGENT, finish, finished, log, publish_files, with_limits
+from tasks.pipeline._results import LEAST_URGENT, earlier_result, finish, log, publish_files, with_limits
 from tasks.pipeline._training import fetch_inputs
 from tasks.pipeline.learning_curve.contract import LEARNING_CURVE, DecidedArguments
 from tasks.settings import MlflowSettings, load
@@ -77,7 +77,7 @@ def run(arguments: DecidedArguments, store: Store) -> LearningCurveResult:
 
 def _draw(arguments: DecidedArguments, store: Store) -> LearningCurveResult:
     place = LEARNING_CURVE.address(arguments)
-    if earlier := finished(store, place):
+    if earlier := earlier_result(store, place):
         return earlier
     plan = store.read(arguments.planned)
     if reason := no_curve_reason(plan):

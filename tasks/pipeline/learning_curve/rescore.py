@@ -12,7 +12,7 @@ from tasks.loop.summary import keep
 from tasks.loop.summary_parts import Score, are_of, not_scored_now, with_scores
 from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._plans import PlannedTraining
-from tasks.pipeline._results import LEAST_URGENT, finish, finished, log
+from tasks.pipeline._results import LEAST_URGENT, earlier_result, finish, log
 from tasks.pipeline._scoring import Choice, make_ready
 from tasks.pipeline._trained import plan_of, taught_on, trained_on, unseen
 from tasks.pipeline.learning_curve.contract import RESCORE, DecidedArguments
@@ -40,7 +40,7 @@ def run(arguments: DecidedArguments, store: Store) -> RescoreResult:
         Unavailable: as the step `evaluate`.
     """
     place = RESCORE.address(arguments)
-    if earlier := finished(store, place):
+    if earlier := earlier_result(store, place):
         return earlier
     plan = store.read(arguments.planned)
     plan.evaluate.require_current("the decision")
@@ -102,7 +102,7 @@ def _rescored(
         raise BadInput("it was trained on the videos of all these clips")
     run = PlannedTraining(plan.train, plan.run_key, Run(plan.run_uri))
     place = run.evaluations(plan.evaluate).scores(f"version-{version.version}", plan.decides_on)
-    result = finished(store, place) or _score(own, plan, clips, manifest, place, store)
+    result = earlier_result(store, place) or _score(own, plan, clips, manifest, place, store)
     record_look(
         store,
         store_uri,

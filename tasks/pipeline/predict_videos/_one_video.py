@@ -16,7 +16,7 @@ from tasks.judge.statistics.scoring import Logits, each_scored, peak_memory_byte
 from tasks.learn.engines.scorer import BetweenClips, Noted, centre
 from tasks.learn.inputs.snippets import further_frames, is_silent, sees_single_frames, slides, window_grid
 from tasks.learn.networks.spec import NetworkSpec
-from tasks.pipeline._results import finish, finished, log
+from tasks.pipeline._results import earlier_result, finish, log
 from tasks.pipeline.predict_videos._engines import Frames, Ready
 from tasks.predict.scored_video import ScoredWriter, Window
 from tasks.predict.to_label import Features, distances_to_nearest
@@ -153,7 +153,7 @@ def predict_video(
     """Predict one video, unless its result by these networks lies in the store."""
     prediction = Prediction(work.plan.prediction_uri)
     place = prediction.scored(video.video)
-    earlier = finished(work.store, place)
+    earlier = earlier_result(work.store, place)
     if earlier and earlier.engines.keys() == networks.keys():
         return earlier
     started = time.perf_counter()

@@ -11,7 +11,7 @@ from tasks.errors import BadCheckpoint, BadInput, MissingObject
 from tasks.judge.statistics.scoring import peak_memory_bytes
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
-from tasks.pipeline._results import finish, finished, log
+from tasks.pipeline._results import earlier_result, finish, log
 from tasks.pipeline.predict_videos._chosen import dataset_clips
 from tasks.pipeline.predict_videos._engines import Ready, make_ready
 from tasks.pipeline.predict_videos._one_video import NotComparable, Work, predict_video, verb_alone, without_windows
@@ -46,7 +46,7 @@ def run(arguments: PredictBatchArguments, store: Store) -> PredictBatchResult:
         BadCheckpoint: its hash is not the recorded one.
     """
     output = PREDICT_BATCH.address(arguments)
-    if earlier := finished(store, output):
+    if earlier := earlier_result(store, output):
         return earlier
     keep_to_one_gpu()
     keep_freed_memory()

@@ -16,7 +16,7 @@ from tasks.learn.engines.choice import spread
 from tasks.learn.engines.scorer import centre
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
-from tasks.pipeline._results import finish, finished, log
+from tasks.pipeline._results import earlier_result, finish, log
 from tasks.pipeline.predict_videos._chosen import dataset_clips
 from tasks.pipeline.predict_videos._engines import Frames, make_ready
 from tasks.pipeline.predict_videos.contract import KNOWN, PredictionArguments
@@ -41,7 +41,7 @@ def run(arguments: PredictionArguments, store: Store) -> KnownClipsResult:
     A clip that cannot be read is left out. Without a known training, or without its clips, there are neither.
     """
     output = KNOWN.address(arguments)
-    if earlier := finished(store, output):
+    if earlier := earlier_result(store, output):
         return earlier
     plan = store.read(arguments.planned)
     plan.evaluate.require_current("the prediction")

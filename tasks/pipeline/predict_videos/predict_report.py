@@ -16,7 +16,7 @@ from tasks.errors import BadInput, MissingObject
 from tasks.loop.summary import keep
 from tasks.loop.summary_parts import with_prediction
 from tasks.pipeline._media import MAX_THUMBNAILS, playable, thumbnails
-from tasks.pipeline._results import finish, finished, log, with_limits
+from tasks.pipeline._results import earlier_result, finish, log, with_limits
 from tasks.pipeline.predict_videos._chosen import dataset_clips, names_of
 from tasks.pipeline.predict_videos.contract import REPORT, PredictionArguments
 from tasks.predict.agreement import Tally, confusion_table
@@ -67,7 +67,7 @@ def run(arguments: PredictionArguments, store: Store) -> PredictReportResult:
     batches, failed = _batches(plan, store)
     num_failed_batches = len(plan.batches) - len(batches)
     # A report that was made while other batches were missing is made again.
-    if (earlier := finished(store, place)) and earlier.num_failed_batches == num_failed_batches:
+    if (earlier := earlier_result(store, place)) and earlier.num_failed_batches == num_failed_batches:
         return earlier
     known = store.read(prediction_of_plan(arguments.plan).known)
     videos = [video for batch in batches for video in batch.videos]

@@ -9,14 +9,14 @@ from tasks.errors import BadInput
 from tasks.judge.gate.error_budget import spend
 from tasks.judge.gate.gate import Judgement, contenders, judge, scoreless_rules
 from tasks.judge.gate.verdict import spread_in_words
-from tasks.judge.report.comparison_text import note, text
+from tasks.judge.report.comparison_text import comparison_text, mlflow_note
 from tasks.judge.statistics.answers import Answers, answers_of
 from tasks.judge.statistics.metrics import OPPONENTS, class_outcomes, nameable_clips
 from tasks.judge.statistics.paired import Opponent, differences, over_guessing, recipe_difference
 from tasks.judge.statistics.scoring import ScoredClips
 from tasks.judge.statistics.uncertainty import TAIL
 from tasks.pipeline._plans import plans_with_repeats
-from tasks.pipeline._results import finish, finished, log, publish_files, with_limits
+from tasks.pipeline._results import earlier_result, finish, log, publish_files, with_limits
 from tasks.pipeline.retrain._evidence import evaluation_results, predictions_of_actions
 from tasks.pipeline.retrain.contract import COMPARE, PlannedArguments
 from tasks.settings import MlflowSettings, load
@@ -58,7 +58,7 @@ class _Contest:
 def run(arguments: PlannedArguments, store: Store) -> CompareResult:
     """Write the comparison to the store and to MLflow, and apply the gate's rules."""
     place = COMPARE.address(arguments)
-    if earlier := finished(store, place):
+    if earlier := earlier_result(store, place):
         log.info("%s", store.read_bytes(place.text).decode())
         return earlier
     plan = store.read(arguments.planned)
@@ -80,7 +80,7 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
     spread = SeedSpread(scores=tuple(score for score, _ in seeds), difference=contest.gain_at(TAIL)) if plan.repeats else None
     attempt = _spend(contest, spread, arguments.store, store)
     judgement = _judge(contest, spread, attempt)
-    written = text(results, ours, gains, judgement, plan.weights.description, nameable)
+    written = comparison_text(results, ours, gains, judgement, plan.weights.description, nameable)
     with tracked_run(tracker, plan) as run_id:
         publish_files(store, place, {place.text: written.encode()}, tracker, run_id)
         named_gains = {f"gain/{ours.split}/{d.target}_top1_over_{d.opponent}": (d.difference, d.interval) for d in gains}
@@ -88,7 +88,7 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
         if spread:
             log.info("%s top-1 by seed: %s", spread.difference.target, spread_in_words(spread))
             tracker.log_metrics(run_id, _spread_metrics(spread, ours.split))
-        shown = note(judgement, plan.weights.description, ours.split, val_chose=plan.val_chooses)
+        shown = mlflow_note(judgement, plan.weights.description, ours.split, val_chose=plan.val_chooses)
         tracker.set_tags(run_id, {"mlflow.note.content": shown, "retake.verdict": judgement.reason})
     log.info("%s", written)
     result = CompareResult(
@@ -110,6 +110,7 @@ def run(arguments: PlannedArguments, store: Store) -> CompareResult:
         attempt=attempt,
         provisional=judgement.provisional,
         spread=spread,
+        consequence=judgement.consequence,
     )
     return finish(store, place, result)
 
@@ -121,7 +122,7 @@ def _spend(contest: _Contest, spread: SeedSpread | None, store_uri: str, store: 
     can_pass = plan.gate.promotion != "never" and all(rule.passed for rule in scoreless)
     deciding_uids = frozenset(clip.uid for clip in contest.manifest.clips if clip.split == split and clip.has_action)
     attempt = spend(store, store_uri, plan, deciding_uids, can_pass=can_pass)
-    # Where the level is that of the 95 % interval, use exactly `TAIL`, so that the interval that decides is the interval shown.
+    # `TAIL` itself, so that the deciding interval equals the shown 95 % one to the last digit.
     tail = TAIL if math.isclose(attempt.level, TAIL) else attempt.level
     return attempt.model_copy(update={"interval": contest.gain_at(tail).interval})
 
@@ -138,7 +139,7 @@ def _judge(contest: _Contest, spread: SeedSpread | None, attempt: Attempt) -> Ju
         attempt,
         plan.train.label_noise,
         label_counts([clip for clip in contest.manifest.clips if clip.split == "train" and clip.has_action], contest.ours.targets[-1:]),
-        is_provisional=plan.champion is not None and plan.champion.provisional,
+        champion_is_provisional=plan.champion is not None and plan.champion.provisional,
         spread=spread,
     )
 

@@ -3,7 +3,7 @@
 import os
 
 from tasks.data.clips.flow_and_sound import compute_flow, shortness, without_flow
-from tasks.pipeline._results import finish, finished, log
+from tasks.pipeline._results import earlier_result, finish, log
 from tasks.pipeline.retrain.contract import FLOW, FlowArguments
 from tasks.settings import MachineSettings, load
 from tasks.store.objects import Store
@@ -16,7 +16,7 @@ def run(arguments: FlowArguments, store: Store) -> FlowResult:
     output = FLOW.address(arguments)
     batch = store.read(arguments.batch, FlowBatch)
     missing = without_flow(store, batch.clips, batch.options)
-    earlier = finished(store, output)
+    earlier = earlier_result(store, output)
     if earlier and not missing:
         return earlier
     warnings = [SetAside(name=clip.uid, reason=reason) for clip in batch.clips if (reason := shortness(clip))]

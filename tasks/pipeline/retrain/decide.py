@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-from tasks.judge.gate.champion import complete_move, keep_decision, kept_decision, make_move, moves
+from tasks.judge.gate.champion import complete_move, make_move, moves, record_decision, recorded_decision
 from tasks.judge.gate.verdict import consequence_in_words
-from tasks.pipeline._results import finish, finished, log
+from tasks.pipeline._results import earlier_result, finish, log
 from tasks.pipeline.retrain._evidence import version_description
 from tasks.pipeline.retrain._history import keep_decision_summary
 from tasks.pipeline.retrain.contract import DECIDE, DecideArguments
@@ -25,7 +25,7 @@ def run(arguments: DecideArguments, store: Store) -> DecideResult:
     Of two runs that were compared with the same champion, one promotes; the other fails with the advice to compare again.
     """
     output = DECIDE.address(arguments)
-    if earlier := finished(store, output):
+    if earlier := earlier_result(store, output):
         return earlier
     plan = store.read(arguments.planned)
     compared = store.read(Decision(plan.decision_uri).compare)
@@ -34,13 +34,13 @@ def run(arguments: DecideArguments, store: Store) -> DecideResult:
     tracker, registry = Tracker(settings), Registry(settings)
     earlier_moves = moves(store, arguments.store, plan.model_name)
     move = next((move for move in earlier_moves if move.key == plan.decision_uri), None)
-    decision = move.decision if move else kept_decision(store, arguments.store, plan.decision_uri)
+    decision = move.decision if move else recorded_decision(store, arguments.store, plan.decision_uri)
     if decision is None:
         decision, move = _decide(arguments, plan, compared, registered, store, registry)
     if move:
         complete_move(store, arguments.store, move, registry)
     else:
-        keep_decision(store, arguments.store, plan.decision_uri, decision, registry)
+        record_decision(store, arguments.store, plan.decision_uri, decision, registry)
     registry.describe(plan.model_name, registered.version, version_description(store, plan))
     tracker.set_tags(registered.mlflow_run_id, {"retake.decision": decision.event, "retake.decision_reason": decision.reason})
     tracker.finish(registered.mlflow_run_id)
@@ -77,13 +77,17 @@ def _decide(
     # Attempts of older versions have no `spent`, because those versions spent no charge.
     spending = compared.attempt if compared.attempt and compared.attempt.spent is not None else None
 
-    def outcome(*, is_champion: bool | None) -> str:
-        """Word what follows for a network that did not pass; None before it is known."""
-        return consequence_in_words(
-            plan.gate.promotion, passed=False, provisional=True, faces_champion=False, is_champion=is_champion
-        ).rstrip(".")
-
     def record(event: Literal["promoted", "kept"], decided_by: str, reason: str) -> DecisionRecord:
+        if compared.provisional and compared.consequence:
+            # The comparison could only say what would follow.
+            became = consequence_in_words(
+                plan.gate.promotion,
+                passed=False,
+                may_be_provisional=True,
+                faces_champion=False,
+                became_champion=event == "promoted" or is_champion,
+            )
+            reason = reason.replace(compared.consequence.rstrip("."), became.rstrip("."))
         return DecisionRecord(
             time=now_utc(),
             model_name=plan.model_name,
@@ -93,10 +97,7 @@ def _decide(
             champion_after=registered.version if event == "promoted" else current,
             promotion=plan.gate.promotion,
             decided_by=decided_by,
-            # The comparison could only say what would follow.
-            reason=reason.replace(outcome(is_champion=None), outcome(is_champion=event == "promoted" or is_champion))
-            if compared.provisional
-            else reason,
+            reason=reason,
             run_key=plan.run_key,
             mlflow_run_url=registered.mlflow_run_url,
             charge=(spending.charge if spending.is_spent else 0.0) if spending else None,

@@ -8,7 +8,7 @@ from tasks.data.clips.flow_and_sound import Described, describe_sound, read_note
 from tasks.data.clips.stored_clips import StoredClip
 from tasks.errors import NothingToDo
 from tasks.learn.inputs.speech import INSTALL, PACKAGE, load_speech_detector, speech_share
-from tasks.pipeline._results import finish, finished, log
+from tasks.pipeline._results import earlier_result, finish, log
 from tasks.pipeline.retrain._networks import needs_of
 from tasks.pipeline.retrain.contract import SOUND, NetworksArguments
 from tasks.store.objects import Store
@@ -26,7 +26,7 @@ def run(arguments: NetworksArguments, store: Store) -> SoundResult:
     if detector is None:
         log.warning("clips in which somebody speaks are not looked for: %s is not installed; run `%s`", PACKAGE, INSTALL)
     listen = None if detector is None else partial(speech_share, detector=detector)
-    earlier = finished(store, SOUND.address(arguments))
+    earlier = earlier_result(store, SOUND.address(arguments))
     if earlier and (earlier.num_clips != len(clips) or (listen and earlier.with_speech is None)):
         earlier = None  # of other clips, or before the detector was installed
     if earlier and not without_sound(store, clips):

@@ -27,7 +27,7 @@ from tasks.learn.hardware import keep_freed_memory, return_freed_memory
 from tasks.learn.training.linear_probe import cross_fitted
 from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._plans import plans_with_repeats
-from tasks.pipeline._results import finish, finished, log, publish_files
+from tasks.pipeline._results import earlier_result, finish, log, publish_files
 from tasks.pipeline._scoring import Scoring, make_ready, next_scoring
 from tasks.pipeline.retrain.contract import EVALUATE, PlannedArguments
 from tasks.settings import MlflowSettings, load
@@ -35,7 +35,7 @@ from tasks.store.layout import Dataset
 from tasks.store.objects import Store
 from tasks.store.records.dataset import DatasetClip, Vocabulary
 from tasks.store.records.evaluation import ActivationMap, EngineUsed, EvaluateResult, EvaluateResults, LabelAudit
-from tasks.store.records.record import IN_WORDS, ModelRole
+from tasks.store.records.record import ROLES_IN_WORDS, ModelRole
 from tasks.store.records.training import Evaluation, PlanResult
 from tasks.store.run_layout import Run, Scores
 from tasks.tracking import Tracker, tracked_run
@@ -50,8 +50,8 @@ MAX_AUDITED = 20_000
 def run(arguments: PlannedArguments, store: Store) -> EvaluateResults:
     """Score each network of the plan on each of its splits without a result.
 
-    Each is logged under `<model>/<split>` of the plan's MLflow run. With engine `auto`, networks that were not scored by an engine that all
-    can use are scored again by such an engine.
+    Each is logged under `<model>/<split>` of the plan's MLflow run. With engine `auto`, if one network falls back, the others are scored
+    again by its engine.
 
     Raises:
         RetakeError: a network cannot be scored; the message names it, and its kind says whether a retry helps.
@@ -61,11 +61,11 @@ def run(arguments: PlannedArguments, store: Store) -> EvaluateResults:
     keep_freed_memory()
     plans = plans_with_repeats(plan, store)
     scored = (evaluation for seeded in plans for evaluation in seeded.evaluations)
-    used = {evaluation: result.engine for evaluation in scored if (result := finished(store, Scores(evaluation.out)))}
+    used = {evaluation: result.engine for evaluation in scored if (result := earlier_result(store, Scores(evaluation.out)))}
     with sharing_decoders():
         while scoring := next_scoring(plans, used):
             plan.evaluate.require_current("the evaluation")
-            network = IN_WORDS[scoring.evaluations[0].model]
+            network = ROLES_IN_WORDS[scoring.evaluations[0].model]
             if scoring.plan is not plan:
                 network += f" with seed {scoring.plan.train.seed}"
             log.info("scoring %s%s", network, f" by {scoring.choice.engine}: {scoring.choice.reason}" if scoring.choice.reason else "")
@@ -134,7 +134,7 @@ def _score(deciding_plan: PlanResult, scoring: Scoring, store: Store) -> EngineU
             peak: int | None = None
             for evaluation in missing:
                 scored, timings = ready.score_all(
-                    clips[evaluation.split], ahead, manifest.vocabulary, f" with {IN_WORDS[evaluation.model]}"
+                    clips[evaluation.split], ahead, manifest.vocabulary, f" with {ROLES_IN_WORDS[evaluation.model]}"
                 )
                 # Before the first pictures and maps are made: the memory of scoring alone, which is equal for all splits.
                 peak = peak or timings.peak_memory_bytes
@@ -151,7 +151,7 @@ def _score(deciding_plan: PlanResult, scoring: Scoring, store: Store) -> EngineU
                     peak_memory_bytes=peak,
                     fingerprints_uri=place.fingerprints if place.fingerprints in files else None,
                     activations=maps,
-                    audit=_audited(plan, manifest.clips, ready.shared) if _is_explained(evaluation, plan) else None,
+                    audit=_audited(plan, manifest.clips, ready.shared) if _is_decisive(evaluation, plan) else None,
                 )
                 publish_files(store, place, files, tracker, run_id, f"{result.model}/{result.split}")
                 tracker.log_metrics(run_id, _metrics(result))
@@ -188,7 +188,7 @@ def _evidence(
     if fingerprints:
         files[place.fingerprints] = fingerprints_to_parquet(fingerprints.result())
     maps: list[ActivationMap] = []
-    explained = worst_misnamed(on_actions, vocabulary, NUM_ACTIVATION_MAPS) if _is_explained(evaluation, plan) else ()
+    explained = worst_misnamed(on_actions, vocabulary, NUM_ACTIVATION_MAPS) if _is_decisive(evaluation, plan) else ()
     for wrong in explained:
         clip = acting[wrong.clip]
         if (sheet := _activation_sheet(scorer, clip, wrong, ahead)) is None:
@@ -219,8 +219,8 @@ def _fingerprints(store: Store, clips: Sequence[DatasetClip]) -> dict[str, Finge
         return {clip.uid: clip_hash for clip, clip_hash in zip(clips, hashes, strict=True)}
 
 
-def _is_explained(evaluation: Evaluation, plan: PlanResult) -> bool:
-    """Check whether this evaluation has Grad-CAM: the new network's on the deciding split."""
+def _is_decisive(evaluation: Evaluation, plan: PlanResult) -> bool:
+    """Check whether this is the new network's evaluation on the deciding split."""
     return evaluation.model == "fine-tuned" and evaluation.split == plan.decides_on
 
 

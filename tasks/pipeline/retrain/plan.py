@@ -7,15 +7,15 @@ from tasks.data.split.manifest import num_clips
 from tasks.errors import BadConfiguration, NothingToDo
 from tasks.judge.gate.champion import complete_last_move, moves
 from tasks.judge.gate.error_budget import spend
-from tasks.judge.gate.gate import deciding_split
+from tasks.judge.gate.gate import choose_deciding_split
 from tasks.judge.statistics.uncertainty import power_in_words
 from tasks.keys import content_key, options_key
 from tasks.loop.summary import keep
 from tasks.loop.summary_parts import training_status
 from tasks.options import EvaluateOptions, Family, GateOptions, NetworkOptions, TrainOptions
+from tasks.pipeline._estimate import estimate, question, seconds_to_test
 from tasks.pipeline._plans import PlannedTraining, find_dataset, flows_of, in_words, plan_training, plans_of, repeats_of, run_of, sounds_of
 from tasks.pipeline._results import finish, log
-from tasks.pipeline.retrain._estimate import estimate, question, seconds_to_test
 from tasks.pipeline.retrain._networks import needs_of_plan
 from tasks.pipeline.retrain.contract import PLAN, PlanArguments
 from tasks.settings import MlflowSettings, load, training_page
@@ -57,16 +57,16 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
     # Count moves before reading the champion: a promotion in between then voids this plan's decision.
     num_champions = len(moves(store, arguments.store, arguments.model_name))
     champion, its_plan = _champion(arguments, training.run_key, registry, store)
-    decisive = deciding_split(manifest.clips, gate)
-    deciders = {clip.uid for clip in manifest.clips if clip.split == decisive}
-    previous, no_previous = _previous(arguments.model_name, training.run, champion, deciders, decisive, registry, store)
+    deciding_split = choose_deciding_split(manifest.clips, gate)
+    deciding_uids = {clip.uid for clip in manifest.clips if clip.split == deciding_split}
+    previous, no_previous = _previous(arguments.model_name, training.run, champion, deciding_uids, deciding_split, registry, store)
     how = {"evaluate": evaluate.model_dump(mode="json"), "gate": options_key(gate)}
     further = _further_trainings(training.train, weights, dataset.digest, arguments)
     seeds = {"seeds": [repeat.run_key for repeat, _ in further]} if further else {}
     terms = {**how, "champion": champion and champion.version, "again": arguments.decide_token, **seeds}
     decision = training.run.decision(content_key(terms))
     splits = [split for split in SPLITS if any(clip.split == split for clip in manifest.clips)]
-    planned = evaluations(training.evaluations(evaluate), splits, decisive, champion, previous)
+    planned = evaluations(training.evaluations(evaluate), splits, deciding_split, champion, previous)
     if arguments.decide_token is None:
         _stop_if_decided(store, training.run, decision, champion, planned)
     trainings = [training.run.train, *(repeat.run.train for repeat, _ in further)]
@@ -90,13 +90,13 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
         champion=champion,
         previous=previous,
         no_previous=no_previous,
-        deciding_split=decisive,
+        deciding_split=deciding_split,
         num_train_clips=num_clips(manifest)["train"],
         evaluations=tuple(planned),
         estimate=expected.line if expected else "",
         expected_seconds=expected.seconds if expected else None,
         test_seconds=seconds_to_test(
-            training.train, evaluate, [evaluation.split for evaluation in planned] + [decisive] * len(further), weights, manifest
+            training.train, evaluate, [evaluation.split for evaluation in planned] + [deciding_split] * len(further), weights, manifest
         ),
         question=question(expected, arguments.max_hours) if expected and any(not store.exists(place.last) for place in left) else "",
     )
@@ -106,12 +106,12 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
         log.info("%s%s", expected.line, f"; to score: about {duration(plan.test_seconds)}" if plan.test_seconds else "")
     if warning := rate_warning(training.train, manifest.segment.fps):
         log.warning("%s", warning)
-    plan = plan.model_copy(update={"repeats": tuple(_plan_repeat(plan, repeat, start, decisive, store) for repeat, start in further)})
-    deciding = [clip for clip in manifest.clips if clip.split == decisive and clip.has_action]
-    clips_of_source = Counter(clip.source for clip in deciding)
-    # Only asked, before hours of training: `compare` spends.
-    attempt = spend(store, arguments.store, plan, frozenset(clip.uid for clip in deciding), can_pass=False)
-    log.info("%s", power_in_words(list(clips_of_source.values()), decisive, manifest.vocabulary.targets[-1], attempt.level))
+    plan = plan.model_copy(update={"repeats": tuple(_plan_repeat(plan, repeat, start, deciding_split, store) for repeat, start in further)})
+    deciding_clips = [clip for clip in manifest.clips if clip.split == deciding_split and clip.has_action]
+    clips_of_source = Counter(clip.source for clip in deciding_clips)
+    # Known before hours of training; `compare` spends.
+    attempt = spend(store, arguments.store, plan, frozenset(clip.uid for clip in deciding_clips), can_pass=False)
+    log.info("%s", power_in_words(list(clips_of_source.values()), deciding_split, manifest.vocabulary.targets[-1], attempt.level))
     if attempt.obstacle:
         log.warning("as it stands, the gate can pass no network: %s", attempt.obstacle)
     # Later steps read the plan here: the same form may lead to a plan for another dataset.
@@ -134,7 +134,7 @@ def _further_trainings(
     ]
 
 
-def _plan_repeat(plan: PlanResult, training: PlannedTraining, weights: WeightsResult, decisive: SplitName, store: Store) -> Repeat:
+def _plan_repeat(plan: PlanResult, training: PlannedTraining, weights: WeightsResult, deciding_split: SplitName, store: Store) -> Repeat:
     """Write the plan of a further seed, scored on the deciding split; it decides nothing."""
     place = training.run.comparison(Decision(plan.decision_uri).key)
     repeat = plan.model_copy(
@@ -146,7 +146,7 @@ def _plan_repeat(plan: PlanResult, training: PlannedTraining, weights: WeightsRe
             "decision_uri": place.folder_uri,
             "champion": None,
             "previous": None,
-            "evaluations": (training.evaluation(plan.evaluate, decisive),),
+            "evaluations": (training.evaluation(plan.evaluate, deciding_split),),
         }
     )
     finish(store, place.plan, repeat)
@@ -196,7 +196,13 @@ def _champion(arguments: PlanArguments, run_key: str, registry: Registry, store:
 
 
 def _previous(
-    model_name: str, run: Run, champion: Champion | None, deciders: Collection[str], decisive: SplitName, registry: Registry, store: Store
+    model_name: str,
+    run: Run,
+    champion: Champion | None,
+    deciding_uids: Collection[str],
+    deciding_split: SplitName,
+    registry: Registry,
+    store: Store,
 ) -> tuple[Champion | None, str]:
     """Find the version before this run's, or the reason for its absence."""
     version = registry.previous(model_name, run.key)
@@ -214,8 +220,8 @@ def _previous(
         reason = f"this version no longer has its {listed(removed)}"
     else:
         seen = {clip.uid for clip in store.read(Dataset(trained.dataset_uri).manifest).clips if clip.split == "train"}
-        if shared := len(seen.intersection(deciders)):
-            reason = f"it was trained on {shared:,} of the {count(len(deciders), f'{decisive} clip')}"
+        if shared := len(seen.intersection(deciding_uids)):
+            reason = f"it was trained on {shared:,} of the {count(len(deciding_uids), f'{deciding_split} clip')}"
     if not reason:
         return _opponent(version, trained), ""
     log.warning("version %d, the previous one, is not compared: %s", version.version, reason)
@@ -245,10 +251,10 @@ def _opponent(version: RegisteredVersion, trained: PlanResult | None) -> Champio
 
 
 def evaluations(
-    place: Evaluations, splits: list[SplitName], decisive: SplitName, champion: Champion | None, previous: Champion | None = None
+    place: Evaluations, splits: list[SplitName], deciding_split: SplitName, champion: Champion | None, previous: Champion | None = None
 ) -> list[Evaluation]:
     """List evaluations: baseline and new network on every split, versions on the deciding one."""
     pairs: list[tuple[ModelRole, SplitName, str]] = [(model, split, model) for model in ("baseline", "fine-tuned") for split in splits]
     opponents: tuple[tuple[ModelRole, Champion | None], ...] = (("champion", champion), ("previous", previous))
-    pairs += [(model, decisive, f"{model}-{version.version}") for model, version in opponents if version]
+    pairs += [(model, deciding_split, f"{model}-{version.version}") for model, version in opponents if version]
     return [Evaluation(model=model, split=split, out=place.scores(name, split).folder_uri) for model, split, name in pairs]

@@ -11,9 +11,9 @@ from tasks.learn.networks.backbones import BACKBONES, of
 from tasks.learn.networks.checkpoints import Saved
 from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import PredictOptions
+from tasks.pipeline._calibration import fitted
 from tasks.pipeline._checkpoints import CHECKPOINT, fetch_network
-from tasks.pipeline._results import finish, finished, log
-from tasks.pipeline.predict_videos._chosen import fitted
+from tasks.pipeline._results import earlier_result, finish, log
 from tasks.pipeline.retrain._evidence import version_description
 from tasks.pipeline.retrain.contract import REGISTER, PlannedArguments
 from tasks.served import SERVED_FILE, Served
@@ -40,7 +40,7 @@ def run(arguments: PlannedArguments, store: Store) -> RegisterResult:
         NothingToDo: the network was trained on altered labels.
     """
     output = REGISTER.address(arguments)
-    if earlier := finished(store, output):
+    if earlier := earlier_result(store, output):
         return earlier
     plan = store.read(arguments.planned)
     trained = store.read(Run(plan.run_uri).train)

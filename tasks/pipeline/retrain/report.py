@@ -12,7 +12,7 @@ from tasks.judge.report.png_figures import contact_sheet, spectrogram_sheet
 from tasks.judge.report.run import ReportInputs, approval_question, model_card, page
 from tasks.pipeline._media import playable, thumbnails
 from tasks.pipeline._plans import no_curve_reason, plans_of, sounds_of
-from tasks.pipeline._results import finish, finished, log, publish_files, schema_of
+from tasks.pipeline._results import earlier_result, finish, log, publish_files, schema_of
 from tasks.pipeline.retrain._evidence import (
     evaluation_results,
     metrics_of,
@@ -41,7 +41,7 @@ def run(arguments: ReportArguments, store: Store) -> ReportResult:
     They are written anew once `learning_curve` has ended, and once `export_champion` made a package.
     """
     place = REPORT.address(arguments)
-    result = finished(store, place)
+    result = earlier_result(store, place)
     plan = store.read(arguments.planned)
     if result is None or _is_outdated(result, plan, place, store):
         result = _written(arguments, plan, place, result, store)

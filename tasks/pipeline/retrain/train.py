@@ -9,7 +9,7 @@ from tasks.learn.hardware import keep_freed_memory
 from tasks.learn.training.fit import fit
 from tasks.learn.training.processes import is_first_process, leave_others, shareable_devices
 from tasks.pipeline._plans import plans_with_repeats
-from tasks.pipeline._results import finished, log
+from tasks.pipeline._results import earlier_result, log
 from tasks.pipeline._training import FOLDER_PREFIX, make_job, train_planned
 from tasks.pipeline.retrain.contract import TRAIN, PlannedArguments
 from tasks.settings import MachineSettings, MlflowSettings, load
@@ -23,21 +23,21 @@ from tasks.tracking import Tracker
 def run(arguments: PlannedArguments, store: Store) -> TrainResult:
     """Train, and write best checkpoint and history to the store and MLflow.
 
-    RETAKE_DEVICES processes train the plan's own network; `tasks.learn.training.processes` says how the others are started. They end here,
-    with exit code 0. The first process alone trains the further seeds, has a result, writes to the store and speaks to MLflow.
+    RETAKE_DEVICES processes train the plan's own network; `tasks.learn.training.processes` says how the others are started. All but the first
+    process end here, with exit code 0. The first alone trains the further seeds, has a result, writes to the store and speaks to MLflow.
     """
     if not is_first_process():
         _take_part(arguments, store)
         raise SystemExit
     plan = store.read(arguments.planned)
-    devices = 1 if finished(store, TRAIN.address(arguments)) else _num_processes(plan)
+    devices = 1 if earlier_result(store, TRAIN.address(arguments)) else _num_processes(plan)
     _prepare(devices)
     for seeded in plans_with_repeats(plan, store):
-        training = Run(seeded.run_uri).train
-        if not finished(store, training):
+        place = Run(seeded.run_uri).train
+        if not earlier_result(store, place):
             log.info("training with seed %d", seeded.train.seed)
             # Processes that trained together once cannot do so again.
-            trained = train_planned(seeded, training, store, devices if seeded is plan else 1)
+            trained = train_planned(seeded, place, store, devices if seeded is plan else 1)
             leave_others()
             if seeded is not plan:
                 Tracker(load(MlflowSettings)).finish(trained.mlflow_run_id)
@@ -47,15 +47,15 @@ def run(arguments: PlannedArguments, store: Store) -> TrainResult:
 def _take_part(arguments: PlannedArguments, store: Store) -> None:
     """Train along with the first process; write no result, and log warnings only."""
     logging.getLogger().setLevel(logging.WARNING)
-    training = TRAIN.address(arguments)
+    place = TRAIN.address(arguments)
     plan = store.read(arguments.planned)
-    if finished(store, training) or plan.weights.members:
+    if earlier_result(store, place) or plan.weights.members:
         return
     devices = _num_processes(plan)
     _prepare(devices)
     manifest = store.read(Dataset(plan.dataset_uri).manifest)
     with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as folder:
-        fit(make_job(plan, training, manifest, store, Path(folder), devices))
+        fit(make_job(plan, place, manifest, store, Path(folder), devices))
 
 
 def _num_processes(plan: PlanResult) -> int:

@@ -5,10 +5,10 @@ from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.training.costs import time_batch
 from tasks.options import Modality, TrainOptions
 from tasks.pipeline._checkpoints import fetch_network
+from tasks.pipeline._fusion import equal_fusion
 from tasks.pipeline._plans import find_dataset, recipe_for, repeats_of
 from tasks.pipeline._results import finish, log
 from tasks.pipeline._weights import find_weights
-from tasks.pipeline.retrain._fusion import equal_fusion
 from tasks.pipeline.retrain.contract import WEIGHTS, WeightsArguments
 from tasks.settings import MachineSettings, load
 from tasks.store.layout import Dataset

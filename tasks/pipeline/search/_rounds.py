@@ -7,7 +7,7 @@ from tasks.errors import BadConfiguration, BadInput, MissingObject
 from tasks.judge.search.results import best_first
 from tasks.judge.search.suggest import Space, batches_of, history_digest
 from tasks.keys import content_key
-from tasks.pipeline._results import finished, log
+from tasks.pipeline._results import earlier_result, log
 from tasks.store.derived import trials_of_batch
 from tasks.store.layout import Dataset, Layout
 from tasks.store.objects import Store
@@ -91,7 +91,7 @@ def trials_of_round(place: SearchRound, reasons: Mapping[int, str], store: Store
 
 def still_valid(output: Output[SuggestResult], inputs_digest: str, store: Store) -> SuggestResult | None:
     """Find the suggestions of an earlier run, if they follow from these results."""
-    earlier = finished(store, output)
+    earlier = earlier_result(store, output)
     if earlier and earlier.inputs_digest != inputs_digest:
         log.info("earlier rounds have other results than before; suggesting anew")
         return None

@@ -8,7 +8,7 @@ from tasks.judge.search.results import form_recipe, gain_over_form, importances,
 from tasks.judge.search.suggest import Space, pareto_front
 from tasks.keys import content_key
 from tasks.options import Options, RegisterOptions
-from tasks.pipeline._results import finish, finished, log, publish_files, schema_of
+from tasks.pipeline._results import earlier_result, finish, log, publish_files, schema_of
 from tasks.pipeline.search._rounds import Data, all_trials, ranked_trials, require_current, scores_of, trained_seeds
 from tasks.pipeline.search.contract import REPORT, SearchedArguments
 from tasks.settings import MachineSettings, MlflowSettings, load, report_url
@@ -30,7 +30,7 @@ def run(arguments: SearchedArguments, store: Store) -> SearchReportResult:
     trials = all_trials(plan, store)
     seeds = trained_seeds(plan, trials, store)
     inputs = content_key({"trials": [trial.model_dump(mode="json") | {"options": trial.options.keyed()} for trial in (*trials, *seeds)]})
-    earlier = finished(store, place)
+    earlier = earlier_result(store, place)
     if earlier and earlier.inputs_digest == inputs:
         log.info("%s", earlier.verdict)
         return earlier

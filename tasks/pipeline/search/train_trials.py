@@ -26,7 +26,7 @@ from tasks.learn.training.trials import TrialFailure, TrialJob, TrialOutcome, ru
 from tasks.options import TrainOptions
 from tasks.pipeline._checkpoints import fetch_network
 from tasks.pipeline._plans import PlannedTraining, plan_training
-from tasks.pipeline._results import finish, finished, log
+from tasks.pipeline._results import earlier_result, finish, log
 from tasks.pipeline._training import epoch_of, logged_epochs, train_planned, with_classes
 from tasks.pipeline._weights import find_weights
 from tasks.pipeline.search._rounds import Data, require_current
@@ -55,7 +55,7 @@ def run(arguments: TrainTrialsArguments, store: Store) -> TrialsResult:
         Unavailable: the store, MLflow or the weights are not there for now; finished trials are not repeated.
     """
     place = TRAIN_TRIALS.address(arguments)
-    earlier = finished(store, place)
+    earlier = earlier_result(store, place)
     if earlier and not earlier.num_failed:
         return earlier
     plan, batch = store.read(SearchPlan(arguments.search)), store.read(arguments.batch, TrialBatch)

@@ -2,7 +2,7 @@
 
 A backup shows one time, so everything that names other things is copied before them. Airflow's database names records, which name runs
 of MLflow and files; MLflow's database names files. Records are taken up to one time by the store's own clock. Those written later are
-left out, so that their steps run again.
+left out, so that their steps run again. `local/home_backup.py` chooses what `make backup` copies.
 """
 
 import time
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tasks.errors import BadConfiguration, BadInput, MissingObject, Unavailable
 from tasks.pipeline._results import log
-from tasks.pipeline.upkeep._backups import Backups, is_sqlite
+from tasks.pipeline.upkeep._snapshots import Backups, is_sqlite
 from tasks.pipeline.upkeep.contract import BackupArguments
 from tasks.settings import RunnerSettings, load
 from tasks.store.layout import Layout

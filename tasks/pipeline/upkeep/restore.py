@@ -7,7 +7,7 @@ from pathlib import Path
 from tasks.disk import expanded, full_disk
 from tasks.errors import BadConfiguration, Unavailable
 from tasks.pipeline._results import log
-from tasks.pipeline.upkeep._backups import Backups
+from tasks.pipeline.upkeep._snapshots import Backups
 from tasks.pipeline.upkeep.contract import RestoreArguments
 from tasks.store.layout import Layout
 from tasks.store.objects import Store, StoredObject

@@ -52,7 +52,7 @@ class CompareResult(Record):
     `table_uri` is the address of `comparison.txt`, in older records of `comparison.md`. The verdict is valid only against this champion (or
     none). `passed` means that every rule passed, `provisional` that the network may become the first champion without that;
     `gate.promotion` determines whether either promotes it. In older records `why` is empty, because `verdict` has the reasons. `spread` is
-    there if several seeds trained the recipe.
+    there if several seeds trained the recipe. `consequence` is the sentence of `reason` that the decision replaces, none in older records.
     """
 
     split: SplitName
@@ -73,6 +73,7 @@ class CompareResult(Record):
     attempt: Attempt | None = None
     provisional: bool = False
     spread: SeedSpread | None = later(None)
+    consequence: str = later("")
 
     @property
     def awaits_approval(self) -> bool:

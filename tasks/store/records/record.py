@@ -11,9 +11,10 @@ from tasks.options import LabelOptions, Modality, SegmentOptions
 T = TypeVar("T")
 SplitName = Literal["train", "val", "test"]
 ModelRole = Literal["baseline", "fine-tuned", "champion", "previous"]
+"""`fine-tuned` is the new network of a run, which is registered as challenger."""
 Target = Literal["verb", "noun", "action"]
 MODELS: tuple[ModelRole, ...] = ("baseline", "previous", "champion", "fine-tuned")
-IN_WORDS: dict[str, str] = {
+ROLES_IN_WORDS: dict[str, str] = {
     "baseline": "the baseline",
     "champion": "the champion",
     "fine-tuned": "the new network",

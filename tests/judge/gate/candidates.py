@@ -5,7 +5,6 @@ import io
 
 from tasks.errors import Unavailable
 from tasks.judge.gate.champion import moves
-from tasks.judge.gate.verdict import consequence_in_words
 from tasks.options import GateOptions
 from tasks.pipeline.retrain import decide, rollback
 from tasks.pipeline.retrain.contract import DecideArguments, RollbackArguments
@@ -20,7 +19,7 @@ def cut_off(*args):
 
 
 def compared(gate, champion=None, passed=True, provisional=False):
-    outcome = consequence_in_words(gate.promotion, passed=False, provisional=True, faces_champion=False) if provisional else ""
+    consequence = "Not all rules passed, and it may lead." if provisional else ""
     return some(
         CompareResult,
         split="val",
@@ -29,7 +28,8 @@ def compared(gate, champion=None, passed=True, provisional=False):
         gate=gate,
         passed=passed,
         provisional=provisional,
-        reason=f"60.0 % against 50.0 %. {outcome}".rstrip(". "),
+        reason=f"60.0 % against 50.0 %. {consequence}".rstrip(". "),
+        consequence=consequence,
     )
 
 

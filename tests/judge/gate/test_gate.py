@@ -22,7 +22,7 @@ def outcome(num_lost=0, num_gained=0, *, target="verb", name="put", num_clips=20
 
 def judged(ours, theirs, change=None, outcomes=(), *, margin=0.05, attempt=None, label_noise=0, train_counts=(), **choice):
     """The judgement on a sure gain, unless another change is given."""
-    about = {name: choice.pop(name) for name in ("is_provisional", "spread") if name in choice}
+    about = {name: choice.pop(name) for name in ("champion_is_provisional", "spread") if name in choice}
     compared = ours, theirs, change or difference(), guessing(ours, margin), outcomes
     return judge(*compared, GateOptions(**choice), attempt or Attempt(), label_noise, train_counts, **about)
 
@@ -186,7 +186,7 @@ def test_the_rule_of_the_classes_says_what_it_tested(scored, outcomes, title, de
 
 @pytest.mark.parametrize("is_provisional", [True, False])
 def test_a_champion_that_stays_is_called_provisional_if_it_is(scored, is_provisional):
-    judgement = judged(*scored(), min_gate_clips=1000, is_provisional=is_provisional)
+    judgement = judged(*scored(), min_gate_clips=1000, champion_is_provisional=is_provisional)
     assert ("It is provisional" in judgement.consequence, "It is provisional" in judgement.reason) == (is_provisional, is_provisional)
 
 
@@ -218,7 +218,8 @@ def test_without_a_champion_a_network_better_than_guessing_becomes_the_provision
     networks = scored(ours, 0.4, opponent=opponent)
     judgement = judged(*networks, difference(9, 9, (-0.1, 0.1), opponent=opponent), min_gate_clips=1000, **changes)
     assert (judgement.passed, judgement.provisional) == (False, provisional)
-    assert ("becomes the provisional champion" in judgement.reason) == provisional
+    assert ("becomes the provisional champion" in judgement.consequence) == provisional
+    assert judgement.consequence.rstrip(".") in judgement.reason, "`decide` replaces it there"
     if provisional:
         passing = judged(*networks, difference(opponent=opponent), **changes)
         assert (passing.passed, passing.provisional) == (True, False)

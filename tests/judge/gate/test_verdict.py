@@ -103,18 +103,18 @@ def test_where_one_class_is_all_there_is_no_score_of_it_is_called_low(scored, to
     assert majority_warning(ours.verb) == in_table
 
 
-NOT_PASSED = {"passed": False, "provisional": False, "faces_champion": False, "is_provisional": False}
+NOT_PASSED = {"passed": False, "may_be_provisional": False, "faces_champion": False, "champion_is_provisional": False}
 GATES = {
     "passed": NOT_PASSED | {"passed": True, "faces_champion": True},
-    "may become the provisional champion": NOT_PASSED | {"provisional": True},
-    "against a provisional champion": NOT_PASSED | {"faces_champion": True, "is_provisional": True},
+    "may become the provisional champion": NOT_PASSED | {"may_be_provisional": True},
+    "against a provisional champion": NOT_PASSED | {"faces_champion": True, "champion_is_provisional": True},
     "against a champion": NOT_PASSED | {"faces_champion": True},
     "against the baseline": NOT_PASSED,
 }
 
 
 @pytest.mark.parametrize(
-    ("gate", "promotion", "is_champion", "outcome"),
+    ("gate", "promotion", "became_champion", "outcome"),
     [
         ("passed", "auto", None, "All rules passed: it is promoted if the champion is still the same."),
         ("passed", "auto", True, "All rules passed: it became the champion."),
@@ -124,8 +124,8 @@ GATES = {
         ("against a champion", "auto", False, "Not promoted: the champion stays."),
     ],
 )
-def test_the_outcome_says_what_will_be_and_once_it_is_decided_what_is(gate, promotion, is_champion, outcome):
-    assert consequence_in_words(promotion, **GATES[gate], is_champion=is_champion) == outcome
+def test_the_outcome_says_what_will_be_and_once_it_is_decided_what_is(gate, promotion, became_champion, outcome):
+    assert consequence_in_words(promotion, **GATES[gate], became_champion=became_champion) == outcome
 
 
 @pytest.mark.parametrize(("numbers", "majority"), [(GAIN, 0.1), ((5, 15, (-0.18, -0.02)), 0.1), (UNSURE, 0.1), (UNSURE, 0.9)])
@@ -133,7 +133,7 @@ def test_the_outcome_says_what_will_be_and_once_it_is_decided_what_is(gate, prom
 @pytest.mark.parametrize("gate", GATES.values(), ids=GATES)
 @pytest.mark.parametrize("promotion", ["auto", "approve", "never"])
 def test_verdict_and_outcome_have_50_words_and_three_figures_at_most(scored, numbers, majority, gate, promotion, has_seeds):
-    if gate["provisional"] and promotion == "never":
+    if gate["may_be_provisional"] and promotion == "never":
         return
     paired = difference(*numbers)
     ours, theirs = scored(0.4 + paired.difference, 0.4, majority=majority)

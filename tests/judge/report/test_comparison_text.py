@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from tasks.judge.gate.gate import contenders, judge
-from tasks.judge.report.comparison_text import headline, note, text
+from tasks.judge.report.comparison_text import comparison_text, headline, mlflow_note
 from tasks.options import GateOptions
 from tasks.store.records.decisions import Attempt
 from tasks.store.records.record import TARGETS
@@ -33,11 +33,11 @@ def comparison():
 
 
 def note_of(comparison):
-    return note(comparison.judgement, BASELINE, comparison.ours.split, val_chose=True)
+    return mlflow_note(comparison.judgement, BASELINE, comparison.ours.split, val_chose=True)
 
 
 def text_of(comparison):
-    return text(comparison.results, comparison.ours, comparison.differences, comparison.judgement, BASELINE)
+    return comparison_text(comparison.results, comparison.ours, comparison.differences, comparison.judgement, BASELINE)
 
 
 def test_the_version_before_has_its_row():

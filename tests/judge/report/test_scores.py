@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from tasks.judge.report.comparison_text import text
+from tasks.judge.report.comparison_text import comparison_text
 from tasks.judge.report.networks import networks_note, networks_page
 from tasks.judge.report.run import approval_question, model_card
 from tasks.judge.report.scores import majority_scores, nothing_table
@@ -46,7 +46,7 @@ def test_page_and_card_have_a_row_for_each_network_and_the_checks_count_the_clip
 
 def test_the_text_has_them():
     inputs = compared(nothing=SEEN)
-    lines = text(inputs.results, inputs.ours, inputs.differences, inputs.judgement, "none").splitlines()
+    lines = comparison_text(inputs.results, inputs.ours, inputs.differences, inputs.judgement, "none").splitlines()
     assert CAPTION in lines
     assert f"  new network    {RECOGNISED} recognised; false alarms {ALARMS}" in lines
     assert max(map(len, lines)) <= 100
@@ -120,8 +120,8 @@ def test_question_and_first_screen_say_it_and_the_page_has_both_comparisons_side
 def test_the_text_says_it(run_with_unnamed):
     inputs = compared()
     of_all = inputs.results, inputs.ours, inputs.differences, inputs.judgement, "none"
-    assert SENTENCES[0] in " ".join(text(*of_all, run_with_unnamed.nameable).split())
-    assert "cannot name" not in text(*of_all)
+    assert SENTENCES[0] in " ".join(comparison_text(*of_all, run_with_unnamed.nameable).split())
+    assert "cannot name" not in comparison_text(*of_all)
 
 
 def test_the_card_says_it_and_has_the_actions_on_both(run_with_unnamed):

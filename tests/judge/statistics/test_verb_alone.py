@@ -7,7 +7,7 @@ import pytest
 from scipy.special import log_softmax
 
 from tasks.judge.gate.gate import judge
-from tasks.judge.report.comparison_text import note, text
+from tasks.judge.report.comparison_text import comparison_text, mlflow_note
 from tasks.judge.statistics.answers import action_id, answers_of
 from tasks.judge.statistics.fusion import fuse
 from tasks.judge.statistics.metrics import class_changes, class_outcomes
@@ -83,8 +83,8 @@ def test_scores_differences_confusions_the_gate_the_tables_and_the_verdict_are_o
     assert "of the verbs correctly" in judgement.why
     assert "Better on verbs" in [rule.title for rule in judgement.rules]
     for written in (
-        note(judgement, "none", "val", val_chose=True),
-        text(list(results.values()), ours, compared, judgement, "none"),
+        mlflow_note(judgement, "none", "val", val_chose=True),
+        comparison_text(list(results.values()), ours, compared, judgement, "none"),
         judgement.reason,
         str(judgement.rules),
     ):

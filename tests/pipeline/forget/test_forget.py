@@ -15,7 +15,7 @@ import pytest
 
 from tasks.data.split.split import read_split_csv
 from tasks.errors import BadConfiguration, BadInput
-from tasks.judge.gate.champion import complete_move, kept_decisions, make_move, moves
+from tasks.judge.gate.champion import complete_move, make_move, moves, recorded_decisions
 from tasks.options import Weights
 from tasks.pipeline.retrain.contract import WeightsArguments
 from tasks.settings import MlflowSettings, load
@@ -236,7 +236,7 @@ def test_decisions_and_history_stay_without_a_reason_that_names_the_video_and_th
     assert [line.split(",")[8] for line in table[1:]] == ["", "by hand"]
     promoted(bench.store, 3, "better")
     reasons = ["", "by hand", "better"]
-    assert sorted(decision.reason for decision in kept_decisions(bench.store, STORE)) == sorted(reasons)
+    assert sorted(decision.reason for decision in recorded_decisions(bench.store, STORE)) == sorted(reasons)
     assert [move.decision.reason for move in moves(bench.store, STORE, "retake-tsn")] == reasons
     assert (version.description, version.tags["retake.decision_reason"]) == ("A card\n- of d.mp4", "better")
 

@@ -13,9 +13,9 @@ from tasks.learn.networks.spec import ClassNames, NetworkSpec, no_names
 from tasks.learn.training.job import joint_spec
 from tasks.options import TrainOptions
 from tasks.pipeline import _training
+from tasks.pipeline._fusion import _heard_by_all, equal_fusion
 from tasks.pipeline._plans import plan_training
 from tasks.pipeline._training import joined_inputs
-from tasks.pipeline.retrain._fusion import _heard_by_all, equal_fusion
 from tests.pipeline.shelf import RUN, Shelf, dataset_clip, manifest_of, plan_result, train_result, words
 
 pytestmark = pytest.mark.slow

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from tasks.errors import BadConfiguration
-from tasks.judge.gate.gate import deciding_split
+from tasks.judge.gate.gate import choose_deciding_split
 from tasks.options import FlowOptions, GateOptions, Head, TrainOptions
 from tasks.options.base import STORED
 from tasks.pipeline.retrain.contract import PlanArguments
@@ -35,7 +35,7 @@ def test_test_decides_where_it_has_enough_and_there_the_champion_is_scored_again
     """Plans of older versions, which do not say, were decided on any test split."""
     clips = [dataset_clip(split=split) for split in ("train", "val")]
     clips += [dataset_clip(str(i), "test", source=str(i % num_sources), verb=verb) for i in range(num_test)]
-    assert deciding_split(clips, GateOptions()) == decisive
+    assert choose_deciding_split(clips, GateOptions()) == decisive
     splits = sorted({clip.split for clip in clips})
     planned = evaluations(Evaluations("s3://retake/runs/y/"), splits, decisive, CHAMPION)
     assert [(e.model, e.split) for e in planned if e.model == "champion"] == [("champion", decisive)]

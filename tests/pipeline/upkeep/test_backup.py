@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from tasks.errors import BadConfiguration, BadInput, Unavailable
 from tasks.pipeline.commands import parse
-from tasks.pipeline.upkeep import _backups, backup, restore
-from tasks.pipeline.upkeep._backups import Backups, Bucket
+from tasks.pipeline.upkeep import _snapshots, backup, restore
+from tasks.pipeline.upkeep._snapshots import Backups, Bucket
 from tasks.store.layout import Layout
 from tasks.store.objects import Store
 from tests.pipeline.shelf import Fragile, Killed, Shelf
@@ -118,7 +118,7 @@ def loop(number, airflow, mlflow, *, forgets):
 def backed_up(store, folder, **sources):
     """Back up; a writer goes on while the backup waits for the store's clock."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_backups.os, "sync", lambda: None)
+        patch.setattr(_snapshots.os, "sync", lambda: None)
         patch.setattr(backup.time, "sleep", getattr(store, "sleep", lambda _: None))
         return backup.back_up(store, backup.Sources(**{"stores": [STORE], "artifacts": [ARTIFACTS]} | sources), str(folder))
 
@@ -231,7 +231,7 @@ def test_a_second_backup_copies_what_is_new_and_both_are_restored_by_name(store,
 
 
 def test_backups_of_one_millisecond_have_names_in_their_order(store, to, monkeypatch):
-    monkeypatch.setattr(_backups, "datetime", SimpleNamespace(now=lambda _: datetime(2026, 11, 30, 4, tzinfo=UTC)))
+    monkeypatch.setattr(_snapshots, "datetime", SimpleNamespace(now=lambda _: datetime(2026, 11, 30, 4, tzinfo=UTC)))
     names = [backed_up(store, to).name for _ in range(3)]
     put(to, f"2026/{names[0]}.json", b"of other backups")
     assert names == at(to).names == [f"20261130T040000.00{number}Z" for number in range(3)]

@@ -6,7 +6,7 @@ import { classesView } from "./classes.js";
 import { clipsView } from "./clips.js";
 import { keepListsNew } from "./filters.js";
 import { intervalsView } from "./intervals.js";
-import { areSingleKeysOn, listen, setSingleKeys } from "./keys.js";
+import { areSingleKeysOn, listen, setSingleKeys } from "./key_presses.js";
 import "./lead_out.js";
 import { Outbox } from "./outbox.js";
 import { reviewView } from "./review.js";

@@ -3,7 +3,7 @@
 import pytest
 
 from tasks.options import EvaluateOptions, Head, TrainOptions
-from tasks.pipeline.retrain._estimate import Estimate, estimate, question, seconds_to_test
+from tasks.pipeline._estimate import Estimate, estimate, question, seconds_to_test
 from tasks.store.records.training import BatchTime, Epoch, PlanResult
 from tests.pipeline.shelf import Shelf, dataset_clip, manifest_of, train_result, weights_result
 

@@ -5,7 +5,7 @@ import { fakePage } from "./fakes.mjs";
 
 const document = fakePage();
 const { Held, goesOn } = await import("../../../../tasks/pages/label/static/held.js");
-const { listen, nameOf, setSingleKeys } = await import("../../../../tasks/pages/label/static/keys.js");
+const { listen, nameOf, setSingleKeys } = await import("../../../../tasks/pages/label/static/key_presses.js");
 
 let said, box, held, view;
 

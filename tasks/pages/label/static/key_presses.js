@@ -1,4 +1,5 @@
-// Hands keys to the view that is open. A key that a control needs stays with the control.
+// Hands key presses to the view that is open. A key that a control needs stays with the control. What each key does is in `keys` of clips.js,
+// intervals.js and classes.js and `playerKeys` of player.js; people read it in the <kbd> of index.html.
 
 /** @type {Record<string, string[]>} */
 const NATIVE = { button: ["Enter", " "], a: ["Enter"], summary: ["Enter", " "], input: [" "] };

@@ -1,6 +1,6 @@
 """Keep backups in a folder or a bucket.
 
-Contents lie under their hashes. Each backup is a list of contents, which is written last.
+Contents lie under their hashes. Each backup is a list of contents, its snapshot, which is written last.
 """
 
 import os

@@ -102,7 +102,7 @@ def equal_fusion(names: Sequence[str], store_uri: str, store: Store, joint: Trai
 
 
 def choose_fusion(
-    training: Training, plan: PlanResult, manifest: Manifest, store: Store, tracker: Tracker, run_id: str, folder: Path
+    place: Training, plan: PlanResult, manifest: Manifest, store: Store, tracker: Tracker, run_id: str, folder: Path
 ) -> TrainResult:
     """Choose the weights of each head on val, and write the fused checkpoint, for `train`.
 
@@ -118,8 +118,8 @@ def choose_fusion(
     saved = _saved(plan, store)
     path = folder / BEST
     save_fusion(path, saved.networks, [HeadWeights(m.verb_weight, m.noun_weight) for m in fusion.members], saved.classes)
-    store.write_file(training.best, path)
-    store.write(training.fusion, fusion)
+    store.write_file(place.best, path)
+    store.write(place.fusion, fusion)
     evidence = folder / "evidence"
     evidence.mkdir()
     (evidence / "fusion.json").write_text(fusion.model_dump_json(indent=1), encoding="utf-8")
@@ -131,7 +131,7 @@ def choose_fusion(
         log.info("%s (%s): %s, alone %.3f", member.name, member.network, weights, member.val_loss)
     log.info("val loss %.3f, by equal weights %.3f", fusion.chosen_loss, fusion.equal_loss)
     return TrainResult(
-        checkpoint_uri=training.best,
+        checkpoint_uri=place.best,
         checkpoint_sha256=file_sha256(path),
         best_epoch=0,
         best_val_loss=fusion.chosen_loss,

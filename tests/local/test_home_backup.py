@@ -6,7 +6,7 @@ import pytest
 
 from tasks.errors import BadConfiguration, Unavailable
 from tasks.local import __main__ as commands
-from tasks.local import backups, supervise
+from tasks.local import home_backup, supervise
 from tasks.local.home_folder import Credentials, Home, add_person, people
 from tasks.local.servers import Server, airflow_database, mlflow_database
 from tasks.local.supervise import State
@@ -32,7 +32,7 @@ def back_up(home, tmp_path, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr("tasks.pipeline.upkeep.backup.time.sleep", lambda _: None)
             patch.setattr(supervise, "running", lambda _: [State(SimpleNamespace(name="store"), True, True)])
-            patch.setattr(backups, "open_store", lambda *_: store)
+            patch.setattr(home_backup, "open_store", lambda *_: store)
             assert commands.main(["backup", to, *flags]) == code
         return store.objects, to
 
@@ -48,7 +48,7 @@ def target(monkeypatch):
     """The store of a restored home."""
     store = Fragile(buckets=())
     store.database_when_stopped = []
-    monkeypatch.setattr(backups, "open_store", lambda *_: store)
+    monkeypatch.setattr(home_backup, "open_store", lambda *_: store)
     monkeypatch.setattr(supervise, "up", lambda *_: [])
     monkeypatch.setattr(supervise, "down", lambda home, _: store.database_when_stopped.append(airflow_database(home).read_bytes()))
     return store
@@ -109,7 +109,7 @@ def test_a_home_that_was_restored_by_half_does_not_start(home, back_up, target, 
     objects, folder = back_up()
     target.dies_at = dies_at
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(backups, "restore_files", killed)
+        patch.setattr(home_backup, "restore_files", killed)
         commands.main(["restore", folder, "--replace"])
     with pytest.raises(BadConfiguration, match="was cut off; repeat it with --replace"):
         up(home, lambda _: None)
