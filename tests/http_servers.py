@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 
-START_SECONDS = 20
+START_SECONDS = 60
 
 
 class Answering(BaseHTTPRequestHandler):

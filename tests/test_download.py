@@ -77,9 +77,9 @@ class Handler(Answering):
 
 @pytest.fixture(scope="module")
 def server():
-    """The same at both addresses, on one port."""
-    public = ThreadingHTTPServer((PUBLIC, 0), Handler)
-    private = ThreadingHTTPServer((PRIVATE, public.server_port), Handler)
+    """The same at both addresses, on one port: of the first, where others listen, too, the kernel chooses a free one."""
+    private = ThreadingHTTPServer((PRIVATE, 0), Handler)
+    public = ThreadingHTTPServer((PUBLIC, private.server_port), Handler)
     public.hosts = private.hosts = []
     public.ended = private.ended = threading.Event()
     with in_thread(public), in_thread(private):

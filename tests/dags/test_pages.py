@@ -63,7 +63,7 @@ def test_while_its_first_request_makes_a_page_the_server_answers_others_and_make
 
     def make():
         made.append(page)
-        assert go_on.wait(10), "the server answers no other meanwhile"
+        assert go_on.wait(60), "the server answers no other meanwhile"
         return page
 
     async def visit():

@@ -26,7 +26,7 @@ from tasks.local.home_folder import REPOSITORY
 from tasks.options import IngestOptions, PresetOptions, SegmentOptions, TrainOptions
 from tasks.settings import RunnerSettings
 from tests.collector import collecting, texts
-from tests.dags.conftest import all_end, defaults, is_running
+from tests.dags.conftest import all_end, comes_true, defaults, is_running
 
 FORM = Form(options=(IngestOptions, SegmentOptions), shared=(SegmentOptions,), then=(TrainOptions,))
 PARAMS = defaults(FORM)
@@ -278,8 +278,9 @@ def test_on_kill_ends_the_step_and_its_children(lingering, context, monkeypatch)
     thread.start()
     pids = lingering()
     assert all(map(is_running, pids))
+    assert comes_true(lambda: operator._process)
     operator.on_kill()
-    thread.join(10)
+    thread.join(60)
     assert all_end(pids)
     assert "SIGKILL" in raised[0]
     operator.on_kill()

@@ -25,7 +25,7 @@ from tests.integration.workshop import TRAINING, Workshop
 from tests.ports import port_offset
 
 WORKSHOP_PORT_OFFSET = port_offset(1000)
-WARM_SECONDS = 100
+WARM_SECONDS = 250
 CHAIN_STORE = "s3://retake-steps"
 DAG_MODULES = [*(f"dags.{path.stem}" for path in (REPOSITORY / "dags").glob("[a-z]*.py")), "tests.integration.execution_api"]
 """What a command that runs DAGs imports."""

@@ -171,8 +171,8 @@ def test_cancel_ends_each_run_once_and_those_that_follow_it_and_then_what_is_lef
     ended = []
     monkeypatch.setattr(AirflowApi, "active_runs", lambda _: next(looks, []))
     monkeypatch.setattr(AirflowApi, "end", lambda _, run: ended.append(run))
-    monkeypatch.setattr(run_module, "POLL_SECONDS", 0.001)
-    monkeypatch.setattr(run_module, "_QUIET_SECONDS", 0.1)
+    slept = list[float]()
+    monkeypatch.setattr(run_module, "time", SimpleNamespace(monotonic=lambda: sum(slept), sleep=slept.append))
     monkeypatch.setattr(commands, "end_tracked", lambda mlflow, airflow: ended.append((mlflow, airflow)))
     assert commands.main(["cancel"]) == 0
     assert ended == [first, second, ("http://mlflow", "http://airflow")]

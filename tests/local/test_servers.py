@@ -221,7 +221,7 @@ def test_a_run_at_work_is_backed_up_and_cancel_ends_it_with_its_process(home, mo
     worker = home.root / "airflow" / "worker.pid"
     with ready_airflow(home, list(running.values())) as api:
         run = api.trigger("slow", {})
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 200
         while not (worker.exists() and worker.read_text()):
             assert time.monotonic() < deadline
             time.sleep(0.1)
@@ -230,7 +230,7 @@ def test_a_run_at_work_is_backed_up_and_cancel_ends_it_with_its_process(home, mo
         assert commands.main(["cancel"]) == 0
         assert api.run_state(run) == "failed"
         assert api.active_runs() == []
-    process.wait(30)
+    process.wait(60)
     store = store_of(home, running)
     backups, snapshot = verified(str(tmp_path), None, lambda: store)
     listed = {listed.uri: listed.etag for bucket in store.buckets() for listed in store.list(f"{bucket}/")}

@@ -29,7 +29,7 @@ def program(tmp_path_factory):
     # A copy: to change a file of the checkout would end the processes that other tests use.
     warm.start(home, os.environ, sources=Path(shutil.copytree(REPOSITORY / "tasks" / "local", home.root / "sources")))
     socket = home.root / "servers" / "warm.sock"
-    assert comes_true(socket.exists, 100), processes.tail(processes.log_file(home, "warm"))
+    assert comes_true(socket.exists, 250), processes.tail(processes.log_file(home, "warm"))
     yield program, home
     warm.stop(home)
 

@@ -14,7 +14,7 @@ from playwright.sync_api import Locator, Page, expect, sync_playwright
 from tests.integration.jobs.whole_job import Kitchen
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
-PATIENCE_MS = 30_000
+PATIENCE_MS = 120_000
 COMMENT = "Looked at the mistakes"
 expect.set_options(timeout=PATIENCE_MS)
 

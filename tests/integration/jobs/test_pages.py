@@ -129,8 +129,7 @@ def test_the_labelling_page_is_in_the_navigation_and_knows_the_clips(browser, pa
         expect(icon).to_have_js_property("naturalWidth", 24)
     link.click()
     frame = page.frame_locator("iframe")
-    # The first view waits for a child process that reads label files.
-    expect(frame.get_by_text(re.compile(r"^\d+ of \d+ done"))).to_be_visible(timeout=90_000)
+    expect(frame.get_by_text(re.compile(r"^\d+ of \d+ done"))).to_be_visible()
     frame.get_by_label("Show").first.select_option("all")
     expect(frame.locator("video:not(.behind)").first).to_be_visible()
     browser.rest()

@@ -93,7 +93,7 @@ class Kitchen:
     def latest(self, dag_id: str) -> RunRef:
         return RunRef(dag_id=dag_id, run_id=self.runs(dag_id)[0]["dag_run_id"])
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 60, poll_seconds: float = POLL_SECONDS) -> None:
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 300, poll_seconds: float = POLL_SECONDS) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline

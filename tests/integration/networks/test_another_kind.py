@@ -1,7 +1,6 @@
 """A network that hears against a champion that sees flow, by the DAGs: from what is prepared for both to a decision, and on new films."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from tasks.keys import file_sha256, flow_recipe_of
 from tasks.learn.networks.checkpoints import save
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import NetworkSpec, no_names
+from tasks.local.processes import choose_ports
 from tasks.options import FlowOptions, Modality, TrainOptions
 from tasks.store.layout import Dataset
 from tasks.store.records.decisions import CompareResult, DecideResult, RegisterResult, ReportResult
@@ -27,6 +27,7 @@ from tasks.store.records.training import PlanResult
 from tasks.store.records.video import FlowResult
 from tests.films.samples import make_samples
 from tests.integration.conftest import CHAIN_STORE as STORE
+from tests.integration.conftest import WORKSHOP_PORT_OFFSET
 from tests.integration.workshop import TRAINING
 from tests.pipeline.shelf import train_result
 
@@ -120,8 +121,8 @@ def test_the_champion_of_another_kind_is_the_opponent(workshop, champion, plan):
 @contextmanager
 def answering(uri, folder, environment):
     """Let `mlflow models serve` answer by a registered model, and yield a client."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
+    # None that the kernel gives to others while the server starts.
+    port = choose_ports({"models": WORKSHOP_PORT_OFFSET + 5001})["models"]
     command = [sys.executable, "-P", "-m", "mlflow", "models", "serve", "-m", uri, "--env-manager", "local", "--port", str(port)]
     environment = environment | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"}
     with (

@@ -68,7 +68,7 @@ def test_early_stopping_holds_where_it_stopped_even_if_killed_there(clips, tmp_p
 
 def test_the_hook_sees_both_files_and_each_epoch_is_one_line(clips, tmp_path: Path, caplog: pytest.LogCaptureFixture):
     seen = []
-    with caplog.at_level(logging.INFO, logger="tasks.learn"):
+    with caplog.at_level(logging.INFO, logger="tasks.learn.training.epochs"):  # `costs` adds lines where a batch takes long
         fit(job(tmp_path, clips, epochs=2, validate_every=2, trainable="heads"), on_epoch=seen.append)
     assert [(files.last.exists(), files.best is not None, files.best_is_new) for files in seen] == [
         (True, False, False),

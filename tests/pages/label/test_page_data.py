@@ -55,7 +55,7 @@ def test_no_view_that_is_there_waits_for_newer_ones(monkeypatch):
     monkeypatch.setattr(data, "_cuts", dict.fromkeys([*views, "new"]))
     monkeypatch.setattr(data, "_views", views)
     monkeypatch.setattr(data, "_view", views["most"])
-    monkeypatch.setattr(data, "_read_view", lambda: go_on.wait(5))
+    monkeypatch.setattr(data, "_read_view", lambda: go_on.wait(60))
     assert data.view_of("most") is views["most"]
     assert data._viewing.locked()
     assert data.view_of("other") is views["other"]
@@ -88,7 +88,7 @@ def test_a_page_that_asks_every_three_seconds_shows_a_new_film_within_ten(monkey
     data._read_view()
     first, marks, num_videos = data.view, list[str](), list[int]()
     is_answered, renew = Event(), data._renew
-    monkeypatch.setattr(data, "_renew", lambda: is_answered.wait(5) and renew())
+    monkeypatch.setattr(data, "_renew", lambda: is_answered.wait(60) and renew())
     for now[0] in (2.9, 5.9, 8.9, 11.9):
         is_answered.clear()
         view = data.view

@@ -6,6 +6,7 @@ import { mock } from "node:test";
 import { importAnew } from "../../label/node/anew.mjs";
 import { FakeElement, parse } from "../../label/node/dom.mjs";
 
+process.env.TZ = "UTC"; // the page shows the days of its reader's zone
 const STATIC = new URL("../../../../tasks/pages/home/static/", import.meta.url);
 export const STORE = "s3://retake";
 const AT = "2026-11-28T20:00:00Z";

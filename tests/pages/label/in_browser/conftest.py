@@ -9,12 +9,12 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from tasks.data.clips.cut_videos import SHARE_BYTES, cut_video
 from tasks.data.video.child import MemoryShares
 from tasks.store.records.video import ClipsFile
+from tests.integration.jobs.browser import PATIENCE_MS
 from tests.pages.label.in_browser import shop
 from tests.pages.label.page import STORE, PageStore, list_clips, suggest
 from tests.pipeline.shelf import filmed, recorded
 
 DESK = {"width": 1280, "height": 800}
-PATIENCE_MS = 20_000
 EXPECTED = re.compile(r"status of (401|403|503)|can escape its sandboxing")
 """The browser's own words about answers that a test asks for, and about the frame of Airflow."""
 
