@@ -60,7 +60,7 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
     decisive = deciding_split(manifest.clips, gate)
     deciders = {clip.uid for clip in manifest.clips if clip.split == decisive}
     previous, no_previous = _previous(arguments.model_name, training.run, champion, deciders, decisive, registry, store)
-    how = {"evaluate": evaluate.model_dump(mode="json"), "gate": options_key(gate)}
+    how = {"evaluate": options_key(evaluate), "gate": options_key(gate)}
     further = _further_trainings(training.train, weights, dataset.digest, arguments)
     seeds = {"seeds": [repeat.run_key for repeat, _ in further]} if further else {}
     terms = {**how, "champion": champion and champion.version, "again": arguments.decide_token, **seeds}
