@@ -79,7 +79,7 @@ def fused(chosen: TrainOptions, members: Sequence[str]) -> TrainOptions:
 
 
 def without_later(values: Mapping[str, object], *models: type[Options], always: Collection[str] = ALWAYS_IN_FORMS) -> dict[str, object]:
-    """Leave options of `models`, even retired ones, out of `values` at their defaults, but those in `always`."""
+    """Leave later options than those in `always` out of `values` at their defaults."""
     defaults: dict[str, object] = {name: field.default for model in models for name, field in model.model_fields.items()}
     defaults |= {name: value for model in models for name, value in model.all_retired().items()}
     return {name: value for name, value in values.items() if name in always or name not in defaults or value != defaults[name]}
