@@ -11,7 +11,7 @@ from airflow.sdk import Context, Param
 from airflow.sdk.exceptions import AirflowFailException
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
-from tasks.keys import content_key, recipe_of
+from tasks.keys import form_key, recipe_of
 from tasks.options import (
     NO_LOGIN_PATTERN,
     PRESETS,
@@ -182,14 +182,12 @@ def given_options(context: Context, form: Form) -> dict[str, Any]:
 def places(values: Mapping[str, Any], form: Form) -> dict[str, str]:
     """Fill in `{store}`, `{key}` and, for DAGs with cutting options, `{recipe}` of addresses."""
     removed = {name: value for model in form.models() for name, value in model.all_retired().items()}
+    unkeyed = {*UNKEYED, *(["preset"] if values.get("preset") in UNKEYED_PRESETS else [])}
     cut = {name: values[name] for name in SegmentOptions.model_fields if name in values}
     recipe = {"recipe": recipe_of(SegmentOptions.model_validate(cut))} if cut else {}
     return {
         "store": values["store"],
-        "key": content_key(
-            removed
-            | {name: value for name, value in values.items() if name not in UNKEYED and not (name == "preset" and value in UNKEYED_PRESETS)}
-        ),
+        "key": form_key(removed | {name: value for name, value in values.items() if name not in unkeyed}, *form.models()),
         **recipe,
     }
 

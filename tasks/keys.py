@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
 from tasks.errors import BadConfiguration
-from tasks.options import ExportOptions, Family, FlowOptions, GateOptions, Head, Modality, RecipeOptions, SegmentOptions, TrainOptions
+from tasks.options import ExportOptions, Family, FlowOptions, Head, Modality, Options, RecipeOptions, SegmentOptions, TrainOptions
 from tasks.options.training import IDLE_IN_PROBE
 
 OPENCV = "opencv-contrib-python-headless"
@@ -24,9 +24,21 @@ ALWAYS = frozenset((
     "clip_seconds", "fps", "short_side", "min_clip_seconds", "crf", "gop_frames",
     "promotion", "approval_hours", "min_gate_clips", "min_gate_sources", "gain_rule", "min_gain_points", "beat_guessing",
     "max_class_loss_points", "min_class_clips",
+    "crops", "bootstrap_resamples", "engine", "format", "max_drop_points",
 ))  # fmt: skip
-"""Options in every key, even retired ones: the first of training, cutting and the gate. Later ones are left out at their defaults, so that
-earlier keys stay."""
+"""Options in every key, even retired ones: the first of training, cutting, the gate, tests and packages. Later ones are left out at their
+defaults, so that earlier keys stay."""
+ALWAYS_IN_FORMS = ALWAYS | frozenset((
+    "interpolation", "sampling_window", "segment_length",
+    "head", "label_noise", "train_frames", "mirror", "dropout", "validation_crops", "backbone_weights", "join", "views_seed", "yearly_error",
+    "sources", "own_channels", "max_video_mib", "max_video_minutes", "cut", "val_share", "test_share", "split_seed", "min_overlap",
+    "nothing_share", "preset", "dataset", "num_seeds", "model_name", "force_token", "decide_token", "configurations", "split", "first", "second",
+    "search", "ranges", "num_trials", "rounds", "objectives", "folds", "then_retrain",
+    "halving", "budget_hours", "search_sampler", "search_seed",
+    "videos", "model", "against", "allow_trained", "num_to_label", "stride_seconds", "interval_precision", "pairs", "preview",
+    "dry_run", "keep_days", "keep_runs", "video", "source", "reason", "confirm", "plan", "then",
+))  # fmt: skip
+"""Options in the key of every form that has them, even retired ones."""
 
 
 def shows_one_view(chosen: TrainOptions) -> bool:
@@ -66,15 +78,16 @@ def fused(chosen: TrainOptions, members: Sequence[str]) -> TrainOptions:
     return without_idle(TrainOptions(fuse=list(members), **joined))
 
 
-def options_key(chosen: TrainOptions | SegmentOptions | GateOptions) -> dict[str, object]:
-    """Return options of training, cutting or the gate as they enter a key."""
-    fields = type(chosen).model_fields
-    values = {name: value for name, value in type(chosen).all_retired().items() if name in ALWAYS}
-    values |= {
-        name: value
-        for name, value in chosen.model_dump(mode="json").items()
-        if name in ALWAYS or name in chosen.gone or value != fields[name].default
-    }
+def without_later(values: Mapping[str, object], *models: type[Options], always: Collection[str] = ALWAYS_IN_FORMS) -> dict[str, object]:
+    """Leave later options than those in `always` out of `values` at their defaults."""
+    defaults: dict[str, object] = {name: field.default for model in models for name, field in model.model_fields.items()}
+    defaults |= {name: value for model in models for name, value in model.all_retired().items()}
+    return {name: value for name, value in values.items() if name in always or name not in defaults or value != defaults[name]}
+
+
+def options_key(chosen: Options) -> dict[str, object]:
+    """Return options as they enter the key of a result."""
+    values = without_later(chosen.keyed(), type(chosen), always=ALWAYS)
     # A key without this name is of labels that are smoothed over all outputs of a head.
     return values | ({"smoothed_over": "classes of train"} if values.get("label_smoothing") else {})
 
@@ -88,6 +101,11 @@ def file_sha256(path: Path) -> str:
     """Hash the content of a file with SHA-256."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def form_key(values: Mapping[str, object], *models: type[Options]) -> str:
+    """Compute the key of a form from the values of its options, which `models` declare."""
+    return content_key(without_later(values, *models))
 
 
 def search_key(values: Mapping[str, object]) -> str:
@@ -104,7 +122,8 @@ def configuration_key(chosen: TrainOptions) -> str:
 def export_key(chosen: ExportOptions, student: str | None = None) -> str:
     """Compute the key of a package of a training, or of its `student`."""
     # The margin counts for int8 alone.
-    options = chosen.keyed(exclude=None if chosen.precision == "int8" else {"max_drop_points"})
+    idle = () if chosen.precision == "int8" else ("max_drop_points",)
+    options = {name: value for name, value in options_key(chosen).items() if name not in idle}
     return content_key(options | ({"student": student} if student else {}))
 
 
@@ -128,7 +147,7 @@ def flow_recipe_of(options: FlowOptions) -> str:
     OpenCV's versions compute slightly different flow. PyAV and Pillow are not part of the key: the versions measured decode the same frames,
     and a new key would mean recomputing all flow for hours.
     """
-    chosen, version = options.keyed(), installed(OPENCV)
+    chosen, version = options_key(options), installed(OPENCV)
     return content_key(chosen if version == UNNAMED_OPENCV else {**chosen, "opencv": version})
 
 

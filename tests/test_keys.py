@@ -1,6 +1,7 @@
 """Options and results that keep their names in the store, and those that get others."""
 
 import pytest
+from pydantic import create_model
 
 from tasks import keys
 from tasks.errors import BadConfiguration
@@ -9,6 +10,7 @@ from tasks.keys import (
     clip_recipe_of,
     configuration_key,
     content_key,
+    export_key,
     flow_recipe_of,
     frames_made_by,
     fused,
@@ -18,11 +20,16 @@ from tasks.keys import (
     search_key,
     without_idle,
 )
-from tasks.options import PRESETS, FlowOptions, GateOptions, SearchOptions, SegmentOptions, TrainOptions
+from tasks.options import PRESETS, EvaluateOptions, ExportOptions, FlowOptions, GateOptions, SearchOptions, SegmentOptions, TrainOptions
 from tasks.options.base import STORED
+from tasks.pipeline._plans import PlannedTraining
+from tasks.pipeline.compare_versions.contract import COMPARE_VERSIONS
+from tasks.pipeline.forget.contract import FORGET
 from tasks.pipeline.predict_videos.contract import PLAN as PREDICT_PLAN
 from tasks.pipeline.predict_videos.contract import PredictPlanArguments
 from tasks.pipeline.retrain.contract import PLAN, PlanArguments
+from tasks.pipeline.search.contract import PLAN as SEARCH_PLAN
+from tasks.store.run_layout import Run
 
 DIS = FlowOptions(flow_method="dis")
 
@@ -120,6 +127,46 @@ def test_a_form_keeps_the_plan_that_it_led_to_before_options_were_removed():
     assert [PLAN.address(form).folder_uri.split("/")[-2] for form in (retrain, light)] == ["bab3f37c3e8b249f", "2c010cce13e48420"]
     prediction = PREDICT_PLAN.address(PredictPlanArguments(store="s3://retake"))
     assert prediction.folder_uri.split("/")[-2] == "a73e49a2a331a378"
+
+
+STORE = {"store": "s3://retake"}
+TRAINING = PlannedTraining(TrainOptions(), "0123", Run("s3://retake/runs/0123/"))
+
+
+@pytest.mark.parametrize(
+    ("key", "options", "name"),
+    [
+        (SEARCH_PLAN.address, SEARCH_PLAN.arguments(**STORE), "searches/0b2d84852bd0ca34"),
+        (COMPARE_VERSIONS.address, COMPARE_VERSIONS.arguments(**STORE), "comparisons/versions/dd16ae7e438b948a"),
+        (FORGET.address, FORGET.arguments(**STORE, video="kitchen"), "forgotten/asked/3763881f221773e9"),
+        (TRAINING.evaluations, EvaluateOptions(), "runs/0123/evaluate/d28326e18b806814"),
+        (
+            TRAINING.evaluations,
+            EvaluateOptions.model_validate({"engine": "openvino-int8"}, context=STORED),
+            "runs/0123/evaluate/70f97746637b9983",
+        ),
+    ],
+)
+def test_forms_and_tests_of_networks_keep_their_places(key, options, name):
+    assert key(options).folder_uri == f"s3://retake/{name}/"
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "key"),
+    [
+        *((model, {}, options_key) for model in (TrainOptions, SegmentOptions, GateOptions, EvaluateOptions)),
+        (ExportOptions, {}, export_key),
+        (FlowOptions, {}, flow_recipe_of),
+        (EvaluateOptions, {}, TRAINING.evaluations),
+        *((PLAN.arguments, {**STORE, "weights_result": "s3://retake/w/", "preset": preset}, PLAN.address) for preset in ("auto", "light")),
+        *((step.arguments, STORE, step.address) for step in (PREDICT_PLAN, SEARCH_PLAN, COMPARE_VERSIONS, FORGET)),
+    ],
+)
+def test_a_new_option_at_its_default_leaves_each_key_as_it_is(model, given, key):
+    later = create_model("Later", __base__=model, later_option=(int, 3))
+    assert key(later(**given)) == key(model(**given)) != key(later(**given, later_option=4))
+    later = type("Later", (model,), {"retired": {"later_option": 3}})
+    assert key(later(**given)) == key(model(**given)) != key(later.model_validate({**given, "later_option": 4}, context=STORED))
 
 
 def test_a_search_that_scores_the_last_epoch_has_another_name_than_one_that_scores_the_best():

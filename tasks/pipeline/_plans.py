@@ -56,7 +56,7 @@ class PlannedTraining:
 
     def evaluations(self, evaluate: EvaluateOptions) -> Evaluations:
         """Find the evaluations with these options."""
-        return self.run.evaluations(content_key(evaluate.model_dump(mode="json")))
+        return self.run.evaluations(content_key(options_key(evaluate)))
 
     def evaluation(self, evaluate: EvaluateOptions, split: SplitName) -> Evaluation:
         """Plan the test of the new network on a split."""

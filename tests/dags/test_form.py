@@ -1,9 +1,10 @@
+from dataclasses import replace
 from itertools import groupby
 
 import pytest
 from airflow.sdk import Param
 from airflow.sdk.exceptions import AirflowFailException, ParamValidationError
-from pydantic import ValidationError
+from pydantic import ValidationError, create_model
 
 from dags import build_dataset, compare_networks, compare_versions, ingest_videos, predict_videos, retrain, search
 from dags._form import PASSED_OVER, Form, StoreOptions, places, resolve
@@ -342,6 +343,13 @@ def test_a_contract_finds_the_result_under_the_key_of_the_form(dag, task, params
         build_dataset: layout.labels(where.get("recipe", "")),
     }
     assert step.address(arguments) == expected[dag]
+
+
+def test_a_new_option_at_its_default_leaves_the_key_of_a_form_as_it_is(resolved):
+    later = replace(retrain.FORM, options=(*retrain.FORM.options, create_model("Later", __base__=EvaluateOptions, later_option=(int, 3))))
+    values = resolved(retrain, {})
+    key = places(values, retrain.FORM)["key"]
+    assert key == places({**values, "later_option": 3}, later)["key"] != places({**values, "later_option": 4}, later)["key"]
 
 
 def test_training_again_has_a_key_of_its_own_for_each_run_which_does_not_depend_on_how_a_number_is_written(resolved):

@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from pydantic import ValidationError
 
 from tasks.errors import BadConfiguration
-from tasks.keys import content_key, options_key, without_idle
+from tasks.keys import content_key, options_key, without_idle, without_later
 from tasks.options import SearchOptions, TrainOptions
 from tasks.options.base import refusals
 from tasks.store.records.record import Target
@@ -269,7 +269,8 @@ def quiet() -> Iterator[None]:
 def history_digest(earlier: Sequence[ScoredTrial]) -> str:
     """Hash the history that suggestions follow from, without the reasons of failures."""
     # `views_seed` is later than the other options, and equal in all trials; the digests of older searches stay.
-    changes = [{"options": trial.options.keyed(exclude={"views_seed"}), "failure": trial.failure is not None} for trial in earlier]
+    keyed = [without_later(trial.options.keyed(exclude={"views_seed"}), type(trial.options)) for trial in earlier]
+    changes = [{"options": options, "failure": trial.failure is not None} for options, trial in zip(keyed, earlier, strict=True)]
     return content_key({"trials": [trial.model_dump(mode="json") | change for trial, change in zip(earlier, changes, strict=True)]})
 
 

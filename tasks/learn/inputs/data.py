@@ -24,6 +24,8 @@ from tasks.learn.networks.spec import NetworkSpec
 
 NO_LABEL = -100
 """Class id of a clip without a label, or one that only fills up a batch."""
+READ_AHEAD = 2
+"""Batches that each worker of a loader reads ahead."""
 
 
 @dataclass(frozen=True)
@@ -222,6 +224,7 @@ def make_loader(sampler: EpochSampler, *, batch_size: int, num_workers: int, pin
         batch_size=batch_size,
         sampler=sampler,
         num_workers=num_workers,
+        prefetch_factor=READ_AHEAD if num_workers else None,
         pin_memory=pin_memory,
         persistent_workers=num_workers > 0,
         generator=torch.Generator(),  # creating an iterator must not draw from torch's global generator

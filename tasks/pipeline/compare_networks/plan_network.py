@@ -2,7 +2,7 @@
 
 from tasks.data.split.manifest import num_clips
 from tasks.errors import BadConfiguration, BadDataset
-from tasks.keys import content_key
+from tasks.keys import content_key, options_key
 from tasks.options import EvaluateOptions, TrainOptions
 from tasks.pipeline._estimate import estimate, question
 from tasks.pipeline._plans import find_dataset, plan_training
@@ -34,7 +34,7 @@ def run(arguments: PlanNetworkArguments, store: Store) -> PlanResult:
     if not any(clip.split == split for clip in manifest.clips):
         raise BadDataset(f"{dataset.folder_uri} has no clip in {split}; choose the other split, or build it again with a {split}_share")
     spends = {"split": split} if split == "test" else {}
-    decision = training.run.comparison(content_key(evaluate.model_dump(mode="json") | spends))
+    decision = training.run.comparison(content_key(options_key(evaluate) | spends))
     expected = estimate(training.train, weights, manifest, None, store)
     has_begun = store.exists(training.run.train.uri) or store.exists(training.run.train.last)
     too_long = "" if has_begun else question(expected, arguments.max_hours)

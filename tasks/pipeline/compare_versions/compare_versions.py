@@ -11,7 +11,7 @@ from tasks.judge.statistics.answers import answers_of
 from tasks.judge.statistics.metrics import with_actions
 from tasks.judge.statistics.mistakes import confusions
 from tasks.judge.statistics.paired import differing
-from tasks.keys import content_key
+from tasks.keys import content_key, options_key
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import keep_freed_memory
 from tasks.options import EvaluateOptions, GateOptions
@@ -70,7 +70,7 @@ def run(arguments: CompareVersionsArguments, store: Store) -> TabulateResult:
         {
             "networks": shas,
             "clips": [clip.uid for clip in clips],
-            "evaluate": evaluate.model_dump(mode="json"),
+            "evaluate": options_key(evaluate),
             "split": arguments.split,
             "code": load(MachineSettings).code_version,
         }

@@ -1,6 +1,6 @@
 """Describe the step that compares two trained networks on clips that neither was trained on."""
 
-from tasks.keys import content_key
+from tasks.keys import form_key
 from tasks.options import EvaluateOptions, VersionOptions
 from tasks.pipeline.step import Step, StepArguments
 from tasks.store.layout import Layout
@@ -16,6 +16,6 @@ COMPARE_VERSIONS = Step(
     summary="compare two trained networks on clips that neither was trained on",
     arguments=CompareVersionsArguments,
     result=TabulateResult,
-    address=lambda arguments: Layout(arguments.store).compared_versions(content_key(arguments.model_dump(mode="json"))),
+    address=lambda arguments: Layout(arguments.store).compared_versions(form_key(arguments.keyed(), type(arguments))),
     gpu=True,
 )

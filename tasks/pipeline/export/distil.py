@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from tasks.data.split.manifest import num_clips, unlabelled_clips
 from tasks.data.split.split import read_split_csv
 from tasks.errors import BadInput, MissingObject
-from tasks.keys import content_key, recipe_of
+from tasks.keys import content_key, options_key, recipe_of
 from tasks.learn.engines.choice import spread
 from tasks.learn.gpus import keep_to_one_gpu, trains_on_gpu
 from tasks.learn.hardware import keep_freed_memory
@@ -99,7 +99,7 @@ def distilled(teacher: Trained, student: str, store_uri: str, store: Store) -> T
     training = plan_training(store_uri, taught_by.dataset_digest, options, weights, taught_by.model_name, taught=taught)
     run, splits = training.run, [split for split in SPLITS[1:] if any(clip.split == split for clip in manifest.clips)]
     protocol = taught_by.evaluate.picked(EvaluateOptions)  # without an engine that was removed since
-    place = run.comparison(content_key(protocol.model_dump(mode="json")))
+    place = run.comparison(content_key(options_key(protocol)))
     plan = training.without_decision(Dataset(taught_by.dataset_uri), weights, protocol, place, taught_by.model_name, splits).model_copy(
         update={
             "num_train_clips": num_clips(manifest)["train"],

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from tasks.keys import content_key
+from tasks.keys import form_key
 from tasks.options import ForgetOptions
 from tasks.pipeline.step import Step, StepArguments
 from tasks.store.layout import Layout
@@ -32,6 +32,6 @@ FORGET = Step(
     summary="list all that the store and MLflow have of a video; with --confirm, delete it",
     arguments=ForgetArguments,
     result=ForgetResult,
-    address=lambda arguments: Layout(arguments.store).forgotten.asked(content_key(arguments.model_dump(mode="json", exclude={"asked"}))),
+    address=lambda arguments: Layout(arguments.store).forgotten.asked(form_key(arguments.keyed(exclude={"asked"}), type(arguments))),
     positional={"video": "VIDEO"},
 )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from tasks.keys import content_key
+from tasks.keys import form_key
 from tasks.options import EvaluateOptions, PredictOptions, StoreRoot
 from tasks.pipeline.step import Command, PredictionBatchUri, PredictionPlanUri, Step, StepArguments
 from tasks.store.derived import predicted_of_batch, prediction_of_plan
@@ -48,7 +48,7 @@ PLAN = Step(
     summary="decide which videos are predicted, and by which networks",
     arguments=PredictPlanArguments,
     result=PredictPlanResult,
-    address=lambda arguments: Layout(arguments.store).prediction_plan(content_key(arguments.keyed())),
+    address=lambda arguments: Layout(arguments.store).prediction_plan(form_key(arguments.keyed(), type(arguments))),
     reads=lambda _, result: [Run(result.run_uri).train.folder_uri] if result.run_uri else [],
     writes=lambda _, result: [Prediction(result.prediction_uri).plan.folder_uri],
     task="plan",

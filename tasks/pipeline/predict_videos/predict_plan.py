@@ -155,7 +155,7 @@ def decide(arguments: PredictPlanArguments, store: Store) -> PredictPlanResult:
         "networks": [chosen.predictor.model_dump(exclude={"provisional"}) for chosen in (model, against) if chosen],
         "missing": missing,
         "segment": options_key(segment),
-        "evaluate": evaluate.model_dump(mode="json"),
+        "evaluate": options_key(evaluate),
         "predict": predict.keyed(include=of_page),
         "labels": labels.model_dump(mode="json"),
         "code": load(MachineSettings).code_version,

@@ -6,7 +6,7 @@ from urllib.parse import urljoin
 
 from pydantic import Field, model_validator
 
-from tasks.keys import content_key
+from tasks.keys import form_key
 from tasks.options import (
     MAX_SEEDS,
     PRESETS,
@@ -85,7 +85,7 @@ def _plan(arguments: PlanArguments) -> Output[PlanResult]:
     left_out = {"weights_result", "max_hours", *(["preset"] if arguments.preset in UNKEYED_PRESETS else [])}
     values = arguments.keyed(exclude=left_out)
     recipe = PRESETS.get(arguments.preset)
-    return Layout(arguments.store).plan(content_key(with_recipe(recipe, values) if recipe else values))
+    return Layout(arguments.store).plan(form_key(with_recipe(recipe, values) if recipe else values, type(arguments)))
 
 
 class NetworksArguments(StepArguments):

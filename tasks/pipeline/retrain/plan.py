@@ -60,7 +60,7 @@ def run(arguments: PlanArguments, store: Store) -> PlanResult:
     deciding_split = choose_deciding_split(manifest.clips, gate)
     deciding_uids = {clip.uid for clip in manifest.clips if clip.split == deciding_split}
     previous, no_previous = _previous(arguments.model_name, training.run, champion, deciding_uids, deciding_split, registry, store)
-    how = {"evaluate": evaluate.model_dump(mode="json"), "gate": options_key(gate)}
+    how = {"evaluate": options_key(evaluate), "gate": options_key(gate)}
     further = _further_trainings(training.train, weights, dataset.digest, arguments)
     seeds = {"seeds": [repeat.run_key for repeat, _ in further]} if further else {}
     terms = {**how, "champion": champion and champion.version, "again": arguments.decide_token, **seeds}

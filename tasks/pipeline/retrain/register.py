@@ -7,7 +7,7 @@ from pathlib import Path
 import tasks.served
 from tasks.errors import NothingToDo
 from tasks.learn.engines.pytorch import export_failure, export_module
-from tasks.learn.networks.backbones import BACKBONES, of
+from tasks.learn.networks.backbones import of
 from tasks.learn.networks.checkpoints import Saved
 from tasks.learn.networks.spec import SHORT_SIDE, NetworkSpec
 from tasks.options import PredictOptions
@@ -102,8 +102,8 @@ def _tensors(saved: Saved) -> TensorModel | None:
     if len(saved.networks) > 1 or saved.network.spec.sound:
         return None
     exported = export_module(saved.network, has_objects=saved.classes.has_objects)
-    # MLflow exports it once more, which takes seconds; those of the table are known to succeed.
-    failure = None if saved.network.spec.backbone in BACKBONES else export_failure(*exported)
+    # MLflow exports it once more, which takes seconds.
+    failure = None if of(saved.network.spec).is_exportable else export_failure(*exported)
     if failure:
         log.warning("%s cannot be exported (%s); its registered model takes videos, but no tensors", saved.title, failure)
         return None

@@ -2,7 +2,7 @@
 
 from pydantic import Field, model_validator
 
-from tasks.keys import search_key
+from tasks.keys import search_key, without_later
 from tasks.options import EvaluateOptions, PresetOptions, RegisterOptions, SearchOptions, TrainOptions
 from tasks.options.search import MAX_ROUNDS
 from tasks.pipeline.step import Command, SearchUri, ShellArguments, Step, StepArguments, TrialBatchUri
@@ -55,7 +55,7 @@ PLAN = Step(
     summary="fix the dataset, the folds and the space of a search",
     arguments=SearchPlanArguments,
     result=SearchPlanResult,
-    address=lambda arguments: Layout(arguments.store).search(search_key(arguments.model_dump(mode="json"))),
+    address=lambda arguments: Layout(arguments.store).search(search_key(without_later(arguments.model_dump(mode="json"), type(arguments)))),
     task="plan",
 )
 SUGGEST = Step(

@@ -4,7 +4,7 @@ from tasks.data.split.folds import folds_of
 from tasks.data.split.manifest import dataset_digest
 from tasks.errors import BadConfiguration, BadDataset
 from tasks.judge.search.suggest import SEARCH_SEED, START_OPTIONS, Space
-from tasks.keys import options_key, search_key
+from tasks.keys import options_key, search_key, without_later
 from tasks.options import EvaluateOptions, SearchOptions, TrainOptions, Weights
 from tasks.pipeline._datasets import write_dataset
 from tasks.pipeline._plans import find_dataset, is_trained, recipe_for, require_no_secrets
@@ -55,7 +55,7 @@ def run(arguments: SearchPlanArguments, store: Store) -> SearchPlanResult:
             {
                 "dataset": dataset.digest,
                 "search": {
-                    **chosen.model_dump(mode="json", exclude={"dataset", "then_retrain"}),
+                    **without_later(chosen.model_dump(mode="json", exclude={"dataset", "then_retrain"}), SearchOptions),
                     # Ranges of other options have no effect.
                     "ranges": [line for line in chosen.ranges if line.partition("=")[0].strip() in chosen.search],
                 },

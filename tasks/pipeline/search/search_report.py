@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from tasks.judge.report.search import metrics_of, retrain_address, search_note, search_page, table, verdict
 from tasks.judge.search.results import form_recipe, gain_over_form, importances, selection_bias
 from tasks.judge.search.suggest import Space, pareto_front
-from tasks.keys import content_key
+from tasks.keys import content_key, without_later
 from tasks.options import Options, RegisterOptions
 from tasks.pipeline._results import earlier_result, finish, log, publish_files, schema_of
 from tasks.pipeline.search._rounds import Data, all_trials, ranked_trials, require_current, scores_of, trained_seeds
@@ -29,7 +29,8 @@ def run(arguments: SearchedArguments, store: Store) -> SearchReportResult:
     place, plan = REPORT.address(arguments), store.read(SearchPlan(arguments.search))
     trials = all_trials(plan, store)
     seeds = trained_seeds(plan, trials, store)
-    inputs = content_key({"trials": [trial.model_dump(mode="json") | {"options": trial.options.keyed()} for trial in (*trials, *seeds)]})
+    keyed = ((trial, without_later(trial.options.keyed(), type(trial.options))) for trial in (*trials, *seeds))
+    inputs = content_key({"trials": [trial.model_dump(mode="json") | {"options": options} for trial, options in keyed]})
     earlier = earlier_result(store, place)
     if earlier and earlier.inputs_digest == inputs:
         log.info("%s", earlier.verdict)

@@ -12,7 +12,7 @@ from tasks.errors import BadConfiguration, BadInput
 from tasks.judge.gate.error_budget import record_look
 from tasks.judge.search.results import scored, values_in_words
 from tasks.judge.search.suggest import START_OPTIONS
-from tasks.keys import content_key
+from tasks.keys import content_key, without_later
 from tasks.learn.gpus import keep_to_one_gpu
 from tasks.learn.hardware import choose_device, describe, keep_freed_memory
 from tasks.learn.inputs.data import CachedClip
@@ -200,7 +200,7 @@ class FoldTrainings:
     def _weights(self, options: TrainOptions) -> WeightsResult:
         """Find the weights that trainings of this network start from, once per search."""
         chosen = options.model_dump(mode="json", include=START_OPTIONS)
-        output = self.place.weights(content_key(chosen))
+        output = self.place.weights(content_key(without_later(chosen, TrainOptions)))
         if self.store.exists(output.uri):
             return self.store.read(output)
         return finish(self.store, output, find_weights(options, self.place.store_uri, self.store))

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from pydantic import create_model
 
 from tasks.errors import BadConfiguration
 from tasks.judge.search.suggest import (
@@ -211,6 +212,8 @@ def test_suggestions_follow_from_results_and_not_from_the_words_of_a_failure():
     assert history_digest(known) == history_digest(list(known))
     older = known[0].model_copy(update={"options": LIGHT.model_copy(update={"views_seed": 1})})
     assert history_digest(known) == history_digest([older, known[1]]), "as before there was this option"
+    later = create_model("Later", __base__=TrainOptions, later_option=(int, 3))(**dict(LIGHT))
+    assert history_digest(known) == history_digest([known[0].model_copy(update={"options": later}), known[1]])
     assert history_digest([known[0], failed]) == history_digest([known[0], again])
     others = (known, [known[0], failed], known[:1], [], [known[0], trial(1, top1=0.6)])
     assert len({history_digest(other) for other in others}) == len(others)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from torch._utils import ExceptionWrapper
 
 from tasks.errors import BadDataset, MissingObject
+from tasks.learn.inputs import data
 from tasks.learn.inputs.crops import Augmentation
 from tasks.learn.inputs.data import (
     NO_LABEL,
@@ -92,6 +93,12 @@ def test_worker_processes_give_the_same_batches(clips):
         return [tensor for batch in loader for tensor in batch]
 
     assert all(torch.equal(here, there) for here, there in zip(batches(0), batches(1), strict=True))
+
+
+def test_workers_read_ahead_the_batches_that_shared_memory_is_reckoned_for(clips, monkeypatch):
+    monkeypatch.setattr(data, "READ_AHEAD", 5)
+    loader = make_loader(EpochSampler(dataset(clips)), batch_size=4, num_workers=1, pin_memory=False)
+    assert loader.prefetch_factor == 5
 
 
 def raised_by_a_worker(error: Exception) -> None:

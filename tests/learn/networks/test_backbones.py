@@ -11,7 +11,7 @@ from torchvision.transforms.functional import normalize
 from tasks.errors import BadConfiguration
 from tasks.learn.engines.engine import prepare
 from tasks.learn.engines.openvino import OpenvinoEngine
-from tasks.learn.engines.pytorch import PytorchEngine
+from tasks.learn.engines.pytorch import PytorchEngine, export_failure, export_module
 from tasks.learn.inputs.crops import cut_views
 from tasks.learn.networks import backbones, library_backbones
 from tasks.learn.networks.network import Network
@@ -34,6 +34,12 @@ def test_googlenet_is_given_what_torchvision_gives_its_published_weights():
     image, ours = torch.rand(1, 3, 8, 8), backbones.find("googlenet").input
     expected = published._transform_input(normalize(image, backbones.IMAGENET_MEAN, backbones.IMAGENET_STD))
     torch.testing.assert_close(normalize(image, ours.mean, ours.std), expected)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", [name for name, row in backbones.BACKBONES.items() if row.is_exportable])
+def test_a_row_that_is_marked_exportable_is_exported(name):
+    assert export_failure(*export_module(Network(NetworkSpec(backbone=name, num_segments=2)))) is None
 
 
 class Pair(nn.Module):

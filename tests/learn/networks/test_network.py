@@ -3,6 +3,7 @@ import torch
 
 from tasks.errors import BadConfiguration
 from tasks.learn.inputs.crops import Normalise
+from tasks.learn.networks.backbones import BACKBONES
 from tasks.learn.networks.network import Network, TemporalShift, synchronise_norms, weights_sha256
 from tasks.learn.networks.spec import NetworkSpec
 from tasks.options import Family, Modality
@@ -54,7 +55,7 @@ def test_synchronised_norms_are_the_same_function_with_the_same_weights(name):
     ("choice", "named"),
     [
         ({"backbone": "resnet55"}, r"did you mean resnet50(?!.*resnet50\b)"),
-        ({"backbone": "qqqqqq"}, "choose resnet50, bninception, tf_efficientnet_lite0, tf_efficientnet_lite2"),
+        ({"backbone": "qqqqqq"}, f"choose {', '.join(BACKBONES)}, or"),
         ({"backbone": "bninception", "temporal_shift": True}, "residual blocks, and this backbone has none of the ResNet"),
         ({"backbone": "test_vit", "temporal_shift": True}, "choose backbone resnet50, or tf_efficientnet_lite0, or family TRN"),
         ({"backbone": "efficientvit_b0", "temporal_shift": True}, "has none of the ResNet"),

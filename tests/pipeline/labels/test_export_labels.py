@@ -10,6 +10,7 @@ import pytest
 from tasks.data.clips.gather_labels import PredictedVideos, labelled_intervals
 from tasks.data.clips.label_inputs import append_to_log
 from tasks.data.labels.csv_rows import AnnotationFile
+from tasks.data.labels.formats import formats
 from tasks.errors import BadConfiguration, BadInput
 from tasks.options import LabelOptions
 from tasks.pipeline.labels import export_labels
@@ -143,7 +144,7 @@ def test_what_was_labelled_since_the_last_build_is_exported_though_nobody_gather
     [
         ({"prediction": "f" * 16}, BadInput, "no finished prediction"),
         ({"prediction": KEY, "format": "csv"}, BadConfiguration, "has no pre-annotations"),
-        ({"format": "words"}, BadConfiguration, "nothing writes words; choose activitynet, csv,"),
+        ({"format": "words"}, BadConfiguration, f"nothing writes words; choose {', '.join(sorted(formats().writers))}$"),
         ({"out": Path("~nobody-of-this-name/x"), "format": "csv"}, BadConfiguration, "~nobody-of-this-name/x: there is no such user"),
         ({"out": Path("/proc/no/x"), "format": "csv"}, BadConfiguration, "name a file that can be written"),
     ],

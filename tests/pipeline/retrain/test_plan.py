@@ -4,10 +4,11 @@ import re
 from types import SimpleNamespace
 
 import pytest
+from pydantic import create_model
 
 from tasks.errors import BadConfiguration
 from tasks.judge.gate.gate import choose_deciding_split
-from tasks.options import FlowOptions, GateOptions, Head, TrainOptions
+from tasks.options import EvaluateOptions, FlowOptions, GateOptions, Head, TrainOptions
 from tasks.options.base import STORED
 from tasks.pipeline.retrain.contract import PlanArguments
 from tasks.pipeline.retrain.plan import _champion as champion_of
@@ -178,6 +179,16 @@ def test_a_run_that_an_earlier_airflow_run_left_at_work_is_ended_by_the_next_pla
     monkeypatch.setenv("RETAKE_AIRFLOW_URL", f"{airflow}/2")
     verbs.decide()
     assert left.info.status == "KILLED"
+
+
+def test_a_new_option_of_the_tests_at_its_default_asks_for_no_other_decision(verbs, monkeypatch):
+    before = verbs.decide()
+    monkeypatch.setattr(
+        "tasks.pipeline.retrain.plan.EvaluateOptions", create_model("Later", __base__=EvaluateOptions, later_option=(int, 3))
+    )
+    monkeypatch.setattr(PlanArguments, "later_option", 3, raising=False)
+    after = verbs.decide()
+    assert (after.decision_uri, after.evaluations) == (before.decision_uri, before.evaluations)
 
 
 @pytest.mark.parametrize(("head", "chooses"), [("linear", True), ("probe", False)])

@@ -3,6 +3,7 @@
 import pytest
 from torch import nn
 
+from tasks.learn.networks.backbones import BACKBONES, find
 from tasks.learn.networks.checkpoints import HeadWeights, Saved
 from tasks.learn.networks.network import Network
 from tasks.learn.networks.spec import ClassNames, NetworkSpec
@@ -88,9 +89,11 @@ class Moody(nn.Module):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("is_moody", [False, True])
-def test_a_network_that_cannot_be_exported_is_registered_without_tensors(caplog, is_moody):
+@pytest.mark.parametrize(("is_moody", "is_in_table"), [(False, False), (True, False), (True, True)])
+def test_a_network_that_cannot_be_exported_is_registered_without_tensors(caplog, monkeypatch, is_moody, is_in_table):
     made = saved()
+    if is_in_table:
+        monkeypatch.setitem(BACKBONES, "test_resnet", find("test_resnet"))
     if is_moody:
         made.network.backbone = Moody(made.network.backbone)
     assert (_tensors(made) is None) == is_moody
