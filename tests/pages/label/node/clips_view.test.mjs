@@ -192,6 +192,7 @@ for (const [keys, said] of [
   [[..."unwrap pan", "ArrowDown", "Enter"], ["action", "unwrap", "pan"]],
   [[..."unwrap", "ArrowDown", "Enter", "Enter"], ["action", "unwrap", "(none)"]],
   [[..."unwrap", "ArrowDown", "Tab", ..."bag", "Enter"], ["action", "unwrap", "bag"]],
+  [[..."unwrap", "ArrowDown", "Enter", ..."ba", "Tab", "Enter"], ["action", "unwrap", "bag"]],
   [[..."unwrap", "ArrowDown", "Enter", ..."ball", "ArrowDown", "Enter"], ["action", "unwrap", "ball"]],
   [[..."noth", "Enter"], ["nothing", null, null]],
 ]) {
