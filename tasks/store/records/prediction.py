@@ -90,8 +90,8 @@ class PredictPlanResult(Record):
     `missing` names requested inputs that are not available. `run_uri` and `model_dataset_uri` belong to the model's training, if known, and
     its dataset, if it is still there. `dataset_uris` are the available datasets of both networks' trainings, the model's first, or else the
     store's latest. `sources` maps a video to the recording that it was cut from; every other video is its own source. `trained_on` are
-    predicted although a network was trained on them; `trained_by` says which, and earlier plans do not. `measured_on` are those of val. If `has_published_backbone`, no film of the
-    model's dataset taught its backbone anything.
+    predicted although a network was trained on them; `trained_by` says which, and earlier plans do not. `measured_on` are those of val. If
+    `has_published_backbone`, no film of the model's dataset taught its backbone anything.
     """
 
     key: str
