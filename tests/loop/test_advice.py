@@ -70,7 +70,7 @@ def test_the_sentence_names_the_champion_and_its_numbers(model):
             status(model=None, dataset=None, labels=status().labels.model_copy(update={"num_clips": 1, "num_labelled": 0})),
             "0 of 1 clip is labelled; there is no dataset yet.",
         ),
-        (status(model=None, dataset=None, labels=None), "12 films came in; none of their clips has been looked at for labels yet."),
+        (status(model=None, dataset=None, labels=None), "12 films came in; no clip has been looked at for labels yet."),
         (
             EMPTY,
             "Nothing is known of s3://retake yet: it is empty, or an earlier version filled it, and each part appears with its next run.",
