@@ -10,9 +10,9 @@ from tasks.store.records.status import LoopStatus
 class PageAnswers:
     """Answers of the page Label that hold.
 
-    `num_labels` are those of `num_new_labels`, and `num_merges` merges of names, since the last build. `num_clips` are the clips whose first
-    answer no build has read. `num_chosen` are the clips that the latest prediction chose and that were answered since, `num_settled` the doubtful
-    labels that were changed, confirmed or merged into the likely one.
+    `num_labels` are those of `num_new_labels`, and `num_merges` merges of names, since the last build. `num_clips` are the clips whose
+    first answer no build has read. `num_chosen` are the clips that the latest prediction chose and that were answered since, `num_settled`
+    the doubtful labels that were changed, confirmed or merged into the likely one.
     """
 
     num_labels: int = 0
