@@ -200,7 +200,7 @@ def _params(model: type[Options], first: tuple[str, ...], *, has_recipe: bool) -
         # A form that takes no login says so; Airflow refuses by the pattern before it keeps anything.
         takes_address = NO_LOGIN_PATTERN in (field.get("pattern"), field.get("items", {}).get("pattern"))
         login = NO_LOGIN[0].upper() + NO_LOGIN[1:] if takes_address else None
-        recipe = "At its default, the recipe decides" if has_recipe and name in TrainOptions.model_fields else None
+        recipe = "The recipe may replace this default" if has_recipe and name in TrainOptions.model_fields else None
         help_text = ". ".join(filter(None, (field.pop("description", None), _limits(field), login, recipe, f"Option: {name}")))
         owner = next(base for base in model.__mro__ if issubclass(base, Options) and name in vars(base).get("__annotations__", {}))
         placed: dict[str, Any] = {} if name in first else {"section": owner.section}

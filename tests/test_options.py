@@ -122,7 +122,7 @@ def test_auto_suits_machine_and_clips_and_keeps_the_options_that_differ_from_the
 
 def test_the_labels_that_the_gate_needs_hang_little_on_which_of_few_videos_are_in_val():
     gate = GateOptions(min_gate_clips=10)
-    assert [gate.labels_needed(20, 20, num_val) for num_val in (0, 1, 6, 10, 12)] == [65, 60, 38, 20, 20]
+    assert [gate.labels_needed(20, 20, num_val) for num_val in (0, 1, 6, 10, 12)] == [65, 60, 38, 20, 12]
     assert gate.labels_needed(20, 10, 1) == 100, "every second clip has an action"
     assert gate.labels_needed(0, 0, 0) == 45
 

@@ -10,11 +10,11 @@ This is the only room that imports torch.
 
 Each folder imports only those before it.
 
-Other rooms import `engines.cached_features`, `engines.choice`, `engines.engine`, `engines.grad_cam`, `engines.graph`, `engines.model_files`,
-`engines.pytorch`, `engines.scorer`, `gpus`, `hardware`, `inputs.crops`, `inputs.data`, `inputs.features`, `inputs.snippets`,
-`inputs.sound_features`, `inputs.speech`, `networks.backbones`, `networks.checkpoints`, `networks.heads`, `networks.network`,
-`networks.pretrained`, `networks.spec`, `training.costs`, `training.epochs`, `training.fit`, `training.job`, `training.linear_probe`,
-`training.processes`, `training.trials`.
+Other rooms import `engines.cached_features`, `engines.choice`, `engines.engine`, `engines.grad_cam`, `engines.graph`,
+`engines.model_files`, `engines.pytorch`, `engines.scorer`, `gpus`, `hardware`, `inputs.crops`, `inputs.data`, `inputs.features`,
+`inputs.snippets`, `inputs.sound_features`, `inputs.speech`, `networks.backbones`, `networks.checkpoints`, `networks.heads`,
+`networks.network`, `networks.pretrained`, `networks.spec`, `training.costs`, `training.epochs`, `training.fit`, `training.job`,
+`training.linear_probe`, `training.processes`, `training.trials`.
 """
 
 import os

@@ -304,8 +304,7 @@ def sentence(status: LoopStatus, now: str | None = None) -> str:
     if labels is not None:
         return f"{count_with_verb(labels.num_labelled, 'clip', of=labels.num_clips)} labelled; there is no dataset yet."
     if videos is not None:
-        owner = "its" if videos.num_videos == 1 else "their"
-        return f"{count(videos.num_videos, 'video')} came in; none of {owner} clips has been looked at for labels yet."
+        return f"{count(videos.num_videos, 'video')} came in; no clip has been looked at for labels yet."
     return f"Nothing is known of {status.store} yet: it is empty, or an earlier version filled it, and each part appears with its next run."
 
 

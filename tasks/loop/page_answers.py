@@ -10,8 +10,9 @@ from tasks.store.records.status import LoopStatus
 class PageAnswers:
     """Answers of the page Label that hold.
 
-    `num_labels` are those of `num_new_labels`, and `num_merges` merges of names, since the last build. `num_clips` are the clips whose first answer no build has read. `num_chosen` are the clips that the latest
-    prediction chose and that were answered since, `num_settled` the doubtful labels that were changed, confirmed or merged into the likely one.
+    `num_labels` are those of `num_new_labels`, and `num_merges` merges of names, since the last build. `num_clips` are the clips whose
+    first answer no build has read. `num_chosen` are the clips that the latest prediction chose and that were answered since, `num_settled`
+    the doubtful labels that were changed, confirmed or merged into the likely one.
     """
 
     num_labels: int = 0
@@ -42,6 +43,6 @@ def page_answers(ledger: Ledger, status: LoopStatus) -> PageAnswers:
         num_chosen += predicted_at is not None and bool(last.chosen) and last.at >= predicted_at
         if last.uid in doubtful and (last.checked or ledger.words(last) != named(*doubtful[last.uid][:2])):
             settled.add(last.uid)
-        num_clips += ledger.number(last) > num_built and ledger.first_number(key) > num_built and not last.checked
+        num_clips += ledger.first_number(key) > num_built and not last.checked
     num_merges = sum(ledger.number(merge) > num_built for merge in ledger.merges)
     return PageAnswers(num_new_labels(ledger, num_built), num_merges, num_clips, num_chosen, num_settled=len(settled))

@@ -128,11 +128,11 @@ class GateOptions(Options):
     def labels_needed(self, num_clips: int, num_acting: int, num_deciding: int) -> int:
         """Estimate at how many labelled clips the deciding split has enough clips.
 
-        Those that it lacks come at the default share of val: the share so far depends on which few videos are there. Only clips with an action
-        count: `num_acting` of all `num_clips`, and `num_deciding` in the deciding split.
+        Those that it lacks, or has too many, come at the default share of val: the share so far depends on which few videos are there. Only
+        clips with an action count: `num_acting` of all `num_clips`, and `num_deciding` in the deciding split.
         """
         rate = SplitOptions().val_share * (num_acting / num_clips if num_acting else 1)
-        return num_clips + math.ceil(max(0, self.min_gate_clips - num_deciding) / rate)
+        return num_clips + math.ceil((self.min_gate_clips - num_deciding) / rate)
 
     def is_enough(self, num_clips: int, num_sources: int) -> bool:
         """Check whether a split has the clips and source videos to decide."""

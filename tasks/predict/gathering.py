@@ -68,7 +68,8 @@ class _Gatherer:
         self._novelty: list[float] = []
         self._num_shown = 0
         self._trained_on = frozenset(plan.trained_on)
-        self._trained_by = {plan.predictors[role].label: frozenset(videos) for role, videos in plan.trained_by.items()}
+        trained_by = {plan.predictors[role].label: frozenset(videos) for role, videos in plan.trained_by.items()}
+        self._trained_by = trained_by or {"A network": self._trained_on}  # earlier plans do not say which
         self.gathered = Gathered(Tally(names))
 
     def add(self, video: ScoredVideo, tables: PredictionTables) -> None:

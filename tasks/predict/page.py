@@ -300,10 +300,8 @@ class Timeline:
 
 
 def trained_in_words(labels: Sequence[str], *, is_each: bool = False) -> str:
-    """Say that networks were trained, up to `on`; earlier plans do not name them."""
-    return (
-        f"{listed(list(labels)) if labels else 'A network'} {'were' if len(labels) > 1 else 'was'}{' each' if is_each else ''} trained on"
-    )
+    """Say that networks were trained, up to `on`."""
+    return f"{listed(list(labels))} {'were' if len(labels) > 1 else 'was'}{' each' if is_each else ''} trained on"
 
 
 def page(inputs: PageInputs) -> str:

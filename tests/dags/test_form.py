@@ -108,11 +108,11 @@ def test_a_field_shows_its_title_help_default_and_limits(model, name):
             assert str(param.schema[limit]) in param.description
 
 
-def test_beside_a_recipe_a_form_says_of_training_options_that_their_defaults_are_the_recipes():
+def test_beside_a_recipe_a_form_says_of_training_options_that_it_may_replace_their_defaults():
     params = Form((PresetOptions, TrainOptions, EvaluateOptions), first=("preset", "epochs")).params()
-    said = {name for name, param in params.items() if "At its default, the recipe decides" in param.description}
+    said = {name for name, param in params.items() if "The recipe may replace this default" in param.description}
     assert said == TrainOptions.model_fields.keys()
-    assert "recipe decides" not in Form((TrainOptions,)).params()["epochs"].description
+    assert "recipe may" not in Form((TrainOptions,)).params()["epochs"].description
 
 
 @pytest.mark.parametrize(("model", "name"), NUMBERS)

@@ -70,7 +70,7 @@ def test_the_sentence_names_the_champion_and_its_numbers(model):
             status(model=None, dataset=None, labels=status().labels.model_copy(update={"num_clips": 1, "num_labelled": 0})),
             "0 of 1 clip is labelled; there is no dataset yet.",
         ),
-        (status(model=None, dataset=None, labels=None), "12 videos came in; none of their clips has been looked at for labels yet."),
+        (status(model=None, dataset=None, labels=None), "12 videos came in; no clip has been looked at for labels yet."),
         (
             EMPTY,
             "Nothing is known of s3://retake yet: it is empty, or an earlier version filled it, and each part appears with its next run.",
@@ -113,7 +113,9 @@ QUIET = (datetime.fromisoformat("2026-11-29T20:41:00Z") + timedelta(days=QUIET_D
             "Label the 12 clips that the latest prediction chose; expected gain of 200 more labels: +4.0 points [0.5, 9.0].",
         ),
         (status(predictions=None, model=model_status(expected_gain=None)), SILENT, "Label the 260 clips without a label, or some of them."),
+        (status(predictions=None, model=None), Live(answers=PageAnswers(num_clips=259)), "Label the 1 clip without a label."),
         (status(), Live(answers=PageAnswers(num_labels=23)), "Build a dataset: 23 new labels on the page Label."),
+        (status(), Live(answers=PageAnswers(num_merges=1)), "Build a dataset: 1 merged name on the page Label."),
         (
             status(),
             Live(answers=PageAnswers(num_labels=1, num_merges=2)),
@@ -177,6 +179,7 @@ def test_doubtful_labels_lead_to_their_list_and_are_those_that_the_page_still_sh
 def test_clips_that_were_answered_since_the_last_build_are_no_longer_to_be_labelled():
     answers = PageAnswers(num_labels=250, num_clips=260, num_chosen=12)
     assert texts(status(model=None), Live(answers=answers))[0] == "Build a dataset: 250 new labels on the page Label."
+    assert not any("Build" in text for text in texts(status(labels=None), Live(answers=PageAnswers(num_labels=2, num_merges=2))))
     some_left = Live(answers=PageAnswers(num_labels=7, num_clips=7, num_chosen=7))
     assert "Label the 5 clips that the latest prediction chose." in texts(status(model=None), some_left)
     assert "Label the 253 clips without a label, or some of them." in texts(status(model=None, predictions=None), some_left)

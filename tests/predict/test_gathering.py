@@ -72,6 +72,12 @@ def test_recordings_and_videos_of_the_training_are_those_of_the_plan(gathered):
     assert (page.num_videos_trained_on, page.num_trained_by) == (1, {"base": 1})
 
 
+def test_a_plan_that_does_not_say_which_network_was_trained_on_a_video_marks_it_too(gathered):
+    page, _ = gathered((1, BOTH), (1, BOTH), trained_on=(f"{1:064x}",))
+    assert [video.trained for video in page.videos] == [(), ("A network",)]
+    assert page.num_trained_by == {"A network": 1}
+
+
 def test_networks_of_different_sizes_are_compared_by_verb_and_noun(gathered):
     # So few classes that the two often say the same.
     page, folder = gathered((200, BOTH), sizes={"model": (6, 7), "against": (5, 6)})

@@ -355,13 +355,8 @@ def facts_of(metrics: Metrics, *, has_champion: bool = False) -> Facts:
 
 
 def _labels_needed(metrics: Metrics) -> str:
-    """Word how many labelled clips give the deciding split enough.
-
-    Empty without an action there.
-    """
+    """Word how many labelled clips give the deciding split enough."""
     num_acting = {size.split: size.num_clips - size.num_nothing for size in metrics.splits}
     num_deciding = num_acting.get(metrics.deciding_split, 0)
-    if not num_deciding:
-        return ""
     needed = metrics.gate.labels_needed(sum(size.num_clips for size in metrics.splits), sum(num_acting.values()), num_deciding)
     return f": {roughly(needed)} labelled clips; videos keep their split, so a larger {metrics.deciding_split}_share serves new videos only"

@@ -100,9 +100,7 @@ def _listed(
         f"Models that saw it stay, and are marked: {', '.join(models)}." if models else "No registered model saw it.",
     ]
     if num_left := len(forgetting.left_in_place):
-        parts.append(
-            f"{count(num_left, 'source')} on another server {'stays there; delete it' if num_left == 1 else 'stay there; delete them'} there."
-        )
+        parts.append(f"Left on another server, to be deleted there: {count(num_left, 'source')}.")
     if (keeps := _keeps_versions(store, store_uri)) is not False:
         whether = "keeps" if keeps else "may keep (the keys may not ask)"
         parts.append(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.data.labels.ledger import differing, num_new_labels, read_twice
+from tasks.data.labels.ledger import Ledger, Words, differing, num_new_labels, read_twice
 from tests.data.labels.test_statements import CLIPS, Writer
 
 
@@ -110,9 +110,49 @@ def test_a_class_that_was_renamed_and_a_person_who_is_unsure_add_none():
     assert num_new_labels(log.ledger, num_built) == 0
 
 
-@given(st.lists(st.tuples(st.sampled_from(CLIPS), st.sampled_from(["put", "take", ""])), max_size=12), st.integers(0, 12))
-def test_there_are_never_more_than_clips_and_never_more_than_lines(said, num_built):
+def test_what_came_back_as_something_else_was_taken_back_is_new():
     log = Writer()
-    for clip, verb in said:
-        log.clip(clip, verb, answer="action" if verb else "unsure")
-    assert num_new_labels(log.ledger, num_built) <= min(len(CLIPS), max(0, len(log.entries) - num_built))
+    log.clip(CLIPS[0], "put", "meat")
+    answer = log.clip(CLIPS[0], "take", "meat", by="ben")
+    moved = log.interval(0, 4, "put", "meat", replaces=log.interval(0, 3, "put", "meat"))
+    num_built = len(log.entries)
+    for token in (answer, moved):
+        log.withdraw(token, undo=True)
+    assert num_new_labels(log.ledger, num_built) == 2
+
+
+VERBS, ANY = st.sampled_from(["put", "take", "move"]), st.integers(0, 11)
+WORK = st.one_of(
+    st.tuples(st.just("clip"), st.sampled_from(CLIPS), VERBS | st.just("")),
+    st.tuples(st.just("interval"), st.integers(0, 1), VERBS, st.none() | ANY),
+    st.tuples(st.just("withdraw"), ANY, st.booleans()),
+    st.tuples(st.just("merge"), VERBS, VERBS),
+)
+
+
+def labels(log: Writer, number: int) -> dict[object, Words]:
+    """The labels of a log that ends after so many entries, by the names of all of it."""
+    ledger, now = Ledger.of(log.entries[:number]), log.ledger
+    clips = {key: now.words(statements[-1]) for key, statements in ledger.clips()}
+    intervals = {(each.start_seconds, now.words(each)): now.words(each) for video in ledger.videos for each in ledger.intervals(video)}
+    return {part: words for part, words in (clips | intervals).items() if words}
+
+
+@given(st.lists(WORK, max_size=12), ANY)
+def test_new_labels_are_those_that_differ_from_the_log_of_the_build(work, num_built):
+    log = Writer()
+    for what, *about in work:
+        tokens = [entry.statement.token for entry in log.entries]
+        match what, about:
+            case "clip", (clip, verb):
+                log.clip(clip, verb, answer="action" if verb else "unsure")
+            case "interval", (start, verb, number):
+                log.interval(
+                    start, start + 1, verb, "meat", replaces=tokens[number % len(tokens)] if tokens and number is not None else None
+                )
+            case "withdraw", (number, undo) if tokens:
+                log.withdraw(tokens[number % len(tokens)], undo=undo)
+            case "merge", names:
+                log.merge("verb", *names)
+    built = labels(log, num_built)
+    assert num_new_labels(log.ledger, num_built) == sum(built.get(part) != words for part, words in labels(log, len(log.entries)).items())

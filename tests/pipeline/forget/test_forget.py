@@ -428,7 +428,7 @@ def test_a_source_on_another_server_and_earlier_versions_are_told_of(bench, vide
     record = bench.store.read(f"{STORE}/videos/{video}/probe.json", VideoRecord)
     bench.store.write(f"{STORE}/videos/{video}/probe.json", record.model_copy(update={"uri": "s3+nas://films/a.mp4"}))
     result = bench.run("forget", **FORGET)
-    assert "1 source on another server stays there" in result.question
+    assert "Left on another server, to be deleted there: 1 source." in result.question
     assert told in result.question
     receipt = bench.store.read(result.receipt_uri, Receipt)
     assert (receipt.num_left_in_place, receipt.keeps_versions) == (1, keeps_versions)

@@ -4,18 +4,18 @@ from types import SimpleNamespace
 import pytest
 
 from tasks.data.clips.label_inputs import append_to_log
-from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions
+from tasks.options import EvaluateOptions, PredictOptions, SegmentOptions, Weights
 from tasks.pipeline.build_dataset import label
 from tasks.pipeline.build_dataset.contract import LabelArguments
 from tasks.pipeline.predict_videos._chosen import NetworkWithPlans, baseline_of, names_of, registered
 from tasks.pipeline.predict_videos.contract import PredictPlanArguments
-from tasks.pipeline.predict_videos.predict_plan import _against, _labels_today
+from tasks.pipeline.predict_videos.predict_plan import _against, _labels_today, _met_by
 from tasks.pipeline.retrain.plan import evaluations
 from tasks.pipeline.retrain.register import _served
 from tasks.store.layout import Dataset
 from tasks.store.records.dataset import NOTHING, ClassRef, Vocabulary
 from tasks.store.records.training import PlanResult, WeightsResult
-from tasks.store.run_layout import Evaluations
+from tasks.store.run_layout import Evaluations, Run
 from tasks.tracking.registry import RegisteredVersion
 from tests.data.labels.records import clip_record, video_of
 from tests.data.labels.test_statements import Writer
@@ -48,6 +48,24 @@ def trained(crops):
 
 def baseline(shelf, *plans, crops=10, precision=None):
     return baseline_of(NetworkWithPlans(predictor("m version 1"), RUN, plans), crops, shelf, precision).predictor
+
+
+def test_a_baseline_was_trained_by_what_its_training_began_with(shelf):
+    earlier = Run(f"{STORE}/runs/456789abcdef0123/")
+    for weights, trainings in ((Weights.TRAINED, (earlier,)), (Weights.NONE, ())):
+        plan = plan_result(weights=weights_result(weights=weights, uri=f"{earlier.folder_uri}train/best.pt"))
+        shelf.write_bytes(plan.weights.uri, b"weights")
+        model = NetworkWithPlans(predictor("m version 1"), RUN, (plan,))
+        assert (model.trainings, baseline_of(model, 10, shelf).trainings) == ((Run(RUN),), trainings)
+
+
+def test_without_a_training_the_stores_dataset_says_what_a_network_met_and_not_that_of_the_other(shelf):
+    unknown, known = (NetworkWithPlans(predictor(name), run, plans) for name, run, plans in (("m", None, ()), ("n", RUN, (plan_result(),))))
+    manifests = {uri: manifest_of([dataset_clip(video=uri)]) for uri in ("s3://retake/datasets/x/", "s3://retake/datasets/y/")}
+    shelf.write(f"{RUN}decisions/d/plan/result.json", known.plans[0])
+    shelf.write("s3://retake/datasets/x/manifest.json", manifests["s3://retake/datasets/x/"])
+    for against, met in ((None, set(manifests)), (known, {"s3://retake/datasets/y/"})):
+        assert _met_by(unknown, against, STORE, manifests, shelf)["model"].in_train - {"a"} == met
 
 
 def test_a_word_of_epics_lists_names_its_class_though_no_dataset_has_it(shelf):

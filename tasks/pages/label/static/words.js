@@ -152,7 +152,7 @@ export class Words {
 
   /** @param {Option} option */
   #complete(option) {
-    this.#chosen = option.complete && !option.isSure ? option.complete : "";
+    if (option.complete && !option.isSure) this.#chosen = option.complete;
     this.set(completion(option));
   }
 

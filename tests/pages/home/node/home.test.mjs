@@ -137,11 +137,15 @@ test("runs of other stores are not shown as those of this one, nor told to the r
 });
 
 test("a question of another store's run is asked in that store alone", async () => {
-  const question = (id) => ({ subject: `Promote ${id}?`, created_at: "t", task_instance: { dag_id: "retrain", dag_run_id: id, task_id: "approve", map_index: -1, state: "awaiting_input" } });
-  const runs = [run("retrain", "here", "running"), run("retrain", "there", "running", { conf: { store: "s3://other" } })];
-  const change = { "dagRuns/list": { dag_runs: runs }, "hitlDetails": { hitl_details: ["there", "here", "unknown"].map(question) } };
-  for (const [store, subjects] of [[STORE, ["Promote here?", "Promote unknown?"]], ["s3://other", ["Promote there?", "Promote unknown?"]]]) {
-    const page = await open({ airflow: { ...airflow(), ...change }, state: { ...told(), store } });
+  const question = (dag, id = "r") => ({ subject: `Promote ${dag} ${id}?`, created_at: "t", task_instance: { dag_id: dag, dag_run_id: id, task_id: "approve", map_index: -1, state: "awaiting_input" } });
+  const runs = [run("ingest_videos", "r", "running", { conf: { store: "s3://other" } }), run("retrain", "r", "running")];
+  const questions = [question("ingest_videos"), question("retrain"), question("retrain", "unknown")];
+  const page = await open({ airflow: { ...airflow(), "dagRuns/list": { dag_runs: runs }, "hitlDetails": { hitl_details: questions } } });
+  for (const [store, subjects] of [[STORE, ["Promote retrain r?", "Promote retrain unknown?"]], ["s3://other", ["Promote ingest_videos r?", "Promote retrain unknown?"]]]) {
+    page.server.state = { ...told(), store };
+    page.by("store").value = store;
+    page.by("store").dispatchEvent(new Event("change"));
+    await page.wait(0);
     assert.deepEqual(page.asked.filter(({ address }) => address.startsWith("state")).at(-1).body.approvals.map(({ subject }) => subject), subjects);
     assert.deepEqual(page.links("next").map(([text]) => text).filter((text) => text.startsWith("Promote")), subjects);
   }

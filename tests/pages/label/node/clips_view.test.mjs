@@ -192,6 +192,7 @@ for (const [keys, said] of [
   [[..."unwrap pan", "ArrowDown", "Enter"], ["action", "unwrap", "pan"]],
   [[..."unwrap", "ArrowDown", "Enter", "Enter"], ["action", "unwrap", "(none)"]],
   [[..."unwrap", "ArrowDown", "Tab", ..."bag", "Enter"], ["action", "unwrap", "bag"]],
+  [[..."unwrap", "ArrowDown", "Enter", ..."ba", "Tab", "Enter"], ["action", "unwrap", "bag"]],
   [[..."unwrap", "ArrowDown", "Enter", ..."ball", "ArrowDown", "Enter"], ["action", "unwrap", "ball"]],
   [[..."noth", "Enter"], ["nothing", null, null]],
 ]) {
@@ -221,7 +222,8 @@ test("a new verb that was chosen is new again once it is typed otherwise", async
   const page = await Visitor.open();
   await page.type("unwrap");
   await page.press("ArrowDown", "Enter");
-  await page.fill(page.document.activeElement, "unwra pan");
+  await page.fill(page.document.activeElement, "unwra");
+  await page.fill(page.document.activeElement, "unwrap bag");
   await page.press("Enter");
   assert.match(page.texts(".hint")[0], /Not a known word/);
   assert.deepEqual(page.said, []);
