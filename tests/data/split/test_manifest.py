@@ -19,7 +19,7 @@ from tasks.data.split.manifest import (
     split_sizes,
 )
 from tasks.data.split.split import assign_splits
-from tasks.options import SplitOptions, data
+from tasks.options import LabelOptions, SegmentOptions, SplitOptions, data
 from tasks.store.records.dataset import LabelsFile, Manifest
 from tasks.store.records.record import TARGETS, VERB_ALONE
 from tests.records import some
@@ -65,6 +65,10 @@ def test_digest_does_not_depend_on_order_but_on_content(labels, manifest):
     assert dataset_digest(again) == dataset_digest(manifest)
     first = manifest.clips[0].model_copy(update={"sha256": "0" * 64})
     assert dataset_digest(manifest.model_copy(update={"clips": (first, *manifest.clips[1:])})) != dataset_digest(manifest)
+
+
+def test_a_dataset_keeps_the_name_that_stores_know_it_by():
+    assert dataset_digest(some(Manifest, segment=SegmentOptions(), label=LabelOptions(), split=OPTIONS)) == "9328b5fc055485d6"
 
 
 @pytest.mark.parametrize("name", ["segment", "label", "split"])
