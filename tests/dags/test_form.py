@@ -345,6 +345,14 @@ def test_a_contract_finds_the_result_under_the_key_of_the_form(dag, task, params
     assert step.address(arguments) == expected[dag]
 
 
+@pytest.mark.parametrize(
+    ("dag", "key"),
+    [(ingest_videos, "95d164a295b9842e"), (retrain, "20a33d6aeeb3bf8e"), (compare_networks, "897b6c04c467d000")],
+)
+def test_a_form_keeps_the_places_that_stores_have_for_it(dag, key, resolved):
+    assert places(resolved(dag, {"store": "s3://retake"}), dag.FORM)["key"] == key
+
+
 def test_a_new_option_at_its_default_leaves_the_key_of_a_form_as_it_is(resolved):
     later = replace(retrain.FORM, options=(*retrain.FORM.options, create_model("Later", __base__=EvaluateOptions, later_option=(int, 3))))
     values = resolved(retrain, {})

@@ -7,7 +7,7 @@ from typing import Final
 
 from tasks.data.split.split import SplitAssignment
 from tasks.errors import BadDataset
-from tasks.keys import content_key
+from tasks.keys import content_key, without_later
 from tasks.options import SegmentOptions, SplitOptions
 from tasks.store.records.dataset import (
     NOTHING,
@@ -146,7 +146,9 @@ def is_counted(segment: SegmentOptions, around: Interval | None, split: SplitNam
 
 def dataset_digest(manifest: Manifest) -> str:
     """Hash the manifest, with its clips' content hashes but without `NOTES`, to 16 hex digits."""
-    return content_key(manifest.model_dump(mode="json", exclude=NOTES))
+    written = manifest.model_dump(mode="json", exclude=NOTES)
+    options = {name: without_later(written[name], type(getattr(manifest, name))) for name in ("segment", "label", "split")}
+    return content_key(written | options)
 
 
 def same_clips(manifest: Manifest, other: Manifest) -> bool:

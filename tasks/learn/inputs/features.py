@@ -26,7 +26,7 @@ from tasks.errors import Unavailable
 from tasks.keys import content_key, frames_made_by
 from tasks.learn.hardware import within_gpu_memory
 from tasks.learn.inputs.crops import Normalise
-from tasks.learn.inputs.data import View, errors_of_workers
+from tasks.learn.inputs.data import READ_AHEAD, View, errors_of_workers
 from tasks.learn.networks.network import Network, in_channels_last, to_channels_last, weights_sha256
 from tasks.learn.networks.spec import NetworkSpec
 
@@ -180,7 +180,8 @@ def compute_features(
 
     def needed() -> Iterator[tuple[View, Tensor]]:
         nonlocal num_done
-        loader = DataLoader(_Images(missing, spec, cache), batch_size=None, num_workers=num_workers)
+        ahead = READ_AHEAD if num_workers else None
+        loader = DataLoader(_Images(missing, spec, cache), batch_size=None, num_workers=num_workers, prefetch_factor=ahead)
         for view, images in zip(missing, loader, strict=True):
             if images.numel() and not cache.has(view.name):
                 yield view, images

@@ -1,5 +1,6 @@
 """Promote the registered version or keep the champion, and record the decision with its reason."""
 
+from functools import partial
 from typing import Literal
 
 from tasks.judge.gate.champion import complete_move, make_move, moves, record_decision, recorded_decision
@@ -78,16 +79,11 @@ def _decide(
     spending = compared.attempt if compared.attempt and compared.attempt.spent is not None else None
 
     def record(event: Literal["promoted", "kept"], decided_by: str, reason: str) -> DecisionRecord:
-        if compared.provisional and compared.consequence:
-            # The comparison could only say what would follow.
-            became = consequence_in_words(
-                plan.gate.promotion,
-                passed=False,
-                may_be_provisional=True,
-                faces_champion=False,
-                became_champion=event == "promoted" or is_champion,
-            )
-            reason = reason.replace(compared.consequence.rstrip("."), became.rstrip("."))
+        if compared.provisional:
+            in_words = partial(consequence_in_words, plan.gate.promotion, passed=False, may_be_provisional=True, faces_champion=False)
+            # The comparison could only say what would follow; older ones lack `consequence`, and have the sentence in `reason` alone.
+            said, became = compared.consequence or in_words(), in_words(became_champion=event == "promoted" or is_champion)
+            reason = reason.replace(said.rstrip("."), became.rstrip("."))
         return DecisionRecord(
             time=now_utc(),
             model_name=plan.model_name,

@@ -2,8 +2,10 @@
 
 import random
 from types import SimpleNamespace
+from typing import Annotated
 
 import pytest
+from pydantic import create_model
 
 from tasks.data.split.manifest import (
     build_manifest,
@@ -17,8 +19,8 @@ from tasks.data.split.manifest import (
     split_sizes,
 )
 from tasks.data.split.split import assign_splits
-from tasks.options import SplitOptions, data
-from tasks.store.records.dataset import LabelsFile
+from tasks.options import LabelOptions, SegmentOptions, SplitOptions, data
+from tasks.store.records.dataset import LabelsFile, Manifest
 from tasks.store.records.record import TARGETS, VERB_ALONE
 from tests.records import some
 
@@ -63,6 +65,19 @@ def test_digest_does_not_depend_on_order_but_on_content(labels, manifest):
     assert dataset_digest(again) == dataset_digest(manifest)
     first = manifest.clips[0].model_copy(update={"sha256": "0" * 64})
     assert dataset_digest(manifest.model_copy(update={"clips": (first, *manifest.clips[1:])})) != dataset_digest(manifest)
+
+
+def test_a_dataset_keeps_the_name_that_stores_know_it_by():
+    assert dataset_digest(some(Manifest, segment=SegmentOptions(), label=LabelOptions(), split=OPTIONS)) == "9328b5fc055485d6"
+
+
+@pytest.mark.parametrize("name", ["segment", "label", "split"])
+def test_a_new_option_at_its_default_makes_no_new_dataset(manifest, name):
+    options = getattr(manifest, name)
+    later = create_model("Later", __base__=type(options), later_option=(int, 3))
+    made = create_model("LaterManifest", __base__=Manifest, **{name: (Annotated[later, name, *Manifest.model_fields[name].metadata], ...)})
+    default, other = (made(**dict(manifest) | {name: later(**options.model_dump(), **chosen)}) for chosen in ({}, {"later_option": 4}))
+    assert dataset_digest(default) == dataset_digest(manifest) != dataset_digest(other)
 
 
 def test_notes_on_labels_are_read_once_and_make_no_new_dataset(labels, manifest):

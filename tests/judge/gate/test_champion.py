@@ -9,6 +9,7 @@ from tasks.judge.gate import champion
 from tasks.judge.gate.champion import complete_last_move
 from tasks.pipeline.retrain import decide
 from tasks.settings import MlflowSettings, load
+from tasks.store.run_layout import Decision
 from tasks.tracking import Registry
 from tests.judge.gate.candidates import Candidates, cut_off
 from tests.pipeline.mlflow_in_memory import mlflow
@@ -81,6 +82,14 @@ def test_a_first_network_that_did_not_pass_becomes_provisional_champion(candidat
     assert "the rules would let it pass" not in line["reason"]
     outcome = ": it became the provisional champion" if promoted else ", and it was not promoted"
     assert line["reason"].endswith(f"60.0 % against 50.0 %. Not all rules passed{outcome}")
+
+
+def test_an_older_comparison_without_a_consequence_gets_a_reason_that_says_what_became_of_its_network(candidates):
+    plan = candidates.make(passed=False, provisional=True)
+    place = Decision(plan.decision_uri).compare
+    said = "Not all rules passed, but no other network is champion: it becomes the provisional champion if there is still no champion"
+    candidates.store.write(place, candidates.store.read(place).model_copy(update={"reason": f"60.0 %. {said}", "consequence": ""}))
+    assert candidates.decide(plan).reason == "60.0 %. Not all rules passed: it became the provisional champion"
 
 
 def test_a_champion_is_provisional_until_it_is_replaced_or_passes(candidates, registry):
