@@ -40,28 +40,9 @@ from tasks.tracking.runs import AIRFLOW_RUN_TAG, ChildRun, Tracker, collect_garb
 from tasks.wording import count
 
 __all__ = [
-    "CHALLENGER",
-    "CHAMPION",
-    "FORGOTTEN_TAG",
-    "PROVISIONAL_TAG",
-    "ChildRun",
-    "Reference",
-    "RegisteredVersion",
-    "Registry",
-    "TensorModel",
-    "Tracker",
-    "VersionCard",
-    "VideoModel",
-    "collect_garbage",
-    "comparison_run",
-    "end_all",
-    "end_left_behind",
-    "end_trainings",
-    "prediction_run",
-    "remove_evidence",
-    "run_title",
-    "search_run",
-    "tracked_run",
+    "CHALLENGER", "CHAMPION", "FORGOTTEN_TAG", "PROVISIONAL_TAG", "ChildRun", "Reference", "RegisteredVersion", "Registry", "TensorModel",
+    "Tracker", "VersionCard", "VideoModel", "collect_garbage", "comparison_run", "end_all", "end_left_behind", "end_trainings",
+    "prediction_run", "remove_evidence", "run_title", "search_run", "tracked_run",
 ]  # fmt: skip
 
 

@@ -216,7 +216,7 @@ def main() -> int:
         held_out = [clip for _, _, own in itertools.islice(splits(films, 1, seed=0), num_folds) for clip in own]
     sources = [str(clip.source) for clip in held_out]
     text = (
-        f"Measured on: {on}.\n\n{count(len(sources), 'clip')} of 8 s of {count(len(set(sources)), 'film')}.\n\n{table(networks, sources)}\n\n"
+        f"Measured on: {on}.\n\n{count(len(sources), 'clip')} of 8 s of {count(len(set(sources)), 'video')}.\n\n{table(networks, sources)}\n\n"
         "![Accuracy over latency](images/edge.png)"
     )
     sys.stdout.write(f"{text}\n")

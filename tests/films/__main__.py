@@ -1,9 +1,9 @@
-"""Draws kitchen films and their label table: `python -m tests.films FOLDER [--seed N] [--videos N] [--seconds S]`.
+"""Draws kitchen videos and their label table: `python -m tests.films FOLDER [--seed N] [--videos N] [--seconds S]`.
 
-`python -m tests.films FOLDER --long` draws films of unlike actions with pauses, to try intervals of `predict_videos` on, and
-`python -m tests.films FOLDER --loop` the films of docs/labels.md, section *From new films to a better champion*.
+`python -m tests.films FOLDER --long` draws videos of unlike actions with pauses, to try intervals of `predict_videos` on, and
+`python -m tests.films FOLDER --loop` the videos of docs/labels.md, section *From new videos to a better champion*.
 
-The films of `make run` were made by `python -m tests.films tasks/local/samples`, and the film that its network predicts by
+The videos of `make run` were made by `python -m tests.films tasks/local/samples`, and the video that its network predicts by
 `python -m tests.films tasks/local/long_video --long --videos 1`, on an x86-64 processor with AVX-512, with numpy 2.4.6,
 pillow 13.0.0 and the ffmpeg 9.0.2 of imageio-ffmpeg 0.8.1. Other processors and versions may give other bytes.
 """

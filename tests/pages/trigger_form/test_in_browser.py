@@ -71,7 +71,7 @@ def show(browser, address):
 
 def test_the_values_of_the_address_are_shown_changed_and_started(airflow, show):
     page = show(GIVEN)
-    expect(page.get_by_text("5 of ")).to_be_visible()
+    expect(page.get_by_text("5 options differ")).to_be_visible()
     rate = page.get_by_label("Learning rate", exact=True)
     expect(rate).to_have_value("0.003")
     page.get_by_role("button", name="Default: 0.00001").click()

@@ -9,7 +9,7 @@ import { ago, ahead, clockTime, size } from "./words.js";
 const NUM_PICTURES = 2;
 const NUM_PREDICTIONS = 2;
 const NUM_FOLDERS = 4;
-/** Tries to read a video, and the wait between them: the page Label may still be reading the clips. */
+/** Tries to read a clip, and the wait between them: the page Label may still be reading the clips. */
 const NUM_TRIES = 5;
 const WAIT_MS = 3000;
 

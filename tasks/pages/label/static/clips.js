@@ -65,7 +65,7 @@ export function clipsView(outbox) {
   async function restart() {
     generation += 1;
     [list, at, isEnd, asking] = [[], 0, false, null];
-    // The video that loops is let go of with its clip.
+    // The file of the clip that loops is let go of.
     player.clear();
     render();
     await more();
@@ -337,7 +337,7 @@ export function clipsView(outbox) {
   by("clip-screen").addEventListener("click", () => player.toggle());
   player.addEventListener("time", () => renderTime());
   player.addEventListener("state", () => renderTime());
-  // The video before still plays until the next one is read.
+  // The clip before still plays until the next one is read.
   player.addEventListener("ready", () => onScreen === current() && seen(true));
   player.addEventListener("broken", () => {
     seen(true);

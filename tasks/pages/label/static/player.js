@@ -1,10 +1,10 @@
-// Shows one video after another in two video elements: one plays while the other makes the next one ready.
+// Shows one clip after another in two video elements: one plays while the other makes the next one ready.
 
 import { h } from "./dom.js";
 
 const RATES = [0.25, 0.5, 1, 1.5, 2, 3];
 
-/** Plays videos. Fires `time`, `end` of a video that does not loop, `ready` when the picture of the time asked for is there, `state`, and `broken` if a video cannot be played. */
+/** Plays clips. Fires `time`, `end` of a clip that does not loop, `ready` when the picture of the time asked for is there, `state`, and `broken` if a clip cannot be played. */
 export class Player extends EventTarget {
   /** @type {HTMLVideoElement} */
   #front;
@@ -28,7 +28,7 @@ export class Player extends EventTarget {
       video.muted = true;
       video.addEventListener("ended", () => video === this.#front && this.dispatchEvent(new Event("end")));
       video.addEventListener("play", () => video === this.#front && this.dispatchEvent(new Event("state")));
-      // While it seeks, a video has no picture, and its data do not load again.
+      // While it seeks, an element has no picture, and its data do not load again.
       for (const name of ["loadeddata", "seeked"]) video.addEventListener(name, () => video === this.#front && this.isReady && this.dispatchEvent(new Event("ready")));
       video.addEventListener("error", () => video === this.#front && this.#frontUrl && this.dispatchEvent(new Event("broken")));
       video.addEventListener("pause", () => video === this.#front && this.dispatchEvent(new Event("state")));
@@ -41,7 +41,7 @@ export class Player extends EventTarget {
     requestAnimationFrame(tick);
   }
 
-  /** The video's time in seconds. */
+  /** The clip's time in seconds. */
   get time() {
     return this.#front.currentTime;
   }
@@ -63,14 +63,14 @@ export class Player extends EventTarget {
     return this.#front.muted;
   }
 
-  /** Make a video ready behind the one that is shown. @param {string} url */
+  /** Make a clip ready behind the one that is shown. @param {string} url */
   prepare(url) {
     if (this.#backUrl === url || this.#frontUrl === url) return;
     this.#backUrl = url;
     this.#back.src = url;
   }
 
-  /** Show a video from `seconds` on; it plays if the last one did, or if `play` says so. @param {string} url */
+  /** Show a clip from `seconds` on; it plays if the last one did, or if `play` says so. @param {string} url */
   show(url, { seconds = 0, play = this.#wasPlaying } = {}) {
     if (this.#frontUrl !== url) {
       this.prepare(url);
@@ -117,7 +117,7 @@ export class Player extends EventTarget {
     this.dispatchEvent(new Event("state"));
   }
 
-  /** Go to a time of the video. @param {number} seconds */
+  /** Go to a time of the clip. @param {number} seconds */
   seek(seconds) {
     this.#front.currentTime = Math.min(Math.max(seconds, 0), Math.max(0, this.duration - 0.001));
     this.dispatchEvent(new Event("time"));
