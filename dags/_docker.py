@@ -66,7 +66,7 @@ def container_config(
     """Make the body of the request that creates the container of `command`.
 
     It runs as an unnamed user without capabilities on a read-only root. `/tmp` is small and in memory; `/scratch` is a volume that is
-    removed with the container.
+    removed with the container. The proxy before the engine, `docker/proxy/haproxy.cfg`, lets no other mounts through.
     """
     image, memory, cpus = {
         "worker": (settings.worker_image, settings.worker_memory, settings.worker_cpus),

@@ -1,4 +1,7 @@
-"""Derive store keys from options, as far as they have an effect, and from files."""
+"""Derive store keys from options, as far as they have an effect, and from files.
+
+`pipeline/_plans.py` puts the key of a training together.
+"""
 
 import hashlib
 import json

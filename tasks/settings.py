@@ -162,7 +162,7 @@ class NotifySettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="RETAKE_", env_ignore_empty=True)
 
     notify: Annotated[tuple[SecretStr, ...], NoDecode, _WORDS] = Field((), description="Apprise addresses that get every notice")
-    notify_events: Annotated[tuple[EventName, ...], NoDecode, _WORDS] = Field(get_args(EventName), description="events that are told")
+    notify_events: Annotated[tuple[EventName, ...], NoDecode, _WORDS] = Field(get_args(EventName), description="events to notify about")
     notify_idle_days: int = Field(QUIET_DAYS, ge=1, description="days without a new video after which people are told")
     notify_store_gib: float | None = Field(None, gt=0, description="size of the store that it may have; told from nine tenths of it on")
 

@@ -18,11 +18,11 @@ from tasks.local.choices import SAMPLE_OPTIONS, SAMPLE_STORE, SAMPLES, Choices, 
 from tasks.local.follow import POLL_SECONDS, FollowedRun, Screen, clock, follow_chain, follow_run, screen_for, shown, wait_for_dags
 from tasks.local.home_folder import ADMINISTRATOR, REPOSITORY, Credentials, Home, Person
 from tasks.local.servers import Server, passwords_file, store_settings
-from tasks.loop.advice import Live, next_steps, sentence
+from tasks.loop.next_steps import Live, next_steps, sentence
 from tasks.loop.page_answers import page_answers
 from tasks.loop.summary import main_model, read_status
-from tasks.next_steps import Facts, report_steps
 from tasks.options import IngestOptions
+from tasks.report_next_steps import Facts, report_steps
 from tasks.settings import MlflowSettings, label_url, training_page, training_pages
 from tasks.store.layout import Layout
 from tasks.store.objects import Store

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from tasks.errors import BadInput, MissingObject
-from tasks.loop.advice import moment, score_in_words
 from tasks.loop.difference import change_in_words
+from tasks.loop.next_steps import moment, score_in_words
 from tasks.options import RegisterOptions
 from tasks.store.layout import Layout
 from tasks.store.objects import Store, to_json

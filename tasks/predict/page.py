@@ -13,12 +13,12 @@ from tasks.judge.report.class_tables import matrix_between
 from tasks.judge.report.templating import data_uri, frame_script, styles_of, templates
 from tasks.judge.statistics.detection import MIN_SOURCES, TIOUS
 from tasks.judge.statistics.mistakes import Confusion
-from tasks.next_steps import Facts, report_steps
 from tasks.predict.agreement import Accuracy, Agreement, Pair
 from tasks.predict.interval_scores import ReportedScores, WhenScores
 from tasks.predict.output_files import ShownInterval
 from tasks.predict.shift import FALSE_ALARMS, FAR, Shift, shift_in_words
 from tasks.predict.to_label import ToLabel
+from tasks.report_next_steps import Facts, report_steps
 from tasks.settings import label_url
 from tasks.store.records.evaluation import EngineUsed
 from tasks.store.records.prediction import Predictor, PredictorRole

@@ -1,7 +1,7 @@
 """Decide which objects of a store may go: after a time, all that nothing needs.
 
 A unit is a folder that goes as a whole, or that holds others. If it is kept, so is every training and prediction whose key its records
-mention: keys are hashes, so a mention is a reference.
+mention: keys are hashes, so a mention is a reference. Which trainings are needed: `pipeline/clean_up/clean_up.py`.
 """
 
 import re

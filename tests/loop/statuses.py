@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from tasks.loop.advice import Live
+from tasks.loop.next_steps import Live
 from tasks.store.layout import Layout
 from tasks.store.records.record import SetAside
 from tasks.store.records.status import (

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 
 from tasks.errors import BadInput, Unavailable
-from tasks.loop.advice import Live, next_steps, sentence
+from tasks.loop.next_steps import Live, next_steps, sentence
 from tasks.loop.summary import INDENT, WIDTH, find_manifest, keep, lines_of, main_model, model_names, read_status
 from tasks.store.layout import Layout
 from tasks.store.records.dataset import DatasetResult

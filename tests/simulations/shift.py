@@ -119,7 +119,7 @@ def tables(num_draws: int) -> list[Table]:
         figures = [per_cent(own.count(verdict) / len(own)) for own in each for verdict in ("unlike", "unknown")]
         rows.append((rule, str(num_films), str(num_new), *figures))
     note = (
-        f"Videos of 3 to 9 clips, whose actions follow Zipf's law among {NUM_ACTIONS}, dealt to the splits as Retake does; {num_draws // 2} draws. Features are "
+        f"Videos of 3 to 9 clips, whose actions follow Zipf's law among {NUM_ACTIONS}, assigned to the splits as Retake does; {num_draws // 2} draws. Features are "
         f"normal: actions vary by 1, videos by {FILM:g}, clips of a video by {CLIP:g}. New videos are drawn alike, or lie off by so many times the typical difference of two "
         f"clips of a video in each feature. If training taught the backbone, videos and clips of train vary {FITTED:g} times as much. Retake compares new videos with all "
         "videos of the dataset if the backbone is as published, else with those of test; the rest shows why."

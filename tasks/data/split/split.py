@@ -1,6 +1,6 @@
 """Split sources into train, val and test, which `datasets/split.csv` keeps for ever.
 
-Videos never move, sources are never divided, and clips of val and test whose action train lacks are excluded.
+`labels.recordings` makes the videos of a recording one source. Videos never move, sources are never divided, and clips of val and test whose action train lacks are excluded.
 """
 
 from collections import Counter, defaultdict
@@ -152,9 +152,9 @@ def write_split_csv(kept: Mapping[str, SplitName], assigned: Mapping[str, SplitN
 
 
 def keep_places(labels: LabelsFile, kept: Mapping[str, SplitName]) -> LabelsFile:
-    """Divide the sources of recordings whose videos were dealt to several splits.
+    """Divide the sources of recordings whose videos were assigned to several splits.
 
-    So none of the videos moves or is left out. The videos of a split have the first of them as their source. Videos that were not dealt go
+    So none of the videos moves or is left out. The videos of a split have the first of them as their source. Videos without a split go
     with those of train, else of val. `kept` has the splits of videos by hash.
     """
     source_by_video: dict[str, str] = {}

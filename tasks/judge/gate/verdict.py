@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from tasks.next_steps import Facts, Rare
+from tasks.report_next_steps import Facts, Rare
 from tasks.settings import form_path, in_airflow, label_url
 from tasks.store.records.dataset import NO_OBJECT, NOTHING
 from tasks.store.records.evaluation import EvaluateResult, PairedDifference, SeedSpread, TargetMetrics

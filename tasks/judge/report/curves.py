@@ -187,7 +187,9 @@ def sentence_of(training: LongTraining) -> str:
     if training.outcome == "second descent":
         is_lower = training.gain.difference < 0
         against_first = (
-            f"is {'lower' if is_lower else 'higher'} than the first" if training.gain.is_significant else "cannot be told from the first"
+            f"is {'lower' if is_lower else 'higher'} than the first"
+            if training.gain.is_significant
+            else "does not differ significantly from the first"
         )
         return (
             f"A second descent: {sample} the error of {training.target}s rises from {first} to {peak} ({_change_in_words(training.rise)}) and falls again "

@@ -195,7 +195,7 @@ def verdict(comparison: Comparison) -> str:
     for names, words in (
         ([name for name, difference, p in rivals if p <= FAMILY_LEVEL and difference.difference > 0], "significantly better than"),
         ([name for name, difference, p in rivals if p <= FAMILY_LEVEL and difference.difference < 0], "significantly worse than"),
-        ([name for name, _, p in rivals if p > FAMILY_LEVEL], "not to be told from"),
+        ([name for name, _, p in rivals if p > FAMILY_LEVEL], "not significantly different from"),
     ):
         if names:
             parts.append(f"{listed(names)} {'is' if len(names) == 1 else 'are'} {words} {comparison.reference}.")

@@ -28,8 +28,8 @@ from tasks.judge.report.scores import (
 )
 from tasks.judge.report.templating import about_split, coverage, data_uri, frame_script, leaning, machine_rows, rendered, styles_of
 from tasks.keys import JOINED
-from tasks.next_steps import report_steps
 from tasks.options import Options, TrainOptions
+from tasks.report_next_steps import report_steps
 from tasks.settings import label_url
 from tasks.store.records.dataset import NO_OBJECT, action_name
 from tasks.store.records.evaluation import ActivationMap

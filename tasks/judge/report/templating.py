@@ -181,8 +181,8 @@ def coverage(metrics: Metrics) -> str:
         return "drawn as these were: at random, whatever they show"
     kept = f"a video that alone shows its {metrics.targets[-1]} stays in train"
     if metrics.deciding_split == "test" and metrics.num_drawn:
-        return f"like these: {metrics.num_drawn:,} were drawn at random, the others were dealt, and {kept}"
-    return f"dealt as these were: {kept}"
+        return f"like these: {metrics.num_drawn:,} were drawn at random, the others were assigned to splits, and {kept}"
+    return f"assigned to splits as these were: {kept}"
 
 
 def machine_rows(hardware: Mapping[str, str | int]) -> list[tuple[str, str]]:

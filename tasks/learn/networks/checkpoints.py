@@ -1,4 +1,7 @@
-"""Read and write checkpoints: our own, and those that EPIC-KITCHENS-55 published. Reading never runs code."""
+"""Read and write checkpoints: our own, and those that EPIC-KITCHENS-55 published.
+
+Reading never runs code. `pretrained` has the addresses of published ones.
+"""
 
 import argparse
 import math

@@ -23,8 +23,8 @@ from pydantic_core import to_jsonable_python
 from tasks.data.labels.ledger import Ledger
 from tasks.disk import disks
 from tasks.errors import BadInput, RetakeError
-from tasks.loop.advice import Live, Situation, next_steps, sentence
 from tasks.loop.difference import difference
+from tasks.loop.next_steps import Live, Situation, next_steps, sentence
 from tasks.loop.page_answers import PageAnswers, page_answers
 from tasks.loop.summary import find_manifest, main_model, model_names, read_status
 from tasks.pages.web import file_response, json_body, page_app, static_files, turns

@@ -36,7 +36,7 @@ type HomeState = {
 };
 
 type LiveRun = { dag_id: string; run_id: string; state: "running" | "queued"; store: string | null; since: string; started_by: string; waits_for: string; url: string };
-/** Facts for the server's rules (advice.py); null where Airflow does not say. */
+/** Facts for the server's rules (next_steps.py); null where Airflow does not say. */
 type LiveFacts = {
   approvals: { subject: string; url: string; since: string; store: string | null }[] | null;
   runs: LiveRun[] | null;

@@ -162,7 +162,7 @@ class Suggestions:
 
     `reasons` say why a clip is worth a label. They are in the order of the prediction's list of clips to label. `intervals` are those of
     each video, by time; only a prediction with a stride has any. Clips of `measured` videos, those of val and test, have none of these, so
-    that no network biases its own test. `dealt` is the mark of the splits that were read.
+    that no network biases its own test. `splits_etag` is the ETag of the splits that were read.
     """
 
     prediction: str | None = None
@@ -170,9 +170,9 @@ class Suggestions:
     reasons: Mapping[str, str] = field(default_factory=dict)
     intervals: Mapping[str, tuple[SuggestedInterval, ...]] = field(default_factory=dict)
     measured: frozenset[str] = frozenset()
-    dealt: str = ""
+    splits_etag: str = ""
 
-    def blind(self, measured: frozenset[str], dealt: str) -> "Suggestions":
+    def blind(self, measured: frozenset[str], splits_etag: str) -> "Suggestions":
         """Leave out everything about these videos."""
         out = {video[:12] for video in measured}
         return replace(
@@ -181,7 +181,7 @@ class Suggestions:
             reasons={uid: reason for uid, reason in self.reasons.items() if uid[:12] not in out},
             intervals={video: own for video, own in self.intervals.items() if video not in measured},
             measured=measured,
-            dealt=dealt,
+            splits_etag=splits_etag,
         )
 
 

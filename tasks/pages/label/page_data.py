@@ -96,7 +96,7 @@ class View:
         seen = (
             *about_cut,
             self.suggestions.prediction,
-            self.suggestions.dealt,
+            self.suggestions.splits_etag,
             sorted(self.known.items(), key=itemgetter(0)),
             self.num_built,
             self.unread,
@@ -285,16 +285,16 @@ class PageData:
         folder = latest_prediction(self.store, self.store_uri)
         uri = Layout(self.store_uri).split_file
         listed = self.store.stat(uri)
-        dealt = listed.etag if listed else ""
-        if before and (before.suggestions.prediction, before.suggestions.dealt) == (folder, dealt):
+        splits_etag = listed.etag if listed else ""
+        if before and (before.suggestions.prediction, before.suggestions.splits_etag) == (folder, splits_etag):
             return before.suggestions
         try:
             splits = read_split_csv(self.store.read_bytes(uri)) if listed else {}
             measured = frozenset(name for name, split in splits.items() if split != "train")
-            return (read_suggestions(self.store, folder) if folder else Suggestions()).blind(measured, dealt)
+            return (read_suggestions(self.store, folder) if folder else Suggestions()).blind(measured, splits_etag)
         except (BadInput, MissingObject) as error:
             log.warning("the labelling page suggests nothing: %s", error)
-            return Suggestions(folder, dealt=dealt)
+            return Suggestions(folder, splits_etag=splits_etag)
 
     def _audit(self, before: View | None) -> Audit:
         """Read the audit of the last training.

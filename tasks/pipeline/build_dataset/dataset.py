@@ -34,7 +34,7 @@ def run(arguments: SplitArguments, store: Store) -> DatasetResult:
 
     Raises:
         NothingToDo: an earlier run made it the latest, so no training is to start.
-        BadDataset: the labels cannot make a train and a val set, or `split` has not dealt their sources.
+        BadDataset: the labels cannot make a train and a val set, or `split` has not assigned their sources.
     """
     layout = Layout(arguments.store)
     options = arguments.picked(SplitOptions)

@@ -62,8 +62,8 @@ def _remembered(
         content = store.read_bytes(uri) if earlier else b""
         kept, drawn = (read_split_csv(content), read_drawn(content)) if earlier else ({}, frozenset[str]())
         labels = keep_places(labels, kept)
-        dealt = _students(labels, kept, store_uri, store) | kept
-        assignment = assign_splits(labels.clips, dealt, options, drawn, labels.chosen)
+        assigned = _students(labels, kept, store_uri, store) | kept
+        assignment = assign_splits(labels.clips, assigned, options, drawn, labels.chosen)
         used = usable_clips(labels, assignment)
         is_known = assignment.remembered.keys() <= kept.keys()
         if is_known or store.replace_bytes(uri, write_split_csv(kept, assignment.remembered, drawn | assignment.drawn), earlier):

@@ -6,7 +6,7 @@ from tasks.data.clips.label_inputs import read_log
 from tasks.data.labels.ledger import Ledger
 from tasks.disk import Space, disks
 from tasks.errors import BadConfiguration, Unavailable
-from tasks.loop.advice import Live, next_steps, sentence
+from tasks.loop.next_steps import Live, next_steps, sentence
 from tasks.loop.notices import Facts, deliver, notices
 from tasks.loop.page_answers import PageAnswers, page_answers
 from tasks.loop.summary import keep, main_model, read_known, read_status

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from tasks.data.clips.label_inputs import read_log
 from tasks.data.labels.ledger import Ledger
 from tasks.disk import disks
-from tasks.loop.advice import Live, next_steps, sentence
+from tasks.loop.next_steps import Live, next_steps, sentence
 from tasks.loop.page_answers import page_answers
 from tasks.loop.summary import lines_of, main_model, read_status
 from tasks.pipeline.loop.contract import StatusArguments

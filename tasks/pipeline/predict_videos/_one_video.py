@@ -298,7 +298,7 @@ def _answer(inputs: Inputs, networks: Mapping[PredictorRole, Ready], sliding: Sl
     logits: dict[PredictorRole, tuple[Logits, Logits]] = {}
     noted: dict[PredictorRole, Noted] = {}
     features = np.empty(0, np.float32)
-    by_network = zip(networks.items(), _dealt(inputs.tested, networks), _dealt(inputs.further, networks), strict=True)
+    by_network = zip(networks.items(), _frames_of_each(inputs.tested, networks), _frames_of_each(inputs.further, networks), strict=True)
     for (role, ready), own, further in by_network:
         seen = ready.scorer.see(own)
         logits[role] = ready.named(ready.scorer.answer(seen))
@@ -309,8 +309,8 @@ def _answer(inputs: Inputs, networks: Mapping[PredictorRole, Ready], sliding: Sl
     return logits, features, noted
 
 
-def _dealt(inputs: Sequence[Frames], networks: Mapping[PredictorRole, Ready]) -> Iterator[Sequence[Frames]]:
-    """Deal each checkpoint the frames of its own networks."""
+def _frames_of_each(inputs: Sequence[Frames], networks: Mapping[PredictorRole, Ready]) -> Iterator[Sequence[Frames]]:
+    """Yield for each checkpoint the frames of its own networks."""
     start = 0
     for ready in networks.values():
         yield inputs[start : start + len(ready.specs)]

@@ -30,7 +30,7 @@ def with_difference(comparison, number, low, value, high, p_value=None):
 def test_the_verdict_says_which_differences_are_clear_and_which_are_not():
     comparison = with_difference(with_difference(comparison_of(), 1, 0.02, 0.1, 0.2), 2, -0.2, -0.05, 0.1)
     assert f"{NAMES[1]} is significantly better than {NAMES[0]}." in verdict(comparison)
-    assert f"{NAMES[2]} is not to be told from {NAMES[0]}." in verdict(comparison)
+    assert f"{NAMES[2]} is not significantly different from {NAMES[0]}." in verdict(comparison)
     worse = with_difference(comparison, 2, -0.2, -0.05, -0.01)
     assert f"{NAMES[2]} is significantly worse than {NAMES[0]}." in verdict(worse)
     page = networks_page(comparison)
@@ -39,7 +39,7 @@ def test_the_verdict_says_which_differences_are_clear_and_which_are_not():
     assert "Holm's correction for 1 comparison." in networks_note(with_network(comparison, 2, differences=()))
 
 
-@pytest.mark.parametrize(("others_p", "said"), [(0.5, "not to be told from"), (0.02, "significantly better than")])
+@pytest.mark.parametrize(("others_p", "said"), [(0.5, "not significantly different from"), (0.02, "significantly better than")])
 def test_what_is_clear_alone_need_not_be_clear_among_others(others_p, said):
     comparison = with_difference(comparison_of(), 1, 0.001, 0.1, 0.2, 0.04)
     comparison = with_difference(comparison, 2, *((0.01, 0.1, 0.2) if others_p < 0.05 else (-0.2, -0.05, 0.1)), others_p)

@@ -80,7 +80,7 @@ LEFT_OUT = ClosedSet(num_clips=3, num_actions=2, top1=0.4, top1_interval=(0.2, 0
         ("val", {"test": (20, 4), "acting": (9, 2)}, {"num_drawn": 2}, [TEST_IS_SMALL, DEALT]),
         ("test", {"test": (6, 2)}, {}, ["Test decides, because it chose no epoch. 95 %"]),
         ("test", {"test": (12, 4)}, {"num_drawn": 4}, [DRAWN]),
-        ("test", {"test": (12, 4)}, {"num_drawn": 3}, ["like these: 3 were drawn at random, the others were dealt", DEALT]),
+        ("test", {"test": (12, 4)}, {"num_drawn": 3}, ["like these: 3 were drawn at random, the others were assigned to splits", DEALT]),
         ("test", {"test": (12, 4)}, {"num_accepted": 3, "num_chosen": 2}, ["2 test clips are of videos", "3 of 12 test labels (25.0 %)"]),
         (
             "test",

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from tasks.data.clips.label_inputs import read_log
 from tasks.data.labels.ledger import Ledger
 from tasks.errors import Unavailable
-from tasks.loop.advice import ActiveRun, Approval, Live
+from tasks.loop.next_steps import ActiveRun, Approval, Live
 from tasks.pages.home.app import Samples, make_app
 from tasks.settings import TRAINING_PAGES
 from tasks.store.layout import Layout

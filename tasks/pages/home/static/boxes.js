@@ -3,7 +3,7 @@
 import { h } from "../../label/static/dom.js";
 import { airflow } from "../../label/static/api.js";
 import { count, moment, percent } from "../../label/static/text.js";
-import { ago, length, score, secondsBetween } from "./words.js";
+import { ago, length, score, secondsBetween } from "./formats.js";
 
 const NUM_NAMED = 3;
 

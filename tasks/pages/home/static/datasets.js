@@ -4,7 +4,7 @@ import "../../label/static/lead_out.js";
 import { get, send } from "../../label/static/api.js";
 import { fillSelect, find as by, h } from "../../label/static/dom.js";
 import { clock } from "../../label/static/text.js";
-import { day } from "./words.js";
+import { day } from "./formats.js";
 
 const asked = new URLSearchParams(location.search);
 let store = asked.get("store") ?? "";

@@ -2,7 +2,7 @@
 
 import { h, svg } from "../../label/static/dom.js";
 import { link } from "./boxes.js";
-import { day, score } from "./words.js";
+import { day, score } from "./formats.js";
 
 const MOST_DRAWN = 8;
 const HEIGHT = 156;

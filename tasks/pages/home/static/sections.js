@@ -4,7 +4,7 @@ import { airflow } from "../../label/static/api.js";
 import { h } from "../../label/static/dom.js";
 import { count, moment, percent } from "../../label/static/text.js";
 import { form, labelPage, link, took } from "./boxes.js";
-import { ago, ahead, clockTime, size } from "./words.js";
+import { ago, ahead, clockTime, size } from "./formats.js";
 
 const NUM_PICTURES = 2;
 const NUM_PREDICTIONS = 2;

@@ -1,7 +1,7 @@
 """Say in one sentence where the loop stands, and list the next steps.
 
 One table of rules gives the steps. They are steps of a store: on the page Retake, in `status` and in notices. The steps of one run's report
-are in `tasks/next_steps.py`.
+are in `tasks/report_next_steps.py`.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from tasks.disk import LEAST_FREE
 from tasks.loop.page_answers import PageAnswers
-from tasks.next_steps import NextStep
+from tasks.report_next_steps import NextStep
 from tasks.settings import LABEL_PATH, LOOP_PATH, QUIET_DAYS, form_path
 from tasks.store.records.status import LoopStatus, ModelStatus, VersionStatus, WeakClass
 from tasks.wording import count, count_with_verb, listed, minus, percent, quoted

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from hypothesis import given, settings
 
-from tasks.loop.advice import ActiveRun, Approval, Live, next_steps, sentence
+from tasks.loop.next_steps import ActiveRun, Approval, Live, next_steps, sentence
 from tasks.loop.page_answers import PageAnswers
 from tasks.settings import QUIET_DAYS
 from tasks.store.records.status import LoopStatus, WeakClass

@@ -1,6 +1,6 @@
 """List the next steps of a run's report, by rules over its facts.
 
-The next steps of a whole store are in `tasks/loop/advice.py`.
+The next steps of a whole store are in `tasks/loop/next_steps.py`.
 """
 
 from collections.abc import Callable, Iterator

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.next_steps import RULES, Facts, NextStep, Rare, report_steps
+from tasks.report_next_steps import RULES, Facts, NextStep, Rare, report_steps
 from tasks.settings import form_path, in_airflow, label_url
 from tasks.wording import without_secrets
 
