@@ -207,7 +207,7 @@ def test_damaged_sound_is_told(counted, make_video, tmp_path, cut_up):
     result = cut_up(path)
     assert sum(clip.num_frames for clip in result.clips) == 615
     assert len(result.warnings) == 1
-    assert "of its sound do not decode" in result.warnings[0]
+    assert "packets of its sound that do not decode and are silent: " in result.warnings[0]
 
 
 def test_a_picture_that_starts_late_stays_in_time_with_the_sound(counted, make_video, tmp_path, cut_up):
